@@ -1,0 +1,101 @@
+"""The contract that every adapter fulfils.
+
+An adapter translates; it never measures and never paces. It has three required methods, `start`,
+`submit` and `stop`, and says by `Variant.capabilities` which of the optional ones it means.
+One adapter is one file in `lab/backends/`; its heavy imports live inside its methods, so that
+listing backends costs nothing and a missing package is told by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from lab.model import Capability, Command, Profile, Service, Setup, Task, Topology, Variant
+
+DEFAULT = Profile("default")
+
+
+class Backend(ABC):
+    """A system under test, as the driver and the cluster see it.
+
+    Class attributes state facts: `family` decides the colour in every figure, `packages` what must
+    be importable (empty for the standard library), `extra` the install extra that brings it.
+    The first variant and the first profile are what a bare backend name means.
+    """
+
+    family: ClassVar[str]
+    summary: ClassVar[str]
+    variants: ClassVar[Sequence[Variant]]
+    profiles: ClassVar[Sequence[Profile]] = (DEFAULT,)
+    packages: ClassVar[Sequence[str]] = ()
+    extra: ClassVar[str] = ""
+    services: ClassVar[Sequence[Service]] = ()
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.workers = setup.topology.workers
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make the client or the pool ready to take tasks, in the driver's process."""
+
+    @abstractmethod
+    def submit(self, task: Task) -> Any:
+        """Hand over one task by the system's own call and return the system's handle of it."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Release everything that `start` made; a second call does nothing."""
+
+    def submit_all(self, tasks: Sequence[Task]) -> None:
+        """Hand over a whole batch in one call (`Capability.BATCH`)."""
+        raise NotImplementedError
+
+    def result(self, handle: Any, timeout_s: float) -> Any:
+        """Wait for one task's result by the system's own call (`Capability.RESULT`).
+
+        Raises:
+            TimeoutError: No result came within `timeout_s` seconds.
+        """
+        raise NotImplementedError
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Every setting in force, defaults included, as JSON-able values; goes into the row."""
+        return dict(self.setup.settings)
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """The worker processes of one node; empty for a system that lives in the driver."""
+        return ()
+
+    @classmethod
+    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+        """Variables that the system's own worker command reads, beyond the lab's."""
+        return {}
+
+
+def capabilities(backend: type[Backend], variant: str) -> frozenset[Capability]:
+    """What `variant` of `backend` promises."""
+    return next(v.capabilities for v in backend.variants if v.name == variant)
+
+
+def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:
+    """The settings of a variant, overridden by those of a profile."""
+    chosen = next(v.settings for v in backend.variants if v.name == variant)
+    return {**chosen, **next(p.settings for p in backend.profiles if p.name == profile)}
+
+
+def setup_to_json(setup: Setup) -> str:
+    """Write a setup so that a worker process can read it back from its environment."""
+    return json.dumps(asdict(setup))
+
+
+def setup_from_environment() -> Setup:
+    """Read the setup of this worker process from ``LAB_SETUP``."""
+    fields = json.loads(os.environ["LAB_SETUP"])
+    return Setup(**{**fields, "topology": Topology(**fields["topology"])})

@@ -1,0 +1,63 @@
+"""The lab's errors: one root, caught once in `cli`, each with the exit code it ends in.
+
+A message is one or two sentences: it names the thing, the value and the next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LabError(Exception):
+    """Something went wrong that the reader of the message can mend."""
+
+    exit_code = 1
+
+
+class UsageError(LabError):
+    """The command line or a file it names cannot be understood."""
+
+    exit_code = 2
+
+
+class NothingSelectedError(LabError):
+    """The selection is valid and empty."""
+
+    exit_code = 3
+
+
+class UnknownNameError(UsageError):
+    """A name that no registry entry carries.
+
+    Args:
+        kind: What was looked for, for instance ``"backend"``.
+        name: The name as typed.
+        known: Every name that would have been right.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+        super().__init__(f"Unknown {kind} {name!r}. {hint}Known: {', '.join(names)}.")
+
+
+class MissingExtraError(UsageError):
+    """A backend whose packages are not installed."""
+
+    def __init__(self, backend: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"Backend {backend!r} needs the package {package!r}, which is not installed. "
+            f"Run: python -m pip install -e '.[{extra}]'"
+        )
+
+
+class ResultsError(LabError):
+    """A results file that cannot be read or written; nothing in it was changed."""
+
+    exit_code = 2
+
+
+class ClusterError(LabError):
+    """A topology that could not be brought up or died; becomes a row with its reason."""

@@ -1,0 +1,262 @@
+"""The words of the lab as types: frozen, with units in the names, and without behaviour.
+
+Standard library only, so that every room may import it. `TrialSpec.id` is a pure function of the
+spec's fields: resume, pairing and "reproduce this row" all rest on that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class Capability(StrEnum):
+    """What a variant promises; what it does not promise is skipped with a sentence."""
+
+    SUBMIT = "submit"  # takes one task at a time
+    BATCH = "batch"  # takes a whole batch in one call, its documented way to take many
+    RESULT = "result"  # hands a task's result back to the submitter
+    COROUTINES = "coroutines"  # awaits coroutine functions instead of calling functions
+    NODES = "nodes"  # workers may live on several nodes
+    PARALLEL = "parallel"  # more than one worker slot
+
+
+class Service(StrEnum):
+    """A server that a backend needs beside its workers."""
+
+    REDIS = "redis"
+
+
+class Status(StrEnum):
+    """How a trial ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+class Flag(StrEnum):
+    """Whether a trial's numbers may be used (METHOD M23)."""
+
+    OK = "ok"
+    NOISY = "noisy"
+    INVALID = "invalid"
+
+
+class Ack(StrEnum):
+    """What the submit call said: the sets K and U of METHOD M28."""
+
+    OK = "ok"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What became of one task, told from the ledger and the intents (METHOD M28)."""
+
+    OK = "ok"
+    LOST = "lost"  # acknowledged, never started
+    PARTIAL = "partial"  # started, never finished
+    FAILED = "failed"  # finished by raising
+    DUPLICATED = "duplicated"  # finished more than once
+    CORRUPTED = "corrupted"  # finished with a wrong answer
+    RECOVERED = "recovered"  # not acknowledged, finished all the same
+    REFUSED = "refused"  # not acknowledged, not executed: not a loss
+    PHANTOM = "phantom"  # executed, never offered
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A set of documented settings: `default`, `safe` or `tuned` (METHOD M5).
+
+    `why` justifies each setting with a sentence and its source; `default` needs none.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    why: str = "As installed."
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One documented way to run a backend, and what it promises then."""
+
+    name: str
+    capabilities: frozenset[Capability]
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """All tasks are offered at once; every intended instant is the start of the window."""
+
+    kind: ClassVar[str] = "burst"
+    n_tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """Open loop: the instants are fixed beforehand and never react to completions (METHOD M6).
+
+    `gaps` is ``"poisson"`` or ``"uniform"``; `rate_hz` is the offered rate in tasks per second.
+    """
+
+    kind: ClassVar[str] = "paced"
+    n_tasks: int
+    rate_hz: float
+    gaps: str = "poisson"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """One task at a time, each waited for with the system's own result call."""
+
+    kind: ClassVar[str] = "roundtrip"
+    n_tasks: int
+
+
+Arrival = Burst | Paced | RoundTrip
+ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in (Burst, Paced, RoundTrip)}
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """How many nodes, cores on each, and worker slots on each."""
+
+    nodes: int
+    cores_per_node: int
+    workers_per_node: int
+
+    @property
+    def workers(self) -> int:
+        """All worker slots of the cluster."""
+        return self.nodes * self.workers_per_node
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A task function by name, the right answer, and how big a task is.
+
+    `function` and `coroutine` are ``"module:attribute"`` names that any worker can import.
+    """
+
+    name: str
+    summary: str
+    function: str
+    coroutine: str
+    unit: str
+    default_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One unit of work as it is handed to a backend."""
+
+    id: int
+    function: str
+    argument: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """Everything that decides what one trial does.
+
+    `size` is in the workload's calibrated unit (for `cpu`: loop iterations); `nominal_ns` is the
+    duration that size was calibrated to, 0 where the workload has none. `seed` decides arrival
+    instants and arguments and is equal for every backend of a block (METHOD M4).
+    """
+
+    backend: str
+    variant: str
+    profile: str
+    workload: str
+    size: int
+    nominal_ns: int
+    arrival: Arrival
+    topology: Topology
+    provider: str
+    block: int
+    seed: int
+    warmup_tasks: int
+    deadline_s: float
+
+    @property
+    def label(self) -> str:
+        """``backend[variant]@profile``, the one name of a row in tables and figures."""
+        return f"{self.backend}[{self.variant}]@{self.profile}"
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits of the sha256 of the fields."""
+        fields = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which CPUs the driver, the services and each node get.
+
+    `mode` says what a node is (METHOD M22): ``physical``, ``cpuset`` or ``oversubscribed``.
+    `dedicated` is False when any two roles share a CPU.
+    """
+
+    driver: tuple[int, ...]
+    services: tuple[int, ...]
+    nodes: tuple[tuple[int, ...], ...]
+    mode: str
+    dedicated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What an adapter is told: who it is, how big, and where its services listen."""
+
+    backend: str
+    variant: str
+    profile: str
+    topology: Topology
+    settings: Mapping[str, Any]
+    endpoints: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process of a node: the system's own documented worker command.
+
+    `slots` is how many worker slots the process serves.
+    """
+
+    argv: tuple[str, ...]
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUse:
+    """CPU seconds used since their processes began, by role, in nanoseconds."""
+
+    driver_ns: int
+    services_ns: int
+    workers_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval.
+
+    `low` and `high` are None where the sample supports no interval; `method` says why or how.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    level: float
+    n: int
+    method: str

@@ -1,0 +1,226 @@
+"""The tidy tables (METHOD M35): one frozen dataclass a table, one field a column.
+
+CSV headers, Parquet schemas and `results/README.md` are made from these fields and never typed
+twice. Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; an empty cell is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# History of the schema. Readers refuse an unknown major.
+# 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
+SCHEMA_VERSION = "1.0"
+
+
+def column(about: str, unit: str = "") -> Any:
+    """Describe one column: what it holds, and its unit."""
+    return field(metadata={"about": about, "unit": unit})
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """One campaign: one machine, one fingerprint, one plan. Key: campaign_id."""
+
+    campaign_id: str = column("name of the run folder")
+    schema_version: str = column("version of these tables")
+    fingerprint_id: str = column("sha256 (16 digits) over the stable fields of `environment`")
+    spec_hash: str = column("sha256 of the whole plan")
+    git_commit: str = column("commit of the lab; empty outside a checkout")
+    git_dirty: str = column("1 when tracked files differed from the commit")
+    started_utc: str = column("start, ISO 8601")
+    preset: str = column("quick, standard or publish")
+    seed: int = column("seed of order, arrivals and arguments")
+    command: str = column("the command line after `lab`")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRow:
+    """One fact about the machine and the software. Key: fingerprint_id, key."""
+
+    fingerprint_id: str = column("which machine and software")
+    key: str = column("name of the fact")
+    value: str = column("the fact; empty when unreadable")
+    unit: str = column("unit of the value")
+    stable: int = column("1 when the fact is part of the fingerprint")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One attempt at one trial, the unit of statistics. Key: trial_id, attempt."""
+
+    trial_id: str = column("pure function of the spec's fields")
+    attempt: int = column("1, or more when an invalid trial was run again")
+    campaign_id: str = column("which campaign")
+    block: int = column("every configuration runs once in each block")
+    position: int = column("place in the seeded random order of the block")
+    label: str = column("backend[variant]@profile")
+    backend: str = column("system under test")
+    family: str = column("family of systems; decides the colour in figures")
+    variant: str = column("documented way to run it")
+    profile: str = column("default, safe or tuned")
+    workload: str = column("task function")
+    size: int = column("size of a task in the workload's calibrated unit")
+    size_unit: str = column("that unit")
+    nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns")
+    arrival: str = column("burst, paced or roundtrip")
+    rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
+    gaps: str = column("poisson or uniform; empty unless paced")
+    provider: str = column("what hosts the cluster")
+    nodes: int = column("nodes of the cluster")
+    cores_per_node: int = column("CPUs of each node")
+    workers_per_node: int = column("worker slots of each node")
+    workers: int = column("all worker slots")
+    node_mode: str = column("physical, cpuset or oversubscribed (METHOD M22)")
+    placement: str = column("dedicated, or shared when two roles use one CPU")
+    driver_cpus: str = column("CPU numbers of the driver")
+    service_cpus: str = column("CPU numbers of the services; empty: no service")
+    node_cpus: str = column("CPU numbers of each node, nodes separated by |")
+    seed: int = column("seed of arrivals and arguments, equal within a block")
+    plan_hash: str = column("sha256 (16 digits) of instants and arguments, equal within a block")
+    hash_seed: int | None = column("PYTHONHASHSEED of the trial's processes")
+    services: str = column("what each server says of itself, with where its program came from")
+    settings: str = column("every effective setting of the system, JSON")
+    fingerprint_id: str = column("machine and software")
+    started_utc: str = column("start of the trial, ISO 8601")
+    trial_ns: int = column("whole trial, cluster up to cluster down", "ns")
+    boot_ns: int | None = column("cluster up until every worker answered a task correctly", "ns")
+    t_begin_ns: int | None = column("begin of the window", "ns")
+    t_end_ns: int | None = column("end of the window: last task finished, or drain over", "ns")
+    n_planned: int = column("tasks planned for the window", "tasks")
+    n_sent: int = column("tasks offered to the system", "tasks")
+    n_done: int = column("tasks finished at least once", "tasks")
+    n_censored: int = column("tasks offered and unfinished at the end of the drain", "tasks")
+    n_lost: int = column("acknowledged, never started", "tasks")
+    n_partial: int = column("started, never finished", "tasks")
+    n_failed: int = column("finished by raising", "tasks")
+    n_duplicated: int = column("finished more than once", "tasks")
+    n_corrupted: int = column("finished with a wrong answer", "tasks")
+    n_phantom: int = column("executed, never offered", "tasks")
+    n_negative: int = column("durations below zero (any makes the trial invalid)")
+    cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
+    cpu_services_ns: int | None = column("CPU time of the services in the window", "ns")
+    cpu_workers_ns: int | None = column("CPU time of the worker processes in the window", "ns")
+    steal: float | None = column("share of CPU time stolen by the hypervisor")
+    foreign_cpu: float | None = column("share of CPU time used by processes not ours")
+    calibration_drift: float | None = column("|after/before - 1| of a fixed loop around the trial")
+    pressure_cpu: float | None = column("share of the window with a runnable process waiting (PSI)")
+    lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
+    status: str = column("ok, failed, timeout, skipped or interrupted")
+    reason: str = column("one sentence when the status is not ok")
+    flag: str = column("ok, noisy or invalid (METHOD M23)")
+    flag_reasons: str = column("why, separated by ;")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One execution of one task, from the ledger. Key: trial_id, task_id, attempt_no."""
+
+    trial_id: str = column("which trial")
+    task_id: int = column("which task")
+    attempt_no: int = column("1 for the first start of this task, 2 for the second, ...")
+    phase: str = column("verify, warm_up or measure; empty for a task never offered")
+    t0_ns: int | None = column("intended instant", "ns")
+    t1_ns: int | None = column("just before the submit call", "ns")
+    t2_ns: int | None = column("submit returned", "ns")
+    t3_ns: int | None = column("first statement of the task; empty: never started", "ns")
+    t4_ns: int | None = column("last statement of the task; empty: never finished", "ns")
+    t5_ns: int | None = column("result seen by the submitter; round trips only", "ns")
+    node: int | None = column("node that executed it")
+    worker: str = column("process id : thread id of the worker slot")
+    outcome: str = column("ok, raised, cancelled, unfinished or unstarted")
+    answer: int | None = column("checksum of the answer")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRow:
+    """One submit call, from the driver's journal. Key: trial_id, task_id."""
+
+    trial_id: str = column("which trial")
+    task_id: int = column("which task")
+    phase: str = column("verify, warm_up or measure")
+    t0_ns: int = column("intended instant", "ns")
+    t1_ns: int | None = column("just before the submit call", "ns")
+    t2_ns: int | None = column("submit returned", "ns")
+    ack: str = column("ok, error or unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One reading of one counter, taken outside the system. Key: trial_id, t_ns, source, metric."""
+
+    trial_id: str = column("which trial")
+    t_ns: int = column("when", "ns")
+    source: str = column("host, driver, services, workers or ledger")
+    metric: str = column("what was read")
+    value: float = column("the reading")
+    unit: str = column("its unit")
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """What became of one task of the window. Key: trial_id, task_id."""
+
+    trial_id: str = column("which trial")
+    task_id: int = column("which task")
+    verdict: str = column("class of METHOD M28")
+    starts: int = column("times started")
+    completions: int = column("times finished")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One number of one trial. Key: trial_id, attempt, metric."""
+
+    trial_id: str = column("which trial")
+    attempt: int = column("which attempt at it")
+    metric: str = column("name of the number")
+    value: float | None = column("the number; empty when it cannot be told")
+    bound: str = column("> when censored tasks make the value a lower bound, else empty")
+    unit: str = column("its unit")
+    n: int = column("tasks it was computed from", "tasks")
+    method: str = column("how, or why it cannot be told")
+    is_valid: int = column("1 unless the trial is invalid or the number was refused")
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRow:
+    """One number over trials, with its interval. Key: analysis_id, metric, cell columns."""
+
+    analysis_id: str = column("campaign_id, and `without-noisy` for the second headline")
+    metric: str = column("name of the number")
+    label: str = column("backend[variant]@profile")
+    workload: str = column("task function")
+    size: int = column("size of a task")
+    arrival: str = column("burst, paced or roundtrip")
+    rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
+    nodes: int = column("nodes of the cluster")
+    cores_per_node: int = column("CPUs of each node")
+    workers_per_node: int = column("worker slots of each node")
+    estimate: float | None = column("geometric mean over trials")
+    bound: str = column("> when any trial's value is a lower bound")
+    ci_low: float | None = column("lower end of the interval; empty: too few trials")
+    ci_high: float | None = column("upper end of the interval")
+    ci_level: float = column("level of the interval")
+    unit: str = column("unit of the estimate")
+    n_trials: int = column("trials it was computed from")
+    n_noisy: int = column("how many of them are flagged noisy")
+    n_excluded: int = column("trials left out because invalid, failed or refused")
+    method: str = column("how the interval was made, or why there is none")
+
+
+TABLES: dict[str, type[Any]] = {
+    "campaign": CampaignRow,
+    "environment": EnvironmentRow,
+    "trial": TrialRow,
+    "task": TaskRow,
+    "submit": SubmitRow,
+    "sample": SampleRow,
+    "verdict": VerdictRow,
+    "metric": MetricRow,
+    "estimate": EstimateRow,
+}
+# One file for the campaign, appended to; the others are one Parquet file a trial.
+CSV_TABLES = ("campaign", "environment", "trial", "metric", "estimate")
+PARQUET_TABLES = ("task", "submit", "sample", "verdict")
