@@ -1,0 +1,75 @@
+"""The only code of ours that runs inside a worker.
+
+`execute` stamps the first and the last statement of a task and writes both to the ledger.
+Standard library only, and little of it: a system that starts a process for each task pays this
+import each time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from importlib import import_module
+from time import monotonic_ns
+from typing import Any
+
+from lab.ledger import CANCELLED, RAISED, begin, finish, finish_badly
+
+_functions: dict[str, Callable[[Any], Any]] = {}
+
+
+def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any:
+    """Run one task between two ledger stamps and return its answer.
+
+    Args:
+        task_id: The task's number in its trial.
+        function: ``"module:attribute"`` of a function of one argument.
+        argument: What the function is given.
+        attempt: How often the system says it tried before, where it says so.
+
+    Raises:
+        BaseException: Whatever the task raised, after the ledger has it.
+    """
+    words, row = begin(task_id, attempt, monotonic_ns())
+    try:
+        answer = (_functions.get(function) or _resolve(function))(argument)
+    except BaseException:
+        finish_badly(words, row, monotonic_ns(), RAISED)
+        raise
+    finished = monotonic_ns()  # before the checksum, which is our cost and not the task's
+    finish(words, row, finished, checksum(answer))
+    return answer
+
+
+async def execute_async(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any:
+    """Await one coroutine task between two ledger stamps and return its answer."""
+    words, row = begin(task_id, attempt, monotonic_ns())
+    try:
+        answer = await (_functions.get(function) or _resolve(function))(argument)
+    except BaseException as error:
+        cancelled = type(error).__name__ == "CancelledError"  # asyncio is not imported here
+        finish_badly(words, row, monotonic_ns(), CANCELLED if cancelled else RAISED)
+        raise
+    finished = monotonic_ns()
+    finish(words, row, finished, checksum(answer))
+    return answer
+
+
+def stamp(task_id: int) -> None:
+    """Record a task as started and finished without running anything (the `null` backend)."""
+    words, row = begin(task_id, 0, monotonic_ns())
+    finish(words, row, monotonic_ns(), 0)
+
+
+def checksum(answer: Any) -> int:
+    """Map an answer to 63 bits: integers by their low bits, everything else by CRC-32."""
+    if type(answer) is int:
+        return answer & 0x7FFF_FFFF_FFFF_FFFF
+    return zlib.crc32(answer if type(answer) is bytes else repr(answer).encode())
+
+
+def _resolve(function: str) -> Callable[[Any], Any]:
+    module, _, attribute = function.partition(":")
+    resolved: Callable[[Any], Any] = getattr(import_module(module), attribute)
+    _functions[function] = resolved
+    return resolved

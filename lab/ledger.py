@@ -1,0 +1,155 @@
+"""The lab's own record of every start and finish, written in the worker, outside the system.
+
+A file is a header and then rows of eight native 64-bit words in preallocated, memory-mapped
+pages, so what was stored is there after SIGKILL. A process owns its files; its threads and
+coroutines take rows from one atomic counter, so no lock is shared between workers. A row is
+published by its last word, the count, stored after all others by one aligned native 8-byte
+store, which a reader in another process sees whole or not at all (`struct` formats with ``<``
+write byte by byte and were seen torn).
+
+Where a process writes comes from three variables that the provider sets: ``LAB_LEDGER`` (the
+folder), ``LAB_NODE`` and ``LAB_SLOT``. This file is the writing half and runs inside every worker: few imports, standard library only.
+`lab.readback` is the reading half.
+"""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import os
+from _thread import allocate_lock, get_ident  # what `threading` itself uses, without its import
+from collections.abc import Callable
+
+WORDS = 8
+ROW_BYTES = WORDS * 8
+# "BTLAB" and a version; read as a native word, so a file of the other byte order is refused.
+MAGIC = 0x42544C4142000001
+# Small at first, because a system that forks for each task makes a file for each task.
+FIRST_ROWS = 1_024
+
+OK, RAISED, CANCELLED = 0, 1, 2
+
+_files = itertools.count()
+_growing = allocate_lock()
+# Where the next record goes: a counter that hands out rows, and the words of the file. No words
+# at first, so that a process opens its file with its first task.
+_Segment = tuple[Callable[[], int], memoryview]
+_no_segment: _Segment = (lambda: 0, memoryview(b""))
+_segment = _no_segment
+
+
+def time_namespace() -> int:
+    """Return the inode of this process's time namespace, 0 where the system has none."""
+    try:
+        return os.stat("/proc/self/ns/time").st_ino
+    except OSError:
+        return 0
+
+
+def create(path: str, node: int, slot: int, rows: int) -> memoryview:
+    """Create a ledger file of `rows` empty rows and map it as native 64-bit words.
+
+    The header row holds: magic, process id, node, slot, time namespace, rows, 0, 1.
+
+    Raises:
+        OSError: The disk is full, or the file exists.
+    """
+    size = (rows + 1) * ROW_BYTES
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        # Written, not only truncated to size: a full disk is told here and not by SIGBUS.
+        if os.write(descriptor, bytes(size)) < size:
+            raise OSError(28, os.strerror(28), path)
+        words = memoryview(mmap.mmap(descriptor, size)).cast("q")
+    finally:
+        os.close(descriptor)
+    header = (0, os.getpid(), node, slot, time_namespace(), rows, 0, 1)
+    for index, word in enumerate(header):
+        words[index] = word
+    words[0] = MAGIC  # last: a watcher takes the file for complete when it sees this
+    return words
+
+
+def begin(task_id: int, attempt: int, started_ns: int) -> tuple[memoryview, int]:
+    """Record that a task started, and return the words and the row that `finish` wants."""
+    segment = _segment
+    take, words = segment
+    row = take()
+    try:
+        words[row] = task_id
+    except IndexError:
+        _follow(segment)
+        return begin(task_id, attempt, started_ns)
+    words[row + 1] = get_ident()
+    if attempt:
+        words[row + 5] = attempt
+    words[row + 2] = started_ns
+    return words, row
+
+
+def finish(words: memoryview, row: int, finished_ns: int, answer: int) -> None:
+    """Record that a task finished well, and publish its row."""
+    words[row + 3] = finished_ns
+    words[row + 4] = answer
+    words[row + 7] = row
+
+
+def finish_badly(words: memoryview, row: int, finished_ns: int, outcome: int) -> None:
+    """Record that a task ended without an answer, and publish its row."""
+    words[row + 6] = outcome
+    finish(words, row, finished_ns, 0)
+
+
+def _follow(full: _Segment) -> None:
+    # Rare, so a lock is fine, and it is among the threads of this process only. Each file is
+    # four times as long as the one before it.
+    global _segment
+    with _growing:
+        if _segment is not full:
+            return
+        node, slot = int(os.environ["LAB_NODE"]), int(os.environ["LAB_SLOT"])
+        name = f"{node}-{slot}-{os.getpid()}-{next(_files)}.bin"
+        rows = 4 * (len(full[1]) // WORDS - 1) if full[1] else FIRST_ROWS
+        words = create(f"{os.environ['LAB_LEDGER']}/{name}", node, slot, rows)
+        _segment = (itertools.count(WORDS, WORDS).__next__, words)
+
+
+def _forget() -> None:
+    # A forked child must not write into its parent's file, nor inherit a lock held by a thread
+    # that it does not have.
+    global _segment, _growing
+    _segment, _growing = _no_segment, allocate_lock()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+class Journal:
+    """The driver's record of what it offered: one row a task, in the order of the plan.
+
+    Words: task id, phase, t0, t1, t2, t5, acknowledgement, count.
+    """
+
+    def __init__(self, path: str, rows: int) -> None:
+        self._words = create(path, -1, -1, rows)
+        self._take = itertools.count(WORDS, WORDS).__next__
+
+    def offer(self, task_id: int, phase: int, t0_ns: int) -> int:
+        """Write down a task that is about to be offered, and return its row."""
+        row, words = self._take(), self._words
+        words[row] = task_id
+        words[row + 1] = phase
+        words[row + 2] = t0_ns
+        words[row + 7] = row
+        return row
+
+    def submitted(self, row: int, t1_ns: int, t2_ns: int, acknowledged: int) -> None:
+        """Add when the submit call began and returned, and what it said."""
+        words = self._words
+        words[row + 3] = t1_ns
+        words[row + 4] = t2_ns
+        words[row + 6] = acknowledged
+
+    def seen(self, row: int, t5_ns: int) -> None:
+        """Add when the submitter had the result in its hands."""
+        self._words[row + 5] = t5_ns

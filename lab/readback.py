@@ -1,0 +1,142 @@
+"""Reads ledgers and journals: whole files afterwards, and counts while a trial runs."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.ledger import CANCELLED, MAGIC, OK, RAISED, ROW_BYTES, WORDS
+
+UNFINISHED = -1  # never written: it is the absence of a count
+OUTCOMES = {UNFINISHED: "unfinished", OK: "ok", RAISED: "raised", CANCELLED: "cancelled"}
+# Threads that were killed between taking a row and storing it leave holes; no process here has
+# more threads than this, so a longer run of empty rows is the end of the file.
+MAX_HOLE = 1_024
+
+
+class Header(NamedTuple):
+    """Who wrote a file, and in which time namespace."""
+
+    magic: int
+    pid: int
+    node: int
+    slot: int
+    time_namespace: int
+    rows: int
+    spare: int
+    count: int
+
+
+class Execution(NamedTuple):
+    """One started execution; `finished_ns` is 0 while, or if, it never finished."""
+
+    task_id: int
+    thread: int
+    started_ns: int
+    finished_ns: int
+    answer: int
+    attempt: int
+    outcome: int
+    count: int
+
+
+class Intent(NamedTuple):
+    """One offered task; instants are 0 until they happen."""
+
+    task_id: int
+    phase: int
+    t0_ns: int
+    t1_ns: int
+    t2_ns: int
+    t5_ns: int
+    acknowledged: int
+    count: int
+
+
+def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
+    """Read a file's header and its rows in the order taken, unpublished ones with count 0.
+
+    Raises:
+        ValueError: The file is not a ledger of this byte order and version.
+    """
+    data = path.read_bytes()
+    words = memoryview(data[: len(data) // ROW_BYTES * ROW_BYTES]).cast("q")
+    if len(words) < WORDS or words[0] != MAGIC:
+        raise ValueError(f"{path.name} is not a ledger file of this machine's byte order.")
+    return Header(*words[:WORDS]), _filled(words)
+
+
+def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
+    """Read a worker's file; an execution killed before it was published is unfinished."""
+    header, rows = read(path)
+    # An unpublished row may hold some words of its finish: they do not count.
+    return header, (
+        Execution(*row) if row[-1] else Execution(*row[:3], 0, 0, row[5], UNFINISHED, 0)
+        for row in rows
+    )
+
+
+def intents(path: Path) -> tuple[Header, Iterator[Intent]]:
+    """Read the driver's journal."""
+    header, rows = read(path)
+    return header, (Intent(*row) for row in rows)
+
+
+def _filled(words: memoryview) -> Iterator[tuple[int, ...]]:
+    hole = 0
+    for row in range(WORDS, len(words), WORDS):
+        if words[row + 2]:
+            hole = 0
+            yield tuple(words[row : row + WORDS])
+        else:
+            hole += 1
+            if hole > MAX_HOLE:
+                return
+
+
+class Watcher:
+    """Counts finished tasks while they happen, from shared memory and without touching a system.
+
+    Only executions of tasks numbered `first_task` or above count, once each time they finish.
+    """
+
+    def __init__(self, folder: Path, first_task: int = 0) -> None:
+        self._folder, self._first_task = folder, first_task
+        self._rows: dict[str, tuple[memoryview, int, list[int]]] = {}
+        self.finished = 0
+
+    def count(self) -> int:
+        """Look at the rows not seen finished before and return the sum so far."""
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name not in self._rows and entry.name.endswith(".bin"):
+                    self._open(entry.name, entry.stat().st_size)
+        for name, (words, row, running) in self._rows.items():
+            self._rows[name] = (words, *self._advance(words, row, running))
+        return self.finished
+
+    def _open(self, name: str, size: int) -> None:
+        if size < ROW_BYTES:  # still being created
+            return
+        with (self._folder / name).open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        words = memoryview(mapped).cast("q")
+        if words[0] == MAGIC:
+            self._rows[name] = (words, WORDS, [])
+
+    def _advance(self, words: memoryview, row: int, running: list[int]) -> tuple[int, list[int]]:
+        candidates = running
+        end = len(words)
+        while row < end and words[row + 2]:
+            candidates.append(row)
+            row += WORDS
+        still_running = []
+        for candidate in candidates:
+            if words[candidate + 7]:
+                self.finished += words[candidate] >= self._first_task
+            else:
+                still_running.append(candidate)
+        return row, still_running
