@@ -34,7 +34,7 @@ _growing = allocate_lock()
 # Where the next record goes: a counter that hands out rows, and the words of the file. No words
 # at first, so that a process opens its file with its first task.
 _Segment = tuple[Callable[[], int], memoryview]
-_no_segment: _Segment = (lambda: 0, memoryview(b""))
+_no_segment: _Segment = (lambda: 0, memoryview(bytearray()))
 _segment = _no_segment
 
 

@@ -1,0 +1,161 @@
+"""Starts processes that can always be found again, and makes sure none is left.
+
+Each carries two labels in its environment: ``LAB_OWNER``, the lab process it belongs to, and
+``LAB_TRIAL``. Labels pass on to children and survive `setsid`, which process groups do not, so
+work-horses and pool children are found as well, also after the lab itself was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+OWNER, TRIAL = "LAB_OWNER", "LAB_TRIAL"
+STOP_S = 5.0
+
+
+def owner() -> str:
+    """Name this lab process so that no later process can be mistaken for it."""
+    me = psutil.Process()
+    return f"{me.pid}:{me.create_time():.2f}"
+
+
+def is_alive(name: str) -> bool:
+    """Tell whether the lab process that `owner` named still runs."""
+    pid, _, created = name.partition(":")
+    try:
+        process = psutil.Process(int(pid))
+        return f"{process.create_time():.2f}" == created and process.status() != "zombie"
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def pinned(cpus: Sequence[int]) -> Iterator[None]:
+    """Let processes started inside inherit an affinity; this thread's own is put back after.
+
+    Set before the fork rather than after it, so that no thread of the child escapes; and in the
+    parent, so that no Python runs between fork and exec.
+    """
+    if not cpus or sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def start(
+    argv: Sequence[str],
+    cpus: Sequence[int],
+    environment: Mapping[str, str],
+    log: Path,
+    pipes: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a process on `cpus`, in a session of its own, writing to `log`.
+
+    With `pipes`, its standard input and output belong to the caller, and only errors to `log`.
+    """
+    stream: IO[bytes]
+    with log.open("ab") as stream, pinned(cpus):
+        return subprocess.Popen(
+            argv,
+            env={**base_environment(), **environment},
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+
+
+def base_environment() -> dict[str, str]:
+    """Return the environment of everything we start, without what would bend a measurement."""
+    # Without byte code, a system that starts a process for each task compiles our files each time.
+    dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONDEVMODE", "PYTHONHASHSEED"}
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [kept.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all its descendants that still run."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def cpu_ns(pids: Iterable[int]) -> int:
+    """Sum the CPU time of processes and of the children they have waited for, nanoseconds.
+
+    The kernel counts in ticks of 10 ms.
+    """
+    total = 0.0
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return round(total * 1e9)
+
+
+def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
+    """Ask a process to end, and end it when it has not after `grace_s` seconds."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def labelled(wanted: Callable[[Mapping[str, str]], bool]) -> list[psutil.Process]:
+    """Return the running processes of this user whose environment `wanted` accepts."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and wanted(process.environ()):
+                found.append(process)
+    return found
+
+
+def kill(processes: Sequence[psutil.Process]) -> int:
+    """Kill processes and wait until they are gone; return how many there were."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=STOP_S)
+    return len(processes)
+
+
+def reap_trial(trial: str) -> int:
+    """Kill whatever a trial of this lab process left behind; return how many processes."""
+    mine = owner()
+    return kill(labelled(lambda env: env.get(OWNER) == mine and env.get(TRIAL) == trial))
+
+
+def reap_orphans() -> int:
+    """Kill the processes of labs that are gone; those of living labs are left alone."""
+    alive: dict[str, bool] = {}
+
+    def orphaned(environment: Mapping[str, str]) -> bool:
+        name = environment.get(OWNER)
+        if name is None:
+            return False
+        if name not in alive:
+            alive[name] = is_alive(name)
+        return not alive[name]
+
+    return kill(labelled(orphaned))

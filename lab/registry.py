@@ -1,0 +1,121 @@
+"""Names to backends and workloads, by listing the packages and the entry points.
+
+Nothing is registered by hand: a file in `lab/backends/` or `workloads/` is an entry, and so is
+what an installed package declares under the entry point group ``lab.backends``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import re
+from types import ModuleType
+from typing import NamedTuple
+
+import workloads as workload_package
+from lab import backends as backend_package
+from lab.backend import Backend, settings_of
+from lab.errors import MissingExtraError, UnknownNameError, UsageError
+from lab.model import Setup, Topology, Workload
+
+ENTRY_POINTS = "lab.backends"
+LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
+
+
+class Selected(NamedTuple):
+    """A backend with the variant and the profile that a label names."""
+
+    name: str
+    backend: type[Backend]
+    variant: str
+    profile: str
+
+
+def backends() -> dict[str, type[Backend]]:
+    """Return every backend by name, ours by file name and others by entry point name."""
+    ours = {
+        info.name.replace("_", "-"): f"{backend_package.__name__}.{info.name}"
+        for info in pkgutil.iter_modules(backend_package.__path__)
+    }
+    found = {name: _adapter(importlib.import_module(module)) for name, module in ours.items()}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        found[entry.name] = entry.load()
+    return dict(sorted(found.items()))
+
+
+def _adapter(module: ModuleType) -> type[Backend]:
+    classes = [
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Backend) and member.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise UsageError(f"{module.__name__} must define one Backend, and defines {len(classes)}.")
+    return classes[0]
+
+
+def select(label: str) -> Selected:
+    """Resolve ``backend[variant]@profile``; what is left out is the backend's first.
+
+    Raises:
+        UnknownNameError: A part names nothing known.
+        UsageError: The text is no label.
+    """
+    match = LABEL.fullmatch(label)
+    if match is None:
+        raise UsageError(f"{label!r} is no backend. Write backend[variant]@profile.")
+    known = backends()
+    name = match["backend"]
+    if name not in known:
+        raise UnknownNameError("backend", name, known)
+    backend = known[name]
+    variant = match["variant"] or backend.variants[0].name
+    if variant not in (names := [v.name for v in backend.variants]):
+        raise UnknownNameError(f"variant of {name}", variant, names)
+    profile = match["profile"] or backend.profiles[0].name
+    if profile not in (names := [p.name for p in backend.profiles]):
+        raise UnknownNameError(f"profile of {name}", profile, names)
+    return Selected(name, backend, variant, profile)
+
+
+def missing_package(backend: type[Backend]) -> str | None:
+    """Return the first package of a backend that is not installed."""
+    return next((p for p in backend.packages if importlib.util.find_spec(p) is None), None)
+
+
+def require(selected: Selected) -> None:
+    """Raise MissingExtraError unless everything the backend needs is importable."""
+    if package := missing_package(selected.backend):
+        raise MissingExtraError(selected.name, package, selected.backend.extra)
+
+
+def setup(selected: Selected, topology: Topology, endpoints: dict[str, str]) -> Setup:
+    """Put together what the adapter is told."""
+    settings = settings_of(selected.backend, selected.variant, selected.profile)
+    return Setup(
+        selected.name, selected.variant, selected.profile, topology, settings, endpoints
+    )
+
+
+def workload_modules() -> dict[str, ModuleType]:
+    """Return every workload's module by name."""
+    names = sorted(info.name for info in pkgutil.iter_modules(workload_package.__path__))
+    return {name: importlib.import_module(f"{workload_package.__name__}.{name}") for name in names}
+
+
+def workload(name: str) -> tuple[Workload, ModuleType]:
+    """Return one workload and its module."""
+    known = workload_modules()
+    if name not in known:
+        raise UnknownNameError("workload", name, known)
+    module = known[name]
+    function = f"{module.__name__}:run"
+    return (
+        Workload(
+            name, module.SUMMARY, function, f"{function}_async", module.UNIT, module.DEFAULT_SIZE
+        ),
+        module,
+    )
