@@ -1,0 +1,148 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox"]
+# ///
+"""The lab's commands; `nox -l` lists them, and what follows `--` goes on to the command.
+
+Each session lives in an environment that holds exactly what its lock in `requirements/` pins, every
+file checked against its hash. It is made once, and anew when the lock or pyproject.toml changes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"  # the first that reads the header above
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+STAMP = "installed-from.sha256"
+# What each lock pins. A later one holds all of those before it, at the same versions.
+LOCKS = {
+    "bench": ("--all-extras", "--group=build"),
+    "tests": ("--all-extras", "--group=build", "--group=tests"),
+    "lint": ("--all-extras", "--group=build", "--group=tests", "--group=lint"),
+}
+# The lab stops its workers and writes down what is finished; nox alone would give it 0.3 s.
+PATIENCE_S = 60.0
+
+Recipe = Callable[[nox.Session], None]
+
+
+def lock_file(lock: str) -> Path:
+    """Where the pins of `lock` are."""
+    return ROOT / "requirements" / f"{lock}.txt"
+
+
+def fingerprint(lock: str) -> str:
+    """Tell whether an environment is current: a hash of all that decides what is in it."""
+    sources = (lock_file(lock), ROOT / "pyproject.toml")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+
+
+def is_current(environment: Path, lock: str) -> bool:
+    """Whether `environment` was made from `lock` as it is now."""
+    stamp = environment / STAMP
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(lock)
+
+
+def install(session: nox.Session, lock: str) -> None:
+    """Install what `lock` pins, then the project; nothing is downloaded whose hash is not pinned.
+
+    That holds for build tools too: they are in the lock, and no package may be built from source.
+    """
+    pins = lock_file(lock).read_text(encoding="utf-8").count("==")
+    session.log(f"Installing {pins} pinned packages: seconds with uv, about a minute with pip.")
+    # pip compiles as it installs; uv has to be told, and workers may be forbidden to do it later.
+    compiled = ("--compile-bytecode",) if session.venv_backend == "uv" else ()
+    pinned = ("--require-hashes", "--only-binary=:all:", "-r", str(lock_file(lock)))
+    session.install(*compiled, *pinned, log=False)
+    session.install("--no-index", "--no-deps", "--no-build-isolation", "-e", str(ROOT), log=False)
+    # As an install step, because `nox -R` skips those: the stamp must not say what is not so.
+    write = f"from pathlib import Path; Path({STAMP!r}).write_text({fingerprint(lock)!r})"
+    with session.chdir(session.virtualenv.location):
+        session.run_install("python", "-c", write, log=False)
+
+
+def locked(lock: str, *, default: bool = False) -> Callable[[Recipe], object]:
+    """Declare a session that runs in an environment made from `lock`.
+
+    A stale environment is not reused, so that nothing of the old lock stays behind.
+    """
+
+    def declare(recipe: Recipe) -> object:
+        @functools.wraps(recipe)
+        def run(session: nox.Session) -> None:
+            if not is_current(Path(session.virtualenv.location), lock):
+                install(session, lock)
+            recipe(session)
+
+        usual = ROOT / ".nox" / recipe.__name__
+        return nox.session(default=default, reuse_venv=is_current(usual, lock))(run)
+
+    return declare
+
+
+@locked("bench")
+def bench(session: nox.Session) -> None:
+    """Measure, and name the tables and the report; `-- --help` tells what can be chosen."""
+    session.run("lab", "bench", *session.posargs, interrupt_timeout=PATIENCE_S)
+
+
+@locked("bench")
+def report(session: nox.Session) -> None:
+    """Draw the report of a finished run anew from its tables."""
+    session.run("lab", "report", *session.posargs)
+
+
+@locked("tests", default=True)
+def tests(session: nox.Session) -> None:
+    """Run the ordinary tests, and with CI set in the environment the slow ones as well."""
+    everything = ("-m", "") if os.environ.get("CI") else ()
+    session.run("pytest", *everything, *session.posargs)
+
+
+@locked("lint", default=True)
+def lint(session: nox.Session) -> None:
+    """Check style, types, and the pinned packages for known vulnerabilities."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("python", ".ci/audit.py", str(lock_file("lint")))
+
+
+@locked("tests")
+def perf(session: nox.Session) -> None:
+    """Time the lab's own parts with pytest-benchmark: recorder, pacer, kernel, ceiling."""
+    session.run("pytest", "tests/perf", "--benchmark-enable", *session.posargs)
+
+
+@locked("tests")
+def fidelity(session: nox.Session) -> None:
+    """Compare the lab with the shortest honest script for each backend, in interleaved pairs."""
+    session.run("python", "-m", "tests.fidelity.compare", *session.posargs)
+
+
+@nox.session(default=False, venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write requirements/*.txt with uv; `-- --upgrade` takes the newest releases."""
+    quiet = ("--quiet", "--no-emit-index-url", "--no-emit-find-links")
+    exact = ("--universal", "--python-version=3.11", "--generate-hashes", "--no-strip-extras")
+    same: tuple[str, ...] = ()
+    for name, parts in LOCKS.items():
+        file = lock_file(name).relative_to(ROOT).as_posix()
+        command = ("uv", "pip", "compile", "pyproject.toml", *exact, *quiet, *parts, *same)
+        told = ("--custom-compile-command", "nox -s lock")
+        session.run(*command, *told, *session.posargs, "-o", file, external=True)
+        same = ("--constraints", file)
+
+
+if __name__ == "__main__":
+    nox.main()
