@@ -1,0 +1,145 @@
+"""Celery on Redis: the prefork and the thread pool, without and with a result backend."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+from lab import kernel
+from lab.backend import DEFAULT, Backend, setup_from_environment
+from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+
+SUBMIT_ONLY = frozenset({Capability.SUBMIT, Capability.NODES, Capability.PARALLEL})
+# Settings that hold an address; variants name the service, and the setup knows where it listens.
+ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
+# The others concern Celery beat, and result stores that are not in use.
+IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "task_", "worker_")
+
+
+def _variants(pool: str) -> tuple[Variant, Variant]:
+    settings = {"worker_pool": pool, "broker_url": Service.REDIS.value}
+    summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
+    with_results = settings | {"result_backend": Service.REDIS.value}
+    capabilities = SUBMIT_ONLY | {Capability.RESULT}
+    kept = f"{summary}, results kept in Redis (Using Redis, Results)."
+    return (
+        Variant(pool, SUBMIT_ONLY, f"{summary}, no result backend.", settings),
+        Variant(f"{pool}+results", capabilities, kept, with_results),
+    )
+
+
+class Celery(Backend):
+    """Sends each task by `delay`; one `celery worker` a node, its pool as large as the node."""
+
+    family = "celery"
+    summary = "Celery on Redis"
+    packages = ("celery", "redis")
+    extra = "celery"
+    services = (Service.REDIS,)
+    variants = (*_variants("prefork"), *_variants("threads"))
+    profiles = (
+        DEFAULT,
+        Profile(
+            "safe",
+            {
+                "task_acks_late": True,
+                "task_reject_on_worker_lost": True,
+                "broker_transport_options": {
+                    "visibility_timeout": 60,
+                    "unacked_restore_interval": 1,
+                    "unacked_restore_throttle": 1,
+                },
+            },
+            "task_acks_late: a message is deleted only after its task has run (Celery docs, "
+            "Optimizing, Reserve one task at a time). task_reject_on_worker_lost: without it the "
+            "task of a killed pool process is acknowledged all the same (Configuration). "
+            "visibility_timeout: the task of a killed worker goes to another one after 60 s "
+            "instead of 3600 s, which is longer than any task here waits and runs once it is "
+            "reserved (Using Redis, Visibility timeout). unacked_restore_interval and _throttle: "
+            "expired deliveries are looked for every second instead of every 100 s, as advised "
+            "for low visibility timeouts (Kombu docs, kombu.transport.redis).",
+        ),
+        Profile(
+            "tuned",
+            {"worker_prefetch_multiplier": 64},
+            "worker_prefetch_multiplier: with many short tasks the number of messages reserved "
+            "for each slot should be large, say 64 or 128, instead of 4 (Celery docs, Optimizing, "
+            "Prefetch Limits).",
+        ),
+    )
+
+    def start(self) -> None:
+        """Make the app; it connects with the first task."""
+        self._app = _make_app(self.setup)
+        self._task = self._app.tasks[f"{kernel.__name__}.execute"]
+
+    def submit(self, task: Task) -> Any:
+        """Send the task and return its `AsyncResult`."""
+        return self._task.delay(task.id, task.function, task.argument)
+
+    def result(self, handle: Any, timeout_s: float) -> Any:
+        """Wait for the `AsyncResult`, which listens on Redis and does not poll."""
+        from celery.exceptions import TimeoutError as NoResultError
+
+        try:
+            return handle.get(timeout=timeout_s)
+        except NoResultError as error:
+            raise TimeoutError(f"Task {handle.id} had no result after {timeout_s} s.") from error
+
+    def stop(self) -> None:
+        """Close the connections, from the thread that submitted: nothing may reconnect later."""
+        import kombu.pools
+
+        if "result_backend" in self.setup.settings:
+            consumer = self._app.backend.result_consumer
+            # A result that is collected later would unsubscribe, and reconnect to do so.
+            consumer.subscribed_to.clear()
+            consumer.stop()
+            self._app.backend.client.connection_pool.disconnect()
+        kombu.pools.reset()  # type: ignore[no-untyped-call]
+        self._app.close()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return the settings in force; addresses differ by trial, so their service is named."""
+        table = self._app.conf.table(with_defaults=True)
+        chosen = {name: value for name, value in table.items() if name.startswith(IN_FORCE)}
+        pool_size = {"worker_concurrency": self.setup.topology.workers_per_node}
+        settings = {**chosen, **dict.fromkeys(ADDRESSES), **self.setup.settings, **pool_size}
+        # One of the defaults is an infinity, which JSON has no word for.
+        return dict(json.loads(json.dumps(settings, default=str), parse_constant=str))
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return the one worker of a node, named apart from others (Workers, Starting)."""
+        slots = setup.topology.workers_per_node
+        argv = [sys.executable, "-m", "celery", "--app", f"{__name__}:app", "worker"]
+        argv += ["--pool", setup.settings["worker_pool"], "--concurrency", str(slots)]
+        return [Command((*argv, "--hostname", f"{uuid4().hex}@%h"), slots)]
+
+
+def _make_app(setup: Setup) -> Any:
+    import celery
+
+    app = celery.Celery("lab")
+    settings = setup.settings.items()
+    app.conf.update({k: setup.endpoints[v] if k in ADDRESSES else v for k, v in settings})
+    app.task(kernel.execute)
+    app.finalize()
+    return app
+
+
+@cache
+def _worker_app() -> Any:
+    return _make_app(setup_from_environment())
+
+
+def __getattr__(name: str) -> Any:
+    # `celery --app` wants a module attribute; made on demand (PEP 562), for listing backends has
+    # neither a setup nor need of celery.
+    if name == "app":
+        return _worker_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,41 @@
+"""The task called where it is submitted: what no background system can be cheaper than."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Task, Variant
+
+
+class Inline(Backend):
+    """Runs each task inside `submit`, in the submitter's thread.
+
+    There is one worker, the submitter, so there is no `Capability.PARALLEL`. A task that raises
+    does so out of `submit`, as out of any call.
+    """
+
+    family = "reference"
+    summary = "plain function call in the submitting thread"
+    variants = (
+        Variant(
+            "call",
+            frozenset({Capability.SUBMIT, Capability.RESULT}),
+            "The function is called and returns its answer.",
+        ),
+    )
+
+    def start(self) -> None:
+        """Do nothing: a call needs no preparation."""
+
+    def submit(self, task: Task) -> Any:
+        """Run the task and return its answer as the handle."""
+        return kernel.execute(task.id, task.function, task.argument)
+
+    def result(self, handle: Any, timeout_s: float) -> Any:
+        """Return the answer, which is there already."""
+        return handle
+
+    def stop(self) -> None:
+        """Do nothing: nothing was made."""

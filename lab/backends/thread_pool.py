@@ -1,0 +1,49 @@
+"""`concurrent.futures.ThreadPoolExecutor`, the standard library's pool of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Task, Variant
+
+
+class ThreadPool(Backend):
+    """Submits each task to one executor of `workers` threads.
+
+    The executor starts a thread only when a task finds none idle, so all of them are there once
+    that many tasks have waited at the same time.
+    """
+
+    family = "threads"
+    summary = "concurrent.futures.ThreadPoolExecutor"
+    variants = (
+        Variant(
+            "executor",
+            frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL}),
+            "Executor.submit and Future.result (docs of concurrent.futures).",
+        ),
+    )
+
+    def start(self) -> None:
+        """Make the executor."""
+        self._pool = ThreadPoolExecutor(max_workers=self.workers)
+
+    def submit(self, task: Task) -> Future[Any]:
+        """Submit the task and return its future."""
+        return self._pool.submit(kernel.execute, task.id, task.function, task.argument)
+
+    def result(self, handle: Future[Any], timeout_s: float) -> Any:
+        """Wait for the future."""
+        return handle.result(timeout_s)
+
+    def stop(self) -> None:
+        """Cancel what has not started and wait for what has."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return the size of the pool; the other arguments concern names and initialisers."""
+        return {"max_workers": self.workers}
