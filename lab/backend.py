@@ -35,6 +35,8 @@ class Backend(ABC):
     packages: ClassVar[Sequence[str]] = ()
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
+    # False only for `null`, which completes tasks without running them.
+    executes: ClassVar[bool] = True
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup

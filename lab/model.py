@@ -204,7 +204,8 @@ class TrialSpec:
 class Placement:
     """Which CPUs the driver, the services and each node get.
 
-    `mode` says what a node is (METHOD M22): ``physical``, ``cpuset`` or ``oversubscribed``.
+    `mode` says what a node is (METHOD M22): ``cpuset``, or ``oversubscribed`` when the nodes want
+    more CPUs than there are physical cores.
     `dedicated` is False when any two roles share a CPU.
     """
 

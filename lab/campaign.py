@@ -1,0 +1,234 @@
+"""Runs a plan trial by trial: clusters up, drivers through, rows into the store.
+
+It never touches a system. A row is written as soon as its trial has ended, so that a later
+failure, Ctrl-C or a kill loses no finished trial; a resumed run skips exactly those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from lab import environment, metrics, noise, processes, trial
+from lab.collect import Collected, Context, collect, skipped
+from lab.errors import ResultsError, UsageError
+from lab.model import Flag, Status, TrialSpec
+from lab.plan import Plan, Skip
+from lab.specs import spec_from_json, spec_to_json
+from lab.store import Store
+from lab.tables import SCHEMA_VERSION, CampaignRow, TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A campaign as it lies in its folder: the plan, and how it was asked for."""
+
+    plan: Plan
+    preset: str
+    seed: int
+    reruns: int
+    command: str
+
+
+class Watch(Protocol):
+    """What a campaign tells while it runs; the console implements it."""
+
+    def begin(self, trials: Sequence[TrialSpec]) -> None:
+        """Say which trials are about to run."""
+
+    def trial(self, spec: TrialSpec) -> None:
+        """Say that a trial begins."""
+
+    def phase(self, name: str) -> None:
+        """Say that the running trial entered a phase."""
+
+    def row(self, row: TrialRow) -> None:
+        """Say how a trial ended."""
+
+
+def create(results: Path, run: Run) -> Store:
+    """Make a new run folder that holds the plan.
+
+    Raises:
+        ResultsError: The folder cannot be written.
+    """
+    now = datetime.now(UTC)
+    plan = _plan_to_json(run)
+    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
+    try:
+        store.folder.mkdir(parents=True)
+        (store.folder / "plan.json").write_text(json.dumps(plan, indent=1))
+    except OSError as error:
+        raise ResultsError(f"{store.folder} cannot be written: {error.strerror}.") from error
+    fingerprint_id, facts = environment.fingerprint()
+    commit, dirty = environment.git_state()
+    for fact in facts:
+        store.append(fact)
+    store.append(
+        CampaignRow(
+            campaign_id=store.folder.name,
+            schema_version=SCHEMA_VERSION,
+            fingerprint_id=fingerprint_id,
+            spec_hash=digest,
+            git_commit=commit,
+            git_dirty=dirty,
+            started_utc=now.isoformat(timespec="seconds"),
+            preset=run.preset,
+            seed=run.seed,
+            command=run.command,
+        )
+    )
+    return store
+
+
+def load(folder: Path) -> tuple[Store, Run]:
+    """Open a run folder to go on with it.
+
+    Raises:
+        UsageError: There is no such run.
+        ResultsError: Its plan cannot be read, or the machine or software is another now.
+    """
+    if not (folder / "plan.json").exists():
+        raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
+    try:
+        fields = json.loads((folder / "plan.json").read_text())
+        trials = tuple(map(spec_from_json, fields["trials"]))
+        skips = tuple(Skip(spec_from_json(spec), reason) for spec, reason in fields["skips"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
+    store = Store(folder)
+    before = str(store.read("campaign").fingerprint_id.iloc[0])
+    if before != (now := environment.fingerprint()[0]):
+        raise ResultsError(
+            f"{folder.name} was begun on fingerprint {before} and this is {now}: machine or "
+            "software differ, and their trials must not be mixed. Start a new run."
+        )
+    rest = (fields[name] for name in ("preset", "seed", "reruns", "command"))
+    return store, Run(Plan(trials, skips), *rest)
+
+
+def _plan_to_json(run: Run) -> dict[str, Any]:
+    return {
+        "preset": run.preset,
+        "seed": run.seed,
+        "reruns": run.reruns,
+        "command": run.command,
+        "trials": [spec_to_json(spec) for spec in run.plan.trials],
+        "skips": [[spec_to_json(skip.spec), skip.reason] for skip in run.plan.skips],
+    }
+
+
+def execute(store: Store, run: Run, watch: Watch) -> list[TrialRow]:
+    """Run what is not finished yet and return the new rows; the tables are complete after it.
+
+    Raises:
+        ResultsError: The disk is full, or another lab writes this run.
+        KeyboardInterrupt: After everything is down and what was interrupted is marked.
+    """
+    processes.reap_orphans()
+    with store.writing():
+        try:
+            return list(_Runner(store, run, watch).rows())
+        finally:
+            derive(store)
+
+
+def derive(store: Store) -> None:
+    """Make the tables `metric` and `estimate` anew from the others."""
+    trials = store.read("trial")
+    rows = [row for _, t in trials.iterrows() for row in metrics.trial_metrics(t, _window(store, t))]
+    store.replace("metric", rows)
+    table = store.read("metric")
+    campaign = store.folder.name
+    store.replace(
+        "estimate",
+        [
+            *metrics.estimates(trials, table, campaign, with_noisy=True),
+            *metrics.estimates(trials, table, f"{campaign}/without-noisy", with_noisy=False),
+        ],
+    )
+
+
+def _window(store: Store, row: Any) -> Any:
+    folder = store.trial_folder(row.trial_id, row.attempt)
+    if not (folder / "task.parquet").exists():
+        return store.read("task").iloc[:0]
+    tasks = store.read("task", folder)
+    return tasks[tasks.phase == "measure"]
+
+
+class _Runner:
+    """The loop over a plan, with what it carries from one trial to the next."""
+
+    def __init__(self, store: Store, run: Run, watch: Watch) -> None:
+        self._store, self._run, self._watch = store, run, watch
+        campaign = store.read("campaign").iloc[0]
+        self._campaign_id = str(campaign.campaign_id)
+        self._fingerprint_id = str(campaign.fingerprint_id)
+        self._calibration_ns = noise.calibrate()
+
+    def rows(self) -> list[TrialRow]:
+        table = self._store.read("trial")
+        done = set(table[table.status != Status.INTERRUPTED].trial_id)
+        left = [spec for spec in self._run.plan.trials if spec.id not in done]
+        rows = [self._skip(skip) for skip in self._run.plan.skips if skip.spec.id not in done]
+        self._mark_killed()
+        self._watch.begin(left)
+        position = {spec.id: n for n, spec in enumerate(self._run.plan.trials)}
+        for spec in left:
+            for _ in range(1 + self._run.reruns):
+                rows.append(row := self._attempt(spec, position[spec.id]))
+                if row.flag != Flag.INVALID or row.status != Status.OK:
+                    break  # run again only what was disturbed, never what failed by itself
+        return rows
+
+    def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
+        attempt = 1
+        while (folder := self._store.trial_folder(spec.id, attempt)).exists():
+            attempt += 1
+        self._watch.trial(spec)
+        before = self._calibration_ns
+        outcome = trial.run(spec, attempt, folder, self._watch.phase)
+        self._calibration_ns = noise.calibrate()
+        return self._keep(outcome, position, (before, self._calibration_ns))
+
+    def _keep(
+        self, outcome: trial.Outcome, position: int, calibration_ns: tuple[int, int] | None
+    ) -> TrialRow:
+        context = Context(self._campaign_id, self._fingerprint_id, position, calibration_ns)
+        collected: Collected = collect(outcome, context)
+        for table, rows in collected.tables.items():
+            self._store.write_parquet(outcome.folder, table, rows)
+        # Last: from here on the trial counts as finished.
+        self._store.append(collected.row)
+        self._watch.row(collected.row)
+        return collected.row
+
+    def _skip(self, skip: Skip) -> TrialRow:
+        context = Context(self._campaign_id, self._fingerprint_id, 0, None)
+        row = skipped(skip.spec, skip.reason, context)
+        self._store.append(row)
+        self._watch.row(row)
+        return row
+
+    def _mark_killed(self) -> None:
+        """Give each trial that a kill cut short its row; its folder stays as it was left."""
+        finished = self._store.finished_trials()
+        specs = {spec.id: (n, spec) for n, spec in enumerate(self._run.plan.trials)}
+        for folder in sorted((self._store.folder / "trials").glob("*-*")):
+            trial_id, _, attempt = folder.name.rpartition("-")
+            if trial_id in specs and (trial_id, int(attempt)) not in finished:
+                position, spec = specs[trial_id]
+                self._keep(trial.killed(spec, int(attempt), folder), position, None)
+
+
+def command_line() -> str:
+    """Return how this run was asked for, without the path of the program."""
+    return " ".join(["lab", *sys.argv[1:]])

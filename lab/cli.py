@@ -1,0 +1,312 @@
+"""The command `lab`: bench, list, report, doctor, clean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lab import campaign, placement, processes, registry
+from lab.clusters import PROVIDERS
+from lab.console import ProgressWatch, say, show_plan, show_table
+from lab.errors import LabError, NothingSelectedError, UnknownNameError, UsageError
+from lab.model import ARRIVALS, Flag, Paced, Status
+from lab.plan import PRESETS, STANDARD, Cell, Preset, Selection, make_plan
+from lab.tables import TrialRow
+
+EPILOG = """\
+examples:
+  lab bench                                      every installed backend, preset quick
+  lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
+  lab bench --workload cpu:2000 --cores 1,2      CPU tasks of 2000 us on one core and on two
+  lab bench --preset standard --dry-run          what it would do, and how long it would take
+  lab bench --resume results/runs/RUN            go on where a run was stopped
+
+A backend is named backend[variant]@profile; `lab list` shows them all. What is left out is the
+backend's first variant and its profile `default`. Exit codes: 0 fine, 1 a trial failed, 2 usage,
+3 nothing selected, 130 interrupted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    main_parser = argparse.ArgumentParser(
+        prog="lab",
+        description="Measure Python's ways of running work in the background, on one axis.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_bench(commands)
+    _command(commands, "list", list_names, "Show backends, variants, profiles, workloads, presets.")
+    report = _command(commands, "report", report_run, "Make a run's tables, figures and page anew.")
+    report.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
+    report.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
+    _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
+    _command(commands, "clean", clean, "End processes that a killed lab left behind.")
+    return main_parser
+
+
+def _command(commands, name, run, about):  # noqa: ANN001, ANN202
+    made = commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=EPILOG if name == "bench" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(run_command=run)
+    return made
+
+
+def _add_bench(commands) -> None:  # noqa: ANN001
+    bench_parser = _command(commands, "bench", bench, "Run a campaign and write its report.")
+    add = bench_parser.add_argument
+    add("--backend", "-b", action="append", metavar="LABEL", help="backend[variant]@profile; repeat for more (default: all installed)")
+    add("--workload", "-w", action="append", metavar="NAME[:SIZE]", help="workload, with a size in its unit; repeat for more (default: the preset's)")
+    add("--arrival", action="append", metavar="KIND", help=f"only these arrivals: {', '.join(ARRIVALS)}")
+    add("--rate", type=_positive_float, metavar="HZ", help="offered rate of paced arrivals, tasks per second")
+    add("--tasks", type=_positive, metavar="N", help="tasks in a window")
+    add("--cores", type=_numbers, metavar="N[,N]", help="cores per node (default: 1, 2, 4, ... all)")
+    add("--nodes", type=_numbers, default=(1,), metavar="N[,N]", help="nodes (default: 1)")
+    add("--workers", type=_numbers, default=(1,), metavar="N[,N]", help="worker slots per core (default: 1)")
+    add("--preset", default="quick", metavar="NAME", help=f"size of the campaign: {', '.join(PRESETS)} (default: quick)")
+    add("--blocks", type=_positive, metavar="N", help="blocks, each with every configuration once (default: the preset's)")
+    add("--seed", type=int, metavar="N", help="seed of order, arrivals and arguments (default: drawn, and recorded)")
+    add("--provider", default="local", metavar="NAME", help=f"what hosts the clusters: {', '.join(PROVIDERS)} (default: local)")
+    add("--results", type=Path, default=Path("results"), metavar="FOLDER", help="where runs are kept (default: results)")
+    add("--dry-run", action="store_true", help="print the plan and the time it will take, and run nothing")
+    add("--resume", type=Path, metavar="RUN", help="go on with this run folder; all else is taken from it")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _positive_float(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(_positive(part) for part in text.split(",")))
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Plan, run, and report a campaign."""
+    if options.resume:
+        store, run = campaign.load(options.resume)
+    else:
+        preset = _known("preset", options.preset, PRESETS)
+        selection = _selection(options, preset)
+        plan = make_plan(selection)
+        if options.dry_run:
+            show_plan(plan)
+            return 0
+        if not plan.trials:
+            reasons = " ".join(dict.fromkeys(skip.reason for skip in plan.skips))
+            raise NothingSelectedError(f"Nothing to run. {reasons}")
+        run = campaign.Run(
+            plan, preset.name, selection.seed, preset.reruns, campaign.command_line()
+        )
+        store = campaign.create(options.results, run)
+    say(f"Run {store.folder}")
+    try:
+        with ProgressWatch() as watch:
+            rows = campaign.execute(store, run, watch)
+    except KeyboardInterrupt:
+        say(f"Stopped. Every finished trial is kept: lab bench --resume {store.folder}")
+        raise
+    return _conclude(store.folder, rows)
+
+
+def _conclude(folder: Path, rows: Sequence[TrialRow]) -> int:
+    from lab import report  # pandas and matplotlib are not needed to say what is wrong
+
+    page = report.write(folder)
+    show_table(*report.terminal_summary(folder))
+    failed = [row for row in rows if row.status in (Status.FAILED, Status.TIMEOUT)]
+    flags = [row.flag for row in rows if row.status == Status.OK]
+    say(
+        f"{len(rows)} trials: {flags.count(Flag.OK)} ok, {flags.count(Flag.NOISY)} noisy, "
+        f"{flags.count(Flag.INVALID)} invalid, {len(failed)} failed or timed out."
+    )
+    say(f"Run folder: {folder}\nReport page: {page}")
+    return 1 if failed else 0
+
+
+def _known(kind, name, known):  # noqa: ANN001, ANN202
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
+
+
+def _selection(options: argparse.Namespace, preset: Preset) -> Selection:
+    _known("provider", options.provider, PROVIDERS)
+    cells = _cells(options, preset)
+    cpus = len(placement.available_cpus())
+    return Selection(
+        labels=_labels(options.backend),
+        cells=cells,
+        cores=options.cores or placement.core_counts(cpus),
+        nodes=options.nodes,
+        workers_per_core=options.workers,
+        provider=options.provider,
+        blocks=options.blocks or preset.blocks,
+        seed=secrets.randbits(31) if options.seed is None else options.seed,
+        warmup_per_slot=preset.warmup_per_slot,
+        deadline_s=preset.deadline_s,
+    )
+
+
+def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Resolve what was asked for; without a wish, every backend whose packages are there."""
+    if asked:
+        chosen = [registry.select(label) for label in asked]
+        for one in chosen:
+            registry.require(one)
+    else:
+        chosen = []
+        for name, backend in registry.backends().items():
+            if package := registry.missing_package(backend):
+                say(f"Left out {name}: package {package!r} is not installed.")
+            else:
+                chosen.append(registry.select(name))
+    return tuple(dict.fromkeys(f"{c.name}[{c.variant}]@{c.profile}" for c in chosen))
+
+
+def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
+    cells = [cell for name in options.workload or [""] for cell in _named_cells(name, preset)]
+    kinds = options.arrival or list(ARRIVALS)
+    for kind in kinds:
+        _known("arrival", kind, ARRIVALS)
+    cells = [cell for cell in cells if cell.arrival.kind in kinds]
+    if not cells:
+        raise NothingSelectedError(
+            f"Preset {preset.name} offers these workloads by no {' or '.join(kinds)} arrival. "
+            "Try --preset standard, or another --arrival."
+        )
+    return tuple(_adjusted(cell, options) for cell in cells)
+
+
+def _named_cells(name: str, preset: Preset) -> list[Cell]:
+    """Return the preset's cells of a workload, or the standard ones where it has none."""
+    if not name:
+        return list(preset.cells)
+    workload, _, size = name.partition(":")
+    registry.workload(workload)
+    try:
+        typed = _positive(size) if size else None
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"Size of workload {workload!r}: {error}.") from error
+    for cells in (preset.cells, STANDARD):
+        if own := [replace(c, size=typed) for c in cells if c.workload == workload]:
+            return own
+    return [Cell(workload, STANDARD[0].arrival, typed)]
+
+
+def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:
+    arrival = cell.arrival
+    if options.tasks:
+        arrival = replace(arrival, n_tasks=options.tasks)
+    if options.rate and isinstance(arrival, Paced):
+        arrival = replace(arrival, rate_hz=options.rate)
+    return replace(cell, arrival=arrival)
+
+
+def list_names(_: argparse.Namespace) -> int:
+    """Print everything that can be named on the command line."""
+    rows = []
+    for name, backend in registry.backends().items():
+        package = registry.missing_package(backend)
+        mark = "yes" if package is None else f"no: needs {package}"
+        for variant in backend.variants:
+            profiles = ", ".join(profile.name for profile in backend.profiles)
+            rows.append((f"{name}[{variant.name}]", profiles, mark, variant.summary))
+    show_table("Backends", ("backend[variant]", "@profile", "installed", "what it is"), rows)
+    workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
+    show_table(
+        "Workloads",
+        ("workload", "default size", "what a task does"),
+        [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads],
+    )
+    show_table(
+        "Presets",
+        ("preset", "blocks", "what for"),
+        [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()],
+    )
+    return 0
+
+
+def report_run(options: argparse.Namespace) -> int:
+    """Make tables, figures and page of a run anew from its trials."""
+    from lab import report
+    from lab.store import Store
+
+    folder = options.run or _latest(options.results)
+    if not (folder / "campaign.csv").exists():
+        raise UsageError(f"{folder} is no run folder: it has no campaign.csv.")
+    campaign.derive(Store(folder))
+    page = report.write(folder)
+    show_table(*report.terminal_summary(folder))
+    say(f"Report page: {page}")
+    return 0
+
+
+def _latest(results: Path) -> Path:
+    runs = sorted(path.parent for path in (results / "runs").glob("*/campaign.csv"))
+    if not runs:
+        raise UsageError(f"There is no run in {results}. Make one: lab bench")
+    return runs[-1]
+
+
+def doctor(_: argparse.Namespace) -> int:
+    """Print what was found on this machine, with the command that mends each lack."""
+    from lab.doctor import examine
+
+    checks = examine(registry.backends())
+    show_table(
+        "Doctor",
+        ("check", "state", "finding", "to mend it"),
+        [(c.name, c.state, c.finding, c.mend) for c in checks],
+    )
+    return 0
+
+
+def clean(_: argparse.Namespace) -> int:
+    """End what killed labs left behind; living ones are left alone."""
+    say(f"{processes.reap_orphans()} processes of killed labs ended.")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every LabError ends here, in a sentence."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        options = parser().parse_args(arguments)
+        return int(options.run_command(options))
+    except LabError as error:
+        say(f"lab: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

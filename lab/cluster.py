@@ -1,0 +1,72 @@
+"""The contract of a provider: a topology up, a driver in it, CPU by role, and all of it down.
+
+The campaign knows no more than this of where workers run; `lab/clusters/` has a file for each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+from lab.backend import Backend
+from lab.model import CpuUse, Placement, Setup, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where one attempt at one trial takes place: its folder, its CPUs, its labels.
+
+    `environment` is given to every process of the trial.
+    """
+
+    spec: TrialSpec
+    backend: type[Backend]
+    folder: Path
+    placement: Placement
+    environment: Mapping[str, str]
+
+    @property
+    def ledger(self) -> Path:
+        """The folder that every worker writes its records into."""
+        return self.folder / "ledger"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of what the trial's processes printed."""
+        return self.folder / "logs"
+
+
+class Cluster(ABC):
+    """One running topology with its services."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        # What each server says of itself, for the row.
+        self.services = ""
+
+    @abstractmethod
+    def up(self) -> Setup:
+        """Start services and nodes, and return what the driver's adapter must be told.
+
+        Raises:
+            ClusterError: Something did not come up; the message says what and why.
+        """
+
+    @abstractmethod
+    def start_driver(self) -> Popen[bytes]:
+        """Start the trial's driver, its standard input and output piped to the caller."""
+
+    @abstractmethod
+    def cpu(self) -> CpuUse:
+        """Read the CPU time that each role has used since it began."""
+
+    @abstractmethod
+    def failure(self) -> str | None:
+        """Say in one sentence which part has died, or None while all is well."""
+
+    @abstractmethod
+    def down(self) -> int:
+        """Take everything down, and return how many processes had to be killed as leftovers."""

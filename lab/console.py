@@ -1,0 +1,141 @@
+"""What a person sees: progress on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from lab.model import Flag, Status, TrialSpec
+from lab.plan import Plan, total_s
+from lab.tables import TrialRow
+
+progress_console = Console(stderr=True)
+data_console = Console()
+
+COLOURS: Mapping[str, str] = {
+    Status.OK: "green",
+    Status.SKIPPED: "dim",
+    Status.FAILED: "red",
+    Status.TIMEOUT: "red",
+    Status.INTERRUPTED: "yellow",
+    Flag.NOISY: "yellow",
+    Flag.INVALID: "red",
+}
+
+
+class ProgressWatch:
+    """Shows a campaign: a line for each trial that ended, and below it a bar with an estimate."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=progress_console,
+            transient=True,
+        )
+        self._bar = self._progress.add_task("starting", total=None, left="")
+        self._left: list[TrialSpec] = []
+        self._seen_s: dict[str, list[float]] = defaultdict(list)
+        self._now = ""
+
+    def __enter__(self) -> ProgressWatch:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, trials: Sequence[TrialSpec]) -> None:
+        """Set the length of the bar."""
+        self._left = list(trials)
+        self._total = len(trials)
+        self._progress.update(self._bar, total=len(trials), completed=0)
+
+    def trial(self, spec: TrialSpec) -> None:
+        """Name the running trial and how long the rest will take."""
+        self._now = describe(spec)
+        self._left = [other for other in self._left if other.id != spec.id]
+        left = f"about {duration(total_s([spec, *self._left], self._seen_s))} left"
+        self._progress.update(self._bar, description=escape(self._now), left=left)
+        self._began = time.monotonic()
+
+    def phase(self, name: str) -> None:
+        """Name the phase of the running trial."""
+        text = f"{escape(self._now)} [dim]{name.replace('_', ' ')}[/dim]"
+        self._progress.update(self._bar, description=text)
+
+    def row(self, row: TrialRow) -> None:
+        """Print one line for the trial that ended."""
+        if row.status in (Status.OK, Status.FAILED, Status.TIMEOUT):
+            self._seen_s[row.label].append(row.trial_ns / 1e9)
+            done = self._total - len(self._left)
+            self._progress.update(self._bar, completed=done)
+        self._progress.console.print(trial_line(row), highlight=False, soft_wrap=True)
+
+
+def describe(spec: TrialSpec) -> str:
+    """Name a trial in one line."""
+    topology = spec.topology
+    return (
+        f"{spec.label} {spec.workload} {spec.arrival.kind} "
+        f"{topology.nodes}x{topology.cores_per_node} cores, {topology.workers} workers"
+    )
+
+
+def trial_line(row: TrialRow) -> str:
+    """Say how a trial ended, in rich markup."""
+    verdict = row.status if row.status != Status.OK else row.flag
+    colour = COLOURS[verdict]
+    cell = f"{row.workload} {row.arrival}"
+    size = f"{row.nodes}x{row.cores_per_node} cores {row.workers} workers"
+    where = f"{row.label:<34} {cell:<16} {size:<22} block {row.block}"
+    why = row.reason or row.flag_reasons
+    return f"{escape(where)} [{colour}]{verdict:<11}[/{colour}] {escape(why)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time as a person says it."""
+    return f"{seconds:.0f} s" if seconds < 90 else str(timedelta(seconds=round(seconds)))
+
+
+def show_plan(plan: Plan) -> None:
+    """Print every trial in the order in which it would run, and the time it will take."""
+    table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
+    for spec in plan.trials:
+        topology = spec.topology
+        table.add_row(
+            str(spec.block),
+            spec.id,
+            escape(spec.label),
+            spec.workload,
+            spec.arrival.kind,
+            str(spec.arrival.n_tasks),
+            f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
+        )
+    data_console.print(table)
+    for skip in plan.skips:
+        data_console.print(f"[dim]skipped[/dim] {escape(describe(skip.spec))}: {skip.reason}")
+    n, estimate = len(plan.trials), duration(total_s(plan.trials, {}))
+    data_console.print(f"{n} trials, about {estimate} on this machine. Nothing was run.")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table to standard output; cells are shown as they are."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    data_console.print(table)
+
+
+def say(text: str) -> None:
+    """Print a line that is not data."""
+    progress_console.print(text, highlight=False, soft_wrap=True, markup=False)

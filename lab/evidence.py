@@ -1,0 +1,109 @@
+"""Reads what a trial left in its folder into tables: ledger + intents -> task and submit rows.
+
+It works on what a kill left as well as on a finished trial; what is not there stays null.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab import registry
+from lab.driver import ACCEPTED, ERROR, FIRST_TASK, MEASURE, VERIFY, WARM_UP
+from lab.kernel import checksum
+from lab.model import Ack, TrialSpec
+from lab.readback import OUTCOMES, Intent, executions, intents
+
+PHASE_NAMES = {VERIFY: "verify", WARM_UP: "warm_up", MEASURE: "measure"}
+ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
+_EXECUTION_TYPES = {
+    "task_id": "int64",
+    "t3_ns": "int64",
+    "t4_ns": "int64",
+    "node": "Int64",
+    "worker": "str",
+    "outcome": "str",
+    "answer": "Int64",
+}
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read what the driver last said of itself; empty when it never got so far."""
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+        return dict(json.loads((folder / "status.json").read_text()))
+    return {}
+
+
+def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
+    """Read the journal: the columns of `SubmitRow`, and t5_ns."""
+    path = folder / "intents.bin"
+    rows = list(intents(path)[1]) if path.exists() else []
+    words = pd.DataFrame(rows, columns=list(Intent._fields), dtype="int64")
+    return pd.DataFrame(
+        {
+            "trial_id": pd.Series(trial_id, index=words.index, dtype="str"),
+            "task_id": words.task_id,
+            "phase": words.phase.map(PHASE_NAMES).astype("str"),
+            "t0_ns": words.t0_ns,
+            "t1_ns": _instants(words.t1_ns),
+            "t2_ns": _instants(words.t2_ns),
+            "ack": words.acknowledged.map(ACKS).fillna(str(Ack.UNKNOWN)).astype("str"),
+            "t5_ns": _instants(words.t5_ns),
+        }
+    )
+
+
+def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFrame:
+    """Join the ledger with the offers: the columns of `TaskRow`, one row an execution.
+
+    A task that never started has one row without t3; an execution that was never offered has one
+    with an empty phase.
+    """
+    done = _read_ledger(folder)
+    offered = offers.drop(columns=["trial_id", "ack"])
+    tasks = offered.merge(done, on="task_id", how="outer")
+    tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
+    tasks = tasks.fillna({"outcome": "unstarted", "phase": "", "worker": ""})
+    tasks["answer"] = tasks.answer.where(tasks.outcome == "ok")
+    tasks.insert(0, "trial_id", pd.Series(trial_id, index=tasks.index, dtype="str"))
+    return tasks
+
+
+def right_answers(spec: TrialSpec) -> dict[int, int]:
+    """Return the checksum of the right answer of each task of the window, by task id."""
+    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
+    if not registry.select(spec.label).backend.executes:
+        return dict.fromkeys(ids, 0)
+    _, module = registry.workload(spec.workload)
+    return {i: checksum(module.answer(module.argument(spec.size, spec.seed + i))) for i in ids}
+
+
+def _read_ledger(folder: Path) -> pd.DataFrame:
+    rows = [
+        (
+            record.task_id,
+            record.started_ns,
+            record.finished_ns,
+            header.node,
+            f"{header.pid}:{record.thread}",
+            OUTCOMES[record.outcome],
+            record.answer,
+        )
+        for path in sorted((folder / "ledger").glob("*.bin"))
+        for header, records in [executions(path)]
+        for record in records
+    ]
+    done = pd.DataFrame(rows, columns=list(_EXECUTION_TYPES)).astype(_EXECUTION_TYPES)
+    done = done.sort_values(["task_id", "t3_ns"], ignore_index=True)
+    done["attempt_no"] = done.groupby("task_id").cumcount() + 1
+    done["t3_ns"], done["t4_ns"] = _instants(done.t3_ns), _instants(done.t4_ns)
+    return done
+
+
+def _instants(words: pd.Series[int]) -> pd.Series[Any]:
+    """Turn the ledger's zero, which means not yet, into null."""
+    return words.astype("Int64").mask(words == 0)

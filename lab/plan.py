@@ -1,0 +1,215 @@
+"""From a selection to seeded blocks of trial specs (METHOD M2-M4), and how long they will take."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lab import registry
+from lab.backend import capabilities
+from lab.model import Arrival, Burst, Capability, Paced, RoundTrip, Topology, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A workload at one size, and how its tasks are offered; size None means its default."""
+
+    workload: str
+    arrival: Arrival
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How big a campaign is. `warmup_per_slot` is in tasks per worker slot (METHOD M16)."""
+
+    name: str
+    summary: str
+    blocks: int
+    cells: tuple[Cell, ...]
+    warmup_per_slot: int
+    deadline_s: float
+    reruns: int
+
+
+QUICK = (
+    Cell("noop", Burst(400)),
+    Cell("noop", Paced(150, rate_hz=50.0)),
+    Cell("cpu", Burst(100)),
+)
+STANDARD = (
+    Cell("noop", Burst(2_000)),
+    Cell("noop", Paced(1_500, rate_hz=50.0)),
+    Cell("noop", RoundTrip(700)),
+    Cell("cpu", Burst(400)),
+    Cell("io", Burst(400)),
+    Cell("payload", Burst(400)),
+)
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        # Three trials carry no interval (METHOD M2): quick shows that all works, and the order of
+        # magnitude.
+        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 20, 30.0, 0),
+        Preset("standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2),
+        Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
+    )
+}
+# What `quick` and its elders run when no backend is named: each backend's first variant as
+# installed. Variants are asked for by name.
+DEFAULT_PROFILE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a person asked for, every name resolved."""
+
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    cores: tuple[int, ...]
+    nodes: tuple[int, ...]
+    workers_per_core: tuple[int, ...]
+    provider: str
+    blocks: int
+    seed: int
+    warmup_per_slot: int
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A configuration that its backend cannot take, and the sentence why."""
+
+    spec: TrialSpec
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All trials in the order in which they run, and what was left out with its reason."""
+
+    trials: tuple[TrialSpec, ...]
+    skips: tuple[Skip, ...]
+
+
+def make_plan(selection: Selection) -> Plan:
+    """Expand a selection: each block holds every configuration once, in a seeded random order.
+
+    Seeds of arrivals and arguments depend on block and cell alone, never on the backend, so a
+    block offers the same plan to all (METHOD M4).
+    """
+    calibrated = {cell: _calibrate(cell) for cell in selection.cells}
+    configurations = [
+        (label, cell, topology)
+        for cell in selection.cells
+        for topology in _topologies(selection)
+        for label in selection.labels
+    ]
+    trials: list[TrialSpec] = []
+    skips: list[Skip] = []
+    for block in range(selection.blocks):
+        order = random.Random(f"{selection.seed}/{block}")
+        specs = [
+            _spec(selection, label, calibrated[cell], topology, block)
+            for label, cell, topology in configurations
+        ]
+        order.shuffle(specs)
+        for spec in specs:
+            if (reason := obstacle(spec)) is None:
+                trials.append(spec)
+            elif block == 0:  # said once: it will not change from block to block
+                skips.append(Skip(spec, reason))
+    return Plan(tuple(trials), tuple(skips))
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrated:
+    cell: Cell
+    size: int
+    nominal_ns: int
+
+
+def _calibrate(cell: Cell) -> _Calibrated:
+    """Turn a size as typed into the workload's own unit on this machine, once for all trials."""
+    workload, module = registry.workload(cell.workload)
+    typed = workload.default_size if cell.size is None else cell.size
+    return _Calibrated(cell, module.calibrate(typed), module.nominal_ns(typed))
+
+
+def _topologies(selection: Selection) -> list[Topology]:
+    return [
+        Topology(nodes, cores, cores * per_core)
+        for nodes in selection.nodes
+        for cores in selection.cores
+        for per_core in selection.workers_per_core
+    ]
+
+
+def _spec(
+    selection: Selection, label: str, calibrated: _Calibrated, topology: Topology, block: int
+) -> TrialSpec:
+    chosen = registry.select(label)
+    cell = calibrated.cell
+    # Drawn from names and numbers, so that adding a backend or a cell changes no other trial.
+    draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{cell.arrival!r}")
+    return TrialSpec(
+        backend=chosen.name,
+        variant=chosen.variant,
+        profile=chosen.profile,
+        workload=cell.workload,
+        size=calibrated.size,
+        nominal_ns=calibrated.nominal_ns,
+        arrival=cell.arrival,
+        topology=topology,
+        provider=selection.provider,
+        block=block,
+        seed=draw.getrandbits(31),
+        warmup_tasks=selection.warmup_per_slot * topology.workers,
+        deadline_s=selection.deadline_s,
+    )
+
+
+def obstacle(spec: TrialSpec) -> str | None:
+    """Say in a sentence why a backend cannot take a trial; None when it can."""
+    chosen = registry.select(spec.label)
+    promised = capabilities(chosen.backend, chosen.variant)
+    name = f"{spec.backend}[{spec.variant}]"
+    if isinstance(spec.arrival, RoundTrip) and Capability.RESULT not in promised:
+        return f"{name} hands no result back to the submitter, so there is no round trip."
+    if isinstance(spec.arrival, Paced | RoundTrip) and Capability.SUBMIT not in promised:
+        return f"{name} takes no single tasks."
+    if spec.topology.nodes > 1 and Capability.NODES not in promised:
+        return f"{name} lives in one process tree and cannot span nodes."
+    if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
+        return f"{name} has one worker slot."
+    return None
+
+
+def resized(selection: Selection, sizes: Mapping[str, int]) -> Selection:
+    """Return the selection with other task sizes, by workload."""
+    cells = tuple(replace(c, size=sizes.get(c.workload, c.size)) for c in selection.cells)
+    return replace(selection, cells=cells)
+
+
+# Seconds that a trial takes beside its window: processes, verify, quiet, stop. Measured on two
+# shared cores; it only feeds the estimate shown before the first trial has been timed.
+IN_PROCESS_S, WITH_CLUSTER_S = 1.2, 4.0
+SLOWEST_TASKS_PER_S = 200.0
+
+
+def estimate_s(spec: TrialSpec) -> float:
+    """Estimate a trial's length in seconds before anything was measured."""
+    has_cluster = bool(registry.select(spec.label).backend.services)
+    fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
+    n = spec.arrival.n_tasks
+    work = n * spec.nominal_ns / 1e9 / spec.topology.workers
+    if isinstance(spec.arrival, Paced):
+        return fixed + n / spec.arrival.rate_hz
+    return fixed + work + (n + spec.warmup_tasks) / SLOWEST_TASKS_PER_S * has_cluster
+
+
+def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:
+    """Estimate the length of the remaining trials from the lengths seen so far, by label."""
+    seen = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
+    return sum(seen.get(spec.label, estimate_s(spec)) for spec in trials)

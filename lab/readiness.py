@@ -1,0 +1,65 @@
+"""Proves that a cluster is ready: every worker of every node has answered a real task correctly.
+
+As many waiting tasks as there are workers must overlap in the ledger. That holds for threads,
+forks and coroutines alike, and a worker that is missing or wrong cannot hide. The same tasks are
+the clock handshake (METHOD M14): none may start before it was sent or end after it was seen to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.ledger import time_namespace
+from lab.model import Topology
+from lab.readback import Execution, executions
+
+WAIT_US = 30_000
+LONGEST_WAIT_US = 500_000
+DEADLINE_S = 60.0
+ROUNDS = 12
+
+
+def round_size(number: int, workers: int) -> tuple[int, int]:
+    """Return how many tasks, and how long they wait in microseconds, in round `number`.
+
+    One worker may take several tasks, by prefetching or because others are still starting: so
+    each round has more tasks, and longer ones.
+    """
+    return workers * min(number + 1, 4), min(WAIT_US << number, LONGEST_WAIT_US)
+
+
+def is_proven(
+    ledger: Path, answers: Mapping[int, int], sent_ns: int, seen_ns: int, topology: Topology
+) -> bool:
+    """Tell whether the tasks of `answers` (id to right answer) prove every worker slot.
+
+    Raises:
+        LabError: A wrong answer, clocks that disagree, or another time namespace.
+    """
+    found: list[Execution] = []
+    nodes = set()
+    for path in ledger.glob("*.bin"):
+        header, records = executions(path)
+        mine = [record for record in records if record.task_id in answers]
+        if mine and header.time_namespace != time_namespace():
+            raise LabError("A worker lives in another time namespace: clocks cannot be compared.")
+        found += mine
+        nodes |= {header.node for _ in mine}
+    if any(r.started_ns < sent_ns or r.finished_ns > seen_ns for r in found):
+        raise LabError("Clocks disagree: a task started before it was sent, or ended after it.")
+    if any(r.finished_ns and r.answer != answers[r.task_id] for r in found):
+        raise LabError("A worker gave a wrong answer in the verify phase.")
+    spans = [(r.started_ns, r.finished_ns or seen_ns) for r in found]
+    return most_at_once(spans) >= topology.workers and len(nodes) == topology.nodes
+
+
+def most_at_once(spans: Sequence[tuple[int, int]]) -> int:
+    """Return the largest number of spans (begin, end) that overlap at one instant."""
+    edges = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    most = now = 0
+    for _, step in edges:
+        now += step
+        most = max(most, now)
+    return most

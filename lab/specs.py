@@ -1,0 +1,44 @@
+"""Writes and reads trial specs as JSON: the plan of a run, and what a driver is given."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab.model import ARRIVALS, Setup, Topology, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one driver process is given in ``trial.json``: a spec, and where its cluster listens."""
+
+    spec: TrialSpec
+    setup: Setup
+
+
+def spec_to_json(spec: TrialSpec) -> dict[str, Any]:
+    """Return the spec as JSON-able fields; the arrival says its kind."""
+    return asdict(spec) | {"arrival": {"kind": spec.arrival.kind, **asdict(spec.arrival)}}
+
+
+def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
+    """Rebuild a spec; the inverse of `spec_to_json`."""
+    arrival = dict(fields["arrival"])
+    kind = ARRIVALS[arrival.pop("kind")]
+    return TrialSpec(
+        **{**fields, "arrival": kind(**arrival), "topology": Topology(**fields["topology"])}
+    )
+
+
+def order_to_json(order: Order) -> dict[str, Any]:
+    """Return the order as JSON-able fields."""
+    return {"spec": spec_to_json(order.spec), "setup": asdict(order.setup)}
+
+
+def order_from_json(fields: dict[str, Any]) -> Order:
+    """Rebuild an order; the inverse of `order_to_json`."""
+    setup = fields["setup"]
+    return Order(
+        spec_from_json(fields["spec"]),
+        Setup(**{**setup, "topology": Topology(**setup["topology"])}),
+    )

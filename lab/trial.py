@@ -1,0 +1,199 @@
+"""One attempt at one trial: cluster up, driver through its phases, cluster down.
+
+What happened is returned as it was seen from outside; `lab.collect` reads the trial's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import Popen
+
+from lab import noise, placement, processes, readiness, registry
+from lab.cluster import Cluster, Site
+from lab.clusters import PROVIDERS
+from lab.errors import ClusterError
+from lab.model import CpuUse, Placement, Status, TrialSpec
+from lab.specs import Order, order_to_json
+
+LOOK_S = 0.25
+# Beside deadlines of its own, a driver may take this long for imports, booting and stopping.
+SLACK_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The machine and our own CPU use at one edge of the window."""
+
+    host: noise.HostReading
+    cpu: CpuUse
+    lab_ns: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one attempt looked like from outside its cluster."""
+
+    spec: TrialSpec
+    attempt: int
+    folder: Path
+    placement: Placement
+    hash_seed: int
+    started_utc: str
+    status: Status = Status.OK
+    reason: str = ""
+    services: str = ""
+    begin: Reading | None = None
+    end: Reading | None = None
+    samples: list[noise.Sample] = field(default_factory=list)
+    trial_ns: int = 0
+    leftovers: int = 0
+
+
+def place(spec: TrialSpec) -> Placement:
+    """Return which CPUs each role of a trial gets on this machine."""
+    backend = registry.select(spec.label).backend
+    return placement.place(
+        placement.available_cpus(), spec.topology, bool(backend.services), not backend.services
+    )
+
+
+def run(
+    spec: TrialSpec, attempt: int, folder: Path, on_phase: Callable[[str], None]
+) -> Outcome:
+    """Run one attempt in `folder`, and leave no process behind, whatever happens.
+
+    A cluster that does not come up or dies makes an outcome with its reason; KeyboardInterrupt
+    passes through once everything is down.
+    """
+    started = time.monotonic_ns()
+    outcome = Outcome(
+        spec=spec,
+        attempt=attempt,
+        folder=folder,
+        placement=place(spec),
+        hash_seed=_hash_seed(spec, attempt),
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    cluster = PROVIDERS[spec.provider](_site(outcome))
+    try:
+        on_phase("up")
+        setup = cluster.up()
+        outcome.services = cluster.services
+        (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
+        _follow(cluster, cluster.start_driver(), outcome, on_phase)
+    except (ClusterError, OSError) as error:
+        outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
+    finally:
+        outcome.leftovers = cluster.down()
+        outcome.trial_ns = time.monotonic_ns() - started
+    return outcome
+
+
+def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:
+    """Describe an attempt that ended with the lab that ran it, from what lies in its folder."""
+    started = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    return Outcome(
+        spec=spec,
+        attempt=attempt,
+        folder=folder,
+        placement=place(spec),
+        hash_seed=_hash_seed(spec, attempt),
+        started_utc=started.isoformat(timespec="seconds"),
+        status=Status.INTERRUPTED,
+        reason="The lab was stopped during this trial; `lab bench --resume` runs it again.",
+    )
+
+
+def _hash_seed(spec: TrialSpec, attempt: int) -> int:
+    # Another one for each trial (METHOD M2), and a pure function, so that a row can be repeated.
+    return (spec.seed + attempt) % 2**32
+
+
+def _site(outcome: Outcome) -> Site:
+    environment = {
+        processes.OWNER: processes.owner(),
+        processes.TRIAL: f"{outcome.spec.id}-{outcome.attempt}",
+        "PYTHONHASHSEED": str(outcome.hash_seed),
+    }
+    backend = registry.select(outcome.spec.label).backend
+    outcome.folder.mkdir(parents=True)
+    return Site(outcome.spec, backend, outcome.folder, outcome.placement, environment)
+
+
+def _follow(
+    cluster: Cluster, driver: Popen[bytes], outcome: Outcome, on_phase: Callable[[str], None]
+) -> None:
+    """Follow the driver's words to its end; take readings where it waits for them."""
+    spec = outcome.spec
+    deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 3 * spec.deadline_s
+    deadline += spec.arrival.n_tasks / getattr(spec.arrival, "rate_hz", float("inf"))
+    sampler = noise.Sampler(lambda: _roles(cluster.cpu()))
+    for word in _words(driver):
+        if word == "":
+            if reason := cluster.failure():
+                outcome.status, outcome.reason = Status.FAILED, reason
+                return
+            if time.monotonic() > deadline:
+                outcome.status = Status.TIMEOUT
+                outcome.reason = "The driver did not end in time; its last phase is in status.json."
+                return
+        elif word == "gate measure":
+            outcome.begin = _reading(cluster)
+            sampler.start()
+            _go(driver)
+        elif word == "gate drained":
+            outcome.end = _reading(cluster)
+            outcome.samples = sampler.stop()
+            _go(driver)
+        else:
+            on_phase(word)
+            if word == "ended":
+                break
+    driver.wait(SLACK_S)
+
+
+def _words(driver: Popen[bytes]):  # noqa: ANN202
+    """Yield each line the driver says, and an empty one whenever it has been silent."""
+    assert driver.stdout is not None
+    descriptor = driver.stdout.fileno()
+    os.set_blocking(descriptor, False)
+    buffered = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while True:
+            if not selector.select(LOOK_S):
+                # A pool's child may hold the pipe open after the driver's end.
+                if driver.poll() is not None:
+                    return
+                yield ""
+                continue
+            if not (chunk := os.read(descriptor, 4_096)):
+                return
+            *lines, buffered = (buffered + chunk).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines if line)
+
+
+def _go(driver: Popen[bytes]) -> None:
+    assert driver.stdin is not None
+    driver.stdin.write(b"go\n")
+    driver.stdin.flush()
+
+
+def _reading(cluster: Cluster) -> Reading:
+    cpu = cluster.cpu()
+    return Reading(noise.read_host(), cpu, time.process_time_ns())
+
+
+def _roles(cpu: CpuUse) -> Mapping[str, float]:
+    return {
+        "driver": cpu.driver_ns / 1e9,
+        "services": cpu.services_ns / 1e9,
+        "workers": cpu.workers_ns / 1e9,
+    }
