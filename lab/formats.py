@@ -1,0 +1,258 @@
+"""The tables of `lab/tables.py` as the bytes of CSV and Parquet files, and back, or refused.
+
+Pure functions. Types, nulls, units and descriptions come from the dataclasses; whatever does not
+fit them exactly is refused with one sentence, when written and when read.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
+
+from lab.errors import ResultsError, UnknownNameError
+from lab.tables import SCHEMA_VERSION, TABLES
+
+Rows = Iterable[Any] | pd.DataFrame
+
+_ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+_PANDAS_TYPES = {
+    (pa.int64(), False): "int64",
+    (pa.int64(), True): "Int64",
+    (pa.float64(), False): "float64",
+    (pa.float64(), True): "Float64",
+    (pa.string(), False): "str",
+}
+# What a value may be before it is cast. Without this, Arrow would take 3.0 for an integer, which
+# hides nanoseconds that lost digits in a float, and "12" for a number.
+_MAY_BECOME: Mapping[pa.DataType, Callable[[pa.DataType], bool]] = {
+    pa.int64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_boolean(kind),
+    pa.float64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
+    pa.string(): lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+}
+_UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
+RESTORE = "Restore the file from a copy, or move the run folder away and run the campaign again."
+
+
+@functools.cache
+def schema(table: str) -> pa.Schema:
+    """Make the Arrow schema of a table from its dataclass: types, nulls, units, descriptions.
+
+    Raises:
+        UnknownNameError: No table has that name.
+    """
+    if table not in TABLES:
+        raise UnknownNameError("table", table, TABLES)
+    hints = typing.get_type_hints(TABLES[table])
+    columns = [_column(f.name, hints[f.name], f.metadata) for f in fields(TABLES[table])]
+    return pa.schema(columns, metadata={"table": table, "schema_version": SCHEMA_VERSION})
+
+
+def _column(name: str, hint: Any, metadata: Mapping[str, str]) -> pa.Field:
+    kinds = typing.get_args(hint) or (hint,)
+    return pa.field(name, _ARROW_TYPES[kinds[0]], nullable=type(None) in kinds, metadata=metadata)
+
+
+def to_csv(table: str, rows: Rows, origin: Path, *, header: bool) -> bytes:
+    """Write CSV: a null is an empty cell, text is quoted where it must be, lines end in LF.
+
+    Raises:
+        ResultsError: A value does not fit its column.
+    """
+    data = _arrow(table, rows, origin)
+    lines = zip(*(column.to_pylist() for column in data.columns), strict=True)
+    return (_csv_text([data.column_names]) if header else b"") + _csv_text(lines)
+
+
+def to_parquet(table: str, rows: Rows, origin: Path) -> bytes:
+    """Write Parquet with units and descriptions as column metadata, and a checksum a page.
+
+    Raises:
+        ResultsError: A value does not fit its column.
+    """
+    sink = pa.BufferOutputStream()
+    data = _arrow(table, rows, origin)
+    pa_parquet.write_table(data, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue())
+
+
+def from_csv(table: str, data: bytes, origin: Path) -> pd.DataFrame:
+    """Read CSV into the table's exact types; an unfinished last line is left out.
+
+    Raises:
+        ResultsError: The columns, a value or the file itself is not what the table says.
+    """
+    finished = data[: finished_size(table, data, origin)]
+    return _to_pandas(_parse_csv(table, finished, origin), table)
+
+
+def from_parquet(table: str, data: bytes, origin: Path) -> pd.DataFrame:
+    """Read Parquet into the table's exact types.
+
+    Raises:
+        ResultsError: The version, the columns, a unit or the file itself is not what it must be.
+    """
+    try:
+        source = pa.BufferReader(data)
+        found = pa_parquet.ParquetFile(source, page_checksum_verification=True).read()
+    except _UNFIT as error:
+        raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
+    metadata = found.schema.metadata or {}
+    _require_major(metadata.get(b"schema_version", b"none").decode(errors="replace"), origin)
+    _require_columns(found.schema.names, table, origin)
+    for have, column in zip(found.schema, schema(table), strict=True):
+        unit = (have.metadata or {}).get(b"unit")
+        if have.type != column.type or unit != column.metadata[b"unit"]:
+            raise ResultsError(
+                f"{origin}: column {column.name!r} holds {have.type} in unit {unit!r}, not "
+                f"{column.type} in {column.metadata[b'unit']!r}. {RESTORE}"
+            )
+        _require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
+    return _to_pandas(found, table)
+
+
+def finished_size(table: str, data: bytes, origin: Path) -> int:
+    """Count the bytes of a CSV file up to the end of its last finished row.
+
+    Raises:
+        ResultsError: The file is not one of this table.
+    """
+    finished, rest = _split_unfinished(data)
+    header = _csv_text([schema(table).names])
+    if finished:
+        first = finished.partition(b"\n")[0].decode(errors="replace")
+        _require_columns(first.split(","), table, origin)
+    elif not (data.startswith(header) or header.startswith(data)):
+        raise ResultsError(f"{origin} is not a CSV file of table {table!r}. {RESTORE}")
+    # One write was cut, so its rest is less than a row: whole rows in it belong to a lost quote.
+    if any(line.count(b",") >= len(schema(table)) - 1 for line in rest[1:]):
+        line = finished.count(b"\n") + 1
+        raise ResultsError(f"{origin} has a quote that never closes in line {line}. {RESTORE}")
+    return len(finished)
+
+
+def require_known_version(campaign: bytes, origin: Path) -> None:
+    """Refuse a ``campaign.csv`` of another major schema version, whatever its columns are.
+
+    Raises:
+        ResultsError: It is of another major version.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(campaign.decode(errors="replace"))))
+    except csv.Error as error:
+        raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
+    for version in filter(None, (row.get("schema_version") for row in rows)):
+        _require_major(version, origin)
+
+
+def _require_major(version: str, origin: Path) -> None:
+    if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        raise ResultsError(
+            f"{origin} has schema version {version!r}, this lab reads {SCHEMA_VERSION}. "
+            "Use the version of the lab that wrote it, or run the campaign again."
+        )
+
+
+def _arrow(table: str, rows: Rows, origin: Path) -> pa.Table:
+    """Turn rows or a frame into the table's exact types, or refuse with the column's name."""
+    if isinstance(rows, pd.DataFrame):
+        _require_columns(list(rows.columns), table, origin)
+        values = {name: rows[name] for name in schema(table).names}
+    else:
+        whole = list(rows)
+        values = {name: [getattr(row, name) for row in whole] for name in schema(table).names}
+    columns = [_array(values[column.name], column, origin) for column in schema(table)]
+    return pa.Table.from_arrays(columns, schema=schema(table))
+
+
+def _array(values: Any, column: pa.Field, origin: Path) -> pa.Array:
+    where, then = f"Cannot write {origin}", "Nothing was written; correct the row."
+    try:
+        array = pa.array(values, from_pandas=True)  # NaN is no value either
+        fits = pa.types.is_null(array.type) or _MAY_BECOME[column.type](array.type)
+        array = array.cast(column.type) if fits else array
+    except _UNFIT as error:
+        raise ResultsError(f"{where}: column {column.name!r}: {_brief(error)}. {then}") from error
+    if not fits:
+        raise ResultsError(
+            f"{where}: column {column.name!r} is given {array.type}, not {column.type}. {then}"
+        )
+    _require_values(array, column, where, then)
+    return array
+
+
+def _require_values(array: pa.Array, column: pa.Field, where: str, then: str) -> None:
+    if array.null_count and not column.nullable:
+        raise ResultsError(f"{where}: column {column.name!r} has an empty value. {then}")
+
+
+def _require_columns(found: list[str], table: str, origin: Path) -> None:
+    expected = schema(table).names
+    if found != expected:
+        unknown = ", ".join(sorted(set(map(str, found)) - set(expected)))[:200] or "none"
+        missing = ", ".join(sorted(set(expected) - set(found))) or "none"
+        raise ResultsError(
+            f"{origin} does not hold the columns of table {table!r} in their order "
+            f"(unknown: {unknown}; missing: {missing}). {RESTORE}"
+        )
+
+
+def _csv_text(rows: Iterable[Iterable[Any]]) -> bytes:
+    lines = []
+    for row in rows:
+        line = io.StringIO()
+        # The writer quotes only those line ends that its own terminator holds: so give it both.
+        csv.writer(line, lineterminator="\r\n").writerow(row)
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines).encode()
+
+
+def _split_unfinished(data: bytes) -> tuple[bytes, list[bytes]]:
+    """Split a CSV file behind its last line end outside quotes; a kill left the rest."""
+    lines = data.split(b"\n")
+    rest = [lines.pop()]
+    odd = sum(line.count(b'"') for line in lines) % 2
+    while odd and lines:
+        rest.insert(0, lines.pop())
+        odd ^= rest[0].count(b'"') % 2
+    return b"".join(line + b"\n" for line in lines), rest
+
+
+def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
+    if not data:
+        return schema(table).empty_table()
+    try:
+        found = pa_csv.read_csv(
+            io.BytesIO(data),
+            # One block, because a row may not span three; one thread, so that errors tell the row.
+            pa_csv.ReadOptions(use_threads=False, block_size=max(len(data), 1 << 20)),
+            pa_csv.ParseOptions(newlines_in_values=True),
+            pa_csv.ConvertOptions(column_types=schema(table), null_values=[""]),
+        )
+    except _UNFIT as error:
+        raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
+    for column in schema(table):
+        _require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
+    return found
+
+
+def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
+    kinds = {column.name: _PANDAS_TYPES[column.type, column.nullable] for column in schema(table)}
+    masked = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
+    # By way of masked types: pandas would make floats of nanoseconds beside a null.
+    frame: pd.DataFrame = data.to_pandas(types_mapper=masked.get).astype(kinds)
+    return frame
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")

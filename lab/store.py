@@ -1,0 +1,293 @@
+"""The run folder: the tables of `lab/tables.py` as files that survive a kill and a full disk.
+
+CSV tables are appended to, one write a row; tables with a row a task are one Parquet file a trial.
+The row in ``trial.csv`` is the commit point: it is written last, and a trial counts as finished
+when it is there. One lab at a time may write a run; anybody may read it meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab import formats
+from lab.errors import ResultsError, UnknownNameError
+from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+
+_NAMES = {row_type: name for name, row_type in TABLES.items()}
+_REFERENCES = (  # table, its column, the table that must hold the value
+    ("campaign", "fingerprint_id", "environment"),
+    ("trial", "campaign_id", "campaign"),
+    ("trial", "fingerprint_id", "environment"),
+    ("metric", "trial_id", "trial"),
+)
+
+INTRODUCTION = f"""# Results
+
+Made from `lab/tables.py` by `lab.store.describe()`; schema version {SCHEMA_VERSION}.
+
+A campaign is a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables with
+a row a task are Parquet files in one folder for each attempt at a trial, beside the raw records
+from which they were made. A trial is finished when its row is in `trial.csv`.
+
+- Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
+- An empty cell, or a null, says: not measured or not readable. It never means zero.
+- Nothing that failed is left out: look at `status` and `flag` of a trial before using its numbers.
+- `metric` and `estimate` can be made again from the other tables.
+
+```python
+import pandas as pd
+
+run = "results/runs/<campaign_id>"
+trials = pd.read_csv(f"{{run}}/trial.csv", dtype_backend="numpy_nullable")
+trial = f"{{run}}/trials/<trial_id>-<attempt>"
+tasks = pd.read_parquet(f"{{trial}}/task.parquet", dtype_backend="numpy_nullable")
+latency_ms = (tasks.t4_ns - tasks.t0_ns) / 1e6
+```
+
+`lab.store.Store(Path(run)).read("trial")` does the same with the exact types and refuses a damaged
+file. In Parquet the columns carry their unit and meaning as metadata.
+"""
+
+
+class Store:
+    """The tables of one run folder; its name is the campaign's id."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known_sizes: dict[Path, int] = {}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep every other lab from writing this run, until the end of the block or a kill.
+
+        Raises:
+            ResultsError: Another lab writes it.
+        """
+        with _told(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / "lock").open("a")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ResultsError(
+                    f"Another lab is writing {self.folder}. Wait until it ends, or stop it."
+                ) from error
+            yield
+
+    def trial_folder(self, trial_id: str, attempt: int) -> Path:
+        """Return where one attempt at one trial keeps its files."""
+        return self.folder / "trials" / f"{trial_id}-{attempt}"
+
+    def append(self, row: Any) -> None:
+        """Add one row to its CSV table: all of it is on the disk, or nothing.
+
+        Raises:
+            ResultsError: The disk is full, the row does not fit, or the file is not ours.
+        """
+        path = self._csv(_NAMES[type(row)])
+        with _told(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                size = self._mend(path, descriptor)
+                data = formats.to_csv(path.stem, [row], path, header=size == 0)
+                _write_all_or_nothing(descriptor, data, size)
+            finally:
+                os.close(descriptor)
+            self._known_sizes[path] = size + len(data)
+            if size == 0:
+                _sync_folder(self.folder)
+
+    def replace(self, table: str, rows: formats.Rows) -> None:
+        """Write a derived CSV table anew; a reader sees the old one or the new one.
+
+        Raises:
+            ResultsError: The disk is full, or a row does not fit.
+        """
+        path = self._csv(table)
+        _replace_file(path, formats.to_csv(table, rows, path, header=True))
+
+    def write_parquet(self, folder: Path, table: str, rows: formats.Rows) -> None:
+        """Write one trial's table into the trial's folder, whole or not at all.
+
+        Raises:
+            ResultsError: The disk is full, or a row does not fit.
+        """
+        path = folder / f"{_known(table, PARQUET_TABLES)}.parquet"
+        _replace_file(path, formats.to_parquet(table, rows, path))
+
+    def read(self, table: str, folder: Path | None = None) -> pd.DataFrame:
+        """Read a table with the types of its dataclass; nulls are ``pd.NA``, never 0.
+
+        `folder` names the trial of a Parquet table. Without it all finished trials are read, those
+        that have the table, and a column `attempt` says which attempt a row belongs to.
+
+        Raises:
+            ResultsError: The file is damaged, of another schema, or (one trial) not there.
+        """
+        if table in CSV_TABLES:
+            self._require_known_version()
+            path = self._csv(table)
+            return formats.from_csv(table, _bytes_of(path) if path.exists() else b"", path)
+        _known(table, PARQUET_TABLES)
+        if folder is not None:
+            path = folder / f"{table}.parquet"
+            return formats.from_parquet(table, _bytes_of(path), path)
+        return self._read_all(table)
+
+    def finished_trials(self) -> set[tuple[str, int]]:
+        """Tell which trials are finished, as (trial_id, attempt): those with a row."""
+        trials = self.read("trial")
+        return {(str(t), int(a)) for t, a in zip(trials.trial_id, trials.attempt, strict=True)}
+
+    def check(self) -> None:
+        """Hold the keys: no two rows share one, and every reference leads to a row.
+
+        Raises:
+            ResultsError: A key occurs twice, or leads nowhere.
+        """
+        for table in CSV_TABLES:
+            key = [name for name in _key(table).split(", ") if name in formats.schema(table).names]
+            rows = self.read(table)
+            if table != "estimate" and (twice := rows[rows.duplicated(key)]).size:
+                value = ", ".join(map(str, twice[key].iloc[0]))
+                raise ResultsError(
+                    f"{self._csv(table)} holds the key {value} twice. {formats.RESTORE}"
+                )
+        for table, column, target in _REFERENCES:
+            lost = set(self.read(table)[column]) - set(self.read(target)[column]) - {""}
+            if lost:
+                where = f"{self._csv(table)}: {column} {min(lost)!r} is not in {target}.csv"
+                raise ResultsError(f"{where}. {formats.RESTORE}")
+
+    def _read_all(self, table: str) -> pd.DataFrame:
+        frames = [formats.from_csv(table, b"", self.folder)]
+        frames[0].insert(1, "attempt", pd.Series(dtype="int64"))
+        trials = self.read("trial")
+        for trial_id, attempt in zip(trials.trial_id, trials.attempt, strict=True):
+            folder = self.trial_folder(trial_id, attempt)
+            if (folder / f"{table}.parquet").exists():  # a skipped trial has none
+                frames.append(self.read(table, folder))
+                frames[-1].insert(1, "attempt", attempt)
+        return pd.concat(frames, ignore_index=True)
+
+    def _csv(self, table: str) -> Path:
+        return self.folder / f"{_known(table, CSV_TABLES)}.csv"
+
+    def _mend(self, path: Path, descriptor: int) -> int:
+        """Cut off what a kill left of a row; return the size of the finished rows in bytes."""
+        size = os.fstat(descriptor).st_size
+        if size == self._known_sizes.get(path):
+            return size
+        self._require_known_version()
+        finished = formats.finished_size(path.stem, _bytes_of(path), path)
+        if finished < size:
+            warnings.warn(
+                f"{path}: the last row was cut short by a kill; {size - finished} bytes removed.",
+                stacklevel=3,
+            )
+            os.ftruncate(descriptor, finished)
+        return finished
+
+    def _require_known_version(self) -> None:
+        path = self._csv("campaign")
+        if path.exists():
+            formats.require_known_version(_bytes_of(path), path)
+
+
+def _known(table: str, known: tuple[str, ...]) -> str:
+    if table not in known:
+        raise UnknownNameError("table of this kind", table, known)
+    return table
+
+
+def _key(table: str) -> str:
+    return str(TABLES[table].__doc__).partition(" Key: ")[2].rstrip(".")
+
+
+def _bytes_of(path: Path) -> bytes:
+    with _told(path):
+        return path.read_bytes()
+
+
+def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
+    """Append in one write and see it on the disk; else leave the file at `size` bytes."""
+    try:
+        fits = os.write(descriptor, data) == len(data)
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+    if not fits:
+        os.ftruncate(descriptor, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    """Put `data` in the place of a file, so that a kill leaves the old or the new one whole."""
+    new = path.with_name(path.name + ".new")
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with new.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        new.replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        what = "the disk or its quota is full" if full else error.strerror
+        step = "free some space" if full else "mend that"
+        raise ResultsError(
+            f"{path}: {what}. What was finished is intact; {step}, then continue with "
+            "`lab bench --resume`."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def describe() -> str:
+    """Write `results/README.md`: the folder, how to read it, and every column."""
+    return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)
+
+
+def _describe_table(table: str) -> str:
+    rows, _, key = str(TABLES[table].__doc__).partition(" Key: ")
+    in_trial = f"trials/<trial_id>-<attempt>/{table}.parquet"
+    place = f"{table}.csv" if table in CSV_TABLES else in_trial
+    kinds = {"int64": "integer", "double": "number", "string": "text"}
+    lines = [f"\n## {table}\n\n`{place}`: {rows} Key: {key}\n"]
+    lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
+    for column in formats.schema(table):
+        unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))
+        empty = "yes" if column.nullable else ""
+        cells = (f"`{column.name}`", kinds[str(column.type)], unit, empty, about)
+        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
