@@ -1,39 +1,21 @@
-"""Reads one trial's folder into the tidy tables: ledger + intents + status -> rows.
-
-It works on what a kill left as well as on a finished trial; what is not there stays empty.
-"""
+"""Judges one attempt at one trial: what was seen from outside + its folder -> its rows."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lab import checker, noise, registry
+from lab import checker, evidence, noise, registry
 from lab.clusters.services import last_line
-from lab.driver import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
-from lab.kernel import checksum
-from lab.model import Ack, Flag, Paced, Status, TrialSpec, Verdict
+from lab.model import Flag, Paced, Status, TrialSpec, Verdict
 from lab.placement import cpu_text
-from lab.readback import OUTCOMES, executions, intents
 from lab.tables import SampleRow, TrialRow
-from lab.trial import Outcome
-
-PHASE_NAMES = {VERIFY: "verify", WARM_UP: "warm_up", MEASURE: "measure"}
-ACKS = {ACCEPTED: Ack.OK, ERROR: Ack.ERROR}
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """One attempt's row and its tables with a row a task."""
-
-    row: TrialRow
-    tables: Mapping[str, pd.DataFrame]
+from lab.trial import Outcome, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,114 +25,42 @@ class Context:
     campaign_id: str
     fingerprint_id: str
     position: int
-    calibration_ns: tuple[int, int]
+    calibration_ns: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One attempt's row and its tables with a row a task."""
+
+    row: TrialRow
+    tables: Mapping[str, Any]
 
 
 def collect(outcome: Outcome, context: Context) -> Collected:
-    """Read one attempt's folder and judge it."""
+    """Read one attempt's folder and judge it; what was not measured stays null."""
     spec, folder = outcome.spec, outcome.folder
-    status = _status(folder)
-    submits = _submits(spec.id, folder)
-    tasks = _tasks(spec.id, folder, submits)
+    status = evidence.read_status(folder)
+    offers = evidence.read_offers(spec.id, folder)
+    tasks = evidence.read_tasks(spec.id, folder, offers)
+    submits = offers.drop(columns="t5_ns")
     samples = _samples(outcome, status)
-    verdicts = checker.verdicts(tasks, submits, _right_answers(spec))
-    window = tasks[tasks.phase == "measure"]
-    findings, disturbance = _findings(outcome, context, submits, window, samples, verdicts)
-    flag, reasons = noise.judge(disturbance, findings)
-    return Collected(
-        row=TrialRow(
-            **_identity(spec, outcome, context),
-            **_placed(outcome),
-            **_said(status, outcome),
-            **_counted(spec, submits, window, verdicts),
-            **_used(outcome),
-            **_disturbed(disturbance, spec, submits),
-            **_verdict(outcome, status, folder),
-            flag=flag,
-            flag_reasons="; ".join(reasons),
-        ),
-        tables={"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts},
-    )
-
-
-def _status(folder: Path) -> dict[str, Any]:
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        return dict(json.loads((folder / "status.json").read_text()))
-    return {}
-
-
-def _submits(trial_id: str, folder: Path) -> pd.DataFrame:
-    path = folder / "intents.bin"
-    rows = list(intents(path)[1]) if path.exists() else []
-    frame = pd.DataFrame(rows, columns=["task_id", "phase", "t0_ns", "t1_ns", "t2_ns", "t5_ns", "acknowledged", "count"], dtype="int64")
-    return pd.DataFrame(
-        {
-            "trial_id": trial_id,
-            "task_id": frame.task_id,
-            "phase": frame.phase.map(PHASE_NAMES),
-            "t0_ns": frame.t0_ns,
-            "t1_ns": _instants(frame.t1_ns),
-            "t2_ns": _instants(frame.t2_ns),
-            "ack": frame.acknowledged.map(ACKS).fillna(Ack.UNKNOWN).astype("str"),
-            "t5_ns": _instants(frame.t5_ns),
-        }
-    )
-
-
-def _instants(words: pd.Series[int]) -> pd.Series[Any]:
-    """Turn the ledger's zero, which means not yet, into null."""
-    return words.astype("Int64").mask(words == 0)
-
-
-def _tasks(trial_id: str, folder: Path, submits: pd.DataFrame) -> pd.DataFrame:
-    rows = [
-        (r.task_id, r.started_ns, r.finished_ns, h.node, f"{h.pid}:{r.thread}",
-         OUTCOMES[r.outcome], r.answer)
-        for path in sorted((folder / "ledger").glob("*.bin"))
-        for h, records in [executions(path)]
-        for r in records
-    ]
-    names = ["task_id", "t3_ns", "t4_ns", "node", "worker", "outcome", "answer"]
-    done = pd.DataFrame(rows, columns=names).astype(
-        {"task_id": "int64", "t3_ns": "int64", "t4_ns": "int64", "node": "Int64",
-         "worker": "str", "outcome": "str", "answer": "Int64"}
-    )
-    done["t3_ns"], done["t4_ns"] = _instants(done.t3_ns), _instants(done.t4_ns)
-    done = done.sort_values(["task_id", "t3_ns"], ignore_index=True)
-    done["attempt_no"] = done.groupby("task_id").cumcount() + 1
-    offered = submits.drop(columns=["trial_id", "ack"])
-    tasks = offered.merge(done, on="task_id", how="outer")
-    tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
-    tasks["outcome"] = tasks.outcome.fillna("unstarted")
-    tasks["phase"] = tasks.phase.fillna("")
-    tasks["worker"] = tasks.worker.fillna("")
-    tasks["answer"] = tasks.answer.where(tasks.outcome == "ok")
-    tasks.insert(0, "trial_id", trial_id)
-    return tasks
-
-
-def _right_answers(spec: TrialSpec) -> dict[int, int]:
-    from lab.driver import FIRST_TASK
-
-    backend = registry.select(spec.label).backend
-    _, module = registry.workload(spec.workload)
-    first = FIRST_TASK[MEASURE]
-    ids = range(first, first + spec.arrival.n_tasks)
-    if not backend.executes:
-        return dict.fromkeys(ids, 0)
-    return {i: checksum(module.answer(module.argument(spec.size, spec.seed + i))) for i in ids}
-
-
-def _samples(outcome: Outcome, status: Mapping[str, Any]) -> list[SampleRow]:
-    trial_id = outcome.spec.id
-    rows = [
-        SampleRow(trial_id, s.t_ns, s.source, s.metric, s.value, s.unit) for s in outcome.samples
-    ]
-    rows += [
-        SampleRow(trial_id, t_ns, "ledger", "in_system", float(n), "tasks")
-        for t_ns, n in status.get("in_system", [])
-    ]
-    return rows
+    verdicts = checker.verdicts(tasks, submits, evidence.right_answers(spec))
+    counted = _counted(spec, submits, tasks, verdicts)
+    disturbed, reasons = _disturbance(outcome, context)
+    findings = _findings(spec, submits, tasks, samples, counted)
+    flag, reasons = noise.judge(disturbed, findings)
+    row = {
+        **dict.fromkeys(f.name for f in fields(TrialRow)),
+        **identity(outcome, context),
+        **counted,
+        **_said(status),
+        **_used(outcome, disturbed),
+        **_ended(outcome, status, counted, tasks),
+        "flag": flag,
+        "flag_reasons": "; ".join(reasons),
+    }
+    tables = {"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts}
+    return Collected(TrialRow(**row), tables)
 
 
 def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
@@ -165,29 +75,22 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
         status=Status.SKIPPED,
         reason=reason,
     )
-    nothing = dict.fromkeys(
-        (f.name for f in fields(TrialRow) if f.default is MISSING), None
-    )
-    return TrialRow(
-        **{
-            **nothing,
-            **_identity(outcome, context),
-            **_placed(outcome),
-            **dict.fromkeys(COUNTS, 0),
-            "plan_hash": "",
-            "settings": "{}",
-            "status": outcome.status,
-            "reason": reason,
-            "flag": Flag.OK,
-            "flag_reasons": "",
-        }
-    )
+    row = {
+        **dict.fromkeys(f.name for f in fields(TrialRow)),
+        **identity(outcome, context),
+        **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
+        **_said({}),
+        "status": outcome.status,
+        "reason": reason,
+        "flag": Flag.OK,
+        "flag_reasons": "",
+    }
+    return TrialRow(**row)
 
 
-def _identity(outcome: Outcome, context: Context) -> dict[str, Any]:
-    spec = outcome.spec
-    backend = registry.select(spec.label).backend
-    workload, _ = registry.workload(spec.workload)
+def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
+    """Return the columns that say which trial this is, where it ran and how it was offered."""
+    spec, topology, where = outcome.spec, outcome.spec.topology, outcome.placement
     paced = spec.arrival if isinstance(spec.arrival, Paced) else None
     return {
         "trial_id": spec.id,
@@ -198,35 +101,156 @@ def _identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "position": context.position,
         "label": spec.label,
         "backend": spec.backend,
-        "family": backend.family,
+        "family": registry.select(spec.label).backend.family,
         "variant": spec.variant,
         "profile": spec.profile,
         "workload": spec.workload,
         "size": spec.size,
-        "size_unit": workload.unit,
+        "size_unit": registry.workload(spec.workload)[0].unit,
         "nominal_ns": spec.nominal_ns,
         "arrival": spec.arrival.kind,
-        "rate_hz": paced and paced.rate_hz,
+        "rate_hz": paced.rate_hz if paced else None,
         "gaps": paced.gaps if paced else "",
-        "seed": spec.seed,
-        "started_utc": outcome.started_utc,
-        "trial_ns": outcome.trial_ns,
-        "services": outcome.services,
-        "hash_seed": outcome.hash_seed,
-    }
-
-
-def _placed(outcome: Outcome) -> dict[str, Any]:
-    topology, place_ = outcome.spec.topology, outcome.placement
-    return {
-        "provider": outcome.spec.provider,
+        "provider": spec.provider,
         "nodes": topology.nodes,
         "cores_per_node": topology.cores_per_node,
         "workers_per_node": topology.workers_per_node,
         "workers": topology.workers,
-        "node_mode": place_.mode,
-        "placement": "dedicated" if place_.dedicated else "shared",
-        "driver_cpus": cpu_text(place_.driver),
-        "service_cpus": cpu_text(place_.services),
-        "node_cpus": "|".join(map(cpu_text, place_.nodes)),
+        "node_mode": where.mode,
+        "placement": "dedicated" if where.dedicated else "shared",
+        "driver_cpus": cpu_text(where.driver),
+        "service_cpus": cpu_text(where.services),
+        "node_cpus": "|".join(map(cpu_text, where.nodes)),
+        "seed": spec.seed,
+        "hash_seed": outcome.hash_seed,
+        "services": outcome.services,
+        "started_utc": outcome.started_utc,
+        "trial_ns": outcome.trial_ns,
+        "n_planned": spec.arrival.n_tasks,
     }
+
+
+def _said(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that the driver told."""
+    entered = dict(status.get("phases", []))
+    booted = entered.get("quiet")
+    return {
+        "plan_hash": status.get("plan_hash", ""),
+        "settings": json.dumps(status.get("settings", {}), sort_keys=True, default=str),
+        "t_begin_ns": status.get("t_begin_ns"),
+        "t_end_ns": status.get("t_end_ns"),
+        "boot_ns": booted - entered["boot"] if booted else None,
+    }
+
+
+def _counted(
+    spec: TrialSpec, submits: pd.DataFrame, tasks: pd.DataFrame, verdicts: pd.DataFrame
+) -> dict[str, Any]:
+    sent = submits[(submits.phase == "measure") & submits.t1_ns.notna()]
+    window = tasks[tasks.phase == "measure"]
+    counts = checker.counts(verdicts)
+    n_done = int(window[window.t4_ns.notna()].task_id.nunique())
+    lag = (sent.t1_ns - sent.t0_ns).astype("int64")
+    is_paced = isinstance(spec.arrival, Paced) and len(lag)
+    return {
+        "n_sent": len(sent),
+        "n_done": n_done,
+        "n_censored": counts[Verdict.LOST] + counts[Verdict.PARTIAL],
+        "n_lost": counts[Verdict.LOST],
+        "n_partial": counts[Verdict.PARTIAL],
+        "n_failed": counts[Verdict.FAILED],
+        "n_duplicated": counts[Verdict.DUPLICATED],
+        "n_corrupted": counts[Verdict.CORRUPTED],
+        "n_phantom": counts[Verdict.PHANTOM],
+        "n_negative": checker.negative_durations(tasks),
+        "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
+    }
+
+
+def _disturbance(outcome: Outcome, context: Context) -> noise.Disturbance | None:
+    begin, end = outcome.begin, outcome.end
+    if begin is None or end is None or context.calibration_ns is None:
+        return None
+    own_ns = end.lab_ns - begin.lab_ns
+    for role in fields(begin.cpu):
+        own_ns += getattr(end.cpu, role.name) - getattr(begin.cpu, role.name)
+    return noise.disturbance(begin.host, end.host, own_ns, *context.calibration_ns)
+
+
+def _findings(
+    spec: TrialSpec,
+    submits: pd.DataFrame,
+    tasks: pd.DataFrame,
+    samples: pd.DataFrame,
+    counted: Mapping[str, Any],
+) -> list[checker.Finding]:
+    """List what the records say against themselves; lost tasks are a result, not a finding."""
+    window = tasks[tasks.phase == "measure"]
+    median_s = float(((window.t4_ns - window.t0_ns) / 1e9).median()) if len(window) else 0.0
+    findings = [
+        *checker.generator_check(submits, spec.arrival, median_s),
+        *checker.cross_checks(tasks, submits, samples, spec.topology.workers),
+    ]
+    for column, what in (
+        ("n_corrupted", "tasks with a wrong answer"),
+        ("n_phantom", "executions that nobody asked for"),
+        ("n_negative", "durations below zero"),
+    ):
+        if counted[column]:
+            findings.append(checker.Finding(Flag.INVALID, f"{counted[column]} {what}"))
+    return findings
+
+
+def _used(outcome: Outcome, disturbed: noise.Disturbance | None) -> dict[str, Any]:
+    begin, end = outcome.begin, outcome.end
+    if begin is None or end is None:
+        return {}
+    used: dict[str, Any] = {
+        f"cpu_{role}_ns": getattr(end.cpu, f"{role}_ns") - getattr(begin.cpu, f"{role}_ns")
+        for role in ("driver", "services", "workers")
+    }
+    if disturbed is not None:
+        used |= {name: getattr(disturbed, name) for name in noise.DISTURBANCE_COLUMNS}
+    return used
+
+
+def _ended(
+    outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any], tasks: pd.DataFrame
+) -> dict[str, Any]:
+    """Decide status and reason: what the lab saw, then what the driver said, then the ledger."""
+    if outcome.status != Status.OK:
+        return {"status": outcome.status, "reason": outcome.reason}
+    said = str(status.get("status", "running"))
+    if said == "running":
+        last = last_line(outcome.folder / "logs" / "driver.log")
+        return {"status": Status.FAILED, "reason": f"The driver died: {last}"}
+    if said != Status.OK:
+        return {"status": said, "reason": status.get("reason", "")}
+    planned = counted["n_planned"] if "n_planned" in counted else outcome.spec.arrival.n_tasks
+    for column, what in (
+        ("n_corrupted", "gave a wrong answer"),
+        ("n_failed", "raised; the worker's log has the traceback"),
+    ):
+        if counted[column]:
+            return {
+                "status": Status.FAILED,
+                "reason": f"{counted[column]} of {planned} tasks {what}.",
+            }
+    if counted["n_sent"] and "submit_error" in status:
+        return {"status": Status.FAILED, "reason": f"Submitting failed: {status['submit_error']}"}
+    return {"status": Status.OK, "reason": ""}
+
+
+def _samples(outcome: Outcome, status: Mapping[str, Any]) -> pd.DataFrame:
+    trial_id = outcome.spec.id
+    rows = [
+        SampleRow(trial_id, s.t_ns, s.source, s.metric, s.value, s.unit) for s in outcome.samples
+    ]
+    rows += [
+        SampleRow(trial_id, t_ns, "ledger", "in_system", float(n), "tasks")
+        for t_ns, n in status.get("in_system", [])
+    ]
+    return pd.DataFrame(
+        [tuple(getattr(row, f.name) for f in fields(row)) for row in rows],
+        columns=[f.name for f in fields(SampleRow)],
+    )

@@ -64,7 +64,9 @@ def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
     """
     data = path.read_bytes()
     words = memoryview(data[: len(data) // ROW_BYTES * ROW_BYTES]).cast("q")
-    if len(words) < WORDS or words[0] != MAGIC:
+    if not any(words[:WORDS]):  # its writer was killed before the file was complete
+        return Header(*[0] * WORDS), iter(())
+    if words[0] != MAGIC:
         raise ValueError(f"{path.name} is not a ledger file of this machine's byte order.")
     return Header(*words[:WORDS]), _filled(words)
 
