@@ -6,13 +6,15 @@ what an installed package declares under the entry point group ``lab.backends``.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
 import re
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 import workloads as workload_package
@@ -34,7 +36,8 @@ class Selected(NamedTuple):
     profile: str
 
 
-def backends() -> dict[str, type[Backend]]:
+@functools.cache
+def backends() -> Mapping[str, type[Backend]]:
     """Return every backend by name, ours by file name and others by entry point name."""
     ours = {
         info.name.replace("_", "-"): f"{backend_package.__name__}.{info.name}"
@@ -43,7 +46,7 @@ def backends() -> dict[str, type[Backend]]:
     found = {name: _adapter(importlib.import_module(module)) for name, module in ours.items()}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         found[entry.name] = entry.load()
-    return dict(sorted(found.items()))
+    return MappingProxyType(dict(sorted(found.items())))
 
 
 def _adapter(module: ModuleType) -> type[Backend]:

@@ -1,0 +1,107 @@
+"""A plan is a pure function of what was asked for and the seed: order, pairing, resume."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from lab.model import Burst, Paced, RoundTrip, Topology
+from lab.plan import Cell, Selection, estimate_s, make_plan, total_s
+from lab.specs import spec_from_json, spec_to_json
+
+SELECTION = Selection(
+    labels=("thread-pool[executor]@default", "inline[call]@default", "celery[prefork]@default"),
+    cells=(Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0)), Cell("io", Burst(5), 1_000)),
+    cores=(1, 2),
+    nodes=(1,),
+    workers_per_core=(1, 2),
+    provider="local",
+    blocks=6,
+    seed=11,
+    warmup_per_slot=3,
+    deadline_s=9.0,
+)
+
+
+def key(spec) -> tuple[object, ...]:
+    """Return what a configuration is, without its block."""
+    return (spec.label, spec.workload, spec.arrival, spec.topology)
+
+
+def test_each_block_holds_every_configuration_once() -> None:
+    """Blocks are complete (METHOD M3)."""
+    plan = make_plan(SELECTION)
+    blocks = [Counter(key(s) for s in plan.trials if s.block == b) for b in range(6)]
+    assert all(block == blocks[0] for block in blocks)
+    assert set(blocks[0].values()) == {1}
+
+
+def test_blocks_come_one_after_the_other_in_orders_of_their_own() -> None:
+    """Order inside a block is a seeded permutation, another one for each block and seed."""
+    plan = make_plan(SELECTION)
+    assert [s.block for s in plan.trials] == sorted(s.block for s in plan.trials)
+    orders = [tuple(key(s) for s in plan.trials if s.block == b) for b in range(6)]
+    assert len(set(orders)) == 6
+    assert make_plan(SELECTION) == plan
+    assert make_plan(replace(SELECTION, seed=12)).trials != plan.trials
+
+
+def test_a_block_offers_the_same_plan_to_every_backend() -> None:
+    """Seeds are equal within a block and cell, and differ between blocks (METHOD M4)."""
+    trials = make_plan(SELECTION).trials
+    seeds = {(s.block, s.workload, s.arrival): set() for s in trials}
+    for spec in trials:
+        seeds[spec.block, spec.workload, spec.arrival].add(spec.seed)
+    assert all(len(seed) == 1 for seed in seeds.values())
+    assert len(set.union(*seeds.values())) == len(seeds)
+
+
+def test_adding_a_backend_changes_no_other_trial() -> None:
+    """What was measured stays comparable when the selection grows."""
+    fewer = make_plan(replace(SELECTION, labels=SELECTION.labels[:2]))
+    assert {s.id for s in fewer.trials} < {s.id for s in make_plan(SELECTION).trials}
+
+
+def test_what_a_backend_cannot_take_is_skipped_with_a_sentence() -> None:
+    """Capabilities decide, and the reason is said once."""
+    cells = (Cell("noop", RoundTrip(5)),)
+    plan = make_plan(replace(SELECTION, cells=cells, nodes=(1, 2)))
+    reasons = {(s.spec.backend, s.spec.topology.nodes): s.reason for s in plan.skips}
+    assert "no result back" in reasons["celery", 1]
+    assert "cannot span nodes" in reasons["thread-pool", 2]
+    assert "one worker slot" in reasons["inline", 1]
+    assert {s.spec.block for s in plan.skips} == {0}
+    assert all(s.backend in ("thread-pool", "inline") for s in plan.trials)
+
+
+def test_an_id_is_a_pure_function_of_the_fields() -> None:
+    """Equal specs have equal ids, and every field counts."""
+    spec = make_plan(SELECTION).trials[0]
+    assert spec.id == replace(spec).id
+    others = [
+        replace(spec, size=spec.size + 1),
+        replace(spec, block=99),
+        replace(spec, topology=Topology(1, 1, 9)),
+        replace(spec, arrival=Paced(spec.arrival.n_tasks, 5.0)),
+        replace(spec, profile="safe"),
+    ]
+    assert len({spec.id, *(other.id for other in others)}) == 6
+
+
+def test_specs_survive_json() -> None:
+    """A plan that is written and read back is the same plan."""
+    import json
+
+    for spec in make_plan(replace(SELECTION, cells=(*SELECTION.cells, Cell("noop", RoundTrip(3))))).trials:
+        assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
+
+
+def test_the_estimate_learns_from_what_was_seen() -> None:
+    """Known labels are estimated by their own mean, others by the plan."""
+    trials = make_plan(SELECTION).trials
+    known = trials[0].label
+    seen = total_s(trials, {known: [100.0, 200.0]})
+    rest = sum(estimate_s(s) for s in trials if s.label != known)
+    assert seen == pytest.approx(rest + 150.0 * sum(s.label == known for s in trials))
