@@ -23,8 +23,7 @@ import lab.kernel, workloads
 for module in pkgutil.iter_modules(workloads.__path__):
     importlib.import_module(f"workloads.{module.name}")
 from redis import Redis
-from rq.utils import import_attribute
-import_attribute(sys.argv[1])(["default"], connection=Redis.from_url(sys.argv[2])).work()
+pkgutil.resolve_name(sys.argv[1])(["default"], connection=Redis.from_url(sys.argv[2])).work()
 """
 
 
@@ -123,12 +122,12 @@ class Rq(Backend):
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return one `rq worker` for each slot: an RQ worker does one job at a time."""
         settings, url = setup.settings, setup.endpoints[Service.REDIS]
-        if settings.get("preload"):
-            argv = [sys.executable, "-c", PRELOADING_SCRIPT, settings["worker_class"], url]
-        else:
-            argv = [sys.executable, "-m", "rq.cli", "worker", "--url", url]
-            argv += ["--worker-class", settings["worker_class"]]
+        worker_class = settings["worker_class"]
+        argv = [sys.executable, "-m", "rq.cli", "worker", "--url", url]
+        argv += ["--worker-class", worker_class]
         for option in ("maintenance_interval", "worker_ttl"):
             if option in settings:
                 argv += [f"--{option.replace('_', '-')}", str(settings[option])]
+        if settings.get("preload"):
+            argv = [sys.executable, "-c", PRELOADING_SCRIPT, worker_class, url]
         return [Command(tuple(argv), slots=1)] * setup.topology.workers_per_node

@@ -1,0 +1,42 @@
+"""Celery with its own worker command, by pool, without and with a result backend."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from celery import Celery
+
+from tests.fidelity import stamps
+
+NAME = "tests.fidelity.with_celery"
+# Celery takes both addresses from the variables that `main` sets.
+app = Celery(NAME)
+
+
+@app.task  # type: ignore[untyped-decorator]
+def noop(number: int) -> int:
+    """Stamp and return the argument."""
+    stamps.stamp()
+    return number
+
+
+def main() -> None:
+    """Start a worker, warm it up, send all tasks and wait for them."""
+    given = stamps.options(__doc__, "prefork", "threads", "prefork+results", "threads+results")
+    pool, _, results = given.variant.partition("+")
+    os.environ["CELERY_BROKER_URL"] = given.redis
+    if results:
+        os.environ["CELERY_RESULT_BACKEND"] = given.redis
+    command = [sys.executable, "-m", "celery", "-A", NAME, "worker"]
+    command += ["--pool", pool, "--concurrency", str(given.workers)]
+    with stamps.file(), stamps.workers([command], given.worker_cpus):
+        for tasks in (20 * given.workers, given.tasks):
+            for number in range(tasks):
+                noop.delay(number)
+            instants = stamps.wait_for(tasks)
+    stamps.report(instants)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""RQ with its own worker command, by worker class."""
+
+from __future__ import annotations
+
+import sys
+
+from redis import Redis
+from rq import Queue
+
+from tests.fidelity import stamps
+
+CLASSES = {"worker": "rq.worker.Worker", "simple-worker": "rq.worker.SimpleWorker"}
+
+
+def noop(number: int) -> int:
+    """Stamp and return the argument."""
+    stamps.stamp()
+    return number
+
+
+def main() -> None:
+    """Start one worker process a slot, warm them up, enqueue all tasks and wait for them."""
+    given = stamps.options(__doc__, *CLASSES)
+    command = [sys.executable, "-m", "rq.cli", "worker", "--url", given.redis]
+    command += ["--worker-class", CLASSES[given.variant]]
+    queue = Queue(connection=Redis.from_url(given.redis))
+    with stamps.file(), stamps.workers([command] * given.workers, given.worker_cpus):
+        for tasks in (20 * given.workers, given.tasks):
+            for number in range(tasks):
+                # By name: RQ refuses functions of the script that was started.
+                queue.enqueue("tests.fidelity.with_rq.noop", number)
+            instants = stamps.wait_for(tasks)
+    stamps.report(instants)
+
+
+if __name__ == "__main__":
+    main()
