@@ -1,0 +1,51 @@
+"""What holds for every test: neither time nor the outside decides, and nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from hypothesis import settings
+
+# No deadline, for the suite shares its machine; the same examples each time, so that red is news.
+settings.register_profile("lab", deadline=None, derandomize=True)
+settings.load_profile("lab")
+
+# Helpers of the standard library that live as long as the interpreter does.
+LASTING = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+GRACE_S = 5.0
+
+
+def children() -> set[psutil.Process]:
+    """Every process below this one that is still at work."""
+    alive = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            words = " ".join(child.cmdline())
+        except psutil.Error:
+            continue  # ended while we looked
+        # A zombie has no words: it has ended, and only its exit code waits.
+        if words and not any(helper in words for helper in LASTING):
+            alive.add(child)
+    return alive
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lab's own variables reach a test only when the test sets them."""
+    for name in [name for name in os.environ if name.startswith("LAB_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    """A test that leaves a process behind has failed, whatever else it found."""
+    before = children()
+    yield
+    _, left = psutil.wait_procs(children() - before, timeout=GRACE_S)
+    told = [" ".join(process.cmdline()) for process in left]
+    for process in left:
+        process.kill()
+    assert not told, f"Still running after the test: {told}"
