@@ -1,0 +1,77 @@
+"""Names lead to backends and workloads, and a wrong name leads to the closest right one."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import registry
+from lab.backend import Backend
+from lab.errors import MissingExtraError, UnknownNameError, UsageError
+
+
+def test_a_bare_name_means_the_first_variant_as_installed() -> None:
+    """What is left out of a label is the backend's first variant and profile."""
+    chosen = registry.select("celery")
+    assert (chosen.name, chosen.variant, chosen.profile) == ("celery", "prefork", "default")
+
+
+def test_a_label_names_backend_variant_and_profile() -> None:
+    """The label of the CLI is the label of the rows."""
+    chosen = registry.select("celery[threads]@safe")
+    assert (chosen.name, chosen.variant, chosen.profile) == ("celery", "threads", "safe")
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("celry", "Unknown backend 'celry'. Did you mean 'celery'?"),
+        ("thread_pool", "Did you mean 'thread-pool'"),
+        ("celery[prefrok]", "Unknown variant of celery 'prefrok'. Did you mean 'prefork'"),
+        ("celery@saef", "Unknown profile of celery 'saef'. Did you mean 'safe'"),
+    ],
+)
+def test_a_typo_gets_the_closest_known_names(label: str, message: str) -> None:
+    """The message names what was typed and what was probably meant, with exit code 2."""
+    with pytest.raises(UnknownNameError) as caught:
+        registry.select(label)
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("label", ["", "celery[", "a b", "celery[x]y"])
+def test_what_is_no_label_is_refused(label: str) -> None:
+    """Text of another form says what the form is."""
+    with pytest.raises(UsageError):
+        registry.select(label)
+
+
+def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
+    """The reader can copy the next step."""
+
+    class Absent(Backend):
+        packages = ("no_such_package_at_all",)
+        extra = "absent"
+
+    with pytest.raises(MissingExtraError, match=r"'no_such_package_at_all'.*pip install .*\[absent\]"):
+        registry.require(registry.Selected("absent", Absent, "v", "default"))
+
+
+@pytest.mark.parametrize("name", registry.workload_modules())
+def test_every_workload_gives_the_right_answer(name: str) -> None:
+    """Function and coroutine agree with the known answer, for several sizes and seeds."""
+    import asyncio
+
+    _, module = registry.workload(name)
+    for typed in (1, 7, 300):
+        for seed in (0, 12_345):
+            argument = module.argument(typed, seed)
+            right = module.answer(argument)
+            assert module.run(argument) == right
+            assert asyncio.run(module.run_async(argument)) == right
+
+
+def test_payload_sizes_are_bytes() -> None:
+    """A size of 1 B is one byte and 1 MiB is 2**20 of them."""
+    _, module = registry.workload("payload")
+    assert [len(module.argument(n, 3)) for n in (1, 2**20)] == [1, 2**20]
+    assert module.argument(64, 1) != module.argument(64, 2)
