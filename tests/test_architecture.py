@@ -44,8 +44,9 @@ TABLE = {
     "clusters": "backend cluster clusters processes registry",
     "trial": "cluster clusters noise placement processes readiness registry specs",
     # What it left behind, and whether that can be believed.
-    "environment": "",
-    "noise": "",
+    "procfs": "",
+    "environment": "procfs",
+    "noise": "procfs",
     "checker": "",
     "evidence": "driver kernel readback registry",
     "collect": "checker clusters evidence noise placement registry trial",
@@ -53,7 +54,8 @@ TABLE = {
     "formats": "",
     "store": "formats",
     "statistics": "",
-    "metrics": "statistics",
+    "measures": "statistics",
+    "metrics": "measures statistics",
     "figures": "figures metrics statistics",
     "report": "figures metrics statistics store",
     # The whole. It never touches a system: no backend, no kernel.
