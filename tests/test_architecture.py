@@ -56,8 +56,8 @@ TABLE = {
     "statistics": "",
     "measures": "statistics",
     "metrics": "measures statistics",
-    "figures": "figures metrics statistics",
-    "report": "figures metrics statistics store",
+    "figures": "figures measures metrics statistics",
+    "report": "figures metrics report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
     "plan": "backend registry",
     "campaign": "collect environment metrics noise plan processes specs store trial",

@@ -104,7 +104,7 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
     wanted = {file.relative_to(ROOT).as_posix() for file in git_files("lab", "workloads")}
-    assert {"lab/report.html.j2", "workloads/noop.py"} <= wanted
+    assert {Path(name).suffix for name in wanted} >= {".py", ".j2"}
     assert wanted <= inside
     assert any(name.endswith("licenses/LICENSE") for name in inside)
 
