@@ -1,0 +1,183 @@
+"""What a trial's tasks say: functions from its row and its tasks to one number.
+
+A task is done when an execution of it returned. Until then it is unfinished: its latency is known
+only to exceed the time to the end of the window (METHOD M6), whatever else became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lab.statistics import RefusedError, Value, percentile, proportion
+from lab.tables import TrialRow
+
+Measure = Callable[[TrialRow, pd.DataFrame], Value]
+"""From a trial's row and `one_row_a_task` of its window to a value, or `RefusedError`."""
+
+Seconds = NDArray[np.float64]
+
+INSTANTS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
+THROUGHPUT_FLOOR = 20
+
+
+def one_row_a_task(executions: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each task the execution that returned first, or else the one that started first.
+
+    All instants of a row belong to one execution, so that
+    ``t4 - t0 = (t1 - t0) + (t3 - t1) + (t4 - t3)``; t4 is null unless it returned.
+    """
+    tasks = executions[["task_id", "outcome", *INSTANTS]].astype(dict.fromkeys(INSTANTS, "Int64"))
+    tasks["t4_ns"] = tasks["t4_ns"].where(tasks["outcome"] == "ok")
+    if tasks["task_id"].is_unique:
+        return tasks
+    ordered = tasks.sort_values(["t4_ns", "t3_ns"], kind="stable", na_position="last")
+    return ordered.drop_duplicates("task_id").sort_index()
+
+
+def durations(
+    trial: TrialRow, tasks: pd.DataFrame, start: str, end: str
+) -> tuple[Seconds, Seconds]:
+    """Return the seconds from one instant to another, and the lower bounds of those without end.
+
+    A task that never reached `start` has no such duration. From the intended instant every task
+    that was sent has one: a sent task without a row is unfinished with the bound 0.
+    """
+    begun = tasks[tasks[start].notna()]
+    took = _seconds(begun[end] - begun[start])
+    unfinished = np.isnan(took)
+    known_to = pd.NA if pd.isna(trial.t_end_ns) else trial.t_end_ns
+    bounds = _seconds(known_to - begun[start][unfinished])
+    missing = max(0, int(trial.n_sent) - len(tasks)) if start == "t0_ns" else 0
+    bounds = np.concatenate([np.maximum(np.nan_to_num(bounds), 0.0), np.zeros(missing)])
+    return took[~unfinished], bounds
+
+
+def _seconds(difference_ns: pd.Series) -> Seconds:
+    return difference_ns.to_numpy("float64", na_value=np.nan) / 1e9
+
+
+def percentile_of(start: str, end: str, q: float) -> Measure:
+    """Make the measure: percentile `q` of the seconds from `start` to `end`, METHOD M11."""
+
+    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        took, bounds = durations(trial, tasks, start, end)
+        return percentile(took, q, bounds)
+
+    return measure
+
+
+def mean_of(start: str, end: str) -> Measure:
+    """Make the measure: arithmetic mean of the seconds from `start` to `end`."""
+
+    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        took, bounds = durations(trial, tasks, start, end)
+        n = took.size + bounds.size
+        if not n:
+            raise RefusedError("No mean of 0 tasks.")
+        method = "arithmetic mean" + (f"; {bounds.size} of {n} unfinished" if bounds.size else "")
+        return Value(float(took.sum() + bounds.sum()) / n, ">" if bounds.size else "", n, method)
+
+    return measure
+
+
+def submit_percentile(q: float) -> Measure:
+    """Make the measure: percentile `q` of t2 - t1, which a batch in one call does not have."""
+    whole = percentile_of("t1_ns", "t2_ns", q)
+
+    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        calls = tasks["t1_ns"].dropna()
+        if len(calls) > 1 and calls.min() == calls.max():
+            raise RefusedError(f"All {len(tasks)} tasks went in one call; none has a cost alone.")
+        return whole(trial, tasks)
+
+    return measure
+
+
+def service_median(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return the median of t4 - t3 of the tasks that returned or still ran at the end."""
+    # One that raised has ended: it is no lower bound of a service time.
+    return percentile_of("t3_ns", "t4_ns", 50)(
+        trial, tasks[tasks["outcome"].isin(["ok", "unfinished"])]
+    )
+
+
+def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return the rate of completions between the 10 % and the 90 % completion (METHOD M8).
+
+    The shares are of all tasks, so that a system that loses tasks is not quicker for it.
+    """
+    n = max(len(tasks), int(trial.n_sent))
+    low, high = -(-n // 10), -(-9 * n // 10)
+    if n < THROUGHPUT_FLOOR:
+        raise RefusedError(f"Throughput needs {THROUGHPUT_FLOOR} tasks; there are {n}.")
+    done = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
+    if done.size < high:
+        raise RefusedError(f"Only {done.size} of {n} tasks finished: no 90 % completion.")
+    span_s = (done[high - 1] - done[low - 1]) / 1e9
+    if span_s <= 0:
+        raise RefusedError(f"The middle {high - low} tasks finished within one tick of the clock.")
+    return Value(float((high - low) / span_s), "", n, "rate from the 10 % to the 90 % completion")
+
+
+def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return the seconds from the first submit call to the last completion."""
+    n = max(len(tasks), int(trial.n_sent))
+    first = tasks["t1_ns"].min()
+    done = tasks["t4_ns"].dropna()
+    if pd.isna(first) or not len(done):
+        raise RefusedError(f"No makespan: none of {n} tasks finished.")
+    if len(done) == n:
+        return Value(float(done.max() - first) / 1e9, "", n, "last completion - first submit")
+    end = done.max() if pd.isna(trial.t_end_ns) else trial.t_end_ns
+    return Value(float(end - first) / 1e9, ">", n, f"{n - len(done)} of {n} unfinished")
+
+
+def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return worker-seconds a task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
+
+    T is the makespan, P the worker slots. w is the duration the workload was calibrated to; a
+    workload without one (`nominal_ns` 0: noop, payload) counts as no work, so all it costs is
+    overhead.
+    """
+    total = _complete(makespan(trial, tasks))
+    work_s = float(trial.nominal_ns) / 1e9
+    method = f"(P T - n w) / n, P = {trial.workers}, w = {work_s:g} s"
+    return Value(trial.workers * total.value / total.n - work_s, "", total.n, method)
+
+
+def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return the share of the worker slots' time that was work, ``n w / (P T)`` (METHOD M17a)."""
+    total = _complete(makespan(trial, tasks))
+    work_s = total.n * float(trial.nominal_ns) / 1e9
+    method = f"n w / (P T), P = {trial.workers}"
+    return Value(work_s / (trial.workers * total.value), "", total.n, method)
+
+
+def _complete(total: Value) -> Value:
+    if total.bound or total.value <= 0:
+        raise RefusedError(f"The burst has no end to count to: {total.method}.")
+    return total
+
+
+def cpu_of(role: str) -> Measure:
+    """Make the measure: CPU seconds of a role in the window for each task finished (M17d)."""
+    column = f"cpu_{role}_ns"
+
+    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        used_ns, n = getattr(trial, column), int(tasks["t4_ns"].notna().sum())
+        if pd.isna(used_ns) or not n:
+            raise RefusedError(f"No CPU time a task: {column} is {used_ns}, {n} tasks finished.")
+        return Value(float(used_ns) / 1e9 / n, "", n, "CPU time of the window / tasks finished")
+
+    return measure
+
+
+def lost_upper(trial: TrialRow, _tasks: pd.DataFrame) -> Value:
+    """Return the upper 95 % bound of the share of tasks lost or never finished (METHOD M28)."""
+    unserved = int(trial.n_lost) + int(trial.n_partial)
+    share = proportion(unserved, int(trial.n_sent))
+    return Value(float(share.high or 0.0), "", share.n, f"upper 95 % bound: {share.method}")
