@@ -22,7 +22,7 @@ from lab.model import Flag, Status, TrialSpec
 from lab.plan import Plan, Skip
 from lab.specs import spec_from_json, spec_to_json
 from lab.store import Store
-from lab.tables import SCHEMA_VERSION, CampaignRow, TrialRow
+from lab.tables import SCHEMA_VERSION, CampaignRow, MetricRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +143,17 @@ def execute(store: Store, run: Run, watch: Watch) -> list[TrialRow]:
 def derive(store: Store) -> None:
     """Make the tables `metric` and `estimate` anew from the others."""
     trials = store.read("trial")
-    rows = [row for _, t in trials.iterrows() for row in metrics.trial_metrics(t, _window(store, t))]
+    trials = trials[trials.status != Status.SKIPPED]
+    rows: list[MetricRow] = []
+    for _, row in trials.iterrows():
+        folder = store.trial_folder(row.trial_id, row.attempt)
+        tasks = store.read("task", folder)
+        rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"])
     store.replace("metric", rows)
-    table = store.read("metric")
-    campaign = store.folder.name
-    store.replace(
-        "estimate",
-        [
-            *metrics.estimates(trials, table, campaign, with_noisy=True),
-            *metrics.estimates(trials, table, f"{campaign}/without-noisy", with_noisy=False),
-        ],
-    )
-
-
-def _window(store: Store, row: Any) -> Any:
-    folder = store.trial_folder(row.trial_id, row.attempt)
-    if not (folder / "task.parquet").exists():
-        return store.read("task").iloc[:0]
-    tasks = store.read("task", folder)
-    return tasks[tasks.phase == "measure"]
+    table, name = store.read("metric"), store.folder.name
+    with_noisy = metrics.estimates(trials, table, name, with_noisy=True)
+    without = metrics.estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
+    store.replace("estimate", [*with_noisy, *without])
 
 
 class _Runner:

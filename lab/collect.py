@@ -41,12 +41,14 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     spec, folder = outcome.spec, outcome.folder
     status = evidence.read_status(folder)
     offers = evidence.read_offers(spec.id, folder)
-    tasks = evidence.read_tasks(spec.id, folder, offers)
+    tasks = evidence.until(
+        evidence.read_tasks(spec.id, folder, offers), status.get("t_end_ns")
+    )
     submits = offers.drop(columns="t5_ns")
     samples = _samples(outcome, status)
     verdicts = checker.verdicts(tasks, submits, evidence.right_answers(spec))
     counted = _counted(spec, submits, tasks, verdicts)
-    disturbed, reasons = _disturbance(outcome, context)
+    disturbed = _disturbance(outcome, context)
     findings = _findings(spec, submits, tasks, samples, counted)
     flag, reasons = noise.judge(disturbed, findings)
     row = {
@@ -186,7 +188,8 @@ def _findings(
 ) -> list[checker.Finding]:
     """List what the records say against themselves; lost tasks are a result, not a finding."""
     window = tasks[tasks.phase == "measure"]
-    median_s = float(((window.t4_ns - window.t0_ns) / 1e9).median()) if len(window) else 0.0
+    took = (window.t4_ns - window.t0_ns).dropna()
+    median_s = float(took.median()) / 1e9 if len(took) else 0.0
     findings = [
         *checker.generator_check(submits, spec.arrival, median_s),
         *checker.cross_checks(tasks, submits, samples, spec.topology.workers),
@@ -226,7 +229,7 @@ def _ended(
         return {"status": Status.FAILED, "reason": f"The driver died: {last}"}
     if said != Status.OK:
         return {"status": said, "reason": status.get("reason", "")}
-    planned = counted["n_planned"] if "n_planned" in counted else outcome.spec.arrival.n_tasks
+    planned = outcome.spec.arrival.n_tasks
     for column, what in (
         ("n_corrupted", "gave a wrong answer"),
         ("n_failed", "raised; the worker's log has the traceback"),

@@ -138,7 +138,7 @@ class Driver:
         # A submit call that never returns must not keep the trial: planned length and deadline.
         longest = self.offsets[-1] / 1e9 + self.spec.deadline_s
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
-        self.give_up = self._deadline(longest, Status.TIMEOUT, overdue)
+        give_up = self._deadline(longest, Status.TIMEOUT, overdue)
         begin = time.monotonic_ns() + (0 if isinstance(self.spec.arrival, Burst) else 5_000_000)
         self.status["t_begin_ns"] = begin
         if isinstance(self.spec.arrival, RoundTrip):
@@ -146,6 +146,7 @@ class Driver:
         else:
             threading.Thread(target=self._look, daemon=True).start()
             self._offer(MEASURE, self.tasks, [begin + offset for offset in self.offsets])
+        give_up.cancel()
 
     def _round_trips(self) -> None:
         submit, result, journal = self.backend.submit, self.backend.result, self.journal
@@ -166,7 +167,6 @@ class Driver:
                 f"{left} of {self.accepted} tasks unfinished {self.spec.deadline_s:.0f} s "
                 "after the last was offered."
             )
-        self.give_up.cancel()
         self.status["t_end_ns"] = time.monotonic_ns()
         self._gate("drained")
 
@@ -214,7 +214,9 @@ class Driver:
         """Sample how many tasks are in the system, for Little's law (METHOD M13)."""
         watcher = Watcher(self.folder / "ledger", FIRST_TASK[MEASURE])
         while "t_end_ns" not in self.status:
-            self.in_system.append((time.monotonic_ns(), self.accepted - watcher.count()))
+            # The finished first: what is accepted meanwhile is in the system, never less than none.
+            finished = watcher.count()
+            self.in_system.append((time.monotonic_ns(), max(0, self.accepted - finished)))
             time.sleep(LOOK_S)
 
     def _tasks(

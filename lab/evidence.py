@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lab.driver import ACCEPTED, ERROR, FIRST_TASK, MEASURE, VERIFY, WARM_UP
 from lab.kernel import checksum
 from lab.model import Ack, TrialSpec
 from lab.readback import OUTCOMES, Intent, executions, intents
+from lab.tables import TaskRow
 
 PHASE_NAMES = {VERIFY: "verify", WARM_UP: "warm_up", MEASURE: "measure"}
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
@@ -69,7 +71,25 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
     tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
     tasks = tasks.fillna({"outcome": "unstarted", "phase": "", "worker": ""})
     tasks["answer"] = tasks.answer.where(tasks.outcome == "ok")
-    tasks.insert(0, "trial_id", pd.Series(trial_id, index=tasks.index, dtype="str"))
+    tasks["trial_id"] = pd.Series(trial_id, index=tasks.index, dtype="str")
+    return tasks[[field.name for field in fields(TaskRow)]]
+
+
+def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
+    """Forget what happened after the window's end: stopping a system cancels what still runs.
+
+    Executions that ended later are unfinished, and those that began later never started.
+    """
+    if end_ns is None:
+        return tasks
+    tasks = tasks.copy()
+    for instant, outcome, told in (
+        ("t4_ns", "unfinished", ["t4_ns", "answer"]),
+        ("t3_ns", "unstarted", ["t3_ns", "node"]),
+    ):
+        later = (tasks[instant] > end_ns).fillna(value=False)
+        tasks.loc[later, told] = pd.NA
+        tasks.loc[later, "outcome"] = outcome
     return tasks
 
 

@@ -78,6 +78,7 @@ def start(
             stdout=subprocess.PIPE if pipes else stream,
             stderr=stream,
             start_new_session=True,
+            bufsize=0,  # nothing may wait in a buffer for a reader that is gone
         )
 
 
@@ -122,6 +123,9 @@ def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def labelled(wanted: Callable[[Mapping[str, str]], bool]) -> list[psutil.Process]:

@@ -1,7 +1,8 @@
 """Names to backends and workloads, by listing the packages and the entry points.
 
 Nothing is registered by hand: a file in `lab/backends/` or `workloads/` is an entry, and so is
-what an installed package declares under the entry point group ``lab.backends``.
+what an installed package declares under the entry point groups ``lab.backends`` (a `Backend`)
+and ``lab.workloads`` (a module).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lab.backend import Backend, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.model import Setup, Topology, Workload
 
-ENTRY_POINTS = "lab.backends"
+BACKENDS, WORKLOADS = "lab.backends", "lab.workloads"
 LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
 
 
@@ -44,7 +45,7 @@ def backends() -> Mapping[str, type[Backend]]:
         for info in pkgutil.iter_modules(backend_package.__path__)
     }
     found = {name: _adapter(importlib.import_module(module)) for name, module in ours.items()}
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for entry in importlib.metadata.entry_points(group=BACKENDS):
         found[entry.name] = entry.load()
     return MappingProxyType(dict(sorted(found.items())))
 
@@ -106,7 +107,10 @@ def setup(selected: Selected, topology: Topology, endpoints: dict[str, str]) -> 
 def workload_modules() -> dict[str, ModuleType]:
     """Return every workload's module by name."""
     names = sorted(info.name for info in pkgutil.iter_modules(workload_package.__path__))
-    return {name: importlib.import_module(f"{workload_package.__name__}.{name}") for name in names}
+    found = {name: importlib.import_module(f"{workload_package.__name__}.{name}") for name in names}
+    for entry in importlib.metadata.entry_points(group=WORKLOADS):
+        found[entry.name] = entry.load()
+    return found
 
 
 def workload(name: str) -> tuple[Workload, ModuleType]:

@@ -5,11 +5,12 @@ What happened is returned as it was seen from outside; `lab.collect` reads the t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,7 +160,7 @@ def _follow(
     driver.wait(SLACK_S)
 
 
-def _words(driver: Popen[bytes]):  # noqa: ANN202
+def _words(driver: Popen[bytes]) -> Iterator[str]:
     """Yield each line the driver says, and an empty one whenever it has been silent."""
     assert driver.stdout is not None
     descriptor = driver.stdout.fileno()
@@ -182,8 +183,8 @@ def _words(driver: Popen[bytes]):  # noqa: ANN202
 
 def _go(driver: Popen[bytes]) -> None:
     assert driver.stdin is not None
-    driver.stdin.write(b"go\n")
-    driver.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):  # it died; the end of its words tells that
+        driver.stdin.write(b"go\n")
 
 
 def _reading(cluster: Cluster) -> Reading:

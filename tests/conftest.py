@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import settings
+
+from tests import broken_workloads
 
 # No deadline, for the suite shares its machine; the same examples each time, so that red is news.
 settings.register_profile("lab", deadline=None, derandomize=True)
@@ -49,3 +52,20 @@ def _no_process_left() -> Iterator[None]:
     for process in left:
         process.kill()
     assert not told, f"Still running after the test: {told}"
+
+
+@pytest.fixture
+def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The workloads of `broken_workloads`, installed as a third party would; file name by name."""
+    plugin = tmp_path / "plugin"
+    about = plugin / "misbehaving-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
+    names = {name: f"misbehaving_{name.lower()}" for name in ("RAISING", "HANGING", "LYING", "DYING")}
+    for name, module in names.items():
+        (plugin / f"{module}.py").write_text(getattr(broken_workloads, name))
+    lines = [f"{module} = {module}" for module in names.values()]
+    (about / "entry_points.txt").write_text("\n".join(["[lab.workloads]", *lines]))
+    monkeypatch.syspath_prepend(str(plugin))
+    monkeypatch.setenv("PYTHONPATH", str(plugin))
+    return names

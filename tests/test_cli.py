@@ -1,0 +1,205 @@
+"""The command `lab`, as a person meets it: help, typos, plans, runs, stops and resumes."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lab import processes
+from lab.store import Store
+
+SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
+
+
+def lab(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run the command and return what it printed and how it ended."""
+    return subprocess.run(
+        [sys.executable, "-m", "lab.cli", *arguments],
+        env=processes.base_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        **more,
+    )
+
+
+def begin(*arguments: str) -> subprocess.Popen[bytes]:
+    """Start the command and leave it running."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", *arguments],
+        env=processes.base_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def ours(pid: int) -> list[str]:
+    """Return the command lines of what the lab process `pid` started and still runs."""
+    mine = processes.labelled(lambda env: env.get(processes.OWNER, "").startswith(f"{pid}:"))
+    return [" ".join(process.cmdline()) for process in mine]
+
+
+def until(condition: object, seconds: float = 30.0) -> None:
+    """Wait for a condition, which must come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("command", [[], ["bench"], ["list"], ["report"], ["doctor"], ["clean"]])
+def test_help_teaches_and_costs_nothing(command: list[str]) -> None:
+    """Every command explains itself on standard output."""
+    shown = lab(*command, "--help")
+    assert shown.returncode == 0
+    assert "usage: lab" in shown.stdout
+    assert shown.stderr == ""
+
+
+def test_help_shows_every_option_and_an_example() -> None:
+    """The options that the README promises are there, with an example to copy."""
+    shown = lab("bench", "--help").stdout
+    options = "backend workload cores nodes workers preset blocks seed provider dry-run resume"
+    assert all(f"--{option}" in shown for option in options.split())
+    assert "--backend 'celery[threads]@safe'" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["bench", "--backend", "celry"], 2, "Did you mean 'celery'"),
+        (["bench", "--workload", "nop"], 2, "Did you mean 'noop'"),
+        (["bench", "--preset", "qick"], 2, "Did you mean 'quick'"),
+        (["bench", "--provider", "locl"], 2, "Did you mean 'local'"),
+        (["bench", "--arrival", "brust"], 2, "Did you mean 'burst'"),
+        (["bench", "--cores", "0"], 2, "not a whole number of at least 1"),
+        (["bench", "--workload", "cpu:fast"], 2, "not a whole number"),
+        (["bench", "--resume", "nowhere"], 2, "nowhere is no run folder"),
+        (["report", "nowhere"], 2, "nowhere is no run folder"),
+        (["bench", "--backend", "inline", "--nodes", "2"], 3, "cannot span nodes"),
+        (["bench", "--backend", "celery", "--arrival", "roundtrip", "--workload", "noop"], 3, "no result"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(arguments: list[str], code: int, message: str) -> None:
+    """Exit code and sentence are right, there is no traceback, and nothing was made."""
+    shown = lab(*arguments)
+    assert shown.returncode == code
+    assert message in " ".join(shown.stderr.split())
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path) -> None:
+    """The plan says what, in which order, and how long; no file appears."""
+    shown = lab("bench", "--dry-run", "--results", str(tmp_path / "r"), "-b", "inline", "-b", "celery")
+    assert shown.returncode == 0
+    assert re.search(r"\d+ trials, about .* on this machine\. Nothing was run\.", shown.stdout)
+    assert not (tmp_path / "r").exists()
+
+
+def test_lists_are_data_on_standard_output() -> None:
+    """`lab list` names every backend and workload, without colour when piped."""
+    shown = lab("list")
+    assert shown.returncode == 0
+    assert all(word in shown.stdout for word in ("celery[prefork]", "safe", "payload", "standard"))
+    assert "\x1b[" not in shown.stdout
+
+
+def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
+    """The one command goes through everything and names what it left."""
+    shown = lab("bench", "-b", "inline", "-b", "thread-pool", *SMALL, "--results", str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    said = " ".join(shown.stderr.split())
+    assert str(run) in said.replace(" ", "")  or str(run) in said
+    assert (run / "report.html").exists()
+    store = Store(run)
+    store.check()
+    trials = store.read("trial")
+    assert set(trials.status) == {"ok"}
+    assert set(trials.n_done) == {40}
+    assert len(store.read("metric"))
+    assert "thread-pool" in shown.stdout
+
+
+def test_a_failed_trial_ends_in_exit_code_one_and_the_rest_goes_on(
+    tmp_path: Path, misbehaving: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One workload raises, the other is measured all the same."""
+    shown = lab(
+        "bench", "-b", "thread-pool", "-w", misbehaving["RAISING"], "-w", "noop", *SMALL,
+        "--results", str(tmp_path),
+    )  # fmt: skip
+    assert shown.returncode == 1
+    (run,) = (tmp_path / "runs").iterdir()
+    trials = Store(run).read("trial")
+    failed = trials[trials.status == "failed"]
+    assert set(failed.workload) == {misbehaving["RAISING"]}
+    assert set(trials[trials.status == "ok"].workload) == {"noop"}
+
+
+def start_slow(results: Path) -> subprocess.Popen[bytes]:
+    """Start a campaign of several trials with a broker, and wait until the second one runs."""
+    running = begin(
+        "bench", "-b", "celery[threads]", "-w", "noop", "--arrival", "paced", "--rate", "40",
+        "--tasks", "40", "--cores", "1", "--blocks", "4", "--seed", "3", "--results", str(results),
+    )  # fmt: skip
+    until(lambda: len(list(results.glob("runs/*/trials/*/status.json"))) >= 2)
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_cleans_up_and_loses_no_finished_trial(tmp_path: Path, number: int) -> None:
+    """Ctrl-C and SIGTERM take the cluster down at once and end with 130."""
+    running = start_slow(tmp_path)
+    running.send_signal(number)
+    assert running.wait(30) == 130
+    assert ours(running.pid) == []
+    (run,) = (tmp_path / "runs").iterdir()
+    assert len(Store(run).read("trial")) >= 1
+
+
+def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
+    """After SIGKILL `lab clean` leaves no process; a resume runs exactly what is missing."""
+    running = start_slow(tmp_path)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    assert ours(running.pid) != []
+    cleaned = lab("clean")
+    assert cleaned.returncode == 0
+    assert ours(running.pid) == []
+    (run,) = (tmp_path / "runs").iterdir()
+    before = Store(run).read("trial")
+    resumed = lab("bench", "--resume", str(run))
+    assert resumed.returncode == 0, resumed.stderr
+    after = Store(run).read("trial")
+    pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
+    assert (after[after.status == "ok"].trial_id.value_counts() == 1).all()
+    assert (after.status == "ok").sum() == 4
+    assert (after.status == "interrupted").sum() == 1
+    again = lab("bench", "--resume", str(run))
+    assert again.returncode == 0
+    assert len(Store(run).read("trial")) == len(after)
+
+
+def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
+    """When a file cannot grow any more, one sentence says so and earlier rows are intact."""
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096))
+
+    shown = lab(
+        "bench", "-b", "inline", *SMALL, "--results", str(tmp_path), preexec_fn=limit
+    )
+    assert shown.returncode == 2
+    assert "disk is full" in " ".join(shown.stderr.split())
+    assert "Traceback" not in shown.stderr

@@ -1,0 +1,128 @@
+"""The contract of a backend, held by every variant in the registry through a real cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab import processes, registry
+from lab.backend import capabilities
+from lab.model import Burst, Capability, RoundTrip, Topology
+from tests.trials import run, spec_of
+
+VARIANTS = [
+    f"{name}[{variant.name}]"
+    for name, backend in registry.backends().items()
+    for variant in backend.variants
+]
+PROFILES = [
+    f"{name}@{profile.name}"
+    for name, backend in registry.backends().items()
+    for profile in backend.profiles[1:]
+]
+
+
+def promised(label: str) -> frozenset[Capability]:
+    """Return what a label's variant promises."""
+    chosen = registry.select(label)
+    return capabilities(chosen.backend, chosen.variant)
+
+
+def widest(label: str) -> Topology:
+    """Return two workers on two CPUs, or one where there is no more."""
+    return Topology(1, 2, 2) if Capability.PARALLEL in promised(label) else Topology(1, 1, 1)
+
+
+@pytest.mark.parametrize("label", VARIANTS)
+def test_a_thousand_distinct_tasks_run_exactly_once(label: str, tmp_path: Path) -> None:
+    """Every task of a burst runs once, answers correctly, and nothing stays behind."""
+    made = run(tmp_path, spec_of(label, arrival=Burst(1_000), topology=widest(label)))
+    row = made.row
+    assert (row.status, row.reason) == ("ok", "")
+    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_corrupted) == (1_000, 1_000, 0, 0)
+    assert (row.n_lost, row.n_partial, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
+    assert set(made.tables["verdict"].verdict) == {"ok"}
+    assert left_behind(row.trial_id) == []
+
+
+def left_behind(trial_id: str) -> list[psutil.Process]:
+    """Return the processes of a trial that still run."""
+    return processes.labelled(lambda env: env.get(processes.TRIAL, "").startswith(trial_id))
+
+
+@pytest.mark.parametrize("label", PROFILES)
+def test_every_profile_runs(label: str, tmp_path: Path) -> None:
+    """A profile's settings are accepted by the system, and each says why it is set."""
+    chosen = registry.select(label)
+    profile = next(p for p in chosen.backend.profiles if p.name == chosen.profile)
+    assert profile.settings
+    assert len(profile.why) > 40
+    assert run(tmp_path, spec_of(label, topology=widest(label))).row.status == "ok"
+
+
+@pytest.mark.parametrize("label", VARIANTS)
+@pytest.mark.parametrize("workload", ["cpu", "io", "payload"])
+def test_every_workload_is_answered_correctly(label: str, workload: str, tmp_path: Path) -> None:
+    """CPU work, waiting and bytes come back right."""
+    made = run(tmp_path, spec_of(label, workload, Burst(20), widest(label), size=500))
+    assert (made.row.status, made.row.reason) == ("ok", "")
+    assert made.row.n_done == 20
+
+
+@pytest.mark.parametrize("label", [v for v in VARIANTS if Capability.RESULT in promised(v)])
+def test_a_round_trip_sees_each_result_after_the_task(label: str, tmp_path: Path) -> None:
+    """The system's own result call returns, once for each task and not before its end."""
+    made = run(tmp_path, spec_of(label, arrival=RoundTrip(20)))
+    assert (made.row.status, made.row.reason) == ("ok", "")
+    window = made.tables["task"].query("phase == 'measure'")
+    assert window.t5_ns.notna().all()
+    assert (window.t5_ns >= window.t4_ns).all() or not registry.select(label).backend.executes
+
+
+@pytest.mark.parametrize("label", VARIANTS)
+def test_a_task_that_raises_is_a_failed_row_and_no_loss(
+    label: str, tmp_path: Path, misbehaving: dict[str, str]
+) -> None:
+    """The exception reaches the ledger, every task is accounted for, and the trial goes on."""
+    row = run(tmp_path, spec_of(label, misbehaving["RAISING"], Burst(10), warmup_tasks=0)).row
+    if not registry.select(label).backend.executes:
+        assert row.status == "ok"
+        return
+    assert row.status == "failed"
+    assert row.reason.startswith("10 of 10 tasks raised")
+    assert (row.n_failed, row.n_lost, row.n_partial) == (10, 0, 0)
+
+
+@pytest.mark.parametrize("label", VARIANTS)
+def test_stop_is_idempotent_and_leaves_nothing(
+    label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A started in-process system leaves no thread and no process, however often it is stopped."""
+    chosen = registry.select(label)
+    if chosen.backend.services:
+        return  # its processes are the cluster's: the tests above look for them
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    before = set(threading.enumerate())
+    backend = chosen.backend(registry.setup(chosen, Topology(1, 1, 1), {}))
+    backend.start()
+    backend.stop()
+    backend.stop()
+    assert set(threading.enumerate()) <= before
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("name", registry.backends())
+def test_every_backend_says_what_it_is(name: str) -> None:
+    """Facts that figures, tables and errors need are stated."""
+    backend = registry.backends()[name]
+    assert backend.family
+    assert backend.summary
+    assert backend.profiles[0].name == "default"
+    assert not backend.profiles[0].settings
+    assert bool(backend.packages) == bool(backend.extra)
+    assert all(variant.summary and variant.capabilities for variant in backend.variants)

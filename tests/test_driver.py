@@ -1,0 +1,97 @@
+"""The driver goes through its phases in order, and what it leaves is readable after any kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab import driver, trial
+from lab.collect import collect
+from lab.driver import PHASES
+from lab.evidence import read_status
+from lab.model import Burst, Paced, RoundTrip
+from tests.trials import CONTEXT, run, spec_of
+
+
+def test_phases_run_in_order(tmp_path: Path) -> None:
+    """Each phase runs once, and its order is the one that was promised."""
+    seen: list[str] = []
+    spec = spec_of("thread-pool")
+    trial.run(spec, 1, tmp_path / "t", seen.append)
+    assert seen == ["up", *PHASES, "ended"]
+    assert [name for name, _ in read_status(tmp_path / "t")["phases"]] == [*PHASES, "ended"]
+
+
+def test_stop_comes_also_after_a_phase_that_failed(tmp_path: Path, monkeypatch: Any) -> None:
+    """Whatever ends a trial early, the system is stopped and the reason is kept."""
+    seen: list[str] = []
+    spec = spec_of("inline")
+
+    from lab import registry
+    from lab.specs import Order, order_to_json
+
+    (tmp_path / "ledger").mkdir()
+    for name, value in {"LEDGER": str(tmp_path / "ledger"), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    setup = registry.setup(registry.select(spec.label), spec.topology, {})
+    (tmp_path / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
+    made = driver.Driver(tmp_path, seen.append, lambda: None)
+    stopped = []
+    monkeypatch.setattr(made.backend, "stop", lambda: stopped.append(True))
+    monkeypatch.setattr(made, "quiet", lambda: 1 / 0)
+    made.run()
+    assert seen == ["boot", "verify", "quiet", "stop", "ended"]
+    assert stopped == [True]
+    status = read_status(tmp_path)
+    assert status["status"] == "failed"
+    assert status["reason"] == "ZeroDivisionError: division by zero"
+
+
+def test_nothing_of_verify_and_warm_up_is_in_the_window(tmp_path: Path) -> None:
+    """Only tasks of the window count, and all of it lies between its edges."""
+    made = run(tmp_path, spec_of("thread-pool", arrival=Burst(30), warmup_tasks=12))
+    tasks = made.tables["task"]
+    counts = tasks.phase.value_counts().to_dict()
+    assert counts["measure"] == made.row.n_done == 30
+    assert counts["warm_up"] == 12
+    window = tasks[tasks.phase == "measure"]
+    assert (window.t0_ns >= made.row.t_begin_ns).all()
+    assert (window.t4_ns <= made.row.t_end_ns).all()
+    assert (tasks[tasks.phase != "measure"].t4_ns < made.row.t_begin_ns).all()
+
+
+def test_every_row_satisfies_the_identity(tmp_path: Path) -> None:
+    """(t4 - t0) = (t1 - t0) + (t3 - t1) + (t4 - t3) on every row, all parts not negative."""
+    made = run(tmp_path, spec_of("celery[threads]", arrival=Paced(60, 100.0)))
+    w = made.tables["task"].query("phase == 'measure'")
+    parts = [w.t1_ns - w.t0_ns, w.t3_ns - w.t1_ns, w.t4_ns - w.t3_ns]
+    assert (w.t4_ns - w.t0_ns == sum(parts)).all()
+    assert all((part >= 0).all() for part in parts)
+    assert made.row.n_negative == 0
+
+
+def test_a_block_offers_equal_plans(tmp_path: Path) -> None:
+    """The plan's hash is equal for every backend and differs with the seed (METHOD M4)."""
+    arrival = Paced(20, 200.0)
+    rows = [run(tmp_path, spec_of(b, arrival=arrival)).row for b in ("inline", "thread-pool")]
+    other = run(tmp_path, spec_of("inline", arrival=arrival, seed=6)).row
+    assert rows[0].plan_hash == rows[1].plan_hash != other.plan_hash
+
+
+def test_round_trips_are_one_at_a_time(tmp_path: Path) -> None:
+    """The next task is offered after the result of the one before was seen."""
+    made = run(tmp_path, spec_of("thread-pool", arrival=RoundTrip(25)))
+    window = made.tables["task"].query("phase == 'measure'").sort_values("t0_ns")
+    assert (window.t0_ns.iloc[1:].to_numpy() >= window.t5_ns.iloc[:-1].to_numpy()).all()
+
+
+def test_what_a_killed_lab_left_is_an_interrupted_row(tmp_path: Path) -> None:
+    """A folder without a verdict is readable, and marked."""
+    spec = spec_of("thread-pool")
+    trial.run(spec, 1, tmp_path / "t", lambda _: None)
+    (tmp_path / "t" / "status.json").unlink()
+    made = collect(trial.killed(spec, 1, tmp_path / "t"), CONTEXT)
+    assert made.row.status == "interrupted"
+    assert "--resume" in made.row.reason
+    assert made.row.n_done == 50

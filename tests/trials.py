@@ -1,0 +1,46 @@
+"""Runs single trials for tests, through everything that a campaign uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import registry, trial
+from lab.collect import Collected, Context, collect
+from lab.model import Arrival, Burst, Topology, TrialSpec
+
+CONTEXT = Context("test", "0" * 16, 0, None)
+
+
+def spec_of(
+    label: str,
+    workload: str = "noop",
+    arrival: Arrival | None = None,
+    topology: Topology | None = None,
+    size: int = 0,
+    **changes: object,
+) -> TrialSpec:
+    """Make a small spec; `changes` overrides any of its fields."""
+    chosen = registry.select(label)
+    _, module = registry.workload(workload)
+    fields: dict[str, object] = {
+        "backend": chosen.name,
+        "variant": chosen.variant,
+        "profile": chosen.profile,
+        "workload": workload,
+        "size": module.calibrate(size),
+        "nominal_ns": module.nominal_ns(size),
+        "arrival": arrival or Burst(50),
+        "topology": topology or Topology(1, 1, 1),
+        "provider": "local",
+        "block": 0,
+        "seed": 5,
+        "warmup_tasks": 5,
+        "deadline_s": 20.0,
+    }
+    return TrialSpec(**{**fields, **changes})
+
+
+def run(folder: Path, spec: TrialSpec) -> Collected:
+    """Run one attempt in `folder` and judge it."""
+    phases: list[str] = []
+    return collect(trial.run(spec, 1, folder / spec.id, phases.append), CONTEXT)
