@@ -234,10 +234,9 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
     try:
         found = pa_csv.read_csv(
             io.BytesIO(data),
-            # One block, because a row may not span three; one thread, so that errors tell the row.
+            # One block, for a line end in a row may not fall on its edge; one thread tells the row.
             pa_csv.ReadOptions(use_threads=False, block_size=max(len(data), 1 << 20)),
-            pa_csv.ParseOptions(newlines_in_values=True),
-            pa_csv.ConvertOptions(column_types=schema(table), null_values=[""]),
+            convert_options=pa_csv.ConvertOptions(column_types=schema(table), null_values=[""]),
         )
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
