@@ -61,7 +61,9 @@ def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     about = plugin / "misbehaving-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
-    names = {name: f"misbehaving_{name.lower()}" for name in ("RAISING", "HANGING", "LYING", "DYING")}
+    names = {
+        name: f"misbehaving_{name.lower()}" for name in ("RAISING", "HANGING", "LYING", "DYING")
+    }
     for name, module in names.items():
         (plugin / f"{module}.py").write_text(getattr(broken_workloads, name))
     lines = [f"{module} = {module}" for module in names.values()]

@@ -61,7 +61,7 @@ TABLE = {
     # The whole. It never touches a system: no backend, no kernel.
     "plan": "backend registry",
     "campaign": "collect environment metrics noise plan processes specs store trial",
-    "doctor": "clusters environment noise placement processes registry",
+    "doctor": "backend clusters environment noise placement processes registry",
     "console": "metrics plan",
     "cli": "campaign clusters console doctor placement plan processes registry report store",
 }
