@@ -1,0 +1,87 @@
+"""Processes of ours can be counted, pinned, found again by label, and ended without exception."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+from lab import processes
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+# A child that leaves its session and its group, as work-horses of task queues do.
+ESCAPING = "import os, subprocess, sys, time; os.setsid() if os.getpgrp() != os.getpid() else 0; " + (
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True); "
+    "time.sleep(60)"
+)
+BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); time.sleep(60)"
+
+
+def start(tmp_path: Path, argv: list[str], **environment: str) -> subprocess.Popen[bytes]:
+    """Start a process with labels."""
+    return processes.start(argv, (), environment, tmp_path / "log")
+
+
+def test_a_started_process_runs_on_its_cpus_alone(tmp_path: Path) -> None:
+    """The affinity is the child's from the first instruction, and ours is unchanged."""
+    ours = os.sched_getaffinity(0)
+    cpu = min(ours)
+    show = "import os; print(sorted(os.sched_getaffinity(0)))"
+    child = processes.start([sys.executable, "-c", show], (cpu,), {}, tmp_path / "log")
+    child.wait()
+    assert (tmp_path / "log").read_text().strip() == f"[{cpu}]"
+    assert os.sched_getaffinity(0) == ours
+
+
+def test_children_are_found_by_label_however_they_detach(tmp_path: Path) -> None:
+    """A process that left session and group still carries its label, and is ended."""
+    labels = {processes.OWNER: processes.owner(), processes.TRIAL: "t-1"}
+    child = start(tmp_path, [sys.executable, "-c", ESCAPING], **labels)
+    while len(processes.tree(child.pid)) < 2:
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert processes.reap_trial("t-1") == 1
+    assert processes.reap_trial("t-1") == 0
+
+
+def test_only_what_belongs_to_dead_labs_is_reaped(tmp_path: Path) -> None:
+    """A living lab's processes are left alone; those of a dead one, or of a reused pid, go."""
+    mine = start(tmp_path, SLEEP, LAB_OWNER=processes.owner())
+    dead = start(tmp_path, SLEEP, LAB_OWNER="999999999:1.00")
+    reused = start(tmp_path, SLEEP, LAB_OWNER=f"{os.getpid()}:1.00")
+    assert processes.reap_orphans() == 2
+    assert (mine.poll(), dead.wait(), reused.wait()) == (None, -9, -9)
+    processes.stop(mine)
+    assert mine.poll() is not None
+
+
+def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path: Path) -> None:
+    """Work of living processes and of ended children is not lost."""
+    child = start(tmp_path, [sys.executable, "-c", BURN])
+    while "done" not in (tmp_path / "log").read_text():
+        time.sleep(0.01)
+    used = processes.cpu_ns([child.pid])
+    assert 0.3e9 <= used < 1.0e9
+    before = processes.cpu_ns([os.getpid()])
+    processes.stop(child)
+    assert processes.cpu_ns([os.getpid()]) - before >= 0.3e9
+    assert processes.cpu_ns([child.pid]) == 0
+
+
+def test_a_process_that_ignores_the_request_is_ended(tmp_path: Path) -> None:
+    """Asking comes first, and ends in SIGKILL."""
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    child = start(tmp_path, [sys.executable, "-c", stubborn])
+    while not (tmp_path / "log").read_text():
+        time.sleep(0.01)
+    processes.stop(child, grace_s=0.2)
+    assert child.returncode == -9
+
+
+def test_our_byte_code_is_not_compiled_for_each_task() -> None:
+    """Workers may write byte code, whatever the shell that started the lab says."""
+    assert "PYTHONDONTWRITEBYTECODE" not in processes.base_environment()
