@@ -5,9 +5,9 @@ of no-ops, and one run of the backend's script: in random order, on the same CPU
 roles, each with a fresh Redis. Both rates are computed by the same function, the lab's from its
 ledger. A ratio of 1 means that the lab takes nothing away from a system.
 
-The lab's record of a task is richer than a script's, and costs about a microsecond; where a task
-costs a system no more than a few of those, the ratio tells that cost (METHOD M19). `null` has no
-script: nobody would write one.
+Next to the ratio stands what the lab adds to a task in microseconds. Its record is richer than a
+script's, so a system that spends no more than a few microseconds on a task itself has a ratio
+that tells the cost of the record (METHOD M19). `null` has no script: nobody would write one.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import console, processes, registry, statistics, trial
 from lab.backend import capabilities
 from lab.clusters.services import SERVICES, last_line
 from lab.driver import FIRST_TASK, MEASURE
-from lab.errors import LabError
+from lab.errors import LabError, UnknownNameError
 from lab.evidence import read_status
 from lab.model import Burst, Capability, Status, TrialSpec
 from lab.plan import Cell, Selection, make_plan
@@ -52,28 +52,32 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    labels = [label for label in known_labels() if matches(label, given.backend)]
     try:
+        labels = chosen_labels(given.backend)
         rates = measure(labels, given.pairs, random.Random(given.seed))
     except LabError as error:
         console.say(str(error))
         return error.exit_code
-    columns = ("backend", "lab, tasks/s", "script, tasks/s", "lab / script", "95 %", "pairs")
-    console.show_table("Fidelity", columns, [row(label, *rates[label]) for label in labels])
+    title = (
+        f"Fidelity: tasks/s of lab / script, {given.pairs} pairs; us: what the lab adds to a task"
+    )
+    rows = [row(label, *rates[label]) for label in labels]
+    console.show_table(title, ("backend", "script/s", "ratio", "95 %", "us"), rows)
     return 0
 
 
-def known_labels() -> Iterator[str]:
-    """Name every variant of every backend that has a script."""
+def chosen_labels(wanted: Sequence[str] | None) -> list[str]:
+    """Name every variant that has a script and was asked for, by itself or by its backend.
+
+    Raises:
+        UnknownNameError: A wanted name is neither.
+    """
     known = registry.backends()
-    for name in TASKS:
-        for variant in known[name].variants:
-            yield f"{name}[{variant.name}]"
-
-
-def matches(label: str, wanted: Sequence[str] | None) -> bool:
-    """Tell whether a label was asked for, by itself or by its backend's name."""
-    return wanted is None or label in wanted or label.partition("[")[0] in wanted
+    labels = [f"{name}[{variant.name}]" for name in TASKS for variant in known[name].variants]
+    for name in wanted or ():
+        if name not in TASKS and name not in labels:
+            raise UnknownNameError("backend with a script", name, [*TASKS, *labels])
+    return [x for x in labels if not wanted or x in wanted or x.partition("[")[0] in wanted]
 
 
 def measure(
@@ -155,11 +159,12 @@ def script_rate(spec: TrialSpec, folder: Path) -> float:
 
 
 def row(label: str, lab: Sequence[float], script: Sequence[float]) -> Sequence[str]:
-    """Write one line of the table; both rates are geometric means."""
+    """Write one line of the table; the rates are geometric means over pairs."""
     ratio = statistics.paired_ratio(lab, script)
-    means = (statistics.interval(values).value for values in (lab, script))
+    lab_hz, script_hz = (statistics.interval(values).value for values in (lab, script))
     ends = "-" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
-    return (label, *(f"{mean:,.0f}" for mean in means), f"{ratio.value:.3f}", ends, str(ratio.n))
+    added_us = 1e6 / lab_hz - 1e6 / script_hz
+    return (label, f"{script_hz:,.0f}", f"{ratio.value:.3f}", ends, f"{added_us:.1f}")
 
 
 if __name__ == "__main__":

@@ -85,12 +85,16 @@ def wait_for(number: int) -> list[int]:
 
 @contextlib.contextmanager
 def workers(commands: Sequence[Sequence[str]], cpus: str) -> Iterator[None]:
-    """Run worker commands on `cpus` and end them afterwards."""
+    """Run worker commands on `cpus`, each in a session of its own, and end them afterwards.
+
+    Linux shares a CPU among sessions first (``sched_autogroup``): workers in the script's session
+    got other shares than the lab's or a service manager's, which have sessions of their own.
+    """
     before = os.sched_getaffinity(0)
     with contextlib.ExitStack() as stack, tempfile.TemporaryFile() as log:
         os.sched_setaffinity(0, map(int, cpus.split(",")) if cpus else before)
         for command in commands:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             stack.enter_context(process)  # which waits for its end
             stack.callback(process.terminate)
         os.sched_setaffinity(0, before)
