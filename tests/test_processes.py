@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 
+import psutil
+
 from lab import processes
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
