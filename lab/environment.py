@@ -134,7 +134,7 @@ def _memory() -> Iterator[Fact]:
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     nodes = list(Path("/sys/devices/system/node").glob("node[0-9]*"))
     huge = text_of(Path("/sys/kernel/mm/transparent_hugepage/enabled"))
-    # A hundredth of a GiB: the kernel keeps a little more or less for itself at each boot.
+    # Tenths of a GiB: the kernel keeps a little more or less for itself at each boot.
     yield Fact("memory.ram", round(memory.total / 2**30, 1), "GiB", stable=True)
     yield Fact("memory.swap", round(swap.total / 2**30, 1), "GiB", stable=True)
     yield Fact("memory.numa_nodes", len(nodes) or None, stable=True)
