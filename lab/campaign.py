@@ -145,9 +145,9 @@ def derive(store: Store) -> None:
     trials = store.read("trial")
     trials = trials[trials.status != Status.SKIPPED]
     rows: list[MetricRow] = []
-    for _, row in trials.iterrows():
-        folder = store.trial_folder(row.trial_id, row.attempt)
-        tasks = store.read("task", folder)
+    for values in trials.itertuples(index=False):
+        row = TrialRow(*values)
+        tasks = store.read("task", store.trial_folder(row.trial_id, row.attempt))
         rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"])
     store.replace("metric", rows)
     table, name = store.read("metric"), store.folder.name

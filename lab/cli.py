@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from lab import campaign, placement, processes, registry
+from lab import campaign, processes, registry
 from lab.clusters import PROVIDERS
 from lab.console import ProgressWatch, say, show_plan, show_table
-from lab.errors import LabError, NothingSelectedError, UnknownNameError, UsageError
-from lab.model import ARRIVALS, Flag, Paced, Status
-from lab.plan import PRESETS, STANDARD, Cell, Preset, Selection, make_plan
+from lab.errors import LabError, NothingSelectedError, UsageError
+from lab.model import ARRIVALS, Flag, Status
+from lab.plan import PRESETS, make_plan
+from lab.selection import known, numbers, positive, positive_float, select
 from lab.tables import TrialRow
 
 EPILOG = """\
@@ -52,7 +52,13 @@ def parser() -> argparse.ArgumentParser:
     return main_parser
 
 
-def _command(commands, name, run, about):  # noqa: ANN001, ANN202
+# The only name that argparse gives to what add_subparsers returns.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+
+
+def _command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], about: str
+) -> argparse.ArgumentParser:
     made = commands.add_parser(
         name,
         help=about,
@@ -64,44 +70,91 @@ def _command(commands, name, run, about):  # noqa: ANN001, ANN202
     return made
 
 
-def _add_bench(commands) -> None:  # noqa: ANN001
-    bench_parser = _command(commands, "bench", bench, "Run a campaign and write its report.")
-    add = bench_parser.add_argument
-    add("--backend", "-b", action="append", metavar="LABEL", help="backend[variant]@profile; repeat for more (default: all installed)")
-    add("--workload", "-w", action="append", metavar="NAME[:SIZE]", help="workload, with a size in its unit; repeat for more (default: the preset's)")
-    add("--arrival", action="append", metavar="KIND", help=f"only these arrivals: {', '.join(ARRIVALS)}")
-    add("--rate", type=_positive_float, metavar="HZ", help="offered rate of paced arrivals, tasks per second")
-    add("--tasks", type=_positive, metavar="N", help="tasks in a window")
-    add("--cores", type=_numbers, metavar="N[,N]", help="cores per node (default: 1, 2, 4, ... all)")
-    add("--nodes", type=_numbers, default=(1,), metavar="N[,N]", help="nodes (default: 1)")
-    add("--workers", type=_numbers, default=(1,), metavar="N[,N]", help="worker slots per core (default: 1)")
-    add("--preset", default="quick", metavar="NAME", help=f"size of the campaign: {', '.join(PRESETS)} (default: quick)")
-    add("--blocks", type=_positive, metavar="N", help="blocks, each with every configuration once (default: the preset's)")
-    add("--seed", type=int, metavar="N", help="seed of order, arrivals and arguments (default: drawn, and recorded)")
-    add("--provider", default="local", metavar="NAME", help=f"what hosts the clusters: {', '.join(PROVIDERS)} (default: local)")
-    add("--results", type=Path, default=Path("results"), metavar="FOLDER", help="where runs are kept (default: results)")
-    add("--dry-run", action="store_true", help="print the plan and the time it will take, and run nothing")
-    add("--resume", type=Path, metavar="RUN", help="go on with this run folder; all else is taken from it")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _positive_float(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(_positive(part) for part in text.split(",")))
+def _add_bench(commands: Commands) -> None:
+    made = _command(commands, "bench", bench, "Run a campaign and write its report.")
+    what = made.add_argument_group("what to measure")
+    add = what.add_argument
+    add(
+        "--backend",
+        "-b",
+        action="append",
+        metavar="LABEL",
+        help="backend[variant]@profile; repeat for more (default: all installed)",
+    )
+    add(
+        "--workload",
+        "-w",
+        action="append",
+        metavar="NAME[:SIZE]",
+        help="workload, with a size in its unit; repeat for more (default: the preset's)",
+    )
+    add(
+        "--arrival",
+        action="append",
+        metavar="KIND",
+        help=f"only these arrivals: {', '.join(ARRIVALS)} (default: the preset's)",
+    )
+    add("--rate", type=positive_float, metavar="HZ", help="tasks per second of paced arrivals")
+    add("--tasks", type=positive, metavar="N", help="tasks in a window")
+    add = made.add_argument_group("on how much").add_argument
+    add(
+        "--cores",
+        type=numbers,
+        metavar="N[,N]",
+        help="cores of a node (default: 1, 2, 4, ... all of this machine)",
+    )
+    add("--nodes", type=numbers, default=(1,), metavar="N[,N]", help="nodes (default: 1)")
+    add(
+        "--workers",
+        type=numbers,
+        default=(1,),
+        metavar="N[,N]",
+        help="worker slots for each core (default: 1)",
+    )
+    add(
+        "--provider",
+        default="local",
+        metavar="NAME",
+        help=f"what hosts the clusters: {', '.join(PROVIDERS)} (default: local)",
+    )
+    add = made.add_argument_group("how thoroughly").add_argument
+    add(
+        "--preset",
+        default="quick",
+        metavar="NAME",
+        help=f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
+    )
+    add(
+        "--blocks",
+        type=positive,
+        metavar="N",
+        help="blocks, each with every configuration once (default: the preset's)",
+    )
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of order, arrivals and arguments (default: drawn, and recorded)",
+    )
+    add = made.add_argument_group("running it").add_argument
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print the plan and the time it will take, and run nothing",
+    )
+    add(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with this run folder; all else is taken from it",
+    )
+    add(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="where runs are kept (default: results)",
+    )
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -109,8 +162,8 @@ def bench(options: argparse.Namespace) -> int:
     if options.resume:
         store, run = campaign.load(options.resume)
     else:
-        preset = _known("preset", options.preset, PRESETS)
-        selection = _selection(options, preset)
+        preset = known("preset", options.preset, PRESETS)
+        selection = select(options, preset)
         plan = make_plan(selection)
         if options.dry_run:
             show_plan(plan)
@@ -145,85 +198,6 @@ def _conclude(folder: Path, rows: Sequence[TrialRow]) -> int:
     )
     say(f"Run folder: {folder}\nReport page: {page}")
     return 1 if failed else 0
-
-
-def _known(kind, name, known):  # noqa: ANN001, ANN202
-    if name not in known:
-        raise UnknownNameError(kind, name, known)
-    return known[name]
-
-
-def _selection(options: argparse.Namespace, preset: Preset) -> Selection:
-    _known("provider", options.provider, PROVIDERS)
-    cells = _cells(options, preset)
-    cpus = len(placement.available_cpus())
-    return Selection(
-        labels=_labels(options.backend),
-        cells=cells,
-        cores=options.cores or placement.core_counts(cpus),
-        nodes=options.nodes,
-        workers_per_core=options.workers,
-        provider=options.provider,
-        blocks=options.blocks or preset.blocks,
-        seed=secrets.randbits(31) if options.seed is None else options.seed,
-        warmup_per_slot=preset.warmup_per_slot,
-        deadline_s=preset.deadline_s,
-    )
-
-
-def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
-    """Resolve what was asked for; without a wish, every backend whose packages are there."""
-    if asked:
-        chosen = [registry.select(label) for label in asked]
-        for one in chosen:
-            registry.require(one)
-    else:
-        chosen = []
-        for name, backend in registry.backends().items():
-            if package := registry.missing_package(backend):
-                say(f"Left out {name}: package {package!r} is not installed.")
-            else:
-                chosen.append(registry.select(name))
-    return tuple(dict.fromkeys(f"{c.name}[{c.variant}]@{c.profile}" for c in chosen))
-
-
-def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
-    cells = [cell for name in options.workload or [""] for cell in _named_cells(name, preset)]
-    kinds = options.arrival or list(ARRIVALS)
-    for kind in kinds:
-        _known("arrival", kind, ARRIVALS)
-    cells = [cell for cell in cells if cell.arrival.kind in kinds]
-    if not cells:
-        raise NothingSelectedError(
-            f"Preset {preset.name} offers these workloads by no {' or '.join(kinds)} arrival. "
-            "Try --preset standard, or another --arrival."
-        )
-    return tuple(_adjusted(cell, options) for cell in cells)
-
-
-def _named_cells(name: str, preset: Preset) -> list[Cell]:
-    """Return the preset's cells of a workload, or the standard ones where it has none."""
-    if not name:
-        return list(preset.cells)
-    workload, _, size = name.partition(":")
-    registry.workload(workload)
-    try:
-        typed = _positive(size) if size else None
-    except argparse.ArgumentTypeError as error:
-        raise UsageError(f"Size of workload {workload!r}: {error}.") from error
-    for cells in (preset.cells, STANDARD):
-        if own := [replace(c, size=typed) for c in cells if c.workload == workload]:
-            return own
-    return [Cell(workload, STANDARD[0].arrival, typed)]
-
-
-def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:
-    arrival = cell.arrival
-    if options.tasks:
-        arrival = replace(arrival, n_tasks=options.tasks)
-    if options.rate and isinstance(arrival, Paced):
-        arrival = replace(arrival, rate_hz=options.rate)
-    return replace(cell, arrival=arrival)
 
 
 def list_names(_: argparse.Namespace) -> int:

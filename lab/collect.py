@@ -17,6 +17,9 @@ from lab.placement import cpu_text
 from lab.tables import SampleRow, TrialRow
 from lab.trial import Outcome, place
 
+# Readings of different processes lie up to some milliseconds apart.
+CPU_CHECK_NS = 500_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -41,15 +44,13 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     spec, folder = outcome.spec, outcome.folder
     status = evidence.read_status(folder)
     offers = evidence.read_offers(spec.id, folder)
-    tasks = evidence.until(
-        evidence.read_tasks(spec.id, folder, offers), status.get("t_end_ns")
-    )
+    tasks = evidence.until(evidence.read_tasks(spec.id, folder, offers), status.get("t_end_ns"))
     submits = offers.drop(columns="t5_ns")
     samples = _samples(outcome, status)
     verdicts = checker.verdicts(tasks, submits, evidence.right_answers(spec))
     counted = _counted(spec, submits, tasks, verdicts)
     disturbed = _disturbance(outcome, context)
-    findings = _findings(spec, submits, tasks, samples, counted)
+    findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
     flag, reasons = noise.judge(disturbed, findings)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
@@ -57,7 +58,7 @@ def collect(outcome: Outcome, context: Context) -> Collected:
         **counted,
         **_said(status),
         **_used(outcome, disturbed),
-        **_ended(outcome, status, counted, tasks),
+        **_ended(outcome, status, counted),
         "flag": flag,
         "flag_reasons": "; ".join(reasons),
     }
@@ -204,6 +205,20 @@ def _findings(
     return findings
 
 
+def _cpu_findings(outcome: Outcome) -> list[checker.Finding]:
+    """Hold the workers' CPU time against their CPUs, in windows long enough for its reading."""
+    begin, end = outcome.begin, outcome.end
+    if (
+        begin is None
+        or end is None
+        or (window_ns := end.host.t_ns - begin.host.t_ns) < CPU_CHECK_NS
+    ):
+        return []
+    cpus = len({cpu for node in outcome.placement.nodes for cpu in node})
+    used_ns = end.cpu.workers_ns - begin.cpu.workers_ns
+    return checker.cpu_check(used_ns, cpus, window_ns)
+
+
 def _used(outcome: Outcome, disturbed: noise.Disturbance | None) -> dict[str, Any]:
     begin, end = outcome.begin, outcome.end
     if begin is None or end is None:
@@ -218,7 +233,7 @@ def _used(outcome: Outcome, disturbed: noise.Disturbance | None) -> dict[str, An
 
 
 def _ended(
-    outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any], tasks: pd.DataFrame
+    outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Decide status and reason: what the lab saw, then what the driver said, then the ledger."""
     if outcome.status != Status.OK:

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +20,7 @@ from lab.tables import TrialRow
 progress_console = Console(stderr=True)
 data_console = Console()
 
+MINUTES_FROM_S = 90
 COLOURS: Mapping[str, str] = {
     Status.OK: "green",
     Status.SKIPPED: "dim",
@@ -47,7 +49,7 @@ class ProgressWatch:
         self._seen_s: dict[str, list[float]] = defaultdict(list)
         self._now = ""
 
-    def __enter__(self) -> ProgressWatch:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -104,7 +106,9 @@ def trial_line(row: TrialRow) -> str:
 
 def duration(seconds: float) -> str:
     """Write a length of time as a person says it."""
-    return f"{seconds:.0f} s" if seconds < 90 else str(timedelta(seconds=round(seconds)))
+    return (
+        f"{seconds:.0f} s" if seconds < MINUTES_FROM_S else str(timedelta(seconds=round(seconds)))
+    )
 
 
 def show_plan(plan: Plan) -> None:

@@ -46,7 +46,9 @@ STOP_DEADLINE_S = 10.0
 class Driver:
     """One trial's phases; the order in which they run is `PHASES`."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None], await_go: Callable[[], object]):
+    def __init__(
+        self, folder: Path, say: Callable[[str], None], await_go: Callable[[], object]
+    ) -> None:
         self.folder, self._say, self._await_go = folder, say, await_go
         order = order_from_json(json.loads((folder / "trial.json").read_text()))
         self.spec = order.spec
@@ -110,8 +112,8 @@ class Driver:
             if time.monotonic() > deadline:
                 break
         raise LabError(
-            f"Not all of {workers} workers were at work at once within {readiness.DEADLINE_S:.0f} s "
-            "of the verify phase; the logs folder of this trial says what they did."
+            f"Not all of {workers} workers were at work at once in the verify phase; "
+            "the logs folder of this trial says what they did."
         )
 
     def _right_answer(self, module: ModuleType, task: Task) -> int:

@@ -8,8 +8,8 @@ store, which a reader in another process sees whole or not at all (`struct` form
 write byte by byte and were seen torn).
 
 Where a process writes comes from three variables that the provider sets: ``LAB_LEDGER`` (the
-folder), ``LAB_NODE`` and ``LAB_SLOT``. This file is the writing half and runs inside every worker: few imports, standard library only.
-`lab.readback` is the reading half.
+folder), ``LAB_NODE`` and ``LAB_SLOT``. This file is the writing half and runs inside every worker:
+few imports, standard library only. `lab.readback` is the reading half.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _segment = _no_segment
 def time_namespace() -> int:
     """Return the inode of this process's time namespace, 0 where the system has none."""
     try:
-        return os.stat("/proc/self/ns/time").st_ino
+        return os.stat("/proc/self/ns/time").st_ino  # noqa: PTH116 (no pathlib in workers)
     except OSError:
         return 0
 
@@ -103,7 +103,7 @@ def finish_badly(words: memoryview, row: int, finished_ns: int, outcome: int) ->
 def _follow(full: _Segment) -> None:
     # Rare, so a lock is fine, and it is among the threads of this process only. Each file is
     # four times as long as the one before it.
-    global _segment
+    global _segment  # noqa: PLW0603 (one ledger a process is the point)
     with _growing:
         if _segment is not full:
             return

@@ -25,7 +25,7 @@ def core_counts(cpus: int) -> tuple[int, ...]:
 
 
 def place(
-    cpus: Sequence[int], topology: Topology, has_services: bool, in_driver: bool
+    cpus: Sequence[int], topology: Topology, *, has_services: bool, in_driver: bool
 ) -> Placement:
     """Give nodes whole CPUs from the end, and the driver and the services what is left.
 
@@ -44,10 +44,9 @@ def place(
         # The driver's own work, submitting, runs on the node's CPUs because it is the node.
         return Placement(nodes[0], (), nodes, mode, dedicated=False)
     rest = sorted(cpu for cpu in cpus if cpu not in taken)
+    driver = services = tuple(rest or cpus)
     if len(rest) > 1 and has_services:
-        driver, services = (rest[0],), tuple(rest[1:])
-    else:
-        driver = services = tuple(rest or cpus)
+        driver, services = driver[:1], driver[1:]
     services = services if has_services else ()
     dedicated = fits and bool(rest) and not set(driver) & set(services)
     return Placement(driver, services, nodes, mode, dedicated)

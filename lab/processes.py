@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,7 +47,7 @@ def pinned(cpus: Sequence[int]) -> Iterator[None]:
     Set before the fork rather than after it, so that no thread of the child escapes; and in the
     parent, so that no Python runs between fork and exec.
     """
-    if not cpus or sys.platform != "linux":
+    if not cpus or not psutil.LINUX:
         yield
         return
     before = os.sched_getaffinity(0)
@@ -64,6 +63,7 @@ def start(
     cpus: Sequence[int],
     environment: Mapping[str, str],
     log: Path,
+    *,
     pipes: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a process on `cpus`, in a session of its own, writing to `log`.
@@ -111,17 +111,19 @@ def cpu_ns(pids: Iterable[int]) -> int:
     total = 0
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess, OSError):
-            times = psutil.Process(pid).cpu_times()
-            ended = times.children_user + times.children_system
-            total += _own_cpu_ns(pid, times) + round(ended * 1e9)
+            process = psutil.Process(pid)
+            times = process.cpu_times()
+            ended_s = times.children_user + times.children_system
+            total += _own_cpu_ns(process) + round(ended_s * 1e9)
     return total
 
 
-def _own_cpu_ns(pid: int, times: object) -> int:
-    if sys.platform == "linux":
+def _own_cpu_ns(process: psutil.Process) -> int:
+    if psutil.LINUX:
         # clock_getcpuclockid(3): the complement of the pid, and 2 for the scheduler's clock.
-        return time.clock_gettime_ns((~pid << 3) | 2)
-    return round((times.user + times.system) * 1e9)  # type: ignore[attr-defined]
+        return time.clock_gettime_ns((~process.pid << 3) | 2)
+    times = process.cpu_times()
+    return round((times.user + times.system) * 1e9)
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:

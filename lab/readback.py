@@ -27,7 +27,7 @@ class Header(NamedTuple):
     time_namespace: int
     rows: int
     spare: int
-    count: int
+    published: int
 
 
 class Execution(NamedTuple):
@@ -40,7 +40,7 @@ class Execution(NamedTuple):
     answer: int
     attempt: int
     outcome: int
-    count: int
+    published: int
 
 
 class Intent(NamedTuple):
@@ -53,7 +53,7 @@ class Intent(NamedTuple):
     t2_ns: int
     t5_ns: int
     acknowledged: int
-    count: int
+    published: int
 
 
 def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
@@ -76,15 +76,15 @@ def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
     header, rows = read(path)
     # An unpublished row may hold some words of its finish: they do not count.
     return header, (
-        Execution(*row) if row[-1] else Execution(*row[:3], 0, 0, row[5], UNFINISHED, 0)
-        for row in rows
+        record if record.published else record._replace(finished_ns=0, answer=0, outcome=UNFINISHED)
+        for record in map(Execution._make, rows)
     )
 
 
 def intents(path: Path) -> tuple[Header, Iterator[Intent]]:
     """Read the driver's journal."""
     header, rows = read(path)
-    return header, (Intent(*row) for row in rows)
+    return header, map(Intent._make, rows)
 
 
 def _filled(words: memoryview) -> Iterator[tuple[int, ...]]:

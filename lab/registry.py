@@ -99,9 +99,7 @@ def require(selected: Selected) -> None:
 def setup(selected: Selected, topology: Topology, endpoints: dict[str, str]) -> Setup:
     """Put together what the adapter is told."""
     settings = settings_of(selected.backend, selected.variant, selected.profile)
-    return Setup(
-        selected.name, selected.variant, selected.profile, topology, settings, endpoints
-    )
+    return Setup(selected.name, selected.variant, selected.profile, topology, settings, endpoints)
 
 
 def workload_modules() -> dict[str, ModuleType]:

@@ -195,6 +195,8 @@ class EstimateRow:
     size: int = column("size of a task")
     arrival: str = column("burst, paced or roundtrip")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
+    gaps: str = column("poisson or uniform; empty unless paced")
+    provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
     workers_per_node: int = column("worker slots of each node")

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
+from typing import IO
 
 from lab import noise, placement, processes, readiness, registry
 from lab.cluster import Cluster, Site
 from lab.clusters import PROVIDERS
 from lab.errors import ClusterError
-from lab.model import CpuUse, Placement, Status, TrialSpec
+from lab.model import CpuUse, Paced, Placement, Status, TrialSpec
 from lab.specs import Order, order_to_json
 
 LOOK_S = 0.25
@@ -61,13 +62,14 @@ def place(spec: TrialSpec) -> Placement:
     """Return which CPUs each role of a trial gets on this machine."""
     backend = registry.select(spec.label).backend
     return placement.place(
-        placement.available_cpus(), spec.topology, bool(backend.services), not backend.services
+        placement.available_cpus(),
+        spec.topology,
+        has_services=bool(backend.services),
+        in_driver=not backend.services,
     )
 
 
-def run(
-    spec: TrialSpec, attempt: int, folder: Path, on_phase: Callable[[str], None]
-) -> Outcome:
+def run(spec: TrialSpec, attempt: int, folder: Path, on_phase: Callable[[str], None]) -> Outcome:
     """Run one attempt in `folder`, and leave no process behind, whatever happens.
 
     A cluster that does not come up or dies makes an outcome with its reason; KeyboardInterrupt
@@ -134,36 +136,37 @@ def _follow(
     """Follow the driver's words to its end; take readings where it waits for them."""
     spec = outcome.spec
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 3 * spec.deadline_s
-    deadline += spec.arrival.n_tasks / getattr(spec.arrival, "rate_hz", float("inf"))
+    if isinstance(spec.arrival, Paced):
+        deadline += spec.arrival.n_tasks / spec.arrival.rate_hz
     sampler = noise.Sampler(lambda: _roles(cluster.cpu()))
-    for word in _words(driver):
-        if word == "":
-            if reason := cluster.failure():
+    try:
+        for word in _words(driver):
+            if word == "gate measure":
+                outcome.begin = _reading(cluster)
+                sampler.start()
+                _go(driver)
+            elif word == "gate drained":
+                outcome.end = _reading(cluster)
+                sampler.stop()
+                _go(driver)
+            elif word:
+                on_phase(word)
+            elif reason := cluster.failure():
                 outcome.status, outcome.reason = Status.FAILED, reason
                 return
-            if time.monotonic() > deadline:
-                outcome.status = Status.TIMEOUT
-                outcome.reason = "The driver did not end in time; its last phase is in status.json."
+            elif time.monotonic() > deadline:
+                outcome.status, outcome.reason = Status.TIMEOUT, "The driver did not end in time."
                 return
-        elif word == "gate measure":
-            outcome.begin = _reading(cluster)
-            sampler.start()
-            _go(driver)
-        elif word == "gate drained":
-            outcome.end = _reading(cluster)
-            outcome.samples = sampler.stop()
-            _go(driver)
-        else:
-            on_phase(word)
             if word == "ended":
                 break
-    driver.wait(SLACK_S)
+        driver.wait(SLACK_S)
+    finally:
+        outcome.samples = sampler.stop()
 
 
 def _words(driver: Popen[bytes]) -> Iterator[str]:
     """Yield each line the driver says, and an empty one whenever it has been silent."""
-    assert driver.stdout is not None
-    descriptor = driver.stdout.fileno()
+    descriptor = _open(driver.stdout).fileno()
     os.set_blocking(descriptor, False)
     buffered = b""
     with selectors.DefaultSelector() as selector:
@@ -182,9 +185,14 @@ def _words(driver: Popen[bytes]) -> Iterator[str]:
 
 
 def _go(driver: Popen[bytes]) -> None:
-    assert driver.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it died; the end of its words tells that
-        driver.stdin.write(b"go\n")
+        _open(driver.stdin).write(b"go\n")
+
+
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ClusterError("The provider started the driver without pipes.")
+    return pipe
 
 
 def _reading(cluster: Cluster) -> Reading:

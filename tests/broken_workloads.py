@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RAISING = '''
+RAISING = """
 from workloads.noop import *
 SUMMARY = "Raises."
 
@@ -11,9 +11,9 @@ def run(argument):
 
 async def run_async(argument):
     run(argument)
-'''
+"""
 
-HANGING = '''
+HANGING = """
 import asyncio, time
 from workloads.noop import *
 SUMMARY = "Hangs on every fifth task."
@@ -30,9 +30,9 @@ async def run_async(argument):
 
 def argument(size, seed):
     return seed
-'''
+"""
 
-LYING = '''
+LYING = """
 from workloads.noop import *
 SUMMARY = "Answers wrongly now and then."
 
@@ -44,9 +44,9 @@ def run(argument):
 
 async def run_async(argument):
     return run(argument)
-'''
+"""
 
-DYING = '''
+DYING = """
 import os
 from workloads.noop import *
 SUMMARY = "Kills its worker."
@@ -61,4 +61,4 @@ def run(argument):
 
 async def run_async(argument):
     return run(argument)
-'''
+"""

@@ -63,7 +63,8 @@ TABLE = {
     "campaign": "collect environment metrics noise plan processes specs store trial",
     "doctor": "backend clusters environment noise placement processes registry",
     "console": "metrics plan",
-    "cli": "campaign clusters console doctor placement plan processes registry report store",
+    "selection": "clusters console placement plan registry",
+    "cli": "campaign clusters console doctor plan processes registry report selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

@@ -87,7 +87,11 @@ def test_help_shows_every_option_and_an_example() -> None:
         (["bench", "--resume", "nowhere"], 2, "nowhere is no run folder"),
         (["report", "nowhere"], 2, "nowhere is no run folder"),
         (["bench", "--backend", "inline", "--nodes", "2"], 3, "cannot span nodes"),
-        (["bench", "--backend", "celery", "--arrival", "roundtrip", "--workload", "noop"], 3, "no result"),
+        (
+            ["bench", "--backend", "celery", "--arrival", "roundtrip", "--workload", "noop"],
+            3,
+            "no result",
+        ),
     ],
 )
 def test_a_mistake_gets_one_sentence(arguments: list[str], code: int, message: str) -> None:
@@ -100,7 +104,9 @@ def test_a_mistake_gets_one_sentence(arguments: list[str], code: int, message: s
 
 def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path) -> None:
     """The plan says what, in which order, and how long; no file appears."""
-    shown = lab("bench", "--dry-run", "--results", str(tmp_path / "r"), "-b", "inline", "-b", "celery")
+    shown = lab(
+        "bench", "--dry-run", "--results", str(tmp_path / "r"), "-b", "inline", "-b", "celery"
+    )
     assert shown.returncode == 0
     assert re.search(r"\d+ trials, about .* on this machine\. Nothing was run\.", shown.stdout)
     assert not (tmp_path / "r").exists()
@@ -120,7 +126,7 @@ def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     (run,) = (tmp_path / "runs").iterdir()
     said = " ".join(shown.stderr.split())
-    assert str(run) in said.replace(" ", "")  or str(run) in said
+    assert str(run) in said.replace(" ", "") or str(run) in said
     assert (run / "report.html").exists()
     store = Store(run)
     store.check()
@@ -132,7 +138,7 @@ def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
 
 
 def test_a_failed_trial_ends_in_exit_code_one_and_the_rest_goes_on(
-    tmp_path: Path, misbehaving: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
     """One workload raises, the other is measured all the same."""
     shown = lab(
@@ -193,13 +199,12 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
 
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
     """When a file cannot grow any more, one sentence says so and earlier rows are intact."""
+
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096))
 
-    shown = lab(
-        "bench", "-b", "inline", *SMALL, "--results", str(tmp_path), preexec_fn=limit
-    )
+    shown = lab("bench", "-b", "inline", *SMALL, "--results", str(tmp_path), preexec_fn=limit)
     assert shown.returncode == 2
     assert "disk is full" in " ".join(shown.stderr.split())
     assert "Traceback" not in shown.stderr

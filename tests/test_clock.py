@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from lab.model import Topology
 EXCHANGES = 20_000
 
 
-def _echo(connection) -> None:
+def _echo(connection: Connection) -> None:
     while (sent := connection.recv()) is not None:
         connection.send((sent, time.monotonic_ns()))
 

@@ -61,8 +61,15 @@ def test_a_task_that_hangs_meets_the_deadline(
     label: str, tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
     """The trial ends at its deadline, tells what is unfinished, and frees the machine."""
-    spec = spec_of(label, misbehaving["HANGING"], Burst(20), Topology(1, 2, 2), seed=0,
-                   deadline_s=2.0, warmup_tasks=0)
+    spec = spec_of(
+        label,
+        misbehaving["HANGING"],
+        Burst(20),
+        Topology(1, 2, 2),
+        seed=0,
+        deadline_s=2.0,
+        warmup_tasks=0,
+    )
     row = run(tmp_path, spec).row
     assert row.status == "timeout"
     assert "unfinished 2 s after the last was offered" in row.reason
@@ -86,8 +93,9 @@ def test_a_worker_that_dies_loses_tasks_and_says_so(
     tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
     """A killed pool child breaks the pool: what was in it is counted, not forgotten."""
-    spec = spec_of("process-pool", misbehaving["DYING"], Burst(30), seed=0, warmup_tasks=0,
-                   deadline_s=2.0)
+    spec = spec_of(
+        "process-pool", misbehaving["DYING"], Burst(30), seed=0, warmup_tasks=0, deadline_s=2.0
+    )
     row = run(tmp_path, spec).row
     assert row.status in ("timeout", "failed")
     assert row.n_partial >= 1
@@ -100,7 +108,9 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         taken = holder.getsockname()[1]
-        with pytest.raises(ClusterError, match=r"redis-server did not come up: .*listening on port"):
+        with pytest.raises(
+            ClusterError, match=r"redis-server did not come up: .*listening on port"
+        ):
             RedisService().start(tmp_path, (), {}, port_of=lambda: taken)
     assert [c for c in psutil.Process().children() if c.status() != psutil.STATUS_ZOMBIE] == []
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.model import Burst, Paced, RoundTrip, Topology
+from lab.model import Burst, Paced, RoundTrip, Topology, TrialSpec
 from lab.plan import Cell, Selection, estimate_s, make_plan, total_s
 from lab.specs import spec_from_json, spec_to_json
 
@@ -25,7 +25,7 @@ SELECTION = Selection(
 )
 
 
-def key(spec) -> tuple[object, ...]:
+def key(spec: TrialSpec) -> tuple[object, ...]:
     """Return what a configuration is, without its block."""
     return (spec.label, spec.workload, spec.arrival, spec.topology)
 
@@ -94,7 +94,9 @@ def test_specs_survive_json() -> None:
     """A plan that is written and read back is the same plan."""
     import json
 
-    for spec in make_plan(replace(SELECTION, cells=(*SELECTION.cells, Cell("noop", RoundTrip(3))))).trials:
+    for spec in make_plan(
+        replace(SELECTION, cells=(*SELECTION.cells, Cell("noop", RoundTrip(3))))
+    ).trials:
         assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
 
 

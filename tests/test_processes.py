@@ -8,18 +8,30 @@ import sys
 import time
 from pathlib import Path
 
-
 import psutil
 
 from lab import processes
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 # A child that leaves its session and its group, as work-horses of task queues do.
-ESCAPING = "import os, subprocess, sys, time; os.setsid() if os.getpgrp() != os.getpid() else 0; " + (
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True); "
-    "time.sleep(60)"
-)
-BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); time.sleep(60)"
+ESCAPING = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+time.sleep(60)
+"""
+BURN = """
+import time
+while time.process_time() < 0.3:
+    pass
+print("done", flush=True)
+time.sleep(60)
+"""
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
 
 
 def start(tmp_path: Path, argv: list[str], **environment: str) -> subprocess.Popen[bytes]:
@@ -78,8 +90,7 @@ def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path
 
 def test_a_process_that_ignores_the_request_is_ended(tmp_path: Path) -> None:
     """Asking comes first, and ends in SIGKILL."""
-    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
-    child = start(tmp_path, [sys.executable, "-c", stubborn])
+    child = start(tmp_path, [sys.executable, "-c", STUBBORN])
     while not (tmp_path / "log").read_text():
         time.sleep(0.01)
     processes.stop(child, grace_s=0.2)

@@ -77,7 +77,14 @@ class RedisService:
     name: ClassVar[Service] = Service.REDIS
     # Persistence off is what the queue's users who care for speed choose, and says so in the row.
     # Its title is left alone, because Redis writes it over the environment that holds our labels.
-    options: ClassVar[Sequence[str]] = ("--save", "", "--appendonly", "no", "--set-proc-title", "no")
+    options: ClassVar[Sequence[str]] = (
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--set-proc-title",
+        "no",
+    )
 
     def start(
         self,

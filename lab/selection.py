@@ -1,0 +1,131 @@
+"""From what was typed to a `Selection` with every name resolved."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from lab import placement, registry
+from lab.clusters import PROVIDERS
+from lab.console import say
+from lab.errors import NothingSelectedError, UnknownNameError, UsageError
+from lab.model import ARRIVALS, Paced
+from lab.plan import STANDARD, Cell, Preset, Selection
+
+T = TypeVar("T")
+
+
+def positive(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def positive_float(text: str) -> float:
+    """Parse a finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Parse whole numbers separated by commas, each once."""
+    return tuple(dict.fromkeys(positive(part) for part in text.split(",")))
+
+
+def known(kind: str, name: str, names: Mapping[str, T]) -> T:
+    """Look a name up.
+
+    Raises:
+        UnknownNameError: It is none of `names`.
+    """
+    if name not in names:
+        raise UnknownNameError(kind, name, names)
+    return names[name]
+
+
+def select(options: argparse.Namespace, preset: Preset) -> Selection:
+    """Resolve the options of `lab bench`; what was not said is the preset's.
+
+    Raises:
+        UsageError: A name is unknown, or its package is not installed.
+        NothingSelectedError: No cell is left.
+    """
+    known("provider", options.provider, PROVIDERS)
+    cells = _cells(options, preset)
+    cpus = len(placement.available_cpus())
+    return Selection(
+        labels=_labels(options.backend),
+        cells=cells,
+        cores=options.cores or placement.core_counts(cpus),
+        nodes=options.nodes,
+        workers_per_core=options.workers,
+        provider=options.provider,
+        blocks=options.blocks or preset.blocks,
+        seed=secrets.randbits(31) if options.seed is None else options.seed,
+        warmup_per_slot=preset.warmup_per_slot,
+        deadline_s=preset.deadline_s,
+    )
+
+
+def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Resolve what was asked for; without a wish, every backend whose packages are there."""
+    if asked:
+        chosen = [registry.select(label) for label in asked]
+        for one in chosen:
+            registry.require(one)
+    else:
+        chosen = []
+        for name, backend in registry.backends().items():
+            if package := registry.missing_package(backend):
+                say(f"Left out {name}: package {package!r} is not installed.")
+            else:
+                chosen.append(registry.select(name))
+    return tuple(dict.fromkeys(f"{c.name}[{c.variant}]@{c.profile}" for c in chosen))
+
+
+def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
+    cells = [cell for name in options.workload or [""] for cell in _named_cells(name, preset)]
+    kinds = options.arrival or list(ARRIVALS)
+    for kind in kinds:
+        known("arrival", kind, ARRIVALS)
+    cells = [cell for cell in cells if cell.arrival.kind in kinds]
+    if not cells:
+        raise NothingSelectedError(
+            f"Preset {preset.name} offers these workloads by no {' or '.join(kinds)} arrival. "
+            "Try --preset standard, or another --arrival."
+        )
+    return tuple(_adjusted(cell, options) for cell in cells)
+
+
+def _named_cells(name: str, preset: Preset) -> list[Cell]:
+    """Return the preset's cells of a workload, or the standard ones where it has none."""
+    if not name:
+        return list(preset.cells)
+    workload, _, size = name.partition(":")
+    registry.workload(workload)
+    try:
+        typed = positive(size) if size else None
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"Size of workload {workload!r}: {error}.") from error
+    for cells in (preset.cells, STANDARD):
+        if own := [replace(c, size=typed) for c in cells if c.workload == workload]:
+            return own
+    return [Cell(workload, STANDARD[0].arrival, typed)]
+
+
+def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:
+    arrival = cell.arrival
+    if options.tasks:
+        arrival = replace(arrival, n_tasks=options.tasks)
+    if options.rate and isinstance(arrival, Paced):
+        arrival = replace(arrival, rate_hz=options.rate)
+    return replace(cell, arrival=arrival)
