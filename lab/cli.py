@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lab import campaign, processes, registry
 from lab.clusters import PROVIDERS
@@ -70,91 +70,101 @@ def _command(
     return made
 
 
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "what to measure": {
+        "--backend -b": {
+            "action": "append",
+            "metavar": "LABEL",
+            "help": "backend[variant]@profile; repeat for more (default: all installed)",
+        },
+        "--workload -w": {
+            "action": "append",
+            "metavar": "NAME[:SIZE]",
+            "help": "workload, with a size in its unit; repeat for more (default: the preset's)",
+        },
+        "--arrival": {
+            "action": "append",
+            "metavar": "KIND",
+            "help": f"only these arrivals: {', '.join(ARRIVALS)} (default: the preset's)",
+        },
+        "--rate": {
+            "type": positive_float,
+            "metavar": "HZ",
+            "help": "tasks per second of paced arrivals (default: the preset's)",
+        },
+        "--tasks": {
+            "type": positive,
+            "metavar": "N",
+            "help": "tasks in a window (default: the preset's)",
+        },
+    },
+    "on how much": {
+        "--cores": {
+            "type": numbers,
+            "metavar": "N[,N]",
+            "help": "cores of a node (default: 1, 2, 4, ... all of this machine)",
+        },
+        "--nodes": {
+            "type": numbers,
+            "default": (1,),
+            "metavar": "N[,N]",
+            "help": "nodes (default: 1)",
+        },
+        "--workers": {
+            "type": numbers,
+            "default": (1,),
+            "metavar": "N[,N]",
+            "help": "worker slots for each core (default: 1)",
+        },
+        "--provider": {
+            "default": "local",
+            "metavar": "NAME",
+            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: local)",
+        },
+    },
+    "how thoroughly": {
+        "--preset": {
+            "default": "quick",
+            "metavar": "NAME",
+            "help": f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
+        },
+        "--blocks": {
+            "type": positive,
+            "metavar": "N",
+            "help": "blocks, each with every configuration once (default: the preset's)",
+        },
+        "--seed": {
+            "type": int,
+            "metavar": "N",
+            "help": "seed of order, arrivals and arguments (default: drawn, and recorded)",
+        },
+    },
+    "running it": {
+        "--dry-run": {
+            "action": "store_true",
+            "help": "print the plan and the time it will take, and run nothing",
+        },
+        "--resume": {
+            "type": Path,
+            "metavar": "RUN",
+            "help": "go on with this run folder; all else is taken from it",
+        },
+        "--results": {
+            "type": Path,
+            "default": Path("results"),
+            "metavar": "FOLDER",
+            "help": "where runs are kept (default: results)",
+        },
+    },
+}
+
+
 def _add_bench(commands: Commands) -> None:
     made = _command(commands, "bench", bench, "Run a campaign and write its report.")
-    what = made.add_argument_group("what to measure")
-    add = what.add_argument
-    add(
-        "--backend",
-        "-b",
-        action="append",
-        metavar="LABEL",
-        help="backend[variant]@profile; repeat for more (default: all installed)",
-    )
-    add(
-        "--workload",
-        "-w",
-        action="append",
-        metavar="NAME[:SIZE]",
-        help="workload, with a size in its unit; repeat for more (default: the preset's)",
-    )
-    add(
-        "--arrival",
-        action="append",
-        metavar="KIND",
-        help=f"only these arrivals: {', '.join(ARRIVALS)} (default: the preset's)",
-    )
-    add("--rate", type=positive_float, metavar="HZ", help="tasks per second of paced arrivals")
-    add("--tasks", type=positive, metavar="N", help="tasks in a window")
-    add = made.add_argument_group("on how much").add_argument
-    add(
-        "--cores",
-        type=numbers,
-        metavar="N[,N]",
-        help="cores of a node (default: 1, 2, 4, ... all of this machine)",
-    )
-    add("--nodes", type=numbers, default=(1,), metavar="N[,N]", help="nodes (default: 1)")
-    add(
-        "--workers",
-        type=numbers,
-        default=(1,),
-        metavar="N[,N]",
-        help="worker slots for each core (default: 1)",
-    )
-    add(
-        "--provider",
-        default="local",
-        metavar="NAME",
-        help=f"what hosts the clusters: {', '.join(PROVIDERS)} (default: local)",
-    )
-    add = made.add_argument_group("how thoroughly").add_argument
-    add(
-        "--preset",
-        default="quick",
-        metavar="NAME",
-        help=f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
-    )
-    add(
-        "--blocks",
-        type=positive,
-        metavar="N",
-        help="blocks, each with every configuration once (default: the preset's)",
-    )
-    add(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="seed of order, arrivals and arguments (default: drawn, and recorded)",
-    )
-    add = made.add_argument_group("running it").add_argument
-    add(
-        "--dry-run",
-        action="store_true",
-        help="print the plan and the time it will take, and run nothing",
-    )
-    add(
-        "--resume",
-        type=Path,
-        metavar="RUN",
-        help="go on with this run folder; all else is taken from it",
-    )
-    add(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="FOLDER",
-        help="where runs are kept (default: results)",
-    )
+    for title, options in OPTIONS.items():
+        group = made.add_argument_group(title)
+        for names, facts in options.items():
+            group.add_argument(*names.split(), **facts)
 
 
 def bench(options: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ the campaign reads its counters. End of input means that the lab is gone, and so
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import queue
@@ -24,19 +23,13 @@ from typing import Any
 from lab import arrivals, readiness, registry
 from lab.backend import Backend, capabilities
 from lab.errors import LabError
-from lab.kernel import checksum
-from lab.ledger import Journal
+from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP, Journal
 from lab.model import Burst, Capability, RoundTrip, Status, Task
 from lab.readback import Watcher
 from lab.specs import order_from_json
+from lab.tasks import FIRST_TASK, make_tasks, plan_hash, right_answer
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "stop")
-# Words of the journal: phases and acknowledgements.
-VERIFY, WARM_UP, MEASURE = 0, 1, 2
-UNKNOWN, ACCEPTED, ERROR = 0, 1, 2
-# A task's number tells its phase, so that one ledger holds all of them.
-FIRST_TASK = {VERIFY: 0, WARM_UP: 10_000_000, MEASURE: 20_000_000}
-
 QUIET_S = 0.2
 # Often enough to see a queue build up, seldom enough to cost an in-process system nothing.
 LOOK_S = 0.05
@@ -80,15 +73,17 @@ class Driver:
             self._end(Status.FAILED, _sentence(error))
         # Whatever happened before, the system is asked to stop; the verdict stands already.
         self._enter("stop")
-        self._deadline(STOP_DEADLINE_S, Status(self.status["status"]), self.status["reason"])
+        verdict = Status(self.status["status"]), self.status["reason"]
+        give_up = self._deadline(STOP_DEADLINE_S, *verdict)
         self.stop()
+        give_up.cancel()
         self._enter("ended")
 
     def boot(self) -> None:
         """Make the client or pool ready."""
         self.backend.start()
         self.status["settings"] = dict(self.backend.effective_settings())
-        self.status["plan_hash"] = self._plan_hash()
+        self.status["plan_hash"] = plan_hash(self.offsets, self.tasks)
 
     def verify(self) -> None:
         """Offer waiting tasks until the ledger proves every worker; see `lab.readiness`."""
@@ -105,7 +100,7 @@ class Driver:
             self._offer(VERIFY, tasks, [sent] * n)
             while watcher.count() < n and time.monotonic() < deadline:
                 time.sleep(0.002)
-            answers = {t.id: self._right_answer(module, t) for t in tasks}
+            answers = {t.id: right_answer(module, t, executes=self.backend.executes) for t in tasks}
             seen = time.monotonic_ns()
             if readiness.is_proven(ledger, answers, sent, seen, self.spec.topology):
                 return
@@ -115,9 +110,6 @@ class Driver:
             f"Not all of {workers} workers were at work at once in the verify phase; "
             "the logs folder of this trial says what they did."
         )
-
-    def _right_answer(self, module: ModuleType, task: Task) -> int:
-        return checksum(module.answer(task.argument)) if self.backend.executes else 0
 
     def quiet(self) -> None:
         """Let the last traffic of the verify phase die down."""
@@ -224,19 +216,14 @@ class Driver:
     def _tasks(
         self, phase: int, n: int, module: ModuleType, size: int, skip: int = 0
     ) -> list[Task]:
-        run = "run_async" if Capability.COROUTINES in self.promised else "run"
-        function = f"{module.__name__}:{run}"
-        first = FIRST_TASK[phase] + skip
-        return [
-            Task(first + i, function, module.argument(size, self.spec.seed + first + i))
-            for i in range(n)
-        ]
-
-    def _plan_hash(self) -> str:
-        digest = hashlib.sha256(json.dumps(self.offsets).encode())
-        for task in self.tasks:
-            digest.update(repr((task.id, task.argument)).encode())
-        return digest.hexdigest()[:16]
+        return make_tasks(
+            module,
+            size,
+            self.spec.seed,
+            FIRST_TASK[phase] + skip,
+            n,
+            as_coroutines=Capability.COROUTINES in self.promised,
+        )
 
     def _enter(self, phase: str) -> None:
         self.status["phases"].append([phase, time.monotonic_ns()])

@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from lab import registry
-from lab.driver import ACCEPTED, ERROR, FIRST_TASK, MEASURE, VERIFY, WARM_UP
-from lab.kernel import checksum
+from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
 from lab.model import Ack, TrialSpec
 from lab.readback import OUTCOMES, Intent, executions, intents
 from lab.tables import TaskRow
+from lab.tasks import FIRST_TASK, make_tasks, right_answer
 
 PHASE_NAMES = {VERIFY: "verify", WARM_UP: "warm_up", MEASURE: "measure"}
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
@@ -95,11 +95,11 @@ def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
 
 def right_answers(spec: TrialSpec) -> dict[int, int]:
     """Return the checksum of the right answer of each task of the window, by task id."""
-    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
-    if not registry.select(spec.label).backend.executes:
-        return dict.fromkeys(ids, 0)
+    executes = registry.select(spec.label).backend.executes
     _, module = registry.workload(spec.workload)
-    return {i: checksum(module.answer(module.argument(spec.size, spec.seed + i))) for i in ids}
+    first, n = FIRST_TASK[MEASURE], spec.arrival.n_tasks
+    tasks = make_tasks(module, spec.size, spec.seed, first, n, as_coroutines=False)
+    return {task.id: right_answer(module, task, executes=executes) for task in tasks}
 
 
 def _read_ledger(folder: Path) -> pd.DataFrame:

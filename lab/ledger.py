@@ -28,6 +28,9 @@ MAGIC = 0x42544C4142000001
 FIRST_ROWS = 1_024
 
 OK, RAISED, CANCELLED = 0, 1, 2
+# Words of the driver's journal: the phase of a task, and what the submit call said.
+VERIFY, WARM_UP, MEASURE = 0, 1, 2
+ACCEPTED, ERROR = 1, 2
 
 _files = itertools.count()
 _growing = allocate_lock()

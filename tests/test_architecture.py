@@ -36,7 +36,8 @@ TABLE = {
     "specs": "",
     "readback": "ledger",
     "readiness": "ledger readback",
-    "driver": "arrivals backend kernel ledger readback readiness registry specs",
+    "tasks": "kernel ledger",
+    "driver": "arrivals backend ledger readback readiness registry specs tasks",
     # Where it runs.
     "processes": "",
     "placement": "",
@@ -48,7 +49,7 @@ TABLE = {
     "environment": "procfs",
     "noise": "procfs",
     "checker": "",
-    "evidence": "driver kernel readback registry",
+    "evidence": "ledger readback registry tasks",
     "collect": "checker clusters evidence noise placement registry trial",
     # Tables in, tables and pages out.
     "formats": "",

@@ -18,6 +18,8 @@ from lab.tables import EstimateRow, MetricRow
 CELL = {
     "workload": "noop", "size": 0, "arrival": "paced", "nodes": 1, "cores_per_node": 2,
     "workers_per_node": 2,
+    "gaps": "poisson",
+    "provider": "local",
 }  # fmt: skip
 
 

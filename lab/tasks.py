@@ -1,0 +1,36 @@
+"""Makes the tasks of each phase from a spec; their numbers tell which phase they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from types import ModuleType
+
+from lab.kernel import checksum
+from lab.ledger import MEASURE, VERIFY, WARM_UP
+from lab.model import Task
+
+# One ledger holds all phases, and each has room for ten million tasks.
+FIRST_TASK = {VERIFY: 0, WARM_UP: 10_000_000, MEASURE: 20_000_000}
+
+
+def make_tasks(
+    module: ModuleType, size: int, seed: int, first: int, n: int, *, as_coroutines: bool
+) -> list[Task]:
+    """Make `n` tasks of a workload numbered from `first`, each with an argument of its own."""
+    function = f"{module.__name__}:{'run_async' if as_coroutines else 'run'}"
+    return [Task(i, function, module.argument(size, seed + i)) for i in range(first, first + n)]
+
+
+def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:
+    """Return sixteen hex digits over instants and arguments: equal plans, equal hashes."""
+    digest = hashlib.sha256(json.dumps(list(offsets_ns)).encode())
+    for task in tasks:
+        digest.update(repr((task.id, task.argument)).encode())
+    return digest.hexdigest()[:16]
+
+
+def right_answer(module: ModuleType, task: Task, *, executes: bool) -> int:
+    """Return the checksum of a task's right answer; 0 from a system that runs no task."""
+    return checksum(module.answer(task.argument)) if executes else 0
