@@ -1,0 +1,73 @@
+"""Figures: pure functions from the tidy tables to pictures that say what they rest on.
+
+A new figure is one file with one `Chart`, added to `FIGURES`. Every picture is PNG and SVG beside
+the CSV it was drawn from, carries n, the interval's method and the spec hash as metadata (METHOD
+M34), and is the same to the byte whenever it is drawn from the same tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lab.figures.chart import Chart
+from lab.figures.latency import LATENCY
+from lab.figures.measured import Tables
+from lab.figures.overhead import OVERHEADS
+from lab.figures.provenance import facts, sentence
+from lab.figures.scaling import SCALING
+from lab.figures.theme import theme
+
+__all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
+
+FIGURES: Mapping[str, Chart] = {chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure that was drawn: its words, what it rests on, and its file without the ending."""
+
+    chart: Chart
+    caption: str
+    metadata: Mapping[str, str]
+    stem: Path
+
+
+def draw(chart: Chart, data: pd.DataFrame) -> Figure:
+    """Draw a chart's data in the one theme, leaving no global state behind."""
+    with theme():
+        return chart.draw(data)
+
+
+def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
+    """Write a chart as SVG, PNG and CSV into a folder; None when there is nothing to draw.
+
+    Drawing the CSV again gives the same picture to the byte.
+    """
+    data = chart.data(tables)
+    if data.empty:
+        return None
+    found = facts(chart.name, data, tables)
+    words = f"{chart.caption(data)} {sentence(found)}"
+    picture = Picture(chart, words, found, folder / chart.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    data.to_csv(picture.stem.with_suffix(".csv"), index=False, lineterminator="\n")
+    write(draw(chart, data), picture)
+    return picture
+
+
+def write(figure: Figure, picture: Picture) -> None:
+    """Write a drawn figure as SVG and PNG, with what it rests on as metadata in both."""
+    found = dict(picture.metadata)
+    about = {"Title": picture.chart.title, "Description": json.dumps(found, sort_keys=True)}
+    with theme():
+        # No date and no version: equal tables must give equal bytes.
+        figure.savefig(picture.stem.with_suffix(".svg"), metadata={**about, "Date": None})
+        figure.savefig(
+            picture.stem.with_suffix(".png"), metadata={**about, **found, "Software": None}
+        )

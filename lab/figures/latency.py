@@ -1,0 +1,182 @@
+"""Queue latency from the intended instant to the first statement of the task, as an ECDF.
+
+Paced trials only (METHOD M6). Tasks that never started stay in the count, so their curve ends
+below 1. A percentile is marked only where every trial's own sample supports it (METHOD M11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from lab.figures.chart import Chart
+from lab.figures.measured import TOPOLOGY, Tables, topology_names, usable, workload_names
+from lab.figures.theme import colour_of, each, engineering, identify, panels
+from lab.measures import Seconds, durations, one_row_a_task
+from lab.metrics import CELL
+from lab.statistics import percentile, sample_floor
+
+PERCENTILES = (50, 90, 99)
+HALF = 0.5
+STEPS = 200  # points a curve: more than a picture can show; the tails are kept finer
+POINT = ["kind", "fraction", "latency_s"]
+GROUP = ["panel", "name", "family", "marker", *CELL]
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """Points of the curves and the percentiles that may be marked, each with its n.
+
+    Returns:
+        One row a point: kind (curve or mark), the fraction of the tasks that started within
+        latency_s, n_tasks, n_started, n_trials, n_noisy, method, and the cell.
+    """
+    trials = _paced(tables)
+    executions = tables["task"]
+    window = executions[executions["phase"] == "measure"]
+    tasks = window.groupby(["trial_id", "attempt"])
+    known = [(t.trial_id, t.attempt) in tasks.indices for t in each(trials)]
+    trials = trials[np.array(known, dtype=bool)]
+    cells = [_curve(cell, tasks) for _, cell in trials.groupby(GROUP, dropna=False, sort=False)]
+    empty = pd.DataFrame(columns=[*GROUP, *POINT, "n_trials"])
+    return pd.concat(cells, ignore_index=True) if cells else empty
+
+
+def _paced(tables: Tables) -> pd.DataFrame:
+    """Usable trials of paced arrivals, with the panel that each belongs to."""
+    trials = usable(tables["trial"])
+    names = identify(tables["trial"])[["label", "name", "marker"]]
+    trials = trials[trials["arrival"] == "paced"].merge(names, on="label")
+    trials = trials.sort_values(["nominal_ns", "workload", "size", "rate_hz", *TOPOLOGY])
+    rates = trials["rate_hz"].map("{:g} tasks/s offered".format).astype("str")
+    return trials.assign(
+        panel=workload_names(trials) + ", " + rates + ", " + topology_names(trials)
+    )
+
+
+def _curve(cell: pd.DataFrame, tasks: Any) -> pd.DataFrame:
+    """Reduce the tasks of one cell's trials to the points of its curve and its marks."""
+    parts = [
+        _waits(trial, tasks.get_group((trial.trial_id, trial.attempt))) for trial in each(cell)
+    ]
+    waits = np.sort(np.concatenate([started for started, _ in parts]))
+    never = np.concatenate([bounds for _, bounds in parts])
+    smallest = min(len(started) + len(bounds) for started, bounds in parts)
+    n = len(waits) + len(never)
+    points = [("curve", rank / n, waits[rank - 1]) for rank in _ranks(len(waits))]
+    frame = pd.DataFrame([*points, *_marks(waits, never, smallest)], columns=POINT)
+    return frame.assign(
+        **{name: cell[name].iloc[0] for name in GROUP},
+        n_tasks=n,
+        n_started=len(waits),
+        n_trials=len(cell),
+        n_noisy=int((cell["flag"] == "noisy").sum()),
+        method="none, tasks are pooled over trials",
+    )
+
+
+def _waits(trial: Any, executions: pd.DataFrame) -> tuple[Seconds, Seconds]:
+    return durations(trial, one_row_a_task(executions), "t0_ns", "t3_ns")
+
+
+def _marks(waits: Seconds, never: Seconds, smallest: int) -> Iterator[tuple[str, float, float]]:
+    """Give the percentiles that each trial alone supports and no unfinished task could move."""
+    for q in PERCENTILES:
+        if smallest >= sample_floor(q):
+            found = percentile(waits, q, never)
+            if not found.bound:
+                yield "mark", q / 100, found.value
+
+
+def _ranks(n: int) -> np.ndarray:
+    """Choose which of n ordered values to draw: evenly, and finer in the upper tail."""
+    even = np.linspace(1, n, min(n, STEPS))
+    tail = n - np.geomspace(1, max(n, 1), min(n, STEPS // 4)) + 1
+    return np.unique(np.concatenate([even, tail]).round().astype(int))
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Draw one panel a cell, with its own legend in the order of the medians."""
+    titles = list(dict.fromkeys(frame["panel"]))
+    figure, axes = panels(len(titles), 1, (9.2, 4.0))
+    for ax, title in zip(axes, titles, strict=True):
+        part = frame[frame["panel"] == title]
+        for _, own in part.groupby("name"):
+            _draw_label(ax, own)
+        _dress(ax, title)
+        ax.legend(
+            handles=_legend(part),
+            title="tasks in trials",
+            alignment="left",
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.02),
+            borderaxespad=0,
+        )
+    return figure
+
+
+def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
+    curve, marks = own[own["kind"] == "curve"], own[own["kind"] == "mark"]
+    colour = colour_of(own["family"].iloc[0])
+    seconds = curve["latency_s"]
+    ax.step(seconds, curve["fraction"], where="post", color=colour, linewidth=1.6)
+    if curve["n_started"].iloc[0] < curve["n_tasks"].iloc[0]:
+        end = curve.iloc[-1]
+        ax.plot(end["latency_s"], end["fraction"], "o", color=colour, mfc="white", mew=1.5)
+    ax.plot(
+        marks["latency_s"],
+        marks["fraction"],
+        own["marker"].iloc[0],
+        color=colour,
+        markeredgecolor="white",
+        markersize=7,
+        zorder=4,
+    )
+
+
+def _dress(ax: Axes, title: str) -> None:
+    ax.set(xscale="log", xlabel="queue latency t3 - t0", ylabel="share of tasks", title=title)
+    ax.set_ylim(0, 1.02)
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 0.99])
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    engineering(ax.xaxis, "s")
+
+
+def _legend(part: pd.DataFrame) -> list[Line2D]:
+    curves = part[part["kind"] == "curve"]
+    medians = curves[curves["fraction"] >= HALF].groupby("name")["latency_s"].min()
+    firsts = curves.drop_duplicates("name").set_index("name")
+    order = medians.reindex(firsts.index).sort_values(na_position="last").index
+    return [
+        Line2D(
+            [],
+            [],
+            color=colour_of(own["family"]),
+            marker=own["marker"],
+            label=f"{name}: {own['n_tasks']:,} in {own['n_trials']}",
+        )
+        for name, own in firsts.loc[order].iterrows()
+    ]
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """Say what a curve and a mark are, how many tasks there are, and which never started."""
+    cells = frame[frame["kind"] == "curve"].drop_duplicates(GROUP)
+    missing = int((cells["n_tasks"] - cells["n_started"]).sum())
+    text = (
+        "Share of tasks that had started within a time counted from the instant they were due, "
+        "pooled over trials of paced arrivals; the legend says how many. Marks are p50, p90 "
+        "and p99, only where each trial alone has the tasks to support it."
+    )
+    if missing:
+        text += f" {missing:,} tasks never started: their curves end below 100 %, in a ring."
+    return text
+
+
+LATENCY = Chart("latency", "Queue latency", "valid trial of paced arrivals", data, draw, caption)

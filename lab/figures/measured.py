@@ -1,0 +1,96 @@
+"""What figures are drawn from: trials' values and their estimates, each with who it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lab.figures.theme import each, identify
+from lab.metrics import CELL, USABLE
+from lab.model import Flag
+
+Tables = Mapping[str, pd.DataFrame]
+"""The tidy tables by name, as `lab.store.Store.read` gives them."""
+
+TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
+
+
+THROUGHPUT, OVERHEAD = "throughput_per_s", "overhead_s_per_task"
+
+
+def usable(trials: pd.DataFrame) -> pd.DataFrame:
+    """Keep each trial's last attempt, where its numbers may be used (METHOD M23)."""
+    last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
+    return last[last["status"].isin(USABLE) & (last["flag"] != Flag.INVALID)]
+
+
+def trial_values(tables: Tables, metric: str) -> pd.DataFrame:
+    """One row a usable trial that has the metric: its value beside the trial's columns."""
+    metrics = tables["metric"]
+    chosen = metrics[(metrics["metric"] == metric) & (metrics["is_valid"] == 1)]
+    chosen = chosen[["trial_id", "attempt", "value", "unit", "bound"]].dropna(subset=["value"])
+    return chosen.merge(usable(tables["trial"]), on=["trial_id", "attempt"])
+
+
+def estimates(tables: Tables, metric: str, *, without_noisy: bool = False) -> pd.DataFrame:
+    """One row a cell that has an estimate of the metric: the headline, or without noisy trials."""
+    table = tables["estimate"]
+    second = table["analysis_id"].str.endswith("without-noisy")
+    chosen = table[(table["metric"] == metric) & (second == without_noisy)]
+    return chosen.dropna(subset=["estimate"])
+
+
+def points(tables: Tables, metric: str) -> pd.DataFrame:
+    """Trials and estimates of one metric in one frame, as a figure needs them.
+
+    Returns:
+        One row a trial (``kind`` trial) or cell (``kind`` estimate): y, low, high, unit, the cell,
+        node_mode, flag, n_trials, n_noisy, method, and name, family, marker.
+    """
+    trials = trial_values(tables, metric).assign(kind="trial").rename(columns={"value": "y"})
+    cells = estimates(tables, metric).assign(kind="estimate")
+    cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
+    modes = tables["trial"].drop_duplicates(CELL)[[*CELL, "node_mode", "size_unit", "nominal_ns"]]
+    both = pd.concat([trials, cells.merge(modes, on=CELL, how="left")], ignore_index=True)
+    columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "node_mode"]
+    columns += ["trial_id", "attempt", "flag", "n_trials", "n_noisy", "method"]
+    both = both.reindex(columns=columns).merge(identify(tables["trial"]), on="label")
+    return both.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
+
+
+def workload_names(rows: pd.DataFrame) -> pd.Series:
+    """Name each row's workload, with its size where one name has several or stands for a time."""
+    several = rows.groupby("workload")["size"].transform("nunique") > 1
+    return pd.Series(
+        [
+            f"{row.workload} {row.nominal_ns / 1e6:g} ms"
+            if row.nominal_ns
+            else f"{row.workload} {row.size:,} {row.size_unit}"
+            if many
+            else row.workload
+            for row, many in zip(each(rows), several, strict=True)
+        ],
+        index=rows.index,
+        dtype="str",
+    )
+
+
+def topology_names(rows: pd.DataFrame) -> pd.Series:
+    """Name each row's topology: 2 nodes, 4 cores, 8 workers (of the whole cluster)."""
+    return pd.Series(
+        [
+            ", ".join(
+                f"{count} {word}{'s' * (count != 1)}"
+                for count, word in (
+                    (row.nodes, "node"),
+                    (row.nodes * row.cores_per_node, "core"),
+                    (row.nodes * row.workers_per_node, "worker"),
+                )
+                if word != "node" or count > 1
+            )
+            for row in each(rows)
+        ],
+        index=rows.index,
+        dtype="str",
+    )

@@ -1,0 +1,125 @@
+"""Overhead per task: what a system adds to the work itself, beside the plain call as the floor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lab.figures.chart import Chart
+from lab.figures.measured import (
+    OVERHEAD,
+    TOPOLOGY,
+    Tables,
+    points,
+    topology_names,
+    workload_names,
+)
+from lab.figures.theme import (
+    INK,
+    MARKERS,
+    QUIET,
+    colour_of,
+    each,
+    engineering,
+    legend_below,
+    panels,
+)
+
+FLOOR = "inline"  # the backend that calls the function and nothing else
+ROW_IN = 0.3  # height of a label's row
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """Trials and estimates of the overhead, with panel and topology."""
+    found = points(tables, OVERHEAD)
+    return found.assign(panel=workload_names(found), topology=topology_names(found))
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Draw one panel a workload, one row a label, one mark a topology; cheapest at the top."""
+    titles, names = list(dict.fromkeys(frame["panel"])), _ranked(frame)
+    topologies = list(dict.fromkeys(frame.sort_values(TOPOLOGY)["topology"]))
+    figure, axes = panels(len(titles), 2, (4.6, 1.1 + ROW_IN * len(names)), sharey=True)
+    for ax, title in zip(axes, titles, strict=True):
+        part = frame[frame["panel"] == title]
+        _draw_floor(ax, part)
+        for row, name in enumerate(names):
+            for rank, topology in enumerate(topologies):
+                own = part[(part["name"] == name) & (part["topology"] == topology)]
+                aside = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
+                _draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
+        ax.set(xscale="log", xlabel="overhead per task", title=title)
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        engineering(ax.xaxis, "s")
+    legend_below(figure, _legend(frame, topologies))
+    return figure
+
+
+def _ranked(frame: pd.DataFrame) -> list[str]:
+    """Order labels by their cheapest cell in the first panel, those that are not in it last."""
+    medians = frame.groupby(["panel", "name", "topology"], sort=False)["y"].median()
+    cheapest = medians.groupby(["panel", "name"], sort=False).min().reset_index()
+    cheapest["panel"] = pd.Categorical(cheapest["panel"], list(dict.fromkeys(frame["panel"])))
+    return list(dict.fromkeys(cheapest.sort_values(["panel", "y"])["name"]))
+
+
+def _draw_floor(ax: Axes, part: pd.DataFrame) -> None:
+    floor = part[(part["kind"] == "estimate") & part["label"].str.startswith(f"{FLOOR}[")]
+    for value in floor["y"].head(1):
+        ax.axvline(value, color=INK, linestyle="--", linewidth=1, zorder=1)
+
+
+def _draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
+    """Draw one label at one topology: faint trials, their range or interval, and the mean."""
+    if own.empty:
+        return
+    colour, trials = colour_of(own["family"].iloc[0]), own[own["kind"] == "trial"]["y"]
+    shown = trials[trials > 0]
+    ax.plot(shown, np.full(len(shown), row), marker, color=colour, alpha=0.3, markersize=4)
+    if len(shown) < len(trials):  # a log axis has no place for them
+        ax.plot(0.01, row, "<", color=colour, transform=ax.get_yaxis_transform(), markersize=5)
+    for cell in each(own[own["kind"] == "estimate"]):
+        if pd.notna(cell.low) and pd.notna(cell.high):
+            ax.hlines(row, cell.low, cell.high, color=colour, linewidth=2.2, zorder=3)
+        elif len(shown):
+            ax.hlines(row, shown.min(), shown.max(), color=colour, linewidth=0.8, zorder=3)
+        ax.plot(
+            cell.y, row, marker, color=colour, markeredgecolor="white", markersize=6.5, zorder=4
+        )
+
+
+def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], color=QUIET, marker=MARKERS[rank % len(MARKERS)], linestyle="", label=name)
+        for rank, name in enumerate(topologies)
+    ]
+    if frame["label"].str.startswith(f"{FLOOR}[").any():
+        handles.append(Line2D([], [], color=INK, linestyle="--", label="plain call (inline)"))
+    return handles
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """Say what the number means, what the bars are, and what a log axis cannot show."""
+    text = (
+        "Worker-seconds each task costs beyond its calibrated work: (workers x wall time - tasks x "
+        "work) / tasks. Faint marks are trials, large marks geometric means. The axis is "
+        "logarithmic."
+    )
+    cells = frame[frame["kind"] == "estimate"]
+    if cells["low"].isna().any():
+        text += " A thin line without an interval is the range of the trials."
+    if below := int((frame["y"] <= 0).sum()):
+        text += (
+            f" {below} values at or below zero lie left of the axis (arrowheads): there the "
+            "overhead is smaller than the error of the calibration."
+        )
+    return text
+
+
+OVERHEADS = Chart(
+    "overhead", "Overhead per task", "valid trial with an overhead", data, draw, caption
+)

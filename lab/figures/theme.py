@@ -1,0 +1,137 @@
+"""How every figure looks: one theme, one colour a family for ever, one marker a label.
+
+Colours follow the family of systems, so a reader learns them once. They are Okabe and Ito's
+palette (without its yellow, too pale on white) and four more; the test holds all of them apart for
+readers with protanopia and deuteranopia too, and dark enough for a white ground.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+FAMILY_COLOURS: Mapping[str, str] = {
+    "reference": "#000000",
+    "threads": "#56b4e9",
+    "processes": "#0072b2",
+    "asyncio": "#e69f00",
+    "joblib": "#882211",
+    "dask": "#cc79a7",
+    "celery": "#009e73",
+    "apscheduler": "#332288",
+    "rq": "#d55e00",
+    "django-q": "#aa2277",
+    "django-crontab": "#77bb88",
+}
+# A family that this table does not know keeps one of these, chosen by its name alone.
+SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
+INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
+
+STYLE: Mapping[Any, Any] = {
+    **sns.axes_style("whitegrid"),
+    **sns.plotting_context("notebook", font_scale=0.8),
+    "figure.facecolor": PAPER,
+    "axes.edgecolor": "#c8ccd2",
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.linewidth": 0.8,
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that every machine draws the same
+    "grid.color": "#e7e9ec",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "background-task-lab",  # else every file has new ids
+    "text.color": INK,
+    "text.parse_math": False,  # a name is text, whatever signs it holds
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def theme() -> AbstractContextManager[None]:
+    """Hold matplotlib to the one theme within a block, and to nothing after it."""
+    return mpl.rc_context(dict(STYLE))
+
+
+def colour_of(family: str) -> str:
+    """Return the one colour of a family, in every figure of every campaign."""
+    spare = SPARE_COLOURS[zlib.crc32(family.encode()) % len(SPARE_COLOURS)]
+    return FAMILY_COLOURS.get(family, spare)
+
+
+def identify(trials: pd.DataFrame) -> pd.DataFrame:
+    """Give each label its short name and its marker; a row a label, sorted by label.
+
+    Args:
+        trials: The whole trial table: a subset would give other markers.
+
+    Returns:
+        Columns label, name, family, marker. Markers tell the labels of one family apart.
+    """
+    labels = trials[["label", "backend", "family", "variant", "profile"]].drop_duplicates("label")
+    labels = labels.sort_values("label", ignore_index=True)
+    ranks = labels.groupby("family").cumcount()
+    labels["marker"] = [MARKERS[rank % len(MARKERS)] for rank in ranks]
+    labels["name"] = _short_names(labels)
+    return labels[["label", "name", "family", "marker"]]
+
+
+def _short_names(labels: pd.DataFrame) -> list[str]:
+    """Shorten ``backend[variant]@profile`` by whatever tells no two of these labels apart."""
+    variants = labels.groupby("backend")["variant"].transform("nunique")
+    all_default = bool((labels["profile"] == "default").all())
+    return [
+        row.backend
+        + (f"[{row.variant}]" if several > 1 else "")
+        + ("" if all_default else f"@{row.profile}")
+        for row, several in zip(each(labels), variants, strict=True)
+    ]
+
+
+def each(frame: pd.DataFrame) -> Iterable[Any]:
+    """Go through a frame's rows as named tuples, whose cells have the types of the tables."""
+    return frame.itertuples(index=False)
+
+
+def panels(
+    count: int, columns: int, size: tuple[float, float], *, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure with `count` panels in a grid; `size` is one panel's, in inches."""
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey).flatten()
+    for spare in axes[count:]:
+        spare.remove()
+    for ax in axes[:count]:
+        sns.despine(ax=ax)
+    return figure, list(axes[:count])
+
+
+def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Put one legend for all panels under them."""
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=4, columnspacing=1.6)
+
+
+def engineering(axis: Axis, unit: str = "") -> None:
+    """Label a logarithmic axis as 10 µs, 1 ms, 20 k; between decades too where there are few."""
+    low, high = axis.get_view_interval()
+    if high < low * 100:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(EngFormatter(unit=unit, sep="\u2009"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,112 @@
+"""The report page: one HTML file that needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from lab.errors import ResultsError
+from lab.figures import FIGURES, Chart, Picture, Tables, save
+from lab.report import sections
+from lab.report.summary import COLUMNS, Column, Row, summary
+from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
+from lab.store import Store
+
+TABLES = ("campaign", "environment", "trial", "metric", "estimate", "task")
+PAGE = "report.html"
+
+
+def write(folder: Path) -> Path:
+    """Draw a run's figures into its folder and write its report page; return the page.
+
+    Raises:
+        ResultsError: The folder holds no campaign, or a table cannot be read.
+    """
+    store = Store(folder)
+    tables = {name: store.read(name) for name in TABLES}
+    if tables["campaign"].empty:
+        raise ResultsError(f"{folder} holds no campaign. Name a run folder, or run: lab bench")
+    pictures = {chart: save(chart, tables, folder / "figures") for chart in FIGURES.values()}
+    path = folder / PAGE
+    path.write_text(render(tables, pictures), encoding="utf-8")
+    return path
+
+
+def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
+    """Make the page's text; everything that comes from data is escaped."""
+    trials = tables["trial"]
+    rows, changes = summary(tables), sections.changes(tables)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(
+        files(__package__).joinpath("page.html.j2").read_text("utf-8")
+    )
+    return template.render(
+        campaign=tables["campaign"].iloc[-1].to_dict(),
+        machine=sections.machine(tables),
+        counts=sections.flag_counts(trials),
+        groups=_groups(rows),
+        figures=[_figure(chart, picture) for chart, picture in pictures.items()],
+        reasons=sections.flag_reasons(trials),
+        disturbances=sections.disturbances(trials),
+        changes=changes,
+        largest_change=percent(max((abs(c.ratio) for c in changes), default=0.0)),
+        troubles=sections.troubles(tables),
+        settings=sections.settings(trials),
+        environment=tables["environment"].to_dict("records"),
+        not_measured=NOT_MEASURED,
+        plural=plural,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One table of the summary: a workload, the columns that hold anything, rows by topology.
+
+    `refusals` are sentences: which number was refused, how often, and why.
+    """
+
+    workload: str
+    columns: Sequence[Column]
+    missing: Sequence[str]
+    refusals: Sequence[str]
+    topologies: Sequence[tuple[str, Sequence[Row]]]
+
+
+def _groups(rows: Sequence[Row]) -> list[Group]:
+    groups = []
+    for workload, of_workload in groupby(rows, key=lambda row: row.workload):
+        own = list(of_workload)
+        empty = {c for c in COLUMNS if all(r.numbers[c.name].text == NOT_MEASURED for r in own)}
+        columns = [column for column in COLUMNS if column not in empty]
+        missing = [column.title for column in COLUMNS if column in empty]
+        topologies = [(t, list(r)) for t, r in groupby(own, key=lambda row: row.topology)]
+        groups.append(Group(workload, columns, missing, _refusals(columns, own), topologies))
+    return groups
+
+
+def _refusals(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    counts = Counter(
+        (column.title, number.note)
+        for column in columns
+        for number in (row.numbers[column.name] for row in rows)
+        if number.text == REFUSED
+    )
+    return [f"{title}, {plural(n, 'time')}: {why}" for (title, why), n in counts.items()]
+
+
+def _figure(chart: Chart, picture: Picture | None) -> dict[str, Any]:
+    """Inline the picture; a figure without data still has its heading and says what is missing."""
+    about = {"name": chart.name, "title": chart.title, "needs": chart.needs}
+    if picture is None:
+        return {**about, "source": ""}
+    data = base64.b64encode(picture.stem.with_suffix(".svg").read_bytes()).decode()
+    source = f"data:image/svg+xml;base64,{data}"
+    return {**about, "source": source, "caption": picture.caption}

@@ -1,0 +1,209 @@
+"""What the page says beside the headline: the machine, the noise, what failed, the settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.figures import Tables
+from lab.figures.measured import topology_names, workload_names
+from lab.figures.theme import each, identify
+from lab.model import Flag, Status
+from lab.report.summary import COLUMNS, Column, Number, headline, key_of, shown
+from lab.report.wording import NOT_MEASURED, percent
+
+Pair = tuple[str, str]
+
+MACHINE = {
+    "CPU": "cpu.model",
+    "physical cores": "cpu.cores",
+    "CPUs the lab may use": "cpu.usable",
+    "virtual machine": "cpu.hypervisor",
+    "memory": "memory.ram",
+    "kernel": "kernel.release",
+    "Python": "python.version",
+}
+DISTURBANCES = {
+    "stolen by the hypervisor": "steal",
+    "used by processes not ours": "foreign_cpu",
+    "drift of a fixed loop": "calibration_drift",
+    "CPU pressure": "pressure_cpu",
+}
+SPREAD = (0.5, 0.9, 1.0)
+NUMBER_AND_REST = re.compile(r"\s*[\d<>=(].*")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Attempts that gave no usable number for one and the same reason."""
+
+    what: str
+    reason: str
+    label: str
+    workload: str
+    topology: str
+    arrival: str
+    trials: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force for one label, and on what they held."""
+
+    label: str
+    where: str
+    services: str
+    values: Sequence[Pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One headline number with and without the trials flagged noisy; `ratio` is the change."""
+
+    name: str
+    workload: str
+    topology: str
+    metric: str
+    n_noisy: int
+    everything: Number
+    without: Number
+    ratio: float
+
+
+def machine(tables: Tables) -> list[Pair]:
+    """Pick the facts that matter most to a reader, or say that one could not be read."""
+    facts = {
+        fact.key: f"{fact.value} {fact.unit}".strip()
+        for fact in each(tables["environment"])
+        if fact.value
+    }
+    if "cpu.hypervisor" in facts:
+        facts["cpu.hypervisor"] = "yes" if facts["cpu.hypervisor"] == "1" else "no"
+    chosen = [(title, facts.get(key, "unknown")) for title, key in MACHINE.items()]
+    services = sorted(set(tables["trial"]["services"]) - {""})
+    return [*chosen, ("services", "; ".join(services) or "none")]
+
+
+def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:
+    """Count attempts: those that ended well by their flag, the others by their status."""
+    fine = trials["status"] == Status.OK
+    flags = [(flag.value, int((fine & (trials["flag"] == flag)).sum())) for flag in Flag]
+    rest = [
+        (status.value, int((trials["status"] == status).sum()))
+        for status in Status
+        if status != Status.OK
+    ]
+    return flags + [(word, count) for word, count in rest if count]
+
+
+def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Count why attempts are noisy or invalid; the numbers in a reason do not tell it apart."""
+    counts: Counter[Pair] = Counter()
+    for trial in each(trials[trials["flag"] != Flag.OK]):
+        for reason in filter(None, re.split(r"\s*;\s*", str(trial.flag_reasons))):
+            counts[str(trial.flag), NUMBER_AND_REST.sub("", reason) or reason] += 1
+    return [(flag, reason, count) for (flag, reason), count in counts.most_common()]
+
+
+def disturbances(trials: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Tell the spread of each disturbance over trials: n, median, 90th percentile, largest."""
+    rows = []
+    for title, column in DISTURBANCES.items():
+        values = trials[column].dropna().astype("float64")
+        cells = [
+            percent(float(values.quantile(q))) if len(values) else NOT_MEASURED for q in SPREAD
+        ]
+        rows.append((title, [str(len(values)), *cells]))
+    return rows
+
+
+def changes(tables: Tables) -> list[Change]:
+    """Compare each headline number that rests on noisy trials with what it is without them."""
+    trials = _named(tables)
+    everything = headline(tables["estimate"])
+    without = headline(tables["estimate"], without_noisy=True)
+    cells = {key_of(cell): cell for cell in each(trials)}
+    found = []
+    for column in COLUMNS:
+        for key, estimate in everything.items():
+            if (key[0], estimate.arrival) != (column.metric, column.arrival):
+                continue
+            other = without.get(key)
+            if estimate.n_noisy and other is not None and not pd.isna(other.estimate):
+                found.append(_change(cells[key[1:]], column, estimate, other))
+    return found
+
+
+def _change(cell: Any, column: Column, everything: Any, without: Any) -> Change:
+    return Change(
+        name=cell.name,
+        workload=cell.workload_name,
+        topology=cell.topology,
+        metric=column.title,
+        n_noisy=int(everything.n_noisy),
+        everything=shown(everything, column.scale),
+        without=shown(without, column.scale),
+        ratio=float(without.estimate / everything.estimate - 1),
+    )
+
+
+def troubles(tables: Tables) -> list[Trouble]:
+    """List every attempt without a usable number, equal ones together, failures first."""
+    trials = _named(tables)
+    bad = trials[(trials["status"] != Status.OK) | (trials["flag"] == Flag.INVALID)]
+    what = bad["status"].where(bad["status"] != Status.OK, bad["flag"])
+    told = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
+    keys = ["what", "told", "label", "workload_name", "topology", "arrival"]
+    groups = bad.assign(what=what, told=told).groupby(keys, sort=False)
+    found = [_trouble(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]
+    return sorted(found, key=lambda trouble: trouble.what == Status.SKIPPED)
+
+
+def _trouble(row: Any, trial_ids: Iterable[str]) -> Trouble:
+    return Trouble(
+        what=row.what,
+        reason=row.told,
+        label=row.label,
+        workload=row.workload_name,
+        topology=row.topology,
+        arrival=row.arrival,
+        trials=list(trial_ids),
+    )
+
+
+def settings(trials: pd.DataFrame) -> list[Settings]:
+    """List each label's effective settings; several times where they differ between topologies."""
+    named = trials.assign(topology=topology_names(trials)) if len(trials) else trials
+    ran = named[named["status"] != Status.SKIPPED]
+    found = []
+    for (label, text, services), rows in ran.groupby(["label", "settings", "services"]):
+        where = "; ".join(dict.fromkeys(rows["topology"]))
+        found.append(Settings(str(label), where, str(services), list(_pairs(str(text)))))
+    return found
+
+
+def _pairs(text: str) -> Iterator[Pair]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError:
+        values = None
+    if not isinstance(values, Mapping):
+        yield "as recorded", text
+        return
+    for name, value in values.items():
+        yield str(name), value if isinstance(value, str) else json.dumps(value)
+
+
+def _named(tables: Tables) -> pd.DataFrame:
+    trials = tables["trial"]
+    if trials.empty:
+        return trials.assign(workload_name="", topology="", name="")
+    return trials.assign(
+        workload_name=workload_names(trials), topology=topology_names(trials)
+    ).merge(identify(trials)[["label", "name"]], on="label")

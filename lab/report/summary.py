@@ -1,0 +1,218 @@
+"""The headline numbers, a row a configuration: one source for the terminal and for the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.figures import Tables
+from lab.figures.measured import THROUGHPUT, TOPOLOGY, topology_names, workload_names
+from lab.figures.theme import colour_of, each, identify
+from lab.metrics import CELL, USABLE
+from lab.model import Flag, Status
+from lab.report.wording import NOT_MEASURED, REFUSED, digits, percent, plural
+from lab.statistics import proportion
+
+Key = tuple[Any, ...]
+Trials = list[Any]  # rows of the trial table, as `each` gives them
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of a row: which metric of which arrival, in which unit.
+
+    `scale` turns the metric's unit into the one that `title` names.
+    """
+
+    name: str
+    title: str
+    metric: str
+    arrival: str
+    scale: float
+
+
+COLUMNS = (
+    Column("throughput", "throughput /s", THROUGHPUT, "burst", 1),
+    Column("overhead", "overhead us/task", "overhead_s_per_task", "burst", 1e6),
+    Column("p50", "p50 ms", "queue_latency_s_p50", "paced", 1e3),
+    Column("p90", "p90 ms", "queue_latency_s_p90", "paced", 1e3),
+    Column("p99", "p99 ms", "queue_latency_s_p99", "paced", 1e3),
+    Column("round_trip", "round trip p50 ms", "round_trip_s_p50", "roundtrip", 1e3),
+)
+
+ROLES = ("driver", "services", "workers")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it is shown: `interval` and `note` are empty where there is none."""
+
+    text: str
+    interval: str = ""
+    note: str = ""
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One configuration: a label at a workload and a topology, and the rate of its paced trials.
+
+    With several rates there is a row each, and they share the numbers of the burst. `cpu` is the
+    CPU time a task in us by role.
+    """
+
+    label: str
+    name: str
+    colour: str
+    workload: str
+    topology: str
+    cores_x_nodes: str
+    rate: str
+    numbers: Mapping[str, Number]
+    cpu: Number
+    n_tasks: int
+    lost: Number
+    duplicated: Number
+    flags: str
+
+
+def summary(tables: Tables) -> list[Row]:
+    """Make the rows, by workload and topology, the highest throughput first.
+
+    Args:
+        tables: At least `trial` and `estimate`.
+    """
+    trials = tables["trial"]
+    if trials.empty:
+        return []
+    named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))
+    named = named.merge(identify(trials)[["label", "name"]], on="label")
+    cells: dict[Key, Trials] = {}
+    for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
+        key = (trial.workload, trial.size, *(getattr(trial, name) for name in TOPOLOGY))
+        cells.setdefault((*key, trial.label), []).append(trial)
+    found = headline(tables["estimate"])
+    rows = [row for cell in cells.values() for row in _rows(cell, found)]
+    places = {row.workload + row.topology: number for number, row in reversed([*enumerate(rows)])}
+    rows.sort(key=lambda row: (places[row.workload + row.topology], -_rank(row)))
+    return rows
+
+
+def _rank(row: Row) -> float:
+    return row.numbers["throughput"].value or 0.0
+
+
+def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[Key, Any]:
+    """Look estimates up by metric and cell: those over all valid trials, or without noisy ones."""
+    second = estimates["analysis_id"].str.endswith("without-noisy")
+    chosen = estimates[second == without_noisy]
+    return {(row.metric, *key_of(row)): row for row in each(chosen)}
+
+
+def key_of(row: Any) -> Key:
+    """Tell the cell of a trial or an estimate, with None for a rate that is null."""
+    values = (getattr(row, name) for name in CELL)
+    return tuple(None if pd.isna(value) else value for value in values)
+
+
+def _rows(cell: Trials, found: Mapping[Key, Any]) -> Iterator[Row]:
+    rates = sorted({trial.rate_hz for trial in cell if trial.arrival == "paced"}) or [None]
+    for rate in rates:
+        own = [trial for trial in cell if trial.arrival != "paced" or trial.rate_hz == rate]
+        first = own[0]
+        yield Row(
+            label=first.label,
+            name=first.name,
+            colour=colour_of(first.family),
+            workload=first.workload_name,
+            topology=first.topology,
+            cores_x_nodes=f"{first.cores_per_node} x {first.nodes}",
+            rate="" if rate is None else f"{rate:g}",
+            numbers={column.name: _number(own, found, column) for column in COLUMNS},
+            cpu=_cpu(own, found),
+            n_tasks=sum(trial.n_sent for trial in _sent(own)),
+            lost=_count(own, "n_lost", "n_partial"),
+            duplicated=_count(own, "n_duplicated"),
+            flags=_flags(own),
+        )
+
+
+def _number(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
+    """Write one estimate, or that there is none and why."""
+    trials = [trial for trial in cell if trial.arrival == column.arrival]
+    if not trials:
+        return Number(NOT_MEASURED)
+    if not any(trial.status in USABLE for trial in trials):
+        return Number(_ending(trials), note="no trial ended well")
+    estimate = found.get((column.metric, *key_of(trials[0])))
+    return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
+
+
+def _cpu(cell: Trials, found: Mapping[Key, Any]) -> Number:
+    """Write the CPU time a task of each role in one cell of the table."""
+    parts = {
+        role: _number(cell, found, Column(role, role, f"cpu_{role}_s_per_task", "burst", 1e6))
+        for role in ROLES
+    }
+    if all(part.value is None for part in parts.values()):
+        return parts["driver"]
+    texts = {role: part.text for role, part in parts.items()}
+    if not any(trial.services for trial in cell):
+        texts["services"] = "none"
+    notes = [
+        f"{role}: {part.interval or 'no interval'}; {part.note}"
+        for role, part in parts.items()
+        if part.value is not None
+    ]
+    return Number(" / ".join(texts.values()), note="\n".join(notes), value=0.0)
+
+
+def _ending(trials: Trials) -> str:
+    """Say in a word how most of these trials ended."""
+    ((ending, _),) = Counter(str(trial.status) for trial in trials).most_common(1)
+    return ending
+
+
+def shown(estimate: Any, scale: float) -> Number:
+    """Write an estimate in three digits, with its interval, its bound and how it was made."""
+    if pd.isna(estimate.estimate):
+        return Number(REFUSED, note=estimate.method)
+    value = float(estimate.estimate) * scale
+    ends = [estimate.ci_low, estimate.ci_high]
+    known = not any(pd.isna(end) for end in ends)
+    interval = " to ".join(digits(float(end) * scale) for end in ends) if known else ""
+    note = f"n = {plural(int(estimate.n_trials), 'trial')}; {estimate.method}"
+    return Number(f"{estimate.bound}{digits(value)}", interval, note, value)
+
+
+def _sent(cell: Trials) -> Trials:
+    """Keep every attempt that sent tasks and was not interrupted.
+
+    What an interrupted one had not finished is unknown, not lost.
+    """
+    return [trial for trial in cell if trial.n_sent and trial.status != Status.INTERRUPTED]
+
+
+def _count(cell: Trials, *columns: str) -> Number:
+    """Count tasks with their upper 95 % bound (METHOD M28)."""
+    sent = _sent(cell)
+    if not sent:
+        return Number(_ending(cell))
+    n = sum(trial.n_sent for trial in sent)
+    k = sum(getattr(trial, column) for trial in sent for column in columns)
+    if k > n:  # one task may be executed any number of times
+        return Number(f"{k:,} of {n:,}", value=k)
+    share = proportion(k, n)
+    bound = f"≤ {percent(share.high)}" if share.high is not None else ""
+    return Number(f"{k:,} of {n:,}", bound, share.method, k)
+
+
+def _flags(cell: Trials) -> str:
+    """Count the attempts: those that ended well by flag, the others by status."""
+    counts = Counter(t.flag if t.status == Status.OK else t.status for t in cell)
+    order = [*Flag, *(status for status in Status if status != Status.OK)]
+    return ", ".join(f"{counts[word]} {word}" for word in order if counts[word])

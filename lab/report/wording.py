@@ -1,0 +1,32 @@
+"""How numbers are written for people: three digits, the unit in the heading, nothing invented."""
+
+from __future__ import annotations
+
+import math
+
+NOT_MEASURED = "not measured"
+REFUSED = "refused"  # asked for, and the trials cannot support it
+MILLION, THOUSANDTH = 1e6, 1e-3
+
+
+def digits(value: float) -> str:
+    """Write a number with three significant digits: 2.57 M, 12,300, 81.3 and 0.0023."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.3g}")
+    if abs(rounded) >= MILLION:
+        return f"{digits(rounded / MILLION)} M"
+    if abs(rounded) < THOUSANDTH:
+        return f"{rounded:.2e}"
+    return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def percent(share: float) -> str:
+    """Write a share as percent with two significant digits: 0.0031 becomes 0.31 %."""
+    points = share * 100
+    return f"{points:.0f} %" if abs(points) >= 10 else f"{points:.2g} %"  # noqa: PLR2004
+
+
+def plural(count: int, word: str) -> str:
+    """Write a count with its word: 1 trial, 2 trials."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
