@@ -23,7 +23,7 @@ from typing import Any
 from lab import arrivals, readiness, registry
 from lab.backend import Backend, capabilities
 from lab.errors import LabError
-from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP, Journal
+from lab.ledger import ACCEPTED, ACK, ERROR, MEASURE, T0, T1, T2, T5, VERIFY, WARM_UP, Journal
 from lab.model import Burst, Capability, RoundTrip, Status, Task
 from lab.readback import Watcher
 from lab.specs import order_from_json
@@ -143,15 +143,18 @@ class Driver:
         give_up.cancel()
 
     def _round_trips(self) -> None:
-        submit, result, journal = self.backend.submit, self.backend.result, self.journal
-        for task in self.tasks:
-            t0 = time.monotonic_ns()
-            row = journal.offer(task.id, MEASURE, t0)
+        submit, result = self.backend.submit, self.backend.result
+        now, words = time.monotonic_ns, self.journal.words
+        rows = self.journal.plan([t.id for t in self.tasks], MEASURE, [0] * len(self.tasks))
+        for task, row in zip(self.tasks, rows, strict=True):
+            # Each is offered when the one before has come back, so intended is when it is sent.
+            words[row + T0] = words[row + T1] = now()
             handle = submit(task)
-            journal.submitted(row, t0, time.monotonic_ns(), ACCEPTED)
+            words[row + T2] = now()
+            words[row + ACK] = ACCEPTED
             self.accepted += 1
             result(handle, self.spec.deadline_s)
-            journal.seen(row, time.monotonic_ns())
+            words[row + T5] = now()
 
     def drain(self) -> None:
         """Wait until every accepted task has finished, or the deadline; the rest is censored."""
@@ -170,30 +173,34 @@ class Driver:
             self.backend.stop()
 
     def _offer(self, phase: int, tasks: Sequence[Task], instants: Sequence[int]) -> None:
-        """Offer tasks at their instants, the journal first."""
+        """Offer tasks at their instants, all at once where instants are equal and it can."""
+        rows = self.journal.plan([task.id for task in tasks], phase, instants)
         if Capability.BATCH in self.promised and instants[:1] == instants[-1:]:
-            self._offer_all(phase, tasks, instants)
+            self._offer_all(tasks, rows)
             return
-        journal, submit, now = self.journal, self.backend.submit, time.monotonic_ns
-        for task, t0 in zip(tasks, arrivals.pace(instants), strict=True):
-            row = journal.offer(task.id, phase, t0)
-            t1 = now()
+        submit, now, words = self.backend.submit, time.monotonic_ns, self.journal.words
+        for task, row, _ in zip(tasks, rows, arrivals.pace(instants), strict=True):
+            words[row + T1] = now()
             try:
                 submit(task)
             except Exception as error:  # noqa: BLE001 (refused: the checker counts it, M28)
-                journal.submitted(row, t1, now(), ERROR)
+                words[row + T2] = now()
+                words[row + ACK] = ERROR
                 self.status.setdefault("submit_error", _sentence(error))
             else:
-                journal.submitted(row, t1, now(), ACCEPTED)
+                words[row + T2] = now()
+                words[row + ACK] = ACCEPTED
                 self.accepted += 1
 
-    def _offer_all(self, phase: int, tasks: Sequence[Task], instants: Sequence[int]) -> None:
-        rows = [self.journal.offer(t.id, phase, i) for t, i in zip(tasks, instants, strict=True)]
+    def _offer_all(self, tasks: Sequence[Task], rows: Sequence[int]) -> None:
+        words = self.journal.words
         t1 = time.monotonic_ns()
+        for row in rows:
+            words[row + T1] = t1
         self.backend.submit_all(tasks)
         t2 = time.monotonic_ns()
         for row in rows:
-            self.journal.submitted(row, t1, t2, ACCEPTED)
+            words[row + T2], words[row + ACK] = t2, ACCEPTED
         self.accepted += len(tasks)
 
     def _wait(self, deadline_s: float) -> bool:
@@ -216,14 +223,10 @@ class Driver:
     def _tasks(
         self, phase: int, n: int, module: ModuleType, size: int, skip: int = 0
     ) -> list[Task]:
-        return make_tasks(
-            module,
-            size,
-            self.spec.seed,
-            FIRST_TASK[phase] + skip,
-            n,
-            as_coroutines=Capability.COROUTINES in self.promised,
-        )
+        first = FIRST_TASK[phase] + skip
+        as_coroutines = Capability.COROUTINES in self.promised
+        ids = range(first, first + n)
+        return make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
 
     def _enter(self, phase: str) -> None:
         self.status["phases"].append([phase, time.monotonic_ns()])

@@ -97,8 +97,8 @@ def right_answers(spec: TrialSpec) -> dict[int, int]:
     """Return the checksum of the right answer of each task of the window, by task id."""
     executes = registry.select(spec.label).backend.executes
     _, module = registry.workload(spec.workload)
-    first, n = FIRST_TASK[MEASURE], spec.arrival.n_tasks
-    tasks = make_tasks(module, spec.size, spec.seed, first, n, as_coroutines=False)
+    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
+    tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=False)
     return {task.id: right_answer(module, task, executes=executes) for task in tasks}
 
 

@@ -18,7 +18,8 @@ import itertools
 import mmap
 import os
 from _thread import allocate_lock, get_ident  # what `threading` itself uses, without its import
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import monotonic_ns
 
 WORDS = 8
 ROW_BYTES = WORDS * 8
@@ -31,8 +32,9 @@ OK, RAISED, CANCELLED = 0, 1, 2
 # Words of the driver's journal: the phase of a task, and what the submit call said.
 VERIFY, WARM_UP, MEASURE = 0, 1, 2
 ACCEPTED, ERROR = 1, 2
+# Where a row of it keeps what.
+T0, T1, T2, T5, ACK = 2, 3, 4, 5, 6
 
-_files = itertools.count()
 _growing = allocate_lock()
 # Where the next record goes: a counter that hands out rows, and the words of the file. No words
 # at first, so that a process opens its file with its first task.
@@ -111,7 +113,8 @@ def _follow(full: _Segment) -> None:
         if _segment is not full:
             return
         node, slot = int(os.environ["LAB_NODE"]), int(os.environ["LAB_SLOT"])
-        name = f"{node}-{slot}-{os.getpid()}-{next(_files)}.bin"
+        # Process ids come round again in a trial that forks for each task; instants do not.
+        name = f"{node}-{slot}-{os.getpid()}-{monotonic_ns()}.bin"
         rows = 4 * (len(full[1]) // WORDS - 1) if full[1] else FIRST_ROWS
         words = create(f"{os.environ['LAB_LEDGER']}/{name}", node, slot, rows)
         _segment = (itertools.count(WORDS, WORDS).__next__, words)
@@ -128,31 +131,23 @@ os.register_at_fork(after_in_child=_forget)
 
 
 class Journal:
-    """The driver's record of what it offered: one row a task, in the order of the plan.
+    """The driver's record of what it offers: one row a task, in the order of the plan.
 
-    Words: task id, phase, t0, t1, t2, t5, acknowledgement, count.
+    Words: task id, phase, t0, t1, t2, t5, acknowledgement, count. A row is planned before its
+    phase begins, so that in the window only instants are stored; the store of t1 comes before the
+    submit call, so that a kill in the middle of one leaves a row that was begun and not answered.
     """
 
     def __init__(self, path: str, rows: int) -> None:
-        self._words = create(path, -1, -1, rows)
-        self._take = itertools.count(WORDS, WORDS).__next__
+        self.words = create(path, -1, -1, rows)
+        self._next = WORDS
 
-    def offer(self, task_id: int, phase: int, t0_ns: int) -> int:
-        """Write down a task that is about to be offered, and return its row."""
-        row, words = self._take(), self._words
-        words[row] = task_id
-        words[row + 1] = phase
-        words[row + 2] = t0_ns
-        words[row + 7] = row
-        return row
-
-    def submitted(self, row: int, t1_ns: int, t2_ns: int, acknowledged: int) -> None:
-        """Add when the submit call began and returned, and what it said."""
-        words = self._words
-        words[row + 3] = t1_ns
-        words[row + 4] = t2_ns
-        words[row + 6] = acknowledged
-
-    def seen(self, row: int, t5_ns: int) -> None:
-        """Add when the submitter had the result in its hands."""
-        self._words[row + 5] = t5_ns
+    def plan(self, task_ids: Iterable[int], phase: int, instants_ns: Iterable[int]) -> range:
+        """Write down what will be offered and when, and return the rows."""
+        words, first = self.words, self._next
+        for task_id, instant in zip(task_ids, instants_ns, strict=True):
+            row = self._next
+            words[row], words[row + 1], words[row + 2] = task_id, phase, instant
+            words[row + 7] = row
+            self._next += WORDS
+        return range(first, self._next, WORDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 
 from lab.kernel import checksum
@@ -16,11 +16,11 @@ FIRST_TASK = {VERIFY: 0, WARM_UP: 10_000_000, MEASURE: 20_000_000}
 
 
 def make_tasks(
-    module: ModuleType, size: int, seed: int, first: int, n: int, *, as_coroutines: bool
+    module: ModuleType, size: int, seed: int, ids: Iterable[int], *, as_coroutines: bool
 ) -> list[Task]:
-    """Make `n` tasks of a workload numbered from `first`, each with an argument of its own."""
+    """Make tasks of a workload, each with an argument of its own that seed and id decide."""
     function = f"{module.__name__}:{'run_async' if as_coroutines else 'run'}"
-    return [Task(i, function, module.argument(size, seed + i)) for i in range(first, first + n)]
+    return [Task(i, function, module.argument(size, seed + i)) for i in ids]
 
 
 def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:

@@ -211,14 +211,16 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
 def test_the_journal_keeps_intents_that_never_returned(tmp_path: Path) -> None:
     """What was offered and not answered is unknown: neither accepted nor refused."""
     journal = ledger.Journal(str(tmp_path / "intents.bin"), 3)
-    first = journal.offer(5, 2, 100)
-    journal.offer(6, 2, 200)
-    journal.submitted(first, 110, 120, 1)
-    journal.seen(first, 130)
+    first, second = journal.plan([5, 6], 2, [100, 200])
+    for word, value in ((ledger.T1, 110), (ledger.T2, 120), (ledger.T5, 130), (ledger.ACK, 1)):
+        journal.words[first + word] = value
+    journal.words[second + ledger.T1] = 210
+    journal.plan([7], 2, [300])
     _, rows = intents(tmp_path / "intents.bin")
     assert [tuple(row)[:7] for row in rows] == [
         (5, 2, 100, 110, 120, 130, 1),
-        (6, 2, 200, 0, 0, 0, 0),
+        (6, 2, 200, 210, 0, 0, 0),
+        (7, 2, 300, 0, 0, 0, 0),
     ]
 
 
