@@ -27,9 +27,11 @@ PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[\w.]+(?: ; [\w'<>=!. ]+)? \\")
 HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
 COMMENT = re.compile(r" *#(?!.*(?:://| /)).*")
 
-# Written so that this file does not hold what it looks for.
+# Written so that this file does not hold what it looks for. In an image, root has a cache.
 TRACES = {
-    "a path of one machine": re.compile(r"(?<![\w.])/(?:root|work|home|Users|tmp/dev)/[\w.]"),
+    "a path of one machine": re.compile(
+        r"(?<![\w.])/(?:root(?!/[.]cache/)|work|home|Users|tmp/dev)/[\w.]"
+    ),
     "the host of a package index": re.compile(
         r"\bpypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)"
     ),
