@@ -12,6 +12,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -22,15 +23,30 @@ STOP_S = 5.0
 SAME_START_S = 2.0
 
 
+@cache
+def realm() -> str:
+    """Name the boot and the process namespace in which a process id of ours has a meaning."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    return "here"  # not Linux: one realm
+
+
 def owner() -> str:
     """Name this lab process so that no later process can be mistaken for it."""
     me = psutil.Process()
-    return f"{me.pid}:{me.create_time():.2f}"
+    return f"{realm()}:{me.pid}:{me.create_time():.2f}"
 
 
 def is_alive(name: str) -> bool:
-    """Tell whether the lab process that `owner` named still runs."""
-    pid, _, created = name.partition(":")
+    """Tell whether the lab process that `owner` named still runs.
+
+    One of another realm cannot be asked, and is taken for alive.
+    """
+    where, _, process_name = name.partition(":")
+    if where != realm():
+        return bool(process_name)
+    pid, _, created = process_name.partition(":")
     try:
         process = psutil.Process(int(pid))
         # A clock that was set moves the times psutil computes, though never by much.

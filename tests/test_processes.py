@@ -63,14 +63,17 @@ def test_children_are_found_by_label_however_they_detach(tmp_path: Path) -> None
 
 
 def test_only_what_belongs_to_dead_labs_is_reaped(tmp_path: Path) -> None:
-    """A living lab's processes are left alone; those of a dead one, or of a reused pid, go."""
+    """A living lab's processes stay, and those of another boot or namespace; a dead one's go."""
+    here = processes.realm()
     mine = start(tmp_path, SLEEP, LAB_OWNER=processes.owner())
-    dead = start(tmp_path, SLEEP, LAB_OWNER="999999999:1.00")
-    reused = start(tmp_path, SLEEP, LAB_OWNER=f"{os.getpid()}:1.00")
+    dead = start(tmp_path, SLEEP, LAB_OWNER=f"{here}:999999999:1.00")
+    reused = start(tmp_path, SLEEP, LAB_OWNER=f"{here}:{os.getpid()}:1.00")
+    foreign = start(tmp_path, SLEEP, LAB_OWNER="another/1:999999999:1.00")
     assert processes.reap_orphans() == 2
-    alive = [psutil.pid_exists(child.pid) for child in (mine, dead, reused)]
-    assert alive == [True, False, False]
+    alive = [psutil.pid_exists(child.pid) for child in (mine, dead, reused, foreign)]
+    assert alive == [True, False, False, True]
     assert (dead.poll(), reused.poll()) != (None, None)
+    processes.stop(foreign)
     processes.stop(mine)
     assert mine.poll() is not None
 
