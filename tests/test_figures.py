@@ -265,11 +265,11 @@ def test_what_a_log_axis_cannot_show_is_said(tables: Tables) -> None:
 def test_names_are_text_whatever_they_hold(tables: Tables, tmp_path: Path) -> None:
     """Signs that mean mathematics or markup to a drawing library are drawn as they are."""
     hostile = {
-        name: table.assign(label=table["label"].str.replace("thread-pool", "$x^{<b>&_"))
+        name: table.assign(label=table["label"].str.replace("thread-pool", "$x^{<b>&$"))
         for name, table in tables.items()
         if "label" in table
     }
     hostile["trial"] = hostile["trial"].assign(
-        backend=hostile["trial"]["backend"].str.replace("thread-pool", "$x^{<b>&_")
+        backend=hostile["trial"]["backend"].str.replace("thread-pool", "$x^{<b>&$")
     )
     assert save(FIGURES["overhead"], {**tables, **hostile}, tmp_path) is not None
