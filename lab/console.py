@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,10 @@ from lab.model import Flag, Status, TrialSpec
 from lab.plan import Plan, total_s
 from lab.tables import TrialRow
 
+PIPE_COLUMNS = 200
 progress_console = Console(stderr=True)
-data_console = Console()
+# A pipe has no width: what reads it wants whole cells.
+data_console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 MINUTES_FROM_S = 90
 COLOURS: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from typing import TypeVar
 from lab import placement, registry
 from lab.clusters import PROVIDERS
 from lab.console import say
-from lab.errors import NothingSelectedError, UnknownNameError, UsageError
+from lab.errors import UnknownNameError, UsageError
 from lab.model import ARRIVALS, Paced
 from lab.plan import STANDARD, Cell, Preset, Selection
 
@@ -57,7 +57,6 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
 
     Raises:
         UsageError: A name is unknown, or its package is not installed.
-        NothingSelectedError: No cell is left.
     """
     known("provider", options.provider, PROVIDERS)
     cells = _cells(options, preset)
@@ -94,16 +93,19 @@ def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
     cells = [cell for name in options.workload or [""] for cell in _named_cells(name, preset)]
-    kinds = options.arrival or list(ARRIVALS)
-    for kind in kinds:
-        known("arrival", kind, ARRIVALS)
-    cells = [cell for cell in cells if cell.arrival.kind in kinds]
-    if not cells:
-        raise NothingSelectedError(
-            f"Preset {preset.name} offers these workloads by no {' or '.join(kinds)} arrival. "
-            "Try --preset standard, or another --arrival."
-        )
-    return tuple(_adjusted(cell, options) for cell in cells)
+    if options.arrival:
+        for kind in options.arrival:
+            known("arrival", kind, ARRIVALS)
+        cells = [cell for kind in options.arrival for cell in _offered(cells, kind)]
+    return tuple(dict.fromkeys(_adjusted(cell, options) for cell in cells))
+
+
+def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
+    """Return the cells of an arrival; a workload that has none takes the standard one."""
+    standard = next(c.arrival for c in STANDARD if c.arrival.kind == kind)
+    found = [cell for cell in cells if cell.arrival.kind == kind]
+    have = {cell.workload for cell in found}
+    return found + [replace(c, arrival=standard) for c in cells if c.workload not in have]
 
 
 def _named_cells(name: str, preset: Preset) -> list[Cell]:

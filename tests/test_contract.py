@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,13 +15,21 @@ from lab.backend import capabilities
 from lab.model import Burst, Capability, RoundTrip, Topology
 from tests.trials import run, spec_of
 
-VARIANTS = [
+
+def slow_with_services(label: str) -> Any:
+    """Mark a label whose cluster takes seconds to come up."""
+    marks = pytest.mark.slow if registry.select(label).backend.services else ()
+    return pytest.param(label, marks=marks)
+
+
+LABELS = [
     f"{name}[{variant.name}]"
     for name, backend in registry.backends().items()
     for variant in backend.variants
 ]
+VARIANTS = [slow_with_services(label) for label in LABELS]
 PROFILES = [
-    f"{name}@{profile.name}"
+    slow_with_services(f"{name}@{profile.name}")
     for name, backend in registry.backends().items()
     for profile in backend.profiles[1:]
 ]
@@ -74,7 +83,9 @@ def test_every_workload_is_answered_correctly(label: str, workload: str, tmp_pat
     assert made.row.n_done == 20
 
 
-@pytest.mark.parametrize("label", [v for v in VARIANTS if Capability.RESULT in promised(v)])
+@pytest.mark.parametrize(
+    "label", [slow_with_services(v) for v in LABELS if Capability.RESULT in promised(v)]
+)
 def test_a_round_trip_sees_each_result_after_the_task(label: str, tmp_path: Path) -> None:
     """The system's own result call returns, once for each task and not before its end."""
     made = run(tmp_path, spec_of(label, arrival=RoundTrip(20)))

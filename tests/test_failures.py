@@ -33,6 +33,7 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str) -> Collected:
     return collect(trial.run(spec, 1, folder / spec.id, on_phase), CONTEXT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("label", "victim", "words"),
     [
@@ -56,6 +57,7 @@ def test_what_is_killed_in_mid_trial_is_named(
     assert left == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["thread-pool", "process-pool", "asyncio", "celery[threads]"])
 def test_a_task_that_hangs_meets_the_deadline(
     label: str, tmp_path: Path, misbehaving: dict[str, str]

@@ -1,0 +1,115 @@
+"""What the lab itself costs; `nox -s perf`. Figures, not verdicts: nothing here fails for time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import kernel, ledger, registry
+from lab.arrivals import offsets_ns, pace
+from lab.measures import throughput
+from lab.model import Burst, Paced
+from tests.trials import run, spec_of
+
+RECORDS = 20_000
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process record into an empty folder."""
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    ledger._forget()
+    yield
+    ledger._forget()
+
+
+def per_call(benchmark: Any, loop: Any, calls: int) -> None:
+    """Benchmark a loop and add what one of its calls takes, in microseconds."""
+    benchmark.pedantic(loop, rounds=15, warmup_rounds=2)
+    benchmark.extra_info["us_per_call_min"] = round(benchmark.stats.stats.min / calls * 1e6, 3)
+    benchmark.extra_info["us_per_call_median"] = round(
+        benchmark.stats.stats.median / calls * 1e6, 3
+    )
+
+
+@pytest.mark.usefixtures("recording")
+def test_one_record_with_its_two_clock_reads(benchmark: Any) -> None:
+    """Aim: 0.6 us."""
+    begin, finish, now = ledger.begin, ledger.finish, time.monotonic_ns
+
+    def loop() -> None:
+        for task_id in range(RECORDS):
+            words, row = begin(task_id, 0, now())
+            finish(words, row, now(), task_id)
+
+    per_call(benchmark, loop, RECORDS)
+
+
+def test_an_empty_loop(benchmark: Any) -> None:
+    """What the loops here cost by themselves."""
+
+    def loop() -> None:
+        for _ in range(RECORDS):
+            pass
+
+    per_call(benchmark, loop, RECORDS)
+
+
+def test_a_bare_call_of_a_task(benchmark: Any) -> None:
+    """The floor of `kernel.execute`: the same function, called."""
+    _, module = registry.workload("noop")
+    task = module.run
+
+    def loop() -> None:
+        for task_id in range(RECORDS):
+            task(task_id)
+
+    per_call(benchmark, loop, RECORDS)
+
+
+@pytest.mark.usefixtures("recording")
+def test_kernel_execute_of_the_same_task(benchmark: Any) -> None:
+    """What a worker pays for a task that is measured."""
+    execute = kernel.execute
+
+    def loop() -> None:
+        for task_id in range(RECORDS):
+            execute(task_id, "workloads.noop:run", task_id)
+
+    per_call(benchmark, loop, RECORDS)
+
+
+def test_pacer_lag_at_a_thousand_a_second(benchmark: Any) -> None:
+    """Aim: p99 of 0.2 ms on an idle core."""
+    plan = offsets_ns(Paced(1_000, rate_hz=1_000.0), 1)
+    lags: list[int] = []
+
+    def loop() -> None:
+        begin = time.monotonic_ns() + 1_000_000
+        lags.extend(time.monotonic_ns() - t for t in pace([begin + offset for offset in plan]))
+
+    benchmark.pedantic(loop, rounds=5)
+    lags.sort()
+    for percent in (50, 90, 99):
+        benchmark.extra_info[f"lag_us_p{percent}"] = lags[len(lags) * percent // 100] / 1e3
+
+
+@pytest.mark.parametrize("backend", ["null", "inline", "asyncio", "thread-pool", "celery", "rq"])
+def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
+    """Aim: `null`, the ceiling of the harness, is at least five times the fastest real system."""
+    rates: list[float] = []
+
+    def trial() -> None:
+        spec = spec_of(backend, arrival=Burst(2_000), warmup_tasks=50, seed=len(rates))
+        made = run(tmp_path, spec)
+        tasks = made.tables["task"].query("phase == 'measure'")
+        rates.append(throughput(made.row, tasks).value)
+
+    benchmark.pedantic(trial, rounds=5)
+    rates.sort()
+    benchmark.extra_info["tasks_per_s_median"] = round(rates[len(rates) // 2])
