@@ -45,7 +45,7 @@ def begin(*arguments: str) -> subprocess.Popen[bytes]:
 
 def ours(pid: int) -> list[str]:
     """Return the command lines of what the lab process `pid` started and still runs."""
-    mine = processes.labelled(lambda env: env.get(processes.OWNER, "").startswith(f"{pid}:"))
+    mine = processes.labelled(lambda env: f":{pid}:" in env.get(processes.OWNER, ""))
     return [" ".join(process.cmdline()) for process in mine]
 
 
