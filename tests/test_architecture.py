@@ -27,6 +27,7 @@ TABLE = {
     # Inside a worker: nothing but the standard library.
     "ledger": "",
     "kernel": "ledger",
+    "inside": "",
     # Systems, and how they are found.
     "backend": "",
     "backends": "backend kernel",
@@ -41,9 +42,11 @@ TABLE = {
     # Where it runs.
     "processes": "",
     "placement": "",
+    "engine": "processes",
+    "images": "engine images processes",
     "cluster": "backend",
-    "clusters": "backend cluster clusters processes registry",
-    "trial": "cluster clusters noise placement processes readiness registry specs",
+    "clusters": "backend cluster clusters engine images inside placement processes registry",
+    "trial": "backend cluster clusters noise placement processes readiness registry specs",
     # What it left behind, and whether that can be believed.
     "procfs": "",
     "environment": "procfs",

@@ -1,0 +1,117 @@
+"""Talks to a container engine through its command line, which knows contexts and DOCKER_HOST.
+
+Whatever the engine refuses becomes one sentence that names the next step.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lab import processes
+from lab.errors import ClusterError
+
+PATIENCE_S = 120.0
+# What engines say, and what it means to somebody who wants to measure; the first that fits counts.
+KNOWN = (
+    (
+        r"permission denied",
+        "You may not use the container engine. Run: sudo usermod -aG docker $USER, log in again; "
+        "or measure with --provider local.",
+    ),
+    (
+        r"cannot connect to|is the docker daemon running|failed to connect|connection refused"
+        r"|error during connect",
+        "No container engine answers. Run: sudo systemctl start docker; or measure with "
+        "--provider local.",
+    ),
+    (
+        r"unknown command: docker compose|'compose' is not a docker command"
+        r"|unknown (?:shorthand )?flag",
+        "Docker Compose v2 is missing. Install the package docker-compose-plugin; or measure with "
+        "--provider local.",
+    ),
+    (
+        r"no such image:? *(?P<what>\S*)|pull access denied for (?P<what2>[^ ,]+)"
+        r"|manifest for (?P<what3>\S+) not found",
+        "The image {what} is missing. Run: nox -s images",
+    ),
+    (
+        r"no space left on device",
+        "The container engine's disk is full. Run: docker system prune",
+    ),
+    (
+        r"pool overlaps|non-overlapping ipv4 address pool|address pools have been fully subnetted"
+        r"|cannot create network",
+        "No subnet is free for the cluster's network. Run: docker network prune",
+    ),
+)
+
+
+class Engine(NamedTuple):
+    """What answers: versions of engine and Compose, how it is reached, and its cgroup version."""
+
+    version: str
+    compose: str
+    endpoint: str
+
+
+def docker(
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    given: bytes = b"",
+    patience_s: float = PATIENCE_S,
+) -> bytes:
+    """Run one docker command and return what it printed.
+
+    Raises:
+        ClusterError: It failed, is not installed, or took longer than `patience_s` seconds.
+    """
+    try:
+        done = subprocess.run(
+            ["docker", *arguments],
+            input=given,
+            capture_output=True,
+            check=False,
+            timeout=patience_s,
+            env={**processes.base_environment(), **(environment or {})},
+            start_new_session=True,  # Ctrl-C is ours to handle: it must not end a half-done `up`
+        )
+    except FileNotFoundError as error:
+        raise ClusterError(
+            "The program docker is not installed. Install it, or measure with --provider local."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(
+            f"docker {arguments[0]} did not end in {patience_s:.0f} s. Run: lab doctor"
+        ) from error
+    if done.returncode:
+        raise ClusterError(explain(done.stderr.decode(errors="replace")))
+    return done.stdout
+
+
+def explain(complaint: str) -> str:
+    """Turn what the engine printed into one sentence with the next step."""
+    for pattern, sentence in KNOWN:
+        if found := re.search(pattern, complaint, re.IGNORECASE):
+            named = (value for value in found.groupdict().values() if value)
+            return sentence.format(what=next(named, "of this cluster").rstrip(".,:;"))
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    last = lines[-1].rstrip(".") if lines else "it said nothing"
+    return f"The container engine refused: {last}. Run: lab doctor"
+
+
+def find() -> Engine:
+    """Return the engine that answers, with its Compose.
+
+    Raises:
+        ClusterError: There is none, or it cannot be used; the message says what to do.
+    """
+    told = docker("version", "--format", "{{.Server.Version}}", patience_s=10.0)
+    compose = docker("compose", "version", "--short", patience_s=10.0).decode().strip()
+    if not compose.removeprefix("v").startswith(("2", "3", "4", "5")):
+        raise ClusterError(f"Docker Compose is {compose}; version 2 or newer is needed.")
+    endpoint = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    return Engine(told.decode().strip(), compose.removeprefix("v"), endpoint.decode().strip())

@@ -1,0 +1,71 @@
+"""The official images: what they are called, whether they are pinned, and pulling them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+
+from lab.engine import docker
+from lab.errors import ClusterError
+from lab.images.recipe import FOLDER, SERVERS, variable
+
+COMPOSE_FILE = FOLDER / "compose.yaml"
+# Lines `name:tag@sha256:...`; what is named here is pulled with this content and no other.
+LOCK = FOLDER / "images.lock"
+PULL_S = 1800.0
+
+
+def chosen() -> dict[str, str]:
+    """Name the official image of the base and of each server: from the environment, else ours.
+
+    The tags of the servers stand in compose.yaml, for everybody to read. The base has the Python
+    that the lab itself runs on, so that providers can be compared.
+    """
+    tags = dict(re.findall(r"\$\{(LAB_\w+_IMAGE):-([^}]+)\}", COMPOSE_FILE.read_text("utf-8")))
+    tags[variable("base")] = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+    return {part: named(part) or _pinned(tags[variable(part)]) for part in ("base", *SERVERS)}
+
+
+def named(part: str) -> str:
+    """Return the image that the environment names for `part`; compose would take it too."""
+    return os.environ.get(variable(part), "")
+
+
+def _pinned(tag: str) -> str:
+    lines = LOCK.read_text(encoding="utf-8").split() if LOCK.exists() else []
+    return next((line for line in lines if line.startswith(f"{tag}@")), tag)
+
+
+def is_here(image: str) -> bool:
+    """Tell whether the engine, which answers, has an image of this name."""
+    try:
+        docker("image", "inspect", "--format", "{{.Id}}", image)
+    except ClusterError:
+        return False
+    return True
+
+
+def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[str, str]:
+    """Pull what is not here yet; return the parts that cannot be had, each with an empty name.
+
+    A registry that has failed once is not asked again: where there is none, asking takes long.
+
+    Raises:
+        ClusterError: An image that the environment names cannot be had.
+    """
+    wanted = {part: image for part, image in sources.items() if image and not is_here(image)}
+    for part, image in wanted.items():
+        progress(f"Pulling {image}.")
+        try:
+            docker("pull", "--quiet", image, patience_s=PULL_S)
+        except ClusterError as error:
+            if named(part):
+                raise ClusterError(f"{variable(part)} names {image}. {error}") from error
+            progress(
+                f"No registry gives {image} (docker pull {image} says why), so what is missing is "
+                "made from this machine's own Debian packages."
+            )
+            return {other: "" for other in wanted if not named(other) and not is_here(other)}
+    return {}
