@@ -288,7 +288,7 @@ def _campaign_row(plan: Campaign) -> CampaignRow:
         started_utc="2026-11-22T11:30:00Z",
         preset="quick",
         seed=plan.seed,
-        command="bench --preset quick",
+        command="lab bench --preset quick",
     )
 
 

@@ -253,13 +253,22 @@ def test_the_cheapest_is_at_the_top(tables: Tables) -> None:
 
 
 def test_what_a_log_axis_cannot_show_is_said(tables: Tables) -> None:
-    """Overheads at or below zero have an arrowhead and a sentence."""
+    """Overheads at or below zero have an arrowhead and a sentence, and no mark."""
     data = FIGURES["overhead"].data(tables)
-    shifted = data.assign(y=data["y"].where(data["name"] != "inline", -1e-6))
-    heads = [line for ax in draw(FIGURES["overhead"], shifted).axes for line in ax.get_lines()]
-    assert any(line.get_marker() == "<" for line in heads)
-    count = int((shifted["y"] <= 0).sum())
-    assert f"{count} values at or below zero" in FIGURES["overhead"].caption(shifted)
+    below = data.assign(y=data["y"].where(data["name"] != "inline", -1e-6))
+    lines = [line for ax in draw(FIGURES["overhead"], below).axes for line in ax.get_lines()]
+    assert any(line.get_marker() == "<" for line in lines)
+    trials = int(((below["y"] <= 0) & (below["kind"] == "trial")).sum())
+    assert f"In {trials} trials the calibrated work was not" in FIGURES["overhead"].caption(below)
+
+
+def test_a_panel_with_nothing_above_zero_says_so(tables: Tables) -> None:
+    """Where no overhead is positive there is no log axis, and no warning."""
+    data = FIGURES["overhead"].data(tables)
+    below = data.assign(y=data["y"].where(data["workload"] != "cpu", -1e-6))
+    noop, cpu = draw(FIGURES["overhead"], below).axes
+    assert (noop.get_xscale(), cpu.get_xscale()) == ("log", "linear")
+    assert [text.get_text() for text in cpu.texts] == ["nothing above zero"]
 
 
 def test_names_are_text_whatever_they_hold(tables: Tables, tmp_path: Path) -> None:

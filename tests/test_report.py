@@ -168,6 +168,7 @@ def test_skips_are_shown_with_their_reason(tables: Tables) -> None:
     page = shown({**tables, "trial": pd.concat([tables["trial"], skipped])})
     assert why in page.text
     assert "1 skipped" in page.text
+    assert summary({**tables, "trial": skipped}) == []
 
 
 def test_the_page_says_how_noisy_it_was(tables: Tables, page: Page) -> None:

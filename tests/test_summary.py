@@ -86,6 +86,13 @@ def test_losses_have_their_upper_bound(tables: Tables) -> None:
     assert none.interval == f"≤ {percent(3.69 / n)}"
 
 
+def test_a_cell_without_a_usable_trial_says_what_became_of_it(tables: Tables) -> None:
+    """All trials invalid: no number, and the word for why there is none."""
+    trials = tables["trial"].assign(flag="invalid")
+    told = row({**tables, "trial": trials}, "rq").numbers["throughput"]
+    assert (told.text, told.value) == ("invalid", None)
+
+
 def test_losses_of_failed_trials_count(tables: Tables) -> None:
     """A trial that failed after it had lost tasks has lost them all the same."""
     trials = tables["trial"].assign(status="failed", flag="invalid")

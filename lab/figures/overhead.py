@@ -51,10 +51,10 @@ def draw(frame: pd.DataFrame) -> Figure:
                 own = part[(part["name"] == name) & (part["topology"] == topology)]
                 aside = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
                 _draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
-        ax.set(xscale="log", xlabel="overhead per task", title=title)
+        ax.set(xlabel="overhead per task", title=title)
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.5)
-        engineering(ax.xaxis, "s")
+        _scale(ax, part)
     legend_below(figure, _legend(frame, topologies))
     return figure
 
@@ -65,6 +65,15 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
     cheapest = medians.groupby(["panel", "name"], sort=False).min().reset_index()
     cheapest["panel"] = pd.Categorical(cheapest["panel"], list(dict.fromkeys(frame["panel"])))
     return list(dict.fromkeys(cheapest.sort_values(["panel", "y"])["name"]))
+
+
+def _scale(ax: Axes, part: pd.DataFrame) -> None:
+    if (part["y"] > 0).any():
+        ax.set_xscale("log")
+        engineering(ax.xaxis, "s")
+        return
+    ax.set_xticks([])
+    ax.text(0.5, 0.5, "nothing above zero", transform=ax.transAxes, ha="center", color=QUIET)
 
 
 def _draw_floor(ax: Axes, part: pd.DataFrame) -> None:
@@ -87,9 +96,8 @@ def _draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
             ax.hlines(row, cell.low, cell.high, color=colour, linewidth=2.2, zorder=3)
         elif len(shown):
             ax.hlines(row, shown.min(), shown.max(), color=colour, linewidth=0.8, zorder=3)
-        ax.plot(
-            cell.y, row, marker, color=colour, markeredgecolor="white", markersize=6.5, zorder=4
-        )
+        if cell.y > 0:
+            ax.plot(cell.y, row, marker, color=colour, mec="white", markersize=6.5, zorder=4)
 
 
 def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
@@ -106,16 +114,16 @@ def caption(frame: pd.DataFrame) -> str:
     """Say what the number means, what the bars are, and what a log axis cannot show."""
     text = (
         "Worker-seconds each task costs beyond its calibrated work: (workers x wall time - tasks x "
-        "work) / tasks. Faint marks are trials, large marks geometric means. The axis is "
-        "logarithmic."
+        "work) / tasks. Faint marks are trials, large marks means over trials, bars intervals. The "
+        "axis is logarithmic."
     )
-    cells = frame[frame["kind"] == "estimate"]
+    trials, cells = frame[frame["kind"] == "trial"], frame[frame["kind"] == "estimate"]
     if cells["low"].isna().any():
-        text += " A thin line without an interval is the range of the trials."
-    if below := int((frame["y"] <= 0).sum()):
+        text += " A thin line is the range of the trials, where there is no interval."
+    if below := int((trials["y"] <= 0).sum()):
         text += (
-            f" {below} values at or below zero lie left of the axis (arrowheads): there the "
-            "overhead is smaller than the error of the calibration."
+            f" In {below} trials the calibrated work was not exceeded: they lie left of the axis "
+            "(arrowheads)."
         )
     return text
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lab.figures.measured import Tables
 from lab.metrics import CELL
+from lab.model import Status
 
 UNSTABLE = "; unstable"  # how `lab.metrics` marks a cell whose trials differ by more than 10 %
 COUNT = re.compile(r"\d+(?= trials)")
@@ -27,7 +28,8 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
     cells = data.dropna(subset=["n_trials"]).drop_duplicates(CELL)
     campaigns, trials = tables["campaign"], tables["trial"]
     n_trials, n_noisy = (int(cells[key].sum()) for key in ("n_trials", "n_noisy"))
-    attempts = int(trials["arrival"].isin(cells["arrival"]).sum())
+    ran = trials["status"] != Status.SKIPPED
+    attempts = int((trials["arrival"].isin(cells["arrival"]) & ran).sum())
     return {
         "figure": name,
         "campaign_id": _listed(campaigns["campaign_id"]),

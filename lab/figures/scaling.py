@@ -164,7 +164,7 @@ def _dress_relative(ax: Axes, part: pd.DataFrame) -> None:
     ax.set_ylabel(f"times its own throughput at {start}")
     if _sizes(part).max() == 1:
         ax.text(0.5, 0.5, ONE_POINT, transform=ax.transAxes, ha="center", color=QUIET)
-        ax.set_yticks([])
+        ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
         return
     margin = 0.25 * (steps[-1] - steps[0])
     ideal = np.array([max(0, steps[0] - margin), steps[-1]])

@@ -36,7 +36,7 @@ DISTURBANCES = {
     "CPU pressure": "pressure_cpu",
 }
 SPREAD = (0.5, 0.9, 1.0)
-NUMBER_AND_REST = re.compile(r"\s*[\d<>=(].*")
+DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Trouble:
     topology: str
     arrival: str
     trials: Sequence[str]
+
+    @property
+    def n(self) -> int:
+        """How many attempts these are."""
+        return len(self.trials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,11 @@ def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Count why attempts are noisy or invalid; the numbers in a reason do not tell it apart."""
+    """Count why attempts are noisy or invalid, by the words before a colon or a number."""
     counts: Counter[Pair] = Counter()
     for trial in each(trials[trials["flag"] != Flag.OK]):
         for reason in filter(None, re.split(r"\s*;\s*", str(trial.flag_reasons))):
-            counts[str(trial.flag), NUMBER_AND_REST.sub("", reason) or reason] += 1
+            counts[str(trial.flag), DETAIL.sub("", reason) or reason] += 1
     return [(flag, reason, count) for (flag, reason), count in counts.most_common()]
 
 

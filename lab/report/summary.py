@@ -83,10 +83,13 @@ class Row:
 def summary(tables: Tables) -> list[Row]:
     """Make the rows, by workload and topology, the highest throughput first.
 
+    A configuration that was skipped has no row: there is nothing to say of it but the reason.
+
     Args:
         tables: At least `trial` and `estimate`.
     """
     trials = tables["trial"]
+    trials = trials[trials["status"] != Status.SKIPPED]
     if trials.empty:
         return []
     named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))
@@ -146,8 +149,8 @@ def _number(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
     trials = [trial for trial in cell if trial.arrival == column.arrival]
     if not trials:
         return Number(NOT_MEASURED)
-    if not any(trial.status in USABLE for trial in trials):
-        return Number(_ending(trials), note="no trial ended well")
+    if not any(trial.status in USABLE and trial.flag != Flag.INVALID for trial in trials):
+        return Number(_ending(trials), note="no trial can be used")
     estimate = found.get((column.metric, *key_of(trials[0])))
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
 
@@ -172,9 +175,14 @@ def _cpu(cell: Trials, found: Mapping[Key, Any]) -> Number:
 
 
 def _ending(trials: Trials) -> str:
-    """Say in a word how most of these trials ended."""
-    ((ending, _),) = Counter(str(trial.status) for trial in trials).most_common(1)
-    return ending
+    """Say in a word what became of most of these trials."""
+    ((word, _),) = Counter(_word(trial) for trial in trials).most_common(1)
+    return word
+
+
+def _word(trial: Any) -> str:
+    """Tell a trial's flag if it ended well, else how it ended."""
+    return str(trial.flag if trial.status == Status.OK else trial.status)
 
 
 def shown(estimate: Any, scale: float) -> Number:
@@ -213,6 +221,6 @@ def _count(cell: Trials, *columns: str) -> Number:
 
 def _flags(cell: Trials) -> str:
     """Count the attempts: those that ended well by flag, the others by status."""
-    counts = Counter(t.flag if t.status == Status.OK else t.status for t in cell)
+    counts = Counter(map(_word, cell))
     order = [*Flag, *(status for status in Status if status != Status.OK)]
     return ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
