@@ -86,6 +86,11 @@ def capabilities(backend: type[Backend], variant: str) -> frozenset[Capability]:
     return next(v.capabilities for v in backend.variants if v.name == variant)
 
 
+def services_of(backend: type[Backend], variant: str) -> Sequence[Service]:
+    """The servers that `variant` of `backend` needs beside its workers."""
+    return next(v.services for v in backend.variants if v.name == variant) or backend.services
+
+
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:
     """The settings of a variant, overridden by those of a profile."""
     chosen = next(v.settings for v in backend.variants if v.name == variant)

@@ -6,10 +6,11 @@ The campaign knows no more than this of where workers run; `lab/clusters/` has a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from typing import NamedTuple
 
 from lab.backend import Backend
 from lab.model import CpuUse, Placement, Setup, TrialSpec
@@ -39,6 +40,15 @@ class Site:
         return self.folder / "logs"
 
 
+class Counter(NamedTuple):
+    """One reading of one counter of one part of a cluster."""
+
+    source: str
+    metric: str
+    value: float
+    unit: str
+
+
 class Cluster(ABC):
     """One running topology with its services."""
 
@@ -46,6 +56,8 @@ class Cluster(ABC):
         self.site = site
         # What each server says of itself, for the row.
         self.services = ""
+        # Which images the containers were made from, with their ids; empty without containers.
+        self.images = ""
 
     @abstractmethod
     def up(self) -> Setup:
@@ -57,11 +69,19 @@ class Cluster(ABC):
 
     @abstractmethod
     def start_driver(self) -> Popen[bytes]:
-        """Start the trial's driver, its standard input and output piped to the caller."""
+        """Start the trial's driver, its standard input and output piped to the caller.
+
+        The site's folder holds ``trial.json``; what the driver and the workers write is there
+        again when `down` has returned.
+        """
 
     @abstractmethod
     def cpu(self) -> CpuUse:
         """Read the CPU time that each role has used since it began."""
+
+    def counters(self) -> Sequence[Counter]:
+        """Read what else this provider can tell of its parts, without disturbing them."""
+        return ()
 
     @abstractmethod
     def failure(self) -> str | None:

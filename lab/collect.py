@@ -19,6 +19,7 @@ from lab.trial import Outcome, place
 
 # Readings of different processes lie up to some milliseconds apart.
 CPU_CHECK_NS = 500_000_000
+ROLES = ("driver_ns", "services_ns", "workers_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "seed": spec.seed,
         "hash_seed": outcome.hash_seed,
         "services": outcome.services,
+        "images": outcome.images,
         "started_utc": outcome.started_utc,
         "trial_ns": outcome.trial_ns,
         "n_planned": spec.arrival.n_tasks,
@@ -175,8 +177,8 @@ def _disturbance(outcome: Outcome, context: Context) -> noise.Disturbance | None
     if begin is None or end is None or context.calibration_ns is None:
         return None
     own_ns = end.lab_ns - begin.lab_ns
-    for role in fields(begin.cpu):
-        own_ns += getattr(end.cpu, role.name) - getattr(begin.cpu, role.name)
+    for role in ROLES:
+        own_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
     return noise.disturbance(begin.host, end.host, own_ns, *context.calibration_ns)
 
 
@@ -224,9 +226,11 @@ def _used(outcome: Outcome, disturbed: noise.Disturbance | None) -> dict[str, An
     if begin is None or end is None:
         return {}
     used: dict[str, Any] = {
-        f"cpu_{role}_ns": getattr(end.cpu, f"{role}_ns") - getattr(begin.cpu, f"{role}_ns")
-        for role in ("driver", "services", "workers")
+        f"cpu_{role}": getattr(end.cpu, role) - getattr(begin.cpu, role) for role in ROLES
     }
+    if periods := end.cpu.quota_periods - begin.cpu.quota_periods:
+        stopped = end.cpu.throttled_periods - begin.cpu.throttled_periods
+        used["throttle_ratio"] = stopped / periods
     if disturbed is not None:
         used |= {name: getattr(disturbed, name) for name in noise.DISTURBANCE_COLUMNS}
     return used

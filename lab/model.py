@@ -29,6 +29,7 @@ class Service(StrEnum):
     """A server that a backend needs beside its workers."""
 
     REDIS = "redis"
+    RABBITMQ = "rabbitmq"
 
 
 class Status(StrEnum):
@@ -85,12 +86,16 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One documented way to run a backend, and what it promises then."""
+    """One documented way to run a backend, and what it promises then.
+
+    `services` are the servers it needs where they are not the backend's own.
+    """
 
     name: str
     capabilities: frozenset[Capability]
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +246,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class CpuUse:
-    """CPU seconds used since their processes began, by role, in nanoseconds."""
+    """CPU seconds used since their processes began, by role, in nanoseconds.
+
+    Of nodes under a CPU quota also the quota's periods, and those in which it stopped them.
+    """
 
     driver_ns: int
     services_ns: int
     workers_ns: int
+    quota_periods: int = 0
+    throttled_periods: int = 0
 
 
 @dataclass(frozen=True, slots=True)

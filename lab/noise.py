@@ -88,6 +88,9 @@ THRESHOLDS = (
 IN_TICKS = ("steal", "foreign_cpu")
 
 
+Counter = tuple[str, str, float, str]  # of a part of the cluster: source, metric, value, unit
+
+
 class Finding(Protocol):
     """One thing that the trial's records say against themselves."""
 
@@ -239,14 +242,14 @@ class Sample:
 
 
 class Sampler:
-    """A thread that reads the machine's counters and the roles' CPU time once a second.
+    """A thread that reads the machine's counters and those of the cluster once a second.
 
-    `roles` returns the CPU seconds used so far by role; whatever it raises, `stop` raises. What the
-    sampling itself costs is among the samples, as ``sampler_cpu_s``.
+    `parts` returns the cluster's: source, metric, value, unit; whatever it raises, `stop` raises.
+    What the sampling itself costs is among the samples, as ``sampler_cpu_s``.
     """
 
-    def __init__(self, roles: Callable[[], Mapping[str, float]], period_s: float = 1.0) -> None:
-        self._roles = roles
+    def __init__(self, parts: Callable[[], Iterable[Counter]], period_s: float = 1.0) -> None:
+        self._parts = parts
         self._period_s = period_s
         self._samples: list[Sample] = []
         self._ended = threading.Event()
@@ -285,9 +288,8 @@ class Sampler:
             self._error = error
 
     def _read(self) -> None:
-        host, used = read_host(), self._roles()
-        for role, cpu_s in used.items():
-            self._samples.append(Sample(host.t_ns, role, "cpu_s", cpu_s, "s"))
+        host, parts = read_host(), self._parts()
+        self._samples += [Sample(host.t_ns, *counter) for counter in parts]
         for counter in fields(host)[1:]:
             value, unit = getattr(host, counter.name), counter.metadata["unit"]
             if value is not None:

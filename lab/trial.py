@@ -10,7 +10,7 @@ import json
 import os
 import selectors
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ from subprocess import Popen
 from typing import IO
 
 from lab import noise, placement, processes, readiness, registry
-from lab.cluster import Cluster, Site
+from lab.backend import services_of
+from lab.cluster import Cluster, Counter, Site
 from lab.clusters import PROVIDERS
 from lab.errors import ClusterError
 from lab.model import CpuUse, Paced, Placement, Status, TrialSpec
@@ -51,6 +52,7 @@ class Outcome:
     status: Status = Status.OK
     reason: str = ""
     services: str = ""
+    images: str = ""
     begin: Reading | None = None
     end: Reading | None = None
     samples: list[noise.Sample] = field(default_factory=list)
@@ -60,12 +62,12 @@ class Outcome:
 
 def place(spec: TrialSpec) -> Placement:
     """Return which CPUs each role of a trial gets on this machine."""
-    backend = registry.select(spec.label).backend
+    has_services = bool(services_of(registry.select(spec.label).backend, spec.variant))
     return placement.place(
         placement.available_cpus(),
         spec.topology,
-        has_services=bool(backend.services),
-        in_driver=not backend.services,
+        has_services=has_services,
+        in_driver=not has_services,
     )
 
 
@@ -88,7 +90,7 @@ def run(spec: TrialSpec, attempt: int, folder: Path, on_phase: Callable[[str], N
     try:
         on_phase("up")
         setup = cluster.up()
-        outcome.services = cluster.services
+        outcome.services, outcome.images = cluster.services, cluster.images
         (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
         _follow(cluster, cluster.start_driver(), outcome, on_phase)
     except (ClusterError, OSError) as error:
@@ -138,7 +140,7 @@ def _follow(
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 3 * spec.deadline_s
     if isinstance(spec.arrival, Paced):
         deadline += spec.arrival.n_tasks / spec.arrival.rate_hz
-    sampler = noise.Sampler(lambda: _roles(cluster.cpu()))
+    sampler = noise.Sampler(lambda: _counters(cluster))
     try:
         for word in _words(driver):
             if word == "gate measure":
@@ -200,9 +202,8 @@ def _reading(cluster: Cluster) -> Reading:
     return Reading(noise.read_host(), cpu, time.process_time_ns())
 
 
-def _roles(cpu: CpuUse) -> Mapping[str, float]:
-    return {
-        "driver": cpu.driver_ns / 1e9,
-        "services": cpu.services_ns / 1e9,
-        "workers": cpu.workers_ns / 1e9,
-    }
+def _counters(cluster: Cluster) -> list[Counter]:
+    cpu = cluster.cpu()
+    roles = {"driver": cpu.driver_ns, "services": cpu.services_ns, "workers": cpu.workers_ns}
+    used = [Counter(role, "cpu_s", ns / 1e9, "s") for role, ns in roles.items()]
+    return [*used, *cluster.counters()]

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 
 from lab import noise
 from lab.model import Flag
-from lab.noise import Disturbance, HostReading, Sampler, disturbance, judge, read_host
+from lab.noise import Counter, Disturbance, HostReading, Sampler, disturbance, judge, read_host
 
 SECOND = 1_000_000_000
 QUIET = Disturbance(
@@ -246,9 +245,9 @@ def test_the_sampler_samples_until_it_is_stopped() -> None:
     """Host counters, roles and its own cost are read from start to stop, and then no more."""
     calls = threading.Semaphore(0)
 
-    def roles() -> Mapping[str, float]:
+    def roles() -> list[Counter]:
         calls.release()
-        return {"driver": 1.5, "workers": 2.5}
+        return [("driver", "cpu_s", 1.5, "s"), ("workers", "cpu_s", 2.5, "s")]
 
     with Sampler(roles, period_s=0.001) as sampler:
         for _ in range(3):
@@ -269,7 +268,7 @@ def test_the_sampler_samples_until_it_is_stopped() -> None:
 def test_what_goes_wrong_in_the_sampler_is_told() -> None:
     """An error in its thread is not lost: stop raises it."""
 
-    def broken() -> Mapping[str, float]:
+    def broken() -> list[Counter]:
         raise RuntimeError("the roles are gone")
 
     sampler = Sampler(broken)
@@ -280,4 +279,4 @@ def test_what_goes_wrong_in_the_sampler_is_told() -> None:
 
 def test_a_sampler_that_never_started_has_no_samples() -> None:
     """A trial that fails before its window may stop its sampler all the same."""
-    assert Sampler(dict).stop() == []
+    assert Sampler(list).stop() == []

@@ -1,4 +1,4 @@
-"""Celery on Redis: the prefork and the thread pool, without and with a result backend."""
+"""Celery on Redis or RabbitMQ: prefork and thread pool, without and with a result backend."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url", "result_backen
 IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "task_", "worker_")
 
 
-def _variants(pool: str) -> tuple[Variant, Variant]:
+def _variants(pool: str) -> tuple[Variant, ...]:
     settings = {"worker_pool": pool, "broker_url": Service.REDIS.value}
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     with_results = settings | {"result_backend": Service.REDIS.value}
     capabilities = SUBMIT_ONLY | {Capability.RESULT}
     kept = f"{summary}, results kept in Redis (Using Redis, Results)."
+    on_rabbitmq = settings | {"broker_url": Service.RABBITMQ.value}
+    about = f"{summary} on RabbitMQ (Using RabbitMQ), no result backend."
+    servers = (Service.RABBITMQ,)
     return (
         Variant(pool, SUBMIT_ONLY, f"{summary}, no result backend.", settings),
         Variant(f"{pool}+results", capabilities, kept, with_results),
+        Variant(f"{pool}+rabbitmq", SUBMIT_ONLY, about, on_rabbitmq, servers),
     )
 
 
@@ -36,7 +40,7 @@ class Celery(Backend):
     """Sends each task by `delay`; one `celery worker` a node, its pool as large as the node."""
 
     family = "celery"
-    summary = "Celery on Redis"
+    summary = "Celery on Redis or RabbitMQ"
     packages = ("celery", "redis")
     extra = "celery"
     services = (Service.REDIS,)

@@ -9,9 +9,10 @@ from pathlib import Path
 from subprocess import Popen
 
 from lab import processes
-from lab.backend import setup_to_json
+from lab.backend import services_of, setup_to_json
 from lab.cluster import Cluster, Site
-from lab.clusters.services import SERVICES, last_line
+from lab.clusters.services import ELSEWHERE, SERVICES, last_line
+from lab.errors import ClusterError
 from lab.model import CpuUse, Setup
 from lab.registry import Selected, setup
 
@@ -40,7 +41,9 @@ class LocalCluster(Cluster):
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
         endpoints = {}
-        for name in site.backend.services:
+        for name in services_of(site.backend, site.spec.variant):
+            if name not in SERVICES:
+                raise ClusterError(ELSEWHERE.format(name))
             running = SERVICES[name]().start(site.logs, site.placement.services, site.environment)
             log = site.logs / f"{name}.log"
             self._services.append(_Part(name, running.process, log))

@@ -1,0 +1,279 @@
+"""Clusters of containers: a Compose project each, in an internal network, the driver inside it.
+
+The trial's folder inside is a volume of memory that driver and nodes share; it is copied into the
+local folder when the window is over, through the engine's own connection. So nothing of this
+machine's tree is mounted, and the engine may be on another machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import sys
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from subprocess import Popen
+from typing import Any
+
+from lab import images, inside, processes
+from lab.backend import services_of, setup_to_json
+from lab.cluster import Cluster, Counter, Site
+from lab.clusters import reaper
+from lab.clusters.cgroups import Meter, driver_ns
+from lab.clusters.services import last_line
+from lab.engine import docker
+from lab.errors import ClusterError
+from lab.model import Command, CpuUse, Service, Setup
+from lab.placement import cpu_text
+from lab.registry import Selected, setup
+
+FILE = images.FOLDER / "compose.yaml"
+TRIAL = "/trial"
+DRIVER = "driver"
+ENDPOINTS = {
+    Service.REDIS: "redis://redis:6379/0",
+    Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
+}
+_SERVICE = "com.docker.compose.service"
+_LOOK = f'{{{{.Id}}}} {{{{.State.Pid}}}} {{{{index .Config.Labels "{_SERVICE}"}}}} {{{{.Config.Image}}}}@{{{{.Image}}}}'
+_EVENT = f'{{{{.Action}}}} {{{{index .Actor.Attributes "{_SERVICE}"}}}} {{{{index .Actor.Attributes "exitCode"}}}}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One container of the cluster."""
+
+    id: str
+    image: str
+    meter: Meter | None
+
+
+class ComposeCluster(Cluster):
+    """Services, nodes and driver as containers of one engine."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        # Not the trial's name alone: another campaign may run the same trial at this moment.
+        self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
+        self._parts: dict[str, _Part] = {}
+        self._watchdog: reaper.Watchdog | None = None
+        self._events: Popen[bytes] | None = None
+        self._driver: Popen[bytes] | None = None
+        self._driver_ns = 0
+        self._is_up = False
+
+    def up(self) -> Setup:
+        """Start driver and services, wait until these answer, then start every node."""
+        site, spec = self.site, self.site.spec
+        site.ledger.mkdir(parents=True)
+        site.logs.mkdir()
+        servers = services_of(site.backend, spec.variant)
+        endpoints = {str(name): ENDPOINTS[name] for name in servers}
+        selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
+        made = setup(selected, spec.topology, endpoints)
+        commands = site.backend.node_commands(made)
+        nodes = [f"node{n}" for n in range(spec.topology.nodes)] if commands else []
+        overlay = self._overlay(made, commands, [*servers, *nodes])
+        self._watchdog = reaper.Watchdog(self.run)
+        self._follow_events()
+        self._start([*servers, DRIVER], overlay)
+        if servers:
+            self.services = self._wait_for(endpoints)
+            self._start(nodes, overlay)
+        self.images = "; ".join(sorted({part.image for part in self._parts.values()}))
+        self._is_up = True
+        return made
+
+    def _start(self, names: Sequence[str], overlay: Mapping[str, Any]) -> None:
+        where = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
+        how = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
+        environment = {**images.resolve().environment, **self.site.environment, "LAB_RUN": self.run}
+        # Compose would replace what looks like a variable.
+        given = json.dumps(overlay).replace("$", "$$").encode()
+        arguments = ("compose", "--project-name", self.run, *where, "up", *how, *names)
+        try:
+            docker(*arguments, environment=environment, given=given)
+        finally:
+            self._look()
+
+    def _look(self) -> None:
+        """Learn which containers there are, also those of an `up` that failed half-way."""
+        ids = docker("ps", "-aq", "--no-trunc", "--filter", f"label={reaper.RUN}={self.run}")
+        if not ids:
+            return
+        told = docker("inspect", "--format", _LOOK, *ids.decode().split()).decode()
+        for identity, pid, name, image in (line.split() for line in told.splitlines()):
+            if name not in self._parts:
+                meter = Meter(identity, int(pid)) if int(pid) else None
+                self._parts[name] = _Part(identity, image.replace("sha256:", ""), meter)
+
+    def _overlay(
+        self, made: Setup, commands: Sequence[Command], names: Sequence[str]
+    ) -> dict[str, Any]:
+        """Say what this trial's containers have beyond compose.yaml: CPUs, commands, labels."""
+        site, place = self.site, self.site.placement
+        ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger"}
+        parts: dict[str, Any] = {
+            DRIVER: {
+                "cpuset": cpu_text(place.driver),
+                "environment": {**ours, "LAB_NODE": "0", "LAB_SLOT": "0"},
+            }
+        }
+        environment = {
+            **ours,
+            **site.backend.worker_environment(made),
+            "LAB_SETUP": setup_to_json(made),
+            inside.COMMANDS: json.dumps([(_in_image(c.argv), c.slots) for c in commands]),
+        }
+        for name in names:
+            if not name.startswith("node"):
+                parts[name] = {"cpuset": cpu_text(place.services)}
+                continue
+            number = name.removeprefix("node")
+            parts[name] = {
+                "extends": {"file": FILE.name, "service": "node"},
+                "command": ["python", "-m", inside.__name__, "node"],
+                "hostname": name,
+                "cpuset": cpu_text(place.nodes[int(number)]),
+                "environment": {**environment, "LAB_NODE": number},
+            }
+        return {"services": parts}
+
+    def _wait_for(self, endpoints: Mapping[str, str]) -> str:
+        """Wait inside the network until every server answers; return what they say they are."""
+        pairs = [f"{name}={endpoint}" for name, endpoint in endpoints.items()]
+        try:
+            told = self._exec("python", "-m", inside.__name__, "wait", *pairs)
+        except ClusterError as error:
+            raise ClusterError(self.failure() or str(error)) from error
+        return "; ".join(told.decode().splitlines())
+
+    def _exec(self, *arguments: str, given: bytes = b"") -> bytes:
+        return docker("exec", "-i", self._parts[DRIVER].id, *arguments, given=given)
+
+    def start_driver(self) -> Popen[bytes]:
+        """Put the order into the volume and start the driver beside it."""
+        site = self.site
+        order = (site.folder / "trial.json").read_bytes()
+        put = f"mkdir {TRIAL}/ledger && cat > {TRIAL}/trial.json"
+        self._exec("sh", "-c", put, given=order)
+        argv = ["docker", "exec", "-i", self._parts[DRIVER].id]
+        argv += ["python", "-m", "lab.driver", TRIAL]
+        log = site.logs / "driver.log"
+        self._driver = processes.start(argv, (), site.environment, log, pipes=True)
+        return self._driver
+
+    def cpu(self) -> CpuUse:
+        """Sum CPU time by role over the control groups; the driver's children are workers.
+
+        On an engine elsewhere the driver's process cannot be told from its children, and all that
+        its container uses counts as the driver's.
+        """
+        used = {name: part.meter.read() for name, part in self._parts.items() if part.meter}
+        total = {name: use.cpu_ns or 0 for name, use in used.items()}
+        servers = sum(total.pop(name, 0) for name in map(str, ENDPOINTS))
+        container = total.pop(DRIVER, 0)
+        meter = self._parts[DRIVER].meter if DRIVER in self._parts else None
+        alone = driver_ns(meter) if meter else None
+        self._driver_ns = max(self._driver_ns, container if alone is None else alone)
+        children = max(0, container - self._driver_ns)
+        nodes = [use for name, use in used.items() if name in total]
+        return CpuUse(
+            driver_ns=self._driver_ns,
+            services_ns=servers,
+            workers_ns=sum(total.values()) + children,
+            quota_periods=sum(use.quota_periods or 0 for use in nodes),
+            throttled_periods=sum(use.throttled_periods or 0 for use in nodes),
+        )
+
+    def counters(self) -> Sequence[Counter]:
+        """Read CPU, memory, throttling and network of every container."""
+        return [
+            Counter(f"container:{name}", counter, value, unit)
+            for name, part in self._parts.items()
+            if part.meter
+            for counter, value, unit in part.meter.read().counters()
+        ]
+
+    def _follow_events(self) -> None:
+        # One stream for the whole trial: asking the engine again and again would burn a core.
+        wanted = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
+        argv = ["docker", "events", "--filter", f"label={reaper.RUN}={self.run}", *wanted]
+        log, site = self.site.logs / "events.log", self.site
+        self._events = processes.start(
+            [*argv, "--format", _EVENT], (), site.environment, log, pipes=True
+        )
+        if self._events.stdout is not None:
+            os.set_blocking(self._events.stdout.fileno(), False)
+
+    def failure(self) -> str | None:
+        """Name the first container that has died, with the last line of its log."""
+        told = self._events.stdout.read() if self._events and self._events.stdout else None
+        for line in (told or b"").decode().splitlines():
+            action, name, *code = line.split()
+            if action == "oom":
+                return (
+                    f"{name} reached its memory limit and the kernel killed a process of it. "
+                    "Raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
+                )
+            self._save_log(name)
+            last = last_line(self.site.logs / f"{name}.log")
+            return f"{name} ended with code {' '.join(code) or 'unknown'}: {last}"
+        return None
+
+    def _save_log(self, name: str) -> None:
+        if name not in self._parts:
+            self._look()
+        log = self.site.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        argv = ["docker", "logs", self._parts[name].id]
+        processes.start(argv, (), self.site.environment, log).wait(30.0)
+
+    def down(self) -> int:
+        """Save what the trial left, and remove everything that carries its label."""
+        if self._parts:
+            self._save()
+        for process in (self._driver, self._events):
+            if process:
+                processes.stop(process)
+        for part in self._parts.values():
+            if part.meter:
+                part.meter.close()
+        with contextlib.suppress(ClusterError):  # then the watchdog goes on trying
+            reaper.remove(reaper.remains(self.run))
+            self._is_up = self._is_up and not reaper.remains(self.run)
+        if self._watchdog:
+            # After an `up` that was cut short, something may still be on its way.
+            self._watchdog.dismiss(is_done=self._is_up)
+        return processes.reap_trial(self.site.environment[processes.TRIAL])
+
+    def _save(self) -> None:
+        for name in self._parts:
+            if name != DRIVER:  # its words and errors came through its pipes
+                self._save_log(name)
+        with contextlib.suppress(ClusterError):  # it died; then the row says so
+            packed = self._exec("tar", "-C", TRIAL, "-czf", "-", ".")
+            unpack(packed, self.site.folder)
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Write the plain files of an archive below `folder`, and nothing else."""
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        for member in archive:
+            path = PurePosixPath(member.name)
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None and ".." not in path.parts and not path.is_absolute():
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
+
+
+def _in_image(argv: Sequence[str]) -> list[str]:
+    """Return the words of a command with the image's own interpreter instead of this one."""
+    return ["python" if word == sys.executable else word for word in argv]
