@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -221,6 +221,13 @@ class _Runner:
                 self._keep(trial.killed(spec, int(attempt), folder), position, None)
 
 
-def command_line() -> str:
-    """Return how this run was asked for, without the path of the program."""
-    return " ".join(["lab", *sys.argv[1:]])
+def command_line(arguments: Sequence[str]) -> str:
+    """Return how this run was asked for; where its results lie is nobody's business."""
+    words = iter(arguments)
+    kept = []
+    for word in words:
+        if word == "--results":
+            next(words, None)
+        elif not word.startswith("--results="):
+            kept.append(word)
+    return shlex.join(kept)

@@ -182,7 +182,7 @@ def bench(options: argparse.Namespace) -> int:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in plan.skips))
             raise NothingSelectedError(f"Nothing to run. {reasons}")
         run = campaign.Run(
-            plan, preset.name, selection.seed, preset.reruns, campaign.command_line()
+            plan, preset.name, selection.seed, preset.reruns, campaign.command_line(sys.argv[1:])
         )
         store = campaign.create(options.results, run)
     say(f"Run {store.folder}")

@@ -179,6 +179,8 @@ def obstacle(spec: TrialSpec) -> str | None:
         return f"{name} hands no result back to the submitter, so there is no round trip."
     if isinstance(spec.arrival, Paced | RoundTrip) and Capability.SUBMIT not in promised:
         return f"{name} takes no single tasks."
+    if not chosen.backend.executes and spec.nominal_ns:
+        return f"{name} runs no task, so a task's duration says nothing of it."
     if spec.topology.nodes > 1 and Capability.NODES not in promised:
         return f"{name} lives in one process tree and cannot span nodes."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:

@@ -135,6 +135,7 @@ def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
     assert set(trials.n_done) == {40}
     assert len(store.read("metric"))
     assert "thread-pool" in shown.stdout
+    assert str(tmp_path) not in store.read("campaign").command.iloc[0]
 
 
 def test_a_failed_trial_ends_in_exit_code_one_and_the_rest_goes_on(
