@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Makes a Debian or Ubuntu machine able to run clusters in containers: afterwards `docker` and
+# `docker compose` (v2) answer, or this says why not. What is there already is left alone: an engine
+# that answers is never stopped, updated or set up differently.
+set -euo pipefail
+
+state=${LAB_DOCKER_STATE:-/var/tmp/lab-docker}
+data=${LAB_DOCKER_DATA:-/var/lib/docker}
+plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
+
+say() { echo "ensure-docker: $*" >&2; }
+fail() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null; }
+answers() { docker info >/dev/null 2>&1; }
+# Looked at as a whole: a reader that leaves early would break apt's pipe.
+offered() { [[ $(apt-cache policy "$1" 2>/dev/null) == *"Candidate: "[0-9]* ]]; }
+
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet -o Dpkg::Use-Pty=0 "$@" \
+        >>"$state/apt.log" 2>&1 || fail "apt-get $1 failed: $(tail -n 3 "$state/apt.log")"
+}
+
+install() {
+    have apt-get || fail "no apt-get here; install by hand: $*"
+    ((EUID == 0)) || fail "root is needed; run: sudo apt-get install $*"
+    apt_get update
+    local package packages=()
+    for package in "$@"; do
+        if offered "$package"; then packages+=("$package"); fi
+    done
+    apt_get install --yes --no-install-recommends "${packages[@]}"
+}
+
+install_what_is_missing() {
+    local missing=()
+    # From Debian 13 on, the client has a package of its own.
+    have docker || missing+=(docker.io docker-cli)
+    answers || have dockerd || missing+=(docker.io iptables)
+    # For base images, where no registry answers; elsewhere nobody needs it.
+    if ((EUID == 0)) && have apt-get && ! have mmdebstrap; then missing+=(mmdebstrap); fi
+    if ((${#missing[@]})); then install "${missing[@]}"; fi
+}
+
+start_engine() {
+    [[ $(docker info 2>&1 || true) != *"permission denied"* ]] ||
+        fail "you may not use the engine; run: sudo usermod -aG docker $(id -un), and log in again"
+    [[ -z ${DOCKER_HOST:-} ]] || fail "the engine that DOCKER_HOST names does not answer"
+    ((EUID == 0)) || fail "the engine is not running; run: sudo systemctl start docker"
+    if [[ -d /run/systemd/system ]]; then
+        systemctl start docker
+    else
+        start_daemon
+    fi
+    local try
+    for ((try = 0; try < 120; try++)); do
+        if answers; then return; fi
+        sleep 0.25
+    done
+    fail "the engine did not come up in 30 s: $(tail -n 3 "$state/dockerd.log" 2>/dev/null)"
+}
+
+start_daemon() {
+    rm -f /var/run/docker.pid # of a machine that was killed or copied: nothing answers
+    mkdir -p "$data"
+    local storage=overlay2
+    # An overlay on an overlay is refused. Ask for the data's own folder: it may be a mount.
+    [[ $(stat --file-system --format %T "$data") != overlayfs ]] || storage=vfs
+    # The lock's descriptor is closed, or the next caller would wait for ever.
+    setsid dockerd --data-root "$data" --storage-driver "$storage" --userland-proxy=false \
+        --log-level warn --log-opt max-size=20m --shutdown-timeout 5 \
+        </dev/null >>"$state/dockerd.log" 2>&1 9>&- &
+}
+
+install_plugins() {
+    if docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
+        return
+    fi
+    if offered docker-compose-v2; then # Ubuntu
+        install docker-compose-v2 docker-buildx
+    elif offered docker-buildx; then # Debian from 13 on
+        install docker-compose docker-buildx
+    else
+        borrow_plugins
+    fi
+    docker compose version >/dev/null 2>&1 || fail "docker compose is installed and does not run"
+}
+
+# Debian 12 has no Compose v2. Debian 13's are plain programs that run there as well: they are
+# taken from its archive, signatures checked, by an apt of its own, so that the system's apt never
+# hears of another release.
+borrow_plugins() {
+    local own=$state/apt mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
+        grep '/debian/*$' | sort --unique | head --lines=1) || true
+    [[ $mirror ]] || fail "apt has no Debian archive; install Docker Compose v2 by hand"
+    rm -rf "$own"
+    mkdir -p "$own/lists/partial" "$own/cache/archives/partial" "$own/packages" "$plugins"
+    echo "deb [signed-by=$key] $mirror trixie main" >"$own/sources"
+    local options=(-o "Dir::Etc::sourcelist=$own/sources" -o Dir::Etc::sourceparts=-
+        -o "Dir::State::lists=$own/lists" -o "Dir::Cache=$own/cache")
+    if ((EUID == 0)); then options+=(-o APT::Sandbox::User=root); fi
+    apt_get update "${options[@]}"
+    cd "$own/packages"
+    apt_get download "${options[@]}" docker-compose docker-buildx
+    local package
+    for package in *.deb; do dpkg-deb --extract "$package" "$own/extracted"; done
+    cp "$own"/extracted/usr/libexec/docker/cli-plugins/docker-* "$plugins/"
+    cd /
+    rm -rf "$own"
+}
+
+mkdir -p "$state"
+exec 9>"$state/lock"
+flock 9 # two callers must not start two engines
+install_what_is_missing
+answers || start_engine
+install_plugins
+say "engine $(docker version --format '{{.Server.Version}}')," \
+    "Compose $(docker compose version --short), $(docker info --format '{{.Driver}}, cgroup v{{.CgroupVersion}}')"
