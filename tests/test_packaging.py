@@ -76,6 +76,14 @@ def test_the_locks_agree() -> None:
     assert pins("bench") < pins("tests") < pins("lint")
 
 
+def test_whatever_the_project_asks_for_is_pinned() -> None:
+    """A requirement added to pyproject.toml is in the lock before it can be installed."""
+    optional = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
+    groups = [text for group in PYPROJECT["dependency-groups"].values() for text in group]
+    asked = names([*PROJECT["dependencies"], *optional, *groups]) - {PROJECT["name"]}
+    assert asked <= {pin.split("==")[0] for pin in pins("lint")}
+
+
 def test_the_lock_pins_the_build_tools() -> None:
     """What builds the project is pinned too, for it runs on the machine like the rest."""
     build = PYPROJECT["dependency-groups"]["build"]
