@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab import environment, metrics, noise, processes, trial
+from lab.clusters import reaper
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ResultsError, UsageError
 from lab.model import Flag, Status, TrialSpec
@@ -133,6 +134,7 @@ def execute(store: Store, run: Run, watch: Watch) -> list[TrialRow]:
         KeyboardInterrupt: After everything is down and what was interrupted is marked.
     """
     processes.reap_orphans()
+    reaper.reap_dead()
     with store.writing():
         try:
             return list(_Runner(store, run, watch).rows())

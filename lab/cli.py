@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lab import campaign, processes, registry
-from lab.clusters import PROVIDERS
+from lab.clusters import PROVIDERS, choice, reaper
 from lab.console import ProgressWatch, say, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.model import ARRIVALS, Flag, Status
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
     report.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
     _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
-    _command(commands, "clean", clean, "End processes that a killed lab left behind.")
+    _command(commands, "clean", clean, "Remove what killed labs left: processes, containers.")
     return main_parser
 
 
@@ -117,9 +117,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "worker slots for each core (default: 1)",
         },
         "--provider": {
-            "default": "local",
             "metavar": "NAME",
-            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: local)",
+            "help": f"what hosts clusters: {', '.join(PROVIDERS)} (default: as this machine can)",
         },
     },
     "how thoroughly": {
@@ -171,7 +170,10 @@ def bench(options: argparse.Namespace) -> int:
     """Plan, run, and report a campaign."""
     if options.resume:
         store, run = campaign.load(options.resume)
+        choice.prepare({spec.provider for spec in run.plan.trials}, say)
     else:
+        options.provider, why = choice.choose(options.provider)
+        say(why)
         preset = known("preset", options.preset, PRESETS)
         selection = select(options, preset)
         plan = make_plan(selection)
@@ -181,6 +183,7 @@ def bench(options: argparse.Namespace) -> int:
         if not plan.trials:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in plan.skips))
             raise NothingSelectedError(f"Nothing to run. {reasons}")
+        choice.prepare({selection.provider}, say)
         run = campaign.Run(
             plan, preset.name, selection.seed, preset.reruns, campaign.command_line(sys.argv[1:])
         )
@@ -272,6 +275,7 @@ def doctor(_: argparse.Namespace) -> int:
 def clean(_: argparse.Namespace) -> int:
     """End what killed labs left behind; living ones are left alone."""
     say(f"{processes.reap_orphans()} processes of killed labs ended.")
+    say(f"{reaper.reap_dead()} containers, networks and volumes of killed labs removed.")
     return 0
 
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from lab.backend import Backend
-from lab.model import CpuUse, Placement, Setup, TrialSpec
+from lab.model import CpuUse, Placement, Service, Setup, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,9 @@ class Counter(NamedTuple):
 
 
 class Cluster(ABC):
-    """One running topology with its services."""
+    """One running topology with its services; `offers` are those that the provider can start."""
+
+    offers: ClassVar[frozenset[Service]]
 
     def __init__(self, site: Site) -> None:
         self.site = site

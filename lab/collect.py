@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,7 @@ def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "rate_hz": paced.rate_hz if paced else None,
         "gaps": paced.gaps if paced else "",
         "provider": spec.provider,
-        "nodes": topology.nodes,
-        "cores_per_node": topology.cores_per_node,
-        "workers_per_node": topology.workers_per_node,
+        **asdict(topology),
         "workers": topology.workers,
         "node_mode": where.mode,
         "placement": "dedicated" if where.dedicated else "shared",

@@ -29,25 +29,17 @@ def _redis(endpoint: str) -> str:
 
 
 def _rabbitmq(endpoint: str) -> str:
-    import kombu
+    from kombu.connection import Connection
 
-    with kombu.Connection(endpoint, connect_timeout=2) as connection:
+    with Connection(endpoint, connect_timeout=2) as connection:  # type: ignore[no-untyped-call]
         said = connection.connection.server_properties
         version = said["version"]
         return f"rabbitmq {version.decode() if isinstance(version, bytes) else version}"
 
 
-def _postgres(endpoint: str) -> str:
-    import psycopg
-
-    with psycopg.connect(endpoint, connect_timeout=2) as connection:
-        return f"postgres {connection.info.parameter_status('server_version')}"
-
-
 ABOUT: Mapping[str, Callable[[str], str]] = {
     "redis": _redis,
     "rabbitmq": _rabbitmq,
-    "postgres": _postgres,
 }
 
 
@@ -63,7 +55,7 @@ def wait(name: str, endpoint: str, patience_s: float = WAIT_S) -> str:
             return ABOUT[name](endpoint)
         except ImportError as error:
             raise SystemExit(f"The node image lacks the client of {name}: {error}") from error
-        except Exception as error:  # noqa: BLE001 (each client raises its own; the last one is told)
+        except Exception as error:
             if time.monotonic() > deadline:
                 raise SystemExit(f"{name} did not answer in {patience_s:.0f} s: {error}") from error
             time.sleep(LOOK_S)
@@ -74,7 +66,7 @@ def node(commands: Sequence[tuple[Sequence[str], int]]) -> int:
     if len(commands) == 1:
         words = commands[0][0]
         os.environ["LAB_SLOT"] = "0"
-        os.execvp(words[0], words)  # noqa: S606 (no shell is the point: the worker is the process)
+        os.execvp(words[0], [*words])  # noqa: S606 (no shell is the point: the worker is the process)
     running = []
     slot = 0
     for words, slots in commands:

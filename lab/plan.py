@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab import registry
-from lab.backend import capabilities
-from lab.model import Arrival, Burst, Capability, Paced, RoundTrip, Topology, TrialSpec
+from lab.backend import capabilities, services_of
+from lab.model import (
+    Arrival,
+    Burst,
+    Capability,
+    Paced,
+    RoundTrip,
+    Service,
+    Topology,
+    TrialSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ DEFAULT_PROFILE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a person asked for, every name resolved."""
+    """What a person asked for, every name resolved; `offers` are the provider's servers."""
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
@@ -75,6 +84,7 @@ class Selection:
     seed: int
     warmup_per_slot: int
     deadline_s: float
+    offers: frozenset[Service] = frozenset(Service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ def make_plan(selection: Selection) -> Plan:
         ]
         order.shuffle(specs)
         for spec in specs:
-            if (reason := obstacle(spec)) is None:
+            if (reason := obstacle(spec, selection.offers)) is None:
                 trials.append(spec)
             elif block == 0:  # said once: it will not change from block to block
                 skips.append(Skip(spec, reason))
@@ -170,22 +180,26 @@ def _spec(
     )
 
 
-def obstacle(spec: TrialSpec) -> str | None:
-    """Say in a sentence why a backend cannot take a trial; None when it can."""
+def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
+    """Say in a sentence why a trial cannot be, given the provider's servers; None when it can."""
     chosen = registry.select(spec.label)
     promised = capabilities(chosen.backend, chosen.variant)
     name = f"{spec.backend}[{spec.variant}]"
-    if isinstance(spec.arrival, RoundTrip) and Capability.RESULT not in promised:
-        return f"{name} hands no result back to the submitter, so there is no round trip."
-    if isinstance(spec.arrival, Paced | RoundTrip) and Capability.SUBMIT not in promised:
-        return f"{name} takes no single tasks."
-    if not chosen.backend.executes and spec.nominal_ns:
-        return f"{name} runs no task, so a task's duration says nothing of it."
-    if spec.topology.nodes > 1 and Capability.NODES not in promised:
-        return f"{name} lives in one process tree and cannot span nodes."
-    if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
-        return f"{name} has one worker slot."
-    return None
+    lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
+    single = isinstance(spec.arrival, Paced | RoundTrip)
+    obstacles = {
+        f"{name} needs {lacking}, which runs in containers only: try --provider compose.": lacking,
+        f"{name} hands no result back to the submitter, so there is no round trip.": isinstance(
+            spec.arrival, RoundTrip
+        )
+        and Capability.RESULT not in promised,
+        f"{name} takes no single tasks.": single and Capability.SUBMIT not in promised,
+        f"{name} lives in one process tree and cannot span nodes.": spec.topology.nodes > 1
+        and Capability.NODES not in promised,
+        f"{name} has one worker slot.": spec.topology.workers > 1
+        and Capability.PARALLEL not in promised,
+    }
+    return next((sentence for sentence, stands in obstacles.items() if stands), None)
 
 
 def resized(selection: Selection, sizes: Mapping[str, int]) -> Selection:
@@ -202,7 +216,7 @@ SLOWEST_TASKS_PER_S = 200.0
 
 def estimate_s(spec: TrialSpec) -> float:
     """Estimate a trial's length in seconds before anything was measured."""
-    has_cluster = bool(registry.select(spec.label).backend.services)
+    has_cluster = bool(services_of(registry.select(spec.label).backend, spec.variant))
     fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
     n = spec.arrival.n_tasks
     work = n * spec.nominal_ns / 1e9 / spec.topology.workers

@@ -72,6 +72,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         seed=secrets.randbits(31) if options.seed is None else options.seed,
         warmup_per_slot=preset.warmup_per_slot,
         deadline_s=preset.deadline_s,
+        offers=PROVIDERS[options.provider].offers,
     )
 
 

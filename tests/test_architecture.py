@@ -64,8 +64,8 @@ TABLE = {
     "report": "figures metrics report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
     "plan": "backend registry",
-    "campaign": "collect environment metrics noise plan processes specs store trial",
-    "doctor": "backend clusters environment noise placement processes registry",
+    "campaign": "clusters collect environment metrics noise plan processes specs store trial",
+    "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",
     "cli": "campaign clusters console doctor plan processes registry report selection store",

@@ -25,9 +25,9 @@ SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
 def lab(
     *arguments: str, python: Sequence[str] = (), **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command and return what it printed and how it ended."""
+    """Run the command and return what it printed and how it ended; clusters are local ones."""
     return subprocess.run(
-        [sys.executable, *python, "-m", "lab.cli", *arguments],
+        [sys.executable, *python, "-m", "lab.cli", *arguments, *provider(arguments)],
         env=processes.base_environment(),
         capture_output=True,
         text=True,
@@ -36,10 +36,16 @@ def lab(
     )
 
 
+def provider(arguments: Sequence[str]) -> list[str]:
+    """Choose the provider that every machine has, where the test does not."""
+    is_open = arguments[:1] == ("bench",) and "--provider" not in arguments
+    return ["--provider", "local"] if is_open else []
+
+
 def begin(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start the command and leave it running."""
+    """Start the command and leave it running; clusters are local ones."""
     return subprocess.Popen(
-        [sys.executable, "-m", "lab.cli", *arguments],
+        [sys.executable, "-m", "lab.cli", *arguments, *provider(arguments)],
         env=processes.base_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,21 @@ import psutil
 import pytest
 
 from lab import processes, registry
-from lab.backend import capabilities
-from lab.model import Burst, Capability, RoundTrip, Topology
+from lab.backend import capabilities, services_of
+from lab.clusters.local import LocalCluster
+from lab.model import Burst, Capability, RoundTrip, Service, Topology
 from tests.trials import run, spec_of
+
+
+def services_of_label(label: str) -> Sequence[Service]:
+    """Return the servers that a label's variant needs."""
+    chosen = registry.select(label)
+    return services_of(chosen.backend, chosen.variant)
 
 
 def slow_with_services(label: str) -> Any:
     """Mark a label whose cluster takes seconds to come up."""
-    marks = pytest.mark.slow if registry.select(label).backend.services else ()
+    marks = pytest.mark.slow if services_of_label(label) else ()
     return pytest.param(label, marks=marks)
 
 
@@ -26,6 +34,8 @@ LABELS = [
     f"{name}[{variant.name}]"
     for name, backend in registry.backends().items()
     for variant in backend.variants
+    # The others need a server that runs in containers only: see test_compose.
+    if set(services_of(backend, variant.name)) <= LocalCluster.offers
 ]
 VARIANTS = [slow_with_services(label) for label in LABELS]
 PROFILES = [

@@ -199,9 +199,7 @@ class Meter:
     def __init__(self, container: str, pid: int) -> None:
         files = host_files(pid, container)
         self._inside = None if files else Inside(container)
-        self._read: Callable[[], Texts] = (
-            self._inside if self._inside else lambda: from_host(files or {})
-        )
+        self._read: Callable[[], Texts] = self._inside or (lambda: from_host(files or {}))
         self.files = files
         self._last = parse({})
 

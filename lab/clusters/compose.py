@@ -29,20 +29,27 @@ from lab.clusters.cgroups import Meter, driver_ns
 from lab.clusters.services import last_line
 from lab.engine import docker
 from lab.errors import ClusterError
+from lab.images import recipe
 from lab.model import Command, CpuUse, Service, Setup
 from lab.placement import cpu_text
 from lab.registry import Selected, setup
 
-FILE = images.FOLDER / "compose.yaml"
+FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
 DRIVER = "driver"
 ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
     Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
 }
-_SERVICE = "com.docker.compose.service"
-_LOOK = f'{{{{.Id}}}} {{{{.State.Pid}}}} {{{{index .Config.Labels "{_SERVICE}"}}}} {{{{.Config.Image}}}}@{{{{.Image}}}}'
-_EVENT = f'{{{{.Action}}}} {{{{index .Actor.Attributes "{_SERVICE}"}}}} {{{{index .Actor.Attributes "exitCode"}}}}'
+# What the engine is asked to print of a container, and of what happens to one.
+_LOOK = (
+    '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
+    "{{.Config.Image}}@{{.Image}}"
+)
+_EVENT = (
+    '{{.Action}} {{index .Actor.Attributes "com.docker.compose.service"}} '
+    '{{index .Actor.Attributes "exitCode"}}'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class _Part:
 
 class ComposeCluster(Cluster):
     """Services, nodes and driver as containers of one engine."""
+
+    offers = frozenset(ENDPOINTS)
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)

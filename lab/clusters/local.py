@@ -11,8 +11,7 @@ from subprocess import Popen
 from lab import processes
 from lab.backend import services_of, setup_to_json
 from lab.cluster import Cluster, Site
-from lab.clusters.services import ELSEWHERE, SERVICES, last_line
-from lab.errors import ClusterError
+from lab.clusters.services import SERVICES, last_line
 from lab.model import CpuUse, Setup
 from lab.registry import Selected, setup
 
@@ -29,6 +28,8 @@ class _Part:
 class LocalCluster(Cluster):
     """Services and nodes as process groups; the driver is one more process beside them."""
 
+    offers = frozenset(SERVICES)
+
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._services: list[_Part] = []
@@ -42,8 +43,6 @@ class LocalCluster(Cluster):
         site.logs.mkdir()
         endpoints = {}
         for name in services_of(site.backend, site.spec.variant):
-            if name not in SERVICES:
-                raise ClusterError(ELSEWHERE.format(name))
             running = SERVICES[name]().start(site.logs, site.placement.services, site.environment)
             log = site.logs / f"{name}.log"
             self._services.append(_Part(name, running.process, log))

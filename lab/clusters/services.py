@@ -116,8 +116,6 @@ class RedisService:
 
 
 SERVICES = {RedisService.name: RedisService}
-# What is not started here: its start takes long and leaves a daemon of its own behind.
-ELSEWHERE = "{} runs in containers only. Run: lab bench --provider compose"
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
