@@ -94,7 +94,7 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
 
 def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
     """Return the columns that say which trial this is, where it ran and how it was offered."""
-    spec, topology, where = outcome.spec, outcome.spec.topology, outcome.placement
+    spec = outcome.spec
     paced = spec.arrival if isinstance(spec.arrival, Paced) else None
     return {
         "trial_id": spec.id,
@@ -115,14 +115,7 @@ def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "arrival": spec.arrival.kind,
         "rate_hz": paced.rate_hz if paced else None,
         "gaps": paced.gaps if paced else "",
-        "provider": spec.provider,
-        **asdict(topology),
-        "workers": topology.workers,
-        "node_mode": where.mode,
-        "placement": "dedicated" if where.dedicated else "shared",
-        "driver_cpus": cpu_text(where.driver),
-        "service_cpus": cpu_text(where.services),
-        "node_cpus": "|".join(map(cpu_text, where.nodes)),
+        **_placed(outcome),
         "seed": spec.seed,
         "hash_seed": outcome.hash_seed,
         "services": outcome.services,
@@ -130,6 +123,20 @@ def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "started_utc": outcome.started_utc,
         "trial_ns": outcome.trial_ns,
         "n_planned": spec.arrival.n_tasks,
+    }
+
+
+def _placed(outcome: Outcome) -> dict[str, Any]:
+    topology, where = outcome.spec.topology, outcome.placement
+    return {
+        "provider": outcome.spec.provider,
+        **asdict(topology),
+        "workers": topology.workers,
+        "node_mode": where.mode,
+        "placement": "dedicated" if where.dedicated else "shared",
+        "driver_cpus": cpu_text(where.driver),
+        "service_cpus": cpu_text(where.services),
+        "node_cpus": "|".join(map(cpu_text, where.nodes)),
     }
 
 

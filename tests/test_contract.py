@@ -84,7 +84,8 @@ def test_every_profile_runs(label: str, tmp_path: Path) -> None:
     assert run(tmp_path, spec_of(label, topology=widest(label))).row.status == "ok"
 
 
-@pytest.mark.parametrize("label", VARIANTS)
+@pytest.mark.slow  # `test_a_thousand_...` asks the same of no-ops in the ordinary suite
+@pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("workload", ["cpu", "io", "payload"])
 def test_every_workload_is_answered_correctly(label: str, workload: str, tmp_path: Path) -> None:
     """CPU work, waiting and bytes come back right."""

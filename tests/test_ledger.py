@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ from lab.readback import Execution, Watcher, executions, intents
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty ledger folder that this process records into."""
     for name, value in {"LEDGER": str(tmp_path), "NODE": "3", "SLOT": "5"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
@@ -135,7 +137,7 @@ def _work(first: int) -> None:
 def test_children_write_files_of_their_own(folder: Path, method: str) -> None:
     """Parent and children record side by side, whatever the start method."""
     kernel.execute(0, DOUBLE, 0)  # the parent's file is open when the children are made
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     children = [context.Process(target=_work, args=(1_000 * n,)) for n in (1, 2)]
     for child in children:
         child.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
 from lab import placement
@@ -11,7 +12,7 @@ from lab.model import Topology
 @pytest.fixture(autouse=True)
 def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the tests decide how many physical cores there are."""
-    monkeypatch.setattr(placement.psutil, "cpu_count", lambda logical: 64)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 64)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_more_than_there_is_wraps_round_and_says_oversubscribed() -> None:
 
 def test_hardware_threads_are_not_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four CPUs of two physical cores hold no four-core node."""
-    monkeypatch.setattr(placement.psutil, "cpu_count", lambda logical: 2)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 2)
     assert (
         placement.place(range(4), Topology(1, 2, 2), has_services=False, in_driver=True).mode
         == "cpuset"

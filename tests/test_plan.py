@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_blocks_come_one_after_the_other_in_orders_of_their_own() -> None:
 def test_a_block_offers_the_same_plan_to_every_backend() -> None:
     """Seeds are equal within a block and cell, and differ between blocks (METHOD M4)."""
     trials = make_plan(SELECTION).trials
-    seeds = {(s.block, s.workload, s.arrival): set() for s in trials}
+    seeds: dict[Any, set[int]] = {(s.block, s.workload, s.arrival): set() for s in trials}
     for spec in trials:
         seeds[spec.block, spec.workload, spec.arrival].add(spec.seed)
     assert all(len(seed) == 1 for seed in seeds.values())

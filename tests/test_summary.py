@@ -112,7 +112,7 @@ def test_the_terminal_shows_the_same_numbers(tables: Tables, tmp_path: Path) -> 
     table = pd.DataFrame(rows, columns=list(headings))
     own = table[(table["label"] == "rq") & (table["workload"] == "noop")].iloc[0]
     told = row(tables, "rq")
-    assert own["throughput /s"] == told.numbers["throughput"].text
+    assert own["tasks/s"] == told.numbers["throughput"].text
     assert own["p50 ms"] == told.numbers["p50"].text
     assert own["lost"] == told.lost.text
 

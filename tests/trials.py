@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lab import registry, trial
 from lab.collect import Collected, Context, collect
@@ -17,12 +18,12 @@ def spec_of(
     arrival: Arrival | None = None,
     topology: Topology | None = None,
     size: int = 0,
-    **changes: object,
+    **changes: Any,
 ) -> TrialSpec:
     """Make a small spec; `changes` overrides any of its fields."""
     chosen = registry.select(label)
     _, module = registry.workload(workload)
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "backend": chosen.name,
         "variant": chosen.variant,
         "profile": chosen.profile,

@@ -36,7 +36,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("throughput", "throughput /s", THROUGHPUT, "burst", 1),
+    Column("throughput", "tasks/s", THROUGHPUT, "burst", 1),
     Column("overhead", "overhead us/task", "overhead_s_per_task", "burst", 1e6),
     Column("p50", "p50 ms", "queue_latency_s_p50", "paced", 1e3),
     Column("p90", "p90 ms", "queue_latency_s_p90", "paced", 1e3),

@@ -23,12 +23,13 @@ from pathlib import Path
 from lab import console, processes, registry, statistics, trial
 from lab.backend import capabilities
 from lab.clusters.services import SERVICES, last_line
-from lab.driver import FIRST_TASK, MEASURE
 from lab.errors import LabError, UnknownNameError
 from lab.evidence import read_status
+from lab.ledger import MEASURE
 from lab.model import Burst, Capability, Status, TrialSpec
 from lab.plan import Cell, Selection, make_plan
 from lab.readback import executions
+from lab.tasks import FIRST_TASK
 from tests.fidelity import stamps
 
 # Tasks of one burst, enough for about a second.
