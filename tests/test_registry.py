@@ -52,10 +52,9 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
         packages = ("no_such_package_at_all",)
         extra = "absent"
 
-    with pytest.raises(
-        MissingExtraError, match=r"'no_such_package_at_all'.*pip install .*\[absent\]"
-    ):
-        chosen: Any = registry.Selected("absent", Absent, "v", "default")  # type: ignore[type-abstract]
+    chosen = registry.Selected("absent", Absent, "v", "default")  # type: ignore[type-abstract]
+    line = r"'no_such_package_at_all'.*pip install .*\[absent\]"
+    with pytest.raises(MissingExtraError, match=line):
         registry.require(chosen)
 
 
