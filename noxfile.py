@@ -103,6 +103,12 @@ def report(session: nox.Session) -> None:
     session.run("lab", "report", *session.posargs)
 
 
+@locked("bench")
+def images(session: nox.Session) -> None:
+    """Pull or make the images of clusters in containers; a second call does nothing."""
+    session.run("python", "-m", "lab.images")
+
+
 @locked("tests", default=True)
 def tests(session: nox.Session) -> None:
     """Run the ordinary tests, and with CI set in the environment the slow ones as well."""

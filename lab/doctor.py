@@ -5,6 +5,7 @@ Only data: printing is the console's. Nothing is changed, whatever is found (MET
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -17,8 +18,10 @@ from pathlib import Path
 
 from lab.backend import Backend
 from lab.clusters.services import redis_server
+from lab.engine import docker, find
 from lab.environment import fingerprint, git_state
 from lab.errors import ClusterError
+from lab.images import resolve
 from lab.model import Flag
 from lab.noise import calibrate, disturbance, judge, read_host
 from lab.placement import available_cpus
@@ -27,6 +30,7 @@ from lab.registry import missing_package
 NEEDED_PYTHON = (3, 11)
 WINDOW_S = 1.0
 FREE_GIB = 1.0
+IMAGES_GIB = 4.0
 SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
 STEADY_GOVERNORS = ("performance", "")
 NO_LIMITS = ("none", "")
@@ -66,6 +70,7 @@ def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results
         _clock(facts),
         _noise(),
         _disk(results),
+        *_containers(),
     ]
 
 
@@ -191,3 +196,33 @@ def _disk(results: Path) -> Check:
     if free_gib < FREE_GIB:
         return Check("disk", State.WARN, finding, f"make room: a campaign wants {FREE_GIB:.0f} GiB")
     return Check("disk", State.OK, finding)
+
+
+def _containers() -> Iterator[Check]:
+    """Look at what `--provider compose` needs, up to the first lack; the rest depends on it."""
+    looking_at = "engine"
+    try:
+        told = json.loads(docker("info", "--format", "{{json .}}"))
+        about = f"Docker {told['ServerVersion']}, {told['Driver']}"
+        yield Check("engine", State.OK, f"{about}, cgroup version {told['CgroupVersion']}.")
+        looking_at = "compose"
+        engine = find()
+        yield Check("compose", State.OK, f"Docker Compose {engine.compose}.")
+        yield _engine_disk(Path(told["DockerRootDir"]), engine.endpoint)
+        looking_at = "images"
+        origin = resolve().node.origin
+        yield Check("images", State.OK, f"All are here, made on {origin} software.")
+    except ClusterError as error:
+        finding, _, mend = str(error).partition(" Run: ")
+        mend = mend or "measure with --provider local"
+        yield Check(looking_at, State.WARN, f"{finding.rstrip('.')}.", mend)
+
+
+def _engine_disk(data: Path, endpoint: str) -> Check:
+    if not endpoint.startswith("unix:") or not data.exists():
+        return Check("engine disk", State.OK, "Not told here: the engine runs elsewhere.")
+    free_gib = shutil.disk_usage(data).free / 2**30
+    finding = f"{free_gib:.1f} GiB are free for images and containers."
+    if free_gib < IMAGES_GIB:
+        return Check("engine disk", State.WARN, finding, "docker system prune")
+    return Check("engine disk", State.OK, finding)

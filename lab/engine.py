@@ -14,40 +14,34 @@ from lab import processes
 from lab.errors import ClusterError
 
 PATIENCE_S = 120.0
+LOCAL = "or measure with --provider local."
 # What engines say, and what it means to somebody who wants to measure; the first that fits counts.
-KNOWN = (
-    (
-        r"permission denied",
-        "You may not use the container engine. Run: sudo usermod -aG docker $USER, log in again; "
-        "or measure with --provider local.",
+KNOWN = {
+    "permission denied while trying to connect": (
+        "You may not use the container engine. "
+        f"Run: sudo usermod -aG docker $USER, and log in again; {LOCAL}"
     ),
-    (
-        r"cannot connect to|is the docker daemon running|failed to connect|connection refused"
-        r"|error during connect",
-        "No container engine answers. Run: sudo systemctl start docker; or measure with "
-        "--provider local.",
+    "cannot connect to the docker|docker daemon running|failed to connect to the docker"
+    "|error during connect": (
+        "No container engine answers. "
+        f"Run: sudo .ci/ensure-docker.sh, or start Docker your way; {LOCAL}"
     ),
-    (
-        r"unknown command: docker compose|'compose' is not a docker command"
-        r"|unknown (?:shorthand )?flag",
-        "Docker Compose v2 is missing. Install the package docker-compose-plugin; or measure with "
-        "--provider local.",
+    "unknown command: docker compose|'compose' is not a docker command|unknown (shorthand )?flag": (
+        "Docker Compose v2 is missing. "
+        f"Run: sudo .ci/ensure-docker.sh, or install docker-compose-plugin; {LOCAL}"
     ),
-    (
-        r"no such image:? *(?P<what>\S*)|pull access denied for (?P<what2>[^ ,]+)"
-        r"|manifest for (?P<what3>\S+) not found",
-        "The image {what} is missing. Run: nox -s images",
+    "buildx component is missing": (
+        "Docker's buildx is missing. "
+        f"Run: sudo .ci/ensure-docker.sh, or install docker-buildx-plugin; {LOCAL}"
     ),
-    (
-        r"no space left on device",
-        "The container engine's disk is full. Run: docker system prune",
+    r"no such image:? *(?P<what>\S*)|pull access denied for (?P<what2>[^ ,]+)"
+    r"|manifest for (?P<what3>\S+) not found": ("The image {what} is missing. Run: nox -s images"),
+    "no space left on device": "The container engine's disk is full. Run: docker system prune",
+    "pool overlaps|non-overlapping ipv4 address pool|address pools have been fully subnetted"
+    "|cannot create network": (
+        "No subnet is free for the cluster's network. Run: docker network prune"
     ),
-    (
-        r"pool overlaps|non-overlapping ipv4 address pool|address pools have been fully subnetted"
-        r"|cannot create network",
-        "No subnet is free for the cluster's network. Run: docker network prune",
-    ),
-)
+}
 
 
 class Engine(NamedTuple):
@@ -81,7 +75,7 @@ def docker(
         )
     except FileNotFoundError as error:
         raise ClusterError(
-            "The program docker is not installed. Install it, or measure with --provider local."
+            f"Docker is not installed. Run: sudo .ci/ensure-docker.sh, or get it your way; {LOCAL}"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise ClusterError(
@@ -94,7 +88,7 @@ def docker(
 
 def explain(complaint: str) -> str:
     """Turn what the engine printed into one sentence with the next step."""
-    for pattern, sentence in KNOWN:
+    for pattern, sentence in KNOWN.items():
         if found := re.search(pattern, complaint, re.IGNORECASE):
             named = (value for value in found.groupdict().values() if value)
             return sentence.format(what=next(named, "of this cluster").rstrip(".,:;"))
@@ -112,6 +106,8 @@ def find() -> Engine:
     told = docker("version", "--format", "{{.Server.Version}}", patience_s=10.0)
     compose = docker("compose", "version", "--short", patience_s=10.0).decode().strip()
     if not compose.removeprefix("v").startswith(("2", "3", "4", "5")):
-        raise ClusterError(f"Docker Compose is {compose}; version 2 or newer is needed.")
+        raise ClusterError(
+            f"Docker Compose is {compose}; 2 or newer is needed. Run: sudo .ci/ensure-docker.sh"
+        )
     endpoint = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     return Engine(told.decode().strip(), compose.removeprefix("v"), endpoint.decode().strip())

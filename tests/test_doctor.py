@@ -9,6 +9,7 @@ from collections import namedtuple
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from lab import doctor, registry
 from lab.backend import Backend
 from lab.doctor import Check, State, examine
+from lab.engine import Engine, explain
 from lab.environment import GitState, fingerprint
 from lab.errors import ClusterError
 from lab.noise import HostReading
@@ -35,6 +37,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "read_host", lambda: next(readings))
     monkeypatch.setattr(doctor, "calibrate", lambda: 10)
     monkeypatch.setattr(doctor, "WINDOW_S", 0.0)
+    monkeypatch.setattr(doctor, "_containers", lambda: iter(()))
 
 
 def looked(
@@ -57,7 +60,7 @@ def test_this_machine_is_examined() -> None:
     assert len(names) == len(set(names))
     assert {f"backend {name}" for name in backends} < set(names)
     assert {"python", "threads", "git", "redis", "cpus", "quota"} < set(names)
-    assert {"governor", "cgroups", "clock", "noise", "disk"} < set(names)
+    assert {"governor", "cgroups", "clock", "noise", "disk", "engine"} < set(names)
     for check in checks:
         assert check.finding.endswith(".")
         assert (check.mend == "") == (check.state == State.OK), check
@@ -179,3 +182,67 @@ def test_a_single_cpu_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_build_is_told(monkeypatch: pytest.MonkeyPatch, gil: str, word: str) -> None:
     """Threads mean something else without the lock, so the doctor says which build this is."""
     assert word in looked(monkeypatch, {"python.gil": gil})["threads"].finding
+
+
+TOLD = (
+    '{"ServerVersion": "20.10", "Driver": "overlay2", "CgroupVersion": "2", "DockerRootDir": "."}'
+)
+NODE = SimpleNamespace(origin="local")
+REFUSED = {
+    "rights": "permission denied while trying to connect to the Docker daemon socket at unix:///s",
+    "stopped": "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
+    "compose": "docker: 'compose' is not a docker command.",
+    "image": "Error response from daemon: no such image: lab-node:1: No such image: lab-node:1",
+}
+
+
+def containers(monkeypatch: pytest.MonkeyPatch, part: str = "", refusal: str = "") -> list[Check]:
+    """Look at an engine of which one part may refuse in the words of a real one."""
+
+    def answer(name: str, answer: Any) -> Any:
+        def ask(*_: str) -> Any:
+            if name == part:
+                raise ClusterError(explain(REFUSED[refusal]))
+            return answer
+
+        return ask
+
+    monkeypatch.setattr(doctor, "docker", answer("engine", TOLD))
+    monkeypatch.setattr(doctor, "find", answer("compose", Engine("20.10", "2.26", "unix:///s")))
+    monkeypatch.setattr(doctor, "resolve", answer("images", SimpleNamespace(node=NODE)))
+    return list(doctor._containers())
+
+
+def test_an_engine_that_has_everything_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engine, Compose, disk and images are told with their versions."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
+    checks = containers(monkeypatch)
+    assert [check.name for check in checks] == ["engine", "compose", "engine disk", "images"]
+    assert {check.state for check in checks} == {State.OK}
+    assert checks[0].finding == "Docker 20.10, overlay2, cgroup version 2."
+
+
+@pytest.mark.parametrize(
+    ("part", "refusal", "finding", "mend"),
+    [
+        ("engine", "rights", "You may not use the container engine.", "sudo usermod -aG docker"),
+        ("engine", "stopped", "No container engine answers.", "sudo .ci/ensure-docker.sh"),
+        ("compose", "compose", "Docker Compose v2 is missing.", "sudo .ci/ensure-docker.sh"),
+        ("images", "image", "The image lab-node:1 is missing.", "nox -s images"),
+    ],
+)
+def test_what_containers_lack_is_told_with_its_command(
+    monkeypatch: pytest.MonkeyPatch, part: str, refusal: str, finding: str, mend: str
+) -> None:
+    """The first lack is named and mended; what depends on it is not looked at."""
+    last = containers(monkeypatch, part, refusal)[-1]
+    assert (last.name, last.state, last.finding) == (part, State.WARN, finding)
+    assert last.mend.startswith(mend)
+
+
+def test_a_full_disk_of_the_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images need room where the engine keeps them, which may be another disk, or elsewhere."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**30))
+    check = doctor._engine_disk(Path(), "unix:///s")
+    assert (check.state, check.mend) == (State.WARN, "docker system prune")
+    assert doctor._engine_disk(Path(), "ssh://engine").state == State.OK

@@ -35,6 +35,8 @@ OPTIONS = (
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    # The machine's own, which the bootstrap copies; an engine puts its own in their place.
+    '--customize-hook=rm --force "$1/etc/hostname" "$1/etc/resolv.conf"',
 )
 COMPONENTS = ("main", "universe")
 NEXT = "Name images in LAB_BASE_IMAGE, LAB_REDIS_IMAGE, ...; or measure with --provider local."

@@ -67,5 +67,6 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
                 f"No registry gives {image} (docker pull {image} says why), so what is missing is "
                 "made from this machine's own Debian packages."
             )
-            return {other: "" for other in wanted if not named(other) and not is_here(other)}
+            left = {part: image for part, image in wanted.items() if not is_here(image)}
+            return {part: "" for part in left if not named(part)}
     return {}

@@ -1,0 +1,282 @@
+"""The images of clusters in containers: what they are called, how they are had, what they hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import images
+from lab.engine import docker
+from lab.errors import ClusterError
+from lab.images import Origin, __main__, machine, official, recipe, steps
+from tests.made_up_engine import MadeUpEngine
+
+OFFICIAL = official.chosen()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_resolved() -> Iterator[None]:
+    """What one test resolved is not what another one meets."""
+    images.resolve.cache_clear()
+    yield
+    images.resolve.cache_clear()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpEngine:
+    """An engine without images, and a registry that has everything official."""
+    return MadeUpEngine(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small tree in the place of the checkout's."""
+    for name in ("compose/Dockerfile", "requirements/bench.txt", "lab/a.py", "workloads/b.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(recipe, "ROOT", tmp_path)
+    monkeypatch.setattr(recipe, "DOCKERFILE", tmp_path / "compose/Dockerfile")
+    return tmp_path
+
+
+def test_official_images_are_pulled_once(engine: MadeUpEngine) -> None:
+    """Where a registry answers, its images are used; a second call does nothing."""
+    first, told = engine.build()
+    assert told[0] == f"Pulling {OFFICIAL['base']}."
+    assert [image.origin for image in (first.node, first.redis)] == [Origin.OFFICIAL] * 2
+    assert first.redis.name == OFFICIAL["redis"]
+    assert first.redis.id == f"sha256:id-of-{OFFICIAL['redis']}"
+    assert (engine.asked("pull"), engine.asked("build"), engine.asked("import")) == (4, 1, 0)
+    second, told = engine.build()
+    assert (second, told) == (first, [])
+    assert (engine.asked("pull"), engine.asked("build")) == (4, 1)
+
+
+def test_without_a_registry_everything_is_made_here(engine: MadeUpEngine) -> None:
+    """It is asked once, one sentence says so, and a second call does not ask again."""
+    engine.registry()
+    made, told = engine.build()
+    assert len([line for line in told if "Debian packages" in line]) == 1
+    assert {image.origin for image in (made.node, made.redis, made.postgres)} == {Origin.LOCAL}
+    assert (engine.asked("pull"), engine.asked("import"), engine.asked("build")) == (1, 1, 4)
+    assert engine.build() == (made, [])
+    assert engine.asked("pull") == 1
+    (engine.folder / "images.env").unlink()
+    engine.registry(*OFFICIAL.values())
+    assert engine.build()[0].redis.origin == Origin.OFFICIAL
+
+
+def test_what_the_registry_lacks_is_made_on_what_it_has(engine: MadeUpEngine) -> None:
+    """A registry without one server's image still gives the base of all that is made."""
+    engine.registry(OFFICIAL["base"], OFFICIAL["redis"])
+    made, _ = engine.build()
+    origins = (made.node.origin, made.redis.origin, made.rabbitmq.origin)
+    assert origins == (Origin.OFFICIAL, Origin.OFFICIAL, Origin.LOCAL)
+    assert engine.asked("import") == 0
+
+
+def test_an_image_that_the_user_named_is_never_replaced(
+    engine: MadeUpEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment wins over compose.yaml, and what it names is had or the build ends."""
+    monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:9")
+    with pytest.raises(ClusterError, match="LAB_REDIS_IMAGE names registry.example/redis:9"):
+        engine.build()
+    engine.registry(*OFFICIAL.values(), "registry.example/redis:9")
+    assert engine.build()[0].environment["LAB_REDIS_IMAGE"] == "registry.example/redis:9"
+
+
+def test_files_that_change_during_a_build_are_built_again(
+    engine: MadeUpEngine, files: Path
+) -> None:
+    """A name never says what is not so: the image of mixed files is gone."""
+    docker_ = engine.folder / "docker"
+    change = f'case "$1" in build) [ -e {files}/lab/c.py ] || touch {files}/lab/c.py ;; esac\n'
+    docker_.write_text(docker_.read_text().replace("for last;", change + "for last;"))
+    made, told = engine.build()
+    assert "Files were changed meanwhile: once more." in told
+    assert engine.asked("image rm") == 1
+    assert made.node.name == recipe.made_here("node", OFFICIAL["base"])
+
+
+def test_a_missing_image_is_told_with_what_mends_it(engine: MadeUpEngine) -> None:
+    """To look for images changes nothing, and says what to run."""
+    with pytest.raises(ClusterError, match="The image .+ is missing. Run: nox -s images"):
+        images.resolve()
+    assert engine.asked("pull") == 0
+
+
+def test_a_campaign_keeps_its_images_while_files_change(engine: MadeUpEngine, files: Path) -> None:
+    """What was resolved stays for the life of the process."""
+    engine.build()
+    before = images.resolve()
+    (files / "lab/a.py").write_text("changed")
+    assert images.resolve() is before
+
+
+def test_the_command_ends_with_a_table_or_a_sentence(
+    engine: MadeUpEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps and errors go to standard error, the images to standard output."""
+    assert __main__.main() == 0
+    assert "official" in capsys.readouterr().out
+    monkeypatch.setenv("LAB_BASE_IMAGE", "nobody/has:it")
+    assert __main__.main() == 1
+    assert capsys.readouterr().err.startswith("  ")
+    assert engine.asked("pull") == 5
+
+
+def test_a_name_follows_from_what_is_copied(files: Path) -> None:
+    """A changed file renames what holds it, and nothing else; byte code is no change."""
+    before = recipe.names(OFFICIAL | {"redis": ""})
+    (files / "lab/__pycache__").mkdir()
+    (files / "lab/__pycache__/a.pyc").write_text("compiled")
+    assert recipe.names(OFFICIAL | {"redis": ""}) == before
+    (files / "lab/a.py").write_text("changed")
+    changed = recipe.names(OFFICIAL | {"redis": ""})
+    assert {part for part in before if before[part] != changed[part]} == {"node"}
+    (files / "lab/a.py").rename(files / "lab/other.py")
+    assert recipe.names(OFFICIAL)["node"] not in (before["node"], changed["node"])
+    other = recipe.names(OFFICIAL | {"redis": "", "base": "python:0"})
+    assert {part for part in before if other[part] != changed[part]} == {"base", "redis", "node"}
+
+
+def test_official_names_stand_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tags come from compose.yaml, the base from this Python, and a lock pins their content."""
+    assert OFFICIAL["base"] == f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+    text = official.COMPOSE_FILE.read_text()
+    assert all(f":-{OFFICIAL[server]}}}" in text for server in recipe.SERVERS)
+    lock = tmp_path / "images.lock"
+    pinned = f"{OFFICIAL['redis']}@sha256:{'0' * 64}"
+    lock.write_text(f"{OFFICIAL['redis']}0@sha256:1\n{pinned}\n")
+    monkeypatch.setattr(official, "LOCK", lock)
+    assert official.chosen() == OFFICIAL | {"redis": pinned}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user without settings of pip, on a machine without any."""
+    for name in [*machine.CERTIFICATES, "XDG_CONFIG_HOME", "PIP_CONFIG_FILE"]:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("PIP_FIND_LINKS", "PIP_DEFAULT_TIMEOUT", "PIP_DISABLE_PIP_VERSION_CHECK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(machine, "_files", lambda: [tmp_path / "pip.conf"])
+    return tmp_path
+
+
+def test_an_ordinary_machine_has_no_secrets(home: Path) -> None:
+    """Without settings, nothing is handed to the build."""
+    assert machine.secrets(home) == {}
+
+
+def test_a_build_gets_the_machines_certificates_and_index(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses go along and the environment wins; folders of this machine stay here."""
+    (home / "pip.conf").write_text(
+        f"[global]\ncert = {home}/ca.pem\nindex-url = https://a.example/simple\n"
+        "extra-index-url = file:///packages https://b.example\nfind-links = /wheels\n"
+    )
+    (home / "ca.pem").write_text("certificates")
+    (home / "made").mkdir()
+    monkeypatch.setenv("PIP_INDEX_URL", "https://c.example/simple")
+    found = machine.secrets(home / "made")
+    assert found["certificates"].read_text() == "certificates"
+    assert found["pip"].read_text() == (
+        "[global]\nindex-url = https://c.example/simple\nextra-index-url = https://b.example\n"
+    )
+    assert stat.S_IMODE(found["pip"].stat().st_mode) == 0o600
+
+
+def printing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> str:
+    """Run a program that prints these lines and fails; return the sentence that comes of it."""
+    monkeypatch.setattr(steps, "LOG", tmp_path / "build.log")
+    argv = [sys.executable, "-c", f"print({chr(10).join(lines)!r}); raise SystemExit(1)"]
+    told: list[str] = []
+    with pytest.raises(ClusterError) as caught:
+        steps.run("lab-node:1", argv, re.compile(r"#\d+ \[(.+)\]"), told.append, {})
+    assert (tmp_path / "build.log").read_text().splitlines() == list(lines)
+    assert told == ["lab-node: COPY"] * any("COPY" in line for line in lines)
+    return str(caught.value)
+
+
+def test_a_build_that_fails_quotes_the_last_that_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence has the step's own words, and names the log."""
+    lines = ("#1 [COPY]", "#1 [COPY]", "#1 0.5 No matching distribution.", "#1 ERROR: code: 1", "")
+    sentence = printing(tmp_path, monkeypatch, *lines)
+    assert sentence.startswith("The image lab-node:1 could not be made: No matching distribution.")
+    assert sentence.endswith("build.log, then run: nox -s images")
+
+
+def test_a_full_disk_in_a_build_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the step was, the disk is what must be mended."""
+    lines = ("#1 [COPY]", "#1 3.2 OSError: [Errno 28] No space left on device", "#1 ERROR: 1")
+    sentence = printing(tmp_path, monkeypatch, *lines)
+    assert sentence == "The container engine's disk is full. Run: docker system prune"
+
+
+def test_a_build_that_never_began_is_the_engines_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step, what failed is the engine."""
+    lines = ("ERROR: Cannot connect to the Docker daemon at unix:///run/docker.sock.",)
+    assert printing(tmp_path, monkeypatch, *lines).startswith("No container engine answers.")
+
+
+@pytest.mark.cluster
+def test_the_images_of_this_checkout_are_made_and_then_found() -> None:
+    """After a build everything is here, what a name says is in it, and no more is to be done."""
+    made, told = images.build(lambda _: None), list[str]()
+    assert images.build(told.append) == made
+    assert told == []
+    look = "import sys, lab.driver, lab.kernel; print(lab.kernel.__file__, *sys.version_info[:2])"
+    seen = docker("run", "--rm", "--network=none", made.node.name, "python", "-c", look).decode()
+    assert seen.split()[0] == "/app/lab/kernel.py"
+    kernel = docker("run", "--rm", "--network=none", made.node.name, "cat", "/app/lab/kernel.py")
+    assert kernel == (recipe.ROOT / "lab/kernel.py").read_bytes()
+
+
+@pytest.mark.cluster
+def test_workers_are_nobody_and_the_secrets_stay_outside() -> None:
+    """The node image runs as a user without rights, and holds no setting of pip's."""
+    node = images.build(lambda _: None).node.name
+    assert docker("image", "inspect", "--format", "{{.Config.User}}", node) == b"lab\n"
+    find = ["find", "/", "-xdev", "(", "-name", "pip.conf", "-o", "-path", "/run/secrets/*", ")"]
+    assert docker("run", "--rm", "--network=none", "--user=root", node, *find) == b""
+    words = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", node).decode()
+    assert not re.search(r"https?://|cert=", words)
+
+
+@pytest.mark.cluster
+def test_the_compose_file_lets_nothing_in_or_out() -> None:
+    """No port, no privilege, no socket, no folder of the host; an internal network; labels."""
+    environment = {"LAB_RUN": "r", "LAB_OWNER": "o", "LAB_TRIAL": "t"}
+    argv = [
+        "compose",
+        "-f",
+        str(official.COMPOSE_FILE),
+        "--profile",
+        "*",
+        "config",
+        "--format=json",
+    ]
+    told = json.loads(docker(*argv, environment=environment))
+    assert set(told["services"]) == {"driver", "node", *recipe.SERVERS}
+    for part in told["services"].values():
+        assert not {"ports", "privileged", "network_mode", "cap_add", "devices"} & part.keys()
+        assert {mount["type"] for mount in part["volumes"]} == {"volume"}
+        assert part["init"]
+        assert list(part["networks"]) == ["cluster"]
+    assert told["networks"]["cluster"]["internal"]
+    objects = [*told["services"].values(), *told["networks"].values(), *told["volumes"].values()]
+    assert all({"lab.run", "lab.owner", "lab.trial"} <= thing["labels"].keys() for thing in objects)
+    ledger = told["volumes"]["ledger"]["driver_opts"]
+    assert (ledger["type"], ledger["device"]) == ("tmpfs", "tmpfs")
