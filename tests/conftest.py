@@ -10,6 +10,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from lab import images
+from lab.images import Images
 from tests import broken_workloads
 
 # No deadline, for the suite shares its machine; the same examples each time, so that red is news.
@@ -52,6 +54,12 @@ def _no_process_left() -> Iterator[None]:
     for process in left:
         process.kill()
     assert not told, f"Still running after the test: {told}"
+
+
+@pytest.fixture(scope="session")
+def containers() -> Images:
+    """The images of clusters in containers; where they cannot be had, the test fails."""
+    return images.build(lambda _: None)
 
 
 @pytest.fixture

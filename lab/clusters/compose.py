@@ -53,7 +53,7 @@ _EVENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """One container of the cluster."""
 
     id: str
@@ -70,7 +70,7 @@ class ComposeCluster(Cluster):
         super().__init__(site)
         # Not the trial's name alone: another campaign may run the same trial at this moment.
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
-        self._parts: dict[str, _Part] = {}
+        self.parts: dict[str, Part] = {}
         self._watchdog: reaper.Watchdog | None = None
         self._events: Popen[bytes] | None = None
         self._driver: Popen[bytes] | None = None
@@ -95,7 +95,7 @@ class ComposeCluster(Cluster):
         if servers:
             self.services = self._wait_for(endpoints)
             self._start(nodes, overlay)
-        self.images = "; ".join(sorted({part.image for part in self._parts.values()}))
+        self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
         self._is_up = True
         return made
 
@@ -118,9 +118,9 @@ class ComposeCluster(Cluster):
             return
         told = docker("inspect", "--format", _LOOK, *ids.decode().split()).decode()
         for identity, pid, name, image in (line.split() for line in told.splitlines()):
-            if name not in self._parts:
+            if name not in self.parts:
                 meter = Meter(identity, int(pid)) if int(pid) else None
-                self._parts[name] = _Part(identity, image.replace("sha256:", ""), meter)
+                self.parts[name] = Part(identity, image.replace("sha256:", ""), meter)
 
     def _overlay(
         self, made: Setup, commands: Sequence[Command], names: Sequence[str]
@@ -164,7 +164,7 @@ class ComposeCluster(Cluster):
         return "; ".join(told.decode().splitlines())
 
     def _exec(self, *arguments: str, given: bytes = b"") -> bytes:
-        return docker("exec", "-i", self._parts[DRIVER].id, *arguments, given=given)
+        return docker("exec", "-i", self.parts[DRIVER].id, *arguments, given=given)
 
     def start_driver(self) -> Popen[bytes]:
         """Put the order into the volume and start the driver beside it."""
@@ -172,7 +172,7 @@ class ComposeCluster(Cluster):
         order = (site.folder / "trial.json").read_bytes()
         put = f"mkdir {TRIAL}/ledger && cat > {TRIAL}/trial.json"
         self._exec("sh", "-c", put, given=order)
-        argv = ["docker", "exec", "-i", self._parts[DRIVER].id]
+        argv = ["docker", "exec", "-i", self.parts[DRIVER].id]
         argv += ["python", "-m", "lab.driver", TRIAL]
         log = site.logs / "driver.log"
         self._driver = processes.start(argv, (), site.environment, log, pipes=True)
@@ -184,11 +184,11 @@ class ComposeCluster(Cluster):
         On an engine elsewhere the driver's process cannot be told from its children, and all that
         its container uses counts as the driver's.
         """
-        used = {name: part.meter.read() for name, part in self._parts.items() if part.meter}
+        used = {name: part.meter.read() for name, part in self.parts.items() if part.meter}
         total = {name: use.cpu_ns or 0 for name, use in used.items()}
         servers = sum(total.pop(name, 0) for name in map(str, ENDPOINTS))
         container = total.pop(DRIVER, 0)
-        meter = self._parts[DRIVER].meter if DRIVER in self._parts else None
+        meter = self.parts[DRIVER].meter if DRIVER in self.parts else None
         alone = driver_ns(meter) if meter else None
         self._driver_ns = max(self._driver_ns, container if alone is None else alone)
         children = max(0, container - self._driver_ns)
@@ -205,7 +205,7 @@ class ComposeCluster(Cluster):
         """Read CPU, memory, throttling and network of every container."""
         return [
             Counter(f"container:{name}", counter, value, unit)
-            for name, part in self._parts.items()
+            for name, part in self.parts.items()
             if part.meter
             for counter, value, unit in part.meter.read().counters()
         ]
@@ -237,33 +237,34 @@ class ComposeCluster(Cluster):
         return None
 
     def _save_log(self, name: str) -> None:
-        if name not in self._parts:
+        if name not in self.parts:
             self._look()
         log = self.site.logs / f"{name}.log"
         log.unlink(missing_ok=True)
-        argv = ["docker", "logs", self._parts[name].id]
+        argv = ["docker", "logs", self.parts[name].id]
         processes.start(argv, (), self.site.environment, log).wait(30.0)
 
     def down(self) -> int:
         """Save what the trial left, and remove everything that carries its label."""
-        if self._parts:
+        if self.parts:
             self._save()
         for process in (self._driver, self._events):
             if process:
                 processes.stop(process)
-        for part in self._parts.values():
+        for part in self.parts.values():
             if part.meter:
                 part.meter.close()
+        is_gone = False
         with contextlib.suppress(ClusterError):  # then the watchdog goes on trying
             reaper.remove(reaper.remains(self.run))
-            self._is_up = self._is_up and not reaper.remains(self.run)
+            is_gone = not reaper.remains(self.run)
         if self._watchdog:
             # After an `up` that was cut short, something may still be on its way.
-            self._watchdog.dismiss(is_done=self._is_up)
+            self._watchdog.dismiss(is_done=self._is_up and is_gone)
         return processes.reap_trial(self.site.environment[processes.TRIAL])
 
     def _save(self) -> None:
-        for name in self._parts:
+        for name in self.parts:
             if name != DRIVER:  # its words and errors came through its pipes
                 self._save_log(name)
         with contextlib.suppress(ClusterError):  # it died; then the row says so

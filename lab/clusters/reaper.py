@@ -79,16 +79,13 @@ def is_dead(objects: list[Remains]) -> Callable[[Remains], bool]:
 
 
 def remove(objects: list[Remains]) -> int:
-    """Remove objects, containers first; return how many went."""
-    gone = 0
+    """Ask for the removal of objects, containers first; return how many there were."""
     for kind, (*_, removal) in KINDS.items():
-        for thing in objects:
-            if thing.kind == kind:
-                # Somebody may be faster, or a container may still hold it: the next look tells.
-                with contextlib.suppress(ClusterError):
-                    docker(*removal, thing.name)
-                    gone += 1
-    return gone
+        if names := [thing.name for thing in objects if thing.kind == kind]:
+            # Somebody may be faster, or a container may still hold one: the next look tells.
+            with contextlib.suppress(ClusterError):
+                docker(*removal, *names)
+    return len(objects)
 
 
 def reap_dead() -> int:
@@ -143,7 +140,7 @@ def watch(run: str) -> None:
 
 def _removed(run: str) -> int:
     try:
-        return len(found) if (found := remains(run)) and remove(found) >= 0 else 0
+        return remove(remains(run))
     except ClusterError:
         return 0
 

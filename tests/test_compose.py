@@ -1,0 +1,128 @@
+"""The contract of a backend, held through containers: the same trials, another provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import registry
+from lab.backend import capabilities
+from lab.clusters import reaper
+from lab.clusters.cgroups import Inside, Meter, parse
+from lab.clusters.compose import ComposeCluster
+from lab.engine import docker
+from lab.model import Arrival, Burst, Capability, RoundTrip, Topology
+from tests.containers import standing
+from tests.trials import run, spec_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
+
+FIRST = [f"{name}[{one.variants[0].name}]" for name, one in registry.backends().items()]
+
+
+def spans(label: str) -> bool:
+    """Tell whether a label's workers may live on several nodes."""
+    chosen = registry.select(label)
+    return Capability.NODES in capabilities(chosen.backend, chosen.variant)
+
+
+CASES = [
+    *((label, 1) for label in FIRST),
+    *((label, 2) for label in FIRST if spans(label)),
+    ("celery[prefork]", 4),
+    ("celery[threads]", 2),
+    *(("celery[prefork+rabbitmq]", nodes) for nodes in (1, 2, 4)),
+]
+
+
+@pytest.mark.parametrize(("label", "nodes"), CASES)
+def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Path) -> None:
+    """All nodes work, each task is done once and rightly, and nothing of it is left."""
+    arrival = Burst(60 * nodes)
+    made = run(tmp_path, spec_of(label, "io", arrival, Topology(nodes, 1, 1), provider="compose"))
+    row, tasks = made.row, made.tables["task"]
+    assert (row.status, row.reason) == ("ok", "")
+    assert (row.n_done, row.n_duplicated, row.n_corrupted) == (arrival.n_tasks, 0, 0)
+    assert set(tasks.query("phase == 'measure'").node) == set(range(nodes))
+    assert reaper.remains() == []
+
+
+@pytest.mark.parametrize("workload", ["cpu", "payload"])
+@pytest.mark.parametrize("arrival", [Burst(20), RoundTrip(20)])
+def test_workloads_and_round_trips_pass_through_containers(
+    workload: str, arrival: Arrival, tmp_path: Path
+) -> None:
+    """Bytes and answers come back right, and results reach the submitter."""
+    label = "celery[threads+results]"
+    row = run(tmp_path, spec_of(label, workload, arrival, size=500, provider="compose")).row
+    assert (row.status, row.reason, row.n_done) == ("ok", "", 20)
+
+
+def test_several_workers_of_a_node_share_its_container(tmp_path: Path) -> None:
+    """A system with one process for each slot has them side by side, each with its own slot."""
+    spec = spec_of("rq[simple-worker]", topology=Topology(1, 1, 3), provider="compose")
+    made = run(tmp_path, spec)
+    assert (made.row.status, made.row.reason) == ("ok", "")
+    assert made.tables["task"].worker.nunique() == 3
+    assert {path.name.split("-")[1] for path in tmp_path.rglob("ledger/*.bin")} == {"0", "1", "2"}
+
+
+def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: Path) -> None:
+    """Servers, images with ids, CPU by role, and memory apart from page cache are told."""
+    spec = spec_of("celery[prefork]", "cpu", Burst(300), size=2_000, provider="compose")
+    made = run(tmp_path, spec)
+    row, samples = made.row, made.tables["sample"]
+    assert row.services.startswith("redis ")
+    assert "(no persistence)" in row.services
+    assert row.images.count("@") == 2
+    assert all(len(image.partition("@")[2]) == 64 for image in row.images.split("; "))
+    assert row.cpu_workers_ns is not None
+    assert row.cpu_services_ns is not None
+    # Tasks of 2 ms by the calibration of this machine, whoever else uses it.
+    assert row.cpu_workers_ns > 300 * 2e6 / 3
+    assert 0 < row.cpu_services_ns < row.cpu_workers_ns
+    last = samples.groupby(["source", "metric"]).value.last()
+    for name in ("driver", "node0", "redis"):
+        used = last[f"container:{name}"]
+        assert 0 < used["anonymous_bytes"] <= used["memory_bytes"]
+        assert 0 < used["working_set_bytes"] <= used["memory_bytes"]
+        assert used["received_bytes"] > 0
+    assert last["host"]["sampler_cpu_s"] > 0
+    assert (tmp_path / spec.id / "logs" / "node0.log").exists()
+
+
+def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:
+    """Of an engine elsewhere, control groups are read in the container: the same counters."""
+    with standing(spec_of("thread-pool", provider="compose"), tmp_path) as cluster:
+        part = cluster.parts["driver"]
+        assert isinstance(part.meter, Meter)
+        inside = Inside(part.id)
+        seen, known = parse(inside()), part.meter.read()
+        inside.close()
+    assert seen.cpu_ns is not None
+    assert known.cpu_ns is not None
+    # The shell itself runs there, and uses a little.
+    assert 0 <= known.cpu_ns - seen.cpu_ns < 0.2e9
+    assert seen.working_set_bytes
+    assert known.working_set_bytes
+    assert seen.received_bytes is not None
+
+
+def test_a_node_has_the_cpus_of_its_place(tmp_path: Path) -> None:
+    """What the row says of CPUs is what the containers got."""
+    spec = spec_of("celery[prefork]", topology=Topology(2, 1, 1), provider="compose")
+    with standing(spec, tmp_path) as cluster:
+        place = cluster.site.placement
+        expected = {"driver": place.driver, "redis": place.services}
+        expected |= {f"node{n}": cpus for n, cpus in enumerate(place.nodes)}
+        seen = {name: allowed_cpus(cluster, name) for name in expected}
+    assert seen == expected
+
+
+def allowed_cpus(cluster: ComposeCluster, name: str) -> tuple[int, ...]:
+    """Return the CPUs that a container's processes may use, by the kernel's own word."""
+    told = docker("exec", cluster.parts[name].id, "cat", "/proc/self/status").decode()
+    (line,) = [line for line in told.splitlines() if line.startswith("Cpus_allowed_list")]
+    spans_of = [part.split("-") for part in line.split()[1].split(",")]
+    return tuple(cpu for span in spans_of for cpu in range(int(span[0]), int(span[-1]) + 1))

@@ -1,0 +1,113 @@
+"""What goes wrong in containers becomes a row with one sentence and its next step."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import images
+from lab.backends.celery import Celery
+from lab.clusters import choice, compose, reaper
+from lab.engine import docker
+from lab.errors import ClusterError
+from lab.images import Images
+from lab.model import Burst, Command, Setup
+from tests.containers import cluster_of
+from tests.trials import run, spec_of
+
+on_engine = pytest.mark.cluster
+NOWHERE = "unix:///nowhere/docker.sock"
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+def test_a_node_that_dies_at_boot_is_named_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row names the container, its exit code and the last line of its log, which is kept."""
+
+    def dying(_: Setup) -> Sequence[Command]:
+        return [Command((sys.executable, "-c", "raise SystemExit('no such queue')"), 1)]
+
+    monkeypatch.setattr(Celery, "node_commands", dying)
+    spec = spec_of("celery[prefork]", provider="compose")
+    row = run(tmp_path, spec).row
+    assert (row.status, row.reason) == ("failed", "node0 ended with code 1: no such queue")
+    assert "no such queue" in (tmp_path / spec.id / "logs" / "node0.log").read_text()
+    assert reaper.remains() == []
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+def test_a_broker_that_runs_out_of_memory_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's kill shows in the row, with the variable that raises the limit."""
+    monkeypatch.setenv("LAB_SERVICES_MEMORY", "12m")
+    spec = spec_of("celery[prefork]", "payload", Burst(300), size=200_000, provider="compose")
+    row = run(tmp_path, spec).row
+    assert row.status == "failed"
+    assert row.reason.startswith("redis ")
+    assert "LAB_SERVICES_MEMORY" in row.reason
+    assert reaper.remains() == []
+
+
+@on_engine
+def test_a_missing_image_is_named(
+    tmp_path: Path, containers: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is pulled in the middle of a campaign: the sentence says how to have the image."""
+    without = replace(containers, node=replace(containers.node, name="lab-node:nobody-made-it"))
+    monkeypatch.setattr(images, "resolve", lambda: without)
+    row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
+    assert row.status == "failed"
+    assert "lab-node:nobody-made-it" in row.reason
+    assert "nox -s images" in row.reason
+
+
+def test_an_engine_that_is_gone_makes_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A campaign whose engine stops goes on with failed rows, and `down` does not hang."""
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
+    assert row.status == "failed"
+    assert "--provider local" in row.reason
+
+
+def test_without_an_engine_local_is_chosen_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first line of a bench names the provider and why; who asked gets what was asked for."""
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    name, why = choice.choose(None)
+    assert name == "local"
+    assert why.startswith("Clusters: local processes, not containers. ")
+    assert choice.choose("compose") == ("compose", "Clusters: compose, as asked for.")
+
+
+def test_without_an_engine_there_is_nothing_to_reap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every start looks for remains; a machine without an engine does not mind."""
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    assert reaper.reap_dead() == 0
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+def test_a_subnet_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine without a free subnet gets a sentence; what was begun is removed."""
+
+    def refused(*arguments: str, **more: Any) -> bytes:
+        if "up" in arguments:
+            raise ClusterError("No subnet is free. Run: docker network prune")
+        return docker(*arguments, **more)
+
+    monkeypatch.setattr(compose, "docker", refused)
+    cluster = cluster_of(spec_of("thread-pool", provider="compose"), tmp_path)
+    with pytest.raises(ClusterError, match="No subnet is free"):
+        cluster.up()
+    cluster.down()
+    assert reaper.remains(cluster.run) == []

@@ -1,0 +1,116 @@
+"""Nothing is left behind: the lab is killed at random instants, also while a cluster comes up."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab import processes
+from lab.clusters import reaper
+from lab.store import Store
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
+
+KILLS = 32
+AT_ONCE = 4
+SMALL = ["-b", "celery[threads]", "-w", "noop", "--arrival", "burst", "--tasks", "20"]
+# Up takes a second or two, a whole trial five: half of the kills fall into the first.
+DURING_UP_S, LATER_S = 2.5, 12.0
+GONE_S = 60.0
+
+
+def bench(results: Path, *more: str) -> subprocess.Popen[bytes]:
+    """Start a campaign of several trials on clusters of two nodes."""
+    words = ["bench", "--provider", "compose", "--nodes", "2", "--cores", "1", "--blocks", "3"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", *words, *SMALL, *more, "--results", str(results)],
+        env=processes.base_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill_at_random(number: int, results: Path) -> int:
+    """Kill one campaign; return how many objects it had when it died."""
+    draw = random.Random(number)
+    lab = bench(results)
+    while not list(results.glob("runs/*/trials/*")):
+        assert lab.poll() is None, "the campaign ended before it began"
+        time.sleep(0.01)
+    time.sleep(draw.uniform(0.0, DURING_UP_S if number % 2 else LATER_S))
+    seen = len(of(lab.pid))
+    lab.kill()
+    lab.wait()
+    deadline = time.monotonic() + GONE_S
+    # Its watchdog does it, without a next start. What is still being created comes later, so one
+    # empty look is not enough.
+    empty = 0
+    while empty < 3:
+        empty = 0 if of(lab.pid) else empty + 1
+        assert time.monotonic() < deadline, of(lab.pid)
+        time.sleep(0.5)
+    return seen
+
+
+def of(pid: int) -> list[reaper.Remains]:
+    """Return the objects in the engine that belong to the lab process `pid`."""
+    return [thing for thing in reaper.remains() if f":{pid}:" in thing.owner]
+
+
+def runs(results: Path) -> Iterator[Store]:
+    """Yield every run folder below `results`."""
+    yield from (Store(path.parent) for path in results.rglob("campaign.csv"))
+
+
+def test_a_lab_killed_at_any_instant_leaves_nothing_and_harms_nobody(tmp_path: Path) -> None:
+    """After 32 kills nothing is there, finished trials are whole, a campaign beside ended well."""
+    beside = bench(tmp_path / "beside", "--seed", "1")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        seen = list(pool.map(kill_at_random, range(KILLS), folders(tmp_path)))
+    assert beside.wait(300) == 0
+    # Some were met before their first object, some in the middle of `up`, some with all of it.
+    assert min(seen) < max(seen)
+    assert len(set(seen)) >= 3
+    assert reaper.reap_dead() == 0
+    assert reaper.remains() == []
+    finished = 0
+    for store in runs(tmp_path):
+        store.check()
+        trials = store.read("trial")
+        finished += len(trials)
+        for row in trials.itertuples():
+            tasks = store.read("task", store.trial_folder(row.trial_id, row.attempt))
+            assert len(tasks) >= row.n_done == 20
+    assert finished >= 3
+
+
+def folders(below: Path) -> Iterator[Path]:
+    """Yield a results folder for each kill."""
+    yield from (below / str(number) for number in range(KILLS))
+
+
+def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
+    """When lab and watchdog are both killed, `lab clean` removes what is left, and no more."""
+    beside = bench(tmp_path / "beside", "--seed", "1")
+    lab = bench(tmp_path / "killed")
+    while len(of(lab.pid)) < 4 or len(of(beside.pid)) < 4:
+        assert (lab.poll(), beside.poll()) == (None, None)
+        time.sleep(0.02)
+    for process in (*processes.tree(lab.pid)[1:], *processes.tree(lab.pid)[:1]):
+        process.kill()
+    lab.wait()
+    clean = [sys.executable, "-m", "lab.cli", "clean"]
+    environment = processes.base_environment()
+    done = subprocess.run(clean, env=environment, capture_output=True, text=True, check=True)
+    assert "0 containers" not in done.stderr
+    assert of(lab.pid) == []
+    assert beside.wait(120) == 0
+    assert reaper.remains() == []
