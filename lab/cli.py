@@ -209,6 +209,8 @@ def _conclude(folder: Path, rows: Sequence[TrialRow]) -> int:
         f"{len(rows)} trials: {flags.count(Flag.OK)} ok, {flags.count(Flag.NOISY)} noisy, "
         f"{flags.count(Flag.INVALID)} invalid, {len(failed)} failed or timed out."
     )
+    if flags.count(Flag.INVALID) > len(flags) / 2:
+        say("This machine was busy with other work: end it, and run again for numbers to keep.")
     say(f"Run folder: {folder}\nReport page: {page}")
     return 1 if failed else 0
 

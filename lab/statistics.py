@@ -27,6 +27,8 @@ FLOOR_CONFIDENCE = 0.99
 FLOOR_TOLERATED = 1
 # A ratio inside these bounds makes no difference that matters (METHOD M12).
 EQUIVALENCE = (0.95, 1.05)
+# What the lab itself may cost for throughput to be taken from recorded trials (METHOD M19).
+SMALL_OVERHEAD, LARGEST_OVERHEAD = 0.02, 0.05
 UNSTABLE_CV = 0.10
 # |x - median| / MAD of ten standard deviations of a normal sample (METHOD M12, as hyperfine).
 MAD_LIMIT = 14.826
@@ -121,6 +123,22 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) ->
     estimate = interval(ratios.tolist(), level)
     method = estimate.method.replace("trials", "blocks").replace("geometric mean", "paired ratio")
     return replace(estimate, method=method)
+
+
+def harness_overhead(
+    off: Sequence[float], on: Sequence[float], level: float = 0.95
+) -> tuple[Estimate, bool]:
+    """Estimate what recording costs: ``H = X_off / X_on - 1`` of paired rates (METHOD M19).
+
+    Returns:
+        The estimate, and whether throughput may be taken from recorded trials: at most 2 % at the
+        point and 5 % at the upper end; without an interval it may not.
+    """
+    ratio = paired_ratio(off, on, level)
+    if ratio.low is None or ratio.high is None:
+        return replace(ratio, value=ratio.value - 1), False
+    overhead = replace(ratio, value=ratio.value - 1, low=ratio.low - 1, high=ratio.high - 1)
+    return overhead, overhead.value <= SMALL_OVERHEAD and ratio.high - 1 <= LARGEST_OVERHEAD
 
 
 def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
