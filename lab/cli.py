@@ -46,7 +46,6 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "list", list_names, "Show backends, variants, profiles, workloads, presets.")
     report = _command(commands, "report", report_run, "Make a run's tables, figures and page anew.")
     report.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
-    report.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
     _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
     _command(commands, "clean", clean, "Remove what killed labs left: processes, containers.")
     return main_parser
@@ -231,11 +230,8 @@ def list_names(_: argparse.Namespace) -> int:
         ("workload", "default size", "what a task does"),
         [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads],
     )
-    show_table(
-        "Presets",
-        ("preset", "blocks", "what for"),
-        [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()],
-    )
+    presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
+    show_table("Presets", ("preset", "blocks", "what for"), presets)
     return 0
 
 
@@ -244,20 +240,22 @@ def report_run(options: argparse.Namespace) -> int:
     from lab import report
     from lab.store import Store
 
-    folder = options.run or _latest(options.results)
+    folder = options.run or _latest()
     if not (folder / "campaign.csv").exists():
         raise UsageError(f"{folder} is no run folder: it has no campaign.csv.")
-    campaign.derive(Store(folder))
+    store = Store(folder)
+    store.check()
+    campaign.derive(store)
     page = report.write(folder)
     show_table(*report.terminal_summary(folder))
     say(f"Report page: {page}")
     return 0
 
 
-def _latest(results: Path) -> Path:
-    runs = sorted(path.parent for path in (results / "runs").glob("*/campaign.csv"))
+def _latest() -> Path:
+    runs = sorted(path.parent for path in Path("results/runs").glob("*/campaign.csv"))
     if not runs:
-        raise UsageError(f"There is no run in {results}. Make one: lab bench")
+        raise UsageError("There is no run in results/runs. Make one: lab bench")
     return runs[-1]
 
 
@@ -265,12 +263,8 @@ def doctor(_: argparse.Namespace) -> int:
     """Print what was found on this machine, with the command that mends each lack."""
     from lab.doctor import examine
 
-    checks = examine(registry.backends())
-    show_table(
-        "Doctor",
-        ("check", "state", "finding", "to mend it"),
-        [(c.name, c.state, c.finding, c.mend) for c in checks],
-    )
+    checks = [(c.name, c.state, c.finding, c.mend) for c in examine(registry.backends())]
+    show_table("Doctor", ("check", "state", "finding", "to mend it"), checks)
     return 0
 
 
