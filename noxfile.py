@@ -105,8 +105,8 @@ def report(session: nox.Session) -> None:
 
 @locked("bench")
 def images(session: nox.Session) -> None:
-    """Pull or make the images of clusters in containers; a second call does nothing."""
-    session.run("python", "-m", "lab.images")
+    """Pull or make the images of clusters in containers; `-- --lock` pins the official ones."""
+    session.run("python", "-m", "lab.images", *session.posargs)
 
 
 @locked("tests", default=True)

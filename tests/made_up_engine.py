@@ -20,6 +20,9 @@ version*) echo 20.10 ;;
 "compose version") echo 2.26 ;;
 "context inspect") echo unix:///run/docker.sock ;;
 "image inspect")
+    case "$4" in
+    *RepoDigests*) echo "[\\"other/${5%:*}@sha256:0\\", \\"${5%:*}@sha256:1\\"]"; exit ;;
+    esac
     shift 4
     for image; do
         [ -e "$(file "$image")" ] || { echo "Error: No such image: $image" >&2; exit 1; }

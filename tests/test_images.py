@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from lab import images
 from lab.engine import docker
 from lab.errors import ClusterError
-from lab.images import Origin, __main__, machine, official, recipe, steps
+from lab.images import Origin, __main__, official, recipe
 from tests.made_up_engine import MadeUpEngine
 
 OFFICIAL = official.chosen()
@@ -124,12 +123,28 @@ def test_the_command_ends_with_a_table_or_a_sentence(
     engine: MadeUpEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps and errors go to standard error, the images to standard output."""
-    assert __main__.main() == 0
+    assert __main__.main([]) == 0
     assert "official" in capsys.readouterr().out
     monkeypatch.setenv("LAB_BASE_IMAGE", "nobody/has:it")
-    assert __main__.main() == 1
+    assert __main__.main([]) == 1
     assert capsys.readouterr().err.startswith("  ")
     assert engine.asked("pull") == 5
+
+
+def test_a_lock_pins_what_is_pulled(
+    engine: MadeUpEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After `--lock` contents are named, not tags; a registry that fails leaves no half lock."""
+    monkeypatch.setattr(official, "LOCK", tmp_path / "images.lock")
+    engine.registry(OFFICIAL["base"])
+    with pytest.raises(ClusterError):
+        official.lock(lambda _: None)
+    assert not official.LOCK.exists()
+    pinned = {part: f"{tag}@sha256:1" for part, tag in OFFICIAL.items()}
+    engine.registry(*OFFICIAL.values(), *pinned.values())
+    assert __main__.main(["--lock"]) == 0
+    assert official.chosen() == pinned
+    assert images.resolve().redis.name == pinned["redis"]
 
 
 def test_a_name_follows_from_what_is_copied(files: Path) -> None:
@@ -157,78 +172,6 @@ def test_official_names_stand_in_one_place(tmp_path: Path, monkeypatch: pytest.M
     lock.write_text(f"{OFFICIAL['redis']}0@sha256:1\n{pinned}\n")
     monkeypatch.setattr(official, "LOCK", lock)
     assert official.chosen() == OFFICIAL | {"redis": pinned}
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without settings of pip, on a machine without any."""
-    for name in [*machine.CERTIFICATES, "XDG_CONFIG_HOME", "PIP_CONFIG_FILE"]:
-        monkeypatch.delenv(name, raising=False)
-    for name in ("PIP_FIND_LINKS", "PIP_DEFAULT_TIMEOUT", "PIP_DISABLE_PIP_VERSION_CHECK"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(machine, "_files", lambda: [tmp_path / "pip.conf"])
-    return tmp_path
-
-
-def test_an_ordinary_machine_has_no_secrets(home: Path) -> None:
-    """Without settings, nothing is handed to the build."""
-    assert machine.secrets(home) == {}
-
-
-def test_a_build_gets_the_machines_certificates_and_index(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Addresses go along and the environment wins; folders of this machine stay here."""
-    (home / "pip.conf").write_text(
-        f"[global]\ncert = {home}/ca.pem\nindex-url = https://a.example/simple\n"
-        "extra-index-url = file:///packages https://b.example\nfind-links = /wheels\n"
-    )
-    (home / "ca.pem").write_text("certificates")
-    (home / "made").mkdir()
-    monkeypatch.setenv("PIP_INDEX_URL", "https://c.example/simple")
-    found = machine.secrets(home / "made")
-    assert found["certificates"].read_text() == "certificates"
-    assert found["pip"].read_text() == (
-        "[global]\nindex-url = https://c.example/simple\nextra-index-url = https://b.example\n"
-    )
-    assert stat.S_IMODE(found["pip"].stat().st_mode) == 0o600
-
-
-def printing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> str:
-    """Run a program that prints these lines and fails; return the sentence that comes of it."""
-    monkeypatch.setattr(steps, "LOG", tmp_path / "build.log")
-    argv = [sys.executable, "-c", f"print({chr(10).join(lines)!r}); raise SystemExit(1)"]
-    told: list[str] = []
-    with pytest.raises(ClusterError) as caught:
-        steps.run("lab-node:1", argv, re.compile(r"#\d+ \[(.+)\]"), told.append, {})
-    assert (tmp_path / "build.log").read_text().splitlines() == list(lines)
-    assert told == ["lab-node: COPY"] * any("COPY" in line for line in lines)
-    return str(caught.value)
-
-
-def test_a_build_that_fails_quotes_the_last_that_was_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The sentence has the step's own words, and names the log."""
-    lines = ("#1 [COPY]", "#1 [COPY]", "#1 0.5 No matching distribution.", "#1 ERROR: code: 1", "")
-    sentence = printing(tmp_path, monkeypatch, *lines)
-    assert sentence.startswith("The image lab-node:1 could not be made: No matching distribution.")
-    assert sentence.endswith("build.log, then run: nox -s images")
-
-
-def test_a_full_disk_in_a_build_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the step was, the disk is what must be mended."""
-    lines = ("#1 [COPY]", "#1 3.2 OSError: [Errno 28] No space left on device", "#1 ERROR: 1")
-    sentence = printing(tmp_path, monkeypatch, *lines)
-    assert sentence == "The container engine's disk is full. Run: docker system prune"
-
-
-def test_a_build_that_never_began_is_the_engines_matter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before the first step, what failed is the engine."""
-    lines = ("ERROR: Cannot connect to the Docker daemon at unix:///run/docker.sock.",)
-    assert printing(tmp_path, monkeypatch, *lines).startswith("No container engine answers.")
 
 
 @pytest.mark.cluster

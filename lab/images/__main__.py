@@ -1,27 +1,38 @@
-"""Has every image ready, and says which they are: ``nox -s images``."""
+"""Has every image ready, and says which they are: ``nox -s images``; ``-- --lock`` pins them."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from lab.errors import LabError
-from lab.images import build
+from lab.images import build, official
 from lab.images.recipe import SERVERS
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Build, telling each step as it begins; return the exit code."""
-    told, begun = Console(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
+    parser = argparse.ArgumentParser(prog="nox -s images --", description="Have all images ready.")
+    parser.add_argument(
+        "--lock", action="store_true", help="first pin the official images as they are today"
+    )
+    options = parser.parse_args(arguments)
+    console, begun = Console(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
+
+    def tell(step: str) -> None:
+        console.print(f"{time.monotonic() - begun:6.1f} s  {step}", markup=False)
+
     try:
-        images = build(
-            lambda step: told.print(f"{time.monotonic() - begun:6.1f} s  {step}", markup=False)
-        )
+        if options.lock:
+            official.lock(tell)
+        images = build(tell)
     except LabError as error:
-        told.print(f"lab: {error}", markup=False)
+        console.print(f"lab: {error}", markup=False)
         return error.exit_code
     table = Table("image of", "name", "origin", "id")
     for part in ("node", *SERVERS):

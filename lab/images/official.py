@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -23,9 +24,13 @@ def chosen() -> dict[str, str]:
     The tags of the servers stand in compose.yaml, for everybody to read. The base has the Python
     that the lab itself runs on, so that providers can be compared.
     """
+    return {part: named(part) or _pinned(tag) for part, tag in _tags().items()}
+
+
+def _tags() -> dict[str, str]:
     tags = dict(re.findall(r"\$\{(LAB_\w+_IMAGE):-([^}]+)\}", COMPOSE_FILE.read_text("utf-8")))
-    tags[variable("base")] = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
-    return {part: named(part) or _pinned(tags[variable(part)]) for part in ("base", *SERVERS)}
+    base = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+    return {"base": base} | {server: tags[variable(server)] for server in SERVERS}
 
 
 def named(part: str) -> str:
@@ -62,7 +67,10 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
             docker("pull", "--quiet", image, patience_s=PULL_S)
         except ClusterError as error:
             if named(part):
-                raise ClusterError(f"{variable(part)} names {image}. {error}") from error
+                raise ClusterError(
+                    f"{variable(part)} names {image}, which cannot be pulled. "
+                    "Name another one, then run: nox -s images"
+                ) from error
             progress(
                 f"No registry gives {image} (docker pull {image} says why), so what is missing is "
                 "made from this machine's own Debian packages."
@@ -70,3 +78,20 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
             left = {part: image for part, image in wanted.items() if not is_here(image)}
             return {part: "" for part in left if not named(part)}
     return {}
+
+
+def lock(progress: Callable[[str], None]) -> None:
+    """Pull every official image as its tag stands today, and write the lock that pins it.
+
+    Raises:
+        ClusterError: The registry does not give one of them; the lock is left as it was.
+    """
+    lines = []
+    for tag in _tags().values():
+        progress(f"Pulling {tag}.")
+        docker("pull", "--quiet", tag, patience_s=PULL_S)
+        told = docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag)
+        # An image may have come from several registries; the digest of this one's is meant.
+        digest = next(d for d in json.loads(told) if d.startswith(f"{tag.rpartition(':')[0]}@"))
+        lines.append(f"{tag}@{digest.partition('@')[2]}\n")
+    LOCK.write_text("".join(lines), encoding="utf-8")
