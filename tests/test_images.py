@@ -201,7 +201,8 @@ def test_workers_are_nobody_and_the_secrets_stay_outside() -> None:
 @pytest.mark.cluster
 def test_the_compose_file_lets_nothing_in_or_out() -> None:
     """No port, no privilege, no socket, no folder of the host; an internal network; labels."""
-    environment = {"LAB_RUN": "r", "LAB_OWNER": "o", "LAB_TRIAL": "t"}
+    labels = {"LAB_RUN": "r", "LAB_OWNER": "o", "LAB_TRIAL": "t"}
+    environment = labels | {"LAB_NODE_IMAGE": "lab-node:1"}
     argv = [
         "compose",
         "-f",

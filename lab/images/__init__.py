@@ -6,6 +6,7 @@ is current when it is there at all, and a campaign keeps its own while files cha
 
 from __future__ import annotations
 
+import fcntl
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,17 @@ def build(progress: Callable[[str], None]) -> Images:
         ClusterError: An image cannot be had; the message says why, and what to do.
     """
     find()
+    # Two builds at once would make everything twice; the second waits, and finds it done.
+    with recipe.DOCKERFILE.open(encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        while not _is_built(progress):
+            progress("Files were changed meanwhile: once more.")
+    resolve.cache_clear()
+    return resolve()
+
+
+def _is_built(progress: Callable[[str], None]) -> bool:
+    """Build once, and tell whether the files are still those that were copied."""
     sources = _sources()
     sources |= official.pull(sources, progress)
     names = recipe.names(sources)
@@ -86,17 +98,11 @@ def build(progress: Callable[[str], None]) -> Images:
         else:
             builder.make(part, image, names["base"], progress)
     if recipe.names(sources) != names:
-        return _again(missing, progress)
+        # It may hold some files of before and some of after, and then its name is wrong.
+        docker("image", "rm", names["node"])
+        return False
     _record(names)
-    resolve.cache_clear()
-    return resolve()
-
-
-def _again(made: Mapping[str, str], progress: Callable[[str], None]) -> Images:
-    """Start anew: files were changed while they were copied, and names may not say what is so."""
-    progress("Files were changed meanwhile: once more.")
-    docker("image", "rm", made["node"])
-    return build(progress)
+    return True
 
 
 def _sources() -> dict[str, str]:
