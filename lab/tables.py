@@ -72,7 +72,7 @@ class TrialRow:
     cores_per_node: int = column("CPUs of each node")
     workers_per_node: int = column("worker slots of each node")
     workers: int = column("all worker slots")
-    node_mode: str = column("cpuset, or oversubscribed: more CPUs wanted than physical cores (M22)")
+    node_mode: str = column("cpuset, quota, or oversubscribed: more CPUs wanted than cores (M22)")
     placement: str = column("dedicated, or shared when two roles use one CPU")
     driver_cpus: str = column("CPU numbers of the driver")
     service_cpus: str = column("CPU numbers of the services; empty: no service")

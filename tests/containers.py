@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab import processes, registry, trial
 from lab.cluster import Site
+from lab.clusters import reaper
 from lab.clusters.compose import ComposeCluster
 from lab.model import TrialSpec
 
@@ -17,6 +18,11 @@ def cluster_of(spec: TrialSpec, folder: Path) -> ComposeCluster:
     backend = registry.select(spec.label).backend
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: f"{spec.id}-1"}
     return ComposeCluster(Site(spec, backend, folder, trial.place(spec), labels))
+
+
+def left_of(pid: int) -> list[reaper.Remains]:
+    """Return the objects in the engine that belong to the lab process `pid`."""
+    return [thing for thing in reaper.remains() if f":{pid}:" in thing.owner]
 
 
 @contextlib.contextmanager

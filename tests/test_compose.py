@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lab import registry
 from lab.backend import capabilities
-from lab.clusters import reaper
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
 from lab.model import Arrival, Burst, Capability, RoundTrip, Topology
-from tests.containers import standing
+from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
@@ -45,7 +45,7 @@ def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Pa
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_done, row.n_duplicated, row.n_corrupted) == (arrival.n_tasks, 0, 0)
     assert set(tasks.query("phase == 'measure'").node) == set(range(nodes))
-    assert reaper.remains() == []
+    assert left_of(os.getpid()) == []
 
 
 @pytest.mark.parametrize("workload", ["cpu", "payload"])
@@ -90,6 +90,19 @@ def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: P
         assert used["received_bytes"] > 0
     assert last["host"]["sampler_cpu_s"] > 0
     assert (tmp_path / spec.id / "logs" / "node0.log").exists()
+
+
+def test_a_node_under_a_quota_says_so_and_how_often_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a CPU in short periods: the row is no cpuset row, and carries the ratio (M22)."""
+    monkeypatch.setenv("LAB_NODE_PERIOD_US", "10000")
+    monkeypatch.setenv("LAB_NODE_QUOTA_US", "5000")
+    spec = spec_of("celery[threads]", "cpu", Burst(60), size=10_000, provider="compose")
+    row = run(tmp_path, spec).row
+    assert (row.status, row.node_mode) == ("ok", "quota")
+    assert row.throttle_ratio is not None
+    assert 0.2 < row.throttle_ratio <= 1
 
 
 def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:

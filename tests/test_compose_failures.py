@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from lab.engine import docker
 from lab.errors import ClusterError
 from lab.images import Images
 from lab.model import Burst, Command, Setup
-from tests.containers import cluster_of
+from tests.containers import cluster_of, left_of
 from tests.trials import run, spec_of
 
 on_engine = pytest.mark.cluster
@@ -39,7 +40,7 @@ def test_a_node_that_dies_at_boot_is_named_with_its_last_words(
     row = run(tmp_path, spec).row
     assert (row.status, row.reason) == ("failed", "node0 ended with code 1: no such queue")
     assert "no such queue" in (tmp_path / spec.id / "logs" / "node0.log").read_text()
-    assert reaper.remains() == []
+    assert left_of(os.getpid()) == []
 
 
 @on_engine
@@ -54,7 +55,7 @@ def test_a_broker_that_runs_out_of_memory_is_named(
     assert row.status == "failed"
     assert row.reason.startswith("redis ")
     assert "LAB_SERVICES_MEMORY" in row.reason
-    assert reaper.remains() == []
+    assert left_of(os.getpid()) == []
 
 
 @on_engine

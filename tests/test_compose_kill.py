@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from lab import processes
-from lab.clusters import reaper
 from lab.store import Store
+from lab.tables import TrialRow
+from tests.containers import left_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
@@ -46,7 +47,7 @@ def kill_at_random(number: int, results: Path) -> int:
         assert lab.poll() is None, "the campaign ended before it began"
         time.sleep(0.01)
     time.sleep(draw.uniform(0.0, DURING_UP_S if number % 2 else LATER_S))
-    seen = len(of(lab.pid))
+    seen = len(left_of(lab.pid))
     lab.kill()
     lab.wait()
     deadline = time.monotonic() + GONE_S
@@ -54,15 +55,10 @@ def kill_at_random(number: int, results: Path) -> int:
     # empty look is not enough.
     empty = 0
     while empty < 3:
-        empty = 0 if of(lab.pid) else empty + 1
-        assert time.monotonic() < deadline, of(lab.pid)
+        empty = 0 if left_of(lab.pid) else empty + 1
+        assert time.monotonic() < deadline, left_of(lab.pid)
         time.sleep(0.5)
     return seen
-
-
-def of(pid: int) -> list[reaper.Remains]:
-    """Return the objects in the engine that belong to the lab process `pid`."""
-    return [thing for thing in reaper.remains() if f":{pid}:" in thing.owner]
 
 
 def runs(results: Path) -> Iterator[Store]:
@@ -79,16 +75,14 @@ def test_a_lab_killed_at_any_instant_leaves_nothing_and_harms_nobody(tmp_path: P
     # Some were met before their first object, some in the middle of `up`, some with all of it.
     assert min(seen) < max(seen)
     assert len(set(seen)) >= 3
-    assert reaper.reap_dead() == 0
-    assert reaper.remains() == []
+    assert left_of(beside.pid) == []
     finished = 0
     for store in runs(tmp_path):
         store.check()
-        trials = store.read("trial")
-        finished += len(trials)
-        for row in trials.itertuples():
+        for row in (TrialRow(*values) for values in store.read("trial").itertuples(index=False)):
             tasks = store.read("task", store.trial_folder(row.trial_id, row.attempt))
             assert len(tasks) >= row.n_done == 20
+            finished += 1
     assert finished >= 3
 
 
@@ -101,7 +95,7 @@ def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
     """When lab and watchdog are both killed, `lab clean` removes what is left, and no more."""
     beside = bench(tmp_path / "beside", "--seed", "1")
     lab = bench(tmp_path / "killed")
-    while len(of(lab.pid)) < 4 or len(of(beside.pid)) < 4:
+    while len(left_of(lab.pid)) < 4 or len(left_of(beside.pid)) < 4:
         assert (lab.poll(), beside.poll()) == (None, None)
         time.sleep(0.02)
     for process in (*processes.tree(lab.pid)[1:], *processes.tree(lab.pid)[:1]):
@@ -111,6 +105,6 @@ def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
     environment = processes.base_environment()
     done = subprocess.run(clean, env=environment, capture_output=True, text=True, check=True)
     assert "0 containers" not in done.stderr
-    assert of(lab.pid) == []
+    assert left_of(lab.pid) == []
     assert beside.wait(120) == 0
-    assert reaper.remains() == []
+    assert left_of(beside.pid) == []

@@ -39,13 +39,12 @@ def test_several_workers_get_slots_of_their_own_and_one_end_ends_the_node() -> N
 
 def test_waiting_tells_what_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is not up yet is asked again."""
-    answers = iter([ConnectionError("refused"), ConnectionError("loading"), "redis 9.9"])
+    refusals = [ConnectionError("refused"), ConnectionError("loading")]
 
     def ask(_: str) -> str:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if refusals:
+            raise refusals.pop()
+        return "redis 9.9"
 
     monkeypatch.setattr(inside, "ABOUT", {"redis": ask})
     monkeypatch.setattr(inside, "LOOK_S", 0.0)
