@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psutil
@@ -54,6 +54,16 @@ def _no_process_left() -> Iterator[None]:
     for process in left:
         process.kill()
     assert not told, f"Still running after the test: {told}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip is a failure, also where containers are missing: what did not run showed nothing."""
+    report = yield
+    if report.skipped and "wasxfail" not in vars(report):
+        report.outcome = "failed"
+        report.longrepr = f"A skip counts as a failure here: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from lab import images
 from lab.engine import docker
 from lab.errors import ClusterError
-from lab.images import Origin, __main__, official, recipe
+from lab.images import Image, Origin, __main__, official, recipe
 from tests.made_up_engine import MadeUpEngine
 
 OFFICIAL = official.chosen()
@@ -89,6 +89,12 @@ def test_an_image_that_the_user_named_is_never_replaced(
         engine.build()
     engine.registry(*OFFICIAL.values(), "registry.example/redis:9")
     assert engine.build()[0].environment["LAB_REDIS_IMAGE"] == "registry.example/redis:9"
+    monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:10")
+    engine.registry("registry.example/redis:10")  # the base is refused before it is asked for
+    (engine.folder / "images" / OFFICIAL["base"].replace(":", "-")).unlink()
+    assert engine.build()[0].redis == Image(
+        "registry.example/redis:10", "sha256:id-of-registry.example/redis:10", Origin.OFFICIAL
+    )
 
 
 def test_files_that_change_during_a_build_are_built_again(

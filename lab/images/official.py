@@ -60,8 +60,13 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
     Raises:
         ClusterError: An image that the environment names cannot be had.
     """
-    wanted = {part: image for part, image in sources.items() if image and not is_here(image)}
-    for part, image in wanted.items():
+    missing: dict[str, str] = {}
+    for part, image in sources.items():
+        if not image or is_here(image):
+            continue
+        if missing and not named(part):
+            missing[part] = ""
+            continue
         progress(f"Pulling {image}.")
         try:
             docker("pull", "--quiet", image, patience_s=PULL_S)
@@ -71,13 +76,12 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
                     f"{variable(part)} names {image}, which cannot be pulled. "
                     "Name another one, then run: nox -s images"
                 ) from error
+            missing[part] = ""
             progress(
                 f"No registry gives {image} (docker pull {image} says why), so what is missing is "
                 "made from this machine's own Debian packages."
             )
-            left = {part: image for part, image in wanted.items() if not is_here(image)}
-            return {part: "" for part in left if not named(part)}
-    return {}
+    return missing
 
 
 def lock(progress: Callable[[str], None]) -> None:
