@@ -209,8 +209,8 @@ def resized(selection: Selection, sizes: Mapping[str, int]) -> Selection:
 
 
 # Seconds that a trial takes beside its window: processes, verify, quiet, stop. Measured on two
-# shared cores; it only feeds the estimate shown before the first trial has been timed.
-IN_PROCESS_S, WITH_CLUSTER_S = 1.2, 4.0
+# shared cores; containers come on top. It only feeds the estimate shown before the first trial has been timed.
+IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 1.2, 4.0, 3.0
 SLOWEST_TASKS_PER_S = 200.0
 
 
@@ -218,6 +218,8 @@ def estimate_s(spec: TrialSpec) -> float:
     """Estimate a trial's length in seconds before anything was measured."""
     has_cluster = bool(services_of(registry.select(spec.label).backend, spec.variant))
     fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
+    if spec.provider != "local":
+        fixed += IN_CONTAINERS_S
     n = spec.arrival.n_tasks
     work = n * spec.nominal_ns / 1e9 / spec.topology.workers
     if isinstance(spec.arrival, Paced):

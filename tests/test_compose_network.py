@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import psutil
@@ -46,8 +47,9 @@ LOOPBACK = ("127.", "::1")
 
 def listening() -> set[int]:
     """Return the processes that listen on this machine beyond loopback."""
-    found = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid]
-    return {c.pid for c in found if c.pid and not str(c.laddr[0]).startswith(LOOPBACK)}
+    found = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN"]
+    beyond = [c for c in found if not str(next(iter(c.laddr), "")).startswith(LOOPBACK)]
+    return {c.pid for c in beyond if c.pid}
 
 
 def test_nothing_listens_beyond_the_internal_network(tmp_path: Path) -> None:
@@ -69,17 +71,26 @@ def test_nothing_listens_beyond_the_internal_network(tmp_path: Path) -> None:
 
 
 def test_a_cluster_reaches_itself_and_nothing_else(tmp_path: Path) -> None:
-    """A node reaches its own broker, and neither that of another cluster nor the world."""
+    """A node reaches its own broker, and no other cluster, not this machine, not the world."""
     spec = spec_of("celery[prefork]", provider="compose")
     with (
+        socket.create_server(("0.0.0.0", 0)) as ours,  # noqa: S104 - to see that nobody comes
         standing(spec, tmp_path / "one") as one,
         standing(spec, tmp_path / "other") as other,
     ):
         (address,) = addresses(other.parts["redis"].id)
         (own,) = addresses(one.parts["redis"].id)
-        wanted = [(own, 6379), (address, 6379), *RESOLVERS]
+        machine = [(host, ours.getsockname()[1]) for host in own_addresses()]
+        wanted = [(own, 6379), (address, 6379), *machine, *RESOLVERS]
         program = ("python", "-c", REACH, json.dumps(wanted))
         assert json.loads(docker("exec", one.parts["node0"].id, *program)) == [own]
+
+
+def own_addresses() -> list[str]:
+    """Return the addresses of this machine beyond loopback, the engine's bridges among them."""
+    every = [address for card in psutil.net_if_addrs().values() for address in card]
+    mine = [one.address for one in every if one.family == socket.AF_INET]
+    return [address for address in mine if not address.startswith(LOOPBACK)]
 
 
 def addresses(container: str) -> list[str]:
