@@ -208,8 +208,9 @@ def resized(selection: Selection, sizes: Mapping[str, int]) -> Selection:
     return replace(selection, cells=cells)
 
 
-# Seconds that a trial takes beside its window: processes, verify, quiet, stop. Measured on two
-# shared cores; containers come on top. It only feeds the estimate shown before the first trial has been timed.
+# Seconds that a trial takes beside its window: processes, verify, quiet, stop; containers come on
+# top. Measured on two shared cores; it only feeds the estimate shown before the first trial has
+# been timed.
 IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 1.2, 4.0, 3.0
 SLOWEST_TASKS_PER_S = 200.0
 
