@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -152,16 +153,11 @@ class Inside:
         looks = "; ".join(
             f"echo '== {fact}'; cat {' '.join(paths)} 2>/dev/null" for fact, paths in places.items()
         )
+        loop = f"while read x; do {looks}; echo .; done"
+        # The sampler and the campaign may ask at the same time.
+        self._asking = threading.Lock()
         self._shell = subprocess.Popen(
-            [
-                "docker",
-                "exec",
-                "-i",
-                container,
-                "sh",
-                "-c",
-                f"while read x; do {looks}; echo .; done",
-            ],
+            ["docker", "exec", "-i", container, "sh", "-c", loop],
             env=processes.base_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -175,7 +171,8 @@ class Inside:
             raise ClusterError("The reader of a container has no pipes.")
         texts: dict[str, str] = {}
         fact = ""
-        with contextlib.suppress(BrokenPipeError):  # the container ended; it tells that itself
+        # A container that has ended breaks the pipe; it tells that itself.
+        with self._asking, contextlib.suppress(BrokenPipeError):
             self._shell.stdin.write(b"read\n")
             self._shell.stdin.flush()
             for line in iter(self._shell.stdout.readline, b""):
