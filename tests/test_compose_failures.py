@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -112,3 +114,19 @@ def test_a_subnet_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         cluster.up()
     cluster.down()
     assert reaper.remains(cluster.run) == []
+
+
+def test_an_archive_writes_below_its_folder_only(tmp_path: Path) -> None:
+    """What comes out of a container is data: plain files below the trial's folder, no more."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in ("./ledger/0.bin", "../escaped", "/absolute", "status.json"):
+            member = tarfile.TarInfo(name)
+            member.size = 2
+            archive.addfile(member, io.BytesIO(b"ok"))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    compose.unpack(packed.getvalue(), tmp_path / "trial")
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
+    assert found == {"trial/ledger/0.bin", "trial/status.json"}
