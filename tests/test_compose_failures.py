@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from lab import images
 from lab.backends.celery import Celery
 from lab.clusters import choice, compose, reaper
+from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
 from lab.errors import ClusterError
 from lab.images import Images
@@ -42,6 +44,26 @@ def test_a_node_that_dies_at_boot_is_named_with_its_last_words(
     row = run(tmp_path, spec).row
     assert (row.status, row.reason) == ("failed", "node0 ended with code 1: no such queue")
     assert "no such queue" in (tmp_path / spec.id / "logs" / "node0.log").read_text()
+    assert left_of(os.getpid()) == []
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+def test_a_container_that_is_killed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the driver's own container goes, its records go too: a failed row, and no exception."""
+    start = ComposeCluster.start_driver
+
+    def doomed(cluster: ComposeCluster) -> Popen[bytes]:
+        started = start(cluster)
+        docker("kill", cluster.parts["driver"].id)
+        return started
+
+    monkeypatch.setattr(ComposeCluster, "start_driver", doomed)
+    row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
+    assert row.status == "failed"
+    assert "driver" in row.reason
     assert left_of(os.getpid()) == []
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from lab import images, inside, processes
@@ -37,6 +37,7 @@ from lab.registry import Selected, setup
 FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
 DRIVER = "driver"
+LOG_S = 30.0
 ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
     Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
@@ -241,8 +242,12 @@ class ComposeCluster(Cluster):
             self._look()
         log = self.site.logs / f"{name}.log"
         log.unlink(missing_ok=True)
-        argv = ["docker", "logs", self.parts[name].id]
-        processes.start(argv, (), self.site.environment, log).wait(30.0)
+        if name in self.parts:
+            argv = ["docker", "logs", self.parts[name].id]
+            process = processes.start(argv, (), self.site.environment, log)
+            with contextlib.suppress(TimeoutExpired):  # what it has said by then must do
+                process.wait(LOG_S)
+            processes.stop(process)
 
     def down(self) -> int:
         """Save what the trial left, and remove everything that carries its label."""
@@ -267,9 +272,12 @@ class ComposeCluster(Cluster):
         for name in self.parts:
             if name != DRIVER:  # its words and errors came through its pipes
                 self._save_log(name)
-        with contextlib.suppress(ClusterError):  # it died; then the row says so
-            packed = self._exec("tar", "-C", TRIAL, "-czf", "-", ".")
-            unpack(packed, self.site.folder)
+        try:
+            unpack(self._exec("tar", "-C", TRIAL, "-czf", "-", "."), self.site.folder)
+        except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
+            # Without records, the row quotes the last line of this log.
+            with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:
+                log.write(f"Its records could not be fetched: {error}\n")
 
 
 def unpack(packed: bytes, folder: Path) -> None:
