@@ -14,21 +14,14 @@ from lab.model import Capability, Task, Variant
 LOKY = "loky"
 # They tell what is seen of a call and not how it is done.
 UNSEEN = ("backend_kwargs", "verbose")
+AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched by itself"
 
 
-def _variants() -> tuple[Variant, ...]:
+def _variant(name: str, summary: str, **settings: Any) -> Variant:
     capabilities = frozenset({Capability.BATCH, Capability.PARALLEL})
-    source = "(joblib docs, Embarrassingly parallel for loops; joblib.Parallel, batch_size)."
-    made = []
-    settings: dict[str, Any]
-    for name in (LOKY, "threading", "multiprocessing"):
-        about, settings = f"Parallel(backend={name!r})", {"backend": name}
-        automatic = f"{about}, batches grow until one takes 0.2 s {source}"
-        made.append(Variant(name, capabilities, automatic, settings))
-        single = f"{about}, each task dispatched by itself {source}"
-        settings = {**settings, "batch_size": 1}
-        made.append(Variant(f"{name}+batch-1", capabilities, single, settings))
-    return tuple(made)
+    backend = name.partition("+")[0]
+    about = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
+    return Variant(name, capabilities, about, {"backend": backend, **settings})
 
 
 class Joblib(Backend):
@@ -43,7 +36,14 @@ class Joblib(Backend):
     summary = "joblib.Parallel"
     packages = ("joblib",)
     extra = "joblib"
-    variants = _variants()
+    variants = (
+        _variant(LOKY, AUTOMATIC),
+        _variant(f"{LOKY}+batch-1", SINGLE, batch_size=1),
+        # Threads never get batches: for them 'auto' is 1.
+        _variant("threading", SINGLE),
+        _variant("multiprocessing", AUTOMATIC),
+        _variant("multiprocessing+batch-1", SINGLE, batch_size=1),
+    )
 
     def start(self) -> None:
         """Enter the context that keeps a pool of workers (joblib docs, Reusing a pool)."""
@@ -70,7 +70,7 @@ class Joblib(Backend):
         from joblib import Parallel
 
         parameters = inspect.signature(Parallel).parameters
-        # Some defaults are objects that only print as their value.
+        # Some defaults are objects of joblib, which print as such: default(None).
         defaults = {
             name: p.default if isinstance(p.default, str | None) else str(p.default)
             for name, p in parameters.items()

@@ -6,12 +6,12 @@ from joblib import Parallel, delayed
 
 from tests.fidelity import stamps
 
-BACKENDS = ("loky", "threading", "multiprocessing")
+VARIANTS = ("loky", "loky+batch-1", "threading", "multiprocessing", "multiprocessing+batch-1")
 
 
 def main() -> None:
     """Warm the workers up, run all tasks and wait for them."""
-    given = stamps.options(__doc__, *(b + end for b in BACKENDS for end in ("", "+batch-1")))
+    given = stamps.options(__doc__, *VARIANTS)
     backend, _, single = given.variant.partition("+")
     size = 1 if single else "auto"
     with stamps.file(), Parallel(given.workers, backend, batch_size=size) as parallel:
