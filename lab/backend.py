@@ -1,7 +1,7 @@
 """The contract that every adapter fulfils.
 
-An adapter translates; it never measures and never paces. It has three required methods, `start`,
-`submit` and `stop`, and says by `Variant.capabilities` which of the optional ones it means.
+An adapter translates; it never measures and never paces. It has two required methods, `start` and
+`stop`, and says by `Variant.capabilities` which of the others it means, `submit` among them.
 One adapter is one file in `lab/backends/`; its heavy imports live inside its methods, so that
 listing backends costs nothing and a missing package is told by name.
 """
@@ -47,15 +47,18 @@ class Backend(ABC):
         """Make the client or the pool ready to take tasks, in the driver's process."""
 
     @abstractmethod
-    def submit(self, task: Task) -> Any:
-        """Hand over one task by the system's own call and return the system's handle of it."""
-
-    @abstractmethod
     def stop(self) -> None:
         """Release everything that `start` made; a second call does nothing."""
 
+    def submit(self, task: Task) -> Any:
+        """Hand over one task by the system's own call and return its handle (`SUBMIT`)."""
+        raise NotImplementedError
+
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Hand over a whole batch in one call (`Capability.BATCH`)."""
+        """Hand over a whole batch in one call (`Capability.BATCH`).
+
+        The call may return before the tasks have ended, or when they have, as the system's does.
+        """
         raise NotImplementedError
 
     def result(self, handle: Any, timeout_s: float) -> Any:

@@ -197,11 +197,16 @@ class Driver:
         t1 = time.monotonic_ns()
         for row in rows:
             words[row + T1] = t1
-        self.backend.submit_all(tasks)
+        acknowledged = ERROR
+        try:
+            self.backend.submit_all(tasks)
+            acknowledged = ACCEPTED
+            self.accepted += len(tasks)
+        except Exception as error:  # noqa: BLE001 (one call: it was refused for all of them)
+            self.status.setdefault("submit_error", _sentence(error))
         t2 = time.monotonic_ns()
         for row in rows:
-            words[row + T2], words[row + ACK] = t2, ACCEPTED
-        self.accepted += len(tasks)
+            words[row + T2], words[row + ACK] = t2, acknowledged
 
     def _wait(self, deadline_s: float) -> bool:
         deadline = time.monotonic() + deadline_s

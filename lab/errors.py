@@ -38,7 +38,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, names, n=3)
         hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
         super().__init__(f"Unknown {kind} {name!r}. {hint}Known: {', '.join(names)}.")
 

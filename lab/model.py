@@ -30,6 +30,7 @@ class Service(StrEnum):
 
     REDIS = "redis"
     RABBITMQ = "rabbitmq"
+    DASK_SCHEDULER = "dask-scheduler"
 
 
 class Status(StrEnum):

@@ -188,7 +188,7 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
     single = isinstance(spec.arrival, Paced | RoundTrip)
     obstacles = {
-        f"{name} needs {lacking}, which runs in containers only: try --provider compose.": lacking,
+        f"{name} needs {lacking}, which provider {spec.provider} lacks: try another.": lacking,
         f"{name} hands no result back to the submitter, so there is no round trip.": isinstance(
             spec.arrival, RoundTrip
         )

@@ -24,9 +24,11 @@ def services_of_label(label: str) -> Sequence[Service]:
     return services_of(chosen.backend, chosen.variant)
 
 
-def slow_with_services(label: str) -> Any:
-    """Mark a label whose cluster takes seconds to come up."""
-    marks = pytest.mark.slow if services_of_label(label) else ()
+def slow_where_it_is(label: str) -> Any:
+    """Mark a label whose cluster takes seconds to come up, and a backend's further variants."""
+    chosen = registry.select(label)
+    is_first = chosen.variant == chosen.backend.variants[0].name
+    marks = () if is_first and not services_of_label(label) else pytest.mark.slow
     return pytest.param(label, marks=marks)
 
 
@@ -37,9 +39,9 @@ LABELS = [
     # The others need a server that runs in containers only: see test_compose.
     if set(services_of(backend, variant.name)) <= LocalCluster.offers
 ]
-VARIANTS = [slow_with_services(label) for label in LABELS]
+VARIANTS = [slow_where_it_is(label) for label in LABELS]
 PROFILES = [
-    slow_with_services(f"{name}@{profile.name}")
+    slow_where_it_is(f"{name}@{profile.name}")
     for name, backend in registry.backends().items()
     for profile in backend.profiles[1:]
 ]
@@ -95,7 +97,7 @@ def test_every_workload_is_answered_correctly(label: str, workload: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "label", [slow_with_services(v) for v in LABELS if Capability.RESULT in promised(v)]
+    "label", [slow_where_it_is(v) for v in LABELS if Capability.RESULT in promised(v)]
 )
 def test_a_round_trip_sees_each_result_after_the_task(label: str, tmp_path: Path) -> None:
     """The system's own result call returns, once for each task and not before its end."""
@@ -110,14 +112,19 @@ def test_a_round_trip_sees_each_result_after_the_task(label: str, tmp_path: Path
 def test_a_task_that_raises_is_a_failed_row_and_no_loss(
     label: str, tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
-    """The exception reaches the ledger, every task is accounted for, and the trial goes on."""
+    """The exception reaches the ledger, every task is accounted for, and the trial goes on.
+
+    Where batches are all that a system takes, the exception may end the one call that they are.
+    """
     row = run(tmp_path, spec_of(label, misbehaving["RAISING"], Burst(10), warmup_tasks=0)).row
     if not registry.select(label).backend.executes:
         assert row.status == "ok"
         return
     assert row.status == "failed"
-    assert row.reason.startswith("10 of 10 tasks raised")
-    assert (row.n_failed, row.n_lost, row.n_partial) == (10, 0, 0)
+    fewest = 10 if Capability.SUBMIT in promised(label) else 1
+    assert row.n_failed >= fewest
+    assert row.reason.startswith(f"{row.n_failed} of 10 tasks raised")
+    assert (row.n_lost, row.n_partial) == (0, 0)
 
 
 @pytest.mark.parametrize("label", VARIANTS)
@@ -126,7 +133,7 @@ def test_stop_is_idempotent_and_leaves_nothing(
 ) -> None:
     """A started in-process system leaves no thread and no process, however often it is stopped."""
     chosen = registry.select(label)
-    if chosen.backend.services:
+    if services_of_label(label):
         return  # its processes are the cluster's: the tests above look for them
     for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 from lab import processes
 from lab.errors import ClusterError
 from lab.model import Service
 
-READY_S = 10.0
+READY_S = 30.0
 PORT_TRIES = 3
 
 
@@ -115,7 +117,45 @@ class RedisService:
         raise ClusterError(f"redis-server did not come up: {last_line(log)}")
 
 
-SERVICES = {RedisService.name: RedisService}
+class DaskScheduler:
+    """Dask's own scheduler; it takes a free port and writes its address down once it listens."""
+
+    name: ClassVar[Service] = Service.DASK_SCHEDULER
+
+    def start(self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str]) -> Running:
+        """Start it and wait for its address.
+
+        Raises:
+            ClusterError: It ended, or did not come up in time; the last line of its log says why.
+        """
+        file, log = folder / "dask-scheduler.json", folder / f"{self.name}.log"
+        argv = [sys.executable, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
+        argv += ["--host", "127.0.0.1", "--port", "0"]
+        argv += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+        process = processes.start(argv, cpus, labels, log)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                address = json.loads(file.read_text())["address"]
+            except (FileNotFoundError, json.JSONDecodeError):  # not yet there, or half written
+                time.sleep(0.01)
+            else:
+                return Running(process, address, f"dask scheduler {version('distributed')}")
+        processes.stop(process)
+        raise ClusterError(f"dask scheduler did not come up: {last_line(log)}")
+
+
+class Server(Protocol):
+    """What the cluster knows of each of them."""
+
+    def start(self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str]) -> Running:
+        """Start it in `folder`, on `cpus`, and wait until it answers."""
+
+
+SERVICES: Mapping[Service, type[Server]] = {
+    RedisService.name: RedisService,
+    DaskScheduler.name: DaskScheduler,
+}
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import console, processes, registry, statistics, trial
-from lab.backend import capabilities
+from lab.backend import capabilities, services_of
 from lab.clusters.services import SERVICES, last_line
 from lab.errors import LabError, UnknownNameError
 from lab.evidence import read_status
@@ -34,9 +34,13 @@ from tests.fidelity import stamps
 
 # Tasks of one burst, enough for about a second.
 TASKS = {
+    "apscheduler": 2_000,
     "asyncio": 100_000,
     "celery": 1_000,
+    "dask": 1_000,
     "inline": 300_000,
+    "joblib": 3_000,
+    "multiprocessing": 10_000,
     "process-pool": 10_000,
     "rq": 200,
     "thread-pool": 30_000,
@@ -70,11 +74,18 @@ def main() -> int:
 def chosen_labels(wanted: Sequence[str] | None) -> list[str]:
     """Name every variant that has a script and was asked for, by itself or by its backend.
 
+    Servers are plain processes here: a variant whose server is none has no pair.
+
     Raises:
         UnknownNameError: A wanted name is neither.
     """
     known = registry.backends()
-    labels = [f"{name}[{variant.name}]" for name in TASKS for variant in known[name].variants]
+    labels = [
+        f"{name}[{variant.name}]"
+        for name in TASKS
+        for variant in known[name].variants
+        if set(services_of(known[name], variant.name)) <= set(SERVICES)
+    ]
     for name in wanted or ():
         if name not in TASKS and name not in labels:
             raise UnknownNameError("backend with a script", name, [*TASKS, *labels])
@@ -142,7 +153,7 @@ def script_rate(spec: TrialSpec, folder: Path) -> float:
     argv += ["--worker-cpus", ",".join(map(str, place.nodes[0]))]
     servers = []
     try:
-        for service in registry.select(spec.label).backend.services:
+        for service in services_of(registry.select(spec.label).backend, spec.variant):
             servers.append(SERVICES[service]().start(folder, place.services, labels))
             argv += [f"--{service}", servers[-1].endpoint]
         log = folder / "script.log"

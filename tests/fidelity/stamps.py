@@ -35,6 +35,7 @@ def options(about: str, *variants: str) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--variant", choices=variants, default=variants[0])
     parser.add_argument("--redis", default="redis://127.0.0.1:6379/0", help="an empty Redis")
+    parser.add_argument("--dask-scheduler", default="tcp://127.0.0.1:8786")
     parser.add_argument("--worker-cpus", default="", help="such as 0,1; default: where this runs")
     return parser.parse_args()
 
@@ -64,6 +65,12 @@ def file() -> Iterator[None]:
 def stamp() -> None:
     """Append this instant to the file; `O_APPEND` keeps processes apart."""
     os.write(_descriptor(), time.monotonic_ns().to_bytes(WORD, "little"))
+
+
+def noop(number: int) -> int:
+    """Stamp and return the argument; for systems that send what a script defines by value."""
+    stamp()
+    return number
 
 
 @cache

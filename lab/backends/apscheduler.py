@@ -1,0 +1,103 @@
+"""APScheduler in the submitter's process: jobs run now, by threads, processes or coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Task, Variant
+
+CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
+JOB_SETTINGS = ("misfire_grace_time", "coalesce", "max_instances")
+
+
+class ApScheduler(Backend):
+    """Adds each task as a job without a trigger, which is to run at once, and once.
+
+    By default a run that an executor cannot begin within 1 s is dropped, and only an event tells
+    (User guide, Missed job executions and coalescing). That is for appointments: a task in the
+    background may be as late as its queue is long, so here each job says that it has no such
+    limit. Jobs hand nothing back to whoever added them. The executor for coroutines has no bound
+    of its own: `workers` is how many may run at once, held by an `asyncio.Semaphore`.
+    """
+
+    family = "apscheduler"
+    summary = "APScheduler, jobs in memory"
+    packages = ("apscheduler",)
+    extra = "apscheduler"
+    variants = (
+        Variant(
+            "threads",
+            CAPABILITIES,
+            "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
+            {"executor": "threadpool"},
+        ),
+        Variant(
+            "processes",
+            CAPABILITIES,
+            "BackgroundScheduler, ProcessPoolExecutor (APScheduler docs, User guide).",
+            {"executor": "processpool"},
+        ),
+        Variant(
+            "asyncio",
+            CAPABILITIES | {Capability.COROUTINES},
+            "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
+            {"executor": "asyncio"},
+        ),
+    )
+
+    def start(self) -> None:
+        """Start the scheduler, one for coroutines in the event loop of a thread of its own."""
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        executor = {"type": self.setup.settings["executor"]}
+        self._is_asyncio = executor["type"] == "asyncio"
+        if not self._is_asyncio:
+            pool = {**executor, "max_workers": self.workers}
+            self._scheduler = BackgroundScheduler(executors={"default": pool})
+            self._scheduler.start()
+            return
+        self._scheduler = AsyncIOScheduler(executors={"default": executor})
+        self._places = asyncio.Semaphore(self.workers)
+        self._stopping = asyncio.Event()
+        self._is_running = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
+        self._thread.start()
+        self._is_running.wait()
+
+    def submit(self, task: Task) -> Any:
+        """Add the task as a job that runs now and return the job."""
+        arguments = (task.id, task.function, task.argument)
+        run = self._bounded if self._is_asyncio else kernel.execute
+        return self._scheduler.add_job(run, args=arguments, misfire_grace_time=None)
+
+    def stop(self) -> None:
+        """Shut the scheduler down, which waits for what its pool has; coroutines are cancelled."""
+        if self._scheduler.running:
+            self._scheduler.shutdown()
+        if self._is_asyncio and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return the executor, its bound, and the settings that a job gets."""
+        # A job as `submit` adds them, but paused: it never runs.
+        job = self._scheduler.add_job(lambda: None, misfire_grace_time=None, next_run_time=None)
+        settings = {name: getattr(job, name) for name in JOB_SETTINGS}
+        job.remove()
+        return {**self.setup.settings, **settings, "max_workers": self.workers}
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._scheduler.start()
+        self._is_running.set()
+        await self._stopping.wait()
+
+    async def _bounded(self, *arguments: Any) -> Any:
+        async with self._places:
+            return await kernel.execute_async(*arguments)

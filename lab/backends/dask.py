@@ -1,0 +1,126 @@
+"""Dask: its schedulers for threads and processes, and `distributed` with workers of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Command, Service, Setup, Task, Variant
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
+FUTURES = BATCHES | {Capability.SUBMIT, Capability.RESULT, Capability.NODES}
+DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
+
+
+def _computing(name: str, summary: str, **settings: Any) -> Variant:
+    about = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
+    return Variant(name, BATCHES, about, settings)
+
+
+def _distributed(name: str, summary: str, **settings: Any) -> Variant:
+    about = f"{summary} (Dask docs, Command Line, and Futures)."
+    return Variant(name, FUTURES, about, settings, (Service.DASK_SCHEDULER,))
+
+
+class Dask(Backend):
+    """Computes batches of delayed calls, or sends tasks to a scheduler and its workers.
+
+    A batch that is computed is one call: it returns when all tasks have ended, and raises what
+    the first of them raised. No task is `pure`: equal calls would be one then, and run once.
+    """
+
+    family = "dask"
+    summary = "Dask's local schedulers, and distributed"
+    packages = ("dask", "distributed")
+    extra = "dask"
+    variants = (
+        _computing("threads", "one pool of threads", scheduler="threads"),
+        _computing("processes", "new processes for each call", scheduler="processes"),
+        _computing("processes+pool", "one pool", scheduler="processes", context="spawn"),
+        _distributed("distributed", "`dask worker --nthreads 1`: one process a slot", nthreads=1),
+        _distributed("distributed+threads", "`dask worker`: one process a node, one thread a slot"),
+    )
+
+    def start(self) -> None:
+        """Connect to the scheduler, or make the pool of a variant that has one."""
+        self._context = contextlib.ExitStack()
+        if endpoint := self.setup.endpoints.get(Service.DASK_SCHEDULER):
+            from distributed import Client
+
+            client = Client(endpoint, set_as_default=False)  # type: ignore[no-untyped-call]
+            self._client = self._context.enter_context(client)
+            # A task is forgotten together with its last future, also before it has run.
+            self._futures: list[Future[Any]] = []
+            return
+        settings = self.setup.settings
+        self._how: dict[str, Any] = {"scheduler": settings["scheduler"]}
+        if "context" in settings:
+            spawning = multiprocessing.get_context(settings["context"])
+            pool = ProcessPoolExecutor(self.workers, spawning)
+            self._how["pool"] = self._context.enter_context(pool)
+        else:
+            self._how["num_workers"] = self.workers
+
+    def submit(self, task: Task) -> Future[Any]:
+        """Send the task to the scheduler and return its future."""
+        arguments = (task.id, task.function, task.argument)
+        future: Future[Any] = self._client.submit(kernel.execute, *arguments, pure=False)
+        self._futures.append(future)
+        return future
+
+    def submit_all(self, tasks: Sequence[Task]) -> None:
+        """Map over the batch, or compute it and return when all of it has ended."""
+        if self.setup.endpoints:
+            columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+            self._futures += self._client.map(kernel.execute, *columns, pure=False)
+            return
+        from dask.base import compute
+        from dask.delayed import delayed
+
+        call = delayed(kernel.execute, pure=False)
+        compute(*(call(t.id, t.function, t.argument) for t in tasks), **self._how)  # type: ignore[no-untyped-call]
+
+    def result(self, handle: Future[Any], timeout_s: float) -> Any:
+        """Wait for the future."""
+        return handle.result(timeout_s)
+
+    def stop(self) -> None:
+        """Close the client, or end the pool; Dask keeps its own threads until the process ends."""
+        self._context.close()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return Dask's configuration, overridden by the settings of the variant."""
+        import dask.config
+
+        if self.setup.endpoints:
+            return {name: dask.config.get(name) for name in DISTRIBUTED} | {
+                "nthreads": self.setup.topology.workers_per_node,
+                **self.setup.settings,
+            }
+        defaults = {"context": dask.config.get("multiprocessing.context", "spawn"), "chunksize": 6}
+        is_local = self.setup.settings["scheduler"] == "threads"
+        return {
+            **({} if is_local else defaults),
+            **self.setup.settings,
+            "num_workers": self.workers,
+        }
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return the one `dask worker` of a node, which starts a nanny for each process."""
+        if not setup.endpoints:
+            return ()
+        slots = setup.topology.workers_per_node
+        threads = setup.settings.get("nthreads", slots)
+        argv = [sys.executable, "-m", "dask", "worker", setup.endpoints[Service.DASK_SCHEDULER]]
+        argv += ["--nworkers", str(slots // threads), "--nthreads", str(threads)]
+        return [Command((*argv, "--no-dashboard"), slots)]

@@ -1,0 +1,85 @@
+"""joblib's `Parallel` by loky, threads or multiprocessing, with automatic batches and without."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Task, Variant
+
+LOKY = "loky"
+# They tell what is seen of a call and not how it is done.
+UNSEEN = ("backend_kwargs", "verbose")
+AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched by itself"
+
+
+def _variant(name: str, summary: str, **settings: Any) -> Variant:
+    capabilities = frozenset({Capability.BATCH, Capability.PARALLEL})
+    backend = name.partition("+")[0]
+    about = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
+    return Variant(name, capabilities, about, {"backend": backend, **settings})
+
+
+class Joblib(Backend):
+    """Runs each batch by one call of one `Parallel`, whose workers stay from call to call.
+
+    The call returns when all tasks have ended, and raises what the first of them raised; the
+    others are then dropped. joblib takes no single tasks. With one worker it makes none: it calls
+    the functions in the caller's thread, so that row is no pool.
+    """
+
+    family = "joblib"
+    summary = "joblib.Parallel"
+    packages = ("joblib",)
+    extra = "joblib"
+    variants = (
+        _variant(LOKY, AUTOMATIC),
+        _variant(f"{LOKY}+batch-1", SINGLE, batch_size=1),
+        # Threads never get batches: for them 'auto' is 1.
+        _variant("threading", SINGLE),
+        _variant("multiprocessing", AUTOMATIC),
+        _variant("multiprocessing+batch-1", SINGLE, batch_size=1),
+    )
+
+    def start(self) -> None:
+        """Enter the context that keeps a pool of workers (joblib docs, Reusing a pool)."""
+        from joblib import Parallel
+
+        self._context = contextlib.ExitStack()
+        if self.setup.settings["backend"] == LOKY and self.workers > 1:
+            self._context.callback(_stop_loky)
+        parallel = Parallel(n_jobs=self.workers, **self.setup.settings)
+        self._parallel = self._context.enter_context(parallel)
+
+    def submit_all(self, tasks: Sequence[Task]) -> None:
+        """Run the batch and return when all of it has ended."""
+        from joblib import delayed
+
+        self._parallel(delayed(kernel.execute)(t.id, t.function, t.argument) for t in tasks)
+
+    def stop(self) -> None:
+        """Leave the context; loky's processes would stay five minutes for whoever comes next."""
+        self._context.close()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return `Parallel`'s own defaults, overridden by those of variant and profile."""
+        from joblib import Parallel
+
+        parameters = inspect.signature(Parallel).parameters
+        # Some defaults are objects of joblib, which print as such: default(None).
+        defaults = {
+            name: p.default if isinstance(p.default, str | None) else str(p.default)
+            for name, p in parameters.items()
+            if name not in UNSEEN
+        }
+        return {**defaults, **self.setup.settings, "n_jobs": self.workers}
+
+
+def _stop_loky() -> None:
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
