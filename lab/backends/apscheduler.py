@@ -20,8 +20,8 @@ class ApScheduler(Backend):
 
     By default a run that an executor cannot begin within 1 s is dropped, and only an event tells
     (User guide, Missed job executions and coalescing). That is for appointments: a task in the
-    background may be as late as its queue is long, so here each job says that it has no such
-    limit. Jobs hand nothing back to whoever added them. The executor for coroutines has no bound
+    background may be as late as its queue is long, so in these variants each job says that it has
+    no such limit, and their names say so. Jobs hand nothing back to whoever added them. The executor for coroutines has no bound
     of its own: `workers` is how many may run at once, held by an `asyncio.Semaphore`.
     """
 
@@ -31,22 +31,22 @@ class ApScheduler(Backend):
     extra = "apscheduler"
     variants = (
         Variant(
-            "threads",
+            "threads+late-runs",
             CAPABILITIES,
             "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
-            {"executor": "threadpool"},
+            {"executor": "threadpool", "misfire_grace_time": None},
         ),
         Variant(
-            "processes",
+            "processes+late-runs",
             CAPABILITIES,
             "BackgroundScheduler, ProcessPoolExecutor (APScheduler docs, User guide).",
-            {"executor": "processpool"},
+            {"executor": "processpool", "misfire_grace_time": None},
         ),
         Variant(
-            "asyncio",
+            "asyncio+late-runs",
             CAPABILITIES | {Capability.COROUTINES},
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
-            {"executor": "asyncio"},
+            {"executor": "asyncio", "misfire_grace_time": None},
         ),
     )
 
@@ -74,7 +74,8 @@ class ApScheduler(Backend):
         """Add the task as a job that runs now and return the job."""
         arguments = (task.id, task.function, task.argument)
         run = self._bounded if self._is_asyncio else kernel.execute
-        return self._scheduler.add_job(run, args=arguments, misfire_grace_time=None)
+        grace_s = self.setup.settings["misfire_grace_time"]
+        return self._scheduler.add_job(run, args=arguments, misfire_grace_time=grace_s)
 
     def stop(self) -> None:
         """Shut the scheduler down, which waits for what its pool has; coroutines are cancelled."""
@@ -87,7 +88,8 @@ class ApScheduler(Backend):
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the executor, its bound, and the settings that a job gets."""
         # A job as `submit` adds them, but paused: it never runs.
-        job = self._scheduler.add_job(lambda: None, misfire_grace_time=None, next_run_time=None)
+        grace_s = self.setup.settings["misfire_grace_time"]
+        job = self._scheduler.add_job(lambda: None, misfire_grace_time=grace_s, next_run_time=None)
         settings = {name: getattr(job, name) for name in JOB_SETTINGS}
         job.remove()
         return {**self.setup.settings, **settings, "max_workers": self.workers}
