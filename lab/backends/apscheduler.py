@@ -21,8 +21,9 @@ class ApScheduler(Backend):
     By default a run that an executor cannot begin within 1 s is dropped, and only an event tells
     (User guide, Missed job executions and coalescing). That is for appointments: a task in the
     background may be as late as its queue is long, so in these variants each job says that it has
-    no such limit, and their names say so. Jobs hand nothing back to whoever added them. The executor for coroutines has no bound
-    of its own: `workers` is how many may run at once, held by an `asyncio.Semaphore`.
+    no such limit, and their names say so. Jobs hand nothing back to whoever added them. The
+    executor for coroutines has no bound of its own: `workers` is how many may run at once, held by
+    an `asyncio.Semaphore`.
     """
 
     family = "apscheduler"

@@ -75,11 +75,11 @@ async def by_coroutines(tasks: int, workers: int) -> list[int]:
 
 def main() -> None:
     """Run all tasks in the chosen way."""
-    given = stamps.options(__doc__, "threads", "processes", "asyncio")
-    if given.variant == "asyncio":
+    given = stamps.options(__doc__, "threads+late-runs", "processes+late-runs", "asyncio+late-runs")
+    if given.variant == "asyncio+late-runs":
         stamps.report(asyncio.run(by_coroutines(given.tasks, given.workers)))
     else:
-        run = by_threads if given.variant == "threads" else by_processes
+        run = by_threads if given.variant == "threads+late-runs" else by_processes
         stamps.report(run(given.tasks, given.workers))
 
 
