@@ -277,7 +277,8 @@ def clean(_: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every LabError ends here, in a sentence."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Not by way of SIGINT, which a shell's background job ignores.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = parser().parse_args(arguments)
         return int(options.run_command(options))
