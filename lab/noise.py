@@ -21,7 +21,7 @@ from lab.tables import column
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the unit of /proc/stat
 CALIBRATION_STEPS = 120_000  # about 10 ms
-CALIBRATION_REPEATS = 10
+CALIBRATION_REPEATS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _pressure(path: Path, line: str) -> int | None:
 
 
 def calibrate() -> int:
-    """Time a fixed loop of Python integers; return the shortest of ten times, in nanoseconds.
+    """Time a fixed loop of Python integers; return the shortest of thirty times, in ns.
 
     The shortest, not the median: an interruption only ever adds time, and steal and foreign CPU
     have signals of their own. What is left is how fast this CPU runs Python now: frequency, heat,

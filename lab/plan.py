@@ -60,7 +60,7 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         # Three trials carry no interval (METHOD M2): quick shows that all works, and the order of
         # magnitude.
-        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 20, 30.0, 0),
+        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 20, 30.0, 1),
         Preset("standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2),
         Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
     )
