@@ -236,7 +236,7 @@ def test_missing_files_are_nulls(tmp_path: Path) -> None:
 def test_calibration_takes_the_shortest_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interruption of some repeats does not count as a slower machine."""
     assert noise.calibrate() > 0
-    times = iter([14, 11, 90, 10, *[12] * 20])
+    times = iter([14, 11, 90, 10, *[12] * noise.CALIBRATION_REPEATS])
     monkeypatch.setattr(noise, "_time_of_loop", lambda: next(times))
     assert noise.calibrate() == 10
 
