@@ -204,8 +204,10 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
     assert resumed.returncode == 0, resumed.stderr
     after = Store(run).read("trial")
     pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
-    assert (after[after.status == "ok"].trial_id.value_counts() == 1).all()
-    assert (after.status == "ok").sum() == 4
+    ok = after[after.status == "ok"]
+    assert ok.trial_id.nunique() == 4
+    # An invalid trial may have been at its second attempt; none that was finished begins anew.
+    assert not set(ok.trial_id[ok.index >= len(before)]) & set(before.trial_id)
     assert (after.status == "interrupted").sum() == 1
     again = lab("bench", "--resume", str(run))
     assert again.returncode == 0
