@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lab import registry
 from lab.backend import capabilities, services_of
@@ -65,9 +65,6 @@ PRESETS: Mapping[str, Preset] = {
         Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
     )
 }
-# What `quick` and its elders run when no backend is named: each backend's first variant as
-# installed. Variants are asked for by name.
-DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +197,6 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
         and Capability.PARALLEL not in promised,
     }
     return next((sentence for sentence, stands in obstacles.items() if stands), None)
-
-
-def resized(selection: Selection, sizes: Mapping[str, int]) -> Selection:
-    """Return the selection with other task sizes, by workload."""
-    cells = tuple(replace(c, size=sizes.get(c.workload, c.size)) for c in selection.cells)
-    return replace(selection, cells=cells)
 
 
 # Seconds that a trial takes beside its window: processes, verify, quiet, stop; containers come on
