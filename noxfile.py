@@ -27,9 +27,10 @@ ROOT = Path(__file__).parent
 STAMP = "installed-from.sha256"
 # What each lock pins. A later one holds all of those before it, at the same versions.
 LOCKS = {
-    "bench": ("--all-extras", "--group=build"),
-    "tests": ("--all-extras", "--group=build", "--group=tests"),
-    "lint": ("--all-extras", "--group=build", "--group=tests", "--group=lint"),
+    "build": ("--group=pyproject.toml:build",),
+    "bench": ("pyproject.toml", "--all-extras", "--group=build"),
+    "tests": ("pyproject.toml", "--all-extras", "--group=build", "--group=tests"),
+    "lint": ("pyproject.toml", "--all-extras", "--group=build", "--group=tests", "--group=lint"),
 }
 # The lab stops its workers and writes down what is finished; nox alone would give it 0.3 s.
 PATIENCE_S = 60.0
@@ -57,14 +58,17 @@ def is_current(environment: Path, lock: str) -> bool:
 def install(session: nox.Session, lock: str) -> None:
     """Install what `lock` pins, then the project; nothing is downloaded whose hash is not pinned.
 
-    That holds for build tools too: they are in the lock, and no package may be built from source.
+    That holds for build tools too: they are installed first, from a lock of their own. One package
+    is built from source, because its author published no wheel of its newest release.
     """
     pins = re.findall(r"^[\w.-]+(?===)", lock_file(lock).read_text(encoding="utf-8"), re.MULTILINE)
     session.log(f"Installing {len(set(pins))} pinned packages: up to a minute, the first time.")
     # pip compiles as it installs; uv has to be told, and workers may be forbidden to do it later.
     compiled = ("--compile-bytecode",) if session.venv_backend == "uv" else ()
-    pinned = ("--require-hashes", "--only-binary=:all:", "-r", str(lock_file(lock)))
-    session.install(*compiled, *pinned, log=False)
+    hashed = ("--require-hashes", "--only-binary=:all:")
+    session.install(*compiled, *hashed, "-r", str(lock_file("build")), log=False)
+    built = ("--no-build-isolation", "--no-binary=django-crontab")
+    session.install(*compiled, *hashed, *built, "-r", str(lock_file(lock)), log=False)
     session.install("--no-index", "--no-deps", "--no-build-isolation", "-e", str(ROOT), log=False)
     # As an install step, because `nox -R` skips those: the stamp must not say what is not so.
     write = f"import sys; open(sys.argv[1], 'w').write({fingerprint(lock)!r})"
@@ -145,7 +149,7 @@ def lock(session: nox.Session) -> None:
     same: tuple[str, ...] = ()
     for name, parts in LOCKS.items():
         file = lock_file(name).relative_to(ROOT).as_posix()
-        command = ("uv", "pip", "compile", "pyproject.toml", *exact, *quiet, *parts, *same)
+        command = ("uv", "pip", "compile", *parts, *exact, *quiet, *same)
         told = ("--custom-compile-command", "nox -s lock")
         session.run(*command, *told, *session.posargs, "-o", file, external=True)
         same = ("--constraints", file)

@@ -15,7 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from lab.model import Capability, Command, Profile, Service, Setup, Task, Topology, Variant
+from lab.model import (
+    Capability,
+    Command,
+    Job,
+    Profile,
+    Service,
+    Setup,
+    Task,
+    Topology,
+    Variant,
+)
 
 DEFAULT = Profile("default")
 
@@ -69,6 +79,19 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
+    def schedule(self, job: Job) -> Any:
+        """Have the system run a job again and again, from now on; return what `unschedule` takes.
+
+        What scheduled systems have of a client in the driver's process calls it for each job of a
+        periodic trial (`Capability.RESCHEDULE`); where jobs are known beforehand (`SCHEDULE`
+        alone), they are in the setup, and this is not called.
+        """
+        raise NotImplementedError
+
+    def unschedule(self, handle: Any) -> None:
+        """Have the system forget a job (`Capability.RESCHEDULE`)."""
+        raise NotImplementedError
+
     def effective_settings(self) -> Mapping[str, Any]:
         """Every setting in force, defaults included, as JSON-able values; goes into the row."""
         return dict(self.setup.settings)
@@ -79,8 +102,18 @@ class Backend(ABC):
         return ()
 
     @classmethod
+    def preparation(cls, setup: Setup) -> Sequence[Command]:
+        """Commands that run to their end before the nodes start, such as `manage.py migrate`."""
+        return ()
+
+    @classmethod
+    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+        """The system's own scheduler, one for the cluster, in trials that have jobs."""
+        return ()
+
+    @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Variables that the system's own worker command reads, beyond the lab's."""
+        """Variables that the system's own commands read, beyond the lab's."""
         return {}
 
 
@@ -108,4 +141,10 @@ def setup_to_json(setup: Setup) -> str:
 def setup_from_environment() -> Setup:
     """Read the setup of this worker process from ``LAB_SETUP``."""
     fields = json.loads(os.environ["LAB_SETUP"])
-    return Setup(**{**fields, "topology": Topology(**fields["topology"])})
+    return setup_from_json(fields)
+
+
+def setup_from_json(fields: Mapping[str, Any]) -> Setup:
+    """Rebuild a setup from its fields as JSON gives them back."""
+    jobs = tuple(Job(**job) for job in fields["jobs"])
+    return Setup(**{**fields, "topology": Topology(**fields["topology"]), "jobs": jobs})

@@ -13,14 +13,14 @@ from subprocess import Popen
 from typing import ClassVar, NamedTuple
 
 from lab.backend import Backend
-from lab.model import CpuUse, Placement, Service, Setup, TrialSpec
+from lab.model import CpuUse, Job, Placement, Service, Setup, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where one attempt at one trial takes place: its folder, its CPUs, its labels.
 
-    `environment` is given to every process of the trial.
+    `environment` is given to every process of the trial; `jobs` are for the system's scheduler.
     """
 
     spec: TrialSpec
@@ -28,6 +28,7 @@ class Site:
     folder: Path
     placement: Placement
     environment: Mapping[str, str]
+    jobs: tuple[Job, ...] = ()
 
     @property
     def ledger(self) -> Path:

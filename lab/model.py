@@ -23,6 +23,8 @@ class Capability(StrEnum):
     COROUTINES = "coroutines"  # awaits coroutine functions instead of calling functions
     NODES = "nodes"  # workers may live on several nodes
     PARALLEL = "parallel"  # more than one worker slot
+    SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
+    RESCHEDULE = "reschedule"  # jobs are added and removed while it runs
 
 
 class Service(StrEnum):
@@ -30,6 +32,7 @@ class Service(StrEnum):
 
     REDIS = "redis"
     RABBITMQ = "rabbitmq"
+    POSTGRES = "postgres"
     DASK_SCHEDULER = "dask-scheduler"
 
 
@@ -171,6 +174,20 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A task that a system's own scheduler runs again and again, each run under the same `id`.
+
+    Either `every_s` is its interval in seconds, or `cron` is a line of five fields in UTC.
+    """
+
+    id: int
+    function: str
+    argument: Any
+    every_s: float = 0.0
+    cron: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSpec:
     """Everything that decides what one trial does.
 
@@ -224,7 +241,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What an adapter is told: who it is, how big, and where its services listen."""
+    """What an adapter is told: who it is, how big, and where its services listen.
+
+    `jobs` are those that the system's scheduler is to know before it starts.
+    """
 
     backend: str
     variant: str
@@ -232,17 +252,18 @@ class Setup:
     topology: Topology
     settings: Mapping[str, Any]
     endpoints: Mapping[str, str]
+    jobs: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One process of a node: the system's own documented worker command.
+    """One process of a cluster: the system's own documented command.
 
-    `slots` is how many worker slots the process serves.
+    `slots` is how many worker slots the process serves; a scheduler and a preparation have none.
     """
 
     argv: tuple[str, ...]
-    slots: int
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

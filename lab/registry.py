@@ -22,7 +22,7 @@ import workloads as workload_package
 from lab import backends as backend_package
 from lab.backend import Backend, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
-from lab.model import Setup, Topology, Workload
+from lab.model import Job, Setup, Topology, Workload
 
 BACKENDS, WORKLOADS = "lab.backends", "lab.workloads"
 LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
@@ -96,10 +96,23 @@ def require(selected: Selected) -> None:
         raise MissingExtraError(selected.name, package, selected.backend.extra)
 
 
-def setup(selected: Selected, topology: Topology, endpoints: dict[str, str]) -> Setup:
+def setup(
+    selected: Selected,
+    topology: Topology,
+    endpoints: Mapping[str, str],
+    jobs: tuple[Job, ...] = (),
+) -> Setup:
     """Put together what the adapter is told."""
     settings = settings_of(selected.backend, selected.variant, selected.profile)
-    return Setup(selected.name, selected.variant, selected.profile, topology, settings, endpoints)
+    return Setup(
+        backend=selected.name,
+        variant=selected.variant,
+        profile=selected.profile,
+        topology=topology,
+        settings=settings,
+        endpoints=endpoints,
+        jobs=jobs,
+    )
 
 
 def workload_modules() -> dict[str, ModuleType]:

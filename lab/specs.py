@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lab.backend import setup_from_json
 from lab.model import ARRIVALS, Setup, Topology, TrialSpec
 
 
@@ -37,8 +38,4 @@ def order_to_json(order: Order) -> dict[str, Any]:
 
 def order_from_json(fields: dict[str, Any]) -> Order:
     """Rebuild an order; the inverse of `order_to_json`."""
-    setup = fields["setup"]
-    return Order(
-        spec_from_json(fields["spec"]),
-        Setup(**{**setup, "topology": Topology(**setup["topology"])}),
-    )
+    return Order(spec_from_json(fields["spec"]), setup_from_json(fields["setup"]))

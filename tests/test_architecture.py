@@ -30,11 +30,12 @@ TABLE = {
     "inside": "",
     # Systems, and how they are found.
     "backend": "",
-    "backends": "backend kernel",
+    "django_site": "django_site",
+    "backends": "backend django_site kernel",
     "registry": "backend backends",
     # What one trial is made of.
     "arrivals": "",
-    "specs": "",
+    "specs": "backend",
     "readback": "ledger",
     "readiness": "ledger readback",
     "tasks": "kernel ledger",
@@ -76,6 +77,8 @@ HEAVY = (
     "celery",
     "dask",
     "django",
+    "django_q",
+    "django_rq",
     "joblib",
     "kombu",
     "numpy",

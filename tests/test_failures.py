@@ -39,7 +39,7 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str) -> Collected:
     [
         ("celery[threads]", "redis-server", ["redis ended with code -9"]),
         ("rq[simple-worker]", "redis-server", ["redis ended with code -9"]),
-        ("celery[threads]", "celery", ["worker", "of node 0 ended with code -9"]),
+        ("celery[threads]", "celery", ["node0 (", "ended with code -9"]),
         ("rq[simple-worker]", "lab.driver", ["driver died"]),
         ("thread-pool", "lab.driver", ["driver died"]),
     ],

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import secrets
-import sys
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
@@ -22,26 +21,19 @@ from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from lab import images, inside, processes
-from lab.backend import services_of, setup_to_json
+from lab.backend import services_of
 from lab.cluster import Cluster, Counter, Site
-from lab.clusters import reaper
+from lab.clusters import overlay, reaper
 from lab.clusters.cgroups import Meter, driver_ns
+from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, NODE, SCHEDULER, TRIAL
 from lab.clusters.services import last_line
 from lab.engine import docker
 from lab.errors import ClusterError
-from lab.images import recipe
-from lab.model import Command, CpuUse, Service, Setup
+from lab.model import CpuUse, Setup
 from lab.placement import cpu_text
 from lab.registry import Selected, setup
 
-FILE = recipe.FOLDER / "compose.yaml"
-TRIAL = "/trial"
-DRIVER = "driver"
 LOG_S = 30.0
-ENDPOINTS = {
-    Service.REDIS: "redis://redis:6379/0",
-    Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
-}
 # What the engine is asked to print of a container, and of what happens to one.
 _LOOK = (
     '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
@@ -86,26 +78,33 @@ class ComposeCluster(Cluster):
         servers = services_of(site.backend, spec.variant)
         endpoints = {str(name): ENDPOINTS[name] for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = setup(selected, spec.topology, endpoints)
+        made = setup(selected, spec.topology, endpoints, site.jobs)
         commands = site.backend.node_commands(made)
         nodes = [f"node{n}" for n in range(spec.topology.nodes)] if commands else []
-        overlay = self._overlay(made, commands, [*servers, *nodes])
+        schedulers = site.backend.scheduler_commands(made) if site.jobs else ()
+        clock = [SCHEDULER] if schedulers else []
+        parts = overlay.parts(site, made, {NODE: commands, SCHEDULER: schedulers}, [*nodes, *clock])
+        parts |= {str(name): {"cpuset": cpu_text(site.placement.services)} for name in servers}
         self._watchdog = reaper.Watchdog(self.run)
         self._follow_events()
-        self._start([*servers, DRIVER], overlay)
+        self._start([*servers, DRIVER], parts)
         if servers:
             self.services = self._wait_for(endpoints)
-            self._start(nodes, overlay)
+        for command in site.backend.preparation(made):
+            words = [f"{name}={value}" for name, value in overlay.environment(site, made).items()]
+            self._exec("env", *words, *overlay.in_image(command.argv))
+        if nodes or clock:
+            self._start([*nodes, *clock], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
         self._is_up = True
         return made
 
-    def _start(self, names: Sequence[str], overlay: Mapping[str, Any]) -> None:
+    def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
         where = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
         how = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment, "LAB_RUN": self.run}
         # Compose would replace what looks like a variable.
-        given = json.dumps(overlay).replace("$", "$$").encode()
+        given = json.dumps({"services": parts}).replace("$", "$$").encode()
         arguments = ("compose", "--project-name", self.run, *where, "up", *how, *names)
         try:
             docker(*arguments, environment=environment, given=given)
@@ -122,38 +121,6 @@ class ComposeCluster(Cluster):
             if name not in self.parts:
                 meter = Meter(identity, int(pid)) if int(pid) else None
                 self.parts[name] = Part(identity, image.replace("sha256:", ""), meter)
-
-    def _overlay(
-        self, made: Setup, commands: Sequence[Command], names: Sequence[str]
-    ) -> dict[str, Any]:
-        """Say what this trial's containers have beyond compose.yaml: CPUs, commands, labels."""
-        site, place = self.site, self.site.placement
-        ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger"}
-        parts: dict[str, Any] = {
-            DRIVER: {
-                "cpuset": cpu_text(place.driver),
-                "environment": {**ours, "LAB_NODE": "0", "LAB_SLOT": "0"},
-            }
-        }
-        environment = {
-            **ours,
-            **site.backend.worker_environment(made),
-            "LAB_SETUP": setup_to_json(made),
-            inside.COMMANDS: json.dumps([(_in_image(c.argv), c.slots) for c in commands]),
-        }
-        for name in names:
-            if not name.startswith("node"):
-                parts[name] = {"cpuset": cpu_text(place.services)}
-                continue
-            number = name.removeprefix("node")
-            parts[name] = {
-                "extends": {"file": FILE.name, "service": "node"},
-                "command": ["python", "-m", inside.__name__, "node"],
-                "hostname": name,
-                "cpuset": cpu_text(place.nodes[int(number)]),
-                "environment": {**environment, "LAB_NODE": number},
-            }
-        return {"services": parts}
 
     def _wait_for(self, endpoints: Mapping[str, str]) -> str:
         """Wait inside the network until every server answers; return what they say they are."""
@@ -187,7 +154,7 @@ class ComposeCluster(Cluster):
         """
         used = {name: part.meter.read() for name, part in self.parts.items() if part.meter}
         total = {name: use.cpu_ns or 0 for name, use in used.items()}
-        servers = sum(total.pop(name, 0) for name in map(str, ENDPOINTS))
+        servers = sum(total.pop(name, 0) for name in [*map(str, ENDPOINTS), SCHEDULER])
         container = total.pop(DRIVER, 0)
         meter = self.parts[DRIVER].meter if DRIVER in self.parts else None
         alone = driver_ns(meter) if meter else None
@@ -290,8 +257,3 @@ def unpack(packed: bytes, folder: Path) -> None:
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content.read())
-
-
-def _in_image(argv: Sequence[str]) -> list[str]:
-    """Return the words of a command with the image's own interpreter instead of this one."""
-    return ["python" if word == sys.executable else word for word in argv]

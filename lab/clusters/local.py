@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 
 from lab import processes
 from lab.backend import services_of, setup_to_json
 from lab.cluster import Cluster, Site
 from lab.clusters.services import SERVICES, last_line
-from lab.model import CpuUse, Setup
+from lab.errors import ClusterError
+from lab.model import Command, CpuUse, Setup
 from lab.registry import Selected, setup
+
+PREPARATION_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class LocalCluster(Cluster):
         self._driver: Popen[bytes] | None = None
 
     def up(self) -> Setup:
-        """Start a fresh broker where one is needed, then each node's own worker commands."""
+        """Start a fresh broker where one is needed, then each node's workers, then a scheduler."""
         site = self.site
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
@@ -50,27 +54,53 @@ class LocalCluster(Cluster):
             self.services = "; ".join(filter(None, [self.services, running.about]))
         spec = site.spec
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = setup(selected, spec.topology, endpoints)
-        for node in range(spec.topology.nodes):
-            self._start_node(node, made)
+        made = setup(selected, spec.topology, endpoints, site.jobs)
+        shared = site.placement.services
+        for index, command in enumerate(site.backend.preparation(made)):
+            self._prepare(self._start(made, command, f"preparation-{index}", shared))
+        for node, cpus in enumerate(site.placement.nodes):
+            slot = 0
+            for index, command in enumerate(site.backend.node_commands(made)):
+                part = self._start(made, command, f"node{node}-{index}", cpus, (node, slot))
+                self._nodes.append(part)
+                slot += command.slots
+        for index, command in enumerate(site.backend.scheduler_commands(made) if site.jobs else ()):
+            self._services.append(self._start(made, command, f"scheduler-{index}", shared))
         return made
 
-    def _start_node(self, node: int, made: Setup) -> None:
-        site = self.site
-        slot = 0
-        for index, command in enumerate(site.backend.node_commands(made)):
-            log = site.logs / f"node{node}-{index}.log"
-            environment = {
-                **site.environment,
-                **site.backend.worker_environment(made),
-                **self._ledger_environment(node, slot),
-                "LAB_SETUP": setup_to_json(made),
-            }
-            cpus = site.placement.nodes[node]
-            process = processes.start(command.argv, cpus, environment, log)
-            name = f"worker {shlex.join(Path(a).name for a in command.argv[:3])} of node {node}"
-            self._nodes.append(_Part(name, process, log))
-            slot += command.slots
+    def _start(
+        self,
+        made: Setup,
+        command: Command,
+        role: str,
+        cpus: Sequence[int],
+        slot: tuple[int, int] = (0, 0),
+    ) -> _Part:
+        environment = {
+            **self.site.environment,
+            **self.site.backend.worker_environment(made),
+            **self._ledger_environment(*slot),
+            "LAB_SETUP": setup_to_json(made),
+        }
+        log = self.site.logs / f"{role}.log"
+        words = shlex.join(Path(word).name for word in command.argv[:4])
+        process = processes.start(command.argv, cpus, environment, log)
+        return _Part(f"{role.partition('-')[0]} ({words})", process, log)
+
+    @staticmethod
+    def _prepare(part: _Part) -> None:
+        """Wait for the end of a command that prepares.
+
+        Raises:
+            ClusterError: It failed, or took too long.
+        """
+        try:
+            code = part.process.wait(PREPARATION_S)
+        except TimeoutExpired:
+            processes.stop(part.process)
+            raise ClusterError(f"{part.name} did not end in {PREPARATION_S:.0f} s.") from None
+        if code:
+            raise ClusterError(f"{part.name} ended with code {code}: {last_line(part.log)}")
 
     def _ledger_environment(self, node: int, slot: int) -> dict[str, str]:
         ledger = str(self.site.ledger.resolve())

@@ -15,7 +15,7 @@ SERVERS = ("redis", "rabbitmq", "postgres")
 PREFIX = "lab-"
 # What the Dockerfile copies into a target.
 COPIED = {
-    "node": ("requirements/bench.txt", "workloads", "lab"),
+    "node": ("requirements/build.txt", "requirements/bench.txt", "workloads", "lab"),
     "postgres": ("compose/postgres-entrypoint.sh",),
 }
 

@@ -1,0 +1,65 @@
+"""What a trial's containers have beyond compose.yaml: CPUs, commands, and what they are told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab import inside
+from lab.backend import setup_to_json
+from lab.cluster import Site
+from lab.images import recipe
+from lab.model import Command, Service, Setup
+from lab.placement import cpu_text
+
+FILE = recipe.FOLDER / "compose.yaml"
+TRIAL = "/trial"
+DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
+ENDPOINTS = {
+    Service.REDIS: "redis://redis:6379/0",
+    Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
+}
+
+
+def environment(site: Site, made: Setup) -> dict[str, str]:
+    """Return what the system's own commands are told inside a container."""
+    return {
+        **site.environment,
+        **site.backend.worker_environment(made),
+        "LAB_LEDGER": f"{TRIAL}/ledger",
+        "LAB_SETUP": setup_to_json(made),
+    }
+
+
+def parts(
+    site: Site, made: Setup, commands: Mapping[str, Sequence[Command]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Describe the driver and the containers `names`: ``node0``, ``node1``, ..., ``scheduler``.
+
+    `commands` are those of a node and those of the scheduler.
+    """
+    place = site.placement
+    ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
+    found: dict[str, Any] = {DRIVER: {"cpuset": cpu_text(place.driver), "environment": ours}}
+    for name in names:
+        kind, number = (SCHEDULER, 0) if name == SCHEDULER else (NODE, int(name[len(NODE) :]))
+        words = json.dumps([(in_image(c.argv), c.slots) for c in commands[kind]])
+        found[name] = {
+            "extends": {"file": FILE.name, "service": NODE},
+            "command": ["python", "-m", inside.__name__, NODE],
+            "hostname": name,
+            "cpuset": cpu_text(place.services if kind == SCHEDULER else place.nodes[number]),
+            "environment": {
+                **environment(site, made),
+                inside.COMMANDS: words,
+                "LAB_NODE": str(number),
+            },
+        }
+    return found
+
+
+def in_image(argv: Sequence[str]) -> list[str]:
+    """Return the words of a command with the image's own interpreter instead of this one."""
+    return ["python" if word == sys.executable else word for word in argv]

@@ -1,0 +1,36 @@
+"""One minimal Django project, which serves every backend that needs Django.
+
+A trial's own settings (installed apps, queues, schedules) are the adapter's: they reach each
+process in one variable, ``LAB_DJANGO``, and `lab.django_site.settings` lays them over the base.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+VARIABLE = "LAB_DJANGO"
+# `python manage.py`, as Django's documentation has it, wherever the project lies.
+MANAGE = (sys.executable, "-m", "lab.django_site.manage")
+
+
+def environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that make a process use the project with `settings`.
+
+    ``INSTALLED_APPS`` adds to the base's; any other name replaces it. Values are JSON-able.
+    """
+    return {
+        "DJANGO_SETTINGS_MODULE": "lab.django_site.settings",
+        VARIABLE: json.dumps(dict(settings)),
+    }
+
+
+def use(settings: Mapping[str, Any]) -> None:
+    """Set Django up in this process; it can be done once in a process, and not undone."""
+    os.environ.update(environment(settings))
+    import django
+
+    django.setup()

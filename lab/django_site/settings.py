@@ -1,0 +1,60 @@
+"""The project's settings: the least that Django starts with, and a trial's own laid over it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from lab.django_site import VARIABLE
+
+# Of a project that listens on loopback or in a closed network, for as long as a trial.
+SECRET_KEY = "not-a-secret"  # noqa: S105
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "lab.django_site.urls"
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+# Beside the ledger: there every process of a trial can reach it, and it goes when the trial goes.
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(Path(os.environ.get("LAB_LEDGER", ".")).parent / "django.sqlite3"),
+        # As Django's notes on SQLite advise for writers in several processes.
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+}
+
+_own = json.loads(os.environ.get(VARIABLE, "{}"))
+INSTALLED_APPS += _own.pop("INSTALLED_APPS", [])
+globals().update(_own)
