@@ -8,15 +8,16 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from lab import campaign, processes, registry
-from lab.clusters import PROVIDERS, choice, reaper
+from lab.clusters import choice, reaper
 from lab.console import ProgressWatch, say, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
-from lab.model import ARRIVALS, Flag, Status
+from lab.model import Flag, Status
+from lab.options import OPTIONS
 from lab.plan import PRESETS, make_plan
-from lab.selection import known, numbers, positive, positive_float, select
+from lab.selection import known, select
 from lab.tables import TrialRow
 
 EPILOG = """\
@@ -67,94 +68,6 @@ def _command(
     )
     made.set_defaults(run_command=run)
     return made
-
-
-OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "what to measure": {
-        "--backend -b": {
-            "action": "append",
-            "metavar": "LABEL",
-            "help": "backend[variant]@profile; repeat for more (default: all installed)",
-        },
-        "--workload -w": {
-            "action": "append",
-            "metavar": "NAME[:SIZE]",
-            "help": "workload, with a size in its unit; repeat for more (default: the preset's)",
-        },
-        "--arrival": {
-            "action": "append",
-            "metavar": "KIND",
-            "help": f"only these arrivals: {', '.join(ARRIVALS)} (default: the preset's)",
-        },
-        "--rate": {
-            "type": positive_float,
-            "metavar": "HZ",
-            "help": "tasks per second of paced arrivals (default: the preset's)",
-        },
-        "--tasks": {
-            "type": positive,
-            "metavar": "N",
-            "help": "tasks in a window (default: the preset's)",
-        },
-    },
-    "on how much": {
-        "--cores": {
-            "type": numbers,
-            "metavar": "N[,N]",
-            "help": "cores of a node (default: 1, 2, 4, ... all of this machine)",
-        },
-        "--nodes": {
-            "type": numbers,
-            "default": (1,),
-            "metavar": "N[,N]",
-            "help": "nodes (default: 1)",
-        },
-        "--workers": {
-            "type": numbers,
-            "default": (1,),
-            "metavar": "N[,N]",
-            "help": "worker slots for each core (default: 1)",
-        },
-        "--provider": {
-            "metavar": "NAME",
-            "help": f"what hosts clusters: {', '.join(PROVIDERS)} (default: as this machine can)",
-        },
-    },
-    "how thoroughly": {
-        "--preset": {
-            "default": "quick",
-            "metavar": "NAME",
-            "help": f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
-        },
-        "--blocks": {
-            "type": positive,
-            "metavar": "N",
-            "help": "blocks, each with every configuration once (default: the preset's)",
-        },
-        "--seed": {
-            "type": int,
-            "metavar": "N",
-            "help": "seed of order, arrivals and arguments (default: drawn, and recorded)",
-        },
-    },
-    "running it": {
-        "--dry-run": {
-            "action": "store_true",
-            "help": "print the plan and the time it will take, and run nothing",
-        },
-        "--resume": {
-            "type": Path,
-            "metavar": "RUN",
-            "help": "go on with this run folder; all else is taken from it",
-        },
-        "--results": {
-            "type": Path,
-            "default": Path("results"),
-            "metavar": "FOLDER",
-            "help": "where runs are kept (default: results)",
-        },
-    },
-}
 
 
 def _add_bench(commands: Commands) -> None:

@@ -69,7 +69,9 @@ TABLE = {
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",
-    "cli": "campaign clusters console doctor plan processes registry report selection store",
+    "options": "clusters plan selection",
+    "cli": "campaign clusters console doctor options plan processes registry report selection "
+    "store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (
