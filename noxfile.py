@@ -108,6 +108,12 @@ def report(session: nox.Session) -> None:
 
 
 @locked("bench")
+def compare(session: nox.Session) -> None:
+    """Say what moved between two runs, commits or backends; exit 1 on a regression."""
+    session.run("lab", "compare", *session.posargs)
+
+
+@locked("bench")
 def images(session: nox.Session) -> None:
     """Pull or make the images of clusters in containers; `-- --lock` pins the official ones."""
     session.run("python", "-m", "lab.images", *session.posargs)

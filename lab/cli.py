@@ -1,4 +1,4 @@
-"""The command `lab`: bench, list, report, doctor, clean."""
+"""The command `lab`: bench, list, report, compare, doctor, clean."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from lab import campaign, processes, registry
 from lab.clusters import choice, reaper
+from lab.comparison import command as comparison
 from lab.console import ProgressWatch, say, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.model import Flag, Status
@@ -47,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "list", list_names, "Show backends, variants, profiles, workloads, presets.")
     report = _command(commands, "report", report_run, "Make a run's tables, figures and page anew.")
     report.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
+    comparison.describe(
+        _command(commands, "compare", comparison.run, "Say what moved between two sides.")
+    )
     _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
     _command(commands, "clean", clean, "Remove what killed labs left: processes, containers.")
     return main_parser

@@ -62,6 +62,7 @@ TABLE = {
     "measures": "statistics",
     "metrics": "measures statistics",
     "figures": "figures measures metrics statistics",
+    "comparison": "comparison console metrics statistics store",
     "report": "figures metrics report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
     "plan": "backend registry",
@@ -70,8 +71,8 @@ TABLE = {
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",
     "options": "clusters plan selection",
-    "cli": "campaign clusters console doctor options plan processes registry report selection "
-    "store",
+    "cli": "campaign clusters comparison console doctor options plan processes registry report "
+    "selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

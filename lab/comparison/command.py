@@ -1,0 +1,121 @@
+"""`lab compare`: what a person asks of two sides, and the exit code that answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from lab.comparison import null, sides, wording
+from lab.comparison.judge import HEADLINES, Change, Compared, compare
+from lab.console import say, show_table
+from lab.errors import ResultsError, UnknownNameError, UsageError
+from lab.metrics import METRICS
+
+EPILOG = """\
+examples:
+  lab compare 1f3c9ab 8d20e41                    two commits: all runs measured on each
+  lab compare results/runs/A results/runs/B      two runs
+  lab compare thread-pool 'threading[queue]'     two backends of the latest run, pair by pair
+  lab compare --null RUN                         what this machine shows where nothing differs
+
+B / A is judged `worse` or `better` when Holm's rule holds over everything compared and the ratio
+leaves the noise; `tie` when its whole interval lies within the noise; else `inconclusive`. Noise
+is 5 %, or what --null measured on this machine. Exit codes: 0 fine, 1 worse beyond --threshold,
+2 usage.
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add what can be said on the command line."""
+    parser.epilog = EPILOG
+    parser.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
+    parser.add_argument("--null", type=Path, metavar="RUN", help="compare a run with itself")
+    parser.add_argument("--run", type=Path, metavar="RUN", help="the run that backends are of")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help=f"number to compare; repeat for more (default: {', '.join(HEADLINES)})",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=5.0,
+        metavar="PERCENT",
+        help="how much worse a number may be before the exit code is 1 (default: 5)",
+    )
+    parser.add_argument("--format", default="table", metavar="FORM", help="table, markdown or json")
+    parser.add_argument(
+        "--other-machine",
+        action="store_true",
+        help="compare although machine or software differ",
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, print, and tell by the exit code whether anything became worse."""
+    if options.null:
+        return _null(options)
+    if len(options.sides) != 2:  # noqa: PLR2004 (A and B)
+        raise UsageError("Name two sides: lab compare A B. Each is a run, a commit or a backend.")
+    if options.format not in wording.FORMATS:
+        raise UnknownNameError("format", options.format, wording.FORMATS)
+    for name in options.metric or ():
+        if name not in METRICS:
+            raise UnknownNameError("metric", name, METRICS)
+    a, b = (sides.find(name, options.results, options.run) for name in options.sides)
+    differing = sides.differences(a, b)
+    if differing and not options.other_machine:
+        raise UsageError(
+            f"{a.name} and {b.name} differ in {'; '.join(differing)}. Measure both on one machine, "
+            "or say --other-machine."
+        )
+    noise = _measured_noise(options.results, a)
+    compared = compare(a, b, options.metric or HEADLINES, noise)
+    if options.format == "table":
+        show_table(
+            wording.verdict(compared, a.name, b.name), wording.COLUMNS, wording.rows(compared)
+        )
+    else:
+        sys.stdout.write(wording.write(compared, a.name, b.name, options.format) + "\n")
+    return int(any(_is_regression(number, options.threshold) for number in compared))
+
+
+def _is_regression(number: Compared, threshold_percent: float) -> bool:
+    change = max(number.ratio.value, 1 / number.ratio.value) - 1
+    return number.change == Change.WORSE and change * 100 > threshold_percent
+
+
+def _null(options: argparse.Namespace) -> int:
+    side = sides.find(str(options.null), options.results)
+    found = null.measure(side)
+    file = _null_file(options.results, side)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"run": side.name, "smallest_effect": found.smallest_effect}))
+    share = found.false_alarms / found.comparisons
+    say(
+        f"{side.name} against itself, {found.splits} times: {found.false_alarms} false alarms in "
+        f"{found.comparisons} comparisons ({share:.1%}), in {found.families} of {found.splits} "
+        f"families. Equal halves differ by up to {found.smallest_effect:.1%}: this machine shows "
+        "no smaller effect, and later comparisons on it take that for noise."
+    )
+    return 0
+
+
+def _null_file(results: Path, side: sides.Side) -> Path:
+    return results / "null" / f"{sides.machine(side)}.json"
+
+
+def _measured_noise(results: Path, side: sides.Side) -> float | None:
+    file = _null_file(results, side)
+    if not file.exists():
+        return None
+    try:
+        return float(json.loads(file.read_text())["smallest_effect"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(
+            f"{file} is damaged. Delete it, or measure it anew: lab compare --null RUN"
+        ) from error

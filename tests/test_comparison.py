@@ -1,0 +1,225 @@
+"""Two sides compared: what is found, what is not, what is refused, and how it is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.cli import main
+from lab.comparison import null, sides, wording
+from lab.comparison.judge import Change, Compared, compare, unpaired_ratio
+from lab.comparison.sides import Side
+from lab.errors import UnknownNameError
+from lab.model import Estimate
+from lab.statistics import RefusedError
+from lab.store import Store
+from tests import synthetic
+
+NOISE = 0.02
+
+
+def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -> Side:
+    """Make a side that has one number a block."""
+    n = len(values)
+    cell = {"workload": "noop", "size": 0, "arrival": "burst", "rate_hz": np.nan, "gaps": ""}
+    where = {"provider": "local", "nodes": 1, "cores_per_node": 1, "workers_per_node": 1}
+    numbers = pd.DataFrame(
+        {
+            "label": label,
+            **{key: [value] * n for key, value in (cell | where).items()},
+            "block": range(n),
+            "plan_hash": [f"plan{block}" for block in range(n)],
+            "run": run,
+            "trial_id": [f"{name}{block}" for block in range(n)],
+            "metric": "makespan_s",
+            "value": values,
+            "unit": "s",
+        }
+    )
+    return Side(name, numbers, {"cpu": "one"}, ("a" * 40,))
+
+
+def drifting(rng: np.random.Generator, blocks: int, effect: float) -> tuple[Side, Side]:
+    """Two backends of one campaign on a machine that slows by 15 % (METHOD M12); b costs more."""
+    drift = np.linspace(1.0, 1.15, blocks)
+    a, b = (drift * np.exp(rng.normal(0, NOISE, blocks)) for _ in range(2))
+    return side("a", a, "run", "a[y]@default"), side("b", b * (1 + effect), "run", "b[y]@default")
+
+
+def width(found: Estimate) -> float:
+    """Return how wide an interval is; one without an interval has none."""
+    assert found.low is not None
+    assert found.high is not None
+    return found.high - found.low
+
+
+def experiments(effect: float, n: int) -> list[Compared]:
+    """Return what each of many experiments of 15 pairs finds."""
+    rng = np.random.default_rng(3)
+    return [compare(*drifting(rng, 15, effect))[0] for _ in range(n)]
+
+
+def test_equal_systems_are_called_different_in_at_most_5_percent() -> None:
+    """A/A, 400 comparisons on a drifting machine: the test errs at its level, the verdict less."""
+    found = experiments(0.0, 400)
+    assert 0.03 <= np.mean([number.p < 0.05 for number in found]) <= 0.07
+    assert sum(n.change in {Change.WORSE, Change.BETTER} for n in found) <= 0.05 * 400
+    assert [n.change for n in found].count(Change.TIE) > 0.95 * 400
+
+
+def test_5_percent_are_seen_with_15_pairs() -> None:
+    """A slowdown of 5 % in 2 % noise is called worse in at least 95 of 100 experiments."""
+    assert [n.change for n in experiments(0.05, 200)].count(Change.WORSE) >= 190
+
+
+def test_pairs_beat_halves_on_a_drifting_machine() -> None:
+    """The same numbers without their blocks show less: the drift is in both spreads."""
+    rng = np.random.default_rng(4)
+    a, b = drifting(rng, 15, 0.03)
+    paired = compare(a, b)[0].ratio
+    apart, _ = unpaired_ratio(a.numbers.value.to_list(), b.numbers.value.to_list())
+    assert width(paired) < width(apart) / 2
+
+
+def test_a_larger_number_is_worse_only_where_less_is_better() -> None:
+    """Throughput that rises is better; a makespan that rises is worse."""
+    a, b = side("a", np.full(8, 1.0), "r", "a"), side("b", np.full(8, 2.0), "r", "b")
+    assert compare(a, b)[0].change == Change.WORSE
+    rates = [replace(s, numbers=s.numbers.assign(metric="throughput_per_s")) for s in (a, b)]
+    assert compare(rates[0], rates[1], metrics=["throughput_per_s"])[0].change == Change.BETTER
+
+
+def test_measured_noise_hides_what_lies_within_it() -> None:
+    """Where equal halves of a run differ by 10 %, 8 % are no finding, however narrow."""
+    rng = np.random.default_rng(5)
+    a, b = drifting(rng, 30, 0.08)
+    assert compare(a, b)[0].change == Change.WORSE
+    assert compare(a, b, noise=0.15)[0].change == Change.TIE
+
+
+def test_few_trials_or_nothing_in_common_give_no_verdict() -> None:
+    """Three trials make no interval; numbers of different cells are never compared."""
+    few = [side(n, np.full(3, float(v)), n) for n, v in (("a", 1), ("b", 9))]
+    assert compare(few[0], few[1])[0].change == Change.INCONCLUSIVE
+    other = replace(few[1], numbers=few[1].numbers.assign(nodes=2))
+    with pytest.raises(RefusedError, match="a and b have no number in common"):
+        compare(few[0], other)
+
+
+def test_a_run_against_itself_tells_the_noise() -> None:
+    """Halves of a run with 10 % spread differ by several percent and are seldom called so."""
+    rng = np.random.default_rng(6)
+    found = null.measure(side("run", np.exp(rng.normal(0, 0.1, 40)), "run"))
+    assert found.comparisons == found.splits == null.SPLITS
+    assert found.false_alarms <= 3
+    assert 0.02 < found.smallest_effect < 0.15
+    with pytest.raises(RefusedError, match="has 4 blocks; comparing it with itself needs 10"):
+        null.measure(side("run", np.ones(4), "run"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two made-up runs; in the second every system costs a third more."""
+    folder = tmp_path_factory.mktemp("results")
+    slower = tuple(replace(s, cost_s=1.33 * s.cost_s) for s in synthetic.SYSTEMS)
+    plans = {"first": {}, "second": {"systems": slower, "seed": 8}}
+    for name, how in plans.items():
+        tables = dict(synthetic.campaign(synthetic.Campaign(blocks=12, **how)))  # type: ignore[arg-type]
+        commit = {"first": "b", "second": "c"}[name] * 40
+        tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
+        synthetic.write(tables, folder / "runs" / name)
+    return folder
+
+
+def test_runs_and_commits_are_found_and_a_slowdown_ends_in_1(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same finding by run and by commit; the other way round it is an improvement."""
+    for a, b in (("first", "second"), ("b" * 7, "c" * 12)):
+        assert main(["compare", a, b, "--results", str(results), "--format", "json"]) == 1
+        told = json.loads(capsys.readouterr().out)
+        noop = [n for n in told["compared"] if n["cell"]["workload"] == "noop"]
+        assert {n["change"] for n in noop if n["metric"] == "makespan_s"} == {"worse"}
+    assert main(["compare", "second", "first", "--results", str(results)]) == 0
+    threshold = ["--threshold", "60"]
+    assert main(["compare", "first", "second", "--results", str(results), *threshold]) == 0
+
+
+def test_two_backends_of_a_run_are_paired(results: Path) -> None:
+    """Blocks of one campaign pair, and a backend's short name is enough where it is one row."""
+    a, b = (sides.find(name, results, results / "runs/first") for name in ("asyncio", "rq[worker]"))
+    found = compare(a, b, ["makespan_s"])
+    assert found
+    assert all("paired ratio" in number.ratio.method for number in found)
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'asyncio\[tasks\]@default'"):
+        sides.find("asyncio[task]", results)
+
+
+def test_another_machine_is_refused_until_told(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the fact that differs."""
+    tables = dict(synthetic.campaign(synthetic.Campaign(blocks=6)))
+    facts = tables["environment"]
+    model = facts.key == "cpu.model"
+    tables["environment"] = facts.assign(value=facts.value.mask(model, "Another CPU"))
+    other = synthetic.write(tables, tmp_path / "other")
+    arguments = ["compare", "first", str(other), "--results", str(results)]
+    assert main(arguments) == 2
+    assert "cpu.model: Made-up CPU @ 2.0 GHz / Another CPU" in capsys.readouterr().err
+    assert main([*arguments, "--other-machine"]) in {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["first"], "Name two sides"),
+        (["first", "second", "--format", "jsn"], "Did you mean 'json'"),
+        (["first", "second", "--metric", "makespan"], "Did you mean 'makespan_s'"),
+        (["first", "secnd"], "Unknown run, measured commit, or backend of second 'secnd'"),
+    ],
+)
+def test_what_cannot_be_understood_is_told(
+    arguments: list[str], words: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, exit code 2."""
+    assert main(["compare", "--results", str(results), *arguments]) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_null_is_kept_for_later_comparisons(tmp_path: Path) -> None:
+    """What --null measured is the noise of the next comparison; a damaged file is told."""
+    tables = dict(synthetic.campaign(synthetic.Campaign(blocks=12)))
+    run = synthetic.write(tables, tmp_path / "runs" / "run")
+    results = ["--results", str(tmp_path)]
+    assert main(["compare", "--null", str(run), *results]) == 0
+    (kept,) = (tmp_path / "null").iterdir()
+    assert 0 < json.loads(kept.read_text())["smallest_effect"] < 0.2
+    kept.write_text("{")
+    assert main(["compare", "asyncio", "inline", *results]) == 2
+
+
+def test_markdown_cannot_be_broken_by_a_name() -> None:
+    """A hostile label stays text in a pull request."""
+    a, b = (side(n, np.full(8, float(v)), "r", "<img src=x>|@all") for n, v in (("a", 1), ("b", 2)))
+    told = wording.write(compare(a, b), "a", "<b>", "markdown")
+    assert "<img" not in told
+    assert "<b>" not in told
+    assert "@all" not in told
+    assert "&lt;img src=x>&#124;&#64;all" in told
+
+
+def test_runs_of_one_commit_count_together(results: Path, tmp_path: Path) -> None:
+    """Two runs of a commit give their trials to one side; a dirty run gives none."""
+    for name, dirty in (("one", "0"), ("two", "0"), ("three", "1")):
+        tables = dict(synthetic.campaign(synthetic.Campaign(blocks=2)))
+        tables["campaign"] = tables["campaign"].assign(git_commit="d" * 40, git_dirty=dirty)
+        synthetic.write(tables, tmp_path / "runs" / name)
+    one = sides.find("one", tmp_path)
+    assert len(sides.find("d" * 8, tmp_path).numbers) == 2 * len(one.numbers)
+    assert Store(results / "runs/first").read("campaign").git_dirty.iloc[0] == "0"
