@@ -25,6 +25,8 @@ class Capability(StrEnum):
     PARALLEL = "parallel"  # more than one worker slot
     SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
     RESCHEDULE = "reschedule"  # jobs are added and removed while it runs
+    RETRY = "retry"  # runs a task that raised again by itself, when asked to
+    PRIORITY = "priority"  # lets an urgent task overtake those that wait
 
 
 class Service(StrEnum):
