@@ -1,0 +1,98 @@
+"""What can be chosen of a campaign on the command line, by the question that it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lab.clusters import PROVIDERS
+from lab.model import ARRIVALS
+from lab.plan import PRESETS
+from lab.selection import numbers, positive, positive_float
+
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "what to measure": {
+        "--backend -b": {
+            "action": "append",
+            "metavar": "LABEL",
+            "help": "backend[variant]@profile; repeat for more (default: all installed)",
+        },
+        "--workload -w": {
+            "action": "append",
+            "metavar": "NAME[:SIZE]",
+            "help": "workload, with a size in its unit; repeat for more (default: the preset's)",
+        },
+        "--arrival": {
+            "action": "append",
+            "metavar": "KIND",
+            "help": f"only these arrivals: {', '.join(ARRIVALS)} (default: the preset's)",
+        },
+        "--rate": {
+            "type": positive_float,
+            "metavar": "HZ",
+            "help": "tasks per second of paced arrivals (default: the preset's)",
+        },
+        "--tasks": {
+            "type": positive,
+            "metavar": "N",
+            "help": "tasks in a window (default: the preset's)",
+        },
+    },
+    "on how much": {
+        "--cores": {
+            "type": numbers,
+            "metavar": "N[,N]",
+            "help": "cores of a node (default: 1, 2, 4, ... all of this machine)",
+        },
+        "--nodes": {
+            "type": numbers,
+            "default": (1,),
+            "metavar": "N[,N]",
+            "help": "nodes (default: 1)",
+        },
+        "--workers": {
+            "type": numbers,
+            "default": (1,),
+            "metavar": "N[,N]",
+            "help": "worker slots for each core (default: 1)",
+        },
+        "--provider": {
+            "metavar": "NAME",
+            "help": f"what hosts clusters: {', '.join(PROVIDERS)} (default: as this machine can)",
+        },
+    },
+    "how thoroughly": {
+        "--preset": {
+            "default": "quick",
+            "metavar": "NAME",
+            "help": f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
+        },
+        "--blocks": {
+            "type": positive,
+            "metavar": "N",
+            "help": "blocks, each with every configuration once (default: the preset's)",
+        },
+        "--seed": {
+            "type": int,
+            "metavar": "N",
+            "help": "seed of order, arrivals and arguments (default: drawn, and recorded)",
+        },
+    },
+    "running it": {
+        "--dry-run": {
+            "action": "store_true",
+            "help": "print the plan and the time it will take, and run nothing",
+        },
+        "--resume": {
+            "type": Path,
+            "metavar": "RUN",
+            "help": "go on with this run folder; all else is taken from it",
+        },
+        "--results": {
+            "type": Path,
+            "default": Path("results"),
+            "metavar": "FOLDER",
+            "help": "where runs are kept (default: results)",
+        },
+    },
+}
