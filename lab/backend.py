@@ -143,12 +143,12 @@ class Backend(ABC):
         return ()
 
     @classmethod
-    def monitor(cls, setup: Setup) -> Monitor | None:
-        """The system's own monitor, which runs beside the cluster in trials that ask for it.
+    def monitor(cls, setup: Setup) -> Monitor:
+        """The system's own monitor, beside the cluster in trials that ask for it (`MONITOR`).
 
         It starts when every worker has answered, with the environment of the workers.
         """
-        return None
+        raise NotImplementedError
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:

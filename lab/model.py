@@ -27,6 +27,7 @@ class Capability(StrEnum):
     RESCHEDULE = "reschedule"  # jobs are added and removed while it runs
     RETRY = "retry"  # runs a task that raised again by itself, when asked to
     PRIORITY = "priority"  # lets an urgent task overtake those that wait
+    MONITOR = "monitor"  # has a monitor of its own, which answers over HTTP
 
 
 class Service(StrEnum):
