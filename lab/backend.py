@@ -49,7 +49,8 @@ class Backend(ABC):
     """A system under test, as the driver and the cluster see it.
 
     Class attributes state facts: `family` decides the colour in every figure, `packages` what must
-    be importable (empty for the standard library), `extra` the install extra that brings it.
+    be importable (empty for the standard library), `extra` the install extra that brings it and
+    what single variants need.
     The first variant and the first profile are what a bare backend name means.
     """
 

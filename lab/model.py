@@ -83,19 +83,21 @@ class Verdict(StrEnum):
 class Profile:
     """A set of documented settings: `default`, `safe` or `tuned` (METHOD M5).
 
-    `why` justifies each setting with a sentence and its source; `default` needs none.
+    `why` justifies each setting with a sentence and its source; `default` needs none. `variants`
+    are those for which it changes something, where not all.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     why: str = "As installed."
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One documented way to run a backend, and what it promises then.
 
-    `services` are the servers it needs where they are not the backend's own.
+    `services`, if any, stand in for the backend's; `packages` are needed beside the backend's.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Variant:
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +234,7 @@ class Placement:
     """Which CPUs the driver, the services and each node get.
 
     `mode` says what a node is (METHOD M22): ``cpuset``, or ``oversubscribed`` when the nodes want
-    more CPUs than there are physical cores.
-    `dedicated` is False when any two roles share a CPU.
+    more CPUs than there are cores. `dedicated` is False when any two roles share a CPU.
     """
 
     driver: tuple[int, ...]
