@@ -12,7 +12,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from lab.model import (
@@ -30,11 +30,27 @@ from lab.model import (
 DEFAULT = Profile("default")
 
 
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """The system's own monitor: its documented command, and what it must answer over HTTP.
+
+    The lab puts a free port of the loopback interface wherever `argv` says ``{port}``, and asks for
+    `path` by GET with `headers`. The answer must hold `word`, which should be one that it holds
+    only when the monitor sees the running cluster, such as the name of a worker or of a queue.
+    """
+
+    argv: tuple[str, ...]
+    path: str
+    word: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Backend(ABC):
     """A system under test, as the driver and the cluster see it.
 
     Class attributes state facts: `family` decides the colour in every figure, `packages` what must
-    be importable (empty for the standard library), `extra` the install extra that brings it.
+    be importable (empty for the standard library), `extra` the install extra that brings it and
+    what single variants need.
     The first variant and the first profile are what a bare backend name means.
     """
 
@@ -79,6 +95,22 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
+    def submit_retrying(self, task: Task) -> Any:
+        """Hand over one task that the system itself is to run again if it raises (`RETRY`).
+
+        By the system's documented retry, at least once more and after at most a second, or as
+        soon as it can: its default delay may be minutes, which nobody waits for in a trial.
+        """
+        raise NotImplementedError
+
+    def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
+        """Hand over one task of high or of low priority (`Capability.PRIORITY`).
+
+        An urgent task is to start before all that wait and are not. Where workers must be told
+        of priorities (queues by name, priority steps), a variant of its own has those settings.
+        """
+        raise NotImplementedError
+
     def schedule(self, job: Job) -> Any:
         """Have the system run a job again and again, from now on; return what `unschedule` takes.
 
@@ -110,6 +142,14 @@ class Backend(ABC):
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
         """The system's own scheduler, one for the cluster, in trials that have jobs."""
         return ()
+
+    @classmethod
+    def monitor(cls, setup: Setup) -> Monitor:
+        """The system's own monitor, beside the cluster in trials that ask for it (`MONITOR`).
+
+        It starts when every worker has answered, with the environment of the workers.
+        """
+        raise NotImplementedError
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:

@@ -135,10 +135,10 @@ def list_names(_: argparse.Namespace) -> int:
     """Print everything that can be named on the command line."""
     rows = []
     for name, backend in registry.backends().items():
-        package = registry.missing_package(backend)
-        mark = "yes" if package is None else f"no: needs {package}"
         for variant in backend.variants:
-            profiles = ", ".join(profile.name for profile in backend.profiles)
+            package = registry.missing_package(backend, variant.name)
+            mark = "yes" if package is None else f"no: needs {package}"
+            profiles = ", ".join(p.name for p in registry.profiles_of(backend, variant.name))
             rows.append((f"{name}[{variant.name}]", profiles, mark, variant.summary))
     show_table("Backends", ("backend[variant]", "@profile", "installed", "what it is"), rows)
     workloads = [registry.workload(name)[0] for name in registry.workload_modules()]

@@ -11,7 +11,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +25,7 @@ from lab.images import resolve
 from lab.model import Flag
 from lab.noise import calibrate, disturbance, judge, read_host
 from lab.placement import available_cpus
-from lab.registry import missing_package
+from lab.registry import missing
 
 NEEDED_PYTHON = (3, 11)
 WINDOW_S = 1.0
@@ -111,17 +111,20 @@ def _redis() -> Check:
 
 def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
     for name, backend in backends.items():
-        packages = ", ".join(backend.packages)
-        if (missing := missing_package(backend)) is None:
-            there = f"Installed: {packages}." if packages else "Needs nothing beyond Python."
-            yield Check(f"backend {name}", State.OK, there)
-        else:
-            yield Check(
-                f"backend {name}",
-                State.MISSING,
-                f"Needs {packages}; {missing} is not installed.",
-                f"python -m pip install -e '.[{backend.extra}]'",
-            )
+        yield _packages(name, backend.packages, backend.extra)
+        for variant in backend.variants:
+            if variant.packages:
+                yield _packages(f"{name}[{variant.name}]", variant.packages, backend.extra)
+
+
+def _packages(name: str, packages: Sequence[str], extra: str) -> Check:
+    told = ", ".join(packages)
+    if (package := missing(packages)) is None:
+        there = f"Installed: {told}." if packages else "Needs nothing beyond Python."
+        return Check(f"backend {name}", State.OK, there)
+    finding = f"Needs {told}; {package} is not installed."
+    mend = f"python -m pip install -e '.[{extra}]'"
+    return Check(f"backend {name}", State.MISSING, finding, mend)
 
 
 def _cpus(facts: Mapping[str, str]) -> Check:

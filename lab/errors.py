@@ -47,9 +47,10 @@ class MissingExtraError(UsageError):
     """A backend whose packages are not installed."""
 
     def __init__(self, backend: str, package: str, extra: str) -> None:
+        wanted = f"-e '.[{extra}]'" if extra else package
         super().__init__(
             f"Backend {backend!r} needs the package {package!r}, which is not installed. "
-            f"Run: python -m pip install -e '.[{extra}]'"
+            f"Run: python -m pip install {wanted}"
         )
 
 

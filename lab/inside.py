@@ -37,9 +37,18 @@ def _rabbitmq(endpoint: str) -> str:
         return f"rabbitmq {version.decode() if isinstance(version, bytes) else version}"
 
 
+def _dask_scheduler(endpoint: str) -> str:
+    from distributed import Client
+
+    with Client(endpoint, timeout=2, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        told = client.get_versions()["scheduler"]["packages"]  # type: ignore[no-untyped-call]
+        return f"dask scheduler {told['distributed']}"
+
+
 ABOUT: Mapping[str, Callable[[str], str]] = {
     "redis": _redis,
     "rabbitmq": _rabbitmq,
+    "dask-scheduler": _dask_scheduler,
 }
 
 

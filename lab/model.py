@@ -25,6 +25,9 @@ class Capability(StrEnum):
     PARALLEL = "parallel"  # more than one worker slot
     SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
     RESCHEDULE = "reschedule"  # jobs are added and removed while it runs
+    RETRY = "retry"  # runs a task that raised again by itself, when asked to
+    PRIORITY = "priority"  # lets an urgent task overtake those that wait
+    MONITOR = "monitor"  # has a monitor of its own, which answers over HTTP
 
 
 class Service(StrEnum):
@@ -80,19 +83,21 @@ class Verdict(StrEnum):
 class Profile:
     """A set of documented settings: `default`, `safe` or `tuned` (METHOD M5).
 
-    `why` justifies each setting with a sentence and its source; `default` needs none.
+    `why` justifies each setting with a sentence and its source; `default` needs none. `variants`
+    are those for which it changes something, where not all.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     why: str = "As installed."
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One documented way to run a backend, and what it promises then.
 
-    `services` are the servers it needs where they are not the backend's own.
+    `services`, if any, stand in for the backend's; `packages` are needed beside the backend's.
     """
 
     name: str
@@ -100,6 +105,7 @@ class Variant:
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +234,7 @@ class Placement:
     """Which CPUs the driver, the services and each node get.
 
     `mode` says what a node is (METHOD M22): ``cpuset``, or ``oversubscribed`` when the nodes want
-    more CPUs than there are physical cores.
-    `dedicated` is False when any two roles share a CPU.
+    more CPUs than there are cores. `dedicated` is False when any two roles share a CPU.
     """
 
     driver: tuple[int, ...]

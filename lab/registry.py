@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ import workloads as workload_package
 from lab import backends as backend_package
 from lab.backend import Backend, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
-from lab.model import Job, Setup, Topology, Workload
+from lab.model import Job, Profile, Setup, Topology, Workload
 
 BACKENDS, WORKLOADS = "lab.backends", "lab.workloads"
 LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
@@ -80,20 +80,32 @@ def select(label: str) -> Selected:
     if variant not in (names := [v.name for v in backend.variants]):
         raise UnknownNameError(f"variant of {name}", variant, names)
     profile = match["profile"] or backend.profiles[0].name
-    if profile not in (names := [p.name for p in backend.profiles]):
-        raise UnknownNameError(f"profile of {name}", profile, names)
+    if profile not in (names := [p.name for p in profiles_of(backend, variant)]):
+        raise UnknownNameError(f"profile of {name}[{variant}]", profile, names)
     return Selected(name, backend, variant, profile)
 
 
-def missing_package(backend: type[Backend]) -> str | None:
-    """Return the first package of a backend that is not installed."""
-    return next((p for p in backend.packages if importlib.util.find_spec(p) is None), None)
+def profiles_of(backend: type[Backend], variant: str) -> Sequence[Profile]:
+    """Return the profiles that change something for a variant, `default` first."""
+    return [p for p in backend.profiles if not p.variants or variant in p.variants]
+
+
+def missing(packages: Iterable[str]) -> str | None:
+    """Return the first of `packages` that is not installed."""
+    return next((p for p in packages if importlib.util.find_spec(p) is None), None)
+
+
+def missing_package(backend: type[Backend], variant: str) -> str | None:
+    """Return the first package that a variant needs and that is not installed."""
+    own = next(v.packages for v in backend.variants if v.name == variant)
+    return missing((*backend.packages, *own))
 
 
 def require(selected: Selected) -> None:
-    """Raise MissingExtraError unless everything the backend needs is importable."""
-    if package := missing_package(selected.backend):
-        raise MissingExtraError(selected.name, package, selected.backend.extra)
+    """Raise MissingExtraError unless everything that the variant needs is importable."""
+    name, backend, variant, _ = selected
+    if package := missing_package(backend, variant):
+        raise MissingExtraError(f"{name}[{variant}]", package, backend.extra)
 
 
 def setup(

@@ -85,10 +85,11 @@ def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
     else:
         chosen = []
         for name, backend in registry.backends().items():
-            if package := registry.missing_package(backend):
+            first = registry.select(name)
+            if package := registry.missing_package(backend, first.variant):
                 say(f"Left out {name}: package {package!r} is not installed.")
             else:
-                chosen.append(registry.select(name))
+                chosen.append(first)
     return tuple(dict.fromkeys(f"{c.name}[{c.variant}]@{c.profile}" for c in chosen))
 
 

@@ -37,7 +37,6 @@ version*) echo 20.10 ;;
     echo "#5 [node 1/2] COPY lab lab"
     for word; do case $word in --tag=*) touch "$(file "${word#--tag=}")" ;; esac; done ;;
 "import "*) touch "$(file "$last")" ;;
-"image rm") rm "$(file "$last")" ;;
 esac
 """
 BOOTSTRAP = """#!/bin/sh

@@ -40,11 +40,15 @@ LABELS = [
     if set(services_of(backend, variant.name)) <= LocalCluster.offers
 ]
 VARIANTS = [slow_where_it_is(label) for label in LABELS]
-PROFILES = [
-    slow_where_it_is(f"{name}@{profile.name}")
+# Each profile with the first variant that it is for.
+FIRST_WITH = {
+    (name, profile.name): f"{name}[{variant.name}]@{profile.name}"
     for name, backend in registry.backends().items()
-    for profile in backend.profiles[1:]
-]
+    for variant in reversed(backend.variants)
+    for profile in registry.profiles_of(backend, variant.name)[1:]
+    if f"{name}[{variant.name}]" in LABELS
+}
+PROFILES = [slow_where_it_is(label) for label in FIRST_WITH.values()]
 
 
 def promised(label: str) -> frozenset[Capability]:
@@ -154,5 +158,6 @@ def test_every_backend_says_what_it_is(name: str) -> None:
     assert backend.summary
     assert backend.profiles[0].name == "default"
     assert not backend.profiles[0].settings
-    assert bool(backend.packages) == bool(backend.extra)
+    names = {variant.name for variant in backend.variants}
+    assert {name for profile in backend.profiles for name in profile.variants} <= names
     assert all(variant.summary and variant.capabilities for variant in backend.variants)

@@ -27,7 +27,9 @@ IDLE = HostReading(0, 4, 100.0, 0.0, 0, 0, 0, 1, 0, 0, 0, 0, 0)
 
 
 # A backend of a package that nobody has.
-ABSENT: Any = type("Absent", (Backend,), {"packages": ("surely_not_installed",), "extra": "absent"})
+ABSENT: Any = type(
+    "Absent", (Backend,), {"packages": ("surely_not_installed",), "extra": "absent", "variants": ()}
+)
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ def test_this_machine_is_examined() -> None:
     names = [check.name for check in checks]
     assert len(names) == len(set(names))
     assert {f"backend {name}" for name in backends} < set(names)
+    assert "backend asyncio[uvloop]" in names
     assert {"python", "threads", "git", "redis", "cpus", "quota"} < set(names)
     assert {"governor", "cgroups", "clock", "noise", "disk", "engine"} < set(names)
     for check in checks:

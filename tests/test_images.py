@@ -14,6 +14,7 @@ from lab import images
 from lab.engine import docker
 from lab.errors import ClusterError
 from lab.images import Image, Origin, __main__, official, recipe
+from lab.model import Service
 from tests.made_up_engine import MadeUpEngine
 
 OFFICIAL = official.chosen()
@@ -97,17 +98,19 @@ def test_an_image_that_the_user_named_is_never_replaced(
     )
 
 
-def test_files_that_change_during_a_build_are_built_again(
+def test_an_image_is_made_of_the_bytes_that_it_is_named_after(
     engine: MadeUpEngine, files: Path
 ) -> None:
-    """A name never says what is not so: the image of mixed files is gone."""
+    """Files that change during a build are in the next image, and not in this one."""
+    before = recipe.names(OFFICIAL, recipe.read())["node"]
+    change = f'touch {files}/lab/c.py; ls "$last/lab" "$last/workloads" > "$ENGINE/context"'
     docker_ = engine.folder / "docker"
-    change = f'case "$1" in build) [ -e {files}/lab/c.py ] || touch {files}/lab/c.py ;; esac\n'
-    docker_.write_text(docker_.read_text().replace("for last;", change + "for last;"))
-    made, told = engine.build()
-    assert "Files were changed meanwhile: once more." in told
-    assert engine.asked("image rm") == 1
-    assert made.node.name == recipe.made_here("node", OFFICIAL["base"])
+    docker_.write_text(docker_.read_text().replace('"build "*)', f'"build "*) {change}'))
+    made, _ = engine.build()
+    assert (engine.folder / "context").read_text().split()[1::2] == ["a.py", "b.py"]
+    assert made.node.name == before == images.resolve().node.name
+    assert engine.asked("build") == 1
+    assert engine.build()[0].node.name == recipe.names(OFFICIAL, recipe.read())["node"] != before
 
 
 def test_a_missing_image_is_told_with_what_mends_it(engine: MadeUpEngine) -> None:
@@ -155,16 +158,20 @@ def test_a_lock_pins_what_is_pulled(
 
 def test_a_name_follows_from_what_is_copied(files: Path) -> None:
     """A changed file renames what holds it, and nothing else; byte code is no change."""
-    before = recipe.names(OFFICIAL | {"redis": ""})
+
+    def names(**sources: str) -> dict[str, str]:
+        return recipe.names(OFFICIAL | {"redis": ""} | sources, recipe.read())
+
+    before = names()
     (files / "lab/__pycache__").mkdir()
     (files / "lab/__pycache__/a.pyc").write_text("compiled")
-    assert recipe.names(OFFICIAL | {"redis": ""}) == before
+    assert names() == before
     (files / "lab/a.py").write_text("changed")
-    changed = recipe.names(OFFICIAL | {"redis": ""})
+    changed = names()
     assert {part for part in before if before[part] != changed[part]} == {"node"}
+    other = names(base="python:0")
     (files / "lab/a.py").rename(files / "lab/other.py")
-    assert recipe.names(OFFICIAL)["node"] not in (before["node"], changed["node"])
-    other = recipe.names(OFFICIAL | {"redis": "", "base": "python:0"})
+    assert names()["node"] not in (before["node"], changed["node"])
     assert {part for part in before if other[part] != changed[part]} == {"base", "redis", "node"}
 
 
@@ -219,10 +226,10 @@ def test_the_compose_file_lets_nothing_in_or_out() -> None:
         "--format=json",
     ]
     told = json.loads(docker(*argv, environment=environment))
-    assert set(told["services"]) == {"driver", "node", *recipe.SERVERS}
+    assert set(told["services"]) == {"driver", "node", *Service}
     for part in told["services"].values():
         assert not {"ports", "privileged", "network_mode", "cap_add", "devices"} & part.keys()
-        assert {mount["type"] for mount in part["volumes"]} == {"volume"}
+        assert {mount["type"] for mount in part.get("volumes", ())} <= {"volume"}
         assert part["init"]
         assert list(part["networks"]) == ["cluster"]
     assert told["networks"]["cluster"]["internal"]

@@ -96,7 +96,9 @@ def test_every_extra_has_a_backend_and_the_other_way_round() -> None:
     extras = set(PROJECT["optional-dependencies"]) - {"all"}
     backends = registry.backends().values()
     assert extras == {backend.extra for backend in backends if backend.extra}
-    assert all(bool(backend.extra) == bool(backend.packages) for backend in backends)
+    for backend in backends:
+        variants = [package for variant in backend.variants for package in variant.packages]
+        assert bool(backend.extra) == bool([*backend.packages, *variants]), backend
 
 
 def test_the_extra_all_is_all_of_them() -> None:

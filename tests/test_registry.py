@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from lab import registry
 from lab.backend import Backend
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
+from lab.model import Variant
 
 
 def test_a_bare_name_means_the_first_variant_as_installed() -> None:
@@ -27,7 +30,7 @@ def test_a_label_names_backend_variant_and_profile() -> None:
         ("celry", "Unknown backend 'celry'. Did you mean 'celery'?"),
         ("thread_pool", "Did you mean 'thread-pool'"),
         ("celery[prefrok]", "Unknown variant of celery 'prefrok'. Did you mean 'prefork'"),
-        ("celery@saef", "Unknown profile of celery 'saef'. Did you mean 'safe'"),
+        ("celery@saef", "Unknown profile of celery[prefork] 'saef'. Did you mean 'safe'"),
     ],
 )
 def test_a_typo_gets_the_closest_known_names(label: str, message: str) -> None:
@@ -51,11 +54,33 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
     class Absent(Backend):
         packages = ("no_such_package_at_all",)
         extra = "absent"
+        variants = (Variant("v", frozenset(), "As such."),)
 
     chosen = registry.Selected("absent", Absent, "v", "default")  # type: ignore[type-abstract]
     line = r"'no_such_package_at_all'.*pip install .*\[absent\]"
     with pytest.raises(MissingExtraError, match=line):
         registry.require(chosen)
+
+
+def test_a_package_of_one_variant_is_asked_for_by_that_variant_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without uvloop, asyncio runs as ever; its variant says what to install."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "uvloop" else find_spec(name)
+    )
+    registry.require(registry.select("asyncio"))
+    with pytest.raises(MissingExtraError, match=r"asyncio\[uvloop\].*'uvloop'.*\[asyncio\]"):
+        registry.require(registry.select("asyncio[uvloop]"))
+
+
+def test_a_profile_is_offered_only_where_it_changes_something() -> None:
+    """A second name of the same settings would be compared with itself."""
+    chosen = registry.select("rq[worker]@tuned")
+    assert chosen.profile == "tuned"
+    with pytest.raises(UnknownNameError, match=r"profile of rq\[simple-worker\] 'tuned'"):
+        registry.select("rq[simple-worker]@tuned")
 
 
 @pytest.mark.parametrize("name", registry.workload_modules())

@@ -1,57 +1,75 @@
-"""One event loop in a thread beside the submitter's; tasks are coroutines."""
+"""One event loop in a thread beside the submitter's; tasks are coroutines, or calls in threads."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
 from lab.model import Capability, Task, Variant
 
+CALLS = frozenset(
+    {Capability.SUBMIT, Capability.BATCH, Capability.RESULT, Capability.PARALLEL},
+)
+COROUTINES = CALLS | {Capability.COROUTINES}
+UVLOOP, TO_THREAD = "uvloop", "to_thread"
+
 
 class Asyncio(Backend):
-    """Runs coroutines in one event loop.
+    """Runs coroutines in one event loop, or from there functions in threads.
 
     There is no second worker to have: `workers` is how many coroutines may run at once, held by
-    an `asyncio.Semaphore`. The loop has a thread of its own, because the submitter's thread
-    keeps the plan; a task handed over from there is seen by the loop at its next turn.
+    an `asyncio.Semaphore`, and with `to_thread` how many threads the loop's default executor has.
+    The loop has a thread of its own, because the submitter's thread keeps the plan; a task handed
+    over from there is seen by the loop at its next turn.
     """
 
     family = "asyncio"
     summary = "asyncio event loop, coroutines bounded by a semaphore"
+    extra = "asyncio"
     variants = (
         Variant(
             "event-loop",
-            frozenset(
-                {
-                    Capability.SUBMIT,
-                    Capability.BATCH,
-                    Capability.RESULT,
-                    Capability.COROUTINES,
-                    Capability.PARALLEL,
-                }
-            ),
+            COROUTINES,
             "run_coroutine_threadsafe for one task, gather for a batch (docs of asyncio, "
             "Coroutines and Tasks).",
+        ),
+        Variant(
+            UVLOOP,
+            COROUTINES,
+            "The same in the loop of uvloop.run (README of uvloop, Using uvloop).",
+            packages=("uvloop",),
+        ),
+        Variant(
+            TO_THREAD,
+            CALLS,
+            "asyncio.to_thread runs functions in the default executor (docs of asyncio, "
+            "Coroutines and Tasks, Running in Threads).",
         ),
     )
 
     def start(self) -> None:
         """Start the loop in its thread and wait until it runs."""
+        run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
+        if self.setup.variant == UVLOOP:
+            import uvloop
+
+            run = uvloop.run
+        self._run_task = self._in_thread if self.setup.variant == TO_THREAD else self._bounded
         self._places = asyncio.Semaphore(self.workers)
         self._stopping = asyncio.Event()
         self._is_running = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
+        self._thread = threading.Thread(target=run, args=(self._serve(),), daemon=True)
         self._thread.start()
         self._is_running.wait()
 
     def submit(self, task: Task) -> Future[Any]:
         """Hand one coroutine to the loop and return its future."""
-        return asyncio.run_coroutine_threadsafe(self._bounded(task), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._run_task(task), self._loop)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Hand over the batch in one call and return once the loop has a task for each."""
@@ -68,23 +86,28 @@ class Asyncio(Backend):
             self._thread.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the bound, and which loop this platform's policy chose."""
+        """Return the bound, and which loop this platform's policy or the variant chose."""
         return {
             "workers": self.workers,
-            "loop": type(self._loop).__name__,
+            "loop": f"{type(self._loop).__module__}.{type(self._loop).__qualname__}",
             "debug": self._loop.get_debug(),
         }
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        # `run` shuts it down at the end.
+        self._loop.set_default_executor(ThreadPoolExecutor(self.workers))
         self._is_running.set()
         await self._stopping.wait()
 
     async def _gather(self, tasks: Sequence[Task]) -> None:
         # Not awaited: the batch belongs to the loop from here on. Kept, because a loop holds only
         # weak references to its tasks.
-        self._batch = asyncio.gather(*map(self._bounded, tasks), return_exceptions=True)
+        self._batch = asyncio.gather(*map(self._run_task, tasks), return_exceptions=True)
 
     async def _bounded(self, task: Task) -> Any:
         async with self._places:
             return await kernel.execute_async(task.id, task.function, task.argument)
+
+    async def _in_thread(self, task: Task) -> Any:
+        return await asyncio.to_thread(kernel.execute, task.id, task.function, task.argument)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from distributed import Future
 
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
-FUTURES = BATCHES | {Capability.SUBMIT, Capability.RESULT, Capability.NODES}
+FUTURES = BATCHES | {
+    Capability.SUBMIT,
+    Capability.RESULT,
+    Capability.NODES,
+    Capability.RETRY,
+    Capability.PRIORITY,
+}
 DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
 
 
@@ -72,8 +78,19 @@ class Dask(Backend):
 
     def submit(self, task: Task) -> Future[Any]:
         """Send the task to the scheduler and return its future."""
+        return self._send(task)
+
+    def submit_retrying(self, task: Task) -> Future[Any]:
+        """Send the task with `retries` (Dask docs, Futures, Client.submit)."""
+        return self._send(task, retries=3)
+
+    def submit_with_priority(self, task: Task, *, urgent: bool) -> Future[Any]:
+        """Send the task with a `priority`, of which 0 is the usual one (Dask docs, Priorities)."""
+        return self._send(task, priority=1 if urgent else 0)
+
+    def _send(self, task: Task, **options: int) -> Future[Any]:
         arguments = (task.id, task.function, task.argument)
-        future: Future[Any] = self._client.submit(kernel.execute, *arguments, pure=False)
+        future: Future[Any] = self._client.submit(kernel.execute, *arguments, pure=False, **options)
         self._futures.append(future)
         return future
 

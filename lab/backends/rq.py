@@ -69,6 +69,7 @@ class Rq(Backend):
             "preload: a worker script of one's own that imports the jobs' modules before the "
             "fork, so that no work-horse imports them again (RQ docs, Workers, Performance "
             "Notes). A SimpleWorker gains nothing by it.",
+            variants=("worker",),
         ),
     )
 

@@ -20,6 +20,7 @@ DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
     Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
+    Service.DASK_SCHEDULER: "tcp://dask-scheduler:8786",
 }
 
 

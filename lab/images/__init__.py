@@ -55,13 +55,18 @@ class Images:
 
 
 @functools.cache  # once a process: files may change while a campaign runs, its images may not
+def _trees() -> Mapping[str, recipe.Tree]:
+    return recipe.read()
+
+
+@functools.cache
 def resolve() -> Images:
     """Find the images that fit the files of this checkout, and change nothing.
 
     Raises:
         ClusterError: One is missing, or no engine answers.
     """
-    names = recipe.names(_sources())
+    names = recipe.names(_sources(), _trees())
     base = names.pop("base")
     ids = docker("image", "inspect", "--format", "{{.Id}}", *names.values()).decode().split()
     # Where the node's software comes from is where the image below it came from.
@@ -77,32 +82,22 @@ def build(progress: Callable[[str], None]) -> Images:
         ClusterError: An image cannot be had; the message says why, and what to do.
     """
     find()
+    _trees.cache_clear()
+    resolve.cache_clear()
     # Two builds at once would make everything twice; the second waits, and finds it done.
     with recipe.DOCKERFILE.open(encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        while not _is_built(progress):
-            progress("Files were changed meanwhile: once more.")
-    resolve.cache_clear()
+        sources = _sources()
+        sources |= official.pull(sources, progress)
+        names = recipe.names(sources, _trees())
+        missing = {part: image for part, image in names.items() if not official.is_here(image)}
+        for part, image in missing.items() if missing.keys() != {"base"} else ():
+            if part == "base":
+                debian.make_base(image, progress)
+            else:
+                builder.make(part, image, names["base"], _trees()[part], progress)
+        _record(names)
     return resolve()
-
-
-def _is_built(progress: Callable[[str], None]) -> bool:
-    """Build once, and tell whether the files are still those that were copied."""
-    sources = _sources()
-    sources |= official.pull(sources, progress)
-    names = recipe.names(sources)
-    missing = {part: image for part, image in names.items() if not official.is_here(image)}
-    for part, image in missing.items() if missing.keys() != {"base"} else ():
-        if part == "base":
-            debian.make_base(image, progress)
-        else:
-            builder.make(part, image, names["base"], progress)
-    if recipe.names(sources) != names:
-        # It may hold some files of before and some of after, and then its name is wrong.
-        docker("image", "rm", names["node"])
-        return False
-    _record(names)
-    return True
 
 
 def _sources() -> dict[str, str]:

@@ -8,27 +8,29 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lab.images import machine, steps
-from lab.images.recipe import DOCKERFILE, ROOT
+from lab.images import machine, recipe, steps
+from lab.images.recipe import DOCKERFILE, ROOT, Tree
 
 STEP = re.compile(r"#\d+ \[\w+ +\d+/\d+\] ([A-Z]+ .+)")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
-def make(target: str, image: str, base: str, progress: Callable[[str], None]) -> None:
-    """Build a target on `base` and name it `image`.
+def make(target: str, image: str, base: str, tree: Tree, progress: Callable[[str], None]) -> None:
+    """Build a target on `base` from `tree` and name it `image`.
 
     Raises:
         ClusterError: The build failed; the message says at what.
     """
-    argv = ["docker", "build", "--progress=plain", f"--file={DOCKERFILE}", f"--target={target}"]
-    argv += [f"--tag={image}", f"--label=lab.recipe={image.partition(':')[2]}"]
+    argv = ["docker", "build", "--progress=plain", f"--target={target}", f"--tag={image}"]
+    argv += [f"--label=lab.recipe={image.partition(':')[2]}"]
     argv += [f"--build-arg=BASE_IMAGE={base}"]
     # Without a value, docker takes it from the environment.
     argv += [f"--build-arg={name}" for name in PROXIES if name in os.environ]
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as context, TemporaryDirectory() as folder:
         # Secrets are seen by the step that asks for them, and leave no trace in the image.
         for name, file in machine.secrets(Path(folder)).items():
             argv.append(f"--secret=id={name},src={file}")
+        recipe.write(tree, Path(context))
+        argv += [f"--file={Path(context) / DOCKERFILE.relative_to(ROOT)}", context]
         # Older clients would take the builder that knows no secrets.
-        steps.run(image, [*argv, str(ROOT)], STEP, progress, {"DOCKER_BUILDKIT": "1"})
+        steps.run(image, argv, STEP, progress, {"DOCKER_BUILDKIT": "1"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,23 +21,53 @@ COPIED = {
 }
 
 
-def names(sources: Mapping[str, str]) -> dict[str, str]:
+Tree = Mapping[str, tuple[bytes, bool]]
+"""Files by their path below `ROOT`: the content, and whether it is a program."""
+
+
+def read() -> dict[str, Tree]:
+    """Read what each target is made of: an image is named after the very bytes it is built from.
+
+    Files may change at any time; then the name is that of what was read.
+    """
+    return {target: dict(_files(target)) for target in (*SERVERS, "node")}
+
+
+def _files(target: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
+    for path in (DOCKERFILE, *(ROOT / name for name in COPIED.get(target, ()))):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                name = file.relative_to(ROOT).as_posix()
+                yield name, (file.read_bytes(), os.access(file, os.X_OK))
+
+
+def write(tree: Tree, folder: Path) -> None:
+    """Lay files out in a folder, for the Dockerfile to copy from."""
+    for name, (content, is_program) in tree.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o755 if is_program else 0o644)
+
+
+def names(sources: Mapping[str, str], trees: Mapping[str, Tree]) -> dict[str, str]:
     """Name the image of the base, of each server and of the node, in the order of making.
 
     Args:
         sources: For the base and each server the official name; empty where it is made here.
+        trees: What each target is made of.
     """
     base = sources["base"] or f"{PREFIX}base:{debian.recipe()}"
-    servers = {server: sources[server] or made_here(server, base) for server in SERVERS}
-    return {"base": base, **servers, "node": made_here("node", base)}
+    made = {target: made_here(target, base, tree) for target, tree in trees.items()}
+    return {"base": base, **made, **{part: sources[part] for part in SERVERS if sources[part]}}
 
 
-def made_here(target: str, base: str) -> str:
-    """Name what a target of the Dockerfile makes on `base` from the files as they are now."""
+def made_here(target: str, base: str, tree: Tree) -> str:
+    """Name what a target of the Dockerfile makes on `base` from these files."""
     digest = hashlib.sha256(f"{target}\n{base}\n".encode())
-    for file in (DOCKERFILE, *_copied(target)):
-        digest.update(f"{file.relative_to(ROOT).as_posix()}\n".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for name, (content, is_program) in tree.items():
+        digest.update(f"{name} {is_program}\n".encode())
+        digest.update(hashlib.sha256(content).digest())
     return f"{PREFIX}{target}:{digest.hexdigest()[: debian.TAG_LENGTH]}"
 
 
@@ -48,10 +79,3 @@ def is_made_here(name: str) -> bool:
 def variable(part: str) -> str:
     """Name the variable that holds the image of `part`, in compose.yaml and in the environment."""
     return f"LAB_{part.upper()}_IMAGE"
-
-
-def _copied(target: str) -> Iterator[Path]:
-    for name in COPIED.get(target, ()):
-        path = ROOT / name
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (f for f in files if f.is_file() and "__pycache__" not in f.parts)
