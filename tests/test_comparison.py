@@ -21,6 +21,12 @@ from lab.store import Store
 from tests import synthetic
 
 NOISE = 0.02
+SMALL = synthetic.Campaign(
+    blocks=12,
+    systems=[s for s in synthetic.SYSTEMS if s.backend in {"asyncio", "inline", "rq"}],
+    workloads=("noop",),
+    paced_tasks=40,
+)
 
 
 def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -> Side:
@@ -122,14 +128,19 @@ def test_a_run_against_itself_tells_the_noise() -> None:
         null.measure(side("run", np.ones(4), "run"))
 
 
+def tables_of(plan: synthetic.Campaign) -> dict[str, pd.DataFrame]:
+    """Make the tables of a made-up campaign, to be changed by a test."""
+    return dict(synthetic.campaign.__wrapped__(plan))
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two made-up runs; in the second every system costs a third more."""
     folder = tmp_path_factory.mktemp("results")
-    slower = tuple(replace(s, cost_s=1.33 * s.cost_s) for s in synthetic.SYSTEMS)
-    plans = {"first": {}, "second": {"systems": slower, "seed": 8}}
-    for name, how in plans.items():
-        tables = dict(synthetic.campaign(synthetic.Campaign(blocks=12, **how)))  # type: ignore[arg-type]
+    slower = tuple(replace(system, cost_s=1.33 * system.cost_s) for system in SMALL.systems)
+    plans = {"first": SMALL, "second": replace(SMALL, systems=slower, seed=8)}
+    for name, plan in plans.items():
+        tables = tables_of(plan)
         commit = {"first": "b", "second": "c"}[name] * 40
         tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
         synthetic.write(tables, folder / "runs" / name)
@@ -164,7 +175,7 @@ def test_another_machine_is_refused_until_told(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message names the fact that differs."""
-    tables = dict(synthetic.campaign(synthetic.Campaign(blocks=6)))
+    tables = tables_of(replace(SMALL, blocks=6))
     facts = tables["environment"]
     model = facts.key == "cpu.model"
     tables["environment"] = facts.assign(value=facts.value.mask(model, "Another CPU"))
@@ -194,7 +205,7 @@ def test_what_cannot_be_understood_is_told(
 
 def test_a_null_is_kept_for_later_comparisons(tmp_path: Path) -> None:
     """What --null measured is the noise of the next comparison; a damaged file is told."""
-    tables = dict(synthetic.campaign(synthetic.Campaign(blocks=12)))
+    tables = tables_of(SMALL)
     run = synthetic.write(tables, tmp_path / "runs" / "run")
     results = ["--results", str(tmp_path)]
     assert main(["compare", "--null", str(run), *results]) == 0
@@ -217,7 +228,7 @@ def test_markdown_cannot_be_broken_by_a_name() -> None:
 def test_runs_of_one_commit_count_together(results: Path, tmp_path: Path) -> None:
     """Two runs of a commit give their trials to one side; a dirty run gives none."""
     for name, dirty in (("one", "0"), ("two", "0"), ("three", "1")):
-        tables = dict(synthetic.campaign(synthetic.Campaign(blocks=2)))
+        tables = tables_of(replace(SMALL, blocks=2))
         tables["campaign"] = tables["campaign"].assign(git_commit="d" * 40, git_dirty=dirty)
         synthetic.write(tables, tmp_path / "runs" / name)
     one = sides.find("one", tmp_path)

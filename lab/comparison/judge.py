@@ -137,11 +137,11 @@ def _mean(rows: pd.DataFrame) -> float:
 
 def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float]:
     """Return b / a with its interval and p: paired where the blocks held the same plan."""
-    pairs = a.merge(b, on=["block", "plan_hash"], suffixes=("_a", "_b"))
-    same_campaign = set(a.run) == set(b.run) and len(set(a.run)) == 1
-    if same_campaign and len(pairs) >= min(len(a), len(b)) > 1:
-        over, under = pairs.value_b.astype(float).tolist(), pairs.value_a.astype(float).tolist()
-        return paired_ratio(over, under), paired_p_value(over, under)
+    if len({*a.run, *b.run}) == 1:
+        pairs = a.merge(b, on=["block", "plan_hash"], suffixes=("_a", "_b"))
+        if len(pairs) >= min(len(a), len(b)) > 1:
+            over, under = pairs.value_b.astype(float).tolist(), pairs.value_a.astype(float).tolist()
+            return paired_ratio(over, under), paired_p_value(over, under)
     return unpaired_ratio(a.value.astype(float).tolist(), b.value.astype(float).tolist())
 
 
