@@ -132,7 +132,7 @@ def test_stop_is_idempotent_and_leaves_nothing(
     chosen = registry.select(label)
     if registry.has_own_workers(chosen):
         return  # its processes are the cluster's: the tests above look for them
-    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+    for name, value in {"LEDGER": str(tmp_path / "ledger"), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
     before = set(threading.enumerate())
     backend = chosen.backend(registry.setup(chosen, Topology(1, 1, 1), {}))
