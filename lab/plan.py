@@ -191,7 +191,7 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
         )
         and Capability.RESULT not in promised,
         f"{name} takes no single tasks.": single and Capability.SUBMIT not in promised,
-        f"{name} lives in one process tree and cannot span nodes.": spec.topology.nodes > 1
+        f"{name} lives on one machine and cannot span nodes.": spec.topology.nodes > 1
         and Capability.NODES not in promised,
         f"{name} has one worker slot.": spec.topology.workers > 1
         and Capability.PARALLEL not in promised,
@@ -208,7 +208,7 @@ SLOWEST_TASKS_PER_S = 200.0
 
 def estimate_s(spec: TrialSpec) -> float:
     """Estimate a trial's length in seconds before anything was measured."""
-    has_cluster = bool(services_of(registry.select(spec.label).backend, spec.variant))
+    has_cluster = registry.has_own_workers(registry.select(spec.label))
     fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
     if spec.provider != "local":
         fixed += IN_CONTAINERS_S

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import workloads as workload_package
 from lab import backends as backend_package
-from lab.backend import Backend, settings_of
+from lab.backend import Backend, services_of, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.model import Job, Profile, Setup, Topology, Workload
 
@@ -125,6 +125,12 @@ def setup(
         endpoints=endpoints,
         jobs=jobs,
     )
+
+
+def has_own_workers(selected: Selected) -> bool:
+    """Tell whether the system's workers are processes of their own, apart from the driver's."""
+    servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
+    return bool(selected.backend.node_commands(setup(selected, Topology(1, 1, 1), servers)))
 
 
 def workload_modules() -> dict[str, ModuleType]:

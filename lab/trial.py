@@ -62,12 +62,12 @@ class Outcome:
 
 def place(spec: TrialSpec) -> Placement:
     """Return which CPUs each role of a trial gets on this machine."""
-    has_services = bool(services_of(registry.select(spec.label).backend, spec.variant))
+    chosen = registry.select(spec.label)
     return placement.place(
         placement.available_cpus(),
         spec.topology,
-        has_services=has_services,
-        in_driver=not has_services,
+        has_services=bool(services_of(chosen.backend, chosen.variant)),
+        in_driver=not registry.has_own_workers(chosen),
     )
 
 

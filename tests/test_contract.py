@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,15 @@ import pytest
 from lab import processes, registry
 from lab.backend import capabilities, services_of
 from lab.clusters.local import LocalCluster
-from lab.model import Burst, Capability, RoundTrip, Service, Topology
+from lab.model import Burst, Capability, RoundTrip, Topology
 from tests.trials import run, spec_of
-
-
-def services_of_label(label: str) -> Sequence[Service]:
-    """Return the servers that a label's variant needs."""
-    chosen = registry.select(label)
-    return services_of(chosen.backend, chosen.variant)
 
 
 def slow_where_it_is(label: str) -> Any:
     """Mark a label whose cluster takes seconds to come up, and a backend's further variants."""
     chosen = registry.select(label)
     is_first = chosen.variant == chosen.backend.variants[0].name
-    marks = () if is_first and not services_of_label(label) else pytest.mark.slow
+    marks = () if is_first and not registry.has_own_workers(chosen) else pytest.mark.slow
     return pytest.param(label, marks=marks)
 
 
@@ -137,9 +130,9 @@ def test_stop_is_idempotent_and_leaves_nothing(
 ) -> None:
     """A started in-process system leaves no thread and no process, however often it is stopped."""
     chosen = registry.select(label)
-    if services_of_label(label):
+    if registry.has_own_workers(chosen):
         return  # its processes are the cluster's: the tests above look for them
-    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+    for name, value in {"LEDGER": str(tmp_path / "ledger"), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
     before = set(threading.enumerate())
     backend = chosen.backend(registry.setup(chosen, Topology(1, 1, 1), {}))

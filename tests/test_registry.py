@@ -48,6 +48,20 @@ def test_what_is_no_label_is_refused(label: str) -> None:
         registry.select(label)
 
 
+@pytest.mark.parametrize(
+    ("label", "has"),
+    [
+        ("threading", False),
+        ("celery", True),
+        ("dask[threads]", False),
+        ("dask[distributed]", True),
+    ],
+)
+def test_workers_live_in_the_driver_or_apart(label: str, has: bool) -> None:
+    """Whoever has a worker command has workers of its own, which placement must know."""
+    assert registry.has_own_workers(registry.select(label)) is has
+
+
 def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
     """The reader can copy the next step."""
 

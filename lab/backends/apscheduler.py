@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lab import kernel
@@ -24,10 +26,13 @@ class ApScheduler(Backend):
     no such limit, and their names say so. Jobs hand nothing back to whoever added them. The
     executor for coroutines has no bound of its own: `workers` is how many may run at once, held by
     an `asyncio.Semaphore`.
+
+    The documentation has neither advice on speed nor a recipe for at-least-once: also from a
+    persistent store, a job that runs once is removed as soon as an executor has taken it.
     """
 
     family = "apscheduler"
-    summary = "APScheduler, jobs in memory"
+    summary = "APScheduler, jobs in memory or in a database"
     packages = ("apscheduler",)
     extra = "apscheduler"
     variants = (
@@ -35,19 +40,27 @@ class ApScheduler(Backend):
             "threads+late-runs",
             CAPABILITIES,
             "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
-            {"executor": "threadpool", "misfire_grace_time": None},
+            {"executor": "threadpool", "jobstore": "memory", "misfire_grace_time": None},
+        ),
+        Variant(
+            "threads+sqlalchemy+late-runs",
+            CAPABILITIES,
+            "The same, jobs in a SQLAlchemyJobStore: a SQLite file, a transaction to add a job and "
+            "one to take it (APScheduler docs, User guide, Choosing the right job store).",
+            {"executor": "threadpool", "jobstore": "sqlalchemy", "misfire_grace_time": None},
+            packages=("sqlalchemy",),
         ),
         Variant(
             "processes+late-runs",
             CAPABILITIES,
             "BackgroundScheduler, ProcessPoolExecutor (APScheduler docs, User guide).",
-            {"executor": "processpool", "misfire_grace_time": None},
+            {"executor": "processpool", "jobstore": "memory", "misfire_grace_time": None},
         ),
         Variant(
             "asyncio+late-runs",
             CAPABILITIES | {Capability.COROUTINES},
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
-            {"executor": "asyncio", "misfire_grace_time": None},
+            {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
         ),
     )
 
@@ -57,10 +70,14 @@ class ApScheduler(Backend):
         from apscheduler.schedulers.background import BackgroundScheduler
 
         executor = {"type": self.setup.settings["executor"]}
+        store = {"type": self.setup.settings["jobstore"]}
+        if store["type"] == "sqlalchemy":
+            file = Path(os.environ["LAB_LEDGER"]).parent / "apscheduler.sqlite3"
+            store["url"] = f"sqlite:///{file}"
         self._is_asyncio = executor["type"] == "asyncio"
         if not self._is_asyncio:
-            pool = {**executor, "max_workers": self.workers}
-            self._scheduler = BackgroundScheduler(executors={"default": pool})
+            pools = {"default": {**executor, "max_workers": self.workers}}
+            self._scheduler = BackgroundScheduler(jobstores={"default": store}, executors=pools)
             self._scheduler.start()
             return
         self._scheduler = AsyncIOScheduler(executors={"default": executor})
@@ -89,8 +106,8 @@ class ApScheduler(Backend):
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the executor, its bound, and the settings that a job gets."""
         # A job as `submit` adds them, but paused: it never runs.
-        grace_s = self.setup.settings["misfire_grace_time"]
-        job = self._scheduler.add_job(lambda: None, misfire_grace_time=grace_s, next_run_time=None)
+        how = {"misfire_grace_time": self.setup.settings["misfire_grace_time"]}
+        job = self._scheduler.add_job(kernel.stamp, args=(0,), next_run_time=None, **how)
         settings = {name: getattr(job, name) for name in JOB_SETTINGS}
         job.remove()
         return {**self.setup.settings, **settings, "max_workers": self.workers}
