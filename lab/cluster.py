@@ -13,7 +13,22 @@ from subprocess import Popen
 from typing import ClassVar, NamedTuple
 
 from lab.backend import Backend
-from lab.model import CpuUse, Job, Placement, Service, Setup, TrialSpec
+from lab.model import Job, Service, Setup, TrialSpec
+from lab.placement import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUse:
+    """CPU seconds used since their processes began, by role, in nanoseconds.
+
+    Of nodes under a CPU quota also the quota's periods, and those in which it stopped them.
+    """
+
+    driver_ns: int
+    services_ns: int
+    workers_ns: int
+    quota_periods: int = 0
+    throttled_periods: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,8 +24,9 @@ from typing import Any
 from lab import arrivals, readiness, registry
 from lab.backend import Backend, capabilities
 from lab.errors import LabError
-from lab.ledger import ACCEPTED, ACK, ERROR, MEASURE, T0, T1, T2, T5, VERIFY, WARM_UP, Journal
-from lab.model import Burst, Capability, RoundTrip, Status, Task
+from lab.ledger import MEASURE, VERIFY, WARM_UP, Journal
+from lab.model import Abandoned, Burst, Capability, Paced, Retried, RoundTrip, Status, Task
+from lab.offering import Offering, sentence, way
 from lab.readback import Watcher
 from lab.specs import order_from_json
 from lab.tasks import FIRST_TASK, make_tasks, plan_hash, right_answer
@@ -57,9 +59,9 @@ class Driver:
             for number in range(readiness.ROUNDS)
         )
         total = verify_rows + self.spec.warmup_tasks + len(self.tasks)
-        self.journal = Journal(str(folder / "intents.bin"), total)
+        journal = Journal(str(folder / "intents.bin"), total)
+        self.offering = Offering(self.backend, self.promised, journal)
         self.watcher = Watcher(folder / "ledger", FIRST_TASK[WARM_UP])
-        self.accepted = 0
         self.in_system: list[tuple[int, int]] = []
 
     def run(self) -> None:
@@ -70,7 +72,7 @@ class Driver:
                 getattr(self, name)()
             self._end(Status.OK if self.status["reason"] == "" else Status.TIMEOUT)
         except Exception as error:  # noqa: BLE001 (a system may raise anything; it becomes a row)
-            self._end(Status.FAILED, _sentence(error))
+            self._end(Status.FAILED, sentence(error))
         # Whatever happened before, the system is asked to stop; the verdict stands already.
         self._enter("stop")
         verdict = Status(self.status["status"]), self.status["reason"]
@@ -97,7 +99,7 @@ class Driver:
             skip += n
             watcher = Watcher(ledger, tasks[0].id)
             sent = time.monotonic_ns()
-            self._offer(VERIFY, tasks, [sent] * n)
+            self.offering.offer(VERIFY, tasks, [sent] * n)
             while watcher.count() < n and time.monotonic() < deadline:
                 time.sleep(0.002)
             answers = {t.id: right_answer(module, t, executes=self.backend.executes) for t in tasks}
@@ -119,52 +121,52 @@ class Driver:
         """Run a fixed number of tasks that do not count (METHOD M16)."""
         n = self.spec.warmup_tasks
         tasks = self._tasks(WARM_UP, n, self.module, self.spec.size)
-        self.accepted = 0
-        self._offer(WARM_UP, tasks, [time.monotonic_ns()] * n)
-        if not self._wait(self.spec.deadline_s):
+        self.offering.accepted = 0
+        self.offering.offer(WARM_UP, tasks, [time.monotonic_ns()] * n)
+        if not self._wait(self.offering.accepted):
             raise LabError(f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s} s.")
 
     def measure(self) -> None:
         """Offer the window's tasks as planned."""
+        arrival = self.spec.arrival
         self._gate("measure")
         self.watcher = Watcher(self.folder / "ledger", FIRST_TASK[MEASURE])
-        self.accepted = 0
+        self.offering.accepted = 0
         # A submit call that never returns must not keep the trial: planned length and deadline.
         longest = self.offsets[-1] / 1e9 + self.spec.deadline_s
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
         give_up = self._deadline(longest, Status.TIMEOUT, overdue)
-        begin = time.monotonic_ns() + (0 if isinstance(self.spec.arrival, Burst) else 5_000_000)
+        begin = time.monotonic_ns() + (0 if isinstance(arrival, Burst) else 5_000_000)
         self.status["t_begin_ns"] = begin
-        if isinstance(self.spec.arrival, RoundTrip):
-            self._round_trips()
+        if isinstance(arrival, RoundTrip):
+            self.offering.round_trips(self.tasks, self.spec.deadline_s)
         else:
-            threading.Thread(target=self._look, daemon=True).start()
-            self._offer(MEASURE, self.tasks, [begin + offset for offset in self.offsets])
+            if isinstance(arrival, Burst | Paced):
+                threading.Thread(target=self._look, daemon=True).start()
+            instants = [begin + offset for offset in self.offsets]
+            self.offering.offer(
+                MEASURE, self.tasks, instants, way(self.backend, arrival, self.tasks)
+            )
         give_up.cancel()
-
-    def _round_trips(self) -> None:
-        submit, result = self.backend.submit, self.backend.result
-        now, words = time.monotonic_ns, self.journal.words
-        rows = self.journal.plan([t.id for t in self.tasks], MEASURE, [0] * len(self.tasks))
-        for task, row in zip(self.tasks, rows, strict=True):
-            # Each is offered when the one before has come back, so intended is when it is sent.
-            words[row + T0] = words[row + T1] = now()
-            handle = submit(task)
-            words[row + T2] = now()
-            words[row + ACK] = ACCEPTED
-            self.accepted += 1
-            result(handle, self.spec.deadline_s)
-            words[row + T5] = now()
+        if isinstance(arrival, Abandoned):
+            # Its word stands; what becomes of the tasks is for the ledger to tell.
+            self._end(Status.OK)
+            self._write_status()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def drain(self) -> None:
         """Wait until every accepted task has finished, or the deadline; the rest is censored."""
-        if not self._wait(self.spec.deadline_s):
-            left = self.accepted - self.watcher.count()
+        # A task that is retried has raised once before.
+        due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retried) else 1)
+        if not self._wait(due):
+            left = due - self.watcher.count()
             self.status["reason"] = (
-                f"{left} of {self.accepted} tasks unfinished {self.spec.deadline_s:.0f} s "
+                f"{left} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
                 "after the last was offered."
             )
         self.status["t_end_ns"] = time.monotonic_ns()
+        if seen := getattr(self.module, "seen", None):
+            self.status["seen"] = seen(self.backend.setup.endpoints)
         self._gate("drained")
 
     def stop(self) -> None:
@@ -172,45 +174,9 @@ class Driver:
         with contextlib.suppress(Exception):  # the verdict is written; a failed stop adds nothing
             self.backend.stop()
 
-    def _offer(self, phase: int, tasks: Sequence[Task], instants: Sequence[int]) -> None:
-        """Offer tasks at their instants, all at once where instants are equal and it can."""
-        rows = self.journal.plan([task.id for task in tasks], phase, instants)
-        if Capability.BATCH in self.promised and instants[:1] == instants[-1:]:
-            self._offer_all(tasks, rows)
-            return
-        submit, now, words = self.backend.submit, time.monotonic_ns, self.journal.words
-        for task, row, _ in zip(tasks, rows, arrivals.pace(instants), strict=True):
-            words[row + T1] = now()
-            try:
-                submit(task)
-            except Exception as error:  # noqa: BLE001 (refused: the checker counts it, M28)
-                words[row + T2] = now()
-                words[row + ACK] = ERROR
-                self.status.setdefault("submit_error", _sentence(error))
-            else:
-                words[row + T2] = now()
-                words[row + ACK] = ACCEPTED
-                self.accepted += 1
-
-    def _offer_all(self, tasks: Sequence[Task], rows: Sequence[int]) -> None:
-        words = self.journal.words
-        t1 = time.monotonic_ns()
-        for row in rows:
-            words[row + T1] = t1
-        acknowledged = ERROR
-        try:
-            self.backend.submit_all(tasks)
-            acknowledged = ACCEPTED
-            self.accepted += len(tasks)
-        except Exception as error:  # noqa: BLE001 (one call: it was refused for all of them)
-            self.status.setdefault("submit_error", _sentence(error))
-        t2 = time.monotonic_ns()
-        for row in rows:
-            words[row + T2], words[row + ACK] = t2, acknowledged
-
-    def _wait(self, deadline_s: float) -> bool:
-        deadline = time.monotonic() + deadline_s
-        while self.watcher.count() < self.accepted:
+    def _wait(self, executions: int) -> bool:
+        deadline = time.monotonic() + self.spec.deadline_s
+        while self.watcher.count() < executions:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.005)
@@ -222,7 +188,7 @@ class Driver:
         while "t_end_ns" not in self.status:
             # The finished first: what is accepted meanwhile is in the system, never less than none.
             finished = watcher.count()
-            self.in_system.append((time.monotonic_ns(), max(0, self.accepted - finished)))
+            self.in_system.append((time.monotonic_ns(), max(0, self.offering.accepted - finished)))
             time.sleep(LOOK_S)
 
     def _tasks(
@@ -246,6 +212,8 @@ class Driver:
         self.status["status"] = status
         self.status["reason"] = reason or self.status["reason"]
         self.status["in_system"] = self.in_system
+        if self.offering.error:
+            self.status["submit_error"] = self.offering.error
 
     def _deadline(self, seconds: float, status: Status, reason: str) -> threading.Timer:
         """Arm a timer that writes the status and ends the process, whatever it hangs in."""
@@ -265,11 +233,6 @@ class Driver:
         temporary = self.folder / "status.json.new"
         temporary.write_text(json.dumps(self.status))
         temporary.replace(self.folder / "status.json")
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, LabError) else f"{type(error).__name__}: {text}"[:300]
 
 
 def main(folder: Path) -> None:

@@ -137,8 +137,41 @@ class RoundTrip:
     n_tasks: int
 
 
-Arrival = Burst | Paced | RoundTrip
-ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in (Burst, Paced, RoundTrip)}
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A burst that the system is asked to retry; each task raises the first time it runs."""
+
+    kind: ClassVar[str] = "retried"
+    n_tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A burst of tasks of low priority, the last `n_urgent` of which are urgent."""
+
+    kind: ClassVar[str] = "ranked"
+    n_tasks: int
+    n_urgent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A burst whose submitter is killed as soon as all of it was accepted."""
+
+    kind: ClassVar[str] = "abandoned"
+    n_tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Monitored:
+    """A burst that is offered once the system's own monitor has answered."""
+
+    kind: ClassVar[str] = "monitored"
+    n_tasks: int
+
+
+Arrival = Burst | Paced | RoundTrip | Retried | Ranked | Abandoned | Monitored
+ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__args__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +186,6 @@ class Topology:
     def workers(self) -> int:
         """All worker slots of the cluster."""
         return self.nodes * self.workers_per_node
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A task function by name, the right answer, and how big a task is.
-
-    `function` and `coroutine` are ``"module:attribute"`` names that any worker can import.
-    """
-
-    name: str
-    summary: str
-    function: str
-    coroutine: str
-    unit: str
-    default_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,21 +248,6 @@ class TrialSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Which CPUs the driver, the services and each node get.
-
-    `mode` says what a node is (METHOD M22): ``cpuset``, or ``oversubscribed`` when the nodes want
-    more CPUs than there are cores. `dedicated` is False when any two roles share a CPU.
-    """
-
-    driver: tuple[int, ...]
-    services: tuple[int, ...]
-    nodes: tuple[tuple[int, ...], ...]
-    mode: str
-    dedicated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Setup:
     """What an adapter is told: who it is, how big, and where its services listen.
 
@@ -269,20 +272,6 @@ class Command:
 
     argv: tuple[str, ...]
     slots: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CpuUse:
-    """CPU seconds used since their processes began, by role, in nanoseconds.
-
-    Of nodes under a CPU quota also the quota's periods, and those in which it stopped them.
-    """
-
-    driver_ns: int
-    services_ns: int
-    workers_ns: int
-    quota_periods: int = 0
-    throttled_periods: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.clusters import PROVIDERS
-from lab.model import ARRIVALS
-from lab.plan import PRESETS
+from lab.plan import OFFERED, PRESETS
 from lab.selection import numbers, positive, positive_float
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -25,7 +24,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--arrival": {
             "action": "append",
             "metavar": "KIND",
-            "help": f"only these arrivals: {', '.join(ARRIVALS)} (default: the preset's)",
+            "help": f"only these arrivals: {', '.join(sorted(OFFERED))} (default: the preset's)",
         },
         "--rate": {
             "type": positive_float,

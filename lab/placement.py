@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psutil
 
-from lab.model import Placement, Topology
+from lab.model import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which CPUs the driver, the services and each node get.
+
+    `mode` says what a node is (METHOD M22): ``cpuset``, or ``oversubscribed`` when the nodes want
+    more CPUs than there are cores. `dedicated` is False when any two roles share a CPU.
+    """
+
+    driver: tuple[int, ...]
+    services: tuple[int, ...]
+    nodes: tuple[tuple[int, ...], ...]
+    mode: str
+    dedicated: bool
 
 
 def available_cpus() -> tuple[int, ...]:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from lab import registry
 from lab.backend import capabilities, services_of
 from lab.model import (
+    Abandoned,
     Arrival,
     Burst,
     Capability,
+    Monitored,
     Paced,
+    Ranked,
+    Retried,
     RoundTrip,
     Service,
     Topology,
@@ -55,6 +59,9 @@ STANDARD = (
     Cell("io", Burst(400)),
     Cell("payload", Burst(400)),
 )
+# What can be asked for by its kind, and is then offered as the standard preset first does; the
+# other arrivals belong to the probes of `lab claims`.
+OFFERED: Mapping[str, Arrival] = {cell.arrival.kind: cell.arrival for cell in reversed(STANDARD)}
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -183,7 +190,7 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
     promised = capabilities(chosen.backend, chosen.variant)
     name = f"{spec.backend}[{spec.variant}]"
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
-    single = isinstance(spec.arrival, Paced | RoundTrip)
+    single = isinstance(spec.arrival, Paced | RoundTrip | Abandoned)
     obstacles = {
         f"{name} needs {lacking}, which provider {spec.provider} lacks: try another.": lacking,
         f"{name} hands no result back to the submitter, so there is no round trip.": isinstance(
@@ -195,6 +202,16 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
         and Capability.NODES not in promised,
         f"{name} has one worker slot.": spec.topology.workers > 1
         and Capability.PARALLEL not in promised,
+        f"{name} does not retry by itself.": isinstance(spec.arrival, Retried)
+        and Capability.RETRY not in promised,
+        f"{name} knows no priorities.": isinstance(spec.arrival, Ranked)
+        and Capability.PRIORITY not in promised,
+        f"{name} has no monitor of its own.": isinstance(spec.arrival, Monitored)
+        and Capability.MONITOR not in promised,
+        f"A burst is {spec.arrival.kind} on provider local only.": isinstance(
+            spec.arrival, Abandoned | Monitored
+        )
+        and spec.provider != "local",
     }
     return next((sentence for sentence, stands in obstacles.items() if stands), None)
 

@@ -15,6 +15,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
@@ -22,10 +23,25 @@ import workloads as workload_package
 from lab import backends as backend_package
 from lab.backend import Backend, services_of, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
-from lab.model import Job, Profile, Setup, Topology, Workload
+from lab.model import Job, Profile, Setup, Topology
 
 BACKENDS, WORKLOADS = "lab.backends", "lab.workloads"
 LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A task function by name, the right answer, and how big a task is.
+
+    `function` and `coroutine` are ``"module:attribute"`` names that any worker can import.
+    """
+
+    name: str
+    summary: str
+    function: str
+    coroutine: str
+    unit: str
+    default_size: int
 
 
 class Selected(NamedTuple):

@@ -12,8 +12,8 @@ from lab import placement, registry
 from lab.clusters import PROVIDERS
 from lab.console import say
 from lab.errors import UnknownNameError, UsageError
-from lab.model import ARRIVALS, Paced
-from lab.plan import STANDARD, Cell, Preset, Selection
+from lab.model import Paced
+from lab.plan import OFFERED, STANDARD, Cell, Preset, Selection
 
 T = TypeVar("T")
 
@@ -97,17 +97,16 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
     cells = [cell for name in options.workload or [""] for cell in _named_cells(name, preset)]
     if options.arrival:
         for kind in options.arrival:
-            known("arrival", kind, ARRIVALS)
+            known("arrival", kind, OFFERED)
         cells = [cell for kind in options.arrival for cell in _offered(cells, kind)]
     return tuple(dict.fromkeys(_adjusted(cell, options) for cell in cells))
 
 
 def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
     """Return the cells of an arrival; a workload that has none takes the standard one."""
-    standard = next(c.arrival for c in STANDARD if c.arrival.kind == kind)
     found = [cell for cell in cells if cell.arrival.kind == kind]
     have = {cell.workload for cell in found}
-    return found + [replace(c, arrival=standard) for c in cells if c.workload not in have]
+    return found + [replace(c, arrival=OFFERED[kind]) for c in cells if c.workload not in have]
 
 
 def _named_cells(name: str, preset: Preset) -> list[Cell]:

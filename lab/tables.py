@@ -64,7 +64,7 @@ class TrialRow:
     size: int = column("size of a task in the workload's calibrated unit")
     size_unit: str = column("that unit")
     nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns")
-    arrival: str = column("burst, paced or roundtrip")
+    arrival: str = column("how tasks are offered: burst, paced, roundtrip, or as a claim asks")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson or uniform; empty unless paced")
     provider: str = column("what hosts the cluster")

@@ -19,10 +19,11 @@ from typing import IO
 
 from lab import noise, placement, processes, readiness, registry
 from lab.backend import services_of
-from lab.cluster import Cluster, Counter, Site
+from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import PROVIDERS
 from lab.errors import ClusterError
-from lab.model import CpuUse, Paced, Placement, Status, TrialSpec
+from lab.model import Paced, Status, TrialSpec
+from lab.placement import Placement
 from lab.specs import Order, order_to_json
 
 LOOK_S = 0.25

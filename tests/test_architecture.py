@@ -39,13 +39,14 @@ TABLE = {
     "readback": "ledger",
     "readiness": "ledger readback",
     "tasks": "kernel ledger",
-    "driver": "arrivals backend ledger readback readiness registry specs tasks",
+    "offering": "arrivals backend ledger",
+    "driver": "arrivals backend ledger offering readback readiness registry specs tasks",
     # Where it runs.
     "processes": "",
     "placement": "",
     "engine": "processes",
     "images": "engine images processes",
-    "cluster": "backend",
+    "cluster": "backend placement",
     "clusters": "backend cluster clusters engine images inside placement processes registry",
     "trial": "backend cluster clusters noise placement processes readiness registry specs",
     # What it left behind, and whether that can be believed.

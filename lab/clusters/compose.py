@@ -22,14 +22,14 @@ from typing import Any
 
 from lab import images, inside, processes
 from lab.backend import services_of
-from lab.cluster import Cluster, Counter, Site
+from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import overlay, reaper
 from lab.clusters.cgroups import Meter, driver_ns
 from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, NODE, SCHEDULER, TRIAL
 from lab.clusters.services import last_line
 from lab.engine import docker
 from lab.errors import ClusterError
-from lab.model import CpuUse, Setup
+from lab.model import Setup
 from lab.placement import cpu_text
 from lab.registry import Selected, setup
 

@@ -11,10 +11,10 @@ from subprocess import Popen, TimeoutExpired
 
 from lab import processes
 from lab.backend import services_of, setup_to_json
-from lab.cluster import Cluster, Site
+from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters.services import SERVICES, last_line
 from lab.errors import ClusterError
-from lab.model import Command, CpuUse, Setup
+from lab.model import Command, Setup
 from lab.registry import Selected, setup
 
 PREPARATION_S = 60.0

@@ -1,0 +1,106 @@
+"""Offers tasks to a system, and writes down in the journal what was offered when.
+
+Every phase of a trial offers in the same way: planned rows first, so that between two submit calls
+only instants are stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab import arrivals
+from lab.backend import Backend
+from lab.errors import LabError
+from lab.ledger import ACCEPTED, ACK, ERROR, MEASURE, T0, T1, T2, T5, Journal
+from lab.model import Arrival, Capability, Ranked, Retried, Task
+
+Submit = Callable[[Task], Any]
+
+
+class Offering:
+    """Hands tasks to one backend; `accepted` counts those it took, `error` is its first refusal."""
+
+    def __init__(self, backend: Backend, promised: frozenset[Capability], journal: Journal) -> None:
+        self.backend, self.promised, self.journal = backend, promised, journal
+        self.accepted = 0
+        self.error = ""
+
+    def offer(
+        self,
+        phase: int,
+        tasks: Sequence[Task],
+        instants: Sequence[int],
+        submit: Submit | None = None,
+    ) -> None:
+        """Offer tasks at their instants, all at once where instants are equal and it can.
+
+        Where `submit` is given, it is how each is handed over.
+        """
+        rows = self.journal.plan([task.id for task in tasks], phase, instants)
+        is_one_call = Capability.BATCH in self.promised and instants[:1] == instants[-1:]
+        if is_one_call and submit is None:
+            self._offer_all(tasks, rows)
+            return
+        submit = submit or self.backend.submit
+        now, words = time.monotonic_ns, self.journal.words
+        for task, row, _ in zip(tasks, rows, arrivals.pace(instants), strict=True):
+            words[row + T1] = now()
+            try:
+                submit(task)
+            except Exception as error:  # noqa: BLE001 (refused: the checker counts it, M28)
+                words[row + T2] = now()
+                words[row + ACK] = ERROR
+                self.error = self.error or sentence(error)
+            else:
+                words[row + T2] = now()
+                words[row + ACK] = ACCEPTED
+                self.accepted += 1
+
+    def _offer_all(self, tasks: Sequence[Task], rows: Sequence[int]) -> None:
+        words = self.journal.words
+        t1 = time.monotonic_ns()
+        for row in rows:
+            words[row + T1] = t1
+        acknowledged = ERROR
+        try:
+            self.backend.submit_all(tasks)
+            acknowledged = ACCEPTED
+            self.accepted += len(tasks)
+        except Exception as error:  # noqa: BLE001 (one call: it was refused for all of them)
+            self.error = self.error or sentence(error)
+        t2 = time.monotonic_ns()
+        for row in rows:
+            words[row + T2], words[row + ACK] = t2, acknowledged
+
+    def round_trips(self, tasks: Sequence[Task], timeout_s: float) -> None:
+        """Offer one task at a time, and wait for its result by the system's own call."""
+        submit, result = self.backend.submit, self.backend.result
+        now, words = time.monotonic_ns, self.journal.words
+        rows = self.journal.plan([task.id for task in tasks], MEASURE, [0] * len(tasks))
+        for task, row in zip(tasks, rows, strict=True):
+            # Each is offered when the one before has come back, so intended is when it is sent.
+            words[row + T0] = words[row + T1] = now()
+            handle = submit(task)
+            words[row + T2] = now()
+            words[row + ACK] = ACCEPTED
+            self.accepted += 1
+            result(handle, timeout_s)
+            words[row + T5] = now()
+
+
+def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:
+    """Return the call by which an arrival hands tasks over, None where it is the usual one."""
+    if isinstance(arrival, Retried):
+        return backend.submit_retrying
+    if isinstance(arrival, Ranked):
+        first_urgent = tasks[-arrival.n_urgent].id
+        return lambda task: backend.submit_with_priority(task, urgent=task.id >= first_urgent)
+    return None
+
+
+def sentence(error: BaseException) -> str:
+    """Write what was raised as one line."""
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, LabError) else f"{type(error).__name__}: {text}"[:300]
