@@ -136,6 +136,14 @@ def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(float(end - first) / 1e9, ">", n, f"{n - len(done)} of {n} unfinished")
 
 
+def worker_time(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return worker-seconds a task, ``P T / n``: its work and all that the system adds."""
+    total = _complete(makespan(trial, tasks))
+    return Value(
+        trial.workers * total.value / total.n, "", total.n, f"P T / n, P = {trial.workers}"
+    )
+
+
 def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return worker-seconds a task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
 
@@ -143,10 +151,10 @@ def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     workload without one (`nominal_ns` 0: noop, payload) counts as no work, so all it costs is
     overhead.
     """
-    total = _complete(makespan(trial, tasks))
+    spent = worker_time(trial, tasks)
     work_s = float(trial.nominal_ns) / 1e9
     method = f"(P T - n w) / n, P = {trial.workers}, w = {work_s:g} s"
-    return Value(trial.workers * total.value / total.n - work_s, "", total.n, method)
+    return Value(spent.value - work_s, "", spent.n, method)
 
 
 def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:

@@ -42,7 +42,7 @@ def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -
             "plan_hash": [f"plan{block}" for block in range(n)],
             "run": run,
             "trial_id": [f"{name}{block}" for block in range(n)],
-            "metric": "makespan_s",
+            "metric": "worker_s_per_task",
             "value": values,
             "unit": "s",
         }
@@ -155,7 +155,7 @@ def test_runs_and_commits_are_found_and_a_slowdown_ends_in_1(
         assert main(["compare", a, b, "--results", str(results), "--format", "json"]) == 1
         told = json.loads(capsys.readouterr().out)
         noop = [n for n in told["compared"] if n["cell"]["workload"] == "noop"]
-        assert {n["change"] for n in noop if n["metric"] == "makespan_s"} == {"worse"}
+        assert {n["change"] for n in noop if n["metric"] == "worker_s_per_task"} == {"worse"}
     assert main(["compare", "second", "first", "--results", str(results)]) == 0
     threshold = ["--threshold", "60"]
     assert main(["compare", "first", "second", "--results", str(results), *threshold]) == 0

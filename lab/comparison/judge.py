@@ -30,7 +30,7 @@ from lab.statistics import (
 
 # One number for each of the users' questions: the others say the same again, or how it was made.
 HEADLINES = (
-    "makespan_s",
+    "worker_s_per_task",
     "queue_latency_s_p50",
     "queue_latency_s_p99",
     "round_trip_s_p50",
