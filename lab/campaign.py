@@ -19,6 +19,7 @@ from lab import environment, metrics, noise, processes, trial
 from lab.clusters import reaper
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ResultsError, UsageError
+from lab.estimates import estimates
 from lab.model import Flag, Status, TrialSpec
 from lab.plan import Plan, Skip
 from lab.specs import spec_from_json, spec_to_json
@@ -153,8 +154,8 @@ def derive(store: Store) -> None:
         rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"])
     store.replace("metric", rows)
     table, name = store.read("metric"), store.folder.name
-    with_noisy = metrics.estimates(trials, table, name, with_noisy=True)
-    without = metrics.estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
+    with_noisy = estimates(trials, table, name, with_noisy=True)
+    without = estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
     store.replace("estimate", [*with_noisy, *without])
 
 

@@ -1,4 +1,4 @@
-"""The numbers of the lab, each one entry in `METRICS`; of one trial, and over trials.
+"""The numbers that a trial can have, each one entry in `METRICS`.
 
 Latencies are told of paced arrivals only (METHOD M6): with any other, a task is offered when the
 system lets it be, and its wait is left out.
@@ -7,15 +7,15 @@ system lets it be, and its wait is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
 from lab import measures
 from lab.measures import Measure
-from lab.model import Burst, Estimate, Flag, Paced, RoundTrip, Status
-from lab.statistics import RefusedError, interval, unstable, variation
-from lab.tables import EstimateRow, MetricRow, TrialRow
+from lab.model import Burst, Flag, Paced, RoundTrip, Status
+from lab.statistics import RefusedError
+from lab.tables import MetricRow, TrialRow
 
 ARRIVALS = (Burst.kind, Paced.kind, RoundTrip.kind)
 # A trial that ran out of time tells much, and to leave it out would flatter the slow.
@@ -32,7 +32,6 @@ CELL = [
     "cores_per_node",
     "workers_per_node",
 ]
-LEVEL = 0.95
 
 
 def _always(_trial: TrialRow) -> bool:
@@ -225,73 +224,3 @@ def _row(metric: Metric, trial: TrialRow, tasks: pd.DataFrame) -> MetricRow:
 
 def _is_usable(status: str, flag: str) -> bool:
     return status in USABLE and flag != Flag.INVALID
-
-
-def estimates(
-    trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str, *, with_noisy: bool
-) -> list[EstimateRow]:
-    """Estimate every metric of every cell over its trials, with intervals (METHOD M9).
-
-    Of each trial the last attempt counts. Invalid, failed and refused ones are left out and
-    counted; those that ran out of time stay, with their unfinished tasks. Without noisy ones this
-    is the second headline of METHOD M23. A cell of which no trial can be used is a row without an
-    estimate.
-
-    Args:
-        trials: `TrialRow` columns.
-        metrics: `MetricRow` columns.
-        analysis_id: What the rows are filed under.
-        with_noisy: Whether trials flagged noisy take part.
-    """
-    last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
-    of_trials = metrics.merge(last, on=["trial_id", "attempt"])
-    in_cell = last.groupby(CELL, dropna=False).size().rename("in_cell").reset_index()
-    table = of_trials.merge(in_cell, on=CELL)
-    groups = table.groupby([*CELL, "metric"], dropna=False, sort=False)
-    return [_over_trials(rows, analysis_id, with_noisy=with_noisy) for _, rows in groups]
-
-
-def _over_trials(rows: pd.DataFrame, analysis_id: str, *, with_noisy: bool) -> EstimateRow:
-    first, valid = rows.iloc[0], rows[rows["is_valid"] == 1]
-    used = valid if with_noisy else valid[valid["flag"] != Flag.NOISY]
-    found = _interval(used, rows)
-    return EstimateRow(
-        analysis_id=analysis_id,
-        metric=first["metric"],
-        label=first["label"],
-        workload=first["workload"],
-        size=int(first["size"]),
-        arrival=first["arrival"],
-        rate_hz=None if pd.isna(first["rate_hz"]) else float(first["rate_hz"]),
-        gaps=first["gaps"],
-        provider=first["provider"],
-        nodes=int(first["nodes"]),
-        cores_per_node=int(first["cores_per_node"]),
-        workers_per_node=int(first["workers_per_node"]),
-        estimate=found.value if found.n else None,
-        bound=">" if (used["bound"] == ">").any() else "",
-        ci_low=found.low,
-        ci_high=found.high,
-        ci_level=found.level,
-        unit=first["unit"],
-        n_trials=found.n,
-        n_noisy=int((used["flag"] == Flag.NOISY).sum()),
-        n_excluded=int(first["in_cell"]) - len(valid),
-        method=found.method,
-    )
-
-
-def _interval(used: pd.DataFrame, rows: pd.DataFrame) -> Estimate:
-    values = used["value"].astype("float64").tolist()
-    if not values:
-        refusals = [*rows.loc[rows["value"].isna(), "method"], "they are invalid, failed or noisy"]
-        return Estimate(0.0, None, None, LEVEL, 0, f"no trial can be used: {refusals[0]}")
-    found = interval(values, LEVEL)
-    if bounds := int((used["bound"] == ">").sum()):
-        # How far the true values lie above their bounds nobody knows, so no interval holds them.
-        method = f"{found.method.partition(';')[0]}; {bounds} of {found.n} trials are lower bounds"
-        found = replace(found, low=None, high=None, method=f"{method}: no interval")
-    if unstable(values):
-        mark = f"; unstable: trials vary by {variation(values):.0%}"
-        found = replace(found, method=found.method + mark)
-    return found

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lab import formats, metrics
+from lab.estimates import estimates
 from lab.store import Store
 from lab.tables import CSV_TABLES, CampaignRow, EnvironmentRow, TrialRow
 
@@ -106,11 +107,11 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
         "task": _typed("task", pd.concat(windows.values())).assign(attempt=1),
     }
     measured = tables["trial"], tables["metric"]
-    estimates = [
-        *metrics.estimates(*measured, SYNTHETIC, with_noisy=True),
-        *metrics.estimates(*measured, f"{SYNTHETIC}/without-noisy", with_noisy=False),
+    over_trials = [
+        *estimates(*measured, SYNTHETIC, with_noisy=True),
+        *estimates(*measured, f"{SYNTHETIC}/without-noisy", with_noisy=False),
     ]
-    return tables | {"estimate": _typed("estimate", estimates)}
+    return tables | {"estimate": _typed("estimate", over_trials)}
 
 
 def trials_of(plan: Campaign) -> list[TrialRow]:

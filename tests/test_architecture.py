@@ -62,12 +62,14 @@ TABLE = {
     "statistics": "",
     "measures": "statistics",
     "metrics": "measures statistics",
+    "estimates": "metrics statistics",
     "figures": "figures measures metrics statistics",
     "comparison": "comparison console metrics statistics store",
     "report": "figures metrics report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
     "plan": "backend registry",
-    "campaign": "clusters collect environment metrics noise plan processes specs store trial",
+    "campaign": "clusters collect environment estimates metrics noise plan processes specs store "
+    "trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lab import formats
-from lab.metrics import estimates
+from lab.estimates import estimates
 from lab.model import Flag, Status
 from lab.statistics import interval
 from lab.tables import EstimateRow, MetricRow
