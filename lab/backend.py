@@ -170,7 +170,8 @@ def services_of(backend: type[Backend], variant: str) -> Sequence[Service]:
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:
     """The settings of a variant, overridden by those of a profile."""
     chosen = next(v.settings for v in backend.variants if v.name == variant)
-    return {**chosen, **next(p.settings for p in backend.profiles if p.name == profile)}
+    fitting = (p for p in backend.profiles if variant in (p.variants or (variant,)))
+    return {**chosen, **next(p.settings for p in fitting if p.name == profile)}
 
 
 def setup_to_json(setup: Setup) -> str:

@@ -1,4 +1,4 @@
-"""The numbers over trials, with intervals: the table `estimate`."""
+"""Numbers over trials, with intervals: the trial is the unit of statistics (METHOD M9)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _dask_scheduler(endpoint: str) -> str:
     from distributed import Client
 
     with Client(endpoint, timeout=2, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        told = client.get_versions()["scheduler"]["packages"]  # type: ignore[no-untyped-call]
+        told = client.get_versions()["scheduler"]["packages"]
         return f"dask scheduler {told['distributed']}"
 
 

@@ -1,4 +1,4 @@
-"""The numbers that one trial has, each one entry in `METRICS`.
+"""The numbers that a trial can have, each one entry in `METRICS`.
 
 Latencies are told of paced arrivals only (METHOD M6): with any other, a task is offered when the
 system lets it be, and its wait is left out.

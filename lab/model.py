@@ -84,7 +84,8 @@ class Profile:
     """A set of documented settings: `default`, `safe` or `tuned` (METHOD M5).
 
     `why` justifies each setting with a sentence and its source; `default` needs none. `variants`
-    are those for which it changes something, where not all.
+    are those for which it changes something, where not all; where they differ in their settings,
+    each group has a profile of that name.
     """
 
     name: str

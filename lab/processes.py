@@ -20,6 +20,7 @@ import psutil
 
 OWNER, TRIAL = "LAB_OWNER", "LAB_TRIAL"
 STOP_S = 5.0
+GRACE_S = 0.5
 SAME_START_S = 2.0
 
 
@@ -50,8 +51,7 @@ def is_alive(name: str) -> bool:
     try:
         process = psutil.Process(int(pid))
         # A clock that was set moves the times psutil computes, though never by much.
-        same = abs(process.create_time() - float(created)) < SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return abs(process.create_time() - float(created)) < SAME_START_S and runs(process)
     except (psutil.NoSuchProcess, ValueError):
         return False
 
@@ -142,18 +142,23 @@ def _own_cpu_ns(process: psutil.Process) -> int:
     return round((times.user + times.system) * 1e9)
 
 
-def stop(process: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
-    """Ask a process to end, and end it when it has not after `grace_s` seconds."""
-    if process.poll() is None:
+def stop(*processes: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
+    """Ask processes to end, all at once, and end those that have not after `grace_s` seconds.
+
+    Who must be ended takes his descendants along: nobody else would ask them.
+    """
+    for process in processes:
         process.terminate()
+    deadline = time.monotonic() + grace_s
+    for process in processes:
         try:
-            process.wait(grace_s)
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            process.kill()
+            kill(tree(process.pid))
             process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def labelled(wanted: Callable[[Mapping[str, str]], bool]) -> list[psutil.Process]:
@@ -166,19 +171,61 @@ def labelled(wanted: Callable[[Mapping[str, str]], bool]) -> list[psutil.Process
     return found
 
 
-def kill(processes: Sequence[psutil.Process]) -> int:
-    """Kill processes and wait until they are gone; return how many there were."""
+def kill(processes: Iterable[psutil.Process]) -> int:
+    """Kill processes and wait until they run no more; return how many there were.
+
+    Resource trackers come last, and only if they must: they end with those whom they serve, once
+    they have removed what these shared, and nobody else would remove it.
+    """
+    found = [*processes]
+    trackers = [process for process in found if _is_tracker(process)]
+    _kill(process for process in found if process not in trackers)
+    _kill(await_end(trackers, GRACE_S))
+    await_end(found, STOP_S)
+    return len(found)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=STOP_S)
-    return len(processes)
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return "resource_tracker import main" in " ".join(process.cmdline())
+    return False
+
+
+def await_end(processes: Iterable[psutil.Process], patience_s: float) -> list[psutil.Process]:
+    """Wait until processes have ended, and return those that have not in `patience_s` seconds."""
+    left = [*processes]
+    deadline = time.monotonic() + patience_s
+    while (left := [process for process in left if runs(process)]) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return left
+
+
+def runs(process: psutil.Process) -> bool:
+    """Tell whether a process has not ended yet.
+
+    One that has stays a zombie until its parent looks; init of a container may take seconds.
+    """
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def reap_trial(trial: str) -> int:
-    """Kill whatever a trial of this lab process left behind; return how many processes."""
+    """Kill whatever a trial of this lab process left behind; return how many processes.
+
+    What is about to end by itself is none of it: the resource tracker of a driver that has ended
+    still removes what its children shared.
+    """
     mine = owner()
-    return kill(labelled(lambda env: env.get(OWNER) == mine and env.get(TRIAL) == trial))
+    found = labelled(lambda env: env.get(OWNER) == mine and env.get(TRIAL) == trial)
+    return kill(await_end(found, GRACE_S))
 
 
 def reap_orphans() -> int:

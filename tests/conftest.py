@@ -10,7 +10,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
-from lab import images
+from lab import images, processes
 from lab.images import Images
 from tests import broken_workloads
 
@@ -49,7 +49,7 @@ def _no_process_left() -> Iterator[None]:
     """A test that leaves a process behind has failed, whatever else it found."""
     before = children()
     yield
-    _, left = psutil.wait_procs(children() - before, timeout=GRACE_S)
+    left = processes.await_end(children() - before, GRACE_S)
     told = [" ".join(process.cmdline()) for process in left]
     for process in left:
         process.kill()

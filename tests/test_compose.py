@@ -31,8 +31,10 @@ CASES = [
     *((label, 1) for label in FIRST),
     *((label, 2) for label in FIRST if spans(label)),
     ("celery[prefork]", 4),
-    ("celery[threads]", 2),
+    *((f"celery[{pool}]", 2) for pool in ("threads", "gevent", "solo")),
     *(("celery[prefork+rabbitmq]", nodes) for nodes in (1, 2, 4)),
+    ("celery[gevent+rabbitmq]", 1),
+    ("celery[gevent+rabbitmq]@tuned", 2),
 ]
 
 

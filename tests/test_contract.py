@@ -77,7 +77,8 @@ def left_behind(trial_id: str) -> list[psutil.Process]:
 def test_every_profile_runs(label: str, tmp_path: Path) -> None:
     """A profile's settings are accepted by the system, and each says why it is set."""
     chosen = registry.select(label)
-    profile = next(p for p in chosen.backend.profiles if p.name == chosen.profile)
+    fitting = registry.profiles_of(chosen.backend, chosen.variant)
+    profile = next(p for p in fitting if p.name == chosen.profile)
     assert profile.settings
     assert len(profile.why) > 40
     assert run(tmp_path, spec_of(label, topology=widest(label))).row.status == "ok"
@@ -153,4 +154,8 @@ def test_every_backend_says_what_it_is(name: str) -> None:
     assert not backend.profiles[0].settings
     names = {variant.name for variant in backend.variants}
     assert {name for profile in backend.profiles for name in profile.variants} <= names
-    assert all(variant.summary and variant.capabilities for variant in backend.variants)
+    for variant in backend.variants:
+        assert variant.summary
+        assert variant.capabilities
+        offered = [profile.name for profile in registry.profiles_of(backend, variant.name)]
+        assert len(set(offered)) == len(offered)

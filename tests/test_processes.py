@@ -27,9 +27,18 @@ print("done", flush=True)
 time.sleep(60)
 """
 STUBBORN = """
-import signal, time
+import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 print("deaf", flush=True)
+time.sleep(60)
+"""
+
+# What processes share by name is on nobody's list but the tracker's.
+SHARING = """
+import multiprocessing, time
+shared = multiprocessing.get_context("spawn").Semaphore()
+print(shared._semlock.name, flush=True)
 time.sleep(60)
 """
 
@@ -62,6 +71,24 @@ def test_children_are_found_by_label_however_they_detach(tmp_path: Path) -> None
     assert processes.reap_trial("t-1") == 0
 
 
+def test_what_is_about_to_end_is_not_left_behind(tmp_path: Path) -> None:
+    """It may still be removing what is its to remove, as resource trackers do."""
+    labels = {processes.OWNER: processes.owner(), processes.TRIAL: "t-2"}
+    child = start(tmp_path, [sys.executable, "-c", "import time; time.sleep(0.1)"], **labels)
+    assert processes.reap_trial("t-2") == 0
+    assert child.wait() == 0
+
+
+def test_an_ended_process_is_gone_though_nobody_has_looked(tmp_path: Path) -> None:
+    """Its parent may take seconds to collect it, and nothing of ours waits for that."""
+    child = start(tmp_path, SLEEP)
+    begin = time.monotonic()
+    assert processes.kill([psutil.Process(child.pid)]) == 1
+    assert time.monotonic() - begin < processes.STOP_S
+    assert child.returncode is None  # a zombie until now
+    assert child.wait() == -9
+
+
 def test_only_what_belongs_to_dead_labs_is_reaped(tmp_path: Path) -> None:
     """A living lab's processes stay, and those of another boot or namespace; a dead one's go."""
     here = processes.realm()
@@ -70,12 +97,9 @@ def test_only_what_belongs_to_dead_labs_is_reaped(tmp_path: Path) -> None:
     reused = start(tmp_path, SLEEP, LAB_OWNER=f"{here}:{os.getpid()}:1.00")
     foreign = start(tmp_path, SLEEP, LAB_OWNER="another/1:999999999:1.00")
     assert processes.reap_orphans() == 2
-    alive = [psutil.pid_exists(child.pid) for child in (mine, dead, reused, foreign)]
-    assert alive == [True, False, False, True]
-    assert (dead.poll(), reused.poll()) != (None, None)
-    processes.stop(foreign)
-    processes.stop(mine)
-    assert mine.poll() is not None
+    assert [child.poll() for child in (mine, dead, reused, foreign)] == [None, -9, -9, None]
+    processes.stop(foreign, mine)
+    assert (foreign.poll(), mine.poll()) == (-15, -15)
 
 
 def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path: Path) -> None:
@@ -92,12 +116,27 @@ def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path
 
 
 def test_a_process_that_ignores_the_request_is_ended(tmp_path: Path) -> None:
-    """Asking comes first, and ends in SIGKILL."""
+    """Asking comes first, and ends in SIGKILL, of its children as well."""
     child = start(tmp_path, [sys.executable, "-c", STUBBORN])
     while not (tmp_path / "log").read_text():
         time.sleep(0.01)
+    family = processes.tree(child.pid)
     processes.stop(child, grace_s=0.2)
     assert child.returncode == -9
+    assert len(family) == 2
+    assert not any(processes.runs(process) for process in family[1:])
+
+
+def test_what_killed_processes_shared_is_removed(tmp_path: Path) -> None:
+    """Their tracker, which does it, is given the time to."""
+    child = start(tmp_path, [sys.executable, "-c", SHARING])
+    while not (name := (tmp_path / "log").read_text().strip()):
+        time.sleep(0.01)
+    shared = Path("/dev/shm", f"sem.{name.lstrip('/')}")  # noqa: S108 (where Linux shows them)
+    assert shared.exists()
+    assert processes.kill(processes.tree(child.pid)) == 2
+    assert child.wait() == -9
+    assert not shared.exists()
 
 
 def test_our_byte_code_is_not_compiled_for_each_task() -> None:

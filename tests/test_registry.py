@@ -9,7 +9,9 @@ import pytest
 from lab import registry
 from lab.backend import Backend
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
-from lab.model import Variant
+from lab.model import Topology, Variant
+
+ONE = Topology(1, 1, 1)
 
 
 def test_a_bare_name_means_the_first_variant_as_installed() -> None:
@@ -95,6 +97,16 @@ def test_a_profile_is_offered_only_where_it_changes_something() -> None:
     assert chosen.profile == "tuned"
     with pytest.raises(UnknownNameError, match=r"profile of rq\[simple-worker\] 'tuned'"):
         registry.select("rq[simple-worker]@tuned")
+
+
+def test_a_profile_of_one_name_may_differ_by_variant() -> None:
+    """Only where heartbeats cost time are they off: elsewhere they are what finds a lost broker."""
+    settings = {
+        variant: registry.setup(registry.select(f"celery[{variant}]@tuned"), ONE, {}).settings
+        for variant in ("gevent", "gevent+rabbitmq", "prefork+rabbitmq")
+    }
+    assert all(given["worker_prefetch_multiplier"] == 64 for given in settings.values())
+    assert {v for v in settings if "broker_heartbeat" in settings[v]} == {"gevent+rabbitmq"}
 
 
 @pytest.mark.parametrize("name", registry.workload_modules())

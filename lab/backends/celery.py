@@ -1,4 +1,4 @@
-"""Celery on Redis or RabbitMQ: prefork and thread pool, without and with a result backend."""
+"""Celery on Redis or RabbitMQ: each of its pools, without and with a result backend."""
 
 from __future__ import annotations
 
@@ -29,52 +29,90 @@ def _variants(pool: str) -> tuple[Variant, ...]:
     on_rabbitmq = settings | {"broker_url": Service.RABBITMQ.value}
     about = f"{summary} on RabbitMQ (Using RabbitMQ), no result backend."
     servers = (Service.RABBITMQ,)
+    needs = ("gevent",) if pool == "gevent" else ()
     return (
-        Variant(pool, SUBMIT_ONLY, f"{summary}, no result backend.", settings),
-        Variant(f"{pool}+results", capabilities, kept, with_results),
-        Variant(f"{pool}+rabbitmq", SUBMIT_ONLY, about, on_rabbitmq, servers),
+        Variant(pool, SUBMIT_ONLY, f"{summary}, no result backend.", settings, packages=needs),
+        Variant(f"{pool}+results", capabilities, kept, with_results, packages=needs),
+        Variant(f"{pool}+rabbitmq", SUBMIT_ONLY, about, on_rabbitmq, servers, needs),
     )
 
 
+VARIANTS = (
+    *_variants("prefork"),
+    *_variants("threads"),
+    *_variants("gevent"),
+    _variants("solo")[0],
+)
+ON_RABBITMQ = tuple(v.name for v in VARIANTS if v.services)
+ON_REDIS = tuple(v.name for v in VARIANTS if not v.services)
+GEVENT_ON_RABBITMQ = "gevent+rabbitmq"
+LATE = {"task_acks_late": True, "task_reject_on_worker_lost": True}
+LATE_WHY = (
+    "task_acks_late: a message is deleted only after its task has run (Celery docs, Optimizing, "
+    "Reserve one task at a time). task_reject_on_worker_lost: without it the task of a killed pool "
+    "process is acknowledged all the same (Configuration). "
+)
+PREFETCH = {"worker_prefetch_multiplier": 64}
+PREFETCH_WHY = (
+    "worker_prefetch_multiplier: with many short tasks the number of messages reserved for each "
+    "slot should be large, say 64 or 128, instead of 4 (Celery docs, Optimizing, Prefetch Limits). "
+)
+PROFILES = (
+    DEFAULT,
+    Profile(
+        "safe",
+        {
+            **LATE,
+            "broker_transport_options": {
+                "visibility_timeout": 60,
+                "unacked_restore_interval": 1,
+                "unacked_restore_throttle": 1,
+            },
+        },
+        f"{LATE_WHY}visibility_timeout: the task of a killed worker goes to another one after 60 s "
+        "instead of 3600 s, which is longer than any task here waits and runs once it is reserved "
+        "(Using Redis, Visibility timeout). unacked_restore_interval and _throttle: expired "
+        "deliveries are looked for every second instead of every 100 s, as advised for low "
+        "visibility timeouts (Kombu docs, kombu.transport.redis).",
+        ON_REDIS,
+    ),
+    Profile(
+        "safe",
+        LATE,
+        f"{LATE_WHY}RabbitMQ itself redelivers what was not acknowledged when a connection ends "
+        "(RabbitMQ docs, Consumer Acknowledgements, Automatic Requeueing).",
+        ON_RABBITMQ,
+    ),
+    Profile(
+        "tuned",
+        PREFETCH,
+        PREFETCH_WHY,
+        tuple(v.name for v in VARIANTS if v.name != GEVENT_ON_RABBITMQ),
+    ),
+    Profile(
+        "tuned",
+        {**PREFETCH, "broker_heartbeat": 0},
+        f"{PREFETCH_WHY}broker_heartbeat: unless it is off, a gevent worker waits 0.1 s for "
+        "heartbeats after each message (Celery source, `synloop` in celery/worker/loops.py); it "
+        "then learns of a lost broker from TCP alone (Configuration).",
+        (GEVENT_ON_RABBITMQ,),
+    ),
+)
+
+
 class Celery(Backend):
-    """Sends each task by `delay`; one `celery worker` a node, its pool as large as the node."""
+    """Sends each task by `delay`; one `celery worker` a node, its pool as large as the node.
+
+    `solo` runs tasks in the worker itself, and so has a worker for each slot.
+    """
 
     family = "celery"
     summary = "Celery on Redis or RabbitMQ"
     packages = ("celery", "redis")
     extra = "celery"
     services = (Service.REDIS,)
-    variants = (*_variants("prefork"), *_variants("threads"))
-    profiles = (
-        DEFAULT,
-        Profile(
-            "safe",
-            {
-                "task_acks_late": True,
-                "task_reject_on_worker_lost": True,
-                "broker_transport_options": {
-                    "visibility_timeout": 60,
-                    "unacked_restore_interval": 1,
-                    "unacked_restore_throttle": 1,
-                },
-            },
-            "task_acks_late: a message is deleted only after its task has run (Celery docs, "
-            "Optimizing, Reserve one task at a time). task_reject_on_worker_lost: without it the "
-            "task of a killed pool process is acknowledged all the same (Configuration). "
-            "visibility_timeout: the task of a killed worker goes to another one after 60 s "
-            "instead of 3600 s, which is longer than any task here waits and runs once it is "
-            "reserved (Using Redis, Visibility timeout). unacked_restore_interval and _throttle: "
-            "expired deliveries are looked for every second instead of every 100 s, as advised "
-            "for low visibility timeouts (Kombu docs, kombu.transport.redis).",
-        ),
-        Profile(
-            "tuned",
-            {"worker_prefetch_multiplier": 64},
-            "worker_prefetch_multiplier: with many short tasks the number of messages reserved "
-            "for each slot should be large, say 64 or 128, instead of 4 (Celery docs, Optimizing, "
-            "Prefetch Limits).",
-        ),
-    )
+    variants = VARIANTS
+    profiles = PROFILES
 
     def start(self) -> None:
         """Make the app; it connects with the first task."""
@@ -111,18 +149,24 @@ class Celery(Backend):
         """Return the settings in force; addresses differ by trial, so their service is named."""
         table = self._app.conf.table(with_defaults=True)
         chosen = {name: value for name, value in table.items() if name.startswith(IN_FORCE)}
-        pool_size = {"worker_concurrency": self.setup.topology.workers_per_node}
-        settings = {**chosen, **dict.fromkeys(ADDRESSES), **self.setup.settings, **pool_size}
+        settings = {**chosen, **dict.fromkeys(ADDRESSES), **self.setup.settings}
+        settings["worker_concurrency"] = _pool_size(self.setup)
         # One of the defaults is an infinity, which JSON has no word for.
         return dict(json.loads(json.dumps(settings, default=str), parse_constant=str))
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return the one worker of a node, named apart from others (Workers, Starting)."""
-        slots = setup.topology.workers_per_node
+        """Return a node's workers, named apart (Workers, Starting): one, or one for each slot."""
+        pool, size = setup.settings["worker_pool"], _pool_size(setup)
         argv = [sys.executable, "-m", "celery", "--app", f"{__name__}:app", "worker"]
-        argv += ["--pool", setup.settings["worker_pool"], "--concurrency", str(slots)]
-        return [Command((*argv, "--hostname", f"{uuid4().hex}@%h"), slots)]
+        argv += ["--pool", pool, "--concurrency", str(size), "--hostname"]
+        workers = range(setup.topology.workers_per_node // size)
+        return [Command((*argv, f"{uuid4().hex}@%h"), size) for _ in workers]
+
+
+def _pool_size(setup: Setup) -> int:
+    # `solo` is no pool: such a worker runs one task at a time, whatever its concurrency.
+    return 1 if setup.settings["worker_pool"] == "solo" else setup.topology.workers_per_node
 
 
 def _make_app(setup: Setup) -> Any:

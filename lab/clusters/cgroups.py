@@ -187,7 +187,7 @@ class Inside:
 
     def close(self) -> None:
         """End the shell."""
-        processes.stop(self._shell, 1.0)
+        processes.stop(self._shell, grace_s=1.0)
 
 
 class Meter:

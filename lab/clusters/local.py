@@ -134,11 +134,13 @@ class LocalCluster(Cluster):
         return None
 
     def down(self) -> int:
-        """Stop the driver first: a client must not outlive its broker, it would reconnect."""
+        """Stop the driver first: a client must not outlive its broker, it would reconnect.
+
+        Workers have a moment for their goodbyes, which take some systems seconds: the window is
+        over, and nothing of it depends on them.
+        """
         if self._driver:
             processes.stop(self._driver)
-        for part in [*self._nodes, *self._services]:
-            part.process.terminate()
-        for part in [*self._nodes, *self._services]:
-            processes.stop(part.process)
+        processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
+        processes.stop(*(part.process for part in self._services))
         return processes.reap_trial(self.site.environment[processes.TRIAL])

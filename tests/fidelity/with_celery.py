@@ -10,6 +10,8 @@ from celery import Celery
 from tests.fidelity import stamps
 
 NAME = "tests.fidelity.with_celery"
+POOLS = ("prefork", "threads", "gevent", "solo")
+KEPT = ("prefork+results", "threads+results", "gevent+results")
 # Celery takes both addresses from the variables that `main` sets.
 app = Celery(NAME)
 
@@ -23,14 +25,16 @@ def noop(number: int) -> int:
 
 def main() -> None:
     """Start a worker, warm it up, send all tasks and wait for them."""
-    given = stamps.options(__doc__, "prefork", "threads", "prefork+results", "threads+results")
+    given = stamps.options(__doc__, *POOLS, *KEPT)
     pool, _, results = given.variant.partition("+")
     os.environ["CELERY_BROKER_URL"] = given.redis
     if results:
         os.environ["CELERY_RESULT_BACKEND"] = given.redis
     command = [sys.executable, "-m", "celery", "-A", NAME, "worker"]
-    command += ["--pool", pool, "--concurrency", str(given.workers)]
-    with stamps.file(), stamps.workers([command], given.worker_cpus):
+    command += ["--pool", pool, "--concurrency", str(given.workers), "--hostname"]
+    # `solo` runs one task at a time, so it has as many workers.
+    commands = [[*command, f"{n}@%h"] for n in range(given.workers if pool == "solo" else 1)]
+    with stamps.file(), stamps.workers(commands, given.worker_cpus):
         for tasks in (20 * given.workers, given.tasks):
             for number in range(tasks):
                 noop.delay(number)
