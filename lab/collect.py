@@ -94,7 +94,7 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
 
 def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
     """Return the columns that say which trial this is, where it ran and how it was offered."""
-    spec = outcome.spec
+    spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
     paced = spec.arrival if isinstance(spec.arrival, Paced) else None
     return {
         "trial_id": spec.id,
@@ -105,9 +105,10 @@ def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "position": context.position,
         "label": spec.label,
         "backend": spec.backend,
-        "family": registry.select(spec.label).backend.family,
+        "family": backend.family,
         "variant": spec.variant,
         "profile": spec.profile,
+        "executes": int(backend.executes),
         "workload": spec.workload,
         "size": spec.size,
         "size_unit": registry.workload(spec.workload)[0].unit,

@@ -151,18 +151,24 @@ def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     workload without one (`nominal_ns` 0: noop, payload) counts as no work, so all it costs is
     overhead.
     """
+    work_s = _work_s(trial)
     spent = worker_time(trial, tasks)
-    work_s = float(trial.nominal_ns) / 1e9
     method = f"(P T - n w) / n, P = {trial.workers}, w = {work_s:g} s"
     return Value(spent.value - work_s, "", spent.n, method)
 
 
 def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the share of the worker slots' time that was work, ``n w / (P T)`` (METHOD M17a)."""
+    work_s = _work_s(trial)
     total = _complete(makespan(trial, tasks))
-    work_s = total.n * float(trial.nominal_ns) / 1e9
     method = f"n w / (P T), P = {trial.workers}"
-    return Value(work_s / (trial.workers * total.value), "", total.n, method)
+    return Value(total.n * work_s / (trial.workers * total.value), "", total.n, method)
+
+
+def _work_s(trial: TrialRow) -> float:
+    if trial.nominal_ns and not trial.executes:
+        raise RefusedError("Its tasks are recorded and not run: their work was never done.")
+    return float(trial.nominal_ns) / 1e9
 
 
 def _complete(total: Value) -> Value:

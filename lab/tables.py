@@ -60,6 +60,7 @@ class TrialRow:
     family: str = column("family of systems; decides the colour in figures")
     variant: str = column("documented way to run it")
     profile: str = column("default, safe or tuned")
+    executes: int = column("1; 0: it records tasks and runs none, as a ceiling")
     workload: str = column("task function")
     size: int = column("size of a task in the workload's calibrated unit")
     size_unit: str = column("that unit")

@@ -62,6 +62,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "arrival": arrival,
         "workers": 2,
         "nominal_ns": 0,
+        "executes": 1,
         "services": "",
         "n_sent": n_sent,
         "n_lost": 0,

@@ -65,6 +65,7 @@ SHARED: Mapping[str, Any] = {
     "provider": "local",
     "nodes": 1,
     "placement": "shared",
+    "executes": 1,
     "fingerprint_id": "f" * 16,
     "t_begin_ns": 0,
     "t_end_ns": 20_000_000_000,

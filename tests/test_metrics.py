@@ -165,6 +165,16 @@ def test_a_workload_without_calibrated_work_is_all_overhead() -> None:
     assert "efficiency" not in found
 
 
+def test_a_backend_that_runs_no_task_has_no_overhead_beyond_their_work() -> None:
+    """The ceiling of the harness ends a burst of long tasks at once, and saves no work by it."""
+    found = told(trial("burst", 100, nominal_ns=10_000_000, executes=0), burst_of(100, 0.2))
+    refused = [found["overhead_s_per_task"], found["efficiency"]]
+    assert [(metric.value, metric.is_valid) for metric in refused] == [(None, 0)] * 2
+    assert all("recorded and not run" in metric.method for metric in refused)
+    of_no_ops = told(trial("burst", 100, executes=0), burst_of(100, 0.2))
+    assert of_no_ops["overhead_s_per_task"].value == pytest.approx(0.004)
+
+
 def test_an_unfinished_burst_has_a_makespan_that_is_a_bound_and_no_overhead() -> None:
     """The end of the window is the least it can have taken."""
     tasks = burst_of(100, 0.8)
