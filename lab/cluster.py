@@ -13,6 +13,7 @@ from subprocess import Popen
 from typing import ClassVar, NamedTuple
 
 from lab.backend import Backend
+from lab.errors import ClusterError
 from lab.model import Job, Service, Setup, TrialSpec
 from lab.placement import Placement
 
@@ -92,6 +93,14 @@ class Cluster(ABC):
         The site's folder holds ``trial.json``; what the driver and the workers write is there
         again when `down` has returned.
         """
+
+    def monitor(self) -> str:
+        """Start the system's own monitor, and return what it answers once it sees the workers.
+
+        Raises:
+            ClusterError: It does not; or this provider cannot ask it.
+        """
+        raise ClusterError(f"{type(self).__name__} has no way to ask a monitor.")
 
     @abstractmethod
     def cpu(self) -> CpuUse:

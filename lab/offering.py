@@ -41,7 +41,8 @@ class Offering:
         rows = self.journal.plan([task.id for task in tasks], phase, instants)
         is_one_call = Capability.BATCH in self.promised and instants[:1] == instants[-1:]
         if is_one_call and submit is None:
-            self._offer_all(tasks, rows)
+            if tasks:
+                self._offer_all(tasks, rows)
             return
         submit = submit or self.backend.submit
         now, words = time.monotonic_ns, self.journal.words

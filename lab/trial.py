@@ -22,9 +22,12 @@ from lab.backend import services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import PROVIDERS
 from lab.errors import ClusterError
-from lab.model import Paced, Status, TrialSpec
+from lab.ledger import MEASURE
+from lab.model import Abandoned, Monitored, Paced, Status, TrialSpec
 from lab.placement import Placement
+from lab.readback import Watcher
 from lab.specs import Order, order_to_json
+from lab.tasks import FIRST_TASK
 
 LOOK_S = 0.25
 # Beside deadlines of its own, a driver may take this long for imports, booting and stopping.
@@ -94,6 +97,8 @@ def run(spec: TrialSpec, attempt: int, folder: Path, on_phase: Callable[[str], N
         outcome.services, outcome.images = cluster.services, cluster.images
         (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
         _follow(cluster, cluster.start_driver(), outcome, on_phase)
+        if isinstance(spec.arrival, Abandoned) and outcome.status == Status.OK:
+            _outlive(cluster, outcome)
     except (ClusterError, OSError) as error:
         outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
     finally:
@@ -145,6 +150,7 @@ def _follow(
     try:
         for word in _words(driver):
             if word == "gate measure":
+                _ask_monitor(cluster, outcome)
                 outcome.begin = _reading(cluster)
                 sampler.start()
                 _go(driver)
@@ -165,6 +171,23 @@ def _follow(
         driver.wait(SLACK_S)
     finally:
         outcome.samples = sampler.stop()
+
+
+def _ask_monitor(cluster: Cluster, outcome: Outcome) -> None:
+    """Ask the system's own monitor where the arrival wants that, and keep its answer."""
+    if isinstance(outcome.spec.arrival, Monitored):
+        (outcome.folder / "monitor.txt").write_text(cluster.monitor(), encoding="utf-8")
+
+
+def _outlive(cluster: Cluster, outcome: Outcome) -> None:
+    """Give the tasks of a submitter that was killed their time."""
+    spec, deadline = outcome.spec, time.monotonic() + outcome.spec.deadline_s
+    watcher = Watcher(outcome.folder / "ledger", FIRST_TASK[MEASURE])
+    while watcher.count() < spec.arrival.n_tasks and time.monotonic() < deadline:
+        if reason := cluster.failure():
+            outcome.status, outcome.reason = Status.FAILED, reason
+            return
+        time.sleep(LOOK_S)
 
 
 def _words(driver: Popen[bytes]) -> Iterator[str]:

@@ -48,7 +48,8 @@ TABLE = {
     "images": "engine images processes",
     "cluster": "backend placement",
     "clusters": "backend cluster clusters engine images inside placement processes registry",
-    "trial": "backend cluster clusters noise placement processes readiness registry specs",
+    "trial": "backend cluster clusters ledger noise placement processes readback readiness "
+    "registry specs tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",
     "environment": "procfs",

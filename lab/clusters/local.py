@@ -12,7 +12,8 @@ from subprocess import Popen, TimeoutExpired
 from lab import processes
 from lab.backend import services_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
-from lab.clusters.services import SERVICES, last_line
+from lab.clusters.monitor import answer
+from lab.clusters.services import SERVICES, free_port, last_line
 from lab.errors import ClusterError
 from lab.model import Command, Setup
 from lab.registry import Selected, setup
@@ -39,6 +40,7 @@ class LocalCluster(Cluster):
         self._services: list[_Part] = []
         self._nodes: list[_Part] = []
         self._driver: Popen[bytes] | None = None
+        self._made: Setup | None = None
 
     def up(self) -> Setup:
         """Start a fresh broker where one is needed, then each node's workers, then a scheduler."""
@@ -54,7 +56,7 @@ class LocalCluster(Cluster):
             self.services = "; ".join(filter(None, [self.services, running.about]))
         spec = site.spec
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = setup(selected, spec.topology, endpoints, site.jobs)
+        made = self._made = setup(selected, spec.topology, endpoints, site.jobs)
         shared = site.placement.services
         for index, command in enumerate(site.backend.preparation(made)):
             self._prepare(self._start(made, command, f"preparation-{index}", shared))
@@ -105,6 +107,16 @@ class LocalCluster(Cluster):
     def _ledger_environment(self, node: int, slot: int) -> dict[str, str]:
         ledger = str(self.site.ledger.resolve())
         return {"LAB_LEDGER": ledger, "LAB_NODE": str(node), "LAB_SLOT": str(slot)}
+
+    def monitor(self) -> str:
+        """Start the system's own monitor on a free port, beside the services, and ask it."""
+        if self._made is None:
+            raise ClusterError("A monitor needs a cluster that is up.")
+        wanted, port = self.site.backend.monitor(self._made), free_port()
+        argv = tuple(word.replace("{port}", str(port)) for word in wanted.argv)
+        shared = self.site.placement.services
+        self._services.append(self._start(self._made, Command(argv), "monitor-0", shared))
+        return answer(wanted, port, self.failure)
 
     def start_driver(self) -> Popen[bytes]:
         """Start the driver in a process of its own; a system that lives in it works as node 0."""
