@@ -114,6 +114,18 @@ def compare(session: nox.Session) -> None:
 
 
 @locked("bench")
+def history(session: nox.Session) -> None:
+    """Make asv's pages: what each commit's runs measured, with steps marked."""
+    session.run("lab", "history", *session.posargs)
+
+
+@locked("bench")
+def serve(session: nox.Session) -> None:
+    """Show asv's pages on this machine; `nox -s history` makes them."""
+    session.run("asv", "preview", *session.posargs)
+
+
+@locked("bench")
 def images(session: nox.Session) -> None:
     """Pull or make the images of clusters in containers; `-- --lock` pins the official ones."""
     session.run("python", "-m", "lab.images", *session.posargs)

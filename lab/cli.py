@@ -1,4 +1,4 @@
-"""The command `lab`: bench, list, report, compare, doctor, clean."""
+"""The command `lab`: bench, list, report, compare, history, doctor, clean."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from lab import campaign, processes, registry
 from lab.clusters import choice, reaper
 from lab.comparison import command as comparison
+from lab.history import command as history
 from lab.console import ProgressWatch, say, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.model import Flag, Status
@@ -50,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
     comparison.describe(
         _command(commands, "compare", comparison.run, "Say what moved between two sides.")
+    )
+    history.describe(
+        _command(commands, "history", history.run, "Make asv's pages: the results over commits.")
     )
     _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
     _command(commands, "clean", clean, "Remove what killed labs left: processes, containers.")
@@ -111,10 +115,10 @@ def bench(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say(f"Stopped. Every finished trial is kept: lab bench --resume {store.folder}")
         raise
-    return _conclude(store.folder, rows)
+    return _conclude(store.folder, rows, is_dirty_allowed=options.allow_dirty)
 
 
-def _conclude(folder: Path, rows: Sequence[TrialRow]) -> int:
+def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:
     from lab import report  # pandas and matplotlib are not needed to say what is wrong
 
     page = report.write(folder)
@@ -127,6 +131,7 @@ def _conclude(folder: Path, rows: Sequence[TrialRow]) -> int:
     )
     if flags.count(Flag.INVALID) > len(flags) / 2:
         say("This machine was busy with other work: end it, and run again for numbers to keep.")
+    history.add(folder, is_told=not is_dirty_allowed)
     say(f"Run folder: {folder}\nReport page: {page}")
     return 1 if failed else 0
 

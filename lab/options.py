@@ -82,6 +82,10 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "action": "store_true",
             "help": "print the plan and the time it will take, and run nothing",
         },
+        "--allow-dirty": {
+            "action": "store_true",
+            "help": "say nothing of files that differ from the commit; such a run has no history",
+        },
         "--resume": {
             "type": Path,
             "metavar": "RUN",

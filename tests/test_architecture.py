@@ -64,7 +64,7 @@ TABLE = {
     "measures": "statistics",
     "metrics": "measures statistics",
     "estimates": "metrics statistics",
-    "history": "history metrics plan store",
+    "history": "console history metrics plan store",
     "figures": "figures measures metrics statistics",
     "comparison": "comparison console metrics statistics store",
     "report": "figures metrics report statistics store",
@@ -76,7 +76,7 @@ TABLE = {
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",
     "options": "clusters plan selection",
-    "cli": "campaign clusters comparison console doctor options plan processes registry report "
+    "cli": "campaign clusters comparison console doctor history options plan processes registry report "
     "selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}

@@ -35,7 +35,19 @@ def test_the_list_of_commands_explains_itself() -> None:
     command = [sys.executable, "-W", "always", "-m", "nox", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     told = re.findall(r"^([*-]) (\w+) -> (.+)$", listed.stdout, re.MULTILINE)
-    wanted = {"bench", "report", "compare", "images", "tests", "lint", "perf", "fidelity", "lock"}
+    wanted = {
+        "bench",
+        "report",
+        "compare",
+        "history",
+        "serve",
+        "images",
+        "tests",
+        "lint",
+        "perf",
+        "fidelity",
+        "lock",
+    }
     assert {name for _, name, _ in told} == wanted
     assert {name for mark, name, _ in told if mark == "*"} == {"tests", "lint"}
     assert all(re.fullmatch(r"[A-Z][^.]*(?:[.]txt[^.]*)*\.", sentence) for *_, sentence in told)

@@ -27,8 +27,8 @@ from lab.model import Flag, Status
 from lab.store import Store
 
 FORMAT = 2
-# What a machine is; its software is the commit's, whose lock says the versions.
-HARDWARE = ("cpu.", "memory.", "kernel.", "cgroup.", "clock.")
+# What a machine is. Its software is the commit's, whose lock says the versions.
+HARDWARE = ("cpu.model", "cpu.cores", "cpu.threads", "cpu.usable", "memory.ram", "kernel.machine")
 COLUMNS = (
     *("result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b"),
     *("stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples"),
@@ -62,15 +62,19 @@ def export(results: Path, repository: Path) -> Exported:
         repository: The checkout whose commits were measured.
 
     Raises:
-        ResultsError: A table is damaged, or the folder cannot be written.
+        ResultsError: The folder cannot be written.
     """
-    measured, refused = [], {}
+    measured: list[Measured] = []
+    refused: dict[str, str] = {}
     for folder in sorted(file.parent for file in (results / "runs").glob("*/campaign.csv")):
         store = Store(folder)
-        if reason := obstacle(store, repository):
-            refused[folder.name] = reason
-        else:
-            measured.append(_read(store))
+        try:
+            if reason := obstacle(store, repository):
+                refused[folder.name] = reason
+            else:
+                measured.append(_read(store))
+        except ResultsError as error:  # one damaged run hides no other
+            refused[folder.name] = str(error).rstrip(".")
     files = list(_write_all(measured, results / "asv", repository)) if measured else []
     return Exported(tuple(files), refused)
 
@@ -100,12 +104,8 @@ def _read(store: Store) -> Measured:
 
 def machine_name(facts: Mapping[str, str]) -> str:
     """Name a machine by a hash of its hardware, never by its host name."""
-    hardware = sorted((key, facts[key]) for key in facts if key.startswith(HARDWARE))
-    stable = [(key, value) for key, value in hardware if key in _STABLE]
-    return f"machine-{hashlib.sha256(json.dumps(stable).encode()).hexdigest()[:8]}"
-
-
-_STABLE = ("cpu.model", "cpu.cores", "cpu.threads", "cpu.usable", "memory.ram", "kernel.machine")
+    hardware = [(key, facts.get(key, "")) for key in HARDWARE]
+    return f"machine-{hashlib.sha256(json.dumps(hardware).encode()).hexdigest()[:8]}"
 
 
 def _about(facts: Mapping[str, str]) -> dict[str, str]:
@@ -120,20 +120,17 @@ def _about(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write_all(measured: Sequence[Measured], folder: Path, repository: Path) -> Iterator[Path]:
-    suite = list(benchmarks())
-    tables = {id(run): {b: _cells(run.numbers, b) for b in suite} for run in measured}
-    axes = {b: _axes([tables[id(run)][b] for run in measured]) for b in suite}
-    shown = [b for b in suite if all(axes[b])]
-    about = {b.name: _describe(b, axes[b]) for b in shown}
+    everything = pd.concat([run.numbers for run in measured])
+    axes = {b: _axes(_cells(everything, b)) for b in benchmarks()}
+    shown = {b: ends for b, ends in axes.items() if all(ends)}
+    about = {b.name: _describe(b, ends) for b, ends in shown.items()}
     yield _write(folder / "benchmarks.json", {"version": FORMAT, **about})
-    groups: dict[tuple[str, str, str], list[Measured]] = {}
-    for run in measured:
-        for provider in sorted(set(run.numbers.provider.astype(str))):
-            groups.setdefault((machine_name(run.facts), run.commit, provider), []).append(run)
-    for (machine, commit, provider), runs in groups.items():
+    for (machine, commit, provider), runs in _groups(measured).items():
         facts = runs[-1].facts
         yield _write(folder / machine / "machine.json", {"version": 1, **_about(facts)})
         python = ".".join(facts.get("python.version", "").split(".")[:2])
+        numbers = pd.concat([run.numbers for run in runs])
+        numbers = numbers[numbers.provider == provider]
         content = {
             "version": FORMAT,
             "commit_hash": commit,
@@ -145,16 +142,21 @@ def _write_all(measured: Sequence[Measured], folder: Path, repository: Path) -> 
             "env_vars": {},
             "result_columns": list(COLUMNS),
             "results": {
-                b.name: _result(
-                    [tables[id(run)][b].query("provider == @provider") for run in runs],
-                    axes[b],
-                    runs[-1].started,
-                )
-                for b in shown
+                b.name: _result(_cells(numbers, b), ends, runs[-1].started)
+                for b, ends in shown.items()
             },
             "durations": {},
         }
         yield _write(folder / machine / f"{commit[:8]}-{provider}-py{python}.json", content)
+
+
+def _groups(measured: Sequence[Measured]) -> dict[tuple[str, str, str], list[Measured]]:
+    """Gather the runs that one file of asv holds: by machine, commit and provider."""
+    groups: dict[tuple[str, str, str], list[Measured]] = {}
+    for run in measured:
+        for provider in sorted(set(run.numbers.provider.astype(str))):
+            groups.setdefault((machine_name(run.facts), run.commit, provider), []).append(run)
+    return groups
 
 
 def _cells(numbers: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
@@ -170,9 +172,8 @@ def _cells(numbers: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
     return of.assign(backend=of.label, cores=of.cores_per_node)
 
 
-def _axes(tables: Sequence[pd.DataFrame]) -> list[list[Any]]:
-    together = pd.concat(tables)
-    return [sorted(set(together[axis].tolist())) for axis in AXES]
+def _axes(cells: pd.DataFrame) -> list[list[Any]]:
+    return [sorted(set(cells[axis].tolist())) for axis in AXES]
 
 
 def _describe(benchmark: Benchmark, axes: Sequence[Sequence[Any]]) -> dict[str, Any]:
@@ -189,11 +190,8 @@ def _describe(benchmark: Benchmark, axes: Sequence[Sequence[Any]]) -> dict[str, 
     }
 
 
-def _result(
-    tables: Sequence[pd.DataFrame], axes: Sequence[Sequence[Any]], started: pd.Timestamp
-) -> list[Any]:
+def _result(table: pd.DataFrame, axes: Sequence[Sequence[Any]], started: pd.Timestamp) -> list[Any]:
     """Make a row of asv's result columns: flat lists over the product of the axes."""
-    table = pd.concat(tables)
     cells = [_cell(table, values) for values in product(*axes)]
     columns = [list(column) for column in zip(*cells, strict=True)]
     value, low, high, q25, q75, count, samples = columns
