@@ -59,6 +59,7 @@ def collect(outcome: Outcome, context: Context) -> Collected:
         **counted,
         **_said(status),
         **_used(outcome, disturbed),
+        **evidence.read_counters(spec, status),
         **_ended(outcome, status, counted),
         "flag": flag,
         "flag_reasons": "; ".join(reasons),
@@ -276,8 +277,8 @@ def _samples(outcome: Outcome, status: Mapping[str, Any]) -> pd.DataFrame:
         SampleRow(trial_id, s.t_ns, s.source, s.metric, s.value, s.unit) for s in outcome.samples
     ]
     rows += [
-        SampleRow(trial_id, t_ns, "ledger", "in_system", float(n), "tasks")
-        for t_ns, n in status.get("in_system", [])
+        SampleRow(trial_id, t_ns, source, metric, float(value), unit)
+        for t_ns, source, metric, unit, value in status.get("samples", [])
     ]
     return pd.DataFrame(
         [tuple(getattr(row, f.name) for f in fields(row)) for row in rows],

@@ -23,6 +23,7 @@ from typing import Any
 
 from lab import arrivals, readiness, registry
 from lab.backend import Backend, capabilities
+from lab.counters import Sample, Watch
 from lab.errors import LabError
 from lab.ledger import MEASURE, VERIFY, WARM_UP, Journal
 from lab.model import Abandoned, Burst, Capability, Paced, Retried, RoundTrip, Status, Task
@@ -62,7 +63,7 @@ class Driver:
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = Offering(self.backend, self.promised, journal)
         self.watcher = Watcher(folder / "ledger", FIRST_TASK[WARM_UP])
-        self.in_system: list[tuple[int, int]] = []
+        self.counters = Watch(order.setup.endpoints)
 
     def run(self) -> None:
         """Go through the phases; whatever ends them early is written down with its reason."""
@@ -129,6 +130,7 @@ class Driver:
     def measure(self) -> None:
         """Offer the window's tasks as planned."""
         arrival = self.spec.arrival
+        self.counters.start()
         self._gate("measure")
         self.watcher = Watcher(self.folder / "ledger", FIRST_TASK[MEASURE])
         self.offering.accepted = 0
@@ -168,6 +170,7 @@ class Driver:
         if seen := getattr(self.module, "seen", None):
             self.status["seen"] = seen(self.backend.setup.endpoints)
         self._gate("drained")
+        self.counters.stop()
 
     def stop(self) -> None:
         """Release the client or pool."""
@@ -188,7 +191,9 @@ class Driver:
         while "t_end_ns" not in self.status:
             # The finished first: what is accepted meanwhile is in the system, never less than none.
             finished = watcher.count()
-            self.in_system.append((time.monotonic_ns(), max(0, self.offering.accepted - finished)))
+            left = max(0, self.offering.accepted - finished)
+            seen = Sample(time.monotonic_ns(), "ledger", "in_system", "tasks", left)
+            self.counters.samples.append(seen)
             time.sleep(LOOK_S)
 
     def _tasks(
@@ -211,7 +216,7 @@ class Driver:
     def _end(self, status: Status, reason: str = "") -> None:
         self.status["status"] = status
         self.status["reason"] = reason or self.status["reason"]
-        self.status["in_system"] = self.in_system
+        self.status["samples"] = self.counters.samples
         if self.offering.error:
             self.status["submit_error"] = self.offering.error
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import pandas as pd
 
 from lab import registry
+from lab.backend import services_of
+from lab.counters import BYTES, COMMANDS, Sample
 from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
 from lab.model import Ack, TrialSpec
 from lab.readback import OUTCOMES, Intent, executions, intents
@@ -91,6 +95,26 @@ def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
         tasks.loc[later, told] = pd.NA
         tasks.loc[later, "outcome"] = outcome
     return tasks
+
+
+def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int | None]:
+    """Sum what the servers counted between their readings before and after the window.
+
+    Null where one of them does not count that, or could not be asked at the end.
+    """
+    servers = services_of(registry.select(spec.label).backend, spec.variant)
+    end_ns = status.get("t_end_ns", math.inf)
+    series: dict[tuple[str, str], list[Sample]] = {}
+    for reading in map(Sample._make, status.get("samples", [])):
+        series.setdefault((reading.source, reading.metric), []).append(reading)
+
+    def total(counters: Mapping[str, Sequence[str]]) -> int | None:
+        wanted = [series.get((s, name), []) for s in servers for name in counters.get(s, [""])]
+        if not wanted or not all(told and told[-1].t_ns > end_ns for told in wanted):
+            return None
+        return round(sum(told[-1].value - told[0].value for told in wanted))
+
+    return {"broker_commands": total(COMMANDS), "broker_bytes": total(BYTES)}
 
 
 def right_answers(spec: TrialSpec) -> dict[int, int]:

@@ -190,6 +190,19 @@ def cpu_of(role: str) -> Measure:
     return measure
 
 
+def broker(what: str) -> Measure:
+    """Make the measure: commands or bytes of the servers in the window for each task (M17d)."""
+    column = f"broker_{what}"
+
+    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        count, n = getattr(trial, column), int(tasks["t4_ns"].notna().sum())
+        if pd.isna(count) or not n:
+            raise RefusedError(f"No {what} a task: {column} is {count}, {n} tasks finished.")
+        return Value(float(count) / n, "", n, f"{what} of the window / tasks finished")
+
+    return measure
+
+
 def lost_upper(trial: TrialRow, _tasks: pd.DataFrame) -> Value:
     """Return the upper 95 % bound of the share of tasks lost or never finished (METHOD M28)."""
     unserved = int(trial.n_lost) + int(trial.n_partial)

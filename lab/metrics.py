@@ -188,6 +188,22 @@ METRICS = {
             measures.cpu_of("workers"),
         ),
         Metric(
+            "broker_commands_per_task",
+            "1",
+            "lower",
+            "Commands that the servers carried out a task: see the column broker_commands.",
+            measures.broker("commands"),
+            applies=_has_services,
+        ),
+        Metric(
+            "broker_bytes_per_task",
+            "bytes",
+            "lower",
+            "Bytes that the servers received and sent a task, by their own count.",
+            measures.broker("bytes"),
+            applies=_has_services,
+        ),
+        Metric(
             "lost_upper_95",
             "1",
             "lower",

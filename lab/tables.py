@@ -104,6 +104,15 @@ class TrialRow:
     cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
     cpu_services_ns: int | None = column("CPU time of the services in the window", "ns")
     cpu_workers_ns: int | None = column("CPU time of the worker processes in the window", "ns")
+    broker_commands: int | None = column(
+        "commands that the servers carried out in the window: Redis commands; messages that "
+        "RabbitMQ took, delivered and got acknowledged; PostgreSQL transactions that wrote"
+    )
+    broker_bytes: int | None = column(
+        "bytes that the servers received and sent in the window by their own count; empty where "
+        "one keeps none",
+        "bytes",
+    )
     steal: float | None = column("share of CPU time stolen by the hypervisor")
     foreign_cpu: float | None = column("share of CPU time used by processes not ours")
     calibration_drift: float | None = column("|after/before - 1| of a fixed loop around the trial")
@@ -155,7 +164,10 @@ class SampleRow:
 
     trial_id: str = column("which trial")
     t_ns: int = column("when", "ns")
-    source: str = column("host, driver, services, workers, ledger, or container:NAME")
+    source: str = column(
+        "host, driver, services, workers, ledger, container:NAME, or the name of a server for what "
+        "it counts itself, without what our asking adds"
+    )
     metric: str = column("what was read")
     value: float = column("the reading")
     unit: str = column("its unit")

@@ -73,5 +73,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "cpu_driver_ns": 3_000_000_000,
         "cpu_services_ns": None,
         "cpu_workers_ns": 6_000_000_000,
+        "broker_commands": None,
+        "broker_bytes": None,
     }
     return cast(TrialRow, SimpleNamespace(**row | changes))

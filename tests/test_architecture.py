@@ -35,12 +35,13 @@ TABLE = {
     "registry": "backend backends",
     # What one trial is made of.
     "arrivals": "",
+    "counters": "",
     "specs": "backend",
     "readback": "ledger",
     "readiness": "ledger readback",
     "tasks": "kernel ledger",
     "offering": "arrivals backend ledger",
-    "driver": "arrivals backend ledger offering readback readiness registry specs tasks",
+    "driver": "arrivals backend counters ledger offering readback readiness registry specs tasks",
     # Where it runs.
     "processes": "",
     "placement": "",
@@ -55,7 +56,7 @@ TABLE = {
     "environment": "procfs",
     "noise": "procfs",
     "checker": "",
-    "evidence": "ledger readback registry tasks",
+    "evidence": "backend counters ledger readback registry tasks",
     "collect": "checker clusters evidence noise placement registry trial",
     # Tables in, tables and pages out.
     "formats": "",

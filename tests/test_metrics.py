@@ -47,7 +47,7 @@ def test_each_name_carries_its_unit_and_says_what_it_is() -> None:
     """A reader of the table needs no other page."""
     for name, metric in METRICS.items():
         assert metric.name == name
-        assert metric.unit in {"s", "1/s", "1"}
+        assert metric.unit in {"s", "1/s", "1", "bytes"}
         assert ("_s_" in f"{name}_".replace("_per_s_", "")) == (metric.unit == "s"), name
         assert metric.better in {"lower", "higher"}
         assert metric.about.endswith(".")
@@ -208,6 +208,7 @@ def test_round_trips_end_in_the_submitter_s_hands() -> None:
 def test_cpu_time_is_told_of_services_that_exist() -> None:
     """A counter that could not be read is a refusal; a service that is not there is no metric."""
     assert "cpu_services_s_per_task" not in told(trial(), window())
+    assert "broker_commands_per_task" not in told(trial(), window())
     refused = told(trial(services="redis-server 7"), window())["cpu_services_s_per_task"]
     assert refused.value is None
     assert "cpu_services_ns is None" in refused.method
