@@ -13,9 +13,9 @@ from typing import TypeAlias
 from lab import campaign, processes, registry
 from lab.clusters import choice, reaper
 from lab.comparison import command as comparison
-from lab.history import command as history
 from lab.console import ProgressWatch, say, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
+from lab.history import command as history
 from lab.model import Flag, Status
 from lab.options import OPTIONS
 from lab.plan import PRESETS, make_plan

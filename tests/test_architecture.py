@@ -77,8 +77,8 @@ TABLE = {
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",
     "options": "clusters plan selection",
-    "cli": "campaign clusters comparison console doctor history options plan processes registry report "
-    "selection store",
+    "cli": "campaign clusters comparison console doctor history options plan processes registry "
+    "report selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

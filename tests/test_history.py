@@ -74,7 +74,7 @@ def run_asv(repository: Path, *arguments: str) -> str:
 
 
 def test_a_file_is_written_for_each_commit_and_asv_reads_it(repository: Path) -> None:
-    """The reader of asv itself takes every file, a sample is a trial, and nothing is lost on the way."""
+    """The reader of asv itself takes every file; a sample is a trial; a second export is equal."""
     exported = export(repository / "results", repository)
     assert not exported.refused
     files = [file for file in exported.files if re.match(r"[0-9a-f]{8}-local", file.name)]
