@@ -126,6 +126,12 @@ def serve(session: nox.Session) -> None:
 
 
 @locked("bench")
+def publish(session: nox.Session) -> None:
+    """Make a folder of a run that is ready to upload: tables, dictionary, checksums, lock."""
+    session.run("lab", "publish", *session.posargs)
+
+
+@locked("bench")
 def images(session: nox.Session) -> None:
     """Pull or make the images of clusters in containers; `-- --lock` pins the official ones."""
     session.run("python", "-m", "lab.images", *session.posargs)

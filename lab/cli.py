@@ -1,4 +1,4 @@
-"""The command `lab`: bench, list, report, compare, history, doctor, clean."""
+"""The command `lab`: bench, list, report, compare, history, publish, reproduce, doctor, clean."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lab.history import command as history
 from lab.model import Flag, Status
 from lab.options import OPTIONS
 from lab.plan import PRESETS, make_plan
+from lab.publishing import command as publishing
 from lab.selection import known, select
 from lab.tables import TrialRow
 
@@ -54,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     )
     history.describe(
         _command(commands, "history", history.run, "Make asv's pages: the results over commits.")
+    )
+    publishing.describe_publish(
+        _command(commands, "publish", publishing.publish, "Make a folder of a run to upload.")
+    )
+    publishing.describe_reproduce(
+        _command(commands, "reproduce", publishing.run_again, "Run one row of a run again.")
     )
     _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
     _command(commands, "clean", clean, "Remove what killed labs left: processes, containers.")
@@ -105,7 +112,7 @@ def bench(options: argparse.Namespace) -> int:
             raise NothingSelectedError(f"Nothing to run. {reasons}")
         choice.prepare({selection.provider}, say)
         run = campaign.Run(
-            plan, preset.name, selection.seed, preset.reruns, campaign.command_line(sys.argv[1:])
+            plan, preset.name, selection.seed, preset.reruns, campaign.command_line(options.words)
         )
         store = campaign.create(options.results, run)
     say(f"Run {store.folder}")
@@ -203,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = parser().parse_args(arguments)
+        options.words = sys.argv[1:] if arguments is None else arguments
         return int(options.run_command(options))
     except LabError as error:
         say(f"lab: {error}")

@@ -23,7 +23,7 @@ from lab.errors import ResultsError, UnknownNameError
 from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
 
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
-_REFERENCES = (  # table, its column, the table that must hold the value
+REFERENCES = (  # table, its column, the table that must hold the value
     ("campaign", "fingerprint_id", "environment"),
     ("trial", "campaign_id", "campaign"),
     ("trial", "fingerprint_id", "environment"),
@@ -157,14 +157,14 @@ class Store:
             ResultsError: A key occurs twice, or leads nowhere.
         """
         for table in CSV_TABLES:
-            key = [name for name in _key(table).split(", ") if name in formats.schema(table).names]
+            key = [name for name in key_of(table) if name in formats.schema(table).names]
             rows = self.read(table)
             if table != "estimate" and (twice := rows[rows.duplicated(key)]).size:
                 value = ", ".join(map(str, twice[key].iloc[0]))
                 raise ResultsError(
                     f"{self._csv(table)} holds the key {value} twice. {formats.RESTORE}"
                 )
-        for table, column, target in _REFERENCES:
+        for table, column, target in REFERENCES:
             lost = set(self.read(table)[column]) - set(self.read(target)[column]) - {""}
             if lost:
                 where = f"{self._csv(table)}: {column} {min(lost)!r} is not in {target}.csv"
@@ -211,8 +211,9 @@ def _known(table: str, known: tuple[str, ...]) -> str:
     return table
 
 
-def _key(table: str) -> str:
-    return str(TABLES[table].__doc__).partition(" Key: ")[2].rstrip(".")
+def key_of(table: str) -> list[str]:
+    """Return the columns whose values no two rows of a table share."""
+    return str(TABLES[table].__doc__).partition(" Key: ")[2].rstrip(".").split(", ")
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -77,8 +77,9 @@ TABLE = {
     "console": "metrics plan",
     "selection": "clusters console placement plan registry",
     "options": "clusters plan selection",
-    "cli": "campaign clusters comparison console doctor history options plan processes registry "
-    "report selection store",
+    "publishing": "campaign clusters console environment formats plan publishing specs store",
+    "cli": "campaign clusters comparison console doctor history options plan processes publishing "
+    "registry report selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

@@ -38,6 +38,7 @@ def test_the_list_of_commands_explains_itself() -> None:
     wanted = {
         "bench",
         "report",
+        "publish",
         "compare",
         "history",
         "serve",

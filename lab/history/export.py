@@ -121,8 +121,9 @@ def _about(facts: Mapping[str, str]) -> dict[str, str]:
 
 def _write_all(measured: Sequence[Measured], folder: Path, repository: Path) -> Iterator[Path]:
     everything = pd.concat([run.numbers for run in measured])
-    axes = {b: _axes(_cells(everything, b)) for b in benchmarks()}
-    shown = {b: ends for b, ends in axes.items() if all(ends)}
+    cells = {b: _cells(everything, b) for b in benchmarks()}
+    # What nobody could measure yet would be an empty picture on the page.
+    shown = {b: _axes(rows) for b, rows in cells.items() if rows.value.notna().any()}
     about = {b.name: _describe(b, ends) for b, ends in shown.items()}
     yield _write(folder / "benchmarks.json", {"version": FORMAT, **about})
     for (machine, commit, provider), runs in _groups(measured).items():

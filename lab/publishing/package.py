@@ -1,0 +1,213 @@
+"""Writes a run as a Frictionless Data Package: tables, dictionary, checksums, and how it was made.
+
+Standard: datapackage.org/standard, profile `tabular-data-package` (METHOD M35). Everything comes
+from the run's own tables; a second call writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
+from lab import formats
+from lab.errors import ResultsError, UsageError
+from lab.store import REFERENCES, Store, describe, key_of
+from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+
+LICENCE = {
+    "name": "CC-BY-4.0",
+    "title": "Creative Commons Attribution 4.0",
+    "path": "https://creativecommons.org/licenses/by/4.0/",
+}
+TYPES = {"int64": "integer", "double": "number", "string": "string"}
+# What a spreadsheet takes for a formula when a cell begins with it.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+CITATION = """\
+cff-version: 1.2.0
+message: Please cite these measurements as below, with the profile and the machine you quote.
+title: "{title}"
+type: dataset
+authors:
+  - name: The Background Task Lab contributors
+date-released: "{date}"
+version: "{version}"
+license: CC-BY-4.0
+"""
+HOW = """\
+# {run}
+
+Measured by the Background Task Lab on {date}, preset {preset}, commit {commit}.
+The tables are described in [DICTIONARY.md](DICTIONARY.md) and, for programs, in `datapackage.json`;
+`SHA256SUMS` holds a checksum of each file (`sha256sum --check SHA256SUMS`). Text cells that a
+spreadsheet would take for a formula have an apostrophe before them in the CSV files.
+
+## To measure the same again
+
+```sh
+git checkout {commit}
+nox -s bench -- {command}      # installs what lock.txt pins
+lab reproduce {run}/TRIAL_ID   # or one row of it
+```
+
+Licence: {licence}.
+"""
+
+
+def write(run: Path, target: Path, lock: Path) -> list[Path]:
+    """Write the package of `run` into the new folder `target`; return its files.
+
+    Raises:
+        UsageError: `target` is there already.
+        ResultsError: A table of the run is damaged or missing, or the folder cannot be written.
+    """
+    if target.exists():
+        raise UsageError(f"{target} is there already. Name another folder with --to.")
+    store = Store(run)
+    store.check()
+    campaign = store.read("campaign").iloc[0]
+    building = target.with_name(f"{target.name}.new")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        resources = [*_csv_files(store, building), *_parquet_files(store, building)]
+        _copy(run, building)
+        shutil.copyfile(lock, building / "lock.txt")
+        (building / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
+        words = _words(campaign)
+        (building / "README.md").write_text(HOW.format_map(words), encoding="utf-8")
+        (building / "CITATION.cff").write_text(CITATION.format_map(words), encoding="utf-8")
+        _json(building / "datapackage.json", _descriptor(words, resources))
+        _checksums(building)
+        building.replace(target)
+    except OSError as error:
+        raise ResultsError(f"{target} cannot be written: {error.strerror}.") from error
+    return sorted(file for file in target.rglob("*") if file.is_file())
+
+
+def _words(campaign: Any) -> dict[str, str]:
+    run = str(campaign.campaign_id)
+    return {
+        "run": run,
+        "title": f"Background Task Lab, {run}",
+        "date": str(campaign.started_utc)[:10],
+        "preset": str(campaign.preset),
+        "commit": str(campaign.git_commit) or "unknown",
+        "command": str(campaign.command).removeprefix("bench").strip(),
+        "version": SCHEMA_VERSION,
+        "licence": f"{LICENCE['name']}, {LICENCE['path']}",
+    }
+
+
+def _csv_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
+    for table in CSV_TABLES:
+        rows = store.read(table)
+        for name in rows.columns[rows.dtypes == "str"]:
+            hostile = rows[name].str.startswith(FORMULA).fillna(value=False)
+            rows[name] = rows[name].mask(hostile, "'" + rows[name])
+        path = folder / f"{table}.csv"
+        path.write_bytes(formats.to_csv(table, rows, path, header=True))
+        yield _resource(table, path, {"encoding": "utf-8", "schema": _table_schema(table)})
+
+
+def _parquet_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
+    """Write each table that has a row a task as one file, trial by trial."""
+    trials = store.read("trial")
+    for table in PARQUET_TABLES:
+        schema = formats.schema(table)
+        about = {"about": "which attempt at the trial", "unit": ""}
+        whole = schema.insert(1, pa.field("attempt", pa.int64(), nullable=False, metadata=about))
+        path = folder / f"{table}.parquet"
+        with pa_parquet.ParquetWriter(path, whole, compression="zstd") as writer:
+            for trial_id, attempt in zip(trials.trial_id, trials.attempt, strict=True):
+                trial = store.trial_folder(str(trial_id), int(attempt))
+                if (trial / f"{table}.parquet").exists():  # a skipped trial has none
+                    rows = store.read(table, trial)
+                    rows.insert(1, "attempt", int(attempt))
+                    writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
+        # A Parquet file holds its own schema; here it is told what the columns mean.
+        yield _resource(table, path, {"columns": _fields(whole)})
+
+
+def _resource(table: str, path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    media = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+    return {
+        "name": table,
+        "path": path.name,
+        "format": path.suffix.removeprefix("."),
+        "mediatype": media[path.suffix],
+        "description": str(TABLES[table].__doc__).partition(" Key: ")[0],
+        **about,
+    }
+
+
+def _table_schema(table: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"fields": _fields(formats.schema(table)), "missingValues": [""]}
+    if table != "estimate":  # its key names groups of columns
+        schema["primaryKey"] = key_of(table)
+    schema["foreignKeys"] = [
+        {"fields": [column], "reference": {"resource": target, "fields": [column]}}
+        for source, column, target in REFERENCES
+        if source == table
+    ]
+    return schema
+
+
+def _fields(schema: pa.Schema) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": column.name,
+            "type": TYPES[str(column.type)],
+            "description": column.metadata[b"about"].decode(),
+            "unit": column.metadata[b"unit"].decode(),
+            # An empty text and no text are the same in CSV.
+            "constraints": {"required": not column.nullable and str(column.type) != "string"},
+        }
+        for column in schema
+    ]
+
+
+def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": words["run"].lower(),
+        "title": words["title"],
+        "version": words["version"],
+        "created": f"{words['date']}T00:00:00Z",
+        "licenses": [LICENCE],
+        "resources": resources,
+    }
+
+
+def _copy(run: Path, folder: Path) -> None:
+    """Take along what shows the run and what repeats it."""
+    shutil.copyfile(run / "plan.json", folder / "plan.json")
+    if (run / "report.html").exists():
+        shutil.copyfile(run / "report.html", folder / "report.html")
+    if (run / "figures").is_dir():
+        shutil.copytree(run / "figures", folder / "figures")
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _checksums(folder: Path) -> None:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}\n"
+        for file in files
+    ]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def numbers_of(run: Path, trial_id: str) -> pd.DataFrame:
+    """Return the last attempt's numbers of one trial of a run or of a published package."""
+    numbers = Store(run).read("metric")
+    return numbers.loc[numbers.trial_id == trial_id].query("attempt == attempt.max()")

@@ -1,0 +1,134 @@
+"""A run as a package for others: valid, whole, free of traps; and a row of it measured again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet
+import pytest
+from frictionless import Package
+
+from lab.cli import main
+from lab.tables import CSV_TABLES, PARQUET_TABLES
+from tests import synthetic
+
+SMALL = replace(synthetic.Campaign(), blocks=1, systems=synthetic.SYSTEMS[:2], workloads=("noop",))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run of four trials, small enough for the ordinary suite."""
+    folder = tmp_path_factory.mktemp("results")
+    arguments = ["--backend", "inline", "--workload", "noop", "--arrival", "burst", "--tasks", "50"]
+    chosen = [*arguments, "--backend", "thread-pool", "--blocks", "1", "--cores", "1"]
+    assert main(["bench", "--provider", "local", *chosen, "--results", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def package(results: Path) -> Path:
+    """The package of that run."""
+    target = results / "package"
+    assert main(["publish", "--results", str(results), "--to", str(target)]) == 0
+    return target
+
+
+def test_the_package_is_valid_by_the_standard(package: Path) -> None:
+    """Types, keys, references and constraints hold for every table, by somebody else's reader."""
+    report = Package(str(package / "datapackage.json")).validate()
+    assert report.valid, report.flatten(["title", "message"])
+    assert {task.name for task in report.tasks} == {*CSV_TABLES, *PARQUET_TABLES}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("metric.csv", ",1/s,", ",1/s,x"),  # a number of tasks that is none
+        ("trial.csv", "\n", "\n\n"),  # a row without a key
+        ("datapackage.json", '"type": "integer"', '"type": "boolean"'),
+        ("environment.csv", "cpu.cores", "cpu.model"),  # a key twice
+    ],
+)
+def test_a_wrong_package_fails(
+    package: Path, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    """What the validation is worth: each of these is found."""
+    for source in package.iterdir():
+        if source.is_file():
+            (tmp_path / source.name).write_bytes(source.read_bytes())
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1))
+    assert not Package(str(tmp_path / "datapackage.json")).validate().valid
+
+
+def test_all_that_is_needed_lies_in_it(package: Path) -> None:
+    """Checksums hold, units are told, and the lock, the licence and the command are there."""
+    for line in (package / "SHA256SUMS").read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        assert hashlib.sha256((package / name).read_bytes()).hexdigest() == digest
+    described = json.loads((package / "datapackage.json").read_text())
+    of_trial = next(r for r in described["resources"] if r["name"] == "trial")
+    units = {field["name"]: field["unit"] for field in of_trial["schema"]["fields"]}
+    assert units["t_begin_ns"] == "ns"
+    assert described["licenses"][0]["name"] == "CC-BY-4.0"
+    assert "--hash=sha256:" in (package / "lock.txt").read_text()
+    assert "--backend inline" in (package / "README.md").read_text()
+    tasks = pyarrow.parquet.read_schema(package / "task.parquet")
+    assert tasks.field("t3_ns").metadata[b"unit"] == b"ns"
+    assert tasks.names[:2] == ["trial_id", "attempt"]
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None:
+    """A formula in a text stays text; numbers below zero stay numbers."""
+    tables = dict(synthetic.campaign.__wrapped__(SMALL))
+    trials = tables["trial"]
+    tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)")
+    run = synthetic.write(tables, tmp_path / "runs" / "run")
+    (run / "plan.json").write_text('{"trials": []}')
+    target = tmp_path / "out"
+    assert main(["publish", str(run), "--to", str(target)]) == 0
+    written = pd.read_csv(target / "trial.csv")
+    assert set(written.flag_reasons) == {"'=HYPERLINK(1)"}
+
+
+def test_nothing_is_overwritten_and_nothing_invented(
+    results: Path, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that is there, a run that is not, a row that is none: one sentence, exit code 2."""
+    before = (package / "SHA256SUMS").read_bytes()
+    cases = {
+        ("publish", "--results", str(results), "--to", str(package)): "is there already",
+        ("publish", "--results", str(tmp_path)): "holds no run to publish",
+        ("reproduce", "../../etc", "--results", str(results)): "names no row",
+        ("reproduce", "f" * 16, "--results", str(results)): "holds the row",
+    }
+    for arguments, words in cases.items():
+        assert main(list(arguments)) == 2
+        assert words in " ".join(capsys.readouterr().err.split())
+    assert (package / "SHA256SUMS").read_bytes() == before
+
+
+def test_a_row_is_measured_again_from_the_package_alone(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same trial runs, and what is not as it was is said before it starts."""
+    facts = pd.read_csv(package / "environment.csv", dtype=str, keep_default_na=False)
+    other = tmp_path / "package"
+    other.mkdir()
+    for file in package.iterdir():
+        if file.is_file():
+            (other / file.name).write_bytes(file.read_bytes())
+    facts.loc[facts.key == "cpu.model", "value"] = "Another CPU"
+    facts.to_csv(other / "environment.csv", index=False)
+    trial = pd.read_csv(other / "trial.csv").trial_id.iloc[0]
+    assert main(["reproduce", f"{other}/{trial}", "--results", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert "cpu.model: Another CPU then, " in told.err
+    assert "worker_s_per_task" in told.out
+    (again,) = (tmp_path / "runs").iterdir()
+    assert list(pd.read_csv(again / "trial.csv").trial_id) == [trial]
