@@ -35,14 +35,17 @@ CASES = [
     *(("celery[prefork+rabbitmq]", nodes) for nodes in (1, 2, 4)),
     ("celery[gevent+rabbitmq]", 1),
     ("celery[gevent+rabbitmq]@tuned", 2),
+    *(("django-q[orm+postgres]", nodes) for nodes in (1, 2)),
+    ("django-q[redis+postgres]", 2),
 ]
 
 
 @pytest.mark.parametrize(("label", "nodes"), CASES)
 def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Path) -> None:
     """All nodes work, each task is done once and rightly, and nothing of it is left."""
-    arrival = Burst(60 * nodes)
-    made = run(tmp_path, spec_of(label, "io", arrival, Topology(nodes, 1, 1), provider="compose"))
+    arrival, size = Burst(60 * nodes), Topology(nodes, 1, 1)
+    spec = spec_of(label, "io", arrival, size, provider="compose", deadline_s=90.0)
+    made = run(tmp_path, spec)
     row, tasks = made.row, made.tables["task"]
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_done, row.n_duplicated, row.n_corrupted) == (arrival.n_tasks, 0, 0)

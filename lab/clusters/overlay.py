@@ -21,6 +21,7 @@ ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
     Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
     Service.DASK_SCHEDULER: "tcp://dask-scheduler:8786",
+    Service.POSTGRES: "postgresql://lab:lab@postgres:5432/lab",
 }
 
 

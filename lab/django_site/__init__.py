@@ -20,7 +20,8 @@ MANAGE = (sys.executable, "-m", "lab.django_site.manage")
 def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that make a process use the project with `settings`.
 
-    ``INSTALLED_APPS`` adds to the base's; any other name replaces it. Values are JSON-able.
+    ``INSTALLED_APPS`` adds to the base's, ``DATABASE`` changes fields of its one database; any
+    other name replaces it. Values are JSON-able.
     """
     return {
         "DJANGO_SETTINGS_MODULE": "lab.django_site.settings",

@@ -57,4 +57,5 @@ DATABASES = {
 
 _own = json.loads(os.environ.get(VARIABLE, "{}"))
 INSTALLED_APPS += _own.pop("INSTALLED_APPS", [])
+DATABASES["default"] |= _own.pop("DATABASE", {})
 globals().update(_own)
