@@ -12,7 +12,7 @@ from lab.backend import capabilities
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
-from lab.model import Arrival, Burst, Capability, RoundTrip, Topology
+from lab.model import Arrival, Burst, Capability, Ranked, RoundTrip, Topology
 from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
@@ -51,6 +51,16 @@ def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Pa
     assert (row.n_done, row.n_duplicated, row.n_corrupted) == (arrival.n_tasks, 0, 0)
     assert set(tasks.query("phase == 'measure'").node) == set(range(nodes))
     assert left_of(os.getpid()) == []
+
+
+def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: Path) -> None:
+    """The last five to be offered are urgent, and start before most of those that waited."""
+    label, arrival = "celery[prefork+rabbitmq+priorities]", Ranked(60, 5)
+    made = run(tmp_path, spec_of(label, "io", arrival, size=20_000, provider="compose"))
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 60)
+    started = made.tables["task"].query("phase == 'measure'").sort_values("t3_ns").task_id
+    urgent = set(started.nlargest(5))
+    assert urgent <= set(started.head(30))
 
 
 @pytest.mark.parametrize("workload", ["cpu", "payload"])
