@@ -152,6 +152,11 @@ class Backend(ABC):
         raise NotImplementedError
 
     @classmethod
+    def server_environment(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Variables that a server reads which is a part of the system, as Dask's scheduler is."""
+        return {}
+
+    @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
         """Variables that the system's own commands read, beyond the lab's."""
         return {}

@@ -35,6 +35,12 @@ def environment(site: Site, made: Setup) -> dict[str, str]:
     }
 
 
+def server(site: Site, made: Setup) -> dict[str, Any]:
+    """Describe what every server's container has beyond the file."""
+    told = dict(site.backend.server_environment(made.settings))
+    return {"cpuset": cpu_text(site.placement.services), "environment": told}
+
+
 def parts(
     site: Site, made: Setup, commands: Mapping[str, Sequence[Command]], names: Sequence[str]
 ) -> dict[str, Any]:
