@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lab import django_site, kernel
-from lab.backend import DEFAULT, Backend
+from lab.backend import DEFAULT, Backend, Monitor
 from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
 
-ONE_MACHINE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL})
+ONE_MACHINE = frozenset(
+    {Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.MONITOR}
+)
 CAPABILITIES = ONE_MACHINE | {Capability.NODES}
 REDIS = {"redis": Service.REDIS.value}
 ORM = {"orm": "default"}
@@ -164,6 +166,12 @@ class DjangoQ(Backend):
         """Return the one cluster of a node (docs, Cluster)."""
         argv = (*django_site.MANAGE, "qcluster")
         return [Command(argv, setup.topology.workers_per_node)]
+
+    @classmethod
+    def monitor(cls, setup: Setup) -> Monitor:
+        """Return Django's admin, whose list of successes names the function of each (Admin)."""
+        function = f"{kernel.__name__}.execute"
+        return Monitor(django_site.PAGES, "/admin/django_q/success/", function)
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
