@@ -61,6 +61,8 @@ class Backend(ABC):
     packages: ClassVar[Sequence[str]] = ()
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
+    # The shortest period that its scheduler knows: 60 where it reads cron lines and nothing else.
+    finest_period_s: ClassVar[float] = 1.0
     # False only for `null`, which completes tasks without running them.
     executes: ClassVar[bool] = True
 

@@ -53,6 +53,7 @@ def _over_trials(rows: pd.DataFrame, analysis_id: str, *, with_noisy: bool) -> E
         arrival=first["arrival"],
         rate_hz=None if pd.isna(first["rate_hz"]) else float(first["rate_hz"]),
         gaps=first["gaps"],
+        schedule=first["schedule"],
         provider=first["provider"],
         nodes=int(first["nodes"]),
         cores_per_node=int(first["cores_per_node"]),

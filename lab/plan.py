@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab import registry
-from lab.backend import capabilities, services_of
+from lab import nominal, registry
+from lab.backend import Backend, capabilities, services_of
 from lab.model import (
     Abandoned,
     Arrival,
@@ -15,6 +15,7 @@ from lab.model import (
     Capability,
     Monitored,
     Paced,
+    Periodic,
     Ranked,
     Retried,
     RoundTrip,
@@ -22,6 +23,18 @@ from lab.model import (
     Topology,
     TrialSpec,
 )
+
+SCHEDULES = frozenset({Capability.SCHEDULE, Capability.RESCHEDULE})
+# What an arrival asks of a backend, and what is said of one that does not promise it.
+ASKED: Mapping[type[Arrival], tuple[Capability, str]] = {
+    RoundTrip: (
+        Capability.RESULT,
+        "hands no result back to the submitter, so there is no round trip",
+    ),
+    Retried: (Capability.RETRY, "does not retry by itself"),
+    Ranked: (Capability.PRIORITY, "knows no priorities"),
+    Monitored: (Capability.MONITOR, "has no monitor of its own"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +199,7 @@ def _spec(
     cell = calibrated.cell
     # Drawn from names and numbers, so that adding a backend or a cell changes no other trial.
     draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{cell.arrival!r}")
+    is_periodic = isinstance(cell.arrival, Periodic)
     return TrialSpec(
         backend=chosen.name,
         variant=chosen.variant,
@@ -198,7 +212,8 @@ def _spec(
         provider=selection.provider,
         block=block,
         seed=draw.getrandbits(31),
-        warmup_tasks=selection.warmup_per_slot * topology.workers,
+        # A job's first run, which does not count, is the warm-up of a schedule.
+        warmup_tasks=selection.warmup_per_slot * topology.workers * (not is_periodic),
         deadline_s=selection.deadline_s,
     )
 
@@ -209,30 +224,41 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
     promised = capabilities(chosen.backend, chosen.variant)
     name = f"{spec.backend}[{spec.variant}]"
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
-    single = isinstance(spec.arrival, Paced | RoundTrip | Abandoned)
+    nodes, workers = spec.topology.nodes, spec.topology.workers
     obstacles = {
         f"{name} needs {lacking}, which provider {spec.provider} lacks: try another.": lacking,
-        f"{name} hands no result back to the submitter, so there is no round trip.": isinstance(
-            spec.arrival, RoundTrip
-        )
-        and Capability.RESULT not in promised,
-        f"{name} takes no single tasks.": single and Capability.SUBMIT not in promised,
-        f"{name} lives on one machine and cannot span nodes.": spec.topology.nodes > 1
+        **_obstacles_of_arrival(name, chosen.backend, promised, spec),
+        f"{name} lives on one machine and cannot span nodes.": nodes > 1
         and Capability.NODES not in promised,
-        f"{name} has one worker slot.": spec.topology.workers > 1
-        and Capability.PARALLEL not in promised,
-        f"{name} does not retry by itself.": isinstance(spec.arrival, Retried)
-        and Capability.RETRY not in promised,
-        f"{name} knows no priorities.": isinstance(spec.arrival, Ranked)
-        and Capability.PRIORITY not in promised,
-        f"{name} has no monitor of its own.": isinstance(spec.arrival, Monitored)
-        and Capability.MONITOR not in promised,
-        f"A burst is {spec.arrival.kind} on provider local only.": isinstance(
-            spec.arrival, Abandoned | Monitored
+        f"{name} has one worker slot.": workers > 1 and Capability.PARALLEL not in promised,
+    }
+    return next((sentence for sentence, stands in obstacles.items() if stands), None)
+
+
+def _obstacles_of_arrival(
+    name: str, backend: type[Backend], promised: frozenset[Capability], spec: TrialSpec
+) -> dict[str, bool]:
+    """Say what an arrival asks of a backend, and whether this one lacks it."""
+    arrival = spec.arrival
+    if isinstance(arrival, Periodic):
+        finest_s = backend.finest_period_s
+        return {
+            f"{name} has no scheduler.": not promised & SCHEDULES,
+            f"{name} knows no period under {finest_s:g} s.": nominal.period_s(arrival) < finest_s,
+        }
+    takes_one, takes_many = Capability.SUBMIT in promised, Capability.BATCH in promised
+    asked, lack = ASKED.get(type(arrival), (None, ""))
+    return {
+        f"{name} takes no tasks: it runs what is scheduled, and nothing else.": not takes_one
+        and not takes_many,
+        f"{name} takes no single tasks.": isinstance(arrival, Paced | RoundTrip | Abandoned)
+        and not takes_one,
+        f"{name} {lack}.": asked is not None and asked not in promised,
+        f"A burst is {arrival.kind} on provider local only.": isinstance(
+            arrival, Abandoned | Monitored
         )
         and spec.provider != "local",
     }
-    return next((sentence for sentence, stands in obstacles.items() if stands), None)
 
 
 # Seconds that a trial takes beside its tasks: processes, verify, quiet, stop, the fixed loop of the
@@ -252,6 +278,8 @@ def estimate_s(spec: TrialSpec) -> float:
     task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
     warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
     n = spec.arrival.n_tasks
+    if isinstance(spec.arrival, Periodic):
+        return fixed + nominal.window_s(spec.arrival)
     if isinstance(spec.arrival, Paced):
         return fixed + warm_up_s + n / spec.arrival.rate_hz
     return fixed + warm_up_s + n * task_s / spec.topology.workers
