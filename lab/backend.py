@@ -61,6 +61,8 @@ class Backend(ABC):
     packages: ClassVar[Sequence[str]] = ()
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
+    # The shortest period that its scheduler knows: 60 where it reads cron lines and nothing else.
+    finest_period_s: ClassVar[float] = 1.0
     # False only for `null`, which completes tasks without running them.
     executes: ClassVar[bool] = True
 
@@ -150,6 +152,11 @@ class Backend(ABC):
         It starts when every worker has answered, with the environment of the workers.
         """
         raise NotImplementedError
+
+    @classmethod
+    def server_environment(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Variables that a server reads which is a part of the system, as Dask's scheduler is."""
+        return {}
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:

@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from lab.model import Ack, Arrival, Flag, Paced, Verdict
+from lab.model import Arrival, Flag, Paced
+from lab.verdicts import Ack, Verdict
 
 MEASURE = "measure"
 # The generator (METHOD M7, M23).
@@ -40,7 +41,11 @@ class Finding:
 
 
 def verdicts(
-    tasks: pd.DataFrame, submits: pd.DataFrame, expected: Mapping[int, int]
+    tasks: pd.DataFrame,
+    submits: pd.DataFrame,
+    expected: Mapping[int, int],
+    *,
+    repeats: bool = False,
 ) -> pd.DataFrame:
     """Classify each task of the window, and each execution that nobody asked for (METHOD M28).
 
@@ -60,6 +65,7 @@ def verdicts(
         tasks: `TaskRow` columns, a row an execution; rows of tasks never started do no harm.
         submits: `SubmitRow` columns, a row an offered task, all phases.
         expected: Checksum of the right answer by task id; a task missing here cannot be right.
+        repeats: Whether tasks are jobs, of which none is duplicated: see `lab.occurrences`.
 
     Returns:
         `VerdictRow` columns, a row a task: those offered in the window in their order, then
@@ -68,14 +74,18 @@ def verdicts(
     executed = _executed(tasks, expected)
     offered = submits.loc[submits["phase"] == MEASURE, ["trial_id", "task_id", "ack"]]
     known = offered.join(executed, on="task_id").fillna(dict.fromkeys(executed.columns, 0))
-    known["verdict"] = _classes(known)
-    unknown = executed[executed["starts"] > 0]
-    unknown = unknown[~unknown.index.isin(submits["task_id"])].reset_index()
-    trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
-    phantoms = unknown.assign(trial_id=trial_id, verdict=str(Verdict.PHANTOM))
+    known["verdict"] = _classes(known, most=len(tasks) if repeats else 1)
+    phantoms = _phantoms(tasks, submits, executed)
     columns = ["trial_id", "task_id", "verdict", "starts", "completions"]
     both = pd.concat([known[columns], phantoms[columns]]) if len(phantoms) else known[columns]
     return both.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
+
+
+def _phantoms(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:
+    unknown = executed[executed["starts"] > 0]
+    unknown = unknown[~unknown.index.isin(submits["task_id"])].reset_index()
+    trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
+    return unknown.assign(trial_id=trial_id, verdict=str(Verdict.PHANTOM))
 
 
 def _executed(tasks: pd.DataFrame, expected: Mapping[int, int]) -> pd.DataFrame:
@@ -96,15 +106,15 @@ def _executed(tasks: pd.DataFrame, expected: Mapping[int, int]) -> pd.DataFrame:
     return table.groupby("task_id").sum()
 
 
-def _classes(known: pd.DataFrame) -> NDArray[np.str_]:
+def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
     acknowledged = known["ack"] == Ack.OK
     completions = known["completions"]
     order = (
         (known["wrong"] > 0, Verdict.CORRUPTED),
         ((completions > 0) & (known["returned"] == 0), Verdict.FAILED),
-        (completions > 1, Verdict.DUPLICATED),
-        ((completions == 1) & ~acknowledged, Verdict.RECOVERED),
-        (completions == 1, Verdict.OK),
+        (completions > most, Verdict.DUPLICATED),
+        ((completions > 0) & ~acknowledged, Verdict.RECOVERED),
+        (completions > 0, Verdict.OK),
         (known["starts"] > 0, Verdict.PARTIAL),
         (acknowledged, Verdict.LOST),
     )

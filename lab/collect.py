@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from lab import checker, evidence, noise, registry
+from lab import checker, evidence, noise, nominal, registry, wall
 from lab.clusters.services import last_line
-from lab.model import Flag, Paced, Status, TrialSpec, Verdict
+from lab.model import Flag, Paced, Periodic, Status, TrialSpec
 from lab.placement import cpu_text
 from lab.tables import SampleRow, TrialRow
 from lab.trial import Outcome, place
+from lab.verdicts import Ack, Verdict
 
 # Readings of different processes lie up to some milliseconds apart.
 CPU_CHECK_NS = 500_000_000
@@ -48,10 +49,15 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     tasks = evidence.until(evidence.read_tasks(spec.id, folder, offers), status.get("t_end_ns"))
     submits = offers.drop(columns="t5_ns")
     samples = _samples(outcome, status)
-    verdicts = checker.verdicts(tasks, submits, evidence.right_answers(spec))
+    repeats = isinstance(spec.arrival, Periodic)
+    expected = evidence.right_answers(spec)
+    verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats)
     counted = _counted(spec, submits, tasks, verdicts)
     disturbed = _disturbance(outcome, context)
     findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
+    if (step_ns := wall.step_ns(status.get("wall", []))) > wall.LARGEST_STEP_NS:
+        reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
+        findings.append(checker.Finding(Flag.INVALID, reason))
     flag, reasons = noise.judge(disturbed, findings)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
@@ -65,6 +71,8 @@ def collect(outcome: Outcome, context: Context) -> Collected:
         "flag_reasons": "; ".join(reasons),
     }
     tables = {"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts}
+    if repeats:
+        tables["occurrence"] = evidence.read_occurrences(spec, tasks, status)
     return Collected(TrialRow(**row), tables)
 
 
@@ -117,6 +125,7 @@ def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
         "arrival": spec.arrival.kind,
         "rate_hz": paced.rate_hz if paced else None,
         "gaps": paced.gaps if paced else "",
+        "schedule": nominal.describe(spec.arrival) if isinstance(spec.arrival, Periodic) else "",
         **_placed(outcome),
         "seed": spec.seed,
         "hash_seed": outcome.hash_seed,
@@ -158,11 +167,13 @@ def _said(status: Mapping[str, Any]) -> dict[str, Any]:
 def _counted(
     spec: TrialSpec, submits: pd.DataFrame, tasks: pd.DataFrame, verdicts: pd.DataFrame
 ) -> dict[str, Any]:
-    sent = submits[(submits.phase == "measure") & submits.t1_ns.notna()]
+    # A job that the system knew as it started was taken without a call.
+    is_sent = submits.t1_ns.notna() | (submits.ack == Ack.OK)
+    sent = submits[(submits.phase == "measure") & is_sent]
     window = tasks[tasks.phase == "measure"]
     counts = checker.counts(verdicts)
     n_done = int(window[window.t4_ns.notna()].task_id.nunique())
-    lag = (sent.t1_ns - sent.t0_ns).astype("int64")
+    lag = (sent.t1_ns - sent.t0_ns).dropna().astype("int64")
     is_paced = isinstance(spec.arrival, Paced) and len(lag)
     return {
         "n_sent": len(sent),
@@ -202,8 +213,9 @@ def _findings(
     median_s = float(took.median()) / 1e9 if len(took) else 0.0
     findings = [
         *checker.generator_check(submits, spec.arrival, median_s),
-        *checker.cross_checks(tasks, submits, samples, spec.topology.workers),
     ]
+    if not isinstance(spec.arrival, Periodic):  # runs that overlap are a result there
+        findings += checker.cross_checks(tasks, submits, samples, spec.topology.workers)
     for column, what in (
         ("n_corrupted", "tasks with a wrong answer"),
         ("n_phantom", "executions that nobody asked for"),

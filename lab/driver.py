@@ -22,15 +22,26 @@ from types import ModuleType
 from typing import Any
 
 from lab import arrivals, readiness, registry
+from lab.appointments import Appointments, longest_s
 from lab.backend import Backend, capabilities
 from lab.counters import Sample, Watch
 from lab.errors import LabError
 from lab.ledger import MEASURE, VERIFY, WARM_UP, Journal
-from lab.model import Abandoned, Burst, Capability, Paced, Retried, RoundTrip, Status, Task
+from lab.model import (
+    Abandoned,
+    Burst,
+    Capability,
+    Paced,
+    Periodic,
+    Retried,
+    RoundTrip,
+    Status,
+    Task,
+)
 from lab.offering import Offering, sentence, way
 from lab.readback import Watcher
 from lab.specs import order_from_json
-from lab.tasks import FIRST_TASK, make_tasks, plan_hash, right_answer
+from lab.tasks import FIRST_TASK, ids_of, make_tasks, plan_hash, right_answer
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "stop")
 QUIET_S = 0.2
@@ -53,6 +64,7 @@ class Driver:
         self.backend: Backend = selected.backend(order.setup)
         self.promised = capabilities(selected.backend, selected.variant)
         self.workload, self.module = registry.workload(self.spec.workload)
+        self.jobs = order.setup.jobs
         self.tasks = self._tasks(MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size)
         self.offsets = arrivals.offsets_ns(self.spec.arrival, self.spec.seed)
         verify_rows = sum(
@@ -62,7 +74,7 @@ class Driver:
         total = verify_rows + self.spec.warmup_tasks + len(self.tasks)
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = Offering(self.backend, self.promised, journal)
-        self.watcher = Watcher(folder / "ledger", FIRST_TASK[WARM_UP])
+        self.watcher = Watcher(folder / "ledger", ids_of(WARM_UP))
         self.counters = Watch(order.setup.endpoints)
 
     def run(self) -> None:
@@ -89,7 +101,15 @@ class Driver:
         self.status["plan_hash"] = plan_hash(self.offsets, self.tasks)
 
     def verify(self) -> None:
-        """Offer waiting tasks until the ledger proves every worker; see `lab.readiness`."""
+        """Offer waiting tasks until the ledger proves every worker; see `lab.readiness`.
+
+        A system that takes no tasks is ready when every job that it knows has run.
+        """
+        if not self.promised & {Capability.SUBMIT, Capability.BATCH}:
+            is_told_later = Capability.RESCHEDULE in self.promised
+            if isinstance(arrival := self.spec.arrival, Periodic) and not is_told_later:
+                self._appointments(arrival).verify()
+            return
         deadline = time.monotonic() + readiness.DEADLINE_S
         workers, ledger = self.backend.workers, self.folder / "ledger"
         _, module = registry.workload("io")
@@ -98,7 +118,7 @@ class Driver:
             n, wait_us = readiness.round_size(number, workers)
             tasks = self._tasks(VERIFY, n, module, wait_us, skip)
             skip += n
-            watcher = Watcher(ledger, tasks[0].id)
+            watcher = Watcher(ledger, range(tasks[0].id, skip))
             sent = time.monotonic_ns()
             self.offering.offer(VERIFY, tasks, [sent] * n)
             while watcher.count() < n and time.monotonic() < deadline:
@@ -128,19 +148,23 @@ class Driver:
             raise LabError(f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s} s.")
 
     def measure(self) -> None:
-        """Offer the window's tasks as planned."""
+        """Offer the window's tasks as planned, or have its jobs run when they are due."""
         arrival = self.spec.arrival
         self.counters.start()
         self._gate("measure")
-        self.watcher = Watcher(self.folder / "ledger", FIRST_TASK[MEASURE])
+        self.watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
         self.offering.accepted = 0
         # A submit call that never returns must not keep the trial: planned length and deadline.
-        longest = self.offsets[-1] / 1e9 + self.spec.deadline_s
+        planned_s = longest_s(arrival) if isinstance(arrival, Periodic) else self.offsets[-1] / 1e9
+        longest = planned_s + self.spec.deadline_s
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
         give_up = self._deadline(longest, Status.TIMEOUT, overdue)
-        begin = time.monotonic_ns() + (0 if isinstance(arrival, Burst) else 5_000_000)
+        begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
         self.status["t_begin_ns"] = begin
-        if isinstance(arrival, RoundTrip):
+        if isinstance(arrival, Periodic):
+            self.offering.jobs(self.jobs, begin)
+            self.status |= self._appointments(arrival).keep(begin)
+        elif isinstance(arrival, RoundTrip):
             self.offering.round_trips(self.tasks, self.spec.deadline_s)
         else:
             if isinstance(arrival, Burst | Paced):
@@ -155,6 +179,11 @@ class Driver:
             self._end(Status.OK)
             self._write_status()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _appointments(self, arrival: Periodic) -> Appointments:
+        executes = self.backend.executes
+        answers = {j.id: right_answer(self.module, j, executes=executes) for j in self.jobs}
+        return Appointments(arrival, self.jobs, answers, self.folder / "ledger")
 
     def drain(self) -> None:
         """Wait until every accepted task has finished, or the deadline; the rest is censored."""
@@ -187,7 +216,7 @@ class Driver:
 
     def _look(self) -> None:
         """Sample how many tasks are in the system, for Little's law (METHOD M13)."""
-        watcher = Watcher(self.folder / "ledger", FIRST_TASK[MEASURE])
+        watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
         while "t_end_ns" not in self.status:
             # The finished first: what is accepted meanwhile is in the system, never less than none.
             finished = watcher.count()

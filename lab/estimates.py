@@ -31,7 +31,9 @@ def estimates(
         with_noisy: Whether trials flagged noisy take part.
     """
     last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
-    of_trials = metrics.merge(last, on=["trial_id", "attempt"])
+    # A row is copied for each metric, and most of its columns are nobody's question here.
+    facts = last[["trial_id", "attempt", "flag", *CELL]]
+    of_trials = metrics.merge(facts, on=["trial_id", "attempt"])
     in_cell = last.groupby(CELL, dropna=False).size().rename("in_cell").reset_index()
     table = of_trials.merge(in_cell, on=CELL)
     groups = table.groupby([*CELL, "metric"], dropna=False, sort=False)
@@ -51,6 +53,7 @@ def _over_trials(rows: pd.DataFrame, analysis_id: str, *, with_noisy: bool) -> E
         arrival=first["arrival"],
         rate_hz=None if pd.isna(first["rate_hz"]) else float(first["rate_hz"]),
         gaps=first["gaps"],
+        schedule=first["schedule"],
         provider=first["provider"],
         nodes=int(first["nodes"]),
         cores_per_node=int(first["cores_per_node"]),

@@ -15,14 +15,16 @@ from typing import Any
 
 import pandas as pd
 
-from lab import registry
+from lab import registry, wall
 from lab.backend import services_of
 from lab.counters import BYTES, COMMANDS, Sample
 from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
-from lab.model import Ack, TrialSpec
+from lab.model import Periodic, TrialSpec
+from lab.occurrences import judge
 from lab.readback import OUTCOMES, Intent, executions, intents
 from lab.tables import TaskRow
-from lab.tasks import FIRST_TASK, make_tasks, right_answer
+from lab.tasks import FIRST_TASK, make_jobs, make_tasks, right_answer
+from lab.verdicts import Ack
 
 PHASE_NAMES = {VERIFY: "verify", WARM_UP: "warm_up", MEASURE: "measure"}
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
@@ -124,6 +126,22 @@ def right_answers(spec: TrialSpec) -> dict[int, int]:
     ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
     tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=False)
     return {task.id: right_answer(module, task, executes=executes) for task in tasks}
+
+
+def read_occurrences(
+    spec: TrialSpec, tasks: pd.DataFrame, status: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Judge the runs of every job: the columns of `OccurrenceRow`.
+
+    There are none of a trial whose window did not come to its end.
+    """
+    arrival = spec.arrival
+    if not isinstance(arrival, Periodic) or not {"wall", "t_end_ns"} <= status.keys():
+        return judge((), tasks, 0, (0, 0), 0)
+    _, module = registry.workload(spec.workload)
+    jobs = make_jobs(module, spec, as_coroutines=False)
+    window = status["t_begin_ns"], status["t_end_ns"]
+    return judge(jobs, tasks, arrival.n_occurrences, window, wall.offset_ns(status["wall"][0]))
 
 
 def _read_ledger(folder: Path) -> pd.DataFrame:

@@ -45,10 +45,20 @@ def _dask_scheduler(endpoint: str) -> str:
         return f"dask scheduler {told['distributed']}"
 
 
+def _postgres(endpoint: str) -> str:
+    import psycopg
+
+    with psycopg.connect(endpoint, connect_timeout=2) as connection:
+        version = connection.info.parameter_status("server_version")
+        ((commit,),) = connection.execute("SHOW synchronous_commit").fetchall()
+        return f"postgres {version} (synchronous_commit {commit})"
+
+
 ABOUT: Mapping[str, Callable[[str], str]] = {
     "redis": _redis,
     "rabbitmq": _rabbitmq,
     "dask-scheduler": _dask_scheduler,
+    "postgres": _postgres,
 }
 
 

@@ -27,6 +27,7 @@ CELL = [
     "arrival",
     "rate_hz",
     "gaps",
+    "schedule",
     "provider",
     "nodes",
     "cores_per_node",

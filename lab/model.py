@@ -57,28 +57,6 @@ class Flag(StrEnum):
     INVALID = "invalid"
 
 
-class Ack(StrEnum):
-    """What the submit call said: the sets K and U of METHOD M28."""
-
-    OK = "ok"
-    ERROR = "error"
-    UNKNOWN = "unknown"
-
-
-class Verdict(StrEnum):
-    """What became of one task, told from the ledger and the intents (METHOD M28)."""
-
-    OK = "ok"
-    LOST = "lost"  # acknowledged, never started
-    PARTIAL = "partial"  # started, never finished
-    FAILED = "failed"  # finished by raising
-    DUPLICATED = "duplicated"  # finished more than once
-    CORRUPTED = "corrupted"  # finished with a wrong answer
-    RECOVERED = "recovered"  # not acknowledged, finished all the same
-    REFUSED = "refused"  # not acknowledged, not executed: not a loss
-    PHANTOM = "phantom"  # executed, never offered
-
-
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A set of documented settings: `default`, `safe` or `tuned` (METHOD M5).
@@ -139,6 +117,21 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True)
+class Periodic:
+    """Jobs that the system's own scheduler runs again and again; each task is one job.
+
+    All have one schedule: an interval of `every_s` seconds, or `cron`, a line of five fields in
+    UTC. After its first run each job owes `n_occurrences` (METHOD M26).
+    """
+
+    kind: ClassVar[str] = "periodic"
+    n_tasks: int
+    n_occurrences: int
+    every_s: float = 0.0
+    cron: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Retried:
     """A burst that the system is asked to retry; each task raises the first time it runs."""
 
@@ -171,7 +164,7 @@ class Monitored:
     n_tasks: int
 
 
-Arrival = Burst | Paced | RoundTrip | Retried | Ranked | Abandoned | Monitored
+Arrival = Burst | Paced | RoundTrip | Periodic | Retried | Ranked | Abandoned | Monitored
 ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__args__}
 
 

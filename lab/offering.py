@@ -14,7 +14,7 @@ from lab import arrivals
 from lab.backend import Backend
 from lab.errors import LabError
 from lab.ledger import ACCEPTED, ACK, ERROR, MEASURE, T0, T1, T2, T5, Journal
-from lab.model import Arrival, Capability, Ranked, Retried, Task
+from lab.model import Arrival, Capability, Job, Ranked, Retried, Task
 
 Submit = Callable[[Task], Any]
 
@@ -89,6 +89,17 @@ class Offering:
             self.accepted += 1
             result(handle, timeout_s)
             words[row + T5] = now()
+
+    def jobs(self, jobs: Sequence[Job], begin_ns: int) -> None:
+        """Have every job scheduled; a system that knew them as it started is not called again."""
+        now, words = time.monotonic_ns, self.journal.words
+        rows = self.journal.plan([job.id for job in jobs], MEASURE, [begin_ns] * len(jobs))
+        for job, row in zip(jobs, rows, strict=True):
+            if Capability.RESCHEDULE in self.promised:
+                words[row + T1] = now()
+                self.backend.schedule(job)
+                words[row + T2] = now()
+            words[row + ACK] = ACCEPTED
 
 
 def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab import registry
-from lab.backend import capabilities, services_of
+from lab import nominal, registry
+from lab.backend import Backend, capabilities, services_of
 from lab.model import (
     Abandoned,
     Arrival,
@@ -15,6 +15,7 @@ from lab.model import (
     Capability,
     Monitored,
     Paced,
+    Periodic,
     Ranked,
     Retried,
     RoundTrip,
@@ -23,14 +24,32 @@ from lab.model import (
     TrialSpec,
 )
 
+SCHEDULES = frozenset({Capability.SCHEDULE, Capability.RESCHEDULE})
+# What an arrival asks of a backend, and what is said of one that does not promise it.
+ASKED: Mapping[type[Arrival], tuple[Capability, str]] = {
+    RoundTrip: (
+        Capability.RESULT,
+        "hands no result back to the submitter, so there is no round trip",
+    ),
+    Retried: (Capability.RETRY, "does not retry by itself"),
+    Ranked: (Capability.PRIORITY, "knows no priorities"),
+    Monitored: (Capability.MONITOR, "has no monitor of its own"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A workload at one size, and how its tasks are offered; size None means its default."""
+    """A workload at one size, and how its tasks are offered; size None means its default.
+
+    A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
+    backend can have. One that comes `once` is in the first block only.
+    """
 
     workload: str
     arrival: Arrival
     size: int | None = None
+    widest: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +65,11 @@ class Preset:
     reruns: int
 
 
+# Five minutes on two cores for everything there is. 64 tasks are the fewest that have a p90.
 QUICK = (
-    Cell("noop", Burst(400)),
-    Cell("noop", Paced(150, rate_hz=50.0)),
-    Cell("cpu", Burst(100)),
+    Cell("noop", Burst(100), widest=True),
+    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True),
+    Cell("cpu", Burst(40)),
 )
 STANDARD = (
     Cell("noop", Burst(2_000)),
@@ -67,7 +87,7 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         # Three trials carry no interval (METHOD M2): quick shows that all works, and the order of
         # magnitude.
-        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 20, 30.0, 1),
+        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 10, 30.0, 1),
         Preset("standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2),
         Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
     )
@@ -108,25 +128,22 @@ class Plan:
 
 
 def make_plan(selection: Selection) -> Plan:
-    """Expand a selection: each block holds every configuration once, in a seeded random order.
+    """Expand a selection: each block holds its configurations once, in a seeded random order.
 
     Seeds of arrivals and arguments depend on block and cell alone, never on the backend, so a
     block offers the same plan to all (METHOD M4).
     """
-    calibrated = {cell: _calibrate(cell) for cell in selection.cells}
-    configurations = [
-        (label, cell, topology)
-        for cell in selection.cells
-        for topology in _topologies(selection)
-        for label in selection.labels
-    ]
+    calibrated = [_calibrate(cell) for cell in selection.cells]
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
     for block in range(selection.blocks):
         order = random.Random(f"{selection.seed}/{block}")
         specs = [
-            _spec(selection, label, calibrated[cell], topology, block)
-            for label, cell, topology in configurations
+            spec
+            for one in calibrated
+            if block == 0 or not one.cell.once
+            for label in selection.labels
+            for spec in _sweep(selection, label, one, block)
         ]
         order.shuffle(specs)
         for spec in specs:
@@ -160,6 +177,21 @@ def _topologies(selection: Selection) -> list[Topology]:
     ]
 
 
+def _sweep(
+    selection: Selection, label: str, calibrated: _Calibrated, block: int
+) -> Sequence[TrialSpec]:
+    """Make a backend's trials of a cell: on every topology, or on the widest that it can have."""
+    specs = [_spec(selection, label, calibrated, each, block) for each in _topologies(selection)]
+    if not calibrated.cell.widest:
+        return specs
+    possible = [spec for spec in specs if obstacle(spec, selection.offers) is None]
+    return [max(possible or specs, key=_width)]
+
+
+def _width(spec: TrialSpec) -> tuple[int, int]:
+    return spec.topology.nodes * spec.topology.cores_per_node, spec.topology.workers
+
+
 def _spec(
     selection: Selection, label: str, calibrated: _Calibrated, topology: Topology, block: int
 ) -> TrialSpec:
@@ -167,6 +199,7 @@ def _spec(
     cell = calibrated.cell
     # Drawn from names and numbers, so that adding a backend or a cell changes no other trial.
     draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{cell.arrival!r}")
+    is_periodic = isinstance(cell.arrival, Periodic)
     return TrialSpec(
         backend=chosen.name,
         variant=chosen.variant,
@@ -179,7 +212,8 @@ def _spec(
         provider=selection.provider,
         block=block,
         seed=draw.getrandbits(31),
-        warmup_tasks=selection.warmup_per_slot * topology.workers,
+        # A job's first run, which does not count, is the warm-up of a schedule.
+        warmup_tasks=selection.warmup_per_slot * topology.workers * (not is_periodic),
         deadline_s=selection.deadline_s,
     )
 
@@ -190,37 +224,49 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
     promised = capabilities(chosen.backend, chosen.variant)
     name = f"{spec.backend}[{spec.variant}]"
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
-    single = isinstance(spec.arrival, Paced | RoundTrip | Abandoned)
+    nodes, workers = spec.topology.nodes, spec.topology.workers
     obstacles = {
         f"{name} needs {lacking}, which provider {spec.provider} lacks: try another.": lacking,
-        f"{name} hands no result back to the submitter, so there is no round trip.": isinstance(
-            spec.arrival, RoundTrip
-        )
-        and Capability.RESULT not in promised,
-        f"{name} takes no single tasks.": single and Capability.SUBMIT not in promised,
-        f"{name} lives on one machine and cannot span nodes.": spec.topology.nodes > 1
+        **_obstacles_of_arrival(name, chosen.backend, promised, spec),
+        f"{name} lives on one machine and cannot span nodes.": nodes > 1
         and Capability.NODES not in promised,
-        f"{name} has one worker slot.": spec.topology.workers > 1
-        and Capability.PARALLEL not in promised,
-        f"{name} does not retry by itself.": isinstance(spec.arrival, Retried)
-        and Capability.RETRY not in promised,
-        f"{name} knows no priorities.": isinstance(spec.arrival, Ranked)
-        and Capability.PRIORITY not in promised,
-        f"{name} has no monitor of its own.": isinstance(spec.arrival, Monitored)
-        and Capability.MONITOR not in promised,
-        f"A burst is {spec.arrival.kind} on provider local only.": isinstance(
-            spec.arrival, Abandoned | Monitored
-        )
-        and spec.provider != "local",
+        f"{name} has one worker slot.": workers > 1 and Capability.PARALLEL not in promised,
     }
     return next((sentence for sentence, stands in obstacles.items() if stands), None)
 
 
-# Seconds that a trial takes beside its window: processes, verify, quiet, stop; containers come on
-# top. Measured on two shared cores; it only feeds the estimate shown before the first trial has
-# been timed.
-IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 1.2, 4.0, 3.0
-SLOWEST_TASKS_PER_S = 200.0
+def _obstacles_of_arrival(
+    name: str, backend: type[Backend], promised: frozenset[Capability], spec: TrialSpec
+) -> dict[str, bool]:
+    """Say what an arrival asks of a backend, and whether this one lacks it."""
+    arrival = spec.arrival
+    if isinstance(arrival, Periodic):
+        finest_s = backend.finest_period_s
+        return {
+            f"{name} has no scheduler.": not promised & SCHEDULES,
+            f"{name} knows no period under {finest_s:g} s.": nominal.period_s(arrival) < finest_s,
+        }
+    takes_one, takes_many = Capability.SUBMIT in promised, Capability.BATCH in promised
+    asked, lack = ASKED.get(type(arrival), (None, ""))
+    return {
+        f"{name} takes no tasks: it runs what is scheduled, and nothing else.": not takes_one
+        and not takes_many,
+        f"{name} takes no single tasks.": isinstance(arrival, Paced | RoundTrip | Abandoned)
+        and not takes_one,
+        f"{name} {lack}.": asked is not None and asked not in promised,
+        f"A burst is {arrival.kind} on provider local only.": isinstance(
+            arrival, Abandoned | Monitored
+        )
+        and spec.provider != "local",
+    }
+
+
+# Seconds that a trial takes beside its tasks: processes, verify, quiet, stop, the fixed loop of the
+# noise check, its share of the report; containers come on top. And how many no-ops a worker slot
+# of a queue does in a second. Measured on two shared cores, over all backends: it only feeds the
+# estimate shown before the first trial has been timed.
+IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 0.9, 3.0, 3.0
+TASKS_PER_S = 100.0
 
 
 def estimate_s(spec: TrialSpec) -> float:
@@ -229,11 +275,14 @@ def estimate_s(spec: TrialSpec) -> float:
     fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
     if spec.provider != "local":
         fixed += IN_CONTAINERS_S
+    task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
+    warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
     n = spec.arrival.n_tasks
-    work = n * spec.nominal_ns / 1e9 / spec.topology.workers
+    if isinstance(spec.arrival, Periodic):
+        return fixed + nominal.window_s(spec.arrival)
     if isinstance(spec.arrival, Paced):
-        return fixed + n / spec.arrival.rate_hz
-    return fixed + work + (n + spec.warmup_tasks) / SLOWEST_TASKS_PER_S * has_cluster
+        return fixed + warm_up_s + n / spec.arrival.rate_hz
+    return fixed + warm_up_s + n * task_s / spec.topology.workers
 
 
 def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:

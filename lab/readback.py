@@ -102,11 +102,11 @@ def _filled(words: memoryview) -> Iterator[tuple[int, ...]]:
 class Watcher:
     """Counts finished tasks while they happen, from shared memory and without touching a system.
 
-    Only executions of tasks numbered `first_task` or above count, once each time they finish.
+    Only executions of `tasks` count, once each time they finish.
     """
 
-    def __init__(self, folder: Path, first_task: int = 0) -> None:
-        self._folder, self._first_task = folder, first_task
+    def __init__(self, folder: Path, tasks: range = range(2**63)) -> None:
+        self._folder, self._tasks = folder, tasks
         self._rows: dict[str, tuple[memoryview, int, list[int]]] = {}
         self.finished = 0
 
@@ -138,7 +138,7 @@ class Watcher:
         still_running = []
         for candidate in candidates:
             if words[candidate + 7]:
-                self.finished += words[candidate] >= self._first_task
+                self.finished += words[candidate] in self._tasks
             else:
                 still_running.append(candidate)
         return row, still_running

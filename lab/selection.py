@@ -131,4 +131,7 @@ def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:
         arrival = replace(arrival, n_tasks=options.tasks)
     if options.rate and isinstance(arrival, Paced):
         arrival = replace(arrival, rate_hz=options.rate)
-    return replace(cell, arrival=arrival)
+    # Who asks for a sweep or for blocks means every cell.
+    sweep = options.cores or len(options.nodes) > 1 or len(options.workers) > 1
+    widest, once = cell.widest and not sweep, cell.once and not options.blocks
+    return replace(cell, arrival=arrival, widest=widest, once=once)

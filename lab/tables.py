@@ -11,7 +11,8 @@ from typing import Any
 
 # History of the schema. Readers refuse an unknown major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
-SCHEMA_VERSION = "1.0"
+# 1.1  periodic trials: table occurrence, column schedule
+SCHEMA_VERSION = "1.1"
 
 
 def column(about: str, unit: str = "") -> Any:
@@ -65,9 +66,10 @@ class TrialRow:
     size: int = column("size of a task in the workload's calibrated unit")
     size_unit: str = column("that unit")
     nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns")
-    arrival: str = column("how tasks are offered: burst, paced, roundtrip, or as a claim asks")
+    arrival: str = column("burst, paced, roundtrip, periodic, or as a claim asks")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson or uniform; empty unless paced")
+    schedule: str = column("how many jobs, and when they are due; empty unless periodic")
     provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
@@ -185,6 +187,21 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OccurrenceRow:
+    """One nominal instant of a job with its run, or one run too many. Key: trial_id, job, k."""
+
+    trial_id: str = column("which trial")
+    job: int = column("which job; its runs are the rows of `task` with this task_id")
+    k: int = column("which occurrence of the window, from 0")
+    nominal_ns: int = column("when it was due, by the specification alone", "ns")
+    started_ns: int | None = column("first statement of the run; empty: missed", "ns")
+    finished_ns: int | None = column("last statement of the run; empty: not finished", "ns")
+    error_ns: int | None = column("started - nominal; below zero: early", "ns")
+    verdict: str = column("kept, early, missed or doubled (METHOD M26)")
+    overlaps: int = column("1 when the run before of this job still ran")
+
+
+@dataclass(frozen=True, slots=True)
 class MetricRow:
     """One number of one trial. Key: trial_id, attempt, metric."""
 
@@ -208,9 +225,10 @@ class EstimateRow:
     label: str = column("backend[variant]@profile")
     workload: str = column("task function")
     size: int = column("size of a task")
-    arrival: str = column("burst, paced or roundtrip")
+    arrival: str = column("burst, paced, roundtrip or periodic")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson or uniform; empty unless paced")
+    schedule: str = column("how many jobs, and when they are due; empty unless periodic")
     provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
@@ -235,9 +253,10 @@ TABLES: dict[str, type[Any]] = {
     "submit": SubmitRow,
     "sample": SampleRow,
     "verdict": VerdictRow,
+    "occurrence": OccurrenceRow,
     "metric": MetricRow,
     "estimate": EstimateRow,
 }
 # One file for the campaign, appended to; the others are one Parquet file a trial.
 CSV_TABLES = ("campaign", "environment", "trial", "metric", "estimate")
-PARQUET_TABLES = ("task", "submit", "sample", "verdict")
+PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence")

@@ -9,10 +9,16 @@ from types import ModuleType
 
 from lab.kernel import checksum
 from lab.ledger import MEASURE, VERIFY, WARM_UP
-from lab.model import Task
+from lab.model import Job, Periodic, Task, TrialSpec
 
-# One ledger holds all phases, and each has room for ten million tasks.
-FIRST_TASK = {VERIFY: 0, WARM_UP: 10_000_000, MEASURE: 20_000_000}
+# One ledger holds all phases, and each has room for this many tasks.
+MOST_TASKS = 10_000_000
+FIRST_TASK = {VERIFY: 0, WARM_UP: MOST_TASKS, MEASURE: 2 * MOST_TASKS}
+
+
+def ids_of(phase: int) -> range:
+    """Return all numbers that tasks of a phase may have."""
+    return range(FIRST_TASK[phase], FIRST_TASK[phase] + MOST_TASKS)
 
 
 def make_tasks(
@@ -23,6 +29,18 @@ def make_tasks(
     return [Task(i, function, module.argument(size, seed + i)) for i in ids]
 
 
+def make_jobs(module: ModuleType, spec: TrialSpec, *, as_coroutines: bool) -> tuple[Job, ...]:
+    """Make the jobs of a periodic trial: its window's tasks, each with the schedule of all."""
+    arrival = spec.arrival
+    if not isinstance(arrival, Periodic):
+        return ()
+    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + arrival.n_tasks)
+    tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=as_coroutines)
+    return tuple(
+        Job(task.id, task.function, task.argument, arrival.every_s, arrival.cron) for task in tasks
+    )
+
+
 def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:
     """Return sixteen hex digits over instants and arguments: equal plans, equal hashes."""
     digest = hashlib.sha256(json.dumps(list(offsets_ns)).encode())
@@ -31,6 +49,6 @@ def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:
     return digest.hexdigest()[:16]
 
 
-def right_answer(module: ModuleType, task: Task, *, executes: bool) -> int:
+def right_answer(module: ModuleType, task: Task | Job, *, executes: bool) -> int:
     """Return the checksum of a task's right answer; 0 from a system that runs no task."""
     return checksum(module.answer(task.argument)) if executes else 0

@@ -18,16 +18,17 @@ from subprocess import Popen
 from typing import IO
 
 from lab import noise, placement, processes, readiness, registry
-from lab.backend import services_of
+from lab.appointments import longest_s
+from lab.backend import capabilities, services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import PROVIDERS
 from lab.errors import ClusterError
 from lab.ledger import MEASURE
-from lab.model import Abandoned, Monitored, Paced, Status, TrialSpec
+from lab.model import Abandoned, Capability, Job, Monitored, Paced, Periodic, Status, TrialSpec
 from lab.placement import Placement
 from lab.readback import Watcher
 from lab.specs import Order, order_to_json
-from lab.tasks import FIRST_TASK
+from lab.tasks import ids_of, make_jobs
 
 LOOK_S = 0.25
 # Beside deadlines of its own, a driver may take this long for imports, booting and stopping.
@@ -135,7 +136,15 @@ def _site(outcome: Outcome) -> Site:
     }
     backend = registry.select(outcome.spec.label).backend
     outcome.folder.mkdir(parents=True)
-    return Site(outcome.spec, backend, outcome.folder, outcome.placement, environment)
+    jobs = jobs_of(outcome.spec)
+    return Site(outcome.spec, backend, outcome.folder, outcome.placement, environment, jobs)
+
+
+def jobs_of(spec: TrialSpec) -> tuple[Job, ...]:
+    """Return the jobs that a trial's system is to keep; none unless it is periodic."""
+    _, module = registry.workload(spec.workload)
+    promised = capabilities(registry.select(spec.label).backend, spec.variant)
+    return make_jobs(module, spec, as_coroutines=Capability.COROUTINES in promised)
 
 
 def _follow(
@@ -146,6 +155,8 @@ def _follow(
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 3 * spec.deadline_s
     if isinstance(spec.arrival, Paced):
         deadline += spec.arrival.n_tasks / spec.arrival.rate_hz
+    if isinstance(spec.arrival, Periodic):
+        deadline += longest_s(spec.arrival)
     sampler = noise.Sampler(lambda: _counters(cluster))
     try:
         for word in _words(driver):
@@ -182,7 +193,7 @@ def _ask_monitor(cluster: Cluster, outcome: Outcome) -> None:
 def _outlive(cluster: Cluster, outcome: Outcome) -> None:
     """Give the tasks of a submitter that was killed their time."""
     spec, deadline = outcome.spec, time.monotonic() + outcome.spec.deadline_s
-    watcher = Watcher(outcome.folder / "ledger", FIRST_TASK[MEASURE])
+    watcher = Watcher(outcome.folder / "ledger", ids_of(MEASURE))
     while watcher.count() < spec.arrival.n_tasks and time.monotonic() < deadline:
         if reason := cluster.failure():
             outcome.status, outcome.reason = Status.FAILED, reason

@@ -16,7 +16,7 @@ LAB = ROOT / "lab"
 FILES = sorted(LAB.rglob("*.py"))
 
 # Words without behaviour: every room may speak them, and they know no other room.
-WORDS = {"errors", "model", "tables"}
+WORDS = {"errors", "model", "tables", "verdicts"}
 
 # Room -> the rooms it may import beyond the words. A folder is one room; where its files may import
 # each other it names itself. Adapters may not: one system must never depend on another.
@@ -24,24 +24,30 @@ TABLE = {
     "errors": "",
     "model": "",
     "tables": "",
+    "verdicts": "",
     # Inside a worker: nothing but the standard library.
     "ledger": "",
     "kernel": "ledger",
     "inside": "",
     # Systems, and how they are found.
+    "cron": "",
     "backend": "",
     "django_site": "django_site",
-    "backends": "backend django_site kernel",
+    "backends": "backend cron django_site kernel",
     "registry": "backend backends",
     # What one trial is made of.
     "arrivals": "",
     "counters": "",
+    "nominal": "cron",
+    "wall": "",
     "specs": "backend",
     "readback": "ledger",
     "readiness": "ledger readback",
     "tasks": "kernel ledger",
     "offering": "arrivals backend ledger",
-    "driver": "arrivals backend counters ledger offering readback readiness registry specs tasks",
+    "appointments": "ledger nominal readback wall",
+    "driver": "appointments arrivals backend counters ledger offering readback readiness registry "
+    "specs tasks",
     # Where it runs.
     "processes": "",
     "placement": "",
@@ -49,15 +55,16 @@ TABLE = {
     "images": "engine images processes",
     "cluster": "backend placement",
     "clusters": "backend cluster clusters engine images inside placement processes registry",
-    "trial": "backend cluster clusters ledger noise placement processes readback readiness "
-    "registry specs tasks",
+    "trial": "appointments backend cluster clusters ledger noise placement processes readback "
+    "readiness registry specs tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",
     "environment": "procfs",
     "noise": "procfs",
     "checker": "",
-    "evidence": "backend counters ledger readback registry tasks",
-    "collect": "checker clusters evidence noise placement registry trial",
+    "occurrences": "nominal",
+    "evidence": "backend counters ledger occurrences readback registry tasks wall",
+    "collect": "checker clusters evidence noise nominal placement registry trial wall",
     # Tables in, tables and pages out.
     "formats": "",
     "store": "formats",
@@ -70,7 +77,7 @@ TABLE = {
     "comparison": "comparison console metrics statistics store",
     "report": "figures metrics report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
-    "plan": "backend registry",
+    "plan": "backend nominal registry",
     "campaign": "clusters collect environment estimates metrics noise plan processes specs store "
     "trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",

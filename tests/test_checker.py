@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lab.checker import counts, negative_durations, verdicts
-from lab.model import Verdict
 from lab.tables import SubmitRow, TaskRow, VerdictRow
+from lab.verdicts import Verdict
 
 BIG = 2**62 + 1  # a checksum that a float would round
 LEDGER_TYPES = dict.fromkeys(

@@ -124,6 +124,16 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize(
+    ("asked", "trials"), [("", 1), ("--cores 1,2", 2), ("--cores 1,2 --blocks 3", 6)]
+)
+def test_cores_and_blocks_that_are_asked_for_are_for_every_cell(asked: str, trials: int) -> None:
+    """Only where nobody says a word does the quick preset ask for latencies once."""
+    paced = "bench --dry-run -b thread-pool -w noop --arrival paced"
+    shown = lab(*paced.split(), *asked.split())
+    assert shown.stdout.splitlines()[-1].startswith(f"{trials} trials, ")
+
+
 def test_lists_are_data_on_standard_output() -> None:
     """`lab list` names every backend and workload, without colour when piped."""
     shown = lab("list")

@@ -32,7 +32,8 @@ SMALL = synthetic.Campaign(
 def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -> Side:
     """Make a side that has one number a block."""
     n = len(values)
-    cell = {"workload": "noop", "size": 0, "arrival": "burst", "rate_hz": np.nan, "gaps": ""}
+    cell = {"workload": "noop", "size": 0, "arrival": "burst", "rate_hz": np.nan}
+    cell |= {"gaps": "", "schedule": ""}
     where = {"provider": "local", "nodes": 1, "cores_per_node": 1, "workers_per_node": 1}
     numbers = pd.DataFrame(
         {

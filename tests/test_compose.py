@@ -12,7 +12,7 @@ from lab.backend import capabilities
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
-from lab.model import Arrival, Burst, Capability, RoundTrip, Topology
+from lab.model import Arrival, Burst, Capability, Ranked, RoundTrip, Topology
 from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
@@ -35,19 +35,32 @@ CASES = [
     *(("celery[prefork+rabbitmq]", nodes) for nodes in (1, 2, 4)),
     ("celery[gevent+rabbitmq]", 1),
     ("celery[gevent+rabbitmq]@tuned", 2),
+    *(("django-q[orm+postgres]", nodes) for nodes in (1, 2)),
+    ("django-q[redis+postgres]", 2),
 ]
 
 
 @pytest.mark.parametrize(("label", "nodes"), CASES)
 def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Path) -> None:
     """All nodes work, each task is done once and rightly, and nothing of it is left."""
-    arrival = Burst(60 * nodes)
-    made = run(tmp_path, spec_of(label, "io", arrival, Topology(nodes, 1, 1), provider="compose"))
+    arrival, size = Burst(60 * nodes), Topology(nodes, 1, 1)
+    spec = spec_of(label, "io", arrival, size, provider="compose", deadline_s=90.0)
+    made = run(tmp_path, spec)
     row, tasks = made.row, made.tables["task"]
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_done, row.n_duplicated, row.n_corrupted) == (arrival.n_tasks, 0, 0)
     assert set(tasks.query("phase == 'measure'").node) == set(range(nodes))
     assert left_of(os.getpid()) == []
+
+
+def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: Path) -> None:
+    """The last five to be offered are urgent, and start before most of those that waited."""
+    label, arrival = "celery[prefork+rabbitmq+priorities]", Ranked(60, 5)
+    made = run(tmp_path, spec_of(label, "io", arrival, size=20_000, provider="compose"))
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 60)
+    started = made.tables["task"].query("phase == 'measure'").sort_values("t3_ns").task_id
+    urgent = set(started.nlargest(5))
+    assert urgent <= set(started.head(30))
 
 
 @pytest.mark.parametrize("workload", ["cpu", "payload"])

@@ -19,6 +19,7 @@ CELL = {
     "workload": "noop", "size": 0, "arrival": "paced", "nodes": 1, "cores_per_node": 2,
     "workers_per_node": 2,
     "gaps": "poisson",
+    "schedule": "",
     "provider": "local",
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lab.errors import ResultsError
 from lab.formats import finished_size, from_csv, from_parquet, schema, to_csv, to_parquet
-from lab.tables import TABLES
+from lab.tables import SCHEMA_VERSION, TABLES
 from tests.table_rows import a_row, as_rows, rows_of
 
 FILE = Path("the_file")
@@ -63,7 +63,7 @@ def test_types_come_from_the_annotations(table: str, rows: int) -> None:
 def test_parquet_carries_units_and_meanings() -> None:
     """Whoever opens a file without the lab finds unit and meaning beside each column."""
     written = pq.read_schema(pa.BufferReader(to_parquet("task", [a_row("task")], FILE)))
-    assert written.metadata[b"schema_version"] == b"1.0"
+    assert written.metadata[b"schema_version"] == SCHEMA_VERSION.encode()
     assert written.field("t0_ns").metadata == {b"about": b"intended instant", b"unit": b"ns"}
     assert written.field("t0_ns").type == pa.int64()
 

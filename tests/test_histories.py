@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.checker import counts, verdicts
-from lab.model import Ack, Verdict
+from lab.verdicts import Ack, Verdict
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ def test_a_hole_left_by_a_killed_thread_does_not_hide_what_follows(folder: Path)
 
 def test_a_watcher_counts_each_finish_once_and_only_its_own(folder: Path) -> None:
     """Counting again adds only what is new; earlier phases do not count."""
-    watcher = Watcher(folder, first_task=10)
+    watcher = Watcher(folder, range(10, 100))
     for i in range(20):
         kernel.execute(i, DOUBLE, i)
         assert watcher.count() == max(0, i - 9)

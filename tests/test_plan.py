@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from lab import registry
 from lab.model import Burst, Paced, RoundTrip, Topology, TrialSpec
-from lab.plan import Cell, Selection, estimate_s, make_plan, total_s
+from lab.plan import PRESETS, Cell, Selection, estimate_s, make_plan, total_s
 from lab.specs import spec_from_json, spec_to_json
+from lab.statistics import sample_floor
 
 SELECTION = Selection(
     labels=("thread-pool[executor]@default", "inline[call]@default", "celery[prefork]@default"),
@@ -37,6 +39,50 @@ def test_each_block_holds_every_configuration_once() -> None:
     blocks = [Counter(key(s) for s in plan.trials if s.block == b) for b in range(6)]
     assert all(block == blocks[0] for block in blocks)
     assert set(blocks[0].values()) == {1}
+
+
+def test_a_cell_may_leave_the_sweep_to_others() -> None:
+    """Each backend then has it once a block, on the widest topology that it can take."""
+    plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(10), widest=True),)))
+    assert {(s.backend, s.topology.cores_per_node, s.topology.workers) for s in plan.trials} == {
+        ("thread-pool", 2, 4), ("celery", 2, 4), ("inline", 1, 1),
+    }  # fmt: skip
+    assert len(plan.trials) == 3 * SELECTION.blocks
+    assert plan.skips == ()
+
+
+def test_a_cell_that_no_topology_fits_is_skipped_once() -> None:
+    """The sentence is said for the widest."""
+    cells = (Cell("noop", RoundTrip(5), widest=True),)
+    plan = make_plan(replace(SELECTION, cells=cells))
+    assert [(s.spec.backend, s.spec.topology.workers) for s in plan.skips] == [("celery", 4)]
+
+
+def test_a_cell_may_be_in_the_first_block_only() -> None:
+    """What takes long and carries no interval anyhow is asked once."""
+    cells = (Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0), once=True))
+    plan = make_plan(replace(SELECTION, cells=cells))
+    blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
+              for kind in ("burst", "paced")}  # fmt: skip
+    assert blocks == {"burst": set(range(6)), "paced": {0}}
+
+
+def test_quick_has_every_backend_there_is_and_fits_into_five_minutes() -> None:
+    """On two cores, with every percentile up to p90, by the estimate that is shown."""
+    quick = PRESETS["quick"]
+    selection = replace(
+        SELECTION,
+        labels=tuple(registry.backends()),
+        cells=quick.cells,
+        workers_per_core=(1,),
+        blocks=quick.blocks,
+        warmup_per_slot=quick.warmup_per_slot,
+        deadline_s=quick.deadline_s,
+    )
+    trials = make_plan(selection).trials
+    assert {s.backend for s in trials} == set(registry.backends())
+    assert total_s(trials, {}) <= 300
+    assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
 
 
 def test_blocks_come_one_after_the_other_in_orders_of_their_own() -> None:

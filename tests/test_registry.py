@@ -57,6 +57,7 @@ def test_what_is_no_label_is_refused(label: str) -> None:
         ("celery", True),
         ("dask[threads]", False),
         ("dask[distributed]", True),
+        ("django-q[orm+sqlite]", True),  # though it needs no server
     ],
 )
 def test_workers_live_in_the_driver_or_apart(label: str, has: bool) -> None:

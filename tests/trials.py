@@ -7,7 +7,7 @@ from typing import Any
 
 from lab import registry, trial
 from lab.collect import Collected, Context, collect
-from lab.model import Arrival, Burst, Topology, TrialSpec
+from lab.model import Arrival, Burst, Periodic, Topology, TrialSpec
 
 CONTEXT = Context("test", "0" * 16, 0, None)
 
@@ -35,7 +35,7 @@ def spec_of(
         "provider": "local",
         "block": 0,
         "seed": 5,
-        "warmup_tasks": 5,
+        "warmup_tasks": 0 if isinstance(arrival, Periodic) else 5,
         "deadline_s": 20.0,
     }
     return TrialSpec(**{**fields, **changes})

@@ -10,100 +10,74 @@ from typing import Any
 from uuid import uuid4
 
 from lab import kernel
-from lab.backend import DEFAULT, Backend, setup_from_environment
+from lab.backend import DEFAULT, Backend, Monitor, setup_from_environment
 from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
 
-SUBMIT_ONLY = frozenset({Capability.SUBMIT, Capability.NODES, Capability.PARALLEL})
+PROMISED = {
+    Capability.SUBMIT,
+    Capability.NODES,
+    Capability.PARALLEL,
+    Capability.RETRY,
+    Capability.PRIORITY,
+    Capability.MONITOR,
+}
+REDIS, RABBITMQ = Service.REDIS.value, Service.RABBITMQ.value
 # Settings that hold an address; variants name the service, and the setup knows where it listens.
 ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
 # The others concern Celery beat, and result stores that are not in use.
 IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "task_", "worker_")
+CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
+EXECUTE, RETRY = f"{kernel.__name__}.execute", "lab.retry"
+WORKER = "lab-worker-"
 
-
-def _variants(pool: str) -> tuple[Variant, ...]:
-    settings = {"worker_pool": pool, "broker_url": Service.REDIS.value}
-    summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
-    with_results = settings | {"result_backend": Service.REDIS.value}
-    capabilities = SUBMIT_ONLY | {Capability.RESULT}
-    kept = f"{summary}, results kept in Redis (Using Redis, Results)."
-    on_rabbitmq = settings | {"broker_url": Service.RABBITMQ.value}
-    about = f"{summary} on RabbitMQ (Using RabbitMQ), no result backend."
-    servers = (Service.RABBITMQ,)
-    needs = ("gevent",) if pool == "gevent" else ()
-    return (
-        Variant(pool, SUBMIT_ONLY, f"{summary}, no result backend.", settings, packages=needs),
-        Variant(f"{pool}+results", capabilities, kept, with_results, packages=needs),
-        Variant(f"{pool}+rabbitmq", SUBMIT_ONLY, about, on_rabbitmq, servers, needs),
-    )
-
-
-VARIANTS = (
-    *_variants("prefork"),
-    *_variants("threads"),
-    *_variants("gevent"),
-    _variants("solo")[0],
+# Variants by name: a pool, on Redis where nothing else is said, and what it has beyond that.
+ON_REDIS = (
+    *("prefork", "prefork+results", "threads", "threads+results"),
+    *("gevent", "gevent+results", "solo"),
 )
-ON_RABBITMQ = tuple(v.name for v in VARIANTS if v.services)
-ON_REDIS = tuple(v.name for v in VARIANTS if not v.services)
+ON_RABBITMQ = ("prefork+rabbitmq", "prefork+rabbitmq+priorities", "threads+rabbitmq")
 GEVENT_ON_RABBITMQ = "gevent+rabbitmq"
 LATE = {"task_acks_late": True, "task_reject_on_worker_lost": True}
 LATE_WHY = (
     "task_acks_late: a message is deleted only after its task has run (Celery docs, Optimizing, "
     "Reserve one task at a time). task_reject_on_worker_lost: without it the task of a killed pool "
-    "process is acknowledged all the same (Configuration). "
+    "process is acknowledged all the same (Configuration)."
 )
+SOON = {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
 PREFETCH = {"worker_prefetch_multiplier": 64}
 PREFETCH_WHY = (
     "worker_prefetch_multiplier: with many short tasks the number of messages reserved for each "
-    "slot should be large, say 64 or 128, instead of 4 (Celery docs, Optimizing, Prefetch Limits). "
+    "slot should be large, say 64 or 128, instead of 4 (Celery docs, Optimizing, Prefetch Limits)."
 )
-PROFILES = (
-    DEFAULT,
-    Profile(
-        "safe",
-        {
-            **LATE,
-            "broker_transport_options": {
-                "visibility_timeout": 60,
-                "unacked_restore_interval": 1,
-                "unacked_restore_throttle": 1,
-            },
-        },
-        f"{LATE_WHY}visibility_timeout: the task of a killed worker goes to another one after 60 s "
-        "instead of 3600 s, which is longer than any task here waits and runs once it is reserved "
-        "(Using Redis, Visibility timeout). unacked_restore_interval and _throttle: expired "
-        "deliveries are looked for every second instead of every 100 s, as advised for low "
-        "visibility timeouts (Kombu docs, kombu.transport.redis).",
-        ON_REDIS,
-    ),
-    Profile(
-        "safe",
-        LATE,
-        f"{LATE_WHY}RabbitMQ itself redelivers what was not acknowledged when a connection ends "
-        "(RabbitMQ docs, Consumer Acknowledgements, Automatic Requeueing).",
-        ON_RABBITMQ,
-    ),
-    Profile(
-        "tuned",
-        PREFETCH,
-        PREFETCH_WHY,
-        tuple(v.name for v in VARIANTS if v.name != GEVENT_ON_RABBITMQ),
-    ),
-    Profile(
-        "tuned",
-        {**PREFETCH, "broker_heartbeat": 0},
-        f"{PREFETCH_WHY}broker_heartbeat: unless it is off, a gevent worker waits 0.1 s for "
-        "heartbeats after each message (Celery source, `synloop` in celery/worker/loops.py); it "
-        "then learns of a lost broker from TCP alone (Configuration).",
-        (GEVENT_ON_RABBITMQ,),
-    ),
-)
+
+
+def _variant(name: str) -> Variant:
+    pool, *extras = name.split("+")
+    settings: dict[str, Any] = {"worker_pool": pool, "broker_url": REDIS}
+    promised, services = PROMISED, tuple[Service, ...]()
+    summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
+    if "results" in extras:
+        promised = promised | {Capability.RESULT}
+        settings["result_backend"] = REDIS
+        summary += ", results kept in Redis (Using Redis, Results)"
+    if "rabbitmq" in extras:
+        settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
+        summary += " on RabbitMQ (Using RabbitMQ)"
+    if "priorities" in extras:
+        settings["task_queue_max_priority"] = 10
+        summary += ", its queue with priorities (Routing, RabbitMQ Message Priorities)"
+    elif services:
+        promised = promised - {Capability.PRIORITY}
+    packages = ("gevent",) if pool == "gevent" else ()
+    return Variant(name, frozenset(promised), f"{summary}.", settings, services, packages)
 
 
 class Celery(Backend):
     """Sends each task by `delay`; one `celery worker` a node, its pool as large as the node.
 
-    `solo` runs tasks in the worker itself, and so has a worker for each slot.
+    `solo` runs tasks in the worker itself, and so has a worker for each slot. For priorities, Redis
+    has a list each, which workers of one queue read in their order whatever is set (seen; Kombu
+    source, `_brpop_start`); the queue of RabbitMQ has them where it was made for them.
     """
 
     family = "celery"
@@ -111,17 +85,55 @@ class Celery(Backend):
     packages = ("celery", "redis")
     extra = "celery"
     services = (Service.REDIS,)
-    variants = VARIANTS
-    profiles = PROFILES
+    variants = tuple(map(_variant, (*ON_REDIS, *ON_RABBITMQ, GEVENT_ON_RABBITMQ)))
+    profiles = (
+        DEFAULT,
+        Profile(
+            "safe",
+            LATE | {"broker_transport_options": {"visibility_timeout": 60, **SOON}},
+            f"{LATE_WHY} visibility_timeout: the task of a killed worker goes to another one after "
+            "60 s instead of 3600 s, which is longer than any task here waits and runs once it is "
+            "reserved (Using Redis, Visibility timeout). unacked_restore_interval and _throttle: "
+            "expired deliveries are looked for every second instead of every 100 s, as advised "
+            "for low visibility timeouts (Kombu docs, kombu.transport.redis).",
+            ON_REDIS,
+        ),
+        Profile(
+            "safe",
+            LATE,
+            f"{LATE_WHY} RabbitMQ itself redelivers what was not acknowledged when a connection "
+            "ends (RabbitMQ docs, Consumer Acknowledgements, Automatic Requeueing).",
+            (*ON_RABBITMQ, GEVENT_ON_RABBITMQ),
+        ),
+        Profile("tuned", PREFETCH, PREFETCH_WHY, (*ON_REDIS, *ON_RABBITMQ)),
+        Profile(
+            "tuned",
+            PREFETCH | {"broker_heartbeat": 0},
+            f"{PREFETCH_WHY} broker_heartbeat: unless it is off, a gevent worker waits 0.1 s for "
+            "heartbeats after each message (Celery source, `synloop` in celery/worker/loops.py); "
+            "it then learns of a lost broker from TCP alone (Configuration).",
+            (GEVENT_ON_RABBITMQ,),
+        ),
+    )
 
     def start(self) -> None:
         """Make the app; it connects with the first task."""
         self._app = _make_app(self.setup)
-        self._task = self._app.tasks[f"{kernel.__name__}.execute"]
+        self._task, self._retried = self._app.tasks[EXECUTE], self._app.tasks[RETRY]
 
     def submit(self, task: Task) -> Any:
         """Send the task and return its `AsyncResult`."""
         return self._task.delay(task.id, task.function, task.argument)
+
+    def submit_retrying(self, task: Task) -> Any:
+        """Send it as the task with `autoretry_for` (Tasks, Automatic retry), without its delay."""
+        return self._retried.delay(task.id, task.function, task.argument)
+
+    def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
+        """Send it with a priority: of Redis 0 goes first, of RabbitMQ the highest (Routing)."""
+        priority = 0 if urgent == (self.setup.settings["broker_url"] == REDIS) else 9
+        arguments = (task.id, task.function, task.argument)
+        return self._task.apply_async(arguments, priority=priority)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Wait for the `AsyncResult`, which listens on Redis and does not poll."""
@@ -157,11 +169,16 @@ class Celery(Backend):
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return a node's workers, named apart (Workers, Starting): one, or one for each slot."""
-        pool, size = setup.settings["worker_pool"], _pool_size(setup)
-        argv = [sys.executable, "-m", "celery", "--app", f"{__name__}:app", "worker"]
-        argv += ["--pool", pool, "--concurrency", str(size), "--hostname"]
+        size = _pool_size(setup)
+        argv = [*CELERY, "worker", "--pool", setup.settings["worker_pool"]]
+        argv += ["--concurrency", str(size), "--hostname"]
         workers = range(setup.topology.workers_per_node // size)
-        return [Command((*argv, f"{uuid4().hex}@%h"), size) for _ in workers]
+        return [Command((*argv, f"{WORKER}{uuid4().hex}@%h"), size) for _ in workers]
+
+    @classmethod
+    def monitor(cls, setup: Setup) -> Monitor:
+        """Return Flower, whose first page lists the workers that answered it (Flower docs)."""
+        return Monitor((*CELERY, "flower", "--address=127.0.0.1", "--port={port}"), "/", WORKER)
 
 
 def _pool_size(setup: Setup) -> int:
@@ -175,7 +192,8 @@ def _make_app(setup: Setup) -> Any:
     app = celery.Celery("lab")
     settings = setup.settings.items()
     app.conf.update({k: setup.endpoints[v] if k in ADDRESSES else v for k, v in settings})
-    app.task(kernel.execute)
+    app.task(kernel.execute, name=EXECUTE)
+    app.task(kernel.execute, name=RETRY, autoretry_for=(Exception,), default_retry_delay=0)
     app.finalize()
     return app
 

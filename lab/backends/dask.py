@@ -10,8 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Command, Service, Setup, Task, Variant
+from lab.backend import DEFAULT, Backend
+from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -25,6 +25,9 @@ FUTURES = BATCHES | {
     Capability.PRIORITY,
 }
 DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
+# Dask reads a configured name from a variable that is made of it (Dask docs, Configuration).
+SATURATION = "distributed.scheduler.worker-saturation"
+SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 
 
 def _computing(name: str, summary: str, **settings: Any) -> Variant:
@@ -34,7 +37,9 @@ def _computing(name: str, summary: str, **settings: Any) -> Variant:
 
 def _distributed(name: str, summary: str, **settings: Any) -> Variant:
     about = f"{summary} (Dask docs, Command Line, and Futures)."
-    return Variant(name, FUTURES, about, settings, (Service.DASK_SCHEDULER,))
+    return Variant(
+        name, FUTURES, about, settings, (Service.DASK_SCHEDULER,), packages=("distributed",)
+    )
 
 
 class Dask(Backend):
@@ -42,11 +47,13 @@ class Dask(Backend):
 
     A batch that is computed is one call: it returns when all tasks have ended, and raises what
     the first of them raised. No task is `pure`: equal calls would be one then, and run once.
+    What a lost worker of `distributed` had is run again by others without any setting (Dask docs,
+    Resilience), so there is no safer profile than the default one.
     """
 
     family = "dask"
     summary = "Dask's local schedulers, and distributed"
-    packages = ("dask", "distributed")
+    packages = ("dask",)
     extra = "dask"
     variants = (
         _computing("threads", "one pool of threads", scheduler="threads"),
@@ -54,6 +61,17 @@ class Dask(Backend):
         _computing("processes+pool", "one pool", scheduler="processes", context="spawn"),
         _distributed("distributed", "`dask worker --nthreads 1`: one process a slot", nthreads=1),
         _distributed("distributed+threads", "`dask worker`: one process a node, one thread a slot"),
+    )
+    profiles = (
+        DEFAULT,
+        Profile(
+            "tuned",
+            {SATURATION: 2.0},
+            "worker-saturation: if tasks are extremely fast, consider increasing it from 1.1, so "
+            "that workers have more than one task at hand; values above 2.0 usually have little "
+            "benefit (Dask.distributed docs, Scheduling Policies, Adjusting or disabling queuing).",
+            variants=("distributed", "distributed+threads"),
+        ),
     )
 
     def start(self) -> None:
@@ -118,18 +136,21 @@ class Dask(Backend):
         """Return Dask's configuration, overridden by the settings of the variant."""
         import dask.config
 
+        settings = self.setup.settings
         if self.setup.endpoints:
-            return {name: dask.config.get(name) for name in DISTRIBUTED} | {
-                "nthreads": self.setup.topology.workers_per_node,
-                **self.setup.settings,
-            }
+            chosen = {name: value for name, value in settings.items() if name == SATURATION}
+            with dask.config.set(chosen):
+                configured = {name: dask.config.get(name) for name in DISTRIBUTED}
+            threads = settings.get("nthreads", self.setup.topology.workers_per_node)
+            return {**configured, "nthreads": threads}
         defaults = {"context": dask.config.get("multiprocessing.context", "spawn"), "chunksize": 6}
-        is_local = self.setup.settings["scheduler"] == "threads"
-        return {
-            **({} if is_local else defaults),
-            **self.setup.settings,
-            "num_workers": self.workers,
-        }
+        is_local = settings["scheduler"] == "threads"
+        return {**({} if is_local else defaults), **settings, "num_workers": self.workers}
+
+    @classmethod
+    def server_environment(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what Dask's scheduler reads: the one setting of a profile is its own."""
+        return {SATURATION_VARIABLE: str(settings[SATURATION])} if SATURATION in settings else {}
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.backend import DEFAULT, Backend
+from lab.model import Capability, Profile, Task, Variant
 
-LOKY = "loky"
+LOKY, PICKLER = "loky", "loky_pickler"
 # They tell what is seen of a call and not how it is done.
 UNSEEN = ("backend_kwargs", "verbose")
 AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched by itself"
@@ -29,7 +29,8 @@ class Joblib(Backend):
 
     The call returns when all tasks have ended, and raises what the first of them raised; the
     others are then dropped. joblib takes no single tasks. With one worker it makes none: it calls
-    the functions in the caller's thread, so that row is no pool.
+    the functions in the caller's thread, so that row is no pool. A killed worker fails the call;
+    the documentation has no recipe to run its tasks again.
     """
 
     family = "joblib"
@@ -44,15 +45,30 @@ class Joblib(Backend):
         _variant("multiprocessing", AUTOMATIC),
         _variant("multiprocessing+batch-1", SINGLE, batch_size=1),
     )
+    profiles = (
+        DEFAULT,
+        Profile(
+            "tuned",
+            {PICKLER: "pickle"},
+            "loky_pickler: cloudpickle, which loky uses so that it can send functions of __main__, "
+            "can be much slower than pickle, which serves where functions are importable (joblib "
+            "docs, Parallel, Serialization & Processes).",
+            variants=(LOKY, f"{LOKY}+batch-1"),
+        ),
+    )
 
     def start(self) -> None:
         """Enter the context that keeps a pool of workers (joblib docs, Reusing a pool)."""
         from joblib import Parallel
+        from joblib.externals.loky import set_loky_pickler
 
         self._context = contextlib.ExitStack()
-        if self.setup.settings["backend"] == LOKY and self.workers > 1:
+        settings = dict(self.setup.settings)
+        # The other pickler, as the example under the documentation's advice sets it.
+        set_loky_pickler(settings.pop(PICKLER, None))
+        if settings["backend"] == LOKY and self.workers > 1:
             self._context.callback(_stop_loky)
-        parallel = Parallel(n_jobs=self.workers, **self.setup.settings)
+        parallel = Parallel(n_jobs=self.workers, **settings)
         self._parallel = self._context.enter_context(parallel)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
@@ -76,7 +92,8 @@ class Joblib(Backend):
             for name, p in parameters.items()
             if name not in UNSEEN
         }
-        return {**defaults, **self.setup.settings, "n_jobs": self.workers}
+        fixed = {PICKLER: "cloudpickle", "n_jobs": self.workers}
+        return {**defaults, **fixed, **self.setup.settings}
 
 
 def _stop_loky() -> None:

@@ -11,38 +11,45 @@ from lab import kernel
 from lab.backend import Backend
 from lab.model import Capability, Task, Variant
 
-MAP = "+map"
+SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL})
+BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
+METHODS = multiprocessing.get_all_start_methods()
 
 
-def _variants() -> tuple[Variant, ...]:
-    single = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL})
-    batches = frozenset({Capability.BATCH, Capability.PARALLEL})
-    methods = multiprocessing.get_all_start_methods()
-    alone = "Pool.apply_async, each task by itself, start method"
-    mapped = "Pool.starmap, chunks of a quarter of each worker's share, start method"
+def _alone(method: str) -> Variant:
+    about = f"Pool.apply_async, each task by itself, start method {method!r}"
     source = "(docs of multiprocessing, Process Pools)."
-    return (
-        *(Variant(method, single, f"{alone} {method!r} {source}") for method in methods),
-        *(Variant(method + MAP, batches, f"{mapped} {method!r} {source}") for method in methods),
-    )
+    return Variant(method, SINGLE, f"{about} {source}", {"start_method": method})
+
+
+def _mapped(method: str, name: str, about: str, chunksize: int | None) -> Variant:
+    source = "(docs of multiprocessing, Process Pools)."
+    summary = f"Pool.starmap, {about}, start method {method!r} {source}"
+    settings = {"start_method": method, "chunksize": chunksize}
+    return Variant(f"{method}+{name}", BATCHES, summary, settings)
 
 
 class Multiprocessing(Backend):
     """Hands tasks to one Pool of `workers` processes, which all start with it.
 
-    The two ways are variants, because chunks hide what a single task costs. `starmap` is one
-    call: it returns when all tasks have ended, and a task that raises ends its chunk with it. The
-    result of a task whose process was killed never comes (METHOD M29).
+    The ways are variants, because chunks hide what a single task costs; larger ones are the
+    documentation's only advice on speed, and what `starmap` makes when nobody says. `starmap` is
+    one call: it returns when all tasks have ended, and a task that raises ends its chunk with it.
+    The result of a task whose process was killed never comes (METHOD M29).
     """
 
     family = "processes"
     summary = "multiprocessing.Pool"
     # The platform's default start method comes first, as the documentation promises.
-    variants = _variants()
+    variants = (
+        *(_alone(method) for method in METHODS),
+        *(_mapped(m, "map", "chunks of a quarter of each worker's share", None) for m in METHODS),
+        *(_mapped(m, "map+chunk-1", "each task a chunk", 1) for m in METHODS),
+    )
 
     def start(self) -> None:
         """Start the pool and its processes."""
-        context = multiprocessing.get_context(self.setup.variant.removesuffix(MAP))
+        context = multiprocessing.get_context(str(self.setup.settings["start_method"]))
         self._pool = context.Pool(self.workers)
 
     def submit(self, task: Task) -> AsyncResult[Any]:
@@ -51,7 +58,8 @@ class Multiprocessing(Backend):
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all of it has ended."""
-        self._pool.starmap(kernel.execute, [(t.id, t.function, t.argument) for t in tasks])
+        calls = [(t.id, t.function, t.argument) for t in tasks]
+        self._pool.starmap(kernel.execute, calls, self.setup.settings["chunksize"])
 
     def result(self, handle: AsyncResult[Any], timeout_s: float) -> Any:
         """Wait for the `AsyncResult`, whose TimeoutError is not the built-in one."""
@@ -67,10 +75,6 @@ class Multiprocessing(Backend):
 
     def effective_settings(self) -> Mapping[str, Any]:
         """Return every setting of the pool; its processes live as long as it does."""
-        is_mapped = self.setup.variant.endswith(MAP)
-        return {
-            "processes": self.workers,
-            "start_method": self.setup.variant.removesuffix(MAP),
-            "maxtasksperchild": None,
-            "chunksize": "tasks / (4 * processes), rounded up" if is_mapped else 1,
-        }
+        # None means tasks / (4 * processes), rounded up.
+        fixed = {"processes": self.workers, "maxtasksperchild": None}
+        return {**fixed, **self.setup.settings}

@@ -30,7 +30,6 @@ from lab.clusters.services import last_line
 from lab.engine import docker
 from lab.errors import ClusterError
 from lab.model import Setup
-from lab.placement import cpu_text
 from lab.registry import Selected, setup
 
 LOG_S = 30.0
@@ -84,7 +83,7 @@ class ComposeCluster(Cluster):
         schedulers = site.backend.scheduler_commands(made) if site.jobs else ()
         clock = [SCHEDULER] if schedulers else []
         parts = overlay.parts(site, made, {NODE: commands, SCHEDULER: schedulers}, [*nodes, *clock])
-        parts |= {str(name): {"cpuset": cpu_text(site.placement.services)} for name in servers}
+        parts |= dict.fromkeys(endpoints, overlay.server(site, made))
         self._watchdog = reaper.Watchdog(self.run)
         self._follow_events()
         self._start([*servers, DRIVER], parts)

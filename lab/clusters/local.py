@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
 from lab import processes
-from lab.backend import services_of, setup_to_json
+from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters.monitor import answer
 from lab.clusters.services import SERVICES, free_port, last_line
@@ -44,20 +44,20 @@ class LocalCluster(Cluster):
 
     def up(self) -> Setup:
         """Start a fresh broker where one is needed, then each node's workers, then a scheduler."""
-        site = self.site
+        site, spec, shared = self.site, self.site.spec, self.site.placement.services
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
+        settings = settings_of(site.backend, spec.variant, spec.profile)
+        told = {**site.environment, **site.backend.server_environment(settings)}
         endpoints = {}
-        for name in services_of(site.backend, site.spec.variant):
-            running = SERVICES[name]().start(site.logs, site.placement.services, site.environment)
+        for name in services_of(site.backend, spec.variant):
+            running = SERVICES[name]().start(site.logs, shared, told)
             log = site.logs / f"{name}.log"
             self._services.append(_Part(name, running.process, log))
             endpoints[str(name)] = running.endpoint
             self.services = "; ".join(filter(None, [self.services, running.about]))
-        spec = site.spec
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
         made = self._made = setup(selected, spec.topology, endpoints, site.jobs)
-        shared = site.placement.services
         for index, command in enumerate(site.backend.preparation(made)):
             self._prepare(self._start(made, command, f"preparation-{index}", shared))
         for node, cpus in enumerate(site.placement.nodes):

@@ -21,6 +21,7 @@ ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
     Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
     Service.DASK_SCHEDULER: "tcp://dask-scheduler:8786",
+    Service.POSTGRES: "postgresql://lab:lab@postgres:5432/lab",
 }
 
 
@@ -32,6 +33,12 @@ def environment(site: Site, made: Setup) -> dict[str, str]:
         "LAB_LEDGER": f"{TRIAL}/ledger",
         "LAB_SETUP": setup_to_json(made),
     }
+
+
+def server(site: Site, made: Setup) -> dict[str, Any]:
+    """Describe what every server's container has beyond the file."""
+    told = dict(site.backend.server_environment(made.settings))
+    return {"cpuset": cpu_text(site.placement.services), "environment": told}
 
 
 def parts(

@@ -15,12 +15,15 @@ from typing import Any
 VARIABLE = "LAB_DJANGO"
 # `python manage.py`, as Django's documentation has it, wherever the project lies.
 MANAGE = (sys.executable, "-m", "lab.django_site.manage")
+# Its pages, for a visitor whom the web server names: Python's own takes the name from here.
+PAGES = ("env", "REMOTE_USER=lab", *MANAGE, "runserver", "--noreload", "127.0.0.1:{port}")
 
 
 def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that make a process use the project with `settings`.
 
-    ``INSTALLED_APPS`` adds to the base's; any other name replaces it. Values are JSON-able.
+    ``INSTALLED_APPS`` adds to the base's, ``DATABASE`` changes fields of its one database; any
+    other name replaces it. Values are JSON-able.
     """
     return {
         "DJANGO_SETTINGS_MODULE": "lab.django_site.settings",

@@ -27,7 +27,9 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.contrib.auth.middleware.RemoteUserMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["lab.django_site.visitor.Visitor"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -57,4 +59,5 @@ DATABASES = {
 
 _own = json.loads(os.environ.get(VARIABLE, "{}"))
 INSTALLED_APPS += _own.pop("INSTALLED_APPS", [])
+DATABASES["default"] |= _own.pop("DATABASE", {})
 globals().update(_own)

@@ -38,6 +38,7 @@ TASKS = {
     "asyncio": 100_000,
     "celery": 1_000,
     "dask": 1_000,
+    "django-q": 300,
     "inline": 300_000,
     "joblib": 3_000,
     "multiprocessing": 10_000,

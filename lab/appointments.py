@@ -1,0 +1,93 @@
+"""Waits for what a system's scheduler does; nothing polls the system, the ledger tells of runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import nominal, wall
+from lab.errors import LabError
+from lab.ledger import OK
+from lab.model import Job, Periodic
+from lab.readback import executions
+
+LOOK_S = 0.05
+# The wall clock is read this often beside CLOCK_MONOTONIC (METHOD M26).
+MINUTE_S = 60.0
+# A scheduler may look for new jobs this seldom.
+PATIENCE_S = 60.0
+
+
+def first_run_s(arrival: Periodic) -> float:
+    """Return how long the first run of a job may take to come."""
+    return PATIENCE_S + nominal.period_s(arrival)
+
+
+def longest_s(arrival: Periodic) -> float:
+    """Return how long a window may last: the first run, the occurrences, and a period of grace."""
+    return first_run_s(arrival) + nominal.window_s(arrival)
+
+
+@dataclass(frozen=True)
+class Appointments:
+    """The jobs of a trial; `answers` holds the checksum of each one's right answer."""
+
+    arrival: Periodic
+    jobs: Sequence[Job]
+    answers: Mapping[int, int]
+    ledger: Path
+
+    def first_runs(self) -> dict[int, int]:
+        """Wait until every job has run, and return the start of each one's first run.
+
+        A job that did not run in time is not among them.
+
+        Raises:
+            LabError: A job raised, or gave a wrong answer.
+        """
+        deadline = time.monotonic() + first_run_s(self.arrival)
+        while True:
+            runs = [
+                run
+                for path in self.ledger.glob("*.bin")
+                for run in executions(path)[1]
+                if run.task_id in self.answers and run.finished_ns
+            ]
+            if any(run.outcome != OK or run.answer != self.answers[run.task_id] for run in runs):
+                raise LabError("A job raised or gave a wrong answer: the worker's log has more.")
+            runs.sort(key=lambda run: run.started_ns, reverse=True)
+            found = {run.task_id: run.started_ns for run in runs}
+            if len(found) == len(self.jobs) or time.monotonic() > deadline:
+                return found
+            time.sleep(LOOK_S)
+
+    def verify(self) -> None:
+        """Wait until every job has run.
+
+        Raises:
+            LabError: One did not, or not well.
+        """
+        if missing := self._missing(self.first_runs()):
+            raise LabError(f"{missing} The logs folder says what the scheduler did.")
+
+    def keep(self, begin_ns: int) -> dict[str, Any]:
+        """Wait until the occurrences of every job are over; return what the status is to hold."""
+        readings = [wall.read()]
+        firsts = self.first_runs()
+        n, offset_ns = self.arrival.n_occurrences, wall.offset_ns(readings[0])
+        began = [(job, firsts[job.id]) for job in self.jobs if job.id in firsts]
+        ends = [nominal.due_ns(job, first, begin_ns, n, offset_ns)[-1] for job, first in began]
+        end_ns = max(ends, default=begin_ns)
+        while (left_s := (end_ns - time.monotonic_ns()) / 1e9) > 0:
+            time.sleep(min(left_s, MINUTE_S))
+            readings.append(wall.read())
+        return {"wall": readings, "reason": self._missing(firsts)}
+
+    def _missing(self, firsts: Mapping[int, int]) -> str:
+        if len(firsts) == len(self.jobs):
+            return ""
+        missing, within_s = len(self.jobs) - len(firsts), first_run_s(self.arrival)
+        return f"{missing} of {len(self.jobs)} jobs had not run after {within_s:.0f} s."

@@ -1,0 +1,39 @@
+"""The one Django project: who may see its pages, and that nobody may change anything there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from lab import django_site
+
+# In a process of its own: Django is set up once in a process.
+SCRIPT = """
+import django
+from django.core.management import call_command
+from django.test import Client
+django.setup()
+call_command("migrate", verbosity=0)
+for visitor in (Client(), Client(REMOTE_USER="lab")):
+    for page in ("schedule/", "schedule/add/", "success/"):
+        print(page, visitor.get(f"/admin/django_q/{page}").status_code)
+"""
+
+
+def test_a_visitor_whom_the_server_names_may_look_and_not_touch() -> None:
+    """Others are sent to the login, and the name lets nobody schedule a function of their own."""
+    site = django_site.environment(
+        {"INSTALLED_APPS": ["django_q"], "DATABASE": {"NAME": ":memory:"}}
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        env={**os.environ, **site},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\n")[:-1] == [
+        *("schedule/ 302", "schedule/add/ 302", "success/ 302"),
+        *("schedule/ 200", "schedule/add/ 403", "success/ 200"),
+    ]
