@@ -32,7 +32,17 @@ LABELS = [
     # The others need a server that runs in containers only: see test_compose.
     if set(services_of(backend, variant.name)) <= LocalCluster.offers
 ]
-VARIANTS = [slow_where_it_is(label) for label in LABELS]
+
+
+def promised(label: str) -> frozenset[Capability]:
+    """Return what a label's variant promises."""
+    chosen = registry.select(label)
+    return capabilities(chosen.backend, chosen.variant)
+
+
+# The others run what is scheduled and nothing else: see test_appointments.
+TAKERS = [v for v in LABELS if promised(v) & {Capability.SUBMIT, Capability.BATCH}]
+VARIANTS = [slow_where_it_is(label) for label in TAKERS]
 # Each profile with the first variant that it is for.
 FIRST_WITH = {
     (name, profile.name): f"{name}[{variant.name}]@{profile.name}"
@@ -42,12 +52,6 @@ FIRST_WITH = {
     if f"{name}[{variant.name}]" in LABELS
 }
 PROFILES = [slow_where_it_is(label) for label in FIRST_WITH.values()]
-
-
-def promised(label: str) -> frozenset[Capability]:
-    """Return what a label's variant promises."""
-    chosen = registry.select(label)
-    return capabilities(chosen.backend, chosen.variant)
 
 
 def widest(label: str) -> Topology:
@@ -85,7 +89,7 @@ def test_every_profile_runs(label: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # `test_a_thousand_...` asks the same of no-ops in the ordinary suite
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("label", TAKERS)
 @pytest.mark.parametrize("workload", ["cpu", "io", "payload"])
 def test_every_workload_is_answered_correctly(label: str, workload: str, tmp_path: Path) -> None:
     """CPU work, waiting and bytes come back right."""
@@ -125,7 +129,7 @@ def test_a_task_that_raises_is_a_failed_row_and_no_loss(
     assert (row.n_lost, row.n_partial) == (0, 0)
 
 
-@pytest.mark.parametrize("label", VARIANTS)
+@pytest.mark.parametrize("label", [slow_where_it_is(label) for label in LABELS])
 def test_stop_is_idempotent_and_leaves_nothing(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
