@@ -67,9 +67,14 @@ class Counter(NamedTuple):
 
 
 class Cluster(ABC):
-    """One running topology with its services; `offers` are those that the provider can start."""
+    """One running topology with its services.
+
+    `offers` are those that the provider can start; `has_quotas` says whether it can hold a node to
+    part of its cores' time.
+    """
 
     offers: ClassVar[frozenset[Service]]
+    has_quotas: ClassVar[bool] = False
 
     def __init__(self, site: Site) -> None:
         self.site = site

@@ -249,8 +249,7 @@ def _used(outcome: Outcome, disturbed: noise.Disturbance | None) -> dict[str, An
     }
     if periods := end.cpu.quota_periods - begin.cpu.quota_periods:
         stopped = end.cpu.throttled_periods - begin.cpu.throttled_periods
-        # The engine's word counts, whoever asked for the quota.
-        used |= {"node_mode": "quota", "throttle_ratio": stopped / periods}
+        used["throttle_ratio"] = stopped / periods
     if disturbed is not None:
         used |= {name: getattr(disturbed, name) for name in noise.DISTURBANCE_COLUMNS}
     return used

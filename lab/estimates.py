@@ -58,6 +58,7 @@ def _over_trials(rows: pd.DataFrame, analysis_id: str, *, with_noisy: bool) -> E
         nodes=int(first["nodes"]),
         cores_per_node=int(first["cores_per_node"]),
         workers_per_node=int(first["workers_per_node"]),
+        quota_cpus=float(first["quota_cpus"]),
         estimate=found.value if found.n else None,
         bound=">" if (used["bound"] == ">").any() else "",
         ci_low=found.low,

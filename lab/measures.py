@@ -22,6 +22,8 @@ Seconds = NDArray[np.float64]
 
 INSTANTS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
 THROUGHPUT_FLOOR = 20
+# From what share of a quota's periods on it shows in latencies (METHOD M22).
+THROTTLED = 0.01
 
 
 def one_row_a_task(executions: pd.DataFrame) -> pd.DataFrame:
@@ -80,6 +82,23 @@ def mean_of(start: str, end: str) -> Measure:
             raise RefusedError("No mean of 0 tasks.")
         method = "arithmetic mean" + (f"; {bounds.size} of {n} unfinished" if bounds.size else "")
         return Value(float(took.sum() + bounds.sum()) / n, ">" if bounds.size else "", n, method)
+
+    return measure
+
+
+def on_whole_cpus(latency: Measure) -> Measure:
+    """Refuse a latency of emulated nodes, which would tell of the emulation (METHOD M22)."""
+
+    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        stopped = trial.throttle_ratio
+        if trial.node_mode == "oversubscribed":
+            raise RefusedError("No latency where nodes want more CPUs than there are (METHOD M22).")
+        if trial.node_mode == "quota" and not (pd.notna(stopped) and stopped <= THROTTLED):
+            told = "unknown" if pd.isna(stopped) else f"{stopped:.0%}"
+            raise RefusedError(
+                f"No latency of nodes that a quota stops: {told} of its periods (METHOD M22)."
+            )
+        return latency(trial, tasks)
 
     return measure
 

@@ -32,6 +32,7 @@ CELL = [
     "nodes",
     "cores_per_node",
     "workers_per_node",
+    "quota_cpus",
 ]
 
 
@@ -70,7 +71,7 @@ def _span(
 ) -> Iterator[Metric]:
     """Make the percentiles of a duration from one instant to another."""
     for q in percents:
-        measure = measures.percentile_of(*instants, q)
+        measure = measures.on_whole_cpus(measures.percentile_of(*instants, q))
         yield Metric(f"{name}_p{q}", "s", "lower", f"p{q} of: {about}.", measure, (arrival,))
 
 
@@ -133,7 +134,7 @@ METRICS = {
             "s",
             "lower",
             f"Mean of: {_WAIT}.",
-            measures.mean_of("t0_ns", "t3_ns"),
+            measures.on_whole_cpus(measures.mean_of("t0_ns", "t3_ns")),
             (Paced.kind,),
         ),
         *_span("end_to_end_s", _WHOLE, ("t0_ns", "t4_ns"), _TAIL, Paced.kind),
@@ -142,7 +143,7 @@ METRICS = {
             "s",
             "lower",
             f"Mean of: {_WHOLE}.",
-            measures.mean_of("t0_ns", "t4_ns"),
+            measures.on_whole_cpus(measures.mean_of("t0_ns", "t4_ns")),
             (Paced.kind,),
         ),
         Metric(

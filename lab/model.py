@@ -170,11 +170,15 @@ ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__a
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """How many nodes, cores on each, and worker slots on each."""
+    """How many nodes, cores on each, and worker slots on each.
+
+    `quota_cpus` is how much CPU time each node may use, in CPUs; 0 means all of its cores.
+    """
 
     nodes: int
     cores_per_node: int
     workers_per_node: int
+    quota_cpus: float = 0.0
 
     @property
     def workers(self) -> int:

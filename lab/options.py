@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.clusters import PROVIDERS
 from lab.plan import OFFERED, PRESETS
-from lab.selection import numbers, positive, positive_float
+from lab.selection import numbers, positive, positive_float, quota
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "what to measure": {
@@ -54,6 +54,13 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "default": (1,),
             "metavar": "N[,N]",
             "help": "worker slots for each core (default: 1)",
+        },
+        "--quota": {
+            "type": quota,
+            "default": 0.0,
+            "metavar": "CPUS",
+            "help": "CPU time of a node, such as 0.5, by a quota of short periods; its latencies "
+            "are refused where that stops it (default: all of its cores)",
         },
         "--provider": {
             "metavar": "NAME",

@@ -10,13 +10,18 @@ import psutil
 
 from lab.model import Topology
 
+# Quotas hold only while the machine has time to spare: their largest sum, as a share (METHOD M22).
+LARGEST_QUOTAS = 0.8
+OVER = "oversubscribed"
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Which CPUs the driver, the services and each node get.
 
-    `mode` says what a node is (METHOD M22): ``cpuset``, or ``oversubscribed`` when the nodes want
-    more CPUs than there are cores. `dedicated` is False when any two roles share a CPU.
+    `mode` says what a node is (METHOD M22): ``cpuset``; ``quota`` when it may use its cores for
+    part of the time; or ``oversubscribed`` when the nodes want more than the cores can give.
+    `dedicated` is False when any two roles share a CPU.
     """
 
     driver: tuple[int, ...]
@@ -54,8 +59,11 @@ def place(
     step = topology.cores_per_node
     nodes = tuple(tuple(sorted(set(taken[at : at + step]))) for at in range(0, wanted, step))
     fits = wanted <= len(cpus)
-    physical = psutil.cpu_count(logical=False) or len(cpus)
-    mode = "cpuset" if wanted <= min(len(cpus), physical) else "oversubscribed"
+    cores = min(len(cpus), psutil.cpu_count(logical=False) or len(cpus))
+    if topology.quota_cpus:
+        mode = "quota" if topology.nodes * topology.quota_cpus <= LARGEST_QUOTAS * cores else OVER
+    else:
+        mode = "cpuset" if wanted <= cores else OVER
     if in_driver:
         # The driver's own work, submitting, runs on the node's CPUs because it is the node.
         return Placement(nodes[0], (), nodes, mode, dedicated=False)

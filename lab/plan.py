@@ -108,6 +108,7 @@ class Selection:
     seed: int
     warmup_per_slot: int
     deadline_s: float
+    quota_cpus: float = 0.0
     offers: frozenset[Service] = frozenset(Service)
 
 
@@ -170,7 +171,7 @@ def _calibrate(cell: Cell) -> _Calibrated:
 
 def _topologies(selection: Selection) -> list[Topology]:
     return [
-        Topology(nodes, cores, cores * per_core)
+        Topology(nodes, cores, cores * per_core, selection.quota_cpus)
         for nodes in selection.nodes
         for cores in selection.cores
         for per_core in selection.workers_per_core
@@ -230,6 +231,8 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
         **_obstacles_of_arrival(name, chosen.backend, promised, spec),
         f"{name} lives on one machine and cannot span nodes.": nodes > 1
         and Capability.NODES not in promised,
+        f"{name} works in the driver, which no CPU quota may stop.": spec.topology.quota_cpus
+        and not registry.has_own_workers(chosen),
         f"{name} has one worker slot.": workers > 1 and Capability.PARALLEL not in promised,
     }
     return next((sentence for sentence, stands in obstacles.items() if stands), None)

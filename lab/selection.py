@@ -16,6 +16,7 @@ from lab.model import Paced
 from lab.plan import OFFERED, STANDARD, Cell, Preset, Selection
 
 T = TypeVar("T")
+SMALLEST_QUOTA_CPUS = 0.1
 
 
 def positive(text: str) -> int:
@@ -34,6 +35,13 @@ def positive_float(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def quota(text: str) -> float:
+    """Parse a share of CPUs: the kernel keeps no quota below 1 ms of a period of 10 ms."""
+    if (cpus := positive_float(text)) < SMALLEST_QUOTA_CPUS:
+        raise argparse.ArgumentTypeError(f"{text} is below {SMALLEST_QUOTA_CPUS} CPUs")
+    return cpus
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -60,11 +68,15 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     """
     known("provider", options.provider, PROVIDERS)
     cells = _cells(options, preset)
-    cpus = len(placement.available_cpus())
+    cores = options.cores or placement.core_counts(len(placement.available_cpus()))
+    if options.quota and not PROVIDERS[options.provider].has_quotas:
+        raise UsageError("--quota needs containers: say --provider compose.")
+    if options.quota >= min(cores):
+        raise UsageError(f"--quota {options.quota:g} is no limit for a node of {min(cores)} cores.")
     return Selection(
         labels=_labels(options.backend),
         cells=cells,
-        cores=options.cores or placement.core_counts(cpus),
+        cores=cores,
         nodes=options.nodes,
         workers_per_core=options.workers,
         provider=options.provider,
@@ -72,6 +84,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         seed=secrets.randbits(31) if options.seed is None else options.seed,
         warmup_per_slot=preset.warmup_per_slot,
         deadline_s=preset.deadline_s,
+        quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offers,
     )
 

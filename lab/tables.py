@@ -74,8 +74,11 @@ class TrialRow:
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
     workers_per_node: int = column("worker slots of each node")
+    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs")
     workers: int = column("all worker slots")
-    node_mode: str = column("cpuset, quota, or oversubscribed: more CPUs wanted than cores (M22)")
+    node_mode: str = column(
+        "cpuset, quota, or oversubscribed: more wanted than the cores give (M22)"
+    )
     placement: str = column("dedicated, or shared when two roles use one CPU")
     driver_cpus: str = column("CPU numbers of the driver")
     service_cpus: str = column("CPU numbers of the services; empty: no service")
@@ -233,6 +236,7 @@ class EstimateRow:
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
     workers_per_node: int = column("worker slots of each node")
+    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs")
     estimate: float | None = column("geometric mean over trials")
     bound: str = column("> when any trial's value is a lower bound")
     ci_low: float | None = column("lower end of the interval; empty: too few trials")

@@ -61,6 +61,8 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "attempt": 1,
         "arrival": arrival,
         "workers": 2,
+        "node_mode": "cpuset",
+        "throttle_ratio": None,
         "nominal_ns": 0,
         "executes": 1,
         "services": "",

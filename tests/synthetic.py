@@ -57,7 +57,7 @@ WORKLOADS: Mapping[str, tuple[int, str, int]] = {
 CORES = 2  # what the made-up machine has; more is oversubscribed
 LOST_EVERY = 50
 BLANK = TrialRow(
-    **{n: {int: 0, str: ""}.get(hint) for n, hint in get_type_hints(TrialRow).items()}  # type: ignore[arg-type]
+    **{n: {int: 0, str: "", float: 0.0}.get(hint) for n, hint in get_type_hints(TrialRow).items()}  # type: ignore[arg-type]
 )
 SHARED: Mapping[str, Any] = {
     "attempt": 1,

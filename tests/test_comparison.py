@@ -35,6 +35,7 @@ def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -
     cell = {"workload": "noop", "size": 0, "arrival": "burst", "rate_hz": np.nan}
     cell |= {"gaps": "", "schedule": ""}
     where = {"provider": "local", "nodes": 1, "cores_per_node": 1, "workers_per_node": 1}
+    where |= {"quota_cpus": 0.0}
     numbers = pd.DataFrame(
         {
             "label": label,

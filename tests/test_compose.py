@@ -12,7 +12,8 @@ from lab.backend import capabilities
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
-from lab.model import Arrival, Burst, Capability, Ranked, RoundTrip, Topology
+from lab.metrics import trial_metrics
+from lab.model import Arrival, Burst, Capability, Paced, Ranked, RoundTrip, Topology
 from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
@@ -108,16 +109,20 @@ def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: P
 
 
 def test_a_node_under_a_quota_says_so_and_how_often_it_was_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    """Half a CPU in short periods: the row is no cpuset row, and carries the ratio (M22)."""
-    monkeypatch.setenv("LAB_NODE_PERIOD_US", "10000")
-    monkeypatch.setenv("LAB_NODE_QUOTA_US", "5000")
-    spec = spec_of("celery[threads]", "cpu", Burst(60), size=10_000, provider="compose")
-    row = run(tmp_path, spec).row
-    assert (row.status, row.node_mode) == ("ok", "quota")
-    assert row.throttle_ratio is not None
-    assert 0.2 < row.throttle_ratio <= 1
+    """Half a CPU in short periods: its row carries the ratio, and no latency (M22, KAT-12)."""
+    topology = Topology(1, 1, 1, quota_cpus=0.5)
+    arrival = Paced(30, 20.0)
+    spec = spec_of("celery[threads]", "cpu", arrival, topology, 10_000, provider="compose")
+    made = run(tmp_path, spec)
+    assert (made.row.status, made.row.node_mode) == ("ok", "quota")
+    assert made.row.throttle_ratio is not None
+    assert 0.2 < made.row.throttle_ratio <= 1
+    tasks = made.tables["task"].query("phase == 'measure'")
+    told = {metric.metric: metric for metric in trial_metrics(made.row, tasks)}
+    assert "that a quota stops" in told["end_to_end_s_p50"].method
+    assert told["throughput_per_s"].value
 
 
 def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lab.tables import EstimateRow, MetricRow
 CELL = {
     "workload": "noop", "size": 0, "arrival": "paced", "nodes": 1, "cores_per_node": 2,
     "workers_per_node": 2,
+    "quota_cpus": 0.0,
     "gaps": "poisson",
     "schedule": "",
     "provider": "local",

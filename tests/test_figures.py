@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from lab.figures import FIGURES, Picture, draw, save, write
-from lab.figures.measured import OVERHEAD, THROUGHPUT, Tables, trial_values
+from lab.figures.measured import OVERHEAD, THROUGHPUT, Tables, topology_names, trial_values
 from lab.figures.provenance import REQUIRED
 from lab.figures.theme import colour_of
 from lab.metrics import METRICS
@@ -147,6 +147,22 @@ def test_one_size_is_no_scaling() -> None:
         "only one size was measured: no scaling to see"
     }
     assert "no scaling to see" in FIGURES["scaling"].caption(data)
+
+
+def test_points_under_a_quota_are_hollow() -> None:
+    """They stand for smaller machines, and the caption and the topology's name say so."""
+    tables = dict(campaign(SMOKE))
+    tables["trial"] = tables["trial"].assign(node_mode="quota", quota_cpus=0.5)
+    tables["estimate"] = tables["estimate"].assign(quota_cpus=0.5)
+    data = FIGURES["scaling"].data(tables)
+    marks = [
+        line
+        for line in draw(FIGURES["scaling"], data).axes[0].get_lines()
+        if line.get_marker() == "o"
+    ]
+    assert {mark.get_markerfacecolor() for mark in marks} == {"white"}
+    assert "under a CPU quota" in FIGURES["scaling"].caption(data)
+    assert topology_names(tables["trial"]).iloc[0] == "1 node of 0.5 CPUs, 1 core, 1 worker"
 
 
 def test_oversubscribed_points_are_hollow() -> None:

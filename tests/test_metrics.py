@@ -85,6 +85,23 @@ def test_latency_is_told_of_paced_arrivals_only() -> None:
     assert {"round_trip_s_p50", "makespan_s"} <= names["roundtrip"]
 
 
+MODES = [("cpuset", None), ("quota", 0.01), ("quota", 0.5), ("quota", None), ("oversubscribed", 0)]
+
+
+@pytest.mark.parametrize(("mode", "stopped"), MODES)
+def test_latency_is_told_of_whole_cpus_only(mode: str, stopped: float | None) -> None:
+    """KAT-12: what a quota or a crowd adds to a wait is not the system's; its throughput stays."""
+    is_told = (mode, stopped) in MODES[:2]  # a quota that hardly ever stops a node does not show
+    paced = told(trial(node_mode=mode, throttle_ratio=stopped), window())
+    seen = np.arange(1_000) / 100 + 0.05
+    trips = told(trial("roundtrip", node_mode=mode, throttle_ratio=stopped), window(t5=seen))
+    latencies = {name for name in paced if name.startswith(("queue_", "end_"))}
+    found = [paced[name] for name in latencies] + [trips["round_trip_s_p50"]]
+    assert {metric.value is not None for metric in found} == {is_told}
+    assert is_told or all("METHOD M22" in metric.method for metric in found)
+    assert paced["throughput_per_s"].value is not None
+
+
 def test_percentiles_of_few_tasks_are_refused_and_say_why() -> None:
     """KAT-7: below the floor the row is there, without a value, and not valid."""
     found = told(trial(n_sent=661), window(661))

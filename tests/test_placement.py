@@ -68,6 +68,18 @@ def test_more_than_there_is_wraps_round_and_says_oversubscribed() -> None:
     assert all(len(node) == 1 for node in made.nodes)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "mode"), [(1, "quota"), (3, "quota"), (4, "oversubscribed"), (8, "oversubscribed")]
+)
+def test_quotas_hold_while_the_machine_has_time_to_spare(nodes: int, mode: str) -> None:
+    """Half a CPU each is sound up to 80 % of two cores, and functional only beyond (M22)."""
+    made = placement.place(
+        (0, 1), Topology(nodes, 1, 1, quota_cpus=0.5), has_services=True, in_driver=False
+    )
+    assert made.mode == mode
+    assert not made.dedicated
+
+
 def test_hardware_threads_are_not_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four CPUs of two physical cores hold no four-core node."""
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: 2)

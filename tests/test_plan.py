@@ -127,6 +127,14 @@ def test_what_a_backend_cannot_take_is_skipped_with_a_sentence() -> None:
     assert all(s.backend in ("thread-pool", "inline") for s in plan.trials)
 
 
+def test_a_quota_is_of_nodes_and_no_node_is_the_driver() -> None:
+    """Systems with workers of their own get it; others are skipped with a sentence."""
+    plan = make_plan(replace(SELECTION, cores=(1,), quota_cpus=0.5))
+    assert {spec.backend for spec in plan.trials} == {"celery"}
+    assert {spec.topology.quota_cpus for spec in plan.trials} == {0.5}
+    assert all("no CPU quota may stop" in skip.reason for skip in plan.skips)
+
+
 def test_an_id_is_a_pure_function_of_the_fields() -> None:
     """Equal specs have equal ids, and every field counts."""
     spec = make_plan(SELECTION).trials[0]
@@ -135,10 +143,11 @@ def test_an_id_is_a_pure_function_of_the_fields() -> None:
         replace(spec, size=spec.size + 1),
         replace(spec, block=99),
         replace(spec, topology=Topology(1, 1, 9)),
+        replace(spec, topology=replace(spec.topology, quota_cpus=0.5)),
         replace(spec, arrival=Paced(spec.arrival.n_tasks, 5.0)),
         replace(spec, profile="safe"),
     ]
-    assert len({spec.id, *(other.id for other in others)}) == 6
+    assert len({spec.id, *(other.id for other in others)}) == 7
 
 
 def test_specs_survive_json() -> None:

@@ -57,6 +57,7 @@ class ComposeCluster(Cluster):
     """Services, nodes and driver as containers of one engine."""
 
     offers = frozenset(ENDPOINTS)
+    has_quotas = True
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)

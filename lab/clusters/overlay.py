@@ -16,6 +16,9 @@ from lab.placement import cpu_text
 
 FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
+# Of a CPU quota, if one is asked for: a node that has spent its share stands still until the next
+# period begins, by default for up to 100 ms (METHOD M22).
+PERIOD_US = 10_000
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
@@ -48,7 +51,8 @@ def parts(
 
     `commands` are those of a node and those of the scheduler.
     """
-    place = site.placement
+    place, quota_us = site.placement, round(site.spec.topology.quota_cpus * PERIOD_US)
+    limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
     ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
     found: dict[str, Any] = {DRIVER: {"cpuset": cpu_text(place.driver), "environment": ours}}
     for name in names:
@@ -58,6 +62,7 @@ def parts(
             "extends": {"file": FILE.name, "service": NODE},
             "command": ["python", "-m", inside.__name__, NODE],
             "hostname": name,
+            **(limits if kind == NODE else {}),
             "cpuset": cpu_text(place.services if kind == SCHEDULER else place.nodes[number]),
             "environment": {
                 **environment(site, made),

@@ -43,7 +43,8 @@ def _cell(cell: dict[str, Any]) -> str:
     rate = "" if pd.isna(cell["rate_hz"]) else f" at {cell['rate_hz']:g}/s"
     size = f":{cell['size']}" if cell["size"] else ""
     nodes, cores, workers = (cell[f"{n}"] for n in ("nodes", "cores_per_node", "workers_per_node"))
-    where = f"{nodes} x {cores} cores, {nodes * workers} workers, {cell['provider']}"
+    quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
+    where = f"{nodes} x {cores} cores{quota}, {nodes * workers} workers, {cell['provider']}"
     return f"{cell['workload']}{size} {cell['arrival']}{rate}, {where}"
 
 

@@ -77,17 +77,17 @@ def workload_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def topology_names(rows: pd.DataFrame) -> pd.Series:
-    """Name each row's topology: 2 nodes, 4 cores, 8 workers (of the whole cluster)."""
+    """Name each row's topology: 2 nodes of 0.5 CPUs, 4 cores, 8 workers (of the whole cluster)."""
     return pd.Series(
         [
             ", ".join(
-                f"{count} {word}{'s' * (count != 1)}"
-                for count, word in (
-                    (row.nodes, "node"),
-                    (row.nodes * row.cores_per_node, "core"),
-                    (row.nodes * row.workers_per_node, "worker"),
+                f"{count} {word}{'s' * (count != 1)}{of}"
+                for count, word, of in (
+                    (row.nodes, "node", f" of {row.quota_cpus:g} CPUs" * (row.quota_cpus > 0)),
+                    (row.nodes * row.cores_per_node, "core", ""),
+                    (row.nodes * row.workers_per_node, "worker", ""),
                 )
-                if word != "node" or count > 1
+                if word != "node" or count > 1 or of
             )
             for row in each(rows)
         ],

@@ -27,6 +27,10 @@ AXES: Mapping[str, Sequence[str]] = {
     "nodes": ("cores_per_node", "workers_per_node"),
 }
 """What may grow along x, and what stays fixed in a panel then."""
+EMULATED = {
+    "quota": "are nodes under a CPU quota, which stand for smaller machines",
+    "oversubscribed": "want more than the machine's cores can give: they show that it works",
+}
 ONE_POINT = "only one size was measured: no scaling to see"
 SPREAD = 0.16  # in powers of two: how far labels stand apart around one x
 
@@ -135,7 +139,7 @@ def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
     ax.plot(cells["at"], cells["y"], color=colour, linewidth=1.4, zorder=3)
     ax.vlines(cells["at"], cells["low"], cells["high"], color=colour, linewidth=2, zorder=3)
     for cell in each(cells):
-        face = "white" if cell.node_mode == "oversubscribed" else colour
+        face = "white" if cell.node_mode in EMULATED else colour
         ax.plot(cell.at, cell.y, marker, color=colour, mfc=face, markersize=5.5, zorder=4)
     if ideal and len(cells) > 1:
         grown = cells["y"].iloc[0] * cells["x"] / cells["x"].iloc[0]
@@ -180,9 +184,9 @@ def _legend(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
         for name, look in zip(names, each(looks), strict=True)
     ]
     handles.append(Line2D([], [], color=QUIET, linestyle=":", label="perfect scaling"))
-    if (frame["node_mode"] == "oversubscribed").any():
-        hollow = Line2D([], [], color=INK, marker="o", mfc="white", ls="", label="oversubscribed")
-        handles.append(hollow)
+    if modes := [mode for mode in EMULATED if (frame["node_mode"] == mode).any()]:
+        hollow = " or ".join(modes)
+        handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label=hollow))
     return handles
 
 
@@ -193,8 +197,9 @@ def caption(frame: pd.DataFrame) -> str:
         "multiple of each label's own mean at its smallest configuration. Faint marks are trials, "
         "large marks geometric means, bars intervals; dotted lines are perfect scaling."
     )
-    if (frame["node_mode"] == "oversubscribed").any():
-        text += " Hollow marks want more CPUs than the machine has cores: they show that it works."
+    for mode, meaning in EMULATED.items():
+        if (frame["node_mode"] == mode).any():
+            text += f" Hollow marks {meaning}."
     if (_sizes(frame, "panel") == 1).any():
         text += f" Where a panel says so, {ONE_POINT}."
     return text

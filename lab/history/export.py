@@ -166,6 +166,7 @@ def _cells(numbers: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
         (numbers.workload == benchmark.workload)
         & (numbers.arrival == benchmark.arrival.kind)
         & (numbers.workers_per_node == numbers.cores_per_node)
+        & (numbers.quota_cpus == 0)
         & ((numbers.metric == benchmark.metric) | numbers.metric.isna())
     ]
     rate = getattr(benchmark.arrival, "rate_hz", None)

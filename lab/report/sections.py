@@ -34,6 +34,7 @@ DISTURBANCES = {
     "used by processes not ours": "foreign_cpu",
     "drift of a fixed loop": "calibration_drift",
     "CPU pressure": "pressure_cpu",
+    "quota periods that stopped a node": "throttle_ratio",
 }
 SPREAD = (0.5, 0.9, 1.0)
 DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
