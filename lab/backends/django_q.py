@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab import django_site, kernel
 from lab.backend import DEFAULT, Backend, Monitor
-from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+from lab.errors import UsageError
+from lab.model import Capability, Command, Job, Profile, Service, Setup, Task, Variant
 
-ONE_MACHINE = frozenset(
-    {Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.MONITOR}
-)
-CAPABILITIES = ONE_MACHINE | {Capability.NODES}
-REDIS = {"redis": Service.REDIS.value}
-ORM = {"orm": "default"}
-POSTGRES = {"database": Service.POSTGRES.value}
+if TYPE_CHECKING:
+    from django_q.models import Schedule
+
+PROMISED = {
+    Capability.SUBMIT,
+    Capability.RESULT,
+    Capability.PARALLEL,
+    Capability.SCHEDULE,
+    Capability.RESCHEDULE,
+    Capability.MONITOR,
+}
+EXECUTE = f"{kernel.__name__}.execute"
+REDIS, POSTGRES = Service.REDIS, Service.POSTGRES
 # Settings that are not django-q2's own; those are keys of `Q_CLUSTER` (docs, Configuration).
 OURS = ("database", "conn_max_age", "reuse_broker")
 IN_FORCE = (
@@ -24,6 +31,23 @@ IN_FORCE = (
     *("DAEMONIZE_WORKERS", "MAX_ATTEMPTS", "MAX_RSS", "ORM", "POLL", "QUEUE_LIMIT", "RECYCLE"),
     *("RETRY", "SAVE_LIMIT", "SAVE_LIMIT_PER", "SCHEDULER", "SYNC", "TIMEOUT", "WORKERS"),
 )
+
+
+def _variant(name: str) -> Variant:
+    broker, _, database = name.partition("+")
+    settings: dict[str, Any] = {"redis": REDIS.value} if broker == "redis" else {"orm": "default"}
+    promised, services, packages = PROMISED, [REDIS], ["redis"]
+    summary = "Redis broker (django-q2 docs, Brokers, Redis), results in "
+    if broker == "orm":
+        promised, services, packages = promised | {Capability.RETRY}, [], []
+        summary = "ORM broker (django-q2 docs, Brokers, Django ORM); broker, results and cache in "
+    if database == POSTGRES:
+        promised = promised | {Capability.NODES}
+        settings["database"] = POSTGRES.value
+        services.append(POSTGRES)
+        packages.append("psycopg")
+    summary += "PostgreSQL." if database == POSTGRES else "SQLite."
+    return Variant(name, frozenset(promised), summary, settings, tuple(services), tuple(packages))
 
 
 class DjangoQ(Backend):
@@ -37,38 +61,8 @@ class DjangoQ(Backend):
     summary = "django-q2 on Redis or Django's ORM"
     packages = ("django_q",)
     extra = "django-q"
-    variants = (
-        Variant(
-            "redis",
-            ONE_MACHINE,
-            "Redis broker, results in SQLite (django-q2 docs, Brokers, Redis).",
-            REDIS,
-            (Service.REDIS,),
-            ("redis",),
-        ),
-        Variant(
-            "redis+postgres",
-            CAPABILITIES,
-            "Redis broker, results in PostgreSQL (django-q2 docs, Brokers, Redis).",
-            REDIS | POSTGRES,
-            (Service.REDIS, Service.POSTGRES),
-            ("redis", "psycopg"),
-        ),
-        Variant(
-            "orm+sqlite",
-            ONE_MACHINE,
-            "ORM broker on SQLite, which is the cache as well (django-q2 docs, Brokers, ORM).",
-            ORM,
-        ),
-        Variant(
-            "orm+postgres",
-            CAPABILITIES,
-            "ORM broker on PostgreSQL, which is the cache as well (django-q2 docs, Brokers, ORM).",
-            ORM | POSTGRES,
-            (Service.POSTGRES,),
-            ("psycopg",),
-        ),
-    )
+    finest_period_s = 60.0
+    variants = tuple(map(_variant, ("redis", "redis+postgres", "orm+sqlite", "orm+postgres")))
     profiles = (
         DEFAULT,
         Profile(
@@ -116,6 +110,27 @@ class DjangoQ(Backend):
         arguments = (task.id, task.function, task.argument)
         task_id: str = async_task(kernel.execute, *arguments, **self._options)
         return task_id
+
+    def submit_retrying(self, task: Task) -> str:
+        """Queue it as ever: what raised is presented again after `retry`, 60 s as installed."""
+        return self.submit(task)
+
+    def schedule(self, job: Job) -> Schedule:
+        """Add a row of `Schedule` (docs, Schedules), which clusters look at twice a minute."""
+        from django_q.models import Schedule
+        from django_q.tasks import schedule
+
+        minutes, rest_s = divmod(job.every_s, 60)
+        if rest_s:
+            raise UsageError(f"django-q2 schedules by whole minutes, not every {job.every_s:g} s.")
+        when = {"schedule_type": Schedule.CRON, "cron": job.cron}
+        if minutes:
+            when = {"schedule_type": Schedule.MINUTES, "minutes": int(minutes)}
+        return schedule(EXECUTE, job.id, job.function, job.argument, **when)
+
+    def unschedule(self, handle: Schedule) -> None:
+        """Delete the row."""
+        handle.delete()
 
     def result(self, handle: str, timeout_s: float) -> Any:
         """Wait for the task's row, which `fetch` looks for every 10 ms, as `result` does.
@@ -170,8 +185,7 @@ class DjangoQ(Backend):
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
         """Return Django's admin, whose list of successes names the function of each (Admin)."""
-        function = f"{kernel.__name__}.execute"
-        return Monitor(django_site.PAGES, "/admin/django_q/success/", function)
+        return Monitor(django_site.PAGES, "/admin/django_q/success/", EXECUTE)
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
