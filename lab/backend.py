@@ -61,8 +61,9 @@ class Backend(ABC):
     packages: ClassVar[Sequence[str]] = ()
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
-    # The shortest period that its scheduler knows: 60 where it reads cron lines and nothing else.
+    # What its scheduler knows, where it has one: the shortest period, and whether cron lines.
     finest_period_s: ClassVar[float] = 1.0
+    reads_cron: ClassVar[bool] = True
     # False only for `null`, which completes tasks without running them.
     executes: ClassVar[bool] = True
 

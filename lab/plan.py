@@ -248,6 +248,7 @@ def _obstacles_of_arrival(
         return {
             f"{name} has no scheduler.": not promised & SCHEDULES,
             f"{name} knows no period under {finest_s:g} s.": nominal.period_s(arrival) < finest_s,
+            f"{name} reads no cron lines.": arrival.cron != "" and not backend.reads_cron,
         }
     takes_one, takes_many = Capability.SUBMIT in promised, Capability.BATCH in promised
     asked, lack = ASKED.get(type(arrival), (None, ""))

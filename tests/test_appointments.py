@@ -1,37 +1,80 @@
-"""Periodic trials through everything that a campaign uses, for every backend that schedules."""
+"""The contract of schedules, held by every variant that has a scheduler, through real clusters."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from lab import registry
-from lab.backend import capabilities
-from lab.model import Periodic
+from lab import registry, trial
+from lab.clusters.local import LocalCluster
+from lab.ledger import MEASURE
+from lab.model import Capability, Periodic
 from lab.plan import SCHEDULES
-from tests.test_contract import LABELS, slow_where_it_is
+from lab.readback import executions
+from lab.specs import Order, order_to_json
+from lab.tasks import FIRST_TASK
+from tests import rescheduling
+from tests.test_contract import LABELS, left_behind, promised
 from tests.trials import run, spec_of
 
-
-def keeps_schedules(label: str) -> bool:
-    """Tell whether a label's variant has a scheduler that knows seconds."""
-    chosen = registry.select(label)
-    promised = capabilities(chosen.backend, chosen.variant)
-    return bool(promised & SCHEDULES) and chosen.backend.finest_period_s <= 1.0
+PERIOD_S = 1.0
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "label", [slow_where_it_is(label) for label in LABELS if keeps_schedules(label)]
-)
+def keepers(capabilities: frozenset[Capability]) -> Sequence[str]:
+    """List the labels that promise one of these, and whose scheduler knows seconds."""
+    return [
+        label
+        for label in LABELS
+        if promised(label) & capabilities
+        and registry.select(label).backend.finest_period_s <= PERIOD_S
+    ]
+
+
+@pytest.mark.parametrize("label", keepers(SCHEDULES))
 def test_jobs_run_again_and_again(label: str, tmp_path: Path) -> None:
     """Every job runs and answers right; its occurrences are judged and no run is a duplicate."""
-    made = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=1.0)))
-    assert (made.row.status, made.row.reason) == ("ok", "")
-    assert (made.row.n_sent, made.row.n_done, made.row.n_duplicated) == (2, 2, 0)
-    assert (made.row.n_corrupted, made.row.n_failed, made.row.n_phantom) == (0, 0, 0)
-    occurrences = made.tables["occurrence"]
-    assert set(zip(occurrences.job - occurrences.job.min(), occurrences.k, strict=True)) == {
-        (job, k) for job in range(2) for k in range(4)
-    }
-    assert (occurrences.verdict != "missed").any()
+    made = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))
+    row, occurrences = made.row, made.tables["occurrence"]
+    assert (row.status, row.reason) == ("ok", "")
+    assert (row.n_sent, row.n_done, row.n_duplicated) == (2, 2, 0)
+    assert (row.n_corrupted, row.n_failed, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
+    owed = {(FIRST_TASK[MEASURE] + job, k) for job in range(2) for k in range(4)}
+    assert set(zip(occurrences.job, occurrences.k, strict=True)) == owed
+    ran = occurrences[occurrences.verdict != "missed"]
+    assert set(ran.job) == set(occurrences.job)
+    assert (ran.started_ns > row.t_begin_ns).all()
+    assert left_behind(row.trial_id) == []
+
+
+@pytest.mark.parametrize("label", keepers(frozenset({Capability.RESCHEDULE})))
+def test_a_job_is_added_and_another_removed_while_they_run(label: str, tmp_path: Path) -> None:
+    """The new job runs, and the removed one stops: one run of it may be on its way already."""
+    spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S))
+    outcome = trial.Outcome(spec, 1, tmp_path / spec.id, trial.place(spec), 0, "")
+    site = trial._site(outcome)
+    cluster = LocalCluster(site)
+    try:
+        order = Order(spec, cluster.up())
+        (site.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
+        environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
+        command = [sys.executable, "-m", rescheduling.__name__, str(site.folder)]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+    finally:
+        cluster.down()
+    removed_ns, over_ns = map(int, told.stdout.split())
+    runs = [record for path in site.ledger.glob("*.bin") for record in executions(path)[1]]
+    first, second = (job.id for job in order.setup.jobs)
+    period_ns = round(PERIOD_S * 1e9)
+    late = [r for r in runs if r.task_id == first and r.started_ns > removed_ns + period_ns]
+    assert over_ns > removed_ns + 2 * period_ns
+    assert late == []
+    assert len([r for r in runs if r.task_id == second]) >= 3
+    assert left_behind(spec.id) == []

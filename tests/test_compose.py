@@ -19,7 +19,11 @@ from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
-FIRST = [f"{name}[{one.variants[0].name}]" for name, one in registry.backends().items()]
+FIRST = [
+    f"{name}[{one.variants[0].name}]"
+    for name, one in registry.backends().items()
+    if one.variants[0].capabilities & {Capability.SUBMIT, Capability.BATCH}
+]
 
 
 def spans(label: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.model import Capability, Job, Task, Variant
 
-CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
+CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.RESCHEDULE})
 JOB_SETTINGS = ("misfire_grace_time", "coalesce", "max_instances")
 
 
@@ -23,7 +23,8 @@ class ApScheduler(Backend):
     By default a run that an executor cannot begin within 1 s is dropped, and only an event tells
     (User guide, Missed job executions and coalescing). That is for appointments: a task in the
     background may be as late as its queue is long, so in these variants each job says that it has
-    no such limit, and their names say so. Jobs hand nothing back to whoever added them. The
+    no such limit, and their names say so; a job with a schedule is an appointment, and stays as
+    installed. Jobs hand nothing back to whoever added them. The
     executor for coroutines has no bound of its own: `workers` is how many may run at once, held by
     an `asyncio.Semaphore`.
 
@@ -90,10 +91,20 @@ class ApScheduler(Backend):
 
     def submit(self, task: Task) -> Any:
         """Add the task as a job that runs now and return the job."""
-        arguments = (task.id, task.function, task.argument)
-        run = self._bounded if self._is_asyncio else kernel.execute
-        grace_s = self.setup.settings["misfire_grace_time"]
-        return self._scheduler.add_job(run, args=arguments, misfire_grace_time=grace_s)
+        return self._add(task, misfire_grace_time=self.setup.settings["misfire_grace_time"])
+
+    def schedule(self, job: Job) -> Any:
+        """Add the job with an interval or a cron line as its trigger and return it."""
+        from apscheduler.triggers.cron import CronTrigger
+        from apscheduler.triggers.interval import IntervalTrigger
+
+        if job.every_s:
+            return self._add(job, trigger=IntervalTrigger(seconds=job.every_s))
+        return self._add(job, trigger=CronTrigger.from_crontab(job.cron, timezone="UTC"))
+
+    def unschedule(self, handle: Any) -> None:
+        """Remove the job from its store."""
+        handle.remove()
 
     def stop(self) -> None:
         """Shut the scheduler down, which waits for what its pool has; coroutines are cancelled."""
@@ -104,13 +115,21 @@ class ApScheduler(Backend):
             self._thread.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the executor, its bound, and the settings that a job gets."""
-        # A job as `submit` adds them, but paused: it never runs.
-        how = {"misfire_grace_time": self.setup.settings["misfire_grace_time"]}
+        """Return the executor, its bound, and the settings that a task and a scheduled job get."""
+        of_task = self._settings_of(misfire_grace_time=self.setup.settings["misfire_grace_time"])
+        rest = {"max_workers": self.workers, "scheduled": self._settings_of()}
+        return {**self.setup.settings, **of_task, **rest}
+
+    def _settings_of(self, **how: Any) -> dict[str, Any]:
+        # Of a job that is paused and never runs.
         job = self._scheduler.add_job(kernel.stamp, args=(0,), next_run_time=None, **how)
         settings = {name: getattr(job, name) for name in JOB_SETTINGS}
         job.remove()
-        return {**self.setup.settings, **settings, "max_workers": self.workers}
+        return settings
+
+    def _add(self, task: Task | Job, **how: Any) -> Any:
+        run = self._bounded if self._is_asyncio else kernel.execute
+        return self._scheduler.add_job(run, args=(task.id, task.function, task.argument), **how)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

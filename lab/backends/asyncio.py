@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,10 +11,16 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.model import Capability, Job, Task, Variant
 
 CALLS = frozenset(
-    {Capability.SUBMIT, Capability.BATCH, Capability.RESULT, Capability.PARALLEL},
+    {
+        Capability.SUBMIT,
+        Capability.BATCH,
+        Capability.RESULT,
+        Capability.PARALLEL,
+        Capability.RESCHEDULE,
+    }
 )
 COROUTINES = CALLS | {Capability.COROUTINES}
 UVLOOP, TO_THREAD = "uvloop", "to_thread"
@@ -26,11 +33,15 @@ class Asyncio(Backend):
     an `asyncio.Semaphore`, and with `to_thread` how many threads the loop's default executor has.
     The loop has a thread of its own, because the submitter's thread keeps the plan; a task handed
     over from there is seen by the loop at its next turn.
+
+    A job is a coroutine that sleeps to absolute instants of the loop's clock, and starts each run
+    beside itself; there are no cron lines.
     """
 
     family = "asyncio"
     summary = "asyncio event loop, coroutines bounded by a semaphore"
     extra = "asyncio"
+    reads_cron = False
     variants = (
         Variant(
             "event-loop",
@@ -79,6 +90,14 @@ class Asyncio(Backend):
         """Wait for the future."""
         return handle.result(timeout_s)
 
+    def schedule(self, job: Job) -> Future[None]:
+        """Start the job's coroutine and return its future; the first run is one period later."""
+        return asyncio.run_coroutine_threadsafe(self._again(job), self._loop)
+
+    def unschedule(self, handle: Future[None]) -> None:
+        """Cancel the job's coroutine; a run of it that has begun goes on."""
+        handle.cancel()
+
     def stop(self) -> None:
         """End the loop, which cancels what still runs in it."""
         if self._thread.is_alive():
@@ -104,6 +123,15 @@ class Asyncio(Backend):
         # Not awaited: the batch belongs to the loop from here on. Kept, because a loop holds only
         # weak references to its tasks.
         self._batch = asyncio.gather(*map(self._run_task, tasks), return_exceptions=True)
+
+    async def _again(self, job: Job) -> None:
+        task, begin = Task(job.id, job.function, job.argument), self._loop.time()
+        running: set[asyncio.Task[Any]] = set()
+        for k in itertools.count(1):
+            await asyncio.sleep(begin + k * job.every_s - self._loop.time())
+            run = self._loop.create_task(self._run_task(task))
+            running.add(run)
+            run.add_done_callback(running.discard)
 
     async def _bounded(self, task: Task) -> Any:
         async with self._places:

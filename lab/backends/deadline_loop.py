@@ -24,7 +24,7 @@ class DeadlineLoop(Backend):
     variants = (
         Variant(
             "thread",
-            frozenset({Capability.SCHEDULE, Capability.RESCHEDULE, Capability.PARALLEL}),
+            frozenset({Capability.RESCHEDULE, Capability.PARALLEL}),
             "time.sleep until `begin + k * period`, or until the wall clock shows the cron line's "
             "next minute.",
         ),

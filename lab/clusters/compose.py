@@ -93,6 +93,8 @@ class ComposeCluster(Cluster):
         for command in site.backend.preparation(made):
             words = [f"{name}={value}" for name, value in overlay.environment(site, made).items()]
             self._exec("env", *words, *overlay.in_image(command.argv))
+        if clock:  # whose jobs may run before the driver is there
+            self._exec("mkdir", f"{TRIAL}/ledger")
         if nodes or clock:
             self._start([*nodes, *clock], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
@@ -138,7 +140,7 @@ class ComposeCluster(Cluster):
         """Put the order into the volume and start the driver beside it."""
         site = self.site
         order = (site.folder / "trial.json").read_bytes()
-        put = f"mkdir {TRIAL}/ledger && cat > {TRIAL}/trial.json"
+        put = f"mkdir -p {TRIAL}/ledger && cat > {TRIAL}/trial.json"
         self._exec("sh", "-c", put, given=order)
         argv = ["docker", "exec", "-i", self.parts[DRIVER].id]
         argv += ["python", "-m", "lab.driver", TRIAL]

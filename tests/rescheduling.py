@@ -1,0 +1,50 @@
+"""Changes a schedule while it runs: ``python -m tests.rescheduling FOLDER``, in a driver's place.
+
+The first job is removed in mid-window and the second one added. Prints the instants of
+CLOCK_MONOTONIC at which the removal had returned and at which all was over.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from lab import registry
+from lab.backend import Backend
+from lab.readback import Watcher
+from lab.specs import order_from_json
+
+PATIENCE_S = 90.0
+
+
+def await_runs(ledger: Path, job_id: int, n: int) -> None:
+    """Wait until a job has run `n` times."""
+    watcher = Watcher(ledger, range(job_id, job_id + 1))
+    deadline = time.monotonic() + PATIENCE_S
+    while watcher.count() < n:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Job {job_id} ran {watcher.finished} times, not {n}.")
+        time.sleep(0.02)
+
+
+def main(folder: Path) -> None:
+    """Schedule the first job; then add the second and remove the first."""
+    order = order_from_json(json.loads((folder / "trial.json").read_text()))
+    backend: Backend = registry.select(order.spec.label).backend(order.setup)
+    first, second = order.setup.jobs
+    ledger = folder / "ledger"
+    backend.start()
+    handle = backend.schedule(first)
+    await_runs(ledger, first.id, 2)
+    backend.schedule(second)
+    backend.unschedule(handle)
+    removed_ns = time.monotonic_ns()
+    await_runs(ledger, second.id, 3)
+    print(removed_ns, time.monotonic_ns())  # noqa: T201 (the test reads it)
+    backend.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
