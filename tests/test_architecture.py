@@ -72,6 +72,7 @@ TABLE = {
     "measures": "statistics",
     "metrics": "measures statistics",
     "estimates": "metrics statistics",
+    "scaling": "statistics",
     "history": "console history metrics plan store",
     "figures": "figures measures metrics statistics",
     "comparison": "comparison console metrics statistics store",
