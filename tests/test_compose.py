@@ -3,59 +3,73 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import registry
-from lab.backend import capabilities
+from lab.backend import services_of
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
+from lab.clusters.local import LocalCluster
+from lab.counters import COMMANDS
 from lab.engine import docker
 from lab.metrics import trial_metrics
-from lab.model import Arrival, Burst, Capability, Paced, Ranked, RoundTrip, Topology
+from lab.model import Arrival, Burst, Capability, Paced, Ranked, RoundTrip, Service, Topology
 from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
-FIRST = [
-    f"{name}[{one.variants[0].name}]"
-    for name, one in registry.backends().items()
-    if one.variants[0].capabilities & {Capability.SUBMIT, Capability.BATCH}
-]
-
-
-def spans(label: str) -> bool:
-    """Tell whether a label's workers may live on several nodes."""
-    chosen = registry.select(label)
-    return Capability.NODES in capabilities(chosen.backend, chosen.variant)
-
-
-CASES = [
-    *((label, 1) for label in FIRST),
-    *((label, 2) for label in FIRST if spans(label)),
+TAKES = {Capability.SUBMIT, Capability.BATCH}
+# More nodes, a broker of which nothing else is like the first, and what is advised for it.
+FURTHER = [
     ("celery[prefork]", 4),
-    *((f"celery[{pool}]", 2) for pool in ("threads", "gevent", "solo")),
-    *(("celery[prefork+rabbitmq]", nodes) for nodes in (1, 2, 4)),
-    ("celery[gevent+rabbitmq]", 1),
+    ("celery[prefork+rabbitmq]", 1),
+    ("celery[prefork+rabbitmq]", 4),
     ("celery[gevent+rabbitmq]@tuned", 2),
-    *(("django-q[orm+postgres]", nodes) for nodes in (1, 2)),
-    ("django-q[redis+postgres]", 2),
 ]
 
 
-@pytest.mark.parametrize(("label", "nodes"), CASES)
+def contract() -> Iterator[tuple[str, int]]:
+    """Name of each backend: its first variant, the first that spans nodes, all for here only."""
+    for name, backend in registry.backends().items():
+        # Those that take no tasks run what is scheduled and nothing else: see test_appointments.
+        taking = [variant for variant in backend.variants if variant.capabilities & TAKES]
+        spanning = [variant for variant in taking if Capability.NODES in variant.capabilities]
+        only_here = [
+            v for v in taking if not LocalCluster.offers >= {*services_of(backend, v.name)}
+        ]
+        yield from ((f"{name}[{variant.name}]", 1) for variant in taking[:1])
+        for variant in [*spanning[:1], *only_here]:
+            yield f"{name}[{variant.name}]", 1 + (variant in spanning)
+
+
+@pytest.mark.parametrize(("label", "nodes"), dict.fromkeys([*contract(), *FURTHER]))
 def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Path) -> None:
-    """All nodes work, each task is done once and rightly, and nothing of it is left."""
+    """All nodes work, each task is done once and rightly, and nothing of it is left.
+
+    The row tells servers and images; the samples, what each container uses and each server counts.
+    """
     arrival, size = Burst(60 * nodes), Topology(nodes, 1, 1)
     spec = spec_of(label, "io", arrival, size, provider="compose", deadline_s=90.0)
     made = run(tmp_path, spec)
-    row, tasks = made.row, made.tables["task"]
+    row, tasks, chosen = made.row, made.tables["task"], registry.select(label)
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_done, row.n_duplicated, row.n_corrupted) == (arrival.n_tasks, 0, 0)
     assert set(tasks.query("phase == 'measure'").node) == set(range(nodes))
     assert left_of(os.getpid()) == []
+    servers = set(services_of(chosen.backend, chosen.variant))
+    told = [about.split()[0] for about in row.services.split("; ") if about]
+    assert sorted(told) == sorted(name.split("-")[0] for name in servers)
+    assert row.images.count("@") == 1 + len(servers - {Service.DASK_SCHEDULER})
+    own = [f"node{n}" for n in range(nodes)] if registry.has_own_workers(chosen) else []
+    parts = {f"container:{name}" for name in ("driver", *servers, *own)}
+    assert parts == {name for name in made.tables["sample"].source if ":" in name}
+    if servers and servers <= set(COMMANDS):
+        assert row.broker_commands is not None
+        assert row.broker_commands >= arrival.n_tasks
 
 
 def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: Path) -> None:
@@ -68,8 +82,7 @@ def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: 
     assert urgent <= set(started.head(30))
 
 
-@pytest.mark.parametrize("workload", ["cpu", "payload"])
-@pytest.mark.parametrize("arrival", [Burst(20), RoundTrip(20)])
+@pytest.mark.parametrize(("workload", "arrival"), [("cpu", Burst(20)), ("payload", RoundTrip(20))])
 def test_workloads_and_round_trips_pass_through_containers(
     workload: str, arrival: Arrival, tmp_path: Path
 ) -> None:
