@@ -40,51 +40,61 @@ class Appointments:
     answers: Mapping[int, int]
     ledger: Path
 
-    def first_runs(self) -> dict[int, int]:
-        """Wait until every job has run, and return the start of each one's first run.
+    def keep(self, begin_ns: int) -> dict[str, Any]:
+        """Wait until each job has kept its last occurrence, or that one's period is over.
 
-        A job that did not run in time is not among them.
+        Returns what the status is to hold.
 
         Raises:
             LabError: A job raised, or gave a wrong answer.
         """
+        readings = [wall.read()]
+        firsts = self._first_runs()
+        n, offset_ns = self.arrival.n_occurrences, wall.offset_ns(readings[0])
+        last = {
+            job.id: nominal.edges_ns(nominal.due_ns(job, first, begin_ns, n, offset_ns))[-2:]
+            for job in self.jobs
+            if (first := firsts.get(job.id))
+        }
+        last_ns = max((begin for begin, _ in last.values()), default=begin_ns)
+        end_ns = max((end for _, end in last.values()), default=begin_ns)
+        while (left_s := (last_ns - time.monotonic_ns()) / 1e9) > 0:
+            time.sleep(min(left_s, MINUTE_S))
+            readings.append(wall.read())
+        while time.monotonic_ns() < end_ns and not self._have_run(last):
+            time.sleep(LOOK_S)
+        readings.append(wall.read())
+        return {"wall": readings, "reason": self._missing(firsts)}
+
+    def _first_runs(self) -> dict[int, int]:
+        """Wait until every job has run, and return the start of each one's first run.
+
+        A job that did not run in time is not among them.
+        """
         deadline = time.monotonic() + first_run_s(self.arrival)
         while True:
-            runs = [
-                run
-                for path in self.ledger.glob("*.bin")
-                for run in executions(path)[1]
-                if run.task_id in self.answers and run.finished_ns
-            ]
-            if any(run.outcome != OK or run.answer != self.answers[run.task_id] for run in runs):
-                raise LabError("A job raised or gave a wrong answer: the worker's log has more.")
-            runs.sort(key=lambda run: run.started_ns, reverse=True)
-            found = {run.task_id: run.started_ns for run in runs}
+            runs = sorted(self._runs(), reverse=True)
+            found = {job_id: started_ns for started_ns, job_id in runs}
             if len(found) == len(self.jobs) or time.monotonic() > deadline:
                 return found
             time.sleep(LOOK_S)
 
-    def verify(self) -> None:
-        """Wait until every job has run.
+    def _have_run(self, periods: Mapping[int, Sequence[int]]) -> bool:
+        """Tell whether each job has run since the begin of a period of its own."""
+        runs = [(job_id, start) for start, job_id in self._runs() if job_id in periods]
+        return {job_id for job_id, start in runs if start >= periods[job_id][0]} == periods.keys()
 
-        Raises:
-            LabError: One did not, or not well.
-        """
-        if missing := self._missing(self.first_runs()):
-            raise LabError(f"{missing} The logs folder says what the scheduler did.")
-
-    def keep(self, begin_ns: int) -> dict[str, Any]:
-        """Wait until the occurrences of every job are over; return what the status is to hold."""
-        readings = [wall.read()]
-        firsts = self.first_runs()
-        n, offset_ns = self.arrival.n_occurrences, wall.offset_ns(readings[0])
-        began = [(job, firsts[job.id]) for job in self.jobs if job.id in firsts]
-        ends = [nominal.due_ns(job, first, begin_ns, n, offset_ns)[-1] for job, first in began]
-        end_ns = max(ends, default=begin_ns)
-        while (left_s := (end_ns - time.monotonic_ns()) / 1e9) > 0:
-            time.sleep(min(left_s, MINUTE_S))
-            readings.append(wall.read())
-        return {"wall": readings, "reason": self._missing(firsts)}
+    def _runs(self) -> list[tuple[int, int]]:
+        """Return the start and the job of every run that has ended."""
+        runs = [
+            run
+            for path in self.ledger.glob("*.bin")
+            for run in executions(path)[1]
+            if run.task_id in self.answers and run.finished_ns
+        ]
+        if any(run.outcome != OK or run.answer != self.answers[run.task_id] for run in runs):
+            raise LabError("A job raised or gave a wrong answer: the worker's log has more.")
+        return [(run.started_ns, run.task_id) for run in runs]
 
     def _missing(self, firsts: Mapping[int, int]) -> str:
         if len(firsts) == len(self.jobs):

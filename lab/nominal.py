@@ -1,14 +1,15 @@
 """When a job is due: its nominal instants, from its specification alone (METHOD M26).
 
-A cron line names instants of the wall clock. An interval names a period; its phase is the
-system's, and the job's first run opens it. So the same holds for every system, whether it is told
-its jobs while it runs or reads them as it starts.
+A cron line names instants of the wall clock, and the first that counts is the one that the job's
+first run kept. An interval names a period; its phase is the system's, and the job's first run opens
+it. So the same holds for every system, whether it is told its jobs while it runs or reads them as
+it starts.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lab import cron
 from lab.model import Job, Periodic
@@ -23,8 +24,7 @@ def due_ns(
 ) -> list[int]:
     """Return the job's nominal instants that count, and one more: the end of the last period.
 
-    They are those after the job's first run, which opens the schedule, and after the window's
-    begin.
+    They are those of the job's schedule, which its first run opens, after the window's begin.
 
     Args:
         job: What was specified.
@@ -38,19 +38,26 @@ def due_ns(
     return list(itertools.islice(after, n_occurrences + 1))
 
 
+def edges_ns(due: Sequence[int]) -> list[int]:
+    """Return where the period of each occurrence begins, and at last where the last one's ends."""
+    leads = [round(EARLY * (late - early)) for early, late in itertools.pairwise(due)]
+    return [instant - lead for instant, lead in zip(due, [*leads, leads[-1]], strict=True)]
+
+
 def _every(job: Job, first_ns: int) -> Iterator[int]:
     return itertools.count(first_ns + (period := round(job.every_s * 1e9)), period)
 
 
 def _cron(job: Job, first_ns: int, wall_offset_ns: int) -> Iterator[int]:
     after_s = (first_ns + wall_offset_ns) / 1e9
-    instants = (second * 10**9 - wall_offset_ns for second in cron.instants_s(job.cron, after_s))
-    one, two = next(instants), next(instants)
-    # Otherwise the first run was an early one of this very occurrence.
-    if one - first_ns > EARLY * (two - one):
-        yield one
-    yield two
-    yield from instants
+    one, two = itertools.islice(cron.instants_s(job.cron, after_s), 2)
+    period_s = two - one
+    # Where the first run began in a period's last tenth, it was an early one of what comes next.
+    latest_s = after_s + EARLY * period_s
+    seconds = cron.instants_s(job.cron, after_s - period_s)
+    kept_s = max(itertools.takewhile(lambda second: second <= latest_s, seconds), default=one)
+    for second in cron.instants_s(job.cron, kept_s - 1):
+        yield second * 10**9 - wall_offset_ns
 
 
 def period_s(arrival: Periodic) -> float:
@@ -68,5 +75,5 @@ def describe(arrival: Periodic) -> str:
 
 
 def window_s(arrival: Periodic) -> float:
-    """Return how long a window may last: the first run, the occurrences, and a period of grace."""
+    """Return how long a window may last: to the first run, and until the last period is over."""
     return (arrival.n_occurrences + 2) * period_s(arrival)

@@ -8,7 +8,6 @@ one doubles it, and an occurrence without any is missed.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -66,13 +65,13 @@ def _of_job(
     overlaps = starts[1:] < np.maximum.accumulate(ends)[:-1]
     overlaps = np.concatenate([np.zeros(min(1, len(starts)), bool), overlaps])
     due = nominal.due_ns(job, _opening(job, starts, begin), begin, n, wall_offset_ns)
-    edges = _edges(due)
+    edges = nominal.edges_ns(due)
     slots = np.searchsorted(starts, edges)
     rows: list[tuple[Any, ...]] = []
     for k in range(n):
         own = range(slots[k], slots[k + 1])
-        if edges[k + 1] > end:
-            break  # the window ended before this occurrence's period
+        if edges[k + 1] > end and not own:
+            break  # the window ended before this occurrence's period, so it may yet be kept
         if not own:
             rows.append((k, due[k], None, None, None, str(Occurrence.MISSED), 0))
         for place in own:
@@ -84,12 +83,6 @@ def _of_job(
                 (k, due[k], starts[place], finished, error, str(verdict), int(overlaps[place]))
             )
     return rows
-
-
-def _edges(due: Sequence[int]) -> list[int]:
-    """Return where the period of each occurrence begins, and at last where the last one's ends."""
-    leads = [round(nominal.EARLY * (late - early)) for early, late in itertools.pairwise(due)]
-    return [instant - lead for instant, lead in zip(due, [*leads, leads[-1]], strict=True)]
 
 
 def _opening(job: Job, starts: np.ndarray, begin_ns: int) -> int:
