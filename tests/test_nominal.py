@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import appointments, kernel, ledger, nominal
+from lab import kernel, ledger, nominal
 from lab.appointments import Appointments
 from lab.model import Job, Periodic
 
@@ -54,7 +54,7 @@ def test_a_window_ends_when_every_last_occurrence_was_kept(
         words, row = ledger.begin(job.id, 0, start)
         ledger.finish(words, row, start + S, kernel.checksum(None))
     ledger._forget()
-    monkeypatch.setattr(appointments.time, "sleep", lambda _: pytest.fail("it waited"))
+    monkeypatch.setattr("lab.appointments.time.sleep", lambda _: pytest.fail("it waited"))
     arrival = Periodic(1, 1, every_s=50.0)
     kept = Appointments(arrival, [job], {job.id: kernel.checksum(None)}, tmp_path).keep(begin)
     assert kept["reason"] == ""
