@@ -20,7 +20,7 @@ from lab.clusters import reaper
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ResultsError, UsageError
 from lab.estimates import estimates
-from lab.model import Flag, Status, TrialSpec
+from lab.model import Flag, Periodic, Status, TrialSpec
 from lab.plan import Plan, Skip
 from lab.specs import spec_from_json, spec_to_json
 from lab.store import Store
@@ -150,8 +150,10 @@ def derive(store: Store) -> None:
     rows: list[MetricRow] = []
     for values in trials.itertuples(index=False):
         row = TrialRow(*values)
-        tasks = store.read("task", store.trial_folder(row.trial_id, row.attempt))
-        rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"])
+        folder = store.trial_folder(row.trial_id, row.attempt)
+        tasks = store.read("task", folder)
+        occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
+        rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"], occurrences)
     store.replace("metric", rows)
     table, name = store.read("metric"), store.folder.name
     with_noisy = estimates(trials, table, name, with_noisy=True)

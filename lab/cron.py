@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 
 from lab.errors import UsageError
 
-MINUTE_S = 60
+DAY_S = 86_400
 # Minute, hour, day of the month, month, day of the week; Sunday is 0 and 7.
 BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 PART = re.compile(r"(?:\*|(?P<low>\d+)(?:-(?P<high>\d+))?)(?:/(?P<step>[1-9]\d*))?")
-# A line that names no minute of eight years (a leap day among them) names none at all.
-LOOK_MINUTES = 8 * 366 * 24 * 60
+# A line that names no day of eight years (a leap day among them) names none at all.
+LOOK_DAYS = 8 * 366
 
 
 def instants_s(line: str, after_s: float) -> Iterator[int]:
@@ -30,17 +30,19 @@ def instants_s(line: str, after_s: float) -> Iterator[int]:
     minutes, hours, days, months, weekdays = _fields(line)
     # Where both days are restricted, either is enough: crontab(5).
     either = not line.split()[2].startswith("*") and not line.split()[4].startswith("*")
-    begin = int(after_s // MINUTE_S + 1) * MINUTE_S
-    found = begin
-    for second in itertools.count(begin, MINUTE_S):
-        if second - found > LOOK_MINUTES * MINUTE_S:
+    found = first = int(after_s // DAY_S)
+    for day in itertools.count(first):
+        if day - found > LOOK_DAYS:
             raise UsageError(f"Cron line {line!r} names no instant.")
-        t = datetime.fromtimestamp(second, UTC)
+        t = datetime.fromtimestamp(day * DAY_S, UTC)
         in_month, in_week = t.day in days, t.isoweekday() % 7 in weekdays
         is_day = in_month or in_week if either else in_month and in_week
-        if t.minute in minutes and t.hour in hours and t.month in months and is_day:
-            found = second
-            yield second
+        if t.month in months and is_day:
+            found = day
+            for hour, minute in itertools.product(sorted(hours), sorted(minutes)):
+                second = day * DAY_S + hour * 3_600 + minute * 60
+                if second > after_s:
+                    yield second
 
 
 def _fields(line: str) -> list[set[int]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from lab import measures
+from lab import measures, punctuality
 from lab.measures import Measure
-from lab.model import Burst, Flag, Paced, RoundTrip, Status
+from lab.model import Burst, Flag, Paced, Periodic, RoundTrip, Status
 from lab.statistics import RefusedError
 from lab.tables import MetricRow, TrialRow
 
@@ -46,7 +47,8 @@ class Metric:
 
     `name` ends in its unit where it has one; `better` is ``"lower"`` or ``"higher"``; `about` is
     one sentence. Of a trial whose arrival is not in `arrivals`, or to which it does not apply,
-    the number is not asked; where it cannot be told, `measure` raises `RefusedError`.
+    the number is not asked; where it cannot be told, `measure` raises `RefusedError`. It is given
+    the trial's rows of `table`: those of ``"task"`` once a task.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Metric:
     measure: Measure
     arrivals: tuple[str, ...] = ARRIVALS
     applies: Callable[[TrialRow], bool] = _always
+    table: str = "task"
 
 
 def _has_work(trial: TrialRow) -> bool:
@@ -212,29 +215,44 @@ METRICS = {
             "Upper 95 % bound of the share of tasks lost or never finished.",
             measures.lost_upper,
         ),
+        Metric(
+            "first_run_s_mean",
+            "s",
+            "lower",
+            "Mean of: schedule call to first run, which may be due a period later.",
+            measures.mean_of("t1_ns", "t3_ns"),
+            (Periodic.kind,),
+        ),
+        *(
+            Metric(name, unit, "lower", about, measure, (Periodic.kind,), table="occurrence")
+            for name, unit, about, measure in punctuality.numbers()
+        ),
     )
 }
 
 
-def trial_metrics(trial: TrialRow, executions: pd.DataFrame) -> list[MetricRow]:
+def trial_metrics(
+    trial: TrialRow, executions: pd.DataFrame, occurrences: pd.DataFrame | None = None
+) -> list[MetricRow]:
     """Compute every metric that this attempt at a trial can have; a refusal is a row with why.
 
     Args:
         trial: The attempt's row; a row of the table read back, a Series, serves as well.
         executions: `TaskRow` columns of its window (phase ``measure``), a row an execution.
+        occurrences: `OccurrenceRow` columns of a periodic trial.
     """
-    tasks = measures.one_row_a_task(executions)
+    rows: dict[str, Any] = {"task": measures.one_row_a_task(executions), "occurrence": occurrences}
     asked = [m for m in METRICS.values() if trial.arrival in m.arrivals and m.applies(trial)]
-    return [_row(metric, trial, tasks) for metric in asked]
+    return [_row(metric, trial, rows[metric.table]) for metric in asked]
 
 
-def _row(metric: Metric, trial: TrialRow, tasks: pd.DataFrame) -> MetricRow:
+def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
     value: float | None = None
     try:
-        told = metric.measure(trial, tasks)
+        told = metric.measure(trial, rows)
         value, bound, n, method = told.value, told.bound, told.n, told.method
     except RefusedError as refusal:
-        bound, n, method = "", len(tasks), str(refusal)
+        bound, n, method = "", len(rows), str(refusal)
     return MetricRow(
         trial_id=trial.trial_id,
         attempt=int(trial.attempt),

@@ -76,7 +76,8 @@ def _of_job(
             rows.append((k, due[k], None, None, None, str(Occurrence.MISSED), 0))
         for place in own:
             error = int(starts[place]) - due[k]
-            kept = Occurrence.EARLY if error < 0 else Occurrence.KEPT
+            # The phase of an interval is the system's own.
+            kept = Occurrence.EARLY if error < 0 and job.cron else Occurrence.KEPT
             verdict = kept if place == own[0] else Occurrence.DOUBLED
             finished = None if np.isinf(ends[place]) else int(runs["t4_ns"].iloc[place])
             rows.append(

@@ -31,6 +31,6 @@ class Occurrence(StrEnum):
     """What became of one nominal instant of a job, or of a run too many (METHOD M26)."""
 
     KEPT = "kept"
-    EARLY = "early"  # kept, and started before its instant
+    EARLY = "early"  # kept, and started before the instant that a cron line names
     MISSED = "missed"  # no run
     DOUBLED = "doubled"  # one more run than was due
