@@ -19,6 +19,7 @@ LOOK_S = 0.05
 MINUTE_S = 60.0
 # A scheduler may look for new jobs this seldom.
 PATIENCE_S = 60.0
+GRACE_S = 5.0
 
 
 def first_run_s(arrival: Periodic) -> float:
@@ -43,7 +44,8 @@ class Appointments:
     def keep(self, begin_ns: int) -> dict[str, Any]:
         """Wait until each job has kept its last occurrence, or that one's period is over.
 
-        Returns what the status is to hold.
+        Returns what the status is to hold. For `GRACE_S` after the last nominal instant a run too
+        many is waited for as well.
 
         Raises:
             LabError: A job raised, or gave a wrong answer.
@@ -51,14 +53,16 @@ class Appointments:
         readings = [wall.read()]
         firsts = self._first_runs()
         n, offset_ns = self.arrival.n_occurrences, wall.offset_ns(readings[0])
-        last = {
-            job.id: nominal.edges_ns(nominal.due_ns(job, first, begin_ns, n, offset_ns))[-2:]
+        due = {
+            job.id: nominal.due_ns(job, first, begin_ns, n, offset_ns)
             for job in self.jobs
             if (first := firsts.get(job.id))
         }
-        last_ns = max((begin for begin, _ in last.values()), default=begin_ns)
+        last = {job_id: nominal.edges_ns(instants)[-2:] for job_id, instants in due.items()}
         end_ns = max((end for _, end in last.values()), default=begin_ns)
-        while (left_s := (last_ns - time.monotonic_ns()) / 1e9) > 0:
+        last_ns = max((instants[-2] for instants in due.values()), default=begin_ns)
+        grace_ns = min(last_ns + round(GRACE_S * 1e9), end_ns)
+        while (left_s := (grace_ns - time.monotonic_ns()) / 1e9) > 0:
             time.sleep(min(left_s, MINUTE_S))
             readings.append(wall.read())
         while time.monotonic_ns() < end_ns and not self._have_run(last):

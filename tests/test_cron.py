@@ -20,13 +20,12 @@ def field(low: int, high: int) -> st.SearchStrategy[str]:
     # Of different numbers: croniter takes the weekday 0-0 for every day.
     pair = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
     part = st.one_of(
-        st.just("*"),
         number.map(str),
         pair.map(lambda p: f"{p[0]}-{p[1]}"),
-        st.integers(2, 20).map(lambda step: f"*/{step}"),
         st.tuples(pair, st.integers(2, 9)).map(lambda p: f"{p[0][0]}-{p[0][1]}/{p[1]}"),
     )
-    return st.lists(part, min_size=1, max_size=3).map(",".join)
+    steps = st.integers(2, 20).map(lambda step: f"*/{step}")
+    return st.just("*") | steps | st.lists(part, min_size=1, max_size=3).map(",".join)
 
 
 DAYS = st.integers(1, 28)  # every month has them, so that every line names an instant soon
