@@ -47,10 +47,7 @@ def pace(
     The instants ascend, in nanoseconds of `clock_ns`; `sleep` takes seconds.
     """
     for instant in instants_ns:
-        early = instant - clock_ns() - SPIN_NS
-        if early > 0:
-            sleep(early / 1e9)
-        while clock_ns() < instant:
+        while (early := instant - clock_ns()) > 0:
             # Gives up the GIL each time round: workers may live in this process.
-            sleep(0)
+            sleep(max(0, early - SPIN_NS) / 1e9)
         yield instant

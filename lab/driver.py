@@ -41,7 +41,7 @@ from lab.model import (
 from lab.offering import Offering, sentence, way
 from lab.readback import Watcher
 from lab.specs import order_from_json
-from lab.tasks import FIRST_TASK, ids_of, make_tasks, plan_hash, right_answer
+from lab.tasks import FIRST_TASK, ids_of, make_tasks, plan_hash, right_answer, set_apart
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "stop")
 QUIET_S = 0.2
@@ -148,6 +148,7 @@ class Driver:
         """Offer the window's tasks as planned, or have its jobs run when they are due."""
         arrival = self.spec.arrival
         self.counters.start()
+        set_apart()
         self._gate("measure")
         self.watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
         self.offering.accepted = 0

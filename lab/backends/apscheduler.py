@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,8 @@ class ApScheduler(Backend):
     (User guide, Missed job executions and coalescing). That is for appointments: a task in the
     background may be as late as its queue is long, so in these variants each job says that it has
     no such limit, and their names say so; a job with a schedule is an appointment, and stays as
-    installed. Jobs hand nothing back to whoever added them. The
-    executor for coroutines has no bound of its own: `workers` is how many may run at once, held by
-    an `asyncio.Semaphore`.
+    installed. Jobs hand nothing back to whoever added them. The executor for coroutines has no
+    bound of its own: `workers` is how many may run at once, held by an `asyncio.Semaphore`.
 
     The documentation has neither advice on speed nor a recipe for at-least-once: also from a
     persistent store, a job that runs once is removed as soon as an executor has taken it.
@@ -82,7 +81,7 @@ class ApScheduler(Backend):
             self._scheduler.start()
             return
         self._scheduler = AsyncIOScheduler(executors={"default": executor})
-        self._places = asyncio.Semaphore(self.workers)
+        self._bounded = _bounded(self.workers)
         self._stopping = asyncio.Event()
         self._is_running = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
@@ -128,7 +127,7 @@ class ApScheduler(Backend):
         return settings
 
     def _add(self, task: Task | Job, **how: Any) -> Any:
-        run = self._bounded if self._is_asyncio else kernel.execute
+        run = self._bounded if self._is_asyncio else execute
         return self._scheduler.add_job(run, args=(task.id, task.function, task.argument), **how)
 
     async def _serve(self) -> None:
@@ -137,6 +136,18 @@ class ApScheduler(Backend):
         self._is_running.set()
         await self._stopping.wait()
 
-    async def _bounded(self, *arguments: Any) -> Any:
-        async with self._places:
-            return await kernel.execute_async(*arguments)
+
+# APScheduler inspects each job's signature: one parameter, as most jobs have, is quick to inspect.
+def execute(*task: Any) -> Any:
+    """Run one task."""
+    return kernel.execute(*task)
+
+
+def _bounded(places: int) -> Callable[..., Awaitable[Any]]:
+    semaphore = asyncio.Semaphore(places)
+
+    async def execute_async(*task: Any) -> Any:
+        async with semaphore:
+            return await kernel.execute_async(*task)
+
+    return execute_async

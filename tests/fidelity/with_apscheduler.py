@@ -1,8 +1,9 @@
-"""APScheduler's executors for threads, processes and coroutines."""
+"""APScheduler's executors for threads, processes and coroutines, and its store in a database."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,14 +36,23 @@ def run_here(scheduler: Any, job: Callable[[int], Any], tasks: int) -> list[int]
     return done
 
 
-def by_threads(tasks: int, workers: int) -> list[int]:
+def by_threads(tasks: int, workers: int, store: dict[str, str] | None = None) -> list[int]:
     """Run all tasks in a pool of threads."""
     pool = {"type": "threadpool", "max_workers": workers}
-    scheduler = BackgroundScheduler(executors={"default": pool})
+    stores = {"default": store or {"type": "memory"}}
+    scheduler = BackgroundScheduler(executors={"default": pool}, jobstores=stores)
     scheduler.start()
     instants = run_here(scheduler, noop, tasks)
     scheduler.shutdown()
     return instants
+
+
+def by_threads_from_database(tasks: int, workers: int) -> list[int]:
+    """Run all tasks in a pool of threads, each of them a row until a thread has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return by_threads(
+            tasks, workers, {"type": "sqlalchemy", "url": f"sqlite:///{folder}/jobs.sqlite"}
+        )
 
 
 def by_processes(tasks: int, workers: int) -> list[int]:
@@ -75,12 +85,14 @@ async def by_coroutines(tasks: int, workers: int) -> list[int]:
 
 def main() -> None:
     """Run all tasks in the chosen way."""
-    given = stamps.options(__doc__, "threads+late-runs", "processes+late-runs", "asyncio+late-runs")
-    if given.variant == "asyncio+late-runs":
-        stamps.report(asyncio.run(by_coroutines(given.tasks, given.workers)))
-    else:
-        run = by_threads if given.variant == "threads+late-runs" else by_processes
-        stamps.report(run(given.tasks, given.workers))
+    ways: dict[str, Callable[[int, int], list[int]]] = {
+        "threads+late-runs": by_threads,
+        "threads+sqlalchemy+late-runs": by_threads_from_database,
+        "processes+late-runs": by_processes,
+        "asyncio+late-runs": lambda *given: asyncio.run(by_coroutines(*given)),
+    }
+    given = stamps.options(__doc__, *ways)
+    stamps.report(ways[given.variant](given.tasks, given.workers))
 
 
 if __name__ == "__main__":

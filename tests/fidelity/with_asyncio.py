@@ -1,9 +1,12 @@
-"""Coroutines in one event loop."""
+"""Coroutines in one event loop, asyncio's own or uvloop's, and calls in its threads."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
+
+import uvloop
 
 from tests.fidelity import stamps
 
@@ -22,10 +25,23 @@ async def all_of(tasks: int, workers: int) -> None:
     await asyncio.gather(*map(noop, range(tasks)))
 
 
+async def all_in_threads(tasks: int, workers: int) -> None:
+    """Gather all tasks, which the loop's own threads run."""
+
+    def noop(number: int) -> int:
+        done.append(time.monotonic_ns())
+        return number
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(workers))
+    await asyncio.gather(*(asyncio.to_thread(noop, number) for number in range(tasks)))
+
+
 def main() -> None:
-    """Run all tasks."""
-    given = stamps.options(__doc__, "event-loop")
-    asyncio.run(all_of(given.tasks, given.workers))
+    """Run all tasks in the chosen way."""
+    given = stamps.options(__doc__, "event-loop", "uvloop", "to_thread")
+    run = uvloop.run if given.variant == "uvloop" else asyncio.run
+    tasks = all_in_threads if given.variant == "to_thread" else all_of
+    run(tasks(given.tasks, given.workers))
     stamps.report(done)
 
 

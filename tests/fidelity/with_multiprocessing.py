@@ -16,12 +16,14 @@ def noop(number: int) -> int:
 def main() -> None:
     """Warm the pool up, hand over all tasks and wait for them."""
     methods = multiprocessing.get_all_start_methods()
-    given = stamps.options(__doc__, *methods, *(f"{method}+map" for method in methods))
-    method, _, mapped = given.variant.partition("+")
+    mapped = ("map", "map+chunk-1")
+    batches = (f"{method}+{way}" for way in mapped for method in methods)
+    given = stamps.options(__doc__, *methods, *batches)
+    method, _, way = given.variant.partition("+")
     with stamps.file(), multiprocessing.get_context(method).Pool(given.workers) as pool:
         for tasks in (20 * given.workers, given.tasks):
-            if mapped:
-                pool.map(noop, range(tasks))
+            if way:
+                pool.map(noop, range(tasks), {"map": None, "map+chunk-1": 1}[way])
             else:
                 for number in range(tasks):
                     pool.apply_async(noop, (number,))

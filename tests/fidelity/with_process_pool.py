@@ -1,4 +1,4 @@
-"""`concurrent.futures.ProcessPoolExecutor`, by start method."""
+"""`concurrent.futures.ProcessPoolExecutor`, task by task by start method, and by map."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ def noop(number: int) -> int:
 
 
 def main() -> None:
-    """Warm the pool up, submit all tasks and wait for them."""
-    given = stamps.options(__doc__, *multiprocessing.get_all_start_methods())
-    context = multiprocessing.get_context(given.variant)
+    """Warm the pool up, hand over all tasks and wait for them."""
+    methods = multiprocessing.get_all_start_methods()
+    given = stamps.options(__doc__, *methods, f"{methods[0]}+map")
+    method, _, mapped = given.variant.partition("+")
+    context = multiprocessing.get_context(method)
     with stamps.file(), ProcessPoolExecutor(given.workers, context) as pool:
         for tasks in (20 * given.workers, given.tasks):
-            for number in range(tasks):
-                pool.submit(noop, number)
+            if mapped:
+                for _ in pool.map(noop, range(tasks)):
+                    pass
+            else:
+                for number in range(tasks):
+                    pool.submit(noop, number)
             instants = stamps.wait_for(tasks)
     stamps.report(instants)
 
