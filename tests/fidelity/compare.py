@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 
 from lab import console, processes, registry, statistics, trial
@@ -32,16 +33,22 @@ from lab.readback import executions
 from lab.tasks import FIRST_TASK
 from tests.fidelity import stamps
 
-# Tasks of one burst, enough for about a second.
+# Tasks of one burst by backend, or by variant where that differs, enough for about a second.
 TASKS = {
-    "apscheduler": 2_000,
+    "apscheduler": 10_000,
+    "apscheduler[threads+sqlalchemy+late-runs]": 100,  # each waits twice for the disk
     "asyncio": 100_000,
+    "asyncio[to_thread]": 20_000,
     "celery": 1_000,
     "dask": 1_000,
     "django-q": 300,
     "inline": 300_000,
-    "joblib": 3_000,
-    "multiprocessing": 10_000,
+    "joblib": 5_000,
+    # Batches of no-ops only grow: few tasks would tell how far they had grown before the window.
+    "joblib[loky]": 200_000,
+    "joblib[multiprocessing]": 200_000,
+    "multiprocessing": 30_000,
+    **{f"multiprocessing[{method}+map]": 500_000 for method in get_all_start_methods()},
     "process-pool": 10_000,
     "rq": 200,
     "thread-pool": 30_000,
@@ -83,7 +90,7 @@ def chosen_labels(wanted: Sequence[str] | None) -> list[str]:
     known = registry.backends()
     labels = [
         f"{name}[{variant.name}]"
-        for name in TASKS
+        for name in sorted(set(TASKS) & set(known))
         for variant in known[name].variants
         if set(services_of(known[name], variant.name)) <= set(SERVICES)
     ]
@@ -115,7 +122,7 @@ def spec_of(label: str, pair: int) -> TrialSpec:
     is_parallel = Capability.PARALLEL in capabilities(chosen.backend, chosen.variant)
     selection = Selection(
         labels=(label,),
-        cells=(Cell("noop", Burst(TASKS[chosen.name])),),
+        cells=(Cell("noop", Burst(TASKS.get(label) or TASKS[chosen.name])),),
         cores=(1,),
         nodes=(1,),
         workers_per_core=(WORKERS if is_parallel else 1,),
