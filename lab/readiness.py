@@ -19,15 +19,16 @@ WAIT_US = 30_000
 LONGEST_WAIT_US = 500_000
 DEADLINE_S = 60.0
 ROUNDS = 12
+MOST_FOR_A_WORKER = 16
 
 
 def round_size(number: int, workers: int) -> tuple[int, int]:
     """Return how many tasks, and how long they wait in microseconds, in round `number`.
 
     One worker may take several tasks, by prefetching or because others are still starting: so
-    each round has more tasks, and longer ones.
+    each round has more tasks, and longer ones. A node that takes ten at a time must leave some.
     """
-    return workers * min(number + 1, 4), min(WAIT_US << number, LONGEST_WAIT_US)
+    return workers * min(1 << number, MOST_FOR_A_WORKER), min(WAIT_US << number, LONGEST_WAIT_US)
 
 
 def is_proven(

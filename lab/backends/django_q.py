@@ -81,14 +81,12 @@ class DjangoQ(Backend):
             {
                 "reuse_broker": True,
                 "bulk": 10,
-                "queue_limit": 50,
                 "save_limit": 0,
                 "conn_max_age": None,
             },
             "reuse_broker: async_task is given a broker instead of connecting for each task "
-            "(django-q2 docs, Tasks, Connection pooling). bulk: tasks that the ORM broker takes in "
-            "one go, and queue_limit: tasks kept in memory, both as in the docs' example of the "
-            "ORM broker (Configuration, bulk, queue_limit, orm). save_limit: all successes are "
+            "(django-q2 docs, Tasks, Connection pooling). bulk: the ORM broker takes tasks in tens, "
+            "as in the docs' example (Configuration, bulk, orm). save_limit: all successes are "
             "kept, not the last 250, so that none is looked up and deleted after each task "
             "(Configuration, save_limit). conn_max_age: database connections stay open between "
             "tasks (Django docs, Databases, Persistent connections).",
