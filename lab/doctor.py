@@ -33,6 +33,7 @@ FREE_GIB = 1.0
 IMAGES_GIB = 4.0
 SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
 STEADY_GOVERNORS = ("performance", "")
+CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 NO_LIMITS = ("none", "")
 
 
@@ -132,7 +133,7 @@ def _cpus(facts: Mapping[str, str]) -> Check:
     finding = f"{usable} of {all_cpus} CPUs may be used, {facts['cpu.cores'] or '?'} cores."
     if usable == 1:
         finding += " Driver, services and workers share it: latencies say more of that."
-        return Check("cpus", State.WARN, finding, "use a machine with at least two CPUs")
+        return Check("cpus", State.WARN, finding, "nproc --all, and use at least two of them")
     return Check("cpus", State.OK, finding)
 
 
@@ -141,7 +142,7 @@ def _quota(facts: Mapping[str, str]) -> Check:
     if limit in NO_LIMITS:
         return Check("quota", State.OK, "No CPU quota is set on this process.")
     finding = f"A quota of {limit} CPUs stops processes in mid-task until its next period."
-    return Check("quota", State.WARN, finding, "give the container --cpuset-cpus, not --cpus")
+    return Check("quota", State.WARN, finding, "docker run --cpuset-cpus 0,1, without --cpus")
 
 
 def _governor(facts: Mapping[str, str]) -> Check:
@@ -156,18 +157,19 @@ def _governor(facts: Mapping[str, str]) -> Check:
 
 
 def _cgroups(facts: Mapping[str, str]) -> Check:
-    version = facts["cgroup.version"]
-    about = f"Version {version}." if version else "None here: limits cannot be read."
-    return Check("cgroups", State.OK, about)
+    if version := facts["cgroup.version"]:
+        return Check("cgroups", State.OK, f"Version {version}.")
+    finding = "None here: limits cannot be read."
+    if sys.platform != "linux":
+        return Check("cgroups", State.OK, finding)
+    return Check("cgroups", State.WARN, finding, "sudo mount -t cgroup2 none /sys/fs/cgroup")
 
 
 def _clock(facts: Mapping[str, str]) -> Check:
     source = facts["clock.source"]
     if source in SLOW_CLOCKS:
         finding = f"Clock source {source}: reading it costs about a microsecond."
-        return Check(
-            "clock", State.WARN, finding, "boot with clocksource=tsc if the CPU's is stable"
-        )
+        return Check("clock", State.WARN, finding, f"echo tsc | sudo tee {CLOCK_SOURCE}")
     return Check("clock", State.OK, f"Clock source: {source or 'not told here'}.")
 
 
@@ -181,7 +183,8 @@ def _noise() -> Check:
     flag, reasons = judge(seen)
     if flag != Flag.OK:
         finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
-        return Check("noise", State.WARN, finding, "end other programs, or measure later")
+        mend = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
+        return Check("noise", State.WARN, finding, mend)
     shares = {"stolen": seen.steal, "used by others": seen.foreign_cpu}
     told = [f"{max(s, 0.0):.1%} {what}" for what, s in shares.items() if s is not None]
     return Check(
@@ -195,9 +198,10 @@ def _disk(results: Path) -> Check:
     finding = f"{free_gib:.1f} GiB are free for results."
     if not os.access(folder, os.W_OK):
         finding = "The results folder may not be written."
-        return Check("disk", State.MISSING, finding, "name another one: lab bench --results FOLDER")
+        return Check("disk", State.MISSING, finding, "lab bench --results FOLDER")
     if free_gib < FREE_GIB:
-        return Check("disk", State.WARN, finding, f"make room: a campaign wants {FREE_GIB:.0f} GiB")
+        finding += f" A campaign wants {FREE_GIB:.0f}."
+        return Check("disk", State.WARN, finding, "du -s results/runs/* | sort -n, and remove some")
     return Check("disk", State.OK, finding)
 
 
@@ -217,7 +221,7 @@ def _containers() -> Iterator[Check]:
         yield Check("images", State.OK, f"All are here, made on {origin} software.")
     except ClusterError as error:
         finding, _, mend = str(error).partition(" Run: ")
-        mend = mend or "measure with --provider local"
+        mend = mend or "lab bench --provider local"
         yield Check(looking_at, State.WARN, f"{finding.rstrip('.')}.", mend)
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import tarfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
 
 import pytest
 
-from lab import images
+from lab import images, inside
 from lab.backends.celery import Celery
-from lab.clusters import choice, compose, reaper
+from lab.clusters import choice, compose, overlay, reaper
 from lab.clusters.compose import ComposeCluster
+from lab.clusters.overlay import FILE
 from lab.engine import docker
-from lab.errors import ClusterError
 from lab.images import Images
 from lab.model import Burst, Command, Setup
-from tests.containers import cluster_of, left_of
+from tests.containers import left_of
 from tests.trials import run, spec_of
 
 on_engine = pytest.mark.cluster
@@ -83,6 +84,21 @@ def test_a_broker_that_runs_out_of_memory_is_named(
 
 
 @on_engine
+@pytest.mark.usefixtures("containers")
+def test_a_broker_that_dies_at_boot_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a server that has ended; its last words are the reason."""
+    monkeypatch.setenv("LAB_REDIS_APPENDONLY", "perhaps")
+    begun = time.monotonic()
+    row = run(tmp_path, spec_of("celery[prefork]", provider="compose")).row
+    assert row.status == "failed"
+    assert row.reason.startswith("redis ended with code 1: ")
+    assert time.monotonic() - begun < inside.WAIT_S
+    assert left_of(os.getpid()) == []
+
+
+@on_engine
 def test_a_missing_image_is_named(
     tmp_path: Path, containers: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,19 +139,17 @@ def test_without_an_engine_there_is_nothing_to_reap(monkeypatch: pytest.MonkeyPa
 @on_engine
 @pytest.mark.usefixtures("containers")
 def test_a_subnet_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine without a free subnet gets a sentence; what was begun is removed."""
-
-    def refused(*arguments: str, **more: Any) -> bytes:
-        if "up" in arguments:
-            raise ClusterError("No subnet is free. Run: docker network prune")
-        return docker(*arguments, **more)
-
-    monkeypatch.setattr(compose, "docker", refused)
-    cluster = cluster_of(spec_of("thread-pool", provider="compose"), tmp_path)
-    with pytest.raises(ClusterError, match="No subnet is free"):
-        cluster.up()
-    cluster.down()
-    assert reaper.remains(cluster.run) == []
+    """An engine that has no subnet for the cluster gets a sentence; what was begun is removed."""
+    told = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Subnet"]
+    taken = f"ipam: {{config: [{{subnet: {told}}}]}}"
+    file = tmp_path / FILE.name
+    file.write_text(FILE.read_text().replace("internal: true", f"internal: true\n    {taken}"))
+    for module in (compose, overlay):
+        monkeypatch.setattr(module, "FILE", file)
+    row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
+    assert row.status == "failed"
+    assert row.reason.startswith("No subnet is free for the cluster's network. Run: docker network")
+    assert left_of(os.getpid()) == []
 
 
 def test_an_archive_writes_below_its_folder_only(tmp_path: Path) -> None:

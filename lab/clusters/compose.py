@@ -33,6 +33,7 @@ from lab.model import Setup
 from lab.registry import Selected, setup
 
 LOG_S = 30.0
+LOOK_S = 0.05
 # What the engine is asked to print of a container, and of what happens to one.
 _LOOK = (
     '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
@@ -127,11 +128,23 @@ class ComposeCluster(Cluster):
     def _wait_for(self, endpoints: Mapping[str, str]) -> str:
         """Wait inside the network until every server answers; return what they say they are."""
         pairs = [f"{name}={endpoint}" for name, endpoint in endpoints.items()]
+        waiting = self._begin("python", "-m", inside.__name__, "wait", *pairs)
         try:
-            told = self._exec("python", "-m", inside.__name__, "wait", *pairs)
-        except ClusterError as error:
-            raise ClusterError(self.failure() or str(error)) from error
+            while waiting.poll() is None:
+                if reason := self.failure():  # for a server that has died nobody needs to wait
+                    raise ClusterError(reason)
+                time.sleep(LOOK_S)
+            told = waiting.stdout.read() if waiting.stdout else b""
+        finally:
+            processes.stop(waiting)
+        if waiting.returncode:
+            raise ClusterError(self.failure() or last_line(self.site.logs / "driver.log"))
         return "; ".join(told.decode().splitlines())
+
+    def _begin(self, *arguments: str) -> Popen[bytes]:
+        argv = ["docker", "exec", "-i", self.parts[DRIVER].id, *arguments]
+        log, labels = self.site.logs / "driver.log", self.site.environment
+        return processes.start(argv, (), labels, log, pipes=True)
 
     def _exec(self, *arguments: str, given: bytes = b"") -> bytes:
         return docker("exec", "-i", self.parts[DRIVER].id, *arguments, given=given)
@@ -142,10 +155,7 @@ class ComposeCluster(Cluster):
         order = (site.folder / "trial.json").read_bytes()
         put = f"mkdir -p {TRIAL}/ledger && cat > {TRIAL}/trial.json"
         self._exec("sh", "-c", put, given=order)
-        argv = ["docker", "exec", "-i", self.parts[DRIVER].id]
-        argv += ["python", "-m", "lab.driver", TRIAL]
-        log = site.logs / "driver.log"
-        self._driver = processes.start(argv, (), site.environment, log, pipes=True)
+        self._driver = self._begin("python", "-m", "lab.driver", TRIAL)
         return self._driver
 
     def cpu(self) -> CpuUse:
