@@ -33,7 +33,8 @@ TABLE = {
     "cron": "",
     "backend": "",
     "django_site": "django_site",
-    "backends": "backend cron django_site kernel",
+    "celery_app": "backend kernel",
+    "backends": "backend celery_app cron django_site kernel",
     "registry": "backend backends",
     # What one trial is made of.
     "arrivals": "",

@@ -29,7 +29,7 @@ def test_a_label_names_backend_variant_and_profile() -> None:
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("celry", "Unknown backend 'celry'. Did you mean 'celery'?"),
+        ("celry", "Unknown backend 'celry'. Did you mean 'celery' or"),
         ("thread_pool", "Did you mean 'thread-pool'"),
         ("celery[prefrok]", "Unknown variant of celery 'prefrok'. Did you mean 'prefork'"),
         ("celery@saef", "Unknown profile of celery[prefork] 'saef'. Did you mean 'safe'"),

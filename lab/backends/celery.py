@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
-from uuid import uuid4
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend, Monitor, setup_from_environment
+from lab import celery_app
+from lab.backend import DEFAULT, Backend, Monitor
 from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
 
 PROMISED = {
@@ -22,14 +18,6 @@ PROMISED = {
     Capability.MONITOR,
 }
 REDIS, RABBITMQ = Service.REDIS.value, Service.RABBITMQ.value
-# Settings that hold an address; variants name the service, and the setup knows where it listens.
-ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
-# The others concern Celery beat, and result stores that are not in use.
-IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "task_", "worker_")
-CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
-EXECUTE, RETRY = f"{kernel.__name__}.execute", "lab.retry"
-WORKER = "lab-worker-"
-
 # Variants by name: a pool, on Redis where nothing else is said, and what it has beyond that.
 ON_REDIS = (
     *("prefork", "prefork+results", "threads", "threads+results"),
@@ -118,8 +106,8 @@ class Celery(Backend):
 
     def start(self) -> None:
         """Make the app; it connects with the first task."""
-        self._app = _make_app(self.setup)
-        self._task, self._retried = self._app.tasks[EXECUTE], self._app.tasks[RETRY]
+        self._app = celery_app.make(self.setup)
+        self._task = self._app.tasks[celery_app.EXECUTE]
 
     def submit(self, task: Task) -> Any:
         """Send the task and return its `AsyncResult`."""
@@ -127,7 +115,7 @@ class Celery(Backend):
 
     def submit_retrying(self, task: Task) -> Any:
         """Send it as the task with `autoretry_for` (Tasks, Automatic retry), without its delay."""
-        return self._retried.delay(task.id, task.function, task.argument)
+        return self._app.tasks[celery_app.RETRY].delay(task.id, task.function, task.argument)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Send it with a priority: of Redis 0 goes first, of RabbitMQ the highest (Routing)."""
@@ -158,54 +146,16 @@ class Celery(Backend):
         self._app.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the settings in force; addresses differ by trial, so their service is named."""
-        table = self._app.conf.table(with_defaults=True)
-        chosen = {name: value for name, value in table.items() if name.startswith(IN_FORCE)}
-        settings = {**chosen, **dict.fromkeys(ADDRESSES), **self.setup.settings}
-        settings["worker_concurrency"] = _pool_size(self.setup)
-        # One of the defaults is an infinity, which JSON has no word for.
-        return dict(json.loads(json.dumps(settings, default=str), parse_constant=str))
+        """Return the settings in force, defaults included."""
+        return celery_app.settings_in_force(self._app, self.setup)
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return a node's workers, named apart (Workers, Starting): one, or one for each slot."""
-        size = _pool_size(setup)
-        argv = [*CELERY, "worker", "--pool", setup.settings["worker_pool"]]
-        argv += ["--concurrency", str(size), "--hostname"]
-        workers = range(setup.topology.workers_per_node // size)
-        return [Command((*argv, f"{WORKER}{uuid4().hex}@%h"), size) for _ in workers]
+        """Return one `celery worker`, or of `solo` one for each slot."""
+        return celery_app.workers(setup)
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
         """Return Flower, whose first page lists the workers that answered it (Flower docs)."""
-        return Monitor((*CELERY, "flower", "--address=127.0.0.1", "--port={port}"), "/", WORKER)
-
-
-def _pool_size(setup: Setup) -> int:
-    # `solo` is no pool: such a worker runs one task at a time, whatever its concurrency.
-    return 1 if setup.settings["worker_pool"] == "solo" else setup.topology.workers_per_node
-
-
-def _make_app(setup: Setup) -> Any:
-    import celery
-
-    app = celery.Celery("lab")
-    settings = setup.settings.items()
-    app.conf.update({k: setup.endpoints[v] if k in ADDRESSES else v for k, v in settings})
-    app.task(kernel.execute, name=EXECUTE)
-    app.task(kernel.execute, name=RETRY, autoretry_for=(Exception,), default_retry_delay=0)
-    app.finalize()
-    return app
-
-
-@cache
-def _worker_app() -> Any:
-    return _make_app(setup_from_environment())
-
-
-def __getattr__(name: str) -> Any:
-    # `celery --app` wants a module attribute; made on demand (PEP 562), for listing backends has
-    # neither a setup nor need of celery.
-    if name == "app":
-        return _worker_app()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        argv = (*celery_app.CELERY, "flower", "--address=127.0.0.1", "--port={port}")
+        return Monitor(argv, "/", celery_app.WORKER)

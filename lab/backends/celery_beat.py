@@ -1,0 +1,110 @@
+"""Celery beat on Redis: jobs from the app's settings, or from a database by django-celery-beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab import celery_app, django_site
+from lab.backend import Backend
+from lab.model import Capability, Command, Job, Service, Setup, Variant
+
+PROMISED = frozenset({Capability.SCHEDULE, Capability.NODES, Capability.PARALLEL})
+WORKERS = {"worker_pool": "prefork", "broker_url": Service.REDIS.value}
+DYNAMIC = "django_celery_beat.schedulers:DatabaseScheduler"
+DJANGO = {"INSTALLED_APPS": ["django_celery_beat"]}
+CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+
+
+class CeleryBeat(Backend):
+    """Has `celery beat` send jobs when they are due, to one `celery worker` a node.
+
+    What is not scheduled is the business of `celery`.
+    """
+
+    family = "celery"
+    summary = "Celery beat on Redis: jobs of its settings, or of a database"
+    packages = ("celery", "redis")
+    extra = "celery"
+    services = (Service.REDIS,)
+    variants = (
+        Variant(
+            "static",
+            PROMISED,
+            "`celery beat` with jobs in `beat_schedule` (Celery docs, Periodic Tasks, Entries).",
+            {**WORKERS, "beat_scheduler": celery_app.STATIC},
+        ),
+        Variant(
+            "django",
+            PROMISED | {Capability.RESCHEDULE},
+            f"`celery beat --scheduler {DYNAMIC}` with jobs in SQLite, made by its models "
+            "(django-celery-beat, README).",
+            {**WORKERS, "beat_scheduler": DYNAMIC},
+            packages=("django", "django_celery_beat"),
+        ),
+    )
+
+    def start(self) -> None:
+        """Make the app; with Django, where it keeps the jobs."""
+        if self._has_django(self.setup):
+            django_site.use(DJANGO)
+        self._app = celery_app.make(self.setup)
+
+    def schedule(self, job: Job) -> Any:
+        """Save the job as a `PeriodicTask`, which beat finds within 5 s, and return that."""
+        from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+        from kombu.utils.json import dumps
+
+        if job.cron:
+            fields = dict(zip(CRON_FIELDS, job.cron.split(), strict=True))
+            crontab, _ = CrontabSchedule.objects.get_or_create(**fields, timezone="UTC")
+            when = {"crontab": crontab}
+        else:
+            every = {"every": round(job.every_s * 1e6), "period": IntervalSchedule.MICROSECONDS}
+            interval, _ = IntervalSchedule.objects.get_or_create(**every)
+            when = {"interval": interval}
+        arguments = dumps([job.id, job.function, job.argument])  # type: ignore[no-untyped-call]
+        return PeriodicTask.objects.create(
+            name=f"job {job.id}", task=celery_app.EXECUTE, args=arguments, **when
+        )
+
+    def unschedule(self, handle: Any) -> None:
+        """Delete the `PeriodicTask`."""
+        handle.delete()
+
+    def stop(self) -> None:
+        """Close the app, and what it has open of the database."""
+        self._app.close()
+        if self._has_django(self.setup):
+            from django.db import connections
+
+            connections.close_all()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return the settings in force, defaults included."""
+        return celery_app.settings_in_force(self._app, self.setup)
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return the one `celery worker` of a node."""
+        return celery_app.workers(setup)
+
+    @classmethod
+    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return `celery beat`, the one scheduler that there may be."""
+        scheduler = ("--scheduler", DYNAMIC) if cls._has_django(setup) else ()
+        return [Command((*celery_app.CELERY, "beat", *scheduler))]
+
+    @classmethod
+    def preparation(cls, setup: Setup) -> Sequence[Command]:
+        """Return `manage.py migrate`, which makes the tables of jobs."""
+        return [Command((*django_site.MANAGE, "migrate"))] if cls._has_django(setup) else []
+
+    @classmethod
+    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+        """Return what has worker and beat use Django (Celery docs, First steps with Django)."""
+        return django_site.environment(DJANGO) if cls._has_django(setup) else {}
+
+    @staticmethod
+    def _has_django(setup: Setup) -> bool:
+        return bool(setup.settings["beat_scheduler"] == DYNAMIC)
