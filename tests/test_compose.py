@@ -16,7 +16,17 @@ from lab.clusters.local import LocalCluster
 from lab.counters import COMMANDS
 from lab.engine import docker
 from lab.metrics import trial_metrics
-from lab.model import Arrival, Burst, Capability, Paced, Ranked, RoundTrip, Service, Topology
+from lab.model import (
+    Arrival,
+    Burst,
+    Capability,
+    Paced,
+    Periodic,
+    Ranked,
+    RoundTrip,
+    Service,
+    Topology,
+)
 from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
@@ -80,6 +90,15 @@ def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: 
     started = made.tables["task"].query("phase == 'measure'").sort_values("t3_ns").task_id
     urgent = set(started.nlargest(5))
     assert urgent <= set(started.head(30))
+
+
+def test_a_scheduler_has_a_container_and_what_it_needs_is_prepared(tmp_path: Path) -> None:
+    """Its database has its tables, its jobs run, and what it uses is told apart from the nodes."""
+    label, arrival = "celery-beat[django]", Periodic(2, 4, every_s=1.0)
+    made = run(tmp_path, spec_of(label, arrival=arrival, provider="compose"))
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 2)
+    assert "container:scheduler" in set(made.tables["sample"].source)
+    assert left_of(os.getpid()) == []
 
 
 @pytest.mark.parametrize(("workload", "arrival"), [("cpu", Burst(20)), ("payload", RoundTrip(20))])
