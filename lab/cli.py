@@ -18,7 +18,8 @@ from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.history import command as history
 from lab.model import Flag, Status
 from lab.options import OPTIONS
-from lab.plan import PRESETS, make_plan
+from lab.plan import make_plan
+from lab.presets import GROUPS, PRESETS
 from lab.publishing import command as publishing
 from lab.selection import known, select
 from lab.tables import TrialRow
@@ -157,7 +158,10 @@ def list_names(_: argparse.Namespace) -> int:
     show_table(
         "Workloads",
         ("workload", "default size", "what a task does"),
-        [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads],
+        [
+            *((w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads),
+            *((name, "", group.summary) for name, group in GROUPS.items()),
+        ],
     )
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
     show_table("Presets", ("preset", "blocks", "what for"), presets)

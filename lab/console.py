@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from lab.model import Flag, Status, TrialSpec
+from lab import nominal
+from lab.model import Arrival, Flag, Periodic, Status, TrialSpec
 from lab.plan import Plan, total_s
 from lab.tables import TrialRow
 
@@ -91,16 +92,20 @@ def describe(spec: TrialSpec) -> str:
     """Name a trial in one line."""
     topology = spec.topology
     return (
-        f"{spec.label} {spec.workload} {spec.arrival.kind} "
+        f"{spec.label} {spec.workload} {_offered(spec.arrival)} "
         f"{topology.nodes}x{topology.cores_per_node} cores, {topology.workers} workers"
     )
+
+
+def _offered(arrival: Arrival) -> str:
+    return nominal.describe(arrival) if isinstance(arrival, Periodic) else arrival.kind
 
 
 def trial_line(row: TrialRow) -> str:
     """Say how a trial ended, in rich markup."""
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
-    cell = f"{row.workload} {row.arrival}"
+    cell = f"{row.workload} {row.schedule or row.arrival}"
     size = f"{row.nodes}x{row.cores_per_node} cores {row.workers} workers"
     where = f"{row.label:<34} {cell:<16} {size:<22} block {row.block}"
     why = row.reason or row.flag_reasons
@@ -124,7 +129,7 @@ def show_plan(plan: Plan) -> None:
             spec.id,
             escape(spec.label),
             spec.workload,
-            spec.arrival.kind,
+            _offered(spec.arrival),
             str(spec.arrival.n_tasks),
             f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
         )

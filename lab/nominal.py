@@ -74,6 +74,12 @@ def describe(arrival: Periodic) -> str:
     return f"{jobs} every {arrival.every_s:g} s" if arrival.every_s else f"{jobs} at {arrival.cron}"
 
 
+def planned_s(arrival: Periodic) -> float:
+    """Return how long a window is expected to last: its phase is random, to a cron line also."""
+    periods = arrival.n_occurrences + 2 if arrival.every_s else arrival.n_occurrences - 0.5
+    return periods * period_s(arrival)
+
+
 def window_s(arrival: Periodic) -> float:
     """Return how long a window may last: to the first run, and until the last period is over."""
     return (arrival.n_occurrences + 2) * period_s(arrival)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.clusters import PROVIDERS
-from lab.plan import OFFERED, PRESETS
+from lab.presets import GROUPS, OFFERED, PRESETS
 from lab.selection import numbers, positive, positive_float, quota
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -19,7 +19,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--workload -w": {
             "action": "append",
             "metavar": "NAME[:SIZE]",
-            "help": "workload, with a size in its unit; repeat for more (default: the preset's)",
+            "help": "workload, with a size in its unit, or "
+            f"{', '.join(GROUPS)}; repeat for more (default: the preset's)",
         },
         "--arrival": {
             "action": "append",
@@ -34,7 +35,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--tasks": {
             "type": positive,
             "metavar": "N",
-            "help": "tasks in a window (default: the preset's)",
+            "help": "tasks in a window, or periodic jobs (default: the preset's)",
+        },
+        "--occurrences": {
+            "type": positive,
+            "metavar": "N",
+            "help": "how often each periodic job is due (default: the workload's)",
         },
     },
     "on how much": {

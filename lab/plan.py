@@ -11,7 +11,6 @@ from lab.backend import Backend, capabilities, services_of
 from lab.model import (
     Abandoned,
     Arrival,
-    Burst,
     Capability,
     Monitored,
     Paced,
@@ -23,6 +22,7 @@ from lab.model import (
     Topology,
     TrialSpec,
 )
+from lab.presets import Cell
 
 SCHEDULES = frozenset({Capability.SCHEDULE, Capability.RESCHEDULE})
 # What an arrival asks of a backend, and what is said of one that does not promise it.
@@ -34,63 +34,6 @@ ASKED: Mapping[type[Arrival], tuple[Capability, str]] = {
     Retried: (Capability.RETRY, "does not retry by itself"),
     Ranked: (Capability.PRIORITY, "knows no priorities"),
     Monitored: (Capability.MONITOR, "has no monitor of its own"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A workload at one size, and how its tasks are offered; size None means its default.
-
-    A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
-    backend can have. One that comes `once` is in the first block only.
-    """
-
-    workload: str
-    arrival: Arrival
-    size: int | None = None
-    widest: bool = False
-    once: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """How big a campaign is. `warmup_per_slot` is in tasks per worker slot (METHOD M16)."""
-
-    name: str
-    summary: str
-    blocks: int
-    cells: tuple[Cell, ...]
-    warmup_per_slot: int
-    deadline_s: float
-    reruns: int
-
-
-# Five minutes on two cores for everything there is. 64 tasks are the fewest that have a p90.
-QUICK = (
-    Cell("noop", Burst(100), widest=True),
-    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True),
-    Cell("cpu", Burst(40)),
-)
-STANDARD = (
-    Cell("noop", Burst(2_000)),
-    Cell("noop", Paced(1_500, rate_hz=50.0)),
-    Cell("noop", RoundTrip(700)),
-    Cell("cpu", Burst(400)),
-    Cell("io", Burst(400)),
-    Cell("payload", Burst(400)),
-)
-# What can be asked for by its kind, and is then offered as the standard preset first does; the
-# other arrivals belong to the probes of `lab claims`.
-OFFERED: Mapping[str, Arrival] = {cell.arrival.kind: cell.arrival for cell in reversed(STANDARD)}
-PRESETS: Mapping[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        # Three trials carry no interval (METHOD M2): quick shows that all works, and the order of
-        # magnitude.
-        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 10, 30.0, 1),
-        Preset("standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2),
-        Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
-    )
 }
 
 
@@ -283,7 +226,7 @@ def estimate_s(spec: TrialSpec) -> float:
     warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
     n = spec.arrival.n_tasks
     if isinstance(spec.arrival, Periodic):
-        return fixed + nominal.window_s(spec.arrival)
+        return fixed + nominal.planned_s(spec.arrival)
     if isinstance(spec.arrival, Paced):
         return fixed + warm_up_s + n / spec.arrival.rate_hz
     return fixed + warm_up_s + n * task_s / spec.topology.workers

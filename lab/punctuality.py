@@ -136,10 +136,10 @@ def numbers() -> Iterator[tuple[str, str, str, Measure]]:
         ),
     ):
         yield name, unit, about, by_job(method, of_job)
-    for verdict, unit, about in (
-        (Occurrence.MISSED, "occurrences", "Nominal instants without a run."),
-        (Occurrence.DOUBLED, "runs", "Runs beyond the one that was due."),
-        (Occurrence.EARLY, "runs", "Runs that started before the instant of their cron line."),
+    for verdict, about in (
+        (Occurrence.MISSED, "Nominal instants without a run."),
+        (Occurrence.DOUBLED, "Runs beyond the one that was due."),
+        (Occurrence.EARLY, "Runs that started before the instant of their cron line."),
     ):
-        yield str(verdict), unit, about, count(verdict)
-    yield "overlapping", "runs", "Runs that started while the one before still ran.", overlapping
+        yield str(verdict), "1", about, count(verdict)
+    yield "overlapping", "1", "Runs that started while the one before still ran.", overlapping

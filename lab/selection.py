@@ -12,8 +12,9 @@ from lab import placement, registry
 from lab.clusters import PROVIDERS
 from lab.console import say
 from lab.errors import UnknownNameError, UsageError
-from lab.model import Paced
-from lab.plan import OFFERED, STANDARD, Cell, Preset, Selection
+from lab.model import Paced, Periodic
+from lab.plan import Selection
+from lab.presets import GROUPS, OFFERED, STANDARD, Cell, Preset
 
 T = TypeVar("T")
 SMALLEST_QUOTA_CPUS = 0.1
@@ -126,6 +127,8 @@ def _named_cells(name: str, preset: Preset) -> list[Cell]:
     """Return the preset's cells of a workload, or the standard ones where it has none."""
     if not name:
         return list(preset.cells)
+    if name in GROUPS:
+        return list(GROUPS[name].cells)
     workload, _, size = name.partition(":")
     registry.workload(workload)
     try:
@@ -142,6 +145,8 @@ def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:
     arrival = cell.arrival
     if options.tasks:
         arrival = replace(arrival, n_tasks=options.tasks)
+    if options.occurrences and isinstance(arrival, Periodic):
+        arrival = replace(arrival, n_occurrences=options.occurrences)
     if options.rate and isinstance(arrival, Paced):
         arrival = replace(arrival, rate_hz=options.rate)
     # Who asks for a sweep or for blocks means every cell.

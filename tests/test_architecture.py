@@ -75,21 +75,22 @@ TABLE = {
     "metrics": "measures punctuality statistics",
     "estimates": "metrics statistics",
     "scaling": "statistics",
-    "history": "console history metrics plan store",
+    "presets": "",
+    "history": "console history metrics presets store",
     "figures": "figures measures metrics statistics",
     "comparison": "comparison console metrics statistics store",
     "report": "figures metrics report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
-    "plan": "backend nominal registry",
+    "plan": "backend nominal presets registry",
     "campaign": "clusters collect environment estimates metrics noise plan processes specs store "
     "trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
-    "console": "metrics plan",
-    "selection": "clusters console placement plan registry",
-    "options": "clusters plan selection",
+    "console": "metrics nominal plan",
+    "selection": "clusters console placement plan presets registry",
+    "options": "clusters presets selection",
     "publishing": "campaign clusters console environment formats plan publishing specs store",
-    "cli": "campaign clusters comparison console doctor history options plan processes publishing "
-    "registry report selection store",
+    "cli": "campaign clusters comparison console doctor history options plan presets processes "
+    "publishing registry report selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

@@ -15,7 +15,7 @@ import pytest
 from lab.history import offline
 from lab.history.export import export
 from lab.history.suite import AXES, benchmarks
-from lab.plan import QUICK
+from lab.presets import QUICK
 from tests import synthetic
 
 ROOT = Path(__file__).parents[1]

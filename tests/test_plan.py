@@ -10,7 +10,8 @@ import pytest
 
 from lab import registry
 from lab.model import Burst, Capability, Paced, RoundTrip, Topology, TrialSpec
-from lab.plan import PRESETS, Cell, Selection, estimate_s, make_plan, total_s
+from lab.plan import Selection, estimate_s, make_plan, total_s
+from lab.presets import PRESETS, Cell
 from lab.specs import spec_from_json, spec_to_json
 from lab.statistics import sample_floor
 

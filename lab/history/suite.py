@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lab.metrics import METRICS
 from lab.model import Arrival, Paced
-from lab.plan import PRESETS
+from lab.presets import PRESETS
 
 AXES = ("backend", "cores", "nodes")
 VERSION = "1"

@@ -28,7 +28,8 @@ from lab.errors import LabError, UnknownNameError
 from lab.evidence import read_status
 from lab.ledger import MEASURE
 from lab.model import Burst, Capability, Status, TrialSpec
-from lab.plan import Cell, Selection, make_plan
+from lab.plan import Selection, make_plan
+from lab.presets import Cell
 from lab.readback import executions
 from lab.tasks import FIRST_TASK
 from tests.fidelity import stamps

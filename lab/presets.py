@@ -1,0 +1,90 @@
+"""How big a campaign is: the presets, and what can be asked for by one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.model import Arrival, Burst, Paced, Periodic, RoundTrip
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A workload at one size, and how its tasks are offered; size None means its default.
+
+    A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
+    backend can have. One that comes `once` is in the first block only.
+    """
+
+    workload: str
+    arrival: Arrival
+    size: int | None = None
+    widest: bool = False
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells that belong to one question."""
+
+    summary: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How big a campaign is. `warmup_per_slot` is in tasks per worker slot (METHOD M16)."""
+
+    name: str
+    summary: str
+    blocks: int
+    cells: tuple[Cell, ...]
+    warmup_per_slot: int
+    deadline_s: float
+    reruns: int
+
+
+# Five minutes on two cores for everything there is. 64 tasks are the fewest that have a p90.
+QUICK = (
+    Cell("noop", Burst(100), widest=True),
+    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True),
+    Cell("cpu", Burst(40)),
+)
+# Too long to be asked for more than once: in the first block only.
+EVERY_SECOND = Cell("noop", Periodic(1, 60, every_s=1.0), widest=True, once=True)
+STANDARD = (
+    Cell("noop", Burst(2_000)),
+    Cell("noop", Paced(1_500, rate_hz=50.0)),
+    Cell("noop", RoundTrip(700)),
+    Cell("cpu", Burst(400)),
+    Cell("io", Burst(400)),
+    Cell("payload", Burst(400)),
+    EVERY_SECOND,
+)
+CRON = "* * * * *"
+# What can be asked for by one name, as if it were a workload; ten minutes for a backend.
+GROUPS: Mapping[str, Group] = {
+    "periodic": Group(
+        "Jobs every 1 s and 10 s, each minute, 100 at one instant, and longer than their period.",
+        (
+            EVERY_SECOND,
+            Cell("noop", Periodic(1, 6, every_s=10.0), widest=True, once=True),
+            Cell("noop", Periodic(1, 3, cron=CRON), widest=True, once=True),
+            Cell("noop", Periodic(100, 3, cron=CRON), widest=True, once=True),
+            Cell("io", Periodic(1, 20, every_s=1.0), size=1_500_000, widest=True, once=True),
+        ),
+    )
+}
+# What can be asked for by its kind, and is then offered as the standard preset first does; the
+# other arrivals belong to the probes of `lab claims`.
+OFFERED: Mapping[str, Arrival] = {cell.arrival.kind: cell.arrival for cell in reversed(STANDARD)}
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        # Three trials carry no interval (METHOD M2): quick shows that all works, and the order of
+        # magnitude.
+        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 10, 30.0, 1),
+        Preset("standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2),
+        Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
+    )
+}
