@@ -23,7 +23,7 @@ from lab.clusters.overlay import FILE
 from lab.engine import docker
 from lab.images import Images
 from lab.model import Burst, Command, Setup
-from tests.containers import left_of
+from tests.containers import left_of, standing
 from tests.trials import run, spec_of
 
 on_engine = pytest.mark.cluster
@@ -150,6 +150,18 @@ def test_a_subnet_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     assert row.status == "failed"
     assert row.reason.startswith("No subnet is free for the cluster's network. Run: docker network")
     assert left_of(os.getpid()) == []
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+def test_records_are_fetched_while_a_system_still_writes(tmp_path: Path) -> None:
+    """A database beside the ledger may change under the copy, which is no reason to have none."""
+    # So big that it changes for sure while it is packed.
+    busy = "head -c 20000000 /dev/urandom > /trial/kept; while :; do echo >> /trial/kept; done"
+    with standing(spec_of("thread-pool", provider="compose"), tmp_path) as cluster:
+        docker("exec", "--detach", cluster.parts["driver"].id, "sh", "-c", busy)
+        time.sleep(1.0)
+    assert (tmp_path / "kept").exists()
 
 
 def test_an_archive_writes_below_its_folder_only(tmp_path: Path) -> None:

@@ -85,11 +85,11 @@ class DjangoQ(Backend):
                 "conn_max_age": None,
             },
             "reuse_broker: async_task is given a broker instead of connecting for each task "
-            "(django-q2 docs, Tasks, Connection pooling). bulk: the ORM broker takes tasks in tens, "
-            "as in the docs' example (Configuration, bulk, orm). save_limit: all successes are "
-            "kept, not the last 250, so that none is looked up and deleted after each task "
-            "(Configuration, save_limit). conn_max_age: database connections stay open between "
-            "tasks (Django docs, Databases, Persistent connections).",
+            "(django-q2 docs, Tasks, Connection pooling). bulk: the ORM broker is asked for ten "
+            "tasks at a time, as in the docs' example (Configuration, bulk, orm). save_limit: all "
+            "successes are kept, not the last 250, so that none is looked up and deleted after "
+            "each task (Configuration, save_limit). conn_max_age: database connections stay open "
+            "between tasks (Django docs, Databases, Persistent connections).",
         ),
     )
 

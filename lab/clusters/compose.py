@@ -34,6 +34,8 @@ from lab.registry import Selected, setup
 
 LOG_S = 30.0
 LOOK_S = 0.05
+# 1 is tar's word for files that changed meanwhile, as a system's own database may.
+PACK = f"tar -C {TRIAL} -czf - . || test $? = 1"
 # What the engine is asked to print of a container, and of what happens to one.
 _LOOK = (
     '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
@@ -252,7 +254,7 @@ class ComposeCluster(Cluster):
             if name != DRIVER:  # its words and errors came through its pipes
                 self._save_log(name)
         try:
-            unpack(self._exec("tar", "-C", TRIAL, "-czf", "-", "."), self.site.folder)
+            unpack(self._exec("sh", "-c", PACK), self.site.folder)
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
             # Without records, the row quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:
