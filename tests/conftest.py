@@ -87,5 +87,5 @@ def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     lines = [f"{module} = {module}" for module in names.values()]
     (about / "entry_points.txt").write_text("\n".join(["[lab.workloads]", *lines]))
     monkeypatch.syspath_prepend(str(plugin))
-    monkeypatch.setenv("PYTHONPATH", str(plugin))
+    monkeypatch.setenv("PYTHONPATH", str(plugin), prepend=os.pathsep)
     return names

@@ -1,0 +1,98 @@
+"""huey on Redis: its consumer with processes or threads."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from lab import kernel
+from lab.backend import DEFAULT, Backend, setup_from_environment
+from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+
+CAPABILITIES = frozenset(
+    {Capability.SUBMIT, Capability.RESULT, Capability.NODES, Capability.PARALLEL}
+)
+WORKER_TYPE, NOTIFY = "worker_type", "notify_result"
+
+
+def _variant(worker_type: str) -> Variant:
+    about = f"`huey_consumer -k {worker_type}` (huey docs, Consuming Tasks, Options)."
+    return Variant(worker_type, CAPABILITIES, about, {WORKER_TYPE: worker_type})
+
+
+class Huey(Backend):
+    """Calls a task of huey for each task of the lab; one consumer a node."""
+
+    family = "huey"
+    summary = "huey on Redis"
+    packages = ("huey", "redis")
+    services = (Service.REDIS,)
+    variants = (_variant("thread"), _variant("process"))
+    profiles = (
+        DEFAULT,
+        Profile(
+            "tuned",
+            {NOTIFY: True},
+            "notify_result: low-latency result fetching, for RedisHuey (huey release notes, 3.0).",
+        ),
+    )
+
+    def start(self) -> None:
+        """Make the client; it connects with the first task."""
+        self._huey = _make_huey(self.setup)
+        self._execute = self._huey.task()(kernel.execute)
+
+    def submit(self, task: Task) -> Any:
+        """Call the task, which enqueues it, and return its `Result`."""
+        return self._execute(task.id, task.function, task.argument)
+
+    def result(self, handle: Any, timeout_s: float) -> Any:
+        """Wait for the `Result` (huey docs, Guide, Getting the Result)."""
+        from huey.exceptions import ResultTimeout
+
+        try:
+            return handle.get(blocking=True, timeout=timeout_s)
+        except ResultTimeout as error:
+            raise TimeoutError(f"Task {handle.id} had no result after {timeout_s} s.") from error
+
+    def stop(self) -> None:
+        """Close the client's connections."""
+        self._huey.storage.pool.disconnect()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return what the client and its storage are set to, and the size of a node's pool."""
+        client = {name: getattr(self._huey, name) for name in ("results", "utc", "immediate")}
+        stored = {name: getattr(self._huey.storage, name) for name in ("blocking", "read_timeout")}
+        fixed = {NOTIFY: False, "workers": self.setup.topology.workers_per_node}
+        return {**client, **stored, **fixed, **self.setup.settings}
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return the one consumer of a node."""
+        slots = setup.topology.workers_per_node
+        argv = [sys.executable, "-m", "huey.bin.huey_consumer", f"{__name__}.huey"]
+        argv += ["-k", setup.settings[WORKER_TYPE], "-w", str(slots)]
+        return [Command(tuple(argv), slots)]
+
+
+def _make_huey(setup: Setup) -> Any:
+    import redis
+    from huey import RedisHuey
+
+    pool = redis.ConnectionPool.from_url(setup.endpoints[Service.REDIS], socket_timeout=None)
+    return RedisHuey("lab", connection_pool=pool, notify_result=setup.settings.get(NOTIFY, False))
+
+
+@cache
+def _worker_huey() -> Any:
+    made = _make_huey(setup_from_environment())
+    made.task()(kernel.execute)
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    if name == "huey":
+        return _worker_huey()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
