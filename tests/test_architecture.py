@@ -33,7 +33,8 @@ TABLE = {
     "cron": "",
     "backend": "",
     "django_site": "django_site",
-    "backends": "backend cron django_site kernel",
+    "rq_jobs": "backend kernel rq_jobs",
+    "backends": "backend cron django_site kernel rq_jobs",
     "registry": "backend backends",
     # What one trial is made of.
     "arrivals": "",

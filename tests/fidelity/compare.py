@@ -39,6 +39,7 @@ TASKS = {
     "celery": 1_000,
     "dask": 1_000,
     "django-q": 300,
+    "django-rq": 200,
     "inline": 300_000,
     "joblib": 3_000,
     "multiprocessing": 10_000,

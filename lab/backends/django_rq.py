@@ -1,0 +1,107 @@
+"""Django-RQ: RQ with its queues in Django's settings and its workers under `manage.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lab import django_site
+from lab.backend import DEFAULT, Monitor
+from lab.model import Capability, Command, Profile, Service, Setup, Variant
+from lab.rq_jobs import CAPABILITIES, CRON, QUEUE, SAFE_WHY, TUNED, RqJobs
+
+if TYPE_CHECKING:
+    from rq import Queue
+
+MONITORED = CAPABILITIES | {Capability.MONITOR}
+TOKEN = "of-a-closed-network"  # noqa: S105 (as the site's own secret, it guards nothing)
+
+
+class DjangoRq(RqJobs):
+    """RQ through Django: its queue by `django_rq.get_queue`, its commands by `manage.py`."""
+
+    summary = "Django-RQ on Redis"
+    packages = ("django", "django_rq", "rq", "redis")
+    extra = "django-rq"
+    module = django_site.MANAGE[-1]
+    options = MappingProxyType({"rqworker": ("worker_ttl",), "rqworker-pool": ()})
+    variants = (
+        Variant(
+            "worker",
+            MONITORED,
+            "`manage.py rqworker`: forks a work-horse for each job (Django-RQ's README, Running "
+            "workers).",
+            {"command": "rqworker"},
+        ),
+        Variant(
+            "worker-pool",
+            MONITORED,
+            "`manage.py rqworker-pool --num-workers N`: one command a node, which forks its "
+            "workers (Django-RQ's README, Running workers).",
+            {"command": "rqworker-pool"},
+        ),
+    )
+    profiles = (
+        DEFAULT,
+        Profile(
+            "safe",
+            {"retry": 3, "worker_ttl": 30},
+            f"{SAFE_WHY}. Neither command has an option for how often maintenance comes: every "
+            "600 s, so at most 615 s after that, or 810 s from an idle `rqworker-pool`, which has "
+            "no option for worker_ttl either.",
+        ),
+        TUNED,
+    )
+
+    def queue(self) -> Queue:
+        """Set Django up and get its queue, once: `django_rq.enqueue` connects anew for each job."""
+        django_site.use(_settings(self.setup))
+        import django_rq
+
+        queue: Queue = django_rq.get_queue(QUEUE)
+        return queue
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return those of RQ, and when Django-RQ really enqueues."""
+        from django_rq.queues import get_commit_mode
+
+        return {**super().effective_settings(), "commit_mode": get_commit_mode()}
+
+    @classmethod
+    def arguments(cls, setup: Setup) -> Sequence[str]:
+        """Return the queue to work on; where it is, the settings say."""
+        return [QUEUE]
+
+    @classmethod
+    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return `manage.py rqcron` (README, Support for RQ's CronScheduler)."""
+        return [Command((*django_site.MANAGE, "rqcron", CRON))]
+
+    @classmethod
+    def monitor(cls, setup: Setup) -> Monitor:
+        """Return the statistics of Django-RQ's pages (README, Queue Statistics)."""
+        return Monitor(
+            (*django_site.MANAGE, "runserver", "{port}", "--noreload"),
+            path="/django-rq/stats.json",
+            word=f'"workers": {setup.topology.workers}',
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+
+    @classmethod
+    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+        """Return the variables that lead to the Django project and its settings."""
+        return django_site.environment(_settings(setup))
+
+
+def _settings(setup: Setup) -> dict[str, Any]:
+    redis = urlsplit(setup.endpoints[Service.REDIS])
+    queue = {
+        "HOST": redis.hostname,
+        "PORT": redis.port,
+        "DB": redis.path.strip("/"),
+        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
+        "REDIS_CLIENT_KWARGS": {"socket_timeout": None},
+    }
+    return {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": {QUEUE: queue}, "RQ_API_TOKEN": TOKEN}
