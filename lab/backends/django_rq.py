@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lab import django_site
 from lab.backend import DEFAULT, Monitor
@@ -13,6 +12,7 @@ from lab.model import Capability, Command, Profile, Service, Setup, Variant
 from lab.rq_jobs import CAPABILITIES, CRON, QUEUE, SAFE_WHY, TUNED, RqJobs
 
 if TYPE_CHECKING:
+    from redis import Redis
     from rq import Queue
 
 MONITORED = CAPABILITIES | {Capability.MONITOR}
@@ -55,12 +55,12 @@ class DjangoRq(RqJobs):
         TUNED,
     )
 
-    def queue(self) -> Queue:
+    def queue(self, connection: Redis) -> Queue:
         """Set Django up and get its queue, once: `django_rq.enqueue` connects anew for each job."""
         django_site.use(_settings(self.setup))
         import django_rq
 
-        queue: Queue = django_rq.get_queue(QUEUE)
+        queue: Queue = django_rq.get_queue(QUEUE, connection=connection)
         return queue
 
     def effective_settings(self) -> Mapping[str, Any]:
@@ -96,12 +96,5 @@ class DjangoRq(RqJobs):
 
 
 def _settings(setup: Setup) -> dict[str, Any]:
-    redis = urlsplit(setup.endpoints[Service.REDIS])
-    queue = {
-        "HOST": redis.hostname,
-        "PORT": redis.port,
-        "DB": redis.path.strip("/"),
-        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
-        "REDIS_CLIENT_KWARGS": {"socket_timeout": None},
-    }
-    return {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": {QUEUE: queue}, "RQ_API_TOKEN": TOKEN}
+    queues = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
+    return {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": queues, "RQ_API_TOKEN": TOKEN}

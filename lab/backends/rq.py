@@ -12,6 +12,7 @@ from lab.model import Command, Profile, Service, Setup, Variant
 from lab.rq_jobs import CAPABILITIES, CRON, QUEUE, SAFE_WHY, TUNED, RqJobs
 
 if TYPE_CHECKING:
+    from redis import Redis
     from rq import Queue
 
 
@@ -68,14 +69,11 @@ class Rq(RqJobs):
         TUNED,
     )
 
-    def queue(self) -> Queue:
-        """Make the queue and its client."""
-        import redis
+    def queue(self, connection: Redis) -> Queue:
+        """Make the queue."""
         import rq
 
-        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
-        url = self.setup.endpoints[Service.REDIS]
-        return rq.Queue(QUEUE, connection=redis.Redis.from_url(url, socket_timeout=None))
+        return rq.Queue(QUEUE, connection=connection)
 
     @classmethod
     def arguments(cls, setup: Setup) -> Sequence[str]:

@@ -17,6 +17,7 @@ from lab.backend import Backend
 from lab.model import Capability, Command, Profile, Service, Setup, Task
 
 if TYPE_CHECKING:
+    from redis import Redis
     from rq import Queue
     from rq.job import Job
 
@@ -62,7 +63,7 @@ class RqJobs(Backend):
     options: ClassVar[Mapping[str, Sequence[str]]]
 
     @abstractmethod
-    def queue(self) -> Queue:
+    def queue(self, connection: Redis) -> Queue:
         """Make the queue that the submitter puts jobs into."""
 
     @classmethod
@@ -71,10 +72,13 @@ class RqJobs(Backend):
         """Return what follows the name of the worker command."""
 
     def start(self) -> None:
-        """Make the queue; its client connects with the first job."""
+        """Make the client and its queue; it connects with the first job."""
+        import redis
         import rq
 
-        self._queue = self.queue()
+        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
+        url = self.setup.endpoints[Service.REDIS]
+        self._queue = self.queue(redis.Redis.from_url(url, socket_timeout=None))
         retries = self.setup.settings.get("retry", 0)
         self._options = {"retry": rq.Retry(max=retries)} if retries else {}
 
