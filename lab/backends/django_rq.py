@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lab import django_site
 from lab.backend import DEFAULT, Monitor
 from lab.model import Capability, Command, Profile, Service, Setup, Variant
-from lab.rq_jobs import CAPABILITIES, CRON, QUEUE, SAFE_WHY, TUNED, RqJobs
+from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,7 +25,6 @@ class DjangoRq(RqJobs):
     packages = ("django", "django_rq", "rq", "redis")
     extra = "django-rq"
     module = django_site.MANAGE[-1]
-    options = MappingProxyType({"rqworker": ("worker_ttl",), "rqworker-pool": ()})
     variants = (
         Variant(
             "worker",
@@ -48,11 +46,18 @@ class DjangoRq(RqJobs):
         Profile(
             "safe",
             {"retry": 3, "worker_ttl": 30},
-            f"{SAFE_WHY}. Neither command has an option for how often maintenance comes: every "
-            "600 s, so at most 615 s after that, or 810 s from an idle `rqworker-pool`, which has "
-            "no option for worker_ttl either.",
+            f"{RETRY_WHY}. {WORKER_TTL_WHY}. It comes every 600 s, for which `rqworker` has no "
+            "option. So at most 615 s after the heartbeat.",
+            ("worker",),
         ),
-        TUNED,
+        Profile(
+            "safe",
+            {"retry": 3},
+            f"{RETRY_WHY}, which comes every 600 s, or 810 s where all workers are idle: "
+            "`rqworker-pool` has no option for it.",
+            ("worker-pool",),
+        ),
+        Profile("tuned", {"preload": True}, PRELOAD_WHY),
     )
 
     def queue(self, connection: Redis) -> Queue:
@@ -83,7 +88,7 @@ class DjangoRq(RqJobs):
     def monitor(cls, setup: Setup) -> Monitor:
         """Return the statistics of Django-RQ's pages (README, Queue Statistics)."""
         return Monitor(
-            (*django_site.MANAGE, "runserver", "{port}", "--noreload"),
+            django_site.SERVER,
             path="/django-rq/stats.json",
             word=f'"workers": {setup.topology.workers}',
             headers={"Authorization": f"Bearer {TOKEN}"},

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lab.backend import DEFAULT
 from lab.model import Command, Profile, Service, Setup, Variant
-from lab.rq_jobs import CAPABILITIES, CRON, QUEUE, SAFE_WHY, TUNED, RqJobs
+from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -28,9 +27,6 @@ class Rq(RqJobs):
     packages = ("rq", "redis")
     extra = "rq"
     module = "rq.cli"
-    options = MappingProxyType(
-        {"worker": ("maintenance_interval", "worker_ttl"), "worker-pool": ()}
-    )
     variants = (
         _variant(
             "worker",
@@ -62,11 +58,18 @@ class Rq(RqJobs):
         Profile(
             "safe",
             {"retry": 3, "maintenance_interval": 15, "worker_ttl": 30},
-            f"{SAFE_WHY}, 240 s for a SimpleWorker. maintenance_interval: it comes this often, not "
-            "every 600 s (Workers, Worker Arguments), so at most 30 s after that. `rq worker-pool` "
-            "takes neither option: there it comes every 600 s, or 810 s where workers are idle.",
+            f"{RETRY_WHY}. maintenance_interval: it comes this often, not every 600 s (Workers, "
+            f"Worker Arguments). {WORKER_TTL_WHY}. So at most 30 s after the heartbeat.",
+            ("worker", "simple-worker", "spawn-worker"),
         ),
-        TUNED,
+        Profile(
+            "safe",
+            {"retry": 3},
+            f"{RETRY_WHY}, which comes every 600 s, or 810 s where all workers are idle: `rq "
+            "worker-pool` has no option for it (Workers, Worker Pool).",
+            ("worker-pool",),
+        ),
+        Profile("tuned", {"preload": True}, PRELOAD_WHY, ("worker", "worker-pool")),
     )
 
     def queue(self, connection: Redis) -> Queue:

@@ -6,7 +6,6 @@ because RQ takes jobs from several by a plain pop, which loses what a dying work
 
 from __future__ import annotations
 
-import itertools
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Command, Profile, Service, Setup, Task
+from lab.model import Capability, Command, Service, Setup, Task
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,33 +33,32 @@ CAPABILITIES = frozenset(
 )
 QUEUE = "default"
 CRON, PRELOADING = f"{__name__}.cron", f"{__name__}.preloading"
-SAFE_WHY = (
-    "retry: an abandoned job is enqueued again only if it has retries left, else it fails "
-    "(RQ docs, Exceptions & Retries). worker_ttl: maintenance, which finds abandoned jobs, waits "
-    "for the blocking dequeue of an idle worker, worker_ttl - 15 s long, 405 s by default "
-    "(Connections, Timeout). A killed work-horse is redone at once, a killed worker's job by the "
-    "first maintenance after its heartbeat has expired (90 s)"
+# Settings that are options of worker commands.
+OPTIONS = ("maintenance_interval", "worker_ttl")
+RETRY_WHY = (
+    "retry: an abandoned job is enqueued again only if it has retries left, else it fails (RQ "
+    "docs, Exceptions & Retries). A killed work-horse is redone at once, a killed worker's job by "
+    "the first maintenance after its heartbeat has expired (90 s; 240 s for a SimpleWorker)"
 )
-TUNED = Profile(
-    "tuned",
-    {"preload": True},
+WORKER_TTL_WHY = (
+    "worker_ttl: maintenance waits for the blocking dequeue of an idle worker, worker_ttl - 15 s "
+    "long, 405 s by default (RQ docs, Connections, Timeout)"
+)
+PRELOAD_WHY = (
     "preload: a worker script of one's own that imports the jobs' modules before the fork, so that "
-    "no work-horse imports them again (RQ docs, Workers, Performance Notes). Neither a "
-    "SimpleWorker nor a SpawnWorker gains anything by it.",
+    "no work-horse imports them again (RQ docs, Workers, Performance Notes)."
 )
 
 
 class RqJobs(Backend):
     """Enqueues each task as a job; one worker process a slot, or one pool of them a node.
 
-    `module` has the worker commands, of which a variant's settings name one. `options` are the
-    settings that each of them takes; what it does not take stays as installed.
+    `module` has the worker commands, of which a variant's settings name one.
     """
 
     family = "rq"
     services = (Service.REDIS,)
     module: ClassVar[str]
-    options: ClassVar[Mapping[str, Sequence[str]]]
 
     @abstractmethod
     def queue(self, connection: Redis) -> Queue:
@@ -128,11 +126,7 @@ class RqJobs(Backend):
         }
         # The one default that is not called as its option.
         installed["maintenance_interval"] = installed.pop("maintenance_task_interval")
-        settings = dict(self.setup.settings)
-        for option in itertools.chain(*self.options.values()):
-            if option not in self.options[settings["command"]]:
-                settings.pop(option, None)
-        return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **settings}
+        return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **self.setup.settings}
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
@@ -141,9 +135,8 @@ class RqJobs(Backend):
         before = [PRELOADING] if settings.get("preload") else []
         argv = [sys.executable, "-m", *before, cls.module, settings["command"]]
         argv += cls.arguments(setup)
-        for option in cls.options[settings["command"]]:
-            if option in settings:
-                argv += [f"--{option.replace('_', '-')}", str(settings[option])]
+        for option in filter(settings.__contains__, OPTIONS):
+            argv += [f"--{option.replace('_', '-')}", str(settings[option])]
         if settings["command"].endswith("pool"):
             return [Command((*argv, "--num-workers", str(slots)), slots)]
         return [Command(tuple(argv), slots=1)] * slots
