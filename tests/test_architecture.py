@@ -34,7 +34,8 @@ TABLE = {
     "backend": "",
     "django_site": "django_site",
     "celery_app": "backend kernel",
-    "backends": "backend celery_app cron django_site kernel",
+    "rq_jobs": "backend kernel rq_jobs",
+    "backends": "backend celery_app cron django_site kernel rq_jobs",
     "registry": "backend backends",
     # What one trial is made of.
     "arrivals": "",

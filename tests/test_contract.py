@@ -62,7 +62,8 @@ def widest(label: str) -> Topology:
 @pytest.mark.parametrize("label", VARIANTS)
 def test_a_thousand_distinct_tasks_run_exactly_once(label: str, tmp_path: Path) -> None:
     """Every task of a burst runs once, answers correctly, and nothing stays behind."""
-    spec = spec_of(label, arrival=Burst(1_000), topology=widest(label), deadline_s=90.0)
+    # The slowest starts an interpreter for each task: minutes on a machine that is busy.
+    spec = spec_of(label, arrival=Burst(1_000), topology=widest(label), deadline_s=240.0)
     made = run(tmp_path, spec)
     row = made.row
     assert (row.status, row.reason) == ("ok", "")

@@ -1,53 +1,56 @@
-"""RQ on Redis: a work-horse forked for each job, or jobs in the worker's own process."""
+"""RQ on Redis: a work-horse a job, forked or spawned, or jobs in the worker's own process."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+from lab.backend import DEFAULT
+from lab.model import Command, Profile, Service, Setup, Variant
+from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
 
 if TYPE_CHECKING:
-    from rq.job import Job
-
-CAPABILITIES = frozenset(
-    {Capability.SUBMIT, Capability.RESULT, Capability.NODES, Capability.PARALLEL}
-)
-# The script of the docs' Performance Notes: it imports what jobs need, then works.
-PRELOADING_SCRIPT = """
-import importlib, pkgutil, sys
-import lab.kernel, workloads
-for module in pkgutil.iter_modules(workloads.__path__):
-    importlib.import_module(f"workloads.{module.name}")
-from redis import Redis
-pkgutil.resolve_name(sys.argv[1])(["default"], connection=Redis.from_url(sys.argv[2])).work()
-"""
+    from redis import Redis
+    from rq import Queue
 
 
-class Rq(Backend):
-    """Enqueues each task as a job on the queue `default`; one worker process a worker slot."""
+def _variant(name: str, worker_class: str, summary: str, command: str = "worker") -> Variant:
+    settings = {"command": command, "worker_class": f"rq.worker.{worker_class}"}
+    return Variant(name, CAPABILITIES, f"{summary}.", settings)
 
-    family = "rq"
+
+class Rq(RqJobs):
+    """RQ by itself: its client in the driver, its commands `rq worker` and `rq worker-pool`."""
+
     summary = "RQ on Redis"
     packages = ("rq", "redis")
     extra = "rq"
-    services = (Service.REDIS,)
+    module = "rq.cli"
     variants = (
-        Variant(
+        _variant(
             "worker",
-            CAPABILITIES,
-            "`rq worker`: forks a work-horse for each job (RQ docs, Workers, Inside the Worker).",
-            {"worker_class": "rq.worker.Worker"},
+            "Worker",
+            "`rq worker`: forks a work-horse for each job (RQ docs, Workers, Inside the Worker)",
         ),
-        Variant(
+        _variant(
             "simple-worker",
-            CAPABILITIES,
+            "SimpleWorker",
             "`rq worker -w rq.worker.SimpleWorker`: no fork, and no heartbeat while a job runs "
-            "(RQ docs, Workers, SimpleWorker).",
-            {"worker_class": "rq.worker.SimpleWorker"},
+            "(RQ docs, Workers, SimpleWorker)",
+        ),
+        _variant(
+            "spawn-worker",
+            "SpawnWorker",
+            "`rq worker -w rq.worker.SpawnWorker`: starts an interpreter for each job, where a "
+            "fork is unsafe (RQ docs, Workers, SpawnWorker)",
+        ),
+        _variant(
+            "worker-pool",
+            "Worker",
+            "`rq worker-pool -n N`: one command a node, which forks its workers (RQ docs, "
+            "Workers, Worker Pool)",
+            "worker-pool",
         ),
     )
     profiles = (
@@ -55,80 +58,39 @@ class Rq(Backend):
         Profile(
             "safe",
             {"retry": 3, "maintenance_interval": 15, "worker_ttl": 30},
-            "retry: an abandoned job is enqueued again only if it has retries left, else it fails "
-            "(RQ docs, Exceptions & Retries). maintenance_interval: abandoned jobs are looked for "
-            "this often, not every 600 s (Workers, Worker Arguments). worker_ttl: maintenance "
-            "waits for the blocking dequeue of an idle worker, worker_ttl - 15 s long, 405 s by "
-            "default (Connections, Timeout). A killed work-horse is redone at once, a killed "
-            "worker's job after its heartbeat expires (90 s; 240 s for SimpleWorker) and at most "
-            "30 s more.",
+            f"{RETRY_WHY}. maintenance_interval: it comes this often, not every 600 s (Workers, "
+            f"Worker Arguments). {WORKER_TTL_WHY}. So at most 30 s after the heartbeat.",
+            ("worker", "simple-worker", "spawn-worker"),
         ),
         Profile(
-            "tuned",
-            {"preload": True},
-            "preload: a worker script of one's own that imports the jobs' modules before the "
-            "fork, so that no work-horse imports them again (RQ docs, Workers, Performance "
-            "Notes). A SimpleWorker gains nothing by it.",
-            variants=("worker",),
+            "safe",
+            {"retry": 3},
+            f"{RETRY_WHY}, which comes every 600 s, or 810 s where all workers are idle: `rq "
+            "worker-pool` has no option for it (Workers, Worker Pool).",
+            ("worker-pool",),
         ),
+        Profile("tuned", {"preload": True}, PRELOAD_WHY, ("worker", "worker-pool")),
     )
 
-    def start(self) -> None:
-        """Make the queue and its client."""
-        import redis
+    def queue(self, connection: Redis) -> Queue:
+        """Make the queue."""
         import rq
 
-        retries = self.setup.settings.get("retry", 0)
-        self._options = {"retry": rq.Retry(max=retries)} if retries else {}
-        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
-        url = self.setup.endpoints[Service.REDIS]
-        self._connection = redis.Redis.from_url(url, socket_timeout=None)
-        self._queue = rq.Queue(connection=self._connection)
-
-    def submit(self, task: Task) -> Job:
-        """Enqueue the task and return its job."""
-        return self._queue.enqueue(
-            kernel.execute, task.id, task.function, task.argument, **self._options
-        )
-
-    def result(self, handle: Job, timeout_s: float) -> Any:
-        """Wait on the job's result stream (RQ docs, Results).
-
-        Raises:
-            RuntimeError: The job failed; the message is the worker's traceback.
-        """
-        outcome = handle.latest_result(timeout=max(1, round(timeout_s)))
-        if outcome is None:
-            raise TimeoutError(f"Job {handle.id} had no result after {timeout_s} s.")
-        if outcome.type is not outcome.Type.SUCCESSFUL:
-            raise RuntimeError(outcome.exc_string)
-        return outcome.return_value
-
-    def stop(self) -> None:
-        """Close the client's connections."""
-        self._connection.close()
-
-    def effective_settings(self) -> Mapping[str, Any]:
-        """Return RQ's own defaults, overridden by the settings of variant and profile."""
-        from rq import Queue, defaults
-
-        installed = {
-            name.removeprefix("DEFAULT_").lower(): value
-            for name, value in vars(defaults).items()
-            if name.startswith("DEFAULT_")
-        }
-        return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **self.setup.settings}
+        return rq.Queue(QUEUE, connection=connection)
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return one `rq worker` for each slot: an RQ worker does one job at a time."""
-        settings, url = setup.settings, setup.endpoints[Service.REDIS]
-        worker_class = settings["worker_class"]
-        argv = [sys.executable, "-m", "rq.cli", "worker", "--url", url]
-        argv += ["--worker-class", worker_class]
-        for option in ("maintenance_interval", "worker_ttl"):
-            if option in settings:
-                argv += [f"--{option.replace('_', '-')}", str(settings[option])]
-        if settings.get("preload"):
-            argv = [sys.executable, "-c", PRELOADING_SCRIPT, worker_class, url]
-        return [Command(tuple(argv), slots=1)] * setup.topology.workers_per_node
+    def arguments(cls, setup: Setup) -> Sequence[str]:
+        """Return where Redis is, and which class of worker to run."""
+        url = setup.endpoints[Service.REDIS]
+        return ["--url", url, "--worker-class", setup.settings["worker_class"]]
+
+    @classmethod
+    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return `rq cron`, RQ's way to regular intervals and cron lines (RQ docs, Cron)."""
+        url = setup.endpoints[Service.REDIS]
+        return [Command((sys.executable, "-m", cls.module, "cron", CRON, "--url", url))]
+
+    @classmethod
+    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+        """Return the time zone, in which `rq cron` reads cron lines."""
+        return {"TZ": "UTC"}

@@ -15,8 +15,9 @@ from typing import Any
 VARIABLE = "LAB_DJANGO"
 # `python manage.py`, as Django's documentation has it, wherever the project lies.
 MANAGE = (sys.executable, "-m", "lab.django_site.manage")
+SERVER = (*MANAGE, "runserver", "--noreload", "127.0.0.1:{port}")
 # Its pages, for a visitor whom the web server names: Python's own takes the name from here.
-PAGES = ("env", "REMOTE_USER=lab", *MANAGE, "runserver", "--noreload", "127.0.0.1:{port}")
+PAGES = ("env", "REMOTE_USER=lab", *SERVER)
 
 
 def environment(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -43,6 +43,7 @@ TASKS = {
     "celery": 1_000,
     "dask": 1_000,
     "django-q": 300,
+    "django-rq": 200,
     "inline": 300_000,
     "joblib": 5_000,
     # Batches of no-ops only grow: few tasks would tell how far they had grown before the window.

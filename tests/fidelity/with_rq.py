@@ -1,4 +1,4 @@
-"""RQ with its own worker command, by worker class."""
+"""RQ with its own worker commands, by worker class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from rq import Queue
 
 from tests.fidelity import stamps
 
-CLASSES = {"worker": "rq.worker.Worker", "simple-worker": "rq.worker.SimpleWorker"}
+CLASSES = {
+    "worker": "rq.worker.Worker",
+    "simple-worker": "rq.worker.SimpleWorker",
+    "spawn-worker": "rq.worker.SpawnWorker",
+}
 
 
 def noop(number: int) -> int:
@@ -19,12 +23,16 @@ def noop(number: int) -> int:
 
 
 def main() -> None:
-    """Start one worker process a slot, warm them up, enqueue all tasks and wait for them."""
-    given = stamps.options(__doc__, *CLASSES)
-    command = [sys.executable, "-m", "rq.cli", "worker", "--url", given.redis]
-    command += ["--worker-class", CLASSES[given.variant]]
+    """Start one worker process a slot, or a pool, warm up, enqueue all tasks and wait for them."""
+    given = stamps.options(__doc__, *CLASSES, "worker-pool")
+    rq = [sys.executable, "-m", "rq.cli"]
+    if given.variant == "worker-pool":
+        commands = [[*rq, "worker-pool", "--url", given.redis, "-n", str(given.workers)]]
+    else:
+        worker = ["worker", "--url", given.redis, "--worker-class", CLASSES[given.variant]]
+        commands = [[*rq, *worker]] * given.workers
     queue = Queue(connection=Redis.from_url(given.redis))
-    with stamps.file(), stamps.workers([command] * given.workers, given.worker_cpus):
+    with stamps.file(), stamps.workers(commands, given.worker_cpus):
         for tasks in (20 * given.workers, given.tasks):
             for number in range(tasks):
                 # By name: RQ refuses functions of the script that was started.

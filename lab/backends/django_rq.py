@@ -1,0 +1,105 @@
+"""Django-RQ: RQ with its queues in Django's settings and its workers under `manage.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab import django_site
+from lab.backend import DEFAULT, Monitor
+from lab.model import Capability, Command, Profile, Service, Setup, Variant
+from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+
+MONITORED = CAPABILITIES | {Capability.MONITOR}
+TOKEN = "of-a-closed-network"  # noqa: S105 (as the site's own secret, it guards nothing)
+
+
+class DjangoRq(RqJobs):
+    """RQ through Django: its queue by `django_rq.get_queue`, its commands by `manage.py`."""
+
+    summary = "Django-RQ on Redis"
+    packages = ("django", "django_rq", "rq", "redis")
+    extra = "django-rq"
+    module = django_site.MANAGE[-1]
+    variants = (
+        Variant(
+            "worker",
+            MONITORED,
+            "`manage.py rqworker`: forks a work-horse for each job (Django-RQ's README, Running "
+            "workers).",
+            {"command": "rqworker"},
+        ),
+        Variant(
+            "worker-pool",
+            MONITORED,
+            "`manage.py rqworker-pool --num-workers N`: one command a node, which forks its "
+            "workers (Django-RQ's README, Running workers).",
+            {"command": "rqworker-pool"},
+        ),
+    )
+    profiles = (
+        DEFAULT,
+        Profile(
+            "safe",
+            {"retry": 3, "worker_ttl": 30},
+            f"{RETRY_WHY}. {WORKER_TTL_WHY}. It comes every 600 s, for which `rqworker` has no "
+            "option. So at most 615 s after the heartbeat.",
+            ("worker",),
+        ),
+        Profile(
+            "safe",
+            {"retry": 3},
+            f"{RETRY_WHY}, which comes every 600 s, or 810 s where all workers are idle: "
+            "`rqworker-pool` has no option for it.",
+            ("worker-pool",),
+        ),
+        Profile("tuned", {"preload": True}, PRELOAD_WHY),
+    )
+
+    def queue(self, connection: Redis) -> Queue:
+        """Set Django up and get its queue, once: `django_rq.enqueue` connects anew for each job."""
+        django_site.use(_settings(self.setup))
+        import django_rq
+
+        queue: Queue = django_rq.get_queue(QUEUE, connection=connection)
+        return queue
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return those of RQ, and when Django-RQ really enqueues."""
+        from django_rq.queues import get_commit_mode
+
+        return {**super().effective_settings(), "commit_mode": get_commit_mode()}
+
+    @classmethod
+    def arguments(cls, setup: Setup) -> Sequence[str]:
+        """Return the queue to work on; where it is, the settings say."""
+        return [QUEUE]
+
+    @classmethod
+    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return `manage.py rqcron` (README, Support for RQ's CronScheduler)."""
+        return [Command((*django_site.MANAGE, "rqcron", CRON))]
+
+    @classmethod
+    def monitor(cls, setup: Setup) -> Monitor:
+        """Return the statistics of Django-RQ's pages (README, Queue Statistics)."""
+        return Monitor(
+            django_site.SERVER,
+            path="/django-rq/stats.json",
+            word=f'"workers": {setup.topology.workers}',
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+
+    @classmethod
+    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+        """Return the variables that lead to the Django project and its settings."""
+        return django_site.environment(_settings(setup))
+
+
+def _settings(setup: Setup) -> dict[str, Any]:
+    queues = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
+    return {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": queues, "RQ_API_TOKEN": TOKEN}

@@ -1,0 +1,61 @@
+"""What RQ and Django-RQ share: settings as they are in force, preloaded tasks, and cron's jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import registry
+from lab.backend import setup_to_json
+from lab.model import Job, Service, Setup, Topology
+
+
+def setup_of(label: str) -> Setup:
+    """Return what the adapter of a label is told on two slots."""
+    endpoints: dict[str, str] = {Service.REDIS: "redis://127.0.0.1:6379/0"}
+    return registry.setup(registry.select(label), Topology(1, 2, 2), endpoints)
+
+
+@pytest.mark.parametrize(
+    ("label", "interval_s", "ttl_s"),
+    [("rq", 600, 420), ("rq@safe", 15, 30), ("rq[worker-pool]@safe", 600, 420)],
+)
+def test_the_row_says_how_often_abandoned_jobs_are_looked_for(
+    label: str, interval_s: int, ttl_s: int
+) -> None:
+    """What the command is told is what the row says, and as installed else."""
+    setup = setup_of(label)
+    backend = registry.backends()["rq"](setup)
+    settings = backend.effective_settings()
+    assert (settings["maintenance_interval"], settings["worker_ttl"]) == (interval_s, ttl_s)
+    told = " ".join(backend.node_commands(setup)[0].argv)
+    assert (f"--maintenance-interval {interval_s} --worker-ttl {ttl_s}" in told) == (ttl_s != 420)
+
+
+def run(*module: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of this interpreter and return what it printed."""
+    own = {**os.environ, **environment}
+    command = [sys.executable, "-m", *module]
+    return subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+
+
+def test_preloading_imports_the_tasks_and_goes_on_as_the_command(tmp_path: Path) -> None:
+    """What runs next finds the tasks imported, its own arguments, and itself as main."""
+    program = "import sys; print(__name__, 'workloads.cpu' in sys.modules, *sys.argv[1:])"
+    (tmp_path / "what_runs_next.py").write_text(program)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    seen = run("lab.rq_jobs.preloading", "what_runs_next", "--first", "second", PYTHONPATH=path)
+    assert seen.stdout.split() == ["__main__", "True", "--first", "second"], seen.stderr
+
+
+def test_an_interval_that_rq_cannot_keep_is_refused() -> None:
+    """RQ counts in whole seconds; rounding would be another schedule than was asked for."""
+    setup = replace(setup_of("rq"), jobs=(Job(7, "workloads.noop:run", 1, every_s=0.5),))
+    seen = run("lab.rq_jobs.cron", LAB_SETUP=setup_to_json(setup))
+    assert seen.returncode
+    assert "RQ's intervals are whole seconds, and job 7 has 0.5." in seen.stderr
