@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from lab import processes, registry, trial
 from lab.cluster import Site
 from lab.clusters import reaper
 from lab.clusters.compose import ComposeCluster
+from lab.engine import docker
 from lab.model import TrialSpec
 
 
@@ -34,3 +38,34 @@ def standing(spec: TrialSpec, folder: Path) -> Iterator[ComposeCluster]:
         yield cluster
     finally:
         cluster.down()
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[str]:
+    """Offer the engine by TCP, as one on another machine is reached; yield its address."""
+    path = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").decode().strip()
+
+    class Forward(socketserver.BaseRequestHandler):
+        """Passes bytes on in both directions, and each end of them."""
+
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as engine:
+                engine.connect(path.removeprefix("unix://"))
+                back = threading.Thread(target=pour, args=(engine, self.request), daemon=True)
+                back.start()
+                pour(self.request, engine)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def pour(source: socket.socket, target: socket.socket) -> None:
+    """Copy until the source ends, then end the target's half."""
+    with contextlib.suppress(OSError):  # whoever hangs up first ends it for both
+        while chunk := source.recv(65_536):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)

@@ -10,6 +10,7 @@ import pytest
 
 from lab import registry
 from lab.backend import services_of
+from lab.clusters import cgroups
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
 from lab.clusters.local import LocalCluster
@@ -27,7 +28,7 @@ from lab.model import (
     Service,
     Topology,
 )
-from tests.containers import left_of, standing
+from tests.containers import elsewhere, left_of, standing
 from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
@@ -176,6 +177,24 @@ def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:
     assert seen.working_set_bytes
     assert known.working_set_bytes
     assert seen.received_bytes is not None
+
+
+def test_an_engine_elsewhere_serves_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By DOCKER_HOST alone, without a file of the engine's machine, a trial says the same."""
+    monkeypatch.setattr(cgroups, "host_files", lambda *_: None)
+    spec = spec_of("celery[prefork]", "cpu", Burst(100), size=2_000, provider="compose")
+    with elsewhere() as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        made = run(tmp_path, spec)
+        assert left_of(os.getpid()) == []
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 100)
+    assert made.row.cpu_workers_ns is not None
+    assert made.row.cpu_workers_ns > 100 * 2e6 / 3
+    last = made.tables["sample"].groupby(["source", "metric"]).value.last()
+    assert last["container:redis"]["anonymous_bytes"] > 0
+    assert last["container:node0"]["received_bytes"] > 0
 
 
 def test_a_node_has_the_cpus_of_its_place(tmp_path: Path) -> None:
