@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lab import campaign, processes, registry
-from lab.clusters import choice, reaper
+from lab.clusters import choice, crontab, reaper
 from lab.comparison import command as comparison
 from lab.console import ProgressWatch, say, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
@@ -205,6 +205,7 @@ def clean(_: argparse.Namespace) -> int:
     """End what killed labs left behind; living ones are left alone."""
     say(f"{processes.reap_orphans()} processes of killed labs ended.")
     say(f"{reaper.reap_dead()} containers, networks and volumes of killed labs removed.")
+    say(f"{crontab.remove_dead()} crontab lines of killed labs removed.")
     return 0
 
 

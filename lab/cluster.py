@@ -76,6 +76,11 @@ class Cluster(ABC):
     offers: ClassVar[frozenset[Service]]
     has_quotas: ClassVar[bool] = False
 
+    @classmethod
+    def offered(cls) -> frozenset[Service]:
+        """The servers of `offers` that this machine has, as it is now."""
+        return cls.offers
+
     def __init__(self, site: Site) -> None:
         self.site = site
         # What each server says of itself, for the row.

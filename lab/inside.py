@@ -54,11 +54,17 @@ def _postgres(endpoint: str) -> str:
         return f"postgres {version} (synchronous_commit {commit})"
 
 
+def _cron(_endpoint: str) -> str:
+    asked = ("dpkg-query", "--show", "--showformat", "${Package} ${Version}", "cron")
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+
+
 ABOUT: Mapping[str, Callable[[str], str]] = {
     "redis": _redis,
     "rabbitmq": _rabbitmq,
     "dask-scheduler": _dask_scheduler,
     "postgres": _postgres,
+    "cron": _cron,
 }
 
 

@@ -37,6 +37,7 @@ class Service(StrEnum):
     RABBITMQ = "rabbitmq"
     POSTGRES = "postgres"
     DASK_SCHEDULER = "dask-scheduler"
+    CRON = "cron"
 
 
 class Status(StrEnum):

@@ -36,6 +36,11 @@ ASKED: Mapping[type[Arrival], tuple[Capability, str]] = {
     Monitored: (Capability.MONITOR, "has no monitor of its own"),
 }
 
+# What to do where a server is lacking that a provider could have.
+REMEDIES: Mapping[str, str] = {
+    Service.CRON: "Run: sudo apt install cron; sudo service cron start",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -84,9 +89,9 @@ def make_plan(selection: Selection) -> Plan:
         order = random.Random(f"{selection.seed}/{block}")
         specs = [
             spec
-            for one in calibrated
-            if block == 0 or not one.cell.once
             for label in selection.labels
+            for one in _cells_of(selection, label, calibrated)
+            if block == 0 or not one.cell.once
             for spec in _sweep(selection, label, one, block)
         ]
         order.shuffle(specs)
@@ -119,6 +124,20 @@ def _topologies(selection: Selection) -> list[Topology]:
         for cores in selection.cores
         for per_core in selection.workers_per_core
     ]
+
+
+def _cells_of(
+    selection: Selection, label: str, calibrated: Sequence[_Calibrated]
+) -> Sequence[_Calibrated]:
+    """Return a backend's cells: of the fallbacks, those before which it can take none."""
+    own: list[_Calibrated] = []
+    can_take = False
+    for one in calibrated:
+        if not (one.cell.fallback and can_take):
+            own.append(one)
+            specs = _sweep(selection, label, one, block=0)
+            can_take = can_take or any(obstacle(s, selection.offers) is None for s in specs)
+    return own
 
 
 def _sweep(
@@ -168,9 +187,10 @@ def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
     promised = capabilities(chosen.backend, chosen.variant)
     name = f"{spec.backend}[{spec.variant}]"
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
+    remedy = REMEDIES.get(lacking, "Try another.")
     nodes, workers = spec.topology.nodes, spec.topology.workers
     obstacles = {
-        f"{name} needs {lacking}, which provider {spec.provider} lacks: try another.": lacking,
+        f"{name} needs {lacking}, which provider {spec.provider} lacks. {remedy}": lacking,
         **_obstacles_of_arrival(name, chosen.backend, promised, spec),
         f"{name} lives on one machine and cannot span nodes.": nodes > 1
         and Capability.NODES not in promised,

@@ -13,7 +13,8 @@ class Cell:
     """A workload at one size, and how its tasks are offered; size None means its default.
 
     A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
-    backend can have. One that comes `once` is in the first block only.
+    backend can have. One that comes `once` is in the first block only. A `fallback` is for the
+    backends that can take none of the cells before it.
     """
 
     workload: str
@@ -21,6 +22,7 @@ class Cell:
     size: int | None = None
     widest: bool = False
     once: bool = False
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,14 @@ class Preset:
     reruns: int
 
 
+CRON = "* * * * *"
 # Five minutes on two cores for everything there is. 64 tasks are the fewest that have a p90.
 QUICK = (
     Cell("noop", Burst(100), widest=True),
     Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True),
     Cell("cpu", Burst(40)),
+    Cell("noop", Periodic(1, 4, every_s=1.0), widest=True, once=True, fallback=True),
+    Cell("noop", Periodic(1, 1, cron=CRON), widest=True, once=True, fallback=True),
 )
 # Too long to be asked for more than once: in the first block only.
 EVERY_SECOND = Cell("noop", Periodic(1, 60, every_s=1.0), widest=True, once=True)
@@ -61,7 +66,6 @@ STANDARD = (
     Cell("payload", Burst(400)),
     EVERY_SECOND,
 )
-CRON = "* * * * *"
 # What can be asked for by one name, as if it were a workload; ten minutes for a backend.
 GROUPS: Mapping[str, Group] = {
     "periodic": Group(

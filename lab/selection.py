@@ -86,7 +86,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         warmup_per_slot=preset.warmup_per_slot,
         deadline_s=preset.deadline_s,
         quota_cpus=options.quota,
-        offers=PROVIDERS[options.provider].offers,
+        offers=PROVIDERS[options.provider].offered(),
     )
 
 

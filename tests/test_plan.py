@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab import registry
-from lab.model import Burst, Capability, Paced, RoundTrip, Topology, TrialSpec
+from lab.model import Burst, Paced, Periodic, RoundTrip, Topology, TrialSpec
 from lab.plan import Selection, estimate_s, make_plan, total_s
 from lab.presets import PRESETS, Cell
 from lab.specs import spec_from_json, spec_to_json
@@ -68,6 +68,23 @@ def test_a_cell_may_be_in_the_first_block_only() -> None:
     assert blocks == {"burst": set(range(6)), "paced": {0}}
 
 
+def test_a_fallback_is_for_those_who_can_take_nothing_before_it() -> None:
+    """Who has a trial already is not asked, and who has none says why not."""
+    cells = (
+        Cell("noop", Burst(10), widest=True),
+        *(
+            Cell("noop", arrival, widest=True, fallback=True)
+            for arrival in (Periodic(1, 4, every_s=1.0), Periodic(1, 1, cron="* * * * *"))
+        ),
+    )
+    labels = ("celery", "deadline-loop", "django-crontab")
+    plan = make_plan(replace(SELECTION, labels=labels, cells=cells, blocks=1))
+    assert {(s.backend, s.arrival) for s in plan.trials} == set(
+        zip(labels, (cell.arrival for cell in cells), strict=True)
+    )
+    assert [s.spec.backend for s in plan.skips].count("celery") == 0
+
+
 def test_quick_has_every_backend_there_is_and_fits_into_five_minutes() -> None:
     """On two cores, with every percentile up to p90, by the estimate that is shown."""
     quick = PRESETS["quick"]
@@ -81,11 +98,7 @@ def test_quick_has_every_backend_there_is_and_fits_into_five_minutes() -> None:
         deadline_s=quick.deadline_s,
     )
     trials = make_plan(selection).trials
-    assert {s.backend for s in trials} == {
-        name
-        for name, backend in registry.backends().items()
-        if backend.variants[0].capabilities & {Capability.SUBMIT, Capability.BATCH}
-    }
+    assert {s.backend for s in trials} == set(registry.backends())
     assert total_s(trials, {}) <= 300
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
 

@@ -12,10 +12,11 @@ from subprocess import Popen, TimeoutExpired
 from lab import processes
 from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
+from lab.clusters import crontab
 from lab.clusters.monitor import answer
 from lab.clusters.services import SERVICES, free_port, last_line
 from lab.errors import ClusterError
-from lab.model import Command, Setup
+from lab.model import Command, Service, Setup
 from lab.registry import Selected, setup
 
 PREPARATION_S = 60.0
@@ -33,7 +34,16 @@ class _Part:
 class LocalCluster(Cluster):
     """Services and nodes as process groups; the driver is one more process beside them."""
 
-    offers = frozenset(SERVICES)
+    offers = frozenset({*SERVICES, Service.CRON})
+
+    @classmethod
+    def offered(cls) -> frozenset[Service]:
+        """All that it can start, and the machine's own cron where one runs."""
+        try:
+            crontab.find()
+        except ClusterError:
+            return cls.offers - {Service.CRON}
+        return cls.offers
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -47,15 +57,8 @@ class LocalCluster(Cluster):
         site, spec, shared = self.site, self.site.spec, self.site.placement.services
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
-        settings = settings_of(site.backend, spec.variant, spec.profile)
-        told = {**site.environment, **site.backend.server_environment(settings)}
-        endpoints = {}
-        for name in services_of(site.backend, spec.variant):
-            running = SERVICES[name]().start(site.logs, shared, told)
-            log = site.logs / f"{name}.log"
-            self._services.append(_Part(name, running.process, log))
-            endpoints[str(name)] = running.endpoint
-            self.services = "; ".join(filter(None, [self.services, running.about]))
+        servers = services_of(site.backend, spec.variant)
+        endpoints = {str(name): self._serve(name) for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
         made = self._made = setup(selected, spec.topology, endpoints, site.jobs)
         for index, command in enumerate(site.backend.preparation(made)):
@@ -69,6 +72,21 @@ class LocalCluster(Cluster):
         for index, command in enumerate(site.backend.scheduler_commands(made) if site.jobs else ()):
             self._services.append(self._start(made, command, f"scheduler-{index}", shared))
         return made
+
+    def _serve(self, name: Service) -> str:
+        """Start a server, or find the one that the machine has, and return its endpoint."""
+        site = self.site
+        if name is Service.CRON:
+            cron = crontab.find()
+            endpoint, about = cron.crontab, cron.about
+        else:
+            settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
+            told = {**site.environment, **site.backend.server_environment(settings)}
+            running = SERVICES[name]().start(site.logs, site.placement.services, told)
+            self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
+            endpoint, about = running.endpoint, running.about
+        self.services = "; ".join(filter(None, [self.services, about]))
+        return endpoint
 
     def _start(
         self,
@@ -151,8 +169,11 @@ class LocalCluster(Cluster):
         Workers have a moment for their goodbyes, which take some systems seconds: the window is
         over, and nothing of it depends on them.
         """
+        trial = self.site.environment[processes.TRIAL]
+        if Service.CRON in services_of(self.site.backend, self.site.spec.variant):
+            crontab.remove_trial(trial)
         if self._driver:
             processes.stop(self._driver)
         processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
         processes.stop(*(part.process for part in self._services))
-        return processes.reap_trial(self.site.environment[processes.TRIAL])
+        return processes.reap_trial(trial)

@@ -19,12 +19,15 @@ TRIAL = "/trial"
 # Of a CPU quota, if one is asked for: a node that has spent its share stands still until the next
 # period begins, by default for up to 100 ms (METHOD M22).
 PERIOD_US = 10_000
+# Where `crontab` in the driver's container leaves the lines that cron in its own reads.
+CRONTABS = "crontabs:/var/spool/cron/crontabs"
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
     Service.REDIS: "redis://redis:6379/0",
     Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
     Service.DASK_SCHEDULER: "tcp://dask-scheduler:8786",
     Service.POSTGRES: "postgresql://lab:lab@postgres:5432/lab",
+    Service.CRON: "crontab",
 }
 
 
@@ -55,6 +58,8 @@ def parts(
     limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
     ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
     found: dict[str, Any] = {DRIVER: {"cpuset": cpu_text(place.driver), "environment": ours}}
+    if str(Service.CRON) in made.endpoints:
+        found[DRIVER]["volumes"] = [CRONTABS]
     for name in names:
         kind, number = (SCHEDULER, 0) if name == SCHEDULER else (NODE, int(name[len(NODE) :]))
         words = json.dumps([(in_image(c.argv), c.slots) for c in commands[kind]])

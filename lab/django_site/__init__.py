@@ -24,7 +24,8 @@ def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that make a process use the project with `settings`.
 
     ``INSTALLED_APPS`` adds to the base's, ``DATABASE`` changes fields of its one database; any
-    other name replaces it. Values are JSON-able.
+    other name replaces it. Values are JSON-able; those that are text may name variables, as in
+    ``$LAB_LEDGER``, which each process replaces by its own.
     """
     return {
         "DJANGO_SETTINGS_MODULE": "lab.django_site.settings",

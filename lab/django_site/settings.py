@@ -60,4 +60,6 @@ DATABASES = {
 _own = json.loads(os.environ.get(VARIABLE, "{}"))
 INSTALLED_APPS += _own.pop("INSTALLED_APPS", [])
 DATABASES["default"] |= _own.pop("DATABASE", {})
-globals().update(_own)
+globals().update(
+    {name: os.path.expandvars(own) if isinstance(own, str) else own for name, own in _own.items()}
+)

@@ -1,0 +1,87 @@
+"""The machine's own cron, and our lines in this user's crontab: each names its lab and its trial.
+
+A lab starts no cron, which would run everybody's jobs. It adds lines to the crontab of the user
+who runs it, and removes exactly those, found by what they end in, as processes are by label.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from lab import processes
+from lab.errors import ClusterError
+
+LINE = re.compile(rf"# {processes.OWNER}=(?P<owner>\S+) {processes.TRIAL}=(?P<trial>\S+)")
+# Written by Debian's cron and by cronie as they start; that of a container is not seen here.
+PID_FILE = Path("/run/crond.pid")
+
+
+class Cron(NamedTuple):
+    """A cron that runs: the program that edits its lines, and what it says of itself."""
+
+    crontab: str
+    about: str
+
+
+def find() -> Cron:
+    """Find the machine's cron.
+
+    Raises:
+        ClusterError: There is none, or it does not run; the message says what to do.
+    """
+    program = shutil.which("crontab")
+    if program is None:
+        raise ClusterError("No cron is installed here. Run: sudo apt install cron")
+    try:
+        daemon = psutil.Process(int(PID_FILE.read_text())).name()
+    except (OSError, ValueError, psutil.Error) as error:
+        raise ClusterError("No cron runs here. Run: sudo service cron start") from error
+    asked = ["dpkg-query", "--show", "--showformat", "${Version}", "cron"]
+    told = shutil.which(asked[0]) and subprocess.run(
+        asked, capture_output=True, text=True, check=False
+    )
+    version = told.stdout if told and not told.returncode else "of unknown version"
+    return Cron(program, f"{daemon} {version} (machine)")
+
+
+def remove_trial(trial: str) -> int:
+    """Remove the lines of a trial of this lab; return how many."""
+    mine = processes.owner()
+    return _remove(lambda owner, of: owner == mine and of == trial)
+
+
+def remove_dead() -> int:
+    """Remove the lines of labs that are gone, those of living ones stay; return how many.
+
+    A crontab outlives the boot that its lines name, so what another boot wrote is dead as well.
+    """
+    boot = processes.realm().partition("/")[0]
+    return _remove(
+        lambda owner, _: owner.partition("/")[0] != boot or not processes.is_alive(owner)
+    )
+
+
+def _remove(is_wanted: Callable[[str, str], bool]) -> int:
+    program = shutil.which("crontab")
+    if program is None:
+        return 0
+    told = subprocess.run([program, "-l"], capture_output=True, text=True, check=False)
+    lines = told.stdout.splitlines(keepends=True)  # none, and an exit code, where there is none
+
+    def is_left(line: str) -> bool:
+        match = LINE.search(line)
+        return match is None or not is_wanted(match["owner"], match["trial"])
+
+    left = "".join(filter(is_left, lines))
+    removed = len(lines) - len(left.splitlines())
+    if removed:
+        how = ["-"] if left else ["-r"]
+        subprocess.run([program, *how], input=left, capture_output=True, text=True, check=True)
+    return removed
