@@ -130,7 +130,8 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool)
     from lab import report  # pandas and matplotlib are not needed to say what is wrong
 
     page = report.write(folder)
-    show_table(*report.terminal_summary(folder))
+    for table in report.terminal_tables(folder):
+        show_table(*table)
     failed = [row for row in rows if row.status in (Status.FAILED, Status.TIMEOUT)]
     flags = [row.flag for row in rows if row.status == Status.OK]
     say(
@@ -180,7 +181,8 @@ def report_run(options: argparse.Namespace) -> int:
     store.check()
     campaign.derive(store)
     page = report.write(folder)
-    show_table(*report.terminal_summary(folder))
+    for table in report.terminal_tables(folder):
+        show_table(*table)
     say(f"Report page: {page}")
     return 0
 

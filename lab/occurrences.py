@@ -9,7 +9,6 @@ one doubles it, and an occurrence without any is missed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,22 @@ import pandas as pd
 
 from lab import nominal
 from lab.model import Job
-from lab.tables import OccurrenceRow
 from lab.verdicts import Occurrence
 
 # The phase of an interval is that of the most punctual of this many first runs: the very first
 # may be late for once, and by the tenth a drift would show.
 OPENING_RUNS = 5
+TYPES = {
+    "trial_id": "str",
+    "job": "int64",
+    "k": "int64",
+    "nominal_ns": "int64",
+    "started_ns": "Int64",
+    "finished_ns": "Int64",
+    "error_ns": "Int64",
+    "verdict": "str",
+    "overlaps": "int64",
+}
 
 
 def judge(
@@ -53,7 +62,8 @@ def judge(
         for job in jobs
         for row in _of_job(job, runs.get(job.id, none), n_occurrences, window_ns, wall_offset_ns)
     ]
-    return pd.DataFrame(rows, columns=[field.name for field in fields(OccurrenceRow)])
+    # As objects first: beside a null, pandas would make floats of nanoseconds.
+    return pd.DataFrame(rows, columns=list(TYPES), dtype="object").astype(TYPES)
 
 
 def _of_job(

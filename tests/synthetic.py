@@ -22,6 +22,7 @@ from lab.store import Store
 from lab.tables import CSV_TABLES, CampaignRow, EnvironmentRow, TrialRow
 
 SYNTHETIC = "synthetic"
+BOTH = ((SYNTHETIC, True), (f"{SYNTHETIC}/without-noisy", False))
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,10 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
         "trial": _typed("trial", trials),
         "metric": _typed("metric", rows),
         "task": _typed("task", pd.concat(windows.values())).assign(attempt=1),
+        "occurrence": _typed("occurrence", []).assign(attempt=1),
     }
-    measured = tables["trial"], tables["metric"]
-    over_trials = [
-        *estimates(*measured, SYNTHETIC, with_noisy=True),
-        *estimates(*measured, f"{SYNTHETIC}/without-noisy", with_noisy=False),
-    ]
+    of = tables["trial"], tables["metric"]
+    over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
     return tables | {"estimate": _typed("estimate", over_trials)}
 
 
@@ -127,10 +126,11 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in CSV_TABLES:
         store.replace(name, tables[name])
-    for (trial_id, attempt), rows in tables["task"].groupby(["trial_id", "attempt"]):
-        where = store.trial_folder(str(trial_id), int(str(attempt)))
-        where.mkdir(parents=True, exist_ok=True)
-        store.write_parquet(where, "task", rows.drop(columns="attempt"))
+    for name in ("task", "occurrence"):
+        for (trial_id, attempt), rows in tables[name].groupby(["trial_id", "attempt"]):
+            where = store.trial_folder(str(trial_id), int(str(attempt)))
+            where.mkdir(parents=True, exist_ok=True)
+            store.write_parquet(where, name, rows.drop(columns="attempt"))
     return folder
 
 

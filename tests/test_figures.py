@@ -23,16 +23,16 @@ from lab.figures.theme import colour_of
 from lab.metrics import METRICS
 from lab.statistics import sample_floor
 from tests.synthetic import LOST_EVERY, SYSTEMS, Campaign, campaign
+from tests.synthetic_schedules import with_schedules
 
-FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
-SMALL = Campaign(systems=FEW)
-SMOKE = replace(SMALL, systems=FEW[-1:], workloads=("noop",), blocks=3, rates_hz=())
+SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"}))
+SMOKE = replace(SMALL, systems=SMALL.systems[-1:], workloads=("noop",), blocks=3, rates_hz=())
 
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     """A campaign of few systems with all that a figure shows."""
-    return campaign(SMALL)
+    return with_schedules(campaign(SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_the_curve_is_that_of_the_tasks(tables: Tables) -> None:
 @pytest.mark.parametrize("n", [sample_floor(99) - 1, sample_floor(99)])
 def test_percentiles_are_marked_only_where_each_trial_supports_them(n: int) -> None:
     """No p99 below its sample floor, however many trials are pooled (METHOD M11, KAT-7)."""
-    made = campaign(replace(SMALL, systems=FEW[:1], workloads=("noop",), paced_tasks=n))
+    made = campaign(replace(SMALL, systems=SMALL.systems[:1], workloads=("noop",), paced_tasks=n))
     data = FIGURES["latency"].data(made)
     marks = set(data[data["kind"] == "mark"]["fraction"])
     assert marks == ({0.5, 0.9, 0.99} if n >= sample_floor(99) else {0.5, 0.9})

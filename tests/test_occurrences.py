@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from lab.formats import from_parquet, to_parquet
 from lab.metrics import trial_metrics
 from lab.model import Job
 from lab.occurrences import judge
@@ -92,6 +94,17 @@ def test_the_drift_is_the_same_when_it_passes_a_whole_period() -> None:
     found = numbers(judged(EVERY_SECOND, runs(starts), 90))
     assert found["drift_s_per_occurrence"].value == pytest.approx(0.020, abs=0.001)
     assert found["missed"].value == 1
+
+
+def test_a_missed_occurrence_leaves_nanoseconds_whole() -> None:
+    """What is judged fits its table, also beside nulls and on a machine up for years."""
+    begin = 2**60 + 1
+    tasks = runs([begin + k * 1_000_000_000 for k in (1, 2, 4, 5)])
+    judged_rows = judge([EVERY_SECOND], tasks, 3, (begin, 2**62), 0)
+    assert judged_rows.verdict.tolist() == ["kept", "missed", "kept"]
+    origin = Path("occurrence")
+    read = from_parquet("occurrence", to_parquet("occurrence", judged_rows, origin), origin)
+    assert read.started_ns.dropna().tolist() == [begin + 2 * 10**9, begin + 4 * 10**9]
 
 
 def test_a_late_first_run_does_not_make_the_others_early() -> None:

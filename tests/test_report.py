@@ -18,6 +18,7 @@ from lab.report.sections import changes, disturbances, flag_reasons
 from lab.report.summary import summary
 from lab.report.wording import percent
 from tests.synthetic import SYSTEMS, Campaign, campaign, write
+from tests.synthetic_schedules import with_schedules
 
 FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
 SMALL = Campaign(systems=FEW, cores=(1,))
@@ -50,7 +51,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     """A campaign of three systems with noise and losses."""
-    return campaign(SMALL)
+    return with_schedules(campaign(SMALL))
 
 
 @pytest.fixture(scope="module")

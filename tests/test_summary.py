@@ -107,7 +107,7 @@ def test_an_interrupted_trial_has_lost_nothing(tables: Tables) -> None:
 
 def test_the_terminal_shows_the_same_numbers(tables: Tables, tmp_path: Path) -> None:
     """Terminal and page have one source."""
-    title, headings, rows = report.terminal_summary(write(tables, tmp_path / "run"))
+    ((title, headings, rows),) = report.terminal_tables(write(tables, tmp_path / "run"))
     assert title == "Summary of run, latencies at 100 tasks/s"
     table = pd.DataFrame(rows, columns=list(headings))
     own = table[(table["label"] == "rq") & (table["workload"] == "noop")].iloc[0]

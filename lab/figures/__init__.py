@@ -21,11 +21,14 @@ from lab.figures.measured import Tables
 from lab.figures.overhead import OVERHEADS
 from lab.figures.provenance import facts, sentence
 from lab.figures.scaling import SCALING
+from lab.figures.schedule import SCHEDULE
 from lab.figures.theme import theme
 
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
-FIGURES: Mapping[str, Chart] = {chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS)}
+FIGURES: Mapping[str, Chart] = {
+    chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS, SCHEDULE)
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.report.page import write
+from lab.report.schedules import as_table, schedules
 from lab.report.summary import COLUMNS, Row, summary
 from lab.store import Store
 
-__all__ = ["Row", "summary", "terminal_summary", "write"]
+__all__ = ["Row", "summary", "terminal_tables", "write"]
 
 IN_TERMINAL = ("throughput", "overhead", "p50", "p99")
+TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+"""A title, headings, and rows of text."""
 
 
-def terminal_summary(folder: Path) -> tuple[str, Sequence[str], Iterable[Sequence[str]]]:
-    """Return the summary of a run folder as a title, headings, and rows of text.
+def terminal_tables(folder: Path) -> Iterator[TextTable]:
+    """Yield the tables of a run folder that have a row, the summary first."""
+    store = Store(folder)
+    kept = schedules({name: store.read(name) for name in ("trial", "metric", "estimate")})
+    yield from (table for table in (_summary_table(store), as_table(kept)) if table[2])
+
+
+def _summary_table(store: Store) -> TextTable:
+    """Make the summary.
 
     Where all paced trials were offered one rate, the title says it, else each row does.
     """
-    store = Store(folder)
     rows = summary({name: store.read(name) for name in ("trial", "estimate")})
     chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen), "lost", "flags"]
     rates = {row.rate for row in rows} - {""}
-    title = f"Summary of {folder.name}"
+    title = f"Summary of {store.folder.name}"
     if len(rates) == 1:
         title += f", latencies at {rates.pop()} tasks/s"
     cells = [

@@ -16,11 +16,12 @@ from jinja2 import Environment, StrictUndefined
 from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import sections
+from lab.report.schedules import COUNTS, schedules, shown_columns
 from lab.report.summary import COLUMNS, Column, Row, summary
 from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
 from lab.store import Store
 
-TABLES = ("campaign", "environment", "trial", "metric", "estimate", "task")
+TABLES = ("campaign", "environment", "trial", "metric", "estimate", "task", "occurrence")
 PAGE = "report.html"
 
 
@@ -43,7 +44,7 @@ def write(folder: Path) -> Path:
 def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
     """Make the page's text; everything that comes from data is escaped."""
     trials = tables["trial"]
-    rows, changes = summary(tables), sections.changes(tables)
+    rows, kept, changes = summary(tables), schedules(tables), sections.changes(tables)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(
         files(__package__).joinpath("page.html.j2").read_text("utf-8")
@@ -53,6 +54,9 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
         groups=_groups(rows),
+        schedules=kept,
+        schedule_columns=shown_columns(kept),
+        counts_of_schedules=COUNTS,
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
         reasons=sections.flag_reasons(trials),
         disturbances=sections.disturbances(trials),

@@ -13,7 +13,7 @@ from lab.figures import Tables
 from lab.figures.measured import THROUGHPUT, TOPOLOGY, topology_names, workload_names
 from lab.figures.theme import colour_of, each, identify
 from lab.metrics import CELL, USABLE
-from lab.model import Flag, Status
+from lab.model import Flag, Periodic, Status
 from lab.report.wording import NOT_MEASURED, REFUSED, digits, percent, plural
 from lab.statistics import proportion
 
@@ -84,12 +84,13 @@ def summary(tables: Tables) -> list[Row]:
     """Make the rows, by workload and topology, the highest throughput first.
 
     A configuration that was skipped has no row: there is nothing to say of it but the reason.
+    Periodic trials have a table of their own: `lab.report.schedules`.
 
     Args:
         tables: At least `trial` and `estimate`.
     """
     trials = tables["trial"]
-    trials = trials[trials["status"] != Status.SKIPPED]
+    trials = trials[(trials["status"] != Status.SKIPPED) & (trials["arrival"] != Periodic.kind)]
     if trials.empty:
         return []
     named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))
@@ -135,16 +136,16 @@ def _rows(cell: Trials, found: Mapping[Key, Any]) -> Iterator[Row]:
             topology=first.topology,
             cores_x_nodes=f"{first.cores_per_node} x {first.nodes}",
             rate="" if rate is None else f"{rate:g}",
-            numbers={column.name: _number(own, found, column) for column in COLUMNS},
+            numbers={column.name: number_of(own, found, column) for column in COLUMNS},
             cpu=_cpu(own, found),
             n_tasks=sum(trial.n_sent for trial in _sent(own)),
             lost=_count(own, "n_lost", "n_partial"),
             duplicated=_count(own, "n_duplicated"),
-            flags=_flags(own),
+            flags=flags_of(own),
         )
 
 
-def _number(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
+def number_of(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
     """Write one estimate, or that there is none and why."""
     trials = [trial for trial in cell if trial.arrival == column.arrival]
     if not trials:
@@ -158,7 +159,7 @@ def _number(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
 def _cpu(cell: Trials, found: Mapping[Key, Any]) -> Number:
     """Write the CPU time a task of each role in one cell of the table."""
     parts = {
-        role: _number(cell, found, Column(role, role, f"cpu_{role}_s_per_task", "burst", 1e6))
+        role: number_of(cell, found, Column(role, role, f"cpu_{role}_s_per_task", "burst", 1e6))
         for role in ROLES
     }
     if all(part.value is None for part in parts.values()):
@@ -219,7 +220,7 @@ def _count(cell: Trials, *columns: str) -> Number:
     return Number(f"{k:,} of {n:,}", bound, share.method, k)
 
 
-def _flags(cell: Trials) -> str:
+def flags_of(cell: Trials) -> str:
     """Count the attempts: those that ended well by flag, the others by status."""
     counts = Counter(map(_word, cell))
     order = [*Flag, *(status for status in Status if status != Status.OK)]

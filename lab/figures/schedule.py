@@ -1,0 +1,118 @@
+"""Error of every occurrence against its nominal instant, all of them drawn (METHOD M26).
+
+Logarithmic on both sides of zero, for systems differ by decades. Occurrences that were missed have
+no error: the legend counts them, and runs too many.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from lab.figures.chart import Chart
+from lab.figures.measured import TOPOLOGY, Tables, topology_names, usable, workload_names
+from lab.figures.theme import colour_of, each, identify, panels
+from lab.metrics import CELL
+
+# Finer than any scheduler keeps an instant; below it the axis is linear.
+LINEAR_S = 1e-4
+GROUP = ["panel", "name", "family", "marker", *CELL]
+POINT = ["trial_id", "job", "k", "error_s", "verdict"]
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """One row an occurrence, or a run too many, of the usable periodic trials.
+
+    Returns:
+        panel, name, family, marker, the cell, trial_id, job, k, error_s, verdict, n_trials,
+        n_noisy, method.
+    """
+    trials = usable(tables["trial"])
+    trials = trials[trials["arrival"] == "periodic"]
+    names = identify(tables["trial"])[["label", "name", "marker"]]
+    trials = trials.merge(names, on="label").sort_values(["nominal_ns", "schedule", *TOPOLOGY])
+    panel = workload_names(trials) + ", " + trials["schedule"] + ", " + topology_names(trials)
+    cells = trials.groupby(CELL, dropna=False)["flag"]
+    trials = trials.assign(
+        panel=panel,
+        n_trials=cells.transform("size"),
+        n_noisy=cells.transform(lambda flags: (flags == "noisy").sum()),
+        method="none, every occurrence is drawn",
+    )
+    known = tables["occurrence"].assign(error_s=tables["occurrence"]["error_ns"] / 1e9)
+    points = trials.merge(known, on=["trial_id", "attempt"])
+    return points[[*GROUP, *POINT, "n_trials", "n_noisy", "method"]]
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Draw one panel a workload and schedule, each system with its colour and marker."""
+    titles = list(dict.fromkeys(frame["panel"]))
+    figure, axes = panels(len(titles), 1, (9.2, 3.2))
+    for ax, title in zip(axes, titles, strict=True):
+        part = frame[frame["panel"] == title]
+        for _, own in part.groupby("name"):
+            first = next(iter(each(own)))
+            ax.plot(own["k"], own["error_s"].astype("float64"), **_look(first), alpha=0.7)
+        _dress(ax, title, part["error_s"].astype("float64"))
+        ax.legend(
+            handles=_legend(part),
+            title="kept / missed / doubled",
+            alignment="left",
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.02),
+            borderaxespad=0,
+        )
+    return figure
+
+
+def _look(row: Any) -> dict[str, Any]:
+    return {
+        "color": colour_of(row.family),
+        "marker": row.marker,
+        "linestyle": "",
+        "markersize": 4,
+        "markeredgewidth": 0,
+    }
+
+
+def _dress(ax: Axes, title: str, errors: pd.Series) -> None:
+    ax.axhline(0, color="black", linewidth=0.8, zorder=1)
+    ax.set_yscale("symlog", linthresh=LINEAR_S)
+    ax.set_ylim(min(-LINEAR_S, 2 * errors.min()), max(LINEAR_S, 2 * errors.max()))
+    ax.set(xlabel="occurrence", ylabel="start - nominal instant", title=title)
+    ax.yaxis.set_major_formatter(EngFormatter(unit="s", sep="\u2009"))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _legend(part: pd.DataFrame) -> list[Line2D]:
+    middle = part["error_s"].astype("float64").groupby(part["name"]).median()
+    firsts = part.drop_duplicates("name").set_index("name", drop=False)
+    order = middle.reindex(firsts.index).sort_values(na_position="last").index
+    return [
+        Line2D([], [], **_look(own), label=f"{own.name}: {_counted(part, own.name)}")
+        for own in each(firsts.loc[order])
+    ]
+
+
+def _counted(part: pd.DataFrame, name: str) -> str:
+    verdicts = part.loc[part["name"] == name, "verdict"].replace("early", "kept")
+    return " / ".join(str((verdicts == word).sum()) for word in ("kept", "missed", "doubled"))
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """Say what a point is, what zero is, and how many occurrences there are."""
+    owed = len(frame.drop_duplicates(["trial_id", "job", "k"]))
+    return (
+        f"Start of each run against the instant at which it was due, {owed:,} occurrences in all. "
+        "A cron line names that instant; the phase of an interval is the system's own, so there "
+        "zero is its most punctual run among the first, and a slope is drift. Below 0.1 ms the "
+        "axis is linear."
+    )
+
+
+SCHEDULE = Chart("schedule", "Kept schedules", "valid periodic trial", data, draw, caption)

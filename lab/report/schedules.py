@@ -1,0 +1,123 @@
+"""Is the schedule kept? A row a label and a schedule, for the page and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.figures import Tables
+from lab.figures.measured import TOPOLOGY, topology_names, usable, workload_names
+from lab.figures.theme import colour_of, each, identify
+from lab.metrics import CELL
+from lab.model import Periodic, Status
+from lab.report.summary import Column, Number, flags_of, headline, number_of
+from lab.report.wording import NOT_MEASURED, digits
+
+# Over trials, each with an interval where there are enough of them.
+COLUMNS = tuple(
+    Column(metric, title, metric, Periodic.kind, scale)
+    for metric, title, scale in (
+        ("lateness_s_p50", "late p50 ms", 1e3),
+        ("jitter_s_iqr", "jitter IQR ms", 1e3),
+        ("jitter_s_sd", "jitter sd ms", 1e3),
+        ("drift_s_per_occurrence", "drift us an occurrence", 1e6),
+        ("first_run_s_mean", "first run s", 1.0),
+    )
+)
+LATEST = "lateness_s_max"
+COUNTS = ("missed", "doubled", "early", "overlapping")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One label at one schedule: `latest` is the largest of all its trials, `counts` are sums."""
+
+    label: str
+    name: str
+    colour: str
+    title: str
+    n_trials: int
+    owed: int
+    numbers: Mapping[str, Number]
+    latest: Number
+    counts: Sequence[str]
+    flags: str
+
+
+def schedules(tables: Tables) -> list[Schedule]:
+    """Make the rows, by workload and schedule, the most punctual first.
+
+    Args:
+        tables: At least `trial`, `metric` and `estimate`.
+    """
+    trials = tables["trial"]
+    trials = trials[(trials["arrival"] == Periodic.kind) & (trials["status"] != Status.SKIPPED)]
+    if trials.empty:
+        return []
+    title = workload_names(trials) + ", " + trials["schedule"] + ", " + topology_names(trials)
+    names = identify(tables["trial"])[["label", "name"]]
+    named = trials.assign(title=title).merge(names, on="label")
+    named = named.sort_values(["nominal_ns", "schedule", *TOPOLOGY], kind="stable")
+    last = usable(trials)[["trial_id", "attempt"]]
+    values = tables["metric"].dropna(subset=["value"]).merge(last, on=["trial_id", "attempt"])
+    found = headline(tables["estimate"])
+    groups = named.groupby(["title", *CELL], dropna=False, sort=False)
+    rows = [_row(list(each(cell)), values, found) for _, cell in groups]
+    places = {row.title: number for number, row in reversed([*enumerate(rows)])}
+    return sorted(rows, key=lambda row: (places[row.title], _rank(row)))
+
+
+def _rank(row: Schedule) -> float:
+    return float("inf") if row.latest.value is None else row.latest.value
+
+
+def _row(cell: list[Any], values: pd.DataFrame, found: Mapping[Any, Any]) -> Schedule:
+    first = cell[0]
+    own = values[values["trial_id"].isin([trial.trial_id for trial in cell])]
+    sums = own.groupby("metric")["value"].sum()
+    return Schedule(
+        label=first.label,
+        name=first.name,
+        colour=colour_of(first.family),
+        title=first.title,
+        n_trials=own["trial_id"].nunique(),
+        owed=int(own.loc[own["metric"] == COUNTS[0], "n"].sum()),
+        numbers={column.name: number_of(cell, found, column) for column in COLUMNS},
+        latest=_latest(own),
+        counts=[f"{int(sums[name])}" if name in sums else NOT_MEASURED for name in COUNTS],
+        flags=flags_of(cell),
+    )
+
+
+def _latest(own: pd.DataFrame) -> Number:
+    values = own.loc[own["metric"] == LATEST, "value"].astype("float64") * 1e3
+    if values.empty:
+        return Number(NOT_MEASURED)
+    return Number(digits(float(values.max())), value=float(values.max()))
+
+
+def shown_columns(rows: Sequence[Schedule]) -> Sequence[Column]:
+    """Return the columns that hold a number in any row."""
+    return [c for c in COLUMNS if any(row.numbers[c.name].value is not None for row in rows)]
+
+
+def as_table(rows: Sequence[Schedule]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+    """Return the rows as a title, headings, and rows of text."""
+    shown = shown_columns(rows)
+    headings = ["label", "schedule", "owed", "late max ms", *(c.title for c in shown)]
+    cells = [
+        [
+            row.name,
+            row.title,
+            str(row.owed),
+            row.latest.text,
+            *(row.numbers[column.name].text for column in shown),
+            *row.counts,
+            row.flags,
+        ]
+        for row in rows
+    ]
+    return "Is the schedule kept?", [*headings, *COUNTS, "flags"], cells
