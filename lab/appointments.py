@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,12 @@ class Appointments:
     answers: Mapping[int, int]
     ledger: Path
 
-    def keep(self, begin_ns: int) -> dict[str, Any]:
+    def keep(self, begin_ns: int, remove: Callable[[], None]) -> dict[str, Any]:
         """Wait until each job has kept its last occurrence, or that one's period is over.
 
-        Returns what the status is to hold. For `GRACE_S` after the last nominal instant a run too
-        many is waited for as well.
+        For `GRACE_S` after the last nominal instant a run too many is waited for as well. Where
+        jobs are to be removed, `remove` then does it, and they have time to run all the same.
+        Returns what the status is to hold.
 
         Raises:
             LabError: A job raised, or gave a wrong answer.
@@ -67,6 +68,9 @@ class Appointments:
             readings.append(wall.read())
         while time.monotonic_ns() < end_ns and not self._have_run(last):
             time.sleep(LOOK_S)
+        if self.arrival.is_removed:
+            remove()
+            time.sleep(3 * nominal.period_s(self.arrival))
         readings.append(wall.read())
         return {"wall": readings, "reason": self._missing(firsts)}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lab import campaign, processes, registry
+from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper
 from lab.comparison import command as comparison
 from lab.console import ProgressWatch, say, show_plan, show_table
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_bench(commands)
+    claims.describe(_command(commands, "claims", claims.run, "Try what people say of the systems."))
     _command(commands, "list", list_names, "Show backends, variants, profiles, workloads, presets.")
     report = _command(commands, "report", report_run, "Make a run's tables, figures and page anew.")
     report.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")

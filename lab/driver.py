@@ -161,7 +161,7 @@ class Driver:
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
             self.offering.jobs(self.jobs, begin)
-            self.status |= self._appointments(arrival).keep(begin)
+            self.status |= self._appointments(arrival).keep(begin, self.offering.no_more_jobs)
         elif isinstance(arrival, RoundTrip):
             self.offering.round_trips(self.tasks, self.spec.deadline_s)
         else:

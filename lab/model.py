@@ -122,7 +122,8 @@ class Periodic:
     """Jobs that the system's own scheduler runs again and again; each task is one job.
 
     All have one schedule: an interval of `every_s` seconds, or `cron`, a line of five fields in
-    UTC. After its first run each job owes `n_occurrences` (METHOD M26).
+    UTC. After its first run each job owes `n_occurrences` (METHOD M26). With `is_removed` the jobs
+    are then removed while the system runs, and three more periods show whether that was heeded.
     """
 
     kind: ClassVar[str] = "periodic"
@@ -130,6 +131,7 @@ class Periodic:
     n_occurrences: int
     every_s: float = 0.0
     cron: str = ""
+    is_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

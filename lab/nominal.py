@@ -81,5 +81,8 @@ def planned_s(arrival: Periodic) -> float:
 
 
 def window_s(arrival: Periodic) -> float:
-    """Return how long a window may last: to the first run, and until the last period is over."""
-    return (arrival.n_occurrences + 2) * period_s(arrival)
+    """Return how long a window may last: to the first run, and until the last period is over.
+
+    Where jobs are removed in the end, three periods more.
+    """
+    return (arrival.n_occurrences + 2 + 3 * arrival.is_removed) * period_s(arrival)

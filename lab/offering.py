@@ -26,6 +26,7 @@ class Offering:
         self.backend, self.promised, self.journal = backend, promised, journal
         self.accepted = 0
         self.error = ""
+        self._scheduled: dict[int, Any] = {}
 
     def offer(
         self,
@@ -97,9 +98,15 @@ class Offering:
         for job, row in zip(jobs, rows, strict=True):
             if Capability.RESCHEDULE in self.promised:
                 words[row + T1] = now()
-                self.backend.schedule(job)
+                self._scheduled[row] = self.backend.schedule(job)
                 words[row + T2] = now()
             words[row + ACK] = ACCEPTED
+
+    def no_more_jobs(self) -> None:
+        """Have every job removed; what was t5, the result's instant, is when that was done."""
+        for row, handle in self._scheduled.items():
+            self.backend.unschedule(handle)
+            self.journal.words[row + T5] = time.monotonic_ns()
 
 
 def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:

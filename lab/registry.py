@@ -52,6 +52,11 @@ class Selected(NamedTuple):
     variant: str
     profile: str
 
+    @property
+    def label(self) -> str:
+        """``backend[variant]@profile`` with every part said."""
+        return f"{self.name}[{self.variant}]@{self.profile}"
+
 
 @functools.cache
 def backends() -> Mapping[str, type[Backend]]:

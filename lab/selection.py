@@ -104,7 +104,7 @@ def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
                 say(f"Left out {name}: package {package!r} is not installed.")
             else:
                 chosen.append(first)
-    return tuple(dict.fromkeys(f"{c.name}[{c.variant}]@{c.profile}" for c in chosen))
+    return tuple(dict.fromkeys(one.label for one in chosen))
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 # History of the schema. Readers refuse an unknown major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
 # 1.1  periodic trials: table occurrence, column schedule
-SCHEMA_VERSION = "1.1"
+# 1.2  table claim
+SCHEMA_VERSION = "1.2"
 
 
 def column(about: str, unit: str = "") -> Any:
@@ -31,7 +32,7 @@ class CampaignRow:
     git_commit: str = column("commit of the lab; empty outside a checkout")
     git_dirty: str = column("1 when tracked files differed from the commit")
     started_utc: str = column("start, ISO 8601")
-    preset: str = column("quick, standard or publish")
+    preset: str = column("quick, standard, publish, or claims")
     seed: int = column("seed of order, arrivals and arguments")
     command: str = column("the command line after `lab`")
 
@@ -249,6 +250,20 @@ class EstimateRow:
     method: str = column("how the interval was made, or why there is none")
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """One thing that the seed says of a system, and what was found. Key: backend, claim."""
+
+    backend: str = column("system under test")
+    claim: str = column("what is asked of it; `lab claims --help` explains each")
+    words: str = column("what the seed says")
+    seed: str = column("the seed's mark: yes, no or with config")
+    here: str = column("what was found, by the same marks; empty: not measured")
+    verdict: str = column("holds, holds with: CONDITION, does not hold, or not measured: REASON")
+    why: str = column("the figures behind it")
+    trials: str = column("trials that show it, separated by spaces")
+
+
 TABLES: dict[str, type[Any]] = {
     "campaign": CampaignRow,
     "environment": EnvironmentRow,
@@ -260,7 +275,8 @@ TABLES: dict[str, type[Any]] = {
     "occurrence": OccurrenceRow,
     "metric": MetricRow,
     "estimate": EstimateRow,
+    "claim": ClaimRow,
 }
 # One file for the campaign, appended to; the others are one Parquet file a trial.
-CSV_TABLES = ("campaign", "environment", "trial", "metric", "estimate")
+CSV_TABLES = ("campaign", "environment", "trial", "metric", "estimate", "claim")
 PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence")

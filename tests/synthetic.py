@@ -124,7 +124,7 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
     """Write the tables as a run folder of `lab.store.Store` and return the folder."""
     store = Store(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in CSV_TABLES:
+    for name in set(CSV_TABLES) & set(tables):
         store.replace(name, tables[name])
     for name in ("task", "occurrence"):
         for (trial_id, attempt), rows in tables[name].groupby(["trial_id", "attempt"]):

@@ -89,9 +89,11 @@ TABLE = {
     "console": "metrics nominal plan",
     "selection": "clusters console placement plan presets registry",
     "options": "clusters presets selection",
+    "claims": "backend campaign claims clusters console evidence plan presets readback readiness "
+    "registry selection statistics store",
     "publishing": "campaign clusters console environment formats plan publishing specs store",
-    "cli": "campaign clusters comparison console doctor history options plan presets processes "
-    "publishing registry report selection store",
+    "cli": "campaign claims clusters comparison console doctor history options plan presets "
+    "processes publishing registry report selection store",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

@@ -56,5 +56,6 @@ def test_a_window_ends_when_every_last_occurrence_was_kept(
     ledger._forget()
     monkeypatch.setattr("lab.appointments.time.sleep", lambda _: pytest.fail("it waited"))
     arrival = Periodic(1, 1, every_s=50.0)
-    kept = Appointments(arrival, [job], {job.id: kernel.checksum(None)}, tmp_path).keep(begin)
+    waiting = Appointments(arrival, [job], {job.id: kernel.checksum(None)}, tmp_path)
+    kept = waiting.keep(begin, lambda: None)
     assert kept["reason"] == ""

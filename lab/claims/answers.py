@@ -1,0 +1,123 @@
+"""Finds in a run what was answered to each question, and judges the claims by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lab import evidence, registry
+from lab.backend import capabilities, services_of
+from lab.claims.claim import Claim
+from lab.claims.judges import Finding, Shown
+from lab.claims.questions import QUESTIONS, Probe
+from lab.claims.seed import SEED
+from lab.claims.verdicts import Answer, judge
+from lab.clusters import PROVIDERS
+from lab.model import Capability, Periodic
+from lab.plan import Plan, Skip
+from lab.readback import read
+from lab.store import Store
+from lab.tables import ClaimRow, TrialRow
+
+Asked = Sequence[tuple[str, Claim]]
+
+
+def asked(backends: Sequence[str], names: Sequence[str]) -> Asked:
+    """Return the claims of `names` about `backends`, each with the backend it is about."""
+    return [(b, claim) for b in backends for claim in SEED[b].claims if claim.name in names]
+
+
+def ways(backend: str, claim: Claim) -> list[registry.Selected]:
+    """Return the ways to run a system on which a claim is tried, those that can be run here."""
+    chosen = [registry.select(label) for label in claim.ways or (backend,)]
+    return [way for way in chosen if not registry.missing_package(way.backend, way.variant)]
+
+
+def judge_all(store: Store, plan: Plan, claims: Asked) -> list[ClaimRow]:
+    """Judge each claim by what the run's finished trials show."""
+    run = _Run(store, plan)
+    return [_row(backend, claim, run) for backend, claim in claims]
+
+
+def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
+    found = judge(claim, [run.answer(backend, claim, label) for label in claim.ways or (backend,)])
+    return ClaimRow(
+        backend=backend,
+        claim=claim.name,
+        words=claim.words,
+        seed=claim.says,
+        here=found.here or "",
+        verdict=found.sentence,
+        why=found.why,
+        trials=" ".join(found.trials),
+    )
+
+
+class _Run:
+    """A run's plan and its finished trials, as far as they are asked for."""
+
+    def __init__(self, store: Store, plan: Plan) -> None:
+        self._store, self._plan = store, plan
+        trials = store.read("trial").sort_values("attempt")
+        rows = [TrialRow(*values) for values in trials.itertuples(index=False)]
+        self._rows = {row.trial_id: row for row in rows}  # the last attempt counts
+        facts = store.read("environment").set_index("key").value
+        gil = "with" if facts["python.gil"] == "1" else "without"
+        name = f"{facts['python.implementation']} {facts['python.version']}"
+        self._python = f"{name} {gil} the GIL"
+
+    def answer(self, backend: str, claim: Claim, label: str) -> Answer:
+        """Return what is known of a claim in one way to run its system."""
+        way = registry.select(label)
+        is_installed = way == registry.select(backend)
+        condition = claim.needs if is_installed else label
+        question = QUESTIONS[claim.question]
+        if package := registry.missing_package(way.backend, way.variant):
+            finding = Finding(None, f"the package {package!r} is not installed")
+            return Answer(label, condition, finding)
+        for skip in self._plan.skips:
+            if skip.spec.label == way.label and question.probe.asked(skip.spec):
+                return Answer(label, condition, Finding(_what_a_skip_says(skip, way), skip.reason))
+        rows = self._of(question.probe, way)
+        ids = tuple(row.trial_id for row in rows)
+        troubles = [row.reason for row in rows if row.status not in question.ends]
+        if not rows or troubles:
+            reason = troubles[0] if troubles else "its trials were not run"
+            return Answer(label, condition, Finding(None, reason), ids)
+        return Answer(label, condition, question.judge([self._shown(row) for row in rows]), ids)
+
+    def _of(self, probe: Probe, way: registry.Selected) -> list[TrialRow]:
+        specs = [s for s in self._plan.trials if s.label == way.label and probe.asked(s)]
+        rows = [self._rows.get(spec.id) for spec in specs]
+        # All of them or none: half of the pairs would be another probe.
+        return [row for row in rows if row] if all(rows) else []
+
+    def _shown(self, row: TrialRow) -> Shown:
+        folder = self._store.trial_folder(row.trial_id, row.attempt)
+        tables = {"task": self._store.read("task", folder)}
+        if row.schedule:
+            tables["occurrence"] = self._store.read("occurrence", folder)
+        return shown(row, tables, folder, self._python)
+
+
+def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, python: str) -> Shown:
+    """Put together what a judge sees of a finished trial, from its tables and its folder."""
+    tasks = tables["task"]
+    return Shown(
+        row=row,
+        tasks=tasks[tasks.phase == "measure"],
+        occurrences=tables.get("occurrence", pd.DataFrame()),
+        driver_pid=read(folder / "intents.bin")[0].pid,
+        seen=evidence.read_status(folder).get("seen"),
+        python=python,
+    )
+
+
+def _what_a_skip_says(skip: Skip, way: registry.Selected) -> bool | None:
+    """Return False where a system promises no such thing, None where it could not be tried."""
+    lacks_server = set(services_of(way.backend, way.variant)) - PROVIDERS[skip.spec.provider].offers
+    takes_tasks = Capability.SUBMIT in capabilities(way.backend, way.variant)
+    is_tried = takes_tasks or isinstance(skip.spec.arrival, Periodic)
+    return False if is_tried and not lacks_server else None

@@ -1,0 +1,261 @@
+"""What the seed says of twelve systems: its table and its sentences, with where each is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.claims.claim import Claim, Says, System
+
+YES, NO, CONFIG = Says.YES, Says.NO, Says.CONFIG
+COLUMNS = ("concurrent", "parallel", "scheduling")
+TASTE = "what is simple or common is a matter of taste"
+STATIC, DYNAMIC = "celery-beat[static]", "celery-beat[django]"
+RQCRON = "`manage.py rqcron` and a file of jobs"
+RQWORKERS = "a `manage.py rqworker` for each task that is to run at once"
+NO_TRIAL = "every trial of it does that: without it none would end well"
+
+SEED: Mapping[str, System] = {
+    "threading": System(
+        "threading",
+        "Inbuilt",
+        "I/O-bound; shares memory; affected by GIL",
+        (
+            Claim("concurrent", YES, "Concurrent task execution."),
+            Claim("parallel", NO, "Parallel ✖"),
+            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("shared-memory", YES, "It shares common memory space."),
+            Claim("io-bound", YES, "Good for I/O-bound tasks"),
+            Claim("cpu-bound", NO, "not for CPU-bound tasks due to GIL."),
+            Claim("shared-variable", YES, "Can access and modify shared data between tasks."),
+        ),
+        {},
+    ),
+    "thread-pool": System(
+        "ThreadPoolExecutor",
+        "Inbuilt",
+        "I/O-bound; concurrent threads; GIL-limited",
+        (
+            Claim("concurrent", YES, "Concurrent execution using a pool of threads."),
+            Claim("parallel", NO, "GIL-limited"),
+            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("shared-memory", YES, "Shares memory space (GIL-bound)."),
+            Claim("io-bound", YES, "Good for I/O-bound tasks."),
+        ),
+        {"High-level abstraction over threading.": TASTE},
+    ),
+    "multiprocessing": System(
+        "multiprocessing",
+        "Inbuilt",
+        "CPU-bound; separate memory; true parallel",
+        (
+            Claim("concurrent", NO, "Concurrent ✖"),
+            Claim("parallel", YES, "Parallel task execution."),
+            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("own-memory", YES, "Each process has its own memory space."),
+            Claim("cpu-bound", YES, "Good for CPU-bound tasks as it can utilize multiple CPUs."),
+            Claim(
+                "shared-block",
+                YES,
+                "Can access and modify shared data between tasks using shared memory.",
+            ),
+        ),
+        {"... using queues or pipes.": "a Pool hands no queue to a task, and its users rarely do"},
+    ),
+    "process-pool": System(
+        "ProcessPoolExecutor",
+        "Inbuilt",
+        "CPU-bound; high-level parallel processing",
+        (
+            Claim("concurrent", NO, "Concurrent ✖"),
+            Claim("parallel", YES, "Parallel task execution using a pool of processes."),
+            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("own-memory", YES, "a pool of processes"),
+            Claim("cpu-bound", YES, "Good for CPU-bound tasks."),
+        ),
+        {
+            "High-level abstraction over multiprocessing.": TASTE,
+            "Easier to use than raw multiprocessing.": TASTE,
+        },
+    ),
+    "asyncio": System(
+        "asyncio",
+        "Inbuilt",
+        "I/O-bound; single-threaded async; non-blocking",
+        (
+            Claim("concurrent", YES, "Concurrent asynchronous task execution."),
+            Claim("parallel", NO, "Parallel ✖"),
+            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("single-threaded", YES, "single-threaded"),
+            Claim("io-bound", YES, "Great for I/O-bound tasks like network requests, DB calls."),
+            Claim("cpu-bound", NO, "Not suitable for CPU-heavy operations."),
+        ),
+        {"Uses coroutines, event loop, and non-blocking I/O.": "that is what it is"},
+    ),
+    "joblib": System(
+        "joblib",
+        "3rd-Party",
+        "CPU or I/O-bound; simple parallel loops",
+        (
+            Claim(
+                "concurrent", CONFIG, "Concurrent ✓ (with config)", ("joblib", "joblib[threading]")
+            ),
+            Claim("parallel", YES, "Parallel execution using multiple processes."),
+            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("own-memory", YES, "using multiple processes"),
+            Claim(
+                "io-bound",
+                CONFIG,
+                "Can also use threading for I/O-bound tasks with backend='threading'.",
+                ("joblib", "joblib[threading]"),
+            ),
+        ),
+        {
+            "Simplifies parallelization of loops and heavy computations.": TASTE,
+            "Common in scientific computing.": TASTE,
+        },
+    ),
+    "dask": System(
+        "dask",
+        "3rd-Party",
+        "Scalable; big data; task graphs; distributed",
+        (
+            Claim("concurrent", YES, "Concurrent ✓"),
+            Claim("parallel", YES, "Parallel task execution.", ("dask", "dask[processes]")),
+            Claim("scheduling", YES, "Scheduling ✓"),
+            Claim("distributed", YES, "distributed task execution.", ("dask[distributed]",)),
+            Claim(
+                "runs",
+                YES,
+                "Scales from threads to processes to distributed clusters.",
+                ("dask[threads]", "dask[processes]", "dask[distributed]"),
+                each=True,
+            ),
+        ),
+        {
+            "Supports dynamic task graphs, delayed execution, and large datasets.": (
+                "they are its interfaces for data; the lab runs tasks"
+            ),
+            "Used for big data, machine learning, and dataframes.": TASTE,
+        },
+    ),
+    "celery": System(
+        "celery",
+        "3rd-Party",
+        "I/O and CPU-bound; distributed; broker-based",
+        (
+            Claim("concurrent", YES, "concurrent or parallel execution"),
+            Claim("parallel", YES, "concurrent or parallel execution"),
+            Claim("scheduling", YES, "Can have Scheduled tasks (CRON)", (STATIC, DYNAMIC)),
+            Claim("static-schedule", YES, "statically using celery itself", (STATIC,)),
+            Claim("dynamic-schedule", YES, "dynamically using django-celery-beat", (DYNAMIC,)),
+            Claim("distributed", YES, "Distributed task queue"),
+            Claim("background", YES, "(only background)"),
+            Claim(
+                "shared-store", YES, "Can access and modify shared data between tasks using redis."
+            ),
+            Claim("io-bound", YES, "Good for I/O-bound tasks."),
+            Claim("cpu-bound", YES, "Good for CPU-bound tasks."),
+            Claim("monitoring", YES, "Has monitoring using flower."),
+            Claim("retry", YES, "retry mechanism"),
+            Claim("priority", YES, "prioritization"),
+            Claim("all-workers", YES, "Can utilize all workers."),
+        ),
+        {
+            "... using rabbitmq, cache or database.": "a queue's broker keeps no data for tasks",
+            "Has management using flower.": TASTE,
+            "`celery worker` and `celery beat` must be running.": NO_TRIAL,
+        },
+    ),
+    "apscheduler": System(
+        "apscheduler",
+        "3rd-Party",
+        "I/O-bound; uses threads by default, can use processes",
+        (
+            Claim("concurrent", YES, "Concurrent (default)"),
+            Claim(
+                "parallel",
+                CONFIG,
+                "can use processes",
+                ("apscheduler", "apscheduler[processes+late-runs]"),
+            ),
+            Claim("scheduling", YES, "Scheduled tasks (CRON, Interval, ...)"),
+            Claim("background", YES, "(only background)"),
+            Claim(
+                "runs",
+                YES,
+                "It supports both sync and async job execution.",
+                ("apscheduler", "apscheduler[asyncio+late-runs]"),
+                each=True,
+            ),
+            Claim("io-bound", YES, "Good for I/O-bound tasks"),
+            Claim("cpu-bound", NO, "not for CPU-bound tasks"),
+            Claim("single-threaded", YES, "due to single-threaded nature."),
+            Claim(
+                "dynamic-schedule",
+                YES,
+                "Has management - Can add, modify, and remove scheduled tasks dynamically.",
+            ),
+            Claim("shared-memory", YES, "Runs in background within apps (like Flask/Django)."),
+        ),
+        {},
+    ),
+    "django-rq": System(
+        "django-rq",
+        "3rd-Party",
+        "I/O-bound; Redis-backed queue",
+        (
+            Claim("concurrent", YES, "Concurrent execution based on worker setup", needs=RQWORKERS),
+            Claim("parallel", CONFIG, "parallel task execution", needs=RQWORKERS),
+            Claim("scheduling", CONFIG, "Scheduling ✓ (with config)", needs=RQCRON),
+            Claim("background", YES, "(only background)"),
+            Claim(
+                "shared-store", YES, "Can access and modify shared data between tasks using redis."
+            ),
+            Claim("io-bound", YES, "Good for I/O-bound tasks.", needs=RQWORKERS),
+            Claim("monitoring", YES, "Has monitoring"),
+            Claim("retry", YES, "and retry mechanism."),
+            Claim("all-workers", YES, "Can utilize all workers."),
+        ),
+        {"`python manage.py rqworker` must be running.": NO_TRIAL},
+    ),
+    "django-crontab": System(
+        "django-crontab",
+        "3rd-Party",
+        "I/O-bound; system-level cron integration",
+        (
+            Claim("concurrent", NO, "Concurrent ✖", instead="jobs-overlap"),
+            Claim("parallel", NO, "Parallel ✖", instead="jobs-parallel"),
+            Claim("scheduling", YES, "Scheduled tasks for Django (CRON)"),
+            Claim("background", YES, "(only background)", instead="jobs-apart"),
+            Claim("io-bound", YES, "Good for I/O-bound tasks.", instead="jobs-overlap"),
+        ),
+        {"Management via Django settings and manage.py crontab commands.": NO_TRIAL},
+    ),
+    "django-q": System(
+        "django-q",
+        "3rd-Party",
+        "I/O and CPU-bound; thread or process workers",
+        (
+            Claim("concurrent", YES, "Concurrent task execution"),
+            Claim("parallel", YES, "parallel task execution"),
+            Claim("scheduling", YES, "Scheduled tasks (CRON)"),
+            Claim("background", YES, "(only background)"),
+            Claim("own-memory", YES, "process-based workers"),
+            Claim(
+                "shared-store",
+                YES,
+                "Can access and modify shared data between tasks using database or message broker.",
+                ("django-q[redis]",),
+            ),
+            Claim("io-bound", YES, "Good for I/O-bound tasks."),
+            Claim("cpu-bound", YES, "Good for CPU-bound tasks."),
+            Claim("dynamic-schedule", YES, "statically/dynamically using django-q."),
+            Claim("monitoring", YES, "Has monitoring and management in django-q itself."),
+            Claim("all-workers", YES, "Can utilize all workers."),
+        ),
+        {
+            "thread-based workers": "django-q2 has processes only, in its documentation and source",
+            "`python manage.py qcluster` must be running.": NO_TRIAL,
+        },
+    ),
+}

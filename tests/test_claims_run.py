@@ -1,0 +1,120 @@
+"""Claims tried on real systems: through the command, and the promises that only probes ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import registry
+from lab.backend import services_of
+from lab.claims import answers, questions
+from lab.claims.questions import QUESTIONS
+from lab.clusters.local import LocalCluster
+from lab.model import Capability
+from lab.store import Store
+from tests.test_cli import lab
+from tests.trials import run
+
+PROMISES = {
+    "retry": Capability.RETRY,
+    "priority": Capability.PRIORITY,
+    "monitoring": Capability.MONITOR,
+}
+
+
+def claim_rows(results: Path) -> dict[str, Any]:
+    """Return what the only run of a folder says of each claim."""
+    (folder,) = (results / "runs").iterdir()
+    rows = Store(folder).read("claim")
+    return {str(row.claim): row for row in rows.itertuples()}
+
+
+def test_one_trial_answers_what_is_asked_of_it(tmp_path: Path) -> None:
+    """Threads wait at once in the submitter's process, and the trial that shows it is named."""
+    asked = ("-c", "concurrent", "-c", "shared-memory", "-c", "scheduling")
+    shown = lab("claims", "-b", "thread-pool", *asked, "--results", str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    rows = claim_rows(tmp_path)
+    assert {name: row.verdict for name, row in rows.items()} == dict.fromkeys(rows, "holds")
+    assert rows["scheduling"].why == "thread-pool[executor] has no scheduler."
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (folder / "trials" / f"{rows['concurrent'].trials}-1" / "task.parquet").exists()
+    assert "ThreadPoolExecutor" in shown.stdout
+    assert "3 claims: 3 hold" in shown.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "here"), [("thread-pool", "no"), ("process-pool", "yes")])
+def test_two_cores_are_used_by_processes_only(name: str, here: str, tmp_path: Path) -> None:
+    """With the GIL. On a machine that is busy the lab says no more than that."""
+    shown = lab("claims", "-b", name, "-c", "parallel", "--results", str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    row = claim_rows(tmp_path)["parallel"]
+    assert row.here == here or row.verdict.startswith("not measured: the machine was busy")
+    assert len(row.trials.split()) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "celry"], "Did you mean 'celery'"),
+        (["--claim", "paralel"], "Did you mean 'parallel'"),
+        (["--resume", "nowhere"], "nowhere is no run folder"),
+    ],
+)
+def test_a_typo_is_told(arguments: list[str], message: str) -> None:
+    """The closest name is offered, with exit code 2."""
+    shown = lab("claims", *arguments)
+    assert shown.returncode == 2
+    assert message in " ".join(shown.stderr.split())
+
+
+def test_what_the_seed_does_not_say_is_nothing_to_try(tmp_path: Path) -> None:
+    """It says nothing of retries by threads: exit code 3, and no run folder."""
+    shown = lab("claims", "-b", "threading", "-c", "retry", "--results", str(tmp_path / "r"))
+    assert shown.returncode == 3
+    assert not (tmp_path / "r").exists()
+
+
+def promising() -> Iterator[Any]:
+    """Name each backend's first variant that makes a promise and runs without containers."""
+    for name, backend in registry.backends().items():
+        for question, promise in PROMISES.items():
+            for variant in backend.variants:
+                local = set(services_of(backend, variant.name)) <= LocalCluster.offers
+                if promise in variant.capabilities and local:
+                    yield pytest.param(question, f"{name}[{variant.name}]")
+                    break
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("question", "label"), list(promising()))
+def test_a_promise_is_kept(question: str, label: str, tmp_path: Path) -> None:
+    """Who promises retries, priorities or a monitor has them, by the probe that asks for them."""
+    asked = QUESTIONS[question]
+    (spec,) = questions.plan([(question, label)], seed=7).trials
+    made = run(tmp_path, spec)
+    assert (made.row.status, made.row.reason) == ("ok", "")
+    found = asked.judge([answers.shown(made.row, made.tables, tmp_path / spec.id, "")])
+    assert found.is_so is True, found.why
+
+
+@pytest.mark.parametrize(
+    ("label", "workload", "seen"),
+    [
+        ("thread-pool", "shared_global", 40),
+        ("process-pool", "shared_global", 0),
+        ("multiprocessing", "shared_block", 40),
+    ],
+)
+def test_a_submitter_sees_what_it_shares(
+    label: str, workload: str, seen: int, tmp_path: Path
+) -> None:
+    """A variable is shared by threads and not by processes; those may share a block of memory."""
+    question = {"shared_global": "shared-variable", "shared_block": "shared-block"}[workload]
+    (spec,) = questions.plan([(question, label)], seed=7).trials
+    made = run(tmp_path, spec)
+    assert answers.shown(made.row, made.tables, tmp_path / spec.id, "").seen == seen
