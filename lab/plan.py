@@ -214,6 +214,9 @@ def _obstacles_of_arrival(
             and Capability.RESCHEDULE not in promised,
             f"{name} knows no period under {finest_s:g} s.": nominal.period_s(arrival) < finest_s,
             f"{name} reads no cron lines.": arrival.cron != "" and not backend.reads_cron,
+            f"A task of {spec.workload} is given bytes, and jobs are written as JSON.": isinstance(
+                registry.workload(spec.workload)[1].argument(1, 0), bytes
+            ),
         }
     takes_one, takes_many = Capability.SUBMIT in promised, Capability.BATCH in promised
     asked, lack = ASKED.get(type(arrival), (None, ""))

@@ -192,7 +192,7 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True)
 class OccurrenceRow:
-    """One nominal instant of a job with its run, or one run too many. Key: trial_id, job, k."""
+    """One nominal instant of a job, and each of its runs. Key: trial_id, job, k, started_ns."""
 
     trial_id: str = column("which trial")
     job: int = column("which job; its runs are the rows of `task` with this task_id")
