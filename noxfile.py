@@ -108,6 +108,12 @@ def report(session: nox.Session) -> None:
 
 
 @locked("bench")
+def claims(session: nox.Session) -> None:
+    """Try what people say of the systems, and print their table with our verdicts."""
+    session.run("lab", "claims", *session.posargs, interrupt_timeout=PATIENCE_S)
+
+
+@locked("bench")
 def compare(session: nox.Session) -> None:
     """Say what moved between two runs, commits or backends; exit 1 on a regression."""
     session.run("lab", "compare", *session.posargs)

@@ -37,6 +37,7 @@ def test_the_list_of_commands_explains_itself() -> None:
     told = re.findall(r"^([*-]) (\w+) -> (.+)$", listed.stdout, re.MULTILINE)
     wanted = {
         "bench",
+        "claims",
         "report",
         "publish",
         "compare",
