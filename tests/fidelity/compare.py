@@ -8,6 +8,18 @@ ledger. A ratio of 1 means that the lab takes nothing away from a system.
 Next to the ratio stands what the lab adds to a task in microseconds. Its record is richer than a
 script's, so a system that spends no more than a few microseconds on a task itself has a ratio
 that tells the cost of the record (METHOD M19). `null` has no script: nobody would write one.
+
+Some ratios tell more of the system than of the lab:
+
+* joblib's automatic batches double until one takes 0.2 s, which no-ops never let them reach: the
+  rate is that of a few last batches, whose sizes hang on what ran before. ``+batch-1`` tells more.
+* Where threads take tasks from a queue (`threading[queue]`, `thread-pool`), a submitter that is
+  faster than they are never wakes one, and a slower one wakes one for each task, at several times
+  the price of a task. The two instants that the lab takes of each submit call, half a microsecond,
+  decide on which side no-ops fall.
+* APScheduler inspects the signature of each job, at some microseconds a parameter, so the adapter
+  gives it a function of one parameter, as the script's is.
+* On a busy machine the GIL's and the scheduler's turns decide: compare ratios of a quiet one.
 """
 
 from __future__ import annotations
@@ -37,11 +49,14 @@ from tests.fidelity import stamps
 # Tasks of one burst by backend, or by variant where that differs, enough for about a second.
 TASKS = {
     "apscheduler": 10_000,
+    "apscheduler[processes+late-runs]": 3_000,
     "apscheduler[threads+sqlalchemy+late-runs]": 100,  # each waits twice for the disk
     "asyncio": 100_000,
     "asyncio[to_thread]": 20_000,
     "celery": 1_000,
-    "dask": 1_000,
+    "dask": 3_000,
+    "dask[distributed]": 1_000,
+    "dask[distributed+threads]": 1_000,
     "django-q": 300,
     "django-rq": 200,
     "inline": 300_000,
