@@ -10,9 +10,10 @@ from typing import Any
 
 from lab import nominal, wall
 from lab.errors import LabError
-from lab.ledger import OK
+from lab.ledger import MEASURE, OK
 from lab.model import Job, Periodic
-from lab.readback import executions
+from lab.readback import Watcher, executions
+from lab.tasks import ids_of
 
 LOOK_S = 0.05
 # The wall clock is read this often beside CLOCK_MONOTONIC (METHOD M26).
@@ -55,9 +56,9 @@ class Appointments:
         firsts = self._first_runs()
         n, offset_ns = self.arrival.n_occurrences, wall.offset_ns(readings[0])
         due = {
-            job.id: nominal.due_ns(job, first, begin_ns, n, offset_ns)
+            job.id: nominal.due_ns(job, firsts[job.id], begin_ns, n, offset_ns)
             for job in self.jobs
-            if (first := firsts.get(job.id))
+            if job.id in firsts
         }
         last = {job_id: nominal.edges_ns(instants)[-2:] for job_id, instants in due.items()}
         end_ns = max((end for _, end in last.values()), default=begin_ns)
@@ -66,8 +67,7 @@ class Appointments:
         while (left_s := (grace_ns - time.monotonic_ns()) / 1e9) > 0:
             time.sleep(min(left_s, MINUTE_S))
             readings.append(wall.read())
-        while time.monotonic_ns() < end_ns and not self._have_run(last):
-            time.sleep(LOOK_S)
+        self._await({job_id: begin for job_id, (begin, _) in last.items()}, end_ns)
         if self.arrival.is_removed:
             remove()
             time.sleep(3 * nominal.period_s(self.arrival))
@@ -79,18 +79,24 @@ class Appointments:
 
         A job that did not run in time is not among them.
         """
-        deadline = time.monotonic() + first_run_s(self.arrival)
-        while True:
-            runs = sorted(self._runs(), reverse=True)
-            found = {job_id: started_ns for started_ns, job_id in runs}
-            if len(found) == len(self.jobs) or time.monotonic() > deadline:
-                return found
-            time.sleep(LOOK_S)
+        deadline_ns = time.monotonic_ns() + round(first_run_s(self.arrival) * 1e9)
+        runs = self._await({job.id: 0 for job in self.jobs}, deadline_ns)
+        return {job_id: started_ns for started_ns, job_id in sorted(runs, reverse=True)}
 
-    def _have_run(self, periods: Mapping[int, Sequence[int]]) -> bool:
-        """Tell whether each job has run since the begin of a period of its own."""
-        runs = [(job_id, start) for start, job_id in self._runs() if job_id in periods]
-        return {job_id for job_id, start in runs if start >= periods[job_id][0]} == periods.keys()
+    def _await(self, since_ns: Mapping[int, int], deadline_ns: int) -> Sequence[tuple[int, int]]:
+        """Wait until each of these jobs has run since an instant of its own; return all runs.
+
+        Runs are counted as they end, which costs next to nothing, and read when there are enough.
+        """
+        watcher, seen = Watcher(self.ledger, ids_of(MEASURE)), 0
+        while True:
+            n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns
+            if is_late or n >= max(seen + 1, len(since_ns)):
+                runs, seen = self._runs(), n
+                now = {job for start, job in runs if job in since_ns and start >= since_ns[job]}
+                if is_late or now == since_ns.keys():
+                    return runs
+            time.sleep(LOOK_S)
 
     def _runs(self) -> list[tuple[int, int]]:
         """Return the start and the job of every run that has ended."""

@@ -47,7 +47,7 @@ TABLE = {
     "readiness": "ledger readback",
     "tasks": "kernel ledger",
     "offering": "arrivals backend ledger",
-    "appointments": "ledger nominal readback wall",
+    "appointments": "ledger nominal readback tasks wall",
     "driver": "appointments arrivals backend counters ledger offering readback readiness registry "
     "specs tasks",
     # Where it runs.

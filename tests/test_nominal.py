@@ -9,7 +9,9 @@ import pytest
 
 from lab import kernel, ledger, nominal
 from lab.appointments import Appointments
+from lab.ledger import MEASURE
 from lab.model import Job, Periodic
+from lab.tasks import FIRST_TASK
 
 S = 10**9
 MINUTELY = Job(1, "f", None, cron="* * * * *")
@@ -49,7 +51,7 @@ def test_a_window_ends_when_every_last_occurrence_was_kept(
         monkeypatch.setenv(f"LAB_{name}", value)
     ledger._forget()
     now = time.monotonic_ns()
-    job, begin = Job(1, "f", None, every_s=50.0), now - 90 * S
+    job, begin = Job(FIRST_TASK[MEASURE], "f", None, every_s=50.0), now - 90 * S
     for start in (now - 80 * S, now - 30 * S):
         words, row = ledger.begin(job.id, 0, start)
         ledger.finish(words, row, start + S, kernel.checksum(None))
