@@ -59,3 +59,22 @@ def test_an_interval_that_rq_cannot_keep_is_refused() -> None:
     seen = run("lab.rq_jobs.cron", LAB_SETUP=setup_to_json(setup))
     assert seen.returncode
     assert "RQ's intervals are whole seconds, and job 7 has 0.5." in seen.stderr
+
+
+NEXT = """
+from rq.cron import CronJob
+print(CronJob("default", len, cron="30 12 * * *").get_next_enqueue_time().strftime("%H:%M %Z"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("label", "before"), [("rq", ""), ("django-rq", "import django; django.setup()")]
+)
+def test_cron_lines_are_read_in_utc(label: str, before: str) -> None:
+    """RQ reads them in local time, wherever the machine is."""
+    setup = setup_of(label)
+    own = registry.select(label).backend.worker_environment(setup)
+    program = [sys.executable, "-c", before + NEXT]
+    environment = {**os.environ, "TZ": "Asia/Kolkata", **own}
+    seen = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
+    assert seen.stdout.split() == ["12:30", "UTC"]

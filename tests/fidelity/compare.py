@@ -68,6 +68,8 @@ TASKS = {
     **{f"multiprocessing[{method}+map]": 500_000 for method in get_all_start_methods()},
     "process-pool": 10_000,
     "rq": 200,
+    "rq[simple-worker]": 1_000,
+    "rq[spawn-worker]": 40,
     "thread-pool": 30_000,
     "threading": 8_000,
 }
