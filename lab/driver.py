@@ -118,6 +118,8 @@ class Driver:
             watcher = Watcher(ledger, range(tasks[0].id, skip))
             sent = time.monotonic_ns()
             self.offering.offer(VERIFY, tasks, [sent] * n)
+            if self.offering.error:
+                raise LabError(f"It took no tasks in the verify phase. {self.offering.error}")
             while watcher.count() < n and time.monotonic() < deadline:
                 time.sleep(0.002)
             answers = {t.id: right_answer(module, t, executes=self.backend.executes) for t in tasks}

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import driver, trial
+from lab import driver, registry, trial
 from lab.collect import collect
 from lab.driver import PHASES
 from lab.evidence import read_status
 from lab.model import Burst, Paced, RoundTrip
+from lab.specs import Order, order_to_json
 from tests.trials import CONTEXT, run, spec_of
 
 
@@ -23,20 +24,37 @@ def test_phases_run_in_order(tmp_path: Path) -> None:
     assert [name for name, _ in read_status(tmp_path / "t")["phases"]] == [*PHASES, "ended"]
 
 
+def made_here(folder: Path, monkeypatch: Any, seen: list[str]) -> driver.Driver:
+    """Make a driver of plain calls in this process, which tells its phases to `seen`."""
+    spec = spec_of("inline")
+    (folder / "ledger").mkdir()
+    for name, value in {"LEDGER": str(folder / "ledger"), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    setup = registry.setup(registry.select(spec.label), spec.topology, {})
+    (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
+    return driver.Driver(folder, seen.append, lambda: None)
+
+
+def test_a_system_that_takes_no_tasks_says_why_at_once(tmp_path: Path, monkeypatch: Any) -> None:
+    """Its workers are not waited for: what its submit call raised is the reason."""
+    seen: list[str] = []
+    made = made_here(tmp_path, monkeypatch, seen)
+
+    def refuse(_: Any) -> None:
+        raise ConnectionError("the queue is gone")
+
+    monkeypatch.setattr(made.backend, "submit", refuse)
+    made.run()
+    assert seen == ["boot", "verify", "stop", "ended"]
+    assert read_status(tmp_path)["reason"] == (
+        "It took no tasks in the verify phase. ConnectionError: the queue is gone"
+    )
+
+
 def test_stop_comes_also_after_a_phase_that_failed(tmp_path: Path, monkeypatch: Any) -> None:
     """Whatever ends a trial early, the system is stopped and the reason is kept."""
     seen: list[str] = []
-    spec = spec_of("inline")
-
-    from lab import registry
-    from lab.specs import Order, order_to_json
-
-    (tmp_path / "ledger").mkdir()
-    for name, value in {"LEDGER": str(tmp_path / "ledger"), "NODE": "0", "SLOT": "0"}.items():
-        monkeypatch.setenv(f"LAB_{name}", value)
-    setup = registry.setup(registry.select(spec.label), spec.topology, {})
-    (tmp_path / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
-    made = driver.Driver(tmp_path, seen.append, lambda: None)
+    made = made_here(tmp_path, monkeypatch, seen)
     stopped = []
     monkeypatch.setattr(made.backend, "stop", lambda: stopped.append(True))
     monkeypatch.setattr(made, "quiet", lambda: 1 / 0)
