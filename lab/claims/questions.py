@@ -40,6 +40,7 @@ class Probe:
     nodes: int = 1
     blocks: int = 1
     warmup_per_slot: int = 0
+    deadline_s: float = DEADLINE_S
 
     def cell_of(self, label: str) -> Cell:
         """Return the cell for a label: no job more often than its scheduler knows."""
@@ -63,7 +64,7 @@ class Probe:
             blocks=self.blocks,
             seed=seed,
             warmup_per_slot=self.warmup_per_slot,
-            deadline_s=DEADLINE_S,
+            deadline_s=self.deadline_s,
             offers=PROVIDERS[PROVIDER].offers,
         )
 
@@ -84,7 +85,8 @@ ON_NODES = Probe(WAITING.cell, workers_per_core=2, nodes=2)
 VARIABLE = Probe(Cell("shared_global", Burst(40)), cores=(2,))
 BLOCK = Probe(Cell("shared_block", Burst(40)), cores=(2,))
 STORE = Probe(Cell("shared_store", Burst(40)), cores=(2,))
-FAILING = Probe(Cell("flaky", Retried(10)))
+# As long as a minute, after which django-q2 presents again what raised.
+FAILING = Probe(Cell("flaky", Retried(10)), deadline_s=75.0)
 RANKED = Probe(Cell("io", Ranked(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
 ABANDONED = Probe(Cell("io", Abandoned(20), WAIT_US))
 MONITORED = Probe(Cell("io", Monitored(8), SHORT_WAIT_US))
