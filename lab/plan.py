@@ -209,7 +209,7 @@ def _obstacles_of_arrival(
     if isinstance(arrival, Periodic):
         finest_s = backend.finest_period_s
         return {
-            f"{name} has no scheduler.": not promised & SCHEDULES,
+            f"{name} runs no jobs at set times.": not promised & SCHEDULES,
             f"{name} keeps its jobs while it runs.": arrival.is_removed
             and Capability.RESCHEDULE not in promised,
             f"{name} knows no period under {finest_s:g} s.": nominal.period_s(arrival) < finest_s,

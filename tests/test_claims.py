@@ -213,6 +213,7 @@ def answer(is_so: bool | None, condition: str = "") -> Answer:
         (NO, [answer(False)], NO, "holds"),
         (NO, [answer(True)], YES, "does not hold"),
         (NO, [answer(None)], None, "not measured: why None"),
+        (NO, [answer(True, "effort")], CONFIG, "does not hold"),
     ],
 )
 def test_a_verdict_for_every_answer(

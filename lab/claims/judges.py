@@ -193,7 +193,7 @@ def survives(shown: Sequence[Shown]) -> Finding:
     ended, planned = only.ended, only.row.n_planned
     after = int((ended.t4_ns > only.tasks.t2_ns.max()).sum())
     done = ended.task_id.nunique()
-    told = f"{done} of {planned} accepted tasks ended, {after} of them after the submitter's end"
+    told = f"of {planned} accepted tasks {done} ended, {after} after their submitter was killed"
     is_so = done == planned
     return Finding(None if is_so and not after else is_so, told)
 

@@ -26,7 +26,7 @@ from lab.statistics import INTERVAL_FLOOR
 # A monitor is asked on loopback, and process ids are compared, which containers hide.
 PROVIDER = "local"
 DEADLINE_S = 15.0
-WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 100_000, 20_000, 20_000, 3_000_000
+WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
 MINUTES, MINUTE_S = "* * * * *", 60.0
 
 
@@ -88,7 +88,7 @@ STORE = Probe(Cell("shared_store", Burst(40)), cores=(2,))
 # As long as a minute, after which django-q2 presents again what raised.
 FAILING = Probe(Cell("flaky", Retried(10)), deadline_s=75.0)
 RANKED = Probe(Cell("io", Ranked(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
-ABANDONED = Probe(Cell("io", Abandoned(20), WAIT_US))
+ABANDONED = Probe(Cell("io", Abandoned(15), WAIT_US))
 MONITORED = Probe(Cell("io", Monitored(8), SHORT_WAIT_US))
 SCHEDULED = Probe(Cell("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
 REMOVED = Probe(Cell("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))

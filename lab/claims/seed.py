@@ -11,6 +11,7 @@ COLUMNS = ("concurrent", "parallel", "scheduling")
 TASTE = "what is simple or common is a matter of taste"
 STATIC, DYNAMIC = "celery-beat[static]", "celery-beat[django]"
 RQCRON = "`manage.py rqcron` and a file of jobs"
+SLEEPER = "a coroutine that sleeps until each instant, of an interval and no cron line"
 RQWORKERS = "a `manage.py rqworker` for each task that is to run at once"
 NO_TRIAL = "every trial of it does that: without it none would end well"
 
@@ -84,7 +85,7 @@ SEED: Mapping[str, System] = {
         (
             Claim("concurrent", YES, "Concurrent asynchronous task execution."),
             Claim("parallel", NO, "Parallel ✖"),
-            Claim("scheduling", NO, "Scheduling ✖"),
+            Claim("scheduling", NO, "Scheduling ✖", needs=SLEEPER),
             Claim("single-threaded", YES, "single-threaded"),
             Claim("io-bound", YES, "Great for I/O-bound tasks like network requests, DB calls."),
             Claim("cpu-bound", NO, "Not suitable for CPU-heavy operations."),

@@ -54,11 +54,13 @@ def judge(claim: Claim, answers: Sequence[Answer]) -> Judgement:
     """Judge a claim by the answers of its ways, the installed way first where it is one of them."""
     here, told = _each(answers) if claim.each else _any(answers)
     condition = told[0].condition if here == Says.CONFIG else ""
+    verdict = _verdict(claim.says, here)
+    why = "; ".join(dict.fromkeys(answer.finding.why for answer in told))
     return Judgement(
         here,
-        _verdict(claim.says, here),
+        verdict,
         condition,
-        "; ".join(dict.fromkeys(answer.finding.why for answer in told)),
+        f"with {condition}: {why}" if condition and verdict == Verdict.FAILS else why,
         tuple(dict.fromkeys(trial for answer in told for trial in answer.trials)),
     )
 

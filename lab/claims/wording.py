@@ -39,7 +39,7 @@ def rest(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
         (
             SEED[row.backend].package,
             row.claim,
-            f"{row.seed}: {row.words}",
+            row.words,
             row.verdict,
             "" if row.why in row.verdict else row.why,
             _trials(row.trials.split()),
