@@ -20,7 +20,6 @@ from lab.selection import known
 from lab.store import Store
 
 NAME = "claims"
-RERUNS = 1
 _LINES = "\n".join(f"  {name:<17}{question.about}" for name, question in QUESTIONS.items())
 EPILOG = f"""\
 examples:
@@ -82,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             show_plan(plan)
             return 0
         command = campaign.command_line(sys.argv[1:])
-        made = campaign.Run(plan, NAME, seed, RERUNS, command)
+        made = campaign.Run(plan, NAME, seed, reruns=0, command=command)
         store = campaign.create(options.results, made)
     n, left = len(made.plan.trials), duration(total_s(made.plan.trials, {}))
     say(f"Run {store.folder}: {n} trials for {len(claims)} claims, about {left}.")

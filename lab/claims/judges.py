@@ -62,7 +62,7 @@ class Finding:
 def overlap(shown: Sequence[Shown]) -> Finding:
     """Find that waiting tasks run at the same time."""
     most, slots = _most_at_once(shown[0]), shown[0].row.workers
-    return Finding(most > 1, f"{most} waiting tasks at once on {slots} worker slots")
+    return Finding(most > 1, f"{most} tasks at once on {slots} worker slots")
 
 
 def all_workers(shown: Sequence[Shown]) -> Finding:
@@ -219,8 +219,11 @@ def rescheduled(shown: Sequence[Shown]) -> Finding:
 
 def answered(shown: Sequence[Shown]) -> Finding:
     """Find that the system's monitor answered over HTTP with what it must know of the cluster."""
-    row = shown[0].row
-    return Finding(not row.reason, row.reason or "it answered over HTTP and knew the cluster")
+    reason = shown[0].row.reason
+    # Another part of the cluster that failed says nothing of the monitor.
+    is_about_it = reason.lower().startswith(("the monitor ", "monitor "))
+    is_so = None if reason and not is_about_it else not reason
+    return Finding(is_so, reason or "it answered over HTTP and knew the cluster")
 
 
 def _most_at_once(shown: Shown) -> int:

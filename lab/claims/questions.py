@@ -27,6 +27,8 @@ from lab.statistics import INTERVAL_FLOOR
 PROVIDER = "local"
 DEADLINE_S = 15.0
 WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
+# One may be disturbed. Most questions are not about time, so nothing is run again for that.
+PAIRS = INTERVAL_FLOOR + 1
 MINUTES, MINUTE_S = "* * * * *", 60.0
 
 
@@ -78,9 +80,7 @@ class Probe:
 
 
 WAITING = Probe(Cell("io", Burst(24), WAIT_US), cores=(2,), workers_per_core=2)
-COMPUTING = Probe(
-    Cell("cpu", Burst(50), CPU_US), cores=(1, 2), blocks=INTERVAL_FLOOR, warmup_per_slot=4
-)
+COMPUTING = Probe(Cell("cpu", Burst(50), CPU_US), cores=(1, 2), blocks=PAIRS, warmup_per_slot=4)
 ON_NODES = Probe(WAITING.cell, workers_per_core=2, nodes=2)
 VARIABLE = Probe(Cell("shared_global", Burst(40)), cores=(2,))
 BLOCK = Probe(Cell("shared_block", Burst(40)), cores=(2,))
@@ -162,6 +162,10 @@ QUESTIONS: Mapping[str, Question] = {
         REMOVED,
         judges.rescheduled,
     ),
+    "kept-then-removed": Question(
+        "so is a job that will be removed, as long as it is there", REMOVED, judges.scheduled
+    ),
+    "jobs-kept": Question("jobs due at full minutes run then", JOBS, judges.scheduled),
     "jobs-overlap": Question("jobs due at one instant run at once", JOBS, judges.overlap),
     "jobs-parallel": Question(
         f"two such jobs gain more than {judges.GAIN} times by two cores", JOBS, judges.jobs_gain

@@ -226,7 +226,7 @@ SEED: Mapping[str, System] = {
         (
             Claim("concurrent", NO, "Concurrent ✖", instead="jobs-overlap"),
             Claim("parallel", NO, "Parallel ✖", instead="jobs-parallel"),
-            Claim("scheduling", YES, "Scheduled tasks for Django (CRON)"),
+            Claim("scheduling", YES, "Scheduled tasks for Django (CRON)", instead="jobs-kept"),
             Claim("background", YES, "(only background)", instead="jobs-apart"),
             Claim("io-bound", YES, "Good for I/O-bound tasks.", instead="jobs-overlap"),
         ),
@@ -239,7 +239,7 @@ SEED: Mapping[str, System] = {
         (
             Claim("concurrent", YES, "Concurrent task execution"),
             Claim("parallel", YES, "parallel task execution"),
-            Claim("scheduling", YES, "Scheduled tasks (CRON)"),
+            Claim("scheduling", YES, "Scheduled tasks (CRON)", instead="kept-then-removed"),
             Claim("background", YES, "(only background)"),
             Claim("own-memory", YES, "process-based workers"),
             Claim(
