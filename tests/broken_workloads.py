@@ -1,6 +1,35 @@
-"""Workloads that misbehave, written where a test asks for them and importable in any worker."""
+"""Workloads of tests, most of which misbehave; written where a test asks, for any worker."""
 
 from __future__ import annotations
+
+# Its size is how many tasks out of each hundred raise.
+MIXED = """
+from workloads import cpu, io, noop, payload
+from workloads.noop import UNIT, DEFAULT_SIZE, calibrate, nominal_ns
+SUMMARY = "One of the lab's own workloads after the other."
+KINDS = ((cpu, 2_000), (io, 500), (noop, 0), (payload, 500))
+
+def argument(size, seed):
+    kind = seed % len(KINDS)
+    module, own = KINDS[kind]
+    return [kind, int(90 <= seed % 100 < 90 + size), module.argument(own, seed)]
+
+def run(argument):
+    kind, raises, own = argument
+    if raises:
+        raise RuntimeError("this task raises")
+    return KINDS[kind][0].run(own)
+
+async def run_async(argument):
+    kind, raises, own = argument
+    if raises:
+        raise RuntimeError("this task raises")
+    return await KINDS[kind][0].run_async(own)
+
+def answer(argument):
+    kind, _, own = argument
+    return KINDS[kind][0].answer(own)
+"""
 
 RAISING = """
 from workloads.noop import *

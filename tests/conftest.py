@@ -80,7 +80,8 @@ def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
     names = {
-        name: f"misbehaving_{name.lower()}" for name in ("RAISING", "HANGING", "LYING", "DYING")
+        name: f"misbehaving_{name.lower()}"
+        for name in ("MIXED", "RAISING", "HANGING", "LYING", "DYING")
     }
     for name, module in names.items():
         (plugin / f"{module}.py").write_text(getattr(broken_workloads, name))
