@@ -117,7 +117,8 @@ def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, pytho
 
 def _what_a_skip_says(skip: Skip, way: registry.Selected) -> bool | None:
     """Return False where a system promises no such thing, None where it could not be tried."""
-    lacks_server = set(services_of(way.backend, way.variant)) - PROVIDERS[skip.spec.provider].offers
+    offered = PROVIDERS[skip.spec.provider].offered()
+    lacks_server = set(services_of(way.backend, way.variant)) - offered
     takes_tasks = Capability.SUBMIT in capabilities(way.backend, way.variant)
     is_tried = takes_tasks or isinstance(skip.spec.arrival, Periodic)
     return False if is_tried and not lacks_server else None

@@ -67,7 +67,7 @@ class Probe:
             seed=seed,
             warmup_per_slot=self.warmup_per_slot,
             deadline_s=self.deadline_s,
-            offers=PROVIDERS[PROVIDER].offers,
+            offers=PROVIDERS[PROVIDER].offered(),
         )
 
     def asked(self, spec: TrialSpec) -> bool:
