@@ -5,7 +5,12 @@ set -euo pipefail
 
 say() { echo "ensure-cron: $*" >&2; }
 fail() { say "$*"; exit 1; }
-runs() { local pid; read -r pid </run/crond.pid && [[ -d /proc/$pid ]]; } 2>/dev/null
+# The file outlives a daemon that was killed.
+runs() {
+    local pid name state
+    read -r pid </run/crond.pid && read -r _ name state _ <"/proc/$pid/stat" &&
+        [[ $name == *cron* && $state != Z ]]
+} 2>/dev/null
 
 if ! command -v crontab >/dev/null; then
     ((EUID == 0)) || fail "root is needed; run: sudo apt-get install --no-install-recommends cron"

@@ -40,15 +40,19 @@ def find() -> Cron:
     if program is None:
         raise ClusterError("No cron is installed here. Run: sudo apt install cron")
     try:
-        daemon = psutil.Process(int(PID_FILE.read_text())).name()
-    except (OSError, ValueError, psutil.Error) as error:
-        raise ClusterError("No cron runs here. Run: sudo service cron start") from error
+        daemon = psutil.Process(int(PID_FILE.read_text()))
+        name = daemon.name() if processes.runs(daemon) else ""
+    except (OSError, ValueError, psutil.Error):
+        name = ""
+    # The file outlives a daemon that was killed, and its number may be another's by now.
+    if "cron" not in name:
+        raise ClusterError("No cron runs here. Run: sudo service cron start")
     asked = ["dpkg-query", "--show", "--showformat", "${Version}", "cron"]
     told = shutil.which(asked[0]) and subprocess.run(
         asked, capture_output=True, text=True, check=False
     )
     version = told.stdout if told and not told.returncode else "of unknown version"
-    return Cron(program, f"{daemon} {version} (machine)")
+    return Cron(program, f"{name} {version} (machine)")
 
 
 def remove_trial(trial: str) -> int:
