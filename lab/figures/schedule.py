@@ -86,7 +86,7 @@ def _dress(ax: Axes, title: str, errors: pd.Series) -> None:
     ax.set_ylim(min(-LINEAR_S, 2 * errors.min()), max(LINEAR_S, 2 * errors.max()))
     ax.set(xlabel="occurrence", ylabel="start - nominal instant", title=title)
     ax.yaxis.set_major_formatter(EngFormatter(unit="s", sep="\u2009"))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _legend(part: pd.DataFrame) -> list[Line2D]:
