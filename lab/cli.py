@@ -190,10 +190,12 @@ def report_run(options: argparse.Namespace) -> int:
 
 
 def _latest() -> Path:
-    runs = sorted(path.parent for path in Path("results/runs").glob("*/campaign.csv"))
-    if not runs:
+    from lab.store import runs
+
+    known = runs(Path("results"))
+    if not known:
         raise UsageError("There is no run in results/runs. Make one: lab bench")
-    return runs[-1]
+    return known[-1]
 
 
 def doctor(_: argparse.Namespace) -> int:

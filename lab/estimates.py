@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lab.metrics import CELL
+from lab.metrics import CELL, last_attempts
 from lab.model import Estimate, Flag
 from lab.statistics import interval, unstable, variation
 from lab.tables import EstimateRow
@@ -30,7 +30,7 @@ def estimates(
         analysis_id: What the rows are filed under.
         with_noisy: Whether trials flagged noisy take part.
     """
-    last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
+    last = last_attempts(trials)
     # A row is copied for each metric, and most of its columns are nobody's question here.
     facts = last[["trial_id", "attempt", "flag", *CELL]]
     of_trials = metrics.merge(facts, on=["trial_id", "attempt"])

@@ -231,6 +231,11 @@ METRICS = {
 }
 
 
+def last_attempts(trials: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each trial its last attempt, which is the one that counts."""
+    return trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
+
+
 def trial_metrics(
     trial: TrialRow, executions: pd.DataFrame, occurrences: pd.DataFrame | None = None
 ) -> list[MetricRow]:

@@ -274,6 +274,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def runs(results: Path) -> list[Path]:
+    """Return the run folders in `results`, the oldest first."""
+    return sorted(file.parent for file in (results / "runs").glob("*/campaign.csv"))
+
+
 def describe() -> str:
     """Write `results/README.md`: the folder, how to read it, and every column."""
     return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)

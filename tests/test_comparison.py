@@ -49,7 +49,7 @@ def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -
             "unit": "s",
         }
     )
-    return Side(name, numbers, {"cpu": "one"}, ("a" * 40,))
+    return Side(name, numbers, {"cpu": "one"}, "f" * 16)
 
 
 def drifting(rng: np.random.Generator, blocks: int, effect: float) -> tuple[Side, Side]:

@@ -106,7 +106,7 @@ def _null(options: argparse.Namespace) -> int:
 
 
 def _null_file(results: Path, side: sides.Side) -> Path:
-    return results / "null" / f"{sides.machine(side)}.json"
+    return results / "null" / f"{side.fingerprint_id}.json"
 
 
 def _measured_noise(results: Path, side: sides.Side) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from lab.errors import ResultsError, UnknownNameError, UsageError
-from lab.metrics import CELL
+from lab.metrics import CELL, last_attempts
 from lab.model import Flag
-from lab.store import Store
+from lab.store import Store, runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 TRIAL_COLUMNS = ["trial_id", "attempt", *CELL, "block", "plan_hash", "flag", "campaign_id"]
@@ -24,14 +22,14 @@ class Side:
     """Trials under one name.
 
     `numbers` has a row for each number of each usable trial: the columns of `metrics.CELL`, block,
-    plan_hash, run, trial_id, metric, value, unit. `facts` are the stable facts of the fingerprint;
-    `commits` are those that its runs were measured on.
+    plan_hash, run, trial_id, metric, value, unit. `facts` are the stable facts of the fingerprint,
+    `fingerprint_id` is its name.
     """
 
     name: str
     numbers: pd.DataFrame
     facts: dict[str, str]
-    commits: tuple[str, ...]
+    fingerprint_id: str
 
 
 def find(name: str, results: Path, within: Path | None = None) -> Side:
@@ -45,13 +43,13 @@ def find(name: str, results: Path, within: Path | None = None) -> Side:
     Raises:
         UsageError: It means nothing that was measured here.
     """
-    runs = sorted(file.parent for file in (results / "runs").glob("*/campaign.csv"))
+    known = runs(results)
     for folder in (Path(name), results / "runs" / name):
         if (folder / "campaign.csv").is_file():
             return _of_runs(folder.name, [folder])
-    if COMMIT.fullmatch(name) and (measured := [run for run in runs if _is_of(run, name)]):
+    if COMMIT.fullmatch(name) and (measured := [run for run in known if _is_of(run, name)]):
         return _of_runs(name, measured)
-    latest = within or next(reversed(runs), None)
+    latest = within or next(reversed(known), None)
     if latest is None:
         raise UsageError(f"{results / 'runs'} holds no run. Make one: lab bench")
     return _of_label(name, _of_runs(latest.name, [latest]))
@@ -63,9 +61,8 @@ def _is_of(run: Path, commit: str) -> bool:
     return str(row.git_commit).startswith(commit) and str(row.git_dirty) != "1"
 
 
-def _of_runs(name: str, runs: list[Path]) -> Side:
-    stores = [Store(run) for run in runs]
-    campaigns = pd.concat([store.read("campaign") for store in stores])
+def _of_runs(name: str, folders: list[Path]) -> Side:
+    stores = [Store(folder) for folder in folders]
     environments = [store.read("environment") for store in stores]
     facts = [_stable(environment) for environment in environments]
     if any(fact != facts[0] for fact in facts):
@@ -73,7 +70,7 @@ def _of_runs(name: str, runs: list[Path]) -> Side:
             f"The runs of {name} were measured on different machines or software: name one run."
         )
     values = pd.concat([_values(store) for store in stores], ignore_index=True)
-    return Side(name, values, facts[0], tuple(sorted(set(campaigns.git_commit.astype(str)))))
+    return Side(name, values, facts[0], str(environments[0].fingerprint_id.iloc[0]))
 
 
 def _stable(environment: pd.DataFrame) -> dict[str, str]:
@@ -83,10 +80,9 @@ def _stable(environment: pd.DataFrame) -> dict[str, str]:
 
 def _values(store: Store) -> pd.DataFrame:
     trials, numbers = store.read("trial"), store.read("metric")
-    last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
     # A lower bound is no value: what lies above it nobody knows.
     usable = numbers[(numbers.is_valid == 1) & (numbers.bound == "")]
-    table = usable.merge(last[TRIAL_COLUMNS], on=["trial_id", "attempt"])
+    table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     table = table[table.flag != Flag.INVALID]
     wanted = [*CELL, "block", "plan_hash", "campaign_id", "trial_id", "metric", "value", "unit"]
     return table[wanted].rename(columns={"campaign_id": "run"})
@@ -100,18 +96,12 @@ def _of_label(label: str, run: Side) -> Side:
     if len(chosen) > 1:
         raise UsageError(f"{label!r} is several rows of {run.name}: choose of {', '.join(chosen)}.")
     rows = run.numbers[run.numbers.label == chosen[0]]
-    return Side(chosen[0], rows.reset_index(drop=True), run.facts, run.commits)
+    return Side(chosen[0], rows.reset_index(drop=True), run.facts, run.fingerprint_id)
 
 
 def _short_names(label: str) -> tuple[str, str]:
     """Return a label without its profile, and without its variant as well."""
     return label.partition("@")[0], label.partition("[")[0]
-
-
-def machine(side: Side) -> str:
-    """Return a short name of the machine and software that a side was measured on."""
-    text = json.dumps(side.facts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def differences(a: Side, b: Side) -> list[str]:

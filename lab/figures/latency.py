@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 
 from lab.figures.chart import Chart
 from lab.figures.measured import TOPOLOGY, Tables, topology_names, usable, workload_names
-from lab.figures.theme import colour_of, each, engineering, identify, panels
+from lab.figures.theme import colour_of, each, engineering, identify, legend_beside, panels
 from lab.measures import Seconds, durations, one_row_a_task
 from lab.metrics import CELL
 from lab.statistics import percentile, sample_floor
@@ -110,14 +110,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for _, own in part.groupby("name"):
             _draw_label(ax, own)
         _dress(ax, title)
-        ax.legend(
-            handles=_legend(part),
-            title="tasks in trials",
-            alignment="left",
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.02),
-            borderaxespad=0,
-        )
+        legend_beside(ax, _legend(part), "tasks in trials")
     return figure
 
 

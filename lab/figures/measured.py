@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lab.figures.theme import each, identify
-from lab.metrics import CELL, USABLE
+from lab.metrics import CELL, USABLE, last_attempts
 from lab.model import Flag
 
 Tables = Mapping[str, pd.DataFrame]
@@ -21,7 +21,7 @@ THROUGHPUT, OVERHEAD = "throughput_per_s", "overhead_s_per_task"
 
 def usable(trials: pd.DataFrame) -> pd.DataFrame:
     """Keep each trial's last attempt, where its numbers may be used (METHOD M23)."""
-    last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
+    last = last_attempts(trials)
     return last[last["status"].isin(USABLE) & (last["flag"] != Flag.INVALID)]
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from lab.figures.chart import Chart
 from lab.figures.measured import TOPOLOGY, Tables, topology_names, usable, workload_names
-from lab.figures.theme import colour_of, each, identify, panels
+from lab.figures.theme import colour_of, each, identify, legend_beside, panels
 from lab.metrics import CELL
 
 # Finer than any scheduler keeps an instant; below it the axis is linear.
@@ -59,14 +59,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             first = next(iter(each(own)))
             ax.plot(own["k"], own["error_s"].astype("float64"), **_look(first), alpha=0.7)
         _dress(ax, title, part["error_s"].astype("float64"))
-        ax.legend(
-            handles=_legend(part),
-            title="kept / missed / doubled",
-            alignment="left",
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.02),
-            borderaxespad=0,
-        )
+        legend_beside(ax, _legend(part), "kept / missed / doubled")
     return figure
 
 

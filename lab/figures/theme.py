@@ -128,6 +128,18 @@ def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
     figure.legend(handles=list(handles), loc="outside lower center", ncols=4, columnspacing=1.6)
 
 
+def legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:
+    """Put a panel's own legend to the right of it, so that it hides no curve."""
+    ax.legend(
+        handles=list(handles),
+        title=title,
+        alignment="left",
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.02),
+        borderaxespad=0,
+    )
+
+
 def engineering(axis: Axis, unit: str = "") -> None:
     """Label a logarithmic axis as 10 µs, 1 ms, 20 k; between decades too where there are few."""
     low, high = axis.get_view_interval()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.console import say
 from lab.errors import LabError, NothingSelectedError
-from lab.history.export import Exported, export
+from lab.history.export import export
 
 PAGES = "asv-html"
 
@@ -46,10 +46,8 @@ def tell(refused: Mapping[str, str]) -> None:
         say(f"Not in the history: {name}, because {reason}.")
 
 
-def add(run_folder: Path, *, is_told: bool) -> Exported:
+def add(run_folder: Path, *, is_told: bool) -> None:
     """Export after a campaign, and say of its run why it was left out, if it was."""
     exported = export(run_folder.parent.parent, Path(__file__).parents[2])
-    refused = {n: why for n, why in exported.refused.items() if n == run_folder.name}
     if is_told:
-        tell(refused)
-    return exported
+        tell({n: why for n, why in exported.refused.items() if n == run_folder.name})

@@ -23,8 +23,9 @@ from scipy import stats
 
 from lab.errors import ResultsError
 from lab.history.suite import AXES, VERSION, Benchmark, benchmarks
+from lab.metrics import last_attempts
 from lab.model import Flag, Status
-from lab.store import Store
+from lab.store import Store, runs
 
 FORMAT = 2
 # What a machine is. Its software is the commit's, whose lock says the versions.
@@ -66,7 +67,7 @@ def export(results: Path, repository: Path) -> Exported:
     """
     measured: list[Measured] = []
     refused: dict[str, str] = {}
-    for folder in sorted(file.parent for file in (results / "runs").glob("*/campaign.csv")):
+    for folder in runs(results):
         store = Store(folder)
         try:
             if reason := obstacle(store, repository):
@@ -96,8 +97,7 @@ def _read(store: Store) -> Measured:
     campaign, environment = store.read("campaign").iloc[0], store.read("environment")
     facts = dict(zip(environment.key.astype(str), environment.value.astype(str), strict=True))
     trials, numbers = store.read("trial"), store.read("metric")
-    last = trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
-    table = last.merge(numbers, on=["trial_id", "attempt"], how="left")
+    table = last_attempts(trials).merge(numbers, on=["trial_id", "attempt"], how="left")
     started = pd.Timestamp(campaign.started_utc)
     return Measured(str(campaign.git_commit), facts, table, started)
 
@@ -126,11 +126,11 @@ def _write_all(measured: Sequence[Measured], folder: Path, repository: Path) -> 
     shown = {b: _axes(rows) for b, rows in cells.items() if rows.value.notna().any()}
     about = {b.name: _describe(b, ends) for b, ends in shown.items()}
     yield _write(folder / "benchmarks.json", {"version": FORMAT, **about})
-    for (machine, commit, provider), runs in _groups(measured).items():
-        facts = runs[-1].facts
+    for (machine, commit, provider), own in _groups(measured).items():
+        facts = own[-1].facts
         yield _write(folder / machine / "machine.json", {"version": 1, **_about(facts)})
         python = ".".join(facts.get("python.version", "").split(".")[:2])
-        numbers = pd.concat([run.numbers for run in runs])
+        numbers = pd.concat([run.numbers for run in own])
         numbers = numbers[numbers.provider == provider]
         content = {
             "version": FORMAT,
@@ -143,7 +143,7 @@ def _write_all(measured: Sequence[Measured], folder: Path, repository: Path) -> 
             "env_vars": {},
             "result_columns": list(COLUMNS),
             "results": {
-                b.name: _result(_cells(numbers, b), ends, runs[-1].started)
+                b.name: _result(_cells(numbers, b), ends, own[-1].started)
                 for b, ends in shown.items()
             },
             "durations": {},

@@ -9,6 +9,7 @@ from lab.clusters import choice
 from lab.console import ProgressWatch, say, show_table
 from lab.errors import UsageError
 from lab.publishing import package, reproduce
+from lab.store import runs
 
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 
@@ -22,8 +23,7 @@ def describe_publish(parser: argparse.ArgumentParser) -> None:
 
 def publish(options: argparse.Namespace) -> int:
     """Write the package of a run."""
-    runs = sorted(f.parent for f in (options.results / "runs").glob("*/campaign.csv"))
-    run = options.run or next(reversed(runs), None)
+    run = options.run or next(reversed(runs(options.results)), None)
     if run is None or not (run / "campaign.csv").is_file():
         raise UsageError(f"{run or options.results} holds no run to publish. Make one: lab bench")
     if not LOCK.is_file():
