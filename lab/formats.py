@@ -10,13 +10,14 @@ import csv
 import functools
 import io
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pa_compute
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
@@ -24,6 +25,8 @@ from lab.errors import ResultsError, UnknownNameError
 from lab.tables import SCHEMA_VERSION, TABLES
 
 Rows = Iterable[Any] | pd.DataFrame
+Columns = Sequence[str] | None
+"""Names of those that are wanted, or all."""
 
 _ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 _PANDAS_TYPES = {
@@ -40,6 +43,9 @@ _MAY_BECOME: Mapping[pa.DataType, Callable[[pa.DataType], bool]] = {
     pa.float64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
     pa.string(): lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
 }
+# Folders and files are named by these.
+IDS = ("campaign_id", "trial_id", "fingerprint_id")
+ID = r"^(\w[\w.-]*)?$"
 _UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
 RESTORE = "Restore the file from a copy, or move the run folder away and run the campaign again."
 
@@ -96,7 +102,7 @@ def from_csv(table: str, data: bytes, origin: Path) -> pd.DataFrame:
     return _to_pandas(_parse_csv(table, finished, origin), table)
 
 
-def from_parquet(table: str, data: bytes, origin: Path) -> pd.DataFrame:
+def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None) -> pd.DataFrame:
     """Read Parquet into the table's exact types.
 
     Raises:
@@ -104,20 +110,23 @@ def from_parquet(table: str, data: bytes, origin: Path) -> pd.DataFrame:
     """
     try:
         source = pa.BufferReader(data)
-        found = pa_parquet.ParquetFile(source, page_checksum_verification=True).read()
+        file = pa_parquet.ParquetFile(source, page_checksum_verification=True)
+        found = file.read(None if columns is None else list(columns))
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
-    metadata = found.schema.metadata or {}
+    held = file.schema_arrow
+    metadata = held.metadata or {}
     _require_major(metadata.get(b"schema_version", b"none").decode(errors="replace"), origin)
-    _require_columns(found.schema.names, table, origin)
-    for have, column in zip(found.schema, schema(table), strict=True):
+    _require_columns(held.names, table, origin)
+    for have, column in zip(held, schema(table), strict=True):
         unit = (have.metadata or {}).get(b"unit")
         if have.type != column.type or unit != column.metadata[b"unit"]:
             raise ResultsError(
                 f"{origin}: column {column.name!r} holds {have.type} in unit {unit!r}, not "
                 f"{column.type} in {column.metadata[b'unit']!r}. {RESTORE}"
             )
-        _require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
+        if columns is None or column.name in columns:
+            _require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
     return _to_pandas(found, table)
 
 
@@ -192,8 +201,16 @@ def _array(values: Any, column: pa.Field, origin: Path) -> pa.Array:
 
 
 def _require_values(array: pa.Array, column: pa.Field, where: str, then: str) -> None:
+    """Refuse a null where there may be none, and an id that would lead out of its folder."""
     if array.null_count and not column.nullable:
         raise ResultsError(f"{where}: column {column.name!r} has an empty value. {then}")
+    if column.name in IDS:
+        foreign = array.filter(pa_compute.invert(pa_compute.match_substring_regex(array, ID)))
+        if len(foreign):
+            raise ResultsError(
+                f"{where}: {column.name} {foreign[0].as_py()[:80]!r} is no name of letters, digits "
+                f"and -._ alone. {then}"
+            )
 
 
 def _require_columns(found: list[str], table: str, origin: Path) -> None:
@@ -246,7 +263,8 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
 
 
 def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
-    kinds = {column.name: _PANDAS_TYPES[column.type, column.nullable] for column in schema(table)}
+    columns = [column for column in schema(table) if column.name in data.column_names]
+    kinds = {column.name: _PANDAS_TYPES[column.type, column.nullable] for column in columns}
     masked = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
     # By way of masked types: pandas would make floats of nanoseconds beside a null.
     frame: pd.DataFrame = data.to_pandas(types_mapper=masked.get).astype(kinds)

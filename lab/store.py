@@ -20,6 +20,7 @@ import pandas as pd
 
 from lab import formats
 from lab.errors import ResultsError, UnknownNameError
+from lab.formats import Columns
 from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
 
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
@@ -126,11 +127,11 @@ class Store:
         path = folder / f"{_known(table, PARQUET_TABLES)}.parquet"
         _replace_file(path, formats.to_parquet(table, rows, path))
 
-    def read(self, table: str, folder: Path | None = None) -> pd.DataFrame:
+    def read(self, table: str, folder: Path | None = None, columns: Columns = None) -> pd.DataFrame:
         """Read a table with the types of its dataclass; nulls are ``pd.NA``, never 0.
 
-        `folder` names the trial of a Parquet table. Without it all finished trials are read, those
-        that have the table, and a column `attempt` says which attempt a row belongs to.
+        `folder` names the trial of a Parquet table, `columns` what is wanted of it. Without both,
+        all finished trials are read that have it; `attempt` says which attempt a row belongs to.
 
         Raises:
             ResultsError: The file is damaged, of another schema, or (one trial) not there.
@@ -142,7 +143,7 @@ class Store:
         _known(table, PARQUET_TABLES)
         if folder is not None:
             path = folder / f"{table}.parquet"
-            return formats.from_parquet(table, _bytes_of(path), path)
+            return formats.from_parquet(table, _bytes_of(path), path, columns)
         return self._read_all(table)
 
     def finished_trials(self) -> set[tuple[str, int]]:

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pandas as pd
 from hypothesis import strategies as st
 
+from lab.formats import IDS
 from lab.tables import TABLES
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -15,6 +16,7 @@ FLOAT = st.floats(allow_nan=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["=1+1", "@SUM(A1)", "-2", 'a "quoted" word', "two\nlines", "\r", "a,b", "NA", "null", "  ", ""]
 )
+ID = st.from_regex(r"(\w[\w.-]*)?", fullmatch=True, alphabet=st.characters(codec="ascii"))
 KINDS = {int: INT64, float: FLOAT, str: TEXT}
 
 
@@ -23,7 +25,7 @@ def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
     columns = {}
     for name, hint in get_type_hints(TABLES[table]).items():
         kinds = get_args(hint) or (hint,)
-        values = KINDS[kinds[0]]
+        values = ID if name in IDS else KINDS[kinds[0]]
         columns[name] = (st.none() | values) if type(None) in kinds else values
     return st.lists(st.builds(TABLES[table], **columns), max_size=4)
 

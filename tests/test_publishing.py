@@ -100,10 +100,15 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None
     tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)")
     run = synthetic.write(tables, tmp_path / "runs" / "run")
     (run / "plan.json").write_text('{"trials": []}')
+    (run / "figures").mkdir()
+    (run / "figures" / "x.csv").write_text("name,y,n\n=1+1,-2.5,\n")
+    (run / "figures" / "secret.csv").symlink_to("/etc/hostname")
     target = tmp_path / "out"
     assert main(["publish", str(run), "--to", str(target)]) == 0
     written = pd.read_csv(target / "trial.csv")
     assert set(written.flag_reasons) == {"'=HYPERLINK(1)"}
+    assert (target / "figures" / "x.csv").read_text() == "name,y,n\n'=1+1,-2.5,\n"
+    assert not (target / "figures" / "secret.csv").exists()
 
 
 def test_nothing_is_overwritten_and_nothing_invented(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,9 @@ LICENCE = {
 TYPES = {"int64": "integer", "double": "number", "string": "string"}
 # What a spreadsheet takes for a formula when a cell begins with it.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The commands that make a run and have a session of nox, which installs the lock.
+NOX_SESSIONS = ("bench", "claims")
+OWING = ("trial_id", "attempt", "n_done")
 CITATION = """\
 cff-version: 1.2.0
 message: Please cite these measurements as below, with the profile and the machine you quote.
@@ -53,8 +58,8 @@ spreadsheet would take for a formula have an apostrophe before them in the CSV f
 
 ```sh
 git checkout {commit}
-nox -s bench -- {command}      # installs what lock.txt pins
-lab reproduce {run}/TRIAL_ID   # or one row of it
+{command}    # the lock that it installs from is lock.txt
+lab reproduce {run}/TRIAL_ID    # or one row of it
 ```
 
 Licence: {licence}.
@@ -72,24 +77,29 @@ def write(run: Path, target: Path, lock: Path) -> list[Path]:
         raise UsageError(f"{target} is there already. Name another folder with --to.")
     store = Store(run)
     store.check()
-    campaign = store.read("campaign").iloc[0]
-    building = target.with_name(f"{target.name}.new")
+    building = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        resources = [*_csv_files(store, building), *_parquet_files(store, building)]
-        _copy(run, building)
-        shutil.copyfile(lock, building / "lock.txt")
-        (building / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
-        words = _words(campaign)
-        (building / "README.md").write_text(HOW.format_map(words), encoding="utf-8")
-        (building / "CITATION.cff").write_text(CITATION.format_map(words), encoding="utf-8")
-        _json(building / "datapackage.json", _descriptor(words, resources))
-        _checksums(building)
-        building.replace(target)
+        building.mkdir(parents=True)  # so that no folder of somebody else's is taken for ours
+        try:
+            _fill(building, store, lock)
+            building.replace(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise ResultsError(f"{target} cannot be written: {error.strerror}.") from error
     return sorted(file for file in target.rglob("*") if file.is_file())
+
+
+def _fill(folder: Path, store: Store, lock: Path) -> None:
+    resources = [*_csv_files(store, folder), *_parquet_files(store, folder)]
+    _copy(store.folder, folder)
+    shutil.copyfile(lock, folder / "lock.txt")
+    (folder / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
+    words = _words(store.read("campaign").iloc[0])
+    (folder / "README.md").write_text(HOW.format_map(words), encoding="utf-8")
+    (folder / "CITATION.cff").write_text(CITATION.format_map(words), encoding="utf-8")
+    _json(folder / "datapackage.json", _descriptor(words, resources))
+    _checksums(folder)
 
 
 def _words(campaign: Any) -> dict[str, str]:
@@ -100,21 +110,36 @@ def _words(campaign: Any) -> dict[str, str]:
         "date": str(campaign.started_utc)[:10],
         "preset": str(campaign.preset),
         "commit": str(campaign.git_commit) or "unknown",
-        "command": str(campaign.command).removeprefix("bench").strip(),
+        "command": _command(str(campaign.command)),
         "version": SCHEMA_VERSION,
         "licence": f"{LICENCE['name']}, {LICENCE['path']}",
     }
+
+
+def _command(line: str) -> str:
+    """Write how a run was asked for so that a shell takes it for words, whatever it holds."""
+    try:
+        first, *words = shlex.split(line)
+    except ValueError:  # no words, or a quote that never closes
+        return f"lab {shlex.quote(line)}"
+    nox = first in NOX_SESSIONS
+    return shlex.join([*(("nox", "-s", first, "--") if nox else ("lab", first)), *words])
 
 
 def _csv_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
     for table in CSV_TABLES:
         rows = store.read(table)
         for name in rows.columns[rows.dtypes == "str"]:
-            hostile = rows[name].str.startswith(FORMULA).fillna(value=False)
-            rows[name] = rows[name].mask(hostile, "'" + rows[name])
+            rows[name] = _disarmed(rows[name])
         path = folder / f"{table}.csv"
         path.write_bytes(formats.to_csv(table, rows, path, header=True))
         yield _resource(table, path, {"encoding": "utf-8", "schema": _table_schema(table)})
+
+
+def _disarmed(texts: pd.Series) -> pd.Series:
+    """Put an apostrophe before what a spreadsheet would run; a number below zero is none."""
+    is_text = pd.to_numeric(texts, errors="coerce").isna()
+    return texts.mask(is_text & texts.str.startswith(FORMULA).fillna(value=False), "'" + texts)
 
 
 def _parquet_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
@@ -126,9 +151,11 @@ def _parquet_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
         whole = schema.insert(1, pa.field("attempt", pa.int64(), nullable=False, metadata=about))
         path = folder / f"{table}.parquet"
         with pa_parquet.ParquetWriter(path, whole, compression="zstd") as writer:
-            for trial_id, attempt in zip(trials.trial_id, trials.attempt, strict=True):
+            for trial_id, attempt, n_done in zip(*(trials[c] for c in OWING), strict=True):
                 trial = store.trial_folder(str(trial_id), int(attempt))
-                if (trial / f"{table}.parquet").exists():  # a skipped trial has none
+                # A skipped trial has none, and not every trial has every table.
+                is_owed = table == "task" and int(n_done) > 0
+                if is_owed or (trial / f"{table}.parquet").exists():
                     rows = store.read(table, trial)
                     rows.insert(1, "attempt", int(attempt))
                     writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
@@ -186,12 +213,17 @@ def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[
 
 
 def _copy(run: Path, folder: Path) -> None:
-    """Take along what shows the run and what repeats it."""
+    """Take along what shows the run and what repeats it; a link may lead to what is not ours."""
     shutil.copyfile(run / "plan.json", folder / "plan.json")
-    if (run / "report.html").exists():
-        shutil.copyfile(run / "report.html", folder / "report.html")
-    if (run / "figures").is_dir():
-        shutil.copytree(run / "figures", folder / "figures")
+    shown = (run / "report.html", *sorted((run / "figures").glob("*")))
+    for file in (file for file in shown if file.is_file() and not file.is_symlink()):
+        copy = folder / file.relative_to(run)
+        copy.parent.mkdir(exist_ok=True)
+        if file.suffix == ".csv":
+            cells = pd.read_csv(file, dtype=str, keep_default_na=False)
+            cells.apply(_disarmed).to_csv(copy, index=False, lineterminator="\n")
+        else:
+            shutil.copyfile(file, copy)
 
 
 def _json(path: Path, content: dict[str, Any]) -> None:
