@@ -152,7 +152,7 @@ def derive(store: Store) -> None:
     for values in trials.itertuples(index=False):
         row = TrialRow(*values)
         folder = store.trial_folder(row.trial_id, row.attempt)
-        tasks = store.read("task", folder)
+        tasks = store.read("task", folder, metrics.TASK_COLUMNS)
         occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
         rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"], occurrences)
     store.replace("metric", rows)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -33,52 +36,65 @@ def estimates(
     last = last_attempts(trials)
     # A row is copied for each metric, and most of its columns are nobody's question here.
     facts = last[["trial_id", "attempt", "flag", *CELL]]
-    of_trials = metrics.merge(facts, on=["trial_id", "attempt"])
-    in_cell = last.groupby(CELL, dropna=False).size().rename("in_cell").reset_index()
-    table = of_trials.merge(in_cell, on=CELL)
-    groups = table.groupby([*CELL, "metric"], dropna=False, sort=False)
-    return [_over_trials(rows, analysis_id, with_noisy=with_noisy) for _, rows in groups]
+    # As plain rows: there may be thousands of small groups, and pandas is slow to make one.
+    in_cell = Counter(map(_cell, facts.itertuples(index=False)))
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for row in metrics.merge(facts, on=["trial_id", "attempt"]).itertuples(index=False):
+        groups.setdefault((*_cell(row), row.metric), []).append(row)
+    return [
+        _over_trials(rows, in_cell[cell[:-1]], analysis_id, with_noisy=with_noisy)
+        for cell, rows in groups.items()
+    ]
 
 
-def _over_trials(rows: pd.DataFrame, analysis_id: str, *, with_noisy: bool) -> EstimateRow:
-    first, valid = rows.iloc[0], rows[rows["is_valid"] == 1]
-    used = valid if with_noisy else valid[valid["flag"] != Flag.NOISY]
+def _cell(row: Any) -> tuple[Any, ...]:
+    """Tell which cell a row belongs to; a null is equal to a null."""
+    values = (getattr(row, name) for name in CELL)
+    return tuple(None if pd.isna(value) else value for value in values)
+
+
+def _over_trials(
+    rows: Sequence[Any], in_cell: int, analysis_id: str, *, with_noisy: bool
+) -> EstimateRow:
+    first, valid = rows[0], [row for row in rows if row.is_valid == 1]
+    used = [row for row in valid if with_noisy or row.flag != Flag.NOISY]
     found = _interval(used, rows)
     return EstimateRow(
         analysis_id=analysis_id,
-        metric=first["metric"],
-        label=first["label"],
-        workload=first["workload"],
-        size=int(first["size"]),
-        arrival=first["arrival"],
-        rate_hz=None if pd.isna(first["rate_hz"]) else float(first["rate_hz"]),
-        gaps=first["gaps"],
-        schedule=first["schedule"],
-        provider=first["provider"],
-        nodes=int(first["nodes"]),
-        cores_per_node=int(first["cores_per_node"]),
-        workers_per_node=int(first["workers_per_node"]),
-        quota_cpus=float(first["quota_cpus"]),
+        metric=first.metric,
+        label=first.label,
+        workload=first.workload,
+        size=int(first.size),
+        arrival=first.arrival,
+        rate_hz=None if pd.isna(first.rate_hz) else float(first.rate_hz),
+        gaps=first.gaps,
+        schedule=first.schedule,
+        provider=first.provider,
+        nodes=int(first.nodes),
+        cores_per_node=int(first.cores_per_node),
+        workers_per_node=int(first.workers_per_node),
+        quota_cpus=float(first.quota_cpus),
         estimate=found.value if found.n else None,
-        bound=">" if (used["bound"] == ">").any() else "",
+        bound=">" if any(row.bound == ">" for row in used) else "",
         ci_low=found.low,
         ci_high=found.high,
         ci_level=found.level,
-        unit=first["unit"],
+        unit=first.unit,
         n_trials=found.n,
-        n_noisy=int((used["flag"] == Flag.NOISY).sum()),
-        n_excluded=int(first["in_cell"]) - len(valid),
+        n_noisy=sum(row.flag == Flag.NOISY for row in used),
+        n_excluded=in_cell - len(valid),
         method=found.method,
     )
 
 
-def _interval(used: pd.DataFrame, rows: pd.DataFrame) -> Estimate:
-    values = used["value"].astype("float64").tolist()
+def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
+    values = [float(row.value) for row in used]
     if not values:
-        refusals = [*rows.loc[rows["value"].isna(), "method"], "they are invalid, failed or noisy"]
+        refusals = [row.method for row in rows if pd.isna(row.value)]
+        refusals.append("they are invalid, failed or noisy")
         return Estimate(0.0, None, None, LEVEL, 0, f"no trial can be used: {refusals[0]}")
     found = interval(values, LEVEL)
-    if bounds := int((used["bound"] == ">").sum()):
+    if bounds := sum(row.bound == ">" for row in used):
         # How far the true values lie above their bounds nobody knows, so no interval holds them.
         method = f"{found.method.partition(';')[0]}; {bounds} of {found.n} trials are lower bounds"
         found = replace(found, low=None, high=None, method=f"{method}: no interval")

@@ -33,7 +33,7 @@ def one_row_a_task(executions: pd.DataFrame) -> pd.DataFrame:
     ``t4 - t0 = (t1 - t0) + (t3 - t1) + (t4 - t3)``; t4 is null unless it returned.
     """
     tasks = executions[["task_id", "outcome", *INSTANTS]].astype(dict.fromkeys(INSTANTS, "Int64"))
-    tasks["t4_ns"] = tasks["t4_ns"].where(tasks["outcome"] == "ok")
+    tasks["t4_ns"] = tasks["t4_ns"].where((tasks["outcome"] == "ok").to_numpy(dtype=bool))
     if tasks["task_id"].is_unique:
         return tasks
     ordered = tasks.sort_values(["t4_ns", "t3_ns"], kind="stable", na_position="last")
@@ -48,18 +48,19 @@ def durations(
     A task that never reached `start` has no such duration. From the intended instant every task
     that was sent has one: a sent task without a row is unfinished with the bound 0.
     """
-    begun = tasks[tasks[start].notna()]
-    took = _seconds(begun[end] - begun[start])
-    unfinished = np.isnan(took)
-    known_to = pd.NA if pd.isna(trial.t_end_ns) else trial.t_end_ns
-    bounds = _seconds(known_to - begun[start][unfinished])
+    first, begun = _instants(tasks[start])
+    last, ended = _instants(tasks[end])
+    whole, open_ = begun & ended, begun & ~ended
+    took = (last[whole] - first[whole]) / 1e9
+    known_to = first[open_] if pd.isna(trial.t_end_ns) else int(trial.t_end_ns)
+    bounds = np.maximum((known_to - first[open_]) / 1e9, 0.0)
     missing = max(0, int(trial.n_sent) - len(tasks)) if start == "t0_ns" else 0
-    bounds = np.concatenate([np.maximum(np.nan_to_num(bounds), 0.0), np.zeros(missing)])
-    return took[~unfinished], bounds
+    return took, np.concatenate([bounds, np.zeros(missing)])
 
 
-def _seconds(difference_ns: pd.Series) -> Seconds:
-    return difference_ns.to_numpy("float64", na_value=np.nan) / 1e9
+def _instants(column_ns: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return a column of instants, whole nanoseconds as they are, and where there is one."""
+    return column_ns.to_numpy("int64", na_value=0), column_ns.notna().to_numpy()
 
 
 def percentile_of(start: str, end: str, q: float) -> Measure:

@@ -35,6 +35,8 @@ CELL = [
     "workers_per_node",
     "quota_cpus",
 ]
+# What of a task a metric may rest on.
+TASK_COLUMNS = ("task_id", "phase", "outcome", *measures.INSTANTS)
 
 
 def _always(_trial: TrialRow) -> bool:

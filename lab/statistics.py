@@ -250,6 +250,7 @@ def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
     return Value(least, "" if known else ">", n, method)
 
 
+@cache  # a root is sought for each end, and most shares are 0 of the same n
 def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
     """Estimate the share k / n with the two-sided Clopper-Pearson interval.
 

@@ -18,39 +18,14 @@ import pandas as pd
 
 from lab import formats, metrics
 from lab.estimates import estimates
+from lab.figures.over_time import of_run
 from lab.store import Store
 from lab.tables import CSV_TABLES, CampaignRow, EnvironmentRow, TrialRow
+from tests.synthetic_systems import SYSTEMS, System
 
+__all__ = ["SYSTEMS", "System"]  # beside what is made here
 SYNTHETIC = "synthetic"
 BOTH = ((SYNTHETIC, True), (f"{SYNTHETIC}/without-noisy", False))
-
-
-@dataclass(frozen=True)
-class System:
-    """A made-up system: family, cost of a task in seconds, serial share, median latency in s."""
-
-    backend: str
-    variant: str
-    family: str
-    cost_s: float
-    serial: float
-    latency_s: float
-
-
-SYSTEMS = (
-    System("inline", "call", "reference", 0.4e-6, 1.0, 2e-6),
-    System("null", "accept", "reference", 2e-6, 1.0, 8e-6),
-    System("threading", "thread", "threads", 48e-6, 0.9, 90e-6),
-    System("thread-pool", "pool", "threads", 11e-6, 0.95, 40e-6),
-    System("asyncio", "tasks", "asyncio", 14e-6, 1.0, 60e-6),
-    System("process-pool", "fork", "processes", 95e-6, 0.35, 220e-6),
-    System("process-pool", "forkserver", "processes", 99e-6, 0.35, 230e-6),
-    System("process-pool", "spawn", "processes", 104e-6, 0.35, 240e-6),
-    System("celery", "prefork", "celery", 1.1e-3, 0.3, 2.4e-3),
-    System("celery", "threads", "celery", 0.9e-3, 0.8, 2.0e-3),
-    System("rq", "worker", "rq", 9e-3, 0.1, 11e-3),
-    System("rq", "simple-worker", "rq", 1.9e-3, 0.12, 3.1e-3),
-)
 WORKLOADS: Mapping[str, tuple[int, str, int]] = {
     "noop": (0, "", 0),
     "cpu": (16_000, "iterations", 1_000_000),
@@ -111,7 +86,22 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
     }
     of = tables["trial"], tables["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
-    return tables | {"estimate": _typed("estimate", over_trials)}
+    tables |= {f"task/{trial_id}-1": rows for trial_id, rows in tables["task"].groupby("trial_id")}
+    tables |= {"claim": _typed("claim", []), "estimate": _typed("estimate", over_trials)}
+    return tables | {"earlier": _earlier(tables)}
+
+
+def _earlier(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Make the headline numbers of a run on an earlier commit, which was a tenth slower."""
+    before = {"campaign_id": "before", "git_commit": "b" * 40, "started_utc": "2026-11-21T09:00:00"}
+    slower = {name: tables["estimate"][name] * 1.1 for name in ("estimate", "ci_low", "ci_high")}
+    return of_run(
+        {
+            **tables,
+            "campaign": tables["campaign"].assign(**before),
+            "estimate": tables["estimate"].assign(**slower),
+        }
+    )
 
 
 def trials_of(plan: Campaign) -> list[TrialRow]:

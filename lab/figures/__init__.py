@@ -12,12 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from lab.figures.chart import Chart
+from lab.figures.cost import COST
 from lab.figures.latency import LATENCY
 from lab.figures.measured import Tables
+from lab.figures.over_time import OVER_TIME
 from lab.figures.overhead import OVERHEADS
 from lab.figures.provenance import facts, sentence
 from lab.figures.scaling import SCALING
@@ -27,7 +32,7 @@ from lab.figures.theme import theme
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
 FIGURES: Mapping[str, Chart] = {
-    chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS, SCHEDULE)
+    chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS, COST, SCHEDULE, OVER_TIME)
 }
 
 
@@ -65,12 +70,18 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
 
 
 def write(figure: Figure, picture: Picture) -> None:
-    """Write a drawn figure as SVG and PNG, with what it rests on as metadata in both."""
+    """Write a drawn figure as SVG and PNG, with what it rests on as metadata in both.
+
+    Text and panels are placed once, for both: `Figure.savefig` would do it again for each.
+    """
     found = dict(picture.metadata)
     about = {"Title": picture.chart.title, "Description": json.dumps(found, sort_keys=True)}
     with theme():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         # No date and no version: equal tables must give equal bytes.
-        figure.savefig(picture.stem.with_suffix(".svg"), metadata={**about, "Date": None})
-        figure.savefig(
-            picture.stem.with_suffix(".png"), metadata={**about, **found, "Software": None}
-        )
+        svg, png = (picture.stem.with_suffix(ending) for ending in (".svg", ".png"))
+        FigureCanvasSVG(figure).print_svg(svg, metadata={**about, "Date": None})  # type: ignore[no-untyped-call]
+        figure.set_dpi(mpl.rcParams["savefig.dpi"])
+        own = {**about, **found, "Software": None}
+        FigureCanvasAgg(figure).print_png(png, metadata=own)  # type: ignore[no-untyped-call]

@@ -17,7 +17,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from lab.figures.chart import Chart
-from lab.figures.measured import TOPOLOGY, Tables, topology_names, usable, workload_names
+from lab.figures.measured import (
+    TOPOLOGY,
+    Tables,
+    topology_names,
+    usable,
+    window_of,
+    workload_names,
+)
 from lab.figures.theme import colour_of, each, engineering, identify, legend_beside, panels
 from lab.measures import Seconds, durations, one_row_a_task
 from lab.metrics import CELL
@@ -37,13 +44,8 @@ def data(tables: Tables) -> pd.DataFrame:
         One row a point: kind (curve or mark), the fraction of the tasks that started within
         latency_s, n_tasks, n_started, n_trials, n_noisy, method, and the cell.
     """
-    trials = _paced(tables)
-    executions = tables["task"]
-    window = executions[executions["phase"] == "measure"]
-    tasks = window.groupby(["trial_id", "attempt"])
-    known = [(t.trial_id, t.attempt) in tasks.indices for t in each(trials)]
-    trials = trials[np.array(known, dtype=bool)]
-    cells = [_curve(cell, tasks) for _, cell in trials.groupby(GROUP, dropna=False, sort=False)]
+    trials = _paced(tables).groupby(GROUP, dropna=False, sort=False)
+    cells = [_curve(cell, tables) for _, cell in trials]
     empty = pd.DataFrame(columns=[*GROUP, *POINT, "n_trials"])
     return pd.concat(cells, ignore_index=True) if cells else empty
 
@@ -60,11 +62,9 @@ def _paced(tables: Tables) -> pd.DataFrame:
     )
 
 
-def _curve(cell: pd.DataFrame, tasks: Any) -> pd.DataFrame:
+def _curve(cell: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Reduce the tasks of one cell's trials to the points of its curve and its marks."""
-    parts = [
-        _waits(trial, tasks.get_group((trial.trial_id, trial.attempt))) for trial in each(cell)
-    ]
+    parts = [_waits(trial, window_of(tables, trial)) for trial in each(cell)]
     waits = np.sort(np.concatenate([started for started, _ in parts]))
     never = np.concatenate([bounds for _, bounds in parts])
     smallest = min(len(started) + len(bounds) for started, bounds in parts)

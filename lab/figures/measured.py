@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from lab.metrics import CELL, USABLE, last_attempts
 from lab.model import Flag
 
 Tables = Mapping[str, pd.DataFrame]
-"""The tidy tables by name, as `lab.store.Store.read` gives them."""
+"""The tidy tables by name, as `lab.store.Store.read` gives them; windows as `window_of` says."""
 
 TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
 
@@ -31,6 +32,14 @@ def trial_values(tables: Tables, metric: str) -> pd.DataFrame:
     chosen = metrics[(metrics["metric"] == metric) & (metrics["is_valid"] == 1)]
     chosen = chosen[["trial_id", "attempt", "value", "unit", "bound"]].dropna(subset=["value"])
     return chosen.merge(usable(tables["trial"]), on=["trial_id", "attempt"])
+
+
+def window_of(tables: Tables, trial: Any) -> pd.DataFrame:
+    """Return `lab.metrics.TASK_COLUMNS` of the window of one attempt at a trial.
+
+    Each window is a table by itself, for all of them together may not fit into memory.
+    """
+    return tables[f"task/{trial.trial_id}-{trial.attempt}"]
 
 
 def estimates(tables: Tables, metric: str, *, without_noisy: bool = False) -> pd.DataFrame:

@@ -50,11 +50,11 @@ def draw(frame: pd.DataFrame) -> Figure:
             for rank, topology in enumerate(topologies):
                 own = part[(part["name"] == name) & (part["topology"] == topology)]
                 aside = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
-                _draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
+                draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
         ax.set(xlabel="overhead per task", title=title)
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.5)
-        _scale(ax, part)
+        scale(ax, part)
     legend_below(figure, _legend(frame, topologies))
     return figure
 
@@ -67,7 +67,8 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(cheapest.sort_values(["panel", "y"])["name"]))
 
 
-def _scale(ax: Axes, part: pd.DataFrame) -> None:
+def scale(ax: Axes, part: pd.DataFrame) -> None:
+    """Make the axis of costs logarithmic, or say that nothing lies above zero."""
     if (part["y"] > 0).any():
         ax.set_xscale("log")
         engineering(ax.xaxis, "s")
@@ -82,7 +83,7 @@ def _draw_floor(ax: Axes, part: pd.DataFrame) -> None:
         ax.axvline(value, color=INK, linestyle="--", linewidth=1, zorder=1)
 
 
-def _draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
+def draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
     """Draw one label at one topology: faint trials, their range or interval, and the mean."""
     if own.empty:
         return

@@ -22,14 +22,16 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
 
     Args:
         name: The chart's name.
-        data: The chart's data; rows of cells carry n_trials, n_noisy and method.
+        data: The chart's data; rows of cells carry n_trials, n_noisy and method, and n_excluded,
+            campaign_id and spec_hash where they come from several runs.
         tables: The tables, for the campaign's hash and for the trials that are not in the data.
     """
-    cells = data.dropna(subset=["n_trials"]).drop_duplicates(CELL)
-    campaigns, trials = tables["campaign"], tables["trial"]
+    several = "campaign_id" in data
+    keys = [*CELL, *(["campaign_id"] if several else [])]
+    cells = data.dropna(subset=["n_trials"]).drop_duplicates(keys)
+    campaigns = data if several else tables["campaign"]
     n_trials, n_noisy = (int(cells[key].sum()) for key in ("n_trials", "n_noisy"))
-    ran = trials["status"] != Status.SKIPPED
-    attempts = int((trials["arrival"].isin(cells["arrival"]) & ran).sum())
+    n_excluded = int(cells["n_excluded"].sum()) if several else _attempts(cells, tables) - n_trials
     return {
         "figure": name,
         "campaign_id": _listed(campaigns["campaign_id"]),
@@ -37,10 +39,16 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
         "n_cells": str(len(cells)),
         "n_trials": str(n_trials),
         "n_noisy": str(n_noisy),
-        "n_excluded": str(attempts - n_trials),
+        "n_excluded": str(n_excluded),
         "n_unstable": str(int(cells["method"].str.contains(UNSTABLE, regex=False).sum())),
         "ci_method": _methods(cells["method"]),
     }
+
+
+def _attempts(cells: pd.DataFrame, tables: Tables) -> int:
+    trials = tables["trial"]
+    ran = trials["status"] != Status.SKIPPED
+    return int((trials["arrival"].isin(cells["arrival"]) & ran).sum())
 
 
 def _listed(values: pd.Series) -> str:

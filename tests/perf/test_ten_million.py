@@ -1,0 +1,62 @@
+"""Ten million tasks: all numbers, figures and the page of such a run; `nox -s perf`.
+
+Aim: 20 s on two cores. Memory is held to 2 GiB, for a run must never be too large to be read.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.store import Store
+from tests import synthetic
+from tests.synthetic import Campaign
+
+TASKS = 10_000  # of each trial
+TOTAL = 10_000_000
+CORES = 2
+PEAK_GIB = 2.0
+PLAN = Campaign(blocks=19, paced_tasks=TASKS, burst_tasks=TASKS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of ten million rows, written trial by trial."""
+    store = Store(tmp_path_factory.mktemp("results") / "runs" / synthetic.SYNTHETIC)
+    store.folder.mkdir(parents=True)
+    trials, rng = synthetic.trials_of(PLAN), np.random.default_rng(PLAN.seed)
+    assert len(trials) * TASKS >= TOTAL
+    for trial in trials:
+        tasks = synthetic._tasks(trial, PLAN, rng)
+        store.write_parquet(store.trial_folder(trial.trial_id, 1), "task", tasks)
+    store.replace("campaign", [synthetic._campaign_row(PLAN)])
+    store.replace("environment", list(synthetic._environment()))
+    store.replace("trial", trials)
+    return store.folder
+
+
+def test_numbers_figures_and_page_of_ten_million_tasks(benchmark: Any, run: Path) -> None:
+    """From the raw rows to the page, in a fresh process on two cores."""
+    command = [sys.executable, "-m", "lab.cli", "report", str(run)]
+    cpus = set(sorted(os.sched_getaffinity(0))[:CORES])
+
+    def report() -> None:
+        subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
+        )
+
+    benchmark.pedantic(report, rounds=1)
+    peak_gib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    benchmark.extra_info["peak_gib"] = round(peak_gib, 2)
+    assert (run / "report.html").exists()
+    assert peak_gib < PEAK_GIB

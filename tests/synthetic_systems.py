@@ -1,0 +1,33 @@
+"""Made-up systems: what a task costs each, how it scales, and how soon it starts one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class System:
+    """A made-up system: family, cost of a task in seconds, serial share, median latency in s."""
+
+    backend: str
+    variant: str
+    family: str
+    cost_s: float
+    serial: float
+    latency_s: float
+
+
+SYSTEMS = (
+    System("inline", "call", "reference", 0.4e-6, 1.0, 2e-6),
+    System("null", "accept", "reference", 2e-6, 1.0, 8e-6),
+    System("threading", "thread", "threads", 48e-6, 0.9, 90e-6),
+    System("thread-pool", "pool", "threads", 11e-6, 0.95, 40e-6),
+    System("asyncio", "tasks", "asyncio", 14e-6, 1.0, 60e-6),
+    System("process-pool", "fork", "processes", 95e-6, 0.35, 220e-6),
+    System("process-pool", "forkserver", "processes", 99e-6, 0.35, 230e-6),
+    System("process-pool", "spawn", "processes", 104e-6, 0.35, 240e-6),
+    System("celery", "prefork", "celery", 1.1e-3, 0.3, 2.4e-3),
+    System("celery", "threads", "celery", 0.9e-3, 0.8, 2.0e-3),
+    System("rq", "worker", "rq", 9e-3, 0.1, 11e-3),
+    System("rq", "simple-worker", "rq", 1.9e-3, 0.12, 3.1e-3),
+)
