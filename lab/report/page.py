@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
-from lab.report import sections
+from lab.report import matrix, sections
+from lab.report.answers import answers
 from lab.report.schedules import COUNTS, schedules, shown_columns
 from lab.report.summary import COLUMNS, Column, Row, summary
+from lab.report.tables import RunTables
 from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
 from lab.store import Store
 
-TABLES = ("campaign", "environment", "trial", "metric", "estimate", "task", "occurrence")
 PAGE = "report.html"
 
 
@@ -31,8 +34,7 @@ def write(folder: Path) -> Path:
     Raises:
         ResultsError: The folder holds no campaign, or a table cannot be read.
     """
-    store = Store(folder)
-    tables = {name: store.read(name) for name in TABLES}
+    tables = RunTables(Store(folder))
     if tables["campaign"].empty:
         raise ResultsError(f"{folder} holds no campaign. Name a run folder, or run: lab bench")
     pictures = {chart: save(chart, tables, folder / "figures") for chart in FIGURES.values()}
@@ -43,16 +45,17 @@ def write(folder: Path) -> Path:
 
 def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
     """Make the page's text; everything that comes from data is escaped."""
-    trials = tables["trial"]
+    trials, script = tables["trial"], _own("sort.js")
     rows, kept, changes = summary(tables), schedules(tables), sections.changes(tables)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(
-        files(__package__).joinpath("page.html.j2").read_text("utf-8")
-    )
+    template = environment.from_string(_own("page.html.j2"))
     return template.render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
+        matrix=matrix.lines(tables),
+        matrix_columns=matrix.COLUMNS,
+        answers=answers(tables),
         groups=_groups(rows),
         schedules=kept,
         schedule_columns=shown_columns(kept),
@@ -67,7 +70,15 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         environment=tables["environment"].to_dict("records"),
         not_measured=NOT_MEASURED,
         plural=plural,
+        script=Markup(script),  # noqa: S704 (our own file)
+        # No browser runs or fetches anything else here, whatever a table may hold.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _own(name: str) -> str:
+    """Read a file of this package."""
+    return files(__package__).joinpath(name).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,8 +139,8 @@ def _rows(cell: Trials, found: Mapping[Key, Any]) -> Iterator[Row]:
             numbers={column.name: number_of(own, found, column) for column in COLUMNS},
             cpu=_cpu(own, found),
             n_tasks=sum(trial.n_sent for trial in _sent(own)),
-            lost=_count(own, "n_lost", "n_partial"),
-            duplicated=_count(own, "n_duplicated"),
+            lost=count_of(own, "n_lost", "n_partial"),
+            duplicated=count_of(own, "n_duplicated"),
             flags=flags_of(own),
         )
 
@@ -206,7 +206,7 @@ def _sent(cell: Trials) -> Trials:
     return [trial for trial in cell if trial.n_sent and trial.status != Status.INTERRUPTED]
 
 
-def _count(cell: Trials, *columns: str) -> Number:
+def count_of(cell: Trials, *columns: str) -> Number:
     """Count tasks with their upper 95 % bound (METHOD M28)."""
     sent = _sent(cell)
     if not sent:

@@ -30,3 +30,11 @@ def percent(share: float) -> str:
 def plural(count: int, word: str) -> str:
     """Write a count with its word: 1 trial, 2 trials."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def seconds(value: float) -> str:
+    """Write a duration in the unit that suits it: 0.42 us, 11.2 ms, 3.1 s."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if abs(value) >= scale:
+            return f"{digits(value / scale)} {unit}"
+    return f"{digits(value / 1e-6)} us"
