@@ -98,11 +98,35 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
-    def submit_retrying(self, task: Task) -> Any:
+    def submit_group(self, tasks: Sequence[Task]) -> Any:
+        """Hand over tasks that the system itself joins, and return what `join` takes (`GROUP`).
+
+        The call may return before they have ended, or when they have, as the system's does.
+        """
+        raise NotImplementedError
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Any:
+        """Hand over tasks of which each starts when the one before has ended (`CHAIN`).
+
+        Returns what `join` takes; where answers can be handed on or not, they are not.
+        """
+        raise NotImplementedError
+
+    def join(self, handle: Any, timeout_s: float) -> None:
+        """Wait by the system's own means until a whole group or chain has ended.
+
+        Raises:
+            TimeoutError: It had not in `timeout_s` seconds; where the system's join knows no
+                timeout, the driver's deadline ends the trial.
+        """
+        raise NotImplementedError
+
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
         """Hand over one task that the system itself is to run again if it raises (`RETRY`).
 
-        By the system's documented retry, at least once more and after at most a second, or as
-        soon as it can: its default delay may be minutes, which nobody waits for in a trial.
+        By the system's documented retry, at least once more and `delay_s` seconds later
+        (`RETRY_DELAY`), or with 0 as soon as it can: its default delay may be minutes, which
+        nobody waits for in a trial.
         """
         raise NotImplementedError
 

@@ -16,7 +16,7 @@ from lab.backend import setup_from_environment
 from lab.model import Command, Setup
 
 CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
-EXECUTE, RETRY = f"{kernel.__name__}.execute", "lab.retry"
+EXECUTE, RETRY, JOINED = f"{kernel.__name__}.execute", "lab.retry", "lab.joined"
 WORKER = "lab-worker-"
 # The scheduler whose jobs are a setting of the app.
 STATIC = "celery.beat:PersistentScheduler"
@@ -50,9 +50,18 @@ def make(setup: Setup) -> Any:
             for job in setup.jobs
         }
     app.task(kernel.execute, name=EXECUTE)
-    app.task(kernel.execute, name=RETRY, autoretry_for=(Exception,), default_retry_delay=0)
+    app.task(kernel.joined, name=JOINED)
+    app.task(_retrying, name=RETRY, bind=True)
     app.finalize()
     return app
+
+
+def _retrying(self: Any, delay_s: float, *task: Any) -> Any:
+    """Run a task, and if it raises have it run again after `delay_s` seconds, three times."""
+    try:
+        return kernel.execute(*task)
+    except Exception as error:
+        raise self.retry(exc=error, countdown=delay_s) from error
 
 
 def settings_in_force(app: Any, setup: Setup) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ class Finding:
 def verdicts(
     tasks: pd.DataFrame,
     submits: pd.DataFrame,
-    expected: Mapping[int, int],
+    expected: Mapping[int, int] | None,
     *,
     repeats: bool = False,
 ) -> pd.DataFrame:
@@ -65,6 +65,7 @@ def verdicts(
         tasks: `TaskRow` columns, a row an execution; rows of tasks never started do no harm.
         submits: `SubmitRow` columns, a row an offered task, all phases.
         expected: Checksum of the right answer by task id; a task missing here cannot be right.
+            None: nobody knows any, so none is wrong.
         repeats: Whether tasks are jobs, of which none is duplicated: see `lab.occurrences`.
 
     Returns:
@@ -88,19 +89,20 @@ def _phantoms(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame
     return unknown.assign(trial_id=trial_id, verdict=str(Verdict.PHANTOM))
 
 
-def _executed(tasks: pd.DataFrame, expected: Mapping[int, int]) -> pd.DataFrame:
+def _executed(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> pd.DataFrame:
     """Count by task id: starts, completions, returned, and wrong answers among those."""
     returned = tasks["outcome"] == "ok"
     # Masked integers: checksums have 63 bits, which a float would round.
-    right = pd.Series(expected, dtype="Int64").reindex(tasks["task_id"]).array
+    right = pd.Series(expected or {}, dtype="Int64").reindex(tasks["task_id"]).array
     same = pd.Series(tasks["answer"].astype("Int64").array == right, index=tasks.index)
+    is_known = expected is not None
     table = pd.DataFrame(
         {
             "task_id": tasks["task_id"],
             "starts": tasks["t3_ns"].notna(),
             "completions": tasks["t4_ns"].notna(),
             "returned": returned,
-            "wrong": returned & ~same.fillna(value=False).astype(bool),
+            "wrong": is_known & returned & ~same.fillna(value=False).astype(bool),
         }
     )
     return table.groupby("task_id").sum()

@@ -14,7 +14,7 @@ from lab import campaign, processes, registry
 from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper
 from lab.comparison import command as comparison
-from lab.console import ProgressWatch, say, show_plan, show_table
+from lab.console import ProgressWatch, say, show_line, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.history import command as history
 from lab.model import Flag, Status
@@ -134,6 +134,8 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool)
     page = report.write(folder)
     for table in report.terminal_tables(folder):
         show_table(*table)
+    for answer in report.sentences(folder):
+        show_line(answer)
     failed = [row for row in rows if row.status in (Status.FAILED, Status.TIMEOUT)]
     flags = [row.flag for row in rows if row.status == Status.OK]
     say(
@@ -185,6 +187,8 @@ def report_run(options: argparse.Namespace) -> int:
     page = report.write(folder)
     for table in report.terminal_tables(folder):
         show_table(*table)
+    for answer in report.sentences(folder):
+        show_line(answer)
     say(f"Report page: {page}")
     return 0
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lab import checker, evidence, noise, nominal, registry, wall
+from lab import checker, evidence, noise, wall
 from lab.clusters.services import last_line
+from lab.identity import identity
 from lab.model import Flag, Paced, Periodic, Status, TrialSpec
-from lab.placement import cpu_text
 from lab.tables import SampleRow, TrialRow
 from lab.trial import Outcome, place
 from lab.verdicts import Ack, Verdict
@@ -61,12 +61,14 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     flag, reasons = noise.judge(disturbed, findings)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
-        **identity(outcome, context),
+        **identity(outcome),
+        **_filed_under(context),
         **counted,
         **_said(status),
         **_used(outcome, disturbed),
         **evidence.read_counters(spec, status),
         **_ended(outcome, status, counted),
+        **_disowned(folder),
         "flag": flag,
         "flag_reasons": "; ".join(reasons),
     }
@@ -90,7 +92,8 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
     )
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
-        **identity(outcome, context),
+        **identity(outcome),
+        **_filed_under(context),
         **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
         **_said({}),
         "status": outcome.status,
@@ -101,53 +104,11 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
     return TrialRow(**row)
 
 
-def identity(outcome: Outcome, context: Context) -> dict[str, Any]:
-    """Return the columns that say which trial this is, where it ran and how it was offered."""
-    spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
-    paced = spec.arrival if isinstance(spec.arrival, Paced) else None
+def _filed_under(context: Context) -> dict[str, Any]:
     return {
-        "trial_id": spec.id,
-        "attempt": outcome.attempt,
         "campaign_id": context.campaign_id,
         "fingerprint_id": context.fingerprint_id,
-        "block": spec.block,
         "position": context.position,
-        "label": spec.label,
-        "backend": spec.backend,
-        "family": backend.family,
-        "variant": spec.variant,
-        "profile": spec.profile,
-        "executes": int(backend.executes),
-        "workload": spec.workload,
-        "size": spec.size,
-        "size_unit": registry.workload(spec.workload)[0].unit,
-        "nominal_ns": spec.nominal_ns,
-        "arrival": spec.arrival.kind,
-        "rate_hz": paced.rate_hz if paced else None,
-        "gaps": paced.gaps if paced else "",
-        "schedule": nominal.describe(spec.arrival) if isinstance(spec.arrival, Periodic) else "",
-        **_placed(outcome),
-        "seed": spec.seed,
-        "hash_seed": outcome.hash_seed,
-        "services": outcome.services,
-        "images": outcome.images,
-        "started_utc": outcome.started_utc,
-        "trial_ns": outcome.trial_ns,
-        "n_planned": spec.arrival.n_tasks,
-    }
-
-
-def _placed(outcome: Outcome) -> dict[str, Any]:
-    topology, where = outcome.spec.topology, outcome.placement
-    return {
-        "provider": outcome.spec.provider,
-        **asdict(topology),
-        "workers": topology.workers,
-        "node_mode": where.mode,
-        "placement": "dedicated" if where.dedicated else "shared",
-        "driver_cpus": cpu_text(where.driver),
-        "service_cpus": cpu_text(where.services),
-        "node_cpus": "|".join(map(cpu_text, where.nodes)),
     }
 
 
@@ -280,6 +241,15 @@ def _ended(
     if counted["n_sent"] and "submit_error" in status:
         return {"status": Status.FAILED, "reason": f"Submitting failed: {status['submit_error']}"}
     return {"status": Status.OK, "reason": ""}
+
+
+def _disowned(folder: Path) -> dict[str, Any]:
+    """Fail a trial in whose ledger somebody else has written: its records prove nothing."""
+    if not (names := evidence.strangers(folder)):
+        return {}
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    reason = f"A task wrote into the ledger's folder: {names[0]}{more}."
+    return {"status": Status.FAILED, "reason": reason}
 
 
 def _samples(outcome: Outcome, status: Mapping[str, Any]) -> pd.DataFrame:

@@ -150,6 +150,11 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     data_console.print(table)
 
 
+def show_line(text: str) -> None:
+    """Print a sentence of the results to standard output."""
+    data_console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def say(text: str) -> None:
     """Print a line that is not data."""
     progress_console.print(text, highlight=False, soft_wrap=True, markup=False)

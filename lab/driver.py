@@ -31,6 +31,8 @@ from lab.model import (
     Abandoned,
     Burst,
     Capability,
+    Chained,
+    FanOut,
     Paced,
     Periodic,
     Retried,
@@ -164,8 +166,8 @@ class Driver:
         if isinstance(arrival, Periodic):
             self.offering.jobs(self.jobs, begin)
             self.status |= self._appointments(arrival).keep(begin, self.offering.no_more_jobs)
-        elif isinstance(arrival, RoundTrip):
-            self.offering.round_trips(self.tasks, self.spec.deadline_s)
+        elif isinstance(arrival, RoundTrip | FanOut | Chained):
+            self.offering.in_turn(self.tasks, arrival, self.spec.deadline_s)
         else:
             if isinstance(arrival, Burst | Paced):
                 threading.Thread(target=self._look, daemon=True).start()

@@ -69,6 +69,7 @@ def _over_trials(
         rate_hz=None if pd.isna(first.rate_hz) else float(first.rate_hz),
         gaps=first.gaps,
         schedule=first.schedule,
+        shape=None if pd.isna(first.shape) else float(first.shape),
         provider=first.provider,
         nodes=int(first.nodes),
         cores_per_node=int(first.cores_per_node),

@@ -15,13 +15,13 @@ from typing import Any
 
 import pandas as pd
 
-from lab import registry, wall
+from lab import own_task, registry, wall
 from lab.backend import services_of
 from lab.counters import BYTES, COMMANDS, Sample
 from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
 from lab.model import Periodic, TrialSpec
 from lab.occurrences import judge
-from lab.readback import OUTCOMES, Intent, executions, intents
+from lab.readback import OUTCOMES, Intent, executions, intents, is_ledger
 from lab.tables import TaskRow
 from lab.tasks import FIRST_TASK, make_jobs, make_tasks, right_answer
 from lab.verdicts import Ack
@@ -41,7 +41,7 @@ _EXECUTION_TYPES = {
 
 def read_status(folder: Path) -> dict[str, Any]:
     """Read what the driver last said of itself; empty when it never got so far."""
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
         return dict(json.loads((folder / "status.json").read_text()))
     return {}
 
@@ -49,7 +49,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
     """Read the journal: the columns of `SubmitRow`, and t5_ns."""
     path = folder / "intents.bin"
-    rows = list(intents(path)[1]) if path.exists() else []
+    rows = list(intents(path)[1]) if is_ledger(path) else []
     words = pd.DataFrame(rows, columns=list(Intent._fields), dtype="int64")
     return pd.DataFrame(
         {
@@ -119,11 +119,16 @@ def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int |
     return {"broker_commands": total(COMMANDS), "broker_bytes": total(BYTES)}
 
 
-def right_answers(spec: TrialSpec) -> dict[int, int]:
-    """Return the checksum of the right answer of each task of the window, by task id."""
+def right_answers(spec: TrialSpec) -> dict[int, int] | None:
+    """Return the checksum of the right answer of each task of the window, by task id.
+
+    Nobody knows it of a function of the user's own that has no answer which repeats.
+    """
     executes = registry.select(spec.label).backend.executes
-    _, module = registry.workload(spec.workload)
     ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
+    if own_task.is_own(spec.workload):
+        return None if spec.answer is None else dict.fromkeys(ids, spec.answer * executes)
+    _, module = registry.workload(spec.workload)
     tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=False)
     return {task.id: right_answer(module, task, executes=executes) for task in tasks}
 
@@ -144,6 +149,15 @@ def read_occurrences(
     return judge(jobs, tasks, arrival.n_occurrences, window, wall.offset_ns(status["wall"][0]))
 
 
+def strangers(folder: Path) -> list[str]:
+    """Name what lies in the ledger's folder and no worker's record is: a task put it there."""
+    return sorted(path.name for path in (folder / "ledger").glob("*") if not _is_ours(path))
+
+
+def _is_ours(path: Path) -> bool:
+    return path.suffix == ".bin" and is_ledger(path)
+
+
 def _read_ledger(folder: Path) -> pd.DataFrame:
     rows = [
         (
@@ -152,10 +166,11 @@ def _read_ledger(folder: Path) -> pd.DataFrame:
             record.finished_ns,
             header.node,
             f"{header.pid}:{record.thread}",
-            OUTCOMES[record.outcome],
+            OUTCOMES.get(record.outcome, "unfinished"),
             record.answer,
         )
         for path in sorted((folder / "ledger").glob("*.bin"))
+        if is_ledger(path)
         for header, records in [executions(path)]
         for record in records
     ]

@@ -55,6 +55,15 @@ async def execute_async(task_id: int, function: str, argument: Any, attempt: int
     return answer
 
 
+def execute_after(_before: Any, task_id: int, function: str, argument: Any) -> Any:
+    """Run one task of a chain that hands on answers; of the one before it wants only that it is."""
+    return execute(task_id, function, argument)
+
+
+def joined(*_answers: Any) -> None:
+    """Be the step that a system runs once all tasks of a group have ended."""
+
+
 def stamp(task_id: int) -> None:
     """Record a task as started and finished without running anything (the `null` backend)."""
     words, row = begin(task_id, 0, monotonic_ns())

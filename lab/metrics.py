@@ -12,9 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from lab import measures, punctuality
+from lab import measures, punctuality, shapes
 from lab.measures import Measure
-from lab.model import Burst, Flag, Paced, Periodic, RoundTrip, Status
+from lab.model import (
+    Burst,
+    Flag,
+    Paced,
+    Periodic,
+    RoundTrip,
+    Status,
+)
 from lab.statistics import RefusedError
 from lab.tables import MetricRow, TrialRow
 
@@ -29,6 +36,7 @@ CELL = [
     "rate_hz",
     "gaps",
     "schedule",
+    "shape",
     "provider",
     "nodes",
     "cores_per_node",
@@ -50,7 +58,7 @@ class Metric:
     `name` ends in its unit where it has one; `better` is ``"lower"`` or ``"higher"``; `about` is
     one sentence. Of a trial whose arrival is not in `arrivals`, or to which it does not apply,
     the number is not asked; where it cannot be told, `measure` raises `RefusedError`. It is given
-    the trial's rows of `table`: those of ``"task"`` once a task.
+    the trial's rows of `table`: of ``"task"`` once a task, of ``"execution"`` as often as it ran.
     """
 
     name: str
@@ -217,6 +225,10 @@ METRICS = {
             "Upper 95 % bound of the share of tasks lost or never finished.",
             measures.lost_upper,
         ),
+        *(
+            Metric(name, unit, "lower", about, measure, (kind,), table=table)
+            for kind, table, name, unit, about, measure in shapes.numbers()
+        ),
         Metric(
             "first_run_s_mean",
             "s",
@@ -248,7 +260,11 @@ def trial_metrics(
         executions: `TaskRow` columns of its window (phase ``measure``), a row an execution.
         occurrences: `OccurrenceRow` columns of a periodic trial.
     """
-    rows: dict[str, Any] = {"task": measures.one_row_a_task(executions), "occurrence": occurrences}
+    rows: dict[str, Any] = {
+        "task": measures.one_row_a_task(executions),
+        "execution": executions,
+        "occurrence": occurrences,
+    }
     asked = [m for m in METRICS.values() if trial.arrival in m.arrivals and m.applies(trial)]
     return [_row(metric, trial, rows[metric.table]) for metric in asked]
 

@@ -11,7 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
+
+from lab.arrival import *  # noqa: F403 (words of the model, in a file of their own)
+from lab.arrival import Arrival
 
 
 class Capability(StrEnum):
@@ -26,8 +29,20 @@ class Capability(StrEnum):
     SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
     RESCHEDULE = "reschedule"  # jobs are added and removed while it runs
     RETRY = "retry"  # runs a task that raised again by itself, when asked to
+    RETRY_DELAY = "retry-delay"  # and waits before that for as long as it is told
     PRIORITY = "priority"  # lets an urgent task overtake those that wait
+    GROUP = "group"  # tells by itself when all tasks of a group have ended
+    CHAIN = "chain"  # starts each task of a chain when the one before has ended
     MONITOR = "monitor"  # has a monitor of its own, which answers over HTTP
+
+
+class Carrier(StrEnum):
+    """How a task gets from the submitter to a worker: by name, the encoder that writes it down."""
+
+    MEMORY = ""  # not at all: both live in one process
+    PICKLE = "pickle:dumps"
+    CLOUDPICKLE = "cloudpickle:dumps"
+    JSON = "kombu.utils.json:dumps"
 
 
 class Service(StrEnum):
@@ -78,6 +93,7 @@ class Variant:
     """One documented way to run a backend, and what it promises then.
 
     `services`, if any, stand in for the backend's; `packages` are needed beside the backend's.
+    `carrier` is what functions, arguments and answers must bear on their way.
     """
 
     name: str
@@ -86,89 +102,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     packages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """All tasks are offered at once; every intended instant is the start of the window."""
-
-    kind: ClassVar[str] = "burst"
-    n_tasks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Paced:
-    """Open loop: the instants are fixed beforehand and never react to completions (METHOD M6).
-
-    `gaps` is ``"poisson"`` or ``"uniform"``; `rate_hz` is the offered rate in tasks per second.
-    """
-
-    kind: ClassVar[str] = "paced"
-    n_tasks: int
-    rate_hz: float
-    gaps: str = "poisson"
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """One task at a time, each waited for with the system's own result call."""
-
-    kind: ClassVar[str] = "roundtrip"
-    n_tasks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Periodic:
-    """Jobs that the system's own scheduler runs again and again; each task is one job.
-
-    All have one schedule: an interval of `every_s` seconds, or `cron`, a line of five fields in
-    UTC. After its first run each job owes `n_occurrences` (METHOD M26). With `is_removed` the jobs
-    are then removed while the system runs, and three more periods show whether that was heeded.
-    """
-
-    kind: ClassVar[str] = "periodic"
-    n_tasks: int
-    n_occurrences: int
-    every_s: float = 0.0
-    cron: str = ""
-    is_removed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """A burst that the system is asked to retry; each task raises the first time it runs."""
-
-    kind: ClassVar[str] = "retried"
-    n_tasks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A burst of tasks of low priority, the last `n_urgent` of which are urgent."""
-
-    kind: ClassVar[str] = "ranked"
-    n_tasks: int
-    n_urgent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A burst whose submitter is killed as soon as all of it was accepted."""
-
-    kind: ClassVar[str] = "abandoned"
-    n_tasks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Monitored:
-    """A burst that is offered once the system's own monitor has answered."""
-
-    kind: ClassVar[str] = "monitored"
-    n_tasks: int
-
-
-Arrival = Burst | Paced | RoundTrip | Periodic | Retried | Ranked | Abandoned | Monitored
-ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__args__}
+    carrier: Carrier = Carrier.PICKLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +152,8 @@ class TrialSpec:
 
     `size` is in the workload's calibrated unit (for `cpu`: loop iterations); `nominal_ns` is the
     duration that size was calibrated to, 0 where the workload has none. `seed` decides arrival
-    instants and arguments and is equal for every backend of a block (METHOD M4).
+    instants and arguments and is equal for every backend of a block (METHOD M4). `answer` is the
+    checksum that an inline call of the user's own function gave, None where it told none.
     """
 
     backend: str
@@ -234,6 +169,7 @@ class TrialSpec:
     seed: int
     warmup_tasks: int
     deadline_s: float
+    answer: int | None = None
 
     @property
     def label(self) -> str:
@@ -244,8 +180,26 @@ class TrialSpec:
     def id(self) -> str:
         """Sixteen hex digits of the sha256 of the fields."""
         fields = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
+        if self.answer is None:  # as in the runs of before there were functions of the user's own
+            del fields["answer"]
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What inline calls of a function of the user's own showed before the run.
+
+    `nominal_ns` is how long the last call took, 0 if none returned; `answer` is the checksum of the
+    right answer, None where `trouble` says why there is none. `refusals` are pairs of a `Carrier`
+    and the sentence why it cannot carry function, arguments or answer.
+    """
+
+    nominal_ns: int
+    answer: int | None
+    is_coroutine: bool
+    trouble: str
+    refusals: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from lab import arrivals
 from lab.backend import Backend
 from lab.errors import LabError
 from lab.ledger import ACCEPTED, ACK, ERROR, MEASURE, T0, T1, T2, T5, Journal
-from lab.model import Arrival, Capability, Job, Ranked, Retried, Task
+from lab.model import Arrival, Capability, Chained, FanOut, Job, Ranked, Retried, RoundTrip, Task
 
 Submit = Callable[[Task], Any]
 
@@ -76,7 +76,18 @@ class Offering:
         for row in rows:
             words[row + T2], words[row + ACK] = t2, acknowledged
 
-    def round_trips(self, tasks: Sequence[Task], timeout_s: float) -> None:
+    def in_turn(
+        self, tasks: Sequence[Task], arrival: RoundTrip | FanOut | Chained, timeout_s: float
+    ) -> None:
+        """Offer tasks, groups or chains, each when the one before has come back."""
+        if isinstance(arrival, RoundTrip):
+            self._round_trips(tasks, timeout_s)
+        elif isinstance(arrival, FanOut):
+            self._parts(tasks, arrival.width, self.backend.submit_group, timeout_s)
+        else:
+            self._parts(tasks, arrival.length, self.backend.submit_chain, timeout_s)
+
+    def _round_trips(self, tasks: Sequence[Task], timeout_s: float) -> None:
         """Offer one task at a time, and wait for its result by the system's own call."""
         submit, result = self.backend.submit, self.backend.result
         now, words = time.monotonic_ns, self.journal.words
@@ -90,6 +101,34 @@ class Offering:
             self.accepted += 1
             result(handle, timeout_s)
             words[row + T5] = now()
+
+    def _parts(
+        self,
+        tasks: Sequence[Task],
+        size: int,
+        submit: Callable[[Sequence[Task]], Any],
+        timeout_s: float,
+    ) -> None:
+        """Offer groups or chains of `size` tasks, each joined by the system's own means.
+
+        All tasks of one have its instants: t1 and t2 are those of the one call, t5 is its join's.
+        """
+        now, words = time.monotonic_ns, self.journal.words
+        rows = self.journal.plan([task.id for task in tasks], MEASURE, [0] * len(tasks))
+        for first in range(0, len(tasks), size):
+            part, own = tasks[first : first + size], rows[first : first + size]
+            begin = now()
+            for row in own:
+                words[row + T0] = words[row + T1] = begin
+            handle = submit(part)
+            accepted = now()
+            for row in own:
+                words[row + T2], words[row + ACK] = accepted, ACCEPTED
+            self.accepted += len(part)
+            self.backend.join(handle, timeout_s)
+            seen = now()
+            for row in own:
+                words[row + T5] = seen
 
     def jobs(self, jobs: Sequence[Job], begin_ns: int) -> None:
         """Have every job scheduled; a system that knew them as it started is not called again."""
@@ -112,7 +151,7 @@ class Offering:
 def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:
     """Return the call by which an arrival hands tasks over, None where it is the usual one."""
     if isinstance(arrival, Retried):
-        return backend.submit_retrying
+        return lambda task: backend.submit_retrying(task, arrival.delay_s)
     if isinstance(arrival, Ranked):
         first_urgent = tasks[-arrival.n_urgent].id
         return lambda task: backend.submit_with_priority(task, urgent=task.id >= first_urgent)

@@ -22,6 +22,16 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "workload, with a size in its unit, or "
             f"{', '.join(GROUPS)}; repeat for more (default: the preset's)",
         },
+        "--task": {
+            "metavar": "MODULE:FUNCTION",
+            "help": "a function of your own, importable from here; beside any --workload",
+        },
+        "--args": {
+            "default": "",
+            "metavar": "JSON",
+            "help": "its arguments: a JSON list, a JSON object of keywords, or MODULE:NAME of a "
+            "list, tuple or mapping (default: none)",
+        },
         "--arrival": {
             "action": "append",
             "metavar": "KIND",

@@ -7,39 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab import nominal, registry
-from lab.backend import Backend, capabilities, services_of
-from lab.model import (
-    Abandoned,
-    Arrival,
-    Capability,
-    Monitored,
-    Paced,
-    Periodic,
-    Ranked,
-    Retried,
-    RoundTrip,
-    Service,
-    Topology,
-    TrialSpec,
-)
+from lab.model import Paced, Periodic, Retried, Service, Topology, TrialSpec
+from lab.obstacles import obstacle
 from lab.presets import Cell
-
-SCHEDULES = frozenset({Capability.SCHEDULE, Capability.RESCHEDULE})
-# What an arrival asks of a backend, and what is said of one that does not promise it.
-ASKED: Mapping[type[Arrival], tuple[Capability, str]] = {
-    RoundTrip: (
-        Capability.RESULT,
-        "hands no result back to the submitter, so there is no round trip",
-    ),
-    Retried: (Capability.RETRY, "does not retry by itself"),
-    Ranked: (Capability.PRIORITY, "knows no priorities"),
-    Monitored: (Capability.MONITOR, "has no monitor of its own"),
-}
-
-# What to do where a server is lacking that a provider could have.
-REMEDIES: Mapping[str, str] = {
-    Service.CRON: "Run: sudo apt install cron; sudo service cron start",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +53,7 @@ def make_plan(selection: Selection) -> Plan:
     block offers the same plan to all (METHOD M4).
     """
     calibrated = [_calibrate(cell) for cell in selection.cells]
+    rehearsed = {cell.workload: cell.own for cell in selection.cells}
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
     for block in range(selection.blocks):
@@ -96,7 +67,8 @@ def make_plan(selection: Selection) -> Plan:
         ]
         order.shuffle(specs)
         for spec in specs:
-            if (reason := obstacle(spec, selection.offers)) is None:
+            own = rehearsed.get(spec.workload)
+            if (reason := obstacle(spec, selection.offers, own)) is None:
                 trials.append(spec)
             elif block == 0:  # said once: it will not change from block to block
                 skips.append(Skip(spec, reason))
@@ -112,6 +84,8 @@ class _Calibrated:
 
 def _calibrate(cell: Cell) -> _Calibrated:
     """Turn a size as typed into the workload's own unit on this machine, once for all trials."""
+    if cell.own:
+        return _Calibrated(cell, 0, cell.own.nominal_ns)
     workload, module = registry.workload(cell.workload)
     typed = workload.default_size if cell.size is None else cell.size
     return _Calibrated(cell, module.calibrate(typed), module.nominal_ns(typed))
@@ -136,7 +110,7 @@ def _cells_of(
         if not (one.cell.fallback and can_take):
             own.append(one)
             specs = _sweep(selection, label, one, block=0)
-            can_take = can_take or any(obstacle(s, selection.offers) is None for s in specs)
+            can_take = can_take or any(_is_possible(selection, one, s) for s in specs)
     return own
 
 
@@ -147,8 +121,12 @@ def _sweep(
     specs = [_spec(selection, label, calibrated, each, block) for each in _topologies(selection)]
     if not calibrated.cell.widest:
         return specs
-    possible = [spec for spec in specs if obstacle(spec, selection.offers) is None]
+    possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
     return [max(possible or specs, key=_width)]
+
+
+def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:
+    return obstacle(spec, selection.offers, calibrated.cell.own) is None
 
 
 def _width(spec: TrialSpec) -> tuple[int, int]:
@@ -162,7 +140,12 @@ def _spec(
     cell = calibrated.cell
     # Drawn from names and numbers, so that adding a backend or a cell changes no other trial.
     draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{cell.arrival!r}")
-    is_periodic = isinstance(cell.arrival, Periodic)
+    # A job's first run, which does not count, is the warm-up of a schedule; and what raises the
+    # first time it runs has no run before that.
+    warms_up = not isinstance(cell.arrival, Periodic | Retried)
+    warmup_tasks = selection.warmup_per_slot * topology.workers * warms_up
+    if cell.own or cell.size:  # of tasks that may be long or large, as many as there will be
+        warmup_tasks = min(warmup_tasks, cell.arrival.n_tasks)
     return TrialSpec(
         backend=chosen.name,
         variant=chosen.variant,
@@ -175,62 +158,10 @@ def _spec(
         provider=selection.provider,
         block=block,
         seed=draw.getrandbits(31),
-        # A job's first run, which does not count, is the warm-up of a schedule.
-        warmup_tasks=selection.warmup_per_slot * topology.workers * (not is_periodic),
+        warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
+        answer=cell.own.answer if cell.own else None,
     )
-
-
-def obstacle(spec: TrialSpec, offers: frozenset[Service]) -> str | None:
-    """Say in a sentence why a trial cannot be, given the provider's servers; None when it can."""
-    chosen = registry.select(spec.label)
-    promised = capabilities(chosen.backend, chosen.variant)
-    name = f"{spec.backend}[{spec.variant}]"
-    lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
-    remedy = REMEDIES.get(lacking, "Try another.")
-    nodes, workers = spec.topology.nodes, spec.topology.workers
-    obstacles = {
-        f"{name} needs {lacking}, which provider {spec.provider} lacks. {remedy}": lacking,
-        **_obstacles_of_arrival(name, chosen.backend, promised, spec),
-        f"{name} lives on one machine and cannot span nodes.": nodes > 1
-        and Capability.NODES not in promised,
-        f"{name} works in the driver, which no CPU quota may stop.": spec.topology.quota_cpus
-        and not registry.has_own_workers(chosen),
-        f"{name} has one worker slot.": workers > 1 and Capability.PARALLEL not in promised,
-    }
-    return next((sentence for sentence, stands in obstacles.items() if stands), None)
-
-
-def _obstacles_of_arrival(
-    name: str, backend: type[Backend], promised: frozenset[Capability], spec: TrialSpec
-) -> dict[str, bool]:
-    """Say what an arrival asks of a backend, and whether this one lacks it."""
-    arrival = spec.arrival
-    if isinstance(arrival, Periodic):
-        finest_s = backend.finest_period_s
-        return {
-            f"{name} runs no jobs at set times.": not promised & SCHEDULES,
-            f"{name} keeps its jobs while it runs.": arrival.is_removed
-            and Capability.RESCHEDULE not in promised,
-            f"{name} knows no period under {finest_s:g} s.": nominal.period_s(arrival) < finest_s,
-            f"{name} reads no cron lines.": arrival.cron != "" and not backend.reads_cron,
-            f"A task of {spec.workload} is given bytes, and jobs are written as JSON.": isinstance(
-                registry.workload(spec.workload)[1].argument(1, 0), bytes
-            ),
-        }
-    takes_one, takes_many = Capability.SUBMIT in promised, Capability.BATCH in promised
-    asked, lack = ASKED.get(type(arrival), (None, ""))
-    return {
-        f"{name} takes no tasks: it runs what is scheduled, and nothing else.": not takes_one
-        and not takes_many,
-        f"{name} takes no single tasks.": isinstance(arrival, Paced | RoundTrip | Abandoned)
-        and not takes_one,
-        f"{name} {lack}.": asked is not None and asked not in promised,
-        f"A burst is {arrival.kind} on provider local only.": isinstance(
-            arrival, Abandoned | Monitored
-        )
-        and spec.provider != "local",
-    }
 
 
 # Seconds that a trial takes beside its tasks: processes, verify, quiet, stop, the fixed loop of the

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.model import Arrival, Burst, Paced, Periodic, RoundTrip
+from lab.model import (
+    Arrival,
+    Burst,
+    Chained,
+    FanOut,
+    Paced,
+    Periodic,
+    Ranked,
+    Rehearsal,
+    Retried,
+    RoundTrip,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +25,8 @@ class Cell:
 
     A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
     backend can have. One that comes `once` is in the first block only. A `fallback` is for the
-    backends that can take none of the cells before it.
+    backends that can take none of the cells before it. `own` is what a rehearsal showed of a
+    function of the user's own.
     """
 
     workload: str
@@ -23,6 +35,7 @@ class Cell:
     widest: bool = False
     once: bool = False
     fallback: bool = False
+    own: Rehearsal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ class Preset:
 
 
 CRON = "* * * * *"
+KIB = 1024
 # Five minutes on two cores for everything there is. 64 tasks are the fewest that have a p90.
 QUICK = (
     Cell("noop", Burst(100), widest=True),
@@ -77,11 +91,33 @@ GROUPS: Mapping[str, Group] = {
             Cell("noop", Periodic(100, 3, cron=CRON), widest=True, once=True),
             Cell("io", Periodic(1, 20, every_s=1.0), size=1_500_000, widest=True, once=True),
         ),
-    )
+    ),
+    "shapes": Group(
+        "Groups and their join, chains, priorities, retries at once and after a second.",
+        (
+            Cell("noop", FanOut(200, width=10), widest=True),
+            Cell("noop", Chained(100, length=5), widest=True),
+            Cell("io", Ranked(45, n_urgent=5), size=20_000, widest=True),
+            Cell("flaky", Retried(20), widest=True),
+            Cell("flaky", Retried(20, delay_s=1.0), widest=True),
+        ),
+    ),
+    "payloads": Group(
+        "Arguments of 1 KiB to 10 MiB.",
+        tuple(
+            Cell("payload", Burst(n_tasks), size=n_bytes, widest=True)
+            for n_tasks, n_bytes in (
+                *((100, KIB), (100, 16 * KIB), (50, 256 * KIB)),
+                *((20, KIB**2), (20, 10 * KIB**2)),
+            )
+        ),
+    ),
 }
-# What can be asked for by its kind, and is then offered as the standard preset first does; the
-# other arrivals belong to the probes of `lab claims`.
-OFFERED: Mapping[str, Arrival] = {cell.arrival.kind: cell.arrival for cell in reversed(STANDARD)}
+# What can be asked for by its kind, and is then offered as here it is first; the other arrivals
+# belong to the probes of `lab claims`.
+OFFERED: Mapping[str, Cell] = {
+    cell.arrival.kind: cell for cell in reversed((*STANDARD, *GROUPS["shapes"].cells))
+}
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
     for preset in (

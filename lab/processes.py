@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -99,13 +100,25 @@ def start(
         )
 
 
+def limit_memory(process: subprocess.Popen[bytes], most_bytes: int) -> None:
+    """Limit the address space of a process, and of each child that it starts from now on.
+
+    Should the machine's memory end before, the kernel is asked to kill these first.
+    """
+    if psutil.LINUX:  # nowhere else can the limits of another process be set
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (most_bytes, most_bytes))
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
+
+
 def base_environment() -> dict[str, str]:
     """Return the environment of everything we start, without what would bend a measurement."""
     # Without byte code, a system that starts a process for each task compiles our files each time.
     dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONDEVMODE", "PYTHONHASHSEED"}
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
     root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [kept.get("PYTHONPATH")])]
+    # What can be imported where the lab was started can be so in all that it starts.
+    paths = [root, *filter(None, [kept.get("PYTHONPATH")]), str(Path.cwd())]
     return kept | {"PYTHONPATH": os.pathsep.join(paths)}
 
 

@@ -71,6 +71,16 @@ def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
     return Header(*words[:WORDS]), _filled(words)
 
 
+def is_ledger(path: Path) -> bool:
+    """Tell whether a file is one that a worker writes, of which a kill may have left a part."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begin = file.read(ROW_BYTES)
+    words = memoryview(begin[: len(begin) // ROW_BYTES * ROW_BYTES]).cast("q")
+    return not any(words) or words[0] == MAGIC
+
+
 def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
     """Read a worker's file; an execution killed before it was published is unfinished."""
     header, rows = read(path)
@@ -121,7 +131,7 @@ class Watcher:
         return self.finished
 
     def _open(self, name: str, size: int) -> None:
-        if size < ROW_BYTES:  # still being created
+        if size < ROW_BYTES or size % ROW_BYTES:  # still being created, or no ledger
             return
         with (self._folder / name).open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

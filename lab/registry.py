@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import workloads as workload_package
 from lab import backends as backend_package
+from lab import own_task
 from lab.backend import Backend, services_of, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.model import Job, Profile, Setup, Topology
@@ -164,11 +165,14 @@ def workload_modules() -> dict[str, ModuleType]:
 
 
 def workload(name: str) -> tuple[Workload, ModuleType]:
-    """Return one workload and its module."""
+    """Return one workload and its module, or what stands in for a function of the user's own."""
     known = workload_modules()
-    if name not in known:
+    if name in known:
+        module = known[name]
+    elif own_task.is_own(name):
+        module = own_task.as_workload(name)
+    else:
         raise UnknownNameError("workload", name, known)
-    module = known[name]
     function = f"{module.__name__}:run"
     return (
         Workload(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
-from lab import placement, registry
-from lab.clusters import PROVIDERS
+from lab import own_task, placement, registry, rehearsal
+from lab.clusters import PROVIDERS, luggage
 from lab.console import say
 from lab.errors import UnknownNameError, UsageError
-from lab.model import Paced, Periodic
+from lab.model import Arrival, Burst, Paced, Periodic
 from lab.plan import Selection
 from lab.presets import GROUPS, OFFERED, STANDARD, Cell, Preset
 
 T = TypeVar("T")
 SMALLEST_QUOTA_CPUS = 0.1
+# Fewer have no throughput.
+FEWEST_TASKS = 20
 
 
 def positive(text: str) -> int:
@@ -68,6 +72,8 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         UsageError: A name is unknown, or its package is not installed.
     """
     known("provider", options.provider, PROVIDERS)
+    if options.args and not options.task:
+        raise UsageError("--args are those of a function of your own: name it by --task.")
     cells = _cells(options, preset)
     cores = options.cores or placement.core_counts(len(placement.available_cpus()))
     if options.quota and not PROVIDERS[options.provider].has_quotas:
@@ -108,19 +114,30 @@ def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
-    cells = [cell for name in options.workload or [""] for cell in _named_cells(name, preset)]
+    names = options.workload or ([] if options.task else [""])
+    cells = [cell for name in names for cell in _named_cells(name, preset)]
+    if options.task:
+        cells += _own_cells(options, preset)
     if options.arrival:
         for kind in options.arrival:
             known("arrival", kind, OFFERED)
-        cells = [cell for kind in options.arrival for cell in _offered(cells, kind)]
+        is_typed = options.workload or options.task
+        kinds = {cell.arrival.kind for cell in cells}
+        cells = [
+            cell
+            for kind in options.arrival
+            # What no preset has is about a workload of its own, unless another is typed.
+            for cell in (_offered(cells, kind) if is_typed or kind in kinds else [OFFERED[kind]])
+        ]
     return tuple(dict.fromkeys(_adjusted(cell, options) for cell in cells))
 
 
 def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
-    """Return the cells of an arrival; a workload that has none takes the standard one."""
+    """Return the cells of an arrival; a workload that has none takes the usual one."""
     found = [cell for cell in cells if cell.arrival.kind == kind]
     have = {cell.workload for cell in found}
-    return found + [replace(c, arrival=OFFERED[kind]) for c in cells if c.workload not in have]
+    usual = OFFERED[kind].arrival
+    return found + [replace(c, arrival=usual) for c in cells if c.workload not in have]
 
 
 def _named_cells(name: str, preset: Preset) -> list[Cell]:
@@ -139,6 +156,43 @@ def _named_cells(name: str, preset: Preset) -> list[Cell]:
         if own := [replace(c, size=typed) for c in cells if c.workload == workload]:
             return own
     return [Cell(workload, STANDARD[0].arrival, typed)]
+
+
+def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
+    """Return the cells of a function of the user's own, which is called inline before."""
+    name = own_task.name_of(options.task, options.args)
+    say(f"Calling {name} inline, three times.")
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+        seen = rehearsal.rehearse(name, Path(folder), preset.deadline_s)
+    if options.provider == "compose":
+        luggage.pack(name)  # what cannot be carried into a container is told now
+    took = f"It takes {seen.nominal_ns / 1e9:.3g} s. " if seen.nominal_ns else ""
+    against = f"Answers are not checked: {seen.trouble}." if seen.trouble else "Its answer repeats."
+    say(took + against)
+    # Of every preset, what it asks of tasks that do nothing; in a share of the time it allows.
+    nothing = [c for c in _named_cells("noop", preset) if isinstance(c.arrival, Burst | Paced)]
+    budget_s = preset.deadline_s / 3
+    return [
+        replace(
+            cell, workload=name, arrival=_within(cell.arrival, seen.nominal_ns, budget_s), own=seen
+        )
+        for cell in nothing
+    ]
+
+
+def _within(arrival: Arrival, nominal_ns: int, budget_s: float) -> Arrival:
+    """Make an arrival no longer than a budget for tasks of this duration, on one worker slot.
+
+    A paced one is offered no more than a fifth of what one worker can do.
+    """
+    if not nominal_ns or not isinstance(arrival, Burst | Paced):
+        return arrival
+    per_s = 1e9 / nominal_ns
+    if isinstance(arrival, Paced):
+        per_s = min(arrival.rate_hz, per_s / 5)
+        arrival = replace(arrival, rate_hz=float(f"{per_s:.2g}"))
+    most = max(FEWEST_TASKS, round(budget_s * per_s))
+    return replace(arrival, n_tasks=min(arrival.n_tasks, most))
 
 
 def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:

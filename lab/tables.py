@@ -13,7 +13,8 @@ from typing import Any
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
 # 1.1  periodic trials: table occurrence, column schedule
 # 1.2  table claim
-SCHEMA_VERSION = "1.2"
+# 1.3  columns answers and shape
+SCHEMA_VERSION = "1.3"
 
 
 def column(about: str, unit: str = "") -> Any:
@@ -67,10 +68,14 @@ class TrialRow:
     size: int = column("size of a task in the workload's calibrated unit")
     size_unit: str = column("that unit")
     nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns")
-    arrival: str = column("burst, paced, roundtrip, periodic, or as a claim asks")
+    arrival: str = column("how tasks are offered: burst, paced, ..., or as a claim asks")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson or uniform; empty unless paced")
     schedule: str = column("how many jobs, and when they are due; empty unless periodic")
+    shape: float | None = column(
+        "tasks of a group, links of a chain, urgent tasks, or seconds promised before a retry; "
+        "empty for other arrivals"
+    )
     provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
@@ -96,6 +101,9 @@ class TrialRow:
     boot_ns: int | None = column("cluster up until every worker answered a task correctly", "ns")
     t_begin_ns: int | None = column("begin of the window", "ns")
     t_end_ns: int | None = column("end of the window: last task finished, or drain over", "ns")
+    answers: str = column(
+        "what answers were held against: known, inline call, or not checked: no answer repeats"
+    )
     n_planned: int = column("tasks planned for the window", "tasks")
     n_sent: int = column("tasks offered to the system", "tasks")
     n_done: int = column("tasks finished at least once", "tasks")
@@ -144,7 +152,9 @@ class TaskRow:
     t2_ns: int | None = column("submit returned", "ns")
     t3_ns: int | None = column("first statement of the task; empty: never started", "ns")
     t4_ns: int | None = column("last statement of the task; empty: never finished", "ns")
-    t5_ns: int | None = column("result seen by the submitter; round trips only", "ns")
+    t5_ns: int | None = column(
+        "result seen by the submitter; of a group or a chain, that all of it has ended", "ns"
+    )
     node: int | None = column("node that executed it")
     worker: str = column("process id : thread id of the worker slot")
     outcome: str = column("ok, raised, cancelled, unfinished or unstarted")
@@ -233,6 +243,7 @@ class EstimateRow:
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson or uniform; empty unless paced")
     schedule: str = column("how many jobs, and when they are due; empty unless periodic")
+    shape: float | None = column("of groups, chains, priorities, retries: see `trial`")
     provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")

@@ -15,7 +15,7 @@ from lab import registry, trial
 from lab.clusters.local import LocalCluster
 from lab.ledger import MEASURE
 from lab.model import Capability, Periodic
-from lab.plan import SCHEDULES
+from lab.obstacles import SCHEDULES
 from lab.readback import executions
 from lab.specs import Order, order_to_json
 from lab.tasks import FIRST_TASK

@@ -16,13 +16,14 @@ LAB = ROOT / "lab"
 FILES = sorted(LAB.rglob("*.py"))
 
 # Words without behaviour: every room may speak them, and they know no other room.
-WORDS = {"errors", "model", "tables", "verdicts"}
+WORDS = {"arrival", "errors", "model", "tables", "verdicts"}
 
 # Room -> the rooms it may import beyond the words. A folder is one room; where its files may import
 # each other it names itself. Adapters may not: one system must never depend on another.
 TABLE = {
+    "arrival": "",
     "errors": "",
-    "model": "",
+    "model": "arrival",
     "tables": "",
     "verdicts": "",
     # Inside a worker: nothing but the standard library.
@@ -36,7 +37,9 @@ TABLE = {
     "celery_app": "backend kernel",
     "rq_jobs": "backend kernel rq_jobs",
     "backends": "backend celery_app cron django_site kernel rq_jobs",
-    "registry": "backend backends",
+    "own_task": "",
+    "rehearsal": "kernel own_task processes",
+    "registry": "backend backends own_task",
     # What one trial is made of.
     "arrivals": "",
     "counters": "",
@@ -56,7 +59,8 @@ TABLE = {
     "engine": "processes",
     "images": "engine images processes",
     "cluster": "backend placement",
-    "clusters": "backend cluster clusters engine images inside placement processes registry",
+    "clusters": "backend cluster clusters engine images inside own_task placement processes "
+    "registry",
     "trial": "appointments backend cluster clusters ledger noise placement processes readback "
     "readiness registry specs tasks",
     # What it left behind, and whether that can be believed.
@@ -65,29 +69,32 @@ TABLE = {
     "noise": "procfs",
     "checker": "",
     "occurrences": "nominal",
-    "evidence": "backend counters ledger occurrences readback registry tasks wall",
-    "collect": "checker clusters evidence noise nominal placement registry trial wall",
+    "evidence": "backend counters ledger occurrences own_task readback registry tasks wall",
+    "identity": "nominal own_task placement registry trial",
+    "collect": "checker clusters evidence identity noise trial wall",
     # Tables in, tables and pages out.
     "formats": "",
     "store": "formats",
     "statistics": "",
     "measures": "statistics",
     "punctuality": "statistics",
-    "metrics": "measures punctuality statistics",
+    "shapes": "measures statistics",
+    "metrics": "measures punctuality shapes statistics",
     "estimates": "metrics statistics",
     "scaling": "statistics",
     "presets": "",
     "history": "console history metrics presets store",
     "figures": "figures measures metrics statistics",
     "comparison": "comparison console metrics statistics store",
-    "report": "figures metrics report statistics store",
+    "report": "figures metrics own_task report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
-    "plan": "backend nominal presets registry",
+    "obstacles": "backend nominal registry",
+    "plan": "nominal obstacles presets registry",
     "campaign": "clusters collect environment estimates metrics noise plan processes specs store "
     "trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "metrics nominal plan",
-    "selection": "clusters console placement plan presets registry",
+    "selection": "clusters console own_task placement plan presets registry rehearsal",
     "options": "clusters presets selection",
     "claims": "backend campaign claims clusters console evidence plan presets readback readiness "
     "registry selection statistics store",

@@ -13,7 +13,7 @@ import pytest
 from lab import processes, registry
 from lab.backend import capabilities, services_of
 from lab.clusters.local import LocalCluster
-from lab.model import Burst, Capability, RoundTrip, Topology
+from lab.model import Burst, Capability, Chained, FanOut, RoundTrip, Topology
 from tests.trials import run, spec_of
 
 
@@ -113,6 +113,39 @@ def test_a_round_trip_sees_each_result_after_the_task(label: str, tmp_path: Path
     window = made.tables["task"].query("phase == 'measure'")
     assert window.t5_ns.notna().all()
     assert (window.t5_ns >= window.t4_ns).all() or not registry.select(label).backend.executes
+
+
+def first_with(capability: Capability) -> list[Any]:
+    """Return the first variant of each backend that promises it; Django-RQ's code is RQ's."""
+    having = (v for v in reversed(TAKERS) if capability in promised(v))
+    first = {v.partition("[")[0]: v for v in having if not v.startswith("django-rq")}
+    return [slow_where_it_is(label) for label in first.values()]
+
+
+@pytest.mark.parametrize("label", first_with(Capability.GROUP))
+def test_a_group_is_joined_when_all_of_it_has_ended(label: str, tmp_path: Path) -> None:
+    """The system's own join comes after the last task of its group, and before the next group."""
+    spec = spec_of(label, "io", FanOut(8, width=4), widest(label), size=2_000, warmup_tasks=0)
+    made = run(tmp_path, spec)
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 8)
+    window = made.tables["task"].query("phase == 'measure'").sort_values("task_id")
+    assert (window.t5_ns >= window.t4_ns.groupby(window.t1_ns).transform("max")).all()
+    assert window.t1_ns.nunique() == 2
+    assert window.t5_ns.min() <= window.t1_ns.max()
+
+
+@pytest.mark.parametrize("label", first_with(Capability.CHAIN))
+def test_each_task_of_a_chain_starts_when_the_one_before_has_ended(
+    label: str, tmp_path: Path
+) -> None:
+    """In the order in which they were handed over, on as many workers as there are."""
+    spec = spec_of(label, "io", Chained(6, length=3), widest(label), size=2_000, warmup_tasks=0)
+    made = run(tmp_path, spec)
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 6)
+    window = made.tables["task"].query("phase == 'measure'").sort_values("task_id")
+    for _, chain in window.groupby("t1_ns"):
+        assert (chain.t3_ns.iloc[1:].array >= chain.t4_ns.iloc[:-1].array).all()
+        assert (chain.t5_ns >= chain.t4_ns.max()).all()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from lab.clusters import crontab
 from lab.clusters.local import LocalCluster
 from lab.errors import ClusterError
 from lab.model import Periodic, Service
-from lab.plan import obstacle
+from lab.obstacles import obstacle
 from lab.registry import select
 from tests.containers import left_of
 from tests.trials import run, spec_of

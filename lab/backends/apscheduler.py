@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Job, Task, Variant
+from lab.model import Capability, Carrier, Job, Task, Variant
 
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.RESCHEDULE})
 JOB_SETTINGS = ("misfire_grace_time", "coalesce", "max_instances")
@@ -41,6 +41,7 @@ class ApScheduler(Backend):
             CAPABILITIES,
             "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
             {"executor": "threadpool", "jobstore": "memory", "misfire_grace_time": None},
+            carrier=Carrier.MEMORY,
         ),
         Variant(
             "threads+sqlalchemy+late-runs",
@@ -61,6 +62,7 @@ class ApScheduler(Backend):
             CAPABILITIES | {Capability.COROUTINES},
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
             {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
+            carrier=Carrier.MEMORY,
         ),
     )
 

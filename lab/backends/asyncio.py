@@ -12,7 +12,7 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Job, Profile, Task, Variant
+from lab.model import Capability, Carrier, Job, Profile, Task, Variant
 
 CALLS = frozenset(
     {
@@ -21,6 +21,8 @@ CALLS = frozenset(
         Capability.RESULT,
         Capability.PARALLEL,
         Capability.RESCHEDULE,
+        Capability.GROUP,
+        Capability.CHAIN,
     }
 )
 COROUTINES = CALLS | {Capability.COROUTINES}
@@ -58,18 +60,21 @@ class Asyncio(Backend):
             COROUTINES,
             "run_coroutine_threadsafe for one task, gather for a batch (docs of asyncio, "
             "Coroutines and Tasks).",
+            carrier=Carrier.MEMORY,
         ),
         Variant(
             UVLOOP,
             COROUTINES,
             "The same in the loop of uvloop.run (README of uvloop, Using uvloop).",
             packages=("uvloop",),
+            carrier=Carrier.MEMORY,
         ),
         Variant(
             TO_THREAD,
             CALLS,
             "asyncio.to_thread runs functions in the default executor (docs of asyncio, "
             "Coroutines and Tasks, Running in Threads).",
+            carrier=Carrier.MEMORY,
         ),
     )
 
@@ -101,6 +106,18 @@ class Asyncio(Backend):
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
         return handle.result(timeout_s)
+
+    def submit_group(self, tasks: Sequence[Task]) -> Future[Any]:
+        """Gather the group in the loop and return the future of its end."""
+        return asyncio.run_coroutine_threadsafe(self._together(tasks), self._loop)
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Future[Any]:
+        """Await one task after the other in a coroutine and return the future of its end."""
+        return asyncio.run_coroutine_threadsafe(self._in_turn(tasks), self._loop)
+
+    def join(self, handle: Future[Any], timeout_s: float) -> None:
+        """Wait for the future."""
+        handle.result(timeout_s)
 
     def schedule(self, job: Job) -> Future[None]:
         """Start the job's coroutine and return its future; the first run is one period later."""
@@ -138,6 +155,13 @@ class Asyncio(Backend):
         # Not awaited: the batch belongs to the loop from here on. Kept, because a loop holds only
         # weak references to its tasks.
         self._batch = asyncio.gather(*map(self._run_task, tasks), return_exceptions=True)
+
+    async def _together(self, tasks: Sequence[Task]) -> None:
+        await asyncio.gather(*map(self._run_task, tasks))
+
+    async def _in_turn(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            await self._run_task(task)
 
     async def _again(self, job: Job) -> None:
         task, begin = Task(job.id, job.function, job.argument), self._loop.time()

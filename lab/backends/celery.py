@@ -7,13 +7,14 @@ from typing import Any
 
 from lab import celery_app
 from lab.backend import DEFAULT, Backend, Monitor
-from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+from lab.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
 
 PROMISED = {
     Capability.SUBMIT,
     Capability.NODES,
     Capability.PARALLEL,
     Capability.RETRY,
+    Capability.RETRY_DELAY,
     Capability.PRIORITY,
     Capability.MONITOR,
 }
@@ -45,7 +46,7 @@ def _variant(name: str) -> Variant:
     promised, services = PROMISED, tuple[Service, ...]()
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     if "results" in extras:
-        promised = promised | {Capability.RESULT}
+        promised = promised | {Capability.RESULT, Capability.GROUP, Capability.CHAIN}
         settings["result_backend"] = REDIS
         summary += ", results kept in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
@@ -57,7 +58,9 @@ def _variant(name: str) -> Variant:
     elif services:
         promised = promised - {Capability.PRIORITY}
     packages = ("gevent",) if pool == "gevent" else ()
-    return Variant(name, frozenset(promised), f"{summary}.", settings, services, packages)
+    return Variant(
+        name, frozenset(promised), f"{summary}.", settings, services, packages, Carrier.JSON
+    )
 
 
 class Celery(Backend):
@@ -113,9 +116,27 @@ class Celery(Backend):
         """Send the task and return its `AsyncResult`."""
         return self._task.delay(task.id, task.function, task.argument)
 
-    def submit_retrying(self, task: Task) -> Any:
-        """Send it as the task with `autoretry_for` (Tasks, Automatic retry), without its delay."""
-        return self._app.tasks[celery_app.RETRY].delay(task.id, task.function, task.argument)
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
+        """Send it as the task that asks for its retry (Tasks, Using a custom retry delay)."""
+        arguments = (delay_s, task.id, task.function, task.argument)
+        return self._app.tasks[celery_app.RETRY].delay(*arguments)
+
+    def submit_group(self, tasks: Sequence[Task]) -> Any:
+        """Send the group as the header of a chord, whose body joins it (Canvas, Chords)."""
+        from celery import chord
+
+        header = [self._task.si(t.id, t.function, t.argument) for t in tasks]
+        return chord(header)(self._app.tasks[celery_app.JOINED].si())
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Any:
+        """Send a chain of signatures that take no answer from another (Canvas, Chains)."""
+        from celery import chain
+
+        return chain(*(self._task.si(t.id, t.function, t.argument) for t in tasks)).delay()
+
+    def join(self, handle: Any, timeout_s: float) -> None:
+        """Wait for the result of the chord's body, or of the chain's last task."""
+        self.result(handle, timeout_s)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Send it with a priority: of Redis 0 goes first, of RabbitMQ the highest (Routing)."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from lab import kernel
 from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+from lab.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
 
 if TYPE_CHECKING:
     from distributed import Future
 
-BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
+BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP, Capability.CHAIN})
 FUTURES = BATCHES | {
     Capability.SUBMIT,
     Capability.RESULT,
@@ -32,14 +32,16 @@ SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 
 def _computing(name: str, summary: str, **settings: Any) -> Variant:
     about = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
-    return Variant(name, BATCHES, about, settings)
+    in_memory = settings["scheduler"] == "threads"
+    carrier = Carrier.MEMORY if in_memory else Carrier.CLOUDPICKLE
+    return Variant(name, BATCHES, about, settings, carrier=carrier)
 
 
 def _distributed(name: str, summary: str, **settings: Any) -> Variant:
     about = f"{summary} (Dask docs, Command Line, and Futures)."
-    return Variant(
-        name, FUTURES, about, settings, (Service.DASK_SCHEDULER,), packages=("distributed",)
-    )
+    packages = ("distributed",)
+    services = (Service.DASK_SCHEDULER,)
+    return Variant(name, FUTURES, about, settings, services, packages, Carrier.CLOUDPICKLE)
 
 
 class Dask(Backend):
@@ -98,7 +100,7 @@ class Dask(Backend):
         """Send the task to the scheduler and return its future."""
         return self._send(task)
 
-    def submit_retrying(self, task: Task) -> Future[Any]:
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Future[Any]:
         """Send the task with `retries` (Dask docs, Futures, Client.submit)."""
         return self._send(task, retries=3)
 
@@ -123,6 +125,41 @@ class Dask(Backend):
 
         call = delayed(kernel.execute, pure=False)
         compute(*(call(t.id, t.function, t.argument) for t in tasks), **self._how)  # type: ignore[no-untyped-call]
+
+    def submit_group(self, tasks: Sequence[Task]) -> Future[Any] | None:
+        """Send the group and a step that depends on all of it, or compute both in one graph."""
+        if self.setup.endpoints:
+            columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+            members = self._client.map(kernel.execute, *columns, pure=False)
+            end: Future[Any] = self._client.submit(kernel.joined, *members, pure=False)
+            return end
+        from dask.delayed import delayed
+
+        call, end_of = delayed(kernel.execute, pure=False), delayed(kernel.joined, pure=False)
+        end_of(*(call(t.id, t.function, t.argument) for t in tasks)).compute(**self._how)
+        return None
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Future[Any] | None:
+        """Send tasks of which each depends on the one before, or compute them in one graph."""
+        link: Any = None
+        if self.setup.endpoints:
+            for task in tasks:
+                arguments = (link, task.id, task.function, task.argument)
+                link = self._client.submit(kernel.execute_after, *arguments, pure=False)
+            last: Future[Any] = link
+            return last
+        from dask.delayed import delayed
+
+        call = delayed(kernel.execute_after, pure=False)
+        for task in tasks:
+            link = call(link, task.id, task.function, task.argument)
+        link.compute(**self._how)
+        return None
+
+    def join(self, handle: Future[Any] | None, timeout_s: float) -> None:
+        """Wait for the last future; what was computed has ended already."""
+        if handle is not None:
+            handle.result(timeout_s)
 
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""

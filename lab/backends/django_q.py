@@ -21,6 +21,8 @@ PROMISED = {
     Capability.SCHEDULE,
     Capability.RESCHEDULE,
     Capability.MONITOR,
+    Capability.GROUP,
+    Capability.CHAIN,
 }
 EXECUTE = f"{kernel.__name__}.execute"
 REDIS, POSTGRES = Service.REDIS, Service.POSTGRES
@@ -109,9 +111,35 @@ class DjangoQ(Backend):
         task_id: str = async_task(kernel.execute, *arguments, **self._options)
         return task_id
 
-    def submit_retrying(self, task: Task) -> str:
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> str:
         """Queue it as ever: what raised is presented again after `retry`, 60 s as installed."""
         return self.submit(task)
+
+    def submit_group(self, tasks: Sequence[Task]) -> tuple[str, int]:
+        """Queue each task under the name of one group (django-q2 docs, Groups)."""
+        from django_q.tasks import async_task
+
+        name = f"group {tasks[0].id}"
+        for task in tasks:
+            arguments = (task.id, task.function, task.argument)
+            async_task(kernel.execute, *arguments, group=name, **self._options)
+        return name, len(tasks)
+
+    def submit_chain(self, tasks: Sequence[Task]) -> tuple[str, int]:
+        """Queue the first task, whose message has the others with it (django-q2 docs, Chains)."""
+        from django_q.tasks import async_chain
+
+        calls = [(kernel.execute, (t.id, t.function, t.argument)) for t in tasks]
+        return async_chain(calls, **self._options), len(tasks)
+
+    def join(self, handle: tuple[str, int], timeout_s: float) -> None:
+        """Wait for as many results of the group, which `result_group` counts every 10 ms."""
+        from django_q.tasks import count_group, result_group
+
+        name, count = handle
+        result_group(name, wait=round(timeout_s * 1000), count=count)
+        if count_group(name) < count:
+            raise TimeoutError(f"{name} had not ended after {timeout_s} s.")
 
     def schedule(self, job: Job) -> Schedule:
         """Add a row of `Schedule` (docs, Schedules), which clusters look at twice a minute."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.model import Capability, Carrier, Task, Variant
 
 
 class Inline(Backend):
@@ -21,8 +22,9 @@ class Inline(Backend):
     variants = (
         Variant(
             "call",
-            frozenset({Capability.SUBMIT, Capability.RESULT}),
+            frozenset({Capability.SUBMIT, Capability.RESULT, Capability.GROUP, Capability.CHAIN}),
             "The function is called and returns its answer.",
+            carrier=Carrier.MEMORY,
         ),
     )
 
@@ -36,6 +38,16 @@ class Inline(Backend):
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Return the answer, which is there already."""
         return handle
+
+    def submit_group(self, tasks: Sequence[Task]) -> None:
+        """Run the tasks one after the other, which is a group and a chain."""
+        for task in tasks:
+            self.submit(task)
+
+    submit_chain = submit_group
+
+    def join(self, handle: Any, timeout_s: float) -> None:
+        """Return at once: all has ended already."""
 
     def stop(self) -> None:
         """Do nothing: nothing was made."""

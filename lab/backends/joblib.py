@@ -9,19 +9,25 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Profile, Task, Variant
+from lab.model import Capability, Carrier, Profile, Task, Variant
 
 LOKY, PICKLER = "loky", "loky_pickler"
+CARRIERS = {
+    LOKY: Carrier.CLOUDPICKLE,
+    "threading": Carrier.MEMORY,
+    "multiprocessing": Carrier.PICKLE,
+}
 # They tell what is seen of a call and not how it is done.
 UNSEEN = ("backend_kwargs", "verbose")
 AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched by itself"
 
 
 def _variant(name: str, summary: str, **settings: Any) -> Variant:
-    capabilities = frozenset({Capability.BATCH, Capability.PARALLEL})
+    capabilities = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
     backend = name.partition("+")[0]
     about = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
-    return Variant(name, capabilities, about, {"backend": backend, **settings})
+    settings = {"backend": backend, **settings}
+    return Variant(name, capabilities, about, settings, carrier=CARRIERS[backend])
 
 
 class Joblib(Backend):
@@ -76,6 +82,13 @@ class Joblib(Backend):
         from joblib import delayed
 
         self._parallel(delayed(kernel.execute)(t.id, t.function, t.argument) for t in tasks)
+
+    def submit_group(self, tasks: Sequence[Task]) -> None:
+        """Run the group as any batch: joblib's call is its join."""
+        self.submit_all(tasks)
+
+    def join(self, handle: Any, timeout_s: float) -> None:
+        """Return at once: the call has waited for all."""
 
     def stop(self) -> None:
         """Leave the context; loky's processes would stay five minutes for whoever comes next."""

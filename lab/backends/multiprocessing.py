@@ -11,8 +11,8 @@ from lab import kernel
 from lab.backend import Backend
 from lab.model import Capability, Task, Variant
 
-SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL})
-BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
+SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
+BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
 METHODS = multiprocessing.get_all_start_methods()
 
 
@@ -67,6 +67,16 @@ class Multiprocessing(Backend):
             return handle.get(timeout_s)
         except multiprocessing.TimeoutError as error:
             raise TimeoutError(f"A task had no result after {timeout_s} s.") from error
+
+    def submit_group(self, tasks: Sequence[Task]) -> AsyncResult[Any]:
+        """Map over the group and return its one result; of single tasks each is a chunk."""
+        calls = [(t.id, t.function, t.argument) for t in tasks]
+        chunksize = self.setup.settings.get("chunksize", 1)
+        return self._pool.starmap_async(kernel.execute, calls, chunksize)
+
+    def join(self, handle: AsyncResult[Any], timeout_s: float) -> None:
+        """Wait for the group's result."""
+        self.result(handle, timeout_s)
 
     def stop(self) -> None:
         """End the processes, whatever they do, and wait for their end."""

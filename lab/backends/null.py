@@ -6,7 +6,7 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.model import Capability, Carrier, Task, Variant
 
 
 class Null(Backend):
@@ -24,6 +24,7 @@ class Null(Backend):
             "stamp",
             frozenset({Capability.SUBMIT, Capability.RESULT}),
             "The task is recorded as started and finished and never called; its answer is None.",
+            carrier=Carrier.MEMORY,
         ),
     )
 

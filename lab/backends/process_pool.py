@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -11,7 +12,7 @@ from lab import kernel
 from lab.backend import DEFAULT, Backend
 from lab.model import Capability, Profile, Task, Variant
 
-SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL})
+SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
 METHODS = multiprocessing.get_all_start_methods()
 MAPPED = f"{METHODS[0]}+map"
@@ -75,6 +76,15 @@ class ProcessPool(Backend):
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
         return handle.result(timeout_s)
+
+    def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
+        """Map over the group and return what it yields in the end (docs, Executor.map)."""
+        columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+        return self._pool.map(kernel.execute, *columns)
+
+    def join(self, handle: Iterator[Any], timeout_s: float) -> None:
+        """Take all that the map yields, which waits for the end of each task."""
+        deque(handle, maxlen=0)
 
     def stop(self) -> None:
         """Cancel what no process has yet and wait until all processes have ended."""

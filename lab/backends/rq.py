@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.backend import DEFAULT
-from lab.model import Command, Profile, Service, Setup, Variant
+from lab.model import Capability, Command, Profile, Service, Setup, Variant
 from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from rq import Queue
 
 
-def _variant(name: str, worker_class: str, summary: str, command: str = "worker") -> Variant:
-    settings = {"command": command, "worker_class": f"rq.worker.{worker_class}"}
-    return Variant(name, CAPABILITIES, f"{summary}.", settings)
+def _variant(
+    name: str, worker_class: str, summary: str, command: str = "worker", **more: Any
+) -> Variant:
+    settings = {"command": command, "worker_class": f"rq.worker.{worker_class}", **more}
+    waits = {Capability.RETRY_DELAY} if more else set()
+    return Variant(name, CAPABILITIES | waits, f"{summary}.", settings)
 
 
 class Rq(RqJobs):
@@ -51,6 +54,14 @@ class Rq(RqJobs):
             "`rq worker-pool -n N`: one command a node, which forks its workers (RQ docs, "
             "Workers, Worker Pool)",
             "worker-pool",
+        ),
+        _variant(
+            "simple-worker+scheduler",
+            "SimpleWorker",
+            "`rq worker --with-scheduler -w rq.worker.SimpleWorker`: retries after an interval, "
+            "which a process beside the worker looks for each second (RQ docs, Scheduling Jobs, "
+            "and Exceptions & Retries)",
+            with_scheduler=True,
         ),
     )
     profiles = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.model import Capability, Carrier, Task, Variant
 
 
 class ThreadPool(Backend):
@@ -23,8 +24,16 @@ class ThreadPool(Backend):
     variants = (
         Variant(
             "executor",
-            frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL}),
+            frozenset(
+                {
+                    Capability.SUBMIT,
+                    Capability.RESULT,
+                    Capability.PARALLEL,
+                    Capability.GROUP,
+                }
+            ),
             "Executor.submit and Future.result (docs of concurrent.futures).",
+            carrier=Carrier.MEMORY,
         ),
     )
 
@@ -39,6 +48,15 @@ class ThreadPool(Backend):
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
         return handle.result(timeout_s)
+
+    def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
+        """Map over the group and return what it yields in the end (docs, Executor.map)."""
+        columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+        return self._pool.map(kernel.execute, *columns)
+
+    def join(self, handle: Iterator[Any], timeout_s: float) -> None:
+        """Take all that the map yields, which waits for the end of each task."""
+        deque(handle, maxlen=0)
 
     def stop(self) -> None:
         """Cancel what has not started and wait for what has."""

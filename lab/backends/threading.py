@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import kernel
 from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.model import Capability, Carrier, Task, Variant
 
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
 
@@ -33,12 +33,14 @@ class Threading(Backend):
             CAPABILITIES,
             "A Thread for each task, which waits for one of `workers` places of a "
             "BoundedSemaphore (docs of threading, Semaphore example).",
+            carrier=Carrier.MEMORY,
         ),
         Variant(
             "queue",
             CAPABILITIES,
             "`workers` daemon threads that take from one queue.Queue (docs of queue, example "
             "under Queue.join).",
+            carrier=Carrier.MEMORY,
         ),
     )
 

@@ -20,12 +20,12 @@ from pathlib import Path, PurePosixPath
 from subprocess import Popen, TimeoutExpired
 from typing import Any
 
-from lab import images, inside, processes
+from lab import images, inside, own_task, processes
 from lab.backend import services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
-from lab.clusters import overlay, reaper
+from lab.clusters import luggage, overlay, reaper
 from lab.clusters.cgroups import Meter, driver_ns
-from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, NODE, SCHEDULER, TRIAL
+from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, TRIAL
 from lab.clusters.services import last_line
 from lab.engine import docker
 from lab.errors import ClusterError
@@ -35,7 +35,7 @@ from lab.registry import Selected, setup
 LOG_S = 30.0
 LOOK_S = 0.05
 # 1 is tar's word for files that changed meanwhile, as a system's own database may.
-PACK = f"tar -C {TRIAL} -czf - . || test $? = 1"
+PACK = f"tar -C {TRIAL} --exclude=./luggage -czf - . || test $? = 1"
 # What the engine is asked to print of a container, and of what happens to one.
 _LOOK = (
     '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
@@ -91,6 +91,9 @@ class ComposeCluster(Cluster):
         self._watchdog = reaper.Watchdog(self.run)
         self._follow_events()
         self._start([*servers, DRIVER], parts)
+        if own_task.is_own(spec.workload):  # before any worker looks for it
+            unpack_there = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf -"
+            self._exec("sh", "-c", unpack_there, given=luggage.pack(spec.workload))
         if servers:
             self.services = self._wait_for(endpoints)
         for command in site.backend.preparation(made):

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from lab import processes
+from lab import own_task, processes
 from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters import crontab
 from lab.clusters.monitor import answer
 from lab.clusters.services import SERVICES, free_port, last_line
 from lab.errors import ClusterError
-from lab.model import Command, Service, Setup
+from lab.model import Carrier, Command, Service, Setup
 from lab.registry import Selected, setup
 
 PREPARATION_S = 60.0
@@ -105,6 +105,7 @@ class LocalCluster(Cluster):
         log = self.site.logs / f"{role}.log"
         words = shlex.join(Path(word).name for word in command.argv[:4])
         process = processes.start(command.argv, cpus, environment, log)
+        self._limit(process)
         return _Part(f"{role.partition('-')[0]} ({words})", process, log)
 
     @staticmethod
@@ -143,7 +144,16 @@ class LocalCluster(Cluster):
         argv = [sys.executable, "-m", "lab.driver", str(site.folder.resolve())]
         log = site.logs / "driver.log"
         self._driver = processes.start(argv, site.placement.driver, environment, log, pipes=True)
+        self._limit(self._driver)
         return self._driver
+
+    def _limit(self, process: Popen[bytes]) -> None:
+        spec = self.site.spec
+        if own_task.is_own(spec.workload):
+            chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
+            in_one = chosen.carrier is Carrier.MEMORY
+            limit = own_task.memory_bytes(1 if in_one else spec.topology.workers)
+            processes.limit_memory(process, limit)
 
     def cpu(self) -> CpuUse:
         """Sum CPU time over the process trees; the driver's children are workers."""

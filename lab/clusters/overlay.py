@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab import inside
+from lab import inside, own_task
 from lab.backend import setup_to_json
 from lab.cluster import Site
 from lab.images import recipe
@@ -16,6 +16,7 @@ from lab.placement import cpu_text
 
 FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
+LUGGAGE = f"{TRIAL}/luggage"
 # Of a CPU quota, if one is asked for: a node that has spent its share stands still until the next
 # period begins, by default for up to 100 ms (METHOD M22).
 PERIOD_US = 10_000
@@ -38,7 +39,13 @@ def environment(site: Site, made: Setup) -> dict[str, str]:
         **site.backend.worker_environment(made),
         "LAB_LEDGER": f"{TRIAL}/ledger",
         "LAB_SETUP": setup_to_json(made),
+        **_path(site),
     }
+
+
+def _path(site: Site) -> dict[str, str]:
+    """Return where Python finds a module of the user's own, after what the image has."""
+    return {"PYTHONPATH": f"/app:{LUGGAGE}"} if own_task.is_own(site.spec.workload) else {}
 
 
 def server(site: Site, made: Setup) -> dict[str, Any]:
@@ -57,6 +64,7 @@ def parts(
     place, quota_us = site.placement, round(site.spec.topology.quota_cpus * PERIOD_US)
     limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
     ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
+    ours |= _path(site)
     found: dict[str, Any] = {DRIVER: {"cpuset": cpu_text(place.driver), "environment": ours}}
     if str(Service.CRON) in made.endpoints:
         found[DRIVER]["volumes"] = [CRONTABS]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lab.report.choices import HEADINGS, Choice, choices
 from lab.report.page import write
 from lab.report.schedules import as_table, schedules
+from lab.report.shaped import shaped
 from lab.report.summary import COLUMNS, Row, summary
 from lab.store import Store
 
-__all__ = ["Row", "summary", "terminal_tables", "write"]
+__all__ = ["Row", "sentences", "summary", "terminal_tables", "write"]
 
 IN_TERMINAL = ("throughput", "overhead", "p50", "p99")
 TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
@@ -20,8 +22,21 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 def terminal_tables(folder: Path) -> Iterator[TextTable]:
     """Yield the tables of a run folder that have a row, the summary first."""
     store = Store(folder)
-    kept = schedules({name: store.read(name) for name in ("trial", "metric", "estimate")})
-    yield from (table for table in (_summary_table(store), as_table(kept)) if table[2])
+    tables = {name: store.read(name) for name in ("trial", "metric", "estimate")}
+    kept = as_table(schedules(tables))
+    yield from (table for table in (_summary_table(store), kept) if table[2])
+    yield from ((table.title, table.headings, table.rows) for table in shaped(tables))
+    for choice in _choices(store):
+        yield f"Which one for {choice.task}?", HEADINGS, choice.rows
+
+
+def sentences(folder: Path) -> Iterator[str]:
+    """Yield what the tables come to, a sentence a task of the user's own."""
+    yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
+
+
+def _choices(store: Store) -> list[Choice]:
+    return choices({name: store.read(name) for name in ("trial", "metric", "estimate")})
 
 
 def _summary_table(store: Store) -> TextTable:

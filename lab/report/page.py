@@ -19,7 +19,9 @@ from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import matrix, sections
 from lab.report.answers import answers
+from lab.report.choices import HEADINGS, choices
 from lab.report.schedules import COUNTS, schedules, shown_columns
+from lab.report.shaped import shaped
 from lab.report.summary import COLUMNS, Column, Row, summary
 from lab.report.tables import RunTables
 from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
@@ -57,6 +59,9 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         matrix_columns=matrix.COLUMNS,
         answers=answers(tables),
         groups=_groups(rows),
+        choices=choices(tables),
+        choice_headings=HEADINGS,
+        shapes=shaped(tables),
         schedules=kept,
         schedule_columns=shown_columns(kept),
         counts_of_schedules=COUNTS,

@@ -13,7 +13,7 @@ from lab.figures import Tables
 from lab.figures.measured import THROUGHPUT, TOPOLOGY, topology_names, workload_names
 from lab.figures.theme import colour_of, each, identify
 from lab.metrics import CELL, USABLE
-from lab.model import Flag, Periodic, Status
+from lab.model import Flag, Status
 from lab.report.wording import NOT_MEASURED, REFUSED, digits, percent, plural
 from lab.statistics import proportion
 
@@ -43,6 +43,7 @@ COLUMNS = (
     Column("p99", "p99 ms", "queue_latency_s_p99", "paced", 1e3),
     Column("round_trip", "round trip p50 ms", "round_trip_s_p50", "roundtrip", 1e3),
 )
+ARRIVALS = {column.arrival for column in COLUMNS}
 
 ROLES = ("driver", "services", "workers")
 
@@ -84,13 +85,13 @@ def summary(tables: Tables) -> list[Row]:
     """Make the rows, by workload and topology, the highest throughput first.
 
     A configuration that was skipped has no row: there is nothing to say of it but the reason.
-    Periodic trials have a table of their own: `lab.report.schedules`.
+    Schedules and shapes have tables of their own: `lab.report.schedules`, `lab.report.shaped`.
 
     Args:
         tables: At least `trial` and `estimate`.
     """
     trials = tables["trial"]
-    trials = trials[(trials["status"] != Status.SKIPPED) & (trials["arrival"] != Periodic.kind)]
+    trials = trials[(trials["status"] != Status.SKIPPED) & trials["arrival"].isin(ARRIVALS)]
     if trials.empty:
         return []
     named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))

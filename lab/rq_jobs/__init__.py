@@ -29,6 +29,8 @@ CAPABILITIES = frozenset(
         Capability.SCHEDULE,
         Capability.RETRY,
         Capability.PRIORITY,
+        Capability.GROUP,
+        Capability.CHAIN,
     }
 )
 QUEUE = "default"
@@ -84,11 +86,31 @@ class RqJobs(Backend):
         """Enqueue the task and return its job."""
         return self._enqueue(task, **self._options)
 
-    def submit_retrying(self, task: Task) -> Job:
-        """Enqueue it with a `Retry`, at once and up to three times (Exceptions & Retries)."""
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Job:
+        """Enqueue it with a `Retry`, up to three times (Exceptions & Retries)."""
         from rq import Retry
 
-        return self._enqueue(task, retry=Retry(max=3))
+        return self._enqueue(task, retry=Retry(max=3, interval=round(delay_s)))
+
+    def submit_group(self, tasks: Sequence[Task]) -> Job:
+        """Enqueue the group, and a job that depends on all of it (RQ docs, Job Dependencies)."""
+        from rq import Queue
+
+        calls = ((t.id, t.function, t.argument) for t in tasks)
+        jobs = self._queue.enqueue_many(Queue.prepare_data(kernel.execute, call) for call in calls)
+        return self._queue.enqueue(kernel.joined, depends_on=jobs)
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Job:
+        """Enqueue jobs of which each depends on the one before (RQ docs, Job Dependencies)."""
+        first, *rest = tasks
+        job = self._enqueue(first)
+        for task in rest:
+            job = self._enqueue(task, depends_on=job)
+        return job
+
+    def join(self, handle: Job, timeout_s: float) -> None:
+        """Wait for the last job's result."""
+        self.result(handle, timeout_s)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Job:
         """Enqueue it at the queue's front or end (RQ's README, Job Prioritization)."""
@@ -137,6 +159,8 @@ class RqJobs(Backend):
         argv += cls.arguments(setup)
         for option in filter(settings.__contains__, OPTIONS):
             argv += [f"--{option.replace('_', '-')}", str(settings[option])]
+        if settings.get("with_scheduler"):
+            argv.append("--with-scheduler")
         if settings["command"].endswith("pool"):
             return [Command((*argv, "--num-workers", str(slots)), slots)]
         return [Command(tuple(argv), slots=1)] * slots

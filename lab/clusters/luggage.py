@@ -1,0 +1,56 @@
+"""What a container needs to import a function of the user's own: its module, or its package."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+import tarfile
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+import lab
+import workloads
+from lab import own_task
+from lab.errors import ClusterError
+
+MOST_BYTES = 32 * 2**20
+# What is in every container already.
+THERE = {lab.__name__, workloads.__name__}
+
+
+def pack(workload: str) -> bytes:
+    """Return an archive of the module of a user's function, as it lies beside other modules.
+
+    What else it imports must be in the image. Of the standard library nothing is packed.
+
+    Raises:
+        ClusterError: It cannot be found, or is too large to be carried into each container.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for package in sorted(own_task.packages(workload)):
+            for file, name in _files(package):
+                archive.add(file, name)
+    if packed.tell() > MOST_BYTES:
+        raise ClusterError(
+            f"{workload}: its package is larger than {MOST_BYTES // 2**20} MiB, which is more than "
+            "is carried into each container. Move the function into a module of its own."
+        )
+    return packed.getvalue()
+
+
+def _files(package: str) -> Iterator[tuple[Path, str]]:
+    spec = PathFinder.find_spec(package, [str(Path.cwd())]) or importlib.util.find_spec(package)
+    if package in THERE or package in sys.stdlib_module_names:
+        return
+    if spec is None:
+        raise ClusterError(f"{package} cannot be imported from {Path.cwd()}.")
+    for folder in map(Path, spec.submodule_search_locations or ()):
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file, f"{package}/{file.relative_to(folder).as_posix()}"
+        return
+    if spec.origin:
+        yield Path(spec.origin), Path(spec.origin).name

@@ -1,0 +1,75 @@
+"""Which trial a row is about, where it ran, and how its tasks were offered."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lab import nominal, own_task, registry
+from lab.model import Arrival, Chained, FanOut, Paced, Periodic, Ranked, Retried, TrialSpec
+from lab.placement import cpu_text
+from lab.trial import Outcome
+
+
+def identity(outcome: Outcome) -> dict[str, Any]:
+    """Return the columns that say which trial this is, where it ran and how it was offered."""
+    spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
+    paced = spec.arrival if isinstance(spec.arrival, Paced) else None
+    return {
+        "trial_id": spec.id,
+        "attempt": outcome.attempt,
+        "block": spec.block,
+        "label": spec.label,
+        "backend": spec.backend,
+        "family": backend.family,
+        "variant": spec.variant,
+        "profile": spec.profile,
+        "executes": int(backend.executes),
+        "workload": spec.workload,
+        "size": spec.size,
+        "size_unit": registry.workload(spec.workload)[0].unit,
+        "nominal_ns": spec.nominal_ns,
+        "arrival": spec.arrival.kind,
+        "rate_hz": paced.rate_hz if paced else None,
+        "gaps": paced.gaps if paced else "",
+        "schedule": nominal.describe(spec.arrival) if isinstance(spec.arrival, Periodic) else "",
+        "shape": _shape(spec.arrival),
+        **_placed(outcome),
+        "seed": spec.seed,
+        "hash_seed": outcome.hash_seed,
+        "services": outcome.services,
+        "images": outcome.images,
+        "started_utc": outcome.started_utc,
+        "trial_ns": outcome.trial_ns,
+        "answers": _held_against(spec),
+        "n_planned": spec.arrival.n_tasks,
+    }
+
+
+def _shape(arrival: Arrival) -> float | None:
+    match arrival:
+        case FanOut(width=number) | Chained(length=number) | Ranked(n_urgent=number):
+            return float(number)
+        case Retried(delay_s=delay_s):
+            return delay_s
+    return None
+
+
+def _held_against(spec: TrialSpec) -> str:
+    if not own_task.is_own(spec.workload):
+        return "known"
+    return "not checked: no answer repeats" if spec.answer is None else "inline call"
+
+
+def _placed(outcome: Outcome) -> dict[str, Any]:
+    topology, where = outcome.spec.topology, outcome.placement
+    return {
+        "provider": outcome.spec.provider,
+        **asdict(topology),
+        "workers": topology.workers,
+        "node_mode": where.mode,
+        "placement": "dedicated" if where.dedicated else "shared",
+        "driver_cpus": cpu_text(where.driver),
+        "service_cpus": cpu_text(where.services),
+        "node_cpus": "|".join(map(cpu_text, where.nodes)),
+    }

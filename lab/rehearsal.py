@@ -1,0 +1,166 @@
+"""Calls a function of the user's own inline before a run: ``python -m lab.rehearsal NAME FILE N``.
+
+In a process of its own, with a deadline and a limit of memory, for such a function may do anything.
+What it answered then is the right answer, how long it took is its nominal duration, and each way in
+which systems carry a task to a worker is tried with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab import own_task, processes
+from lab.errors import UsageError
+from lab.kernel import checksum
+from lab.model import Carrier, Rehearsal
+
+DEADLINE_S = 20.0
+LOOK_S = 0.01
+LONGEST_REASON = 200
+
+Note = Callable[..., None]
+
+
+def rehearse(workload: str, folder: Path, deadline_s: float = DEADLINE_S) -> Rehearsal:
+    """Have a function of the user's own called three times, and tell what was seen.
+
+    Twice in one process and once in another, in which sets of text have another order: an answer
+    that is the same each time is one that any worker must give.
+
+    Args:
+        workload: Its name with its arguments, as `own_task.name_of` makes it.
+        folder: Where what it prints may lie.
+        deadline_s: How long its import and its calls may take in each of both processes.
+
+    Raises:
+        UsageError: There is no such function, or its arguments cannot be had.
+    """
+    seen = _look_on(workload, folder, 1, deadline_s)
+    if "answer" in seen:
+        again = _look_on(workload, folder, 2, deadline_s)
+        if again.get("answer") != seen["answer"]:
+            other = again.get("trouble") or "two processes gave different answers"
+            seen |= {"answer": None, "trouble": other}
+    return Rehearsal(
+        nominal_ns=seen.get("nominal_ns", 0),
+        answer=seen.get("answer"),
+        is_coroutine=seen.get("is_coroutine", False),
+        trouble=seen["trouble"],
+        refusals=tuple(seen.get("refusals", {}).items()),
+    )
+
+
+def _look_on(workload: str, folder: Path, number: int, deadline_s: float) -> dict[str, Any]:
+    """Have process `number` of a rehearsal run to its end, and return what it noted."""
+    told, trial = folder / f"rehearsal-{number}.json", f"rehearsal-{os.getpid()}"
+    labels = {processes.OWNER: processes.owner(), processes.TRIAL: trial}
+    # It may write where tasks find the ledger.
+    labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
+    labels |= {"PYTHONHASHSEED": str(number)}
+    argv = [sys.executable, "-m", __name__, workload, str(told), str(3 - number)]
+    process = processes.start(argv, (), labels, folder / "rehearsal.log")
+    processes.limit_memory(process, own_task.memory_bytes())
+    deadline = time.monotonic() + deadline_s
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        code = process.poll()
+    finally:
+        processes.kill(processes.tree(process.pid))
+        processes.stop(process)
+        processes.reap_trial(trial)
+    ending = f"did not end in {deadline_s:.0f} s" if code is None else f"ended with code {code}"
+    seen: dict[str, Any] = {"trouble": f"the call {ending}"}
+    with contextlib.suppress(OSError, ValueError):
+        seen |= json.loads(told.read_text(encoding="utf-8"))
+    if "unknown" in seen:
+        raise UsageError(seen["unknown"])
+    return seen
+
+
+def main(workload: str, told: Path, n_calls: int) -> None:
+    """Rehearse in this process; `told` holds at every moment what was seen so far."""
+    seen: dict[str, Any] = {}
+
+    def note(**more: Any) -> None:
+        seen.update(more)
+        temporary = told.with_suffix(".new")
+        temporary.write_text(json.dumps(seen), encoding="utf-8")
+        temporary.replace(told)
+
+    _look(workload, n_calls, note)
+    os._exit(0)  # whatever threads it has left behind
+
+
+def _look(workload: str, n_calls: int, note: Note) -> None:
+    """Find the function, try who can carry it, and call it; note what was seen on the way."""
+    try:
+        name, arguments = own_task.parts(workload)
+        function = own_task.find(name)
+    except UsageError as error:
+        note(unknown=str(error))
+        return
+    except Exception as error:  # noqa: BLE001 (its module may raise anything as it is imported)
+        why = f"{type(error).__name__}: {error}"
+        note(unknown=f"{workload} cannot be imported from {Path.cwd()}: {why}.")
+        return
+    if not callable(function):
+        note(unknown=f"{name} is of type {type(function).__name__}, which cannot be called.")
+        return
+    refusals = _refusals("function", function) | _refusals("arguments", arguments)
+    note(is_coroutine=inspect.iscoroutinefunction(function), refusals=refusals)
+    answers = [_call(workload, note) for _ in range(n_calls)]
+    note(refusals=refusals | _refusals("answer", answers[-1]))
+    if len({*map(checksum, answers)}) == 1:
+        note(answer=checksum(answers[-1]), trouble="")
+    else:
+        note(trouble="two calls gave different answers")
+
+
+def _call(workload: str, note: Note) -> Any:
+    """Call the function and note how long it took, or how it failed, which is the end."""
+    try:
+        call = own_task.parts(workload)
+        begin = time.perf_counter_ns()
+        answer = own_task.run(call)
+        if hasattr(answer, "__await__"):
+            import asyncio
+
+            begin = time.perf_counter_ns()
+            answer = asyncio.run(own_task.awaited(answer))
+    except BaseException as error:  # noqa: BLE001 (also SystemExit: how it fails is the finding)
+        said = " ".join(str(error).split())[:LONGEST_REASON]
+        note(trouble=f"the call raised {type(error).__name__}: {said}".rstrip(": "))
+        os._exit(0)
+    note(nominal_ns=time.perf_counter_ns() - begin)
+    return answer
+
+
+def _refusals(what: str, thing: Any) -> dict[str, str]:
+    """Try each carrier, and return by its name why it cannot carry a thing."""
+    found = {}
+    for carrier in Carrier:
+        # As JSON only a function's name goes, and a task is registered under one of its own.
+        if carrier is Carrier.MEMORY or (carrier is Carrier.JSON and what == "function"):
+            continue
+        with contextlib.suppress(ImportError):  # then no system that uses it is installed
+            encode = own_task.find(carrier.value)
+            try:
+                encode(thing)
+            except Exception as error:  # noqa: BLE001 (encoders raise anything: it is the finding)
+                said = " ".join(str(error).split())[:LONGEST_REASON]
+                way = carrier.name.lower()
+                found[carrier.value] = f"its {what} cannot be carried by {way}: {said}"
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
