@@ -21,6 +21,7 @@ CELL = {
     "quota_cpus": 0.0,
     "gaps": "poisson",
     "schedule": "",
+    "shape": None,
     "provider": "local",
 }  # fmt: skip
 
