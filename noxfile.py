@@ -116,12 +116,12 @@ def claims(session: nox.Session) -> None:
 @locked("bench")
 def compare(session: nox.Session) -> None:
     """Say what moved between two runs, commits or backends; exit 1 on a regression."""
-    session.run("lab", "compare", *session.posargs)
+    session.run("lab", "compare", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
 def history(session: nox.Session) -> None:
-    """Make asv's pages: what each commit's runs measured, with steps marked."""
+    """Make asv's pages of all commits' runs, and a page of what became slower."""
     session.run("lab", "history", *session.posargs)
 
 
@@ -161,7 +161,7 @@ def lint(session: nox.Session) -> None:
 
 @locked("tests")
 def perf(session: nox.Session) -> None:
-    """Time the lab's own parts with pytest-benchmark: recorder, pacer, kernel, ceiling."""
+    """Time the lab's own parts with pytest-benchmark: recorder, pacer, kernel, history."""
     session.run("pytest", "tests/perf", "--benchmark-enable", *session.posargs)
 
 

@@ -97,14 +97,7 @@ def load(folder: Path) -> tuple[Store, Run]:
         UsageError: There is no such run.
         ResultsError: Its plan cannot be read, or the machine or software is another now.
     """
-    if not (folder / "plan.json").exists():
-        raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
-    try:
-        fields = json.loads((folder / "plan.json").read_text())
-        trials = tuple(map(spec_from_json, fields["trials"]))
-        skips = tuple(Skip(spec_from_json(spec), reason) for spec, reason in fields["skips"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
+    run = read_plan(folder)
     store = Store(folder)
     before = str(store.read("campaign").fingerprint_id.iloc[0])
     if before != (now := environment.fingerprint()[0]):
@@ -112,8 +105,26 @@ def load(folder: Path) -> tuple[Store, Run]:
             f"{folder.name} was begun on fingerprint {before} and this is {now}: machine or "
             "software differ, and their trials must not be mixed. Start a new run."
         )
-    rest = (fields[name] for name in ("preset", "seed", "reruns", "command"))
-    return store, Run(Plan(trials, skips), *rest)
+    return store, run
+
+
+def read_plan(folder: Path) -> Run:
+    """Read what a run folder was asked for.
+
+    Raises:
+        UsageError: There is no such run.
+        ResultsError: Its plan cannot be read.
+    """
+    if not (folder / "plan.json").exists():
+        raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
+    try:
+        fields = json.loads((folder / "plan.json").read_text())
+        trials = tuple(map(spec_from_json, fields["trials"]))
+        skips = tuple(Skip(spec_from_json(spec), reason) for spec, reason in fields["skips"])
+        rest = [fields[name] for name in ("preset", "seed", "reruns", "command")]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
+    return Run(Plan(trials, skips), *rest)
 
 
 def _plan_to_json(run: Run) -> dict[str, Any]:

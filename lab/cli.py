@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ from lab.presets import GROUPS, PRESETS
 from lab.publishing import command as publishing
 from lab.selection import known, select
 from lab.tables import TrialRow
+from lab.turns import Turns
 
 EPILOG = """\
 examples:
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         _command(commands, "compare", comparison.run, "Say what moved between two sides.")
     )
     history.describe(
-        _command(commands, "history", history.run, "Make asv's pages: the results over commits.")
+        _command(commands, "history", history.run, "Show the results over commits, and what moved.")
     )
     publishing.describe_publish(
         _command(commands, "publish", publishing.publish, "Make a folder of a run to upload.")
@@ -102,30 +104,38 @@ def bench(options: argparse.Namespace) -> int:
         store, run = campaign.load(options.resume)
         choice.prepare({spec.provider for spec in run.plan.trials}, say)
     else:
-        options.provider, why = choice.choose(options.provider)
-        say(why)
-        preset = known("preset", options.preset, PRESETS)
-        selection = select(options, preset)
-        plan = make_plan(selection)
+        run = _asked(options)
         if options.dry_run:
-            show_plan(plan)
+            show_plan(run.plan)
             return 0
-        if not plan.trials:
-            reasons = " ".join(dict.fromkeys(skip.reason for skip in plan.skips))
+        if not run.plan.trials:
+            reasons = " ".join(dict.fromkeys(skip.reason for skip in run.plan.skips))
             raise NothingSelectedError(f"Nothing to run. {reasons}")
-        choice.prepare({selection.provider}, say)
-        run = campaign.Run(
-            plan, preset.name, selection.seed, preset.reruns, campaign.command_line(options.words)
-        )
+        choice.prepare({spec.provider for spec in run.plan.trials}, say)
         store = campaign.create(options.results, run)
     say(f"Run {store.folder}")
     try:
-        with ProgressWatch() as watch:
+        with Turns(store.folder) if options.turns else ProgressWatch() as watch:
             rows = campaign.execute(store, run, watch)
     except KeyboardInterrupt:
         say(f"Stopped. Every finished trial is kept: lab bench --resume {store.folder}")
         raise
+    if options.tables_only:
+        return int(any(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows))
     return _conclude(store.folder, rows, is_dirty_allowed=options.allow_dirty)
+
+
+def _asked(options: argparse.Namespace) -> campaign.Run:
+    """Make the run that was asked for: a new plan, or that of another run."""
+    command = campaign.command_line(options.words)
+    if options.like:
+        return replace(campaign.read_plan(options.like), command=command)
+    options.provider, why = choice.choose(options.provider)
+    say(why)
+    preset = known("preset", options.preset, PRESETS)
+    selection = select(options, preset)
+    plan = make_plan(selection)
+    return campaign.Run(plan, preset.name, selection.seed, preset.reruns, command)
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:

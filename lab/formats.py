@@ -1,4 +1,4 @@
-"""The tables of `lab/tables.py` as the bytes of CSV and Parquet files, and back, or refused.
+"""The tables of `lab/tables` as the bytes of CSV and Parquet files, and back, or refused.
 
 Pure functions. Types, nulls, units and descriptions come from the dataclasses; whatever does not
 fit them exactly is refused with one sentence, when written and when read.

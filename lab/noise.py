@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from lab.model import Flag
 from lab.procfs import cgroup_texts, text_of
-from lab.tables import column
+from lab.tables.column import column
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the unit of /proc/stat
 CALIBRATION_STEPS = 120_000  # about 10 ms

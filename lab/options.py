@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "metavar": "N",
             "help": "blocks, each with every configuration once (default: the preset's)",
         },
+        "--like": {
+            "type": Path,
+            "metavar": "RUN",
+            "help": "the very trials of another run, with its sizes and seeds; all else but the "
+            "commit is taken from it",
+        },
         "--seed": {
             "type": int,
             "metavar": "N",
@@ -109,6 +116,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "action": "store_true",
             "help": "say nothing of files that differ from the commit; such a run has no history",
         },
+        "--tables-only": {
+            "action": "store_true",
+            "help": "write the tables, and leave out the report and the history",
+        },
+        # For `lab compare --pairs`, which lets two commits take turns.
+        "--turns": {"action": "store_true", "help": argparse.SUPPRESS},
         "--resume": {
             "type": Path,
             "metavar": "RUN",

@@ -1,4 +1,4 @@
-"""The run folder: the tables of `lab/tables.py` as files that survive a kill and a full disk.
+"""The run folder: the tables of `lab/tables` as files that survive a kill and a full disk.
 
 CSV tables are appended to, one write a row; tables with a row a task are one Parquet file a trial.
 The row in ``trial.csv`` is the commit point: it is written last, and a trial counts as finished
@@ -21,7 +21,7 @@ import pandas as pd
 from lab import formats
 from lab.errors import ResultsError, UnknownNameError
 from lab.formats import Columns
-from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+from lab.tables import CSV_TABLES, PARQUET_TABLES, PLACES, SCHEMA_VERSION, TABLES
 
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
 REFERENCES = (  # table, its column, the table that must hold the value
@@ -33,7 +33,7 @@ REFERENCES = (  # table, its column, the table that must hold the value
 
 INTRODUCTION = f"""# Results
 
-Made from `lab/tables.py` by `lab.store.describe()`; schema version {SCHEMA_VERSION}.
+Made from `lab/tables` by `lab.store.describe()`; schema version {SCHEMA_VERSION}.
 
 A campaign is a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables with
 a row a task are Parquet files in one folder for each attempt at a trial, beside the raw records
@@ -287,10 +287,8 @@ def describe() -> str:
 
 def _describe_table(table: str) -> str:
     rows, _, key = str(TABLES[table].__doc__).partition(" Key: ")
-    in_trial = f"trials/<trial_id>-<attempt>/{table}.parquet"
-    place = f"{table}.csv" if table in CSV_TABLES else in_trial
     kinds = {"int64": "integer", "double": "number", "string": "text"}
-    lines = [f"\n## {table}\n\n`{place}`: {rows} Key: {key}\n"]
+    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {rows} Key: {key}\n"]
     lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
     for column in formats.schema(table):
         unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))

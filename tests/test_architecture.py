@@ -24,7 +24,7 @@ TABLE = {
     "arrival": "",
     "errors": "",
     "model": "arrival",
-    "tables": "",
+    "tables": "tables",
     "verdicts": "",
     # Inside a worker: nothing but the standard library.
     "ledger": "",
@@ -83,9 +83,9 @@ TABLE = {
     "estimates": "metrics statistics",
     "scaling": "statistics",
     "presets": "",
-    "history": "console history metrics presets store",
+    "history": "campaign console formats history metrics plan presets registry store",
     "figures": "figures measures metrics statistics",
-    "comparison": "comparison console metrics statistics store",
+    "comparison": "comparison console metrics selection statistics store",
     "report": "figures metrics own_task report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
@@ -99,8 +99,9 @@ TABLE = {
     "claims": "backend campaign claims clusters console evidence plan presets readback readiness "
     "registry selection statistics store",
     "publishing": "campaign clusters console environment formats plan publishing specs store",
+    "turns": "console",
     "cli": "campaign claims clusters comparison console doctor history options plan presets "
-    "processes publishing registry report selection store",
+    "processes publishing registry report selection store turns",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

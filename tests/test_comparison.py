@@ -42,6 +42,7 @@ def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -
             **{key: [value] * n for key, value in (cell | where).items()},
             "block": range(n),
             "plan_hash": [f"plan{block}" for block in range(n)],
+            "started_utc": "",
             "run": run,
             "trial_id": [f"{name}{block}" for block in range(n)],
             "metric": "worker_s_per_task",
@@ -92,6 +93,24 @@ def test_pairs_beat_halves_on_a_drifting_machine() -> None:
     paired = compare(a, b)[0].ratio
     apart, _ = unpaired_ratio(a.numbers.value.to_list(), b.numbers.value.to_list())
     assert width(paired) < width(apart) / 2
+
+
+def test_two_runs_pair_where_their_blocks_took_turns() -> None:
+    """A minute apart each they pair; one run after the other they do not, nor if nobody knows."""
+    rng = np.random.default_rng(4)
+    a, b = (side(name, np.exp(rng.normal(0, NOISE, 8)), name) for name in "ab")
+    for lag, is_paired in ((1, True), (30, False), (None, False)):
+        (number,) = compare(at_minutes(a, 0 if lag else None), at_minutes(b, lag))
+        assert ("paired ratio" in number.ratio.method) == is_paired
+
+
+def at_minutes(of: Side, first: int | None) -> Side:
+    """Let a side's blocks begin two minutes apart from a minute on; None: nobody knows when."""
+    begins = [
+        "" if first is None else f"2026-01-01T10:{first + 2 * block:02d}:00"
+        for block in of.numbers.block
+    ]
+    return replace(of, numbers=of.numbers.assign(started_utc=begins))
 
 
 def test_a_larger_number_is_worse_only_where_less_is_better() -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
 import asv.results
 import pytest
 
-from lab.history import offline
-from lab.history.export import export
+from lab.clusters.services import free_port
+from lab.errors import ResultsError, UsageError
+from lab.history import machines, measured, offline
+from lab.history.export import FEWEST_SAMPLES, export
 from lab.history.suite import AXES, benchmarks
+from lab.metrics import METRICS
 from lab.presets import QUICK
 from tests import synthetic
 
@@ -22,13 +28,15 @@ ROOT = Path(__file__).parents[1]
 SLOWED = "thread-pool"
 COMMITS = 6
 STEP_AT = 3
+WORKER = "quick.NoopBurst.track_worker_s_per_task"
 BURST, PACED = (next(c.arrival for c in QUICK if c.arrival.kind == k) for k in ("burst", "paced"))
 SMALL = synthetic.Campaign(
     blocks=7,
     systems=[s for s in synthetic.SYSTEMS if s.backend in {"inline", SLOWED}],
     workloads=("noop",),
     rates_hz=(getattr(PACED, "rate_hz", 50.0),),
-    paced_tasks=70,
+    paced_tasks=PACED.n_tasks,
+    burst_tasks=BURST.n_tasks,
 )
 
 
@@ -64,6 +72,19 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def exported(results: Path, repository: Path) -> list[Path]:
+    """Export all runs."""
+    return export(results, measured.read(results, repository))
+
+
+def run_of(repository: Path, folder: Path, plan: synthetic.Campaign = SMALL) -> None:
+    """Write a made-up run of the newest commit."""
+    tables = dict(synthetic.campaign.__wrapped__(plan))
+    commit = git(repository, "rev-parse", "HEAD")
+    tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
+    synthetic.write(tables, folder)
+
+
 def run_asv(repository: Path, *arguments: str) -> str:
     """Run asv where its configuration lies; what it prints on both streams is returned."""
     command = [sys.executable, "-m", "asv", *arguments]
@@ -75,18 +96,18 @@ def run_asv(repository: Path, *arguments: str) -> str:
 
 def test_a_file_is_written_for_each_commit_and_asv_reads_it(repository: Path) -> None:
     """The reader of asv itself takes every file; a sample is a trial; a second export is equal."""
-    exported = export(repository / "results", repository)
-    assert not exported.refused
-    files = [file for file in exported.files if re.match(r"[0-9a-f]{8}-local", file.name)]
-    assert len(files) == COMMITS == len({file.name[:8] for file in files})
-    for file in files:
+    files = exported(repository / "results", repository)
+    own = [file for file in files if re.match(r"[0-9a-f]{8}-lab-local", file.name)]
+    assert len(own) == COMMITS == len({file.name[:8] for file in own})
+    described = json.loads((repository / "results/asv/benchmarks.json").read_text())
+    for file in own:
         loaded = asv.results.Results.load(str(file))
-        name = next(n for n in loaded.get_all_result_keys() if "NoopBurst" in n)
-        described = json.loads((repository / "results/asv/benchmarks.json").read_text())[name]
-        samples = loaded.get_result_samples(name, described["params"])
-        assert {len(s) for s in samples if s} == {SMALL.blocks} or any(s is None for s in samples)
-    again = export(repository / "results", repository)
-    assert [file.read_bytes() for file in again.files] == [f.read_bytes() for f in exported.files]
+        assert WORKER in loaded.get_all_result_keys()
+        samples = loaded.get_result_samples(WORKER, described[WORKER]["params"])
+        assert {len(s) for s in samples if s} == {SMALL.blocks}
+    before = [file.read_bytes() for file in files]
+    again = exported(repository / "results", repository)
+    assert [file.read_bytes() for file in again] == before
 
 
 def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(
@@ -98,46 +119,136 @@ def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(
         tables = dict(synthetic.campaign.__wrapped__(replace(SMALL, blocks=1)))
         tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty=dirty)
         synthetic.write(tables, tmp_path / "runs" / name)
-    exported = export(tmp_path, repository)
-    assert exported.files == ()
-    assert "files differed from the commit" in exported.refused["a"]
-    assert "not measured in a checkout" in exported.refused["b"]
-    assert "commit ffffffff is not in this repository" in exported.refused["c"]
+    history = measured.read(tmp_path, repository)
+    assert export(tmp_path, history) == []
+    assert "files differed from the commit" in history.refused["a"]
+    assert "not measured in a checkout" in history.refused["b"]
+    assert "commit ffffffff is not in this repository" in history.refused["c"]
 
 
 def test_failed_and_not_run_are_told_apart(repository: Path, tmp_path: Path) -> None:
     """A cell whose trials failed is null, one that nobody ran is NaN."""
-    commit = git(repository, "rev-parse", "HEAD")
     plan = replace(SMALL, cores=(1, 2), failed=(f"{SLOWED}[pool]@default",))
-    tables = dict(synthetic.campaign.__wrapped__(plan))
-    tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
-    synthetic.write(tables, tmp_path / "runs" / "run")
-    files = export(tmp_path, repository).files
-    results = json.loads(files[-1].read_text())["results"][
-        "costs.NoopBurst.track_worker_s_per_task"
-    ]
-    values = results[0]
+    run_of(repository, tmp_path / "runs" / "run", plan)
+    values = json.loads(exported(tmp_path, repository)[-1].read_text())["results"][WORKER][0]
     assert values.count(None) == 2  # thread-pool on one core and on two
-    assert sum(v is not None and v != v for v in values) == 1  # inline on two cores  # noqa: PLR0124
+    assert sum(v is not None and math.isnan(v) for v in values) == 1  # inline on two cores
+
+
+def test_too_few_trials_are_an_interval_and_no_samples(repository: Path, tmp_path: Path) -> None:
+    """At 6 and 6 samples asv sees no difference, however large: it gets none below 7."""
+    run_of(repository, tmp_path / "runs" / "run", replace(SMALL, blocks=6))
+    row = json.loads(exported(tmp_path, repository)[-1].read_text())["results"][WORKER]
+    value, low, high, count, samples = (row[n] for n in (0, 5, 6, 10, 11))
+    assert FEWEST_SAMPLES == 7
+    assert set(samples) == {None}
+    assert set(count) <= {None, 5, 6}  # None: inline has one core only
+    measured_ = [cell for cell in zip(low, value, high, strict=True) if cell[0] is not None]
+    assert len(measured_) == 3
+    assert all(a < v < b < math.inf for a, v, b in measured_)
+
+
+def test_tasks_in_another_number_or_size_are_no_part_of_the_history(
+    repository: Path, tmp_path: Path
+) -> None:
+    """A curve needs the same question at each commit: not 60 tasks here and 100 there."""
+    run_of(repository, tmp_path / "runs" / "run", replace(SMALL, burst_tasks=BURST.n_tasks + 1))
+    (_, about), *_ = [(f, json.loads(f.read_text())) for f in exported(tmp_path, repository)]
+    assert any("Paced" in name for name in about)
+    assert not any("Burst" in name for name in about)
+
+
+def test_a_machine_is_called_by_its_hash_or_the_name_it_was_given(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never by its host name, not even when asked; what was written under an old name is gone."""
+    monkeypatch.setattr("platform.node", lambda: "secret.example.org")
+    run_of(repository, tmp_path / "runs" / "run")
+    first = exported(tmp_path, repository)[-1]
+    machine = first.parent.name
+    assert re.fullmatch(r"machine-[0-9a-f]{8}", machine)
+    machines.give(tmp_path, machine, "labbox")
+    second = exported(tmp_path, repository)[-1]
+    assert second.parent.name == json.loads(second.read_text())["params"]["machine"] == "labbox"
+    assert not first.exists()
+    for name, words in (("secret", "host's name"), ("../x", "no name"), ("", "no name")):
+        with pytest.raises(UsageError, match=words):
+            machines.give(tmp_path, machine, name)
+    with pytest.raises(UsageError, match="another machine"):
+        machines.give(tmp_path, "machine-00000000", "labbox")
+    (tmp_path / machines.NAMES).write_text("[")
+    with pytest.raises(ResultsError, match="is damaged"):
+        exported(tmp_path, repository)
+
+
+def test_an_export_that_fails_leaves_the_old_files(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is replaced whole; after a kill between the two renames it comes back."""
+    run_of(repository, tmp_path / "runs" / "run")
+    files = exported(tmp_path, repository)
+    with monkeypatch.context() as broken:
+        broken.setattr("lab.history.export._result", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            exported(tmp_path, repository)
+    assert all(file.exists() for file in files)
+    (tmp_path / "asv").rename(tmp_path / "asv.old")
+    foreign = tmp_path / "asv.old" / files[-1].parent.name / "0123abcd-virtualenv-py3.11.json"
+    foreign.write_text("{")
+    with pytest.raises(ResultsError, match=f"{foreign.name} is no result of asv"):
+        exported(tmp_path, repository)
+    content = {"env_name": "virtualenv-py3.11", "result_columns": [], "results": {}}
+    foreign = tmp_path / "asv" / foreign.relative_to(tmp_path / "asv.old")
+    foreign.write_text(json.dumps(content))
+    exported(tmp_path, repository)
+    assert foreign.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "asv"}
 
 
 def test_asv_shows_the_step(repository: Path) -> None:
     """Publish, show, compare and rm work on what was exported; the slowdown is marked."""
-    export(repository / "results", repository)
+    exported(repository / "results", repository)
     run_asv(repository, "publish")
     before, after = (git(repository, "rev-parse", f"HEAD~{n}") for n in (COMMITS - STEP_AT, 0))
     compared = run_asv(repository, "compare", before, after)
     rows = [line for line in compared.splitlines() if "worker_s_per_task" in line]
     assert [line for line in rows if SLOWED in line and line.startswith("| +")]
     assert not [line for line in rows if "inline" in line and line.startswith("| +")]
-    assert "costs.NoopBurst.track_worker_s_per_task" in run_asv(repository, "show", after)
+    assert WORKER in run_asv(repository, "show", after)
     run_asv(repository, "rm", "-y", f"commit_hash={after}")
     assert not list((repository / "results/asv").rglob(f"{after[:8]}-*.json"))
 
 
+def test_preview_serves_the_pages_on_this_machine(repository: Path) -> None:
+    """`nox -s serve` gives the page and its assets to a browser here."""
+    exported(repository / "results", repository)
+    run_asv(repository, "publish")
+    port = free_port()
+    command = [sys.executable, "-m", "asv", "preview", "--port", str(port)]
+    with subprocess.Popen(command, cwd=repository, stdout=subprocess.DEVNULL) as preview:
+        try:
+            base = f"http://127.0.0.1:{port}"
+            page = fetched(f"{base}/index.html")
+            assert "vendor/jquery" in page
+            assert WORKER in fetched(f"{base}/index.json")
+        finally:
+            preview.terminate()
+
+
+def fetched(address: str) -> str:
+    """Ask until the server is up."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 (our own)
+                return str(answer.read().decode())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} did not answer")
+
+
 def test_the_pages_ask_nobody_else(repository: Path) -> None:
     """No script, style or picture comes from another host, and each that is wanted is there."""
-    export(repository / "results", repository)
+    exported(repository / "results", repository)
     run_asv(repository, "publish")
     pages = repository / "results/asv-html"
     text = (pages / "index.html").read_text(encoding="utf-8")
@@ -153,8 +264,6 @@ def test_the_pages_ask_nobody_else(repository: Path) -> None:
 
 def test_the_suite_has_one_name_for_each_cost_and_no_rate() -> None:
     """Names are unique, versions are set by hand, and more is never better."""
-    from lab.metrics import METRICS
-
     suite = list(benchmarks())
     assert len({b.name for b in suite}) == len(suite) > 5
     assert len({b.title for b in suite}) == len(suite)

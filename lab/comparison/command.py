@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lab.comparison import null, sides, wording
+from lab.comparison import null, sides, turns, wording
 from lab.comparison.judge import HEADLINES, Change, Compared, compare
 from lab.console import say, show_table
 from lab.errors import ResultsError, UnknownNameError, UsageError
 from lab.metrics import METRICS
+from lab.selection import positive
+from lab.store import runs
 
 EPILOG = """\
 examples:
   lab compare 1f3c9ab 8d20e41                    two commits: all runs measured on each
   lab compare results/runs/A results/runs/B      two runs
   lab compare thread-pool 'threading[queue]'     two backends of the latest run, pair by pair
+  lab compare main HEAD --pairs 15 --bench '-b thread-pool -w cpu'
+                                                 measures both commits first, taking turns
   lab compare --null RUN                         what this machine shows where nothing differs
 
 B / A is judged `worse` or `better` when Holm's rule holds over everything compared and the ratio
 leaves the noise; `tie` when its whole interval lies within the noise; else `inconclusive`. Noise
-is 5 %, or what --null measured on this machine. Exit codes: 0 fine, 1 worse beyond --threshold,
-2 usage.
+is 5 %, or what --null measured on this machine. Two backends of a run are paired block by block,
+and so are two commits that took turns, which shows the smallest changes. Exit codes: 0 fine, 1
+worse beyond --threshold, 2 usage.
 """
 
 
@@ -31,7 +39,17 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Add what can be said on the command line."""
     parser.epilog = EPILOG
     parser.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
-    parser.add_argument("--null", type=Path, metavar="RUN", help="compare a run with itself")
+    about = "compare a run with itself (default: the latest)"
+    parser.add_argument("--null", nargs="?", const="", metavar="RUN", help=about)
+    parser.add_argument(
+        "--pairs",
+        type=positive,
+        metavar="N",
+        help="first measure commits A and B, taking turns in N blocks (METHOD M30: 15)",
+    )
+    parser.add_argument(
+        "--bench", default="", metavar="WORDS", help="what --pairs measures, as for lab bench"
+    )
     parser.add_argument("--run", type=Path, metavar="RUN", help="the run that backends are of")
     parser.add_argument(
         "--metric",
@@ -57,7 +75,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, print, and tell by the exit code whether anything became worse."""
-    if options.null:
+    if options.null is not None:
         return _null(options)
     if len(options.sides) != 2:  # noqa: PLR2004 (A and B)
         raise UsageError("Name two sides: lab compare A B. Each is a run, a commit or a backend.")
@@ -66,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     for name in options.metric or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
-    a, b = (sides.find(name, options.results, options.run) for name in options.sides)
+    a, b = _sides(options)
     differing = sides.differences(a, b)
     if differing and not options.other_machine:
         raise UsageError(
@@ -84,13 +102,26 @@ def run(options: argparse.Namespace) -> int:
     return int(any(_is_regression(number, options.threshold) for number in compared))
 
 
+def _sides(options: argparse.Namespace) -> Sequence[sides.Side]:
+    names = options.sides
+    if not options.pairs:
+        return [sides.find(name, options.results, options.run) for name in names]
+    words = shlex.split(options.bench)
+    folders = turns.measure(names, options.pairs, words, Path.cwd(), options.results)
+    found = [sides.find(str(folder), options.results) for folder in folders]
+    return [replace(side, name=name) for side, name in zip(found, names, strict=True)]
+
+
 def _is_regression(number: Compared, threshold_percent: float) -> bool:
     change = max(number.ratio.value, 1 / number.ratio.value) - 1
     return number.change == Change.WORSE and change * 100 > threshold_percent
 
 
 def _null(options: argparse.Namespace) -> int:
-    side = sides.find(str(options.null), options.results)
+    name = options.null or str(next(reversed(runs(options.results)), ""))
+    if not name:
+        raise UsageError(f"{options.results / 'runs'} holds no run. Make one: lab bench")
+    side = sides.find(name, options.results)
     found = null.measure(side)
     file = _null_file(options.results, side)
     file.parent.mkdir(parents=True, exist_ok=True)

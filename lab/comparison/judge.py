@@ -137,12 +137,31 @@ def _mean(rows: pd.DataFrame) -> float:
 
 def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float]:
     """Return b / a with its interval and p: paired where the blocks held the same plan."""
-    if len({*a.run, *b.run}) == 1:
-        pairs = a.merge(b, on=["block", "plan_hash"], suffixes=("_a", "_b"))
-        if len(pairs) >= min(len(a), len(b)) > 1:
-            over, under = pairs.value_b.astype(float).tolist(), pairs.value_a.astype(float).tolist()
-            return paired_ratio(over, under), paired_p_value(over, under)
+    pairs = _pairs(a, b)
+    if len(pairs) >= min(len(a), len(b)) > 1:
+        over, under = pairs.value_b.astype(float).tolist(), pairs.value_a.astype(float).tolist()
+        return paired_ratio(over, under), paired_p_value(over, under)
     return unpaired_ratio(a.value.astype(float).tolist(), b.value.astype(float).tolist())
+
+
+def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """Match the trials of two cells by block: of one run, or of two that took turns.
+
+    Whoever measured one side after the other has no pairs: what drifted lies between the sides.
+    """
+    keys = ["block", "plan_hash"]
+    both = pd.concat([a, b])
+    is_clear = not (a.duplicated(keys).any() or b.duplicated(keys).any())
+    if is_clear and (len(set(both.run)) == 1 or _took_turns(both)):
+        return a.merge(b, on=keys, suffixes=("_a", "_b"))
+    return both.iloc[:0]
+
+
+def _took_turns(both: pd.DataFrame) -> bool:
+    """Tell whether every block began on both sides before the next began on either."""
+    begins = both.groupby("block").started_utc.agg(["min", "max"])
+    is_known = bool((both.started_utc != "").all())
+    return is_known and bool((begins["max"].to_numpy()[:-1] <= begins["min"].to_numpy()[1:]).all())
 
 
 def unpaired_ratio(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from lab.model import Flag
 from lab.store import Store, runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
-TRIAL_COLUMNS = ["trial_id", "attempt", *CELL, "block", "plan_hash", "flag", "campaign_id"]
+KEPT = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
+TRIAL_COLUMNS = ["trial_id", "attempt", "nominal_ns", "flag", *KEPT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class Side:
     """Trials under one name.
 
     `numbers` has a row for each number of each usable trial: the columns of `metrics.CELL`, block,
-    plan_hash, run, trial_id, metric, value, unit. `facts` are the stable facts of the fingerprint,
-    `fingerprint_id` is its name.
+    plan_hash, started_utc, run, trial_id, metric, value, unit. A size that was calibrated is the
+    one that was asked for, in us: each run calibrates anew. `facts` are the stable facts of the
+    fingerprint, `fingerprint_id` is its name.
     """
 
     name: str
@@ -36,7 +39,8 @@ def find(name: str, results: Path, within: Path | None = None) -> Side:
     """Return what `name` means: a run folder or its name, a commit, or a backend of a run.
 
     Args:
-        name: ``results/runs/RUN``, ``RUN``, at least 7 digits of a commit, or a label.
+        name: ``results/runs/RUN``, ``RUN``, a commit (at least 7 of its digits, or what git knows
+            it by), or a label; what it means first counts.
         results: The folder that holds ``runs``.
         within: The run in which a backend is looked for; None means the latest.
 
@@ -47,12 +51,19 @@ def find(name: str, results: Path, within: Path | None = None) -> Side:
     for folder in (Path(name), results / "runs" / name):
         if (folder / "campaign.csv").is_file():
             return _of_runs(folder.name, [folder])
-    if COMMIT.fullmatch(name) and (measured := [run for run in known if _is_of(run, name)]):
+    commit = name if COMMIT.fullmatch(name) else _commit(name)
+    if commit and (measured := [run for run in known if _is_of(run, commit)]):
         return _of_runs(name, measured)
     latest = within or next(reversed(known), None)
     if latest is None:
         raise UsageError(f"{results / 'runs'} holds no run. Make one: lab bench")
     return _of_label(name, _of_runs(latest.name, [latest]))
+
+
+def _commit(name: str) -> str:
+    """Return the commit that git knows by a branch, a tag or ``HEAD~1``; empty if none."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _is_of(run: Path, commit: str) -> bool:
@@ -84,8 +95,9 @@ def _values(store: Store) -> pd.DataFrame:
     usable = numbers[(numbers.is_valid == 1) & (numbers.bound == "")]
     table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     table = table[table.flag != Flag.INVALID]
-    wanted = [*CELL, "block", "plan_hash", "campaign_id", "trial_id", "metric", "value", "unit"]
-    return table[wanted].rename(columns={"campaign_id": "run"})
+    asked = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
+    wanted = [*KEPT, "trial_id", "metric", "value", "unit"]
+    return table.assign(size=asked)[wanted].rename(columns={"campaign_id": "run"})
 
 
 def _of_label(label: str, run: Side) -> Side:

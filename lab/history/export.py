@@ -1,116 +1,164 @@
 """Writes asv's result files from the runs: one file for each machine, commit and provider.
 
 The format is the one that asv's developer documentation describes ("Benchmark suite layout and file
-formats", version 2). A sample is a trial. A cell that failed is ``null``, one that was not run is
-``NaN``; asv shows the two apart.
+formats", version 2), and the statistics are asv's own. A sample is a trial. A cell that failed is
+``null``, one that was not run is ``NaN``; asv shows the two apart. Files that `asv run` made are
+kept as they are.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
-from scipy import stats
+from asv_runner.statistics import compute_stats
 
 from lab.errors import ResultsError
-from lab.history.suite import AXES, VERSION, Benchmark, benchmarks
-from lab.metrics import last_attempts
-from lab.model import Flag, Status
-from lab.store import Store, runs
+from lab.history import machines
+from lab.history.cells import Key, Samples, samples
+from lab.history.measured import History, Measured
+from lab.history.suite import AXES, TIMEOUT_S, VERSION, Benchmark, benchmarks
 
 FORMAT = 2
-# What a machine is. Its software is the commit's, whose lock says the versions.
-HARDWARE = ("cpu.model", "cpu.cores", "cpu.threads", "cpu.usable", "memory.ram", "kernel.machine")
 COLUMNS = (
     *("result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b"),
     *("stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples"),
 )
+STATISTICS = ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 DIGITS = 6
+# With fewer on a side asv's test cannot find any difference at some pairs of counts, however large
+# it is: at 6 and 6, 5 and 7, 3 and 13. Without samples asv compares the two intervals instead.
+FEWEST_SAMPLES = 7
+OURS = "lab-"
+Axes: TypeAlias = Sequence[Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One run that can go into the history: its commit, its machine, and its numbers."""
+def export(results: Path, history: History) -> list[Path]:
+    """Write ``results/asv`` anew from all runs: a reader sees the old folder or the new one.
 
-    commit: str
-    facts: Mapping[str, str]
-    numbers: pd.DataFrame
-    started: pd.Timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written, and for each run that was left out why."""
-
-    files: tuple[Path, ...]
-    refused: Mapping[str, str]
-
-
-def export(results: Path, repository: Path) -> Exported:
-    """Write ``results/asv`` anew from every run in ``results/runs``.
-
-    Args:
-        results: The folder that holds ``runs``.
-        repository: The checkout whose commits were measured.
+    Returns:
+        The files, without those that are asv's own; none when no run belongs to a commit.
 
     Raises:
-        ResultsError: The folder cannot be written.
+        ResultsError: The folder cannot be written, or a machine's name is damaged.
     """
-    measured: list[Measured] = []
-    refused: dict[str, str] = {}
-    for folder in runs(results):
-        store = Store(folder)
+    if not history.runs:
+        return []
+    folder = results / "asv"
+    with _anew(folder) as new:
+        foreign = list(_keep_foreign(folder, new))
+        files = list(_write_all(history, foreign, new, machines.names(results)))
+    return [folder / file.relative_to(new) for file in files]
+
+
+@contextmanager
+def _anew(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, and put it in the place of `folder` once it is whole."""
+    old = folder.with_name(folder.name + ".old")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists() and not folder.exists():  # a kill came between the two renames
+            old.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=f"{folder.name}.new-", dir=folder.parent))
         try:
-            if reason := obstacle(store, repository):
-                refused[folder.name] = reason
-            else:
-                measured.append(_read(store))
-        except ResultsError as error:  # one damaged run hides no other
-            refused[folder.name] = str(error).rstrip(".")
-    files = list(_write_all(measured, results / "asv", repository)) if measured else []
-    return Exported(tuple(files), refused)
+            yield new
+            new.chmod(0o755)
+            if folder.exists():
+                folder.replace(old)
+            new.replace(folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
-def obstacle(store: Store, repository: Path) -> str | None:
-    """Say why a run cannot stand for a commit; None when it can."""
-    campaign = store.read("campaign").iloc[0]
-    commit = str(campaign.git_commit)
-    if not commit:
-        return "it was not measured in a checkout, so it belongs to no commit"
-    if str(campaign.git_dirty) != "0":
-        return "files differed from the commit: commit them, and measure again"
-    if _author_date_ms(commit, repository) is None:
-        return f"commit {commit[:8]} is not in this repository: fetch its whole history"
-    return None
+def _keep_foreign(folder: Path, new: Path) -> Iterator[dict[str, Any]]:
+    """Copy what `asv run` measured, and yield the content of each of its files."""
+    for file in sorted(folder.glob("*/*.json")):
+        if file.name == "machine.json":
+            continue
+        content = _read(file)
+        if not str(content["env_name"]).startswith(OURS):
+            target = new / file.relative_to(folder)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(file, target)
+            shutil.copy2(file.with_name("machine.json"), target.with_name("machine.json"))
+            yield content
 
 
-def _read(store: Store) -> Measured:
-    campaign, environment = store.read("campaign").iloc[0], store.read("environment")
-    facts = dict(zip(environment.key.astype(str), environment.value.astype(str), strict=True))
-    trials, numbers = store.read("trial"), store.read("metric")
-    table = last_attempts(trials).merge(numbers, on=["trial_id", "attempt"], how="left")
-    started = pd.Timestamp(campaign.started_utc)
-    return Measured(str(campaign.git_commit), facts, table, started)
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {name: content[name] for name in ("env_name", "result_columns", "results")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ResultsError(f"{file} is no result of asv. Delete it, and try again.") from error
 
 
-def machine_name(facts: Mapping[str, str]) -> str:
-    """Name a machine by a hash of its hardware, never by its host name."""
-    hardware = [(key, facts.get(key, "")) for key in HARDWARE]
-    return f"machine-{hashlib.sha256(json.dumps(hardware).encode()).hexdigest()[:8]}"
+def _write_all(
+    history: History,
+    foreign: Sequence[Mapping[str, Any]],
+    folder: Path,
+    names: Mapping[str, str],
+) -> Iterator[Path]:
+    groups = _groups(history.runs, names)
+    measured = {key: _samples(own, provider=key[2]) for key, own in groups.items()}
+    # What nobody could measure yet would be an empty picture on the page.
+    axes = _axes(measured.values(), foreign)
+    about = {b.name: _describe(b, axes[b.name]) for b in benchmarks() if b.name in axes}
+    yield _write(folder / "benchmarks.json", {"version": FORMAT, **about})
+    for (machine, commit, provider), own in groups.items():
+        facts, date_ms = own[-1].facts, history.dates_ms[commit]
+        yield _write(folder / machine / "machine.json", {"version": 1, **_about(machine, facts)})
+        python = ".".join(facts.get("python.version", "").split(".")[:2])
+        found = measured[machine, commit, provider]
+        content = {
+            "version": FORMAT,
+            "commit_hash": commit,
+            "env_name": f"{OURS}{provider}-py{python}",
+            "date": date_ms,
+            "params": {**_about(machine, facts), "python": python, "provider": provider},
+            "python": python,
+            "requirements": {},
+            "env_vars": {},
+            "result_columns": list(COLUMNS),
+            "results": {n: _result(found.get(n, {}), axes[n], own[-1].started) for n in about},
+            "durations": {},
+        }
+        name = f"{commit[:8]}-{OURS}{provider}-py{python}.json"
+        yield _write(folder / machine / name, content)
 
 
-def _about(facts: Mapping[str, str]) -> dict[str, str]:
+def _groups(
+    runs: Iterable[Measured], names: Mapping[str, str]
+) -> dict[tuple[str, str, str], list[Measured]]:
+    """Gather the runs that one file of asv holds: by machine, commit and provider."""
+    groups: dict[tuple[str, str, str], list[Measured]] = {}
+    for run in runs:
+        machine = machines.hash_of(run.facts)
+        for provider in sorted(set(run.numbers.provider.astype(str))):
+            key = names.get(machine, machine), run.commit, provider
+            groups.setdefault(key, []).append(run)
+    return groups
+
+
+def _samples(runs: Iterable[Measured], provider: str) -> Samples:
+    table = pd.concat([run.numbers for run in runs])
+    return samples(table[table.provider == provider])
+
+
+def _about(machine: str, facts: Mapping[str, str]) -> dict[str, str]:
     return {
-        "machine": machine_name(facts),
+        "machine": machine,
         "os": facts.get("kernel.system", ""),
         "arch": facts.get("kernel.machine", ""),
         "cpu": facts.get("cpu.model", ""),
@@ -119,131 +167,69 @@ def _about(facts: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _write_all(measured: Sequence[Measured], folder: Path, repository: Path) -> Iterator[Path]:
-    everything = pd.concat([run.numbers for run in measured])
-    cells = {b: _cells(everything, b) for b in benchmarks()}
-    # What nobody could measure yet would be an empty picture on the page.
-    shown = {b: _axes(rows) for b, rows in cells.items() if rows.value.notna().any()}
-    about = {b.name: _describe(b, ends) for b, ends in shown.items()}
-    yield _write(folder / "benchmarks.json", {"version": FORMAT, **about})
-    for (machine, commit, provider), own in _groups(measured).items():
-        facts = own[-1].facts
-        yield _write(folder / machine / "machine.json", {"version": 1, **_about(facts)})
-        python = ".".join(facts.get("python.version", "").split(".")[:2])
-        numbers = pd.concat([run.numbers for run in own])
-        numbers = numbers[numbers.provider == provider]
-        content = {
-            "version": FORMAT,
-            "commit_hash": commit,
-            "env_name": f"{provider}-py{python}",
-            "date": _author_date_ms(commit, repository),
-            "params": {**_about(facts), "python": python, "provider": provider},
-            "python": python,
-            "requirements": {},
-            "env_vars": {},
-            "result_columns": list(COLUMNS),
-            "results": {
-                b.name: _result(_cells(numbers, b), ends, own[-1].started)
-                for b, ends in shown.items()
-            },
-            "durations": {},
-        }
-        yield _write(folder / machine / f"{commit[:8]}-{provider}-py{python}.json", content)
+def _axes(measured: Iterable[Samples], foreign: Iterable[Mapping[str, Any]]) -> dict[str, Axes]:
+    """Return the values on each benchmark's axes, of those that were measured anywhere."""
+    keys: dict[str, set[Key]] = {}
+    with_value: set[str] = set()
+    for found in measured:
+        for name, own in found.items():
+            keys.setdefault(name, set()).update(own)
+            with_value.update(name for values in own.values() if values)
+    values = {n: [set(axis) for axis in zip(*keys[n], strict=True)] for n in with_value}
+    for content in foreign:
+        for name, row in content["results"].items():
+            told = dict(zip(content["result_columns"], row, strict=False))  # asv cuts rows short
+            seen = [{_value(text) for text in axis} for axis in told.get("params") or ()]
+            if len(seen) == len(AXES):
+                both = zip(values.get(name, seen), seen, strict=True)
+                values[name] = [own | other for own, other in both]
+    return {name: [sorted(axis) for axis in own] for name, own in values.items()}
 
 
-def _groups(measured: Sequence[Measured]) -> dict[tuple[str, str, str], list[Measured]]:
-    """Gather the runs that one file of asv holds: by machine, commit and provider."""
-    groups: dict[tuple[str, str, str], list[Measured]] = {}
-    for run in measured:
-        for provider in sorted(set(run.numbers.provider.astype(str))):
-            groups.setdefault((machine_name(run.facts), run.commit, provider), []).append(run)
-    return groups
+def _value(text: str) -> Any:
+    """Undo the ``repr`` by which asv writes a name or a number."""
+    return int(text) if text.isdecimal() else text[1:-1]
 
 
-def _cells(numbers: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
-    """Return the trials of a benchmark, those with one worker a core."""
-    of = numbers[
-        (numbers.workload == benchmark.workload)
-        & (numbers.arrival == benchmark.arrival.kind)
-        & (numbers.workers_per_node == numbers.cores_per_node)
-        & (numbers.quota_cpus == 0)
-        & ((numbers.metric == benchmark.metric) | numbers.metric.isna())
-    ]
-    rate = getattr(benchmark.arrival, "rate_hz", None)
-    of = of if rate is None else of[of.rate_hz == rate]
-    return of.assign(backend=of.label, cores=of.cores_per_node)
-
-
-def _axes(cells: pd.DataFrame) -> list[list[Any]]:
-    return [sorted(set(cells[axis].tolist())) for axis in AXES]
-
-
-def _describe(benchmark: Benchmark, axes: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def _describe(benchmark: Benchmark, axes: Axes) -> dict[str, Any]:
     return {
         "name": benchmark.name,
         "type": "track",
-        "unit": "seconds",
+        "unit": benchmark.unit,
         "param_names": list(AXES),
         "params": [[repr(value) for value in axis] for axis in axes],
         "version": VERSION,
-        "timeout": 60,
+        "timeout": TIMEOUT_S,
         "pretty_name": benchmark.title,
         "code": f"One sample is one trial. {benchmark.title}.",
     }
 
 
-def _result(table: pd.DataFrame, axes: Sequence[Sequence[Any]], started: pd.Timestamp) -> list[Any]:
+def _result(
+    found: Mapping[Key, list[float] | None], axes: Axes, started: pd.Timestamp
+) -> list[Any]:
     """Make a row of asv's result columns: flat lists over the product of the axes."""
-    cells = [_cell(table, values) for values in product(*axes)]
-    columns = [list(column) for column in zip(*cells, strict=True)]
-    value, low, high, q25, q75, count, samples = columns
+    cells = [_cell(found.get((str(b), c, n), [])) for b, c, n in product(*axes)]
+    value, *statistics, kept = map(list, zip(*cells, strict=True))
     params = [[repr(item) for item in axis] for axis in axes]
-    began = int(started.timestamp() * 1000)
-    ones = [1 if found else None for found in samples]
-    return [value, params, VERSION, began, 0.0, low, high, q25, q75, ones, count, samples]
+    return [value, params, VERSION, int(started.timestamp() * 1000), 0.0, *statistics, kept]
 
 
-def _cell(table: pd.DataFrame, values: Sequence[Any]) -> tuple[Any, ...]:
-    """Return value, interval, quartiles, count and samples of one cell of the axes."""
-    rows = table[np.logical_and.reduce([table[a] == v for a, v in zip(AXES, values, strict=True)])]
-    good = rows[(rows.is_valid == 1) & (rows.bound == "") & (rows.flag != Flag.INVALID)]
-    samples = np.sort(good.value.astype("float64").to_numpy())
-    if not samples.size:
-        failed = rows.status.isin([Status.FAILED, Status.TIMEOUT]).any()
-        return (None if failed else math.nan, *[None] * 6)
-    low, high = _median_interval(samples)
-    q25, middle, q75 = np.percentile(samples, [25, 50, 75])
-    shown = [_short(v) for v in (middle, low, high, q25, q75)]
-    return (*shown, int(samples.size), [_short(v) for v in samples])
-
-
-def _median_interval(samples: np.ndarray) -> tuple[float, float]:
-    """Return the 99 % interval of the median by order statistics; infinite where n is too small."""
-    try:
-        found = stats.quantile_test(samples, q=np.median(samples), p=0.5)
-        ends = found.confidence_interval(0.99)
-    except ValueError:
-        return -math.inf, math.inf
-    low, high = float(ends.low), float(ends.high)
-    return (-math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high)
+def _cell(values: list[float] | None) -> tuple[Any, ...]:
+    """Return value, interval, quartiles, counts and samples of one cell."""
+    if not values:
+        return (None if values is None else math.nan, *[None] * (len(STATISTICS) + 1))
+    middle, told = compute_stats(values, 1)
+    kept = [_short(v) for v in values] if len(values) >= FEWEST_SAMPLES else None
+    return (_short(middle), *(_short(told[name]) for name in STATISTICS), kept)
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else value
-
-
-def _author_date_ms(commit: str, repository: Path) -> int | None:
-    command = ["git", "-C", str(repository), "log", "-1", "--format=%at", commit]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return int(done.stdout) * 1000 if done.returncode == 0 and done.stdout.strip() else None
+    is_whole = isinstance(value, int) or not math.isfinite(value)
+    return value if is_whole else float(f"{value:.{DIGITS}g}")
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> Path:
-    new = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror}.") from error
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return path

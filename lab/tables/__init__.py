@@ -6,20 +6,20 @@ twice. Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; an emp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from lab.tables.changepoint import ChangepointRow
+from lab.tables.column import column
 
 # History of the schema. Readers refuse an unknown major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
 # 1.1  periodic trials: table occurrence, column schedule
 # 1.2  table claim
 # 1.3  columns answers and shape
-SCHEMA_VERSION = "1.3"
-
-
-def column(about: str, unit: str = "") -> Any:
-    """Describe one column: what it holds, and its unit."""
-    return field(metadata={"about": about, "unit": unit})
+# 1.4  table changepoint
+SCHEMA_VERSION = "1.4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,14 @@ TABLES: dict[str, type[Any]] = {
     "metric": MetricRow,
     "estimate": EstimateRow,
     "claim": ClaimRow,
+    "changepoint": ChangepointRow,
 }
 # One file for the campaign, appended to; the others are one Parquet file a trial.
 CSV_TABLES = ("campaign", "environment", "trial", "metric", "estimate", "claim")
 PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence")
+# Where each table lies; `changepoint` is of all runs together, made anew by `lab history`.
+PLACES: Mapping[str, str] = {
+    **{table: f"{table}.csv" for table in CSV_TABLES},
+    **{table: f"trials/<trial_id>-<attempt>/{table}.parquet" for table in PARQUET_TABLES},
+    "changepoint": "results/history/changepoint.csv",
+}

@@ -1,0 +1,58 @@
+"""Makes the classes in which asv finds its benchmarks, and what they read their numbers from."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lab import registry
+from lab.history import run
+from lab.history.cells import Samples
+from lab.history.suite import AXES, TIMEOUT_S, VERSION, benchmarks
+
+# Of those that need no server, one of each family: cheap, and there on every machine.
+LABELS = tuple(
+    registry.select(name).label
+    for name in os.environ.get("LAB_BACKENDS", "asyncio,process-pool,thread-pool").split(",")
+)
+CORES = tuple(int(n) for n in os.environ.get("LAB_CORES", "1").split(","))
+# A sample is a trial; with fewer than seven asv's test sees nothing.
+BLOCKS = int(os.environ.get("LAB_BLOCKS", "7"))
+PRESET = os.environ.get("LAB_PRESET", "quick")
+# asv gives its benchmarks one minute; a campaign of the larger preset takes hours.
+CAMPAIGN_TIMEOUT_S = 6 * 3600
+
+
+def measure(module: str) -> Samples:
+    """Run the module's campaign, once for all of its benchmarks; none where it is not asked for."""
+    return run.measure(module, LABELS, CORES, BLOCKS) if module == PRESET else {}
+
+
+def classes(module: str) -> dict[str, type]:
+    """Return a class for each cell of the preset, with a method for each of its costs."""
+    found: dict[str, dict[str, Any]] = {}
+    for benchmark in benchmarks():
+        if benchmark.module == module:
+            track = _reader(benchmark.name)
+            track.unit, track.pretty_name = benchmark.unit, benchmark.title
+            shared = {"params": (LABELS, CORES, (1,)), "param_names": AXES, "setup": _setup}
+            shared |= {"version": VERSION, "timeout": TIMEOUT_S}
+            found.setdefault(benchmark.group, shared)[f"track_{benchmark.metric}"] = track
+    return {name: type(name, (), members) for name, members in found.items()}
+
+
+def _setup(_self: object, measured: Samples, *_: object) -> None:
+    """Skip what was not asked for: asv shows it as not run."""
+    if not measured:
+        raise NotImplementedError
+
+
+def _reader(name: str) -> Any:
+    def track(_self: object, measured: Samples, *axes: Any) -> Any:
+        values = measured.get(name, {}).get(axes, [])
+        if values is None:
+            raise RuntimeError("Every trial of this cell failed.")
+        # As asv's own timings hand them over, so that its test has the trials.
+        return {"samples": values, "number": 1} if values else float("nan")
+
+    return track

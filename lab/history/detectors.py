@@ -1,0 +1,178 @@
+"""Two ways to find steps in a curve, and their vote (METHOD M32): pure functions.
+
+The fast sensor is that of Apache Otava (Hunter, arXiv 2301.03034): E-divisive (Matteson and James,
+2014) proposes where to cut, a t test decides, and neighbours merge until every cut that is left
+stands. It is written out here because the package freezes numpy. The slow one is asv's fit of
+constant pieces, which seldom errs. Where both see a step it is an alarm, where one does a watch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+import numpy as np
+from asv.step_detect import detect_steps
+from scipy import special
+
+# Otava's settings as METHOD M32 calibrated them: a cut is proposed ten times more easily than kept.
+WINDOW = 30
+LARGEST_P, WEAK_P = 1e-4, 1e-3
+SMALLEST_STEP = 0.05
+# A level is told by three points: by two, one bad day would be half of it.
+LEVEL = 3
+# Two detectors mean one step when they put it at most so many commits apart.
+NEAR = 3
+ALARM_FROM = 30
+
+
+class Status(StrEnum):
+    """What the two detectors say together of a step."""
+
+    ALARM = "alarm"
+    WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of level at position `at`, the first point of the new one.
+
+    `detector` names who saw it; `before` and `after` are geometric means of the levels on its
+    sides, up to the next step; `p` is of the t test between them on logarithms.
+    """
+
+    at: int
+    detector: str
+    status: Status
+    before: float
+    after: float
+    p: float
+
+    @property
+    def magnitude(self) -> float:
+        """How far the level went, as a share: 0.2 is 20 % more."""
+        return self.after / self.before - 1
+
+
+def vote(values: Sequence[float]) -> list[Step]:
+    """Return the steps in a curve of positive values, one a commit, in their order.
+
+    Fewer than `ALARM_FROM` points are watched and raise no alarm (METHOD M32).
+    """
+    logs = np.log(np.asarray(values, dtype=float))
+    fast, slow = e_divisive(logs), asv_steps(values)
+    both = {cut for cut in fast if _nearest(cut, slow) is not None}
+    alone = {cut for cut in slow if _nearest(cut, fast) is None}
+    cuts = sorted({*fast, *alone})
+    return [
+        _step(logs, at, left, right, _who(at, both, alone))
+        for left, at, right in _levels(cuts, logs.size)
+    ]
+
+
+def _nearest(cut: int, others: Sequence[int]) -> int | None:
+    near = [other for other in others if abs(other - cut) <= NEAR]
+    return min(near, key=lambda other: abs(other - cut), default=None)
+
+
+def _who(at: int, both: set[int], alone: set[int]) -> str:
+    if at in both:
+        return "e-divisive and asv"
+    return "asv" if at in alone else "e-divisive"
+
+
+def _step(logs: np.ndarray, at: int, left: int, right: int, detector: str) -> Step:
+    old, new = logs[left:at], logs[at:right]
+    agreed = " and " in detector and logs.size >= ALARM_FROM
+    status = Status.ALARM if agreed else Status.WATCH
+    levels = math.exp(old.mean()), math.exp(new.mean())
+    return Step(at, detector, status, *levels, _p_value(old, new))
+
+
+def _levels(cuts: Sequence[int], n: int) -> Iterator[tuple[int, int, int]]:
+    """Yield each cut with the cuts, or ends, on its two sides."""
+    edges = [0, *cuts, n]
+    yield from zip(edges, edges[1:], edges[2:], strict=False)
+
+
+def asv_steps(values: Sequence[float]) -> list[int]:
+    """Return where asv's fit of constant pieces changes by at least `SMALLEST_STEP`."""
+    pieces = detect_steps(list(values))
+    return [
+        int(new[0])
+        for old, new in pairwise(pieces)
+        if abs(new[2] / old[2] - 1) >= SMALLEST_STEP and min(_length(old), _length(new)) >= LEVEL
+    ]
+
+
+def _length(piece: tuple[int, int, float, float, float]) -> int:
+    return piece[1] - piece[0]
+
+
+def e_divisive(logs: np.ndarray) -> list[int]:
+    """Return where E-divisive with Otava's t test cuts a curve of logarithms."""
+    cuts = sorted({cut for window in _windows(logs.size) for cut in _propose(logs, *window)})
+    while cuts:
+        weak = [
+            (_p_value(logs[left:at], logs[at:right]), at)
+            for left, at, right in _levels(cuts, logs.size)
+            if not _stands(logs[left:at], logs[at:right])
+        ]
+        if not weak:
+            break
+        cuts.remove(max(weak)[1])
+    return cuts
+
+
+def _windows(n: int) -> Iterator[tuple[int, int]]:
+    """Yield overlapping stretches: a short one shows a step that a long one drowns."""
+    for begin in range(0, max(1, n - WINDOW // 2), WINDOW // 2):
+        yield begin, min(n, begin + WINDOW)
+    if n > WINDOW:
+        yield 0, n
+
+
+def _propose(logs: np.ndarray, begin: int, end: int) -> Iterator[int]:
+    if end - begin < 2 * LEVEL:
+        return
+    at = begin + _best_cut(logs[begin:end])
+    if _p_value(logs[begin:at], logs[at:end]) <= WEAK_P:
+        yield at
+        yield from _propose(logs, begin, at)
+        yield from _propose(logs, at, end)
+
+
+def _best_cut(x: np.ndarray) -> int:
+    """Return the cut of largest energy distance: mn/(m+n) (2 E|X-Y| - E|X-X'| - E|Y-Y'|)."""
+    n = x.size
+    sums = np.zeros((n + 1, n + 1))
+    sums[1:, 1:] = np.abs(x[:, None] - x[None, :]).cumsum(0).cumsum(1)
+    at = np.arange(LEVEL, n - LEVEL + 1)
+    m, k = at, n - at
+    left, across = sums[at, at], sums[at, n] - sums[at, at]
+    right = sums[n, n] - left - 2 * across
+    # Each pair stands twice in a block's sum, and a point has no distance to itself.
+    within = left / (m * (m - 1)) + right / (k * (k - 1))
+    return int(at[np.argmax(m * k / n * (2 * across / (m * k) - within))])
+
+
+def _stands(old: np.ndarray, new: np.ndarray) -> bool:
+    if min(old.size, new.size) < LEVEL or _p_value(old, new) > LARGEST_P:
+        return False
+    return math.exp(abs(new.mean() - old.mean())) - 1 >= SMALLEST_STEP
+
+
+def _p_value(old: np.ndarray, new: np.ndarray) -> float:
+    """Return the p of Student's t test: unlike Otava's, of the unbiased spread."""
+    if min(old.size, new.size) < 1 or old.size + new.size < LEVEL:
+        return 1.0
+    error = old.var() * old.size + new.var() * new.size
+    freedom = old.size + new.size - 2
+    difference = abs(float(new.mean() - old.mean()))
+    if not error:
+        return float(difference == 0)
+    spread = math.sqrt(error / freedom * (1 / old.size + 1 / new.size))
+    return 2 * float(special.stdtr(freedom, -difference / spread))

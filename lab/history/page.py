@@ -1,0 +1,89 @@
+"""The page of steps: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from lab import formats
+from lab.errors import ResultsError
+from lab.history.detectors import ALARM_FROM
+from lab.history.steps import Found, Steps, verdict
+
+PAGE, TABLE = "steps.html", "changepoint"
+# How a forge's address of a repository becomes that of a commit; a path on a disk has none.
+FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
+WIDTH, HEIGHT = 160.0, 36.0
+
+
+def write(steps: Steps, folder: Path, repository: Path) -> Path:
+    """Write the page and the table it shows into `folder`; return the page.
+
+    Raises:
+        ResultsError: The folder cannot be written.
+    """
+    table, page = folder / f"{TABLE}.csv", folder / PAGE
+    rows = formats.to_csv(TABLE, [one.row for one in steps.found], table, header=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        table.write_bytes(rows)
+        page.write_text(render(steps, commit_address(repository)), encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be written: {error.strerror}.") from error
+    return page
+
+
+def render(steps: Steps, commits: str) -> str:
+    """Make the page's text; `commits` is the address that a hash makes complete, or empty."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(
+        files(__package__).joinpath("page.html.j2").read_text("utf-8")
+    )
+    worse = [one for one in steps.found if one.row.magnitude > 0]
+    better = [one for one in steps.found if one.row.magnitude <= 0]
+    return template.render(
+        steps=steps,
+        verdict=verdict(steps),
+        parts=[("Costs more", worse), ("Costs less", better)],
+        commits=commits,
+        alarm_from=ALARM_FROM,
+        level=_level,
+        curve=_curve,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+
+
+def commit_address(repository: Path) -> str:
+    """Return where commits can be looked at, of a checkout whose origin is a forge; else empty."""
+    command = ["git", "-C", str(repository), "remote", "get-url", "origin"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = FORGE.fullmatch(done.stdout.strip())
+    return f"https://{found[1]}/{found[2]}/commit/" if found else ""
+
+
+def _level(value: float, unit: str) -> str:
+    if unit != "seconds":
+        return f"{value:.3g} {unit}"
+    scale, name = next(
+        (s for s in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if value >= s[0]), (1e-9, "ns")
+    )
+    return f"{value / scale:.3g} {name}"
+
+
+def _curve(one: Found) -> Sequence[tuple[float, float]]:
+    """Place a curve's points in a box of `WIDTH` x `HEIGHT`, zero at its foot."""
+    top, last = max(one.values), max(1, len(one.values) - 1)
+    margin = 3.0
+    return [
+        (
+            round(margin + (WIDTH - 2 * margin) * place / last, 1),
+            round(HEIGHT - margin - (HEIGHT - 2 * margin) * value / top, 1),
+        )
+        for place, value in enumerate(one.values)
+    ]
