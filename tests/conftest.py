@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import settings
 from lab import images, processes
 from lab.images import Images
 from tests import broken_workloads
+
+if TYPE_CHECKING:
+    from lab.figures import Picture, Tables
 
 # No deadline, for the suite shares its machine; the same examples each time, so that red is news.
 settings.register_profile("lab", deadline=None, derandomize=True)
@@ -70,6 +74,26 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def containers() -> Images:
     """The images of clusters in containers; where they cannot be had, the test fails."""
     return images.build(lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def made_up() -> Tables:
+    """A made-up campaign of few systems that has all that figures and pages show."""
+    # Here and below: most tests need neither pandas nor matplotlib.
+    from tests.synthetic import SMALL, campaign
+    from tests.synthetic_schedules import with_schedules
+
+    return with_schedules(campaign(SMALL))
+
+
+@pytest.fixture(scope="session")
+def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Picture]:
+    """Every figure of it, drawn once for all tests."""
+    from lab.figures import FIGURES, save
+
+    folder = tmp_path_factory.mktemp("figures")
+    saved = {name: save(chart, made_up, folder) for name, chart in FIGURES.items()}
+    return {name: picture for name, picture in saved.items() if picture}
 
 
 @pytest.fixture

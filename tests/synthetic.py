@@ -69,6 +69,10 @@ class Campaign:
     seed: int = 7
 
 
+SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"}))
+"""Few systems, with all that a figure shows: `made_up` of conftest.py."""
+
+
 @cache
 def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
     """Make all tables of a made-up campaign; metrics and estimates are the lab's own."""
