@@ -267,8 +267,9 @@ def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
     kinds = {column.name: _PANDAS_TYPES[column.type, column.nullable] for column in columns}
     masked = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
     # By way of masked types: pandas would make floats of nanoseconds beside a null.
-    frame: pd.DataFrame = data.to_pandas(types_mapper=masked.get).astype(kinds)
-    return frame
+    frame: pd.DataFrame = data.to_pandas(types_mapper=masked.get)
+    # Only what is of another type yet: to change a type to itself copies a column.
+    return frame.astype({n: kinds[n] for n, kind in frame.dtypes.items() if kind != kinds[str(n)]})
 
 
 def _brief(error: BaseException) -> str:

@@ -15,8 +15,10 @@ Tables = Mapping[str, pd.DataFrame]
 """The tidy tables by name, as `lab.store.Store.read` gives them; windows as `window_of` says."""
 
 TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
-
-
+# What figures and answers ask of a trial beside a number: to copy all its columns takes long.
+ASKED = ["trial_id", "attempt", "block", "backend", "family", "status", "flag", *CELL]
+ASKED += ["size_unit", "nominal_ns", "node_mode", "workers"]
+NAMING = ["workload", "size", "size_unit", "nominal_ns"]
 THROUGHPUT, OVERHEAD = "throughput_per_s", "overhead_s_per_task"
 
 
@@ -27,11 +29,11 @@ def usable(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def trial_values(tables: Tables, metric: str) -> pd.DataFrame:
-    """One row a usable trial that has the metric: its value beside the trial's columns."""
+    """One row a usable trial that has the metric: its value beside what is `ASKED` of it."""
     metrics = tables["metric"]
     chosen = metrics[(metrics["metric"] == metric) & (metrics["is_valid"] == 1)]
     chosen = chosen[["trial_id", "attempt", "value", "unit", "bound"]].dropna(subset=["value"])
-    return chosen.merge(usable(tables["trial"]), on=["trial_id", "attempt"])
+    return chosen.merge(usable(tables["trial"][ASKED]), on=["trial_id", "attempt"])
 
 
 def window_of(tables: Tables, trial: Any) -> pd.DataFrame:
@@ -78,7 +80,7 @@ def workload_names(rows: pd.DataFrame) -> pd.Series:
             else f"{row.workload} {row.size:,} {row.size_unit}"
             if many
             else row.workload
-            for row, many in zip(each(rows), several, strict=True)
+            for row, many in zip(each(rows[NAMING]), several, strict=True)
         ],
         index=rows.index,
         dtype="str",
@@ -98,7 +100,7 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
                 )
                 if word != "node" or count > 1 or of
             )
-            for row in each(rows)
+            for row in each(rows[[*TOPOLOGY, "quota_cpus"]])
         ],
         index=rows.index,
         dtype="str",
