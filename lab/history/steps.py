@@ -116,6 +116,6 @@ def verdict(steps: Steps) -> str:
     worse = [one.row.status for one in steps.found if one.row.magnitude > 0]
     alarms, watches = worse.count(Status.ALARM), worse.count(Status.WATCH)
     return (
-        f"{alarms} alarms and {watches} watches for what costs more now, "
+        f"What costs more now: alarms {alarms}, watches {watches}, "
         f"in {steps.n_series} curves over {steps.n_commits} commits."
     )

@@ -70,7 +70,8 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         "method": "x",
     }
     metrics = pd.DataFrame([{"trial_id": t.trial_id, "metric": b.metric} for t, b in rows])
-    return trials, metrics.assign(**shared, is_valid=1)
+    metrics = metrics.assign(**shared, is_valid=1)
+    return trials, metrics[formats.schema("metric").names]
 
 
 def numbers() -> Iterator[tuple[Any, Benchmark]]:
