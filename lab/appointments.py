@@ -11,7 +11,7 @@ from typing import Any
 from lab import nominal, wall
 from lab.errors import LabError
 from lab.ledger import MEASURE, OK
-from lab.model import Job, Periodic
+from lab.model import Arrival, Idle, Job, Paced, Periodic
 from lab.readback import Watcher, executions
 from lab.tasks import ids_of
 
@@ -28,9 +28,16 @@ def first_run_s(arrival: Periodic) -> float:
     return PATIENCE_S + nominal.period_s(arrival)
 
 
-def longest_s(arrival: Periodic) -> float:
-    """Return how long a window may last: the first run, the occurrences, and a period of grace."""
-    return first_run_s(arrival) + nominal.window_s(arrival)
+def longest_s(arrival: Arrival) -> float:
+    """Return how long a window may last until the last task is offered, or the last job is kept.
+
+    Of jobs that is the first run, the occurrences, and a period of grace.
+    """
+    if isinstance(arrival, Periodic):
+        return first_run_s(arrival) + nominal.window_s(arrival)
+    if isinstance(arrival, Paced):
+        return arrival.n_tasks / arrival.rate_hz
+    return arrival.seconds if isinstance(arrival, Idle) else 0.0
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,15 @@ class Monitored:
     n_tasks: int
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No task at all for `seconds`, once every worker has worked: what waiting costs (M25)."""
+
+    kind: ClassVar[str] = "idle"
+    n_tasks: ClassVar[int] = 0
+    seconds: float
+
+
 Arrival = (
     Burst
     | Paced
@@ -122,5 +131,6 @@ Arrival = (
     | Chained
     | Abandoned
     | Monitored
+    | Idle
 )
 ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__args__}

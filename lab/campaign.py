@@ -165,7 +165,9 @@ def derive(store: Store) -> None:
         folder = store.trial_folder(row.trial_id, row.attempt)
         tasks = store.read("task", folder, metrics.TASK_COLUMNS)
         occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
-        rows += metrics.trial_metrics(row, tasks[tasks.phase == "measure"], occurrences)
+        samples = store.read("sample", folder)
+        window = tasks[tasks.phase == "measure"]
+        rows += metrics.trial_metrics(row, window, occurrences, samples)
     store.replace("metric", rows)
     table, name = store.read("metric"), store.folder.name
     with_noisy = estimates(trials, table, name, with_noisy=True)

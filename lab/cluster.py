@@ -87,6 +87,8 @@ class Cluster(ABC):
         self.services = ""
         # Which images the containers were made from, with their ids; empty without containers.
         self.images = ""
+        # When the first worker command was started, in ns of CLOCK_MONOTONIC; None where none is.
+        self.executed_ns: int | None = None
 
     @abstractmethod
     def up(self) -> Setup:
@@ -115,6 +117,13 @@ class Cluster(ABC):
     @abstractmethod
     def cpu(self) -> CpuUse:
         """Read the CPU time that each role has used since it began."""
+
+    def processes(self) -> Mapping[str, Sequence[int]]:
+        """Return the process ids of driver, services and workers, as this machine numbers them.
+
+        Empty where they are on another machine.
+        """
+        return {}
 
     def counters(self) -> Sequence[Counter]:
         """Read what else this provider can tell of its parts, without disturbing them."""

@@ -65,6 +65,7 @@ def collect(outcome: Outcome, context: Context) -> Collected:
         **_filed_under(context),
         **counted,
         **_said(status),
+        **evidence.read_first_task(folder, tasks),
         **_used(outcome, disturbed),
         **evidence.read_counters(spec, status),
         **_ended(outcome, status, counted),
@@ -121,6 +122,7 @@ def _said(status: Mapping[str, Any]) -> dict[str, Any]:
         "settings": json.dumps(status.get("settings", {}), sort_keys=True, default=str),
         "t_begin_ns": status.get("t_begin_ns"),
         "t_end_ns": status.get("t_end_ns"),
+        "start_call_ns": status.get("start_call_ns"),
         "boot_ns": booted - entered["boot"] if booted else None,
     }
 

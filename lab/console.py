@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from lab import nominal
-from lab.model import Arrival, Flag, Periodic, Status, TrialSpec
+from lab.model import Arrival, Flag, Status, TrialSpec
 from lab.plan import Plan, total_s
 from lab.tables import TrialRow
 
@@ -98,7 +98,7 @@ def describe(spec: TrialSpec) -> str:
 
 
 def _offered(arrival: Arrival) -> str:
-    return nominal.describe(arrival) if isinstance(arrival, Periodic) else arrival.kind
+    return nominal.describe(arrival) or arrival.kind
 
 
 def trial_line(row: TrialRow) -> str:

@@ -52,6 +52,7 @@ class Redis:
         "total_commands_processed": ("commands", "1"),
         "connected_clients": ("clients", "1"),
         "used_memory": ("memory_bytes", "bytes"),
+        "used_memory_peak": ("memory_peak_bytes", "bytes"),
         "total_net_input_bytes": ("received_bytes", "bytes"),
         "total_net_output_bytes": ("sent_bytes", "bytes"),
     }

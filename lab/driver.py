@@ -33,6 +33,7 @@ from lab.model import (
     Capability,
     Chained,
     FanOut,
+    Idle,
     Paced,
     Periodic,
     Retried,
@@ -98,7 +99,9 @@ class Driver:
 
     def boot(self) -> None:
         """Make the client or pool ready."""
+        begun_ns = time.monotonic_ns()
         self.backend.start()
+        self.status["start_call_ns"] = time.monotonic_ns() - begun_ns
         self.status["settings"] = dict(self.backend.effective_settings())
         self.status["plan_hash"] = plan_hash(self.offsets, self.tasks)
 
@@ -157,24 +160,22 @@ class Driver:
         self.watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
         self.offering.accepted = 0
         # A submit call that never returns must not keep the trial: planned length and deadline.
-        planned_s = longest_s(arrival) if isinstance(arrival, Periodic) else self.offsets[-1] / 1e9
-        longest = planned_s + self.spec.deadline_s
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
-        give_up = self._deadline(longest, Status.TIMEOUT, overdue)
+        give_up = self._deadline(longest_s(arrival) + self.spec.deadline_s, Status.TIMEOUT, overdue)
         begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
             self.offering.jobs(self.jobs, begin)
             self.status |= self._appointments(arrival).keep(begin, self.offering.no_more_jobs)
+        elif isinstance(arrival, Idle):
+            time.sleep(arrival.seconds)
         elif isinstance(arrival, RoundTrip | FanOut | Chained):
             self.offering.in_turn(self.tasks, arrival, self.spec.deadline_s)
         else:
             if isinstance(arrival, Burst | Paced):
                 threading.Thread(target=self._look, daemon=True).start()
-            instants = [begin + offset for offset in self.offsets]
-            self.offering.offer(
-                MEASURE, self.tasks, instants, way(self.backend, arrival, self.tasks)
-            )
+            instants, by = [begin + n for n in self.offsets], way(self.backend, arrival, self.tasks)
+            self.offering.offer(MEASURE, self.tasks, instants, by)
         give_up.cancel()
         if isinstance(arrival, Abandoned):
             # Its word stands; what becomes of the tasks is for the ledger to tell.

@@ -76,7 +76,7 @@ def _over_trials(
         workers_per_node=int(first.workers_per_node),
         quota_cpus=float(first.quota_cpus),
         estimate=found.value if found.n else None,
-        bound=">" if any(row.bound == ">" for row in used) else "",
+        bound=max((row.bound for row in used), default=""),
         ci_low=found.low,
         ci_high=found.high,
         ci_level=found.level,
@@ -95,9 +95,10 @@ def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
         refusals.append("they are invalid, failed or noisy")
         return Estimate(0.0, None, None, LEVEL, 0, f"no trial can be used: {refusals[0]}")
     found = interval(values, LEVEL)
-    if bounds := sum(row.bound == ">" for row in used):
-        # How far the true values lie above their bounds nobody knows, so no interval holds them.
-        method = f"{found.method.partition(';')[0]}; {bounds} of {found.n} trials are lower bounds"
+    if bounds := sum(row.bound != "" for row in used):
+        # How far the true values lie from their bounds nobody knows, so no interval holds them.
+        side = "lower" if any(row.bound == ">" for row in used) else "upper"
+        method = f"{found.method.partition(';')[0]}; {bounds} of {found.n} trials are {side} bounds"
         found = replace(found, low=None, high=None, method=f"{method}: no interval")
     if unstable(values):
         mark = f"; unstable: trials vary by {variation(values):.0%}"

@@ -21,7 +21,7 @@ from lab.counters import BYTES, COMMANDS, Sample
 from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
 from lab.model import Periodic, TrialSpec
 from lab.occurrences import judge
-from lab.readback import OUTCOMES, Intent, executions, intents, is_ledger
+from lab.readback import OUTCOMES, Intent, executions, header, intents, is_ledger
 from lab.tables import TaskRow
 from lab.tasks import FIRST_TASK, make_jobs, make_tasks, right_answer
 from lab.verdicts import Ack
@@ -97,6 +97,24 @@ def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
         tasks.loc[later, told] = pd.NA
         tasks.loc[later, "outcome"] = outcome
     return tasks
+
+
+def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
+    """Tell of the first task that finished when it was offered, and when it began (METHOD M25).
+
+    And when its process had imported the task's code. Null where no task proved the workers.
+    """
+    done = tasks[(tasks.phase == PHASE_NAMES[VERIFY]) & tasks.t4_ns.notna()]
+    if done.empty:
+        return {}
+    first = done.sort_values("t4_ns").iloc[0]
+    pid = int(str(first.worker).partition(":")[0])
+    headers = map(header, (folder / "ledger").glob(f"{first.node}-*-{pid}-*.bin"))
+    return {
+        "t_first_offer_ns": int(first.t1_ns),
+        "t_first_start_ns": int(first.t3_ns),
+        "t_first_import_ns": min((h.imported_ns for h in headers), default=None),
+    }
 
 
 def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int | None]:

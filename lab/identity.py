@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lab import nominal, own_task, registry
-from lab.model import Arrival, Chained, FanOut, Paced, Periodic, Ranked, Retried, TrialSpec
+from lab.model import Arrival, Chained, FanOut, Paced, Ranked, Retried, TrialSpec
 from lab.placement import cpu_text
 from lab.trial import Outcome
 
@@ -32,8 +32,9 @@ def identity(outcome: Outcome) -> dict[str, Any]:
         "arrival": spec.arrival.kind,
         "rate_hz": paced.rate_hz if paced else None,
         "gaps": paced.gaps if paced else "",
-        "schedule": nominal.describe(spec.arrival) if isinstance(spec.arrival, Periodic) else "",
+        "schedule": nominal.describe(spec.arrival),
         "shape": _shape(spec.arrival),
+        "t_exec_ns": outcome.executed_ns,
         **_placed(outcome),
         "seed": spec.seed,
         "hash_seed": outcome.hash_seed,

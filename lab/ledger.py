@@ -35,6 +35,8 @@ ACCEPTED, ERROR = 1, 2
 # Where a row of it keeps what.
 T0, T1, T2, T5, ACK = 2, 3, 4, 5, 6
 
+# When this process, or the one that it was forked from, imported the code that runs tasks.
+IMPORTED_NS = monotonic_ns()
 _growing = allocate_lock()
 # Where the next record goes: a counter that hands out rows, and the words of the file. No words
 # at first, so that a process opens its file with its first task.
@@ -54,7 +56,7 @@ def time_namespace() -> int:
 def create(path: str, node: int, slot: int, rows: int) -> memoryview:
     """Create a ledger file of `rows` empty rows and map it as native 64-bit words.
 
-    The header row holds: magic, process id, node, slot, time namespace, rows, 0, 1.
+    The header row holds: magic, process id, node, slot, time namespace, rows, `IMPORTED_NS`, 1.
 
     Raises:
         OSError: The disk is full, or the file exists.
@@ -68,7 +70,7 @@ def create(path: str, node: int, slot: int, rows: int) -> memoryview:
         words = memoryview(mmap.mmap(descriptor, size)).cast("q")
     finally:
         os.close(descriptor)
-    header = (0, os.getpid(), node, slot, time_namespace(), rows, 0, 1)
+    header = (0, os.getpid(), node, slot, time_namespace(), rows, IMPORTED_NS, 1)
     for index, word in enumerate(header):
         words[index] = word
     words[0] = MAGIC  # last: a watcher takes the file for complete when it sees this

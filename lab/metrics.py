@@ -10,18 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from lab import measures, punctuality, shapes
+from lab import measures, punctuality, shapes, upkeep
 from lab.measures import Measure
-from lab.model import (
-    Burst,
-    Flag,
-    Paced,
-    Periodic,
-    RoundTrip,
-    Status,
-)
+from lab.model import Burst, Flag, Paced, Periodic, RoundTrip, Status
 from lab.statistics import RefusedError
 from lab.tables import MetricRow, TrialRow
 
@@ -58,7 +52,8 @@ class Metric:
     `name` ends in its unit where it has one; `better` is ``"lower"`` or ``"higher"``; `about` is
     one sentence. Of a trial whose arrival is not in `arrivals`, or to which it does not apply,
     the number is not asked; where it cannot be told, `measure` raises `RefusedError`. It is given
-    the trial's rows of `table`: of ``"task"`` once a task, of ``"execution"`` as often as it ran.
+    the trial's rows of `table`: of ``"task"`` once a task, of ``"execution"`` as often as it ran,
+    of ``"sample"`` with the tasks finished by then.
     """
 
     name: str
@@ -77,6 +72,9 @@ def _has_work(trial: TrialRow) -> bool:
 
 def _has_services(trial: TrialRow) -> bool:
     return trial.services != ""
+
+
+OF = {"": _always, "services": _has_services, "containers": lambda trial: trial.images != ""}
 
 
 def _span(
@@ -241,6 +239,10 @@ METRICS = {
             Metric(name, unit, "lower", about, measure, (Periodic.kind,), table="occurrence")
             for name, unit, about, measure in punctuality.numbers()
         ),
+        *(
+            Metric(n.name, n.unit, "lower", n.about, n.measure, (*n.arrivals,), OF[n.of], "sample")
+            for n in upkeep.numbers()
+        ),
     )
 }
 
@@ -251,7 +253,10 @@ def last_attempts(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def trial_metrics(
-    trial: TrialRow, executions: pd.DataFrame, occurrences: pd.DataFrame | None = None
+    trial: TrialRow,
+    executions: pd.DataFrame,
+    occurrences: pd.DataFrame | None = None,
+    samples: pd.DataFrame | None = None,
 ) -> list[MetricRow]:
     """Compute every metric that this attempt at a trial can have; a refusal is a row with why.
 
@@ -259,14 +264,15 @@ def trial_metrics(
         trial: The attempt's row; a row of the table read back, a Series, serves as well.
         executions: `TaskRow` columns of its window (phase ``measure``), a row an execution.
         occurrences: `OccurrenceRow` columns of a periodic trial.
+        samples: `SampleRow` columns; without them, what rests on them is not asked.
     """
-    rows: dict[str, Any] = {
-        "task": measures.one_row_a_task(executions),
-        "execution": executions,
-        "occurrence": occurrences,
-    }
-    asked = [m for m in METRICS.values() if trial.arrival in m.arrivals and m.applies(trial)]
-    return [_row(metric, trial, rows[metric.table]) for metric in asked]
+    tasks = measures.one_row_a_task(executions)
+    rows: dict[str, Any] = {"task": tasks, "execution": executions, "occurrence": occurrences}
+    if samples is not None:
+        ended = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
+        rows["sample"] = samples.assign(n_done=np.searchsorted(ended, samples["t_ns"]))
+    told = [m for m in METRICS.values() if trial.arrival in m.arrivals and m.table in rows]
+    return [_row(m, trial, rows[m.table]) for m in told if m.applies(trial)]
 
 
 def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from lab import cron
-from lab.model import Job, Periodic
+from lab.model import Arrival, Idle, Job, Periodic
 
 # What starts in the last tenth of a period is the next occurrence, early; before that it is the
 # last one, late.
@@ -68,8 +68,15 @@ def period_s(arrival: Periodic) -> float:
     return float(max(late - early for early, late in itertools.pairwise(some)))
 
 
-def describe(arrival: Periodic) -> str:
-    """Say how many jobs there are and when they are due."""
+def describe(arrival: Arrival) -> str:
+    """Say how many jobs there are and when they are due, or for how long there is nothing to do.
+
+    Of any other arrival there is nothing to say, and the text is empty.
+    """
+    if isinstance(arrival, Idle):
+        return f"idle for {arrival.seconds:g} s"
+    if not isinstance(arrival, Periodic):
+        return ""
     jobs = f"{arrival.n_tasks} job{'s' * (arrival.n_tasks != 1)}"
     return f"{jobs} every {arrival.every_s:g} s" if arrival.every_s else f"{jobs} at {arrival.cron}"
 

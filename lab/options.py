@@ -48,6 +48,11 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "metavar": "N",
             "help": "tasks in a window, or periodic jobs (default: the preset's)",
         },
+        "--seconds": {
+            "type": positive_float,
+            "metavar": "S",
+            "help": "how long workers wait in an idle window (default: the preset's)",
+        },
         "--occurrences": {
             "type": positive,
             "metavar": "N",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab import nominal, registry
-from lab.model import Paced, Periodic, Retried, Service, Topology, TrialSpec
+from lab.model import Idle, Paced, Periodic, Retried, Service, Topology, TrialSpec
 from lab.obstacles import obstacle
 from lab.presets import Cell
 
@@ -183,6 +183,8 @@ def estimate_s(spec: TrialSpec) -> float:
     n = spec.arrival.n_tasks
     if isinstance(spec.arrival, Periodic):
         return fixed + nominal.planned_s(spec.arrival)
+    if isinstance(spec.arrival, Idle):
+        return fixed + warm_up_s + spec.arrival.seconds
     if isinstance(spec.arrival, Paced):
         return fixed + warm_up_s + n / spec.arrival.rate_hz
     return fixed + warm_up_s + n * task_s / spec.topology.workers

@@ -10,6 +10,7 @@ from lab.model import (
     Burst,
     Chained,
     FanOut,
+    Idle,
     Paced,
     Periodic,
     Ranked,
@@ -48,7 +49,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How big a campaign is. `warmup_per_slot` is in tasks per worker slot (METHOD M16)."""
+    """How big a campaign is. `warmup_per_slot` is in tasks per worker slot (METHOD M16).
+
+    `idle_s` is how long its idle windows are (METHOD M25).
+    """
 
     name: str
     summary: str
@@ -57,6 +61,7 @@ class Preset:
     warmup_per_slot: int
     deadline_s: float
     reruns: int
+    idle_s: float
 
 
 CRON = "* * * * *"
@@ -112,6 +117,14 @@ GROUPS: Mapping[str, Group] = {
             )
         ),
     ),
+    "idle": Group(
+        "Nothing to do for five minutes, in the quick preset for ten seconds: what waiting costs.",
+        (Cell("noop", Idle(300.0)),),
+    ),
+    "memory": Group(
+        "5,000 tasks of 4 ms: ten readings of two workers' memory or more, and whether it grows.",
+        (Cell("io", Burst(5_000), size=4_000),),
+    ),
 }
 # What can be asked for by its kind, and is then offered as here it is first; the other arrivals
 # belong to the probes of `lab claims`.
@@ -123,8 +136,14 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         # Three trials carry no interval (METHOD M2): quick shows that all works, and the order of
         # magnitude.
-        Preset("quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 10, 30.0, 1),
-        Preset("standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2),
-        Preset("publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2),
+        Preset(
+            "quick", "Smoke: every question asked once, no intervals.", 3, QUICK, 10, 30.0, 1, 10.0
+        ),
+        Preset(
+            "standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2, 300.0
+        ),
+        Preset(
+            "publish", "Twenty blocks for figures that travel.", 20, STANDARD, 200, 120.0, 2, 300.0
+        ),
     )
 }

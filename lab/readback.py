@@ -26,7 +26,7 @@ class Header(NamedTuple):
     slot: int
     time_namespace: int
     rows: int
-    spare: int
+    imported_ns: int
     published: int
 
 
@@ -79,6 +79,13 @@ def is_ledger(path: Path) -> bool:
         begin = file.read(ROW_BYTES)
     words = memoryview(begin[: len(begin) // ROW_BYTES * ROW_BYTES]).cast("q")
     return not any(words) or words[0] == MAGIC
+
+
+def header(path: Path) -> Header:
+    """Read who wrote a file, and no more of it."""
+    with path.open("rb") as file:
+        first = file.read(ROW_BYTES)
+    return Header(*memoryview(first.ljust(ROW_BYTES, b"\0")).cast("q"))
 
 
 def executions(path: Path) -> tuple[Header, Iterator[Execution]]:

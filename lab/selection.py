@@ -14,7 +14,7 @@ from lab import own_task, placement, registry, rehearsal
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
 from lab.errors import UnknownNameError, UsageError
-from lab.model import Arrival, Burst, Paced, Periodic
+from lab.model import Arrival, Burst, Idle, Paced, Periodic
 from lab.plan import Selection
 from lab.presets import GROUPS, OFFERED, STANDARD, Cell, Preset
 
@@ -129,7 +129,7 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
             # What no preset has is about a workload of its own, unless another is typed.
             for cell in (_offered(cells, kind) if is_typed or kind in kinds else [OFFERED[kind]])
         ]
-    return tuple(dict.fromkeys(_adjusted(cell, options) for cell in cells))
+    return tuple(dict.fromkeys(_adjusted(cell, options, preset) for cell in cells))
 
 
 def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
@@ -195,9 +195,11 @@ def _within(arrival: Arrival, nominal_ns: int, budget_s: float) -> Arrival:
     return replace(arrival, n_tasks=min(arrival.n_tasks, most))
 
 
-def _adjusted(cell: Cell, options: argparse.Namespace) -> Cell:
+def _adjusted(cell: Cell, options: argparse.Namespace, preset: Preset) -> Cell:
     arrival = cell.arrival
-    if options.tasks:
+    if isinstance(arrival, Idle):
+        arrival = Idle(options.seconds or preset.idle_s)
+    elif options.tasks:
         arrival = replace(arrival, n_tasks=options.tasks)
     if options.occurrences and isinstance(arrival, Periodic):
         arrival = replace(arrival, n_occurrences=options.occurrences)

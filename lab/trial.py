@@ -20,11 +20,12 @@ from typing import IO
 from lab import noise, placement, processes, readiness, registry
 from lab.appointments import longest_s
 from lab.backend import capabilities, services_of
-from lab.cluster import Cluster, Counter, CpuUse, Site
+from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters import PROVIDERS
 from lab.errors import ClusterError
+from lab.gauges import Gauges
 from lab.ledger import MEASURE
-from lab.model import Abandoned, Capability, Job, Monitored, Paced, Periodic, Status, TrialSpec
+from lab.model import Abandoned, Capability, Job, Monitored, Status, TrialSpec
 from lab.placement import Placement
 from lab.readback import Watcher
 from lab.specs import Order, order_to_json
@@ -58,6 +59,7 @@ class Outcome:
     reason: str = ""
     services: str = ""
     images: str = ""
+    executed_ns: int | None = None
     begin: Reading | None = None
     end: Reading | None = None
     samples: list[noise.Sample] = field(default_factory=list)
@@ -96,6 +98,7 @@ def run(spec: TrialSpec, attempt: int, folder: Path, on_phase: Callable[[str], N
         on_phase("up")
         setup = cluster.up()
         outcome.services, outcome.images = cluster.services, cluster.images
+        outcome.executed_ns = cluster.executed_ns
         (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
         _follow(cluster, cluster.start_driver(), outcome, on_phase)
         if isinstance(spec.arrival, Abandoned) and outcome.status == Status.OK:
@@ -153,21 +156,21 @@ def _follow(
     """Follow the driver's words to its end; take readings where it waits for them."""
     spec = outcome.spec
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 3 * spec.deadline_s
-    if isinstance(spec.arrival, Paced):
-        deadline += spec.arrival.n_tasks / spec.arrival.rate_hz
-    if isinstance(spec.arrival, Periodic):
-        deadline += longest_s(spec.arrival)
-    sampler = noise.Sampler(lambda: _counters(cluster))
+    deadline += longest_s(spec.arrival)
+    gauges, edges = Gauges(cluster, spec.arrival), list[noise.Sample]()
+    sampler = noise.Sampler(gauges.in_the_window)
     try:
         for word in _words(driver):
             if word == "gate measure":
                 _ask_monitor(cluster, outcome)
+                edges += gauges.at_the_edge()
                 outcome.begin = _reading(cluster)
                 sampler.start()
                 _go(driver)
             elif word == "gate drained":
                 outcome.end = _reading(cluster)
                 sampler.stop()
+                edges += gauges.at_the_edge()
                 _go(driver)
             elif word:
                 on_phase(word)
@@ -181,7 +184,7 @@ def _follow(
                 break
         driver.wait(SLACK_S)
     finally:
-        outcome.samples = sampler.stop()
+        outcome.samples = [*edges, *sampler.stop()]
 
 
 def _ask_monitor(cluster: Cluster, outcome: Outcome) -> None:
@@ -235,10 +238,3 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
 def _reading(cluster: Cluster) -> Reading:
     cpu = cluster.cpu()
     return Reading(noise.read_host(), cpu, time.process_time_ns())
-
-
-def _counters(cluster: Cluster) -> list[Counter]:
-    cpu = cluster.cpu()
-    roles = {"driver": cpu.driver_ns, "services": cpu.services_ns, "workers": cpu.workers_ns}
-    used = [Counter(role, "cpu_s", ns / 1e9, "s") for role, ns in roles.items()]
-    return [*used, *cluster.counters()]

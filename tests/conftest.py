@@ -80,10 +80,10 @@ def containers() -> Images:
 def made_up() -> Tables:
     """A made-up campaign of few systems that has all that figures and pages show."""
     # Here and below: most tests need neither pandas nor matplotlib.
-    from tests.synthetic import SMALL, campaign
-    from tests.synthetic_schedules import with_schedules
+    from tests.synthetic import SMALL
+    from tests.synthetic_upkeep import everything
 
-    return with_schedules(campaign(SMALL))
+    return everything(SMALL)
 
 
 @pytest.fixture(scope="session")

@@ -59,10 +59,12 @@ TABLE = {
     "engine": "processes",
     "images": "engine images processes",
     "cluster": "backend placement",
-    "clusters": "backend cluster clusters engine images inside own_task placement processes "
+    "clusters": "backend cluster clusters engine images inside own_task placement processes procfs "
     "registry",
-    "trial": "appointments backend cluster clusters ledger noise placement processes readback "
-    "readiness registry specs tasks",
+    "footprint": "procfs",
+    "gauges": "cluster footprint noise",
+    "trial": "appointments backend cluster clusters gauges ledger noise placement processes "
+    "readback readiness registry specs tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",
     "environment": "procfs",
@@ -79,7 +81,8 @@ TABLE = {
     "measures": "statistics",
     "punctuality": "statistics",
     "shapes": "measures statistics",
-    "metrics": "measures punctuality shapes statistics",
+    "upkeep": "counters statistics upkeep",
+    "metrics": "measures punctuality shapes statistics upkeep",
     "estimates": "metrics statistics",
     "scaling": "statistics",
     "presets": "",

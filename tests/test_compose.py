@@ -83,6 +83,28 @@ def test_every_task_runs_once_on_every_node(label: str, nodes: int, tmp_path: Pa
         assert row.broker_commands >= arrival.n_tasks
 
 
+def test_what_a_task_holds_is_found_in_a_container(tmp_path: Path) -> None:
+    """50 MB that a worker keeps are 50 MB of PSS and of its group's anonymous memory, +- 5 %."""
+    arrival, kib = Burst(3), 50_000_000 // 1_024
+    spec = spec_of("celery[threads]", "hold", arrival, size=kib, warmup_tasks=0, provider="compose")
+    made = run(tmp_path, spec)
+    assert (made.row.status, made.row.reason) == ("ok", "")
+    samples = made.tables["sample"]
+    for source, metric in (("workers", "pss_bytes"), ("container:node0", "anonymous_bytes")):
+        own = samples[(samples.source == source) & (samples.metric == metric)].sort_values("t_ns")
+        before = own[own.t_ns < made.row.t_begin_ns].value.iloc[-1]
+        after = own[own.t_ns > made.row.t_end_ns].value.iloc[-1]
+        assert after - before == pytest.approx(50e6, rel=0.05), source
+    tasks = made.tables["task"]
+    told = {metric.metric: metric for metric in trial_metrics(made.row, tasks, None, samples)}
+    group, tree = (
+        told[f"{name}_bytes_per_worker_peak"].value for name in ("anonymous", "working_set")
+    )
+    assert group is not None
+    assert tree is not None
+    assert 50e6 < group <= tree
+
+
 def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: Path) -> None:
     """The last five to be offered are urgent, and start before most of those that waited."""
     label, arrival = "celery[prefork+rabbitmq+priorities]", Ranked(60, 5)

@@ -47,7 +47,7 @@ def test_each_name_carries_its_unit_and_says_what_it_is() -> None:
     """A reader of the table needs no other page."""
     for name, metric in METRICS.items():
         assert metric.name == name
-        assert metric.unit in {"s", "1/s", "1", "bytes"}
+        assert metric.unit in {"s", "1/s", "1", "bytes", "bytes/s"}
         assert ("_s_" in f"{name}_".replace("_per_s_", "")) == (metric.unit == "s"), name
         assert metric.better in {"lower", "higher"}
         assert metric.about.endswith(".")

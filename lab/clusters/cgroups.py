@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import psutil
 
 from lab import processes
 from lab.errors import ClusterError
+from lab.procfs import text_of
 
 ROOT = Path("/")
 NET = "net/dev"
@@ -212,17 +213,24 @@ class Meter:
             self._inside.close()
 
 
-def driver_ns(meter: Meter) -> int | None:
-    """Return the CPU time of the driver's own process in its container; None if it is elsewhere."""
+def pids_of(meter: Meter) -> list[int] | None:
+    """List a container's processes by this machine's numbers; None if they are elsewhere."""
     if meter.files is None:
         return None
     cpu = next((meter.files[fact] for fact in ("cpu_v1", "cpu") if fact in meter.files), None)
+    listed = cpu and text_of(cpu.parent / "cgroup.procs")
+    return [int(line) for line in (listed or "").split()]
+
+
+def driver_pid(pids: Iterable[int]) -> list[int]:
+    """Return the driver's own process among those of its container, or none.
+
+    Children of a pool carry the same words; the first to be created is their parent.
+    """
     found = []
-    with contextlib.suppress(OSError):
-        for line in (cpu.parent / "cgroup.procs").read_text().split() if cpu else ():
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(int(line))
-                if "lab.driver" in process.cmdline():
-                    found.append((process.create_time(), process.pid))
-    # Children of a pool carry the same words; the first is their parent.
-    return processes.cpu_ns([min(found)[1]]) if found else 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if "lab.driver" in process.cmdline():
+                found.append((process.create_time(), pid))
+    return [min(found)[1]] if found else []

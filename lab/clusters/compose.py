@@ -24,7 +24,7 @@ from lab import images, inside, own_task, processes
 from lab.backend import services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import luggage, overlay, reaper
-from lab.clusters.cgroups import Meter, driver_ns
+from lab.clusters.cgroups import Meter, driver_pid, pids_of
 from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, TRIAL
 from lab.clusters.services import last_line
 from lab.engine import docker
@@ -32,6 +32,8 @@ from lab.errors import ClusterError
 from lab.model import Setup
 from lab.registry import Selected, setup
 
+# Containers that host servers, the system's own scheduler among them.
+SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
 LOG_S = 30.0
 LOOK_S = 0.05
 # 1 is tar's word for files that changed meanwhile, as a system's own database may.
@@ -102,6 +104,7 @@ class ComposeCluster(Cluster):
         if clock:  # whose jobs may run before the driver is there
             self._exec("mkdir", f"{TRIAL}/ledger")
         if nodes or clock:
+            self.executed_ns = time.monotonic_ns() if nodes else None
             self._start([*nodes, *clock], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
         self._is_up = True
@@ -171,11 +174,11 @@ class ComposeCluster(Cluster):
         """
         used = {name: part.meter.read() for name, part in self.parts.items() if part.meter}
         total = {name: use.cpu_ns or 0 for name, use in used.items()}
-        servers = sum(total.pop(name, 0) for name in [*map(str, ENDPOINTS), SCHEDULER])
+        servers = sum(total.pop(name, 0) for name in SERVERS)
         container = total.pop(DRIVER, 0)
-        meter = self.parts[DRIVER].meter if DRIVER in self.parts else None
-        alone = driver_ns(meter) if meter else None
-        self._driver_ns = max(self._driver_ns, container if alone is None else alone)
+        inside = self._pids(DRIVER)
+        alone = container if inside is None else processes.cpu_ns(driver_pid(inside))
+        self._driver_ns = max(self._driver_ns, alone)
         children = max(0, container - self._driver_ns)
         nodes = [use for name, use in used.items() if name in total]
         return CpuUse(
@@ -185,6 +188,23 @@ class ComposeCluster(Cluster):
             quota_periods=sum(use.quota_periods or 0 for use in nodes),
             throttled_periods=sum(use.throttled_periods or 0 for use in nodes),
         )
+
+    def _pids(self, name: str) -> list[int] | None:
+        """List the processes of one container; None where they are on another machine."""
+        meter = self.parts[name].meter if name in self.parts else None
+        return pids_of(meter) if meter else []
+
+    def processes(self) -> Mapping[str, Sequence[int]]:
+        """List the processes of every container; the driver's children are workers."""
+        found = {name: self._pids(name) for name in self.parts}
+        known = {name: pids for name, pids in found.items() if pids is not None}
+        if len(known) < len(found):
+            return {}
+        driver = driver_pid(known.pop(DRIVER, []))
+        servers = [pid for name in SERVERS for pid in known.pop(name, [])]
+        children = [child.pid for pid in driver for child in processes.tree(pid)[1:]]
+        nodes = [pid for pids in known.values() for pid in pids]
+        return {"driver": driver, "services": servers, "workers": [*children, *nodes]}
 
     def counters(self) -> Sequence[Counter]:
         """Read CPU, memory, throttling and network of every container."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
@@ -66,6 +67,7 @@ class LocalCluster(Cluster):
         for node, cpus in enumerate(site.placement.nodes):
             slot = 0
             for index, command in enumerate(site.backend.node_commands(made)):
+                self.executed_ns = self.executed_ns or time.monotonic_ns()
                 part = self._start(made, command, f"node{node}-{index}", cpus, (node, slot))
                 self._nodes.append(part)
                 slot += command.slots
@@ -157,14 +159,18 @@ class LocalCluster(Cluster):
 
     def cpu(self) -> CpuUse:
         """Sum CPU time over the process trees; the driver's children are workers."""
+        used = {role: processes.cpu_ns(pids) for role, pids in self.processes().items()}
+        return CpuUse(used["driver"], used["services"], used["workers"])
+
+    def processes(self) -> Mapping[str, Sequence[int]]:
+        """List the trees of the workers, the driver's children among them."""
         driver = processes.tree(self._driver.pid) if self._driver else []
-        children = [process.pid for process in driver[1:]]
-        nodes = [p.pid for part in self._nodes for p in processes.tree(part.process.pid)]
-        return CpuUse(
-            driver_ns=processes.cpu_ns([process.pid for process in driver[:1]]),
-            services_ns=processes.cpu_ns([part.process.pid for part in self._services]),
-            workers_ns=processes.cpu_ns([*children, *nodes]),
-        )
+        nodes = [p for part in self._nodes for p in processes.tree(part.process.pid)]
+        return {
+            "driver": [process.pid for process in driver[:1]],
+            "services": [part.process.pid for part in self._services],
+            "workers": [process.pid for process in [*driver[1:], *nodes]],
+        }
 
     def failure(self) -> str | None:
         """Name the first service or worker that has ended, with the last line of its log."""

@@ -22,6 +22,7 @@ from lab.figures.chart import Chart
 from lab.figures.cost import COST
 from lab.figures.latency import LATENCY
 from lab.figures.measured import Tables
+from lab.figures.memory import MEMORY
 from lab.figures.over_time import OVER_TIME
 from lab.figures.overhead import OVERHEADS
 from lab.figures.provenance import facts, sentence
@@ -32,7 +33,7 @@ from lab.figures.theme import theme
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
 FIGURES: Mapping[str, Chart] = {
-    chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS, COST, SCHEDULE, OVER_TIME)
+    chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS, COST, MEMORY, SCHEDULE, OVER_TIME)
 }
 
 

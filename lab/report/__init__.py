@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lab.report import schedules, upkeep
 from lab.report.choices import HEADINGS, Choice, choices
 from lab.report.page import write
-from lab.report.schedules import as_table, schedules
 from lab.report.shaped import shaped
 from lab.report.summary import COLUMNS, Row, summary
 from lab.store import Store
@@ -23,8 +23,12 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
     """Yield the tables of a run folder that have a row, the summary first."""
     store = Store(folder)
     tables = {name: store.read(name) for name in ("trial", "metric", "estimate")}
-    kept = as_table(schedules(tables))
-    yield from (table for table in (_summary_table(store), kept) if table[2])
+    made = (
+        _summary_table(store),
+        upkeep.as_table(upkeep.upkeep(tables)),
+        schedules.as_table(schedules.schedules(tables)),
+    )
+    yield from (table for table in made if table[2])
     yield from ((table.title, table.headings, table.rows) for table in shaped(tables))
     for choice in _choices(store):
         yield f"Which one for {choice.task}?", HEADINGS, choice.rows

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
-from lab.report import matrix, sections
+from lab.report import matrix, sections, upkeep
 from lab.report.answers import answers
 from lab.report.choices import HEADINGS, choices
 from lab.report.schedules import COUNTS, schedules, shown_columns
@@ -49,6 +49,7 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
     """Make the page's text; everything that comes from data is escaped."""
     trials, script = tables["trial"], _own("sort.js")
     rows, kept, changes = summary(tables), schedules(tables), sections.changes(tables)
+    costs = upkeep.upkeep(tables)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_own("page.html.j2"))
     return template.render(
@@ -65,6 +66,8 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         schedules=kept,
         schedule_columns=shown_columns(kept),
         counts_of_schedules=COUNTS,
+        upkeep=costs,
+        upkeep_columns=upkeep.shown_columns(costs),
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
         reasons=sections.flag_reasons(trials),
         disturbances=sections.disturbances(trials),

@@ -85,7 +85,8 @@ def summary(tables: Tables) -> list[Row]:
     """Make the rows, by workload and topology, the highest throughput first.
 
     A configuration that was skipped has no row: there is nothing to say of it but the reason.
-    Schedules and shapes have tables of their own: `lab.report.schedules`, `lab.report.shaped`.
+    Schedules, shapes and idle trials have tables of their own: `lab.report.schedules`,
+    `lab.report.shaped`, `lab.report.upkeep`.
 
     Args:
         tables: At least `trial` and `estimate`.

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.tables.changepoint import ChangepointRow
 from lab.tables.column import column
+from lab.tables.estimate import EstimateRow as EstimateRow
 
 # History of the schema. Readers refuse an unknown major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
@@ -19,7 +20,8 @@ from lab.tables.column import column
 # 1.2  table claim
 # 1.3  columns answers and shape
 # 1.4  table changepoint
-SCHEMA_VERSION = "1.4"
+# 1.5  idle trials; of every trial the instants of a cold start
+SCHEMA_VERSION = "1.5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class TrialRow:
     arrival: str = column("how tasks are offered: burst, paced, ..., or as a claim asks")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson or uniform; empty unless paced")
-    schedule: str = column("how many jobs, and when they are due; empty unless periodic")
+    schedule: str = column("how many jobs, and when they are due; or how long nothing is")
     shape: float | None = column(
         "tasks of a group, links of a chain, urgent tasks, or seconds promised before a retry; "
         "empty for other arrivals"
@@ -99,6 +101,18 @@ class TrialRow:
     started_utc: str = column("start of the trial, ISO 8601")
     trial_ns: int = column("whole trial, cluster up to cluster down", "ns")
     boot_ns: int | None = column("cluster up until every worker answered a task correctly", "ns")
+    t_exec_ns: int | None = column(
+        "start of the first worker command, in containers the order to start their nodes; empty "
+        "where workers live in the driver or are its children",
+        "ns",
+    )
+    start_call_ns: int | None = column("how long the client or pool took to start", "ns")
+    t_first_offer_ns: int | None = column("submit call of the first task that finished", "ns")
+    t_first_start_ns: int | None = column("first statement of that task", "ns")
+    t_first_import_ns: int | None = column(
+        "when its process, or one that it was forked from, had imported the task's code",
+        "ns",
+    )
     t_begin_ns: int | None = column("begin of the window", "ns")
     t_end_ns: int | None = column("end of the window: last task finished, or drain over", "ns")
     answers: str = column(
@@ -223,42 +237,11 @@ class MetricRow:
     attempt: int = column("which attempt at it")
     metric: str = column("name of the number")
     value: float | None = column("the number; empty when it cannot be told")
-    bound: str = column("> when censored tasks make the value a lower bound, else empty")
+    bound: str = column("> when the value is a lower bound, < when an upper one, else empty")
     unit: str = column("its unit")
     n: int = column("tasks it was computed from", "tasks")
     method: str = column("how, or why it cannot be told")
     is_valid: int = column("1 unless the trial is invalid or the number was refused")
-
-
-@dataclass(frozen=True, slots=True)
-class EstimateRow:
-    """One number over trials, with its interval. Key: analysis_id, metric, cell columns."""
-
-    analysis_id: str = column("campaign_id, and `without-noisy` for the second headline")
-    metric: str = column("name of the number")
-    label: str = column("backend[variant]@profile")
-    workload: str = column("task function")
-    size: int = column("size of a task")
-    arrival: str = column("burst, paced, roundtrip or periodic")
-    rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
-    gaps: str = column("poisson or uniform; empty unless paced")
-    schedule: str = column("how many jobs, and when they are due; empty unless periodic")
-    shape: float | None = column("of groups, chains, priorities, retries: see `trial`")
-    provider: str = column("what hosts the cluster")
-    nodes: int = column("nodes of the cluster")
-    cores_per_node: int = column("CPUs of each node")
-    workers_per_node: int = column("worker slots of each node")
-    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs")
-    estimate: float | None = column("geometric mean over trials")
-    bound: str = column("> when any trial's value is a lower bound")
-    ci_low: float | None = column("lower end of the interval; empty: too few trials")
-    ci_high: float | None = column("upper end of the interval")
-    ci_level: float = column("level of the interval")
-    unit: str = column("unit of the estimate")
-    n_trials: int = column("trials it was computed from")
-    n_noisy: int = column("how many of them are flagged noisy")
-    n_excluded: int = column("trials left out because invalid, failed or refused")
-    method: str = column("how the interval was made, or why there is none")
 
 
 @dataclass(frozen=True, slots=True)

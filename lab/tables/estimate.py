@@ -1,0 +1,38 @@
+"""What is told of a number over trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.tables.column import column
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRow:
+    """One number over trials, with its interval. Key: analysis_id, metric, cell columns."""
+
+    analysis_id: str = column("campaign_id, and `without-noisy` for the second headline")
+    metric: str = column("name of the number")
+    label: str = column("backend[variant]@profile")
+    workload: str = column("task function")
+    size: int = column("size of a task")
+    arrival: str = column("burst, paced, roundtrip, periodic or idle")
+    rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
+    gaps: str = column("poisson or uniform; empty unless paced")
+    schedule: str = column("how many jobs, and when they are due; or how long nothing is")
+    shape: float | None = column("of groups, chains, priorities, retries: see `trial`")
+    provider: str = column("what hosts the cluster")
+    nodes: int = column("nodes of the cluster")
+    cores_per_node: int = column("CPUs of each node")
+    workers_per_node: int = column("worker slots of each node")
+    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs")
+    estimate: float | None = column("geometric mean over trials")
+    bound: str = column("> when any trial's value is a lower bound, < when an upper one")
+    ci_low: float | None = column("lower end of the interval; empty: too few trials")
+    ci_high: float | None = column("upper end of the interval")
+    ci_level: float = column("level of the interval")
+    unit: str = column("unit of the estimate")
+    n_trials: int = column("trials it was computed from")
+    n_noisy: int = column("how many of them are flagged noisy")
+    n_excluded: int = column("trials left out because invalid, failed or refused")
+    method: str = column("how the interval was made, or why there is none")
