@@ -10,6 +10,7 @@ import pytest
 from lab.figures import FIGURES, Tables
 from lab.metrics import METRICS
 from lab.report import terminal_tables
+from lab.report.answers import answers
 from lab.report.page import render
 from lab.report.upkeep import COLUMNS, POOLED, upkeep
 from tests.synthetic import SYSTEMS, Campaign, campaign, write
@@ -90,6 +91,19 @@ def test_page_and_terminal_have_the_table_where_there_is_something_to_say(
     assert len(rows) == 4
     assert {"idle MB", "waiting MB", "idle wake-ups/s"} <= set(headings)
     assert "broker MB" not in headings
+
+
+def test_users_questions_are_answered(tables: Tables) -> None:
+    """Memory and waiting are told in sentences, the least first; without trials none is."""
+    said = {a.question.name: [s.text for s in a.said] for a in answers(tables)}
+    one, two = (text for text in said["memory"] if "before its tasks" in text)
+    assert one.startswith("noop, ")
+    assert all(name in one and name in two for name in ("rq", "thread-pool"))
+    wakeups = next(text for text in said["idle"] if "wake-ups" in text)
+    assert f"rq {IDLE_WAKEUPS_PER_S:.2f} (" in wakeups
+    nothing = {a.question.name: a.said for a in answers(campaign(SMALL))}
+    assert not nothing["memory"]
+    assert not nothing["idle"]
 
 
 def test_the_picture_tells_what_a_further_worker_adds(tables: Tables) -> None:

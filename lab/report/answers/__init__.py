@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from lab.figures import Tables
 from lab.report.answers.answer import Answered, Question, Said
 from lab.report.answers.promises import claimed, cron_in_a_container, losses, punctuality
-from lab.report.answers.resources import cold_start, payloads
+from lab.report.answers.resources import cold_start, memory, payloads, waiting
 from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
 
 __all__ = ["QUESTIONS", "answers"]
@@ -46,8 +46,8 @@ QUESTIONS = (
     Question(
         "memory",
         "How much memory does a worker take, and does it leak?",
-        _unmeasured,
-        lack="memory a worker",
+        memory,
+        command=f"{BENCH} --workload memory",
     ),
     Question(
         "schedule",
@@ -70,8 +70,8 @@ QUESTIONS = (
     Question(
         "idle",
         "What do waiting workers cost: CPU, polling, connections?",
-        _unmeasured,
-        lack="the cost of idling",
+        waiting,
+        command=f"{BENCH} --preset standard --workload idle",
     ),
     Question(
         "payload",

@@ -1,21 +1,27 @@
-"""What a system takes: time to get ready, bytes on the wire."""
+"""What a system takes: time to get ready, memory, what waiting costs, bytes on the wire."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
 from lab.figures import Tables
 from lab.figures.measured import THROUGHPUT, usable
 from lab.figures.theme import each
-from lab.model import Burst
+from lab.model import Burst, Idle
 from lab.report.answers.answer import Said
 from lab.report.answers.evidence import by, cells, listed, names_of, placed, told, trial_rows
 from lab.report.wording import digits, seconds
 from lab.statistics import interval
 
 PAYLOAD = "payload"
+# Metric of an idle trial -> what it is, in words.
+WAITING = {
+    "idle_cpu_s_per_hour": "CPU seconds an hour",
+    "idle_wakeups_per_s": "wake-ups a second",
+    "idle_broker_commands_per_s": "commands to the servers a second",
+}
 
 
 def cold_start(tables: Tables) -> Iterator[Said]:
@@ -34,6 +40,35 @@ def cold_start(tables: Tables) -> Iterator[Said]:
 
 def _boots_s(trials: pd.DataFrame) -> list[float]:
     return [float(boot_ns) / 1e9 for boot_ns in trials["boot_ns"]]
+
+
+def memory(tables: Tables) -> Iterator[Said]:
+    """Tell the memory of a worker that is ready, and how much more it is with each task."""
+    for metric, words, write in (
+        ("memory_bytes_per_worker_idle", "MB (PSS) of a worker before its tasks", _megabytes),
+        ("leak_bytes_per_task", "growth in bytes a task", digits),
+    ):
+        yield from _listed(tables, metric, Burst.kind, words, write)
+
+
+def waiting(tables: Tables) -> Iterator[Said]:
+    """Tell what a worker costs while there is nothing to do."""
+    for metric, words in WAITING.items():
+        yield from _listed(tables, metric, Idle.kind, f"{words} of a waiting worker", digits)
+
+
+def _megabytes(n_bytes: float) -> str:
+    return digits(n_bytes / 1e6)
+
+
+def _listed(
+    tables: Tables, metric: str, arrival: str, words: str, write: Callable[[float], str]
+) -> Iterator[Said]:
+    found = cells(tables, metric)
+    for place, group in by(found[found["arrival"] == arrival], "place"):
+        order = group.sort_values("estimate")
+        text = listed(told(row, write) for row in each(order))
+        yield Said(f"{place}, {words}: {text}.", list(order["row"]))
 
 
 def payloads(tables: Tables) -> Iterator[Said]:
