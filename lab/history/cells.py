@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TypeAlias
 
 import pandas as pd
@@ -53,6 +54,7 @@ def numbers(store: Store) -> pd.DataFrame:
     )
 
 
+@cache  # to look a workload up reads what is installed: too dear for each of a hundred runs
 def _suite() -> pd.DataFrame:
     return pd.DataFrame([_asked(b) for b in benchmarks()], columns=[*ASKED, "benchmark"])
 
