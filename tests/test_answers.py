@@ -14,6 +14,7 @@ from lab.figures import Tables
 from lab.report.answers import QUESTIONS, answers
 from lab.report.answers.answer import Said
 from lab.report.answers.promises import claimed, cron_in_a_container, losses, punctuality
+from lab.report.answers.ranked import ranked
 from lab.report.answers.resources import cold_start, payloads
 from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
 from lab.report.matrix import COLUMNS, lines
@@ -84,9 +85,8 @@ def test_overhead_is_ranked_and_set_against_the_loop(tables: Tables) -> None:
     said = list(overhead(tables))
     first = only(said, "Added to a task of noop, 1 core, 1 worker: ").text
     assert re.search(r"worker: inline .*; thread-pool .*; rq ", first)
-    loop = only(said, "Tasks of noop a second against a plain loop").text
-    slower = loop.partition("Slower: ")[2]
-    assert "thread-pool on 1 core, 1 worker, 0.0" in slower
+    slower = only(said, "For tasks of noop, slower than a plain loop").text
+    assert re.search(r"thread-pool on 1 core, 1 worker takes 2\d\.\d times", slower)
     assert "rq on 1 core" in slower
 
 
@@ -102,18 +102,18 @@ def test_the_answer_turns_when_the_rows_do(tables: Tables) -> None:
 def test_few_blocks_rank_nothing() -> None:
     """Three blocks give no interval, so nothing is quicker than anything (METHOD M2)."""
     few = campaign(replace(PLAN, blocks=3))
-    loop = only(list(overhead(few)), "Tasks of noop a second").text
-    assert "Slower" not in loop
+    loop = only(list(overhead(few)), "For tasks of noop").text
+    assert "not told apart from a plain loop" in loop
     assert "no interval: 3 blocks" in loop
     waits = only(list(latency(few)), "median wait").text
-    assert "Not told apart from inline: thread-pool, rq." in waits
+    assert "(thread-pool, rq not told apart from the first)" in waits
 
 
 def test_waits_are_ranked_at_their_rate(tables: Tables) -> None:
     """Each offered rate has its own order; six blocks tell these three systems apart."""
     waits = only(list(latency(tables)), "median wait").text
     assert waits.startswith("noop at 100/s, 1 core, 1 worker, median wait: inline ")
-    assert "Not told apart" not in waits
+    assert "not told apart" not in waits
     assert re.search(r"thread-pool .* us \(.* to .*\); rq .* ms", waits)
 
 
@@ -178,6 +178,22 @@ def test_boots_and_payloads(tables: Tables) -> None:
     }
     assert list(payloads(tables)) == []
     only(list(payloads({**tables, **renamed})), "1 core, 1 worker, tasks a second: inline")
+
+
+def test_groups_are_told_by_their_size(tables: Tables) -> None:
+    """Estimates of groups of 5 and of 10 are told apart, each with the smallest first."""
+    assert list(ranked("group_s_p50", "groups of {shape:g}", seconds)(tables)) == []
+    burst = tables["estimate"].query("metric == 'overhead_s_per_task' and workload == 'noop'")
+    sizes = {"trial": tables["trial"].query("arrival == 'burst'"), "estimate": burst}
+    both = {
+        name: pd.concat([rows.assign(shape=5.0), rows.assign(shape=10.0)], ignore_index=True)
+        for name, rows in sizes.items()
+    }
+    both["estimate"] = both["estimate"].assign(metric="group_s_p50")
+    said = list(ranked("group_s_p50", "groups of {shape:g}", seconds)({**tables, **both}))
+    few = only(said, "noop, 1 core, 1 worker, groups of 5")
+    assert [part.split()[0] for part in few.parts] == ["inline", "thread-pool", "rq"]
+    only(said, "noop, 1 core, 1 worker, groups of 10")
 
 
 def test_the_matrix_has_every_label_and_every_question(tables: Tables) -> None:

@@ -6,21 +6,19 @@ before speed). An answer is a function from tables to sentences; each sentence n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from lab.figures import Tables
-from lab.report.answers.answer import Answered, Question, Said
+from lab.report.answers.answer import Answered, Question
 from lab.report.answers.promises import claimed, cron_in_a_container, losses, punctuality
+from lab.report.answers.ranked import ranked, together
 from lab.report.answers.resources import cold_start, memory, payloads, waiting
 from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
+from lab.report.wording import percent, seconds
 
 __all__ = ["QUESTIONS", "answers"]
 
 BENCH = "nox -s bench --"
-
-
-def _unmeasured(_: Tables) -> Iterable[Said]:
-    return ()
 
 
 QUESTIONS = (
@@ -64,8 +62,15 @@ QUESTIONS = (
     Question(
         "fairness",
         "Do urgent tasks overtake, and does any task starve?",
-        claimed("priority"),
-        command="nox -s claims -- --claim priority",
+        together(
+            claimed("priority"),
+            ranked(
+                "inversions",
+                "pairs in which a task of low priority overtook one of {shape:g} urgent ones",
+                percent,
+            ),
+        ),
+        command=f"{BENCH} --workload shapes",
     ),
     Question(
         "idle",
@@ -77,7 +82,7 @@ QUESTIONS = (
         "payload",
         "What do big payloads cost?",
         payloads,
-        command=f"{BENCH} --preset standard --workload payload",
+        command=f"{BENCH} --preset standard --workload payloads",
     ),
     Question(
         "cold-start",
@@ -94,14 +99,21 @@ QUESTIONS = (
     Question(
         "retries",
         "Do retries run as promised?",
-        claimed("retry"),
-        command="nox -s claims -- --claim retry",
+        together(
+            claimed("retry"),
+            ranked("retry_late_s_p50", "run again, later than after {shape:g} s", seconds),
+        ),
+        command=f"{BENCH} --workload shapes",
     ),
     Question(
         "fan-out",
         "What do fan-out and chords cost at scale?",
-        _unmeasured,
-        lack="tasks that wait for other tasks",
+        together(
+            ranked("group_s_p50", "groups of {shape:g}, from the call to their join", seconds),
+            ranked("join_s_p50", "groups of {shape:g}, from the last task to their join", seconds),
+            ranked("link_s_p50", "chains of {shape:g}, from link to link", seconds),
+        ),
+        command=f"{BENCH} --workload shapes",
     ),
     Question(
         "crontab",

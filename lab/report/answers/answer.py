@@ -10,10 +10,19 @@ from lab.figures import Tables
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One sentence, and the ids of its rows: trials, rows of a table, or both."""
+    """One sentence, and the ids of its rows: trials, rows of a table, or both.
 
-    text: str
+    Where it tells of several systems, `parts` has one each, and a page can list them.
+    """
+
+    words: str
     rows: Sequence[str]
+    parts: Sequence[str] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole sentence."""
+        return f"{self.words}: {'; '.join(self.parts)}." if self.parts else self.words
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,7 @@ from lab.model import Estimate
 from lab.report.wording import digits
 from lab.statistics import RefusedError, paired_ratio
 
-PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", *TOPOLOGY]
+PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "shape", *TOPOLOGY]
 
 
 def cells(tables: Tables, metric: str) -> pd.DataFrame:
@@ -82,11 +82,6 @@ def times(found: Estimate) -> str:
     if found.low is None or found.high is None:
         return f"{digits(found.value)} times (no interval: {found.n} blocks)"
     return f"{digits(found.value)} times ({digits(found.low)} to {digits(found.high)})"
-
-
-def listed(parts: Iterable[str]) -> str:
-    """Write parts as a list within a sentence."""
-    return "; ".join(parts)
 
 
 def trial_rows(trials: pd.DataFrame) -> list[str]:

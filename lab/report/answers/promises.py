@@ -11,7 +11,7 @@ from lab.figures.measured import usable
 from lab.figures.theme import each
 from lab.model import Periodic, Status
 from lab.report.answers.answer import Said
-from lab.report.answers.evidence import by, listed, names_of, trial_rows
+from lab.report.answers.evidence import by, names_of, trial_rows
 from lab.report.schedules import COUNTS, schedules
 from lab.report.wording import percent, plural
 from lab.statistics import proportion
@@ -39,11 +39,11 @@ def _count(sent: pd.DataFrame, counts: pd.Series, words: str) -> Said:
         bound = percent(proportion(0, n).high or 0.0)
         text = f"{UNHARMED}, of {plural(n, 'task')} none was {words}: with 95 % confidence "
         return Said(f"{text}fewer than {bound}.", trial_rows(sent))
-    of = listed(
+    of = [
         f"{name} {plural(int(own['count'].sum()), 'task')} in {plural(len(own), 'trial')}"
         for name, own in by(guilty, "name")
-    )
-    return Said(f"{UNHARMED}, of {plural(n, 'task')} {k:,} were {words}: {of}.", trial_rows(guilty))
+    ]
+    return Said(f"{UNHARMED}, of {plural(n, 'task')} {k:,} were {words}", trial_rows(guilty), of)
 
 
 def punctuality(tables: Tables) -> Iterator[Said]:
@@ -53,16 +53,16 @@ def punctuality(tables: Tables) -> Iterator[Said]:
     rows = schedules(tables)
     for title in dict.fromkeys(row.title for row in rows):
         own = [row for row in rows if row.title == title]
-        text = listed(
+        parts = [
             f"{row.name} at most {row.latest.text} ms late, "
             + ", ".join(f"{n} {word}" for n, word in zip(row.counts, COUNTS, strict=True))
             + f" of {row.owed} owed"
             for row in own
             if row.latest.value is not None
-        )
+        ]
         labels = {row.label for row in own}
-        if text:
-            yield Said(f"{title}: {text}.", trial_rows(periodic[periodic["label"].isin(labels)]))
+        if parts:
+            yield Said(title, trial_rows(periodic[periodic["label"].isin(labels)]), parts)
 
 
 def cron_in_a_container(tables: Tables) -> Iterator[Said]:

@@ -11,7 +11,7 @@ from lab.figures.measured import THROUGHPUT, usable
 from lab.figures.theme import each
 from lab.model import Burst, Idle
 from lab.report.answers.answer import Said
-from lab.report.answers.evidence import by, cells, listed, names_of, placed, told, trial_rows
+from lab.report.answers.evidence import by, cells, names_of, placed, told, trial_rows
 from lab.report.wording import digits, seconds
 from lab.statistics import interval
 
@@ -30,12 +30,12 @@ def cold_start(tables: Tables) -> Iterator[Said]:
     trials = placed(trials.merge(names_of(tables), on="label"))
     for topology, group in by(trials, "topology"):
         found = [(interval(_boots_s(own)), name) for name, own in by(group, "name")]
-        text = listed(
+        parts = [
             f"{name} {seconds(boot.value)}"
             + (f" ({seconds(boot.low)} to {seconds(boot.high or 0.0)})" if boot.low else "")
             for boot, name in sorted(found, key=lambda pair: pair[0].value)
-        )
-        yield Said(f"{topology}, until every worker had answered: {text}.", trial_rows(group))
+        ]
+        yield Said(f"{topology}, until every worker had answered", trial_rows(group), parts)
 
 
 def _boots_s(trials: pd.DataFrame) -> list[float]:
@@ -67,8 +67,8 @@ def _listed(
     found = cells(tables, metric)
     for place, group in by(found[found["arrival"] == arrival], "place"):
         order = group.sort_values("estimate")
-        text = listed(told(row, write) for row in each(order))
-        yield Said(f"{place}, {words}: {text}.", list(order["row"]))
+        parts = [told(row, write) for row in each(order)]
+        yield Said(f"{place}, {words}", list(order["row"]), parts)
 
 
 def payloads(tables: Tables) -> Iterator[Said]:
@@ -77,9 +77,9 @@ def payloads(tables: Tables) -> Iterator[Said]:
     rates = rates[(rates["workload"] == PAYLOAD) & (rates["arrival"] == Burst.kind)]
     for place, group in by(rates, "place"):
         order = group.sort_values("estimate", ascending=False)
-        text = listed(told(row, digits) for row in each(order))
-        yield Said(f"{place}, tasks a second: {text}.", list(order["row"]))
+        parts = [told(row, digits) for row in each(order)]
+        yield Said(f"{place}, tasks a second", list(order["row"]), parts)
     moved = cells(tables, "broker_bytes_per_task")
     for place, group in by(moved[moved["workload"] == PAYLOAD], "place"):
-        text = listed(told(row, digits) for row in each(group))
-        yield Said(f"{place}, bytes that the servers moved a task: {text}.", list(group["row"]))
+        parts = [told(row, digits) for row in each(group)]
+        yield Said(f"{place}, bytes that the servers moved a task", list(group["row"]), parts)

@@ -12,7 +12,7 @@ from lab.figures.measured import OVERHEAD, THROUGHPUT
 from lab.figures.theme import each
 from lab.model import Burst
 from lab.report.answers.answer import Said
-from lab.report.answers.evidence import by, cells, listed, ratio, times, told, trial_rows, values
+from lab.report.answers.evidence import by, cells, ratio, times, told, trial_rows, values
 from lab.report.wording import plural, seconds
 
 LOOP = "inline"  # the backend that calls the function and nothing else
@@ -24,8 +24,8 @@ def overhead(tables: Tables) -> Iterator[Said]:
     found = cells(tables, OVERHEAD)
     for place, group in by(found, "place"):
         cheapest_first = group.sort_values("estimate")
-        text = listed(told(row, seconds) for row in each(cheapest_first))
-        yield Said(f"Added to a task of {place}: {text}.", list(cheapest_first["row"]))
+        parts = [told(row, seconds) for row in each(cheapest_first)]
+        yield Said(f"Added to a task of {place}", list(cheapest_first["row"]), parts)
     trials = values(tables, THROUGHPUT)
     for _, own in by(trials[trials["arrival"] == Burst.kind], "workload_name"):
         yield from _against_the_loop(own)
@@ -35,19 +35,18 @@ def _against_the_loop(trials: pd.DataFrame) -> Iterator[Said]:
     """Compare the rate of each label and topology with the plain loop's, block by block."""
     loop = trials[trials["backend"] == LOOP]
     parts: dict[str, list[str]] = {}
-    used = [loop]
+    used: dict[str, list[pd.DataFrame]] = {}
     for (name, topology), own in trials.groupby(["name", "topology"], sort=False):
-        found = None if own["backend"].iloc[0] == LOOP else ratio(own, loop)
+        found = None if own["backend"].iloc[0] == LOOP else ratio(loop, own)
         if found is None:
             continue
-        used.append(own)
-        where = verdict(found.low, found.high, "quicker", "slower", "not told apart")
-        parts.setdefault(where, []).append(f"{name} on {topology}, {times(found)}")
-    if parts:
-        told_apart = ". ".join(f"{words.capitalize()}: {listed(p)}" for words, p in parts.items())
+        where = verdict(found.low, found.high, "slower than", "quicker than", "not told apart from")
+        parts.setdefault(where, []).append(f"{name} on {topology} takes {times(found)} as long")
+        used.setdefault(where, [loop]).append(own)
+    for where, told_of in parts.items():
         workload = trials["workload_name"].iloc[0]
-        text = f"Tasks of {workload} a second against a plain loop over them. {told_apart}."
-        yield Said(text, trial_rows(pd.concat(used)))
+        words = f"For tasks of {workload}, {where} a plain loop over them"
+        yield Said(words, trial_rows(pd.concat(used[where])), told_of)
 
 
 def verdict(low: float | None, high: float | None, above: str, below: str, neither: str) -> str:
@@ -63,13 +62,11 @@ def latency(tables: Tables) -> Iterator[Said]:
         found, trials = cells(tables, metric), values(tables, metric)
         for place, group in by(found, "place"):
             order = group.sort_values("estimate")
-            text = listed(told(row, seconds) for row in each(order))
+            parts = [told(row, seconds) for row in each(order)]
             own = trials[trials["place"] == place]
             same = list(_not_apart(own, list(order["name"])))
-            tie = (
-                f" Not told apart from {order['name'].iloc[0]}: {', '.join(same)}." if same else ""
-            )
-            yield Said(f"{place}, {words}: {text}.{tie}", [*order["row"]])
+            tie = f" ({', '.join(same)} not told apart from the first)" if same else ""
+            yield Said(f"{place}, {words}{tie}", [*order["row"]], parts)
 
 
 def _not_apart(trials: pd.DataFrame, names: list[str]) -> Iterator[str]:
@@ -91,7 +88,7 @@ def scaling(tables: Tables) -> Iterator[Said]:
                 parts.append(f"{name} {told_steps}")
                 used.append(own)
         if parts:
-            yield Said(f"{workload}: {listed(parts)}.", trial_rows(pd.concat(used)))
+            yield Said(workload, trial_rows(pd.concat(used)), parts)
 
 
 def _steps(own: pd.DataFrame) -> str:
@@ -122,8 +119,8 @@ def threads(tables: Tables) -> Iterator[Said]:
                 parts.append(f"{name} with {count} {word}, {times(found)}")
                 used.append(own)
         if parts:
-            text = f"{workload}, tasks a second against a plain loop: {listed(parts)}."
-            yield Said(text, trial_rows(pd.concat([loop, *used])))
+            words = f"{workload}, tasks a second against a plain loop"
+            yield Said(words, trial_rows(pd.concat([loop, *used])), parts)
 
 
 def free_threads(tables: Tables) -> Iterator[Said]:
