@@ -46,6 +46,7 @@ def verdicts(
     expected: Mapping[int, int] | None,
     *,
     repeats: bool = False,
+    due: int = 1,
 ) -> pd.DataFrame:
     """Classify each task of the window, and each execution that nobody asked for (METHOD M28).
 
@@ -54,7 +55,7 @@ def verdicts(
     1. phantom: executed, and in no submit row of any phase
     2. corrupted: some execution returned an answer that is not the expected one
     3. failed: finished, and every execution raised or was cancelled
-    4. duplicated: finished more than once, a retry after a failure included
+    4. duplicated: finished more than `due` times, a retry after a failure included
     5. recovered: finished once, although the submit call was not acknowledged
     6. ok: finished once, and acknowledged
     7. partial: started, never finished, acknowledged or not
@@ -67,6 +68,7 @@ def verdicts(
         expected: Checksum of the right answer by task id; a task missing here cannot be right.
             None: nobody knows any, so none is wrong.
         repeats: Whether tasks are jobs, of which none is duplicated: see `lab.occurrences`.
+        due: How often each is to finish: twice where it must raise first and be retried.
 
     Returns:
         `VerdictRow` columns, a row a task: those offered in the window in their order, then
@@ -75,7 +77,7 @@ def verdicts(
     executed = _executed(tasks, expected)
     offered = submits.loc[submits["phase"] == MEASURE, ["trial_id", "task_id", "ack"]]
     known = offered.join(executed, on="task_id").fillna(dict.fromkeys(executed.columns, 0))
-    known["verdict"] = _classes(known, most=len(tasks) if repeats else 1)
+    known["verdict"] = _classes(known, most=len(tasks) if repeats else due)
     phantoms = _phantoms(tasks, submits, executed)
     columns = ["trial_id", "task_id", "verdict", "starts", "completions"]
     both = pd.concat([known[columns], phantoms[columns]]) if len(phantoms) else known[columns]

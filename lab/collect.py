@@ -13,7 +13,7 @@ import pandas as pd
 from lab import checker, evidence, noise, wall
 from lab.clusters.services import last_line
 from lab.identity import identity
-from lab.model import Flag, Paced, Periodic, Status, TrialSpec
+from lab.model import Flag, Paced, Periodic, Retried, Status, TrialSpec
 from lab.tables import SampleRow, TrialRow
 from lab.trial import Outcome, place
 from lab.verdicts import Ack, Verdict
@@ -51,7 +51,8 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     samples = _samples(outcome, status)
     repeats = isinstance(spec.arrival, Periodic)
     expected = evidence.right_answers(spec)
-    verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats)
+    due = 2 if isinstance(spec.arrival, Retried) else 1
+    verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats, due=due)
     counted = _counted(spec, submits, tasks, verdicts)
     disturbed = _disturbance(outcome, context)
     findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)

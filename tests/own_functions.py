@@ -70,6 +70,11 @@ def sleeps() -> None:
     time.sleep(3600)
 
 
+def oversleeps() -> None:
+    """Sleep for longer than anybody waits, but not for ever."""
+    time.sleep(3)
+
+
 def forks() -> int:
     """Fork, and have the child come back as the parent does."""
     os.fork()

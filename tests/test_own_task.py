@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 from lab import own_task, rehearsal
 from lab.cli import main
-from lab.errors import UsageError
+from lab.clusters import luggage
+from lab.errors import ClusterError, UsageError
 from lab.kernel import checksum
 from lab.model import Burst, Carrier, Rehearsal, TrialSpec
 from lab.obstacles import obstacle
@@ -169,6 +172,39 @@ def test_another_answer_than_the_inline_one_is_wrong(tmp_path: Path) -> None:
     assert (row.status, row.flag, row.n_corrupted) == ("failed", "invalid", 6)
 
 
+@pytest.mark.parametrize(
+    ("workload", "names"),
+    [
+        (f"{HERE}:add[1]", {"tests/own_functions.py", "tests/test_own_task.py"}),
+        ("json:dumps", set()),
+        ("workloads.noop:run", set()),
+    ],
+)
+def test_what_a_container_lacks_is_carried_there(workload: str, names: set[str]) -> None:
+    """The function's package, and neither the standard library nor what the image has."""
+    with tarfile.open(fileobj=io.BytesIO(luggage.pack(workload))) as archive:
+        packed = set(archive.getnames())
+    assert names <= packed
+    assert bool(packed) == bool(names)
+    assert not any("__pycache__" in name for name in packed)
+
+
+def test_what_is_too_large_to_be_carried_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do about it."""
+    monkeypatch.setattr(luggage, "MOST_BYTES", 1_000)
+    with pytest.raises(ClusterError, match="Move the function into a module of its own"):
+        luggage.pack(f"{HERE}:add")
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("containers")
+def test_workers_in_containers_import_it_too(tmp_path: Path) -> None:
+    """Driver and node find the module that was carried to them."""
+    spec = own_spec("rq[simple-worker]", "add[1, 2]", answer=3, provider="compose")
+    row = run(tmp_path, spec).row
+    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 6, "inline call")
+
+
 FASTER = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
 
 
@@ -214,7 +250,7 @@ ENDS = {
     "raises": ("failed: 3 of 3 tasks raised",) * 3,
     "exits": ("failed: 3 of 3 tasks raised",) * 3,
     "dies": ("failed: The driver died", "timeout: 3 of 3 executions", "failed: node0 ("),
-    "sleeps": ("timeout: 3 of 3 executions",) * 3,
+    "oversleeps": ("timeout: 3 of 3 executions",) * 3,
     "forks": ("ok: ",) * 3,
     "prints": ("ok: ",) * 3,
     "allocates": ("failed: 3 of 3 tasks raised",) * 3,
@@ -235,8 +271,10 @@ def test_whatever_a_function_does_becomes_a_row(
     task: str, label: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its status and its reason; nothing of it is left, and the lab lives on."""
-    monkeypatch.setenv("LAB_TASK_MEMORY", "2048")
-    row = run(tmp_path, own_spec(label, task, arrival=Burst(3), deadline_s=1.0)).row
+    monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
+    # It takes a while to fill all memory that one may have; the others hang, or take no time.
+    deadline_s = 10.0 if task == "allocates" else 1.0
+    row = run(tmp_path, own_spec(label, task, arrival=Burst(3), deadline_s=deadline_s)).row
     assert f"{row.status}: {row.reason}".startswith(end)
 
 
@@ -245,7 +283,7 @@ def test_a_campaign_goes_on_after_a_function_that_kills(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every trial has its row, and the other workload its numbers."""
-    words = f"bench --task {HERE}:dies -b thread-pool -w noop --arrival burst --blocks 2 --seed 1"
+    words = f"bench --task {HERE}:dies -b thread-pool -w noop --arrival burst --blocks 1 --seed 1"
     words += f" --tasks 20 --cores 1 --provider local --allow-dirty --results {tmp_path}"
     assert main(words.split()) == 1
     (folder,) = (tmp_path / "runs").iterdir()

@@ -153,6 +153,7 @@ def test_a_retry_that_is_told_to_wait_comes(label: str, tmp_path: Path) -> None:
     """Each task raises once and returns once; how late, the metric tells."""
     row = run(tmp_path, spec_of(label, "flaky", Retried(3, 1.0), warmup_tasks=0)).row
     assert (row.status, row.reason, row.n_done, row.n_failed) == ("ok", "", 3, 0)
+    assert row.n_duplicated == 0
     assert row.shape == 1.0
 
 

@@ -75,7 +75,7 @@ def workload_names(rows: pd.DataFrame) -> pd.Series:
     several = rows.groupby("workload")["size"].transform("nunique") > 1
     return pd.Series(
         [
-            f"{row.workload} {row.nominal_ns / 1e6:g} ms"
+            f"{row.workload} {row.nominal_ns / 1e6:.3g} ms"
             if row.nominal_ns
             else f"{row.workload} {row.size:,} {row.size_unit}"
             if many

@@ -98,7 +98,7 @@ def _answer(tables: Tables, names: Mapping[str, str]) -> str:
 
 def _meaning(n_blocks: int, n_ranked: int) -> str:
     if n_ranked == 1:
-        return "It is the only one."
+        return "No other has a number that counts: the flags stand beside it."
     if n_blocks < INTERVAL_FLOOR:
         return (
             f"{n_blocks} blocks carry no interval, so this is the order of magnitude: what lies "
