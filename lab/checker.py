@@ -51,7 +51,6 @@ def verdicts(
     """Classify each task of the window, and each execution that nobody asked for (METHOD M28).
 
     Classes exclude each other, correctness first: the first that fits in this order is given.
-
     1. phantom: executed, and in no submit row of any phase
     2. corrupted: some execution returned an answer that is not the expected one
     3. failed: finished, and every execution raised or was cancelled
@@ -65,10 +64,9 @@ def verdicts(
     Args:
         tasks: `TaskRow` columns, a row an execution; rows of tasks never started do no harm.
         submits: `SubmitRow` columns, a row an offered task, all phases.
-        expected: Checksum of the right answer by task id; a task missing here cannot be right.
-            None: nobody knows any, so none is wrong.
+        expected: Checksum of each right answer by task id; None: nobody knows any.
         repeats: Whether tasks are jobs, of which none is duplicated: see `lab.occurrences`.
-        due: How often each is to finish: twice where it must raise first and be retried.
+        due: How often each is to finish: twice where it raises first, to be retried.
 
     Returns:
         `VerdictRow` columns, a row a task: those offered in the window in their order, then

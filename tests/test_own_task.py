@@ -283,11 +283,12 @@ def test_a_campaign_goes_on_after_a_function_that_kills(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every trial has its row, and the other workload its numbers."""
-    words = f"bench --task {HERE}:dies -b thread-pool -w noop --arrival burst --blocks 1 --seed 1"
+    words = f"bench --task {HERE}:dies -b thread-pool -w noop --arrival burst --blocks 1 --seed 6"
     words += f" --tasks 20 --cores 1 --provider local --allow-dirty --results {tmp_path}"
     assert main(words.split()) == 1
     (folder,) = (tmp_path / "runs").iterdir()
     rows = Store(folder).read("trial")
     ends = rows.drop_duplicates("trial_id").groupby("workload")["status"].apply(set).to_dict()
+    assert rows["workload"].iloc[0] == f"{HERE}:dies"
     assert ends == {f"{HERE}:dies": {"failed"}, "noop": {"ok"}}
     assert "Which one for" in capsys.readouterr().out

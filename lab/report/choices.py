@@ -56,7 +56,8 @@ def choices(tables: Tables) -> list[Choice]:
     for task in own["workload"].unique():
         its = own[own["workload"] == task]
         widest = its[its["workers"] == its.groupby("label")["workers"].transform("max")]
-        narrowed = {**tables, "trial": widest}
+        # Only what is asked for: a run's other tables may be large, or not be there.
+        narrowed = {"trial": widest} | {name: tables[name] for name in ("metric", "estimate")}
         rows = summary(narrowed)
         cpu = _cpu_ms(narrowed)
         shown = [_shown(row, cpu.get(row.label, Number(NOT_MEASURED))) for row in rows]
@@ -83,8 +84,9 @@ def _cpu_ms(tables: Tables) -> dict[str, Number]:
 
 
 def _answer(tables: Tables, names: Mapping[str, str]) -> str:
-    values = trial_values(tables, THROUGHPUT)
-    values = values[(values["arrival"] == Burst.kind) & (values["executes"] == 1)]
+    executing = tables["trial"][tables["trial"]["executes"] == 1]
+    values = trial_values({**tables, "trial": executing}, THROUGHPUT)
+    values = values[values["arrival"] == Burst.kind]
     by_block = values.pivot_table(index="block", columns="label", values="value")
     ranked = [str(label) for label in by_block.mean().sort_values(ascending=False).index]
     if not ranked:
