@@ -30,11 +30,12 @@ def cold_start(trial: TrialRow, _samples: pd.DataFrame) -> Value:
     if pd.isna(trial.t_exec_ns):
         called_s = float(trial.start_call_ns or 0) / 1e9
         return Value(called_s + wait_s, "", 1, "start of the pool + submit to the first task")
-    is_bound = wait_s < READY_S
-    method = "start of the workers' command to the first task" + (
-        f"; it waited {wait_s * 1e3:.0f} ms, so a worker may have been ready before" * is_bound
-    )
-    return Value((started - trial.t_exec_ns) / 1e9, "<" * is_bound, 1, method)
+    cold_s = (started - trial.t_exec_ns) / 1e9
+    method = "start of the workers' command to the first task"
+    if wait_s < READY_S:
+        method += f"; it waited {wait_s * 1e3:.0f} ms, so a worker may have been ready before"
+        return Value(cold_s, "<", 1, method)
+    return Value(cold_s, "", 1, method)
 
 
 def cold_import(trial: TrialRow, _samples: pd.DataFrame) -> Value:
