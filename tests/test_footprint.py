@@ -42,7 +42,7 @@ print(flush=True); sys.stdin.buffer.raw.read()
 SLEEP = """
 import threading, time
 def nap():
-    for _ in range(100): time.sleep(0.0001)
+    for _ in range(100): time.sleep(0.002)
 print(flush=True); input()
 thread = threading.Thread(target=nap); thread.start()
 print(flush=True); input()
@@ -160,4 +160,5 @@ def test_every_waking_is_counted_once(start: Start) -> None:
         seen = count()
     assert seen > 50
     go_on(process)  # and now the main thread
-    assert seen + 100 <= count() < 300
+    # A nap that ends before its thread was taken off the CPU is none to the kernel.
+    assert seen + 90 <= count() < 300
