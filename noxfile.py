@@ -34,6 +34,8 @@ LOCKS = {
 }
 # The lab stops its workers and writes down what is finished; nox alone would give it 0.3 s.
 PATIENCE_S = 60.0
+# Half of a test's time, or more, is waiting: for a schedule, or for something to start or to end.
+SIDE_BY_SIDE = ("--numprocesses", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
 
 Recipe = Callable[[nox.Session], None]
 
@@ -147,7 +149,9 @@ def images(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the ordinary tests, and with CI set in the environment the slow ones as well."""
     everything = ("-m", "") if os.environ.get("CI") else ()
-    session.run("pytest", *everything, *session.posargs)
+    # Who chooses tests wants to see them: `-x`, `--pdb` and what they print are for one process.
+    chosen = session.posargs or SIDE_BY_SIDE
+    session.run("pytest", *everything, *chosen)
 
 
 @locked("lint", default=True)

@@ -151,6 +151,15 @@ class Backend(ABC):
         """Have the system forget a job (`Capability.RESCHEDULE`)."""
         raise NotImplementedError
 
+    def reschedule(self, handle: Any, job: Job) -> Any:
+        """Have the system run a job that it has at other times from now on; return its handle.
+
+        A system that has a call for it uses that (`Capability.RESCHEDULE`); of any other, the job
+        is removed and added anew.
+        """
+        self.unschedule(handle)
+        return self.schedule(job)
+
     def effective_settings(self) -> Mapping[str, Any]:
         """Every setting in force, defaults included, as JSON-able values; goes into the row."""
         return dict(self.setup.settings)

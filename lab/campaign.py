@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab import environment, metrics, noise, processes, trial
-from lab.clusters import crontab, reaper
+from lab.clusters import crontab, reaper, scratch
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ResultsError, UsageError
 from lab.estimates import estimates
@@ -148,6 +148,7 @@ def execute(store: Store, run: Run, watch: Watch) -> list[TrialRow]:
     processes.reap_orphans()
     reaper.reap_dead()
     crontab.remove_dead()
+    scratch.remove_dead()
     with store.writing():
         try:
             return list(_Runner(store, run, watch).rows())

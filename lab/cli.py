@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from lab import campaign, processes, registry
 from lab.claims import command as claims
-from lab.clusters import choice, crontab, reaper
+from lab.clusters import choice, crontab, reaper, scratch
 from lab.comparison import command as comparison
 from lab.console import ProgressWatch, say, show_line, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
@@ -226,6 +226,7 @@ def clean(_: argparse.Namespace) -> int:
     say(f"{processes.reap_orphans()} processes of killed labs ended.")
     say(f"{reaper.reap_dead()} containers, networks and volumes of killed labs removed.")
     say(f"{crontab.remove_dead()} crontab lines of killed labs removed.")
+    say(f"{scratch.remove_dead()} temporary folders of killed labs removed.")
     return 0
 
 

@@ -27,7 +27,7 @@ class Capability(StrEnum):
     NODES = "nodes"  # workers may live on several nodes
     PARALLEL = "parallel"  # more than one worker slot
     SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
-    RESCHEDULE = "reschedule"  # jobs are added and removed while it runs
+    RESCHEDULE = "reschedule"  # jobs are added, changed and removed while it runs
     RETRY = "retry"  # runs a task that raised again by itself, when asked to
     RETRY_DELAY = "retry-delay"  # and waits before that for as long as it is told
     PRIORITY = "priority"  # lets an urgent task overtake those that wait

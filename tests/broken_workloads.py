@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 # Its size is how many tasks out of each hundred raise.
 MIXED = """
 from workloads import cpu, io, noop, payload
@@ -91,3 +93,19 @@ def run(argument):
 async def run_async(argument):
     return run(argument)
 """
+
+NAMES = {
+    name: f"misbehaving_{name.lower()}"
+    for name in ("MIXED", "RAISING", "HANGING", "LYING", "DYING")
+}
+
+
+def write(folder: Path) -> None:
+    """Lay the workloads out in `folder` as an installed package that declares them."""
+    about = folder / "misbehaving-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
+    lines = [f"{module} = {module}" for module in NAMES.values()]
+    (about / "entry_points.txt").write_text("\n".join(["[lab.workloads]", *lines]))
+    for name, module in NAMES.items():
+        (folder / f"{module}.py").write_text(globals()[name])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from hypothesis import settings
 
 from lab import images, processes
 from lab.images import Images
 from tests import broken_workloads
+from tests.containers import having
+from tests.stopping import children
 
 if TYPE_CHECKING:
     from lab.figures import Picture, Tables
@@ -22,23 +25,27 @@ if TYPE_CHECKING:
 settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
-# Helpers of the standard library that live as long as the interpreter does.
-LASTING = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 GRACE_S = 5.0
 
 
-def children() -> set[psutil.Process]:
-    """Every process below this one that is still at work."""
-    alive = set()
-    for child in psutil.Process().children(recursive=True):
-        try:
-            words = " ".join(child.cmdline())
-        except psutil.Error:
-            continue  # ended while we looked
-        # A zombie has no words: it has ended, and only its exit code waits.
-        if words and not any(helper in words for helper in LASTING):
-            alive.add(child)
-    return alive
+@pytest.fixture(autouse=True)
+def _turn(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Where tests run side by side (pytest-xdist), one that is marked `alone` has no other beside.
+
+    It closes the door, so that nobody begins, and waits until all who are at work have ended.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    folder = tmp_path_factory.getbasetemp().parent  # of all workers of this run
+    is_alone = request.node.get_closest_marker("alone") is not None
+    with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +77,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A place for temporary files that a test has for itself; short, for sockets lie there."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def containers() -> Images:
     """The images of clusters in containers; where they cannot be had, the test fails."""
@@ -96,21 +112,33 @@ def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mappi
     return {name: picture for name, picture in saved.items() if picture}
 
 
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a third party's package that brings the workloads of `broken_workloads`."""
+    folder = tmp_path_factory.mktemp("misbehaving")
+    broken_workloads.write(folder)
+    return folder
+
+
 @pytest.fixture
-def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The workloads of `broken_workloads`, installed as a third party would; file name by name."""
-    plugin = tmp_path / "plugin"
-    about = plugin / "misbehaving-1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
-    names = {
-        name: f"misbehaving_{name.lower()}"
-        for name in ("MIXED", "RAISING", "HANGING", "LYING", "DYING")
-    }
-    for name, module in names.items():
-        (plugin / f"{module}.py").write_text(getattr(broken_workloads, name))
-    lines = [f"{module} = {module}" for module in names.values()]
-    (about / "entry_points.txt").write_text("\n".join(["[lab.workloads]", *lines]))
-    monkeypatch.syspath_prepend(str(plugin))
-    monkeypatch.setenv("PYTHONPATH", str(plugin), prepend=os.pathsep)
-    return names
+def misbehaving(package: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The workloads of `broken_workloads`, installed on this machine; file name by name."""
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
+    return broken_workloads.NAMES
+
+
+@pytest.fixture(scope="session")
+def with_package(containers: Images, package: Path) -> Iterator[Images]:
+    """The images, the workloads of `broken_workloads` installed in the one of the nodes."""
+    with having(package, containers) as images_with_package:
+        yield images_with_package
+
+
+@pytest.fixture
+def misbehaving_inside(
+    with_package: Images, misbehaving: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The same workloads, for clusters in containers as well."""
+    monkeypatch.setattr(images, "resolve", lambda: with_package)
+    return misbehaving

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lab import processes, registry, trial
@@ -14,6 +16,7 @@ from lab.cluster import Site
 from lab.clusters import reaper
 from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
+from lab.images import Images
 from lab.model import TrialSpec
 
 
@@ -38,6 +41,19 @@ def standing(spec: TrialSpec, folder: Path) -> Iterator[ComposeCluster]:
         yield cluster
     finally:
         cluster.down()
+
+
+@contextlib.contextmanager
+def having(package: Path, images: Images) -> Iterator[Images]:
+    """Offer the images with what lies in `package` beside the lab in that of the nodes."""
+    name = f"{images.node.name}-{os.getpid()}"
+    (package / "Dockerfile").write_text(f"FROM {images.node.name}\nCOPY . .\n", encoding="utf-8")
+    build = ("build", "--quiet", f"--tag={name}", str(package))
+    identity = docker(*build, environment={"DOCKER_BUILDKIT": "1"}).decode().strip()
+    try:
+        yield replace(images, node=replace(images.node, name=name, id=identity))
+    finally:
+        docker("image", "rm", name)
 
 
 @contextlib.contextmanager

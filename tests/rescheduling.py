@@ -1,6 +1,7 @@
 """Changes a schedule while it runs: ``python -m tests.rescheduling FOLDER``, in a driver's place.
 
-The first job is removed in mid-window and the second one added. Prints the instants of
+In mid-window the first job is removed; the second is added to run once an hour, and changed to run
+as often as the first. Prints the instants of
 CLOCK_MONOTONIC at which the removal had returned and at which all was over.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from lab import registry
@@ -17,6 +19,7 @@ from lab.readback import Watcher
 from lab.specs import order_from_json
 
 PATIENCE_S = 90.0
+SELDOM_S = 3600.0
 
 
 def await_runs(ledger: Path, job_id: int, n: int) -> None:
@@ -30,7 +33,7 @@ def await_runs(ledger: Path, job_id: int, n: int) -> None:
 
 
 def main(folder: Path) -> None:
-    """Schedule the first job; then add the second and remove the first."""
+    """Schedule the first job; then add the second, change it, and remove the first."""
     order = order_from_json(json.loads((folder / "trial.json").read_text()))
     backend: Backend = registry.select(order.spec.label).backend(order.setup)
     first, second = order.setup.jobs
@@ -38,7 +41,8 @@ def main(folder: Path) -> None:
     backend.start()
     handle = backend.schedule(first)
     await_runs(ledger, first.id, 2)
-    backend.schedule(second)
+    seldom = backend.schedule(replace(second, every_s=SELDOM_S))
+    backend.reschedule(seldom, second)
     backend.unschedule(handle)
     removed_ns = time.monotonic_ns()
     await_runs(ledger, second.id, 3)

@@ -54,8 +54,10 @@ def test_jobs_run_again_and_again(label: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", keepers(frozenset({Capability.RESCHEDULE})))
-def test_a_job_is_added_and_another_removed_while_they_run(label: str, tmp_path: Path) -> None:
-    """The new job runs, and the removed one stops: one run of it may be on its way already."""
+def test_a_job_is_added_and_changed_and_another_removed_while_they_run(
+    label: str, tmp_path: Path
+) -> None:
+    """The new job runs as it is told last, and the removed one stops, but for a run on its way."""
     spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S))
     outcome = trial.Outcome(spec, 1, tmp_path / spec.id, trial.place(spec), 0, "")
     site = trial._site(outcome)

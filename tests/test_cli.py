@@ -202,6 +202,7 @@ def test_a_stop_cleans_up_and_loses_no_finished_trial(tmp_path: Path, number: in
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # others that begin clean up as well
 def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
     """After SIGKILL `lab clean` leaves no process; a resume runs exactly what is missing."""
     running = start_slow(tmp_path)

@@ -91,6 +91,7 @@ def folders(below: Path) -> Iterator[Path]:
     yield from (below / str(number) for number in range(KILLS))
 
 
+@pytest.mark.alone  # others that begin clean up as well
 def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
     """When lab and watchdog are both killed, `lab clean` removes what is left, and no more."""
     beside = bench(tmp_path / "beside", "--seed", "1")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from lab import processes, registry
 from lab.backend import capabilities, services_of
 from lab.clusters.local import LocalCluster
 from lab.model import Burst, Capability, Chained, FanOut, RoundTrip, Topology
+from tests.exactly_once import assert_exactly_once, may_raise
+from tests.stopping import held
 from tests.trials import run, spec_of
 
 
@@ -61,14 +61,13 @@ def widest(label: str) -> Topology:
 
 @pytest.mark.parametrize("label", VARIANTS)
 def test_a_thousand_tasks_of_every_kind_run_exactly_once(
-    label: str, tmp_path: Path, misbehaving: dict[str, str]
+    label: str, tmp_path: Path, misbehaving: dict[str, str], temporary: Path
 ) -> None:
     """Each answers rightly or, one in a hundred, raises: that is told, and costs no other task.
 
     Where batches are all that a system takes, an exception may cost the batch: see below.
     """
-    raises = Capability.SUBMIT in promised(label) and registry.select(label).backend.executes
-    # The slowest starts an interpreter for each task: minutes on a machine that is busy.
+    raises = may_raise(label)
     spec = spec_of(
         label,
         misbehaving["MIXED"],
@@ -78,13 +77,9 @@ def test_a_thousand_tasks_of_every_kind_run_exactly_once(
         deadline_s=240.0,
     )
     made = run(tmp_path, spec)
-    row, verdicts = made.row, made.tables["verdict"].verdict.value_counts()
-    told = "10 of 1000 tasks raised; the worker's log has the traceback."
-    assert (row.status, row.reason) == (("failed", told) if raises else ("ok", ""))
-    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_corrupted) == (1_000, 1_000, 0, 0)
-    assert (row.n_lost, row.n_partial, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
-    assert verdicts.to_dict() == ({"ok": 990, "failed": 10} if raises else {"ok": 1_000})
-    assert left_behind(row.trial_id) == []
+    assert_exactly_once(made, raises=raises)
+    assert left_behind(made.row.trial_id) == []
+    assert list(temporary.iterdir()) == []
 
 
 def left_behind(trial_id: str) -> list[psutil.Process]:
@@ -166,19 +161,18 @@ def test_a_batch_with_a_task_that_raises_is_a_failed_row_and_no_loss(
 def test_stop_is_idempotent_and_leaves_nothing(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A started in-process system leaves no thread and no process, however often it is stopped."""
+    """A system in this process leaves no thread, process, socket or file, however often stopped."""
     chosen = registry.select(label)
     if registry.has_own_workers(chosen) or services_of(chosen.backend, chosen.variant):
-        return  # its processes are the cluster's: the tests above look for them
+        return  # its processes are the cluster's; for the rest of it, see test_clients
     for name, value in {"LEDGER": str(tmp_path / "ledger"), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
-    before = set(threading.enumerate())
+    before = held()
     backend = chosen.backend(registry.setup(chosen, Topology(1, 1, 1), {}))
     backend.start()
     backend.stop()
     backend.stop()
-    assert set(threading.enumerate()) <= before
-    assert multiprocessing.active_children() == []
+    assert held() <= before
 
 
 @pytest.mark.parametrize("name", registry.backends())

@@ -141,6 +141,7 @@ def test_cron_runs_every_job_at_the_minute(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # others that begin clean up as well
 def test_a_killed_lab_leaves_lines_that_clean_removes(tmp_path: Path) -> None:
     """They name their lab, which is gone."""
     before = lines()

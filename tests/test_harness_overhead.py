@@ -56,6 +56,7 @@ def pairs(recorded: Callable[..., Any]) -> tuple[list[float], list[float]]:
     return off, on
 
 
+@pytest.mark.alone  # a ratio of times
 def test_the_record_is_a_small_part_of_a_task() -> None:
     """H is reported with its interval, and within the bounds of M19."""
     overhead, may_be_used = harness_overhead(*pairs(kernel.execute))

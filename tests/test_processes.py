@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from lab import processes
 
@@ -89,6 +90,7 @@ def test_an_ended_process_is_gone_though_nobody_has_looked(tmp_path: Path) -> No
     assert child.wait() == -9
 
 
+@pytest.mark.alone  # others that begin reap as well
 def test_only_what_belongs_to_dead_labs_is_reaped(tmp_path: Path) -> None:
     """A living lab's processes stay, and those of another boot or namespace; a dead one's go."""
     here = processes.realm()

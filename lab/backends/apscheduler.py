@@ -96,12 +96,11 @@ class ApScheduler(Backend):
 
     def schedule(self, job: Job) -> Any:
         """Add the job with an interval or a cron line as its trigger and return it."""
-        from apscheduler.triggers.cron import CronTrigger
-        from apscheduler.triggers.interval import IntervalTrigger
+        return self._add(job, trigger=_trigger(job))
 
-        if job.every_s:
-            return self._add(job, trigger=IntervalTrigger(seconds=job.every_s))
-        return self._add(job, trigger=CronTrigger.from_crontab(job.cron, timezone="UTC"))
+    def reschedule(self, handle: Any, job: Job) -> Any:
+        """Give the job another trigger (User guide, Modifying jobs)."""
+        return handle.reschedule(_trigger(job))
 
     def unschedule(self, handle: Any) -> None:
         """Remove the job from its store."""
@@ -137,6 +136,15 @@ class ApScheduler(Backend):
         self._scheduler.start()
         self._is_running.set()
         await self._stopping.wait()
+
+
+def _trigger(job: Job) -> Any:
+    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    if job.every_s:
+        return IntervalTrigger(seconds=job.every_s)
+    return CronTrigger.from_crontab(job.cron, timezone="UTC")
 
 
 # APScheduler inspects each job's signature: one parameter, as most jobs have, is quick to inspect.

@@ -52,21 +52,20 @@ class CeleryBeat(Backend):
 
     def schedule(self, job: Job) -> Any:
         """Save the job as a `PeriodicTask`, which beat finds within 5 s, and return that."""
-        from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+        from django_celery_beat.models import PeriodicTask
         from kombu.utils.json import dumps
 
-        if job.cron:
-            fields = dict(zip(CRON_FIELDS, job.cron.split(), strict=True))
-            crontab, _ = CrontabSchedule.objects.get_or_create(**fields, timezone="UTC")
-            when = {"crontab": crontab}
-        else:
-            every = {"every": round(job.every_s * 1e6), "period": IntervalSchedule.MICROSECONDS}
-            interval, _ = IntervalSchedule.objects.get_or_create(**every)
-            when = {"interval": interval}
         arguments = dumps([job.id, job.function, job.argument])  # type: ignore[no-untyped-call]
         return PeriodicTask.objects.create(
-            name=f"job {job.id}", task=celery_app.EXECUTE, args=arguments, **when
+            name=f"job {job.id}", task=celery_app.EXECUTE, args=arguments, **_when(job)
         )
+
+    def reschedule(self, handle: Any, job: Job) -> Any:
+        """Save it with other times, which beat finds likewise (README, Example)."""
+        for field, value in {"interval": None, "crontab": None, **_when(job)}.items():
+            setattr(handle, field, value)
+        handle.save()
+        return handle
 
     def unschedule(self, handle: Any) -> None:
         """Delete the `PeriodicTask`."""
@@ -108,3 +107,13 @@ class CeleryBeat(Backend):
     @staticmethod
     def _has_django(setup: Setup) -> bool:
         return bool(setup.settings["beat_scheduler"] == DYNAMIC)
+
+
+def _when(job: Job) -> dict[str, Any]:
+    from django_celery_beat.models import CrontabSchedule, IntervalSchedule
+
+    if job.cron:
+        fields = dict(zip(CRON_FIELDS, job.cron.split(), strict=True))
+        return {"crontab": CrontabSchedule.objects.get_or_create(**fields, timezone="UTC")[0]}
+    every = {"every": round(job.every_s * 1e6), "period": IntervalSchedule.MICROSECONDS}
+    return {"interval": IntervalSchedule.objects.get_or_create(**every)[0]}

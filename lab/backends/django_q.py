@@ -143,16 +143,21 @@ class DjangoQ(Backend):
 
     def schedule(self, job: Job) -> Schedule:
         """Add a row of `Schedule` (docs, Schedules), which clusters look at twice a minute."""
-        from django_q.models import Schedule
         from django_q.tasks import schedule
 
-        minutes, rest_s = divmod(job.every_s, 60)
-        if rest_s:
-            raise UsageError(f"django-q2 schedules by whole minutes, not every {job.every_s:g} s.")
-        when = {"schedule_type": Schedule.CRON, "cron": job.cron}
-        if minutes:
-            when = {"schedule_type": Schedule.MINUTES, "minutes": int(minutes)}
-        return schedule(EXECUTE, job.id, job.function, job.argument, **when)
+        return schedule(EXECUTE, job.id, job.function, job.argument, **_when(job))
+
+    def reschedule(self, handle: Schedule, job: Job) -> Schedule:
+        """Save the row with other times; the first is that of a new row."""
+        from django.utils import timezone
+
+        for field, value in {"minutes": None, "cron": None, **_when(job)}.items():
+            setattr(handle, field, value)
+        handle.next_run = timezone.now()
+        if job.cron:
+            handle.next_run = handle.calculate_next_run()
+        handle.save()
+        return handle
 
     def unschedule(self, handle: Schedule) -> None:
         """Delete the row."""
@@ -236,6 +241,17 @@ def _django_settings(setup: Setup) -> dict[str, Any]:
     if "conn_max_age" in settings:
         made["DATABASE"]["CONN_MAX_AGE"] = settings["conn_max_age"]
     return made
+
+
+def _when(job: Job) -> dict[str, Any]:
+    from django_q.models import Schedule
+
+    minutes, rest_s = divmod(job.every_s, 60)
+    if rest_s:
+        raise UsageError(f"django-q2 schedules by whole minutes, not every {job.every_s:g} s.")
+    if minutes:
+        return {"schedule_type": Schedule.MINUTES, "minutes": int(minutes)}
+    return {"schedule_type": Schedule.CRON, "cron": job.cron}
 
 
 def _postgres(endpoint: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from subprocess import Popen, TimeoutExpired
 from lab import own_task, processes
 from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
-from lab.clusters import crontab
+from lab.clusters import crontab, scratch
 from lab.clusters.monitor import answer
 from lab.clusters.services import SERVICES, free_port, last_line
 from lab.errors import ClusterError
@@ -52,12 +52,17 @@ class LocalCluster(Cluster):
         self._nodes: list[_Part] = []
         self._driver: Popen[bytes] | None = None
         self._made: Setup | None = None
+        # What all processes of the trial are told: whose they are, and where temporary files go.
+        self._told = dict(site.environment)
+        self._scratch: Path | None = None
 
     def up(self) -> Setup:
         """Start a fresh broker where one is needed, then each node's workers, then a scheduler."""
         site, spec, shared = self.site, self.site.spec, self.site.placement.services
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
+        self._scratch = scratch.make()
+        self._told[scratch.VARIABLE] = str(self._scratch)
         servers = services_of(site.backend, spec.variant)
         endpoints = {str(name): self._serve(name) for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
@@ -83,7 +88,7 @@ class LocalCluster(Cluster):
             endpoint, about = cron.crontab, cron.about
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
-            told = {**site.environment, **site.backend.server_environment(settings)}
+            told = {**self._told, **site.backend.server_environment(settings)}
             running = SERVICES[name]().start(site.logs, site.placement.services, told)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
             endpoint, about = running.endpoint, running.about
@@ -99,7 +104,7 @@ class LocalCluster(Cluster):
         slot: tuple[int, int] = (0, 0),
     ) -> _Part:
         environment = {
-            **self.site.environment,
+            **self._told,
             **self.site.backend.worker_environment(made),
             **self._ledger_environment(*slot),
             "LAB_SETUP": setup_to_json(made),
@@ -142,7 +147,7 @@ class LocalCluster(Cluster):
     def start_driver(self) -> Popen[bytes]:
         """Start the driver in a process of its own; a system that lives in it works as node 0."""
         site = self.site
-        environment = {**site.environment, **self._ledger_environment(0, 0)}
+        environment = {**self._told, **self._ledger_environment(0, 0)}
         argv = [sys.executable, "-m", "lab.driver", str(site.folder.resolve())]
         log = site.logs / "driver.log"
         self._driver = processes.start(argv, site.placement.driver, environment, log, pipes=True)
@@ -192,4 +197,7 @@ class LocalCluster(Cluster):
             processes.stop(self._driver)
         processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
         processes.stop(*(part.process for part in self._services))
-        return processes.reap_trial(trial)
+        reaped = processes.reap_trial(trial)
+        if self._scratch:
+            scratch.remove(self._scratch)
+        return reaped

@@ -35,6 +35,8 @@ def options(about: str, *variants: str) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--variant", choices=variants, default=variants[0])
     parser.add_argument("--redis", default="redis://127.0.0.1:6379/0", help="an empty Redis")
+    parser.add_argument("--rabbitmq", default="amqp://127.0.0.1:5672//")
+    parser.add_argument("--postgres", default="postgresql://127.0.0.1:5432/postgres")
     parser.add_argument("--dask-scheduler", default="tcp://127.0.0.1:8786")
     parser.add_argument("--worker-cpus", default="", help="such as 0,1; default: where this runs")
     return parser.parse_args()

@@ -12,8 +12,14 @@ from tests.fidelity import stamps
 NAME = "tests.fidelity.with_celery"
 POOLS = ("prefork", "threads", "gevent", "solo")
 KEPT = ("prefork+results", "threads+results", "gevent+results")
+PRIORITIES = "FIDELITY_PRIORITIES"
+ON_RABBITMQ = (
+    *("prefork+rabbitmq", "prefork+rabbitmq+priorities"),
+    *("threads+rabbitmq", "gevent+rabbitmq"),
+)
 # Celery takes both addresses from the variables that `main` sets.
 app = Celery(NAME)
+app.conf.task_queue_max_priority = int(os.environ.get(PRIORITIES, "0")) or None
 
 
 @app.task  # type: ignore[untyped-decorator]
@@ -25,11 +31,13 @@ def noop(number: int) -> int:
 
 def main() -> None:
     """Start a worker, warm it up, send all tasks and wait for them."""
-    given = stamps.options(__doc__, *POOLS, *KEPT)
-    pool, _, results = given.variant.partition("+")
-    os.environ["CELERY_BROKER_URL"] = given.redis
-    if results:
+    given = stamps.options(__doc__, *POOLS, *KEPT, *ON_RABBITMQ)
+    pool, *extras = given.variant.split("+")
+    os.environ["CELERY_BROKER_URL"] = given.rabbitmq if "rabbitmq" in extras else given.redis
+    if "results" in extras:
         os.environ["CELERY_RESULT_BACKEND"] = given.redis
+    if "priorities" in extras:
+        os.environ[PRIORITIES], app.conf.task_queue_max_priority = "10", 10
     command = [sys.executable, "-m", "celery", "-A", NAME, "worker"]
     command += ["--pool", pool, "--concurrency", str(given.workers), "--hostname"]
     # `solo` runs one task at a time, so it has as many workers.

@@ -1,4 +1,4 @@
-"""django-q2 with its own cluster command, by broker; this file is also Django's settings."""
+"""django-q2 with its own cluster command, by broker and database; also the settings of Django."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 
@@ -15,7 +16,7 @@ from tests.fidelity import stamps
 NAME = "tests.fidelity.with_django_q"
 SECRET_KEY = "not-a-secret"  # noqa: S105
 INSTALLED_APPS = ["django_q"]
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("FIDELITY_DATABASE", ""),
@@ -27,6 +28,16 @@ DATABASES = {
         },
     }
 }
+if "FIDELITY_POSTGRES" in os.environ:
+    address = urlsplit(os.environ["FIDELITY_POSTGRES"])
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": address.hostname,
+        "PORT": address.port,
+        "USER": address.username,
+        "PASSWORD": address.password,
+        "NAME": address.path.removeprefix("/"),
+    }
 Q_CLUSTER: dict[str, Any] = {"workers": int(os.environ.get("FIDELITY_WORKERS", "1"))}
 if "FIDELITY_REDIS" in os.environ:
     Q_CLUSTER["redis"] = os.environ["FIDELITY_REDIS"]
@@ -45,10 +56,13 @@ def noop(number: int) -> int:
 
 def main() -> None:
     """Make the tables, start a cluster, warm it up, queue all tasks and wait for them."""
-    given = stamps.options(__doc__, "redis", "orm+sqlite")
+    given = stamps.options(__doc__, "redis", "redis+postgres", "orm+sqlite", "orm+postgres")
+    broker, _, database = given.variant.partition("+")
     os.environ |= {"DJANGO_SETTINGS_MODULE": NAME, "FIDELITY_WORKERS": str(given.workers)}
-    if given.variant == "redis":
+    if broker == "redis":
         os.environ["FIDELITY_REDIS"] = given.redis
+    if database == "postgres":
+        os.environ["FIDELITY_POSTGRES"] = given.postgres
     manage = [sys.executable, "-m", "django"]
     with tempfile.TemporaryDirectory() as folder, stamps.file():
         os.environ["FIDELITY_DATABASE"] = f"{folder}/database"

@@ -15,12 +15,6 @@ RQ_QUEUES = {"default": {"URL": os.environ.get(ADDRESS)}}
 SECRET_KEY = "none"  # noqa: S105
 
 
-def noop(number: int) -> int:
-    """Stamp and return the argument."""
-    stamps.stamp()
-    return number
-
-
 def main() -> None:
     """Start one worker process a slot, or a pool, warm up, enqueue all tasks and wait for them."""
     given = stamps.options(__doc__, "worker", "worker-pool")
@@ -39,8 +33,9 @@ def main() -> None:
     with stamps.file(), stamps.workers(commands, given.worker_cpus):
         for tasks in (20 * given.workers, given.tasks):
             for number in range(tasks):
-                # By name: RQ refuses functions of the script that was started.
-                queue.enqueue(f"{NAME}.noop", number)
+                # Not of this file: a project's tasks are no part of its settings, which the
+                # worker has imported, and its forked work-horses have not.
+                queue.enqueue("tests.fidelity.with_rq.noop", number)
             instants = stamps.wait_for(tasks)
     stamps.report(instants)
 

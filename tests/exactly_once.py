@@ -1,0 +1,28 @@
+"""The heart of the contract, for every provider: each task runs once and answers rightly."""
+
+from __future__ import annotations
+
+from lab import registry
+from lab.backend import capabilities
+from lab.collect import Collected
+from lab.model import Capability
+
+
+def may_raise(label: str) -> bool:
+    """Tell whether a task that raises costs no others; of a batch it may end the whole call."""
+    chosen = registry.select(label)
+    promised = capabilities(chosen.backend, chosen.variant)
+    return Capability.SUBMIT in promised and chosen.backend.executes
+
+
+def assert_exactly_once(made: Collected, *, raises: bool) -> None:
+    """All tasks of a burst ran once and rightly; one in a hundred raised, if so, and is told."""
+    row, verdicts = made.row, made.tables["verdict"].verdict.value_counts()
+    n = row.n_planned
+    failed = n // 100 if raises else 0
+    told = f"{failed} of {n} tasks raised; the worker's log has the traceback."
+    assert (row.status, row.reason) == (("failed", told) if raises else ("ok", ""))
+    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_corrupted) == (n, n, 0, 0)
+    assert (row.n_lost, row.n_partial, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
+    counted = {"ok": n - failed, "failed": failed}
+    assert verdicts.to_dict() == {verdict: count for verdict, count in counted.items() if count}

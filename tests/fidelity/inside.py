@@ -1,0 +1,72 @@
+"""Runs a script in containers, where its server is one that no plain process of ours can be.
+
+The cluster is that of the lab's trial of the pair, without its nodes: the script starts the workers
+itself, in the driver's container, on the CPUs that the nodes of the trial have.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lab import images, processes, registry, trial
+from lab.backend import services_of
+from lab.cluster import Site
+from lab.clusters.compose import ComposeCluster
+from lab.clusters.overlay import DRIVER, ENDPOINTS
+from lab.clusters.services import SERVICES
+from lab.engine import docker
+from lab.images.recipe import variable
+from lab.model import TrialSpec
+from lab.placement import cpu_text
+from tests.containers import having
+
+HERE = Path(__file__).parent
+
+
+def is_needed(label: str) -> bool:
+    """Tell whether a variant has a server that comes with containers only."""
+    chosen = registry.select(label)
+    return not set(services_of(chosen.backend, chosen.variant)) <= set(SERVICES)
+
+
+def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: Path) -> str:
+    """Run a script beside the servers of a trial, and return what it prints."""
+    chosen, place = registry.select(spec.label), trial.place(spec)
+    nothing = {name: classmethod(lambda *_: ()) for name in ("node_commands", "preparation")}
+    servers = type("ServersOnly", (chosen.backend,), nothing)
+    everywhere = tuple(sorted({*place.driver, *place.nodes[0]}))
+    with (
+        tempfile.TemporaryDirectory() as package,
+        having(_here(Path(package)), images.resolve()) as made,
+    ):
+        labels = {
+            processes.OWNER: processes.owner(),
+            processes.TRIAL: "fidelity",
+            variable("node"): made.node.name,
+        }
+        site = Site(spec, servers, folder / "trial", replace(place, driver=everywhere), labels)
+        site.folder.mkdir()
+        cluster = ComposeCluster(site)
+        try:
+            cluster.up()
+            told = [
+                word
+                for name in services_of(chosen.backend, chosen.variant)
+                for word in (f"--{name}", ENDPOINTS[name])
+            ]
+            words = ("taskset", "--cpu-list", cpu_text(place.driver), "python", "-m", module)
+            return docker("exec", cluster.parts[DRIVER].id, *words, *arguments, *told).decode()
+        finally:
+            cluster.down()
+
+
+def _here(package: Path) -> Path:
+    """Lay these scripts out as they are to lie in the image."""
+    shutil.copytree(
+        HERE, package / "tests" / HERE.name, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return package
