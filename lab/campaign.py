@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,10 @@ class Run:
     seed: int
     reruns: int
     command: str
+
+
+# How often a trial may be tried as long as it is disturbed each time; 0 where enough is known.
+Attempts = Callable[[TrialSpec], int]
 
 
 class Watch(Protocol):
@@ -138,8 +142,12 @@ def _plan_to_json(run: Run) -> dict[str, Any]:
     }
 
 
-def execute(store: Store, run: Run, watch: Watch) -> list[TrialRow]:
+def execute(
+    store: Store, run: Run, watch: Watch, attempts: Attempts | None = None
+) -> list[TrialRow]:
     """Run what is not finished yet and return the new rows; the tables are complete after it.
+
+    `attempts` is asked before each trial, instead of the run's own number of reruns.
 
     Raises:
         ResultsError: The disk is full, or another lab writes this run.
@@ -151,7 +159,7 @@ def execute(store: Store, run: Run, watch: Watch) -> list[TrialRow]:
     scratch.remove_dead()
     with store.writing():
         try:
-            return list(_Runner(store, run, watch).rows())
+            return list(_Runner(store, run, watch, attempts).rows())
         finally:
             derive(store)
 
@@ -179,8 +187,9 @@ def derive(store: Store) -> None:
 class _Runner:
     """The loop over a plan, with what it carries from one trial to the next."""
 
-    def __init__(self, store: Store, run: Run, watch: Watch) -> None:
+    def __init__(self, store: Store, run: Run, watch: Watch, attempts: Attempts | None) -> None:
         self._store, self._run, self._watch = store, run, watch
+        self._attempts = attempts or (lambda _: 1 + run.reruns)
         campaign = store.read("campaign").iloc[0]
         self._campaign_id = str(campaign.campaign_id)
         self._fingerprint_id = str(campaign.fingerprint_id)
@@ -195,7 +204,7 @@ class _Runner:
         self._watch.begin(left)
         position = {spec.id: n for n, spec in enumerate(self._run.plan.trials)}
         for spec in left:
-            for _ in range(1 + self._run.reruns):
+            for _ in range(self._attempts(spec)):
                 rows.append(row := self._attempt(spec, position[spec.id]))
                 if row.flag != Flag.INVALID or row.status != Status.OK:
                     break  # run again only what was disturbed, never what failed by itself

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lab import registry
-from lab.claims import judges, wording
+from lab.claims import judges, questions, wording
 from lab.claims.claim import Claim, Says
 from lab.claims.judges import Finding, Shown
 from lab.claims.questions import QUESTIONS, plan
@@ -88,6 +88,21 @@ def test_disturbed_pairs_tell_nothing_of_a_gain() -> None:
     found = judges.gain([*busy, *pairs(1.9)[1:]])
     assert found.is_so is None
     assert "4 of 5 pairs" in found.why
+
+
+def test_pairs_are_tried_until_there_are_five_and_no_more_than_was_said_before() -> None:
+    """Only disturbance counts, never the answer; what is disturbed may be run again twice."""
+    asked = [("parallel", "process-pool"), ("concurrent", "process-pool")]
+    computing = [spec for spec in plan(asked, 1).trials if spec.workload == "cpu"]
+    (waiting,) = (spec for spec in plan(asked, 1).trials if spec.workload == "io")
+    assert len(computing) == 2 * questions.MOST_PAIRS
+    of_it: dict[str, Any] = {"label": waiting.label, "workload": "cpu", "status": "ok"}
+    rows = [one.row for one in pairs(1.25, **of_it)]  # a ratio that tells nothing either way
+    assert questions.attempts(computing[10], rows) == 0
+    assert questions.attempts(computing[10], [*rows[:-1], replace(rows[-1], flag="invalid")]) == 3
+    assert questions.attempts(computing[8], rows[:8]) == 3
+    assert questions.attempts(computing[1], [replace(rows[0], status="failed")]) == 0
+    assert questions.attempts(waiting, rows) == 1
 
 
 def test_whose_memory_tasks_live_in() -> None:
@@ -257,7 +272,7 @@ def test_trials_are_shared_between_questions() -> None:
     asked = [(q, "thread-pool") for q in ("concurrent", "io-bound", "all-workers", "parallel")]
     made = plan(asked, seed=1)
     assert [spec.workload for spec in made.trials].count("io") == 1
-    assert [spec.workload for spec in made.trials].count("cpu") == 12
+    assert [spec.workload for spec in made.trials].count("cpu") == 2 * questions.MOST_PAIRS
 
 
 def test_the_tables_show_both_marks_and_what_failed() -> None:

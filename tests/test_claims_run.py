@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from lab import registry
+from lab import cli, registry
 from lab.backend import services_of
 from lab.claims import answers, questions
 from lab.claims.questions import QUESTIONS
 from lab.clusters.local import LocalCluster
 from lab.model import Capability
+from lab.plan import Plan
 from lab.store import Store
 from tests.test_cli import lab
 from tests.trials import run
 
+MOST_PAIRS = 6
 PROMISES = {
     "retry": Capability.RETRY,
     "priority": Capability.PRIORITY,
@@ -47,14 +49,22 @@ def test_one_trial_answers_what_is_asked_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("name", "here"), [("thread-pool", "no"), ("process-pool", "yes")])
-def test_two_cores_are_used_by_processes_only(name: str, here: str, tmp_path: Path) -> None:
+def test_two_cores_are_used_by_processes_only(
+    name: str, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the GIL. On a machine that is busy the lab says no more than that."""
-    shown = lab("claims", "-b", name, "-c", "parallel", "--results", str(tmp_path))
-    assert shown.returncode == 0, shown.stderr
+    whole = questions.plan
+    monkeypatch.setattr(questions, "ATTEMPTS", 1)
+    monkeypatch.setattr(
+        questions, "plan", lambda *asked: Plan(whole(*asked).trials[: 2 * MOST_PAIRS], ())
+    )
+    assert cli.main(["claims", "-b", name, "-c", "parallel", "--results", str(tmp_path)]) == 0
     row = claim_rows(tmp_path)["parallel"]
     assert row.here == here or row.verdict.startswith("not measured: the machine was busy")
-    assert len(row.trials.split()) == 12
+    # Five pairs that nothing disturbed are enough, and one of six may have been disturbed.
+    assert len(row.trials.split()) in ((10, 12) if row.here else (12,))
 
 
 @pytest.mark.parametrize(

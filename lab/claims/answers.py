@@ -55,14 +55,18 @@ def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
     )
 
 
+def last_rows(store: Store) -> dict[str, TrialRow]:
+    """Return the row of each trial's last attempt, which is the one that counts."""
+    trials = store.read("trial").sort_values("attempt")
+    return {row.trial_id: row for row in (TrialRow(*v) for v in trials.itertuples(index=False))}
+
+
 class _Run:
     """A run's plan and its finished trials, as far as they are asked for."""
 
     def __init__(self, store: Store, plan: Plan) -> None:
         self._store, self._plan = store, plan
-        trials = store.read("trial").sort_values("attempt")
-        rows = [TrialRow(*values) for values in trials.itertuples(index=False)]
-        self._rows = {row.trial_id: row for row in rows}  # the last attempt counts
+        self._rows = last_rows(store)
         facts = store.read("environment").set_index("key").value
         gil = "with" if facts["python.gil"] == "1" else "without"
         name = f"{facts['python.implementation']} {facts['python.version']}"
@@ -91,8 +95,9 @@ class _Run:
     def _of(self, probe: Probe, way: registry.Selected) -> list[TrialRow]:
         specs = [s for s in self._plan.trials if s.label == way.label and probe.asked(s)]
         rows = [self._rows.get(spec.id) for spec in specs]
-        # All of them or none: half of the pairs would be another probe.
-        return [row for row in rows if row] if all(rows) else []
+        there = [row for row in rows if row]
+        # All of them or none, but for a probe that ends when it has enough.
+        return there if all(rows) or probe.is_done(there) else []
 
     def _shown(self, row: TrialRow) -> Shown:
         folder = self._store.trial_folder(row.trial_id, row.attempt)

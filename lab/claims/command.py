@@ -84,10 +84,16 @@ def run(options: argparse.Namespace) -> int:
         made = campaign.Run(plan, NAME, seed, reruns=0, command=command)
         store = campaign.create(options.results, made)
     n, left = len(made.plan.trials), duration(total_s(made.plan.trials, {}))
-    say(f"Run {store.folder}: {n} trials for {len(claims)} claims, about {left}.")
+    most = f"at most {n} trials, {left} if all are needed"
+    say(f"Run {store.folder}: {len(claims)} claims, {most}.")
     try:
         with ProgressWatch() as watch:
-            rows = campaign.execute(store, made, watch)
+            rows = campaign.execute(
+                store,
+                made,
+                watch,
+                lambda spec: questions.attempts(spec, answers.last_rows(store).values()),
+            )
     except KeyboardInterrupt:
         _conclude(store, made, claims)
         say(f"Stopped. Every finished trial is kept: lab claims --resume {store.folder}")

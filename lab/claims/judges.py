@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,18 +102,21 @@ def jobs_gain(shown: Sequence[Shown]) -> Finding:
 
 def gain(shown: Sequence[Shown]) -> Finding:
     """Find that CPU work gains by a second worker on a second core, pair by pair (METHOD M12)."""
-    rates: dict[int, dict[int, float]] = {}
-    for each in shown:
-        if each.row.flag != Flag.INVALID:
-            rates.setdefault(each.row.block, {})[each.row.workers] = _rate_per_s(each)
-    pairs = [(rate[2], rate[1]) for rate in rates.values() if len(rate) > 1]
+    rates = {(each.row.block, each.row.workers): _rate_per_s(each) for each in shown}
+    pairs = usable_pairs([each.row for each in shown])
     if len(pairs) < INTERVAL_FLOOR:
-        wanted = len({each.row.block for each in shown})
-        busy = f"{len(pairs)} of {wanted} pairs can be used, and {INTERVAL_FLOOR} are needed"
+        tried = len({each.row.block for each in shown})
+        busy = f"{len(pairs)} of {tried} pairs can be used, and {INTERVAL_FLOOR} are needed"
         return Finding(None, f"the machine was busy with other work: {busy}")
-    two, one = zip(*pairs, strict=True)
+    two, one = ([rates[block, workers] for block in pairs] for workers in (2, 1))
     what = "2 workers on 2 cores did {} times the CPU work of 1 on 1"
     return _gained(paired_ratio(two, one), what, shown[0].python)
+
+
+def usable_pairs(rows: Iterable[TrialRow]) -> list[int]:
+    """Return the blocks whose two trials were not disturbed, whatever their figures are."""
+    used = Counter(row.block for row in rows if row.flag != Flag.INVALID)
+    return [block for block, n in used.items() if n > 1]
 
 
 def _gained(ratio: Estimate, what: str, python: str) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lab import registry
 from lab.claims import judges
-from lab.claims.judges import URGENT_TASKS, Finding, Shown
+from lab.claims.judges import URGENT_TASKS, Finding, Shown, usable_pairs
 from lab.clusters import PROVIDERS
 from lab.model import (
     Abandoned,
@@ -22,13 +22,17 @@ from lab.model import (
 from lab.plan import Plan, Selection, make_plan
 from lab.presets import Cell
 from lab.statistics import INTERVAL_FLOOR
+from lab.tables import TrialRow
 
 # A monitor is asked on loopback, and process ids are compared, which containers hide.
 PROVIDER = "local"
 DEADLINE_S = 15.0
 WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
-# One may be disturbed. Most questions are not about time, so nothing is run again for that.
-PAIRS = INTERVAL_FLOOR + 1
+# The stop rule is set beforehand (METHOD M10): as many pairs that nothing disturbed as an interval
+# takes, whatever they say, and of all pairs no more than these.
+MOST_PAIRS = 20
+# What is disturbed in it may be run again twice (M23). Most questions are not about time: once.
+ATTEMPTS = 3
 MINUTES, MINUTE_S = "* * * * *", 60.0
 
 
@@ -43,6 +47,12 @@ class Probe:
     blocks: int = 1
     warmup_per_slot: int = 0
     deadline_s: float = DEADLINE_S
+    is_paired: bool = False
+
+    def is_done(self, rows: Sequence[TrialRow]) -> bool:
+        """Tell whether a system's rows are enough before all blocks have run."""
+        failed = any(row.status != Status.OK for row in rows)
+        return self.is_paired and (failed or len(usable_pairs(rows)) >= INTERVAL_FLOOR)
 
     def cell_of(self, label: str) -> Cell:
         """Return the cell for a label: no job more often than its scheduler knows."""
@@ -80,7 +90,13 @@ class Probe:
 
 
 WAITING = Probe(Cell("io", Burst(24), WAIT_US), cores=(2,), workers_per_core=2)
-COMPUTING = Probe(Cell("cpu", Burst(50), CPU_US), cores=(1, 2), blocks=PAIRS, warmup_per_slot=4)
+COMPUTING = Probe(
+    Cell("cpu", Burst(50), CPU_US),
+    cores=(1, 2),
+    blocks=MOST_PAIRS,
+    warmup_per_slot=4,
+    is_paired=True,
+)
 ON_NODES = Probe(WAITING.cell, workers_per_core=2, nodes=2)
 VARIABLE = Probe(Cell("shared_global", Burst(40)), cores=(2,))
 BLOCK = Probe(Cell("shared_block", Burst(40)), cores=(2,))
@@ -182,3 +198,11 @@ def plan(asked: Iterable[tuple[str, str]], seed: int) -> Plan:
         tuple(trial for each in plans for trial in each.trials),
         tuple(skip for each in plans for skip in each.skips),
     )
+
+
+def attempts(spec: TrialSpec, rows: Iterable[TrialRow]) -> int:
+    """Return how often a planned trial may be tried, given the rows there are: 0 is not at all."""
+    if not COMPUTING.asked(spec):
+        return 1
+    of_it = [row for row in rows if row.label == spec.label and row.workload == spec.workload]
+    return 0 if COMPUTING.is_done(of_it) else ATTEMPTS
