@@ -104,13 +104,15 @@ def answers(address: str) -> bool:
     return False
 
 
-def test_a_disk_that_a_build_fills_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_a_build_fills_is_told(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An engine that has no room for an image says so in words of its own; we say what to do."""
     monkeypatch.setattr(steps, "LOG", tmp_path / "build.log")
     content = os.urandom(2 * DISK_MIB << 20)
     recipe_of_it = b"FROM scratch AS node\nCOPY big /\n"
     tree = {"compose/Dockerfile": (recipe_of_it, False), "big": (content, False)}
-    with small_engine(tmp_path) as address:
+    with small_engine(temporary) as address:  # short: sockets lie there
         monkeypatch.setenv("DOCKER_HOST", address)
         with pytest.raises(ClusterError) as caught:
             builder.make("node", "lab-node:too-big", "scratch", tree, lambda _: None)
