@@ -10,6 +10,7 @@ from lab.console import ProgressWatch, say, show_table
 from lab.errors import UsageError
 from lab.publishing import package, reproduce
 from lab.store import runs
+from lab.tables import CSV_TABLES, TABLES
 
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 
@@ -18,6 +19,14 @@ def describe_publish(parser: argparse.ArgumentParser) -> None:
     """Add what can be said of publishing."""
     parser.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="default: results/published")
+    parser.add_argument(
+        "--no-tasks",
+        dest="tables",
+        action="store_const",
+        const=CSV_TABLES,
+        default=tuple(TABLES),
+        help="leave out the tables with a row a task, and the page: small enough for a repository",
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
@@ -29,7 +38,7 @@ def publish(options: argparse.Namespace) -> int:
     if not LOCK.is_file():
         raise UsageError("The lock of this lab is not here: publish from a checkout of it.")
     target = options.to or options.results / "published" / run.name
-    files = package.write(run, target, LOCK)
+    files = package.write(run, target, LOCK, options.tables)
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     say(f"{target}: {len(files)} files, {size_mb:.1f} MB, ready to upload. Read its README.md.")
     return 0

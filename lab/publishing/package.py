@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ Licence: {licence}.
 """
 
 
-def write(run: Path, target: Path, lock: Path) -> list[Path]:
-    """Write the package of `run` into the new folder `target`; return its files.
+def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Path]:
+    """Write these tables of `run` as a package, into the new folder `target`; return its files.
 
     Raises:
         UsageError: `target` is there already.
@@ -81,7 +81,7 @@ def write(run: Path, target: Path, lock: Path) -> list[Path]:
     try:
         building.mkdir(parents=True)  # so that no folder of somebody else's is taken for ours
         try:
-            _fill(building, store, lock)
+            _fill(building, store, lock, tables)
             building.replace(target)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -90,9 +90,12 @@ def write(run: Path, target: Path, lock: Path) -> list[Path]:
     return sorted(file for file in target.rglob("*") if file.is_file())
 
 
-def _fill(folder: Path, store: Store, lock: Path) -> None:
-    resources = [*_csv_files(store, folder), *_parquet_files(store, folder)]
-    _copy(store.folder, folder)
+def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None:
+    resources = list(_csv_files(store, folder, [name for name in CSV_TABLES if name in tables]))
+    by_task = [name for name in PARQUET_TABLES if name in tables]
+    resources += _parquet_files(store, folder, by_task)
+    # The page is made of every task's row: without them it could not be made again.
+    _copy(store.folder, folder, ("report.html",) if by_task else ())
     shutil.copyfile(lock, folder / "lock.txt")
     (folder / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
     words = _words(store.read("campaign").iloc[0])
@@ -126,8 +129,8 @@ def _command(line: str) -> str:
     return shlex.join([*(("nox", "-s", first, "--") if nox else ("lab", first)), *words])
 
 
-def _csv_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
-    for table in CSV_TABLES:
+def _csv_files(store: Store, folder: Path, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for table in tables:
         rows = store.read(table)
         for name in rows.columns[rows.dtypes == "str"]:
             rows[name] = _disarmed(rows[name])
@@ -142,10 +145,10 @@ def _disarmed(texts: pd.Series) -> pd.Series:
     return texts.mask(is_text & texts.str.startswith(FORMULA).fillna(value=False), "'" + texts)
 
 
-def _parquet_files(store: Store, folder: Path) -> Iterator[dict[str, Any]]:
+def _parquet_files(store: Store, folder: Path, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Write each table that has a row a task as one file, trial by trial."""
     trials = store.read("trial")
-    for table in PARQUET_TABLES:
+    for table in tables:
         schema = formats.schema(table)
         about = {"about": "which attempt at the trial", "unit": ""}
         whole = schema.insert(1, pa.field("attempt", pa.int64(), nullable=False, metadata=about))
@@ -212,10 +215,10 @@ def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[
     }
 
 
-def _copy(run: Path, folder: Path) -> None:
+def _copy(run: Path, folder: Path, pages: Sequence[str]) -> None:
     """Take along what shows the run and what repeats it; a link may lead to what is not ours."""
     shutil.copyfile(run / "plan.json", folder / "plan.json")
-    shown = (run / "report.html", *sorted((run / "figures").glob("*")))
+    shown = (*(run / page for page in pages), *sorted((run / "figures").glob("*")))
     for file in (file for file in shown if file.is_file() and not file.is_symlink()):
         copy = folder / file.relative_to(run)
         copy.parent.mkdir(exist_ok=True)
