@@ -183,6 +183,7 @@ def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: P
     assert (tmp_path / spec.id / "logs" / "node0.log").exists()
 
 
+@pytest.mark.alone  # who gets less than half a CPU is never stopped for using more
 def test_a_node_under_a_quota_says_so_and_how_often_it_was_stopped(
     tmp_path: Path,
 ) -> None:
