@@ -66,6 +66,9 @@ class Backend(ABC):
     reads_cron: ClassVar[bool] = True
     # False only for `null`, which completes tasks without running them.
     executes: ClassVar[bool] = True
+    # Labels of the references that no such system can beat: they run beside it, and its throughput
+    # is compared with that of the first (METHOD M18).
+    ceilings: ClassVar[Sequence[str]] = ()
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -206,6 +209,11 @@ def capabilities(backend: type[Backend], variant: str) -> frozenset[Capability]:
 def services_of(backend: type[Backend], variant: str) -> Sequence[Service]:
     """The servers that `variant` of `backend` needs beside its workers."""
     return next(v.services for v in backend.variants if v.name == variant) or backend.services
+
+
+def ceilings_of(backend: type[Backend], variant: str) -> Sequence[str]:
+    """The labels of the references that bound `variant` of `backend`; none for a reference."""
+    return next(v.ceilings for v in backend.variants if v.name == variant) or backend.ceilings
 
 
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import environment, metrics, noise, processes, trial
+from lab import baselines, ceilings, environment, harness, metrics, noise, processes, trial
 from lab.clusters import crontab, reaper, scratch
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ResultsError, UsageError
@@ -177,7 +177,7 @@ def derive(store: Store) -> None:
         samples = store.read("sample", folder)
         window = tasks[tasks.phase == "measure"]
         rows += metrics.trial_metrics(row, window, occurrences, samples)
-    store.replace("metric", rows)
+    store.replace("metric", [*rows, *ceilings.shares(trials, rows)])
     table, name = store.read("metric"), store.folder.name
     with_noisy = estimates(trials, table, name, with_noisy=True)
     without = estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
@@ -194,6 +194,7 @@ class _Runner:
         self._campaign_id = str(campaign.campaign_id)
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = noise.calibrate()
+        self._harness_ns: dict[int, float] = {}
 
     def rows(self) -> list[TrialRow]:
         table = self._store.read("trial")
@@ -215,15 +216,28 @@ class _Runner:
         while (folder := self._store.trial_folder(spec.id, attempt)).exists():
             attempt += 1
         self._watch.trial(spec)
+        if spec.block not in self._harness_ns:
+            self._begin(spec.block)
         before = self._calibration_ns
         outcome = trial.run(spec, attempt, folder, self._watch.phase)
         self._calibration_ns = noise.calibrate()
         return self._keep(outcome, position, (before, self._calibration_ns))
 
+    def _begin(self, block: int) -> None:
+        """Measure what the machine and the lab do by themselves; a resumed block has it already."""
+        self._harness_ns[block] = harness.cost_ns()
+        if not (self._store.read("baseline").block == block).any():
+            specs = [spec for spec in self._run.plan.trials if spec.block == block]
+            for row in baselines.measure(specs, self._campaign_id, block):
+                self._store.append(row)
+
     def _keep(
         self, outcome: trial.Outcome, position: int, calibration_ns: tuple[int, int] | None
     ) -> TrialRow:
-        context = Context(self._campaign_id, self._fingerprint_id, position, calibration_ns)
+        harness_ns = self._harness_ns.get(outcome.spec.block)
+        context = Context(
+            self._campaign_id, self._fingerprint_id, position, calibration_ns, harness_ns
+        )
         collected: Collected = collect(outcome, context)
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)

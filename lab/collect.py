@@ -25,12 +25,13 @@ ROLES = ("driver_ns", "services_ns", "workers_ns")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a row says of its campaign; `calibration_ns` is the fixed loop before and after."""
+    """What a row says of its campaign; numbers are the fixed loop's, and that of `lab.harness`."""
 
     campaign_id: str
     fingerprint_id: str
     position: int
     calibration_ns: tuple[int, int] | None
+    harness_ns: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def _filed_under(context: Context) -> dict[str, Any]:
         "campaign_id": context.campaign_id,
         "fingerprint_id": context.fingerprint_id,
         "position": context.position,
+        "harness_ns": context.harness_ns,
     }
 
 
@@ -150,6 +152,7 @@ def _counted(
         "n_corrupted": counts[Verdict.CORRUPTED],
         "n_phantom": counts[Verdict.PHANTOM],
         "n_negative": checker.negative_durations(tasks),
+        "worker_processes": evidence.worker_processes(window),
         "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
     }
 
@@ -175,9 +178,7 @@ def _findings(
     window = tasks[tasks.phase == "measure"]
     took = (window.t4_ns - window.t0_ns).dropna()
     median_s = float(took.median()) / 1e9 if len(took) else 0.0
-    findings = [
-        *checker.generator_check(submits, spec.arrival, median_s),
-    ]
+    findings = [*checker.generator_check(submits, spec.arrival, median_s)]
     if not isinstance(spec.arrival, Periodic):  # runs that overlap are a result there
         findings += checker.cross_checks(tasks, submits, samples, spec.topology.workers)
     for column, what in (

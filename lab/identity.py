@@ -25,6 +25,7 @@ def identity(outcome: Outcome) -> dict[str, Any]:
         "variant": spec.variant,
         "profile": spec.profile,
         "executes": int(backend.executes),
+        "ceiling": registry.ceiling(spec.label),
         "workload": spec.workload,
         "size": spec.size,
         "size_unit": registry.workload(spec.workload)[0].unit,

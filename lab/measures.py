@@ -187,6 +187,26 @@ def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(total.n * work_s / (trial.workers * total.value), "", total.n, method)
 
 
+def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return at most by how much the lab lowers this throughput, ``X_off / X_on - 1`` (METHOD M19).
+
+    A task pays c, measured in a loop before the block, in one of p processes that each have
+    ``p / X`` for it: so ``H = c / (p / X - c)``. At most, for a process may also wait; the driver's
+    part counts as if it were in the worker's process. The workers of one process share its
+    interpreter lock, so they count as one.
+    """
+    if pd.isna(trial.harness_ns):
+        raise RefusedError("Not measured: this trial was run outside a campaign.")
+    rate = throughput(trial, tasks)
+    known = 1 if pd.isna(trial.worker_processes) else int(trial.worker_processes)
+    p, ours_s = min(known, int(trial.workers)), float(trial.harness_ns) / 1e9
+    left_s = p / rate.value - ours_s
+    method = f"at most c / (p / X - c), c = {ours_s * 1e6:.2f} us before the block, p = {p}"
+    if left_s <= ours_s:
+        return Value(1.0, ">", rate.n, f"most of a task is its record; {method}")
+    return Value(ours_s / left_s, "", rate.n, method)
+
+
 def _work_s(trial: TrialRow) -> float:
     if trial.nominal_ns and not trial.executes:
         raise RefusedError("Its tasks are recorded and not run: their work was never done.")

@@ -134,6 +134,14 @@ METRICS = {
             _has_work,
         ),
         Metric(
+            "harness_overhead",
+            "1",
+            "lower",
+            "At most by how much the lab's own record lowers the throughput: X_off / X_on - 1.",
+            measures.harness_overhead,
+            (Burst.kind,),
+        ),
+        Metric(
             "submit_s_p50", "s", "lower", "p50 of: submit call.", measures.submit_percentile(50)
         ),
         Metric(
@@ -282,6 +290,7 @@ def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
         value, bound, n, method = told.value, told.bound, told.n, told.method
     except RefusedError as refusal:
         bound, n, method = "", len(rows), str(refusal)
+    is_usable = trial.status in USABLE and trial.flag != Flag.INVALID
     return MetricRow(
         trial_id=trial.trial_id,
         attempt=int(trial.attempt),
@@ -291,9 +300,5 @@ def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
         unit=metric.unit,
         n=n,
         method=method,
-        is_valid=int(_is_usable(trial.status, trial.flag) and value is not None),
+        is_valid=int(is_usable and value is not None),
     )
-
-
-def _is_usable(status: str, flag: str) -> bool:
-    return status in USABLE and flag != Flag.INVALID

@@ -92,8 +92,8 @@ class Profile:
 class Variant:
     """One documented way to run a backend, and what it promises then.
 
-    `services`, if any, stand in for the backend's; `packages` are needed beside the backend's.
-    `carrier` is what functions, arguments and answers must bear on their way.
+    `services` and `ceilings`, if any, stand in for the backend's; `packages` are needed beside the
+    backend's. `carrier` is what functions, arguments and answers must bear on their way.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Variant:
     services: tuple[Service, ...] = ()
     packages: tuple[str, ...] = ()
     carrier: Carrier = Carrier.PICKLE
+    ceilings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab import nominal, registry
 from lab.model import Idle, Paced, Periodic, Retried, Service, Topology, TrialSpec
@@ -14,7 +14,11 @@ from lab.presets import Cell
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a person asked for, every name resolved; `offers` are the provider's servers."""
+    """What a person asked for, every name resolved; `offers` are the provider's servers.
+
+    `references` are labels that nobody asked for and that stand beside those that were, as their
+    ceilings; the number is the place at which a system names it, from 0 (METHOD M18).
+    """
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
@@ -28,6 +32,7 @@ class Selection:
     deadline_s: float
     quota_cpus: float = 0.0
     offers: frozenset[Service] = frozenset(Service)
+    references: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def make_plan(selection: Selection) -> Plan:
         order = random.Random(f"{selection.seed}/{block}")
         specs = [
             spec
-            for label in selection.labels
+            for label in (*selection.labels, *selection.references)
             for one in _cells_of(selection, label, calibrated)
             if block == 0 or not one.cell.once
             for spec in _sweep(selection, label, one, block)
@@ -70,7 +75,8 @@ def make_plan(selection: Selection) -> Plan:
             own = rehearsed.get(spec.workload)
             if (reason := obstacle(spec, selection.offers, own)) is None:
                 trials.append(spec)
-            elif block == 0:  # said once: it will not change from block to block
+            elif block == 0 and spec.label not in selection.references:
+                # Said once: it will not change from block to block.
                 skips.append(Skip(spec, reason))
     return Plan(tuple(trials), tuple(skips))
 
@@ -103,11 +109,16 @@ def _topologies(selection: Selection) -> list[Topology]:
 def _cells_of(
     selection: Selection, label: str, calibrated: Sequence[_Calibrated]
 ) -> Sequence[_Calibrated]:
-    """Return a backend's cells: of the fallbacks, those before which it can take none."""
+    """Return a backend's cells: of the fallbacks, those before which it can take none.
+
+    A reference that nobody asked for has those that want one of its place.
+    """
     own: list[_Calibrated] = []
     can_take = False
+    place = selection.references.get(label, -1)
     for one in calibrated:
-        if not (one.cell.fallback and can_take):
+        is_beside = one.cell.ceilings is None or place < one.cell.ceilings
+        if is_beside and not (one.cell.fallback and can_take):
             own.append(one)
             specs = _sweep(selection, label, one, block=0)
             can_take = can_take or any(_is_possible(selection, one, s) for s in specs)

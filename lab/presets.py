@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from lab.model import (
     Arrival,
@@ -27,7 +28,8 @@ class Cell:
     A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
     backend can have. One that comes `once` is in the first block only. A `fallback` is for the
     backends that can take none of the cells before it. `own` is what a rehearsal showed of a
-    function of the user's own.
+    function of the user's own. `ceilings` is how many references of each system take it beside the
+    system, in the order in which that names them; None means all.
     """
 
     workload: str
@@ -37,6 +39,7 @@ class Cell:
     once: bool = False
     fallback: bool = False
     own: Rehearsal | None = None
+    ceilings: int | None = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +69,19 @@ class Preset:
 
 CRON = "* * * * *"
 KIB = 1024
+# Too long to be asked for more than once: in the first block only, and beside it every reference.
+_scheduled = partial(Cell, widest=True, once=True, ceilings=None)
 # Five minutes on two cores for everything there is. 64 tasks are the fewest that have a p90.
 QUICK = (
     Cell("noop", Burst(100), widest=True),
-    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True),
-    Cell("cpu", Burst(40)),
-    Cell("noop", Periodic(1, 4, every_s=1.0), widest=True, once=True, fallback=True),
-    Cell("noop", Periodic(1, 1, cron=CRON), widest=True, once=True, fallback=True),
+    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
+    Cell("cpu", Burst(40), ceilings=0),
+    _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
+    _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True),
 )
-# Too long to be asked for more than once: in the first block only.
-EVERY_SECOND = Cell("noop", Periodic(1, 60, every_s=1.0), widest=True, once=True)
+EVERY_SECOND = _scheduled("noop", Periodic(1, 60, every_s=1.0))
 STANDARD = (
-    Cell("noop", Burst(2_000)),
+    Cell("noop", Burst(2_000), ceilings=None),
     Cell("noop", Paced(1_500, rate_hz=50.0)),
     Cell("noop", RoundTrip(700)),
     Cell("cpu", Burst(400)),
@@ -91,10 +95,10 @@ GROUPS: Mapping[str, Group] = {
         "Jobs every 1 s and 10 s, each minute, 100 at one instant, and longer than their period.",
         (
             EVERY_SECOND,
-            Cell("noop", Periodic(1, 6, every_s=10.0), widest=True, once=True),
-            Cell("noop", Periodic(1, 3, cron=CRON), widest=True, once=True),
-            Cell("noop", Periodic(100, 3, cron=CRON), widest=True, once=True),
-            Cell("io", Periodic(1, 20, every_s=1.0), size=1_500_000, widest=True, once=True),
+            _scheduled("noop", Periodic(1, 6, every_s=10.0)),
+            _scheduled("noop", Periodic(1, 3, cron=CRON)),
+            _scheduled("noop", Periodic(100, 3, cron=CRON)),
+            _scheduled("io", Periodic(1, 20, every_s=1.0), size=1_500_000),
         ),
     ),
     "shapes": Group(

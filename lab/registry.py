@@ -22,7 +22,7 @@ from typing import NamedTuple
 import workloads as workload_package
 from lab import backends as backend_package
 from lab import own_task
-from lab.backend import Backend, services_of, settings_of
+from lab.backend import Backend, ceilings_of, services_of, settings_of
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.model import Job, Profile, Setup, Topology
 
@@ -105,6 +105,13 @@ def select(label: str) -> Selected:
     if profile not in (names := [p.name for p in profiles_of(backend, variant)]):
         raise UnknownNameError(f"profile of {name}[{variant}]", profile, names)
     return Selected(name, backend, variant, profile)
+
+
+def ceiling(label: str) -> str:
+    """Return the whole label of the reference that bounds a system; empty where none does."""
+    chosen = select(label)
+    named = ceilings_of(chosen.backend, chosen.variant)
+    return select(named[0]).label if named else ""
 
 
 def profiles_of(backend: type[Backend], variant: str) -> Sequence[Profile]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from lab import own_task, placement, registry, rehearsal
+from lab.backend import ceilings_of
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
 from lab.errors import UnknownNameError, UsageError
@@ -80,8 +81,9 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         raise UsageError("--quota needs containers: say --provider compose.")
     if options.quota >= min(cores):
         raise UsageError(f"--quota {options.quota:g} is no limit for a node of {min(cores)} cores.")
+    chosen = _chosen(options.backend)
     return Selection(
-        labels=_labels(options.backend),
+        labels=tuple(dict.fromkeys(one.label for one in chosen)),
         cells=cells,
         cores=cores,
         nodes=options.nodes,
@@ -93,24 +95,48 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         deadline_s=preset.deadline_s,
         quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offered(),
+        references=_references(chosen),
     )
 
 
-def _labels(asked: Sequence[str] | None) -> tuple[str, ...]:
-    """Resolve what was asked for; without a wish, every backend whose packages are there."""
+def _chosen(asked: Sequence[str] | None) -> list[registry.Selected]:
+    """Resolve what was asked for; without a wish, every system whose packages are there."""
     if asked:
         chosen = [registry.select(label) for label in asked]
         for one in chosen:
             registry.require(one)
-    else:
-        chosen = []
-        for name, backend in registry.backends().items():
-            first = registry.select(name)
-            if package := registry.missing_package(backend, first.variant):
-                say(f"Left out {name}: package {package!r} is not installed.")
-            else:
-                chosen.append(first)
-    return tuple(dict.fromkeys(one.label for one in chosen))
+        return chosen
+    known = registry.backends()
+    ceilings = {
+        registry.select(label).name
+        for backend in known.values()
+        for variant in backend.variants
+        for label in ceilings_of(backend, variant.name)
+    }
+    return _installed(registry.select(name) for name in known if name not in ceilings)
+
+
+def _installed(wanted: Iterable[registry.Selected]) -> list[registry.Selected]:
+    found = []
+    for one in wanted:
+        if package := registry.missing_package(one.backend, one.variant):
+            say(f"Left out {one.name}: package {package!r} is not installed.")
+        else:
+            found.append(one)
+    return found
+
+
+def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
+    """Find the ceilings of what was chosen that were not, each with its place among them."""
+    places: dict[registry.Selected, int] = {}
+    for system in chosen:
+        for place, label in enumerate(ceilings_of(system.backend, system.variant)):
+            reference = registry.select(label)
+            places[reference] = min(place, places.get(reference, place))
+    found = {one.label: places[one] for one in _installed(places) if one not in chosen}
+    if found:
+        say(f"Beside them, as their ceilings: {', '.join(found)}.")
+    return found
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:

@@ -26,6 +26,7 @@ from lab.tables import CSV_TABLES, PARQUET_TABLES, PLACES, SCHEMA_VERSION, TABLE
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
 REFERENCES = (  # table, its column, the table that must hold the value
     ("campaign", "fingerprint_id", "environment"),
+    ("baseline", "campaign_id", "campaign"),
     ("trial", "campaign_id", "campaign"),
     ("trial", "fingerprint_id", "environment"),
     ("metric", "trial_id", "trial"),

@@ -20,7 +20,8 @@ from lab import formats, metrics
 from lab.estimates import estimates
 from lab.figures.over_time import of_run
 from lab.store import Store
-from lab.tables import CSV_TABLES, CampaignRow, EnvironmentRow, TrialRow
+from lab.tables import CSV_TABLES, CampaignRow, TrialRow
+from lab.tables.machine import EnvironmentRow
 from tests.synthetic_systems import SYSTEMS, System
 
 __all__ = ["SYSTEMS", "System"]  # beside what is made here
@@ -91,7 +92,8 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
     of = tables["trial"], tables["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
     tables |= {f"task/{trial_id}-1": rows for trial_id, rows in tables["task"].groupby("trial_id")}
-    tables |= {"claim": _typed("claim", []), "estimate": _typed("estimate", over_trials)}
+    tables |= {name: _typed(name, []) for name in ("claim", "baseline")}
+    tables |= {"estimate": _typed("estimate", over_trials)}
     return tables | {"earlier": _earlier(tables)}
 
 

@@ -51,6 +51,7 @@ TABLE = {
     "tasks": "kernel ledger",
     "offering": "arrivals backend ledger",
     "appointments": "ledger nominal readback tasks wall",
+    "harness": "backend kernel ledger offering",
     "driver": "appointments arrivals backend counters ledger offering readback readiness registry "
     "specs tasks",
     # Where it runs.
@@ -84,6 +85,8 @@ TABLE = {
     "upkeep": "counters statistics upkeep",
     "metrics": "measures punctuality shapes statistics upkeep",
     "estimates": "metrics statistics",
+    "ceilings": "metrics",
+    "baselines": "backend clusters engine images processes registry",
     "scaling": "statistics",
     "presets": "",
     "history": "campaign console formats history metrics plan presets registry store",
@@ -93,11 +96,11 @@ TABLE = {
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
     "plan": "nominal obstacles presets registry",
-    "campaign": "clusters collect environment estimates metrics noise plan processes specs store "
-    "trial",
+    "campaign": "baselines ceilings clusters collect environment estimates harness metrics noise "
+    "plan processes specs store trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "metrics nominal plan",
-    "selection": "clusters console own_task placement plan presets registry rehearsal",
+    "selection": "backend clusters console own_task placement plan presets registry rehearsal",
     "options": "clusters presets selection",
     "claims": "backend campaign claims clusters console evidence plan presets readback readiness "
     "registry selection statistics store",

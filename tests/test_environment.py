@@ -17,7 +17,7 @@ import pytest
 
 from lab import environment, procfs
 from lab.environment import fingerprint, git_state
-from lab.tables import EnvironmentRow
+from lab.tables.machine import EnvironmentRow
 
 ROOTED_PATH = re.compile(r"(?<![\w.])/\w")
 ADDRESS = re.compile(

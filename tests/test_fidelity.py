@@ -14,11 +14,12 @@ from lab.model import Capability
 from tests.fidelity.compare import TASKS, chosen_labels
 
 TAKES_TASKS = {Capability.SUBMIT, Capability.BATCH}
-# Nobody would write a script that only stamps.
+# The other references are such scripts themselves.
 NAMES = [
     name
     for name, backend in registry.backends().items()
-    if name != "null" and capabilities(backend, backend.variants[0].name) & TAKES_TASKS
+    if (name == "inline" or backend.family != "reference")
+    and capabilities(backend, backend.variants[0].name) & TAKES_TASKS
 ]
 
 

@@ -13,6 +13,7 @@ from lab import kernel
 from lab.backend import Backend
 from lab.model import Capability, Carrier, Job, Task, Variant
 
+CLOCK = "deadline-loop"
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.RESCHEDULE})
 JOB_SETTINGS = ("misfire_grace_time", "coalesce", "max_instances")
 
@@ -32,6 +33,7 @@ class ApScheduler(Backend):
     """
 
     family = "apscheduler"
+    ceilings = ("queue[simple-queue]", CLOCK)
     summary = "APScheduler, jobs in memory or in a database"
     packages = ("apscheduler",)
     extra = "apscheduler"
@@ -50,12 +52,14 @@ class ApScheduler(Backend):
             "one to take it (APScheduler docs, User guide, Choosing the right job store).",
             {"executor": "threadpool", "jobstore": "sqlalchemy", "misfire_grace_time": None},
             packages=("sqlalchemy",),
+            ceilings=("raw-sql", CLOCK),
         ),
         Variant(
             "processes+late-runs",
             CAPABILITIES,
             "BackgroundScheduler, ProcessPoolExecutor (APScheduler docs, User guide).",
             {"executor": "processpool", "jobstore": "memory", "misfire_grace_time": None},
+            ceilings=("pipe", CLOCK),
         ),
         Variant(
             "asyncio+late-runs",
@@ -63,6 +67,7 @@ class ApScheduler(Backend):
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
             {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
             carrier=Carrier.MEMORY,
+            ceilings=("asyncio-queue", CLOCK),
         ),
     )
 

@@ -51,6 +51,7 @@ class Asyncio(Backend):
     """
 
     family = "asyncio"
+    ceilings = ("asyncio-queue", "deadline-loop")
     summary = "asyncio event loop, coroutines bounded by a semaphore"
     extra = "asyncio"
     reads_cron = False
@@ -75,6 +76,7 @@ class Asyncio(Backend):
             "asyncio.to_thread runs functions in the default executor (docs of asyncio, "
             "Coroutines and Tasks, Running in Threads).",
             carrier=Carrier.MEMORY,
+            ceilings=("queue[simple-queue]", "deadline-loop"),
         ),
     )
 

@@ -43,7 +43,7 @@ PREFETCH_WHY = (
 def _variant(name: str) -> Variant:
     pool, *extras = name.split("+")
     settings: dict[str, Any] = {"worker_pool": pool, "broker_url": REDIS}
-    promised, services = PROMISED, tuple[Service, ...]()
+    promised, services, ceilings = PROMISED, tuple[Service, ...](), tuple[str, ...]()
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     if "results" in extras:
         promised = promised | {Capability.RESULT, Capability.GROUP, Capability.CHAIN}
@@ -51,6 +51,7 @@ def _variant(name: str) -> Variant:
         summary += ", results kept in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
         settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
+        ceilings = ("raw-amqp",)
         summary += " on RabbitMQ (Using RabbitMQ)"
     if "priorities" in extras:
         settings["task_queue_max_priority"] = 10
@@ -58,9 +59,8 @@ def _variant(name: str) -> Variant:
     elif services:
         promised = promised - {Capability.PRIORITY}
     packages = ("gevent",) if pool == "gevent" else ()
-    return Variant(
-        name, frozenset(promised), f"{summary}.", settings, services, packages, Carrier.JSON
-    )
+    needs = services, packages, Carrier.JSON
+    return Variant(name, frozenset(promised), f"{summary}.", settings, *needs, ceilings)
 
 
 class Celery(Backend):
@@ -72,6 +72,7 @@ class Celery(Backend):
     """
 
     family = "celery"
+    ceilings = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]")
     summary = "Celery on Redis or RabbitMQ"
     packages = ("celery", "redis")
     extra = "celery"

@@ -23,6 +23,7 @@ class CeleryBeat(Backend):
     """
 
     family = "celery"
+    ceilings = ("deadline-loop",)
     summary = "Celery beat on Redis: jobs of its settings, or of a database"
     packages = ("celery", "redis")
     extra = "celery"

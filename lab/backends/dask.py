@@ -34,7 +34,8 @@ def _computing(name: str, summary: str, **settings: Any) -> Variant:
     about = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
     in_memory = settings["scheduler"] == "threads"
     carrier = Carrier.MEMORY if in_memory else Carrier.CLOUDPICKLE
-    return Variant(name, BATCHES, about, settings, carrier=carrier)
+    ceilings = ("queue",) if in_memory else ("pipe[shares]",)
+    return Variant(name, BATCHES, about, settings, carrier=carrier, ceilings=ceilings)
 
 
 def _distributed(name: str, summary: str, **settings: Any) -> Variant:
@@ -54,6 +55,7 @@ class Dask(Backend):
     """
 
     family = "dask"
+    ceilings = ("pipe",)
     summary = "Dask's local schedulers, and distributed"
     packages = ("dask",)
     extra = "dask"

@@ -38,10 +38,11 @@ IN_FORCE = (
 def _variant(name: str) -> Variant:
     broker, _, database = name.partition("+")
     settings: dict[str, Any] = {"redis": REDIS.value} if broker == "redis" else {"orm": "default"}
-    promised, services, packages = PROMISED, [REDIS], ["redis"]
+    promised, services, packages, ceilings = PROMISED, [REDIS], ["redis"], tuple[str, ...]()
     summary = "Redis broker (django-q2 docs, Brokers, Redis), results in "
     if broker == "orm":
         promised, services, packages = promised | {Capability.RETRY}, [], []
+        ceilings = (f"raw-sql[{database}]", "deadline-loop")
         summary = "ORM broker (django-q2 docs, Brokers, Django ORM); broker, results and cache in "
     if database == POSTGRES:
         promised = promised | {Capability.NODES}
@@ -49,7 +50,8 @@ def _variant(name: str) -> Variant:
         services.append(POSTGRES)
         packages.append("psycopg")
     summary += "PostgreSQL." if database == POSTGRES else "SQLite."
-    return Variant(name, frozenset(promised), summary, settings, tuple(services), tuple(packages))
+    needs = tuple(services), tuple(packages)
+    return Variant(name, frozenset(promised), summary, settings, *needs, ceilings=ceilings)
 
 
 class DjangoQ(Backend):
@@ -60,6 +62,7 @@ class DjangoQ(Backend):
     """
 
     family = "django-q"
+    ceilings = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]", "deadline-loop")
     summary = "django-q2 on Redis or Django's ORM"
     packages = ("django_q",)
     extra = "django-q"

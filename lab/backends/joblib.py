@@ -22,12 +22,13 @@ UNSEEN = ("backend_kwargs", "verbose")
 AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched by itself"
 
 
-def _variant(name: str, summary: str, **settings: Any) -> Variant:
+def _variant(name: str, summary: str, ceiling: str, **settings: Any) -> Variant:
     capabilities = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
     backend = name.partition("+")[0]
     about = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
     settings = {"backend": backend, **settings}
-    return Variant(name, capabilities, about, settings, carrier=CARRIERS[backend])
+    carrier, ceilings = CARRIERS[backend], (ceiling,)
+    return Variant(name, capabilities, about, settings, carrier=carrier, ceilings=ceilings)
 
 
 class Joblib(Backend):
@@ -44,12 +45,12 @@ class Joblib(Backend):
     packages = ("joblib",)
     extra = "joblib"
     variants = (
-        _variant(LOKY, AUTOMATIC),
-        _variant(f"{LOKY}+batch-1", SINGLE, batch_size=1),
+        _variant(LOKY, AUTOMATIC, "pipe[shares]"),
+        _variant(f"{LOKY}+batch-1", SINGLE, "pipe", batch_size=1),
         # Threads never get batches: for them 'auto' is 1.
-        _variant("threading", SINGLE),
-        _variant("multiprocessing", AUTOMATIC),
-        _variant("multiprocessing+batch-1", SINGLE, batch_size=1),
+        _variant("threading", SINGLE, "queue[simple-queue]"),
+        _variant("multiprocessing", AUTOMATIC, "pipe[shares]"),
+        _variant("multiprocessing+batch-1", SINGLE, "pipe", batch_size=1),
     )
     profiles = (
         DEFAULT,

@@ -26,7 +26,8 @@ def _mapped(method: str, name: str, about: str, chunksize: int | None) -> Varian
     source = "(docs of multiprocessing, Process Pools)."
     summary = f"Pool.starmap, {about}, start method {method!r} {source}"
     settings = {"start_method": method, "chunksize": chunksize}
-    return Variant(f"{method}+{name}", BATCHES, summary, settings)
+    ceilings = ("pipe",) if chunksize == 1 else ("pipe[shares]",)
+    return Variant(f"{method}+{name}", BATCHES, summary, settings, ceilings=ceilings)
 
 
 class Multiprocessing(Backend):
@@ -39,6 +40,7 @@ class Multiprocessing(Backend):
     """
 
     family = "processes"
+    ceilings = ("pipe",)
     summary = "multiprocessing.Pool"
     # The platform's default start method comes first, as the documentation promises.
     variants = (

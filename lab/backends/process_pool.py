@@ -32,6 +32,7 @@ class ProcessPool(Backend):
     """
 
     family = "processes"
+    ceilings = ("pipe",)
     summary = "concurrent.futures.ProcessPoolExecutor"
     # The documentation promises that the platform's default comes first: fork on Linux until
     # Python 3.13, forkserver from 3.14, spawn on macOS and Windows.
@@ -43,6 +44,7 @@ class ProcessPool(Backend):
             "Executor.map, each task a chunk, the platform's default start method (docs of "
             "concurrent.futures, Executor.map).",
             {"mp_context": METHODS[0], "chunks_per_worker": None},
+            ceilings=("pipe[shares]",),
         ),
     )
     profiles = (

@@ -20,6 +20,7 @@ class ThreadPool(Backend):
     """
 
     family = "threads"
+    ceilings = ("queue[simple-queue]",)
     summary = "concurrent.futures.ThreadPoolExecutor"
     variants = (
         Variant(

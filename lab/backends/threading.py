@@ -26,6 +26,7 @@ class Threading(Backend):
     """
 
     family = "threads"
+    ceilings = ("queue",)
     summary = "threading.Thread, one a task or a few over queue.Queue"
     variants = (
         Variant(

@@ -29,13 +29,23 @@ from lab.figures.theme import (
 )
 
 FLOOR = "inline"  # the backend that calls the function and nothing else
-ROW_IN = 0.3  # height of a label's row
+ROW_IN = 0.36  # height of a label's row
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of the overhead, with panel and topology."""
+    """Trials and estimates of the overhead, with panel, topology, and what its ceiling costs."""
     found = points(tables, OVERHEAD)
-    return found.assign(panel=workload_names(found), topology=topology_names(found))
+    ceilings = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
+    found = found.assign(
+        panel=workload_names(found),
+        topology=topology_names(found),
+        ceiling=found["label"].map(ceilings).str.removesuffix("@default"),
+    )
+    place = ["panel", "topology"]
+    least = found[found["kind"] == "estimate"][["label", *place, "y"]]
+    least = least.assign(ceiling=least["label"].str.removesuffix("@default"))
+    least = least.drop(columns="label").rename(columns={"y": "least"})
+    return found.merge(least, on=["ceiling", *place], how="left")
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -52,11 +62,20 @@ def draw(frame: pd.DataFrame) -> Figure:
                 aside = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
                 draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
         ax.set(xlabel="overhead per task", title=title)
-        ax.set_yticks(range(len(names)), names)
+        ax.set_yticks(range(len(names)), [_named(frame, name) for name in names])
         ax.set_ylim(len(names) - 0.5, -0.5)
         scale(ax, part)
     legend_below(figure, _legend(frame, topologies))
     return figure
+
+
+def _named(frame: pd.DataFrame, name: str) -> str:
+    """Name a row, and below it the ceiling that it is compared with."""
+    own = frame[frame["name"] == name]
+    if not (ceiling := own["ceiling"].iloc[0]):
+        return name
+    lacks = "" if own["least"].notna().any() else ", not measured"
+    return f"{name}\n({ceiling}{lacks})"
 
 
 def _ranked(frame: pd.DataFrame) -> list[str]:
@@ -87,6 +106,8 @@ def draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
     """Draw one label at one topology: faint trials, their range or interval, and the mean."""
     if own.empty:
         return
+    for least in own["least"].dropna().head(1):
+        ax.plot(least, row, "|", color=INK, markersize=9, mew=1.6, zorder=2)
     colour, trials = colour_of(own["family"].iloc[0]), own[own["kind"] == "trial"]["y"]
     shown = trials[trials > 0]
     ax.plot(shown, np.full(len(shown), row), marker, color=colour, alpha=0.3, markersize=4)
@@ -108,6 +129,10 @@ def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
     ]
     if frame["label"].str.startswith(f"{FLOOR}[").any():
         handles.append(Line2D([], [], color=INK, linestyle="--", label="plain call (inline)"))
+    if frame["least"].notna().any():
+        tick = Line2D([], [], color=INK, linestyle="", marker="|", markersize=9, mew=1.6)
+        tick.set_label("its ceiling (named below it)")
+        handles.append(tick)
     return handles
 
 
@@ -118,6 +143,11 @@ def caption(frame: pd.DataFrame) -> str:
         "work) / tasks. Faint marks are trials, large marks means over trials, bars intervals. The "
         "axis is logarithmic."
     )
+    if (frame["ceiling"] != "").any():
+        text += (
+            " A tick is what the reference that bounds a system costs on the same workers: its "
+            "ceiling, named in brackets (METHOD M18)."
+        )
     trials, cells = frame[frame["kind"] == "trial"], frame[frame["kind"] == "estimate"]
     if cells["low"].isna().any():
         text += " A thin line is the range of the trials, where there is no interval."

@@ -22,7 +22,7 @@ from lab.report.answers import answers
 from lab.report.choices import HEADINGS, choices
 from lab.report.schedules import COUNTS, schedules, shown_columns
 from lab.report.shaped import shaped
-from lab.report.summary import COLUMNS, Column, Row, summary
+from lab.report.summary import ABOVE, COLUMNS, Column, Row, summary
 from lab.report.tables import RunTables
 from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
 from lab.store import Store
@@ -63,6 +63,7 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         choices=choices(tables),
         choice_headings=HEADINGS,
         shapes=shaped(tables),
+        baselines=sections.baselines(tables),
         schedules=kept,
         schedule_columns=shown_columns(kept),
         counts_of_schedules=COUNTS,
@@ -93,13 +94,17 @@ def _own(name: str) -> str:
 class Group:
     """One table of the summary: a workload, the columns that hold anything, rows by topology.
 
-    `refusals` are sentences: which number was refused, how often, and why.
+    `refusals` are sentences: which number was refused, how often, and why; `unbounded` are those
+    that say which ceiling lacks (METHOD M18); `is_marked` says that a throughput has the mark of
+    METHOD M19.
     """
 
     workload: str
     columns: Sequence[Column]
     missing: Sequence[str]
     refusals: Sequence[str]
+    unbounded: Sequence[str]
+    is_marked: bool
     topologies: Sequence[tuple[str, Sequence[Row]]]
 
 
@@ -111,7 +116,11 @@ def _groups(rows: Sequence[Row]) -> list[Group]:
         columns = [column for column in COLUMNS if column not in empty]
         missing = [column.title for column in COLUMNS if column in empty]
         topologies = [(t, list(r)) for t, r in groupby(own, key=lambda row: row.topology)]
-        groups.append(Group(workload, columns, missing, _refusals(columns, own), topologies))
+        shares = (row.numbers["of_ceiling"] for row in own)
+        unbounded = sorted({s.note for s in shares if s.text == NOT_MEASURED and s.note})
+        marked = any(ABOVE in row.numbers["throughput"].text for row in own)
+        refusals = _refusals(columns, own)
+        groups.append(Group(workload, columns, missing, refusals, unbounded, marked, topologies))
     return groups
 
 

@@ -16,7 +16,8 @@ from lab.figures.measured import topology_names, workload_names
 from lab.figures.theme import each, identify
 from lab.model import Flag, Status
 from lab.report.summary import COLUMNS, Column, Number, headline, key_of, shown
-from lab.report.wording import NOT_MEASURED, percent
+from lab.report.wording import NOT_MEASURED, digits, percent
+from lab.statistics import interval
 
 Pair = tuple[str, str]
 
@@ -69,6 +70,16 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the machine does without the lab: one number, in `unit`, and how it was measured."""
+
+    name: str
+    unit: str
+    number: Number
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One headline number with and without the trials flagged noisy; `ratio` is the change."""
 
@@ -94,6 +105,22 @@ def machine(tables: Tables) -> list[Pair]:
     chosen = [(title, facts.get(key, "unknown")) for title, key in MACHINE.items()]
     services = sorted(set(tables["trial"]["services"]) - {""})
     return [*chosen, ("services", "; ".join(services) or "none")]
+
+
+def baselines(tables: Tables) -> list[Baseline]:
+    """Tell what the machine does without the lab: means over blocks, or why it was not measured."""
+    found = []
+    for (name, unit), rows in tables["baseline"].groupby(["baseline", "unit"], sort=False):
+        blocks = rows.dropna(subset=["value"]).groupby("block")["value"].mean()
+        methods = "; ".join(dict.fromkeys(rows["method"]))
+        number = Number(NOT_MEASURED)
+        if len(blocks):
+            scale = 1e3 if unit == "s" else 1
+            mean = interval(blocks.tolist())
+            ends = [digits(end * scale) for end in (mean.low, mean.high) if end is not None]
+            number = Number(digits(mean.value * scale), " to ".join(ends), mean.method, mean.value)
+        found.append(Baseline(str(name), "ms" if unit == "s" else str(unit), number, methods))
+    return found
 
 
 def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:

@@ -59,6 +59,7 @@ class RqJobs(Backend):
     """
 
     family = "rq"
+    ceilings = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]", "deadline-loop")
     services = (Service.REDIS,)
     module: ClassVar[str]
 

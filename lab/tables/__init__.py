@@ -13,6 +13,7 @@ from typing import Any
 from lab.tables.changepoint import ChangepointRow
 from lab.tables.column import column
 from lab.tables.estimate import EstimateRow as EstimateRow
+from lab.tables.machine import BaselineRow, EnvironmentRow
 
 # History of the schema. Readers refuse an unknown major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
@@ -21,7 +22,8 @@ from lab.tables.estimate import EstimateRow as EstimateRow
 # 1.3  columns answers and shape
 # 1.4  table changepoint
 # 1.5  idle trials; of every trial the instants of a cold start
-SCHEMA_VERSION = "1.5"
+# 1.6  columns ceiling, worker_processes, harness_ns of trial; table baseline
+SCHEMA_VERSION = "1.6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,6 @@ class CampaignRow:
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentRow:
-    """One fact about the machine and the software. Key: fingerprint_id, key."""
-
-    fingerprint_id: str = column("which machine and software")
-    key: str = column("name of the fact")
-    value: str = column("the fact; empty when unreadable")
-    unit: str = column("unit of the value")
-    stable: int = column("1 when the fact is part of the fingerprint")
-
-
-@dataclass(frozen=True, slots=True)
 class TrialRow:
     """One attempt at one trial, the unit of statistics. Key: trial_id, attempt."""
 
@@ -66,6 +57,7 @@ class TrialRow:
     variant: str = column("documented way to run it")
     profile: str = column("default, safe or tuned")
     executes: int = column("1; 0: it records tasks and runs none, as a ceiling")
+    ceiling: str = column("label of the reference that bounds it; empty: none does (M18)")
     workload: str = column("task function")
     size: int = column("size of a task in the workload's calibrated unit")
     size_unit: str = column("that unit")
@@ -129,6 +121,7 @@ class TrialRow:
     n_corrupted: int = column("finished with a wrong answer", "tasks")
     n_phantom: int = column("executed, never offered", "tasks")
     n_negative: int = column("durations below zero (any makes the trial invalid)")
+    worker_processes: int | None = column("processes that ran tasks of the window", "processes")
     cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
     cpu_services_ns: int | None = column("CPU time of the services in the window", "ns")
     cpu_workers_ns: int | None = column("CPU time of the worker processes in the window", "ns")
@@ -140,6 +133,9 @@ class TrialRow:
         "bytes that the servers received and sent in the window by their own count; empty where "
         "one keeps none",
         "bytes",
+    )
+    harness_ns: float | None = column(
+        "what a task pays for being offered and recorded, measured before the block (M19)", "ns"
     )
     steal: float | None = column("share of CPU time stolen by the hypervisor")
     foreign_cpu: float | None = column("share of CPU time used by processes not ours")
@@ -261,6 +257,7 @@ class ClaimRow:
 TABLES: dict[str, type[Any]] = {
     "campaign": CampaignRow,
     "environment": EnvironmentRow,
+    "baseline": BaselineRow,
     "trial": TrialRow,
     "task": TaskRow,
     "submit": SubmitRow,
@@ -273,7 +270,7 @@ TABLES: dict[str, type[Any]] = {
     "changepoint": ChangepointRow,
 }
 # One file for the campaign, appended to; the others are one Parquet file a trial.
-CSV_TABLES = ("campaign", "environment", "trial", "metric", "estimate", "claim")
+CSV_TABLES = ("campaign", "environment", "baseline", "trial", "metric", "estimate", "claim")
 PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence")
 # Where each table lies; `changepoint` is of all runs together, made anew by `lab history`.
 PLACES: Mapping[str, str] = {

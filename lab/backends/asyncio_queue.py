@@ -1,0 +1,78 @@
+"""Coroutines that take tasks from one `asyncio.Queue`: what no system on one loop can beat."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Sequence
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Carrier, Task, Variant
+
+
+class AsyncioQueue(Backend):
+    """Has `workers` coroutines await what they take, in one loop (METHOD M18, B1).
+
+    The queue belongs to the loop, so each hand-over wakes the loop, and a batch wakes it once.
+    """
+
+    family = "reference"
+    summary = "coroutines over one asyncio.Queue: the ceiling of one event loop"
+    variants = (
+        Variant(
+            "queue",
+            frozenset(
+                {
+                    Capability.SUBMIT,
+                    Capability.BATCH,
+                    Capability.PARALLEL,
+                    Capability.COROUTINES,
+                }
+            ),
+            "asyncio.Queue (docs of asyncio, Queues), filled by call_soon_threadsafe.",
+            carrier=Carrier.MEMORY,
+        ),
+    )
+
+    def start(self) -> None:
+        """Start the loop in its thread and wait until it runs."""
+        self._is_running = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
+        self._thread.start()
+        self._is_running.wait()
+
+    def submit(self, task: Task) -> None:
+        """Put the task into the queue at the loop's next turn."""
+        self._loop.call_soon_threadsafe(self._tasks.put_nowait, task)
+
+    def submit_all(self, tasks: Sequence[Task]) -> None:
+        """Put all of them into the queue at one turn of the loop."""
+        self._loop.call_soon_threadsafe(self._put_all, tasks)
+
+    def stop(self) -> None:
+        """End the loop, which cancels what still runs in it."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._tasks: asyncio.Queue[Task] = asyncio.Queue()
+        # Kept, because a loop holds only weak references to its tasks.
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self.workers)]
+        self._is_running.set()
+        await self._stopping.wait()
+
+    async def _work(self) -> None:
+        while True:
+            task = await self._tasks.get()
+            try:
+                await kernel.execute_async(task.id, task.function, task.argument)
+            except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+                traceback.print_exc()
+
+    def _put_all(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self._tasks.put_nowait(task)

@@ -1,0 +1,67 @@
+"""Threads that take tasks from one queue, and nothing else: what no pool of threads can beat."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import traceback
+from typing import Any
+
+from lab import kernel
+from lab.backend import Backend
+from lab.model import Capability, Carrier, Task, Variant
+
+CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
+
+
+class Queue(Backend):
+    """Has `workers` threads call what they take; no result comes back (METHOD M18, B1)."""
+
+    family = "reference"
+    summary = "threads over one queue: the ceiling of thread pools"
+    variants = (
+        Variant(
+            "queue",
+            CAPABILITIES,
+            "queue.Queue, written in Python (docs of queue).",
+            carrier=Carrier.MEMORY,
+        ),
+        Variant(
+            "simple-queue",
+            CAPABILITIES,
+            "queue.SimpleQueue, written in C, which ThreadPoolExecutor uses (docs of queue).",
+            carrier=Carrier.MEMORY,
+        ),
+    )
+
+    def start(self) -> None:
+        """Start the threads."""
+        is_simple = self.setup.variant == "simple-queue"
+        self._tasks: Any = queue.SimpleQueue() if is_simple else queue.Queue()
+        self._threads = [
+            threading.Thread(target=self._serve, daemon=True) for _ in range(self.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, task: Task) -> None:
+        """Put the task into the queue."""
+        self._tasks.put(task)
+
+    def stop(self) -> None:
+        """Drop what no thread took yet and end the threads."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._tasks.get_nowait()
+        for _ in self._threads:
+            self._tasks.put(None)
+        while self._threads:
+            self._threads.pop().join()
+
+    def _serve(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                kernel.execute(task.id, task.function, task.argument)
+            except Exception:  # noqa: BLE001 (a task that raises must not take its thread along)
+                traceback.print_exc()

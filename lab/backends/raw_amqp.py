@@ -1,0 +1,95 @@
+"""py-amqp and one queue, and nothing else: what no system can beat whose tasks pass RabbitMQ.
+
+``python -m lab.backends.raw_amqp`` is its worker.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from lab import kernel
+from lab.backend import Backend, setup_from_environment
+from lab.model import Capability, Command, Service, Setup, Task, Variant
+
+QUEUE = "tasks"
+PERSISTENT = 2
+MESSAGE_BYTES = 1_000
+IDLE_S = 0.001
+
+
+class RawAmqp(Backend):
+    """Publishes each task to one durable queue; workers get one, run it, and acknowledge it.
+
+    Messages are persistent and publishing is not confirmed, as with Celery as installed (METHOD
+    M18, B6).
+    """
+
+    family = "reference"
+    summary = "py-amqp on one queue: the ceiling of what passes RabbitMQ"
+    packages = ("amqp",)
+    extra = "celery"
+    services = (Service.RABBITMQ,)
+    variants = (
+        Variant(
+            "get",
+            frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.NODES}),
+            "basic.publish; basic.get and basic.ack, one message at a time (AMQP 0-9-1).",
+        ),
+    )
+
+    def start(self) -> None:
+        """Connect, and make the queue."""
+        self._connection, self._channel = _connect(self.setup)
+
+    def submit(self, task: Task) -> None:
+        """Publish the task; its size is about that of Celery's message."""
+        from amqp import Message
+
+        body = pickle.dumps((task.id, task.function, task.argument)).ljust(MESSAGE_BYTES, b"\0")
+        message = Message(body, delivery_mode=PERSISTENT)
+        self._channel.basic_publish(message, routing_key=QUEUE)
+
+    def stop(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return one worker for each slot."""
+        worker = Command((sys.executable, "-m", __name__), slots=1)
+        return [worker] * setup.topology.workers_per_node
+
+
+def _connect(setup: Setup) -> tuple[Any, Any]:
+    import amqp
+
+    at = urlsplit(setup.endpoints[Service.RABBITMQ])
+    connection = amqp.Connection(f"{at.hostname}:{at.port}", at.username, at.password)
+    connection.connect()
+    channel = connection.channel()
+    channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+    return connection, channel
+
+
+def serve(setup: Setup) -> None:
+    """Get, run and acknowledge tasks until this process is ended."""
+    _, channel = _connect(setup)
+    while True:
+        if (message := channel.basic_get(QUEUE)) is None:
+            time.sleep(IDLE_S)
+            continue
+        try:
+            kernel.execute(*pickle.loads(message.body))  # noqa: S301 (our own, from our own server)
+        except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+            traceback.print_exc()
+        channel.basic_ack(message.delivery_tag)
+
+
+if __name__ == "__main__":
+    serve(setup_from_environment())

@@ -1,0 +1,127 @@
+"""One table and three statements: what no system can beat whose tasks pass a database.
+
+``python -m lab.backends.raw_sql`` is its worker, and makes the table when told ``prepare``.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sqlite3
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import kernel
+from lab.backend import Backend, setup_from_environment
+from lab.model import Capability, Command, Service, Setup, Task, Variant
+
+PREPARE = "prepare"
+IDLE_S = 0.005
+# SQLite as Django's notes on it advise for writers in several processes.
+SQLITE_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+SQLITE_PATIENCE_S = 20.0
+CREATE = "CREATE TABLE task (id INTEGER PRIMARY KEY, body {blob} NOT NULL, taken INTEGER NOT NULL)"
+INSERT = "INSERT INTO task VALUES ({mark}, {mark}, 0)"
+CLAIM = (
+    "UPDATE task SET taken = 1 WHERE id = (SELECT id FROM task WHERE taken = 0 ORDER BY id {lock} "
+    "LIMIT 1) RETURNING id, body"
+)
+DELETE = "DELETE FROM task WHERE id = {mark}"
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "sqlite": {"blob": "BLOB", "mark": "?", "lock": ""},
+    "postgres": {"blob": "BYTEA", "mark": "%s", "lock": "FOR UPDATE SKIP LOCKED"},
+}
+PROMISED = frozenset({Capability.SUBMIT, Capability.PARALLEL})
+
+
+class RawSql(Backend):
+    """Inserts each task as a row; workers claim it, run it, and delete it.
+
+    Each statement is a transaction of its own (METHOD M18, B6). Nothing tells a worker of a new
+    row, so it looks every 5 ms while there is none.
+    """
+
+    family = "reference"
+    summary = "insert, claim and delete a row: the ceiling of what passes a database"
+    extra = "django-q"
+    variants = (
+        Variant("sqlite", PROMISED, "SQLite by sqlite3, its journal a write-ahead log."),
+        Variant(
+            "postgres",
+            PROMISED | {Capability.NODES},
+            "PostgreSQL by psycopg, claims that skip what is locked (PostgreSQL docs, SELECT).",
+            services=(Service.POSTGRES,),
+            packages=("psycopg",),
+        ),
+    )
+
+    def start(self) -> None:
+        """Connect."""
+        self._database, self._words = _connect(self.setup)
+
+    def submit(self, task: Task) -> None:
+        """Insert the row."""
+        body = pickle.dumps((task.id, task.function, task.argument))
+        self._database.execute(INSERT.format_map(self._words), (task.id, body))
+
+    def stop(self) -> None:
+        """Close the connection."""
+        self._database.close()
+
+    @classmethod
+    def preparation(cls, setup: Setup) -> Sequence[Command]:
+        """Return the command that makes the table."""
+        return [Command((sys.executable, "-m", __name__, PREPARE))]
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return one worker for each slot."""
+        worker = Command((sys.executable, "-m", __name__), slots=1)
+        return [worker] * setup.topology.workers_per_node
+
+
+def _connect(setup: Setup) -> tuple[Any, Mapping[str, str]]:
+    """Open a connection on which each statement is a transaction, and tell its dialect."""
+    words = WORDS[setup.variant]
+    if setup.variant == "postgres":
+        import psycopg
+
+        return psycopg.connect(setup.endpoints[Service.POSTGRES], autocommit=True), words
+    file = Path(os.environ["LAB_LEDGER"]).parent / "raw-sql.sqlite3"
+    database = sqlite3.connect(file, SQLITE_PATIENCE_S, isolation_level=None)
+    for pragma in SQLITE_PRAGMAS:
+        database.execute(pragma)
+    return database, words
+
+
+def serve(setup: Setup) -> None:
+    """Claim, run and delete rows until this process is ended."""
+    database, words = _connect(setup)
+    claim, delete = CLAIM.format_map(words), DELETE.format_map(words)
+    while True:
+        if (row := database.execute(claim).fetchone()) is None:
+            time.sleep(IDLE_S)
+            continue
+        try:
+            kernel.execute(*pickle.loads(row[1]))  # noqa: S301 (our own, from our own database)
+        except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+            traceback.print_exc()
+        database.execute(delete, (row[0],))
+
+
+def main() -> None:
+    """Make the table, or work."""
+    setup = setup_from_environment()
+    if PREPARE in sys.argv[1:]:
+        database, words = _connect(setup)
+        database.execute(CREATE.format_map(words))
+    else:
+        serve(setup)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What this machine does without the lab: processes started, and a broker asked by its own tool.
+
+These are the speed-of-light rows B5 and B8 of METHOD M18. They run no task, so they are no trials;
+they are measured before each block, and have a table of their own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic_ns
+
+from lab import images, processes, registry
+from lab.backend import services_of
+from lab.clusters import reaper
+from lab.clusters.services import RedisService
+from lab.engine import docker
+from lab.errors import ClusterError
+from lab.model import Service, TrialSpec
+from lab.tables.machine import BaselineRow
+
+STARTS = 2  # of each process a block: ten blocks make the twenty of METHOD M25
+TOOL = "redis-benchmark"
+CLIENTS, PAYLOAD_BYTES = 50, 1_000
+# Commands by the depth of the pipeline, enough for some tenths of a second.
+COMMANDS = {1: 30_000, 16: 100_000}
+MISSING = f"{TOOL} is not installed. Run: sudo apt install redis-tools"
+# Alone in a container with a server of its own.
+IN_CONTAINER = (
+    "redis-server --save '' --appendonly no --daemonize yes >/dev/null; "
+    "until redis-cli ping >/dev/null 2>&1; do sleep 0.02; done; "
+)
+
+
+def measure(specs: Sequence[TrialSpec], campaign_id: str, block: int) -> Iterator[BaselineRow]:
+    """Measure what bounds the systems of these trials; what cannot be has its reason as `method`.
+
+    Processes where a system starts any, with what the systems import; Redis where one needs it.
+    """
+    systems = {registry.select(spec.label) for spec in specs}
+    starting = [one for one in systems if registry.has_own_workers(one)]
+    packages = {name for one in starting for name in one.backend.packages}
+    heavy = [name for name in ("celery", "django") if any(p.startswith(name) for p in packages)]
+    for statement in ["pass"] * bool(starting) + [f"import {name}" for name in heavy]:
+        for number in range(STARTS):
+            took_s, method = _start(statement)
+            name = f"python -c '{statement}'"
+            yield BaselineRow(campaign_id, block, name, number, took_s, "s", method)
+    if any(Service.REDIS in services_of(one.backend, one.variant) for one in systems):
+        for depth in COMMANDS:
+            rate, method = _ask_redis(depth, specs[0].provider)
+            name = f"{TOOL} -P {depth}"
+            yield BaselineRow(campaign_id, block, name, 0, rate, "1/s", method)
+
+
+def _start(statement: str) -> tuple[float | None, str]:
+    begin = monotonic_ns()
+    done = subprocess.run([sys.executable, "-c", statement], capture_output=True, check=False)
+    took_s = (monotonic_ns() - begin) / 1e9
+    if done.returncode:
+        return None, done.stderr.decode(errors="replace").strip().splitlines()[-1]
+    return took_s, "fork and exec to exit, page cache as it is"
+
+
+def _ask_redis(depth: int, provider: str) -> tuple[float | None, str]:
+    argv = [TOOL, "-t", "lpush", "-c", str(CLIENTS), "-d", str(PAYLOAD_BYTES), "--csv"]
+    argv += ["-P", str(depth), "-n", str(COMMANDS[depth])]
+    try:
+        told = _locally(argv) if provider == "local" else _in_a_container(argv)
+    except (ClusterError, OSError, subprocess.SubprocessError) as error:
+        return None, " ".join(str(error).split())
+    return rate_of(told), " ".join(argv)
+
+
+def rate_of(told: str) -> float:
+    """Read the rate from what the tool printed: its name for the test, then commands a second."""
+    return float(told.strip().splitlines()[-1].split(",")[1].strip('"'))
+
+
+def _locally(argv: Sequence[str]) -> str:
+    """Run it against a server of its own."""
+    if not shutil.which(TOOL):
+        raise ClusterError(MISSING)
+    labels = {processes.OWNER: processes.owner(), processes.TRIAL: TOOL}
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisService().start(Path(folder), (), labels)
+        try:
+            port = server.endpoint.rpartition(":")[2].partition("/")[0]
+            return subprocess.run(
+                [*argv, "-p", port], capture_output=True, text=True, check=True
+            ).stdout
+        finally:
+            processes.stop(server.process)
+
+
+def _in_a_container(argv: Sequence[str]) -> str:
+    labels = {reaper.RUN: TOOL, reaper.OWNER: processes.owner()}
+    marks = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
+    alone = ("--rm", "--network", "none", "--entrypoint", "sh")
+    command = ("-c", IN_CONTAINER + " ".join(argv))
+    told = docker("run", *alone, *marks, images.resolve().redis.name, *command)
+    return told.decode()
