@@ -96,7 +96,7 @@ def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
     few = tuple(s for s in SYSTEMS if s.backend in systems)
     tables = dict(campaign(Campaign(systems=few, cores=(1,))))
     trials = tables["trial"].assign(harness_ns=900.0, worker_processes=1)
-    trials["ceiling"] = trials["backend"].map(names).fillna("")
+    trials["ceiling"] = [names.get(backend, "") for backend in trials["backend"]]
     rows = [
         row
         for trial in (TrialRow(*values) for values in trials.itertuples(index=False))
