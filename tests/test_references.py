@@ -18,6 +18,7 @@ from lab.model import Burst, Paced, Periodic
 from lab.plan import Selection, make_plan
 from lab.presets import Cell
 from lab.registry import Selected
+from lab.report import sections
 from lab.report.page import render
 from lab.report.summary import ABOVE, Row, summary
 from lab.tables import TrialRow
@@ -94,7 +95,7 @@ def test_who_names_a_system_is_told_which_references_join_it() -> None:
 def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
     """Make a campaign of these systems in which some are bounded by others, by backend."""
     few = tuple(s for s in SYSTEMS if s.backend in systems)
-    tables = dict(campaign(Campaign(systems=few, cores=(1,))))
+    tables = dict(campaign(Campaign(systems=few, workloads=("noop",), cores=(1,))))
     trials = tables["trial"].assign(harness_ns=900.0, worker_processes=1)
     trials["ceiling"] = [names.get(backend, "") for backend in trials["backend"]]
     rows = [
@@ -207,10 +208,9 @@ def test_the_page_shows_what_the_machine_does_alone() -> None:
         *(BaselineRow("c", block, "python -c 'pass'", 0, 0.02, "s", "told") for block in range(5)),
         BaselineRow("c", 0, "redis-benchmark -P 1", 0, None, "1/s", baselines.MISSING),
     ]
-    tables = {**campaign(Campaign(cores=(1,))), "baseline": _typed("baseline", rows)}
-    page = render(tables, dict.fromkeys(FIGURES.values()))
-    assert "20.0" in page
-    assert baselines.MISSING in page
+    known, asked = sections.baselines({"baseline": _typed("baseline", rows)})
+    assert (known.number.text, known.unit, asked.number.text) == ("20.0", "ms", "not measured")
+    assert asked.method == baselines.MISSING
 
 
 @pytest.mark.cluster
