@@ -89,6 +89,7 @@ def _span(
 _TAIL = (50, 90, 95, 99)
 _WAIT = "intended instant to first statement of the task"
 _WHOLE = "intended instant to last statement of the task"
+_LAG = "intended instant to submit call"
 
 METRICS = {
     metric.name: metric
@@ -179,13 +180,7 @@ METRICS = {
             (50, 90, 99),
             RoundTrip.kind,
         ),
-        *_span(
-            "generator_lag_s",
-            "intended instant to submit call",
-            ("t0_ns", "t1_ns"),
-            (99,),
-            Paced.kind,
-        ),
+        *_span("generator_lag_s", _LAG, ("t0_ns", "t1_ns"), (99,), Paced.kind),
         Metric(
             "cpu_driver_s_per_task",
             "s",
