@@ -123,11 +123,11 @@ GROUPS: Mapping[str, Group] = {
     ),
     "idle": Group(
         "Nothing to do for five minutes, in the quick preset for ten seconds: what waiting costs.",
-        (Cell("noop", Idle(300.0)),),
+        (Cell("noop", Idle(300.0), ceilings=0),),
     ),
     "memory": Group(
         "5,000 tasks of 4 ms: ten readings of two workers' memory or more, and whether it grows.",
-        (Cell("io", Burst(5_000), size=4_000),),
+        (Cell("io", Burst(5_000), size=4_000, ceilings=0),),
     ),
 }
 # What can be asked for by its kind, and is then offered as here it is first; the other arrivals

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from lab import registry
-from lab.model import Burst, Paced, Periodic, RoundTrip, Topology, TrialSpec
+from lab.cli import parser
+from lab.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.plan import Selection, estimate_s, make_plan, total_s
 from lab.presets import PRESETS, Cell
+from lab.selection import select
 from lab.specs import spec_from_json, spec_to_json
 from lab.statistics import sample_floor
 
@@ -85,20 +87,13 @@ def test_a_fallback_is_for_those_who_can_take_nothing_before_it() -> None:
     assert [s.spec.backend for s in plan.skips].count("celery") == 0
 
 
-def test_quick_has_every_backend_there_is_and_fits_into_five_minutes() -> None:
+def test_quick_has_every_system_and_its_ceilings_and_fits_into_five_minutes() -> None:
     """On two cores, with every percentile up to p90, by the estimate that is shown."""
     quick = PRESETS["quick"]
-    selection = replace(
-        SELECTION,
-        labels=tuple(registry.backends()),
-        cells=quick.cells,
-        workers_per_core=(1,),
-        blocks=quick.blocks,
-        warmup_per_slot=quick.warmup_per_slot,
-        deadline_s=quick.deadline_s,
-    )
-    trials = make_plan(selection).trials
-    assert {s.backend for s in trials} == set(registry.backends())
+    asked = select(parser().parse_args(["bench", "--provider", "local"]), quick)
+    trials = make_plan(replace(asked, cores=(1, 2), offers=frozenset(Service))).trials
+    systems = {n for n, one in registry.backends().items() if one.family != "reference"}
+    assert {s.backend for s in trials} >= systems | {"inline", "pipe", "queue", "raw-redis"}
     assert total_s(trials, {}) <= 300
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
 

@@ -11,20 +11,21 @@ import pytest
 from lab import baselines, metrics, registry
 from lab.backend import ceilings_of
 from lab.ceilings import SHARE, shares
+from lab.cli import parser
 from lab.errors import ClusterError
 from lab.estimates import estimates
 from lab.figures import FIGURES, Tables
 from lab.model import Burst, Paced, Periodic
 from lab.plan import Selection, make_plan
-from lab.presets import Cell
+from lab.presets import PRESETS, Cell
 from lab.registry import Selected
 from lab.report import sections
 from lab.report.page import render
 from lab.report.summary import ABOVE, Row, summary
+from lab.selection import select
 from lab.tables import TrialRow
 from lab.tables.machine import BaselineRow
 from tests.synthetic import SYSTEMS, Campaign, _typed, campaign
-from tests.test_cli import lab
 from tests.trials import spec_of
 
 VARIANTS = [
@@ -83,13 +84,16 @@ def test_references_change_no_other_trial() -> None:
     assert {s.id for s in alone} < {s.id for s in make_plan(BESIDE).trials}
 
 
-def test_who_names_a_system_is_told_which_references_join_it() -> None:
+def test_who_names_a_system_is_told_which_references_join_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """One line says so; the plan has them, and a reference that was asked for is not added."""
-    words = ["bench", "--dry-run", "-w", "noop", "-b", "thread-pool"]
-    shown = lab(*words)
-    assert f"Beside them, as their ceilings: {QUEUE}." in shown.stderr
-    assert shown.stdout.count(QUEUE) == 3
-    assert "Beside them" not in lab(*words, "-b", "queue[simple-queue]").stderr
+    words = ["bench", "-w", "noop", "-b", "thread-pool"]
+    chosen = select(parser().parse_args(words), PRESETS["quick"])
+    assert f"Beside them, as their ceilings: {QUEUE}." in capsys.readouterr().err
+    assert [s.block for s in make_plan(chosen).trials if s.label == QUEUE] == [0, 1, 2]
+    select(parser().parse_args([*words, "-b", "queue[simple-queue]"]), PRESETS["quick"])
+    assert "Beside them" not in capsys.readouterr().err
 
 
 def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
@@ -140,6 +144,8 @@ def test_a_missing_ceiling_is_told_loudly() -> None:
     page = render(tables, dict.fromkeys(FIGURES.values()))
     assert "Without a ceiling beside it" in page
     assert "add -b &#39;raw-redis[one-by-one]&#39;" in page
+    assert ABOVE in row_of(tables, "inline").numbers["throughput"].text
+    assert "the lab's own record lowers" in page.lower()
 
 
 def test_what_the_record_costs_is_told_of_every_burst() -> None:
@@ -154,7 +160,6 @@ def test_what_the_record_costs_is_told_of_every_burst() -> None:
     marked = {name: ABOVE in row_of(tables, name).numbers["throughput"].text
               for name in ("inline", "thread-pool", "rq[simple-worker]")}  # fmt: skip
     assert marked == {"inline": True, "thread-pool": True, "rq[simple-worker]": False}
-    assert "the lab's own record lowers" in render(tables, dict.fromkeys(FIGURES.values())).lower()
 
 
 def test_the_chart_of_overhead_names_the_ceiling_of_each_row() -> None:

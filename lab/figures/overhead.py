@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -30,16 +33,26 @@ from lab.figures.theme import (
 
 FLOOR = "inline"  # the backend that calls the function and nothing else
 ROW_IN = 0.36  # height of a label's row
+TICK: Mapping[str, Any] = {
+    "color": INK,
+    "marker": "|",
+    "markersize": 9,
+    "mew": 1.6,
+    "linestyle": "",
+    "zorder": 2,
+}
 
 
 def data(tables: Tables) -> pd.DataFrame:
     """Trials and estimates of the overhead, with panel, topology, and what its ceiling costs."""
     found = points(tables, OVERHEAD)
     ceilings = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
+    ceilings = ceilings.str.removesuffix("@default")
     found = found.assign(
         panel=workload_names(found),
         topology=topology_names(found),
-        ceiling=found["label"].map(ceilings).str.removesuffix("@default"),
+        # Text also where no label has one.
+        ceiling=found["label"].map(ceilings[ceilings != ""]).astype("str"),
     )
     place = ["panel", "topology"]
     least = found[found["kind"] == "estimate"][["label", *place, "y"]]
@@ -60,6 +73,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             for rank, topology in enumerate(topologies):
                 own = part[(part["name"] == name) & (part["topology"] == topology)]
                 aside = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
+                ax.plot(own["least"].head(1), [row + aside] * len(own.head(1)), **TICK)
                 draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
         ax.set(xlabel="overhead per task", title=title)
         ax.set_yticks(range(len(names)), [_named(frame, name) for name in names])
@@ -72,7 +86,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _named(frame: pd.DataFrame, name: str) -> str:
     """Name a row, and below it the ceiling that it is compared with."""
     own = frame[frame["name"] == name]
-    if not (ceiling := own["ceiling"].iloc[0]):
+    if pd.isna(ceiling := own["ceiling"].iloc[0]):
         return name
     lacks = "" if own["least"].notna().any() else ", not measured"
     return f"{name}\n({ceiling}{lacks})"
@@ -106,8 +120,6 @@ def draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
     """Draw one label at one topology: faint trials, their range or interval, and the mean."""
     if own.empty:
         return
-    for least in own["least"].dropna().head(1):
-        ax.plot(least, row, "|", color=INK, markersize=9, mew=1.6, zorder=2)
     colour, trials = colour_of(own["family"].iloc[0]), own[own["kind"] == "trial"]["y"]
     shown = trials[trials > 0]
     ax.plot(shown, np.full(len(shown), row), marker, color=colour, alpha=0.3, markersize=4)
@@ -130,9 +142,7 @@ def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
     if frame["label"].str.startswith(f"{FLOOR}[").any():
         handles.append(Line2D([], [], color=INK, linestyle="--", label="plain call (inline)"))
     if frame["least"].notna().any():
-        tick = Line2D([], [], color=INK, linestyle="", marker="|", markersize=9, mew=1.6)
-        tick.set_label("its ceiling (named below it)")
-        handles.append(tick)
+        handles.append(Line2D([], [], label="its ceiling (named below it)", **TICK))
     return handles
 
 
@@ -143,7 +153,7 @@ def caption(frame: pd.DataFrame) -> str:
         "work) / tasks. Faint marks are trials, large marks means over trials, bars intervals. The "
         "axis is logarithmic."
     )
-    if (frame["ceiling"] != "").any():
+    if frame["ceiling"].notna().any():
         text += (
             " A tick is what the reference that bounds a system costs on the same workers: its "
             "ceiling, named in brackets (METHOD M18)."

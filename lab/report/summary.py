@@ -156,7 +156,7 @@ def _numbers(cell: Trials, found: Mapping[Key, Any]) -> Mapping[str, Number]:
     numbers = {column.name: number_of(cell, found, column) for column in COLUMNS}
     burst = next((trial for trial in cell if trial.arrival == "burst"), cell[0])
     ceiling, share = burst.ceiling.removesuffix("@default"), numbers["of_ceiling"]
-    if not ceiling:
+    if not ceiling and numbers["throughput"].value is not None:
         numbers["of_ceiling"] = Number("a reference" if burst.family == "reference" else "none")
     elif share.value is not None:
         numbers["of_ceiling"] = replace(share, text=f"{share.text} of {ceiling}")
