@@ -19,7 +19,7 @@ from lab.clusters.services import free_port
 from lab.errors import ResultsError, UsageError
 from lab.history import machines, measured, offline
 from lab.history.export import FEWEST_SAMPLES, export
-from lab.history.suite import AXES, benchmarks
+from lab.history.suite import AXES, benchmarks, cells
 from lab.metrics import METRICS
 from lab.presets import QUICK
 from tests import synthetic
@@ -108,6 +108,11 @@ def test_a_file_is_written_for_each_commit_and_asv_reads_it(repository: Path) ->
     before = [file.read_bytes() for file in files]
     again = exported(repository / "results", repository)
     assert [file.read_bytes() for file in again] == before
+
+
+def test_what_a_preset_asks_once_the_suite_asks_in_each_block() -> None:
+    """A sample is a trial, and one of them is no history."""
+    assert not any(cell.once for cell in cells("quick"))
 
 
 def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from lab.plan import Selection, make_plan
 from lab.presets import PRESETS, Cell
 from lab.registry import Selected
 from lab.report import sections
+from lab.report.answers.speed import overhead
 from lab.report.page import render
 from lab.report.summary import ABOVE, Row, summary
 from lab.selection import select
@@ -88,7 +90,7 @@ def test_who_names_a_system_is_told_which_references_join_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One line says so; the plan has them, and a reference that was asked for is not added."""
-    words = ["bench", "-w", "noop", "-b", "thread-pool"]
+    words = ["bench", "--provider", "local", "-w", "noop", "-b", "thread-pool"]
     chosen = select(parser().parse_args(words), PRESETS["quick"])
     assert f"Beside them, as their ceilings: {QUEUE}." in capsys.readouterr().err
     assert [s.block for s in make_plan(chosen).trials if s.label == QUEUE] == [0, 1, 2]
@@ -132,6 +134,9 @@ def test_a_row_says_how_near_its_ceiling_it_is() -> None:
     assert "inline[call] in the same block" in tables["metric"]["method"].str.cat()
     assert row_of(tables, "thread-pool").numbers["of_ceiling"].text.endswith(" of inline[call]")
     assert row_of(tables, "inline").numbers["of_ceiling"].text == "a reference"
+    told = next(s for s in overhead(tables) if s.words.startswith("Of the rate of its ceiling"))
+    (part,) = told.parts
+    assert re.fullmatch(r"thread-pool .+ % \(.+ % to .+ %\) of inline\[call\]", part)
 
 
 def test_a_missing_ceiling_is_told_loudly() -> None:

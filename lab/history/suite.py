@@ -8,7 +8,7 @@ by hand when what it measures changes: asv then starts a new curve.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab import registry
 from lab.metrics import METRICS
@@ -88,9 +88,9 @@ def benchmarks() -> Iterator[Benchmark]:
 
 
 def cells(module: str) -> list[Cell]:
-    """Return a preset's cells that have a cost, each name once."""
+    """Return a preset's cells that have a cost, each name once, and each for every block."""
     named = {
-        Benchmark(module, cell, "").group: cell
+        Benchmark(module, cell, "").group: replace(cell, once=False)
         for cell in reversed(PRESETS[module].cells)
         if cell.arrival.kind in COSTS and cell.size is None
     }

@@ -13,22 +13,36 @@ from lab.figures.theme import each
 from lab.model import Burst
 from lab.report.answers.answer import Said
 from lab.report.answers.evidence import by, cells, ratio, times, told, trial_rows, values
-from lab.report.wording import plural, seconds
+from lab.report.wording import percent, plural, seconds
 
+OF_CEILING = "throughput_of_ceiling"
 LOOP = "inline"  # the backend that calls the function and nothing else
 WAITS = {"median wait": "queue_latency_s_p50", "99th percentile": "queue_latency_s_p99"}
 
 
 def overhead(tables: Tables) -> Iterator[Said]:
-    """Tell what each system adds to a task, and where that makes it slower than a plain loop."""
+    """Tell what each system adds to a task, and how that compares with its ceiling and a loop."""
     found = cells(tables, OVERHEAD)
     for place, group in by(found, "place"):
         cheapest_first = group.sort_values("estimate")
         parts = [told(row, seconds) for row in each(cheapest_first)]
         yield Said(f"Added to a task of {place}", list(cheapest_first["row"]), parts)
+    yield from _of_its_ceiling(tables)
     trials = values(tables, THROUGHPUT)
     for _, own in by(trials[trials["arrival"] == Burst.kind], "workload_name"):
         yield from _against_the_loop(own)
+
+
+def _of_its_ceiling(tables: Tables) -> Iterator[Said]:
+    """Tell how much of the rate of what bounds it each system reaches, and what that is."""
+    named = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
+    for place, group in by(cells(tables, OF_CEILING), "place"):
+        nearest_first = group.sort_values("estimate", ascending=False)
+        parts = [
+            f"{told(row, percent)} of {named[row.label].removesuffix('@default')}"
+            for row in each(nearest_first)
+        ]
+        yield Said(f"Of the rate of its ceiling, {place}", list(nearest_first["row"]), parts)
 
 
 def _against_the_loop(trials: pd.DataFrame) -> Iterator[Said]:
