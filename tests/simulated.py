@@ -77,5 +77,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "cpu_workers_ns": 6_000_000_000,
         "broker_commands": None,
         "broker_bytes": None,
+        "worker_processes": None,
+        "harness_ns": None,
     }
     return cast(TrialRow, SimpleNamespace(**row | changes))
