@@ -22,13 +22,25 @@ class Burst:
 class Paced:
     """Open loop: the instants are fixed beforehand and never react to completions (METHOD M6).
 
-    `gaps` is ``"poisson"`` or ``"uniform"``; `rate_hz` is the offered rate in tasks per second.
+    `gaps` is one of `lab.arrivals.GAPS`; `rate_hz` is the offered rate in tasks per second.
     """
 
     kind: ClassVar[str] = "paced"
     n_tasks: int
     rate_hz: float
     gaps: str = "poisson"
+
+
+class Probe(Paced):
+    """Asks whether a rate can be sustained (METHOD M8)."""
+
+    kind: ClassVar[str] = "probe"
+
+
+class Step(Paced):
+    """A step of a load ladder, at a rate to which probes have led (METHOD M8)."""
+
+    kind: ClassVar[str] = "ladder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,8 @@ class Idle:
 Arrival = (
     Burst
     | Paced
+    | Probe
+    | Step
     | RoundTrip
     | Periodic
     | Retried

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import baselines, ceilings, environment, harness, metrics, noise, processes, trial
+import pandas as pd
+
+from lab import baselines, derived, environment, harness, noise, processes, trial
+from lab.capacity import capacities
 from lab.clusters import crontab, reaper, scratch
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ResultsError, UsageError
-from lab.estimates import estimates
-from lab.model import Flag, Periodic, Status, TrialSpec
+from lab.ladder import next_stage
+from lab.model import Flag, Status, TrialSpec
 from lab.plan import Plan, Skip
+from lab.presets import Ladder
 from lab.specs import spec_from_json, spec_to_json
 from lab.store import Store
 from lab.tables import SCHEMA_VERSION, CampaignRow, MetricRow, TrialRow
@@ -29,13 +32,17 @@ from lab.tables import SCHEMA_VERSION, CampaignRow, MetricRow, TrialRow
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A campaign as it lies in its folder: the plan, and how it was asked for."""
+    """A campaign as it lies in its folder: the plan, and how it was asked for.
+
+    With a `ladder` the plan grows while it runs, by rules that are part of it.
+    """
 
     plan: Plan
     preset: str
     seed: int
     reruns: int
     command: str
+    ladder: Ladder | None = None
 
 
 # How often a trial may be tried as long as it is disturbed each time; 0 where enough is known.
@@ -70,7 +77,7 @@ def create(results: Path, run: Run) -> Store:
     store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
     try:
         store.folder.mkdir(parents=True)
-        (store.folder / "plan.json").write_text(json.dumps(plan, indent=1))
+        _write_plan(store, run)
     except OSError as error:
         raise ResultsError(f"{store.folder} cannot be written: {error.strerror}.") from error
     fingerprint_id, facts = environment.fingerprint()
@@ -92,6 +99,13 @@ def create(results: Path, run: Run) -> Store:
         )
     )
     return store
+
+
+def _write_plan(store: Store, run: Run) -> None:
+    """Write the plan so that a kill leaves the old one or the new one."""
+    new = store.folder / "plan.json.new"
+    new.write_text(json.dumps(_plan_to_json(run), indent=1))
+    new.replace(store.folder / "plan.json")
 
 
 def load(folder: Path) -> tuple[Store, Run]:
@@ -125,10 +139,12 @@ def read_plan(folder: Path) -> Run:
         fields = json.loads((folder / "plan.json").read_text())
         trials = tuple(map(spec_from_json, fields["trials"]))
         skips = tuple(Skip(spec_from_json(spec), reason) for spec, reason in fields["skips"])
-        rest = [fields[name] for name in ("preset", "seed", "reruns", "command")]
+        rest: Any = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
+        rules = fields.get("ladder")
+        ladder = Ladder(**{**rules, "fractions": tuple(rules["fractions"])}) if rules else None
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
-    return Run(Plan(trials, skips), *rest)
+    return Run(Plan(trials, skips), **rest, ladder=ladder)
 
 
 def _plan_to_json(run: Run) -> dict[str, Any]:
@@ -137,6 +153,7 @@ def _plan_to_json(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "reruns": run.reruns,
         "command": run.command,
+        "ladder": asdict(run.ladder) if run.ladder else None,
         "trials": [spec_to_json(spec) for spec in run.plan.trials],
         "skips": [[spec_to_json(skip.spec), skip.reason] for skip in run.plan.skips],
     }
@@ -161,27 +178,7 @@ def execute(
         try:
             return list(_Runner(store, run, watch, attempts).rows())
         finally:
-            derive(store)
-
-
-def derive(store: Store) -> None:
-    """Make the tables `metric` and `estimate` anew from the others."""
-    trials = store.read("trial")
-    trials = trials[trials.status != Status.SKIPPED]
-    rows: list[MetricRow] = []
-    for values in trials.itertuples(index=False):
-        row = TrialRow(*values)
-        folder = store.trial_folder(row.trial_id, row.attempt)
-        tasks = store.read("task", folder, metrics.TASK_COLUMNS)
-        occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
-        samples = store.read("sample", folder)
-        window = tasks[tasks.phase == "measure"]
-        rows += metrics.trial_metrics(row, window, occurrences, samples)
-    store.replace("metric", [*rows, *ceilings.shares(trials, rows)])
-    table, name = store.read("metric"), store.folder.name
-    with_noisy = estimates(trials, table, name, with_noisy=True)
-    without = estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
-    store.replace("estimate", [*with_noisy, *without])
+            derived.derive(store)
 
 
 class _Runner:
@@ -195,8 +192,34 @@ class _Runner:
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = noise.calibrate()
         self._harness_ns: dict[int, float] = {}
+        self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
 
     def rows(self) -> list[TrialRow]:
+        """Run the plan, and what it leads to, to its end."""
+        rows = self._stage()
+        while (more := self._next()).trials or more.skips:
+            plan = self._run.plan
+            plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
+            self._run = replace(self._run, plan=plan)
+            # Before they run, so that a stopped campaign goes on with the same trials.
+            _write_plan(self._store, self._run)
+            rows += self._stage()
+        return rows
+
+    def _next(self) -> Plan:
+        """Plan what follows from everything that has run."""
+        if self._run.ladder is None:
+            return Plan((), ())
+        trials = self._store.read("trial")
+        for values in trials[trials.status != Status.SKIPPED].itertuples(index=False):
+            key = (str(values.trial_id), str(values.attempt))
+            if key not in self._numbers:
+                self._numbers[key] = derived.numbers(self._store, values)
+        told = pd.DataFrame([asdict(row) for rows in self._numbers.values() for row in rows])
+        found = capacities(trials, told) if len(told) else {}
+        return next_stage(self._run.ladder, self._run.seed, self._run.plan, found)
+
+    def _stage(self) -> list[TrialRow]:
         table = self._store.read("trial")
         done = set(table[table.status != Status.INTERRUPTED].trial_id)
         left = [spec for spec in self._run.plan.trials if spec.id not in done]
@@ -207,8 +230,8 @@ class _Runner:
         for spec in left:
             for _ in range(self._attempts(spec)):
                 rows.append(row := self._attempt(spec, position[spec.id]))
-                if row.flag != Flag.INVALID or row.status != Status.OK:
-                    break  # run again only what was disturbed, never what failed by itself
+                if not _is_worth_another(row):
+                    break
         return rows
 
     def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
@@ -264,13 +287,9 @@ class _Runner:
                 self._keep(trial.killed(spec, int(attempt), folder), position, None)
 
 
-def command_line(arguments: Sequence[str]) -> str:
-    """Return how this run was asked for; where its results lie is nobody's business."""
-    words = iter(arguments)
-    kept = []
-    for word in words:
-        if word == "--results":
-            next(words, None)
-        elif not word.startswith("--results="):
-            kept.append(word)
-    return shlex.join(kept)
+def _is_worth_another(row: TrialRow) -> bool:
+    """Whether a trial was disturbed: not what failed by itself, nor a rate nobody can make."""
+    is_limited = all(
+        reason.startswith("generator_limited") for reason in row.flag_reasons.split("; ")
+    )
+    return row.flag == Flag.INVALID and row.status == Status.OK and not is_limited

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, processes, registry
+from lab import campaign, derived, processes, registry
 from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper, scratch
 from lab.comparison import command as comparison
@@ -19,11 +19,11 @@ from lab.console import ProgressWatch, say, show_line, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.history import command as history
 from lab.model import Flag, Status
-from lab.options import OPTIONS
+from lab.options import OPTIONS, command_line
 from lab.plan import make_plan
 from lab.presets import GROUPS, PRESETS
 from lab.publishing import command as publishing
-from lab.selection import known, select
+from lab.selection import known, ladder_of, select
 from lab.tables import TrialRow
 from lab.turns import Turns
 
@@ -32,6 +32,7 @@ examples:
   lab bench                                      every installed backend, preset quick
   lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
   lab bench --workload cpu:2000 --cores 1,2      CPU tasks of 2000 us on one core and on two
+  lab bench --workload latency -b celery -b rq   what they sustain, and the wait at each load
   lab bench --preset standard --dry-run          what it would do, and how long it would take
   lab bench --resume results/runs/RUN            go on where a run was stopped
 
@@ -106,7 +107,7 @@ def bench(options: argparse.Namespace) -> int:
     else:
         run = _asked(options)
         if options.dry_run:
-            show_plan(run.plan)
+            show_plan(run.plan, run.ladder)
             return 0
         if not run.plan.trials:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in run.plan.skips))
@@ -127,15 +128,17 @@ def bench(options: argparse.Namespace) -> int:
 
 def _asked(options: argparse.Namespace) -> campaign.Run:
     """Make the run that was asked for: a new plan, or that of another run."""
-    command = campaign.command_line(options.words)
+    command = command_line(options.words)
     if options.like:
-        return replace(campaign.read_plan(options.like), command=command)
+        # What followed from its results is part of its plan, and nothing follows from these.
+        return replace(campaign.read_plan(options.like), command=command, ladder=None)
     options.provider, why = choice.choose(options.provider)
     say(why)
     preset = known("preset", options.preset, PRESETS)
     selection = select(options, preset)
     plan = make_plan(selection)
-    return campaign.Run(plan, preset.name, selection.seed, preset.reruns, command)
+    ladder = ladder_of(options, preset)
+    return campaign.Run(plan, preset.name, selection.seed, preset.reruns, command, ladder)
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:
@@ -193,7 +196,7 @@ def report_run(options: argparse.Namespace) -> int:
         raise UsageError(f"{folder} is no run folder: it has no campaign.csv.")
     store = Store(folder)
     store.check()
-    campaign.derive(store)
+    derived.derive(store)
     page = report.write(folder)
     for table in report.terminal_tables(folder):
         show_table(*table)

@@ -15,8 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from lab import nominal
-from lab.model import Arrival, Flag, Status, TrialSpec
+from lab.ladder import forecast
+from lab.model import Arrival, Flag, Paced, Status, TrialSpec
 from lab.plan import Plan, total_s
+from lab.presets import Ladder
 from lab.tables import TrialRow
 
 PIPE_COLUMNS = 200
@@ -98,6 +100,8 @@ def describe(spec: TrialSpec) -> str:
 
 
 def _offered(arrival: Arrival) -> str:
+    if isinstance(arrival, Paced):
+        return f"{arrival.kind} {arrival.rate_hz:g}/s"
     return nominal.describe(arrival) or arrival.kind
 
 
@@ -105,9 +109,10 @@ def trial_line(row: TrialRow) -> str:
     """Say how a trial ended, in rich markup."""
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
-    cell = f"{row.workload} {row.schedule or row.arrival}"
+    rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
+    cell = f"{row.workload} {row.schedule or row.arrival}{rate}"
     size = f"{row.nodes}x{row.cores_per_node} cores {row.workers} workers"
-    where = f"{row.label:<34} {cell:<16} {size:<22} block {row.block}"
+    where = f"{row.label:<34} {cell:<20} {size:<22} block {row.block}"
     why = row.reason or row.flag_reasons
     return f"{escape(where)} [{colour}]{verdict:<11}[/{colour}] {escape(why)}"
 
@@ -119,8 +124,11 @@ def duration(seconds: float) -> str:
     )
 
 
-def show_plan(plan: Plan) -> None:
-    """Print every trial in the order in which it would run, and the time it will take."""
+def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
+    """Print every trial in the order in which it would run, and the time it will take.
+
+    What follows from a first stage can only be foretold.
+    """
     table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
     for spec in plan.trials:
         topology = spec.topology
@@ -136,7 +144,16 @@ def show_plan(plan: Plan) -> None:
     data_console.print(table)
     for skip in plan.skips:
         data_console.print(f"[dim]skipped[/dim] {escape(describe(skip.spec))}: {skip.reason}")
-    n, estimate = len(plan.trials), duration(total_s(plan.trials, {}))
+    n, seconds = len(plan.trials), total_s(plan.trials, {})
+    if ladder:
+        probes, steps, more_s = forecast(ladder, plan)
+        fractions = ", ".join(f"{share:g}" for share in ladder.fractions)
+        data_console.print(
+            f"Then about {probes} probes for the rates that can be sustained, and {steps} trials "
+            f"at {fractions} of these and at equal rates, planned from what the first have shown."
+        )
+        n, seconds = n + probes + steps, seconds + more_s
+    estimate = duration(seconds)
     data_console.print(f"{n} trials, about {estimate} on this machine. Nothing was run.")
 
 

@@ -1,7 +1,7 @@
 """The numbers that a trial can have, each one entry in `METRICS`.
 
-Latencies are told of paced arrivals only (METHOD M6): with any other, a task is offered when the
-system lets it be, and its wait is left out.
+Latencies are told of open loops only (METHOD M6): with any other arrival, a task is offered when
+the system lets it be, and its wait is left out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab import measures, punctuality, shapes, upkeep
+from lab import backlog, measures, punctuality, shapes, upkeep
 from lab.measures import Measure
-from lab.model import Burst, Flag, Paced, Periodic, RoundTrip, Status
+from lab.model import Burst, Flag, Paced, Periodic, Probe, RoundTrip, Status, Step
 from lab.statistics import RefusedError
 from lab.tables import MetricRow, TrialRow
 
-ARRIVALS = (Burst.kind, Paced.kind, RoundTrip.kind)
+# Open loop; of probes no latency is told.
+OPEN = (Paced.kind, Step.kind)
+ARRIVALS = (Burst.kind, *OPEN, Probe.kind, RoundTrip.kind)
 # A trial that ran out of time tells much, and to leave it out would flatter the slow.
 USABLE = (Status.OK, Status.TIMEOUT)
 CELL = [
@@ -78,18 +80,23 @@ OF = {"": _always, "services": _has_services, "containers": lambda trial: trial.
 
 
 def _span(
-    name: str, about: str, instants: tuple[str, str], percents: tuple[int, ...], arrival: str
+    name: str, about: str, instants: tuple[str, str], percents: tuple[int, ...], *arrivals: str
 ) -> Iterator[Metric]:
     """Make the percentiles of a duration from one instant to another."""
     for q in percents:
         measure = measures.on_whole_cpus(measures.percentile_of(*instants, q))
-        yield Metric(f"{name}_p{q}", "s", "lower", f"p{q} of: {about}.", measure, (arrival,))
+        yield Metric(f"{name}_p{q}", "s", "lower", f"p{q} of: {about}.", measure, arrivals)
 
 
-_TAIL = (50, 90, 95, 99)
-_WAIT = "intended instant to first statement of the task"
-_WHOLE = "intended instant to last statement of the task"
 _LAG = "intended instant to submit call"
+
+
+def _waits(name: str, end: str, about: str) -> Iterator[Metric]:
+    """Make the percentiles of a latency, and its mean."""
+    yield from _span(name, about, ("t0_ns", end), (50, 90, 95, 99), *OPEN)
+    mean = measures.on_whole_cpus(measures.mean_of("t0_ns", end))
+    yield Metric(f"{name}_mean", "s", "lower", f"Mean of: {about}.", mean, OPEN)
+
 
 METRICS = {
     metric.name: metric
@@ -148,24 +155,8 @@ METRICS = {
         Metric(
             "submit_s_p99", "s", "lower", "p99 of: submit call.", measures.submit_percentile(99)
         ),
-        *_span("queue_latency_s", _WAIT, ("t0_ns", "t3_ns"), _TAIL, Paced.kind),
-        Metric(
-            "queue_latency_s_mean",
-            "s",
-            "lower",
-            f"Mean of: {_WAIT}.",
-            measures.on_whole_cpus(measures.mean_of("t0_ns", "t3_ns")),
-            (Paced.kind,),
-        ),
-        *_span("end_to_end_s", _WHOLE, ("t0_ns", "t4_ns"), _TAIL, Paced.kind),
-        Metric(
-            "end_to_end_s_mean",
-            "s",
-            "lower",
-            f"Mean of: {_WHOLE}.",
-            measures.on_whole_cpus(measures.mean_of("t0_ns", "t4_ns")),
-            (Paced.kind,),
-        ),
+        *_waits("queue_latency_s", "t3_ns", "intended instant to first statement of the task"),
+        *_waits("end_to_end_s", "t4_ns", "intended instant to last statement of the task"),
         Metric(
             "service_s_p50",
             "s",
@@ -180,7 +171,7 @@ METRICS = {
             (50, 90, 99),
             RoundTrip.kind,
         ),
-        *_span("generator_lag_s", _LAG, ("t0_ns", "t1_ns"), (99,), Paced.kind),
+        *_span("generator_lag_s", _LAG, ("t0_ns", "t1_ns"), (99,), *OPEN, Probe.kind),
         Metric(
             "cpu_driver_s_per_task",
             "s",
@@ -237,6 +228,10 @@ METRICS = {
             "Mean of: schedule call to first run, which may be due a period later.",
             measures.mean_of("t1_ns", "t3_ns"),
             (Periodic.kind,),
+        ),
+        *(
+            Metric(name, unit, "lower", about, measure, (*OPEN, Probe.kind))
+            for name, unit, about, measure in backlog.numbers()
         ),
         *(
             Metric(name, unit, "lower", about, measure, (Periodic.kind,), table="occurrence")

@@ -221,10 +221,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One process of a cluster: the system's own documented command.
-
-    `slots` is how many worker slots the process serves; a scheduler and a preparation have none.
-    """
+    """A process of a cluster: a documented command, and how many worker slots it serves."""
 
     argv: tuple[str, ...]
     slots: int = 0
@@ -232,10 +229,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval.
-
-    `low` and `high` are None where the sample supports no interval; `method` says why or how.
-    """
+    """A number with its interval; both ends are None where there is none, and `method` says why."""
 
     value: float
     low: float | None

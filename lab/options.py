@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.arrivals import GAPS
 from lab.clusters import PROVIDERS
-from lab.presets import GROUPS, OFFERED, PRESETS
+from lab.presets import GROUPS, LATENCY, OFFERED, PRESETS
 from lab.selection import numbers, positive, positive_float, quota
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -41,7 +44,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--rate": {
             "type": positive_float,
             "metavar": "HZ",
-            "help": "tasks per second of paced arrivals (default: the preset's)",
+            "help": "tasks per second of paced arrivals (default: the preset's); of workload "
+            f"{LATENCY}: the rate that is the same for all",
+        },
+        "--gaps": {
+            "choices": GAPS,
+            "help": "how paced tasks follow each other (default: poisson)",
         },
         "--tasks": {
             "type": positive,
@@ -140,3 +148,15 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return how this run was asked for; where its results lie is nobody's business."""
+    words = iter(arguments)
+    kept = []
+    for word in words:
+        if word == "--results":
+            next(words, None)
+        elif not word.startswith("--results="):
+            kept.append(word)
+    return shlex.join(kept)

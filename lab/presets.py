@@ -67,6 +67,35 @@ class Preset:
     idle_s: float
 
 
+FIRST_TASKS, BURST_S = 300, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """How thoroughly latency is measured against load (METHOD M6-M8).
+
+    First bursts tell the rate of saturation: one of `FIRST_TASKS`, and where that was over too
+    soon one of `BURST_S` seconds. Then probes search the rate that can be sustained, until it is
+    known within `tolerance` or `most_rates` were asked, each until most of `repeats` probes agree.
+    Then, in each of `blocks` blocks, every one of `fractions` of that rate is a trial, and so are
+    `equal_rates` rates that are the same for all, or `rate_hz` where somebody asks for it.
+    A window is `window_s` long; where that holds too few tasks for a percentile, it is longer, up
+    to `longest_s`.
+    """
+
+    fractions: tuple[float, ...]
+    blocks: int
+    equal_rates: int
+    window_s: float
+    longest_s: float
+    tolerance: float
+    most_rates: int
+    repeats: int
+    warmup_per_slot: int
+    gaps: str = "poisson"
+    rate_hz: float = 0.0
+
+
 CRON = "* * * * *"
 KIB = 1024
 # Too long to be asked for more than once: in the first block only, and beside it every reference.
@@ -89,6 +118,7 @@ STANDARD = (
     Cell("payload", Burst(400)),
     EVERY_SECOND,
 )
+LATENCY = "latency"
 # What can be asked for by one name, as if it were a workload; ten minutes for a backend.
 GROUPS: Mapping[str, Group] = {
     "periodic": Group(
@@ -129,6 +159,18 @@ GROUPS: Mapping[str, Group] = {
         "5,000 tasks of 4 ms: ten readings of two workers' memory or more, and whether it grows.",
         (Cell("io", Burst(5_000), size=4_000, ceilings=0),),
     ),
+    LATENCY: Group(
+        "Capacity by search, then latency at fractions of it and at rates equal for all.",
+        (Cell("noop", Burst(FIRST_TASKS), widest=True, once=True),),
+    ),
+}
+FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.2)
+# METHOD M8 has windows of 30 s and 3 %, of which six systems would take five hours. Shorter windows
+# in more trials tell more: the trial is the unit of statistics.
+LADDERS: Mapping[str, Ladder] = {
+    "quick": Ladder((0.3, 0.7, 0.9, 1.2), 1, 1, 1.5, 4.0, 0.15, 3, 1, 10),
+    "standard": Ladder(FRACTIONS, 5, 1, 2.0, 8.0, 0.05, 6, 3, 20),
+    "publish": Ladder(FRACTIONS, 10, 3, 10.0, 30.0, 0.03, 8, 3, 200),
 }
 # What can be asked for by its kind, and is then offered as here it is first; the other arrivals
 # belong to the probes of `lab claims`.

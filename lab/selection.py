@@ -17,12 +17,13 @@ from lab.console import say
 from lab.errors import UnknownNameError, UsageError
 from lab.model import Arrival, Burst, Idle, Paced, Periodic
 from lab.plan import Selection
-from lab.presets import GROUPS, OFFERED, STANDARD, Cell, Preset
+from lab.presets import GROUPS, LADDERS, LATENCY, OFFERED, STANDARD, Cell, Ladder, Preset
 
 T = TypeVar("T")
 SMALLEST_QUOTA_CPUS = 0.1
 # Fewer have no throughput.
 FEWEST_TASKS = 20
+LONGEST_WINDOW_S = 86_400.0
 
 
 def positive(text: str) -> int:
@@ -97,6 +98,15 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         offers=PROVIDERS[options.provider].offered(),
         references=_references(chosen),
     )
+
+
+def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
+    """Return how thoroughly latency is measured against load; None where nobody asked for it."""
+    if LATENCY not in (options.workload or ()):
+        return None
+    chosen = LADDERS[preset.name]
+    gaps, blocks = options.gaps or chosen.gaps, options.blocks or chosen.blocks
+    return replace(chosen, gaps=gaps, blocks=blocks, rate_hz=options.rate or 0.0)
 
 
 def _chosen(asked: Sequence[str] | None) -> list[registry.Selected]:
@@ -231,6 +241,11 @@ def _adjusted(cell: Cell, options: argparse.Namespace, preset: Preset) -> Cell:
         arrival = replace(arrival, n_occurrences=options.occurrences)
     if options.rate and isinstance(arrival, Paced):
         arrival = replace(arrival, rate_hz=options.rate)
+        if arrival.n_tasks / options.rate > LONGEST_WINDOW_S:
+            tasks, rate = f"{arrival.n_tasks} tasks", f"{options.rate:g} a second"
+            raise UsageError(f"--rate: {tasks} at {rate} take longer than a day. Say more.")
+    if options.gaps and isinstance(arrival, Paced):
+        arrival = replace(arrival, gaps=options.gaps)
     # Who asks for a sweep or for blocks means every cell.
     sweep = options.cores or len(options.nodes) > 1 or len(options.workers) > 1
     widest, once = cell.widest and not sweep, cell.once and not options.blocks

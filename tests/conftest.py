@@ -97,9 +97,10 @@ def made_up() -> Tables:
     """A made-up campaign of few systems that has all that figures and pages show."""
     # Here and below: most tests need neither pandas nor matplotlib.
     from tests.synthetic import SMALL
+    from tests.synthetic_ladder import with_ladder
     from tests.synthetic_upkeep import everything
 
-    return everything(SMALL)
+    return with_ladder(everything(SMALL))
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,10 @@ TABLE = {
     "punctuality": "statistics",
     "shapes": "measures statistics",
     "upkeep": "counters statistics upkeep",
-    "metrics": "measures punctuality shapes statistics upkeep",
+    "metrics": "backlog measures punctuality shapes statistics upkeep",
+    "backlog": "statistics",
+    "capacity": "metrics presets statistics",
+    "limits": "capacity metrics",
     "estimates": "metrics statistics",
     "ceilings": "metrics",
     "baselines": "backend clusters engine images processes registry",
@@ -92,22 +95,24 @@ TABLE = {
     "history": "campaign console formats history metrics plan presets registry store",
     "figures": "figures measures metrics statistics",
     "comparison": "comparison console metrics selection statistics store",
-    "report": "figures metrics own_task report statistics store",
+    "report": "figures limits metrics own_task presets report statistics store",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
     "plan": "nominal obstacles presets registry",
-    "campaign": "baselines ceilings clusters collect environment estimates harness metrics noise "
-    "plan processes specs store trial",
+    "ladder": "capacity obstacles plan presets statistics",
+    "derived": "capacity ceilings estimates limits metrics store",
+    "campaign": "baselines capacity clusters collect derived environment harness ladder noise plan "
+    "presets processes specs store trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
-    "console": "metrics nominal plan",
+    "console": "ladder metrics nominal plan presets",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal",
-    "options": "clusters presets selection",
-    "claims": "backend campaign claims clusters console evidence plan presets readback readiness "
+    "options": "arrivals clusters presets selection",
+    "claims": "backend campaign claims clusters console evidence options plan presets readback readiness "
     "registry selection statistics store",
     "publishing": "campaign clusters console environment formats plan publishing specs store",
     "turns": "console",
-    "cli": "campaign claims clusters comparison console doctor history options plan presets "
-    "processes publishing registry report selection store turns",
+    "cli": "campaign claims clusters comparison console derived doctor history options plan "
+    "presets processes publishing registry report selection store turns",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

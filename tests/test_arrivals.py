@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from lab.arrivals import SPIN_NS, offsets_ns, pace
+from lab.arrivals import CYCLE_NS, ON, SPIN_NS, offsets_ns, pace
 from lab.model import Burst, Paced, RoundTrip
 
 
@@ -48,6 +48,17 @@ def test_uniform_gaps_are_all_equal() -> None:
     plan = offsets_ns(Paced(3_000, rate_hz=300.0, gaps="uniform"), 7)
     assert plan[-1] == 10_000_000_000
     assert {b - a for a, b in pairwise(plan)} == {3_333_333, 3_333_334}
+
+
+def test_bursty_arrivals_are_on_for_a_fifth_and_have_the_rate_over_whole_cycles() -> None:
+    """Five times the rate while on, nothing while off, and ascending."""
+    plan = offsets_ns(Paced(20_000, rate_hz=1_000.0, gaps="bursty"), 7)
+    assert plan == sorted(plan)
+    assert max(at % CYCLE_NS for at in plan) <= ON * CYCLE_NS
+    assert plan[-1] / 1e9 == pytest.approx(20, rel=0.05)
+    first = [at for at in plan if at < CYCLE_NS]
+    assert len(first) == pytest.approx(500, rel=0.15)
+    assert plan != offsets_ns(Paced(20_000, rate_hz=1_000.0, gaps="bursty"), 8)
 
 
 @pytest.mark.parametrize("arrival", [Burst(4), RoundTrip(4)])

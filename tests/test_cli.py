@@ -97,6 +97,8 @@ def test_help_shows_every_option_and_an_example() -> None:
         (["bench", "--provider", "local", "--quota", "0.5"], 2, "--quota needs containers"),
         (["bench", "--provider", "compose", "--cores", "1", "--quota", "1"], 2, "is no limit for"),
         (["bench", "--quota", "0.01"], 2, "below 0.1 CPUs"),
+        (["bench", "--provider", "local", "--rate", "1e-9"], 2, "take longer than a day"),
+        (["bench", "--gaps", "gaussian"], 2, "invalid choice: 'gaussian'"),
         (["bench", "--cores", "0"], 2, "not a whole number of at least 1"),
         (["bench", "--workload", "cpu:fast"], 2, "not a whole number"),
         (["bench", "--resume", "nowhere"], 2, "nowhere is no run folder"),

@@ -15,6 +15,7 @@ from lab.claims.seed import SEED
 from lab.console import ProgressWatch, duration, say, show_plan, show_table
 from lab.errors import NothingSelectedError
 from lab.model import Status
+from lab.options import command_line
 from lab.plan import total_s
 from lab.selection import known
 from lab.store import Store
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             show_plan(plan)
             return 0
-        command = campaign.command_line(sys.argv[1:])
+        command = command_line(sys.argv[1:])
         made = campaign.Run(plan, NAME, seed, reruns=0, command=command)
         store = campaign.create(options.results, made)
     n, left = len(made.plan.trials), duration(total_s(made.plan.trials, {}))

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from lab.figures.chart import Chart
 from lab.figures.cost import COST
 from lab.figures.latency import LATENCY
+from lab.figures.load import LOAD
 from lab.figures.measured import Tables
 from lab.figures.memory import MEMORY
 from lab.figures.over_time import OVER_TIME
@@ -33,7 +34,8 @@ from lab.figures.theme import theme
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
 FIGURES: Mapping[str, Chart] = {
-    chart.name: chart for chart in (SCALING, LATENCY, OVERHEADS, COST, MEMORY, SCHEDULE, OVER_TIME)
+    chart.name: chart
+    for chart in (SCALING, LATENCY, LOAD, OVERHEADS, COST, MEMORY, SCHEDULE, OVER_TIME)
 }
 
 

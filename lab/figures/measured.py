@@ -64,8 +64,8 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
     cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
     modes = tables["trial"].drop_duplicates(CELL)[[*CELL, "node_mode", "size_unit", "nominal_ns"]]
     both = pd.concat([trials, cells.merge(modes, on=CELL, how="left")], ignore_index=True)
-    columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "node_mode"]
-    columns += ["trial_id", "attempt", "flag", "n_trials", "n_noisy", "method"]
+    columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "bound"]
+    columns += ["node_mode", "trial_id", "attempt", "flag", "n_trials", "n_noisy", "method"]
     both = both.reindex(columns=columns).merge(identify(tables["trial"]), on="label")
     return both.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.report import schedules, upkeep
 from lab.report.choices import HEADINGS, Choice, choices
+from lab.report.load import as_tables, grids
 from lab.report.page import write
 from lab.report.shaped import shaped
 from lab.report.summary import ABOVE, COLUMNS, Row, summary
@@ -27,6 +28,7 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
         _summary_table(store),
         upkeep.as_table(upkeep.upkeep(tables)),
         schedules.as_table(schedules.schedules(tables)),
+        *as_tables(grids(tables)),
     )
     yield from (table for table in made if table[2])
     yield from ((table.title, table.headings, table.rows) for table in shaped(tables))

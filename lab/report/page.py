@@ -20,6 +20,7 @@ from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import matrix, sections, upkeep
 from lab.report.answers import answers
 from lab.report.choices import HEADINGS, choices
+from lab.report.load import grids
 from lab.report.schedules import COUNTS, schedules, shown_columns
 from lab.report.shaped import shaped
 from lab.report.summary import ABOVE, COLUMNS, Column, Row, summary
@@ -65,6 +66,7 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         shapes=shaped(tables),
         baselines=sections.baselines(tables),
         schedules=kept,
+        loads=grids(tables),
         schedule_columns=shown_columns(kept),
         counts_of_schedules=COUNTS,
         upkeep=costs,

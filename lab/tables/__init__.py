@@ -33,7 +33,7 @@ class CampaignRow:
     campaign_id: str = column("name of the run folder")
     schema_version: str = column("version of these tables")
     fingerprint_id: str = column("sha256 (16 digits) over the stable fields of `environment`")
-    spec_hash: str = column("sha256 of the whole plan")
+    spec_hash: str = column("sha256 of the plan, and of the rules by which it grows")
     git_commit: str = column("commit of the lab; empty outside a checkout")
     git_dirty: str = column("1 when tracked files differed from the commit")
     started_utc: str = column("start, ISO 8601")
@@ -64,7 +64,7 @@ class TrialRow:
     nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns")
     arrival: str = column("how tasks are offered: burst, paced, ..., or as a claim asks")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
-    gaps: str = column("poisson or uniform; empty unless paced")
+    gaps: str = column("poisson, uniform or bursty; empty unless paced")
     schedule: str = column("how many jobs, and when they are due; or how long nothing is")
     shape: float | None = column(
         "tasks of a group, links of a chain, urgent tasks, or seconds promised before a retry; "

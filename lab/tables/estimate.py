@@ -18,7 +18,7 @@ class EstimateRow:
     size: int = column("size of a task")
     arrival: str = column("burst, paced, roundtrip, periodic or idle")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
-    gaps: str = column("poisson or uniform; empty unless paced")
+    gaps: str = column("poisson, uniform or bursty; empty unless paced")
     schedule: str = column("how many jobs, and when they are due; or how long nothing is")
     shape: float | None = column("of groups, chains, priorities, retries: see `trial`")
     provider: str = column("what hosts the cluster")

@@ -1,0 +1,40 @@
+"""The tables that are made from others: numbers of each trial, and estimates over trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab import ceilings, limits, metrics
+from lab.capacity import capacities, loads
+from lab.estimates import estimates
+from lab.model import Periodic, Status
+from lab.store import Store
+from lab.tables import MetricRow, TrialRow
+
+
+def derive(store: Store) -> None:
+    """Make the tables `metric` and `estimate` anew from the others."""
+    trials = store.read("trial")
+    trials = trials[trials.status != Status.SKIPPED]
+    rows = [m for values in trials.itertuples(index=False) for m in numbers(store, values)]
+    rows += ceilings.shares(trials, rows)
+    store.replace("metric", rows)
+    table, name = store.read("metric"), store.folder.name
+    found = capacities(trials, table)
+    store.replace("metric", [*rows, *loads(trials, table, found)])
+    table = store.read("metric")
+    with_noisy = estimates(trials, table, name, with_noisy=True)
+    without = estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
+    bends = limits.estimates(trials, table, found, name)
+    store.replace("estimate", [*with_noisy, *without, *bends])
+
+
+def numbers(store: Store, values: Any) -> list[MetricRow]:
+    """Compute the metrics of one row of the table `trial`, which was not skipped."""
+    row = TrialRow(*values)
+    folder = store.trial_folder(row.trial_id, row.attempt)
+    tasks = store.read("task", folder, metrics.TASK_COLUMNS)
+    occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
+    samples = store.read("sample", folder)
+    window = tasks[tasks.phase == "measure"]
+    return metrics.trial_metrics(row, window, occurrences, samples)
