@@ -35,9 +35,11 @@ def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Add probes and steps of two systems to a made-up campaign."""
     rng = np.random.default_rng(8)
     made = [(trial, _tasks(trial, rng)) for trial in _trials(tables["trial"])]
+    # A task row is told its attempt by the folder that it lies in.
+    columns = [name for name in tables["task"].columns if name != "attempt"]
     more: dict[str, Any] = {
         "trial": [trial for trial, _ in made],
-        "task": pd.concat(tasks for _, tasks in made)[list(tables["task"].columns)],
+        "task": pd.concat(tasks for _, tasks in made)[columns],
         "metric": [row for trial, tasks in made for row in trial_metrics(trial, tasks)],
     }
     both = dict(tables)
