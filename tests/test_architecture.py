@@ -107,8 +107,8 @@ TABLE = {
     "console": "ladder metrics nominal plan presets",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal",
     "options": "arrivals clusters presets selection",
-    "claims": "backend campaign claims clusters console evidence options plan presets readback readiness "
-    "registry selection statistics store",
+    "claims": "backend campaign claims clusters console evidence options plan presets readback "
+    "readiness registry selection statistics store",
     "publishing": "campaign clusters console environment formats plan publishing specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison console derived doctor history options plan "
