@@ -137,6 +137,9 @@ def _asked(options: argparse.Namespace) -> campaign.Run:
     preset = known("preset", options.preset, PRESETS)
     selection = select(options, preset)
     plan = make_plan(selection)
+    labels = sorted({spec.label for spec in plan.trials})
+    if beside := [label for label in labels if label in selection.references]:
+        say(f"Beside them, as their ceilings: {', '.join(beside)}.")
     ladder = ladder_of(options, preset)
     return campaign.Run(plan, preset.name, selection.seed, preset.reruns, command, ladder)
 

@@ -59,14 +59,16 @@ def make_plan(selection: Selection) -> Plan:
     """
     calibrated = [_calibrate(cell) for cell in selection.cells]
     rehearsed = {cell.workload: cell.own for cell in selection.cells}
+    cells = {label: _cells_of(selection, label, calibrated) for label in selection.labels}
+    cells |= _beside(selection, cells)
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
     for block in range(selection.blocks):
         order = random.Random(f"{selection.seed}/{block}")
         specs = [
             spec
-            for label in (*selection.labels, *selection.references)
-            for one in _cells_of(selection, label, calibrated)
+            for label, own in cells.items()
+            for one in own
             if block == 0 or not one.cell.once
             for spec in _sweep(selection, label, one, block)
         ]
@@ -109,20 +111,27 @@ def _topologies(selection: Selection) -> list[Topology]:
 def _cells_of(
     selection: Selection, label: str, calibrated: Sequence[_Calibrated]
 ) -> Sequence[_Calibrated]:
-    """Return a backend's cells: of the fallbacks, those before which it can take none.
-
-    A reference that nobody asked for has those that want one of its place.
-    """
+    """Return a backend's cells: of the fallbacks, those before which it can take none."""
     own: list[_Calibrated] = []
-    can_take = False
-    place = selection.references.get(label, -1)
+    has_one = False
     for one in calibrated:
-        is_beside = one.cell.ceilings is None or place < one.cell.ceilings
-        if is_beside and not (one.cell.fallback and can_take):
+        if not (one.cell.fallback and has_one):
             own.append(one)
-            specs = _sweep(selection, label, one, block=0)
-            can_take = can_take or any(_is_possible(selection, one, s) for s in specs)
+            has_one = has_one or _can_take(selection, label, one)
     return own
+
+
+def _beside(
+    selection: Selection, asked: Mapping[str, Sequence[_Calibrated]]
+) -> Mapping[str, Sequence[_Calibrated]]:
+    """Return the cells of each reference: those that a system takes and that want its place."""
+    taken = dict.fromkeys(
+        one for label, own in asked.items() for one in own if _can_take(selection, label, one)
+    )
+    return {
+        label: [one for one in taken if one.cell.ceilings is None or place < one.cell.ceilings]
+        for label, place in selection.references.items()
+    }
 
 
 def _sweep(
@@ -134,6 +143,10 @@ def _sweep(
         return specs
     possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
     return [max(possible or specs, key=_width)]
+
+
+def _can_take(selection: Selection, label: str, one: _Calibrated) -> bool:
+    return any(_is_possible(selection, one, s) for s in _sweep(selection, label, one, block=0))
 
 
 def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:

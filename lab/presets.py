@@ -104,7 +104,7 @@ _scheduled = partial(Cell, widest=True, once=True, ceilings=None)
 QUICK = (
     Cell("noop", Burst(100), widest=True),
     Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
-    Cell("cpu", Burst(40), once=True, ceilings=0),
+    Cell("cpu", Burst(40), once=True),
     _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
     _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True),
 )

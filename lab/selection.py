@@ -143,10 +143,7 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
         for place, label in enumerate(ceilings_of(system.backend, system.variant)):
             reference = registry.select(label)
             places[reference] = min(place, places.get(reference, place))
-    found = {one.label: places[one] for one in _installed(places) if one not in chosen}
-    if found:
-        say(f"Beside them, as their ceilings: {', '.join(found)}.")
-    return found
+    return {one.label: places[one] for one in _installed(places) if one not in chosen}
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:

@@ -12,7 +12,7 @@ import pytest
 from lab import baselines, metrics, registry
 from lab.backend import ceilings_of
 from lab.ceilings import SHARE, shares
-from lab.cli import parser
+from lab.cli import main
 from lab.errors import ClusterError
 from lab.estimates import estimates
 from lab.figures import FIGURES, Tables
@@ -24,7 +24,6 @@ from lab.report import sections
 from lab.report.answers.speed import overhead
 from lab.report.page import render
 from lab.report.summary import ABOVE, Row, summary
-from lab.selection import select
 from lab.tables import TrialRow
 from lab.tables.machine import BaselineRow
 from tests.synthetic import SYSTEMS, Campaign, _typed, campaign
@@ -75,7 +74,7 @@ def test_a_reference_nobody_asked_for_takes_what_wants_one_of_its_place() -> Non
         Cell("noop", Periodic(1, 4, every_s=1.0), ceilings=None),
     )
     plan = make_plan(replace(BESIDE, cells=periodic))
-    assert {s.arrival.kind for s in plan.trials if s.label == CLOCK} == {"periodic"}
+    assert CLOCK not in {s.label for s in plan.trials}
     # What nobody asked for and what cannot be is not told; what was asked for is.
     assert {skip.spec.label for skip in plan.skips} == {POOL}
 
@@ -86,15 +85,27 @@ def test_references_change_no_other_trial() -> None:
     assert {s.id for s in alone} < {s.id for s in make_plan(BESIDE).trials}
 
 
+def test_a_reference_takes_no_cell_that_no_system_takes() -> None:
+    """A schedule that stands in for tasks is for those who take none; so is its ceiling."""
+    cells = (BURST, Cell("noop", Periodic(1, 4, every_s=1.0), fallback=True, ceilings=None))
+    clock = {CLOCK: 0}
+    assert not [s for s in make_plan(replace(BESIDE, cells=cells, references=clock)).trials
+                if s.label == CLOCK]  # fmt: skip
+    beat = replace(BESIDE, cells=cells, labels=("celery-beat",), references=clock)
+    arrivals = [(s.backend, s.arrival.kind) for s in make_plan(beat).trials if s.block == 0]
+    assert sorted(arrivals) == [("celery-beat", "periodic"), ("deadline-loop", "periodic")]
+
+
 def test_who_names_a_system_is_told_which_references_join_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line says so; the plan has them, and a reference that was asked for is not added."""
-    words = ["bench", "--provider", "local", "-w", "noop", "-b", "thread-pool"]
-    chosen = select(parser().parse_args(words), PRESETS["quick"])
-    assert f"Beside them, as their ceilings: {QUEUE}." in capsys.readouterr().err
-    assert [s.block for s in make_plan(chosen).trials if s.label == QUEUE] == [0, 1, 2]
-    select(parser().parse_args([*words, "-b", "queue[simple-queue]"]), PRESETS["quick"])
+    """One line names those that run and no others; one that was asked for is not added."""
+    words = ["bench", "--dry-run", "--provider", "local", "-w", "noop", "-b", "rq"]
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert "Beside them, as their ceilings: raw-redis[one-by-one]@default." in shown.err
+    assert shown.out.count("raw-redis[one-by-one]") == PRESETS["quick"].blocks
+    assert main([*words, "-b", "raw-redis"]) == 0
     assert "Beside them" not in capsys.readouterr().err
 
 
