@@ -157,6 +157,13 @@ def test_a_missing_ceiling_is_told_loudly() -> None:
     share = row_of(tables, "celery[prefork]").numbers["of_ceiling"]
     assert share.text == "not measured"
     assert "add -b 'raw-redis[one-by-one]'" in share.note
+    own = tables["estimate"]["label"].str.startswith("celery[prefork]")
+    lost = {
+        **tables,
+        "estimate": tables["estimate"].assign(estimate=lambda t: t.estimate.mask(own)),
+    }
+    # What has no rate of its own lacks more than a ceiling.
+    assert row_of(lost, "celery[prefork]").numbers["of_ceiling"].text == "refused"
     page = render(tables, dict.fromkeys(FIGURES.values()))
     assert "Without a ceiling beside it" in page
     assert "add -b &#39;raw-redis[one-by-one]&#39;" in page
@@ -186,11 +193,15 @@ def test_the_chart_of_overhead_names_the_ceiling_of_each_row() -> None:
     least = data.groupby("name")["least"].first()
     assert least["thread-pool"] == pytest.approx(COST_S["inline"], rel=0.2)
     assert pd.isna(least["rq[worker]"])
-    (axes, *_) = chart.draw(data).axes
+    figure = chart.draw(data)
+    (axes, *_) = figure.axes
     names = [text.get_text() for text in axes.get_yticklabels()]
     assert "thread-pool\n(inline[call])" in names
     assert "rq[worker]\n(raw-redis[one-by-one], not measured)" in names
     assert "METHOD M18" in chart.caption(data)
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ FAMILY_COLOURS: Mapping[str, str] = {
 # A family that this table does not know keeps one of these, chosen by its name alone.
 SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
+LEGEND_IN = 2.2  # width of an entry of a legend below the panels
 INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
 
 STYLE: Mapping[Any, Any] = {
@@ -124,8 +125,11 @@ def panels(
 
 
 def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Put one legend for all panels under them."""
-    figure.legend(handles=list(handles), loc="outside lower center", ncols=4, columnspacing=1.6)
+    """Put one legend for all panels under them, as wide as they are."""
+    columns = min(4, max(1, int(figure.get_figwidth() // LEGEND_IN)))
+    figure.legend(
+        handles=list(handles), loc="outside lower center", ncols=columns, columnspacing=1.6
+    )
 
 
 def legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:

@@ -160,7 +160,7 @@ def _numbers(cell: Trials, found: Mapping[Key, Any]) -> Mapping[str, Number]:
         numbers["of_ceiling"] = Number("a reference" if burst.family == "reference" else "none")
     elif share.value is not None:
         numbers["of_ceiling"] = replace(share, text=f"{share.text} of {ceiling}")
-    elif share.text == REFUSED:
+    elif share.text == REFUSED and numbers["throughput"].value is not None:
         numbers["of_ceiling"] = replace(share, text=NOT_MEASURED)
     estimate, rate = found.get(("harness_overhead", *key_of(burst))), numbers["throughput"]
     if estimate is not None and is_above(estimate) and rate.value is not None:
