@@ -127,6 +127,8 @@ def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[Site, Capaci
     """
     last = last_attempts(trials)
     told = metrics[metrics["metric"].isin(["throughput_per_s", "overloaded"])]
+    # Of a table read back it may be null, with which nothing can be compared.
+    told = told.assign(value=told["value"].astype("float64"))
     told = told.pivot_table(
         index=["trial_id", "attempt"], columns="metric", values="value", aggfunc="first"
     ).reindex(columns=["throughput_per_s", "overloaded"])

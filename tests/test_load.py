@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lab import report
+from lab.capacity import capacities
 from lab.figures import FIGURES, Tables, draw
 from lab.report.load import BEYOND, Grid, grids
 from lab.report.page import render
@@ -47,6 +48,18 @@ def test_what_each_sustains_is_the_bracket_of_its_probes(tables: Tables) -> None
         ends = (float(row["ci_low"]), float(row["estimate"]), float(row["ci_high"]))
         assert ends == pytest.approx((HELD * speed, HELD * speed, FAILED * speed), rel=1e-3)
         assert "2 probes at 2 rates" in row["method"]
+
+
+def test_a_probe_of_which_nothing_can_be_said_was_not_held(tables: Tables) -> None:
+    """Its verdict is null in a table read back: neither sustained nor surely overloaded."""
+    metrics, trials = tables["metric"], tables["trial"]
+    probes = trials.loc[trials["arrival"] == "probe", "trial_id"]
+    unsure = (metrics["metric"] == "overloaded") & metrics["trial_id"].isin(probes)
+    values = metrics["value"].astype("Float64").mask(unsure)
+    found = capacities(trials, metrics.assign(value=values))
+    known = [one for one in found.values() if one.answers]
+    assert len(known) == len(SPEEDS)
+    assert {answer.held for one in known for answer in one.answers} == {False}
 
 
 def test_throughput_at_an_slo_is_of_sustained_rates_only(tables: Tables) -> None:
