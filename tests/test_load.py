@@ -14,6 +14,7 @@ from lab.capacity import capacities
 from lab.figures import FIGURES, Tables, draw
 from lab.report.load import BEYOND, Grid, grids
 from lab.report.page import render
+from lab.report.wording import NOT_MEASURED
 from tests.synthetic import SYSTEMS, Campaign, campaign, write
 from tests.synthetic_ladder import EQUAL_HZ, FAILED, FRACTIONS, HELD, SPEEDS, TRIALS, with_ladder
 
@@ -137,6 +138,38 @@ def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
     }
     assert hollow == {1.2}
     assert f"({TRIALS * len(SPEEDS)} trials)" in FIGURES["load"].caption(data)
+
+
+def test_a_ladder_that_was_disturbed_throughout_has_a_page_all_the_same(tables: Tables) -> None:
+    """Without a valid trial nothing is told of a step, nor which share it was."""
+    estimates, metrics = tables["estimate"], tables["metric"]
+    steps = tables["trial"].loc[tables["trial"]["arrival"] == "ladder", "trial_id"]
+    disturbed = {
+        **tables,
+        "estimate": estimates.assign(
+            estimate=estimates["estimate"].mask(estimates["arrival"] == "ladder")
+        ),
+        "metric": metrics.assign(
+            is_valid=metrics["is_valid"].mask(metrics["trial_id"].isin(steps), 0)
+        ),
+    }
+    limits, rates = grids(disturbed)
+    assert [cells[1] for cells in texts(limits).values()] == ["1,900", "95.0"]
+    assert {cell for cells in texts(rates).values() for cell in cells} == {"- / - / -"}
+    assert 'id="bends"' in render(disturbed, dict.fromkeys(FIGURES.values()))
+
+
+def test_a_system_that_sustained_nothing_has_its_row_in_every_table(tables: Tables) -> None:
+    """No probe was held, so no step was offered to it: its cells say so."""
+    estimates, trials = tables["estimate"], tables["trial"]
+    no_steps = {
+        **tables,
+        "estimate": estimates[(estimates["label"] != RQ) | (estimates["arrival"] != "ladder")],
+        "trial": trials[(trials["label"] != RQ) | (trials["arrival"] != "ladder")],
+    }
+    _, shares = grids(no_steps)
+    assert set(texts(shares)[RQ]) == {NOT_MEASURED}
+    assert NOT_MEASURED not in texts(shares)[INLINE]
 
 
 def test_a_percentile_without_its_tasks_is_a_dash_and_no_point(tables: Tables) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -80,23 +80,25 @@ def _of_topology(own: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
     yield Grid("What it sustains", where, [*COLUMNS.values(), "probes"], _ranked(lines, 1))
     steps = own[own["arrival"] == Step.kind]
     steps = steps[steps["metric"].isin(TOLD)]
-    rho = each(steps[steps["metric"] == "rho"])
+    # Null where every trial of a step was disturbed.
+    rho = each(steps[(steps["metric"] == "rho") & steps["estimate"].notna()])
     shares = {(row.label, row.rate_hz): round(float(row.estimate), 2) for row in rho}
     fractions = [share for share in FRACTIONS if share in shares.values()]
     by_share = {(label, shares[label, rate]): rate for label, rate in shares}
-    order = [line.label for line in _ranked(lines, 1)]
-    yield Grid(
-        "Wait in ms at equal shares, p50 / p90 / p99",
-        where,
-        [f"{share:g}" for share in fractions],
-        [_waits(steps, label, [by_share.get((label, s)) for s in fractions]) for label in order],
-    )
+    order = _ranked(lines, 1)
+    if fractions:
+        yield Grid(
+            "Wait in ms at equal shares, p50 / p90 / p99",
+            where,
+            [f"{share:g}" for share in fractions],
+            [_waits(steps, of, [by_share.get((of.label, s)) for s in fractions]) for of in order],
+        )
     if rates := _equal_rates(steps, trials):
         yield Grid(
             "Wait in ms at equal rates, p50 / p90 / p99",
             where,
             [f"{rate:g} /s" for rate in rates],
-            [_waits(steps, label, rates, _skipped(trials, label)) for label in order],
+            [_waits(steps, of, rates, _skipped(trials, of.label)) for of in order],
         )
 
 
@@ -129,19 +131,18 @@ def _skipped(trials: pd.DataFrame, label: str) -> dict[float, str]:
 
 def _waits(
     steps: pd.DataFrame,
-    label: str,
+    of: Line,
     rates: Sequence[float | None],
     skipped: Mapping[float, str] | None = None,
 ) -> Line:
-    own = steps[steps["label"] == label]
-    first = next(iter(each(own)))
+    own = steps[steps["label"] == of.label]
     numbers = [
         Number(BEYOND, note=skipped[rate])
         if rate is not None and skipped and rate in skipped
         else _wait(own[own["rate_hz"] == rate])
         for rate in rates
     ]
-    return Line(label, first.name, colour_of(first.family), numbers)
+    return replace(of, numbers=numbers)
 
 
 def _wait(rows: pd.DataFrame) -> Number:
