@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lab.capacity import Capacity, Site, next_rate, rounded
+from lab.capacity import CEILING_HZ, Capacity, Site, next_rate, rounded
 from lab.model import Burst, Probe, Service, Step, TrialSpec
 from lab.obstacles import obstacle
 from lab.plan import Plan, Skip, estimate_s
@@ -134,10 +134,10 @@ def _ladder(
             for rate, key in _rates(ladder, own, equal):
                 arrival = Step(tasks_at(rate, ladder), rate, ladder.gaps)
                 spec = _derived(sites[site], arrival, block, f"{seed}/{block}/{key}", ladder)
-                if rate <= rounded(MOST_OVERLOAD * own):
+                if rate <= min(CEILING_HZ, rounded(MOST_OVERLOAD * own)):
                     specs.append(spec)
                 elif block == 0:
-                    skips.append(Skip(spec, _beyond(spec, own, found[site].bound)))
+                    skips.append(Skip(spec, _beyond(spec, rate, own, found[site].bound)))
         order.shuffle(specs)
         trials += specs
     return Plan(tuple(trials), tuple(skips))
@@ -159,8 +159,9 @@ def equal_rates(ladder: Ladder, sustained: Sequence[float]) -> list[float]:
     return [rounded(float(rate)) for rate in np.geomspace(*ends, ladder.equal_rates)]
 
 
-def _beyond(spec: TrialSpec, own: float, bound: str) -> str:
-    rate = getattr(spec.arrival, "rate_hz", 0.0)
+def _beyond(spec: TrialSpec, rate: float, own: float, bound: str) -> str:
+    if rate <= rounded(MOST_OVERLOAD * own):
+        return f"{rate:g} tasks/s is more than the {CEILING_HZ:g} that anybody is asked for."
     return (
         f"{rate:g} tasks/s is {rate / own:.3g} times what {spec.label} was seen to sustain "
         f"({bound}{own:g}/s): its latency would tell how long the window was."

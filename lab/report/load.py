@@ -117,10 +117,11 @@ def _limits(label: Any, rows: pd.DataFrame) -> Line:
 
 
 def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:
-    """Return the rates that several labels were offered, or were to be."""
+    """Return the rates that all labels were offered, or were to be; not those that a few share."""
     asked = pd.concat([steps, trials[trials["arrival"] == Step.kind]])[["label", "rate_hz"]]
     labels = asked.drop_duplicates().groupby("rate_hz")["label"].nunique()
-    return sorted(labels[labels > 1].index.astype("float64"))
+    is_for_all = (labels > 1) & (labels == labels.max())
+    return sorted(labels[is_for_all].index.astype("float64"))
 
 
 def _skipped(trials: pd.DataFrame, label: str) -> dict[float, str]:
