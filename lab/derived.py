@@ -10,10 +10,11 @@ from lab.estimates import estimates
 from lab.model import Periodic, Status
 from lab.store import Store
 from lab.tables import MetricRow, TrialRow
+from lab.trends import trends
 
 
 def derive(store: Store) -> None:
-    """Make the tables `metric` and `estimate` anew from the others."""
+    """Make the tables `metric`, `estimate` and `trend` anew from the others."""
     trials = store.read("trial")
     trials = trials[trials.status != Status.SKIPPED]
     rows = [m for values in trials.itertuples(index=False) for m in numbers(store, values)]
@@ -27,6 +28,7 @@ def derive(store: Store) -> None:
     without = estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
     bends = limits.estimates(trials, table, found, name)
     store.replace("estimate", [*with_noisy, *without, *bends])
+    store.replace("trend", trends(trials, table, name))
 
 
 def numbers(store: Store, values: Any) -> list[MetricRow]:

@@ -70,6 +70,7 @@ def _over_trials(
         gaps=first.gaps,
         schedule=first.schedule,
         shape=None if pd.isna(first.shape) else float(first.shape),
+        n_planned=int(first.n_planned),
         provider=first.provider,
         nodes=int(first.nodes),
         cores_per_node=int(first.cores_per_node),

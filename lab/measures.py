@@ -207,6 +207,25 @@ def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(ours_s / left_s, "", rate.n, method)
 
 
+def interference(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return how much longer a task runs in place than alone, ``S_insitu - w`` (METHOD M17a).
+
+    With `framework` it makes up the overhead: ``P T / n = w + (S_insitu - w) + rest``.
+    """
+    work_s, in_place = _work_s(trial), _in_place(trial, tasks)
+    return Value(in_place.value - work_s, "", in_place.n, f"mean of t4 - t3, less w = {work_s:g} s")
+
+
+def framework(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    """Return worker-seconds a task in which it does not run, ``P T / n - S_insitu`` (M17a)."""
+    spent = worker_time(trial, tasks)
+    return Value(spent.value - _in_place(trial, tasks).value, "", spent.n, "P T / n - mean t4 - t3")
+
+
+def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+    return _complete(mean_of("t3_ns", "t4_ns")(trial, tasks))
+
+
 def _work_s(trial: TrialRow) -> float:
     if trial.nominal_ns and not trial.executes:
         raise RefusedError("Its tasks are recorded and not run: their work was never done.")

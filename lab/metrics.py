@@ -33,6 +33,7 @@ CELL = [
     "gaps",
     "schedule",
     "shape",
+    "n_planned",
     "provider",
     "nodes",
     "cores_per_node",
@@ -98,6 +99,11 @@ def _waits(name: str, end: str, about: str) -> Iterator[Metric]:
     yield Metric(f"{name}_mean", "s", "lower", f"Mean of: {about}.", mean, OPEN)
 
 
+def _each(name: str, about: str, measure: Measure) -> Metric:
+    """Make a share of a burst's worker-seconds that falls to each task."""
+    return Metric(f"{name}_s_per_task", "s", "lower", about, measure, (Burst.kind,))
+
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -116,22 +122,10 @@ METRICS = {
             measures.makespan,
             (Burst.kind, RoundTrip.kind),
         ),
-        Metric(
-            "worker_s_per_task",
-            "s",
-            "lower",
-            "Worker-seconds a task, its work included.",
-            measures.worker_time,
-            (Burst.kind,),
-        ),
-        Metric(
-            "overhead_s_per_task",
-            "s",
-            "lower",
-            "Worker-seconds a task beyond its calibrated work.",
-            measures.overhead,
-            (Burst.kind,),
-        ),
+        _each("worker", "Worker-seconds a task, its work included.", measures.worker_time),
+        _each("overhead", "Worker-seconds a task beyond its work.", measures.overhead),
+        _each("interference", "Seconds that a task runs beyond its work.", measures.interference),
+        _each("framework", "Worker-seconds a task in which it does not run.", measures.framework),
         Metric(
             "efficiency",
             "1",

@@ -81,9 +81,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "--workers": {
             "type": numbers,
-            "default": (1,),
             "metavar": "N[,N]",
-            "help": "worker slots for each core (default: 1)",
+            "help": "worker slots for each core (default: 1, for the workload scaling 1,2,4)",
         },
         "--quota": {
             "type": quota,

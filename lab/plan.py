@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab import nominal, registry
-from lab.model import Idle, Paced, Periodic, Retried, Service, Topology, TrialSpec
+from lab.model import Arrival, Burst, Idle, Paced, Periodic, Retried, Service, Topology, TrialSpec
 from lab.obstacles import obstacle
 from lab.presets import Cell
+
+# Of work, for each worker slot (METHOD M16).
+LONGEST_WARM_UP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Selection:
 
     `references` are labels that nobody asked for and that stand beside those that were, as their
     ceilings; the number is the place at which a system names it, from 0 (METHOD M18).
+    Without `workers_per_core`, each cell has its own.
     """
 
     labels: tuple[str, ...]
@@ -57,7 +61,7 @@ def make_plan(selection: Selection) -> Plan:
     Seeds of arrivals and arguments depend on block and cell alone, never on the backend, so a
     block offers the same plan to all (METHOD M4).
     """
-    calibrated = [_calibrate(cell) for cell in selection.cells]
+    calibrated = list(_calibrate(selection.cells))
     rehearsed = {cell.workload: cell.own for cell in selection.cells}
     cells = {label: _cells_of(selection, label, calibrated) for label in selection.labels}
     cells |= _beside(selection, cells)
@@ -72,6 +76,7 @@ def make_plan(selection: Selection) -> Plan:
             if block == 0 or not one.cell.once
             for spec in _sweep(selection, label, one, block)
         ]
+        specs = list(dict.fromkeys(specs))  # strong and weak scaling may share a trial
         order.shuffle(specs)
         for spec in specs:
             own = rehearsed.get(spec.workload)
@@ -90,21 +95,26 @@ class _Calibrated:
     nominal_ns: int
 
 
-def _calibrate(cell: Cell) -> _Calibrated:
-    """Turn a size as typed into the workload's own unit on this machine, once for all trials."""
-    if cell.own:
-        return _Calibrated(cell, 0, cell.own.nominal_ns)
-    workload, module = registry.workload(cell.workload)
-    typed = workload.default_size if cell.size is None else cell.size
-    return _Calibrated(cell, module.calibrate(typed), module.nominal_ns(typed))
+def _calibrate(cells: Sequence[Cell]) -> Iterator[_Calibrated]:
+    """Turn sizes as typed into the workloads' own unit here, each once for all cells and trials."""
+    sizes: dict[tuple[str, int], int] = {}
+    for cell in cells:
+        if cell.own:
+            yield _Calibrated(cell, 0, cell.own.nominal_ns)
+            continue
+        workload, module = registry.workload(cell.workload)
+        typed = workload.default_size if cell.size is None else cell.size
+        if (key := (cell.workload, typed)) not in sizes:
+            sizes[key] = module.calibrate(typed)
+        yield _Calibrated(cell, sizes[key], module.nominal_ns(typed))
 
 
-def _topologies(selection: Selection) -> list[Topology]:
+def _topologies(selection: Selection, cell: Cell) -> list[Topology]:
     return [
         Topology(nodes, cores, cores * per_core, selection.quota_cpus)
         for nodes in selection.nodes
         for cores in selection.cores
-        for per_core in selection.workers_per_core
+        for per_core in selection.workers_per_core or cell.workers
     ]
 
 
@@ -138,7 +148,8 @@ def _sweep(
     selection: Selection, label: str, calibrated: _Calibrated, block: int
 ) -> Sequence[TrialSpec]:
     """Make a backend's trials of a cell: on every topology, or on the widest that it can have."""
-    specs = [_spec(selection, label, calibrated, each, block) for each in _topologies(selection)]
+    topologies = _topologies(selection, calibrated.cell)
+    specs = [_spec(selection, label, calibrated, each, block) for each in topologies]
     if not calibrated.cell.widest:
         return specs
     possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
@@ -163,13 +174,14 @@ def _spec(
     chosen = registry.select(label)
     cell = calibrated.cell
     # Drawn from names and numbers, so that adding a backend or a cell changes no other trial.
-    draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{cell.arrival!r}")
+    arrival = _arrival(cell, topology, has_own_workers=registry.has_own_workers(chosen))
+    draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{arrival!r}")
     # A job's first run, which does not count, is the warm-up of a schedule; and what raises the
     # first time it runs has no run before that.
     warms_up = not isinstance(cell.arrival, Periodic | Retried)
-    warmup_tasks = selection.warmup_per_slot * topology.workers * warms_up
+    warmup_tasks = _warm_up(selection, calibrated) * topology.workers * warms_up
     if cell.own or cell.size:  # of tasks that may be long or large, as many as there will be
-        warmup_tasks = min(warmup_tasks, cell.arrival.n_tasks)
+        warmup_tasks = min(warmup_tasks, arrival.n_tasks)
     return TrialSpec(
         backend=chosen.name,
         variant=chosen.variant,
@@ -177,7 +189,7 @@ def _spec(
         workload=cell.workload,
         size=calibrated.size,
         nominal_ns=calibrated.nominal_ns,
-        arrival=cell.arrival,
+        arrival=arrival,
         topology=topology,
         provider=selection.provider,
         block=block,
@@ -186,6 +198,20 @@ def _spec(
         deadline_s=selection.deadline_s,
         answer=cell.own.answer if cell.own else None,
     )
+
+
+def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:
+    """Return how the tasks of a cell are offered to so many workers of such a system."""
+    if not isinstance(cell.arrival, Burst):
+        return cell.arrival
+    n = cell.arrival.n_tasks * (topology.workers if cell.weak else 1)
+    return Burst(n // cell.slower if has_own_workers else n)
+
+
+def _warm_up(selection: Selection, calibrated: _Calibrated) -> int:
+    """Return the warm-up's tasks for each worker slot; long tasks have warmed all there is."""
+    longest = round(LONGEST_WARM_UP_S * 1e9 / max(calibrated.nominal_ns, 1))
+    return min(selection.warmup_per_slot, max(longest, 1))
 
 
 # Seconds that a trial takes beside its tasks: processes, verify, quiet, stop, the fixed loop of the

@@ -27,9 +27,12 @@ class Cell:
 
     A `widest` cell leaves the sweep to others: of the topologies, it takes the widest that a
     backend can have. One that comes `once` is in the first block only. A `fallback` is for the
-    backends that can take none of the cells before it. `own` is what a rehearsal showed of a
-    function of the user's own. `ceilings` is how many references of each system take it beside the
-    system, in the order in which that names them; None means all.
+    backends that can take none of the cells before it. The tasks of a `weak` cell are for each
+    worker. Of systems with workers of their own it has `slower` times fewer: a server stands
+    between, and as many tasks would take as much longer. `workers` are the worker slots of a core
+    that it is about, unless others are asked for. `own` is what a rehearsal showed of a function of
+    the user's own. `ceilings` is how many references of each system take it beside the system, in
+    the order in which that names them; None means all.
     """
 
     workload: str
@@ -40,14 +43,18 @@ class Cell:
     fallback: bool = False
     own: Rehearsal | None = None
     ceilings: int | None = 1
+    weak: bool = False
+    slower: int = 1
+    workers: tuple[int, ...] = (1,)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cells that belong to one question."""
+    """Cells that belong to one question, and fewer for the preset quick if they take long."""
 
     summary: str
     cells: tuple[Cell, ...]
+    quick: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +126,48 @@ STANDARD = (
     EVERY_SECOND,
 )
 LATENCY = "latency"
-# What can be asked for by one name, as if it were a workload; ten minutes for a backend.
+
+
+def _noops(*sizes: int) -> tuple[Cell, ...]:
+    """Bursts of several sizes, from which the cost of one more task follows (METHOD M17b)."""
+    return tuple(Cell("noop", Burst(n), widest=True, slower=10) for n in sizes)
+
+
+def _grid(tasks_by_us: Mapping[int, int]) -> tuple[Cell, ...]:
+    """Tasks from short to long, of which the first that is worth it is sought (METHOD M17c)."""
+    return tuple(
+        Cell("cpu", Burst(n), size=us, widest=True, slower=5 if us <= LONGEST_SHORT_US else 1)
+        for us, n in tasks_by_us.items()
+    )
+
+
+LONGEST_SHORT_US = 1_000
+SLOTS = (1, 2, 4)
+# About two seconds of work for each size, but enough tasks that their start does not matter.
+FINE = dict.fromkeys((10, 30, 100, 300, LONGEST_SHORT_US), 2_000)
+FINE |= {3_000: 400, 10_000: 200, 30_000: 60, 100_000: 20}
+COARSE = {10: 1_000, 100: 1_000, LONGEST_SHORT_US: 500, 10_000: 60, 100_000: 12}
+# What can be asked for by one name, as if it were a workload; in standard ten to twenty minutes for
+# a backend, in quick one or two.
 GROUPS: Mapping[str, Group] = {
+    "overhead": Group(
+        "What a task costs, four ways: bursts of 1,000 to 20,000, and tasks of 10 us to 100 ms.",
+        (*_noops(1_000, 2_000, 5_000, 10_000, 20_000), *_grid(FINE)),
+        (*_noops(1_000, 3_000, 10_000), *_grid(COARSE)),
+    ),
+    "scaling": Group(
+        "More workers for the same tasks (strong), and with more tasks for more workers (weak).",
+        (
+            Cell("cpu", Burst(200), workers=SLOTS),
+            Cell("cpu", Burst(100), workers=SLOTS, weak=True),
+            Cell("io", Burst(100), workers=SLOTS),
+            Cell("io", Burst(50), workers=SLOTS, weak=True),
+        ),
+        (
+            Cell("cpu", Burst(80), workers=SLOTS),
+            Cell("cpu", Burst(40), workers=SLOTS, weak=True),
+        ),
+    ),
     "periodic": Group(
         "Jobs every 1 s and 10 s, each minute, 100 at one instant, and longer than their period.",
         (

@@ -56,22 +56,36 @@ def speed_up(rate: float, base: float) -> float:
     return rate / base
 
 
-def efficiency(rate: float, base: float, workers: int) -> float:
-    """Return ``E = S / p``."""
-    return speed_up(rate, base) / workers
+def efficiency(rate: float, base: float, multiple: float) -> float:
+    """Return ``E = S / p``; p is how many times the base's workers there are."""
+    return speed_up(rate, base) / multiple
 
 
-def karp_flatt(speed: float, workers: int) -> float:
+def karp_flatt(speed: float, multiple: float) -> float:
     """Return the experimentally determined serial share, ``(1/S - 1/p) / (1 - 1/p)``.
 
     It rises with p where overhead grows, and is constant where a serial part is the cause.
 
     Raises:
-        RefusedError: One worker has no serial share.
+        RefusedError: The base itself has no serial share.
     """
-    if workers < 2:  # noqa: PLR2004 (one worker is the base)
-        raise RefusedError("The serial share needs 2 workers or more.")
-    return (1 / speed - 1 / workers) / (1 - 1 / workers)
+    _require_growth(multiple)
+    return (1 / speed - 1 / multiple) / (1 - 1 / multiple)
+
+
+def gustafson(speed: float, multiple: float) -> float:
+    """Return the serial share of weak scaling, where work grows too: f of ``S = p - f (p - 1)``.
+
+    Raises:
+        RefusedError: The base itself has no serial share.
+    """
+    _require_growth(multiple)
+    return (multiple - speed) / (multiple - 1)
+
+
+def _require_growth(multiple: float) -> None:
+    if multiple <= 1:
+        raise RefusedError("The serial share needs more workers than the base has.")
 
 
 def usl(workers: Numbers, rate: float, contention: float, coherency: float) -> Numbers:
@@ -85,7 +99,9 @@ def amdahl(workers: Numbers, rate: float, contention: float) -> Numbers:
     return usl(workers, rate, contention, 0.0)
 
 
-def fit(workers: Sequence[int], rates: Sequence[float], seed: int = 1) -> Law:
+def fit(
+    workers: Sequence[float], rates: Sequence[float], of: str = "workers", seed: int = 1
+) -> Law:
     """Fit the law that the points identify, trial by trial.
 
     The third coefficient and the peak are told only when at least `SIZES_FLOOR` sizes were
@@ -95,6 +111,7 @@ def fit(workers: Sequence[int], rates: Sequence[float], seed: int = 1) -> Law:
     Args:
         workers: Workers of each trial.
         rates: Tasks per second of each trial, all positive.
+        of: What grew, if it was not workers.
         seed: Of the resampling.
 
     Raises:
@@ -106,19 +123,25 @@ def fit(workers: Sequence[int], rates: Sequence[float], seed: int = 1) -> Law:
         raise RefusedError(f"A law needs 3 sizes; {sizes.size} were measured.")
     simple, full = _fit(amdahl, n, x), _fit(usl, n, x)
     gain = _aicc(amdahl, simple, n, x) - _aicc(usl, full, n, x)
-    resampled = _resample(usl, n, x, seed)
-    coherency = _coefficient(full[2], resampled[:, 2])
-    peak = _coefficient(_peak(full), np.array([_peak(found) for found in resampled]))
-    is_seen = sizes.size >= SIZES_FLOOR and peak.value < sizes[-1]
-    if is_seen and gain > AICC_GAIN and coherency.low > 0:
-        rate, contention = (_coefficient(full[i], resampled[:, i]) for i in (0, 1))
-        about = f"Universal Scalability Law; most tasks/s at {peak.value:.1f} workers"
-        return Law(rate, contention, coherency, peak, about)
+    is_seen = sizes.size >= SIZES_FLOOR and _peak(full) < sizes[-1]
+    if is_seen and gain > AICC_GAIN and (law := _retrograde(full, n, x, of, seed)):
+        return law
     resampled = _resample(amdahl, n, x, seed)
     rate, contention = (_coefficient(simple[i], resampled[:, i]) for i in (0, 1))
     few = f"; a retrograde term needs {SIZES_FLOOR}" if sizes.size < SIZES_FLOOR else ""
-    about = f"Amdahl's law; no retrograde scaling identified up to {sizes[-1]:.0f} workers"
+    about = f"Amdahl's law; no retrograde scaling identified up to {sizes[-1]:.0f} {of}"
     return Law(rate, contention, None, None, f"{about} ({sizes.size} sizes{few})")
+
+
+def _retrograde(full: Numbers, n: Numbers, x: Numbers, of: str, seed: int) -> Law | None:
+    """Return the whole law, or None where the interval of its third coefficient holds 0."""
+    resampled = _resample(usl, n, x, seed)
+    rate, contention, coherency = (_coefficient(full[i], resampled[:, i]) for i in range(3))
+    if coherency.low <= 0:
+        return None
+    peak = _coefficient(_peak(full), np.array([_peak(found) for found in resampled]))
+    about = f"Universal Scalability Law; most tasks/s at {peak.value:.1f} {of}"
+    return Law(rate, contention, coherency, peak, about)
 
 
 def _peak(coefficients: Numbers) -> float:

@@ -17,7 +17,17 @@ from lab.console import say
 from lab.errors import UnknownNameError, UsageError
 from lab.model import Arrival, Burst, Idle, Paced, Periodic
 from lab.plan import Selection
-from lab.presets import GROUPS, LADDERS, LATENCY, OFFERED, STANDARD, Cell, Ladder, Preset
+from lab.presets import (
+    GROUPS,
+    LADDERS,
+    LATENCY,
+    OFFERED,
+    PRESETS,
+    STANDARD,
+    Cell,
+    Ladder,
+    Preset,
+)
 
 T = TypeVar("T")
 SMALLEST_QUOTA_CPUS = 0.1
@@ -25,6 +35,7 @@ SMALLEST_QUOTA_CPUS = 0.1
 FEWEST_TASKS = 20
 LOOP = "inline"
 LONGEST_WINDOW_S = 86_400.0
+QUICKEST = next(iter(PRESETS))
 
 
 def positive(text: str) -> int:
@@ -89,7 +100,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         cells=cells,
         cores=cores,
         nodes=options.nodes,
-        workers_per_core=options.workers,
+        workers_per_core=options.workers or (),
         provider=options.provider,
         blocks=options.blocks or preset.blocks,
         seed=secrets.randbits(31) if options.seed is None else options.seed,
@@ -183,7 +194,8 @@ def _named_cells(name: str, preset: Preset) -> list[Cell]:
     if not name:
         return list(preset.cells)
     if name in GROUPS:
-        return list(GROUPS[name].cells)
+        group = GROUPS[name]
+        return list((preset.name == QUICKEST and group.quick) or group.cells)
     workload, _, size = name.partition(":")
     registry.workload(workload)
     try:
@@ -249,6 +261,6 @@ def _adjusted(cell: Cell, options: argparse.Namespace, preset: Preset) -> Cell:
     if options.gaps and isinstance(arrival, Paced):
         arrival = replace(arrival, gaps=options.gaps)
     # Who asks for a sweep or for blocks means every cell.
-    sweep = options.cores or len(options.nodes) > 1 or len(options.workers) > 1
+    sweep = options.cores or len(options.nodes) > 1 or len(options.workers or ()) > 1
     widest, once = cell.widest and not sweep, cell.once and not options.blocks
     return replace(cell, arrival=arrival, widest=widest, once=once)

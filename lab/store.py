@@ -21,7 +21,7 @@ import pandas as pd
 from lab import formats
 from lab.errors import ResultsError, UnknownNameError
 from lab.formats import Columns
-from lab.tables import CSV_TABLES, PARQUET_TABLES, PLACES, SCHEMA_VERSION, TABLES
+from lab.tables import CSV_TABLES, PARQUET_TABLES, PLACES, SCHEMA_VERSION, TABLES, UNKEYED
 
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
 REFERENCES = (  # table, its column, the table that must hold the value
@@ -43,7 +43,7 @@ from which they were made. A trial is finished when its row is in `trial.csv`.
 - Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
 - An empty cell, or a null, says: not measured or not readable. It never means zero.
 - Nothing that failed is left out: look at `status` and `flag` of a trial before using its numbers.
-- `metric` and `estimate` can be made again from the other tables.
+- `metric`, `estimate` and `trend` can be made again from the other tables.
 
 ```python
 import pandas as pd
@@ -161,7 +161,7 @@ class Store:
         for table in CSV_TABLES:
             key = [name for name in key_of(table) if name in formats.schema(table).names]
             rows = self.read(table)
-            if table != "estimate" and (twice := rows[rows.duplicated(key)]).size:
+            if table not in UNKEYED and (twice := rows[rows.duplicated(key)]).size:
                 value = ", ".join(map(str, twice[key].iloc[0]))
                 raise ResultsError(
                     f"{self._csv(table)} holds the key {value} twice. {formats.RESTORE}"

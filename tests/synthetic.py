@@ -22,6 +22,7 @@ from lab.figures.over_time import of_run
 from lab.store import Store
 from lab.tables import CSV_TABLES, CampaignRow, TrialRow
 from lab.tables.machine import EnvironmentRow
+from lab.trends import trends
 from tests.synthetic_systems import SYSTEMS, System
 
 __all__ = ["SYSTEMS", "System"]  # beside what is made here
@@ -31,8 +32,7 @@ WORKLOADS: Mapping[str, tuple[int, str, int]] = {
     "noop": (0, "", 0),
     "cpu": (16_000, "iterations", 1_000_000),
 }
-CORES = 2  # what the made-up machine has; more is oversubscribed
-LOST_EVERY = 50
+CORES, LOST_EVERY = 2, 50  # what the made-up machine has: more is oversubscribed
 BLANK = TrialRow(
     **{n: {int: 0, str: "", float: 0.0}.get(hint) for n, hint in get_type_hints(TrialRow).items()}  # type: ignore[arg-type]
 )
@@ -82,18 +82,19 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
     windows = {trial.trial_id: _tasks(trial, plan, rng) for trial in trials}
     rows = [row for t in trials for row in metrics.trial_metrics(t, windows[t.trial_id])]
     tables = {
-        "campaign": _typed("campaign", [_campaign_row(plan)]),
-        "environment": _typed("environment", list(_environment())),
-        "trial": _typed("trial", trials),
-        "metric": _typed("metric", rows),
-        "task": _typed("task", pd.concat(windows.values())).assign(attempt=1),
-        "occurrence": _typed("occurrence", []).assign(attempt=1),
+        "campaign": typed("campaign", [_campaign_row(plan)]),
+        "environment": typed("environment", _environment()),
+        "trial": typed("trial", trials),
+        "metric": typed("metric", rows),
+        "task": typed("task", pd.concat(windows.values())).assign(attempt=1),
+        "occurrence": typed("occurrence", []).assign(attempt=1),
     }
     of = tables["trial"], tables["metric"]
+    tables["trend"] = typed("trend", trends(*of, SYNTHETIC))
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
     tables |= {f"task/{trial_id}-1": rows for trial_id, rows in tables["task"].groupby("trial_id")}
-    tables |= {name: _typed(name, []) for name in ("claim", "baseline")}
-    tables |= {"estimate": _typed("estimate", over_trials)}
+    tables |= {name: typed(name, []) for name in ("claim", "baseline")}
+    tables |= {"estimate": typed("estimate", over_trials)}
     return tables | {"earlier": _earlier(tables)}
 
 
@@ -130,7 +131,7 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
     return folder
 
 
-def _typed(name: str, rows: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
+def typed(name: str, rows: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
     """Pass rows through the store's format, so that types and nulls are those of a real run."""
     return formats.from_parquet(name, formats.to_parquet(name, rows, Path(name)), Path(name))
 
@@ -290,7 +291,6 @@ def _campaign_row(plan: Campaign) -> CampaignRow:
     )
 
 
-def _environment() -> Iterator[EnvironmentRow]:
+def _environment() -> list[EnvironmentRow]:
     facts = {"cpu.model": "Made-up CPU @ 2.0 GHz", "cpu.cores": "2", "python.version": "3.11.7"}
-    for key, value in facts.items():
-        yield EnvironmentRow("f" * 16, key, value, "", 1)
+    return [EnvironmentRow("f" * 16, key, value, "", 1) for key, value in facts.items()]

@@ -20,7 +20,7 @@ from lab.estimates import estimates
 from lab.metrics import trial_metrics
 from lab.tables import TrialRow
 from tests.simulated import poisson, serve_one, window
-from tests.synthetic import BOTH, SYNTHETIC, _typed
+from tests.synthetic import BOTH, SYNTHETIC, typed
 
 # What the worker of each label can do in a second.
 SPEEDS: Mapping[str, float] = {"inline[call]@default": 2_000.0, "rq[simple-worker]@default": 100.0}
@@ -44,17 +44,17 @@ def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
     both = dict(tables)
     for name, rows in more.items():
-        frame = _typed(name, rows)
+        frame = typed(name, rows)
         if "attempt" not in frame.columns:
             frame = frame.assign(attempt=1)
         both[name] = pd.concat([tables[name], frame], ignore_index=True)
     found = capacities(both["trial"], both["metric"])
-    rho = _typed("metric", loads(both["trial"], both["metric"], found))
+    rho = typed("metric", loads(both["trial"], both["metric"], found))
     both["metric"] = pd.concat([both["metric"], rho], ignore_index=True)
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
     bends = limits.estimates(*of, found, SYNTHETIC)
-    return both | {"estimate": _typed("estimate", [*over_trials, *bends])}
+    return both | {"estimate": typed("estimate", [*over_trials, *bends])}
 
 
 def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:

@@ -15,7 +15,7 @@ from lab.metrics import trial_metrics
 from lab.model import Job
 from lab.occurrences import judge
 from lab.tables import TaskRow, TrialRow
-from tests.synthetic import BOTH, _typed
+from tests.synthetic import BOTH, typed
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -46,13 +46,13 @@ def with_schedules(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame
     }
     both = dict(tables)
     for name, rows in more.items():
-        frame = _typed(name, rows)
+        frame = typed(name, rows)
         if "attempt" not in frame.columns:
             frame = frame.assign(attempt=1)
         both[name] = pd.concat([tables[name], frame], ignore_index=True)
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
-    return both | {"estimate": _typed("estimate", over_trials)}
+    return both | {"estimate": typed("estimate", over_trials)}
 
 
 def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:

@@ -13,7 +13,7 @@ import pandas as pd
 from lab.estimates import estimates
 from lab.metrics import METRICS, trial_metrics
 from lab.tables import SampleRow, TrialRow
-from tests.synthetic import BOTH, Campaign, _typed, campaign
+from tests.synthetic import BOTH, Campaign, campaign, typed
 from tests.synthetic_schedules import with_schedules
 from tests.table_rows import as_rows
 
@@ -40,11 +40,11 @@ def with_upkeep(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     both = dict(tables)
     more: dict[str, list[Any]] = {"trial": idle, "metric": metrics}
     for name, rows in more.items():
-        both[name] = pd.concat([tables[name], _typed(name, rows)], ignore_index=True)
-    both["sample"] = _typed("sample", pd.concat(samples.values())).assign(attempt=1)
+        both[name] = pd.concat([tables[name], typed(name, rows)], ignore_index=True)
+    both["sample"] = typed("sample", pd.concat(samples.values())).assign(attempt=1)
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
-    return both | {"estimate": _typed("estimate", over_trials)}
+    return both | {"estimate": typed("estimate", over_trials)}
 
 
 def everything(plan: Campaign) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ import pytest
 
 from lab import registry
 from lab.backend import services_of
-from lab.clusters import cgroups
+from lab.clusters import cgroups, overlay
 from lab.clusters.cgroups import Inside, Meter, parse
 from lab.clusters.compose import ComposeCluster
 from lab.collect import Collected
@@ -185,21 +185,32 @@ def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: P
 
 
 @pytest.mark.alone  # who gets less than half a CPU is never stopped for using more
-def test_a_node_under_a_quota_says_so_and_how_often_it_was_stopped(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("mode", "period_us"), [("cpuset", 0), ("quota", 100_000), ("quota", 20_000)]
+)
+def test_kat_12_only_whole_cores_keep_latency(
+    mode: str, period_us: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a CPU in short periods: its row carries the ratio, and no latency (M22, KAT-12)."""
-    topology = Topology(1, 1, 1, quota_cpus=0.5)
+    """One task, half a CPU by the default period and by a short one: no latency of either (M22).
+
+    The row carries how often the quota stopped its node, and keeps its throughput.
+    """
+    monkeypatch.setattr(overlay, "PERIOD_US", period_us)
+    topology = Topology(1, 1, 1, quota_cpus=0.5 if period_us else 0.0)
     arrival = Paced(30, 20.0)
     spec = spec_of("celery[threads]", "cpu", arrival, topology, 10_000, provider="compose")
     made = run(tmp_path, spec)
-    assert (made.row.status, made.row.node_mode) == ("ok", "quota")
-    assert made.row.throttle_ratio is not None
-    assert 0.2 < made.row.throttle_ratio <= 1
     tasks = made.tables["task"].query("phase == 'measure'")
     told = {metric.metric: metric for metric in trial_metrics(made.row, tasks)}
-    assert "that a quota stops" in told["end_to_end_s_p50"].method
+    latencies = {name: m for name, m in told.items() if name.startswith(("queue_", "end_to_end"))}
+    p50s = [m.value is not None for name, m in latencies.items() if name.endswith("p50")]
+    assert (made.row.status, made.row.node_mode) == ("ok", mode)
+    assert p50s == [mode == "cpuset"] * 2
     assert told["throughput_per_s"].value
+    if mode == "quota":
+        assert made.row.throttle_ratio is not None
+        assert 0.2 < made.row.throttle_ratio <= 1
+        assert all("that a quota stops" in metric.method for metric in latencies.values())
 
 
 def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:

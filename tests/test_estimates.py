@@ -22,6 +22,7 @@ CELL = {
     "gaps": "poisson",
     "schedule": "",
     "shape": None,
+    "n_planned": 100,
     "provider": "local",
 }  # fmt: skip
 

@@ -177,9 +177,9 @@ def test_axes_are_not_mixed(tables: Tables) -> None:
         "metric": pd.concat([metrics, metrics.assign(trial_id="more" + metrics["trial_id"])]),
         "estimate": pd.concat([estimates, estimates.assign(workers_per_node=4)]),
     }
-    data = FIGURES["scaling"].data(both)
-    noop = data[data["workload"] == "noop"]
-    assert set(noop["panel"]) == {"noop · 1 worker per core", "noop · 1 core", "noop · 2 cores"}
+    noop = FIGURES["scaling"].data(both).query("workload == 'noop'")
+    held = ("1 worker per core", "1 core", "2 cores")
+    assert set(noop["panel"]) == {f"noop · strong: {each}, 60 tasks" for each in held}
     fixed = noop[noop["axis"] == "workers"].groupby("panel")["cores_per_node"].nunique()
     assert (fixed == 1).all()
 

@@ -12,7 +12,7 @@ from lab import registry
 from lab.cli import parser
 from lab.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.plan import Selection, estimate_s, make_plan, total_s
-from lab.presets import PRESETS, Cell
+from lab.presets import GROUPS, PRESETS, Cell
 from lab.selection import select
 from lab.specs import spec_from_json, spec_to_json
 from lab.statistics import sample_floor
@@ -96,6 +96,56 @@ def test_quick_has_every_system_and_its_ceilings_and_fits_into_five_minutes() ->
     assert {s.backend for s in trials} >= systems | {"inline", "pipe", "queue", "raw-redis"}
     assert total_s(trials, {}) <= 300
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
+
+
+def test_weak_cells_have_more_tasks_for_more_workers() -> None:
+    """A trial that strong and weak scaling share is run once."""
+    cells = (Cell("cpu", Burst(40)), Cell("cpu", Burst(20), weak=True))
+    chosen = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    trials = make_plan(replace(chosen, workers_per_core=(1, 2, 4))).trials
+    found = sorted((s.topology.workers, s.arrival.n_tasks) for s in trials)
+    assert found == [(1, 20), (1, 40), (2, 40), (4, 40), (4, 80)]
+
+
+def test_systems_behind_a_server_have_fewer_tasks_where_the_cell_says_so() -> None:
+    """A burst that takes a pool a second would take them a minute."""
+    plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(1_000), slower=10),), blocks=1))
+    tasks = {s.backend: s.arrival.n_tasks for s in plan.trials}
+    assert tasks == {"thread-pool": 1_000, "inline": 1_000, "celery": 100}
+
+
+def test_a_cell_has_its_own_worker_slots_unless_others_are_asked_for() -> None:
+    """What is asked for on the command line holds for all cells."""
+    cells = (Cell("noop", Burst(10), workers=(1, 4)), Cell("io", Burst(10), 1_000))
+    own = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    for asked, noop, io in ((), {1, 4}, {1}), ((2,), {2}, {2}):
+        trials = make_plan(replace(own, workers_per_core=asked)).trials
+        assert {s.topology.workers for s in trials if s.workload == "noop"} == noop
+        assert {s.topology.workers for s in trials if s.workload == "io"} == io
+
+
+def test_long_tasks_warm_up_for_seconds_and_not_for_minutes() -> None:
+    """Five seconds of work for each slot are enough (METHOD M16)."""
+    cells = (Cell("io", Burst(10), 100_000),)
+    plan = make_plan(replace(SELECTION, cells=cells, warmup_per_slot=200, cores=(1,)))
+    assert {s.warmup_tasks // s.topology.workers for s in plan.trials} == {50}
+
+
+@pytest.mark.parametrize("name", ["overhead", "scaling"])
+@pytest.mark.parametrize(("preset", "longest_s"), [("quick", 240), ("standard", 1_800)])
+def test_a_group_has_an_end(name: str, preset: str, longest_s: int) -> None:
+    """By the estimate that is shown, on two cores, for a backend with workers of its own."""
+    chosen, group = PRESETS[preset], GROUPS[name]
+    asked = replace(
+        SELECTION,
+        labels=SELECTION.labels[2:],
+        cells=group.quick if preset == "quick" else group.cells,
+        workers_per_core=(),
+        blocks=chosen.blocks,
+        warmup_per_slot=chosen.warmup_per_slot,
+        deadline_s=chosen.deadline_s,
+    )
+    assert 0 < total_s(make_plan(asked).trials, {}) < longest_s
 
 
 def test_blocks_come_one_after_the_other_in_orders_of_their_own() -> None:

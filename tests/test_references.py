@@ -26,7 +26,7 @@ from lab.report.page import render
 from lab.report.summary import ABOVE, Row, summary
 from lab.tables import TrialRow
 from lab.tables.machine import BaselineRow
-from tests.synthetic import SYSTEMS, Campaign, _typed, campaign
+from tests.synthetic import SYSTEMS, Campaign, campaign, typed
 from tests.trials import spec_of
 
 VARIANTS = [
@@ -125,9 +125,9 @@ def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
             trial, tables["task"][tables["task"]["trial_id"] == trial.trial_id]
         )
     ]
-    table = _typed("metric", [*rows, *shares(trials, rows)])
+    table = typed("metric", [*rows, *shares(trials, rows)])
     over = estimates(trials, table, "x", with_noisy=True)
-    return tables | {"trial": trials, "metric": table, "estimate": _typed("estimate", over)}
+    return tables | {"trial": trials, "metric": table, "estimate": typed("estimate", over)}
 
 
 def row_of(tables: Tables, name: str) -> Row:
@@ -243,7 +243,7 @@ def test_the_page_shows_what_the_machine_does_alone() -> None:
         *(BaselineRow("c", block, "python -c 'pass'", 0, 0.02, "s", "told") for block in range(5)),
         BaselineRow("c", 0, "redis-benchmark -P 1", 0, None, "1/s", baselines.MISSING),
     ]
-    known, asked = sections.baselines({"baseline": _typed("baseline", rows)})
+    known, asked = sections.baselines({"baseline": typed("baseline", rows)})
     assert (known.number.text, known.unit, asked.number.text) == ("20.0", "ms", "not measured")
     assert asked.method == baselines.MISSING
 

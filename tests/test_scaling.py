@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.scaling import Coefficient, Law, amdahl, efficiency, fit, karp_flatt, speed_up, usl
+from lab.scaling import (
+    Coefficient,
+    Law,
+    amdahl,
+    efficiency,
+    fit,
+    gustafson,
+    karp_flatt,
+    speed_up,
+    usl,
+)
 from lab.statistics import RefusedError
 
 LAMBDA, SIGMA, KAPPA = 1000.0, 0.05, 0.002
@@ -72,5 +82,12 @@ def test_speed_up_efficiency_and_the_serial_share() -> None:
     assert speed_up(four, one) == pytest.approx(3.0769, rel=1e-4)
     assert efficiency(four, one, 4) == pytest.approx(0.7692, rel=1e-4)
     assert karp_flatt(speed_up(four, one), 4) == pytest.approx(0.1)
-    with pytest.raises(RefusedError, match="needs 2 workers"):
+    with pytest.raises(RefusedError, match="more workers than the base"):
         karp_flatt(1.0, 1)
+
+
+def test_gustafsons_share_is_of_the_time_that_grown_work_takes() -> None:
+    """A tenth that does not grow with the work: 4 workers do 3.7 times as much in the time."""
+    assert gustafson(4 - 0.1 * 3, 4) == pytest.approx(0.1)
+    with pytest.raises(RefusedError, match="more workers than the base"):
+        gustafson(1.0, 1)

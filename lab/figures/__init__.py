@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from lab.figures.chart import Chart
 from lab.figures.cost import COST
+from lab.figures.granularity import GRANULARITY
 from lab.figures.latency import LATENCY
 from lab.figures.load import LOAD
 from lab.figures.measured import Tables
@@ -35,7 +36,10 @@ __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
 FIGURES: Mapping[str, Chart] = {
     chart.name: chart
-    for chart in (SCALING, LATENCY, LOAD, OVERHEADS, COST, MEMORY, SCHEDULE, OVER_TIME)
+    for chart in (
+        *(SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
+        *(COST, MEMORY, SCHEDULE, OVER_TIME),
+    )
 }
 
 

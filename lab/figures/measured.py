@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lab.figures.theme import each, identify
+from lab.granularity import SIZES_FLOOR
 from lab.metrics import CELL, USABLE, last_attempts
 from lab.model import Flag
 
@@ -70,6 +71,26 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
     return both.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
 
 
+def told(tables: Tables, *metrics: str) -> pd.DataFrame:
+    """One row a number over several cells that could be told, with who it belongs to."""
+    table = tables["trend"]
+    chosen = table[table["metric"].isin(metrics)].dropna(subset=["estimate"])
+    return chosen.merge(identify(tables["trial"]), on="label")
+
+
+def largest_bursts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep of bursts of several sizes, offered to one cell otherwise equal, the largest."""
+    same = [name for name in CELL if name != "n_planned"]
+    largest = rows.groupby(same, dropna=False)["n_planned"].transform("max")
+    return rows[rows["n_planned"] == largest]
+
+
+def is_grid(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Tell which rows are of tasks of several durations, steps of one curve (METHOD M17c)."""
+    durations = rows["nominal_ns"].where(rows["nominal_ns"] > 0)
+    return durations.groupby(rows["workload"]).transform("nunique") >= SIZES_FLOOR
+
+
 def workload_names(rows: pd.DataFrame) -> pd.Series:
     """Name each row's workload, with its size where one name has several or stands for a time."""
     several = rows.groupby("workload")["size"].transform("nunique") > 1
@@ -94,7 +115,7 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
             ", ".join(
                 f"{count} {word}{'s' * (count != 1)}{of}"
                 for count, word, of in (
-                    (row.nodes, "node", f" of {row.quota_cpus:g} CPUs" * (row.quota_cpus > 0)),
+                    (row.nodes, "node", f" of {row.quota_cpus:g} CPUs" * bool(row.quota_cpus > 0)),
                     (row.nodes * row.cores_per_node, "core", ""),
                     (row.nodes * row.workers_per_node, "worker", ""),
                 )

@@ -30,7 +30,7 @@ METRICS: Mapping[str, str] = {
     "queue_latency_s_p50": "median queue latency",
     "round_trip_s_p50": "median round trip",
 }
-FACTS = ["size_unit", "nominal_ns", "n_planned"]
+FACTS = ["size_unit", "nominal_ns"]
 
 
 def of_run(tables: Tables) -> pd.DataFrame:

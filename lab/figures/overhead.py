@@ -16,6 +16,8 @@ from lab.figures.measured import (
     OVERHEAD,
     TOPOLOGY,
     Tables,
+    is_grid,
+    largest_bursts,
     points,
     topology_names,
     workload_names,
@@ -30,8 +32,8 @@ from lab.figures.theme import (
     legend_below,
     panels,
 )
+from lab.trends.growth import INLINE
 
-FLOOR = "inline"  # the backend that calls the function and nothing else
 ROW_IN = 0.36  # height of a label's row
 TICK: Mapping[str, Any] = {
     "color": INK,
@@ -44,8 +46,12 @@ TICK: Mapping[str, Any] = {
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of the overhead, with panel, topology, and what its ceiling costs."""
-    found = points(tables, OVERHEAD)
+    """Trials and estimates of the overhead, with panel, topology, and what its ceiling costs.
+
+    Grids have a figure of their own.
+    """
+    found = largest_bursts(points(tables, OVERHEAD))
+    found = found[~is_grid(found)]
     ceilings = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
     ceilings = ceilings.str.removesuffix("@default")
     found = found.assign(
@@ -111,7 +117,7 @@ def scale(ax: Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_floor(ax: Axes, part: pd.DataFrame) -> None:
-    floor = part[(part["kind"] == "estimate") & part["label"].str.startswith(f"{FLOOR}[")]
+    floor = part[(part["kind"] == "estimate") & part["label"].str.startswith(f"{INLINE}[")]
     for value in floor["y"].head(1):
         ax.axvline(value, color=INK, linestyle="--", linewidth=1, zorder=1)
 
@@ -139,7 +145,7 @@ def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
         Line2D([], [], color=QUIET, marker=MARKERS[rank % len(MARKERS)], linestyle="", label=name)
         for rank, name in enumerate(topologies)
     ]
-    if frame["label"].str.startswith(f"{FLOOR}[").any():
+    if frame["label"].str.startswith(f"{INLINE}[").any():
         handles.append(Line2D([], [], color=INK, linestyle="--", label="plain call (inline)"))
     if frame["least"].notna().any():
         handles.append(Line2D([], [], label="its ceiling (named below it)", **TICK))

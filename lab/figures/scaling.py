@@ -1,13 +1,14 @@
-"""Throughput against cores, workers or nodes, with the line that perfect scaling would follow.
+"""Throughput against cores, workers or nodes, with the lines that show what more should bring.
 
 Axes are never mixed (METHOD M20): cores at fixed workers per core and nodes, workers at fixed
-cores, nodes at a fixed node. The ideal line starts at each label's own smallest value, so the
-plain call's line is what the best serial loop would reach on as many cores.
+cores, nodes at a fixed node; with the same tasks for all (strong), or as many for each worker
+(weak). There are two bases, both in absolute units: each label's own smallest configuration, where
+the dotted line begins, and the best serial loop, the dashed line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,67 +19,59 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lab.figures.chart import Chart
-from lab.figures.measured import THROUGHPUT, Tables, points, workload_names
+from lab.figures.measured import THROUGHPUT, Tables, is_grid, points, told, workload_names
 from lab.figures.theme import INK, QUIET, colour_of, each, engineering, legend_below, panels
+from lab.trends.growth import INLINE
+from lab.trends.lines import CROWDED, beyond, lines, one_size, plural
 
-AXES: Mapping[str, Sequence[str]] = {
-    "cores": ("nodes", "workers_per_core"),
-    "workers": ("nodes", "cores"),
-    "nodes": ("cores_per_node", "workers_per_node"),
-}
-"""What may grow along x, and what stays fixed in a panel then."""
-EMULATED = {
+BEYOND: Mapping[str, str] = {
     "quota": "are nodes under a CPU quota, which stand for smaller machines",
     "oversubscribed": "want more than the machine's cores can give: they show that it works",
+    CROWDED: "have more workers than cores, which wait for each other unless tasks wait themselves",
 }
 ONE_POINT = "only one size was measured: no scaling to see"
 SPREAD = 0.16  # in powers of two: how far labels stand apart around one x
+TIMES = ["times", "times_low", "times_high"]
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of burst throughput, panel by panel, with their x."""
+    """Trials and estimates of burst throughput, panel by panel, with x and both bases.
+
+    `serial` is the inline loop's rate; `times` an estimate's speed-up over its own start.
+    """
     found = points(tables, THROUGHPUT)
     found = found[found["arrival"] == "burst"]
-    found = found.assign(
-        workload=workload_names(found),
-        cores=found["nodes"] * found["cores_per_node"],
-        workers=found["nodes"] * found["workers_per_node"],
-        workers_per_core=found["workers_per_node"] / found["cores_per_node"],
+    found = found.assign(title=workload_names(found), serial=_serial(found))
+    found["beyond"] = [beyond(row) for row in each(found)]
+    parts = list(lines(found)) or list(one_size(found[~is_grid(found)]))
+    if not parts:
+        return found.assign(panel="", axis="", x=0).head(0)
+    whole = pd.concat(parts, ignore_index=True)
+    whole["panel"] = whole["title"] + " \N{MIDDLE DOT} " + whole["held"]
+    return _with_times(whole, told(tables, "speed_up"))
+
+
+def _serial(found: pd.DataFrame) -> pd.Series:
+    """Look the inline loop's rate up for each row, null where it was not measured."""
+    loop = found[(found["kind"] == "estimate") & found["label"].str.startswith(f"{INLINE}[")]
+    loop = loop.sort_values("n_planned").drop_duplicates(["workload", "size"], keep="last")
+    rates = loop.set_index(["workload", "size"])["y"].astype("float64")
+    keys = zip(found["workload"], found["size"], strict=True)
+    return pd.Series([rates.get(key, np.nan) for key in keys], found.index, dtype="float64")
+
+
+def _with_times(whole: pd.DataFrame, speed_ups: pd.DataFrame) -> pd.DataFrame:
+    """Add the speed-ups of cells, which are ratios of pairs with intervals of their own (M12)."""
+    names = dict(zip(["estimate", "ci_low", "ci_high"], TIMES, strict=True))
+    chosen = speed_ups.rename(columns={"along": "axis", "at": "x", **names}).astype(
+        {"x": "float64"}
     )
-    parts = [
-        part for _, group in found.groupby("workload", sort=False) for part in _panels_of(group)
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else found.assign(panel="", axis="", x=0)
-
-
-def _panels_of(group: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Split one workload into panels, each with one axis; those where something grows, or one."""
-    candidates = [
-        part.assign(axis=axis, x=part[axis], panel=_title(axis, part.iloc[0]))
-        for axis, fixed in AXES.items()
-        for _, part in group.groupby(list(fixed))
-    ]
-    growing = [part for part in candidates if _sizes(part).max() > 1]
-    yield from growing or candidates[:1]
-
-
-def _sizes(frame: pd.DataFrame, by: str = "name") -> pd.Series[int]:
-    """Count the different x of each label, or of each panel."""
-    return frame.groupby(by)["x"].nunique()
-
-
-def _title(axis: str, row: pd.Series) -> str:
-    per_core = f"{row['workers_per_core']:g} {_plural('workers', row['workers_per_core'])} per core"
-    fixed = {
-        "cores": [per_core] + ([f"{row['nodes']} nodes"] if row["nodes"] > 1 else []),
-        "workers": [f"{row['cores']} {_plural('cores', row['cores'])}"],
-        "nodes": [f"{row['cores_per_node']} cores and {row['workers_per_node']} workers a node"],
-    }[axis]
-    return f"{row['workload']} · {', '.join(fixed)}"
-
-
-def _plural(words: str, count: float) -> str:
-    return words.removesuffix("s") if count == 1 else words
+    keys = ["label", "workload", "size", "axis", "held", "x"]
+    whole = whole.astype({"x": "float64"})
+    both = whole.merge(chosen[[*keys, *TIMES]], on=keys, how="left")
+    is_start = both["x"] == both.groupby(["panel", "label"])["x"].transform("min")
+    both["times"] = both["times"].astype("float64").mask(is_start, 1.0)
+    return both
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -91,6 +84,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         part = frame[frame["panel"] == title]
         absolute, relative = axes[2 * row : 2 * row + 2]
         _draw_panel(absolute, part, ideal=True)
+        for rate in part["serial"].dropna().head(1):
+            absolute.axhline(rate, color=INK, linestyle="--", linewidth=1, zorder=1)
         _draw_panel(relative, pd.concat(_multiples(own) for _, own in part.groupby("name")))
         _dress(absolute, part, title)
         _dress_relative(relative, part)
@@ -103,14 +98,18 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
 
 
 def _multiples(own: pd.DataFrame) -> pd.DataFrame:
-    """Divide by the label's own mean at its smallest configuration; nothing if it has only one.
-
-    The interval is left out: that of a ratio is another one (METHOD M12).
-    """
+    """Divide trials by the label's own mean at its smallest configuration; none of a single one."""
     start = own[own["kind"] == "estimate"].sort_values("x").head(1)
     if start.empty or _sizes(own).max() == 1:
         return own.head(0)
-    return own.assign(y=own["y"] / start["y"].iloc[0], low=np.nan, high=np.nan)
+    is_trial = own["kind"] == "trial"
+    times = (own["y"] / start["y"].iloc[0]).where(is_trial, own["times"])
+    return own.assign(y=times, low=own["times_low"], high=own["times_high"])
+
+
+def _sizes(frame: pd.DataFrame, by: str = "name") -> pd.Series[int]:
+    """Count the different x of each label, or of each panel."""
+    return frame.groupby(by)["x"].nunique()
 
 
 def _draw_panel(ax: Axes, part: pd.DataFrame, *, ideal: bool = False) -> None:
@@ -139,7 +138,7 @@ def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
     ax.plot(cells["at"], cells["y"], color=colour, linewidth=1.4, zorder=3)
     ax.vlines(cells["at"], cells["low"], cells["high"], color=colour, linewidth=2, zorder=3)
     for cell in each(cells):
-        face = "white" if cell.node_mode in EMULATED else colour
+        face = "white" if cell.beyond else colour
         ax.plot(cell.at, cell.y, marker, color=colour, mfc=face, markersize=5.5, zorder=4)
     if ideal and len(cells) > 1:
         grown = cells["y"].iloc[0] * cells["x"] / cells["x"].iloc[0]
@@ -164,7 +163,7 @@ def _dress_steps(ax: Axes, part: pd.DataFrame) -> None:
 def _dress_relative(ax: Axes, part: pd.DataFrame) -> None:
     _dress_steps(ax, part)
     steps = sorted(part["x"].unique())
-    start = f"{steps[0]:g} {_plural(part['axis'].iloc[0], steps[0])}"
+    start = f"{steps[0]:g} {plural(part['axis'].iloc[0], steps[0])}"
     ax.set_ylabel(f"times its own throughput at {start}")
     if _sizes(part).max() == 1:
         ax.text(0.5, 0.5, ONE_POINT, transform=ax.transAxes, ha="center", color=QUIET)
@@ -184,7 +183,9 @@ def _legend(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
         for name, look in zip(names, each(looks), strict=True)
     ]
     handles.append(Line2D([], [], color=QUIET, linestyle=":", label="perfect scaling"))
-    if modes := [mode for mode in EMULATED if (frame["node_mode"] == mode).any()]:
+    if frame["serial"].notna().any():
+        handles.append(Line2D([], [], color=INK, linestyle="--", label="inline loop, one core"))
+    if modes := [mode for mode in BEYOND if (frame["beyond"] == mode).any()]:
         hollow = " or ".join(modes)
         handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label=hollow))
     return handles
@@ -194,11 +195,13 @@ def caption(frame: pd.DataFrame) -> str:
     """Say how to read it, and where there is nothing to compare."""
     text = (
         "Throughput of a burst: itself on the left (both axes logarithmic), and on the right as a "
-        "multiple of each label's own mean at its smallest configuration. Faint marks are trials, "
-        "large marks geometric means, bars intervals; dotted lines are perfect scaling."
+        "multiple of each label's own at its smallest configuration, paired block by block. Faint "
+        "marks are trials, large marks means, bars intervals; dotted lines are perfect scaling."
     )
-    for mode, meaning in EMULATED.items():
-        if (frame["node_mode"] == mode).any():
+    if frame["serial"].notna().any():
+        text += " The dashed line is the inline loop, the best that one core does without a system."
+    for mode, meaning in BEYOND.items():
+        if (frame["beyond"] == mode).any():
             text += f" Hollow marks {meaning}."
     if (_sizes(frame, "panel") == 1).any():
         text += f" Where a panel says so, {ONE_POINT}."

@@ -22,7 +22,7 @@ import pyarrow.parquet as pa_parquet
 from lab import formats
 from lab.errors import ResultsError, UsageError
 from lab.store import REFERENCES, Store, describe, key_of
-from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
 
 LICENCE = {
     "name": "CC-BY-4.0",
@@ -180,7 +180,7 @@ def _resource(table: str, path: Path, about: dict[str, Any]) -> dict[str, Any]:
 
 def _table_schema(table: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"fields": _fields(formats.schema(table)), "missingValues": [""]}
-    if table != "estimate":  # its key names groups of columns
+    if table not in UNKEYED:
         schema["primaryKey"] = key_of(table)
     schema["foreignKeys"] = [
         {"fields": [column], "reference": {"resource": target, "fields": [column]}}

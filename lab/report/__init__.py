@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.report import schedules, upkeep
+from lab.figures.measured import is_grid
+from lab.report import costs, growth, schedules, upkeep
 from lab.report.choices import HEADINGS, Choice, choices
 from lab.report.load import as_tables, grids
 from lab.report.page import write
@@ -23,9 +24,11 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 def terminal_tables(folder: Path) -> Iterator[TextTable]:
     """Yield the tables of a run folder that have a row, the summary first."""
     store = Store(folder)
-    tables = {name: store.read(name) for name in ("trial", "metric", "estimate")}
+    tables = {name: store.read(name) for name in ("trial", "metric", "estimate", "trend")}
     made = (
         _summary_table(store),
+        growth.as_table(growth.growths(tables)),
+        costs.as_table(costs.costs(tables)),
         upkeep.as_table(upkeep.upkeep(tables)),
         schedules.as_table(schedules.schedules(tables)),
         *as_tables(grids(tables)),
@@ -50,7 +53,9 @@ def _summary_table(store: Store) -> TextTable:
 
     Where all paced trials were offered one rate, the title says it, else each row does.
     """
-    rows = summary({name: store.read(name) for name in ("trial", "estimate")})
+    trials = store.read("trial")
+    # Of tasks of ever shorter lengths the costs tell, in one row.
+    rows = summary({"trial": trials[~is_grid(trials)], "estimate": store.read("estimate")})
     chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen), "lost", "flags"]
     rates = {row.rate for row in rows} - {""}

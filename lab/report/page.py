@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
-from lab.report import matrix, sections, upkeep
+from lab.report import costs, growth, matrix, sections, upkeep
 from lab.report.answers import answers
 from lab.report.choices import HEADINGS, choices
 from lab.report.load import grids
@@ -50,7 +50,7 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
     """Make the page's text; everything that comes from data is escaped."""
     trials, script = tables["trial"], _own("sort.js")
     rows, kept, changes = summary(tables), schedules(tables), sections.changes(tables)
-    costs = upkeep.upkeep(tables)
+    kept_up, own_costs = upkeep.upkeep(tables), costs.costs(tables)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_own("page.html.j2"))
     return template.render(
@@ -69,8 +69,12 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         loads=grids(tables),
         schedule_columns=shown_columns(kept),
         counts_of_schedules=COUNTS,
-        upkeep=costs,
-        upkeep_columns=upkeep.shown_columns(costs),
+        upkeep=kept_up,
+        upkeep_columns=upkeep.shown_columns(kept_up),
+        costs=own_costs,
+        cost_columns=costs.shown_columns(own_costs),
+        growths=growth.growths(tables),
+        growth_columns=(growth.RATE, *growth.COLUMNS),
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
         reasons=sections.flag_reasons(trials),
         disturbances=sections.disturbances(trials),

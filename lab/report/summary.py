@@ -184,7 +184,9 @@ def number_of(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
         return Number(NOT_MEASURED)
     if not any(trial.status in USABLE and trial.flag != Flag.INVALID for trial in trials):
         return Number(_ending(trials), note="no trial can be used")
-    estimate = found.get((column.metric, *key_of(trials[0])))
+    # Of bursts of several sizes the largest: how its start went matters least to it.
+    largest = max(trials, key=lambda trial: trial.n_planned)
+    estimate = found.get((column.metric, *key_of(largest)))
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
 
 
@@ -219,14 +221,19 @@ def _word(trial: Any) -> str:
 
 
 def shown(estimate: Any, scale: float) -> Number:
-    """Write an estimate in three digits, with its interval, its bound and how it was made."""
+    """Write an estimate over trials in three digits; see `written`."""
+    return written(estimate, scale, plural(int(estimate.n_trials), "trial"))
+
+
+def written(estimate: Any, scale: float, counted: str) -> Number:
+    """Write a number in three digits, with its interval, its bound and how it was made."""
     if pd.isna(estimate.estimate):
         return Number(REFUSED, note=estimate.method)
     value = float(estimate.estimate) * scale
     ends = [estimate.ci_low, estimate.ci_high]
     known = not any(pd.isna(end) for end in ends)
     interval = " to ".join(digits(float(end) * scale) for end in ends) if known else ""
-    note = f"n = {plural(int(estimate.n_trials), 'trial')}; {estimate.method}"
+    note = f"n = {counted}; {estimate.method}"
     return Number(f"{estimate.bound}{digits(value)}", interval, note, value)
 
 

@@ -14,6 +14,7 @@ from lab.tables.changepoint import ChangepointRow
 from lab.tables.column import column
 from lab.tables.estimate import EstimateRow as EstimateRow
 from lab.tables.machine import BaselineRow, EnvironmentRow
+from lab.tables.trend import TrendRow
 
 # History of the schema. Readers refuse an unknown major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
@@ -23,7 +24,8 @@ from lab.tables.machine import BaselineRow, EnvironmentRow
 # 1.4  table changepoint
 # 1.5  idle trials; of every trial the instants of a cold start
 # 1.6  columns ceiling, worker_processes, harness_ns of trial; table baseline
-SCHEMA_VERSION = "1.6"
+# 1.7  table trend; estimates of bursts of another size are other estimates
+SCHEMA_VERSION = "1.7"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +268,16 @@ TABLES: dict[str, type[Any]] = {
     "occurrence": OccurrenceRow,
     "metric": MetricRow,
     "estimate": EstimateRow,
+    "trend": TrendRow,
     "claim": ClaimRow,
     "changepoint": ChangepointRow,
 }
+UNKEYED = ("estimate", "trend")  # their keys name groups of columns
 # One file for the campaign, appended to; the others are one Parquet file a trial.
-CSV_TABLES = ("campaign", "environment", "baseline", "trial", "metric", "estimate", "claim")
+CSV_TABLES = (
+    *("campaign", "environment", "baseline", "trial"),
+    *("metric", "estimate", "trend", "claim"),
+)
 PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence")
 # Where each table lies; `changepoint` is of all runs together, made anew by `lab history`.
 PLACES: Mapping[str, str] = {

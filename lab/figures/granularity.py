@@ -1,0 +1,117 @@
+"""Efficiency against the length of a task: from where on a system is worth it (METHOD M17c)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from lab.figures.chart import Chart
+from lab.figures.measured import (
+    TOPOLOGY,
+    Tables,
+    is_grid,
+    largest_bursts,
+    points,
+    told,
+    topology_names,
+)
+from lab.figures.theme import INK, colour_of, each, engineering, legend_beside, panels
+from lab.granularity import HALF
+
+EFFICIENCY, METG = "efficiency", "metg_50_s"
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """Trials and estimates of the efficiency by the task's length x, and each label's METG."""
+    found = largest_bursts(points(tables, EFFICIENCY))
+    found = found[is_grid(found)]
+    if found.empty:
+        return found.assign(panel="", x=0.0)
+    found = found.assign(x=found["nominal_ns"] / 1e9, panel=_panels(found))
+    marks = told(tables, METG)
+    marks = marks.assign(kind="metg", panel=_panels(marks), x=marks["estimate"], y=HALF)
+    marks = marks.rename(columns={"ci_low": "low", "ci_high": "high"})
+    shown = ["kind", "panel", "name", "family", "marker", "x", "y", "low", "high", "bound"]
+    return pd.concat([found, marks[[*shown, "label", *TOPOLOGY]]], ignore_index=True)
+
+
+def _panels(rows: pd.DataFrame) -> pd.Series:
+    return rows["workload"] + " \N{MIDDLE DOT} " + topology_names(rows)
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Draw one panel a topology, one curve a label, a diamond where it crosses one half."""
+    titles = list(dict.fromkeys(frame["panel"]))
+    figure, axes = panels(len(titles), 1, (8.6, 4.2))
+    for ax, title in zip(axes, titles, strict=True):
+        part = frame[frame["panel"] == title]
+        names = _ranked(part)
+        for name in names:
+            _draw_label(ax, part[part["name"] == name])
+        ax.axhline(HALF, color=INK, linestyle="--", linewidth=1, zorder=1)
+        ax.set(xscale="log", xlabel="work of a task", ylabel="share of time that is work")
+        ax.set(title=title)
+        ax.set_ylim(0, max(1.05, float(part["y"].max()) * 1.05))
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        engineering(ax.xaxis, "s")
+        legend_beside(ax, _legend(part, names), "cheapest first")
+    return figure
+
+
+def _ranked(part: pd.DataFrame) -> list[str]:
+    """Order labels by METG, those that are never worth it by what they reach."""
+    marks = part[part["kind"] == "metg"]
+    rank = dict(
+        zip(marks["name"], zip(marks["bound"] == ">", marks["x"], strict=True), strict=True)
+    )
+    reached = part.groupby("name")["y"].max()
+    return sorted(reached.index, key=lambda name: (rank.get(name, (True, np.inf)), -reached[name]))
+
+
+def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
+    colour, marker = colour_of(own["family"].iloc[0]), own["marker"].iloc[0]
+    trials = own[own["kind"] == "trial"]
+    ax.plot(trials["x"], trials["y"], marker, color=colour, alpha=0.3, markersize=3.5)
+    cells = own[own["kind"] == "estimate"].sort_values("x")
+    ax.plot(cells["x"], cells["y"], marker=marker, color=colour, linewidth=1.4, markersize=5)
+    ax.vlines(cells["x"], cells["low"], cells["high"], color=colour, linewidth=2)
+    for mark in each(own[own["kind"] == "metg"]):
+        if not mark.bound:
+            ax.hlines(HALF, mark.low, mark.high, color=colour, linewidth=3, zorder=4)
+            ax.plot(mark.x, HALF, "d", color=colour, mec="white", markersize=8, zorder=5)
+
+
+def _legend(part: pd.DataFrame, names: list[str]) -> list[Line2D]:
+    looks = part.drop_duplicates("name").set_index("name").loc[names]
+    handles = [
+        Line2D([], [], color=colour_of(look.family), marker=look.marker, label=name)
+        for name, look in zip(names, each(looks), strict=True)
+    ]
+    return [*handles, Line2D([], [], color=INK, linestyle="--", label="half is work")]
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """Say what is divided by what, and what the diamond means."""
+    text = (
+        "The share of the worker slots' time that is calibrated work, tasks x work / (workers x "
+        "wall time), for tasks from short to long. A diamond marks METG(50 %), the shortest task "
+        "of which half the time is work, with its interval over blocks where there are enough. "
+        "Faint marks are trials, connected marks means over trials, bars intervals."
+    )
+    if (frame.loc[frame["kind"] == "metg", "bound"] == ">").any():
+        text += " Where a curve stays below the line, no task of these lengths is worth it there."
+    return text
+
+
+GRANULARITY = Chart(
+    "granularity",
+    "How long a task must be",
+    "burst of tasks of three lengths or more, as --workload overhead offers them",
+    data,
+    draw,
+    caption,
+)

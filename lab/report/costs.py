@@ -1,0 +1,126 @@
+"""What a task costs, four ways (METHOD M17): a row a label and topology, for page and terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.figures import Tables
+from lab.figures.measured import topology_names, workload_names
+from lab.figures.theme import colour_of, each, identify
+from lab.report.summary import Column, Number, headline, key_of, shown, written
+from lab.report.wording import NOT_MEASURED, plural
+
+# Of the largest burst that the marginal cost rests on: worker-seconds, CPU seconds, the servers.
+OF_CELLS = tuple(
+    Column(metric, title, metric, "burst", scale)
+    for metric, title, scale in (
+        ("overhead_s_per_task", "overhead us", 1e6),
+        ("interference_s_per_task", "of it interference us", 1e6),
+        ("framework_s_per_task", "of it the system us", 1e6),
+        ("cpu_driver_s_per_task", "CPU driver us", 1e6),
+        ("cpu_services_s_per_task", "CPU services us", 1e6),
+        ("cpu_workers_s_per_task", "CPU workers us", 1e6),
+        ("broker_commands_per_task", "broker commands", 1.0),
+        ("broker_bytes_per_task", "broker bytes", 1.0),
+    )
+)
+MARGINAL = tuple(
+    Column(metric, title, metric, "burst", scale)
+    for metric, title, scale in (
+        ("marginal_s_per_task", "one more task us", 1e6),
+        ("fixed_s", "a burst ms", 1e3),
+    )
+)
+METG = Column("metg_50_s", "METG(50 %) us", "metg_50_s", "burst", 1e6)
+COLUMNS = (OF_CELLS[0], *MARGINAL, METG, *OF_CELLS[1:])
+WHERE = ["label", "provider", "nodes", "cores_per_node", "workers_per_node", "quota_cpus"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One label at one topology; `numbers` by the names of `COLUMNS`."""
+
+    label: str
+    name: str
+    colour: str
+    topology: str
+    burst: str
+    numbers: Mapping[str, Number]
+
+
+def costs(tables: Tables) -> list[Cost]:
+    """Make the rows, by topology, the cheapest first; none where neither was asked for.
+
+    Args:
+        tables: At least `trial`, `estimate` and `trend`.
+    """
+    table = tables["trend"]
+    table = table[table["metric"].isin([column.metric for column in (*MARGINAL, METG)])]
+    if table.empty:
+        return []
+    found = headline(tables["estimate"])
+    named = table.assign(topology=topology_names(table))
+    named = named.merge(identify(tables["trial"]), on="label")
+    groups = named.groupby(["topology", *WHERE], sort=False)
+    rows = [_row(rows, tables["trial"], found) for _, rows in groups]
+    return sorted(rows, key=lambda row: (row.topology, _rank(row)))
+
+
+def _rank(row: Cost) -> float:
+    values = (row.numbers[c.name].value for c in (MARGINAL[0], METG, OF_CELLS[0]))
+    return next((value for value in values if value is not None), float("inf"))
+
+
+def _row(rows: pd.DataFrame, trials: pd.DataFrame, found: Mapping[Any, Any]) -> Cost:
+    first = rows.iloc[0]
+    numbers = {column.name: Number(NOT_MEASURED) for column in COLUMNS}
+    numbers |= {row.metric: _of_line(row) for row in reversed([*each(rows)])}
+    marginal = rows[rows["metric"] == MARGINAL[0].metric]
+    cell = _largest(trials, marginal.iloc[0]) if len(marginal) else None
+    if cell is not None:
+        keys = {column.name: (column.metric, *key_of(cell)) for column in OF_CELLS}
+        scales = {column.name: column.scale for column in OF_CELLS}
+        numbers |= {n: shown(found[k], scales[n]) for n, k in keys.items() if k in found}
+    burst = "" if cell is None else f"{cell.workload_name}, {cell.n_planned:,} tasks"
+    return Cost(
+        label=first["label"],
+        name=first["name"],
+        colour=colour_of(first["family"]),
+        topology=first["topology"],
+        burst=burst,
+        numbers=numbers,
+    )
+
+
+def _of_line(row: Any) -> Number:
+    scale = next(column.scale for column in COLUMNS if column.metric == row.metric)
+    return written(row, scale, plural(int(row.n_blocks), "block"))
+
+
+def _largest(trials: pd.DataFrame, line: Any) -> Any:
+    """Return the trial's row of the largest burst of a line."""
+    own = trials.assign(workload_name=workload_names(trials))
+    for name in [*WHERE, "workload", "size"]:
+        own = own[own[name] == line[name]]
+    own = own[own["arrival"] == "burst"].sort_values("n_planned")
+    return next(reversed([*each(own)]), None)
+
+
+def shown_columns(rows: Sequence[Cost]) -> Sequence[Column]:
+    """Return the columns that hold a number in any row, or say why they hold none."""
+    return [c for c in COLUMNS if any(row.numbers[c.name].text != NOT_MEASURED for row in rows)]
+
+
+def as_table(rows: Sequence[Cost]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+    """Return the rows as a title, headings, and rows of text."""
+    columns = shown_columns(rows)
+    headings = ["label", "workers on", *(column.title for column in columns)]
+    cells = [
+        [row.name, row.topology, *(row.numbers[column.name].text for column in columns)]
+        for row in rows
+    ]
+    return "What a task costs, four ways", headings, cells
