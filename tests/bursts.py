@@ -28,6 +28,9 @@ NOISE = 0.001
 CELL: dict[str, Any] = {
     "label": "x[y]@default",
     "backend": "x",
+    "family": "x",
+    "variant": "y",
+    "profile": "default",
     "workload": "noop",
     "arrival": "burst",
     "cores_per_node": WORKERS,
@@ -93,6 +96,8 @@ def overheads(overhead_s: float = OVERHEAD_S, **changes: Any) -> list[Trial]:
 INLINE: dict[str, Any] = {
     "label": "inline[call]@default",
     "backend": "inline",
+    "family": "reference",
+    "variant": "call",
     "workload": "cpu",
     "workers": 1,
     "workers_per_node": 1,

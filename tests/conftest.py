@@ -107,9 +107,11 @@ def made_up() -> Tables:
 def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Picture]:
     """Every figure of it, drawn once for all tests."""
     from lab.figures import FIGURES, save
+    from tests.bursts import overheads, whole
 
+    of = dict.fromkeys(FIGURES, made_up) | {"granularity": whole(overheads())}
     folder = tmp_path_factory.mktemp("figures")
-    saved = {name: save(chart, made_up, folder) for name, chart in FIGURES.items()}
+    saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
     return {name: picture for name, picture in saved.items() if picture}
 
 

@@ -126,7 +126,7 @@ def test_a_cell_has_its_own_worker_slots_unless_others_are_asked_for() -> None:
 
 def test_long_tasks_warm_up_for_seconds_and_not_for_minutes() -> None:
     """Five seconds of work for each slot are enough (METHOD M16)."""
-    cells = (Cell("io", Burst(10), 100_000),)
+    cells = (Cell("io", Burst(1_000), 100_000),)
     plan = make_plan(replace(SELECTION, cells=cells, warmup_per_slot=200, cores=(1,)))
     assert {s.warmup_tasks // s.topology.workers for s in plan.trials} == {50}
 
