@@ -71,6 +71,7 @@ def _row(site: Mapping[str, object], limit: Limit, analysis_id: str, n_noisy: in
         gaps="",
         schedule="",
         shape=None,
+        n_planned=0,
         estimate=limit.value,
         bound=limit.bound,
         ci_low=limit.low,

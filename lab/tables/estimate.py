@@ -21,7 +21,7 @@ class EstimateRow:
     gaps: str = column("poisson, uniform or bursty; empty unless paced")
     schedule: str = column("how many jobs, and when they are due; or how long nothing is")
     shape: float | None = column("of groups, chains, priorities, retries: see `trial`")
-    n_planned: int = column("tasks planned for the window", "tasks")
+    n_planned: int = column("tasks planned for the window; 0: windows differ", "tasks")
     provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
