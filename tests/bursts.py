@@ -86,7 +86,7 @@ def overheads(overhead_s: float = OVERHEAD_S, **changes: Any) -> list[Trial]:
             *(burst(block, n, overhead_s, **changes) for n in (200, 500, 1_000, 2_000, 4_000)),
             *(
                 burst(block, 1_000, overhead_s, us / 1e6, **{**changes, "workload": "cpu"})
-                for us in (10, 30, 100, 300, 1_000, 3_000)
+                for us in (10, 30, 100, 300, 1_000, 3_000, 10_000)
             ),
         )
     ]

@@ -80,7 +80,7 @@ def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
     ax.plot(cells["x"], cells["y"], marker=marker, color=colour, linewidth=1.4, markersize=5)
     ax.vlines(cells["x"], cells["low"], cells["high"], color=colour, linewidth=2)
     for mark in each(own[own["kind"] == "metg"]):
-        if not mark.bound:
+        if mark.bound not in ("<", ">"):
             ax.hlines(HALF, mark.low, mark.high, color=colour, linewidth=3, zorder=4)
             ax.plot(mark.x, HALF, "d", color=colour, mec="white", markersize=8, zorder=5)
 

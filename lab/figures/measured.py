@@ -113,7 +113,7 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(
         [
             ", ".join(
-                f"{count} {word}{'s' * (count != 1)}{of}"
+                f"{count} {word}{'s' * bool(count != 1)}{of}"
                 for count, word, of in (
                     (row.nodes, "node", f" of {row.quota_cpus:g} CPUs" * bool(row.quota_cpus > 0)),
                     (row.nodes * row.cores_per_node, "core", ""),

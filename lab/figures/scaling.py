@@ -138,7 +138,7 @@ def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
     ax.plot(cells["at"], cells["y"], color=colour, linewidth=1.4, zorder=3)
     ax.vlines(cells["at"], cells["low"], cells["high"], color=colour, linewidth=2, zorder=3)
     for cell in each(cells):
-        face = "white" if cell.beyond else colour
+        face = "white" if cell.beyond in BEYOND else colour
         ax.plot(cell.at, cell.y, marker, color=colour, mfc=face, markersize=5.5, zorder=4)
     if ideal and len(cells) > 1:
         grown = cells["y"].iloc[0] * cells["x"] / cells["x"].iloc[0]

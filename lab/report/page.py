@@ -49,8 +49,7 @@ def write(folder: Path) -> Path:
 def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
     """Make the page's text; everything that comes from data is escaped."""
     trials, script = tables["trial"], _own("sort.js")
-    rows, kept, changes = summary(tables), schedules(tables), sections.changes(tables)
-    kept_up, own_costs = upkeep.upkeep(tables), costs.costs(tables)
+    rows, changes = summary(tables), sections.changes(tables)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_own("page.html.j2"))
     return template.render(
@@ -65,16 +64,8 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         choice_headings=HEADINGS,
         shapes=shaped(tables),
         baselines=sections.baselines(tables),
-        schedules=kept,
         loads=grids(tables),
-        schedule_columns=shown_columns(kept),
-        counts_of_schedules=COUNTS,
-        upkeep=kept_up,
-        upkeep_columns=upkeep.shown_columns(kept_up),
-        costs=own_costs,
-        cost_columns=costs.shown_columns(own_costs),
-        growths=growth.growths(tables),
-        growth_columns=(growth.RATE, *growth.COLUMNS),
+        **_grouped(tables),
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
         reasons=sections.flag_reasons(trials),
         disturbances=sections.disturbances(trials),
@@ -89,6 +80,22 @@ def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
         # No browser runs or fetches anything else here, whatever a table may hold.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _grouped(tables: Tables) -> dict[str, Any]:
+    """Make the tables of what is asked for by a group's name, with the columns that each has."""
+    kept, kept_up, own_costs = schedules(tables), upkeep.upkeep(tables), costs.costs(tables)
+    return {
+        "schedules": kept,
+        "schedule_columns": shown_columns(kept),
+        "counts_of_schedules": COUNTS,
+        "upkeep": kept_up,
+        "upkeep_columns": upkeep.shown_columns(kept_up),
+        "costs": own_costs,
+        "cost_columns": costs.shown_columns(own_costs),
+        "growths": growth.growths(tables),
+        "growth_columns": (growth.RATE, *growth.COLUMNS),
+    }
 
 
 def _own(name: str) -> str:
