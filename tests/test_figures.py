@@ -248,6 +248,18 @@ def test_the_floor_is_the_plain_call(tables: Tables) -> None:
     assert set(np.asarray(line.get_xdata())) == {own["y"]}
 
 
+def test_one_cost_alone_has_an_axis(tables: Tables) -> None:
+    """The mean of a single trial is its value, but for a rounding error: no axis is that narrow."""
+    data = FIGURES["overhead"].data(tables)
+    row = data[(data["name"] == "rq") & (data["kind"] == "estimate")].head(1)
+    row = row.assign(low=pd.NA, high=pd.NA, least=pd.NA)
+    alone = pd.concat([row.assign(kind="trial", y=row["y"] * (1 + 1e-15)), row])
+    figure = draw(FIGURES["overhead"], alone)
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_xlim()
+    assert high > 1.1 * low
+
+
 def test_the_cheapest_is_at_the_top(tables: Tables) -> None:
     """Labels are sorted by their overhead in the first panel."""
     figure = draw(FIGURES["overhead"], FIGURES["overhead"].data(tables))
