@@ -252,7 +252,7 @@ def test_one_cost_alone_has_an_axis(tables: Tables) -> None:
     """The mean of a single trial is its value, but for a rounding error: no axis is that narrow."""
     data = FIGURES["overhead"].data(tables)
     row = data[(data["name"] == "rq") & (data["kind"] == "estimate")].head(1)
-    row = row.assign(low=pd.NA, high=pd.NA, least=pd.NA)
+    row = row.assign(low=np.nan, high=np.nan, least=np.nan)
     alone = pd.concat([row.assign(kind="trial", y=row["y"] * (1 + 1e-15)), row])
     figure = draw(FIGURES["overhead"], alone)
     figure.draw_without_rendering()
