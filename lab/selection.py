@@ -108,7 +108,8 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         deadline_s=preset.deadline_s,
         quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offered(),
-        references=_references(chosen),
+        # Commits that take turns are compared with each other, not with a ceiling.
+        references={} if options.turns else _references(chosen),
     )
 
 

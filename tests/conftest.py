@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
@@ -53,6 +54,18 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lab's own variables reach a test only when the test sets them."""
     for name in [name for name in os.environ if name.startswith("LAB_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """A command sets SIGTERM's handler for its whole process, here pytest's.
+
+    What a later test forks would inherit it, and might ignore who ends it: what a handler raises
+    just after a fork is lost.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(autouse=True)

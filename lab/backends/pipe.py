@@ -59,7 +59,7 @@ class Pipe(Backend):
     def stop(self) -> None:
         """End the processes, whatever they do, and wait for their end."""
         for process in self._processes:
-            process.terminate()
+            process.kill()
         while self._processes:
             self._processes.pop().join()
         self._calls.close()
