@@ -120,7 +120,7 @@ def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
 def worker_processes(window: pd.DataFrame) -> int | None:
     """Count the processes that ran tasks of a window; None where none did."""
     ran = window.worker[window.t3_ns.notna()]
-    return int(ran.str.partition(":")[0].nunique()) or None
+    return len({str(worker).partition(":")[0] for worker in ran.unique()}) or None
 
 
 def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int | None]:

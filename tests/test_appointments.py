@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,12 @@ def keepers(capabilities: frozenset[Capability]) -> Sequence[str]:
     ]
 
 
-@pytest.mark.parametrize("label", keepers(SCHEDULES))
+def in_time(label: str) -> Any:
+    """Let what starts an interpreter for each job, a second of a CPU, run alone."""
+    return pytest.param(label, marks=[pytest.mark.alone] * ("spawn" in label))
+
+
+@pytest.mark.parametrize("label", map(in_time, keepers(SCHEDULES)))
 def test_jobs_run_again_and_again(label: str, tmp_path: Path) -> None:
     """Every job runs and answers right; its occurrences are judged and no run is a duplicate."""
     made = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))

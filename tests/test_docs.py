@@ -85,7 +85,7 @@ def test_every_line_that_reads_results_runs(tmp_path: Path) -> None:
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert printed.returncode == 0, printed.stderr
     assert "throughput_per_s" in printed.stdout
-    assert "inline[call]@default / thread-pool[executor]@default" in printed.stdout
+    assert "inline[call]@default / queue[simple-queue]@default" in printed.stdout
 
 
 def test_every_rule_that_the_code_cites_is_explained() -> None:

@@ -14,9 +14,10 @@ from lab import kernel, ledger
 from lab.statistics import harness_overhead
 from workloads import noop
 
-# What a fast in-process system needs for a task; our record is a small part of it.
-HANDLING_S = 100e-6
-TASKS, PAIRS = 150, 20
+# What the fastest system with a broker needs for a task; our record is a small part of it. Of faster
+# systems it is a larger one, and their rows say so: see test_harness.
+HANDLING_S = 300e-6
+TASKS, PAIRS = 100, 20
 
 
 @pytest.fixture(autouse=True)

@@ -114,6 +114,7 @@ class ApScheduler(Backend):
     def stop(self) -> None:
         """Shut the scheduler down, which waits for what its pool has; coroutines are cancelled."""
         if self._scheduler.running:
+            self._scheduler.pause()  # or its thread may open the store again while that is closed
             self._scheduler.shutdown()
         if self._is_asyncio and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)

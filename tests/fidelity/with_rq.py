@@ -12,6 +12,7 @@ from tests.fidelity import stamps
 CLASSES = {
     "worker": "rq.worker.Worker",
     "simple-worker": "rq.worker.SimpleWorker",
+    "simple-worker+scheduler": "rq.worker.SimpleWorker",
     "spawn-worker": "rq.worker.SpawnWorker",
 }
 
@@ -30,7 +31,8 @@ def main() -> None:
         commands = [[*rq, "worker-pool", "--url", given.redis, "-n", str(given.workers)]]
     else:
         worker = ["worker", "--url", given.redis, "--worker-class", CLASSES[given.variant]]
-        commands = [[*rq, *worker]] * given.workers
+        beside = ["--with-scheduler"] * given.variant.endswith("+scheduler")
+        commands = [[*rq, *worker, *beside]] * given.workers
     queue = Queue(connection=Redis.from_url(given.redis))
     with stamps.file(), stamps.workers(commands, given.worker_cpus):
         for tasks in (20 * given.workers, given.tasks):
