@@ -43,7 +43,7 @@ def in_time(label: str) -> Any:
     return pytest.param(label, marks=[pytest.mark.alone] * ("spawn" in label))
 
 
-@pytest.mark.parametrize("label", map(in_time, keepers(SCHEDULES)))
+@pytest.mark.parametrize("label", [in_time(label) for label in keepers(SCHEDULES)])
 def test_jobs_run_again_and_again(label: str, tmp_path: Path) -> None:
     """Every job runs and answers right; its occurrences are judged and no run is a duplicate."""
     made = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))

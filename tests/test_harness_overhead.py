@@ -14,8 +14,8 @@ from lab import kernel, ledger
 from lab.statistics import harness_overhead
 from workloads import noop
 
-# What the fastest system with a broker needs for a task; our record is a small part of it. Of faster
-# systems it is a larger one, and their rows say so: see test_harness.
+# What the fastest system with a broker needs for a task; our record is a small part of it. Where a
+# task costs less it is a larger one, and the rows say so: see test_harness.
 HANDLING_S = 300e-6
 TASKS, PAIRS = 100, 20
 

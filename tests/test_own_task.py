@@ -273,7 +273,7 @@ def test_whatever_a_function_does_becomes_a_row(
     """With its status and its reason; nothing of it is left, and the lab lives on."""
     monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
     # It takes a while to fill all memory that one may have; the others hang, or take no time.
-    deadline_s = 10.0 if task == "allocates" else 1.0
+    deadline_s = 30.0 if task == "allocates" else 1.0
     row = run(tmp_path, own_spec(label, task, arrival=Burst(3), deadline_s=deadline_s)).row
     assert f"{row.status}: {row.reason}".startswith(end)
 
@@ -289,6 +289,7 @@ def test_a_campaign_goes_on_after_a_function_that_kills(
     (folder,) = (tmp_path / "runs").iterdir()
     rows = Store(folder).read("trial")
     ends = rows.drop_duplicates("trial_id").groupby("workload")["status"].apply(set).to_dict()
-    assert rows["workload"].iloc[0] == f"{HERE}:dies"
+    died = rows["workload"].eq(f"{HERE}:dies").to_numpy().argmax()
+    assert (rows["workload"].iloc[died:] == "noop").any()
     assert ends == {f"{HERE}:dies": {"failed"}, "noop": {"ok"}}
     assert "Which one for" in capsys.readouterr().out
