@@ -8,12 +8,13 @@ Karp and Flatt, CACM 1990; Gunther's Universal Scalability Law,
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import curve_fit
+from scipy.optimize import OptimizeWarning, curve_fit
 
 from lab.statistics import RefusedError
 
@@ -154,7 +155,10 @@ def _fit(law: Callable[..., Numbers], n: Numbers, x: Numbers) -> Numbers:
     """Fit with relative weights, for a rate scatters in proportion to itself."""
     begin = [float((x / n).max()), 0.05, 0.001][: law.__code__.co_argcount - 1]
     upper = [np.inf, 1.0, 1.0][: len(begin)]
-    found, _ = curve_fit(law, n, x, begin, sigma=x, bounds=([0.0] * len(begin), upper))
+    with warnings.catch_warnings():
+        # It is not asked for: intervals come from resampling.
+        warnings.filterwarnings("ignore", "Covariance of the parameters", OptimizeWarning)
+        found, _ = curve_fit(law, n, x, begin, sigma=x, bounds=([0.0] * len(begin), upper))
     return np.asarray(found)
 
 

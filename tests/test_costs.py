@@ -65,6 +65,22 @@ def test_a_campaign_without_them_has_no_such_table() -> None:
     assert as_growth_table([])[2] == []
 
 
+def test_of_three_blocks_the_curve_is_drawn_without_an_interval() -> None:
+    """The preset quick has no more: a diamond stands where half is work, and no bar over it."""
+    few = whole([t for t in overheads() if t[0].block < 3])
+    data = FIGURES["granularity"].data(few)
+    (axes,) = draw(FIGURES["granularity"], data).axes
+    assert [line.get_marker() for line in axes.get_lines()].count("d") == 1
+    paths = [path for bars in axes.collections for path in bars.get_paths()]
+    assert not [path for path in paths if set(np.asarray(path.vertices)[:, 1]) == {0.5}]
+
+
+def test_a_topology_of_one_size_has_no_curve() -> None:
+    """Trials of the workload scaling in the same run are points of another chart."""
+    data = FIGURES["granularity"].data(whole(overheads() + sweep((1, 2))))
+    assert set(data["panel"]) == {"cpu \N{MIDDLE DOT} 2 cores, 2 workers"}
+
+
 def test_the_curve_crosses_one_half_at_its_diamond(tables: Tables) -> None:
     """METG is drawn where the figure's own curve says that half the time is work."""
     chart = FIGURES["granularity"]
@@ -127,6 +143,17 @@ def test_the_figure_has_both_bases_and_marks_what_is_beyond_the_cores(scaling: T
     caption = FIGURES["scaling"].caption(data)
     assert "more workers than cores" in caption
     assert "dashed line is the inline loop" in caption
+
+
+def test_a_step_that_no_block_pairs_with_its_start_has_no_multiple() -> None:
+    """It has a place on the left alone, as has a label without that start; both are drawn."""
+    steps = [at(block, p, 600) for block in range(4) for p in ((1, 4) if block % 2 else (2, 4))]
+    steps += [at(block, p, 600, **DEAR) for block in range(4) for p in (2, 4)]
+    data = FIGURES["scaling"].data(whole(steps))
+    assert set(data[data["kind"] == "estimate"]["x"]) == {1, 2, 4}
+    _, relative = draw(FIGURES["scaling"], data).axes
+    lines = [np.asarray(line.get_xdata()) for line in relative.get_lines()]
+    assert sorted(round(float(x[0])) for x in lines if len(x) == 1) == [1, 4]
 
 
 def test_weak_and_strong_lines_have_panels_of_their_own() -> None:

@@ -70,6 +70,13 @@ def test_five_sizes_are_too_few_for_a_third_coefficient() -> None:
     assert "a retrograde term needs 6" in law.about
 
 
+def test_three_trials_identify_no_more_than_amdahls_law() -> None:
+    """As many points as the longer law has coefficients: it goes through all, and says nothing."""
+    law = fit([1, 2, 4], [100.0, 180.0, 290.0])
+    assert law.coherency is None
+    assert 0 < law.contention.value < 0.2
+
+
 def test_two_sizes_fit_anything_and_are_refused() -> None:
     """One core and two cores make no law."""
     with pytest.raises(RefusedError, match="A law needs 3 sizes; 2 were measured"):

@@ -32,8 +32,10 @@ def data(tables: Tables) -> pd.DataFrame:
     if found.empty:
         return found.assign(panel="", x=0.0)
     found = found.assign(x=found["nominal_ns"] / 1e9, panel=_panels(found))
+    found = found[found.groupby("panel")["x"].transform("nunique") > 1]  # one size is no curve
     marks = told(tables, METG)
     marks = marks.assign(kind="metg", panel=_panels(marks), x=marks["estimate"], y=HALF)
+    marks = marks[marks["panel"].isin(found["panel"])]
     marks = marks.rename(columns={"ci_low": "low", "ci_high": "high"})
     shown = ["kind", "panel", "name", "family", "marker", "x", "y", "low", "high", "bound"]
     return pd.concat([found, marks[[*shown, "label", *TOPOLOGY]]], ignore_index=True)
@@ -81,7 +83,8 @@ def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
     ax.vlines(cells["x"], cells["low"], cells["high"], color=colour, linewidth=2)
     for mark in each(own[own["kind"] == "metg"]):
         if mark.bound not in ("<", ">"):
-            ax.hlines(HALF, mark.low, mark.high, color=colour, linewidth=3, zorder=4)
+            if pd.notna(mark.low) and pd.notna(mark.high):
+                ax.hlines(HALF, mark.low, mark.high, color=colour, linewidth=3, zorder=4)
             ax.plot(mark.x, HALF, "d", color=colour, mec="white", markersize=8, zorder=5)
 
 

@@ -86,7 +86,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         _draw_panel(absolute, part, ideal=True)
         for rate in part["serial"].dropna().head(1):
             absolute.axhline(rate, color=INK, linestyle="--", linewidth=1, zorder=1)
-        _draw_panel(relative, pd.concat(_multiples(own) for _, own in part.groupby("name")))
+        multiples = (_multiples(own, part["x"].min()) for _, own in part.groupby("name"))
+        _draw_panel(relative, pd.concat(multiples))
         _dress(absolute, part, title)
         _dress_relative(relative, part)
     legend_below(figure, _legend(frame, names))
@@ -97,14 +98,18 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
     return list(frame.groupby("name")["y"].median().sort_values(ascending=False).index)
 
 
-def _multiples(own: pd.DataFrame) -> pd.DataFrame:
-    """Divide trials by the label's own mean at its smallest configuration; none of a single one."""
-    start = own[own["kind"] == "estimate"].sort_values("x").head(1)
+def _multiples(own: pd.DataFrame, least: float) -> pd.DataFrame:
+    """Divide trials by the label's own mean at the smallest configuration; none of a single one.
+
+    A cell that shares no block with it has no multiple, and none has a label that lacks it.
+    """
+    start = own[(own["kind"] == "estimate") & (own["x"] == least)].head(1)
     if start.empty or _sizes(own).max() == 1:
         return own.head(0)
     is_trial = own["kind"] == "trial"
     times = (own["y"] / start["y"].iloc[0]).where(is_trial, own["times"])
-    return own.assign(y=times, low=own["times_low"], high=own["times_high"])
+    multiples = own.assign(y=times, low=own["times_low"], high=own["times_high"])
+    return multiples.dropna(subset=["y"])
 
 
 def _sizes(frame: pd.DataFrame, by: str = "name") -> pd.Series[int]:
