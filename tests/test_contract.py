@@ -74,7 +74,7 @@ def test_a_thousand_tasks_of_every_kind_run_exactly_once(
         Burst(1_000),
         widest(label),
         size=int(raises),
-        deadline_s=240.0,
+        deadline_s=480.0,
     )
     made = run(tmp_path, spec)
     assert_exactly_once(made, raises=raises)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from lab.report.growth import growths
 from tests.bursts import BLOCKS, INLINE, OVERHEAD_S, at, burst, overheads, sweep, whole
 from tests.synthetic import Campaign, campaign, write
 
-DEAR = {"label": "rq[worker]@default", "backend": "rq", "family": "rq", "variant": "worker"}
+DEAR: dict[str, Any] = {
+    "label": "rq[worker]@default",
+    "backend": "rq",
+    "family": "rq",
+    "variant": "worker",
+}
 US = 1e6
 
 
