@@ -19,7 +19,15 @@ from lab.figures.measured import (
     told,
     topology_names,
 )
-from lab.figures.theme import INK, colour_of, each, engineering, legend_beside, panels
+from lab.figures.theme import (
+    INK,
+    colour_of,
+    each,
+    engineering,
+    label_handles,
+    legend_beside,
+    panels,
+)
 from lab.granularity import HALF
 
 EFFICIENCY, METG = "efficiency", "metg_50_s"
@@ -89,12 +97,8 @@ def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
 
 
 def _legend(part: pd.DataFrame, names: list[str]) -> list[Line2D]:
-    looks = part.drop_duplicates("name").set_index("name").loc[names]
-    handles = [
-        Line2D([], [], color=colour_of(look.family), marker=look.marker, label=name)
-        for name, look in zip(names, each(looks), strict=True)
-    ]
-    return [*handles, Line2D([], [], color=INK, linestyle="--", label="half is work")]
+    half = Line2D([], [], color=INK, linestyle="--", label="half is work")
+    return [*label_handles(part, names), half]
 
 
 def caption(frame: pd.DataFrame) -> str:

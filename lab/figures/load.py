@@ -16,7 +16,16 @@ from matplotlib.lines import Line2D
 
 from lab.figures.chart import Chart
 from lab.figures.measured import Tables, points, topology_names, usable, workload_names
-from lab.figures.theme import INK, QUIET, colour_of, each, engineering, legend_below, panels
+from lab.figures.theme import (
+    INK,
+    QUIET,
+    colour_of,
+    each,
+    engineering,
+    label_handles,
+    legend_below,
+    panels,
+)
 from lab.metrics import CELL
 from lab.model import Step
 
@@ -96,11 +105,7 @@ def _dress(left: Axes, right: Axes, title: str, percentile: str) -> None:
 
 
 def _legend(frame: pd.DataFrame) -> list[Line2D]:
-    looks = frame.drop_duplicates("name").sort_values("name")
-    handles = [
-        Line2D([], [], color=colour_of(look.family), marker=look.marker, label=look.name)
-        for look in each(looks)
-    ]
+    handles = label_handles(frame, sorted(set(frame["name"])))
     if (frame["overloaded"] > 0).any():
         hollow: dict[str, Any] = {"color": QUIET, "marker": "o", "mfc": "white", "linestyle": ""}
         handles.append(Line2D([], [], **hollow, label="a trial was overloaded"))

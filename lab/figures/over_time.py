@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from lab.figures.chart import Chart
 from lab.figures.measured import (
@@ -22,7 +21,14 @@ from lab.figures.measured import (
     topology_names,
     workload_names,
 )
-from lab.figures.theme import colour_of, each, engineering, identify, legend_below, panels
+from lab.figures.theme import (
+    colour_of,
+    engineering,
+    identify,
+    label_handles,
+    legend_below,
+    panels,
+)
 from lab.metrics import CELL
 
 METRICS: Mapping[str, str] = {
@@ -83,12 +89,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for _, own in part.groupby("name"):
             _draw_label(ax, own)
         _dress(ax, frame, title)
-    looks = frame.drop_duplicates("name").sort_values("name")
-    handles = [
-        Line2D([], [], color=colour_of(look.family), marker=look.marker, label=look.name)
-        for look in each(looks)
-    ]
-    legend_below(figure, handles)
+    legend_below(figure, label_handles(frame, sorted(set(frame["name"]))))
     return figure
 
 

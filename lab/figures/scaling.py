@@ -20,7 +20,16 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lab.figures.chart import Chart
 from lab.figures.measured import THROUGHPUT, Tables, is_grid, points, told, workload_names
-from lab.figures.theme import INK, QUIET, colour_of, each, engineering, legend_below, panels
+from lab.figures.theme import (
+    INK,
+    QUIET,
+    colour_of,
+    each,
+    engineering,
+    label_handles,
+    legend_below,
+    panels,
+)
 from lab.trends.growth import INLINE
 from lab.trends.lines import CROWDED, beyond, lines, one_size, plural
 
@@ -182,11 +191,7 @@ def _dress_relative(ax: Axes, part: pd.DataFrame) -> None:
 
 
 def _legend(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
-    looks = frame.drop_duplicates("name").set_index("name").loc[list(names)]
-    handles = [
-        Line2D([], [], color=colour_of(look.family), marker=look.marker, label=name)
-        for name, look in zip(names, each(looks), strict=True)
-    ]
+    handles = label_handles(frame, names)
     handles.append(Line2D([], [], color=QUIET, linestyle=":", label="perfect scaling"))
     if frame["serial"].notna().any():
         handles.append(Line2D([], [], color=INK, linestyle="--", label="inline loop, one core"))

@@ -124,6 +124,15 @@ def panels(
     return figure, list(axes[:count])
 
 
+def label_handles(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
+    """Make a legend's entries of labels in the order of `names`, each in its family's colour."""
+    looks = frame.drop_duplicates("name").set_index("name").loc[list(names)]
+    return [
+        Line2D([], [], color=colour_of(look.family), marker=look.marker, label=name)
+        for name, look in zip(names, each(looks), strict=True)
+    ]
+
+
 def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
     """Put one legend for all panels under them, as wide as they are."""
     columns = min(4, max(1, int(figure.get_figwidth() // LEGEND_IN)))
