@@ -11,6 +11,7 @@ from lab.figures.theme import each, identify
 from lab.granularity import SIZES_FLOOR
 from lab.metrics import CELL, USABLE, last_attempts
 from lab.model import Flag
+from lab.trends.lines import plural
 
 Tables = Mapping[str, pd.DataFrame]
 """The tidy tables by name, as `lab.store.Store.read` gives them; windows as `window_of` says."""
@@ -113,13 +114,17 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(
         [
             ", ".join(
-                f"{count} {word}{'s' * bool(count != 1)}{of}"
-                for count, word, of in (
-                    (row.nodes, "node", f" of {row.quota_cpus:g} CPUs" * bool(row.quota_cpus > 0)),
-                    (row.nodes * row.cores_per_node, "core", ""),
-                    (row.nodes * row.workers_per_node, "worker", ""),
+                f"{count} {plural(words, count)}{of}"
+                for count, words, of in (
+                    (
+                        row.nodes,
+                        "nodes",
+                        f" of {row.quota_cpus:g} CPUs" if row.quota_cpus > 0 else "",
+                    ),
+                    (row.nodes * row.cores_per_node, "cores", ""),
+                    (row.nodes * row.workers_per_node, "workers", ""),
                 )
-                if word != "node" or count > 1 or of
+                if words != "nodes" or count > 1 or of
             )
             for row in each(rows[[*TOPOLOGY, "quota_cpus"]])
         ],

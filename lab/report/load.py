@@ -14,7 +14,7 @@ from lab.figures.theme import colour_of, each, identify
 from lab.limits import SATURATION, SLOS_S, SUSTAINABLE
 from lab.model import Status, Step
 from lab.presets import FRACTIONS
-from lab.report.summary import Number, shown
+from lab.report.summary import Line, Number, shown
 from lab.report.wording import NOT_MEASURED, plural
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
@@ -26,16 +26,6 @@ COLUMNS = {
     **dict(zip(SLOS_S, ("p99 10 ms /s", "p99 100 ms /s", "p99 1 s /s"), strict=True)),
 }
 BEYOND = "beyond"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One label's row: its numbers stand under the headings of its table."""
-
-    label: str
-    name: str
-    colour: str
-    numbers: Sequence[Number]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,7 +13,7 @@ from lab.figures.theme import colour_of, each, identify
 from lab.model import Burst, Status
 from lab.report.answers.evidence import by, cells, placed, ratio, values
 from lab.report.schedules import schedules
-from lab.report.summary import Number, count_of, shown
+from lab.report.summary import Line, Number, count_of, shown
 from lab.report.wording import NOT_MEASURED, digits
 from lab.statistics import interval
 
@@ -27,16 +27,6 @@ class Asked:
     title: str
     question: str
     numbers: Callable[[Tables], ByLabel]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One label, and a number for each column."""
-
-    label: str
-    name: str
-    colour: str
-    numbers: Sequence[Number]
 
 
 def lines(tables: Tables) -> list[Line]:

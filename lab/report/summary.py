@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +60,16 @@ class Number:
     interval: str = ""
     note: str = ""
     value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One label's row: its numbers stand under the headings of its table."""
+
+    label: str
+    name: str
+    colour: str
+    numbers: Sequence[Number]
 
 
 @dataclass(frozen=True, slots=True)
