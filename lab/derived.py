@@ -22,8 +22,9 @@ def derive(store: Store) -> None:
     store.replace("metric", rows)
     table, name = store.read("metric"), store.folder.name
     found = capacities(trials, table)
-    store.replace("metric", [*rows, *loads(trials, table, found)])
-    table = store.read("metric")
+    if of_ladder := loads(trials, table, found):
+        store.replace("metric", [*rows, *of_ladder])
+        table = store.read("metric")
     with_noisy = estimates(trials, table, name, with_noisy=True)
     without = estimates(trials, table, f"{name}/without-noisy", with_noisy=False)
     bends = limits.estimates(trials, table, found, name)
