@@ -21,6 +21,7 @@ from lab.metrics import trial_metrics
 from lab.tables import TrialRow
 from tests.simulated import poisson, serve_one, window
 from tests.synthetic import BOTH, SYNTHETIC, typed
+from tests.synthetic_schedules import added
 
 # What the worker of each label can do in a second.
 SPEEDS: Mapping[str, float] = {"inline[call]@default": 2_000.0, "rq[simple-worker]@default": 100.0}
@@ -42,12 +43,7 @@ def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "task": pd.concat(tasks for _, tasks in made)[columns],
         "metric": [row for trial, tasks in made for row in trial_metrics(trial, tasks)],
     }
-    both = dict(tables)
-    for name, rows in more.items():
-        frame = typed(name, rows)
-        if "attempt" not in frame.columns:
-            frame = frame.assign(attempt=1)
-        both[name] = pd.concat([tables[name], frame], ignore_index=True)
+    both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
     found = capacities(both["trial"], both["metric"])
     rho = typed("metric", loads(both["trial"], both["metric"], found))
     both["metric"] = pd.concat([both["metric"], rho], ignore_index=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -44,15 +44,18 @@ def with_schedules(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame
         "task": pd.concat(runs for _, runs in made.values()),
         "occurrence": pd.concat(judged.values()),
     }
-    both = dict(tables)
-    for name, rows in more.items():
-        frame = typed(name, rows)
-        if "attempt" not in frame.columns:
-            frame = frame.assign(attempt=1)
-        both[name] = pd.concat([tables[name], frame], ignore_index=True)
+    both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
     return both | {"estimate": typed("estimate", over_trials)}
+
+
+def added(name: str, table: pd.DataFrame, rows: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
+    """Put rows below a made-up table; of tables in folders, their first attempt tells it."""
+    frame = typed(name, rows)
+    if "attempt" not in frame.columns:
+        frame = frame.assign(attempt=1)
+    return pd.concat([table, frame], ignore_index=True)
 
 
 def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:

@@ -14,7 +14,7 @@ from lab.estimates import estimates
 from lab.metrics import METRICS, trial_metrics
 from lab.tables import SampleRow, TrialRow
 from tests.synthetic import BOTH, Campaign, campaign, typed
-from tests.synthetic_schedules import with_schedules
+from tests.synthetic_schedules import added, with_schedules
 from tests.table_rows import as_rows
 
 SECOND = 1_000_000_000
@@ -37,10 +37,8 @@ def with_upkeep(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         for row in trial_metrics(trial, tables["task"].iloc[:0], None, samples[trial.trial_id])
         if METRICS[row.metric].table == "sample"
     ]
-    both = dict(tables)
     more: dict[str, list[Any]] = {"trial": idle, "metric": metrics}
-    for name, rows in more.items():
-        both[name] = pd.concat([tables[name], typed(name, rows)], ignore_index=True)
+    both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
     both["sample"] = typed("sample", pd.concat(samples.values())).assign(attempt=1)
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import registry, trial
-from lab.clusters.local import LocalCluster
+from lab import registry
 from lab.ledger import MEASURE
 from lab.model import Capability, Periodic
 from lab.obstacles import SCHEDULES
 from lab.readback import executions
-from lab.specs import Order, order_to_json
 from lab.tasks import FIRST_TASK
 from tests import rescheduling
 from tests.test_contract import LABELS, left_behind, promised
-from tests.trials import run, spec_of
+from tests.trials import ask_beside, run, spec_of
 
 PERIOD_S = 1.0
 pytestmark = pytest.mark.slow
@@ -65,19 +59,8 @@ def test_a_job_is_added_and_changed_and_another_removed_while_they_run(
 ) -> None:
     """The new job runs as it is told last, and the removed one stops, but for a run on its way."""
     spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S))
-    outcome = trial.Outcome(spec, 1, tmp_path / spec.id, trial.place(spec), 0, "")
-    site = trial._site(outcome)
-    cluster = LocalCluster(site)
-    try:
-        order = Order(spec, cluster.up())
-        (site.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
-        environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
-        command = [sys.executable, "-m", rescheduling.__name__, str(site.folder)]
-        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stderr
-    finally:
-        cluster.down()
-    removed_ns, over_ns = map(int, told.stdout.split())
+    order, site, told = ask_beside(tmp_path, spec, rescheduling)
+    removed_ns, over_ns = map(int, told.split())
     runs = [record for path in site.ledger.glob("*.bin") for record in executions(path)[1]]
     first, second = (job.id for job in order.setup.jobs)
     period_ns = round(PERIOD_S * 1e9)

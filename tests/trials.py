@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lab import registry, trial
+from lab.cluster import Site
+from lab.clusters.local import LocalCluster
 from lab.collect import Collected, Context, collect
 from lab.model import Arrival, Burst, Flag, Periodic, Topology, TrialSpec
+from lab.specs import Order, order_to_json
 
 CONTEXT = Context("test", "0" * 16, 0, None)
 
@@ -45,6 +53,29 @@ def run(folder: Path, spec: TrialSpec) -> Collected:
     """Run one attempt in `folder` and judge it."""
     phases: list[str] = []
     return collect(trial.run(spec, 1, folder / spec.id, phases.append), CONTEXT)
+
+
+def ask_beside(
+    folder: Path, spec: TrialSpec, module: ModuleType, *words: str
+) -> tuple[Order, Site, str]:
+    """Run a module's program where the driver would be, with the trial's folder as its first word.
+
+    Returns:
+        The trial's order, its site, and what the program printed. The cluster is down by then.
+    """
+    outcome = trial.Outcome(spec, 1, folder / spec.id, trial.place(spec), 0, "")
+    site = trial._site(outcome)
+    cluster = LocalCluster(site)
+    try:
+        order = Order(spec, cluster.up())
+        (site.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
+        environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
+        command = [sys.executable, "-m", module.__name__, str(site.folder), *words]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+    finally:
+        cluster.down()
+    return order, site, told.stdout
 
 
 def call_it_quiet(run_folder: Path) -> None:
