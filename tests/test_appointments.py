@@ -58,7 +58,8 @@ def test_a_job_is_added_and_changed_and_another_removed_while_they_run(
     label: str, tmp_path: Path
 ) -> None:
     """The new job runs as it is told last, and the removed one stops, but for a run on its way."""
-    spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S))
+    # A trial of its own: the test above may run beside it, with the same system and jobs.
+    spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S), seed=6)
     order, site, told = ask_beside(tmp_path, spec, rescheduling)
     removed_ns, over_ns = map(int, told.split())
     runs = [record for path in site.ledger.glob("*.bin") for record in executions(path)[1]]
