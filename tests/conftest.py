@@ -36,16 +36,17 @@ def _turn(
     """Where tests run side by side (pytest-xdist), one that is marked `alone` has no other beside.
 
     It closes the door, so that nobody begins, and waits until all who are at work have ended.
+    The locks are a process's own: what a test forks and leaves behind holds none.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         yield
         return
     folder = tmp_path_factory.getbasetemp().parent  # of all workers of this run
     is_alone = request.node.get_closest_marker("alone") is not None
-    with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
+    with (folder / "door").open("w+") as door, (folder / "room").open("w+") as room:
+        fcntl.lockf(door, fcntl.LOCK_EX)
+        fcntl.lockf(room, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.lockf(door, fcntl.LOCK_UN)
         yield
 
 
