@@ -12,7 +12,7 @@ import pytest
 
 from lab.cli import main
 from lab.comparison import null, sides, wording
-from lab.comparison.judge import Change, Compared, compare, unpaired_ratio
+from lab.comparison.judge import Change, Compared, Noise, compare, unpaired_ratio
 from lab.comparison.sides import Side
 from lab.errors import UnknownNameError
 from lab.model import Estimate
@@ -126,7 +126,8 @@ def test_measured_noise_hides_what_lies_within_it() -> None:
     rng = np.random.default_rng(5)
     a, b = drifting(rng, 30, 0.08)
     assert compare(a, b)[0].change == Change.WORSE
-    assert compare(a, b, noise=0.15)[0].change == Change.TIE
+    assert compare(a, b, noise=Noise(paired=0.15, apart=0.0))[0].change == Change.TIE
+    assert compare(a, b, noise=Noise(paired=0.0, apart=0.15))[0].change == Change.WORSE
 
 
 def test_few_trials_or_nothing_in_common_give_no_verdict() -> None:
@@ -141,12 +142,23 @@ def test_few_trials_or_nothing_in_common_give_no_verdict() -> None:
 def test_a_run_against_itself_tells_the_noise() -> None:
     """Halves of a run with 10 % spread differ by several percent and are seldom called so."""
     rng = np.random.default_rng(6)
-    found = null.measure(side("run", np.exp(rng.normal(0, 0.1, 40)), "run"))
-    assert found.comparisons == found.splits == null.SPLITS
-    assert found.false_alarms <= 3
-    assert 0.02 < found.smallest_effect < 0.15
-    with pytest.raises(RefusedError, match="has 4 blocks; comparing it with itself needs 10"):
-        null.measure(side("run", np.ones(4), "run"))
+    run = side("run", np.exp(rng.normal(0, 0.1, 40)), "run")
+    for is_paired in (True, False):
+        found = null.measure(run, is_paired=is_paired)
+        assert found.comparisons == found.splits == null.SPLITS
+        assert found.false_alarms <= 3
+        assert 0.02 < found.smallest_effect < 0.15
+        with pytest.raises(RefusedError, match="has 4 blocks; comparing it with itself needs 10"):
+            null.measure(side("run", np.ones(4), "run"), is_paired=is_paired)
+
+
+def test_neighbouring_blocks_pair_and_share_the_drift() -> None:
+    """On a machine that slows by half pairs see a percent; a lost trial takes its pair along."""
+    drift = np.exp(np.linspace(0, 0.4, 41) + np.random.default_rng(7).normal(0, 0.01, 41))
+    run = side("run", drift, "run")
+    holed = replace(run, numbers=run.numbers.drop(index=[3, 8, 9]))
+    assert null.measure(holed, is_paired=True).smallest_effect < 0.02
+    assert null.measure(holed, is_paired=False).smallest_effect > 0.05
 
 
 def tables_of(plan: synthetic.Campaign) -> dict[str, pd.DataFrame]:
@@ -180,6 +192,32 @@ def test_runs_and_commits_are_found_and_a_slowdown_ends_in_1(
     assert main(["compare", "second", "first", "--results", str(results)]) == 0
     threshold = ["--threshold", "60"]
     assert main(["compare", "first", "second", "--results", str(results), *threshold]) == 0
+
+
+def test_what_looks_worse_and_is_undecided_is_measured_again_with_twice_the_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """METHOD M30: once, only what looks worse, and the larger measurement decides."""
+    many = {name: side(name, np.full(6, cost), "run") for name, cost in (("1", 1.0), ("2", 2.0))}
+    few = {f"{name}few": replace(s, numbers=s.numbers[:3]) for name, s in many.items()}
+    monkeypatch.setattr("lab.comparison.sides.find", lambda name, *_: (many | few)[name])
+
+    def compared(*measured: tuple[str, str]) -> tuple[int, list[int]]:
+        left = iter(measured)
+        asked: list[int] = []
+
+        def measure(_: object, pairs: int, *_more: object) -> list[Path]:
+            asked.append(pairs)
+            return [Path(name) for name in next(left)]
+
+        monkeypatch.setattr("lab.comparison.turns.measure", measure)
+        return main(["compare", "A", "B", "--pairs", "3", "--results", str(tmp_path)]), asked
+
+    assert compared(("1few", "2few"), ("1", "2")) == (1, [3, 6])
+    assert compared(("1few", "2few"), ("1", "1")) == (0, [3, 6])
+    assert compared(("1few", "2few"), ("1few", "2few")) == (0, [3, 6])
+    assert compared(("2few", "1few")) == (0, [3])
+    assert compared(("1", "2")) == (1, [3])
 
 
 def test_two_backends_of_a_run_are_paired(results: Path) -> None:
@@ -226,12 +264,15 @@ def test_what_cannot_be_understood_is_told(
 
 def test_a_null_is_kept_for_later_comparisons(tmp_path: Path) -> None:
     """What --null measured is the noise of the next comparison; a damaged file is told."""
-    tables = tables_of(SMALL)
+    two = [system for system in SMALL.systems if system.backend != "rq"]
+    tables = tables_of(replace(SMALL, systems=two, cores=(1,), blocks=10))
     run = synthetic.write(tables, tmp_path / "runs" / "run")
     results = ["--results", str(tmp_path)]
     assert main(["compare", "--null", str(run), *results]) == 0
     (kept,) = (tmp_path / "null").iterdir()
-    assert 0 < json.loads(kept.read_text())["smallest_effect"] < 0.2
+    told = json.loads(kept.read_text())
+    assert 0 < told["paired"] < 0.2
+    assert 0 < told["apart"] < 0.2
     kept.write_text("{")
     assert main(["compare", "asyncio", "inline", *results]) == 2
 

@@ -21,7 +21,7 @@ from lab.history import machines, measured, offline
 from lab.history.export import FEWEST_SAMPLES, export
 from lab.history.suite import AXES, benchmarks, cells
 from lab.metrics import METRICS
-from lab.presets import QUICK
+from lab.presets import PRESETS, QUICK
 from tests import synthetic
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +113,11 @@ def test_a_file_is_written_for_each_commit_and_asv_reads_it(repository: Path) ->
 def test_what_a_preset_asks_once_the_suite_asks_in_each_block() -> None:
     """A sample is a trial, and one of them is no history."""
     assert not any(cell.once for cell in cells("quick"))
+
+
+def test_what_is_measured_thoroughly_has_the_samples_that_asv_needs() -> None:
+    """A trial a block: asv's test sees a change in a run of standard, and in one of publish."""
+    assert min(PRESETS[name].blocks for name in ("standard", "publish")) >= FEWEST_SAMPLES
 
 
 def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(

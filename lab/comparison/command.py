@@ -7,11 +7,11 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lab.comparison import null, sides, turns, wording
-from lab.comparison.judge import HEADLINES, Change, Compared, compare
+from lab.comparison.judge import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
 from lab.errors import ResultsError, UnknownNameError, UsageError
 from lab.metrics import METRICS
@@ -30,8 +30,9 @@ examples:
 B / A is judged `worse` or `better` when Holm's rule holds over everything compared and the ratio
 leaves the noise; `tie` when its whole interval lies within the noise; else `inconclusive`. Noise
 is 5 %, or what --null measured on this machine. Two backends of a run are paired block by block,
-and so are two commits that took turns, which shows the smallest changes. Exit codes: 0 fine, 1
-worse beyond --threshold, 2 usage.
+and so are two commits that took turns, which shows the smallest changes; --null has both, of pairs
+and of halves. What --pairs leaves undecided, and what looks worse beyond --threshold, is measured
+once more with twice the pairs. Exit codes: 0 fine, 1 worse beyond --threshold, 2 usage.
 """
 
 
@@ -84,15 +85,14 @@ def run(options: argparse.Namespace) -> int:
     for name in options.metric or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
-    a, b = _sides(options)
-    differing = sides.differences(a, b)
-    if differing and not options.other_machine:
-        raise UsageError(
-            f"{a.name} and {b.name} differ in {'; '.join(differing)}. Measure both on one machine, "
-            "or say --other-machine."
+    a, b, compared = _compared(options, options.pairs)
+    if options.pairs and (slow := [n for n in compared if _is_undecided(n, options.threshold)]):
+        say(
+            f"Undecided: of {len(compared)} numbers {len(slow)} look worse by more than "
+            f"{options.threshold:g} %, and {options.pairs} pairs cannot tell. Once more, with "
+            f"{2 * options.pairs} (METHOD M30)."
         )
-    noise = _measured_noise(options.results, a)
-    compared = compare(a, b, options.metric or HEADLINES, noise)
+        a, b, compared = _compared(options, 2 * options.pairs)
     if options.format == "table":
         show_table(
             wording.verdict(compared, a.name, b.name), wording.COLUMNS, wording.rows(compared)
@@ -102,19 +102,45 @@ def run(options: argparse.Namespace) -> int:
     return int(any(_is_regression(number, options.threshold) for number in compared))
 
 
-def _sides(options: argparse.Namespace) -> Sequence[sides.Side]:
+def _compared(
+    options: argparse.Namespace, pairs: int | None
+) -> tuple[sides.Side, sides.Side, list[Compared]]:
+    """Compare the two sides, measured anew in so many pairs, or as they are where that is None."""
+    a, b = _sides(options, pairs)
+    differing = sides.differences(a, b)
+    if differing and not options.other_machine:
+        raise UsageError(
+            f"{a.name} and {b.name} differ in {'; '.join(differing)}. Measure both on one machine, "
+            "or say --other-machine."
+        )
+    noise = _measured_noise(options.results, a)
+    return a, b, compare(a, b, options.metric or HEADLINES, noise)
+
+
+def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[sides.Side]:
     names = options.sides
-    if not options.pairs:
+    if not pairs:
         return [sides.find(name, options.results, options.run) for name in names]
     words = shlex.split(options.bench)
-    folders = turns.measure(names, options.pairs, words, Path.cwd(), options.results)
+    folders = turns.measure(names, pairs, words, Path.cwd(), options.results)
     found = [sides.find(str(folder), options.results) for folder in folders]
     return [replace(side, name=name) for side, name in zip(found, names, strict=True)]
 
 
+def _is_undecided(number: Compared, threshold_percent: float) -> bool:
+    """Tell whether a number looks worse beyond the threshold, and could not be told to be so."""
+    grew = number.ratio.value > 1
+    looks_worse = grew == (METRICS[number.metric].better == "lower")
+    is_open = number.change == Change.INCONCLUSIVE
+    return is_open and looks_worse and _percent(number) > threshold_percent
+
+
 def _is_regression(number: Compared, threshold_percent: float) -> bool:
-    change = max(number.ratio.value, 1 / number.ratio.value) - 1
-    return number.change == Change.WORSE and change * 100 > threshold_percent
+    return number.change == Change.WORSE and _percent(number) > threshold_percent
+
+
+def _percent(number: Compared) -> float:
+    return 100 * (max(number.ratio.value, 1 / number.ratio.value) - 1)
 
 
 def _null(options: argparse.Namespace) -> int:
@@ -122,17 +148,19 @@ def _null(options: argparse.Namespace) -> int:
     if not name:
         raise UsageError(f"{options.results / 'runs'} holds no run. Make one: lab bench")
     side = sides.find(name, options.results)
-    found = null.measure(side)
+    paired, apart = (null.measure(side, is_paired=pairs) for pairs in (True, False))
     file = _null_file(options.results, side)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"run": side.name, "smallest_effect": found.smallest_effect}))
-    share = found.false_alarms / found.comparisons
-    say(
-        f"{side.name} against itself, {found.splits} times: {found.false_alarms} false alarms in "
-        f"{found.comparisons} comparisons ({share:.1%}), in {found.families} of {found.splits} "
-        f"families. Equal halves differ by up to {found.smallest_effect:.1%}: this machine shows "
-        "no smaller effect, and later comparisons on it take that for noise."
-    )
+    noise = Noise(paired.smallest_effect, apart.smallest_effect)
+    file.write_text(json.dumps({"run": side.name, **asdict(noise)}))
+    for name, found in (("in pairs of neighbouring blocks", paired), ("in halves", apart)):
+        share = found.false_alarms / found.comparisons
+        say(
+            f"{side.name} against itself {name}, {found.splits} times: {found.false_alarms} false "
+            f"alarms in {found.comparisons} comparisons ({share:.1%}), in {found.families} of "
+            f"{found.splits} families. Equal sides differ by up to {found.smallest_effect:.1%}."
+        )
+    say("This machine shows no smaller effect, and later comparisons on it take that for noise.")
     return 0
 
 
@@ -140,12 +168,13 @@ def _null_file(results: Path, side: sides.Side) -> Path:
     return results / "null" / f"{side.fingerprint_id}.json"
 
 
-def _measured_noise(results: Path, side: sides.Side) -> float | None:
+def _measured_noise(results: Path, side: sides.Side) -> Noise | None:
     file = _null_file(results, side)
     if not file.exists():
         return None
     try:
-        return float(json.loads(file.read_text())["smallest_effect"])
+        told = json.loads(file.read_text())
+        return Noise(float(told["paired"]), float(told["apart"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(
             f"{file} is damaged. Delete it, or measure it anew: lab compare --null RUN"

@@ -51,11 +51,22 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """How far from 1 equal halves of a run lie on this machine, as `lab.comparison.null` tells.
+
+    `paired` is for numbers whose blocks pair, `apart` for all others.
+    """
+
+    paired: float
+    apart: float
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """One number of one cell on both sides.
 
-    `a` and `b` are geometric means over trials; `ratio` is b / a with its interval; `p` is adjusted
-    for the family; `n_a` and `n_b` count trials.
+    `a` and `b` are geometric means over trials; `ratio` is b / a with its interval, and `is_paired`
+    when that was made block by block; `p` is adjusted for the family; `n_a` and `n_b` count trials.
     """
 
     label: str
@@ -67,6 +78,7 @@ class Compared:
     n_a: int
     n_b: int
     ratio: Estimate
+    is_paired: bool
     p: float
     change: Change
 
@@ -77,7 +89,7 @@ class Compared:
 
 
 def compare(
-    a: Side, b: Side, metrics: Sequence[str] = HEADLINES, noise: float | None = None
+    a: Side, b: Side, metrics: Sequence[str] = HEADLINES, noise: Noise | None = None
 ) -> list[Compared]:
     """Compare every number that both sides have, the largest change first.
 
@@ -85,8 +97,8 @@ def compare(
         a: The side that is the measure.
         b: The side that is judged.
         metrics: Names of `lab.metrics.METRICS`.
-        noise: How far from 1 equal halves of a run lie on this machine, as `lab.comparison.null`
-            measures it. None: a tie is what METHOD M12 calls equivalent, 5 % to either side.
+        noise: What this machine shows where nothing differs. None: a tie is what METHOD M12 calls
+            equivalent, 5 % to either side.
 
     Raises:
         RefusedError: The two have no number in common.
@@ -96,10 +108,9 @@ def compare(
     found = list(_numbers(a.numbers, b.numbers, keys, metrics))
     if not found:
         raise RefusedError(f"{a.name} and {b.name} have no number in common: nothing to compare.")
-    tie = EQUIVALENCE if noise is None else (1 / (1 + noise), 1 + noise)
     adjusted = holm([number.p for number in found])
     judged = [
-        replace(number, p=p, change=_judge(number, p, tie, noise or 0.0))
+        replace(number, p=p, change=_judge(number, p, noise))
         for number, p in zip(found, adjusted, strict=True)
     ]
     return sorted(judged, key=lambda number: -number.size)
@@ -115,7 +126,7 @@ def _numbers(
         other = of_a.get(str(key))
         if other is None or not ((rows.value > 0).all() and (other.value > 0).all()):
             continue
-        ratio, p = _ratio(other, rows)
+        ratio, p, is_paired = _ratio(other, rows)
         yield Compared(
             label=str(rows.label.iloc[0]),
             cell=dict(zip(keys, key[1:], strict=True)),
@@ -126,6 +137,7 @@ def _numbers(
             n_a=len(other),
             n_b=len(rows),
             ratio=ratio,
+            is_paired=is_paired,
             p=p,
             change=Change.INCONCLUSIVE,
         )
@@ -135,13 +147,13 @@ def _mean(rows: pd.DataFrame) -> float:
     return float(np.exp(np.log(rows.value.astype("float64")).mean()))
 
 
-def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float]:
-    """Return b / a with its interval and p: paired where the blocks held the same plan."""
+def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float, bool]:
+    """Return b / a with its interval, p, and whether it is paired: blocks held the same plan."""
     pairs = _pairs(a, b)
     if len(pairs) >= min(len(a), len(b)) > 1:
         over, under = pairs.value_b.astype(float).tolist(), pairs.value_a.astype(float).tolist()
-        return paired_ratio(over, under), paired_p_value(over, under)
-    return unpaired_ratio(a.value.astype(float).tolist(), b.value.astype(float).tolist())
+        return paired_ratio(over, under), paired_p_value(over, under), True
+    return (*unpaired_ratio(a.value.astype(float).tolist(), b.value.astype(float).tolist()), False)
 
 
 def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
@@ -191,13 +203,15 @@ def unpaired_ratio(
     return Estimate(math.exp(difference), *ends, level, n, method), p
 
 
-def _judge(number: Compared, p: float, tie: tuple[float, float], noise: float) -> Change:
+def _judge(number: Compared, p: float, noise: Noise | None) -> Change:
     ratio = number.ratio
     if ratio.low is None or ratio.high is None:
         return Change.INCONCLUSIVE
+    shown = (noise.paired if number.is_paired else noise.apart) if noise else 0.0
+    tie = (1 / (1 + shown), 1 + shown) if noise else EQUIVALENCE
     if tie[0] <= ratio.low and ratio.high <= tie[1]:
         return Change.TIE
-    if p >= ALPHA or number.size <= math.log1p(noise):
+    if p >= ALPHA or number.size <= math.log1p(shown):
         return Change.INCONCLUSIVE
     grew = ratio.value > 1
     return Change.WORSE if grew == (METRICS[number.metric].better == "lower") else Change.BETTER
