@@ -77,10 +77,10 @@ class ApScheduler(Backend):
         from apscheduler.schedulers.background import BackgroundScheduler
 
         executor = {"type": self.setup.settings["executor"]}
-        store = {"type": self.setup.settings["jobstore"]}
-        if store["type"] == "sqlalchemy":
-            file = Path(os.environ["LAB_LEDGER"]).parent / "apscheduler.sqlite3"
-            store["url"] = f"sqlite:///{file}"
+        store: dict[str, Any] = {"type": self.setup.settings["jobstore"]}
+        self._engine = _database() if store["type"] == "sqlalchemy" else None
+        if self._engine:
+            store["engine"] = self._engine
         self._is_asyncio = executor["type"] == "asyncio"
         if not self._is_asyncio:
             pools = {"default": {**executor, "max_workers": self.workers}}
@@ -114,8 +114,9 @@ class ApScheduler(Backend):
     def stop(self) -> None:
         """Shut the scheduler down, which waits for what its pool has; coroutines are cancelled."""
         if self._scheduler.running:
-            self._scheduler.pause()  # or its thread may open the store again while that is closed
             self._scheduler.shutdown()
+        if self._engine:
+            self._engine.dispose()  # its thread may have opened the store again while that closed
         if self._is_asyncio and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -142,6 +143,13 @@ class ApScheduler(Backend):
         self._scheduler.start()
         self._is_running.set()
         await self._stopping.wait()
+
+
+def _database() -> Any:
+    from sqlalchemy import create_engine
+
+    file = Path(os.environ["LAB_LEDGER"]).parent / "apscheduler.sqlite3"
+    return create_engine(f"sqlite:///{file}")
 
 
 def _trigger(job: Job) -> Any:
