@@ -1,7 +1,7 @@
 """What this machine does without the lab: processes started, and a broker asked by its own tool.
 
-These are the speed-of-light rows B5 and B8 of METHOD M18. They run no task, so they are no trials;
-they are measured before each block, and have a table of their own.
+These are the speed-of-light rows B5 and B8 of METHOD M18, and the PING of B3. They run no task, so
+they are no trials; they are measured before each block, and have a table of their own.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic_ns
+from typing import TYPE_CHECKING
 
 from lab import images, processes, registry
 from lab.backend import services_of
@@ -23,11 +25,16 @@ from lab.errors import ClusterError
 from lab.model import Service, TrialSpec
 from lab.tables.machine import BaselineRow
 
+if TYPE_CHECKING:
+    import redis
+
 STARTS = 2  # of each process a block: ten blocks make the twenty of METHOD M25
 TOOL = "redis-benchmark"
 CLIENTS, PAYLOAD_BYTES = 50, 1_000
 # Commands by the depth of the pipeline, enough for some tenths of a second.
 COMMANDS = {1: 30_000, 16: 100_000}
+PINGS = 2_000
+PINGED = f"{PINGS} PINGs, one a round trip, from redis-py to a server on this machine"
 MISSING = f"{TOOL} is not installed. Run: sudo apt install redis-tools"
 # Alone in a container with a server of its own.
 IN_CONTAINER = (
@@ -54,6 +61,9 @@ def measure(specs: Sequence[TrialSpec], campaign_id: str, block: int) -> Iterato
         for depth in COMMANDS:
             rate, method = _ask_redis(depth, specs[0].provider)
             name = f"{TOOL} -P {depth}"
+            yield BaselineRow(campaign_id, block, name, 0, rate, "1/s", method)
+        for way, (rate, method) in _ping().items():
+            name = f"redis-py PING over {way}"
             yield BaselineRow(campaign_id, block, name, 0, rate, "1/s", method)
 
 
@@ -85,16 +95,51 @@ def _locally(argv: Sequence[str]) -> str:
     """Run it against a server of its own."""
     if not shutil.which(TOOL):
         raise ClusterError(MISSING)
+    with _own_redis() as (port, _):
+        return subprocess.run(
+            [*argv, "-p", str(port)], capture_output=True, text=True, check=True
+        ).stdout
+
+
+class _RedisWithSocket(RedisService):
+    options = (*RedisService.options, "--unixsocket", "socket")  # in its own folder
+
+
+@contextmanager
+def _own_redis() -> Iterator[tuple[int, Path]]:
+    """Start a server for one question; yield its port and its Unix socket."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: TOOL}
     with tempfile.TemporaryDirectory() as folder:
-        server = RedisService().start(Path(folder), (), labels)
+        server = _RedisWithSocket().start(Path(folder), (), labels)
         try:
             port = server.endpoint.rpartition(":")[2].partition("/")[0]
-            return subprocess.run(
-                [*argv, "-p", port], capture_output=True, text=True, check=True
-            ).stdout
+            yield int(port), Path(folder, "socket")
         finally:
             processes.stop(server.process)
+
+
+def _ping() -> dict[str, tuple[float | None, str]]:
+    """Ask a server in turns for nothing: rates by the way to it, or why there are none."""
+    import redis
+
+    try:
+        with _own_redis() as (port, socket):
+            ways = {
+                "TCP": redis.Redis(port=port),
+                "a Unix socket": redis.Redis(unix_socket_path=str(socket)),
+            }
+            return {way: (_round_trips(client), PINGED) for way, client in ways.items()}
+    except ClusterError as error:
+        return dict.fromkeys(("TCP", "a Unix socket"), (None, str(error)))
+
+
+def _round_trips(client: redis.Redis) -> float:
+    with client:
+        client.ping()  # connects
+        begin = monotonic_ns()
+        for _ in range(PINGS):
+            client.ping()
+        return PINGS / ((monotonic_ns() - begin) / 1e9)
 
 
 def _in_a_container(argv: Sequence[str]) -> str:

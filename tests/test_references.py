@@ -13,6 +13,7 @@ from lab import baselines, metrics, registry
 from lab.backend import ceilings_of
 from lab.ceilings import SHARE, shares
 from lab.cli import main
+from lab.clusters.services import RedisService
 from lab.errors import ClusterError
 from lab.estimates import estimates
 from lab.figures import FIGURES, Tables
@@ -235,6 +236,25 @@ def test_what_the_machine_does_alone_is_measured_for_those_who_need_it(
         ("redis-benchmark -P 1", None, baselines.MISSING, 3),
         ("redis-benchmark -P 16", None, baselines.MISSING, 3),
     }
+    pings = {row.baseline: row for row in rows if "PING" in row.baseline}
+    assert {name.rpartition(" over ")[2] for name in pings} == {"TCP", "a Unix socket"}
+    # A round trip to another process and back: neither free nor slow.
+    assert all(row.value and 100 < row.value < 1_000_000 for row in pings.values())
+    assert all(row.method == baselines.PINGED for row in pings.values())
+
+
+def test_a_server_that_does_not_start_is_a_row_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The campaign goes on without what the machine could not be asked."""
+
+    def nothing(*_: object) -> None:
+        raise ClusterError("No redis-server was found.")
+
+    monkeypatch.setattr(RedisService, "start", nothing)
+    rows = list(baselines.measure([spec_of("rq")], "c", 0))
+    told = {row.method for row in rows if "PING" in row.baseline and row.value is None}
+    assert told == {"No redis-server was found."}
 
 
 def test_the_page_shows_what_the_machine_does_alone() -> None:
