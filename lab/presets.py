@@ -145,13 +145,13 @@ LONGEST_SHORT_US = 1_000
 SLOTS = (1, 2, 4)
 # About two seconds of work for each size, but enough tasks that their start does not matter.
 FINE = dict.fromkeys((10, 30, 100, 300, LONGEST_SHORT_US), 2_000)
-FINE |= {3_000: 400, 10_000: 200, 30_000: 60, 100_000: 20}
-COARSE = {10: 1_000, 100: 1_000, LONGEST_SHORT_US: 500, 10_000: 60, 100_000: 12}
+FINE |= {3_000: 400, 10_000: 200, 30_000: 60, 100_000: 20, 1_000_000: 4}
+COARSE = {10: 1_000, 100: 1_000, LONGEST_SHORT_US: 500, 10_000: 60, 100_000: 12, 1_000_000: 4}
 # What can be asked for by one name, as if it were a workload; in standard ten to twenty minutes for
 # a backend, in quick one or two.
 GROUPS: Mapping[str, Group] = {
     "overhead": Group(
-        "What a task costs, four ways: bursts of 1,000 to 20,000, and tasks of 10 us to 100 ms.",
+        "What a task costs, four ways: bursts of 1,000 to 20,000, and tasks of 10 us to 1 s.",
         (*_noops(1_000, 2_000, 5_000, 10_000, 20_000), *_grid(FINE)),
         (*_noops(1_000, 3_000, 10_000), *_grid(COARSE)),
     ),
@@ -160,8 +160,8 @@ GROUPS: Mapping[str, Group] = {
         (
             Cell("cpu", Burst(200), workers=SLOTS),
             Cell("cpu", Burst(100), workers=SLOTS, weak=True),
-            Cell("io", Burst(100), workers=SLOTS),
-            Cell("io", Burst(50), workers=SLOTS, weak=True),
+            Cell("io", Burst(50), workers=SLOTS),
+            Cell("mixed", Burst(50), workers=SLOTS),
         ),
         (
             Cell("cpu", Burst(80), workers=SLOTS),
