@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lab import report
 from lab.capacity import capacities
 from lab.figures import FIGURES, Tables, draw
-from lab.report.load import BEYOND, Grid, grids
+from lab.report.load import BEYOND, Grid, _equal_rates, grids
 from lab.report.page import render
 from lab.report.wording import NOT_MEASURED
 from tests.synthetic import SYSTEMS, Campaign, campaign, write
@@ -89,6 +90,18 @@ def test_the_tables_are_at_equal_shares_and_at_equal_rates(told: list[Grid]) -> 
         assert beyond.value is not None
         assert beyond.value > 10 * below.value
     assert all(cells[0].count("/") == 2 for cells in texts(rates).values())
+
+
+def test_a_rate_that_few_share_by_chance_is_no_equal_rate(tables: Tables) -> None:
+    """Two systems' own fractions may meet; columns are the rates that all were to be offered."""
+    trials = tables["trial"]
+    own = trials[(trials["label"] == RQ) & (trials["arrival"] == "step")].head(1)
+    by_chance = own.assign(rate_hz=SPEEDS[RQ])
+    both = [by_chance.assign(label=label) for label in (RQ, INLINE)]
+    third = trials[(trials["label"] == INLINE) & (trials["rate_hz"] == EQUAL_HZ)].head(1)
+    more = pd.concat([trials, *both, third.assign(label="asyncio[plain]@default")])
+    steps = more[more["arrival"] == "step"]
+    assert _equal_rates(steps.head(0), more) == [EQUAL_HZ]
 
 
 def test_what_was_not_offered_says_why(tables: Tables) -> None:
