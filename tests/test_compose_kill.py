@@ -66,6 +66,7 @@ def runs(results: Path) -> Iterator[Store]:
     yield from (Store(path.parent) for path in results.rglob("campaign.csv"))
 
 
+@pytest.mark.alone  # five campaigns at once are enough for two cores
 def test_a_lab_killed_at_any_instant_leaves_nothing_and_harms_nobody(tmp_path: Path) -> None:
     """After 32 kills nothing is there, finished trials are whole, a campaign beside ended well."""
     beside = bench(tmp_path / "beside", "--seed", "1")
