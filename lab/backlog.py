@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from lab.model import Estimate
 from lab.statistics import RefusedError, Value
@@ -117,7 +117,7 @@ def trend(at: Numbers, values: Numbers) -> Estimate:
     alike = max(0.0, float(residuals[1:] @ residuals[:-1]) / spread) if spread else 0.0
     count = max(FEWEST, at.size * (1 - alike) / (1 + alike))
     error = math.sqrt(spread / (count - 2) / float(x @ x))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 2)) * error
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, count - 2)) * error
     method = f"least squares; interval for {count:.0f} independent readings of {at.size}"
     return Estimate(slope, slope - half, slope + half, LEVEL, int(at.size), method)
 

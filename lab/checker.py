@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from lab.model import Arrival, Flag, Paced
 from lab.verdicts import Ack, Verdict
@@ -206,7 +206,7 @@ def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Finding
     excess = gaps_s[gaps_s > dead_s] - dead_s
     if len(excess) < MIN_GAPS:
         return None
-    p_value = float(stats.kstest(excess, "expon", args=(0, 1 / rate_hz)).pvalue)
+    p_value = float(scipy.stats.kstest(excess, "expon", args=(0, 1 / rate_hz)).pvalue)
     if p_value > GAPS_P_VALUE:
         return None
     return _limited(Flag.NOISY, f"gaps between sends are not exponential (KS p = {p_value:.1g})")
@@ -253,7 +253,7 @@ def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> 
     scale = float(np.abs(implied).mean())
     residuals = excess - (excess.mean() / scale * implied if scale else 0.0)
     error = float(residuals.std(ddof=1)) / np.sqrt(len(read))
-    allowed = MISMATCH * scale + float(stats.t.ppf(1 - CHANCE / 2, len(read) - 1)) * error
+    allowed = MISMATCH * scale + float(scipy.stats.t.ppf(1 - CHANCE / 2, len(read) - 1)) * error
     if abs(excess.mean()) <= allowed:
         return None
     found = f"{counted.mean():.2f} tasks in the system by count, {implied.mean():.2f} by the rows"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import theilslopes
+import scipy
 
 from lab.statistics import RefusedError, Value
 
@@ -40,7 +40,7 @@ def line(tasks: Sequence[int], lengths_s: Sequence[float]) -> Line:
     """
     if (sizes := len(set(tasks))) < SIZES_FLOOR:
         raise RefusedError(f"A marginal cost needs bursts of {SIZES_FLOOR} sizes; {sizes} ended.")
-    found = theilslopes(lengths_s, tasks)
+    found = scipy.stats.theilslopes(lengths_s, tasks)
     return Line(float(found.intercept), float(found.slope))
 
 

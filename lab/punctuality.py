@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from lab.statistics import RefusedError, Value, percentile
 from lab.tables import TrialRow
@@ -85,7 +85,7 @@ def drift(kept: pd.DataFrame) -> float:
     # An error that passes the end of its period goes on in the next one: undo that.
     period_s = float(kept["nominal_ns"].diff().min()) / 1e9
     errors = np.unwrap(_errors(kept), period=period_s)
-    return float(stats.theilslopes(errors, kept["k"].to_numpy()).slope)
+    return float(scipy.stats.theilslopes(errors, kept["k"].to_numpy()).slope)
 
 
 def longest_period_error(kept: pd.DataFrame) -> float:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
 
 from lab.statistics import RefusedError
 
@@ -157,8 +157,11 @@ def _fit(law: Callable[..., Numbers], n: Numbers, x: Numbers) -> Numbers:
     upper = [np.inf, 1.0, 1.0][: len(begin)]
     with warnings.catch_warnings():
         # It is not asked for: intervals come from resampling.
-        warnings.filterwarnings("ignore", "Covariance of the parameters", OptimizeWarning)
-        found, _ = curve_fit(law, n, x, begin, sigma=x, bounds=([0.0] * len(begin), upper))
+        warnings.filterwarnings(
+            "ignore", "Covariance of the parameters", scipy.optimize.OptimizeWarning
+        )
+        bounds = ([0.0] * len(begin), upper)
+        found, _ = scipy.optimize.curve_fit(law, n, x, begin, sigma=x, bounds=bounds)
     return np.asarray(found)
 
 

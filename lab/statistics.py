@@ -14,8 +14,8 @@ from fractions import Fraction
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from lab.errors import LabError
 from lab.model import Estimate
@@ -105,7 +105,7 @@ def _t_interval(sample: np.ndarray, level: float) -> tuple[float, float, float]:
     mean, n = float(sample.mean()), sample.size
     if n == 1:
         return mean, mean, mean
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
+    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
     return mean, mean - half, mean + half
 
 
@@ -153,7 +153,7 @@ def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
         raise RefusedError(f"No test of {logs.size} pairs: it needs at least 2.")
     if not logs.std():
         return 1.0 if logs[0] == 0 else 0.0
-    return float(stats.ttest_1samp(logs, 0.0).pvalue)
+    return float(scipy.stats.ttest_1samp(logs, 0.0).pvalue)
 
 
 def _log_ratios(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
@@ -208,7 +208,7 @@ def sample_floor(q: float) -> int:
     above = float(1 - Fraction(str(q)) / 100)
 
     def enough(n: int) -> bool:
-        return bool(stats.binom.cdf(FLOOR_TOLERATED, n, above) <= 1 - FLOOR_CONFIDENCE)
+        return bool(scipy.stats.binom.cdf(FLOOR_TOLERATED, n, above) <= 1 - FLOOR_CONFIDENCE)
 
     high = FLOOR_TOLERATED + 1
     while not enough(high):
@@ -262,7 +262,7 @@ def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
     """
     if n == 0:
         raise RefusedError("No share of 0 tasks: offer at least one.")
-    exact = stats.binomtest(k, n).proportion_ci(level, method="exact")
+    exact = scipy.stats.binomtest(k, n).proportion_ci(level, method="exact")
     method = f"{k} of {n}; Clopper-Pearson, two-sided"
     return Estimate(k / n, float(exact.low), float(exact.high), level, n, method)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from lab.comparison.sides import Side
 from lab.metrics import CELL, METRICS
@@ -197,9 +197,9 @@ def unpaired_ratio(
         value = math.exp(difference)
         return Estimate(value, value, value, level, n, method), float(difference == 0)
     freedom = error**4 / (of_x**2 / (x.size - 1) + of_y**2 / (y.size - 1))
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    half = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * error
     ends = math.exp(difference - half), math.exp(difference + half)
-    p = 2 * float(stats.t.sf(abs(difference) / error, freedom))
+    p = 2 * float(scipy.stats.t.sf(abs(difference) / error, freedom))
     return Estimate(math.exp(difference), *ends, level, n, method), p
 
 

@@ -15,8 +15,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 import numpy as np
-from asv.step_detect import detect_steps
-from scipy import special
+import scipy
 
 # Otava's settings as METHOD M32 calibrated them: a cut is proposed ten times more easily than kept.
 WINDOW = 30
@@ -100,6 +99,8 @@ def _levels(cuts: Sequence[int], n: int) -> Iterator[tuple[int, int, int]]:
 
 def asv_steps(values: Sequence[float]) -> list[int]:
     """Return where asv's fit of constant pieces changes by at least `SMALLEST_STEP`."""
+    from asv.step_detect import detect_steps
+
     pieces = detect_steps(list(values))
     return [
         int(new[0])
@@ -175,4 +176,4 @@ def _p_value(old: np.ndarray, new: np.ndarray) -> float:
     if not error:
         return float(difference == 0)
     spread = math.sqrt(error / freedom * (1 / old.size + 1 / new.size))
-    return 2 * float(special.stdtr(freedom, -difference / spread))
+    return 2 * float(scipy.special.stdtr(freedom, -difference / spread))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from lab.counters import COMMANDS
 from lab.model import Burst
@@ -73,7 +73,7 @@ def leak(trial: TrialRow, samples: pd.DataFrame) -> Value:
     within = in_window(trial, readings(trial, samples, role, "anonymous_bytes"))
     if (n := within["n_done"].nunique()) < LEAK_FLOOR:
         raise RefusedError(f"A slope takes {LEAK_FLOOR} readings in the window; there are {n}.")
-    fit = stats.theilslopes(within["value"].to_numpy("float64"), within["n_done"].to_numpy())
+    fit = scipy.stats.theilslopes(within["value"].to_numpy("float64"), within["n_done"].to_numpy())
     interval = f"95 % interval {fit.low_slope:.3g} to {fit.high_slope:.3g}"
     method = f"Theil-Sen of {len(within)} readings of anonymous PSS {whose}; {interval}"
     return Value(float(fit.slope), "", len(within), method)
