@@ -72,6 +72,14 @@ def test_an_interval_that_takes_readings_for_independent_would_not_contain_it() 
     assert inside < 20
 
 
+@pytest.mark.parametrize(("rho", "verdict"), [(0.1, 0), (0.3, 0), (1.5, 1)])
+def test_in_a_short_window_what_is_under_way_is_no_backlog(rho: float, verdict: int) -> None:
+    """Of 64 tasks one is more than 1 %, and one is at work whenever somebody looks."""
+    found = [told(loaded(rho, seed, "uniform", n=64))["overloaded"] for seed in range(20)]
+    assert set(found) <= {verdict, None}
+    assert found.count(verdict) >= 16
+
+
 @pytest.mark.parametrize(("rho", "verdict"), [(0.5, 0), (0.8, 0), (1.05, 1), (1.3, 1)])
 def test_evenly_paced_probes_are_told_apart(rho: float, verdict: int) -> None:
     """Near capacity there may be no verdict; clear of it, there is never the wrong one."""
