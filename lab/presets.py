@@ -31,8 +31,8 @@ class Cell:
     worker. Of systems with workers of their own it has `slower` times fewer: a server stands
     between, and as many tasks would take as much longer. `workers` are the worker slots of a core
     that it is about, unless others are asked for. `own` is what a rehearsal showed of a function of
-    the user's own. `ceilings` is how many references of each system take it beside the system, in
-    the order in which that names them; None means all.
+    the user's own. `ceilings` is how many references take it beside each system, first the plain
+    call, then those that the system names, in its order; None means all.
     """
 
     workload: str
@@ -42,7 +42,7 @@ class Cell:
     once: bool = False
     fallback: bool = False
     own: Rehearsal | None = None
-    ceilings: int | None = 1
+    ceilings: int | None = 2
     weak: bool = False
     slower: int = 1
     workers: tuple[int, ...] = (1,)
@@ -111,7 +111,7 @@ _scheduled = partial(Cell, widest=True, once=True, ceilings=None)
 QUICK = (
     Cell("noop", Burst(100), widest=True),
     Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
-    Cell("cpu", Burst(40), once=True),
+    Cell("cpu", Burst(40), once=True, ceilings=1),
     _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
     # The line above tells the floor of schedules: here it would wait a minute for no more.
     _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, ceilings=0),

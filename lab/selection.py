@@ -152,12 +152,13 @@ def _installed(wanted: Iterable[registry.Selected]) -> list[registry.Selected]:
 def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
     """Find the ceilings of what was chosen that were not, each with its place among them.
 
-    The loop that calls the function and nothing else is beside every system (METHOD M18, B0).
+    The loop that calls the function and nothing else comes first, beside every system (METHOD M18,
+    B0).
     """
     places: dict[registry.Selected, int] = {}
     for system in chosen:
         named = ceilings_of(system.backend, system.variant)
-        for place, label in [*enumerate(named), *((0, LOOP) for _ in named[:1])]:
+        for place, label in enumerate([LOOP, *named] if named else []):
             reference = registry.select(label)
             places[reference] = min(place, places.get(reference, place))
     return {one.label: places[one] for one in _installed(places) if one not in chosen}
