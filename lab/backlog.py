@@ -32,9 +32,8 @@ LEVEL = 0.95
 # the variance 6/5 of a step over a second, by the length; four independent ones tell no less.
 FEWEST = 4.0
 # A rate is sustained when all three hold (METHOD M8).
-# Tasks that did not finish, and by which the backlog may have grown, of those that were offered. In
-# the method's windows of 30 s that is more than what the workers hold; in one of 64 tasks it is less
-# than one. As many tasks as there are workers are under way at any rate, and tell of none.
+# Tasks that did not finish, and by which the backlog may have grown, of those that were offered; or
+# as many as there are workers, if these are more: they are under way at any rate, and no backlog.
 LEFT_LIMIT = 0.01
 DRAIN_LIMIT = 0.05  # time from the last offer to the last finish, as a share of the window
 

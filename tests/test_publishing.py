@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from lab.publishing import reproduce
 from lab.tables import CSV_TABLES, PARQUET_TABLES
 from tests import synthetic
 
+ROOT = Path(__file__).parents[1]
 SMALL = replace(synthetic.Campaign(), blocks=1, systems=synthetic.SYSTEMS[:2], workloads=("noop",))
 
 
@@ -68,6 +70,21 @@ def test_a_package_for_a_repository_has_no_row_a_task(results: Path, tmp_path: P
     assert reproduce.find(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
 
 
+def test_the_reference_is_valid_and_whole_and_the_readme_shows_it() -> None:
+    """Every published campaign of ours can be checked by others, and each chart is one of its."""
+    packages = sorted(path.parent for path in ROOT.glob("results/reference/*/datapackage.json"))
+    assert packages
+    for folder in packages:
+        report = Package(str(folder / "datapackage.json")).validate()
+        assert report.valid, report.flatten(["title", "message"])
+        assert_whole(folder)
+    charts = re.findall(r"!\[[^]]+\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert charts
+    assert all(
+        (ROOT / chart).parents[1] in packages and (ROOT / chart).is_file() for chart in charts
+    )
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
@@ -90,11 +107,16 @@ def test_a_wrong_package_fails(
     assert not Package(str(tmp_path / "datapackage.json")).validate().valid
 
 
-def test_all_that_is_needed_lies_in_it(package: Path) -> None:
-    """Checksums hold, units are told, and the lock, the licence and the command are there."""
+def assert_whole(package: Path) -> None:
+    """Each file is the one whose checksum was written down."""
     for line in (package / "SHA256SUMS").read_text().splitlines():
         digest, _, name = line.partition("  ")
         assert hashlib.sha256((package / name).read_bytes()).hexdigest() == digest
+
+
+def test_all_that_is_needed_lies_in_it(package: Path) -> None:
+    """Checksums hold, units are told, and the lock, the licence and the command are there."""
+    assert_whole(package)
     described = json.loads((package / "datapackage.json").read_text())
     of_trial = next(r for r in described["resources"] if r["name"] == "trial")
     units = {field["name"]: field["unit"] for field in of_trial["schema"]["fields"]}

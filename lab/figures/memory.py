@@ -96,7 +96,7 @@ def _draw_sums(ax: Axes, part: pd.DataFrame) -> None:
     ax.set(xlabel="workers", ylabel="MB of all workers", ylim=(0, None))
     ax.xaxis.set_major_locator(FixedLocator(sorted(own["x"].unique())))
     ax.xaxis.set_minor_locator(NullLocator())
-    legend_beside(ax, handles, "MB for each further worker")
+    legend_beside(ax, handles, "MB a further worker")
 
 
 def _slope(cells: pd.DataFrame) -> str:
