@@ -117,6 +117,15 @@ def test_waits_are_ranked_at_their_rate(tables: Tables) -> None:
     assert re.search(r"thread-pool .* us \(.* to .*\); rq .* ms", waits)
 
 
+def test_a_step_of_a_ladder_at_which_nobody_else_was_asked_ranks_nobody(made_up: Tables) -> None:
+    """Of a ladder, only the rates that are equal for all are told; the rest is a curve."""
+    steps = {f"{rate:g}/s" for rate in made_up["trial"].query("arrival == 'ladder'").rate_hz}
+    told = [said for said in latency(made_up) if any(f" at {rate}" in said.text for rate in steps)]
+    assert told
+    assert min(len(said.parts) for said in told) > 1
+
+
+
 def test_scaling_says_how_far_it_goes(tables: Tables) -> None:
     """Threads stop where the interpreter's lock stops them, and a queue of processes goes on."""
     cpu = only(list(scaling(tables)), "cpu 1 ms: ").text

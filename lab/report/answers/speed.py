@@ -10,7 +10,7 @@ import pandas as pd
 from lab.figures import Tables
 from lab.figures.measured import OVERHEAD, THROUGHPUT
 from lab.figures.theme import each
-from lab.model import Burst
+from lab.model import Burst, Step
 from lab.report.answers.answer import Said
 from lab.report.answers.evidence import by, cells, ratio, times, told, trial_rows, values
 from lab.report.wording import percent, plural, seconds
@@ -71,10 +71,15 @@ def verdict(low: float | None, high: float | None, above: str, below: str, neith
 
 
 def latency(tables: Tables) -> Iterator[Said]:
-    """Rank the waits at each offered rate, and name those that the blocks cannot tell apart."""
+    """Rank the waits at each offered rate, and name those that the blocks cannot tell apart.
+
+    A step of a ladder at which nobody else was asked ranks nobody: it is a part of a curve.
+    """
     for words, metric in WAITS.items():
         found, trials = cells(tables, metric), values(tables, metric)
         for place, group in by(found, "place"):
+            if len(group) == 1 and (group["arrival"] == Step.kind).all():
+                continue
             order = group.sort_values("estimate")
             parts = [told(row, seconds) for row in each(order)]
             own = trials[trials["place"] == place]
