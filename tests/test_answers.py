@@ -125,7 +125,6 @@ def test_a_step_of_a_ladder_at_which_nobody_else_was_asked_ranks_nobody(made_up:
     assert min(len(said.parts) for said in told) > 1
 
 
-
 def test_scaling_says_how_far_it_goes(tables: Tables) -> None:
     """Threads stop where the interpreter's lock stops them, and a queue of processes goes on."""
     cpu = only(list(scaling(tables)), "cpu 1 ms: ").text
