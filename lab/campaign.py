@@ -45,8 +45,8 @@ class Run:
     ladder: Ladder | None = None
 
 
-# Where a machine is disturbed all the time, running again takes twice the time that was told, and
-# finds the same: so few of the trials are run again, in the order in which they were disturbed.
+# Share of all attempts. Where a machine is disturbed all the time, running everything again takes
+# twice the time that was told, and finds the same.
 MOST_AGAIN = 0.25
 # How often a trial may be tried as long as it is disturbed each time; 0 where enough is known.
 Attempts = Callable[[TrialSpec], int]
@@ -168,7 +168,7 @@ def execute(
     """Run what is not finished yet and return the new rows; the tables are complete after it.
 
     `attempts` is asked before each trial. Without it, a trial that was disturbed is tried again
-    as often as the run says, as long as no more than a quarter of all trials were.
+    as often as the run says, while no more than a quarter of all attempts were such.
 
     Raises:
         ResultsError: The disk is full, or another lab writes this run.
