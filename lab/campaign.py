@@ -6,44 +6,22 @@ failure, Ctrl-C or a kill loses no finished trial; a resumed run skips exactly t
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import asdict, replace
+from typing import Protocol
 
 import pandas as pd
 
-from lab import baselines, derived, environment, harness, noise, processes, trial
+from lab import baselines, derived, harness, noise, processes, trial
 from lab.capacity import capacities
 from lab.clusters import crontab, reaper, scratch
 from lab.collect import Collected, Context, collect, skipped
-from lab.errors import ResultsError, UsageError
 from lab.ladder import next_stage
 from lab.model import Flag, Probe, Status, TrialSpec
 from lab.plan import Plan, Skip
-from lab.presets import Ladder
-from lab.specs import spec_from_json, spec_to_json
+from lab.runs import Run, write_plan
 from lab.store import Store
-from lab.tables import SCHEMA_VERSION, CampaignRow, MetricRow, TrialRow
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A campaign as it lies in its folder: the plan, and how it was asked for.
-
-    With a `ladder` the plan grows while it runs, by rules that are part of it.
-    """
-
-    plan: Plan
-    preset: str
-    seed: int
-    reruns: int
-    command: str
-    ladder: Ladder | None = None
-
+from lab.tables import MetricRow, TrialRow
 
 # Share of all attempts. Where a machine is disturbed all the time, running everything again takes
 # twice the time that was told, and finds the same.
@@ -66,100 +44,6 @@ class Watch(Protocol):
 
     def row(self, row: TrialRow) -> None:
         """Say how a trial ended."""
-
-
-def create(results: Path, run: Run) -> Store:
-    """Make a new run folder that holds the plan.
-
-    Raises:
-        ResultsError: The folder cannot be written.
-    """
-    now = datetime.now(UTC)
-    plan = _plan_to_json(run)
-    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-    store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
-    try:
-        store.folder.mkdir(parents=True)
-        _write_plan(store, run)
-    except OSError as error:
-        raise ResultsError(f"{store.folder} cannot be written: {error.strerror}.") from error
-    fingerprint_id, facts = environment.fingerprint()
-    commit, dirty = environment.git_state()
-    for fact in facts:
-        store.append(fact)
-    store.append(
-        CampaignRow(
-            campaign_id=store.folder.name,
-            schema_version=SCHEMA_VERSION,
-            fingerprint_id=fingerprint_id,
-            spec_hash=digest,
-            git_commit=commit,
-            git_dirty=dirty,
-            started_utc=now.isoformat(timespec="seconds"),
-            preset=run.preset,
-            seed=run.seed,
-            command=run.command,
-        )
-    )
-    return store
-
-
-def _write_plan(store: Store, run: Run) -> None:
-    """Write the plan so that a kill leaves the old one or the new one."""
-    new = store.folder / "plan.json.new"
-    new.write_text(json.dumps(_plan_to_json(run), indent=1))
-    new.replace(store.folder / "plan.json")
-
-
-def load(folder: Path) -> tuple[Store, Run]:
-    """Open a run folder to go on with it.
-
-    Raises:
-        UsageError: There is no such run.
-        ResultsError: Its plan cannot be read, or the machine or software is another now.
-    """
-    run = read_plan(folder)
-    store = Store(folder)
-    before = str(store.read("campaign").fingerprint_id.iloc[0])
-    if before != (now := environment.fingerprint()[0]):
-        raise ResultsError(
-            f"{folder.name} was begun on fingerprint {before} and this is {now}: machine or "
-            "software differ, and their trials must not be mixed. Start a new run."
-        )
-    return store, run
-
-
-def read_plan(folder: Path) -> Run:
-    """Read what a run folder was asked for.
-
-    Raises:
-        UsageError: There is no such run.
-        ResultsError: Its plan cannot be read.
-    """
-    if not (folder / "plan.json").exists():
-        raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
-    try:
-        fields = json.loads((folder / "plan.json").read_text())
-        trials = tuple(map(spec_from_json, fields["trials"]))
-        skips = tuple(Skip(spec_from_json(spec), reason) for spec, reason in fields["skips"])
-        rest: Any = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
-        rules = fields.get("ladder")
-        ladder = Ladder(**{**rules, "fractions": tuple(rules["fractions"])}) if rules else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
-    return Run(Plan(trials, skips), **rest, ladder=ladder)
-
-
-def _plan_to_json(run: Run) -> dict[str, Any]:
-    return {
-        "preset": run.preset,
-        "seed": run.seed,
-        "reruns": run.reruns,
-        "command": run.command,
-        "ladder": asdict(run.ladder) if run.ladder else None,
-        "trials": [spec_to_json(spec) for spec in run.plan.trials],
-        "skips": [[spec_to_json(skip.spec), skip.reason] for skip in run.plan.skips],
-    }
 
 
 def execute(
@@ -206,7 +90,7 @@ class _Runner:
             plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
             self._run = replace(self._run, plan=plan)
             # Before they run, so that a stopped campaign goes on with the same trials.
-            _write_plan(self._store, self._run)
+            write_plan(self._store, self._run)
             rows += self._stage()
         return rows
 

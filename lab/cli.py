@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, derived, processes, registry
+from lab import campaign, derived, processes, registry, runs
 from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper, scratch
 from lab.comparison import command as comparison
@@ -102,7 +102,7 @@ def _add_bench(commands: Commands) -> None:
 def bench(options: argparse.Namespace) -> int:
     """Plan, run, and report a campaign."""
     if options.resume:
-        store, run = campaign.load(options.resume)
+        store, run = runs.load(options.resume)
         choice.prepare({spec.provider for spec in run.plan.trials}, say)
     else:
         run = _asked(options)
@@ -113,7 +113,7 @@ def bench(options: argparse.Namespace) -> int:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in run.plan.skips))
             raise NothingSelectedError(f"Nothing to run. {reasons}")
         choice.prepare({spec.provider for spec in run.plan.trials}, say)
-        store = campaign.create(options.results, run)
+        store = runs.create(options.results, run)
     say(f"Run {store.folder}")
     try:
         with Turns(store.folder) if options.turns else ProgressWatch() as watch:
@@ -126,12 +126,12 @@ def bench(options: argparse.Namespace) -> int:
     return _conclude(store.folder, rows, is_dirty_allowed=options.allow_dirty)
 
 
-def _asked(options: argparse.Namespace) -> campaign.Run:
+def _asked(options: argparse.Namespace) -> runs.Run:
     """Make the run that was asked for: a new plan, or that of another run."""
     command = command_line(options.words)
     if options.like:
         # What followed from its results is part of its plan, and nothing follows from these.
-        return replace(campaign.read_plan(options.like), command=command, ladder=None)
+        return replace(runs.read_plan(options.like), command=command, ladder=None)
     options.provider, why = choice.choose(options.provider)
     say(why)
     preset = known("preset", options.preset, PRESETS)
@@ -141,7 +141,7 @@ def _asked(options: argparse.Namespace) -> campaign.Run:
     if beside := [label for label in labels if label in selection.references]:
         say(f"Beside them, as their ceilings: {', '.join(beside)}.")
     ladder = ladder_of(options, preset)
-    return campaign.Run(plan, preset.name, selection.seed, preset.reruns, command, ladder)
+    return runs.Run(plan, preset.name, selection.seed, preset.reruns, command, ladder)
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:

@@ -94,7 +94,7 @@ TABLE = {
     "granularity": "statistics",
     "trends": "granularity metrics scaling statistics trends",
     "presets": "",
-    "history": "campaign console formats history metrics plan presets registry store",
+    "history": "campaign console formats history metrics plan presets registry runs store",
     "figures": "figures granularity measures metrics statistics trends",
     "comparison": "comparison console metrics selection statistics store",
     "report": "figures limits metrics own_task presets report statistics store trends",
@@ -103,18 +103,19 @@ TABLE = {
     "plan": "nominal obstacles presets registry",
     "ladder": "capacity obstacles plan presets statistics",
     "derived": "capacity ceilings estimates limits metrics store trends",
-    "campaign": "baselines capacity clusters collect derived environment harness ladder noise plan "
-    "presets processes specs store trial",
+    "runs": "environment plan presets specs store",
+    "campaign": "baselines capacity clusters collect derived harness ladder noise plan processes "
+    "runs store trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "ladder metrics nominal plan presets",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal",
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
-    "readiness registry selection statistics store",
-    "publishing": "campaign clusters console environment formats plan publishing specs store",
+    "readiness registry runs selection statistics store",
+    "publishing": "campaign clusters console environment formats plan publishing runs specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison console derived doctor history options plan "
-    "presets processes publishing registry report selection store turns",
+    "presets processes publishing registry report runs selection store turns",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

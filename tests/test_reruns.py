@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import campaign, noise
+from lab import campaign, noise, runs
 from lab.model import Arrival, Burst, Flag, Probe
 from lab.plan import Plan
 from tests.trials import spec_of
@@ -41,7 +41,7 @@ def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(
     speeds = itertools.count(1)
     monkeypatch.setattr(noise, "calibrate", lambda: 2 ** next(speeds))
     specs = [spec_of("inline", arrival=kind) for kind in arrivals]
-    run = campaign.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=2, command="lab bench")
-    rows = campaign.execute(campaign.create(tmp_path, run), run, Silent())
+    run = runs.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=2, command="lab bench")
+    rows = campaign.execute(runs.create(tmp_path, run), run, Silent())
     assert {row.flag for row in rows} == {Flag.INVALID}
     assert [sum(row.trial_id == spec.id for row in rows) for spec in specs] == expected

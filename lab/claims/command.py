@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lab import campaign
+from lab import campaign, runs
 from lab.claims import answers, questions, wording
 from lab.claims.questions import QUESTIONS
 from lab.claims.seed import SEED
@@ -71,7 +71,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the trials that the claims need, judge, and print."""
     if options.resume:
-        store, made = campaign.load(options.resume)
+        store, made = runs.load(options.resume)
         claims = _claims(_as_asked(made.command))
     else:
         claims = _claims(options)
@@ -82,8 +82,8 @@ def run(options: argparse.Namespace) -> int:
             show_plan(plan)
             return 0
         command = command_line(sys.argv[1:])
-        made = campaign.Run(plan, NAME, seed, reruns=0, command=command)
-        store = campaign.create(options.results, made)
+        made = runs.Run(plan, NAME, seed, reruns=0, command=command)
+        store = runs.create(options.results, made)
     n, left = len(made.plan.trials), duration(total_s(made.plan.trials, {}))
     most = f"at most {n} trials, {left} if all are needed"
     say(f"Run {store.folder}: {len(claims)} claims, {most}.")
@@ -121,7 +121,7 @@ def _as_asked(command: str) -> argparse.Namespace:
     return parser.parse_args(shlex.split(command)[1:])
 
 
-def _conclude(store: Store, made: campaign.Run, claims: answers.Asked) -> None:
+def _conclude(store: Store, made: runs.Run, claims: answers.Asked) -> None:
     rows = answers.judge_all(store, made.plan, claims)
     store.replace("claim", rows)
     show_table(wording.TABLE, wording.TABLE_COLUMNS, wording.table(rows))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import campaign, registry
+from lab import campaign, registry, runs
 from lab.history.cells import Samples, numbers, samples
 from lab.history.suite import cells
 from lab.model import TrialSpec
@@ -58,7 +58,7 @@ def measure(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: in
         )
     )
     with tempfile.TemporaryDirectory() as folder:
-        run = campaign.Run(plan, preset, SEED, size.reruns, "asv run")
-        store = campaign.create(Path(folder), run)
+        run = runs.Run(plan, preset, SEED, size.reruns, "asv run")
+        store = runs.create(Path(folder), run)
         campaign.execute(store, run, Silent())
         return samples(numbers(store))

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from lab import campaign, environment
+from lab import campaign, environment, runs
 from lab.errors import ResultsError, UsageError
 from lab.model import TrialSpec
 from lab.plan import Plan
@@ -63,7 +63,7 @@ def differences(run: Path) -> list[str]:
 
 def again(spec: TrialSpec, results: Path, watch: campaign.Watch, command: str) -> Store:
     """Run the row's trial as a campaign of its own and return that."""
-    run = campaign.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
-    store = campaign.create(results, run)
+    run = runs.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
+    store = runs.create(results, run)
     campaign.execute(store, run, watch)
     return store
