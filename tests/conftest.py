@@ -8,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import pytest
 from hypothesis import settings
@@ -29,25 +29,46 @@ settings.load_profile("lab")
 GRACE_S = 5.0
 
 
-@pytest.fixture(autouse=True)
-def _turn(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+def _is_alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are alone come first, in one go: each wait for others to end idles a core."""
+    items.sort(key=lambda item: not _is_alone(item))
+
+
+# What keeps others out while this process has its turn.
+_locks: list[TextIO] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
     """Where tests run side by side (pytest-xdist), one that is marked `alone` has no other beside.
 
     It closes the door, so that nobody begins, and waits until all who are at work have ended.
-    The locks are a process's own: what a test forks and leaves behind holds none.
+    The locks are a process's own: what a test forks and leaves behind holds none. Waiting is no
+    part of a test's time.
     """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        yield
-        return
-    folder = tmp_path_factory.getbasetemp().parent  # of all workers of this run
-    is_alone = request.node.get_closest_marker("alone") is not None
-    with (folder / "door").open("w+") as door, (folder / "room").open("w+") as room:
+    if "PYTEST_XDIST_WORKER" in os.environ and not _locks:
+        _take_turn(item)
+    try:
+        return (yield)
+    finally:
+        if not (_is_alone(item) and _is_alone(nextitem)):
+            while _locks:
+                _locks.pop().close()
+
+
+def _take_turn(item: pytest.Item) -> None:
+    assert item.config.cache is not None
+    folder = item.config.cache.mkdir("turns")
+    with (folder / "door").open("w") as door:
         fcntl.lockf(door, fcntl.LOCK_EX)
-        fcntl.lockf(room, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
-        fcntl.lockf(door, fcntl.LOCK_UN)
-        yield
+        _locks.append((folder / "room").open("w+"))
+        fcntl.lockf(_locks[0], fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import processes
+from lab.clusters import reaper
 from lab.store import Store
 from lab.tables import TrialRow
 from tests.containers import left_of
@@ -39,26 +40,32 @@ def bench(results: Path, *more: str) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_at_random(number: int, results: Path) -> int:
-    """Kill one campaign; return how many objects it had when it died."""
+def kill_at_random(number: int, results: Path) -> tuple[int, int]:
+    """Kill one campaign; return its process and how many objects it had when it died."""
     draw = random.Random(number)
     lab = bench(results)
     while not list(results.glob("runs/*/trials/*")):
         assert lab.poll() is None, "the campaign ended before it began"
-        time.sleep(0.01)
+        time.sleep(0.05)
     time.sleep(draw.uniform(0.0, DURING_UP_S if number % 2 else LATER_S))
     seen = len(left_of(lab.pid))
     lab.kill()
     lab.wait()
-    deadline = time.monotonic() + GONE_S
-    # Its watchdog does it, without a next start. What is still being created comes later, so one
-    # empty look is not enough.
-    empty = 0
+    return lab.pid, seen
+
+
+def await_nothing(of: set[int]) -> None:
+    """Wait until the engine holds nothing of these processes.
+
+    Their watchdogs do it, without a next start. What is still being created comes later, so one
+    empty look is not enough.
+    """
+    deadline, empty = time.monotonic() + GONE_S, 0
     while empty < 3:
-        empty = 0 if left_of(lab.pid) else empty + 1
-        assert time.monotonic() < deadline, left_of(lab.pid)
-        time.sleep(0.5)
-    return seen
+        left = [thing for thing in reaper.remains() if int(thing.owner.split(":")[1]) in of]
+        empty = 0 if left else empty + 1
+        assert time.monotonic() < deadline, left
+        time.sleep(1.0)
 
 
 def runs(results: Path) -> Iterator[Store]:
@@ -71,7 +78,8 @@ def test_a_lab_killed_at_any_instant_leaves_nothing_and_harms_nobody(tmp_path: P
     """After 32 kills nothing is there, finished trials are whole, a campaign beside ended well."""
     beside = bench(tmp_path / "beside", "--seed", "1")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        seen = list(pool.map(kill_at_random, range(KILLS), folders(tmp_path)))
+        killed, seen = zip(*pool.map(kill_at_random, range(KILLS), folders(tmp_path)), strict=True)
+    await_nothing(set(killed))
     assert beside.wait(300) == 0
     # Some were met before their first object, some in the middle of `up`, some with all of it.
     assert min(seen) < max(seen)
@@ -99,7 +107,7 @@ def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
     lab = bench(tmp_path / "killed")
     while len(left_of(lab.pid)) < 4 or len(left_of(beside.pid)) < 4:
         assert (lab.poll(), beside.poll()) == (None, None)
-        time.sleep(0.02)
+        time.sleep(0.2)
     for process in (*processes.tree(lab.pid)[1:], *processes.tree(lab.pid)[:1]):
         process.kill()
     lab.wait()
