@@ -62,7 +62,12 @@ class DjangoQ(Backend):
     """
 
     family = "django-q"
-    ceilings = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]", "deadline-loop")
+    ceilings = (
+        "raw-redis[one-by-one+small]",
+        "raw-redis[pipelined-10+small]",
+        "raw-redis[pipelined-100+small]",
+        "deadline-loop",
+    )
     summary = "django-q2 on Redis or Django's ORM"
     packages = ("django_q",)
     extra = "django-q"

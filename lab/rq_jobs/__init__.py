@@ -59,7 +59,12 @@ class RqJobs(Backend):
     """
 
     family = "rq"
-    ceilings = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]", "deadline-loop")
+    ceilings = (
+        "raw-redis[one-by-one+small]",
+        "raw-redis[pipelined-10+small]",
+        "raw-redis[pipelined-100+small]",
+        "deadline-loop",
+    )
     services = (Service.REDIS,)
     module: ClassVar[str]
 
