@@ -17,8 +17,10 @@ import pandas as pd
 import pytest
 
 from lab import processes
+from lab.cli import main
 from lab.store import Store
 
+Told = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
 
 
@@ -40,6 +42,21 @@ def provider(arguments: Sequence[str]) -> list[str]:
     """Choose the provider that every machine has, where the test does not."""
     is_open = arguments[:1] == ("bench",) and "--provider" not in arguments
     return ["--provider", "local"] if is_open else []
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Offer the command in this process, for what is said before anything runs."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        words = [*arguments, *provider(arguments)]
+        try:
+            code = main(words)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return run
 
 
 def begin(*arguments: str) -> subprocess.Popen[bytes]:
@@ -70,17 +87,17 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 @pytest.mark.parametrize("command", [[], ["bench"], ["list"], ["report"], ["doctor"], ["clean"]])
-def test_help_teaches_and_costs_nothing(command: list[str]) -> None:
+def test_help_teaches_and_costs_nothing(command: list[str], told: Told) -> None:
     """Every command explains itself on standard output."""
-    shown = lab(*command, "--help")
+    shown = told(*command, "--help")
     assert shown.returncode == 0
     assert "usage: lab" in shown.stdout
     assert shown.stderr == ""
 
 
-def test_help_shows_every_option_and_an_example() -> None:
+def test_help_shows_every_option_and_an_example(told: Told) -> None:
     """The options that the README promises are there, with an example to copy."""
-    shown = lab("bench", "--help").stdout
+    shown = told("bench", "--help").stdout
     options = "backend workload cores nodes workers preset blocks seed provider dry-run resume"
     assert all(f"--{option}" in shown for option in options.split())
     assert "--backend 'celery[threads]@safe'" in shown
@@ -111,17 +128,26 @@ def test_help_shows_every_option_and_an_example() -> None:
         ),
     ],
 )
-def test_a_mistake_gets_one_sentence(arguments: list[str], code: int, message: str) -> None:
+def test_a_mistake_gets_one_sentence(
+    arguments: list[str], code: int, message: str, told: Told
+) -> None:
     """Exit code and sentence are right, there is no traceback, and nothing was made."""
-    shown = lab(*arguments)
+    shown = told(*arguments)
     assert shown.returncode == code
     assert message in " ".join(shown.stderr.split())
     assert "Traceback" not in shown.stderr
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path) -> None:
+def test_a_mistake_ends_the_process() -> None:
+    """What `main` returns is the exit code, and the sentence is all that is said."""
+    shown = lab("bench", "--backend", "celry")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "Did you mean 'celery'" in " ".join(shown.stderr.split())
+
+
+def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, told: Told) -> None:
     """The plan says what, in which order, and how long; no file appears."""
-    shown = lab(
+    shown = told(
         "bench", "--dry-run", "--results", str(tmp_path / "r"), "-b", "inline", "-b", "celery"
     )
     assert shown.returncode == 0
@@ -132,16 +158,18 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "trials"), [("", 1), ("--cores 1,2", 2), ("--cores 1,2 --blocks 3", 6)]
 )
-def test_cores_and_blocks_that_are_asked_for_are_for_every_cell(asked: str, trials: int) -> None:
+def test_cores_and_blocks_that_are_asked_for_are_for_every_cell(
+    asked: str, trials: int, told: Told
+) -> None:
     """Only where nobody says a word does the quick preset ask for latencies once."""
     paced = "bench --dry-run -b thread-pool -w noop --arrival paced"
-    shown = lab(*paced.split(), *asked.split())
+    shown = told(*paced.split(), *asked.split())
     assert shown.stdout.splitlines()[-1].startswith(f"{trials} trials, ")
 
 
-def test_lists_are_data_on_standard_output() -> None:
+def test_lists_are_data_on_standard_output(told: Told) -> None:
     """`lab list` names every backend and workload, without colour when piped."""
-    shown = lab("list")
+    shown = told("list")
     assert shown.returncode == 0
     assert all(word in shown.stdout for word in ("celery[prefork]", "safe", "payload", "standard"))
     assert "\x1b[" not in shown.stdout
