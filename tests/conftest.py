@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import subprocess
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from lab import images, processes
+from lab.cli import main
 from lab.images import Images
 from tests import broken_workloads
 from tests.containers import having
@@ -27,6 +29,7 @@ settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 GRACE_S = 5.0
+Told = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _is_alone(item: pytest.Item | None) -> bool:
@@ -63,8 +66,8 @@ def pytest_runtest_protocol(
 
 
 def _take_turn(item: pytest.Item) -> None:
-    assert item.config.cache is not None
-    folder = item.config.cache.mkdir("turns")
+    folder = Path(tempfile.gettempdir(), f"lab-{os.environ['PYTEST_XDIST_TESTRUNUID']}")
+    folder.mkdir(exist_ok=True)
     with (folder / "door").open("w") as door:
         fcntl.lockf(door, fcntl.LOCK_EX)
         _locks.append((folder / "room").open("w+"))
@@ -180,3 +183,17 @@ def misbehaving_inside(
     """The same workloads, for clusters in containers as well."""
     monkeypatch.setattr(images, "resolve", lambda: with_package)
     return misbehaving
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Offer the command `lab` in this process, for what it says before anything runs."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run

@@ -16,6 +16,7 @@ from lab.clusters.local import LocalCluster
 from lab.model import Capability
 from lab.plan import Plan
 from lab.store import Store
+from tests.conftest import Told
 from tests.test_cli import lab
 from tests.trials import run
 
@@ -75,16 +76,16 @@ def test_two_cores_are_used_by_processes_only(
         (["--resume", "nowhere"], "nowhere is no run folder"),
     ],
 )
-def test_a_typo_is_told(arguments: list[str], message: str) -> None:
+def test_a_typo_is_told(arguments: list[str], message: str, told: Told) -> None:
     """The closest name is offered, with exit code 2."""
-    shown = lab("claims", *arguments)
+    shown = told("claims", *arguments)
     assert shown.returncode == 2
     assert message in " ".join(shown.stderr.split())
 
 
-def test_what_the_seed_does_not_say_is_nothing_to_try(tmp_path: Path) -> None:
+def test_what_the_seed_does_not_say_is_nothing_to_try(tmp_path: Path, told: Told) -> None:
     """It says nothing of retries by threads: exit code 3, and no run folder."""
-    shown = lab("claims", "-b", "threading", "-c", "retry", "--results", str(tmp_path / "r"))
+    shown = told("claims", "-b", "threading", "-c", "retry", "--results", str(tmp_path / "r"))
     assert shown.returncode == 3
     assert not (tmp_path / "r").exists()
 

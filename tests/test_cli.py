@@ -17,10 +17,9 @@ import pandas as pd
 import pytest
 
 from lab import processes
-from lab.cli import main
 from lab.store import Store
+from tests.conftest import Told
 
-Told = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
 
 
@@ -42,21 +41,6 @@ def provider(arguments: Sequence[str]) -> list[str]:
     """Choose the provider that every machine has, where the test does not."""
     is_open = arguments[:1] == ("bench",) and "--provider" not in arguments
     return ["--provider", "local"] if is_open else []
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Offer the command in this process, for what is said before anything runs."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        words = [*arguments, *provider(arguments)]
-        try:
-            code = main(words)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
-
-    return run
 
 
 def begin(*arguments: str) -> subprocess.Popen[bytes]:
@@ -132,7 +116,7 @@ def test_a_mistake_gets_one_sentence(
     arguments: list[str], code: int, message: str, told: Told
 ) -> None:
     """Exit code and sentence are right, there is no traceback, and nothing was made."""
-    shown = told(*arguments)
+    shown = told(*arguments, *provider(arguments))
     assert shown.returncode == code
     assert message in " ".join(shown.stderr.split())
     assert "Traceback" not in shown.stderr
@@ -148,7 +132,16 @@ def test_a_mistake_ends_the_process() -> None:
 def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, told: Told) -> None:
     """The plan says what, in which order, and how long; no file appears."""
     shown = told(
-        "bench", "--dry-run", "--results", str(tmp_path / "r"), "-b", "inline", "-b", "celery"
+        "bench",
+        "--dry-run",
+        "--provider",
+        "local",
+        "--results",
+        str(tmp_path / "r"),
+        "-b",
+        "inline",
+        "-b",
+        "celery",
     )
     assert shown.returncode == 0
     assert re.search(r"\d+ trials, about .* on this machine\. Nothing was run\.", shown.stdout)
@@ -162,7 +155,7 @@ def test_cores_and_blocks_that_are_asked_for_are_for_every_cell(
     asked: str, trials: int, told: Told
 ) -> None:
     """Only where nobody says a word does the quick preset ask for latencies once."""
-    paced = "bench --dry-run -b thread-pool -w noop --arrival paced"
+    paced = "bench --dry-run --provider local -b thread-pool -w noop --arrival paced"
     shown = told(*paced.split(), *asked.split())
     assert shown.stdout.splitlines()[-1].startswith(f"{trials} trials, ")
 
@@ -177,7 +170,10 @@ def test_lists_are_data_on_standard_output(told: Told) -> None:
 
 def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
     """The one command goes through everything and names what it left."""
-    shown = lab("bench", "-b", "inline", "-b", "thread-pool", *SMALL, "--results", str(tmp_path))
+    shown = lab(
+        "bench", "-b", "inline", "-b", "thread-pool", "-w", "noop", *SMALL,
+        "--results", str(tmp_path),
+    )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     (run,) = (tmp_path / "runs").iterdir()
     said = " ".join(shown.stderr.split())
@@ -244,7 +240,7 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
     assert ours(running.pid) == []
     (run,) = (tmp_path / "runs").iterdir()
     before = Store(run).read("trial")
-    resumed = lab("bench", "--resume", str(run))
+    resumed = lab("bench", "--tables-only", "--resume", str(run))
     assert resumed.returncode == 0, resumed.stderr
     after = Store(run).read("trial")
     pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
@@ -253,7 +249,7 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
     # An invalid trial may have been at its second attempt; none that was finished begins anew.
     assert not set(ok.trial_id[ok.index >= len(before)]) & set(before.trial_id)
     assert (after.status == "interrupted").sum() == 1
-    again = lab("bench", "--resume", str(run))
+    again = lab("bench", "--tables-only", "--resume", str(run))
     assert again.returncode == 0
     assert len(Store(run).read("trial")) == len(after)
 

@@ -77,7 +77,7 @@ def test_it_runs_in_a_campaign_and_is_charted(installed: dict[str, str], tmp_pat
     """Its trials are rows, its estimates stand in the table, and its label in the figures."""
     chosen = ("-b", "huey", "-b", "thread-pool", "-w", "noop", "--arrival", "burst")
     size = ("--blocks", "2", "--tasks", "40", "--cores", "1", "--seed", "3")
-    where = ("--provider", "local", "--results", str(tmp_path))
+    where = ("--provider", "local", "--tables-only", "--results", str(tmp_path))
     shown = python(installed, "-m", "lab.cli", "bench", *chosen, *size, *where)
     assert shown.returncode == 0, shown.stderr
     (run,) = (tmp_path / "runs").iterdir()
