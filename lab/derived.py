@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from lab import ceilings, limits, metrics
 from lab.capacity import capacities, loads
 from lab.estimates import estimates
 from lab.model import Periodic, Status
+from lab.side_by_side import MANY_TRIALS, mapped
 from lab.store import Store
 from lab.tables import MetricRow, TrialRow
 from lab.trends import trends
@@ -17,7 +19,12 @@ def derive(store: Store) -> None:
     """Make the tables `metric`, `estimate` and `trend` anew from the others."""
     trials = store.read("trial")
     trials = trials[trials.status != Status.SKIPPED]
-    rows = [m for values in trials.itertuples(index=False) for m in numbers(store, values)]
+    of_trials = mapped(
+        partial(numbers, store),
+        list(trials.itertuples(index=False, name=None)),
+        side_by_side=len(trials) >= MANY_TRIALS,
+    )
+    rows = [row for of_one in of_trials for row in of_one]
     rows += ceilings.shares(trials, rows)
     store.replace("metric", rows)
     table, name = store.read("metric"), store.folder.name

@@ -33,8 +33,9 @@ def one_row_a_task(executions: pd.DataFrame) -> pd.DataFrame:
     ``t4 - t0 = (t1 - t0) + (t3 - t1) + (t4 - t3)``; t4 is null unless it returned.
     """
     tasks = executions[["task_id", "outcome", *INSTANTS]]
-    whole = {name for name, kind in tasks.dtypes.items() if kind.kind == "i"} - {"t4_ns"}
-    tasks = tasks.astype({name: "Int64" for name in INSTANTS if name not in whole})
+    # Only what is of another type yet: to change a type to itself copies every column.
+    if others := [name for name in INSTANTS if tasks[name].dtype != "Int64"]:
+        tasks = tasks.astype(dict.fromkeys(others, "Int64"))
     tasks["t4_ns"] = tasks["t4_ns"].where((tasks["outcome"] == "ok").to_numpy(dtype=bool))
     if tasks["task_id"].is_unique:
         return tasks

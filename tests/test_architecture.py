@@ -79,6 +79,7 @@ TABLE = {
     "formats": "",
     "store": "formats",
     "statistics": "",
+    "side_by_side": "",
     "measures": "statistics",
     "punctuality": "statistics",
     "shapes": "measures statistics",
@@ -97,12 +98,12 @@ TABLE = {
     "history": "campaign console formats history metrics plan presets registry runs store",
     "figures": "figures granularity measures metrics statistics trends",
     "comparison": "comparison console metrics selection statistics store",
-    "report": "figures limits metrics own_task presets report statistics store trends",
+    "report": "figures limits metrics own_task presets report side_by_side statistics store trends",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
     "plan": "nominal obstacles presets registry",
     "ladder": "capacity obstacles plan presets statistics",
-    "derived": "capacity ceilings estimates limits metrics store trends",
+    "derived": "capacity ceilings estimates limits metrics side_by_side store trends",
     "runs": "environment plan presets specs store",
     "campaign": "baselines capacity clusters collect derived harness ladder noise plan processes "
     "runs store trial",

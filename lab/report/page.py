@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,7 @@ from lab.report.shaped import shaped
 from lab.report.summary import ABOVE, COLUMNS, Column, Row, summary
 from lab.report.tables import RunTables
 from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
+from lab.side_by_side import MANY_TRIALS, mapped
 from lab.store import Store
 
 PAGE = "report.html"
@@ -40,10 +42,18 @@ def write(folder: Path) -> Path:
     tables = RunTables(Store(folder))
     if tables["campaign"].empty:
         raise ResultsError(f"{folder} holds no campaign. Name a run folder, or run: lab bench")
-    pictures = {chart: save(chart, tables, folder / "figures") for chart in FIGURES.values()}
+    drawn = mapped(
+        partial(_drawn, folder), list(FIGURES), side_by_side=len(tables["trial"]) >= MANY_TRIALS
+    )
+    pictures = dict(zip(FIGURES.values(), drawn, strict=True))
     path = folder / PAGE
     path.write_text(render(tables, pictures), encoding="utf-8")
     return path
+
+
+def _drawn(folder: Path, name: str) -> Picture | None:
+    """Draw one of a run's figures, for it by itself: a process of its own may do it."""
+    return save(FIGURES[name], RunTables(Store(folder)), folder / "figures")
 
 
 def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:

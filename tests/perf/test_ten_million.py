@@ -36,6 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for trial in trials:
         tasks = synthetic._tasks(trial, PLAN, rng)
         store.write_parquet(store.trial_folder(trial.trial_id, 1), "task", tasks)
+        store.write_parquet(store.trial_folder(trial.trial_id, 1), "sample", [])
     store.replace("campaign", [synthetic._campaign_row(PLAN)])
     store.replace("environment", list(synthetic._environment()))
     store.replace("trial", trials)
