@@ -22,17 +22,19 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
 KILLS = 32
 AT_ONCE = 4
-SMALL = ["-b", "raw-redis", "-w", "noop", "--arrival", "burst", "--tasks", "20"]
+NODES = ["-b", "raw-redis", "--nodes", "2"]
+DRIVER_ALONE = ["-b", "inline"]
+SMALL = ["-w", "noop", "--arrival", "burst", "--tasks", "20", "--cores", "1", "--blocks", "3"]
 # Up takes a second or two, a whole trial some more: half of the kills fall into the first.
 DURING_UP_S, LATER_S = 2.5, 8.0
 GONE_S = 60.0
 
 
 def bench(results: Path, *more: str) -> subprocess.Popen[bytes]:
-    """Start a campaign of several trials on clusters of two nodes."""
-    words = ["bench", "--provider", "compose", "--nodes", "2", "--cores", "1", "--blocks", "3"]
+    """Start a campaign of several trials."""
+    words = ["bench", "--provider", "compose", "--tables-only", *SMALL, *more]
     return subprocess.Popen(
-        [sys.executable, "-m", "lab.cli", *words, *SMALL, *more, "--results", str(results)],
+        [sys.executable, "-m", "lab.cli", *words, "--results", str(results)],
         env=processes.base_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -43,7 +45,7 @@ def bench(results: Path, *more: str) -> subprocess.Popen[bytes]:
 def kill_at_random(number: int, results: Path) -> tuple[int, int]:
     """Kill one campaign; return its process and how many objects it had when it died."""
     draw = random.Random(number)
-    lab = bench(results)
+    lab = bench(results, *(NODES if number % 2 else DRIVER_ALONE))
     while not list(results.glob("runs/*/trials/*")):
         assert lab.poll() is None, "the campaign ended before it began"
         time.sleep(0.05)
@@ -76,7 +78,7 @@ def runs(results: Path) -> Iterator[Store]:
 @pytest.mark.alone  # five campaigns at once are enough for two cores
 def test_a_lab_killed_at_any_instant_leaves_nothing_and_harms_nobody(tmp_path: Path) -> None:
     """After 32 kills nothing is there, finished trials are whole, a campaign beside ended well."""
-    beside = bench(tmp_path / "beside", "--seed", "1")
+    beside = bench(tmp_path / "beside", *NODES, "--seed", "1")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         killed, seen = zip(*pool.map(kill_at_random, range(KILLS), folders(tmp_path)), strict=True)
     await_nothing(set(killed))
@@ -103,8 +105,8 @@ def folders(below: Path) -> Iterator[Path]:
 @pytest.mark.alone  # others that begin clean up as well
 def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
     """When lab and watchdog are both killed, `lab clean` removes what is left, and no more."""
-    beside = bench(tmp_path / "beside", "--seed", "1")
-    lab = bench(tmp_path / "killed")
+    beside = bench(tmp_path / "beside", *NODES, "--seed", "1")
+    lab = bench(tmp_path / "killed", *NODES)
     while len(left_of(lab.pid)) < 4 or len(left_of(beside.pid)) < 4:
         assert (lab.poll(), beside.poll()) == (None, None)
         time.sleep(0.2)

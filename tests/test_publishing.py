@@ -16,6 +16,7 @@ import pytest
 from frictionless import Package
 
 from lab.cli import main
+from lab.figures.over_time import OVER_TIME
 from lab.publishing import reproduce
 from lab.tables import CSV_TABLES, PARQUET_TABLES
 from tests import synthetic
@@ -138,6 +139,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None
     (run / "plan.json").write_text('{"trials": []}')
     (run / "figures").mkdir()
     (run / "figures" / "x.csv").write_text("name,y,n\n=1+1,-2.5,\n")
+    (run / "figures" / f"{OVER_TIME.name}.csv").write_text("y\n1\n")
     (run / "figures" / "secret.csv").symlink_to("/etc/hostname")
     target = tmp_path / "out"
     assert main(["publish", str(run), "--to", str(target)]) == 0
@@ -145,6 +147,8 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None
     assert set(written.flag_reasons) == {"'=HYPERLINK(1)"}
     assert (target / "figures" / "x.csv").read_text() == "name,y,n\n'=1+1,-2.5,\n"
     assert not (target / "figures" / "secret.csv").exists()
+    # It has points of other runs, which are no part of the package.
+    assert not (target / "figures" / f"{OVER_TIME.name}.csv").exists()
 
 
 def test_nothing_is_overwritten_and_nothing_invented(

@@ -34,6 +34,8 @@ TYPES = {"int64": "integer", "double": "number", "string": "string"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # The commands that make a run and have a session of nox, which installs the lock.
 NOX_SESSIONS = ("bench", "claims")
+# The figure that is drawn from the runs beside this one as well, which are not in the package.
+OF_OTHERS = "over_time"
 OWING = ("trial_id", "attempt", "n_done")
 CITATION = """\
 cff-version: 1.2.0
@@ -218,7 +220,8 @@ def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[
 def _copy(run: Path, folder: Path, pages: Sequence[str]) -> None:
     """Take along what shows the run and what repeats it; a link may lead to what is not ours."""
     shutil.copyfile(run / "plan.json", folder / "plan.json")
-    shown = (*(run / page for page in pages), *sorted((run / "figures").glob("*")))
+    own = (file for file in (run / "figures").glob("*") if file.stem != OF_OTHERS)
+    shown = (*(run / page for page in pages), *sorted(own))
     for file in (file for file in shown if file.is_file() and not file.is_symlink()):
         copy = folder / file.relative_to(run)
         copy.parent.mkdir(exist_ok=True)
