@@ -104,10 +104,10 @@ def test_who_names_a_system_is_told_which_references_join_it(
     words = ["bench", "--dry-run", "--provider", "local", "-w", "noop", "-b", "rq"]
     assert main(words) == 0
     shown = capsys.readouterr()
-    beside = "inline[call]@default, raw-redis[one-by-one+small]@default."
+    beside = "inline[call]@default, raw-redis[small]@default."
     assert f"Beside them, as their ceilings: {beside}" in " ".join(shown.err.split())
-    assert shown.out.count("raw-redis[one-by-one+small]") == PRESETS["quick"].blocks
-    assert main([*words, "-b", "raw-redis[one-by-one+small]", "-b", "inline"]) == 0
+    assert shown.out.count("raw-redis[small]") == PRESETS["quick"].blocks
+    assert main([*words, "-b", "raw-redis[small]", "-b", "inline"]) == 0
     assert "Beside them" not in capsys.readouterr().err
     assert main([*words[:-1], "null"]) == 0
     assert "Beside them" not in capsys.readouterr().err

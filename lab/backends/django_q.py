@@ -63,9 +63,9 @@ class DjangoQ(Backend):
 
     family = "django-q"
     ceilings = (
-        "raw-redis[one-by-one+small]",
-        "raw-redis[pipelined-10+small]",
-        "raw-redis[pipelined-100+small]",
+        "raw-redis[small]",
+        "raw-redis[small+pipelined-10]",
+        "raw-redis[small+pipelined-100]",
         "deadline-loop",
     )
     summary = "django-q2 on Redis or Django's ORM"

@@ -32,7 +32,7 @@ def _variant(depth: int, message_bytes: int) -> Variant:
         name, offers = "one-by-one", Capability.SUBMIT
         summary = "LPUSH; BLMOVE and LREM: one command a round trip (redis-py's README)"
     if message_bytes == SMALL:
-        name += "+small"
+        name = "small" if depth == 1 else f"small+{name}"
     summary += f", {message_bytes} bytes a message."
     promised = frozenset({offers, Capability.PARALLEL, Capability.NODES})
     return Variant(name, promised, summary, {"depth": depth, "message_bytes": message_bytes})

@@ -60,9 +60,9 @@ class RqJobs(Backend):
 
     family = "rq"
     ceilings = (
-        "raw-redis[one-by-one+small]",
-        "raw-redis[pipelined-10+small]",
-        "raw-redis[pipelined-100+small]",
+        "raw-redis[small]",
+        "raw-redis[small+pipelined-10]",
+        "raw-redis[small+pipelined-100]",
         "deadline-loop",
     )
     services = (Service.REDIS,)
