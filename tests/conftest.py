@@ -66,8 +66,8 @@ def pytest_runtest_protocol(
 
 
 def _take_turn(item: pytest.Item) -> None:
-    folder = Path(tempfile.gettempdir(), f"lab-{os.environ['PYTEST_XDIST_TESTRUNUID']}")
-    folder.mkdir(exist_ok=True)
+    assert item.config.cache is not None
+    folder = item.config.cache.mkdir("turns")
     with (folder / "door").open("w") as door:
         fcntl.lockf(door, fcntl.LOCK_EX)
         _locks.append((folder / "room").open("w+"))
