@@ -15,7 +15,7 @@ from lab import campaign, derived, processes, registry, runs
 from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper, scratch
 from lab.comparison import command as comparison
-from lab.console import ProgressWatch, say, show_line, show_plan, show_table
+from lab.console import ProgressWatch, duration, say, show_line, show_plan, show_table
 from lab.errors import LabError, NothingSelectedError, UsageError
 from lab.history import command as history
 from lab.model import Flag, Status
@@ -27,6 +27,8 @@ from lab.selection import known, ladder_of, select
 from lab.tables import TrialRow
 from lab.turns import Turns
 
+# Seen on two cores, for a trial's numbers, its part of a page, and the figures of a quick run.
+NUMBERS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
 EPILOG = """\
 examples:
   lab bench                                      every installed backend, preset quick
@@ -145,13 +147,7 @@ def _asked(options: argparse.Namespace) -> runs.Run:
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:
-    from lab import report  # pandas and matplotlib are not needed to say what is wrong
-
-    page = report.write(folder)
-    for table in report.terminal_tables(folder):
-        show_table(*table)
-    for answer in report.sentences(folder):
-        show_line(answer)
+    page = _shown(folder, len(rows))
     failed = [row for row in rows if row.status in (Status.FAILED, Status.TIMEOUT)]
     flags = [row.flag for row in rows if row.status == Status.OK]
     say(
@@ -191,7 +187,6 @@ def list_names(_: argparse.Namespace) -> int:
 
 def report_run(options: argparse.Namespace) -> int:
     """Make tables, figures and page of a run anew from its trials."""
-    from lab import report
     from lab.store import Store
 
     folder = options.run or _latest()
@@ -199,14 +194,24 @@ def report_run(options: argparse.Namespace) -> int:
         raise UsageError(f"{folder} is no run folder: it has no campaign.csv.")
     store = Store(folder)
     store.check()
+    n_trials = len(store.read("trial"))
+    say(f"Making the numbers of {n_trials} trials anew: about {duration(n_trials * NUMBERS_S)}.")
     derived.derive(store)
+    say(f"Report page: {_shown(folder, n_trials)}")
+    return 0
+
+
+def _shown(folder: Path, n_trials: int) -> Path:
+    """Draw figures and page, print the tables, and return the page."""
+    from lab import report  # pandas and matplotlib are not needed to say what is wrong
+
+    say(f"Drawing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
     page = report.write(folder)
     for table in report.terminal_tables(folder):
         show_table(*table)
     for answer in report.sentences(folder):
         show_line(answer)
-    say(f"Report page: {page}")
-    return 0
+    return page
 
 
 def _latest() -> Path:

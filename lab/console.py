@@ -7,11 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
 from rich.table import Table
 
 from lab import nominal
@@ -36,6 +36,14 @@ COLOURS: Mapping[str, str] = {
     Flag.NOISY: "yellow",
     Flag.INVALID: "red",
 }
+
+
+Item = TypeVar("Item")
+
+
+def counted(what: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+    """Pass the items on, and show how many there were and how long the rest will take."""
+    return track(items, what, total=total, console=progress_console, transient=True)
 
 
 class ProgressWatch:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from lab.comparison.judge import HEADLINES, Change, compare
 from lab.comparison.sides import Side
+from lab.console import counted
 from lab.metrics import CELL
 from lab.statistics import INTERVAL_FLOOR, RefusedError
 
@@ -55,10 +56,10 @@ def measure(run: Side, *, is_paired: bool, seed: int = 1) -> Null:
             f"{run.name} has {len(blocks)} blocks; comparing it with itself needs {BLOCKS}: "
             f"lab bench --blocks {BLOCKS}"
         )
-    halve = _pairs if is_paired else _halves
+    halves = (_pairs if is_paired else _halves)(run, blocks, random.Random(seed))
     families = [
         [number for number in compare(a, b, HEADLINES) if number.is_paired == is_paired]
-        for a, b in halve(run, blocks, random.Random(seed))
+        for a, b in counted(f"{run.name} against itself", halves, SPLITS)
     ]
     sizes = [number.size for family in families for number in family]
     if not sizes:
