@@ -24,6 +24,7 @@ from tests.containers import left_of
 from tests.trials import run, spec_of
 
 MINUTELY = Periodic(2, 1, cron="* * * * *")
+DJANGO_NS = 100_000_000  # its start takes several times as much
 # What the program `crontab` does, in a file of the test's own.
 CRONTAB = """#!/bin/sh
 case $1 in
@@ -136,6 +137,10 @@ def test_cron_runs_every_job_at_the_minute(tmp_path: Path) -> None:
             assert row.services.startswith("cron 3.0")
             assert list(occurrences.verdict) == ["kept", "kept"]
             assert (occurrences.error_ns >= 0).all()
+            # Each job starts a Django: that is its own work, and no disturbance by others.
+            used_ns = {"local": row.cpu_workers_ns, "compose": row.cpu_services_ns}[row.provider]
+            assert used_ns is not None
+            assert used_ns > DJANGO_NS
     assert lines() == before
     assert left_of(os.getpid()) == []
 

@@ -24,10 +24,11 @@ PID_FILE = Path("/run/crond.pid")
 
 
 class Cron(NamedTuple):
-    """A cron that runs: the program that edits its lines, and what it says of itself."""
+    """A cron that runs: the program that edits its lines, what it says of itself, its process."""
 
     crontab: str
     about: str
+    pid: int
 
 
 def find() -> Cron:
@@ -52,7 +53,7 @@ def find() -> Cron:
         asked, capture_output=True, text=True, check=False
     )
     version = told.stdout if told and not told.returncode else "of unknown version"
-    return Cron(program, f"{name} {version} (machine)")
+    return Cron(program, f"{name} {version} (machine)", daemon.pid)
 
 
 def remove_trial(trial: str) -> int:

@@ -50,6 +50,7 @@ class LocalCluster(Cluster):
         super().__init__(site)
         self._services: list[_Part] = []
         self._nodes: list[_Part] = []
+        self._crons: list[int] = []
         self._driver: Popen[bytes] | None = None
         self._made: Setup | None = None
         # What all processes of the trial are told: whose they are, and where temporary files go.
@@ -86,6 +87,7 @@ class LocalCluster(Cluster):
         if name is Service.CRON:
             cron = crontab.find()
             endpoint, about = cron.crontab, cron.about
+            self._crons.append(cron.pid)
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
             told = {**self._told, **site.backend.server_environment(settings)}
@@ -163,8 +165,13 @@ class LocalCluster(Cluster):
             processes.limit_memory(process, limit)
 
     def cpu(self) -> CpuUse:
-        """Sum CPU time over the process trees; the driver's children are workers."""
-        used = {role: processes.cpu_ns(pids) for role, pids in self.processes().items()}
+        """Sum CPU time over the process trees; the driver's children are workers.
+
+        So is the machine's cron with all that it starts, if it runs the jobs.
+        """
+        pids = {role: [*own] for role, own in self.processes().items()}
+        pids["workers"] += [p.pid for cron in self._crons for p in processes.tree(cron)]
+        used = {role: processes.cpu_ns(own) for role, own in pids.items()}
         return CpuUse(used["driver"], used["services"], used["workers"])
 
     def processes(self) -> Mapping[str, Sequence[int]]:
