@@ -11,10 +11,10 @@ import pytest
 
 from lab import derived
 from lab.report import page
-from lab.side_by_side import MANY_TRIALS, mapped
+from lab.side_by_side import mapped
 from lab.store import Store
 from tests import synthetic
-from tests.synthetic import Campaign
+from tests.synthetic import SMALL
 
 
 def squared(number: int) -> tuple[int, int]:
@@ -43,8 +43,7 @@ def test_a_large_run_has_the_same_numbers_and_pictures_either_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the byte."""
-    tables = synthetic.campaign(Campaign(blocks=4, paced_tasks=60))
-    assert len(tables["trial"]) >= MANY_TRIALS
+    tables = synthetic.campaign(SMALL)
     alone, several = (made(tables, tmp_path / way / "run", monkeypatch) for way in ("a", "s"))
     assert several == alone
     assert {"metric.csv", "figures/latency.svg", "report.html"} <= set(alone)
