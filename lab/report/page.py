@@ -42,18 +42,13 @@ def write(folder: Path) -> Path:
     tables = RunTables(Store(folder))
     if tables["campaign"].empty:
         raise ResultsError(f"{folder} holds no campaign. Name a run folder, or run: lab bench")
-    drawn = mapped(
-        partial(_drawn, folder), list(FIGURES), side_by_side=len(tables["trial"]) >= MANY_TRIALS
-    )
+    draw = partial(save, tables=tables, folder=folder / "figures")
+    is_large = len(tables["trial"]) >= MANY_TRIALS
+    drawn = mapped(draw, list(FIGURES.values()), side_by_side=is_large)
     pictures = dict(zip(FIGURES.values(), drawn, strict=True))
     path = folder / PAGE
     path.write_text(render(tables, pictures), encoding="utf-8")
     return path
-
-
-def _drawn(folder: Path, name: str) -> Picture | None:
-    """Draw one of a run's figures, for it by itself: a process of its own may do it."""
-    return save(FIGURES[name], RunTables(Store(folder)), folder / "figures")
 
 
 def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
