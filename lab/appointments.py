@@ -61,11 +61,11 @@ class Appointments:
         """
         readings = [wall.read()]
         firsts = self._first_runs()
-        n, offset_ns = self.arrival.n_occurrences, wall.offset_ns(readings[0])
+        offset_ns = wall.offset_ns(readings[0])
         due = {
-            job.id: nominal.due_ns(job, firsts[job.id], begin_ns, n, offset_ns)
+            job.id: nominal.due_ns(job, first, begin_ns, self._n(first < begin_ns), offset_ns)
             for job in self.jobs
-            if job.id in firsts
+            if (first := firsts.get(job.id))
         }
         last = {job_id: nominal.edges_ns(instants)[-2:] for job_id, instants in due.items()}
         end_ns = max((end for _, end in last.values()), default=begin_ns)
@@ -80,6 +80,14 @@ class Appointments:
             time.sleep(3 * nominal.period_s(self.arrival))
         readings.append(wall.read())
         return {"wall": readings, "reason": self._missing(firsts)}
+
+    def _n(self, is_known_before: bool) -> int:
+        """Return how many occurrences to wait for.
+
+        A more punctual run than the first may give an interval its phase later. Where the first was
+        before the window, the first instant of that phase may be too, so that a later one counts.
+        """
+        return self.arrival.n_occurrences + (self.arrival.every_s > 0 and is_known_before)
 
     def _first_runs(self) -> dict[int, int]:
         """Wait until every job has run, and return the start of each one's first run.

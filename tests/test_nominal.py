@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from lab import kernel, ledger, nominal
+from lab import kernel, ledger, nominal, wall
 from lab.appointments import Appointments
 from lab.ledger import MEASURE
 from lab.model import Job, Periodic
+from lab.occurrences import judge
 from lab.tasks import FIRST_TASK
 
 S = 10**9
@@ -43,21 +46,44 @@ def test_the_first_run_of_an_interval_opens_it() -> None:
     assert nominal.edges_ns([8 * S, 13 * S]) == [7_500_000_000, 12_500_000_000]
 
 
+def wrote(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, job: Job, starts: Sequence[int]
+) -> Appointments:
+    """Put runs of a job, a millisecond each, into the ledger; return what waits for its next."""
+    for name, value in {"LEDGER": str(folder), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    ledger._forget()
+    for start in starts:
+        words, row = ledger.begin(job.id, 0, start)
+        ledger.finish(words, row, start + S // 1000, kernel.checksum(None))
+    ledger._forget()
+    arrival = Periodic(1, 1, every_s=job.every_s)
+    return Appointments(arrival, [job], {job.id: kernel.checksum(None)}, folder)
+
+
 def test_a_window_ends_when_every_last_occurrence_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for the rest of a period of which the run is there."""
-    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
-        monkeypatch.setenv(f"LAB_{name}", value)
-    ledger._forget()
     now = time.monotonic_ns()
-    job, begin = Job(FIRST_TASK[MEASURE], "f", None, every_s=50.0), now - 90 * S
-    for start in (now - 80 * S, now - 30 * S):
-        words, row = ledger.begin(job.id, 0, start)
-        ledger.finish(words, row, start + S, kernel.checksum(None))
-    ledger._forget()
+    job = Job(FIRST_TASK[MEASURE], "f", None, every_s=50.0)
+    waiting = wrote(tmp_path, monkeypatch, job, [now - 80 * S, now - 30 * S])
     monkeypatch.setattr("lab.appointments.time.sleep", lambda _: pytest.fail("it waited"))
-    arrival = Periodic(1, 1, every_s=50.0)
-    waiting = Appointments(arrival, [job], {job.id: kernel.checksum(None)}, tmp_path)
-    kept = waiting.keep(begin, lambda: None)
+    kept = waiting.keep(now - 90 * S, lambda: None)
     assert kept["reason"] == ""
+
+
+def test_a_window_ends_no_earlier_where_the_first_run_of_all_was_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Punctual runs have another phase than it, by which the one that counts is a period later."""
+    period = S // 2
+    job = Job(FIRST_TASK[MEASURE], "f", None, every_s=period / S)
+    begin = time.monotonic_ns() - period // 4
+    starts = [begin - 3 * period + period // 10, begin - 2 * period, begin - period, begin]
+    waiting = wrote(tmp_path, monkeypatch, job, starts)
+    kept = waiting.keep(begin, lambda: None)
+    tasks = pd.DataFrame({"trial_id": "t", "task_id": job.id, "t3_ns": starts, "t4_ns": starts})
+    window, offset_ns = (begin, time.monotonic_ns()), wall.offset_ns(kept["wall"][0])
+    found = judge([job], tasks.astype({"t3_ns": "Int64", "t4_ns": "Int64"}), 1, window, offset_ns)
+    assert found.verdict.tolist() == ["missed"]
