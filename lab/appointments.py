@@ -63,7 +63,7 @@ class Appointments:
         firsts = self._first_runs()
         offset_ns = wall.offset_ns(readings[0])
         due = {
-            job.id: nominal.due_ns(job, first, begin_ns, self._n(first < begin_ns), offset_ns)
+            job.id: nominal.due_ns(job, first, begin_ns, self._n(first, begin_ns), offset_ns)
             for job in self.jobs
             if (first := firsts.get(job.id))
         }
@@ -81,13 +81,13 @@ class Appointments:
         readings.append(wall.read())
         return {"wall": readings, "reason": self._missing(firsts)}
 
-    def _n(self, is_known_before: bool) -> int:
+    def _n(self, first_ns: int, begin_ns: int) -> int:
         """Return how many occurrences to wait for.
 
         A more punctual run than the first may give an interval its phase later. Where the first was
         before the window, the first instant of that phase may be too, so that a later one counts.
         """
-        return self.arrival.n_occurrences + (self.arrival.every_s > 0 and is_known_before)
+        return self.arrival.n_occurrences + (self.arrival.every_s > 0 and first_ns < begin_ns)
 
     def _first_runs(self) -> dict[int, int]:
         """Wait until every job has run, and return the start of each one's first run.
