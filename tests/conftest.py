@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 from hypothesis import settings
@@ -130,27 +131,52 @@ def containers() -> Images:
     return images.build(lambda _: None)
 
 
-@pytest.fixture(scope="session")
-def made_up() -> Tables:
-    """A made-up campaign of few systems that has all that figures and pages show."""
-    # Here and below: most tests need neither pandas nor matplotlib.
-    from tests.synthetic import SMALL
-    from tests.synthetic_ladder import with_ladder
-    from tests.synthetic_upkeep import everything
+def once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Make what is dear once for a session, not once in each of its processes (pytest-xdist).
 
-    return with_ladder(everything(SMALL))
+    `make` is given a folder of its own, for files that everybody reads.
+    """
+    own = factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    kept = folder / f"{name}.pickle"
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make(folder / name)))
+    made: Mapping[str, Any] = pickle.loads(kept.read_bytes())  # noqa: S301 (our own)
+    return made
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """A made-up campaign of few systems that has all that figures and pages show."""
+
+    def make(_: Path) -> Tables:
+        # Here and below: most tests need neither pandas nor matplotlib.
+        from tests.synthetic import SMALL
+        from tests.synthetic_ladder import with_ladder
+        from tests.synthetic_upkeep import everything
+
+        return with_ladder(everything(SMALL))
+
+    return once(tmp_path_factory, "made_up", make)
 
 
 @pytest.fixture(scope="session")
 def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Picture]:
     """Every figure of it, drawn once for all tests."""
-    from lab.figures import FIGURES, save
-    from tests.bursts import overheads, whole
 
-    of = dict.fromkeys(FIGURES, made_up) | {"granularity": whole(overheads())}
-    folder = tmp_path_factory.mktemp("figures")
-    saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
-    return {name: picture for name, picture in saved.items() if picture}
+    def make(folder: Path) -> Mapping[str, Picture]:
+        from lab.figures import FIGURES, save
+        from tests.bursts import overheads, whole
+
+        of = dict.fromkeys(FIGURES, made_up) | {"granularity": whole(overheads())}
+        saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
+        return {name: picture for name, picture in saved.items() if picture}
+
+    return once(tmp_path_factory, "figures", make)
 
 
 @pytest.fixture(scope="session")
