@@ -151,22 +151,26 @@ def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float, bool]:
     """Return b / a with its interval, p, and whether it is paired: blocks held the same plan."""
     pairs = _pairs(a, b)
     if len(pairs) >= min(len(a), len(b)) > 1:
-        over, under = pairs.value_b.astype(float).tolist(), pairs.value_a.astype(float).tolist()
+        under, over = zip(*pairs, strict=True)
         return paired_ratio(over, under), paired_p_value(over, under), True
     return (*unpaired_ratio(a.value.astype(float).tolist(), b.value.astype(float).tolist()), False)
 
 
-def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[float, float]]:
     """Match the trials of two cells by block: of one run, or of two that took turns.
 
     Whoever measured one side after the other has no pairs: what drifted lies between the sides.
     """
-    keys = ["block", "plan_hash"]
-    both = pd.concat([a, b])
-    is_clear = not (a.duplicated(keys).any() or b.duplicated(keys).any())
-    if is_clear and (len(set(both.run)) == 1 or _took_turns(both)):
-        return a.merge(b, on=keys, suffixes=("_a", "_b"))
-    return both.iloc[:0]
+    of_a, of_b = _by_plan(a), _by_plan(b)
+    is_clear = (len(of_a), len(of_b)) == (len(a), len(b))
+    if is_clear and (len({*a.run, *b.run}) == 1 or _took_turns(pd.concat([a, b]))):
+        return [(of_a[plan], of_b[plan]) for plan in of_a if plan in of_b]
+    return []
+
+
+def _by_plan(rows: pd.DataFrame) -> dict[tuple[int, str], float]:
+    plans = zip(rows.block, rows.plan_hash, strict=True)
+    return dict(zip(plans, map(float, rows.value), strict=True))
 
 
 def _took_turns(both: pd.DataFrame) -> bool:
