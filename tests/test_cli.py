@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
 from lab import processes
@@ -56,10 +57,9 @@ def begin(*arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def ours(pid: int) -> list[str]:
-    """Return the command lines of what the lab process `pid` started and still runs."""
-    mine = processes.labelled(lambda env: f":{pid}:" in env.get(processes.OWNER, ""))
-    return [" ".join(process.cmdline()) for process in mine]
+def ours(pid: int) -> list[psutil.Process]:
+    """Return what the lab process `pid` started and still runs; some of it may just be ending."""
+    return processes.labelled(lambda env: f":{pid}:" in env.get(processes.OWNER, ""))
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
