@@ -195,7 +195,7 @@ def test_a_failed_trial_ends_in_exit_code_one_and_the_rest_goes_on(
     """One workload raises, the other is measured all the same."""
     shown = lab(
         "bench", "-b", "thread-pool", "-w", misbehaving["RAISING"], "-w", "noop", *SMALL,
-        "--results", str(tmp_path),
+        "--tables-only", "--results", str(tmp_path),
     )  # fmt: skip
     assert shown.returncode == 1
     (run,) = (tmp_path / "runs").iterdir()

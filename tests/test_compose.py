@@ -29,22 +29,21 @@ from lab.model import (
     Topology,
 )
 from tests.containers import elsewhere, left_of, standing
-from tests.exactly_once import assert_exactly_once, may_raise
+from tests.exactly_once import assert_exactly_once, how_many, may_raise
 from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
 TAKES = {Capability.SUBMIT, Capability.BATCH}
-# More nodes, and what is advised for a broker of which nothing else is like the first.
+# More nodes, what is advised for a broker of which nothing else is like the first, and for a
+# database that is met nowhere else.
 FURTHER = [
     ("celery[prefork]", 4),
     ("celery[prefork+rabbitmq]", 1),
     ("celery[prefork+rabbitmq]", 4),
     ("celery[gevent+rabbitmq]@tuned", 2),
+    ("django-q[orm+postgres]@tuned", 2),
 ]
-# It starts an interpreter for each task: a thousand take two cores two minutes, once in all, in
-# test_contract.
-FEWER = "rq[spawn-worker]"
 
 
 def contract() -> Iterator[tuple[str, int]]:
@@ -73,7 +72,7 @@ def test_a_thousand_tasks_of_every_kind_run_exactly_once_in_containers(
     The row tells servers and images; the samples, what each container uses and each server counts.
     """
     # What has a thousand on two nodes needs no more than a hundred on one.
-    n_tasks = 100 if label == FEWER or (label, nodes) in ON_ONE else 1_000
+    n_tasks = 100 if (label, nodes) in ON_ONE else how_many(label, "compose")
     raises = may_raise(label)
     spec = spec_of(
         label,

@@ -26,7 +26,7 @@ NODES = ["-b", "raw-redis", "--nodes", "2"]
 DRIVER_ALONE = ["-b", "inline"]
 SMALL = ["-w", "noop", "--arrival", "burst", "--tasks", "20", "--cores", "1", "--blocks", "3"]
 # Up takes a second or two, a whole trial some more: half of the kills fall into the first.
-DURING_UP_S, LATER_S = 2.5, 8.0
+DURING_UP_S, LATER_S = 2.5, 5.0
 GONE_S = 60.0
 
 
