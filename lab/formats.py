@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pa_compute
@@ -29,12 +30,12 @@ Columns = Sequence[str] | None
 """Names of those that are wanted, or all."""
 
 _ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
-_PANDAS_TYPES = {
-    (pa.int64(), False): "int64",
-    (pa.int64(), True): "Int64",
-    (pa.float64(), False): "float64",
-    (pa.float64(), True): "Float64",
-    (pa.string(), False): "str",
+_PANDAS_TYPES: Mapping[tuple[pa.DataType, bool], Any] = {
+    (pa.int64(), False): np.dtype("int64"),
+    (pa.int64(), True): pd.Int64Dtype(),
+    (pa.float64(), False): np.dtype("float64"),
+    (pa.float64(), True): pd.Float64Dtype(),
+    (pa.string(), False): pd.StringDtype(na_value=np.nan),
 }
 # What a value may be before it is cast. Without this, Arrow would take 3.0 for an integer, which
 # hides nanoseconds that lost digits in a float, and "12" for a number.
@@ -263,13 +264,14 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
 
 
 def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
-    columns = [column for column in schema(table) if column.name in data.column_names]
-    kinds = {column.name: _PANDAS_TYPES[column.type, column.nullable] for column in columns}
-    masked = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
-    # By way of masked types: pandas would make floats of nanoseconds beside a null.
-    frame: pd.DataFrame = data.to_pandas(types_mapper=masked.get)
-    # Only what is of another type yet: to change a type to itself copies a column.
-    return frame.astype({n: kinds[n] for n, kind in frame.dtypes.items() if kind != kinds[str(n)]})
+    # Column by column, each in its type: pandas would make floats of nanoseconds beside a null.
+    columns = {}
+    for column in schema(table):
+        if column.name in data.column_names:
+            values, kind = data[column.name], _PANDAS_TYPES[column.type, column.nullable]
+            is_plain = isinstance(kind, np.dtype)
+            columns[column.name] = values.to_numpy() if is_plain else kind.__from_arrow__(values)
+    return pd.DataFrame(columns)
 
 
 def _brief(error: BaseException) -> str:
