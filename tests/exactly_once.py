@@ -11,30 +11,13 @@ from lab.model import Capability
 # they run it again is asked in test_claims_run.
 PRESENT_AGAIN = ("django-q[orm+sqlite]", "django-q[orm+postgres]")
 
-# A fork, an interpreter or a new connection at each step: 30 to 250 ms of CPU a task. So the
-# thousand of these run once, with this provider, and a hundred elsewhere.
-THOUSAND_WITH = {
-    "rq[worker]": "compose",
-    "rq[worker-pool]": "compose",
-    "rq[spawn-worker]": "local",
-    "django-rq[worker]": "compose",
-    "django-rq[worker-pool]": "compose",
-    "django-q[orm+sqlite]": "local",
-    "django-q[orm+postgres]": "none as installed: test_compose has a thousand of its tuned profile",
-}
-
-
-def how_many(label: str, provider: str) -> int:
-    """Return how many tasks show that each runs exactly once."""
-    return 1_000 if THOUSAND_WITH.get(label, provider) == provider else 100
-
 
 def may_raise(label: str) -> bool:
     """Tell whether a task that raises costs no others; of a batch it may end the whole call."""
     chosen = registry.select(label)
     promised = capabilities(chosen.backend, chosen.variant)
     may = Capability.SUBMIT in promised and chosen.backend.executes
-    return may and label.partition("@")[0] not in PRESENT_AGAIN
+    return may and label not in PRESENT_AGAIN
 
 
 def assert_exactly_once(made: Collected, *, raises: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,8 @@ from lab.model import (
     Topology,
 )
 from tests.containers import elsewhere, left_of, standing
-from tests.exactly_once import assert_exactly_once, how_many, may_raise
+from tests.exactly_once import assert_exactly_once, may_raise
+from tests.test_contract import BUSY
 from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
@@ -63,7 +65,14 @@ ON_ONE = [
 ]
 
 
-@pytest.mark.parametrize(("label", "nodes"), [*EVERY, *ON_ONE, *FURTHER])
+def busy_alone(label: str, nodes: int) -> Any:
+    """Let what starts an interpreter for each task, and so uses all of both cores, run alone."""
+    return pytest.param(label, nodes, marks=[pytest.mark.alone] * (label == BUSY))
+
+
+@pytest.mark.parametrize(
+    ("label", "nodes"), [busy_alone(*each) for each in (*EVERY, *ON_ONE, *FURTHER)]
+)
 def test_a_thousand_tasks_of_every_kind_run_exactly_once_in_containers(
     label: str, nodes: int, tmp_path: Path, misbehaving_inside: dict[str, str]
 ) -> None:
@@ -72,7 +81,7 @@ def test_a_thousand_tasks_of_every_kind_run_exactly_once_in_containers(
     The row tells servers and images; the samples, what each container uses and each server counts.
     """
     # What has a thousand on two nodes needs no more than a hundred on one.
-    n_tasks = 100 if (label, nodes) in ON_ONE else how_many(label, "compose")
+    n_tasks = 100 if (label, nodes) in ON_ONE else 1_000
     raises = may_raise(label)
     spec = spec_of(
         label,

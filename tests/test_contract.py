@@ -12,7 +12,7 @@ from lab import processes, registry
 from lab.backend import capabilities, services_of
 from lab.clusters.local import LocalCluster
 from lab.model import Burst, Capability, Chained, FanOut, RoundTrip, Topology
-from tests.exactly_once import assert_exactly_once, how_many, may_raise
+from tests.exactly_once import assert_exactly_once, may_raise
 from tests.stopping import held
 from tests.trials import run, spec_of
 
@@ -73,7 +73,7 @@ def test_a_thousand_tasks_of_every_kind_run_exactly_once(
     spec = spec_of(
         label,
         misbehaving["MIXED"],
-        Burst(how_many(label, "local")),
+        Burst(1_000),
         widest(label),
         size=int(raises),
         deadline_s=480.0,
