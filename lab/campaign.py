@@ -137,7 +137,8 @@ class _Runner:
         if spec.block not in self._harness_ns:
             self._begin(spec.block)
         before = self._calibration_ns
-        outcome = trial.run(spec, attempt, folder, self._watch.phase)
+        harness_ns = self._harness_ns[spec.block]
+        outcome = trial.run(spec, attempt, folder, self._watch.phase, harness_ns)
         self._calibration_ns = noise.calibrate()
         return self._keep(outcome, position, (before, self._calibration_ns))
 

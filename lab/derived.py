@@ -12,6 +12,7 @@ from lab.model import Periodic, Status
 from lab.side_by_side import MANY_TRIALS, mapped
 from lab.store import Store
 from lab.tables import MetricRow, TrialRow
+from lab.tasks import AGAIN
 from lab.trends import trends
 
 
@@ -47,4 +48,5 @@ def numbers(store: Store, values: Any) -> list[MetricRow]:
     occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
     samples = store.read("sample", folder)
     window = tasks[tasks.phase == "measure"]
-    return metrics.trial_metrics(row, window, occurrences, samples)
+    marks = tasks[tasks.phase.isin(AGAIN)]
+    return metrics.trial_metrics(row, window, occurrences, samples, marks)

@@ -18,15 +18,14 @@ import pandas as pd
 from lab import own_task, registry, wall
 from lab.backend import services_of
 from lab.counters import BYTES, COMMANDS, Sample
-from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY, WARM_UP
+from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY
 from lab.model import Periodic, TrialSpec
 from lab.occurrences import judge
 from lab.readback import OUTCOMES, Intent, executions, header, intents, is_ledger
 from lab.tables import TaskRow
-from lab.tasks import FIRST_TASK, make_jobs, make_tasks, right_answer
+from lab.tasks import AGAIN, FIRST_TASK, PHASE_NAMES, make_jobs, make_tasks, right_answer
 from lab.verdicts import Ack
 
-PHASE_NAMES = {VERIFY: "verify", WARM_UP: "warm_up", MEASURE: "measure"}
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
 _EXECUTION_TYPES = {
     "task_id": "int64",
@@ -55,7 +54,7 @@ def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
         {
             "trial_id": pd.Series(trial_id, index=words.index, dtype="str"),
             "task_id": words.task_id,
-            "phase": words.phase.map(PHASE_NAMES).astype("str"),
+            "phase": words.phase.map(dict(enumerate(PHASE_NAMES))).astype("str"),
             "t0_ns": words.t0_ns,
             "t1_ns": _instants(words.t1_ns),
             "t2_ns": _instants(words.t2_ns),
@@ -84,16 +83,17 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
 def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
     """Forget what happened after the window's end: stopping a system cancels what still runs.
 
-    Executions that ended later are unfinished, and those that began later never started.
+    Executions that ended later are unfinished, and those that began later never started. What was
+    offered later on purpose has its own end.
     """
     if end_ns is None:
         return tasks
-    tasks = tasks.copy()
+    tasks, in_window = tasks.copy(), ~tasks.phase.isin(AGAIN)
     for instant, outcome, told in (
         ("t4_ns", "unfinished", ["t4_ns", "answer"]),
         ("t3_ns", "unstarted", ["t3_ns", "node"]),
     ):
-        later = (tasks[instant] > end_ns).fillna(value=False)
+        later = in_window & (tasks[instant] > end_ns).fillna(value=False)
         tasks.loc[later, told] = pd.NA
         tasks.loc[later, "outcome"] = outcome
     return tasks

@@ -30,8 +30,10 @@ FIRST_ROWS = 1_024
 
 OK, RAISED, CANCELLED = 0, 1, 2
 # Words of the driver's journal: the phase of a task, and what the submit call said.
-VERIFY, WARM_UP, MEASURE = 0, 1, 2
+VERIFY, WARM_UP, MEASURE, UNRECORDED, REPEATED = range(5)
 ACCEPTED, ERROR = 1, 2
+# Tasks of this number and above leave no record: see `lab.unrecorded`.
+NO_RECORD = 50_000_000
 # Where a row of it keeps what.
 T0, T1, T2, T5, ACK = 2, 3, 4, 5, 6
 

@@ -21,7 +21,6 @@ Measure = Callable[[TrialRow, pd.DataFrame], Value]
 Seconds = NDArray[np.float64]
 
 INSTANTS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
-THROUGHPUT_FLOOR = 20
 # From what share of a quota's periods on it shows in latencies (METHOD M22).
 THROTTLED = 0.01
 
@@ -126,117 +125,6 @@ def service_median(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return percentile_of("t3_ns", "t4_ns", 50)(
         trial, tasks[tasks["outcome"].isin(["ok", "unfinished"])]
     )
-
-
-def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return the rate of completions between the 10 % and the 90 % completion (METHOD M8).
-
-    The shares are of all tasks, so that a system that loses tasks is not quicker for it.
-    """
-    n = max(len(tasks), int(trial.n_sent))
-    low, high = -(-n // 10), -(-9 * n // 10)
-    if n < THROUGHPUT_FLOOR:
-        raise RefusedError(f"Throughput needs {THROUGHPUT_FLOOR} tasks; there are {n}.")
-    done = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
-    if done.size < high:
-        raise RefusedError(f"Only {done.size} of {n} tasks finished: no 90 % completion.")
-    span_s = (done[high - 1] - done[low - 1]) / 1e9
-    if span_s <= 0:
-        raise RefusedError(f"The middle {high - low} tasks finished within one tick of the clock.")
-    return Value(float((high - low) / span_s), "", n, "rate from the 10 % to the 90 % completion")
-
-
-def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return the seconds from the first submit call to the last completion."""
-    n = max(len(tasks), int(trial.n_sent))
-    first = tasks["t1_ns"].min()
-    done = tasks["t4_ns"].dropna()
-    if pd.isna(first) or not len(done):
-        raise RefusedError(f"No makespan: none of {n} tasks finished.")
-    if len(done) == n:
-        return Value(float(done.max() - first) / 1e9, "", n, "last completion - first submit")
-    end = done.max() if pd.isna(trial.t_end_ns) else trial.t_end_ns
-    return Value(float(end - first) / 1e9, ">", n, f"{n - len(done)} of {n} unfinished")
-
-
-def worker_time(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return worker-seconds a task, ``P T / n``: its work and all that the system adds."""
-    total = _complete(makespan(trial, tasks))
-    return Value(
-        trial.workers * total.value / total.n, "", total.n, f"P T / n, P = {trial.workers}"
-    )
-
-
-def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return worker-seconds a task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
-
-    T is the makespan, P the worker slots. w is the duration the workload was calibrated to; a
-    workload without one (`nominal_ns` 0: noop, payload) counts as no work, so all it costs is
-    overhead.
-    """
-    work_s = _work_s(trial)
-    spent = worker_time(trial, tasks)
-    method = f"(P T - n w) / n, P = {trial.workers}, w = {work_s:g} s"
-    return Value(spent.value - work_s, "", spent.n, method)
-
-
-def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return the share of the worker slots' time that was work, ``n w / (P T)`` (METHOD M17a)."""
-    work_s = _work_s(trial)
-    total = _complete(makespan(trial, tasks))
-    method = f"n w / (P T), P = {trial.workers}"
-    return Value(total.n * work_s / (trial.workers * total.value), "", total.n, method)
-
-
-def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return at most by how much the lab lowers this throughput, ``X_off / X_on - 1`` (METHOD M19).
-
-    A task pays c, measured in a loop before the block, in one of p processes that each have
-    ``p / X`` for it: so ``H = c / (p / X - c)``. At most, for a process may also wait; the driver's
-    part counts as if it were in the worker's process. The workers of one process share its
-    interpreter lock, so they count as one.
-    """
-    if pd.isna(trial.harness_ns):
-        raise RefusedError("Not measured: this trial was run outside a campaign.")
-    rate = throughput(trial, tasks)
-    known = 1 if pd.isna(trial.worker_processes) else int(trial.worker_processes)
-    p, ours_s = min(known, int(trial.workers)), float(trial.harness_ns) / 1e9
-    left_s = p / rate.value - ours_s
-    method = f"at most c / (p / X - c), c = {ours_s * 1e6:.2f} us before the block, p = {p}"
-    if left_s <= ours_s:
-        return Value(1.0, ">", rate.n, f"most of a task is its record; {method}")
-    return Value(ours_s / left_s, "", rate.n, method)
-
-
-def interference(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return how much longer a task runs in place than alone, ``S_insitu - w`` (METHOD M17a).
-
-    With `framework` it makes up the overhead: ``P T / n = w + (S_insitu - w) + rest``.
-    """
-    work_s, in_place = _work_s(trial), _in_place(trial, tasks)
-    return Value(in_place.value - work_s, "", in_place.n, f"mean of t4 - t3, less w = {work_s:g} s")
-
-
-def framework(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return worker-seconds a task in which it does not run, ``P T / n - S_insitu`` (M17a)."""
-    spent = worker_time(trial, tasks)
-    return Value(spent.value - _in_place(trial, tasks).value, "", spent.n, "P T / n - mean t4 - t3")
-
-
-def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    return _complete(mean_of("t3_ns", "t4_ns")(trial, tasks))
-
-
-def _work_s(trial: TrialRow) -> float:
-    if trial.nominal_ns and not trial.executes:
-        raise RefusedError("Its tasks are recorded and not run: their work was never done.")
-    return float(trial.nominal_ns) / 1e9
-
-
-def _complete(total: Value) -> Value:
-    if total.bound or total.value <= 0:
-        raise RefusedError(f"The burst has no end to count to: {total.method}.")
-    return total
 
 
 def cpu_of(role: str) -> Measure:

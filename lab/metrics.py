@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab import backlog, measures, punctuality, shapes, upkeep
+from lab import backlog, bursts, measures, punctuality, shapes, upkeep
 from lab.measures import Measure
 from lab.model import Burst, Flag, Paced, Periodic, Probe, RoundTrip, Status, Step
 from lab.statistics import RefusedError
@@ -56,7 +56,8 @@ class Metric:
     one sentence. Of a trial whose arrival is not in `arrivals`, or to which it does not apply,
     the number is not asked; where it cannot be told, `measure` raises `RefusedError`. It is given
     the trial's rows of `table`: of ``"task"`` once a task, of ``"execution"`` as often as it ran,
-    of ``"sample"`` with the tasks finished by then.
+    of ``"sample"`` with the tasks finished by then, of ``"burst"`` once a task and with the marks
+    of the burst without record if there was one; without such it has none of ``"unrecorded"``.
     """
 
     name: str
@@ -99,11 +100,6 @@ def _waits(name: str, end: str, about: str) -> Iterator[Metric]:
     yield Metric(f"{name}_mean", "s", "lower", f"Mean of: {about}.", mean, OPEN)
 
 
-def _each(name: str, about: str, measure: Measure) -> Metric:
-    """Make a share of a burst's worker-seconds that falls to each task."""
-    return Metric(f"{name}_s_per_task", "s", "lower", about, measure, (Burst.kind,))
-
-
 METRICS = {
     metric.name: metric
     for metric in (
@@ -112,36 +108,31 @@ METRICS = {
             "1/s",
             "higher",
             "Rate of completions between the 10 % and the 90 % completion.",
-            measures.throughput,
+            bursts.throughput,
+            table="burst",
         ),
         Metric(
             "makespan_s",
             "s",
             "lower",
             "First submit call to last completion.",
-            measures.makespan,
+            bursts.makespan,
             (Burst.kind, RoundTrip.kind),
+            table="burst",
         ),
-        _each("worker", "Worker-seconds a task, its work included.", measures.worker_time),
-        _each("overhead", "Worker-seconds a task beyond its work.", measures.overhead),
-        _each("interference", "Seconds that a task runs beyond its work.", measures.interference),
-        _each("framework", "Worker-seconds a task in which it does not run.", measures.framework),
+        *(
+            Metric(name, unit, "lower", about, measure, (Burst.kind,), table=rows)
+            for name, unit, about, rows, measure in bursts.numbers()
+        ),
         Metric(
             "efficiency",
             "1",
             "higher",
             "Share of the worker slots' time that was calibrated work.",
-            measures.efficiency,
+            bursts.efficiency,
             (Burst.kind,),
             _has_work,
-        ),
-        Metric(
-            "harness_overhead",
-            "1",
-            "lower",
-            "At most by how much the lab's own record lowers the throughput: X_off / X_on - 1.",
-            measures.harness_overhead,
-            (Burst.kind,),
+            table="burst",
         ),
         Metric(
             "submit_s_p50", "s", "lower", "p50 of: submit call.", measures.submit_percentile(50)
@@ -249,6 +240,7 @@ def trial_metrics(
     executions: pd.DataFrame,
     occurrences: pd.DataFrame | None = None,
     samples: pd.DataFrame | None = None,
+    marks: pd.DataFrame | None = None,
 ) -> list[MetricRow]:
     """Compute every metric that this attempt at a trial can have; a refusal is a row with why.
 
@@ -257,9 +249,13 @@ def trial_metrics(
         executions: `TaskRow` columns of its window (phase ``measure``), a row an execution.
         occurrences: `OccurrenceRow` columns of a periodic trial.
         samples: `SampleRow` columns; without them, what rests on them is not asked.
+        marks: `TaskRow` columns of the burst that was offered again without record, if it was.
     """
     tasks = measures.one_row_a_task(executions)
     rows: dict[str, Any] = {"task": tasks, "execution": executions, "occurrence": occurrences}
+    rows["burst"] = tasks
+    if marks is not None and len(marks):
+        rows["burst"] = rows["unrecorded"] = bursts.with_marks(tasks, marks)
     if samples is not None:
         ended = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
         rows["sample"] = samples.assign(n_done=np.searchsorted(ended, samples["t_ns"]))

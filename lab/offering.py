@@ -76,6 +76,32 @@ class Offering:
         for row in rows:
             words[row + T2], words[row + ACK] = t2, acknowledged
 
+    def offer_sparsely(self, phase: int, tasks: Sequence[Task], marks: Sequence[int]) -> int:
+        """Offer tasks at once, and write down no more than the instants of those at `marks`.
+
+        The last is one of them. All are intended for the instant at which the first is offered;
+        that is returned.
+        """
+        rows = self.journal.plan([tasks[mark].id for mark in marks], phase, [0] * len(marks))
+        now, words, submit = time.monotonic_ns, self.journal.words, self.backend.submit
+        next_one, begin = 0, now()
+        if Capability.BATCH in self.promised:
+            self.backend.submit_all(tasks)
+            accepted = now()
+            for row in rows:
+                words[row + T1], words[row + T2] = begin, accepted
+        else:
+            for mark, row in zip(marks, rows, strict=True):
+                for task in tasks[next_one:mark]:
+                    submit(task)
+                words[row + T1] = now()
+                submit(tasks[mark])
+                words[row + T2] = now()
+                next_one = mark + 1
+        for row in rows:
+            words[row + T0], words[row + ACK] = begin, ACCEPTED
+        return begin
+
     def in_turn(
         self, tasks: Sequence[Task], arrival: RoundTrip | FanOut | Chained, timeout_s: float
     ) -> None:

@@ -7,13 +7,17 @@ the clock handshake (METHOD M14): none may start before it was sent or end after
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from lab.errors import LabError
-from lab.ledger import time_namespace
-from lab.model import Topology
-from lab.readback import Execution, executions
+from lab.ledger import VERIFY, time_namespace
+from lab.model import Task, Topology
+from lab.offering import Offering
+from lab.readback import Execution, Watcher, executions
+from lab.tasks import right_answer
 
 WAIT_US = 30_000
 LONGEST_WAIT_US = 500_000
@@ -29,6 +33,48 @@ def round_size(number: int, workers: int) -> tuple[int, int]:
     each round has more tasks, and longer ones. A node that takes ten at a time must leave some.
     """
     return workers * min(1 << number, MOST_FOR_A_WORKER), min(WAIT_US << number, LONGEST_WAIT_US)
+
+
+def most_tasks(workers: int) -> int:
+    """Return how many tasks all rounds have together."""
+    return sum(round_size(number, workers)[0] for number in range(ROUNDS))
+
+
+def prove(
+    offering: Offering,
+    module: ModuleType,
+    make: Callable[..., list[Task]],
+    ledger: Path,
+    topology: Topology,
+) -> None:
+    """Offer waiting tasks of `module`, round after round, until the ledger proves every worker.
+
+    `make` takes their number, how long they wait in us, and the number of the first.
+
+    Raises:
+        LabError: The system takes no task, or not all of its workers were at work at once.
+    """
+    backend, deadline, skip = offering.backend, time.monotonic() + DEADLINE_S, 0
+    for number in range(ROUNDS):
+        n, wait_us = round_size(number, backend.workers)
+        tasks = make(n=n, size=wait_us, skip=skip)
+        skip += n
+        watcher = Watcher(ledger, range(tasks[0].id, skip))
+        sent = time.monotonic_ns()
+        offering.offer(VERIFY, tasks, [sent] * n)
+        if offering.error:
+            raise LabError(f"It took no tasks in the verify phase. {offering.error}")
+        while watcher.count() < n and time.monotonic() < deadline:
+            time.sleep(0.002)
+        answers = {t.id: right_answer(module, t, executes=backend.executes) for t in tasks}
+        if is_proven(ledger, answers, sent, time.monotonic_ns(), topology):
+            return
+        if time.monotonic() > deadline:
+            break
+    raise LabError(
+        f"Not all of {backend.workers} workers were at work at once in the verify phase; "
+        "the logs folder of this trial says what they did."
+    )
 
 
 def is_proven(

@@ -11,10 +11,14 @@ from lab.model import ARRIVALS, Setup, Topology, TrialSpec
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one driver process is given in ``trial.json``: a spec, and where its cluster listens."""
+    """What one driver process is given in ``trial.json``: a spec, and where its cluster listens.
+
+    `harness_ns` is what the lab's record of a task costs, None where that was not measured.
+    """
 
     spec: TrialSpec
     setup: Setup
+    harness_ns: float | None = None
 
 
 def spec_to_json(spec: TrialSpec) -> dict[str, Any]:
@@ -33,9 +37,10 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
 
 def order_to_json(order: Order) -> dict[str, Any]:
     """Return the order as JSON-able fields."""
-    return {"spec": spec_to_json(order.spec), "setup": asdict(order.setup)}
+    return asdict(order) | {"spec": spec_to_json(order.spec)}
 
 
 def order_from_json(fields: dict[str, Any]) -> Order:
     """Rebuild an order; the inverse of `order_to_json`."""
-    return Order(spec_from_json(fields["spec"]), setup_from_json(fields["setup"]))
+    spec, setup = spec_from_json(fields["spec"]), setup_from_json(fields["setup"])
+    return Order(spec, setup, fields["harness_ns"])

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 
 from lab.kernel import checksum
-from lab.ledger import MEASURE, VERIFY, WARM_UP
+from lab.ledger import MEASURE, NO_RECORD, UNRECORDED
 from lab.model import Job, Periodic, Task, TrialSpec
 
 # One ledger holds all phases, and each has room for this many tasks.
 MOST_TASKS = 10_000_000
-FIRST_TASK = {VERIFY: 0, WARM_UP: MOST_TASKS, MEASURE: 2 * MOST_TASKS}
+FIRST_TASK = range(0, NO_RECORD, MOST_TASKS)
+# By their numbers in `lab.ledger`; in the last two a burst is offered again: see `lab.unrecorded`.
+PHASE_NAMES = ("verify", "warm_up", "measure", "unrecorded", "repeated")
+AGAIN = PHASE_NAMES[UNRECORDED:]
 
 
 def ids_of(phase: int) -> range:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lab import harness, kernel, ledger
-from lab.measures import harness_overhead
+from lab.bursts import harness_overhead
 from lab.statistics import RefusedError
 from lab.tables import TrialRow
 from tests.table_rows import a_row

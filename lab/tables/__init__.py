@@ -25,7 +25,8 @@ from lab.tables.trend import TrendRow
 # 1.5  idle trials; of every trial the instants of a cold start
 # 1.6  columns ceiling, worker_processes, harness_ns of trial; table baseline
 # 1.7  table trend; estimates of bursts of another size are other estimates
-SCHEMA_VERSION = "1.7"
+# 1.8  phases unrecorded and repeated: a burst again, of which only some tasks have rows
+SCHEMA_VERSION = "1.8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,10 @@ class TaskRow:
     trial_id: str = column("which trial")
     task_id: int = column("which task")
     attempt_no: int = column("1 for the first start of this task, 2 for the second, ...")
-    phase: str = column("verify, warm_up or measure; empty for a task never offered")
+    phase: str = column(
+        "verify, warm_up, measure, or unrecorded and repeated: its burst again, of which only some "
+        "tasks have rows (M19); empty for a task never offered"
+    )
     t0_ns: int | None = column("intended instant", "ns")
     t1_ns: int | None = column("just before the submit call", "ns")
     t2_ns: int | None = column("submit returned", "ns")
@@ -179,7 +183,7 @@ class SubmitRow:
 
     trial_id: str = column("which trial")
     task_id: int = column("which task")
-    phase: str = column("verify, warm_up or measure")
+    phase: str = column("verify, warm_up, measure, unrecorded or repeated")
     t0_ns: int = column("intended instant", "ns")
     t1_ns: int | None = column("just before the submit call", "ns")
     t2_ns: int | None = column("submit returned", "ns")

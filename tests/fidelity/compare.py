@@ -3,11 +3,11 @@
 ``python -m tests.fidelity.compare`` (`nox -s fidelity`). A pair is one trial of the lab, a burst
 of no-ops, and one run of the backend's script: in random order, on the same CPUs for the same
 roles, each with fresh servers. Both rates are computed by the same function, the lab's from its
-ledger. A ratio of 1 means that the lab takes nothing away from a system.
+ledger, as in a campaign: where the record of each task would lower it, from the marks of a burst
+without (METHOD M19). A ratio of 1 means that the lab takes nothing away from a system.
 
-Next to the ratio stands what the lab adds to a task in microseconds. Its record is richer than a
-script's, so a system that spends no more than a few microseconds on a task itself has a ratio
-that tells the cost of the record (METHOD M19). `null` has no script: nobody would write one.
+Next to the ratio stands what the lab adds to a task in microseconds. `null` has no script: nobody
+would write one.
 
 Some ratios tell more of the system than of the lab:
 
@@ -35,19 +35,19 @@ from collections.abc import Sequence
 from multiprocessing import get_all_start_methods
 from pathlib import Path
 
-from lab import console, processes, registry, statistics, trial
+from lab import console, harness, processes, registry, statistics, trial
 from lab.backend import capabilities, services_of
 from lab.clusters import choice
 from lab.clusters.services import SERVICES, last_line
 from lab.errors import ClusterError, LabError, UnknownNameError
 from lab.evidence import read_status
-from lab.ledger import MEASURE
+from lab.ledger import MEASURE, REPEATED, UNRECORDED
 from lab.model import Burst, Capability, Status, TrialSpec
 from lab.placement import cpu_text
 from lab.plan import Selection, make_plan
 from lab.presets import Cell
 from lab.readback import executions
-from lab.tasks import FIRST_TASK
+from lab.tasks import FIRST_TASK, ids_of
 from tests.fidelity import inside, stamps
 
 # Tasks of one burst by backend, or by variant where that differs, enough for about a second.
@@ -137,6 +137,11 @@ def measure(
 ) -> dict[str, tuple[list[float], list[float]]]:
     """Return the rates of lab and script for each label, pair by pair, in tasks per second."""
     rates: dict[str, tuple[list[float], list[float]]] = {label: ([], []) for label in labels}
+    harness_ns = harness.cost_ns()
+
+    def lab_rate(spec: TrialSpec, folder: Path) -> float:
+        return recorded_rate(spec, folder, harness_ns)
+
     for pair in range(pairs):
         for label in order.sample(labels, len(labels)):
             spec = spec_of(label, pair)
@@ -167,20 +172,22 @@ def spec_of(label: str, pair: int) -> TrialSpec:
     return make_plan(selection).trials[pair]
 
 
-def lab_rate(spec: TrialSpec, folder: Path) -> float:
+def recorded_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
     """Run one trial and return the rate that its ledger tells."""
-    outcome = trial.run(spec, 1, folder / "trial", lambda _: None)
+    outcome = trial.run(spec, 1, folder / "trial", lambda _: None, harness_ns)
     status = read_status(outcome.folder)
     if (outcome.status, status.get("status")) != (Status.OK, Status.OK):
         raise LabError(f"{spec.label} failed: {outcome.reason or status.get('reason')}")
-    return stamps.rate_hz(
-        [
-            record.finished_ns
-            for path in (outcome.folder / "ledger").glob("*.bin")
-            for record in executions(path)[1]
-            if record.task_id >= FIRST_TASK[MEASURE]
-        ]
-    )
+    finished_ns = {
+        record.task_id: record.finished_ns
+        for path in (outcome.folder / "ledger").glob("*.bin")
+        for record in executions(path)[1]
+    }
+    last = max(finished_ns)
+    phase = next(p for p in (REPEATED, UNRECORDED, MEASURE) if last in ids_of(p))
+    told = [at for number, at in finished_ns.items() if number in ids_of(phase)]
+    # Each mark stands for the tasks before it, and the number of the last says how many there were.
+    return stamps.rate_hz(told) * (last - FIRST_TASK[phase] + 1) / len(told)
 
 
 def script_rate(spec: TrialSpec, folder: Path) -> float:

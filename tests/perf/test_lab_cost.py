@@ -11,7 +11,7 @@ import pytest
 
 from lab import kernel, ledger, registry
 from lab.arrivals import offsets_ns, pace
-from lab.measures import throughput
+from lab.bursts import throughput
 from lab.model import Burst, Paced
 from tests.trials import run, spec_of
 

@@ -1,0 +1,112 @@
+"""A burst again without its record, where recording has lowered its rate (METHOD M19).
+
+The same tasks are offered once more under numbers of which the kernel keeps no record, but for a
+few marks that are spread evenly over them: when a mark has finished, so has what stands before it.
+Where even the marks would lower the rate, the tasks are offered many times over, and as many marks
+are spread over all. The recorded burst tells what was lost or ran twice and how long tasks waited,
+the one without record its length and its rate, the one of many times its rate.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lab.ledger import MEASURE, NO_RECORD, REPEATED, UNRECORDED
+from lab.model import Task
+from lab.offering import Offering
+from lab.readback import Watcher, executions
+from lab.tasks import FIRST_TASK, ids_of, set_apart
+
+# As many as a throughput needs, and one task in a hundred of a burst that has more.
+FEWEST_MARKS, TASKS_A_MARK = 20, 100
+# Half of what METHOD M19 allows, so that what stays recorded is surely below it.
+LOWERED = 0.01
+LOOK_S = 0.005
+# The inline loop is through with ten thousand tasks in a millisecond.
+LONGEST_NS, MOST_REPEATED = 200_000_000, 100_000
+
+
+def n_marks(n_tasks: int) -> int:
+    """Return how many marks a burst has; 0 where it is too small to have any."""
+    return max(FEWEST_MARKS, n_tasks // TASKS_A_MARK) if n_tasks >= 2 * FEWEST_MARKS else 0
+
+
+def offer_again(
+    offering: Offering,
+    tasks: Sequence[Task],
+    ledger: Path,
+    harness_ns: float | None,
+    deadline_s: float,
+) -> str:
+    """Offer a burst again without record if recording has lowered its rate.
+
+    Args:
+        offering: It has offered the burst, and every task of it has finished.
+        tasks: The burst.
+        ledger: The folder of the workers' records.
+        harness_ns: What a record costs; None: nobody knows, and nothing is offered.
+        deadline_s: How long to wait for the marks.
+
+    Returns:
+        Why it did not end; empty if it did, or was not offered.
+    """
+    marks, times = n_marks(len(tasks)), 1
+    if harness_ns is None or not marks:
+        return ""
+    processes = min(_writers(ledger), offering.backend.workers)
+    by = lowered_by(_finished_ns(ledger, MEASURE), processes, harness_ns)
+    for phase in (UNRECORDED, REPEATED):
+        if by <= LOWERED or (phase == REPEATED and times == 1):
+            break
+        again, places = sparse([*tasks] * times, marks, phase)
+        set_apart()
+        begin_ns = offering.offer_sparsely(phase, again, places)
+        watcher, deadline = Watcher(ledger, ids_of(phase)), time.monotonic() + deadline_s
+        while watcher.count() < marks:
+            if time.monotonic() > deadline:
+                return "The burst that was offered again without record did not end."
+            time.sleep(LOOK_S)
+        finished_ns = _finished_ns(ledger, phase)
+        by = lowered_by(finished_ns, processes, harness_ns)
+        most = min(LONGEST_NS // (finished_ns[-1] - begin_ns), MOST_REPEATED // len(tasks))
+        times = math.ceil(max(1, min(by / LOWERED, most)))
+    return ""
+
+
+def lowered_by(finished_ns: Sequence[int], processes: int, harness_ns: float) -> float:
+    """Return by how much records have lowered the rate at which recorded tasks finished, at most.
+
+    A record at `harness_ns` each took its share of what every one of so many processes had from
+    one to the next: see `lab.bursts.harness_overhead`.
+    """
+    low, high = -(-len(finished_ns) // 10) - 1, -(-9 * len(finished_ns) // 10) - 1
+    left_ns = processes * (finished_ns[high] - finished_ns[low]) / (high - low) - harness_ns
+    return harness_ns / left_ns if left_ns > 0 else math.inf
+
+
+def sparse(tasks: Sequence[Task], marks: int, phase: int) -> tuple[list[Task], list[int]]:
+    """Return the same work under other numbers, and the places of the marks; the last is one.
+
+    The number of a mark, less the first of its phase, is its place.
+    """
+    n, first = len(tasks), FIRST_TASK[phase]
+    places = [(mark + 1) * n // marks - 1 for mark in range(marks)]
+    again = [Task(NO_RECORD + i, task.function, task.argument) for i, task in enumerate(tasks)]
+    for place in places:
+        again[place] = replace(again[place], id=first + place)
+    return again, places
+
+
+def _finished_ns(ledger: Path, phase: int) -> list[int]:
+    """Return when the tasks of a phase finished, in order."""
+    records = (record for path in ledger.glob("*.bin") for record in executions(path)[1])
+    return sorted(record.finished_ns for record in records if record.task_id in ids_of(phase))
+
+
+def _writers(ledger: Path) -> int:
+    """Count the processes that have written into a ledger, by the names of their files."""
+    return len({path.name.rpartition("-")[0] for path in ledger.glob("*.bin")})
