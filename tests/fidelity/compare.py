@@ -11,12 +11,15 @@ would write one.
 
 Some ratios tell more of the system than of the lab:
 
+* A script notes each task, the cheapest way, and the lab one in a hundred where that is quicker: a
+  tenth of a microsecond, which batches of no-ops (`joblib`, `multiprocessing[fork+map]`) are full
+  of. Around each task the lab has a function of its own, a tenth of a microsecond as well, and in
+  asyncio a coroutine.
 * joblib's automatic batches double until one takes 0.2 s, which no-ops never let them reach: the
   rate is that of a few last batches, whose sizes hang on what ran before. ``+batch-1`` tells more.
 * Where threads take tasks from a queue (`threading[queue]`, `thread-pool`), a submitter that is
   faster than they are never wakes one, and a slower one wakes one for each task, at several times
-  the price of a task. The two instants that the lab takes of each submit call, half a microsecond,
-  decide on which side no-ops fall.
+  the price of a task. Half a microsecond decides on which side no-ops fall.
 * APScheduler inspects the signature of each job, at some microseconds a parameter, so the adapter
   gives it a function of one parameter, as the script's is.
 * In each process that RQ forks for a job, the lab's record begins anew: 3.5 ms for the import of
