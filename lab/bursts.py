@@ -56,12 +56,12 @@ def _telling(
 
     Those are the marks of the first of `phases` that there was (METHOD M19), or else all tasks.
     """
-    if "phase" not in burst:
-        return burst, max(len(burst), int(trial.n_sent)), 1.0
-    found = ((phase, burst[burst["phase"] == PHASE_NAMES[phase]]) for phase in phases)
-    phase, marks = next((phase, marks) for phase, marks in found if len(marks))
-    n_offered = int(marks["task_id"].max()) - FIRST_TASK[phase] + 1
-    return marks, len(marks), n_offered / len(marks)
+    for phase in phases if "phase" in burst else ():
+        marks = burst[burst["phase"] == PHASE_NAMES[phase]]
+        if len(marks):
+            n_offered = int(marks["task_id"].max()) - FIRST_TASK[phase] + 1
+            return marks, len(marks), n_offered / len(marks)
+    return burst, max(len(burst), int(trial.n_sent)), 1.0
 
 
 def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
