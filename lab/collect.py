@@ -158,7 +158,8 @@ def _counted(
 
 
 def _disturbance(outcome: Outcome, context: Context) -> noise.Disturbance | None:
-    begin, end = outcome.begin, outcome.end
+    # Until the burst that ran again without record is over: the rate is taken from that.
+    begin, end = outcome.begin, outcome.last or outcome.end
     if begin is None or end is None or context.calibration_ns is None:
         return None
     own_ns = end.lab_ns - begin.lab_ns

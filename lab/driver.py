@@ -185,6 +185,7 @@ class Driver:
         if isinstance(self.spec.arrival, Burst) and not self.status["reason"]:
             told = self.folder / "ledger", self._harness_ns, self.spec.deadline_s
             self.status["reason"] = unrecorded.offer_again(self.offering, self.tasks, *told)
+            self._gate("again")
 
     def stop(self) -> None:
         """Release the client or pool."""

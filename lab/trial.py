@@ -47,7 +47,10 @@ class Reading:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one attempt looked like from outside its cluster."""
+    """What one attempt looked like from outside its cluster.
+
+    Readings are of the window's begin and end, and of when its burst had been offered again.
+    """
 
     spec: TrialSpec
     attempt: int
@@ -62,6 +65,7 @@ class Outcome:
     executed_ns: int | None = None
     begin: Reading | None = None
     end: Reading | None = None
+    last: Reading | None = None
     samples: list[noise.Sample] = field(default_factory=list)
     trial_ns: int = 0
     leftovers: int = 0
@@ -163,7 +167,7 @@ def _follow(
 ) -> None:
     """Follow the driver's words to its end; take readings where it waits for them."""
     spec = outcome.spec
-    deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 3 * spec.deadline_s
+    deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 5 * spec.deadline_s
     deadline += longest_s(spec.arrival)
     gauges, edges = Gauges(cluster, spec.arrival), list[noise.Sample]()
     sampler = noise.Sampler(gauges.in_the_window)
@@ -179,6 +183,9 @@ def _follow(
                 outcome.end = _reading(cluster)
                 sampler.stop()
                 edges += gauges.at_the_edge()
+                _go(driver)
+            elif word == "gate again":
+                outcome.last = _reading(cluster)
                 _go(driver)
             elif word:
                 on_phase(word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -187,3 +188,24 @@ def test_marks_that_never_came_refuse_the_rate() -> None:
     with pytest.raises(RefusedError, match="Only 10 of 20"):
         throughput(row, burst)
     assert makespan(row, burst).bound == ">"
+
+
+def test_what_disturbs_the_burst_without_record_disturbs_the_trial(tmp_path: Path) -> None:
+    """The machine is watched until that is over too, for the rate is its own."""
+    spec = spec_of("inline", arrival=Burst(100))
+    outcome = trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6)
+    context = replace(CONTEXT, calibration_ns=(1_000, 1_000))
+    calm = collect(outcome, context).row
+    assert outcome.end is not None
+    assert outcome.last is not None
+    assert outcome.last.host.t_ns > outcome.end.host.t_ns
+    host, second = outcome.last.host, 1_000_000_000
+    assert host.steal_s is not None
+    assert calm.steal is not None
+    stolen = replace(host, t_ns=host.t_ns + second, steal_s=host.steal_s + 1.0)
+    outcome.last = replace(outcome.last, host=stolen)
+    disturbed = collect(outcome, context).row
+    assert disturbed.steal is not None
+    assert disturbed.steal > calm.steal
+    assert (disturbed.flag, "steal" in disturbed.flag_reasons) == ("invalid", True)
+    assert disturbed.cpu_driver_ns == calm.cpu_driver_ns
