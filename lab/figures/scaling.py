@@ -50,6 +50,9 @@ def data(tables: Tables) -> pd.DataFrame:
     """
     found = points(tables, THROUGHPUT)
     found = found[found["arrival"] == "burst"]
+    # What records tasks and runs none has no rate of work, and would set the scale.
+    idle = tables["trial"].loc[tables["trial"]["executes"] == 0, "label"]
+    found = found[~(found["label"].isin(idle) & (found["nominal_ns"] > 0))]
     found = found.assign(title=workload_names(found), serial=_serial(found))
     found["beyond"] = [beyond(row) for row in each(found)]
     parts = list(lines(found)) or list(one_size(found[~is_grid(found)]))
