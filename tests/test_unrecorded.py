@@ -177,17 +177,18 @@ def test_the_rate_is_that_of_the_marks_and_the_length_that_of_one_burst() -> Non
 
 def test_marks_that_never_came_refuse_the_rate() -> None:
     """Half of them finished: the rate of the recorded burst does not stand in."""
-    row = simulated.trial("burst", 2_000)
+    row = simulated.trial("burst", 2_000, t_end_ns=1)
     recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
-    marks = of(
-        UNRECORDED, [500 * (i + 1) for i in range(20)], [100 * (i + 1) - 1 for i in range(20)]
-    )
+    places = [100 * (i + 1) - 1 for i in range(20)]
+    marks = of(UNRECORDED, [500 * (place + 1) for place in places], places)
     marks.loc[marks.index[:10], "t4_ns"] = pd.NA
     marks.loc[marks.index[:10], "outcome"] = "unfinished"
     burst = with_marks(recorded.drop(columns="phase"), marks)
     with pytest.raises(RefusedError, match="Only 10 of 20"):
         throughput(row, burst)
-    assert makespan(row, burst).bound == ">"
+    length = makespan(row, burst)
+    assert length.bound == ">"
+    assert length.value == pytest.approx(2_000 * 500e-9)
 
 
 def test_what_disturbs_the_burst_without_record_disturbs_the_trial(tmp_path: Path) -> None:
