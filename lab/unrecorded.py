@@ -66,11 +66,8 @@ def offer_again(
         again, places = sparse([*tasks] * times, marks, phase)
         set_apart()
         begin_ns = offering.offer_sparsely(phase, again, places)
-        watcher, deadline = Watcher(ledger, ids_of(phase)), time.monotonic() + deadline_s
-        while watcher.count() < marks:
-            if time.monotonic() > deadline:
-                return "The burst that was offered again without record did not end."
-            time.sleep(LOOK_S)
+        if not _have_finished(ledger, phase, marks, deadline_s):
+            return "The burst that was offered again without record did not end."
         finished_ns = _finished_ns(ledger, phase)
         by = lowered_by(finished_ns, processes, harness_ns)
         took_ns = max(1, finished_ns[-1] - begin_ns)
@@ -101,6 +98,16 @@ def sparse(tasks: Sequence[Task], marks: int, phase: int) -> tuple[list[Task], l
     for place in places:
         again[place] = replace(again[place], id=first + place)
     return again, places
+
+
+def _have_finished(ledger: Path, phase: int, marks: int, deadline_s: float) -> bool:
+    """Wait for all marks of a phase; tell whether they came in time."""
+    watcher, deadline = Watcher(ledger, ids_of(phase)), time.monotonic() + deadline_s
+    while watcher.count() < marks:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_S)
+    return True
 
 
 def _finished_ns(ledger: Path, phase: int) -> list[int]:

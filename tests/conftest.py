@@ -30,6 +30,7 @@ settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 GRACE_S = 5.0
+SIGTERM_AT_START = signal.getsignal(signal.SIGTERM)
 Told = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -87,11 +88,11 @@ def _own_signals() -> Iterator[None]:
     """A command sets SIGTERM's handler for its whole process, here pytest's.
 
     What a later test forks would inherit it, and might ignore who ends it: what a handler raises
-    just after a fork is lost.
+    just after a fork is lost. A fixture of a whole module has run its commands before this one.
     """
-    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, SIGTERM_AT_START)
     yield
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, SIGTERM_AT_START)
 
 
 @pytest.fixture(autouse=True)

@@ -128,15 +128,6 @@ def test_the_ideal_line_starts_at_the_labels_own_value(tables: Tables) -> None:
     assert y == pytest.approx(x)
 
 
-def test_what_runs_no_task_has_no_rate_of_work(tables: Tables) -> None:
-    """As `null`: it is there among no-ops, and not where tasks take a time that it leaves out."""
-    idle = tables["trial"]["label"].str.startswith("thread-pool[")
-    trials = tables["trial"].assign(executes=(~idle).astype(int))
-    assert (idle & (trials["nominal_ns"] > 0)).any()
-    data = FIGURES["scaling"].data({**tables, "trial": trials})
-    assert set(data.loc[data["name"] == "thread-pool", "nominal_ns"]) == {0}
-
-
 def test_one_size_is_no_scaling() -> None:
     """With a single core count the figure says that there is nothing to see."""
     data = FIGURES["scaling"].data(campaign(replace(SMOKE, cores=(1,))))

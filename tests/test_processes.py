@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -144,3 +145,15 @@ def test_what_killed_processes_shared_is_removed(tmp_path: Path) -> None:
 def test_our_byte_code_is_not_compiled_for_each_task() -> None:
     """Workers may write byte code, whatever the shell that started the lab says."""
     assert "PYTHONDONTWRITEBYTECODE" not in processes.base_environment()
+
+
+@pytest.fixture(scope="module")
+def command() -> None:
+    """Set SIGTERM's handler as a command does that a whole module's fixture has run."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.mark.usefixtures("command")
+def test_what_a_test_forks_dies_of_being_terminated() -> None:
+    """A child with a command's handler was seen to live on, and the pool to wait for it."""
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

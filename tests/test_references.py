@@ -278,3 +278,12 @@ def test_redis_asks_itself_in_a_container() -> None:
     assert rates[0] is not None
     assert rates[1] is not None
     assert rates[0] < rates[1]
+
+
+def test_what_runs_no_task_has_no_rate_of_work(made_up: Tables) -> None:
+    """As `null`: it is there among no-ops, and not where tasks take a time that it leaves out."""
+    idle = made_up["trial"]["label"].str.startswith("thread-pool[")
+    trials = made_up["trial"].assign(executes=(~idle).astype(int))
+    assert (idle & (trials["nominal_ns"] > 0)).any()
+    data = FIGURES["scaling"].data({**made_up, "trial": trials})
+    assert set(data.loc[data["name"] == "thread-pool", "nominal_ns"]) == {0}
