@@ -15,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import kernel, ledger, trial, unrecorded
-from lab.bursts import harness_overhead, makespan, record_overhead, throughput, with_marks
+from lab.bursts import (
+    THROUGHPUT_FLOOR,
+    harness_overhead,
+    makespan,
+    record_overhead,
+    throughput,
+    with_marks,
+)
 from lab.collect import Collected, collect
 from lab.ledger import MEASURE, NO_RECORD, REPEATED, UNRECORDED
 from lab.metrics import trial_metrics
@@ -88,6 +95,7 @@ def test_marks_are_spread_evenly_and_the_last_task_is_one(n: int, times: int) ->
 def test_one_task_in_a_hundred_is_a_mark_but_no_fewer_than_a_rate_needs(n: int, marks: int) -> None:
     """And a burst that has no room for them has none."""
     assert unrecorded.n_marks(n) == marks
+    assert unrecorded.FEWEST_MARKS == THROUGHPUT_FLOOR
 
 
 @pytest.mark.parametrize(

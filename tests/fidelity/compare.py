@@ -11,10 +11,10 @@ would write one.
 
 Some ratios tell more of the system than of the lab:
 
-* A script notes each task, the cheapest way, and the lab one in a hundred where that is quicker: a
-  tenth of a microsecond, which batches of no-ops (`joblib`, `multiprocessing[fork+map]`) are full
-  of. Around each task the lab has a function of its own, a tenth of a microsecond as well, and in
-  asyncio a coroutine.
+* A script notes each task, in worker processes by a write to a file, and the lab one in a hundred
+  where that is quicker: batches of no-ops (`joblib[loky]`, `multiprocessing[fork+map]`) are little
+  else than such writes. Around each task the lab has a function of its own, in asyncio a coroutine,
+  which plain calls and queues of one process show.
 * joblib's automatic batches double until one takes 0.2 s, which no-ops never let them reach: the
   rate is that of a few last batches, whose sizes hang on what ran before. ``+batch-1`` tells more.
 * Where threads take tasks from a queue (`threading[queue]`, `thread-pool`), a submitter that is
@@ -35,6 +35,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing import get_all_start_methods
 from pathlib import Path
 
@@ -140,17 +141,13 @@ def measure(
 ) -> dict[str, tuple[list[float], list[float]]]:
     """Return the rates of lab and script for each label, pair by pair, in tasks per second."""
     rates: dict[str, tuple[list[float], list[float]]] = {label: ([], []) for label in labels}
-    harness_ns = harness.cost_ns()
-
-    def lab_rate(spec: TrialSpec, folder: Path) -> float:
-        return recorded_rate(spec, folder, harness_ns)
-
+    sides = (partial(lab_rate, harness_ns=harness.cost_ns()), script_rate)
     for pair in range(pairs):
         for label in order.sample(labels, len(labels)):
             spec = spec_of(label, pair)
             for side in order.sample((0, 1), 2):
                 with tempfile.TemporaryDirectory() as folder:
-                    rates[label][side].append((lab_rate, script_rate)[side](spec, Path(folder)))
+                    rates[label][side].append(sides[side](spec, Path(folder)))
             lab, script = (values[-1] for values in rates[label])
             console.say(f"pair {pair + 1}/{pairs} {label}: lab {lab:.0f}/s, script {script:.0f}/s")
     return rates
@@ -175,7 +172,7 @@ def spec_of(label: str, pair: int) -> TrialSpec:
     return make_plan(selection).trials[pair]
 
 
-def recorded_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
+def lab_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
     """Run one trial and return the rate that its ledger tells."""
     outcome = trial.run(spec, 1, folder / "trial", lambda _: None, harness_ns)
     status = read_status(outcome.folder)

@@ -11,9 +11,8 @@ import pytest
 
 from lab import harness, kernel, ledger, registry, trial
 from lab.arrivals import offsets_ns, pace
-from lab.bursts import throughput, with_marks
 from lab.collect import collect
-from lab.measures import one_row_a_task
+from lab.metrics import trial_metrics
 from lab.model import Burst, Paced
 from lab.tasks import AGAIN
 from tests.trials import CONTEXT, spec_of
@@ -113,7 +112,8 @@ def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
         made = collect(trial.run(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT)
         tasks = made.tables["task"]
         window, marks = tasks[tasks.phase == "measure"], tasks[tasks.phase.isin(AGAIN)]
-        rates.append(throughput(made.row, with_marks(one_row_a_task(window), marks)).value)
+        told = trial_metrics(made.row, window, marks=marks)
+        rates.extend(m.value for m in told if m.metric == "throughput_per_s" and m.value)
 
     benchmark.pedantic(one, rounds=5)
     rates.sort()
