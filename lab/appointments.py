@@ -10,10 +10,9 @@ from typing import Any
 
 from lab import nominal, wall
 from lab.errors import LabError
-from lab.ledger import MEASURE, OK
+from lab.ledger import OK
 from lab.model import Arrival, Idle, Job, Paced, Periodic
 from lab.readback import Watcher, executions
-from lab.tasks import ids_of
 
 LOOK_S = 0.05
 # The wall clock is read this often beside CLOCK_MONOTONIC (METHOD M26).
@@ -74,7 +73,8 @@ class Appointments:
         while (left_s := (grace_ns - time.monotonic_ns()) / 1e9) > 0:
             time.sleep(min(left_s, MINUTE_S))
             readings.append(wall.read())
-        self._await({job_id: begin for job_id, (begin, _) in last.items()}, end_ns)
+        since = {job_id: begin for job_id, (begin, _) in last.items()}
+        await_runs(self.ledger, self.answers, since, end_ns)
         if self.arrival.is_removed:
             remove()
             time.sleep(3 * nominal.period_s(self.arrival))
@@ -95,38 +95,46 @@ class Appointments:
         A job that did not run in time is not among them.
         """
         deadline_ns = time.monotonic_ns() + round(first_run_s(self.arrival) * 1e9)
-        runs = self._await({job.id: 0 for job in self.jobs}, deadline_ns)
+        since = dict.fromkeys(self.answers, 0)
+        runs = await_runs(self.ledger, self.answers, since, deadline_ns)
         return {job_id: started_ns for started_ns, job_id in sorted(runs, reverse=True)}
-
-    def _await(self, since_ns: Mapping[int, int], deadline_ns: int) -> Sequence[tuple[int, int]]:
-        """Wait until each of these jobs has run since an instant of its own; return all runs.
-
-        Runs are counted as they end, which costs next to nothing, and read when there are enough.
-        """
-        watcher, seen = Watcher(self.ledger, ids_of(MEASURE)), 0
-        while True:
-            n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns
-            if is_late or n >= max(seen + 1, len(since_ns)):
-                runs, seen = self._runs(), n
-                now = {job for start, job in runs if job in since_ns and start >= since_ns[job]}
-                if is_late or now == since_ns.keys():
-                    return runs
-            time.sleep(LOOK_S)
-
-    def _runs(self) -> list[tuple[int, int]]:
-        """Return the start and the job of every run that has ended."""
-        runs = [
-            run
-            for path in self.ledger.glob("*.bin")
-            for run in executions(path)[1]
-            if run.task_id in self.answers and run.finished_ns
-        ]
-        if any(run.outcome != OK or run.answer != self.answers[run.task_id] for run in runs):
-            raise LabError("A job raised or gave a wrong answer: the worker's log has more.")
-        return [(run.started_ns, run.task_id) for run in runs]
 
     def _missing(self, firsts: Mapping[int, int]) -> str:
         if len(firsts) == len(self.jobs):
             return ""
         missing, within_s = len(self.jobs) - len(firsts), first_run_s(self.arrival)
         return f"{missing} of {len(self.jobs)} jobs had not run after {within_s:.0f} s."
+
+
+def await_runs(
+    ledger: Path, answers: Mapping[int, int], since_ns: Mapping[int, int], deadline_ns: int
+) -> Sequence[tuple[int, int]]:
+    """Wait until each job of `since_ns` has run since its instant there, or until the deadline.
+
+    Runs are counted as they end, which costs next to nothing, and read when there are enough.
+    Returns the start and the job of every run of those in `answers` that has ended.
+
+    Raises:
+        LabError: A job raised, or gave a wrong answer.
+    """
+    watcher, seen = Watcher(ledger, range(min(answers), max(answers) + 1)), 0
+    while True:
+        n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns
+        if is_late or n >= max(seen + 1, len(since_ns)):
+            runs, seen = _runs(ledger, answers), n
+            now = {job for start, job in runs if job in since_ns and start >= since_ns[job]}
+            if is_late or now == since_ns.keys():
+                return runs
+        time.sleep(LOOK_S)
+
+
+def _runs(ledger: Path, answers: Mapping[int, int]) -> list[tuple[int, int]]:
+    runs = [
+        run
+        for path in ledger.glob("*.bin")
+        for run in executions(path)[1]
+        if run.task_id in answers and run.finished_ns
+    ]
+    if any(run.outcome != OK or run.answer != answers[run.task_id] for run in runs):
+        raise LabError("A job raised or gave a wrong answer: the worker's log has more.")
+    return [(run.started_ns, run.task_id) for run in runs]

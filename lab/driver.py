@@ -106,13 +106,17 @@ class Driver:
     def verify(self) -> None:
         """Offer waiting tasks until the ledger proves every worker; see `lab.readiness`.
 
-        A system that takes no tasks proves itself by the first run of each job, in the window.
+        One that knows its jobs as it starts, and takes nothing, proves itself by the first run of
+        each, in the window.
         """
-        if not self.promised & {Capability.SUBMIT, Capability.BATCH}:
-            return
         _, module = registry.workload("io")
-        make = partial(self._tasks, VERIFY, module=module)
-        readiness.prove(self.offering, module, make, self.folder / "ledger", self.spec.topology)
+        told, ledger = (self.offering, module), self.folder / "ledger"
+        if self.promised & {Capability.SUBMIT, Capability.BATCH}:
+            make = partial(self._tasks, VERIFY, module=module)
+            readiness.prove(*told, make, ledger, self.spec.topology)
+        elif Capability.RESCHEDULE in self.promised:
+            make = partial(self._tasks, WARM_UP, module=module)
+            readiness.prove_scheduler(*told, make, ledger)
 
     def quiet(self) -> None:
         """Let the last traffic of the verify phase die down."""
@@ -141,7 +145,7 @@ class Driver:
         begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
-            self.offering.jobs(self.jobs, begin)
+            self.offering.jobs(MEASURE, self.jobs, begin)
             self.status |= self._appointments(arrival).keep(begin, self.offering.no_more_jobs)
         elif isinstance(arrival, Idle):
             time.sleep(arrival.seconds)

@@ -156,10 +156,10 @@ class Offering:
             for row in own:
                 words[row + T5] = seen
 
-    def jobs(self, jobs: Sequence[Job], begin_ns: int) -> None:
+    def jobs(self, phase: int, jobs: Sequence[Job], begin_ns: int) -> None:
         """Have every job scheduled; a system that knew them as it started is not called again."""
         now, words = time.monotonic_ns, self.journal.words
-        rows = self.journal.plan([job.id for job in jobs], MEASURE, [begin_ns] * len(jobs))
+        rows = self.journal.plan([job.id for job in jobs], phase, [begin_ns] * len(jobs))
         for job, row in zip(jobs, rows, strict=True):
             if Capability.RESCHEDULE in self.promised:
                 words[row + T1] = now()
@@ -169,7 +169,8 @@ class Offering:
 
     def no_more_jobs(self) -> None:
         """Have every job removed; what was t5, the result's instant, is when that was done."""
-        for row, handle in self._scheduled.items():
+        while self._scheduled:
+            row, handle = self._scheduled.popitem()
             self.backend.unschedule(handle)
             self.journal.words[row + T5] = time.monotonic_ns()
 

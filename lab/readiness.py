@@ -3,6 +3,7 @@
 As many waiting tasks as there are workers must overlap in the ledger. That holds for threads,
 forks and coroutines alike, and a worker that is missing or wrong cannot hide. The same tasks are
 the clock handshake (METHOD M14): none may start before it was sent or end after it was seen to.
+Of a system that takes jobs and no tasks, it proves that its scheduler heeds what it is told.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from lab.appointments import await_runs
 from lab.errors import LabError
-from lab.ledger import VERIFY, time_namespace
-from lab.model import Task, Topology
+from lab.ledger import VERIFY, WARM_UP, time_namespace
+from lab.model import Job, Task, Topology
 from lab.offering import Offering
 from lab.readback import Execution, Watcher, executions
 from lab.tasks import right_answer
@@ -24,6 +26,8 @@ LONGEST_WAIT_US = 500_000
 DEADLINE_S = 120.0  # RabbitMQ takes 10 s to boot, and a minute where others use the machine
 ROUNDS = 12
 MOST_FOR_A_WORKER = 16
+# Twice as long as the slowest scheduler here takes to find a new job.
+TRY_S = 10.0
 
 
 def round_size(number: int, workers: int) -> tuple[int, int]:
@@ -74,6 +78,36 @@ def prove(
     raise LabError(
         f"Not all of {backend.workers} workers were at work at once in the verify phase; "
         "the logs folder of this trial says what they did."
+    )
+
+
+def prove_scheduler(
+    offering: Offering, module: ModuleType, make: Callable[..., list[Task]], ledger: Path
+) -> None:
+    """Have one job after another scheduled, each for `TRY_S`, until one has run; remove them.
+
+    A scheduler that is still starting may overlook a job, and later look for changes only:
+    django-celery-beat reads its jobs first and notes afterwards as of when. The jobs count as
+    warm-up: before a first run lies its period, so that it tells nothing of a cold start.
+
+    Raises:
+        LabError: None ran in time, or one raised or gave a wrong answer.
+    """
+    every_s = offering.backend.finest_period_s
+    for number in range(round(DEADLINE_S / TRY_S)):
+        (task,) = make(n=1, size=WAIT_US, skip=number)
+        job = Job(task.id, task.function, task.argument, every_s)
+        answers = {job.id: right_answer(module, job, executes=offering.backend.executes)}
+        begin = time.monotonic_ns()
+        offering.jobs(WARM_UP, [job], begin)
+        deadline_ns = begin + round((every_s + TRY_S) * 1e9)
+        has_run = await_runs(ledger, answers, {job.id: begin}, deadline_ns)
+        offering.no_more_jobs()
+        if has_run:
+            return
+    raise LabError(
+        f"No job had run {DEADLINE_S:.0f} s after it was scheduled; "
+        "the logs folder of this trial says what the scheduler did."
     )
 
 

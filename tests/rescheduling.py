@@ -7,16 +7,13 @@ CLOCK_MONOTONIC at which the removal had returned and at which all was over.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from lab import registry
-from lab.backend import Backend
+from lab.driver import Driver
 from lab.readback import Watcher
-from lab.specs import order_from_json
 
 PATIENCE_S = 90.0
 SELDOM_S = 3600.0
@@ -33,12 +30,14 @@ def await_runs(ledger: Path, job_id: int, n: int) -> None:
 
 
 def main(folder: Path) -> None:
-    """Schedule the first job; then add the second, change it, and remove the first."""
-    order = order_from_json(json.loads((folder / "trial.json").read_text()))
-    backend: Backend = registry.select(order.spec.label).backend(order.setup)
-    first, second = order.setup.jobs
-    ledger = folder / "ledger"
-    backend.start()
+    """Schedule the first job; then add the second, change it, and remove the first.
+
+    The scheduler is ready by then: before, it may overlook a job.
+    """
+    made, ledger = Driver(folder, lambda _: None, lambda: None), folder / "ledger"
+    made.boot()
+    made.verify()
+    backend, (first, second) = made.backend, made.jobs
     handle = backend.schedule(first)
     await_runs(ledger, first.id, 2)
     seldom = backend.schedule(replace(second, every_s=SELDOM_S))

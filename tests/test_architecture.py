@@ -49,7 +49,7 @@ TABLE = {
     "readback": "ledger",
     "tasks": "kernel ledger",
     "offering": "arrivals backend ledger",
-    "readiness": "ledger offering readback tasks",
+    "readiness": "appointments ledger offering readback tasks",
     "unrecorded": "ledger offering readback tasks",
     "appointments": "ledger nominal readback tasks wall",
     "harness": "backend kernel ledger offering",

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import driver, registry, trial
+from lab import driver, ledger, readiness, registry, trial
 from lab.collect import collect
 from lab.driver import PHASES
 from lab.evidence import read_status
-from lab.model import Burst, Paced, RoundTrip
+from lab.model import Burst, Job, Paced, Periodic, RoundTrip, TrialSpec
+from lab.readback import executions
 from lab.specs import Order, order_to_json
+from lab.tasks import MOST_TASKS, PHASE_NAMES, make_jobs
 from tests.trials import CONTEXT, run, spec_of
 
 
@@ -24,13 +26,19 @@ def test_phases_run_in_order(tmp_path: Path) -> None:
     assert [name for name, _ in read_status(tmp_path / "t")["phases"]] == [*PHASES, "ended"]
 
 
-def made_here(folder: Path, monkeypatch: Any, seen: list[str]) -> driver.Driver:
-    """Make a driver of plain calls in this process, which tells its phases to `seen`."""
-    spec = spec_of("inline")
+def made_here(
+    folder: Path, monkeypatch: Any, seen: list[str], spec: TrialSpec | None = None
+) -> driver.Driver:
+    """Make a driver in this process, of plain calls at first, which tells its phases to `seen`."""
+    spec = spec or spec_of("inline")
     (folder / "ledger").mkdir()
+    ledger._forget()
     for name, value in {"LEDGER": str(folder / "ledger"), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
-    setup = registry.setup(registry.select(spec.label), spec.topology, {})
+    chosen = registry.select(spec.label)
+    _, module = registry.workload(spec.workload)
+    jobs = make_jobs(module, spec, as_coroutines=False)
+    setup = registry.setup(chosen, spec.topology, {}, jobs)
     (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
     return driver.Driver(folder, seen.append, lambda: None)
 
@@ -49,6 +57,49 @@ def test_a_system_that_takes_no_tasks_says_why_at_once(tmp_path: Path, monkeypat
     assert read_status(tmp_path)["reason"] == (
         "It took no tasks in the verify phase. ConnectionError: the queue is gone"
     )
+
+
+def of_jobs(folder: Path, monkeypatch: Any, overlooked: int) -> tuple[driver.Driver, list[Job]]:
+    """Make a driver whose scheduler overlooks as many jobs at first; return what it was told."""
+    spec = spec_of("deadline-loop", arrival=Periodic(1, 1, every_s=0.05))
+    made, told = made_here(folder, monkeypatch, [], spec), list[Job]()
+    monkeypatch.setattr(readiness, "TRY_S", 0.1)
+    monkeypatch.setattr(readiness, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(type(made.backend), "finest_period_s", 0.05)
+    schedule, unschedule = made.backend.schedule, made.backend.unschedule
+
+    def overlook(job: Job) -> Any:
+        told.append(job)
+        return schedule(job) if len(told) > overlooked else None
+
+    monkeypatch.setattr(made.backend, "schedule", overlook)
+    monkeypatch.setattr(made.backend, "unschedule", lambda handle: handle and unschedule(handle))
+    return made, told
+
+
+def test_a_scheduler_that_overlooks_a_job_as_it_starts_is_told_of_another(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The window begins when one has run, and its own job is the only one that is left."""
+    made, told = of_jobs(tmp_path, monkeypatch, 1)
+    made.run()
+    assert read_status(tmp_path)["status"] == "ok"
+    assert [PHASE_NAMES[job.id // MOST_TASKS] for job in told] == ["warm_up", "warm_up", "measure"]
+    runs = [run for path in (tmp_path / "ledger").glob("*.bin") for run in executions(path)[1]]
+    before = [run for run in runs if run.task_id != told[2].id]
+    assert {run.task_id for run in before} == {told[1].id}
+    assert all(run.finished_ns < read_status(tmp_path)["t_begin_ns"] for run in before)
+
+
+def test_a_scheduler_that_heeds_no_job_fails_before_the_window(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """What was not kept there would be told as a schedule that was missed."""
+    made, told = of_jobs(tmp_path, monkeypatch, 9)
+    made.run()
+    assert [name for name, _ in read_status(tmp_path)["phases"]][:3] == ["boot", "verify", "stop"]
+    assert "No job had run" in read_status(tmp_path)["reason"]
+    assert len(told) == 3
 
 
 def test_stop_comes_also_after_a_phase_that_failed(tmp_path: Path, monkeypatch: Any) -> None:
