@@ -178,5 +178,6 @@ class Asyncio(Backend):
         async with self._places:
             return await kernel.execute_async(task.id, task.function, task.argument)
 
-    async def _in_thread(self, task: Task) -> Any:
-        return await asyncio.to_thread(kernel.execute, task.id, task.function, task.argument)
+    def _in_thread(self, task: Task) -> Coroutine[Any, Any, Any]:
+        # No coroutine of ours around asyncio's: it was seen to lower the rate by a tenth.
+        return asyncio.to_thread(kernel.execute, task.id, task.function, task.argument)
