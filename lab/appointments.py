@@ -12,9 +12,8 @@ from lab import nominal, wall
 from lab.errors import LabError
 from lab.ledger import OK
 from lab.model import Arrival, Idle, Job, Paced, Periodic
-from lab.readback import Watcher, executions
+from lab.readback import LOOK_S, Watcher, executions
 
-LOOK_S = 0.05
 # The wall clock is read this often beside CLOCK_MONOTONIC (METHOD M26).
 MINUTE_S = 60.0
 # A scheduler may look for new jobs this seldom.

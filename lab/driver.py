@@ -43,14 +43,12 @@ from lab.model import (
     Task,
 )
 from lab.offering import Offering, sentence, way
-from lab.readback import Watcher
+from lab.readback import LOOK_S, Watcher
 from lab.specs import order_from_json
 from lab.tasks import FIRST_TASK, ids_of, make_tasks, plan_hash, right_answer, set_apart
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "unrecorded", "stop")
 QUIET_S = 0.2
-# Often enough to see a queue build up, seldom enough to cost an in-process system nothing.
-LOOK_S = 0.05
 STOP_DEADLINE_S = 10.0
 
 
@@ -128,7 +126,7 @@ class Driver:
         tasks = self._tasks(WARM_UP, n, self.module, self.spec.size)
         self.offering.accepted = 0
         self.offering.offer(WARM_UP, tasks, [time.monotonic_ns()] * n)
-        if not self._wait(self.offering.accepted):
+        if not self.watcher.reaches(self.offering.accepted, self.spec.deadline_s):
             raise LabError(f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s} s.")
 
     def measure(self) -> None:
@@ -172,7 +170,7 @@ class Driver:
         """Wait until every accepted task has finished, or the deadline; the rest is censored."""
         # A task that is retried has raised once before.
         due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retried) else 1)
-        if not self._wait(due):
+        if not self.watcher.reaches(due, self.spec.deadline_s):
             left = due - self.watcher.count()
             self.status["reason"] = (
                 f"{left} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
@@ -195,14 +193,6 @@ class Driver:
         """Release the client or pool."""
         with contextlib.suppress(Exception):  # the verdict is written; a failed stop adds nothing
             self.backend.stop()
-
-    def _wait(self, executions: int) -> bool:
-        deadline = time.monotonic() + self.spec.deadline_s
-        while self.watcher.count() < executions:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True
 
     def _look(self) -> None:
         """Sample how many tasks are in the system, for Little's law (METHOD M13)."""

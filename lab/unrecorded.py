@@ -10,7 +10,6 @@ the one without record its length and its rate, the one of many times its rate.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,6 @@ FEWEST_MARKS, TASKS_A_MARK = 20, 100
 # Half of what METHOD M19 allows, so that what stays recorded is surely below it. Repeating aims far
 # below that, because a short burst tells little of how quick a long one is.
 LOWERED, AIM = 0.01, 0.001
-LOOK_S = 0.005
 # The inline loop is through with ten thousand tasks in a millisecond.
 LONGEST_NS, MOST_REPEATED = 200_000_000, 100_000
 
@@ -66,7 +64,7 @@ def offer_again(
         again, places = sparse([*tasks] * times, marks, phase)
         set_apart()
         begin_ns = offering.offer_sparsely(phase, again, places)
-        if not _have_finished(ledger, phase, marks, deadline_s):
+        if not Watcher(ledger, ids_of(phase)).reaches(marks, deadline_s):
             return "The burst that was offered again without record did not end."
         finished_ns = _finished_ns(ledger, phase)
         by = lowered_by(finished_ns, processes, harness_ns)
@@ -98,16 +96,6 @@ def sparse(tasks: Sequence[Task], marks: int, phase: int) -> tuple[list[Task], l
     for place in places:
         again[place] = replace(again[place], id=first + place)
     return again, places
-
-
-def _have_finished(ledger: Path, phase: int, marks: int, deadline_s: float) -> bool:
-    """Wait for all marks of a phase; tell whether they came in time."""
-    watcher, deadline = Watcher(ledger, ids_of(phase)), time.monotonic() + deadline_s
-    while watcher.count() < marks:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(LOOK_S)
-    return True
 
 
 def _finished_ns(ledger: Path, phase: int) -> list[int]:
