@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -209,6 +209,26 @@ def test_a_watcher_counts_each_finish_once_and_only_its_own(folder: Path) -> Non
     assert watcher.count() == 10
     ledger.finish(words, row, 2, 0)
     assert watcher.count() == watcher.count() == 11
+
+
+def test_a_watcher_looks_seldom_until_enough_have_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look takes the interpreter from a system in this process: twenty a second, no more."""
+    looks = 0
+
+    def count(watcher: Watcher, own: Callable[[Watcher], int] = Watcher.count) -> int:
+        nonlocal looks
+        looks += 1
+        return own(watcher)
+
+    monkeypatch.setattr(Watcher, "count", count)
+    watcher = Watcher(folder)
+    assert not watcher.reaches(1, 0.2)
+    assert looks <= 6
+    kernel.execute(1, DOUBLE, 1)
+    assert watcher.reaches(1, 0.0)
+    assert not watcher.reaches(2, 0.0)
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
