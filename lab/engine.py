@@ -14,6 +14,8 @@ from lab import processes
 from lab.errors import ClusterError
 
 PATIENCE_S = 120.0
+KILLED = "137"
+RAISE = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
 LOCAL = "or measure with --provider local."
 # What engines say, and what it means to somebody who wants to measure; the first that fits counts.
 KNOWN = {
@@ -95,6 +97,20 @@ def explain(complaint: str) -> str:
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     last = lines[-1].rstrip(".") if lines else "it said nothing"
     return f"The container engine refused: {last}. Run: lab doctor"
+
+
+def ending(event: str, name: str, code: str, last_words: str) -> str:
+    """Say what an event, `oom` or `die`, tells of a container.
+
+    One kill in twenty at a memory limit was seen told after the death, or never, on a busy machine:
+    whoever was killed may have reached it.
+    """
+    if event == "oom":
+        return f"{name} reached its memory limit and the kernel killed a process of it: {RAISE}"
+    died = f"{name} ended with code {code or 'unknown'}: {last_words}"
+    if code != KILLED:
+        return died
+    return f"{died} (It was killed. If nobody else did, it reached its memory limit: {RAISE})"
 
 
 def find() -> Engine:

@@ -71,3 +71,13 @@ def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(ClusterError, match="Docker Compose is 1.29.2; 2 or newer is needed"):
         engine.find()
+
+
+def test_whoever_is_killed_may_have_reached_the_memory_limit() -> None:
+    """The engine does not always tell why; any other end has its last words for a reason."""
+    raised = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
+    assert engine.ending("oom", "redis", "", "").endswith(raised)
+    killed = engine.ending("die", "redis", "137", "Ready")
+    assert killed.startswith("redis ended with code 137: Ready")
+    assert raised in killed
+    assert engine.ending("die", "node0", "1", "no queue") == "node0 ended with code 1: no queue"

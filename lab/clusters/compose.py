@@ -27,7 +27,7 @@ from lab.clusters import luggage, overlay, reaper
 from lab.clusters.cgroups import Meter, driver_pid, pids_of
 from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, TRIAL
 from lab.clusters.services import last_line
-from lab.engine import docker
+from lab.engine import docker, ending
 from lab.errors import ClusterError
 from lab.model import Setup
 from lab.registry import Selected, setup
@@ -230,15 +230,10 @@ class ComposeCluster(Cluster):
         """Name the first container that has died, with the last line of its log."""
         told = self._events.stdout.read() if self._events and self._events.stdout else None
         for line in (told or b"").decode().splitlines():
-            action, name, *code = line.split()
-            if action == "oom":
-                return (
-                    f"{name} reached its memory limit and the kernel killed a process of it. "
-                    "Raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
-                )
-            self._save_log(name)
-            last = last_line(self.site.logs / f"{name}.log")
-            return f"{name} ended with code {' '.join(code) or 'unknown'}: {last}"
+            event, name, *code = line.split()
+            if event == "die":
+                self._save_log(name)
+            return ending(event, name, "".join(code), last_line(self.site.logs / f"{name}.log"))
         return None
 
     def _save_log(self, name: str) -> None:
