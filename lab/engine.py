@@ -110,7 +110,7 @@ def ending(event: str, name: str, code: str, last_words: str) -> str:
     died = f"{name} ended with code {code or 'unknown'}: {last_words}"
     if code != KILLED:
         return died
-    return f"{died} (It was killed. If nobody else did, it reached its memory limit: {RAISE})"
+    return f"{died} (Killed, and if by nobody here, probably at its memory limit: {RAISE})"
 
 
 def find() -> Engine:

@@ -22,11 +22,8 @@ SELDOM_S = 3600.0
 def await_runs(ledger: Path, job_id: int, n: int) -> None:
     """Wait until a job has run `n` times."""
     watcher = Watcher(ledger, range(job_id, job_id + 1))
-    deadline = time.monotonic() + PATIENCE_S
-    while watcher.count() < n:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Job {job_id} ran {watcher.finished} times, not {n}.")
-        time.sleep(0.02)
+    if not watcher.reaches(n, PATIENCE_S):
+        raise TimeoutError(f"Job {job_id} ran {watcher.finished} times, not {n}.")
 
 
 def main(folder: Path) -> None:
