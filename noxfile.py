@@ -120,7 +120,7 @@ def claims(session: nox.Session) -> None:
 
 @locked("bench")
 def compare(session: nox.Session) -> None:
-    """Say what moved between two runs, commits or backends; exit 1 on a regression."""
+    """Say what moved between two runs, commits or backends; fail on a regression."""
     session.run("lab", "compare", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 

@@ -6,7 +6,7 @@ failure, Ctrl-C or a kill loses no finished trial; a resumed run skips exactly t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from lab import baselines, derived, harness, noise, processes, trial
 from lab.capacity import capacities
 from lab.clusters import crontab, reaper, scratch
 from lab.collect import Collected, Context, collect, skipped
+from lab.errors import ExitCode
 from lab.ladder import next_stage
 from lab.model import Flag, Probe, Status, TrialSpec
 from lab.plan import Plan, Skip
@@ -67,6 +68,12 @@ def execute(
             return list(_Runner(store, run, watch, attempts).rows())
         finally:
             derived.derive(store)
+
+
+def exit_code(rows: Iterable[TrialRow]) -> ExitCode:
+    """Return how a command ends that ran these attempts."""
+    has_failed = any(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows)
+    return ExitCode.TRIAL_FAILED if has_failed else ExitCode.FINE
 
 
 class _Runner:

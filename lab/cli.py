@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper, scratch
 from lab.comparison import command as comparison
 from lab.console import ProgressWatch, duration, say, show_line, show_plan, show_table
-from lab.errors import LabError, NothingSelectedError, UsageError
+from lab.errors import EXIT_CODES, ExitCode, LabError, NothingSelectedError, UsageError
 from lab.history import command as history
 from lab.model import Flag, Status
 from lab.options import OPTIONS, command_line
@@ -29,6 +30,7 @@ from lab.turns import Turns
 
 # Seen on two cores, for a trial's numbers, its part of a page, and the figures of a quick run.
 NUMBERS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
+HELP_WIDTH = 100
 EPILOG = """\
 examples:
   lab bench                                      every installed backend, preset quick
@@ -39,8 +41,7 @@ examples:
   lab bench --resume results/runs/RUN            go on where a run was stopped
 
 A backend is named backend[variant]@profile; `lab list` shows them all. What is left out is the
-backend's first variant and its profile `default`. Exit codes: 0 fine, 1 a trial failed, 2 usage,
-3 nothing selected, 130 interrupted.
+backend's first variant and its profile `default`.
 """
 
 
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     main_parser = argparse.ArgumentParser(
         prog="lab",
         description="Measure Python's ways of running work in the background, on one axis.",
-        epilog=EPILOG,
+        epilog=f"{EPILOG}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -72,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     )
     _command(commands, "doctor", doctor, "Say what this machine lacks, and how to get it.")
     _command(commands, "clean", clean, "Remove what killed labs left: processes, containers.")
+    for command in commands.choices.values():
+        command.epilog = f"{command.epilog or ''}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}"
     return main_parser
 
 
@@ -110,7 +113,7 @@ def bench(options: argparse.Namespace) -> int:
         run = _asked(options)
         if options.dry_run:
             show_plan(run.plan, run.ladder)
-            return 0
+            return ExitCode.FINE
         if not run.plan.trials:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in run.plan.skips))
             raise NothingSelectedError(f"Nothing to run. {reasons}")
@@ -124,7 +127,7 @@ def bench(options: argparse.Namespace) -> int:
         say(f"Stopped. Every finished trial is kept: lab bench --resume {store.folder}")
         raise
     if options.tables_only:
-        return int(any(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows))
+        return campaign.exit_code(rows)
     return _conclude(store.folder, rows, is_dirty_allowed=options.allow_dirty)
 
 
@@ -158,7 +161,7 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool)
         say("This machine was busy with other work: end it, and run again for numbers to keep.")
     history.add(folder, is_told=not is_dirty_allowed)
     say(f"Run folder: {folder}\nReport page: {page}")
-    return 1 if failed else 0
+    return campaign.exit_code(rows)
 
 
 def list_names(_: argparse.Namespace) -> int:
@@ -182,7 +185,7 @@ def list_names(_: argparse.Namespace) -> int:
     )
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
     show_table("Presets", ("preset", "blocks", "what for"), presets)
-    return 0
+    return ExitCode.FINE
 
 
 def report_run(options: argparse.Namespace) -> int:
@@ -198,7 +201,7 @@ def report_run(options: argparse.Namespace) -> int:
     say(f"Making the numbers of {n_trials} trials anew: about {duration(n_trials * NUMBERS_S)}.")
     derived.derive(store)
     say(f"Report page: {_shown(folder, n_trials)}")
-    return 0
+    return ExitCode.FINE
 
 
 def _shown(folder: Path, n_trials: int) -> Path:
@@ -229,7 +232,7 @@ def doctor(_: argparse.Namespace) -> int:
 
     checks = [(c.name, c.state, c.finding, c.mend) for c in examine(registry.backends())]
     show_table("Doctor", ("check", "state", "finding", "to mend it"), checks)
-    return 0
+    return ExitCode.FINE
 
 
 def clean(_: argparse.Namespace) -> int:
@@ -238,11 +241,11 @@ def clean(_: argparse.Namespace) -> int:
     say(f"{reaper.reap_dead()} containers, networks and volumes of killed labs removed.")
     say(f"{crontab.remove_dead()} crontab lines of killed labs removed.")
     say(f"{scratch.remove_dead()} temporary folders of killed labs removed.")
-    return 0
+    return ExitCode.FINE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every LabError ends here, in a sentence."""
+    """Run the command line and return its `ExitCode`; every LabError ends here, in a sentence."""
     # Not by way of SIGINT, which a shell's background job ignores.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -253,11 +256,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"lab: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has seen enough; nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return ExitCode.FINE
 
 
 if __name__ == "__main__":

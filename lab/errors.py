@@ -1,4 +1,4 @@
-"""The lab's errors: one root, caught once in `cli`, each with the exit code it ends in.
+"""The lab's exit codes and errors: one root, caught once in `cli`, each with its exit code.
 
 A message is one or two sentences: it names the thing, the value and the next step.
 """
@@ -7,24 +7,43 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    FINE = 0
+    TRIAL_FAILED = 1
+    USAGE = 2
+    NOTHING_SELECTED = 3
+    WORSE = 4
+    MACHINE_FAILED = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODES = (
+    "Exit codes: 0 fine, 1 a trial failed, 2 usage, 3 nothing selected, 4 compare found something "
+    "worse, 5 the machine or engine failed, 130 interrupted."
+)
 
 
 class LabError(Exception):
     """Something went wrong that the reader of the message can mend."""
 
-    exit_code = 1
+    exit_code = ExitCode.MACHINE_FAILED
 
 
 class UsageError(LabError):
     """The command line or a file it names cannot be understood."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class NothingSelectedError(LabError):
     """The selection is valid and empty."""
 
-    exit_code = 3
+    exit_code = ExitCode.NOTHING_SELECTED
 
 
 class UnknownNameError(UsageError):
@@ -57,8 +76,8 @@ class MissingExtraError(UsageError):
 class ResultsError(LabError):
     """A results file that cannot be read or written; nothing in it was changed."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ClusterError(LabError):
-    """A topology that could not be brought up or died; becomes a row with its reason."""
+    """A topology that could not be brought up or died; in a trial, a row with its reason."""

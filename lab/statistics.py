@@ -17,7 +17,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from lab.errors import LabError
+from lab.errors import NothingSelectedError
 from lab.model import Estimate
 
 # Fewer trials are a smoke test, and smoke results carry no interval (METHOD M2).
@@ -34,7 +34,7 @@ UNSTABLE_CV = 0.10
 MAD_LIMIT = 14.826
 
 
-class RefusedError(LabError):
+class RefusedError(NothingSelectedError):
     """A number that was asked for and that the sample cannot support."""
 
 

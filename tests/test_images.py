@@ -135,7 +135,7 @@ def test_the_command_ends_with_a_table_or_a_sentence(
     assert __main__.main([]) == 0
     assert "official" in capsys.readouterr().out
     monkeypatch.setenv("LAB_BASE_IMAGE", "nobody/has:it")
-    assert __main__.main([]) == 1
+    assert __main__.main([]) == 5
     assert capsys.readouterr().err.startswith("  ")
     assert engine.asked("pull") == 5
 

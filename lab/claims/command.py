@@ -13,8 +13,7 @@ from lab.claims import answers, questions, wording
 from lab.claims.questions import QUESTIONS
 from lab.claims.seed import SEED
 from lab.console import ProgressWatch, duration, say, show_plan, show_table
-from lab.errors import NothingSelectedError
-from lab.model import Status
+from lab.errors import ExitCode, NothingSelectedError
 from lab.options import command_line
 from lab.plan import total_s
 from lab.selection import known
@@ -34,8 +33,7 @@ hold`, or is `not measured: REASON`. Each names the trials that show it, folders
 every record. A claim is so when:
 {_LINES}
 
-Clusters are processes of this machine. Exit codes: 0 fine, whatever the verdicts; 1 a trial failed,
-2 usage, 3 nothing selected, 130 interrupted.
+Clusters are processes of this machine. The exit code does not depend on the verdicts.
 """
 
 
@@ -80,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         plan = questions.plan(wanted, seed)
         if options.dry_run:
             show_plan(plan)
-            return 0
+            return ExitCode.FINE
         command = command_line(sys.argv[1:])
         made = runs.Run(plan, NAME, seed, reruns=0, command=command)
         store = runs.create(options.results, made)
@@ -100,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"Stopped. Every finished trial is kept: lab claims --resume {store.folder}")
         raise
     _conclude(store, made, claims)
-    return int(any(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows))
+    return campaign.exit_code(rows)
 
 
 def _claims(options: argparse.Namespace) -> answers.Asked:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.comparison import null, sides, turns, wording
 from lab.comparison.judge import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
-from lab.errors import ResultsError, UnknownNameError, UsageError
+from lab.errors import ExitCode, ResultsError, UnknownNameError, UsageError
 from lab.metrics import METRICS
 from lab.selection import positive
 from lab.store import runs
@@ -32,7 +32,8 @@ leaves the noise; `tie` when its whole interval lies within the noise; else `inc
 is 5 %, or what --null measured on this machine. Two backends of a run are paired block by block,
 and so are two commits that took turns, which shows the smallest changes; --null has both, of pairs
 and of halves. What --pairs leaves undecided, and what looks worse beyond --threshold, is measured
-once more with twice the pairs. Exit codes: 0 fine, 1 worse beyond --threshold, 2 usage.
+once more with twice the pairs. Exit code 4 says that something is worse beyond --threshold, 3 that
+the sides have no usable number in common.
 """
 
 
@@ -63,7 +64,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=5.0,
         metavar="PERCENT",
-        help="how much worse a number may be before the exit code is 1 (default: 5)",
+        help="how much worse a number may be before the exit code is 4 (default: 5)",
     )
     parser.add_argument("--format", default="table", metavar="FORM", help="table, markdown or json")
     parser.add_argument(
@@ -99,7 +100,8 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         sys.stdout.write(wording.write(compared, a.name, b.name, options.format) + "\n")
-    return int(any(_is_regression(number, options.threshold) for number in compared))
+    is_worse = any(_is_regression(number, options.threshold) for number in compared)
+    return ExitCode.WORSE if is_worse else ExitCode.FINE
 
 
 def _compared(
@@ -161,7 +163,7 @@ def _null(options: argparse.Namespace) -> int:
             f"{found.splits} families. Equal sides differ by up to {found.smallest_effect:.1%}."
         )
     say("This machine shows no smaller effect, and later comparisons on it take that for noise.")
-    return 0
+    return ExitCode.FINE
 
 
 def _null_file(results: Path, side: sides.Side) -> Path:

@@ -107,7 +107,10 @@ def compare(
     keys = [name for name in CELL if not (one_label and name == "label")]
     found = list(_numbers(a.numbers, b.numbers, keys, metrics))
     if not found:
-        raise RefusedError(f"{a.name} and {b.name} have no number in common: nothing to compare.")
+        raise RefusedError(
+            f"{a.name} and {b.name} have no number in common that can be used. Measure the same on "
+            "both: lab bench --like RUN"
+        )
     adjusted = holm([number.p for number in found])
     judged = [
         replace(number, p=p, change=_judge(number, p, noise))

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO
 
 from lab.console import say
-from lab.errors import LabError, UsageError
+from lab.errors import ExitCode, LabError, UsageError
 
 ORDER_SEED = 1
 STOP_S = 30.0
-FINE, A_TRIAL_FAILED = 0, 1
+ENDED = {ExitCode.FINE, ExitCode.TRIAL_FAILED}
 
 
 class Campaign:
@@ -55,7 +55,7 @@ class Campaign:
         with contextlib.suppress(BrokenPipeError):  # it died; the end of its words tells that
             self._pipe(self._process.stdin).write("go\n")
             self._pipe(self._process.stdin).flush()
-        if self._await_turn() is None and self._process.wait() not in {FINE, A_TRIAL_FAILED}:
+        if self._await_turn() is None and self._process.wait() not in ENDED:
             raise LabError(f"Measuring commit {self._name} failed; its own words are above.")
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.console import say
-from lab.errors import LabError, NothingSelectedError, UsageError
+from lab.errors import ExitCode, LabError, NothingSelectedError, UsageError
 from lab.history import machines, measured, page, steps
 from lab.history.export import export
 
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     written = page.write(found, options.results / "history", Path.cwd())
     say(f"History page: {options.results / PAGES / 'index.html'}; to look at it: nox -s serve")
     say(f"{steps.verdict(found)} The page: {written}")
-    return 0
+    return ExitCode.FINE
 
 
 def _name(results: Path, wanted: str, history: measured.History) -> None:

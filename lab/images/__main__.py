@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from lab.errors import LabError
+from lab.errors import ExitCode, LabError
 from lab.images import build, official
 from lab.images.recipe import SERVERS
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         image = getattr(images, part)
         table.add_row(part, image.name, image.origin, image.id.removeprefix("sha256:")[:12])
     Console().print(table)
-    return 0
+    return ExitCode.FINE
 
 
 if __name__ == "__main__":

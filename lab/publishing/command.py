@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.clusters import choice
 from lab.console import ProgressWatch, say, show_table
-from lab.errors import UsageError
+from lab.errors import ExitCode, UsageError
 from lab.publishing import package, reproduce
 from lab.store import runs
 from lab.tables import CSV_TABLES, TABLES
@@ -41,7 +41,7 @@ def publish(options: argparse.Namespace) -> int:
     files = package.write(run, target, LOCK, options.tables)
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     say(f"{target}: {len(files)} files, {size_mb:.1f} MB, ready to upload. Read its README.md.")
-    return 0
+    return ExitCode.FINE
 
 
 def describe_reproduce(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,8 @@ def run_again(options: argparse.Namespace) -> int:
     ]
     show_table(f"{spec.label}, then and now", ("number", "then", "now", "unit"), rows)
     say(f"Run folder: {store.folder}")
-    return int((store.read("trial").status != "ok").any())
+    is_ok = bool((store.read("trial").status == "ok").all())
+    return ExitCode.FINE if is_ok else ExitCode.TRIAL_FAILED
 
 
 def _number(value: object) -> str:
