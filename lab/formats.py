@@ -7,29 +7,32 @@ fit them exactly is refused with one sentence, when written and when read.
 from __future__ import annotations
 
 import csv
-import functools
 import io
-import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pa_compute
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
-from lab.errors import ResultsError, UnknownNameError
-from lab.tables import SCHEMA_VERSION, TABLES
+from lab.errors import ResultsError
+from lab.schema import (
+    RESTORE,
+    brief,
+    fill_columns,
+    require_columns,
+    require_values,
+    require_version,
+    schema,
+)
 
 Rows = Iterable[Any] | pd.DataFrame
 Columns = Sequence[str] | None
 """Names of those that are wanted, or all."""
 
-_ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 _PANDAS_TYPES: Mapping[tuple[pa.DataType, bool], Any] = {
     (pa.int64(), False): np.dtype("int64"),
     (pa.int64(), True): pd.Int64Dtype(),
@@ -44,30 +47,7 @@ _MAY_BECOME: Mapping[pa.DataType, Callable[[pa.DataType], bool]] = {
     pa.float64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
     pa.string(): lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
 }
-# Folders and files are named by these.
-IDS = ("campaign_id", "trial_id", "fingerprint_id")
-ID = r"^(\w[\w.-]*)?$"
 _UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
-RESTORE = "Restore the file from a copy, or move the run folder away and run the campaign again."
-
-
-@functools.cache
-def schema(table: str) -> pa.Schema:
-    """Make the Arrow schema of a table from its dataclass: types, nulls, units, descriptions.
-
-    Raises:
-        UnknownNameError: No table has that name.
-    """
-    if table not in TABLES:
-        raise UnknownNameError("table", table, TABLES)
-    hints = typing.get_type_hints(TABLES[table])
-    columns = [_column(f.name, hints[f.name], f.metadata) for f in fields(TABLES[table])]
-    return pa.schema(columns, metadata={"table": table, "schema_version": SCHEMA_VERSION})
-
-
-def _column(name: str, hint: Any, metadata: Mapping[str, str]) -> pa.Field:
-    kinds = typing.get_args(hint) or (hint,)
-    return pa.field(name, _ARROW_TYPES[kinds[0]], nullable=type(None) in kinds, metadata=metadata)
 
 
 def to_csv(table: str, rows: Rows, origin: Path, *, header: bool) -> bytes:
@@ -112,23 +92,29 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
     try:
         source = pa.BufferReader(data)
         file = pa_parquet.ParquetFile(source, page_checksum_verification=True)
-        found = file.read(None if columns is None else list(columns))
+        held = file.schema_arrow
     except _UNFIT as error:
-        raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
-    held = file.schema_arrow
+        raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     metadata = held.metadata or {}
-    _require_major(metadata.get(b"schema_version", b"none").decode(errors="replace"), origin)
-    _require_columns(held.names, table, origin)
-    for have, column in zip(held, schema(table), strict=True):
+    require_version(metadata.get(b"schema_version", b"none").decode(errors="replace"), origin)
+    require_columns(held.names, table, origin)
+    for have in held:
+        column = schema(table).field(have.name)
         unit = (have.metadata or {}).get(b"unit")
         if have.type != column.type or unit != column.metadata[b"unit"]:
             raise ResultsError(
                 f"{origin}: column {column.name!r} holds {have.type} in unit {unit!r}, not "
                 f"{column.type} in {column.metadata[b'unit']!r}. {RESTORE}"
             )
-        if columns is None or column.name in columns:
-            _require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
-    return _to_pandas(found, table)
+    wanted = schema(table).names if columns is None else columns
+    try:
+        data_read = file.read([name for name in held.names if name in wanted])
+    except _UNFIT as error:
+        raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
+    for column in schema(table):
+        if column.name in data_read.column_names:
+            require_values(data_read[column.name], column, f"{origin} is damaged", RESTORE)
+    return _to_pandas(fill_columns(data_read, table, wanted), table)
 
 
 def finished_size(table: str, data: bytes, origin: Path) -> int:
@@ -139,44 +125,27 @@ def finished_size(table: str, data: bytes, origin: Path) -> int:
     """
     finished, rest = _split_unfinished(data)
     header = _csv_text([schema(table).names])
+    names = header_of(finished)
     if finished:
-        first = finished.partition(b"\n")[0].decode(errors="replace")
-        _require_columns(first.split(","), table, origin)
+        require_columns(names, table, origin)
     elif not (data.startswith(header) or header.startswith(data)):
         raise ResultsError(f"{origin} is not a CSV file of table {table!r}. {RESTORE}")
     # One write was cut, so its rest is less than a row: whole rows in it belong to a lost quote.
-    if any(line.count(b",") >= len(schema(table)) - 1 for line in rest[1:]):
+    if any(line.count(b",") >= len(names) - 1 for line in rest[1:]):
         line = finished.count(b"\n") + 1
         raise ResultsError(f"{origin} has a quote that never closes in line {line}. {RESTORE}")
     return len(finished)
 
 
-def require_known_version(campaign: bytes, origin: Path) -> None:
-    """Refuse a ``campaign.csv`` of another major schema version, whatever its columns are.
-
-    Raises:
-        ResultsError: It is of another major version.
-    """
-    try:
-        rows = list(csv.DictReader(io.StringIO(campaign.decode(errors="replace"))))
-    except csv.Error as error:
-        raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
-    for version in filter(None, (row.get("schema_version") for row in rows)):
-        _require_major(version, origin)
-
-
-def _require_major(version: str, origin: Path) -> None:
-    if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
-        raise ResultsError(
-            f"{origin} has schema version {version!r}, this lab reads {SCHEMA_VERSION}. "
-            "Use the version of the lab that wrote it, or run the campaign again."
-        )
+def header_of(data: bytes) -> list[str]:
+    """Return the column names in the first line of a CSV file."""
+    return data.partition(b"\n")[0].decode(errors="replace").split(",")
 
 
 def _arrow(table: str, rows: Rows, origin: Path) -> pa.Table:
     """Turn rows or a frame into the table's exact types, or refuse with the column's name."""
     if isinstance(rows, pd.DataFrame):
-        _require_columns(list(rows.columns), table, origin)
+        require_columns(list(rows.columns), table, origin, in_full=True)
         values = {name: rows[name] for name in schema(table).names}
     else:
         whole = list(rows)
@@ -192,37 +161,13 @@ def _array(values: Any, column: pa.Field, origin: Path) -> pa.Array:
         fits = pa.types.is_null(array.type) or _MAY_BECOME[column.type](array.type)
         array = array.cast(column.type) if fits else array
     except _UNFIT as error:
-        raise ResultsError(f"{where}: column {column.name!r}: {_brief(error)}. {then}") from error
+        raise ResultsError(f"{where}: column {column.name!r}: {brief(error)}. {then}") from error
     if not fits:
         raise ResultsError(
             f"{where}: column {column.name!r} is given {array.type}, not {column.type}. {then}"
         )
-    _require_values(array, column, where, then)
+    require_values(array, column, where, then)
     return array
-
-
-def _require_values(array: pa.Array, column: pa.Field, where: str, then: str) -> None:
-    """Refuse a null where there may be none, and an id that would lead out of its folder."""
-    if array.null_count and not column.nullable:
-        raise ResultsError(f"{where}: column {column.name!r} has an empty value. {then}")
-    if column.name in IDS:
-        foreign = array.filter(pa_compute.invert(pa_compute.match_substring_regex(array, ID)))
-        if len(foreign):
-            raise ResultsError(
-                f"{where}: {column.name} {foreign[0].as_py()[:80]!r} is no name of letters, digits "
-                f"and -._ alone. {then}"
-            )
-
-
-def _require_columns(found: list[str], table: str, origin: Path) -> None:
-    expected = schema(table).names
-    if found != expected:
-        unknown = ", ".join(sorted(set(map(str, found)) - set(expected)))[:200] or "none"
-        missing = ", ".join(sorted(set(expected) - set(found))) or "none"
-        raise ResultsError(
-            f"{origin} does not hold the columns of table {table!r} in their order "
-            f"(unknown: {unknown}; missing: {missing}). {RESTORE}"
-        )
 
 
 def _csv_text(rows: Iterable[Iterable[Any]]) -> bytes:
@@ -257,10 +202,11 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
             convert_options=pa_csv.ConvertOptions(column_types=schema(table), null_values=[""]),
         )
     except _UNFIT as error:
-        raise ResultsError(f"{origin} is damaged: {_brief(error)}. {RESTORE}") from error
+        raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     for column in schema(table):
-        _require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
-    return found
+        if column.name in found.column_names:
+            require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
+    return fill_columns(found, table)
 
 
 def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
@@ -272,7 +218,3 @@ def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
             is_plain = isinstance(kind, np.dtype)
             columns[column.name] = values.to_numpy() if is_plain else kind.__from_arrow__(values)
     return pd.DataFrame(columns)
-
-
-def _brief(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".")

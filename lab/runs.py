@@ -74,11 +74,18 @@ def load(folder: Path) -> tuple[Store, Run]:
 
     Raises:
         UsageError: There is no such run.
-        ResultsError: Its plan cannot be read, or the machine or software is another now.
+        ResultsError: Its plan cannot be read, or machine, software or schema version is another.
     """
     run = read_plan(folder)
     store = Store(folder)
-    before = str(store.read("campaign").fingerprint_id.iloc[0])
+    campaign = store.read("campaign").iloc[0]
+    if (version := str(campaign.schema_version)) != SCHEMA_VERSION:
+        raise ResultsError(
+            f"{folder.name} was begun with schema version {version} and this lab writes "
+            f"{SCHEMA_VERSION}: continue it with the lab that began it (commit "
+            f"{campaign.git_commit or 'unknown'}), or start a new run."
+        )
+    before = str(campaign.fingerprint_id)
     if before != (now := environment.fingerprint()[0]):
         raise ResultsError(
             f"{folder.name} was begun on fingerprint {before} and this is {now}: machine or "

@@ -21,7 +21,8 @@ import pandas as pd
 from lab import formats
 from lab.errors import ResultsError, UnknownNameError
 from lab.formats import Columns
-from lab.tables import CSV_TABLES, PARQUET_TABLES, PLACES, SCHEMA_VERSION, TABLES, UNKEYED
+from lab.schema import RESTORE, key_of, require_all_columns, require_known_version, schema
+from lab.tables import CSV_TABLES, PARQUET_TABLES, TABLES, UNKEYED
 
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
 REFERENCES = (  # table, its column, the table that must hold the value
@@ -31,33 +32,6 @@ REFERENCES = (  # table, its column, the table that must hold the value
     ("trial", "fingerprint_id", "environment"),
     ("metric", "trial_id", "trial"),
 )
-
-INTRODUCTION = f"""# Results
-
-Made from `lab/tables` by `lab.store.describe()`; schema version {SCHEMA_VERSION}.
-
-A campaign is a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables with
-a row a task are Parquet files in one folder for each attempt at a trial, beside the raw records
-from which they were made. A trial is finished when its row is in `trial.csv`.
-
-- Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
-- An empty cell, or a null, says: not measured or not readable. It never means zero.
-- Nothing that failed is left out: look at `status` and `flag` of a trial before using its numbers.
-- `metric`, `estimate` and `trend` can be made again from the other tables.
-
-```python
-import pandas as pd
-
-run = "results/runs/<campaign_id>"
-trials = pd.read_csv(f"{{run}}/trial.csv", dtype_backend="numpy_nullable")
-trial = f"{{run}}/trials/<trial_id>-<attempt>"
-tasks = pd.read_parquet(f"{{trial}}/task.parquet", dtype_backend="numpy_nullable")
-latency_ms = (tasks.t4_ns - tasks.t0_ns) / 1e6
-```
-
-`lab.store.Store(Path(run)).read("trial")` does the same with the exact types and refuses a damaged
-file. In Parquet the columns carry their unit and meaning as metadata.
-"""
 
 
 class Store:
@@ -159,18 +133,16 @@ class Store:
             ResultsError: A key occurs twice, or leads nowhere.
         """
         for table in CSV_TABLES:
-            key = [name for name in key_of(table) if name in formats.schema(table).names]
+            key = [name for name in key_of(table) if name in schema(table).names]
             rows = self.read(table)
             if table not in UNKEYED and (twice := rows[rows.duplicated(key)]).size:
                 value = ", ".join(map(str, twice[key].iloc[0]))
-                raise ResultsError(
-                    f"{self._csv(table)} holds the key {value} twice. {formats.RESTORE}"
-                )
+                raise ResultsError(f"{self._csv(table)} holds the key {value} twice. {RESTORE}")
         for table, column, target in REFERENCES:
             lost = set(self.read(table)[column]) - set(self.read(target)[column]) - {""}
             if lost:
                 where = f"{self._csv(table)}: {column} {min(lost)!r} is not in {target}.csv"
-                raise ResultsError(f"{where}. {formats.RESTORE}")
+                raise ResultsError(f"{where}. {RESTORE}")
 
     def _read_all(self, table: str) -> pd.DataFrame:
         frames = [formats.from_csv(table, b"", self.folder)]
@@ -192,7 +164,9 @@ class Store:
         if size == self._known_sizes.get(path):
             return size
         self._require_known_version()
-        finished = formats.finished_size(path.stem, _bytes_of(path), path)
+        data = _bytes_of(path)
+        if finished := formats.finished_size(path.stem, data, path):
+            require_all_columns(formats.header_of(data), path.stem, path)
         if finished < size:
             warnings.warn(
                 f"{path}: the last row was cut short by a kill; {size - finished} bytes removed.",
@@ -204,18 +178,13 @@ class Store:
     def _require_known_version(self) -> None:
         path = self._csv("campaign")
         if path.exists():
-            formats.require_known_version(_bytes_of(path), path)
+            require_known_version(_bytes_of(path), path)
 
 
 def _known(table: str, known: tuple[str, ...]) -> str:
     if table not in known:
         raise UnknownNameError("table of this kind", table, known)
     return table
-
-
-def key_of(table: str) -> list[str]:
-    """Return the columns whose values no two rows of a table share."""
-    return str(TABLES[table].__doc__).partition(" Key: ")[2].rstrip(".").split(", ")
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -279,21 +248,3 @@ def _sync_folder(folder: Path) -> None:
 def runs(results: Path) -> list[Path]:
     """Return the run folders in `results`, the oldest first."""
     return sorted(file.parent for file in (results / "runs").glob("*/campaign.csv"))
-
-
-def describe() -> str:
-    """Write `results/README.md`: the folder, how to read it, and every column."""
-    return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)
-
-
-def _describe_table(table: str) -> str:
-    rows, _, key = str(TABLES[table].__doc__).partition(" Key: ")
-    kinds = {"int64": "integer", "double": "number", "string": "text"}
-    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {rows} Key: {key}\n"]
-    lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
-    for column in formats.schema(table):
-        unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))
-        empty = "yes" if column.nullable else ""
-        cells = (f"`{column.name}`", kinds[str(column.type)], unit, empty, about)
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join(lines) + "\n"

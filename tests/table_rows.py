@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pandas as pd
 from hypothesis import strategies as st
 
-from lab.formats import IDS
+from lab.schema import IDS
 from lab.tables import TABLES
 
 INT64 = st.integers(-(2**63), 2**63 - 1)

@@ -77,8 +77,10 @@ TABLE = {
     "identity": "nominal own_task placement registry trial",
     "collect": "checker clusters evidence identity noise trial wall",
     # Tables in, tables and pages out.
-    "formats": "",
-    "store": "formats",
+    "schema": "",
+    "dictionary": "schema",
+    "formats": "schema",
+    "store": "formats schema",
     "statistics": "",
     "side_by_side": "",
     "measures": "statistics",
@@ -115,7 +117,8 @@ TABLE = {
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics store",
-    "publishing": "campaign clusters console environment formats plan publishing runs specs store",
+    "publishing": "campaign clusters console dictionary environment formats plan publishing runs "
+    "schema specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison console derived doctor history options plan "
     "presets processes publishing registry report runs selection store turns",

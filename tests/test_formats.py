@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.errors import ResultsError
-from lab.formats import finished_size, from_csv, from_parquet, schema, to_csv, to_parquet
+from lab.formats import finished_size, from_csv, from_parquet, to_csv, to_parquet
+from lab.schema import schema
 from lab.tables import SCHEMA_VERSION, TABLES
 from tests.table_rows import a_row, as_rows, rows_of
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.dictionary import describe
 from lab.errors import ResultsError, UnknownNameError
-from lab.store import Store, describe
+from lab.store import Store
 from lab.tables import CSV_TABLES, PARQUET_TABLES, TABLES
 from tests.table_rows import a_row, as_rows
 
@@ -181,27 +182,6 @@ def test_nothing_is_appended_to_a_damaged_table(store: Store) -> None:
         assert path.read_bytes() == damaged
 
 
-def test_an_unknown_major_version_is_refused_everywhere(store: Store) -> None:
-    """A run of another major is neither read nor continued; another minor is fine."""
-    store.append(a_row("campaign", schema_version="1.9"))
-    store.append(a_row("metric"))
-    assert len(Store(store.folder).read("metric")) == 1
-    store.replace("campaign", [a_row("campaign", schema_version="2.0")])
-    for table in CSV_TABLES:
-        with pytest.raises(ResultsError, match="schema version '2.0', this lab reads"):
-            Store(store.folder).read(table)
-    with pytest.raises(ResultsError, match=r"schema version '2.0'"):
-        Store(store.folder).append(a_row("metric"))
-
-
-def test_a_version_is_looked_at_before_the_columns(store: Store) -> None:
-    """A later major may have other columns; then its version is the thing to tell."""
-    store.folder.mkdir()
-    (store.folder / "campaign.csv").write_text("id,schema_version\nx,7.1\n")
-    with pytest.raises(ResultsError, match="schema version '7.1'"):
-        store.read("campaign")
-
-
 def test_a_campaign_that_is_no_text_is_refused(store: Store) -> None:
     """The file that carries the version may be damaged as any other; that is told as well."""
     store.folder.mkdir()
@@ -239,7 +219,7 @@ def test_a_missing_trial_is_told_by_name(store: Store) -> None:
 
 
 def test_the_readme_of_results_is_made_from_the_tables() -> None:
-    """results/README.md names every column; write it again with `lab.store.describe()`."""
+    """results/README.md names every column; write it again with `lab.dictionary.describe()`."""
     committed = Path(__file__).parent.parent / "results" / "README.md"
     assert committed.read_text() == describe()
     for table, row_type in TABLES.items():

@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from lab import formats
+from lab.dictionary import describe
 from lab.errors import ResultsError, UsageError
-from lab.store import REFERENCES, Store, describe, key_of
+from lab.schema import key_of, schema
+from lab.store import REFERENCES, Store
 from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
 
 LICENCE = {
@@ -151,9 +153,10 @@ def _parquet_files(store: Store, folder: Path, tables: Sequence[str]) -> Iterato
     """Write each table that has a row a task as one file, trial by trial."""
     trials = store.read("trial")
     for table in tables:
-        schema = formats.schema(table)
         about = {"about": "which attempt at the trial", "unit": ""}
-        whole = schema.insert(1, pa.field("attempt", pa.int64(), nullable=False, metadata=about))
+        whole = schema(table).insert(
+            1, pa.field("attempt", pa.int64(), nullable=False, metadata=about)
+        )
         path = folder / f"{table}.parquet"
         with pa_parquet.ParquetWriter(path, whole, compression="zstd") as writer:
             for trial_id, attempt, n_done in zip(*(trials[c] for c in OWING), strict=True):
@@ -181,18 +184,18 @@ def _resource(table: str, path: Path, about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table_schema(table: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {"fields": _fields(formats.schema(table)), "missingValues": [""]}
+    about: dict[str, Any] = {"fields": _fields(schema(table)), "missingValues": [""]}
     if table not in UNKEYED:
-        schema["primaryKey"] = key_of(table)
-    schema["foreignKeys"] = [
+        about["primaryKey"] = key_of(table)
+    about["foreignKeys"] = [
         {"fields": [column], "reference": {"resource": target, "fields": [column]}}
         for source, column, target in REFERENCES
         if source == table
     ]
-    return schema
+    return about
 
 
-def _fields(schema: pa.Schema) -> list[dict[str, Any]]:
+def _fields(columns: pa.Schema) -> list[dict[str, Any]]:
     return [
         {
             "name": column.name,
@@ -202,7 +205,7 @@ def _fields(schema: pa.Schema) -> list[dict[str, Any]]:
             # An empty text and no text are the same in CSV.
             "constraints": {"required": not column.nullable and str(column.type) != "string"},
         }
-        for column in schema
+        for column in columns
     ]
 
 

@@ -15,8 +15,10 @@ from lab.tables.column import column
 from lab.tables.estimate import EstimateRow as EstimateRow
 from lab.tables.machine import BaselineRow, EnvironmentRow
 from lab.tables.trend import TrendRow
+from lab.tables.trial import TrialRow as TrialRow
 
-# History of the schema. Readers refuse an unknown major.
+# History of the schema. A reader fills the columns that are newer than a file, and refuses a later
+# minor (its new columns may tell cells apart that this lab would pool) and every other major.
 # 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
 # 1.1  periodic trials: table occurrence, column schedule
 # 1.2  table claim
@@ -26,7 +28,8 @@ from lab.tables.trend import TrendRow
 # 1.6  columns ceiling, worker_processes, harness_ns of trial; table baseline
 # 1.7  table trend; estimates of bursts of another size are other estimates
 # 1.8  phases unrecorded and repeated: a burst again, of which only some tasks have rows
-SCHEMA_VERSION = "1.8"
+# 1.9  every column that came after 1.0 says since when
+SCHEMA_VERSION = "1.9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,113 +46,6 @@ class CampaignRow:
     preset: str = column("quick, standard, publish, or claims")
     seed: int = column("seed of order, arrivals and arguments")
     command: str = column("the command line after `lab`")
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """One attempt at one trial, the unit of statistics. Key: trial_id, attempt."""
-
-    trial_id: str = column("pure function of the spec's fields")
-    attempt: int = column("1, or more when an invalid trial was run again")
-    campaign_id: str = column("which campaign")
-    block: int = column("every configuration runs once in each block")
-    position: int = column("place in the seeded random order of the block")
-    label: str = column("backend[variant]@profile")
-    backend: str = column("system under test")
-    family: str = column("family of systems; decides the colour in figures")
-    variant: str = column("documented way to run it")
-    profile: str = column("default, safe or tuned")
-    executes: int = column("1; 0: it records tasks and runs none, as a ceiling")
-    ceiling: str = column("label of the reference that bounds it; empty: none does (M18)")
-    workload: str = column("task function")
-    size: int = column("size of a task in the workload's calibrated unit")
-    size_unit: str = column("that unit")
-    nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns")
-    arrival: str = column("how tasks are offered: burst, paced, ..., or as a claim asks")
-    rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
-    gaps: str = column("poisson, uniform or bursty; empty unless paced")
-    schedule: str = column("how many jobs, and when they are due; or how long nothing is")
-    shape: float | None = column(
-        "tasks of a group, links of a chain, urgent tasks, or seconds promised before a retry; "
-        "empty for other arrivals"
-    )
-    provider: str = column("what hosts the cluster")
-    nodes: int = column("nodes of the cluster")
-    cores_per_node: int = column("CPUs of each node")
-    workers_per_node: int = column("worker slots of each node")
-    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs")
-    workers: int = column("all worker slots")
-    node_mode: str = column(
-        "cpuset, quota, or oversubscribed: more wanted than the cores give (M22)"
-    )
-    placement: str = column("dedicated, or shared when two roles use one CPU")
-    driver_cpus: str = column("CPU numbers of the driver")
-    service_cpus: str = column("CPU numbers of the services; empty: no service")
-    node_cpus: str = column("CPU numbers of each node, nodes separated by |")
-    seed: int = column("seed of arrivals and arguments, equal within a block")
-    plan_hash: str = column("sha256 (16 digits) of instants and arguments, equal within a block")
-    hash_seed: int | None = column("PYTHONHASHSEED of the trial's processes")
-    services: str = column("what each server says of itself, with where its program came from")
-    images: str = column("images of the cluster's containers, with ids; empty: no containers")
-    settings: str = column("every effective setting of the system, JSON")
-    fingerprint_id: str = column("machine and software")
-    started_utc: str = column("start of the trial, ISO 8601")
-    trial_ns: int = column("whole trial, cluster up to cluster down", "ns")
-    boot_ns: int | None = column("cluster up until every worker answered a task correctly", "ns")
-    t_exec_ns: int | None = column(
-        "start of the first worker command, in containers the order to start their nodes; empty "
-        "where workers live in the driver or are its children",
-        "ns",
-    )
-    start_call_ns: int | None = column("how long the client or pool took to start", "ns")
-    t_first_offer_ns: int | None = column("submit call of the first task that finished", "ns")
-    t_first_start_ns: int | None = column("first statement of that task", "ns")
-    t_first_import_ns: int | None = column(
-        "when its process, or one that it was forked from, had imported the task's code",
-        "ns",
-    )
-    t_begin_ns: int | None = column("begin of the window", "ns")
-    t_end_ns: int | None = column("end of the window: last task finished, or drain over", "ns")
-    answers: str = column(
-        "what answers were held against: known, inline call, or not checked: no answer repeats"
-    )
-    n_planned: int = column("tasks planned for the window", "tasks")
-    n_sent: int = column("tasks offered to the system", "tasks")
-    n_done: int = column("tasks finished at least once", "tasks")
-    n_censored: int = column("tasks offered and unfinished at the end of the drain", "tasks")
-    n_lost: int = column("acknowledged, never started", "tasks")
-    n_partial: int = column("started, never finished", "tasks")
-    n_failed: int = column("finished by raising", "tasks")
-    n_duplicated: int = column("finished more than once", "tasks")
-    n_corrupted: int = column("finished with a wrong answer", "tasks")
-    n_phantom: int = column("executed, never offered", "tasks")
-    n_negative: int = column("durations below zero (any makes the trial invalid)")
-    worker_processes: int | None = column("processes that ran tasks of the window", "processes")
-    cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
-    cpu_services_ns: int | None = column("CPU time of the services in the window", "ns")
-    cpu_workers_ns: int | None = column("CPU time of the worker processes in the window", "ns")
-    broker_commands: int | None = column(
-        "commands that the servers carried out in the window: Redis commands; messages that "
-        "RabbitMQ took, delivered and got acknowledged; PostgreSQL transactions that wrote"
-    )
-    broker_bytes: int | None = column(
-        "bytes that the servers received and sent in the window by their own count; empty where "
-        "one keeps none",
-        "bytes",
-    )
-    harness_ns: float | None = column(
-        "what a task pays for being offered and recorded, measured before the block (M19)", "ns"
-    )
-    steal: float | None = column("share of CPU time stolen by the hypervisor")
-    foreign_cpu: float | None = column("share of CPU time used by processes not ours")
-    calibration_drift: float | None = column("|after/before - 1| of a fixed loop around the trial")
-    throttle_ratio: float | None = column("share of quota periods that stopped a node (M22)")
-    pressure_cpu: float | None = column("share of the window with a runnable process waiting (PSI)")
-    lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
-    status: str = column("ok, failed, timeout, skipped or interrupted")
-    reason: str = column("one sentence when the status is not ok")
-    flag: str = column("ok, noisy or invalid (METHOD M23)")
-    flag_reasons: str = column("why, separated by ;")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,20 @@ class EstimateRow:
     arrival: str = column("burst, paced, roundtrip, periodic or idle")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s")
     gaps: str = column("poisson, uniform or bursty; empty unless paced")
-    schedule: str = column("how many jobs, and when they are due; or how long nothing is")
-    shape: float | None = column("of groups, chains, priorities, retries: see `trial`")
-    n_planned: int = column("tasks planned for the window; 0: windows differ", "tasks")
+    schedule: str = column(
+        "how many jobs, and when they are due; or how long nothing is", since="1.1"
+    )
+    shape: float | None = column("of groups, chains, priorities, retries: see `trial`", since="1.3")
+    n_planned: int = column(
+        "tasks planned for the window; 0: windows differ", "tasks", since="1.7", fill=0
+    )
     provider: str = column("what hosts the cluster")
     nodes: int = column("nodes of the cluster")
     cores_per_node: int = column("CPUs of each node")
     workers_per_node: int = column("worker slots of each node")
-    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs")
+    quota_cpus: float = column(
+        "CPU time each node may use; 0: all of its cores", "CPUs", since="1.1", fill=0.0
+    )
     estimate: float | None = column("geometric mean over trials")
     bound: str = column("> when any trial's value is a lower bound, < when an upper one")
     ci_low: float | None = column("lower end of the interval; empty: too few trials")

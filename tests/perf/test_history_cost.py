@@ -17,6 +17,7 @@ from lab import formats
 from lab.history import measured, steps
 from lab.history.export import export
 from lab.history.suite import Benchmark, benchmarks
+from lab.schema import schema
 from tests.synthetic import BLANK, SHARED, _campaign_row, _environment
 from tests.synthetic import Campaign as MadeUp
 
@@ -71,7 +72,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     }
     metrics = pd.DataFrame([{"trial_id": t.trial_id, "metric": b.metric} for t, b in rows])
     metrics = metrics.assign(**shared, is_valid=1)
-    return trials, metrics[formats.schema("metric").names]
+    return trials, metrics[schema("metric").names]
 
 
 def numbers() -> Iterator[tuple[Any, Benchmark]]:
