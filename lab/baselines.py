@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from lab import images, processes, registry
+from lab import images, processes, registry, surroundings
 from lab.backend import services_of
 from lab.clusters import reaper
 from lab.clusters.services import RedisService
@@ -69,7 +69,8 @@ def measure(specs: Sequence[TrialSpec], campaign_id: str, block: int) -> Iterato
 
 def _start(statement: str) -> tuple[float | None, str]:
     begin = monotonic_ns()
-    done = subprocess.run([sys.executable, "-c", statement], capture_output=True, check=False)
+    command, env = [sys.executable, "-c", statement], surroundings.of_process()
+    done = subprocess.run(command, env=env, capture_output=True, check=False)
     took_s = (monotonic_ns() - begin) / 1e9
     if done.returncode:
         return None, done.stderr.decode(errors="replace").strip().splitlines()[-1]
@@ -96,9 +97,9 @@ def _locally(argv: Sequence[str]) -> str:
     if not shutil.which(TOOL):
         raise ClusterError(MISSING)
     with _own_redis() as (port, _):
-        return subprocess.run(
-            [*argv, "-p", str(port)], capture_output=True, text=True, check=True
-        ).stdout
+        command, env = [*argv, "-p", str(port)], surroundings.of_process()
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        return done.stdout
 
 
 class _RedisWithSocket(RedisService):

@@ -37,6 +37,7 @@ class Site:
     """Where one attempt at one trial takes place: its folder, its CPUs, its labels.
 
     `environment` is given to every process of the trial; `jobs` are for the system's scheduler.
+    With `has_users_code`, driver and workers import what is not the lab's.
     """
 
     spec: TrialSpec
@@ -45,6 +46,7 @@ class Site:
     placement: Placement
     environment: Mapping[str, str]
     jobs: tuple[Job, ...] = ()
+    has_users_code: bool = False
 
     @property
     def ledger(self) -> Path:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lab import processes
+from lab import surroundings
 from lab.errors import ClusterError
 
 PATIENCE_S = 120.0
@@ -72,7 +72,7 @@ def docker(
             capture_output=True,
             check=False,
             timeout=patience_s,
-            env={**processes.base_environment(), **(environment or {})},
+            env={**surroundings.of_engine(), **(environment or {})},
             start_new_session=True,  # Ctrl-C is ours to handle: it must not end a half-done `up`
         )
     except FileNotFoundError as error:

@@ -6,7 +6,6 @@ Each trial carries the number, and from it follows what a system's rate would be
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from time import monotonic_ns
 
-from lab import kernel
+from lab import kernel, surroundings
 from lab.backend import Backend
 from lab.ledger import MEASURE, T1, Journal
 from lab.model import Setup, Task, Topology
@@ -29,11 +28,10 @@ FUNCTION = f"{noop.__name__}:{noop.run.__name__}"
 def cost_ns() -> float:
     """Measure in a process of its own what one task pays for being offered and recorded, in ns."""
     with tempfile.TemporaryDirectory() as folder:
-        told = {"LAB_LEDGER": folder, "LAB_NODE": "0", "LAB_SLOT": "0"}
+        env = surroundings.of_process()
+        env |= {"LAB_LEDGER": folder, "LAB_NODE": "0", "LAB_SLOT": "0"}
         command = [sys.executable, "-m", __name__, folder]
-        done = subprocess.run(
-            command, env=os.environ | told, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 

@@ -19,6 +19,8 @@ from typing import IO
 
 import psutil
 
+from lab import surroundings
+
 OWNER, TRIAL = "LAB_OWNER", "LAB_TRIAL"
 STOP_S = 5.0
 GRACE_S = 0.5
@@ -85,13 +87,16 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a process on `cpus`, in a session of its own, writing to `log`.
 
-    With `pipes`, its standard input and output belong to the caller, and only errors to `log`.
+    With `pipes`, its standard input and output belong to the caller, and only errors to `log`. Its
+    current folder is ``PWD`` of `environment`, else that of its log, where no module lies: some
+    systems import from the current folder whatever PYTHONSAFEPATH says.
     """
     stream: IO[bytes]
     with log.open("ab") as stream, pinned(cpus):
         return subprocess.Popen(
             argv,
-            env={**base_environment(), **environment},
+            env={**surroundings.of_process(), **environment},
+            cwd=environment.get("PWD", log.parent),
             stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
             stdout=subprocess.PIPE if pipes else stream,
             stderr=stream,
@@ -109,17 +114,6 @@ def limit_memory(process: subprocess.Popen[bytes], most_bytes: int) -> None:
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (most_bytes, most_bytes))
             Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
-
-
-def base_environment() -> dict[str, str]:
-    """Return the environment of everything we start, without what would bend a measurement."""
-    # Without byte code, a system that starts a process for each task compiles our files each time.
-    dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONDEVMODE", "PYTHONHASHSEED"}
-    kept = {key: value for key, value in os.environ.items() if key not in dropped}
-    root = str(Path(__file__).resolve().parent.parent)
-    # What can be imported where the lab was started can be so in all that it starts.
-    paths = [root, *filter(None, [kept.get("PYTHONPATH")]), str(Path.cwd())]
-    return kept | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def tree(pid: int) -> list[psutil.Process]:

@@ -137,6 +137,14 @@ def require(selected: Selected) -> None:
         raise MissingExtraError(f"{name}[{variant}]", package, backend.extra)
 
 
+def is_foreign(label: str, workload: str) -> bool:
+    """Tell whether a trial runs a function of the user's, or code of another package."""
+    tasks = workload_modules().get(workload, own_task)
+    modules = [select(label).backend.__module__, tasks.__name__]
+    ours = (f"{backend_package.__name__}.", f"{workload_package.__name__}.")
+    return not all(module.startswith(ours) for module in modules)
+
+
 def setup(
     selected: Selected,
     topology: Topology,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import own_task, processes
+from lab import own_task, processes, surroundings
 from lab.errors import UsageError
 from lab.kernel import checksum
 from lab.model import Carrier, Rehearsal
@@ -64,7 +64,7 @@ def _look_on(workload: str, folder: Path, number: int, deadline_s: float) -> dic
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: trial}
     # It may write where tasks find the ledger.
     labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
-    labels |= {"PYTHONHASHSEED": str(number)}
+    labels |= {"PYTHONHASHSEED": str(number), **surroundings.with_users_code()}
     argv = [sys.executable, "-m", __name__, workload, str(told), str(3 - number)]
     process = processes.start(argv, (), labels, folder / "rehearsal.log")
     processes.limit_memory(process, own_task.memory_bytes())

@@ -99,7 +99,7 @@ def run(
     outcome = Outcome(
         spec=spec,
         attempt=attempt,
-        folder=folder,
+        folder=folder.absolute(),  # processes of the trial have other current folders
         placement=place(spec),
         hash_seed=_hash_seed(spec, attempt),
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -111,7 +111,7 @@ def run(
         outcome.services, outcome.images = cluster.services, cluster.images
         outcome.executed_ns = cluster.executed_ns
         order = Order(spec, setup, harness_ns)
-        (folder / "trial.json").write_text(json.dumps(order_to_json(order)))
+        (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
         _follow(cluster, cluster.start_driver(), outcome, on_phase)
         if isinstance(spec.arrival, Abandoned) and outcome.status == Status.OK:
             _outlive(cluster, outcome)
@@ -149,10 +149,17 @@ def _site(outcome: Outcome) -> Site:
         processes.TRIAL: f"{outcome.spec.id}-{outcome.attempt}",
         "PYTHONHASHSEED": str(outcome.hash_seed),
     }
-    backend = registry.select(outcome.spec.label).backend
+    spec = outcome.spec
     outcome.folder.mkdir(parents=True)
-    jobs = jobs_of(outcome.spec)
-    return Site(outcome.spec, backend, outcome.folder, outcome.placement, environment, jobs)
+    return Site(
+        spec,
+        registry.select(spec.label).backend,
+        outcome.folder,
+        outcome.placement,
+        environment,
+        jobs_of(spec),
+        has_users_code=registry.is_foreign(spec.label, spec.workload),
+    )
 
 
 def jobs_of(spec: TrialSpec) -> tuple[Job, ...]:

@@ -30,7 +30,6 @@ def lab(
     """Run the command and return what it printed and how it ended; clusters are local ones."""
     return subprocess.run(
         [sys.executable, *python, "-m", "lab.cli", *arguments, *provider(arguments)],
-        env=processes.base_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -48,7 +47,6 @@ def begin(*arguments: str) -> subprocess.Popen[bytes]:
     """Start the command and leave it running; clusters are local ones."""
     return subprocess.Popen(
         [sys.executable, "-m", "lab.cli", *arguments, *provider(arguments)],
-        env=processes.base_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -35,7 +35,6 @@ def bench(results: Path, *more: str) -> subprocess.Popen[bytes]:
     words = ["bench", "--provider", "compose", "--tables-only", *SMALL, *more]
     return subprocess.Popen(
         [sys.executable, "-m", "lab.cli", *words, "--results", str(results)],
-        env=processes.base_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -114,8 +113,7 @@ def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
         process.kill()
     lab.wait()
     clean = [sys.executable, "-m", "lab.cli", "clean"]
-    environment = processes.base_environment()
-    done = subprocess.run(clean, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(clean, capture_output=True, text=True, check=True)
     assert "0 containers" not in done.stderr
     assert left_of(lab.pid) == []
     assert beside.wait(120) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import processes
+from lab import processes, surroundings
 from lab.backend import services_of
 from lab.cli import main
 from lab.clusters import crontab
@@ -151,7 +151,7 @@ def test_a_killed_lab_leaves_lines_that_clean_removes(tmp_path: Path) -> None:
     """They name their lab, which is gone."""
     before = lines()
     code = KILLED.format(folder=str(tmp_path))
-    lab = subprocess.Popen([sys.executable, "-c", code], env=processes.base_environment())
+    lab = subprocess.Popen([sys.executable, "-c", code], env=surroundings.of_process())
     deadline = time.monotonic() + 30
     while f":{lab.pid}:" not in lines():
         assert time.monotonic() < deadline, "no line was added"

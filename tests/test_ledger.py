@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from lab import kernel, ledger
-from lab.processes import base_environment
 from lab.readback import Execution, Watcher, executions, intents
 
 
@@ -152,7 +151,7 @@ def test_children_write_files_of_their_own(folder: Path, tmp_path: Path, method:
     """Parent and children record side by side, whatever the start method."""
     program = tmp_path / "family.py"
     program.write_text(FAMILY)
-    subprocess.run([sys.executable, str(program), method], env=base_environment(), check=True)
+    subprocess.run([sys.executable, str(program), method], check=True)
     expected = [*range(200), *range(1_000, 1_100), *range(2_000, 2_100)]
     assert [record.task_id for record in read_all(folder)] == expected
     assert len(list(folder.glob("*.bin"))) == 3
@@ -168,7 +167,7 @@ for i in itertools.count():
 
 def test_records_before_a_sigkill_are_readable(folder: Path) -> None:
     """KAT-16: a recorder is killed at full speed; every record it counted is whole."""
-    child = subprocess.Popen([sys.executable, "-c", ENDLESS], env=base_environment())
+    child = subprocess.Popen([sys.executable, "-c", ENDLESS])
     watcher = Watcher(folder)
     while watcher.count() < 5_000:
         time.sleep(0.001)
@@ -271,7 +270,6 @@ def test_a_full_disk_is_an_error_and_not_a_bus_error(tmp_path: Path) -> None:
     """Space is taken when the file is made, so a disk that is full is told and kills nobody."""
     child = subprocess.run(
         [sys.executable, "-c", SMALL_DISK, str(tmp_path / "x.bin")],
-        env=base_environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -142,11 +142,6 @@ def test_what_killed_processes_shared_is_removed(tmp_path: Path) -> None:
     assert not shared.exists()
 
 
-def test_our_byte_code_is_not_compiled_for_each_task() -> None:
-    """Workers may write byte code, whatever the shell that started the lab says."""
-    assert "PYTHONDONTWRITEBYTECODE" not in processes.base_environment()
-
-
 @pytest.fixture(scope="module")
 def command() -> None:
     """Set SIGTERM's handler as a command does that a whole module's fixture has run."""

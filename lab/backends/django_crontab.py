@@ -11,8 +11,7 @@ from lab.model import Capability, Command, Service, Setup, Variant
 
 # Beside the ledger: what a line of a crontab needs to know, and what its runs print.
 ENVIRONMENT, LOG = '"$LAB_LEDGER-cron.env"', '"$LAB_LEDGER-cron.log"'
-# Nothing else of this process's environment is anybody's business.
-WRITE_ENVIRONMENT = f"export -p | grep -E '^export (DJANGO|LAB|PYTHON)' > {ENVIRONMENT}"
+WRITE_ENVIRONMENT = f"export -p > {ENVIRONMENT}"
 TOLD = ("CRONTAB_EXECUTABLE", "CRONTAB_LINE_PATTERN", "DJANGO_PROJECT_NAME", "LOCK_JOBS")
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import psutil
 
-from lab import processes
+from lab import processes, surroundings
 from lab.errors import ClusterError
 from lab.procfs import text_of
 
@@ -159,7 +159,7 @@ class Inside:
         self._asking = threading.Lock()
         self._shell = subprocess.Popen(
             ["docker", "exec", "-i", container, "sh", "-c", loop],
-            env=processes.base_environment(),
+            env=surroundings.of_engine(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

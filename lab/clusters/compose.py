@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from subprocess import Popen, TimeoutExpired
 from typing import Any
 
-from lab import images, inside, own_task, processes
+from lab import images, inside, own_task, processes, surroundings
 from lab.backend import services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import luggage, overlay, reaper
@@ -151,8 +151,12 @@ class ComposeCluster(Cluster):
 
     def _begin(self, *arguments: str) -> Popen[bytes]:
         argv = ["docker", "exec", "-i", self.parts[DRIVER].id, *arguments]
-        log, labels = self.site.logs / "driver.log", self.site.environment
-        return processes.start(argv, (), labels, log, pipes=True)
+        log = self.site.logs / "driver.log"
+        return processes.start(argv, (), self._client_environment(), log, pipes=True)
+
+    def _client_environment(self) -> dict[str, str]:
+        """Return what a client of the engine is given: it carries the trial's labels."""
+        return surroundings.of_engine() | dict(self.site.environment)
 
     def _exec(self, *arguments: str, given: bytes = b"") -> bytes:
         return docker("exec", "-i", self.parts[DRIVER].id, *arguments, given=given)
@@ -219,10 +223,9 @@ class ComposeCluster(Cluster):
         # One stream for the whole trial: asking the engine again and again would burn a core.
         wanted = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
         argv = ["docker", "events", "--filter", f"label={reaper.RUN}={self.run}", *wanted]
-        log, site = self.site.logs / "events.log", self.site
-        self._events = processes.start(
-            [*argv, "--format", _EVENT], (), site.environment, log, pipes=True
-        )
+        argv += ["--format", _EVENT]
+        log = self.site.logs / "events.log"
+        self._events = processes.start(argv, (), self._client_environment(), log, pipes=True)
         if self._events.stdout is not None:
             os.set_blocking(self._events.stdout.fileno(), False)
 
@@ -243,7 +246,7 @@ class ComposeCluster(Cluster):
         log.unlink(missing_ok=True)
         if name in self.parts:
             argv = ["docker", "logs", self.parts[name].id]
-            process = processes.start(argv, (), self.site.environment, log)
+            process = processes.start(argv, (), self._client_environment(), log)
             with contextlib.suppress(TimeoutExpired):  # what it has said by then must do
                 process.wait(LOG_S)
             processes.stop(process)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import psutil
 
-from lab import processes
+from lab import processes, surroundings
 from lab.errors import ClusterError
 
 LINE = re.compile(rf"# {processes.OWNER}=(?P<owner>\S+) {processes.TRIAL}=(?P<trial>\S+)")
@@ -50,7 +50,7 @@ def find() -> Cron:
         raise ClusterError("No cron runs here. Run: sudo service cron start")
     asked = ["dpkg-query", "--show", "--showformat", "${Version}", "cron"]
     told = shutil.which(asked[0]) and subprocess.run(
-        asked, capture_output=True, text=True, check=False
+        asked, env=surroundings.of_process(), capture_output=True, text=True, check=False
     )
     version = told.stdout if told and not told.returncode else "of unknown version"
     return Cron(program, f"{name} {version} (machine)", daemon.pid)
@@ -77,7 +77,8 @@ def _remove(is_wanted: Callable[[str, str], bool]) -> int:
     program = shutil.which("crontab")
     if program is None:
         return 0
-    told = subprocess.run([program, "-l"], capture_output=True, text=True, check=False)
+    env = surroundings.of_process()
+    told = subprocess.run([program, "-l"], env=env, capture_output=True, text=True, check=False)
     lines = told.stdout.splitlines(keepends=True)  # none, and an exit code, where there is none
 
     def is_left(line: str) -> bool:
@@ -88,5 +89,6 @@ def _remove(is_wanted: Callable[[str, str], bool]) -> int:
     removed = len(lines) - len(left.splitlines())
     if removed:
         how = ["-"] if left else ["-r"]
-        subprocess.run([program, *how], input=left, capture_output=True, text=True, check=True)
+        command = [program, *how]
+        subprocess.run(command, input=left, env=env, capture_output=True, text=True, check=True)
     return removed

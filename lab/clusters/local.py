@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from lab import own_task, processes
+from lab import own_task, processes, surroundings
 from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters import crontab, scratch
@@ -107,6 +107,7 @@ class LocalCluster(Cluster):
     ) -> _Part:
         environment = {
             **self._told,
+            **self._users(),
             **self.site.backend.worker_environment(made),
             **self._ledger_environment(*slot),
             "LAB_SETUP": setup_to_json(made),
@@ -116,6 +117,10 @@ class LocalCluster(Cluster):
         process = processes.start(command.argv, cpus, environment, log)
         self._limit(process)
         return _Part(f"{role.partition('-')[0]} ({words})", process, log)
+
+    def _users(self) -> Mapping[str, str]:
+        """Return the way to the user's modules where driver and workers need them."""
+        return surroundings.with_users_code() if self.site.has_users_code else {}
 
     @staticmethod
     def _prepare(part: _Part) -> None:
@@ -133,8 +138,7 @@ class LocalCluster(Cluster):
             raise ClusterError(f"{part.name} ended with code {code}: {last_line(part.log)}")
 
     def _ledger_environment(self, node: int, slot: int) -> dict[str, str]:
-        ledger = str(self.site.ledger.resolve())
-        return {"LAB_LEDGER": ledger, "LAB_NODE": str(node), "LAB_SLOT": str(slot)}
+        return {"LAB_LEDGER": str(self.site.ledger), "LAB_NODE": str(node), "LAB_SLOT": str(slot)}
 
     def monitor(self) -> str:
         """Start the system's own monitor on a free port, beside the services, and ask it."""
@@ -149,10 +153,10 @@ class LocalCluster(Cluster):
     def start_driver(self) -> Popen[bytes]:
         """Start the driver in a process of its own; a system that lives in it works as node 0."""
         site = self.site
-        environment = {**self._told, **self._ledger_environment(0, 0)}
-        argv = [sys.executable, "-m", "lab.driver", str(site.folder.resolve())]
-        log = site.logs / "driver.log"
-        self._driver = processes.start(argv, site.placement.driver, environment, log, pipes=True)
+        environment = {**self._told, **self._users(), **self._ledger_environment(0, 0)}
+        argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
+        log, cpus = site.logs / "driver.log", site.placement.driver
+        self._driver = processes.start(argv, cpus, environment, log, pipes=True)
         self._limit(self._driver)
         return self._driver
 

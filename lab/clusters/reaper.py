@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from lab import processes
+from lab import processes, surroundings
 from lab.engine import docker
 from lab.errors import ClusterError
 
@@ -107,7 +107,7 @@ class Watchdog:
     def __init__(self, run: str) -> None:
         self._child = subprocess.Popen(
             [sys.executable, "-m", __name__, run],
-            env=processes.base_environment(),
+            env=surroundings.of_engine(),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

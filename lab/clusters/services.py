@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
-from lab import processes
+from lab import processes, surroundings
 from lab.errors import ClusterError
 from lab.model import Service
 
@@ -51,9 +51,9 @@ def redis_server() -> Program:
 
 
 def _redis_version(path: str) -> str:
-    words = subprocess.run(
-        [path, "--version"], capture_output=True, text=True, check=True
-    ).stdout.split()
+    command, env = [path, "--version"], surroundings.of_process()
+    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    words = told.stdout.split()
     return next((w.removeprefix("v=") for w in words if w.startswith("v=")), "unknown")
 
 

@@ -7,7 +7,6 @@ second takes over the first's plan, with its sizes and seeds, so that every tria
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from lab import surroundings
 from lab.console import say
 from lab.errors import ExitCode, LabError, UsageError
 
@@ -33,7 +33,7 @@ class Campaign:
         self._process = subprocess.Popen(
             command,
             cwd=worktree,
-            env={**os.environ, "PYTHONPATH": str(worktree)},
+            env=surroundings.of_lab() | {surroundings.IMPORT_PATH: str(worktree)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -128,6 +128,7 @@ def _worktree(commit: str, repository: Path) -> Iterator[Path]:
 
 def _git(repository: Path, commit: str, *words: str) -> None:
     command = ["git", "-C", str(repository), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    env = surroundings.of_process()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UsageError(f"Commit {commit!r}: {done.stderr.strip().rpartition(chr(10))[2]}")

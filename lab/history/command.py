@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if options.machine:
         _name(options.results, options.machine, history)
     export(options.results, history)
-    command = [sys.executable, "-m", "asv", "publish"]
+    command = [sys.executable, "-P", "-m", "asv", "publish"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2]

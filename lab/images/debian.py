@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lab import surroundings
 from lab.engine import docker
 from lab.errors import ClusterError
 from lab.images import steps
@@ -97,6 +98,7 @@ def _mirrors() -> Iterator[str]:
             "$(REPO_URI) $(RELEASE) $(COMPONENT)",
             "Created-By: Packages",
         ],
+        env=surroundings.of_download(),
         capture_output=True,
         text=True,
         check=False,

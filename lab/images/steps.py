@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import processes
+from lab import surroundings
 from lab.engine import explain
 from lab.errors import ClusterError
 
@@ -38,7 +38,7 @@ def run(
         LOG.open("w", encoding="utf-8") as log,
         subprocess.Popen(
             argv,
-            env={**processes.base_environment(), **environment},
+            env={**surroundings.of_download(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
