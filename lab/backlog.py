@@ -80,7 +80,7 @@ def backlog(trial: TrialRow, tasks: pd.DataFrame) -> Backlog:
         tasks: One row a task: t0_ns and t4_ns, null where it did not finish.
 
     Raises:
-        RefusedError: There are too few tasks to tell.
+        RefusedError: There are too few tasks to tell, or the window has no end.
     """
     if len(tasks) < TASKS_FLOOR:
         raise RefusedError(f"A backlog needs {TASKS_FLOOR} tasks; there are {len(tasks)}.")
@@ -95,7 +95,9 @@ def backlog(trial: TrialRow, tasks: pd.DataFrame) -> Backlog:
     waiting = (offered - finished).astype("float64")
     new = float(offered[-1] - offered[0])
     is_drained = done.size == due.size
-    end = done[-1] if is_drained else (float(trial.t_end_ns or begin) - begin) / 1e9
+    if not is_drained and pd.isna(trial.t_end_ns):
+        raise RefusedError("The window did not come to its end.")
+    end = done[-1] if is_drained else (float(trial.t_end_ns or 0) - begin) / 1e9
     return Backlog(
         rate=(due.size - 1) / length,
         slope=trend(at, waiting),

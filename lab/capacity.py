@@ -148,7 +148,8 @@ def _saturation(rows: pd.DataFrame) -> float | None:
 
 
 def _probes(rows: pd.DataFrame) -> Iterator[Any]:
-    probes = rows[rows["arrival"] == Probe.kind].sort_values(["block", "rate_hz"])
+    probes = rows[(rows["arrival"] == Probe.kind) & rows["rate_hz"].notna()]
+    probes = probes.sort_values(["block", "rate_hz"])
     return probes.itertuples(index=False)
 
 
@@ -170,7 +171,8 @@ def loads(
     """Tell of every trial of a ladder which share of the sustainable rate it offered, rho."""
     valid = set(metrics[metrics["is_valid"] == 1]["trial_id"])
     rows = []
-    offered: Iterable[Any] = trials[trials["arrival"].isin([Probe.kind, Step.kind])].itertuples()
+    has_rate = trials["arrival"].isin([Probe.kind, Step.kind]) & trials["rate_hz"].notna()
+    offered: Iterable[Any] = trials[has_rate].itertuples()
     for trial in offered:
         known = found[tuple(getattr(trial, name) for name in SITE)]
         if rate := known.sustained_hz:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from lab import ceilings, limits, metrics
 from lab.capacity import capacities, loads
 from lab.estimates import estimates
@@ -42,7 +44,9 @@ def derive(store: Store) -> None:
 
 def numbers(store: Store, values: Any) -> list[MetricRow]:
     """Compute the metrics of one row of the table `trial`, which was not skipped."""
-    row = TrialRow(*values)
+    # A null of a table is pd.NA, which is neither true nor false; of a row it is None.
+    known: list[Any] = [None if value is pd.NA else value for value in values]
+    row = TrialRow(*known)
     folder = store.trial_folder(row.trial_id, row.attempt)
     tasks = store.read("task", folder, metrics.TASK_COLUMNS)
     occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None

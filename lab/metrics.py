@@ -270,6 +270,11 @@ def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
         value, bound, n, method = told.value, told.bound, told.n, told.method
     except RefusedError as refusal:
         bound, n, method = "", len(rows), str(refusal)
+    except Exception as error:  # noqa: BLE001 (one number of one trial never ends a campaign)
+        fault = f"{type(error).__name__}: {error}"[:200]
+        bound, n, method = "", len(rows), f"Not computed, by a fault of the lab: {fault}"
+    if value is not None and not np.isfinite(value):
+        value, method = None, f"No number: the result is {value}; {method}"
     is_usable = trial.status in USABLE and trial.flag != Flag.INVALID
     return MetricRow(
         trial_id=trial.trial_id,
