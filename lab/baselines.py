@@ -9,14 +9,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from lab import images, processes, registry, surroundings
+from lab import images, interrupts, processes, registry, scratch, surroundings
 from lab.backend import services_of
 from lab.clusters import reaper
 from lab.clusters.services import RedisService
@@ -110,13 +109,15 @@ class _RedisWithSocket(RedisService):
 def _own_redis() -> Iterator[tuple[int, Path]]:
     """Start a server for one question; yield its port and its Unix socket."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: TOOL}
-    with tempfile.TemporaryDirectory() as folder:
-        server = _RedisWithSocket().start(Path(folder), (), labels)
+    with scratch.folder() as folder, interrupts.deferred():
         try:
-            port = server.endpoint.rpartition(":")[2].partition("/")[0]
-            yield int(port), Path(folder, "socket")
+            with interrupts.allowed():
+                server = _RedisWithSocket().start(folder, (), labels)
+                port = server.endpoint.rpartition(":")[2].partition("/")[0]
+                yield int(port), folder / "socket"
+                processes.stop(server.process)
         finally:
-            processes.stop(server.process)
+            processes.reap_trial(TOOL)  # also one whose start was cut short
 
 
 def _ping() -> dict[str, tuple[float | None, str]]:

@@ -12,9 +12,9 @@ from typing import Protocol
 
 import pandas as pd
 
-from lab import baselines, derived, harness, noise, processes, trial
+from lab import baselines, derived, harness, noise, processes, scratch, trial
 from lab.capacity import capacities
-from lab.clusters import crontab, reaper, scratch
+from lab.clusters import crontab, reaper
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ExitCode
 from lab.ladder import next_stage

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -12,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, derived, processes, registry, runs
+from lab import campaign, derived, interrupts, processes, registry, runs, scratch
 from lab.claims import command as claims
-from lab.clusters import choice, crontab, reaper, scratch
+from lab.clusters import choice, crontab, reaper
 from lab.comparison import command as comparison
 from lab.console import ProgressWatch, duration, say, show_line, show_plan, show_table
 from lab.errors import EXIT_CODES, ExitCode, LabError, NothingSelectedError, UsageError
@@ -246,8 +245,7 @@ def clean(_: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its `ExitCode`; every LabError ends here, in a sentence."""
-    # Not by way of SIGINT, which a shell's background job ignores.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.install()
     try:
         options = parser().parse_args(arguments)
         options.words = sys.argv[1:] if arguments is None else arguments
@@ -256,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"lab: {error}")
         return error.exit_code
     except KeyboardInterrupt:
+        interrupts.ignore()
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has seen enough; nothing is wrong.

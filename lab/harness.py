@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import monotonic_ns
 
-from lab import kernel, surroundings
+from lab import kernel, scratch, surroundings
 from lab.backend import Backend
 from lab.ledger import MEASURE, T1, Journal
 from lab.model import Setup, Task, Topology
@@ -27,10 +26,10 @@ FUNCTION = f"{noop.__name__}:{noop.run.__name__}"
 
 def cost_ns() -> float:
     """Measure in a process of its own what one task pays for being offered and recorded, in ns."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder() as folder:
         env = surroundings.of_process()
-        env |= {"LAB_LEDGER": folder, "LAB_NODE": "0", "LAB_SLOT": "0"}
-        command = [sys.executable, "-m", __name__, folder]
+        env |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
+        command = [sys.executable, "-m", __name__, str(folder)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return float(done.stdout)
 

@@ -19,7 +19,7 @@ from typing import IO
 
 import psutil
 
-from lab import surroundings
+from lab import interrupts, surroundings
 
 OWNER, TRIAL = "LAB_OWNER", "LAB_TRIAL"
 STOP_S = 5.0
@@ -55,7 +55,7 @@ def is_alive(name: str) -> bool:
         process = psutil.Process(int(pid))
         # A clock that was set moves the times psutil computes, though never by much.
         return abs(process.create_time() - float(created)) < SAME_START_S and runs(process)
-    except (psutil.NoSuchProcess, ValueError):
+    except (psutil.Error, ValueError, OverflowError):
         return False
 
 
@@ -92,7 +92,8 @@ def start(
     systems import from the current folder whatever PYTHONSAFEPATH says.
     """
     stream: IO[bytes]
-    with log.open("ab") as stream, pinned(cpus):
+    # A start that a signal cut short could leave a process that nobody knows.
+    with interrupts.deferred(), log.open("ab") as stream, pinned(cpus):
         return subprocess.Popen(
             argv,
             env={**surroundings.of_process(), **environment},

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import own_task, processes, surroundings
+from lab import interrupts, own_task, processes, surroundings
 from lab.errors import UsageError
 from lab.kernel import checksum
 from lab.model import Carrier, Rehearsal
@@ -66,17 +66,19 @@ def _look_on(workload: str, folder: Path, number: int, deadline_s: float) -> dic
     labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
     labels |= {"PYTHONHASHSEED": str(number), **surroundings.with_users_code()}
     argv = [sys.executable, "-m", __name__, workload, str(told), str(3 - number)]
-    process = processes.start(argv, (), labels, folder / "rehearsal.log")
-    processes.limit_memory(process, own_task.memory_bytes())
-    deadline = time.monotonic() + deadline_s
-    try:
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
-        code = process.poll()
-    finally:
-        processes.kill(processes.tree(process.pid))
-        processes.stop(process)
-        processes.reap_trial(trial)
+    with interrupts.deferred():
+        process = processes.start(argv, (), labels, folder / "rehearsal.log")
+        processes.limit_memory(process, own_task.memory_bytes())
+        deadline = time.monotonic() + deadline_s
+        try:
+            with interrupts.allowed():
+                while process.poll() is None and time.monotonic() < deadline:
+                    time.sleep(LOOK_S)
+            code = process.poll()
+        finally:
+            processes.kill(processes.tree(process.pid))
+            processes.stop(process)
+            processes.reap_trial(trial)
     ending = f"did not end in {deadline_s:.0f} s" if code is None else f"ended with code {code}"
     seen: dict[str, Any] = {"trouble": f"the call {ending}"}
     with contextlib.suppress(OSError, ValueError):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
-from lab import own_task, placement, registry, rehearsal
+from lab import own_task, placement, registry, rehearsal, scratch
 from lab.backend import ceilings_of
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
@@ -214,8 +212,8 @@ def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     """Return the cells of a function of the user's own, which is called inline before."""
     name = own_task.name_of(options.task, options.args)
     say(f"Calling {name} inline, three times.")
-    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        seen = rehearsal.rehearse(name, Path(folder), preset.deadline_s)
+    with scratch.folder() as folder:
+        seen = rehearsal.rehearse(name, folder, preset.deadline_s)
     if options.provider == "compose":
         luggage.pack(name)  # what cannot be carried into a container is told now
     took = f"It takes {seen.nominal_ns / 1e9:.3g} s. " if seen.nominal_ns else ""

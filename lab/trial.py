@@ -17,7 +17,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import IO
 
-from lab import noise, placement, processes, readiness, registry
+from lab import interrupts, noise, placement, processes, readiness, registry
 from lab.appointments import longest_s
 from lab.backend import capabilities, services_of
 from lab.cluster import Cluster, CpuUse, Site
@@ -105,22 +105,34 @@ def run(
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     cluster = PROVIDERS[spec.provider](_site(outcome))
-    try:
-        on_phase("up")
-        setup = cluster.up()
-        outcome.services, outcome.images = cluster.services, cluster.images
-        outcome.executed_ns = cluster.executed_ns
-        order = Order(spec, setup, harness_ns)
-        (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
-        _follow(cluster, cluster.start_driver(), outcome, on_phase)
-        if isinstance(spec.arrival, Abandoned) and outcome.status == Status.OK:
-            _outlive(cluster, outcome)
-    except (ClusterError, OSError) as error:
-        outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
-    finally:
-        outcome.leftovers = cluster.down()
-        outcome.trial_ns = time.monotonic_ns() - started
+    with interrupts.deferred():
+        try:
+            with interrupts.allowed():
+                _drive(cluster, outcome, on_phase, harness_ns)
+        except (ClusterError, OSError) as error:
+            outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
+        finally:
+            outcome.leftovers = cluster.down()
+            outcome.trial_ns = time.monotonic_ns() - started
     return outcome
+
+
+def _drive(
+    cluster: Cluster,
+    outcome: Outcome,
+    on_phase: Callable[[str], None],
+    harness_ns: float | None,
+) -> None:
+    """Bring the cluster up and take the driver through its phases."""
+    on_phase("up")
+    setup = cluster.up()
+    outcome.services, outcome.images = cluster.services, cluster.images
+    outcome.executed_ns = cluster.executed_ns
+    order = Order(outcome.spec, setup, harness_ns)
+    (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
+    _follow(cluster, cluster.start_driver(), outcome, on_phase)
+    if isinstance(outcome.spec.arrival, Abandoned) and outcome.status == Status.OK:
+        _outlive(cluster, outcome)
 
 
 def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:

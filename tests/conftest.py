@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 from hypothesis import settings
 
-from lab import images, processes
+from lab import images, interrupts, processes
 from lab.cli import main
 from lab.images import Images
 from tests import broken_workloads
@@ -30,7 +30,7 @@ settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 GRACE_S = 5.0
-SIGTERM_AT_START = signal.getsignal(signal.SIGTERM)
+SIGNALS_AT_START = {number: signal.getsignal(number) for number in interrupts.STOPPING}
 Told = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -85,14 +85,19 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_signals() -> Iterator[None]:
-    """A command sets SIGTERM's handler for its whole process, here pytest's.
+    """A command sets the handlers of signals for its whole process, here pytest's.
 
     What a later test forks would inherit it, and might ignore who ends it: what a handler raises
     just after a fork is lost. A fixture of a whole module has run its commands before this one.
     """
-    signal.signal(signal.SIGTERM, SIGTERM_AT_START)
+    _reset_signals()
     yield
-    signal.signal(signal.SIGTERM, SIGTERM_AT_START)
+    _reset_signals()
+
+
+def _reset_signals() -> None:
+    for number, handler in SIGNALS_AT_START.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

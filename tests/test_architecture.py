@@ -38,7 +38,7 @@ TABLE = {
     "rq_jobs": "backend kernel rq_jobs",
     "backends": "backend celery_app cron django_site kernel rq_jobs",
     "own_task": "",
-    "rehearsal": "kernel own_task processes surroundings",
+    "rehearsal": "interrupts kernel own_task processes surroundings",
     "registry": "backend backends own_task",
     # What one trial is made of.
     "arrivals": "",
@@ -52,22 +52,24 @@ TABLE = {
     "readiness": "appointments ledger offering readback tasks",
     "unrecorded": "ledger offering readback tasks",
     "appointments": "ledger nominal readback tasks wall",
-    "harness": "backend kernel ledger offering surroundings",
+    "harness": "backend kernel ledger offering scratch surroundings",
     "driver": "appointments arrivals backend counters ledger offering readback readiness registry "
     "specs tasks unrecorded",
     # Where it runs.
     "surroundings": "",
-    "processes": "surroundings",
+    "interrupts": "",
+    "processes": "interrupts surroundings",
+    "scratch": "processes",
     "placement": "",
     "engine": "surroundings",
-    "images": "engine images surroundings",
+    "images": "engine images scratch surroundings",
     "cluster": "backend placement",
-    "clusters": "backend cluster clusters engine images inside own_task placement processes procfs "
-    "registry surroundings",
+    "clusters": "backend cluster clusters engine images inside own_task placement processes "
+    "procfs registry scratch surroundings",
     "footprint": "procfs",
     "gauges": "cluster footprint noise",
-    "trial": "appointments backend cluster clusters gauges ledger noise placement processes "
-    "readback readiness registry specs tasks",
+    "trial": "appointments backend cluster clusters gauges interrupts ledger noise placement "
+    "processes readback readiness registry specs tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",
     "environment": "procfs",
@@ -95,14 +97,16 @@ TABLE = {
     "limits": "capacity metrics",
     "estimates": "metrics statistics",
     "ceilings": "metrics",
-    "baselines": "backend clusters engine images processes registry surroundings",
+    "baselines": "backend clusters engine images interrupts processes registry scratch "
+    "surroundings",
     "scaling": "statistics",
     "granularity": "statistics",
     "trends": "granularity metrics scaling statistics trends",
     "presets": "",
-    "history": "campaign console formats history metrics plan presets registry runs store",
+    "history": "campaign console formats history interrupts metrics plan presets registry runs "
+    "scratch store",
     "figures": "figures granularity measures metrics statistics trends",
-    "comparison": "comparison console metrics selection statistics store surroundings",
+    "comparison": "comparison console metrics scratch selection statistics store surroundings",
     "report": "figures limits metrics own_task presets report side_by_side statistics store trends",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
@@ -111,18 +115,19 @@ TABLE = {
     "derived": "capacity ceilings estimates limits metrics side_by_side store tasks trends",
     "runs": "environment plan presets specs store",
     "campaign": "baselines capacity clusters collect derived harness ladder noise plan processes "
-    "runs store trial",
+    "runs scratch store trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "ladder metrics nominal plan presets",
-    "selection": "backend clusters console own_task placement plan presets registry rehearsal",
+    "selection": "backend clusters console own_task placement plan presets registry rehearsal "
+    "scratch",
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics store",
     "publishing": "campaign clusters console dictionary environment formats plan publishing runs "
     "schema specs store",
     "turns": "console",
-    "cli": "campaign claims clusters comparison console derived doctor history options plan "
-    "presets processes publishing registry report runs selection store turns",
+    "cli": "campaign claims clusters comparison console derived doctor history interrupts options "
+    "plan presets processes publishing registry report runs scratch selection store turns",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from lab import own_task, processes, surroundings
+from lab import own_task, processes, scratch, surroundings
 from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
-from lab.clusters import crontab, scratch
+from lab.clusters import crontab
 from lab.clusters.monitor import answer
 from lab.clusters.services import SERVICES, free_port, last_line
 from lab.errors import ClusterError
@@ -202,13 +202,15 @@ class LocalCluster(Cluster):
         over, and nothing of it depends on them.
         """
         trial = self.site.environment[processes.TRIAL]
-        if Service.CRON in services_of(self.site.backend, self.site.spec.variant):
-            crontab.remove_trial(trial)
-        if self._driver:
-            processes.stop(self._driver)
-        processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
-        processes.stop(*(part.process for part in self._services))
-        reaped = processes.reap_trial(trial)
-        if self._scratch:
-            scratch.remove(self._scratch)
+        try:
+            if Service.CRON in services_of(self.site.backend, self.site.spec.variant):
+                crontab.remove_trial(trial)
+            if self._driver:
+                processes.stop(self._driver)
+            processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
+            processes.stop(*(part.process for part in self._services))
+        finally:
+            reaped = processes.reap_trial(trial)
+            if self._scratch:
+                scratch.remove(self._scratch)
         return reaped

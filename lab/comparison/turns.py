@@ -10,12 +10,11 @@ import contextlib
 import random
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from lab import surroundings
+from lab import scratch, surroundings
 from lab.console import say
 from lab.errors import ExitCode, LabError, UsageError
 
@@ -117,8 +116,8 @@ def measure(
 @contextlib.contextmanager
 def _worktree(commit: str, repository: Path) -> Iterator[Path]:
     """Check a commit out beside the repository, and remove it again."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder, "tree")
+    with scratch.folder() as folder:
+        tree = folder / "tree"
         _git(repository, commit, "worktree", "add", "--quiet", "--detach", str(tree), commit)
         try:
             yield tree

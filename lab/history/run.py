@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from lab import campaign, registry, runs
+from lab import campaign, interrupts, registry, runs, scratch
 from lab.history.cells import Samples, numbers, samples
 from lab.history.suite import cells
 from lab.model import TrialSpec
@@ -57,8 +55,9 @@ def measure(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: in
             deadline_s=size.deadline_s,
         )
     )
-    with tempfile.TemporaryDirectory() as folder:
+    interrupts.install()
+    with scratch.folder() as folder:
         run = runs.Run(plan, preset, SEED, size.reruns, "asv run")
-        store = runs.create(Path(folder), run)
+        store = runs.create(folder, run)
         campaign.execute(store, run, Silent())
         return samples(numbers(store))

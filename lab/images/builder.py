@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from lab import scratch
 from lab.images import machine, recipe, steps
 from lab.images.recipe import DOCKERFILE, ROOT, Tree
 
@@ -26,11 +25,11 @@ def make(target: str, image: str, base: str, tree: Tree, progress: Callable[[str
     argv += [f"--build-arg=BASE_IMAGE={base}"]
     # Without a value, docker takes it from the environment.
     argv += [f"--build-arg={name}" for name in PROXIES if name in os.environ]
-    with TemporaryDirectory() as context, TemporaryDirectory() as folder:
+    with scratch.folder() as context, scratch.folder() as folder:
         # Secrets are seen by the step that asks for them, and leave no trace in the image.
-        for name, file in machine.secrets(Path(folder)).items():
+        for name, file in machine.secrets(folder).items():
             argv.append(f"--secret=id={name},src={file}")
-        recipe.write(tree, Path(context))
-        argv += [f"--file={Path(context) / DOCKERFILE.relative_to(ROOT)}", context]
+        recipe.write(tree, context)
+        argv += [f"--file={context / DOCKERFILE.relative_to(ROOT)}", str(context)]
         # Older clients would take the builder that knows no secrets.
         steps.run(image, argv, STEP, progress, {"DOCKER_BUILDKIT": "1"})

@@ -11,10 +11,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from lab import surroundings
+from lab import scratch, surroundings
 from lab.engine import docker
 from lab.errors import ClusterError
 from lab.images import steps
@@ -62,8 +60,8 @@ def make_base(image: str, progress: Callable[[str], None]) -> None:
         )
     codename = _release()[1]
     # By way of a file: an import from a pipe cannot see that what fed the pipe has failed.
-    with TemporaryDirectory() as folder:
-        archive = Path(folder) / "base.tar"
+    with scratch.folder() as folder:
+        archive = folder / "base.tar"
         argv = ["mmdebstrap", *OPTIONS, codename, str(archive), *_mirrors()]
         steps.run(image, argv, STEP, progress, {})
         label = f"LABEL lab.recipe={image.partition(':')[2]}"

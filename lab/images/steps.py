@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lab import surroundings
@@ -45,6 +46,7 @@ def run(
             encoding="utf-8",
             errors="replace",
         ) as process,
+        _terminated_if_cut_short(process),
     ):
         for line in process.stdout or ():
             log.write(line)
@@ -54,6 +56,16 @@ def run(
                 progress(f"{kind}: {textwrap.shorten(found.group(1), WIDTH, placeholder=' ...')}")
     if process.returncode:
         raise ClusterError(_reason(image, lines, begun=bool(begun)))
+
+
+@contextlib.contextmanager
+def _terminated_if_cut_short(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End a program whose lab is stopped: a terminal signals both, `kill` the lab alone."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
 
 
 def _reason(image: str, lines: Sequence[str], *, begun: bool) -> str:

@@ -56,8 +56,12 @@ def run_again(options: argparse.Namespace) -> int:
     differing = reproduce.differences(run)
     say("\n".join(["Not as it was:", *differing]) if differing else "All is as it was.")
     choice.prepare({spec.provider}, say)
-    with ProgressWatch() as watch:
-        store = reproduce.again(spec, options.results, watch, f"reproduce {run.name}/{spec.id}")
+    try:
+        with ProgressWatch() as watch:
+            store = reproduce.again(spec, options.results, watch, f"reproduce {run.name}/{spec.id}")
+    except KeyboardInterrupt:
+        say(f"Stopped before the trial had ended. Run it again: lab reproduce {options.row}")
+        raise
     then, now = (package.numbers_of(folder, spec.id) for folder in (run, store.folder))
     both = then.merge(now, on="metric", suffixes=("_then", "_now"))
     rows = [
