@@ -73,6 +73,14 @@ def test_lines_of_dead_labs_go_and_everything_else_stays(
     assert crontab.remove_dead() == 0
 
 
+def test_other_lines_are_bytes_in_any_encoding(file: Path) -> None:
+    """Latin-1, carriage returns and form feeds come back as they were."""
+    theirs = b"# caf\xe9 \x0c \xc2\x85 of theirs\r\n0 3 * * * backup\r\n"
+    file.write_bytes(theirs + line(f"{processes.realm()}:999999999:1.00").encode() + b"\xff")
+    assert main(["clean"]) == 0
+    assert file.read_bytes() == theirs + b"\xff"
+
+
 def test_a_trial_removes_its_own_lines_only(file: Path) -> None:
     """Where nothing else was there, there is no crontab again."""
     other = line(processes.owner(), "t-2")

@@ -78,17 +78,18 @@ def _remove(is_wanted: Callable[[str, str], bool]) -> int:
     if program is None:
         return 0
     env = surroundings.of_process()
-    told = subprocess.run([program, "-l"], env=env, capture_output=True, text=True, check=False)
-    lines = told.stdout.splitlines(keepends=True)  # none, and an exit code, where there is none
+    told = subprocess.run([program, "-l"], env=env, capture_output=True, check=False)
+    # Bytes, for whoever wrote the other lines may use any encoding. Nothing, and an exit code,
+    # where there is no crontab.
+    lines = told.stdout.split(b"\n")
 
-    def is_left(line: str) -> bool:
-        match = LINE.search(line)
+    def is_left(line: bytes) -> bool:
+        match = LINE.search(line.decode(errors="replace"))
         return match is None or not is_wanted(match["owner"], match["trial"])
 
-    left = "".join(filter(is_left, lines))
-    removed = len(lines) - len(left.splitlines())
-    if removed:
-        how = ["-"] if left else ["-r"]
-        command = [program, *how]
-        subprocess.run(command, input=left, env=env, capture_output=True, text=True, check=True)
+    left = [line for line in lines if is_left(line)]
+    if removed := len(lines) - len(left):
+        given = b"\n".join(left)
+        command = [program, *(["-"] if given else ["-r"])]
+        subprocess.run(command, input=given, env=env, capture_output=True, check=True)
     return removed
