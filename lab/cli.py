@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, derived, interrupts, processes, registry, runs, scratch
+from lab import campaign, consent, derived, interrupts, processes, registry, runs, scratch
 from lab.claims import command as claims
 from lab.clusters import choice, crontab, reaper
 from lab.comparison import command as comparison
@@ -23,7 +23,7 @@ from lab.options import OPTIONS, command_line
 from lab.plan import make_plan
 from lab.presets import GROUPS, PRESETS
 from lab.publishing import command as publishing
-from lab.selection import known, ladder_of, select
+from lab.selection import known, ladder_of, named_function, select
 from lab.tables import TrialRow
 from lab.turns import Turns
 
@@ -105,8 +105,10 @@ def _add_bench(commands: Commands) -> None:
 
 def bench(options: argparse.Namespace) -> int:
     """Plan, run, and report a campaign."""
+    for entry in registry.left_out():
+        say(str(entry))
     if options.resume:
-        store, run = runs.load(options.resume)
+        store, run = runs.load(options.resume, named_function(options))
         choice.prepare({spec.provider for spec in run.plan.trials}, say)
     else:
         run = _asked(options)
@@ -119,11 +121,12 @@ def bench(options: argparse.Namespace) -> int:
         choice.prepare({spec.provider for spec in run.plan.trials}, say)
         store = runs.create(options.results, run)
     say(f"Run {store.folder}")
+    again = consent.command(f"lab bench --resume {store.folder}", runs.workloads(run.plan))
     try:
         with Turns(store.folder) if options.turns else ProgressWatch() as watch:
             rows = campaign.execute(store, run, watch)
     except KeyboardInterrupt:
-        say(f"Stopped. Every finished trial is kept: lab bench --resume {store.folder}")
+        say(f"Stopped. Every finished trial is kept: {again}")
         raise
     if options.tables_only:
         return campaign.exit_code(rows)
@@ -135,7 +138,9 @@ def _asked(options: argparse.Namespace) -> runs.Run:
     command = command_line(options.words)
     if options.like:
         # What followed from its results is part of its plan, and nothing follows from these.
-        return replace(runs.read_plan(options.like), command=command, ladder=None)
+        again = f"lab bench --like {options.like}"
+        like = runs.read_plan(options.like, named_function(options), again)
+        return replace(like, command=command, ladder=None)
     options.provider, why = choice.choose(options.provider)
     say(why)
     preset = known("preset", options.preset, PRESETS)
@@ -165,6 +170,8 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool)
 
 def list_names(_: argparse.Namespace) -> int:
     """Print everything that can be named on the command line."""
+    for entry in registry.left_out():
+        say(str(entry))
     rows = []
     for name, backend in registry.backends().items():
         for variant in backend.variants:
@@ -182,6 +189,9 @@ def list_names(_: argparse.Namespace) -> int:
             *((name, "", group.summary) for name, group in GROUPS.items()),
         ],
     )
+    if broken := registry.left_out():
+        columns = ("kind", "name", "why it is not available")
+        show_table("Left out", columns, [(one.kind, one.name, one.reason) for one in broken])
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
     show_table("Presets", ("preset", "blocks", "what for"), presets)
     return ExitCode.FINE

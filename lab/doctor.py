@@ -26,7 +26,7 @@ from lab.images import resolve
 from lab.model import Flag
 from lab.noise import calibrate, disturbance, judge, read_host
 from lab.placement import available_cpus
-from lab.registry import missing
+from lab.registry import left_out, missing
 
 NEEDED_PYTHON = (3, 11)
 WINDOW_S = 1.0
@@ -126,6 +126,10 @@ def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
         for variant in backend.variants:
             if variant.packages:
                 yield _packages(f"{name}[{variant.name}]", variant.packages, backend.extra)
+    for entry in left_out():
+        finding = f"Left out: {entry.reason}."
+        mend = "update or uninstall the package that brings it"
+        yield Check(f"{entry.kind} {entry.name}", State.MISSING, finding, mend)
 
 
 def _packages(name: str, packages: Sequence[str], extra: str) -> Check:

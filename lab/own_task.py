@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
@@ -67,6 +68,16 @@ def parts(workload: str) -> tuple[str, Any]:
     if text.startswith("("):
         return match["function"], _checked(find(text[1:-1]), text[1:-1])
     return match["function"], json.loads(text or "[]")
+
+
+def options_of(workload: str) -> str:
+    """Return the options of the command line that name a workload: the inverse of `name_of`."""
+    match = NAME.fullmatch(workload)
+    if match is None:
+        raise UsageError(f"{workload!r} names no function. Write package.module:function.")
+    text = match["arguments"]
+    arguments = ["--args", text.strip("()") if text.startswith("(") else text] if text else []
+    return shlex.join(["--task", match["function"], *arguments])
 
 
 def packages(workload: str) -> set[str]:

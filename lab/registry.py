@@ -7,26 +7,36 @@ and ``lab.workloads`` (a module).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
-import importlib.metadata
 import importlib.util
-import inspect
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import workloads as workload_package
 from lab import backends as backend_package
-from lab import own_task
+from lab import contracts, entries, own_task
 from lab.backend import Backend, ceilings_of, services_of, settings_of
+from lab.entries import LeftOut, UnusableEntryError
 from lab.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.model import Job, Profile, Setup, Topology
+from lab.presets import GROUPS
 
-BACKENDS, WORKLOADS = "lab.backends", "lab.workloads"
+BACKEND, WORKLOAD = "backend", "workload"
+# Of each kind: the entry point group, the package of built-ins, and names with other meanings.
+GROUPS_OF: Mapping[str, tuple[str, ModuleType, Collection[str]]] = {
+    BACKEND: ("lab.backends", backend_package, ()),
+    WORKLOAD: ("lab.workloads", workload_package, GROUPS),
+}
+CHECKS: Mapping[str, Callable[[object], object]] = {
+    BACKEND: contracts.adapter,
+    WORKLOAD: contracts.task_module,
+}
 LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
 
 
@@ -60,27 +70,84 @@ class Selected(NamedTuple):
 
 
 @functools.cache
-def backends() -> Mapping[str, type[Backend]]:
-    """Return every backend by name, ours by file name and others by entry point name."""
-    ours = {
-        info.name.replace("_", "-"): f"{backend_package.__name__}.{info.name}"
-        for info in pkgutil.iter_modules(backend_package.__path__)
+def _declared(kind: str) -> tuple[Mapping[str, entries.Loader], Sequence[LeftOut]]:
+    """List loaders by name, of built-ins and of packages, and what claims a name it cannot have."""
+    group, package, reserved = GROUPS_OF[kind]
+    built_in: dict[str, entries.Loader] = {
+        info.name.replace("_", "-") if kind == BACKEND else info.name: functools.partial(
+            importlib.import_module, f"{package.__name__}.{info.name}"
+        )
+        for info in pkgutil.iter_modules(package.__path__)
     }
-    found = {name: _adapter(importlib.import_module(module)) for name, module in ours.items()}
-    for entry in importlib.metadata.entry_points(group=BACKENDS):
-        found[entry.name] = entry.load()
-    return MappingProxyType(dict(sorted(found.items())))
+    others, left_out = entries.declared(group, kind, {*built_in, *reserved})
+    return dict(sorted({**built_in, **others}.items())), left_out
 
 
-def _adapter(module: ModuleType) -> type[Backend]:
-    classes = [
-        member
-        for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Backend) and member.__module__ == module.__name__
-    ]
-    if len(classes) != 1:
-        raise UsageError(f"{module.__name__} must define one Backend, and defines {len(classes)}.")
-    return classes[0]
+@functools.cache
+def _loaded(kind: str, name: str) -> Any:
+    """Import one entry, once.
+
+    Raises:
+        UnknownNameError: There is no such entry.
+        UnusableEntryError: It cannot be imported, or is not what it should be.
+    """
+    known, left_out = _declared(kind)
+    if name in known:
+        return CHECKS[kind](entries.load(known[name]))
+    if refused := next((one for one in left_out if one.name == name), None):
+        raise UnusableEntryError(refused.reason)
+    raise UnknownNameError(kind, name, known)
+
+
+def _usable(kind: str) -> dict[str, Any]:
+    found = {}
+    for name in _declared(kind)[0]:
+        with contextlib.suppress(UnusableEntryError):
+            found[name] = _loaded(kind, name)
+    return found
+
+
+def refresh() -> None:
+    """Look at the installed packages again, in a process in which they have changed."""
+    for cache in (_declared, _loaded, backends):
+        cache.cache_clear()
+
+
+def left_out() -> list[LeftOut]:
+    """Import every entry, and list those that cannot be used, each with its reason."""
+    unusable: list[LeftOut] = []
+    for kind in GROUPS_OF:
+        known, refused = _declared(kind)
+        unusable += refused
+        for name in known:
+            try:
+                _loaded(kind, name)
+            except UnusableEntryError as error:
+                unusable.append(LeftOut(kind, name, str(error)))
+    return unusable
+
+
+@functools.cache
+def backends() -> Mapping[str, type[Backend]]:
+    """Return every usable backend by name, ours by file name and others by entry point name."""
+    return MappingProxyType(_usable(BACKEND))
+
+
+def backend(name: str) -> type[Backend]:
+    """Return one backend, and import no other.
+
+    Raises:
+        UnknownNameError: There is no such backend.
+        UsageError: It cannot be used; the message says why.
+    """
+    return cast("type[Backend]", _named(BACKEND, name))
+
+
+def _named(kind: str, name: str) -> Any:
+    try:
+        return _loaded(kind, name)
+    except UnusableEntryError as error:
+        raise UsageError(f"{kind.capitalize()} {name!r} is not available: {error}.") from error
 
 
 def select(label: str) -> Selected:
@@ -93,18 +160,15 @@ def select(label: str) -> Selected:
     match = LABEL.fullmatch(label)
     if match is None:
         raise UsageError(f"{label!r} is no backend. Write backend[variant]@profile.")
-    known = backends()
     name = match["backend"]
-    if name not in known:
-        raise UnknownNameError("backend", name, known)
-    backend = known[name]
-    variant = match["variant"] or backend.variants[0].name
-    if variant not in (names := [v.name for v in backend.variants]):
+    chosen = backend(name)
+    variant = match["variant"] or chosen.variants[0].name
+    if variant not in (names := [v.name for v in chosen.variants]):
         raise UnknownNameError(f"variant of {name}", variant, names)
-    profile = match["profile"] or backend.profiles[0].name
-    if profile not in (names := [p.name for p in profiles_of(backend, variant)]):
+    profile = match["profile"] or chosen.profiles[0].name
+    if profile not in (names := [p.name for p in profiles_of(chosen, variant)]):
         raise UnknownNameError(f"profile of {name}[{variant}]", profile, names)
-    return Selected(name, backend, variant, profile)
+    return Selected(name, chosen, variant, profile)
 
 
 def ceiling(label: str) -> str:
@@ -173,23 +237,25 @@ def has_own_workers(selected: Selected) -> bool:
 
 
 def workload_modules() -> dict[str, ModuleType]:
-    """Return every workload's module by name."""
-    names = sorted(info.name for info in pkgutil.iter_modules(workload_package.__path__))
-    found = {name: importlib.import_module(f"{workload_package.__name__}.{name}") for name in names}
-    for entry in importlib.metadata.entry_points(group=WORKLOADS):
-        found[entry.name] = entry.load()
-    return found
+    """Return every usable workload's module by name."""
+    return _usable(WORKLOAD)
+
+
+def workload_names() -> frozenset[str]:
+    """Return the names of all registered workloads, and import none."""
+    return frozenset(_declared(WORKLOAD)[0])
 
 
 def workload(name: str) -> tuple[Workload, ModuleType]:
-    """Return one workload and its module, or what stands in for a function of the user's own."""
-    known = workload_modules()
-    if name in known:
-        module = known[name]
-    elif own_task.is_own(name):
-        module = own_task.as_workload(name)
-    else:
-        raise UnknownNameError("workload", name, known)
+    """Return one workload and its module, or what represents a function of the user's own.
+
+    A name that comes from a file has passed `consent.check` before its tasks are made.
+
+    Raises:
+        UnknownNameError: There is no such workload.
+        UsageError: It cannot be used; the message says why.
+    """
+    module = own_task.as_workload(name) if own_task.is_own(name) else _named(WORKLOAD, name)
     function = f"{module.__name__}:run"
     return (
         Workload(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab import environment
+from lab import consent, environment
 from lab.errors import ResultsError, UsageError
 from lab.plan import Plan, Skip
 from lab.presets import Ladder
@@ -46,6 +46,7 @@ def create(results: Path, run: Run) -> Store:
     try:
         store.folder.mkdir(parents=True)
         write_plan(store, run)
+        consent.prove(store.folder, workloads(run.plan))
     except OSError as error:
         raise ResultsError(f"{store.folder} cannot be written: {error.strerror}.") from error
     fingerprint_id, facts = environment.fingerprint()
@@ -69,14 +70,14 @@ def create(results: Path, run: Run) -> Store:
     return store
 
 
-def load(folder: Path) -> tuple[Store, Run]:
-    """Open a run folder to go on with it.
+def load(folder: Path, named: str = "") -> tuple[Store, Run]:
+    """Open a run folder to go on with it; `named` as for `read_plan`.
 
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is no such run, or a function of its plan may not be called.
         ResultsError: Its plan cannot be read, or machine, software or schema version is another.
     """
-    run = read_plan(folder)
+    run = read_plan(folder, named, f"lab bench --resume {folder}")
     store = Store(folder)
     campaign = store.read("campaign").iloc[0]
     if (version := str(campaign.schema_version)) != SCHEMA_VERSION:
@@ -94,11 +95,16 @@ def load(folder: Path) -> tuple[Store, Run]:
     return store, run
 
 
-def read_plan(folder: Path) -> Run:
-    """Read what a run folder was asked for.
+def read_plan(folder: Path, named: str, again: str) -> Run:
+    """Read a plan in order to run it.
+
+    Args:
+        folder: The run.
+        named: The function that the command line names, as a workload; empty: none.
+        again: The command that reads it, for messages.
 
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is no such run, or a function of its plan may not be called.
         ResultsError: Its plan cannot be read.
     """
     if not (folder / "plan.json").exists():
@@ -112,7 +118,14 @@ def read_plan(folder: Path) -> Run:
         ladder = Ladder(**{**rules, "fractions": tuple(rules["fractions"])}) if rules else None
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
-    return Run(Plan(trials, skips), **rest, ladder=ladder)
+    plan = Plan(trials, skips)
+    consent.check(folder, workloads(plan), named, again)
+    return Run(plan, **rest, ladder=ladder)
+
+
+def workloads(plan: Plan) -> set[str]:
+    """Return the names of the workloads of all trials, those that were skipped among them."""
+    return {spec.workload for spec in (*plan.trials, *(skip.spec for skip in plan.skips))}
 
 
 def write_plan(store: Store, run: Run) -> None:

@@ -111,6 +111,11 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     )
 
 
+def named_function(options: argparse.Namespace) -> str:
+    """Return the function that the command line names, as a workload; empty where it names none."""
+    return own_task.name_of(options.task, options.args) if options.task else ""
+
+
 def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
     """Return how thoroughly latency is measured against load; None where nobody asked for it."""
     if LATENCY not in (options.workload or ()):

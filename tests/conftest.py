@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 from hypothesis import settings
 
-from lab import images, interrupts, processes
+from lab import images, interrupts, processes, registry
 from lab.cli import main
 from lab.images import Images
 from tests import broken_workloads
@@ -74,6 +74,14 @@ def _take_turn(item: pytest.Item) -> None:
         fcntl.lockf(door, fcntl.LOCK_EX)
         _locks.append((folder / "room").open("w+"))
         fcntl.lockf(_locks[0], fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the lab remembers of its user between commands lies in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -194,11 +202,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def misbehaving(package: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def misbehaving(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The workloads of `broken_workloads`, installed on this machine; file name by name."""
     monkeypatch.syspath_prepend(str(package))
     monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
-    return broken_workloads.NAMES
+    registry.refresh()
+    yield broken_workloads.NAMES
+    registry.refresh()
 
 
 @pytest.fixture(scope="session")

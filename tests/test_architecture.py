@@ -39,7 +39,11 @@ TABLE = {
     "backends": "backend celery_app cron django_site kernel rq_jobs",
     "own_task": "",
     "rehearsal": "interrupts kernel own_task processes surroundings",
-    "registry": "backend backends own_task",
+    "printable": "",
+    "entries": "printable",
+    "contracts": "backend entries",
+    "registry": "backend backends contracts entries own_task presets",
+    "consent": "own_task registry",
     # What one trial is made of.
     "arrivals": "",
     "counters": "",
@@ -113,7 +117,7 @@ TABLE = {
     "plan": "nominal obstacles presets registry",
     "ladder": "capacity obstacles plan presets statistics",
     "derived": "capacity ceilings estimates limits metrics side_by_side store tasks trends",
-    "runs": "environment plan presets specs store",
+    "runs": "consent environment plan presets specs store",
     "campaign": "baselines capacity clusters collect derived harness ladder noise plan processes "
     "runs scratch store trial",
     "doctor": "backend clusters engine environment images noise placement processes registry",
@@ -123,11 +127,11 @@ TABLE = {
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics store",
-    "publishing": "campaign clusters console dictionary environment formats plan publishing runs "
-    "schema specs store",
+    "publishing": "campaign clusters consent console dictionary environment formats options plan "
+    "publishing runs schema selection specs store",
     "turns": "console",
-    "cli": "campaign claims clusters comparison console derived doctor history interrupts options "
-    "plan presets processes publishing registry report runs scratch selection store turns",
+    "cli": "campaign claims clusters comparison consent console derived doctor history interrupts "
+    "options plan presets processes publishing registry report runs scratch selection store turns",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

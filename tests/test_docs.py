@@ -41,14 +41,14 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         (package / f"shown_{kind}.py").write_text(code)
     monkeypatch.syspath_prepend(str(package))
     monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
-    registry.backends.cache_clear()
+    registry.refresh()
     return "example"
 
 
 @pytest.fixture(autouse=True)
 def _registry_as_it_was() -> object:
     yield
-    registry.backends.cache_clear()
+    registry.refresh()
 
 
 def test_the_examples_of_adapter_and_workload_run_as_they_stand(shown: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ second takes over the first's plan, with its sizes and seeds, so that every tria
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import random
 import subprocess
@@ -102,7 +103,8 @@ def measure(
         trees = [stack.enter_context(_worktree(commit, repository)) for commit in commits]
         first = Campaign(commits[0], trees[0], [*words, "--blocks", str(blocks), *where])
         stack.callback(first.close)
-        second = Campaign(commits[1], trees[1], ["--like", str(first.folder), *where])
+        again = ["--like", str(first.folder), *_function(words), *where]
+        second = Campaign(commits[1], trees[1], again)
         stack.callback(second.close)
         both = [first, second]
         for block in range(blocks):
@@ -111,6 +113,15 @@ def measure(
             for campaign in order:
                 campaign.go()
         return [first.folder, second.folder]
+
+
+def _function(words: Sequence[str]) -> list[str]:
+    """Return the words that name a function of the user's: a plan alone does not choose one."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--task", "--args"):
+        parser.add_argument(option)
+    named = vars(parser.parse_known_args(words)[0])
+    return [f"--{option}={value}" for option, value in named.items() if value]
 
 
 @contextlib.contextmanager

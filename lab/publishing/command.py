@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lab import consent
 from lab.clusters import choice
 from lab.console import ProgressWatch, say, show_table
 from lab.errors import ExitCode, UsageError
+from lab.options import OPTIONS
 from lab.publishing import package, reproduce
+from lab.selection import named_function
 from lab.store import runs
 from lab.tables import CSV_TABLES, TABLES
 
@@ -47,12 +50,16 @@ def publish(options: argparse.Namespace) -> int:
 def describe_reproduce(parser: argparse.ArgumentParser) -> None:
     """Add what can be said of reproducing."""
     parser.add_argument("row", metavar="RUN/TRIAL_ID", help="a row of trial.csv, run or package")
+    for name in ("--task", "--args"):
+        parser.add_argument(name, **OPTIONS["what to measure"][name])
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
 def run_again(options: argparse.Namespace) -> int:
     """Say what differs, run the row's trial, and show its numbers beside the published ones."""
     run, spec = reproduce.find(options.row, options.results)
+    again = f"lab reproduce {options.row}"
+    consent.check(run, [spec.workload], named_function(options), again)
     differing = reproduce.differences(run)
     say("\n".join(["Not as it was:", *differing]) if differing else "All is as it was.")
     choice.prepare({spec.provider}, say)
