@@ -94,7 +94,8 @@ def _executed(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> pd.Dat
     returned = tasks["outcome"] == "ok"
     # Masked integers: checksums have 63 bits, which a float would round.
     right = pd.Series(expected or {}, dtype="Int64").reindex(tasks["task_id"]).array
-    same = pd.Series(tasks["answer"].astype("Int64").array == right, index=tasks.index)
+    # Null where the lab could not check the answer: that tells nothing of the system.
+    differs = pd.Series(tasks["answer"].astype("Int64").array != right, index=tasks.index)
     is_known = expected is not None
     table = pd.DataFrame(
         {
@@ -102,7 +103,7 @@ def _executed(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> pd.Dat
             "starts": tasks["t3_ns"].notna(),
             "completions": tasks["t4_ns"].notna(),
             "returned": returned,
-            "wrong": is_known & returned & ~same.fillna(value=False).astype(bool),
+            "wrong": is_known & returned & differs.fillna(value=False).astype(bool),
         }
     )
     return table.groupby("task_id").sum()

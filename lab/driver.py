@@ -1,9 +1,9 @@
 """Drives one trial through its phases, in a fresh process: ``python -m lab.driver FOLDER``.
 
-It reads ``trial.json`` and ``LAB_SETUP``, offers the tasks, writes the journal ``intents.bin`` and
-keeps ``status.json`` true at every moment, so that a kill leaves a readable trial. It says each
-phase on standard output and waits, before and after the window, for a line on standard input:
-there the campaign reads its counters. End of input means that the lab is gone, and so then is this.
+It reads ``trial.json``, offers the tasks, writes the journal ``intents.bin`` and keeps
+``status.json`` true at every moment, so that a kill leaves a readable trial. It says each phase
+on standard output and waits, before and after the window, for a line on standard input: there
+the campaign reads its counters. End of input means that the lab is gone, and so then is this.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 from lab import arrivals, readiness, registry, unrecorded
 from lab.appointments import Appointments, longest_s
-from lab.backend import Backend, capabilities, setup_from_environment
+from lab.backend import Backend, capabilities
 from lab.counters import Sample, Watch
 from lab.errors import LabError
 from lab.ledger import MEASURE, VERIFY, WARM_UP, Journal
@@ -45,7 +45,15 @@ from lab.model import (
 from lab.offering import Offering, sentence, way
 from lab.readback import LOOK_S, Watcher
 from lab.specs import order_from_json
-from lab.tasks import FIRST_TASK, ids_of, make_tasks, plan_hash, right_answer, set_apart
+from lab.tasks import (
+    FIRST_TASK,
+    ids_of,
+    make_tasks,
+    plan_hash,
+    right_answer,
+    set_apart,
+    unchecked,
+)
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "unrecorded", "stop")
 QUIET_S = 0.2
@@ -63,11 +71,10 @@ class Driver:
         self.spec, self._harness_ns = order.spec, order.harness_ns
         self.status: dict[str, Any] = {"status": "running", "reason": "", "phases": []}
         selected = registry.select(self.spec.label)
-        setup = setup_from_environment()
-        self.backend: Backend = selected.backend(setup)
+        self.backend: Backend = selected.backend(order.setup)
         self.promised = capabilities(selected.backend, selected.variant)
         self.workload, self.module = registry.workload(self.spec.workload)
-        self.jobs = setup.jobs
+        self.jobs = order.setup.jobs
         self.tasks = self._tasks(MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size)
         self.offsets = arrivals.offsets_ns(self.spec.arrival, self.spec.seed)
         total = readiness.most_tasks(self.backend.workers) + self.spec.warmup_tasks
@@ -75,7 +82,7 @@ class Driver:
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = Offering(self.backend, self.promised, journal)
         self.watcher = Watcher(folder / "ledger", ids_of(WARM_UP))
-        self.counters = Watch(setup.endpoints)
+        self.counters = Watch(order.setup.endpoints)
 
     def run(self) -> None:
         """Go through the phases; whatever ends them early is written down with its reason."""
@@ -186,7 +193,8 @@ class Driver:
     def unrecorded(self) -> None:
         """Offer a burst again without its record, where that has lowered its rate (METHOD M19)."""
         if isinstance(self.spec.arrival, Burst) and not self.status["reason"]:
-            told = self.folder / "ledger", self._harness_ns, self.spec.deadline_s
+            ours_ns = None if self._harness_ns is None else self._harness_ns + self.spec.check_ns
+            told = self.folder / "ledger", ours_ns, self.spec.deadline_s
             self.status["reason"] = unrecorded.offer_again(self.offering, self.tasks, *told)
             self._gate("again")
 
@@ -211,8 +219,10 @@ class Driver:
     ) -> list[Task]:
         first = FIRST_TASK[phase] + skip
         as_coroutines = Capability.COROUTINES in self.promised
-        ids = range(first, first + n)
-        return make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
+        ids, is_own = range(first, first + n), module is self.module
+        tasks = make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
+        is_known = phase == WARM_UP and self.spec.answer is not None
+        return unchecked(tasks) if is_own and self.spec.unchecked and not is_known else tasks
 
     def _enter(self, phase: str) -> None:
         self.status["phases"].append([phase, time.monotonic_ns()])

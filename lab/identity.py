@@ -11,8 +11,11 @@ from lab.placement import cpu_text
 from lab.trial import Outcome
 
 
-def identity(outcome: Outcome) -> dict[str, Any]:
-    """Return the columns that say which trial this is, where it ran and how it was offered."""
+def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
+    """Return the columns that say which trial this is, where it ran and how it was offered.
+
+    `n_unchecked` is how many answers of its window should have been checked and could not be.
+    """
     spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
     paced = spec.arrival if isinstance(spec.arrival, Paced) else None
     return {
@@ -43,7 +46,7 @@ def identity(outcome: Outcome) -> dict[str, Any]:
         "images": outcome.images,
         "started_utc": outcome.started_utc,
         "trial_ns": outcome.trial_ns,
-        "answers": _held_against(spec),
+        "answers": _checked_against(spec, n_unchecked),
         "n_planned": spec.arrival.n_tasks,
     }
 
@@ -57,10 +60,14 @@ def _shape(arrival: Arrival) -> float | None:
     return None
 
 
-def _held_against(spec: TrialSpec) -> str:
+def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
     if not own_task.is_own(spec.workload):
         return "known"
-    return "not checked: no answer repeats" if spec.answer is None else "inline call"
+    if spec.answer is None:
+        return f"not checked: {spec.unchecked or 'no answer repeats'}"
+    if spec.unchecked:
+        return f"inline call, in the warm-up alone: {spec.unchecked}"
+    return "inline call" + (f"; {n_unchecked} could not be checked" if n_unchecked else "")
 
 
 def _placed(outcome: Outcome) -> dict[str, Any]:

@@ -13,7 +13,20 @@ from importlib import import_module
 from time import monotonic_ns
 from typing import Any
 
-from lab.ledger import CANCELLED, NO_RECORD, RAISED, begin, finish, finish_badly
+from lab.ledger import (
+    CANCELLED,
+    NO_ANSWER,
+    NO_RECORD,
+    RAISED,
+    begin,
+    finish,
+    finish_badly,
+    note_error,
+)
+
+# A function whose name ends so has answers that are not checked: see `lab.own_task`.
+UNCHECKED = "_unchecked"
+_SIMPLE = (float, bool, type(None))
 
 _functions: dict[str, Callable[[Any], Any]] = {}
 
@@ -31,31 +44,44 @@ def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any
         BaseException: Whatever the task raised, after the ledger has it.
     """
     if task_id >= NO_RECORD:
-        return (_functions.get(function) or _resolve(function))(argument)
+        try:
+            return (_functions.get(function) or _resolve(function))(argument)
+        except BaseException as error:
+            note_error(task_id, error)
+            raise
     words, row = begin(task_id, attempt, monotonic_ns())
     try:
         answer = (_functions.get(function) or _resolve(function))(argument)
-    except BaseException:
-        finish_badly(words, row, monotonic_ns(), RAISED)
+    except BaseException as error:
+        finished = monotonic_ns()
+        note_error(task_id, error)
+        finish_badly(words, row, finished, RAISED)
         raise
     finished = monotonic_ns()  # before the checksum, which is our cost and not the task's
-    finish(words, row, finished, checksum(answer))
+    finish(words, row, finished, _word(answer, function))
     return answer
 
 
 async def execute_async(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any:
     """Await one coroutine task between two ledger stamps and return its answer."""
     if task_id >= NO_RECORD:
-        return await (_functions.get(function) or _resolve(function))(argument)
+        try:
+            return await (_functions.get(function) or _resolve(function))(argument)
+        except BaseException as error:
+            note_error(task_id, error)
+            raise
     words, row = begin(task_id, attempt, monotonic_ns())
     try:
         answer = await (_functions.get(function) or _resolve(function))(argument)
     except BaseException as error:
+        finished = monotonic_ns()
         cancelled = type(error).__name__ == "CancelledError"  # asyncio is not imported here
-        finish_badly(words, row, monotonic_ns(), CANCELLED if cancelled else RAISED)
+        if not cancelled:
+            note_error(task_id, error)
+        finish_badly(words, row, finished, CANCELLED if cancelled else RAISED)
         raise
     finished = monotonic_ns()
-    finish(words, row, finished, checksum(answer))
+    finish(words, row, finished, _word(answer, function))
     return answer
 
 
@@ -77,10 +103,35 @@ def stamp(task_id: int) -> None:
 
 
 def checksum(answer: Any) -> int:
-    """Map an answer to 63 bits: integers by their low bits, everything else by CRC-32."""
+    """Map an answer to 63 bits: integers by their low bits, everything else by CRC-32.
+
+    Raises:
+        Exception: The answer cannot be written down: see `lab.canonical`.
+    """
+    kind = type(answer)
+    if kind is int:
+        return int(answer & 0x7FFF_FFFF_FFFF_FFFF)
+    if kind is bytes:
+        return zlib.crc32(answer)
+    if kind is str:  # another start value than that of bytes: b"a" is not "a"
+        return zlib.crc32(answer.encode("utf-8", "surrogatepass"), 1)
+    if kind in _SIMPLE:
+        return zlib.crc32(repr(answer).encode(), 2)
+    from lab.canonical import digest  # most tasks do without it, and forks would pay its import
+
+    return digest(answer)
+
+
+def _word(answer: Any, function: str) -> int:
+    """Return what the ledger records of an answer; failing to is never the task's failure."""
     if type(answer) is int:
         return answer & 0x7FFF_FFFF_FFFF_FFFF
-    return zlib.crc32(answer if type(answer) is bytes else repr(answer).encode())
+    if function.endswith(UNCHECKED):
+        return NO_ANSWER
+    try:
+        return checksum(answer)
+    except Exception:  # noqa: BLE001 (an object may do anything as it is pickled)
+        return NO_ANSWER
 
 
 def _resolve(function: str) -> Callable[[Any], Any]:

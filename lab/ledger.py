@@ -34,6 +34,11 @@ VERIFY, WARM_UP, MEASURE, UNRECORDED, REPEATED = range(5)
 ACCEPTED, ERROR = 1, 2
 # Tasks of this number and above leave no record: see `lab.unrecorded`.
 NO_RECORD = 50_000_000
+# In place of a checksum, of which none is negative: the answer was not checked.
+NO_ANSWER = -1
+# Of the exceptions that the tasks of one process raise, so many are written down beside its
+# record, each in a file of at most so many bytes that begins with type and message on one line.
+MOST_ERRORS, LONGEST_ERROR, DEEPEST = 3, 8_192, 20
 # Where a row of it keeps what.
 T0, T1, T2, T5, ACK = 2, 3, 4, 5, 6
 
@@ -45,6 +50,7 @@ _growing = allocate_lock()
 _Segment = tuple[Callable[[], int], memoryview]
 _no_segment: _Segment = (lambda: 0, memoryview(bytearray()))
 _segment = _no_segment
+_raised = itertools.count()
 
 
 def time_namespace() -> int:
@@ -109,6 +115,32 @@ def finish_badly(words: memoryview, row: int, finished_ns: int, outcome: int) ->
     finish(words, row, finished_ns, 0)
 
 
+def note_error(task_id: int, error: BaseException) -> None:
+    """Write down what a task raised, with its traceback, if it is among the first of its process.
+
+    The name of the file says who wrote it and when, and which task it is about. Where it cannot be
+    written, the record still says that the task raised.
+    """
+    if next(_raised) >= MOST_ERRORS:
+        return
+    try:
+        import traceback  # most workers never need it
+
+        said = "".join(traceback.format_exception_only(error))
+        lines = "".join(traceback.format_exception(error, limit=-DEEPEST))
+        head = " ".join(said.split()).encode("utf-8", "backslashreplace")[: LONGEST_ERROR // 8]
+        tail = lines.encode("utf-8", "backslashreplace")[-(LONGEST_ERROR - len(head) - 2) :]
+        who = f"{os.environ['LAB_NODE']}-{os.environ['LAB_SLOT']}-{os.getpid()}"
+        path = f"{os.environ['LAB_LEDGER']}/{who}-{monotonic_ns()}-{task_id}.error"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.write(descriptor, head + b"\n\n" + tail)
+        finally:
+            os.close(descriptor)
+    except Exception:  # noqa: BLE001 (a full disk, or an exception whose own code raises)
+        return
+
+
 def _follow(full: _Segment) -> None:
     # Rare, so a lock is fine, and it is among the threads of this process only. Each file is
     # four times as long as the one before it.
@@ -127,8 +159,8 @@ def _follow(full: _Segment) -> None:
 def _forget() -> None:
     # A forked child must not write into its parent's file, nor inherit a lock held by a thread
     # that it does not have.
-    global _segment, _growing
-    _segment, _growing = _no_segment, allocate_lock()
+    global _segment, _growing, _raised
+    _segment, _growing, _raised = _no_segment, allocate_lock(), itertools.count()
 
 
 os.register_at_fork(after_in_child=_forget)

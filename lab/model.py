@@ -155,6 +155,8 @@ class TrialSpec:
     duration that size was calibrated to, 0 where the workload has none. `seed` decides arrival
     instants and arguments and is equal for every backend of a block (METHOD M4). `answer` is the
     checksum that an inline call of the user's own function gave, None where it told none.
+    `unchecked` says why the answers of its window are not checked, empty where they are; those of
+    its warm-up are wherever there is an `answer`. `check_ns` is what each check takes.
     """
 
     backend: str
@@ -171,6 +173,8 @@ class TrialSpec:
     warmup_tasks: int
     deadline_s: float
     answer: int | None = None
+    unchecked: str = ""
+    check_ns: int = 0
 
     @property
     def label(self) -> str:
@@ -181,8 +185,10 @@ class TrialSpec:
     def id(self) -> str:
         """Sixteen hex digits of the sha256 of the fields."""
         fields = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
-        if self.answer is None:  # as in the runs of before there were functions of the user's own
-            del fields["answer"]
+        # As in older runs, which had none of these fields.
+        for name, default in {"answer": None, "unchecked": "", "check_ns": 0}.items():
+            if fields[name] == default:
+                del fields[name]
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -192,8 +198,10 @@ class Rehearsal:
     """What inline calls of a function of the user's own showed before the run.
 
     `nominal_ns` is how long the last call took, 0 if none returned; `answer` is the checksum of the
-    right answer, None where `trouble` says why there is none. `refusals` are pairs of a `Carrier`
-    and the sentence why it cannot carry function, arguments or answer.
+    right answer, None where there is none. `trouble` says why answers are not checked in the
+    window, empty where they are; `check_ns` is then what that takes for each. `failure` says how a
+    call failed, empty where all returned. `refusals` are pairs of a `Carrier` and the sentence why
+    it cannot carry function, arguments or answer.
     """
 
     nominal_ns: int
@@ -201,14 +209,15 @@ class Rehearsal:
     is_coroutine: bool
     trouble: str
     refusals: tuple[tuple[str, str], ...] = ()
+    check_ns: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What an adapter is told: who it is, how big, and where its services listen.
 
-    `jobs` are those that the system's scheduler is to know before it starts. `password` opens what
-    the trial itself starts, and no other user of the machine may open: the system's monitor.
+    `jobs` are those that the system's scheduler is to know before it starts.
     """
 
     backend: str
@@ -218,7 +227,6 @@ class Setup:
     settings: Mapping[str, Any]
     endpoints: Mapping[str, str]
     jobs: tuple[Job, ...] = ()
-    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)

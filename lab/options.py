@@ -36,6 +36,10 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "its arguments: a JSON list, a JSON object of keywords, or MODULE:NAME of a "
             "list, tuple or mapping (default: none)",
         },
+        "--allow-errors": {
+            "action": "store_true",
+            "help": "measure a function of your own that fails where it is called before the run",
+        },
         "--arrival": {
             "action": "append",
             "metavar": "KIND",

@@ -123,6 +123,10 @@ async def run_async(call: Sequence[Any]) -> Any:
     return await answer if hasattr(answer, "__await__") else answer
 
 
+# The same functions under the names of which the kernel does not check the answer.
+run_unchecked, run_async_unchecked = run, run_async
+
+
 async def awaited(answer: Awaitable[Any]) -> Any:
     """Await what a coroutine function returned, for `asyncio.run`, which takes coroutines alone."""
     return await answer

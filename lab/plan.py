@@ -5,9 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab import nominal, registry
-from lab.model import Arrival, Burst, Idle, Paced, Periodic, Retried, Service, Topology, TrialSpec
+from lab.model import (
+    Arrival,
+    Burst,
+    Idle,
+    Paced,
+    Periodic,
+    Rehearsal,
+    Retried,
+    Service,
+    Topology,
+    TrialSpec,
+)
 from lab.obstacles import obstacle
 from lab.presets import Cell
 
@@ -196,8 +208,13 @@ def _spec(
         seed=draw.getrandbits(31),
         warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
-        answer=cell.own.answer if cell.own else None,
+        **(_check(cell.own) if cell.own else {}),
     )
+
+
+def _check(own: Rehearsal) -> dict[str, Any]:
+    """Return the fields of a spec that say how the answers of a user's function are checked."""
+    return {"answer": own.answer, "unchecked": own.trouble, "check_ns": own.check_ns}
 
 
 def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,35 +92,6 @@ def start(
     current folder is ``PWD`` of `environment`, else that of its log, where no module lies: some
     systems import from the current folder whatever PYTHONSAFEPATH says.
     """
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE} if pipes else {}
-    return _start(argv, cpus, environment, log, streams)
-
-
-def start_reading(
-    given: bytes,
-    argv: Sequence[str],
-    cpus: Sequence[int],
-    environment: Mapping[str, str],
-    log: Path,
-) -> subprocess.Popen[bytes]:
-    """Start a process as `start` does, with `given` as its standard input, at most 64 KiB.
-
-    It is the way for what no other user of the machine may read: arguments are for all.
-    """
-    process = _start(argv, cpus, environment, log, {"stdin": subprocess.PIPE})
-    if process.stdin:
-        with contextlib.suppress(BrokenPipeError), process.stdin:  # its log says why it ended
-            process.stdin.write(given)
-    return process
-
-
-def _start(
-    argv: Sequence[str],
-    cpus: Sequence[int],
-    environment: Mapping[str, str],
-    log: Path,
-    streams: Mapping[str, int],
-) -> subprocess.Popen[bytes]:
     stream: IO[bytes]
     # A start that a signal cut short could leave a process that nobody knows.
     with interrupts.deferred(), log.open("ab") as stream, pinned(cpus):
@@ -127,12 +99,20 @@ def _start(
             argv,
             env={**surroundings.of_process(), **environment},
             cwd=environment.get("PWD", log.parent),
-            stdin=streams.get("stdin", subprocess.DEVNULL),
-            stdout=streams.get("stdout", stream),
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else stream,
             stderr=stream,
             start_new_session=True,
             bufsize=0,  # nothing may wait in a buffer for a reader that is gone
         )
+
+
+def ending(code: int) -> str:
+    """Say how a process ended, by its return code as `subprocess` gives it."""
+    if code >= 0:
+        return f"ended with code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was killed by {names.get(-code, f'signal {-code}')}"
 
 
 def limit_memory(process: subprocess.Popen[bytes], most_bytes: int) -> None:

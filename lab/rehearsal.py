@@ -25,6 +25,12 @@ from lab.model import Carrier, Rehearsal
 DEADLINE_S = 20.0
 LOOK_S = 0.01
 LONGEST_REASON = 200
+# What checking an answer may take in the window: some records of a task, without which a burst is
+# offered again where they lower its rate, or this share of the call. What takes longer is checked
+# in the warm-up alone.
+CHEAP_CHECK_NS, MOST_OF_A_CALL = 20_000, 0.01
+# The quickest of so many counts: the first one also imports what it needs.
+CHECKS = 3
 
 Note = Callable[..., None]
 
@@ -44,17 +50,23 @@ def rehearse(workload: str, folder: Path, deadline_s: float = DEADLINE_S) -> Reh
         UsageError: There is no such function, or its arguments cannot be had.
     """
     seen = _look_on(workload, folder, 1, deadline_s)
+    nominal_ns, check_ns = seen.get("nominal_ns", 0), seen.get("check_ns", 0)
     if "answer" in seen:
         again = _look_on(workload, folder, 2, deadline_s)
         if again.get("answer") != seen["answer"]:
-            other = again.get("trouble") or "two processes gave different answers"
-            seen |= {"answer": None, "trouble": other}
+            other = again["trouble"] or "two processes gave different answers"
+            seen |= {"answer": None, "trouble": other, "failure": again["failure"]}
+        elif check_ns > max(CHEAP_CHECK_NS, MOST_OF_A_CALL * nominal_ns):
+            cost = f"a check takes {check_ns / 1e6:.3g} ms, a call {nominal_ns / 1e6:.3g} ms"
+            seen |= {"trouble": cost}
     return Rehearsal(
-        nominal_ns=seen.get("nominal_ns", 0),
+        nominal_ns=nominal_ns,
         answer=seen.get("answer"),
         is_coroutine=seen.get("is_coroutine", False),
         trouble=seen["trouble"],
         refusals=tuple(seen.get("refusals", {}).items()),
+        check_ns=0 if seen["trouble"] else check_ns,
+        failure=seen["failure"],
     )
 
 
@@ -79,10 +91,12 @@ def _look_on(workload: str, folder: Path, number: int, deadline_s: float) -> dic
             processes.kill(processes.tree(process.pid))
             processes.stop(process)
             processes.reap_trial(trial)
-    ending = f"did not end in {deadline_s:.0f} s" if code is None else f"ended with code {code}"
-    seen: dict[str, Any] = {"trouble": f"the call {ending}"}
+    ending = f"did not end in {deadline_s:.0f} s" if code is None else processes.ending(code)
+    seen: dict[str, Any] = dict.fromkeys(("trouble", "failure"), f"the call {ending}")
     with contextlib.suppress(OSError, ValueError):
         seen |= json.loads(told.read_text(encoding="utf-8"))
+    if "is_coroutine" not in seen:
+        seen.setdefault("unknown", f"{workload} cannot be imported: its import {ending}.")
     if "unknown" in seen:
         raise UsageError(seen["unknown"])
     return seen
@@ -110,8 +124,13 @@ def _look(workload: str, n_calls: int, note: Note) -> None:
     except UsageError as error:
         note(unknown=str(error))
         return
-    except Exception as error:  # noqa: BLE001 (its module may raise anything as it is imported)
-        why = f"{type(error).__name__}: {error}"
+    except SystemExit as error:
+        why = f"importing it exits{_said(error)}. Workers import it as well: guard what a script "
+        why += 'does by `if __name__ == "__main__":`'
+        note(unknown=f"{workload} cannot be imported from {Path.cwd()}: {why}.")
+        return
+    except BaseException as error:  # noqa: BLE001 (an import may raise anything)
+        why = f"{type(error).__name__}{_said(error)}"
         note(unknown=f"{workload} cannot be imported from {Path.cwd()}: {why}.")
         return
     if not callable(function):
@@ -120,11 +139,29 @@ def _look(workload: str, n_calls: int, note: Note) -> None:
     refusals = _refusals("function", function) | _refusals("arguments", arguments)
     note(is_coroutine=inspect.iscoroutinefunction(function), refusals=refusals)
     answers = [_call(workload, note) for _ in range(n_calls)]
+    note(failure="", trouble="its answer could not be checked in time")
     note(refusals=refusals | _refusals("answer", answers[-1]))
-    if len({*map(checksum, answers)}) == 1:
-        note(answer=checksum(answers[-1]), trouble="")
-    else:
+    try:
+        sums = {*map(checksum, answers)}
+    except Exception as error:  # noqa: BLE001 (an object may do anything as it is pickled)
+        note(trouble=f"its answer cannot be pickled: {type(error).__name__}{_said(error)}")
+        return
+    if len(sums) > 1:
         note(trouble="two calls gave different answers")
+        return
+    note(answer=sums.pop(), trouble="", check_ns=_check_ns(answers[-1]))
+
+
+def _check_ns(answer: Any) -> int:
+    """Time the check of an answer; that of an integer is a part of every task's record."""
+    if type(answer) is int:
+        return 0
+    took_ns = []
+    for _ in range(CHECKS):
+        begin = time.perf_counter_ns()
+        checksum(answer)
+        took_ns.append(time.perf_counter_ns() - begin)
+    return min(took_ns)
 
 
 def _call(workload: str, note: Note) -> Any:
@@ -139,8 +176,8 @@ def _call(workload: str, note: Note) -> Any:
             begin = time.perf_counter_ns()
             answer = asyncio.run(own_task.awaited(answer))
     except BaseException as error:  # noqa: BLE001 (also SystemExit: how it fails is the finding)
-        said = " ".join(str(error).split())[:LONGEST_REASON]
-        note(trouble=f"the call raised {type(error).__name__}: {said}".rstrip(": "))
+        how = f"the call raised {type(error).__name__}{_said(error)}"
+        note(trouble=how, failure=how)
         os._exit(0)
     note(nominal_ns=time.perf_counter_ns() - begin)
     return answer
@@ -158,10 +195,18 @@ def _refusals(what: str, thing: Any) -> dict[str, str]:
             try:
                 encode(thing)
             except Exception as error:  # noqa: BLE001 (encoders raise anything: it is the finding)
-                said = " ".join(str(error).split())[:LONGEST_REASON]
                 way = carrier.name.lower()
-                found[carrier.value] = f"its {what} cannot be carried by {way}: {said}"
+                found[carrier.value] = f"its {what} cannot be carried by {way}{_said(error)}"
     return found
+
+
+def _said(error: BaseException) -> str:
+    """Return a colon and the message of what was raised, on one line; nothing without one."""
+    try:
+        said = " ".join(str(error).split())[:LONGEST_REASON]
+    except Exception:  # noqa: BLE001 (its text is the user's code as well)
+        return ""
+    return f": {said}" if said else ""
 
 
 if __name__ == "__main__":

@@ -219,10 +219,18 @@ def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     say(f"Calling {name} inline, three times.")
     with scratch.folder() as folder:
         seen = rehearsal.rehearse(name, folder, preset.deadline_s)
+    if seen.failure and not options.allow_errors:
+        raise UsageError(
+            f"{name} fails where it is called inline: {seen.failure}. Mend it, or say "
+            "--allow-errors to measure it all the same."
+        )
     if options.provider == "compose":
         luggage.pack(name)  # what cannot be carried into a container is told now
     took = f"It takes {seen.nominal_ns / 1e9:.3g} s. " if seen.nominal_ns else ""
-    against = f"Answers are not checked: {seen.trouble}." if seen.trouble else "Its answer repeats."
+    against = "Its answer repeats." if seen.answer is not None else ""
+    if seen.trouble:
+        scope = "in the warm-up alone" if against else "not"
+        against += f" Answers are checked {scope}: {seen.trouble}."
     say(took + against)
     # Of every preset, what it asks of tasks that do nothing; in a share of the time it allows.
     nothing = [c for c in _named_cells("noop", preset) if isinstance(c.arrival, Burst | Paced)]

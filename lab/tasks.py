@@ -6,9 +6,10 @@ import gc
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import ModuleType
 
-from lab.kernel import checksum
+from lab.kernel import UNCHECKED, checksum
 from lab.ledger import MEASURE, NO_RECORD, UNRECORDED
 from lab.model import Job, Periodic, Task, TrialSpec
 
@@ -31,6 +32,11 @@ def make_tasks(
     """Make tasks of a workload, each with an argument of its own that seed and id decide."""
     function = f"{module.__name__}:{'run_async' if as_coroutines else 'run'}"
     return [Task(i, function, module.argument(size, seed + i)) for i in ids]
+
+
+def unchecked(tasks: Iterable[Task]) -> list[Task]:
+    """Return the same tasks without a check of their answers; they call a user's function."""
+    return [replace(task, function=f"{task.function}{UNCHECKED}") for task in tasks]
 
 
 def make_jobs(module: ModuleType, spec: TrialSpec, *, as_coroutines: bool) -> tuple[Job, ...]:

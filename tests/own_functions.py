@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -63,6 +64,11 @@ def exits() -> None:
 def dies() -> None:
     """Leave without a word."""
     os._exit(3)
+
+
+def killed() -> None:
+    """Die as a process dies that wants too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def sleeps() -> None:

@@ -86,7 +86,8 @@ class TrialRow:
     t_begin_ns: int | None = column("begin of the window", "ns")
     t_end_ns: int | None = column("end of the window: last task finished, or drain over", "ns")
     answers: str = column(
-        "what answers were held against: known, inline call, or not checked: no answer repeats",
+        "what answers were checked against: known; inline call, of the warm-up alone where a "
+        "check takes long; or not checked, and why",
         since="1.3",
     )
     n_planned: int = column("tasks planned for the window", "tasks")
@@ -116,7 +117,8 @@ class TrialRow:
         "bytes",
     )
     harness_ns: float | None = column(
-        "what a task pays for being offered and recorded, measured before the block (M19)",
+        "what a task pays for being offered and recorded, measured before the block, and for the "
+        "check of its answer (M19)",
         "ns",
         since="1.6",
     )
