@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from lab import checker, evidence, noise, wall
-from lab.clusters.services import last_line
 from lab.identity import identity
 from lab.model import Flag, Paced, Periodic, Retried, Status, TrialSpec
+from lab.reasons import ending
 from lab.tables import SampleRow, TrialRow
 from lab.trial import Outcome, place
 from lab.verdicts import Ack, Verdict
@@ -56,22 +56,25 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats, due=due)
     counted = _counted(spec, submits, tasks, verdicts)
     disturbed = _disturbance(outcome, context)
+    wrong_early = evidence.wrong_in_warm_up(spec, tasks)
+    ended = ending(outcome, status, counted, wrong_early)
     findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
+    findings += [checker.Finding(Flag.INVALID, "wrong answers in warm-up")] * bool(wrong_early)
     if (step_ns := wall.step_ns(status.get("wall", []))) > wall.LARGEST_STEP_NS:
         reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
         findings.append(checker.Finding(Flag.INVALID, reason))
     flag, reasons = noise.judge(disturbed, findings)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
-        **identity(outcome),
-        **_filed_under(context),
+        **identity(outcome, evidence.unchecked(tasks, expected)),
+        **_filed_under(context, spec),
         **counted,
         **_said(status),
         **evidence.read_first_task(folder, tasks),
         **_used(outcome, disturbed),
         **evidence.read_counters(spec, status),
-        **_ended(outcome, status, counted),
-        **_disowned(folder),
+        "status": ended.status,
+        "reason": ended.reason,
         "flag": flag,
         "flag_reasons": "; ".join(reasons),
     }
@@ -96,7 +99,7 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         **identity(outcome),
-        **_filed_under(context),
+        **_filed_under(context, spec),
         **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
         **_said({}),
         "status": outcome.status,
@@ -107,12 +110,13 @@ def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
     return TrialRow(**row)
 
 
-def _filed_under(context: Context) -> dict[str, Any]:
+def _filed_under(context: Context, spec: TrialSpec) -> dict[str, Any]:
+    harness_ns = context.harness_ns
     return {
         "campaign_id": context.campaign_id,
         "fingerprint_id": context.fingerprint_id,
         "position": context.position,
-        "harness_ns": context.harness_ns,
+        "harness_ns": None if harness_ns is None else harness_ns + spec.check_ns,
     }
 
 
@@ -219,42 +223,6 @@ def _used(outcome: Outcome, disturbed: noise.Disturbance | None) -> dict[str, An
     if disturbed is not None:
         used |= {name: getattr(disturbed, name) for name in noise.DISTURBANCE_COLUMNS}
     return used
-
-
-def _ended(
-    outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Decide status and reason: what the lab saw, then what the driver said, then the ledger."""
-    if outcome.status != Status.OK:
-        return {"status": outcome.status, "reason": outcome.reason}
-    said = str(status.get("status", "running"))
-    if said == "running":
-        last = last_line(outcome.folder / "logs" / "driver.log")
-        return {"status": Status.FAILED, "reason": f"The driver died: {last}"}
-    if said != Status.OK:
-        return {"status": said, "reason": status.get("reason", "")}
-    planned = outcome.spec.arrival.n_tasks
-    for column, what in (
-        ("n_corrupted", "gave a wrong answer"),
-        ("n_failed", "raised; the worker's log has the traceback"),
-    ):
-        if counted[column]:
-            return {
-                "status": Status.FAILED,
-                "reason": f"{counted[column]} of {planned} tasks {what}.",
-            }
-    if counted["n_sent"] and "submit_error" in status:
-        return {"status": Status.FAILED, "reason": f"Submitting failed: {status['submit_error']}"}
-    return {"status": Status.OK, "reason": ""}
-
-
-def _disowned(folder: Path) -> dict[str, Any]:
-    """Fail a trial in whose ledger somebody else has written: its records prove nothing."""
-    if not (names := evidence.strangers(folder)):
-        return {}
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    reason = f"A task wrote into the ledger's folder: {names[0]}{more}."
-    return {"status": Status.FAILED, "reason": reason}
 
 
 def _samples(outcome: Outcome, status: Mapping[str, Any]) -> pd.DataFrame:

@@ -18,12 +18,29 @@ import pandas as pd
 from lab import own_task, registry, wall
 from lab.backend import services_of
 from lab.counters import BYTES, COMMANDS, Sample
-from lab.ledger import ACCEPTED, ERROR, MEASURE, VERIFY
+from lab.ledger import ACCEPTED, ERROR, MEASURE, NO_ANSWER, VERIFY, WARM_UP
 from lab.model import Periodic, TrialSpec
 from lab.occurrences import judge
-from lab.readback import OUTCOMES, Intent, executions, header, intents, is_ledger
+from lab.readback import (
+    OUTCOMES,
+    Intent,
+    TaskError,
+    executions,
+    header,
+    intents,
+    is_ledger,
+    task_errors,
+)
 from lab.tables import TaskRow
-from lab.tasks import AGAIN, FIRST_TASK, PHASE_NAMES, make_jobs, make_tasks, right_answer
+from lab.tasks import (
+    AGAIN,
+    FIRST_TASK,
+    PHASE_NAMES,
+    ids_of,
+    make_jobs,
+    make_tasks,
+    right_answer,
+)
 from lab.verdicts import Ack
 
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
@@ -75,7 +92,7 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
     tasks = offered.merge(done, on="task_id", how="outer")
     tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
     tasks = tasks.fillna({"outcome": "unstarted", "phase": "", "worker": ""})
-    tasks["answer"] = tasks.answer.where(tasks.outcome == "ok")
+    tasks["answer"] = tasks.answer.where((tasks.outcome == "ok") & (tasks.answer != NO_ANSWER))
     tasks["trial_id"] = pd.Series(trial_id, index=tasks.index, dtype="str")
     return tasks[[field.name for field in fields(TaskRow)]]
 
@@ -151,10 +168,26 @@ def right_answers(spec: TrialSpec) -> dict[int, int] | None:
     executes = registry.select(spec.label).backend.executes
     ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
     if own_task.is_own(spec.workload):
-        return None if spec.answer is None else dict.fromkeys(ids, spec.answer * executes)
+        if spec.answer is None or spec.unchecked:
+            return None
+        return dict.fromkeys(ids, spec.answer * executes)
     _, module = registry.workload(spec.workload)
     tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=False)
     return {task.id: right_answer(module, task, executes=executes) for task in tasks}
+
+
+def wrong_in_warm_up(spec: TrialSpec, tasks: pd.DataFrame) -> int:
+    """Count the wrong answers of a warm-up that stands for a window whose answers go unchecked."""
+    if spec.answer is None or not spec.unchecked:
+        return 0
+    answers = tasks.answer[tasks.phase == PHASE_NAMES[WARM_UP]].dropna()
+    return int((answers != spec.answer).sum())
+
+
+def unchecked(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> int:
+    """Count the answers of the window that should have been checked and could not be."""
+    window = tasks[(tasks.phase == PHASE_NAMES[MEASURE]) & (tasks.outcome == "ok")]
+    return 0 if expected is None else int(window.answer.isna().sum())
 
 
 def read_occurrences(
@@ -175,11 +208,20 @@ def read_occurrences(
 
 def strangers(folder: Path) -> list[str]:
     """Name what lies in the ledger's folder and no worker's record is: a task put it there."""
-    return sorted(path.name for path in (folder / "ledger").glob("*") if not _is_ours(path))
+    errors = {error.path for error in task_errors(folder / "ledger")}
+    there = (folder / "ledger").glob("*")
+    return sorted(path.name for path in there if path not in errors and not _is_record(path))
 
 
-def _is_ours(path: Path) -> bool:
+def _is_record(path: Path) -> bool:
     return path.suffix == ".bin" and is_ledger(path)
+
+
+def first_error(folder: Path) -> TaskError | None:
+    """Return the first exception of a task, of the window if possible; None where none raised."""
+    errors = task_errors(folder / "ledger")
+    of_window = [error for error in errors if error.task_id in ids_of(MEASURE)]
+    return next(iter(of_window or errors), None)
 
 
 def _read_ledger(folder: Path) -> pd.DataFrame:

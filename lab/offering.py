@@ -82,7 +82,9 @@ class Offering:
         The last is one of them. All are intended for the instant at which the first is offered;
         that is returned.
         """
-        rows = self.journal.plan([tasks[mark].id for mark in marks], phase, [0] * len(marks))
+        # Intended for now, until the instant is known: a row without one counts as never planned.
+        instants = [time.monotonic_ns()] * len(marks)
+        rows = self.journal.plan([tasks[mark].id for mark in marks], phase, instants)
         now, words, submit = time.monotonic_ns, self.journal.words, self.backend.submit
         next_one, begin = 0, now()
         if Capability.BATCH in self.promised:

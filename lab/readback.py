@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.ledger import CANCELLED, MAGIC, OK, RAISED, ROW_BYTES, WORDS
+from lab.ledger import CANCELLED, LONGEST_ERROR, MAGIC, OK, RAISED, ROW_BYTES, WORDS
 
 UNFINISHED = -1  # never written: it is the absence of a count
 OUTCOMES = {UNFINISHED: "unfinished", OK: "ok", RAISED: "raised", CANCELLED: "cancelled"}
+ERROR_NAME = re.compile(r"\d+-\d+-\d+-(\d+)-(\d+)\.error")
 # Threads that were killed between taking a row and storing it leave holes; no process here has
 # more threads than this, so a longer run of empty rows is the end of the file.
 MAX_HOLE = 1_024
@@ -99,6 +101,34 @@ def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
         record if record.published else record._replace(finished_ns=0, answer=0, outcome=UNFINISHED)
         for record in map(Execution._make, rows)
     )
+
+
+class TaskError(NamedTuple):
+    """An exception that a worker wrote down: `path` begins with its type and message on a line."""
+
+    raised_ns: int
+    task_id: int
+    path: Path
+
+    @property
+    def said(self) -> str:
+        """Its type and message."""
+        with self.path.open("rb") as file:
+            return file.readline(LONGEST_ERROR).decode(errors="replace").strip()
+
+
+def task_errors(folder: Path) -> list[TaskError]:
+    """List the exceptions that lie beside the records of a trial, in the order of their instants.
+
+    There are a few of each process; a link or a file that is longer than theirs is none of them.
+    """
+    found = []
+    for path in folder.glob("*.error"):
+        match = ERROR_NAME.fullmatch(path.name)
+        is_file = not path.is_symlink() and path.is_file()
+        if match and is_file and path.stat().st_size <= LONGEST_ERROR:
+            found.append(TaskError(int(match[1]), int(match[2]), path))
+    return sorted(found)
 
 
 def intents(path: Path) -> tuple[Header, Iterator[Intent]]:

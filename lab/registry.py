@@ -214,7 +214,6 @@ def setup(
     topology: Topology,
     endpoints: Mapping[str, str],
     jobs: tuple[Job, ...] = (),
-    password: str = "",
 ) -> Setup:
     """Put together what the adapter is told."""
     settings = settings_of(selected.backend, selected.variant, selected.profile)
@@ -226,7 +225,6 @@ def setup(
         settings=settings,
         endpoints=endpoints,
         jobs=jobs,
-        password=password,
     )
 
 

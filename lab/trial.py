@@ -49,6 +49,9 @@ class Reading:
 class Outcome:
     """What one attempt looked like from outside its cluster.
 
+    `driver_code` is how the driver ended, as `subprocess` gives it; `died` says what of the cluster
+    had ended by then.
+
     Readings are of the window's begin and end, and of when its burst had been offered again.
     """
 
@@ -60,6 +63,8 @@ class Outcome:
     started_utc: str
     status: Status = Status.OK
     reason: str = ""
+    driver_code: int | None = None
+    died: str = ""
     services: str = ""
     images: str = ""
     executed_ns: int | None = None
@@ -125,10 +130,10 @@ def _drive(
 ) -> None:
     """Bring the cluster up and take the driver through its phases."""
     on_phase("up")
-    cluster.up()
+    setup = cluster.up()
     outcome.services, outcome.images = cluster.services, cluster.images
     outcome.executed_ns = cluster.executed_ns
-    order = Order(outcome.spec, harness_ns)
+    order = Order(outcome.spec, setup, harness_ns)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
     if isinstance(outcome.spec.arrival, Abandoned) and outcome.status == Status.OK:
@@ -216,7 +221,8 @@ def _follow(
                 return
             if word == "ended":
                 break
-        driver.wait(SLACK_S)
+        outcome.driver_code = driver.wait(SLACK_S)
+        outcome.died = cluster.failure() or ""
     finally:
         outcome.samples = [*edges, *sampler.stop()]
 

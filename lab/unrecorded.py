@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.ledger import MEASURE, NO_RECORD, REPEATED, UNRECORDED
+from lab.errors import LabError
+from lab.ledger import MEASURE, NO_RECORD, OK, REPEATED, UNRECORDED
 from lab.model import Task
-from lab.offering import Offering
-from lab.readback import Watcher, executions
+from lab.offering import Offering, sentence
+from lab.readback import Watcher, executions, task_errors
 from lab.tasks import FIRST_TASK, ids_of, set_apart
 
 # As many as a throughput needs, and one task in a hundred of a burst that has more.
@@ -27,6 +28,7 @@ FEWEST_MARKS, TASKS_A_MARK = 20, 100
 LOWERED, AIM = 0.01, 0.001
 # The inline loop is through with ten thousand tasks in a millisecond.
 LONGEST_NS, MOST_REPEATED = 200_000_000, 100_000
+AGAIN = "As the burst was offered again without record"
 
 
 def n_marks(n_tasks: int) -> int:
@@ -52,26 +54,50 @@ def offer_again(
 
     Returns:
         Why it did not end; empty if it did, or was not offered.
+
+    Raises:
+        LabError: A task was refused or raised: a rate of such tasks is not that of the work.
     """
     marks, times = n_marks(len(tasks)), 1
-    if harness_ns is None or not marks:
+    recorded = _finished_ns(ledger, MEASURE)
+    if harness_ns is None or not marks or len(recorded) < len(tasks):
         return ""
     processes = min(_writers(ledger), offering.backend.workers)
-    by = lowered_by(_finished_ns(ledger, MEASURE), processes, harness_ns)
+    by = lowered_by(recorded, processes, harness_ns)
     for phase in (UNRECORDED, REPEATED):
         if by <= LOWERED or (phase == REPEATED and times == 1):
             break
         again, places = sparse([*tasks] * times, marks, phase)
-        set_apart()
-        begin_ns = offering.offer_sparsely(phase, again, places)
-        if not Watcher(ledger, ids_of(phase)).reaches(marks, deadline_s):
+        begin_ns = _offered(offering, phase, again, places)
+        Watcher(ledger, ids_of(phase)).reaches(marks, deadline_s)
+        _check(ledger)
+        if len(finished_ns := _finished_ns(ledger, phase)) < marks:
             return "The burst that was offered again without record did not end."
-        finished_ns = _finished_ns(ledger, phase)
         by = lowered_by(finished_ns, processes, harness_ns)
-        took_ns = max(1, finished_ns[-1] - begin_ns)
-        most = min(LONGEST_NS // took_ns, MOST_REPEATED // len(tasks))
-        times = max(1, math.ceil(min(by / AIM, most)))
+        times = _times(by, finished_ns[-1] - begin_ns, len(tasks))
     return ""
+
+
+def _times(by: float, took_ns: int, n_tasks: int) -> int:
+    """Return how many times over a burst is to be repeated that its marks have lowered `by`."""
+    most = min(LONGEST_NS // max(1, took_ns), MOST_REPEATED // n_tasks)
+    return max(1, math.ceil(min(by / AIM, most)))
+
+
+def _offered(offering: Offering, phase: int, tasks: Sequence[Task], places: Sequence[int]) -> int:
+    """Offer tasks of which few are recorded; return when the first was offered."""
+    set_apart()
+    try:
+        return offering.offer_sparsely(phase, tasks, places)
+    except Exception as error:
+        raise LabError(f"{AGAIN}, a task was refused: {sentence(error)}") from error
+
+
+def _check(ledger: Path) -> None:
+    """Raise what a task has raised that left no record, or is a mark."""
+    for error in task_errors(ledger):
+        if error.task_id >= FIRST_TASK[UNRECORDED]:
+            raise LabError(f"{AGAIN}, a task raised {error.said}")
 
 
 def lowered_by(finished_ns: Sequence[int], processes: int, harness_ns: float) -> float:
@@ -99,9 +125,10 @@ def sparse(tasks: Sequence[Task], marks: int, phase: int) -> tuple[list[Task], l
 
 
 def _finished_ns(ledger: Path, phase: int) -> list[int]:
-    """Return when the tasks of a phase finished, in order."""
+    """Return when the tasks of a phase finished well, in order."""
     records = (record for path in ledger.glob("*.bin") for record in executions(path)[1])
-    return sorted(record.finished_ns for record in records if record.task_id in ids_of(phase))
+    ids = ids_of(phase)
+    return sorted(r.finished_ns for r in records if r.task_id in ids and r.outcome == OK)
 
 
 def _writers(ledger: Path) -> int:

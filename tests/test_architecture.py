@@ -28,7 +28,8 @@ TABLE = {
     "verdicts": "",
     # Inside a worker: nothing but the standard library.
     "ledger": "",
-    "kernel": "ledger",
+    "canonical": "",
+    "kernel": "canonical ledger",
     "inside": "",
     # Systems, and how they are found.
     "cron": "",
@@ -82,7 +83,8 @@ TABLE = {
     "occurrences": "nominal",
     "evidence": "backend counters ledger occurrences own_task readback registry tasks wall",
     "identity": "nominal own_task placement registry trial",
-    "collect": "checker clusters evidence identity noise trial wall",
+    "reasons": "clusters evidence processes trial",
+    "collect": "checker evidence identity noise reasons trial wall",
     # Tables in, tables and pages out.
     "schema": "",
     "dictionary": "schema",

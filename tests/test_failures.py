@@ -37,11 +37,11 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str) -> Collected:
 @pytest.mark.parametrize(
     ("label", "victim", "words"),
     [
-        ("celery[threads]", "redis-server", ["redis ended with code -9"]),
-        ("rq[simple-worker]", "redis-server", ["redis ended with code -9"]),
-        ("celery[threads]", "celery", ["node0 (", "ended with code -9"]),
-        ("rq[simple-worker]", "lab.driver", ["driver died"]),
-        ("thread-pool", "lab.driver", ["driver died"]),
+        ("celery[threads]", "redis-server", ["redis was killed by SIGKILL"]),
+        ("rq[simple-worker]", "redis-server", ["redis was killed by SIGKILL"]),
+        ("celery[threads]", "celery", ["node0 (", "was killed by SIGKILL"]),
+        ("rq[simple-worker]", "lab.driver", ["The driver was killed by SIGKILL in phase measure"]),
+        ("thread-pool", "lab.driver", ["The driver was killed by SIGKILL in phase measure"]),
     ],
 )
 def test_what_is_killed_in_mid_trial_is_named(
@@ -113,7 +113,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         with pytest.raises(
             ClusterError, match=r"redis-server did not come up: .*listening on port"
         ):
-            RedisService().start(tmp_path, (), {}, "p", lambda: taken)
+            RedisService().start(tmp_path, (), {}, port_of=lambda: taken)
     children = (" ".join(child.cmdline()) for child in psutil.Process().children())
     assert not any("redis-server" in words for words in children)
 
@@ -126,6 +126,6 @@ def test_a_port_taken_at_first_is_tried_elsewhere(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         ports = iter([holder.getsockname()[1], free_port()])
-        running = RedisService().start(tmp_path, (), {}, "p", lambda: next(ports))
+        running = RedisService().start(tmp_path, (), {}, port_of=lambda: next(ports))
     processes.stop(running.process)
     assert running.about.startswith("redis ")

@@ -153,7 +153,8 @@ def test_a_burst_that_does_not_end_again_has_run_out_of_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reason stands in the trial's row, and the rate is refused rather than guessed."""
-    monkeypatch.setattr(unrecorded, "_finished_ns", lambda *_: list(range(100)))
+    of_phase = {MEASURE: list(range(100)), UNRECORDED: [5]}
+    monkeypatch.setattr(unrecorded, "_finished_ns", lambda _, phase: of_phase[phase])
     lossy: Any = SimpleNamespace(backend=SimpleNamespace(workers=1), offer_sparsely=lambda *_: 0)
     tasks = [Task(i, "module:run", i) for i in range(100)]
     told = unrecorded.offer_again(lossy, tasks, tmp_path, 1e6, 0.02)

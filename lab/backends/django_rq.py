@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rq import Queue
 
 MONITORED = CAPABILITIES | {Capability.MONITOR}
+TOKEN = "of-a-closed-network"  # noqa: S105 (as the site's own secret, it guards nothing)
 
 
 class DjangoRq(RqJobs):
@@ -90,7 +91,7 @@ class DjangoRq(RqJobs):
             django_site.SERVER,
             path="/django-rq/stats.json",
             word=f'"workers": {setup.topology.workers}',
-            headers=django_site.credentials(setup.password),
+            headers={"Authorization": f"Bearer {TOKEN}"},
         )
 
     @classmethod
@@ -101,8 +102,4 @@ class DjangoRq(RqJobs):
 
 def _settings(setup: Setup) -> dict[str, Any]:
     queues = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
-    return {
-        "INSTALLED_APPS": ["django_rq"],
-        "RQ_QUEUES": queues,
-        "RQ_API_TOKEN": setup.password,
-    }
+    return {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": queues, "RQ_API_TOKEN": TOKEN}

@@ -91,18 +91,17 @@ class Rq(RqJobs):
 
     @classmethod
     def arguments(cls, setup: Setup) -> Sequence[str]:
-        """Return which class of worker to run; where Redis is, the environment says."""
-        return ["--worker-class", setup.settings["worker_class"]]
+        """Return where Redis is, and which class of worker to run."""
+        url = setup.endpoints[Service.REDIS]
+        return ["--url", url, "--worker-class", setup.settings["worker_class"]]
 
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return `rq cron`, RQ's way to regular intervals and cron lines (RQ docs, Cron)."""
-        return [Command((sys.executable, "-m", cls.module, "cron", CRON))]
+        url = setup.endpoints[Service.REDIS]
+        return [Command((sys.executable, "-m", cls.module, "cron", CRON, "--url", url))]
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return where Redis is, with its password, which arguments would show to every user.
-
-        And the time zone, in which `rq cron` reads cron lines.
-        """
-        return {"RQ_REDIS_URL": setup.endpoints[Service.REDIS], "TZ": "UTC"}
+        """Return the time zone, in which `rq cron` reads cron lines."""
+        return {"TZ": "UTC"}

@@ -67,7 +67,7 @@ class LocalCluster(Cluster):
         servers = services_of(site.backend, spec.variant)
         endpoints = {str(name): self._serve(name) for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = self._made = setup(selected, spec.topology, endpoints, site.jobs, self.password)
+        made = self._made = setup(selected, spec.topology, endpoints, site.jobs)
         for index, command in enumerate(site.backend.preparation(made)):
             self._prepare(self._start(made, command, f"preparation-{index}", shared))
         for node, cpus in enumerate(site.placement.nodes):
@@ -91,8 +91,7 @@ class LocalCluster(Cluster):
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
             told = {**self._told, **site.backend.server_environment(settings)}
-            cpus = site.placement.services
-            running = SERVICES[name]().start(site.logs, cpus, told, self.password)
+            running = SERVICES[name]().start(site.logs, site.placement.services, told)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
             endpoint, about = running.endpoint, running.about
         self.services = "; ".join(filter(None, [self.services, about]))
@@ -136,30 +135,26 @@ class LocalCluster(Cluster):
             processes.stop(part.process)
             raise ClusterError(f"{part.name} did not end in {PREPARATION_S:.0f} s.") from None
         if code:
-            raise ClusterError(f"{part.name} ended with code {code}: {last_line(part.log)}")
+            ending = processes.ending(code)
+            raise ClusterError(f"{part.name} {ending}: {last_line(part.log)}")
 
     def _ledger_environment(self, node: int, slot: int) -> dict[str, str]:
         return {"LAB_LEDGER": str(self.site.ledger), "LAB_NODE": str(node), "LAB_SLOT": str(slot)}
 
     def monitor(self) -> str:
         """Start the system's own monitor on a free port, beside the services, and ask it."""
-        made, port = self._setup(), free_port()
-        wanted = self.site.backend.monitor(made)
+        if self._made is None:
+            raise ClusterError("A monitor needs a cluster that is up.")
+        wanted, port = self.site.backend.monitor(self._made), free_port()
         argv = tuple(word.replace("{port}", str(port)) for word in wanted.argv)
         shared = self.site.placement.services
-        self._services.append(self._start(made, Command(argv), "monitor-0", shared))
+        self._services.append(self._start(self._made, Command(argv), "monitor-0", shared))
         return answer(wanted, port, self.failure)
-
-    def _setup(self) -> Setup:
-        if self._made is None:
-            raise ClusterError("The cluster is not up.")
-        return self._made
 
     def start_driver(self) -> Popen[bytes]:
         """Start the driver in a process of its own; a system that lives in it works as node 0."""
         site = self.site
         environment = {**self._told, **self._users(), **self._ledger_environment(0, 0)}
-        environment["LAB_SETUP"] = setup_to_json(self._setup())
         argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
         log, cpus = site.logs / "driver.log", site.placement.driver
         self._driver = processes.start(argv, cpus, environment, log, pipes=True)
@@ -198,7 +193,7 @@ class LocalCluster(Cluster):
         """Name the first service or worker that has ended, with the last line of its log."""
         for part in [*self._services, *self._nodes]:
             if (code := part.process.poll()) is not None:
-                return f"{part.name} ended with code {code}: {last_line(part.log)}"
+                return f"{part.name} {processes.ending(code)}: {last_line(part.log)}"
         return None
 
     def down(self) -> int:

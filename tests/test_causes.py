@@ -1,0 +1,120 @@
+"""What failed says why: the exception, the pool that broke, the signal stand in the row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import ledger, readback, trial
+from lab.collect import Collected, collect
+from lab.ledger import LONGEST_ERROR, MOST_ERRORS
+from lab.model import Burst
+from tests.trials import CONTEXT, spec_of
+
+FAILING = "tests.user_functions.failing"
+BOOM = "ValueError: the disk of customer 4711 is missing"
+
+
+def run(folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes: Any) -> Collected:
+    """Run a burst of a function that fails."""
+    fields: dict[str, Any] = {"arrival": Burst(10), "warmup_tasks": 0, "deadline_s": 3.0}
+    spec = spec_of(label, f"{FAILING}:{task}", unchecked="it fails", **{**fields, **changes})
+    outcome = trial.run(spec, 1, folder / spec.id, lambda _: None, harness_ns)
+    return collect(outcome, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "words"),
+    [
+        ("inline", "boom", BOOM),
+        ("thread-pool", "boom", BOOM),
+        ("process-pool", "boom", BOOM),
+        ("multiprocessing", "boom", BOOM),
+        ("asyncio[to_thread]", "boom", BOOM),
+        ("asyncio", "boom", BOOM),
+        ("joblib", "boom", BOOM),
+        ("threading", "boom", BOOM),
+        ("rq[simple-worker]", "boom", BOOM),
+        ("thread-pool", "unpicklable", "TwoArgumentsError: 5: no"),
+        ("thread-pool", "unprintable", "UnprintableError: <exception str() failed>"),
+        ("thread-pool", "caused", "LookupError: first line second line"),
+        ("multiprocessing", "own_pool", "AssertionError: daemonic processes are not allowed"),
+    ],
+)
+def test_the_exception_of_a_task_stands_in_the_row(
+    label: str, task: str, words: str, tmp_path: Path
+) -> None:
+    """And the file that the row names has its traceback."""
+    row = run(tmp_path, label, task).row
+    assert row.status == "failed"
+    assert "First exception of a task: " in row.reason
+    assert words in row.reason
+    name = row.reason.rpartition("(traceback: ")[2].removesuffix(").")
+    (text,) = [path.read_text() for path in tmp_path.glob(f"*/{name}")]
+    assert f"in {task}" in text
+    assert "Traceback (most recent call last)" in text
+
+
+@pytest.mark.parametrize("label", ["inline", "thread-pool", "process-pool"])
+@pytest.mark.parametrize(
+    ("task", "n_tasks", "words"),
+    [
+        ("counted", 50, "ConnectionError: too many requests"),
+        ("seldom", 60, "StopIteration"),
+        ("fast_fail", 60, "StopIteration"),
+    ],
+)
+def test_a_function_that_fails_when_its_burst_is_offered_again_fails_its_trial(
+    label: str, task: str, n_tasks: int, words: str, tmp_path: Path
+) -> None:
+    """The recorded burst is readable, and the row has the exception of the other one."""
+    made = run(tmp_path, label, task, 1e6, arrival=Burst(n_tasks), warmup_tasks=5)
+    row = made.row
+    assert (row.status, row.n_done, row.n_phantom) == ("failed", n_tasks, 0)
+    assert row.reason.startswith("As the burst was offered again without record, a task ")
+    assert words in row.reason
+    assert made.tables["task"].t0_ns.notna().all()
+    assert set(made.tables["task"].phase) <= {"verify", "warm_up", "measure", "unrecorded"}
+
+
+def test_each_process_writes_few_and_short_exceptions_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and however long; a fork begins anew."""
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    ledger._forget()
+    for number in range(3 * MOST_ERRORS):
+        ledger.note_error(number, ValueError("x" * 100_000))
+    errors = readback.task_errors(tmp_path)
+    assert [error.task_id for error in errors] == [*range(MOST_ERRORS)]
+    assert all(error.path.stat().st_size <= LONGEST_ERROR for error in errors)
+    assert errors[0].said.startswith("ValueError: xxx")
+    ledger._forget()
+    ledger.note_error(99, ValueError("in a child"))
+    assert len(readback.task_errors(tmp_path)) == MOST_ERRORS + 1
+    ledger._forget()
+
+
+def test_an_exception_that_cannot_be_written_down_is_no_failure_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the task still says that it raised."""
+    monkeypatch.setenv("LAB_LEDGER", str(tmp_path / "absent"))
+    ledger._forget()
+    ledger.note_error(1, ValueError("no folder"))
+    ledger._forget()
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
+    """No link, no folder, nothing large, whatever its name."""
+    (tmp_path / "0-0-1-2-3.error").write_text("ValueError: ours\n\ntext")
+    (tmp_path / "0-0-1-2-4.error").symlink_to(tmp_path / "0-0-1-2-3.error")
+    (tmp_path / "0-0-1-2-5.error").mkdir()
+    (tmp_path / "0-0-1-2-6.error").write_bytes(b"x" * (LONGEST_ERROR + 1))
+    (tmp_path / "mine.error").write_text("not ours")
+    (error,) = readback.task_errors(tmp_path)
+    assert (error.task_id, error.said) == (3, "ValueError: ours")
