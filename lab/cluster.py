@@ -5,6 +5,7 @@ The campaign knows no more than this of where workers run; `lab/clusters/` has a
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,9 @@ class Cluster(ABC):
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        # One for each trial. It reaches processes by their environment and by standard input only:
+        # arguments are for every user of the machine to read, and files of a run are published.
+        self.password = secrets.token_hex(16)
         # What each server says of itself, for the row.
         self.services = ""
         # Which images the containers were made from, with their ids; empty without containers.

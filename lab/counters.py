@@ -62,18 +62,24 @@ class Redis:
         where = urlsplit(endpoint)
         self._socket = socket.create_connection((where.hostname, where.port or 0), PATIENCE_S)
         self._answers = self._socket.makefile("rb")
-        self._asked = self._answered_bytes = 0
+        # A server that wants no password would refuse one: then there is nothing to take off.
+        greeting = f"AUTH {where.password}\r\n".encode() if where.password else b""
+        self._socket.sendall(greeting)
+        self._asked = int(bool(greeting))
+        self._asked_bytes = len(greeting)
+        self._answered_bytes = len(self._answers.readline()) if greeting else 0
 
     def read(self) -> Counts:
         """Read now; neither earlier questions nor this one are counted."""
         self._socket.sendall(self.ASK)
+        self._asked_bytes += len(self.ASK)
         header = self._answers.readline()
         text = self._answers.read(int(header[1:]) + 2)
         told = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
         ours = {
             "total_commands_processed": self._asked,
             "connected_clients": 1,
-            "total_net_input_bytes": (self._asked + 1) * len(self.ASK),
+            "total_net_input_bytes": self._asked_bytes,
             "total_net_output_bytes": self._answered_bytes,
         }
         self._asked += 1

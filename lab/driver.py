@@ -1,9 +1,9 @@
 """Drives one trial through its phases, in a fresh process: ``python -m lab.driver FOLDER``.
 
-It reads ``trial.json``, offers the tasks, writes the journal ``intents.bin`` and keeps
-``status.json`` true at every moment, so that a kill leaves a readable trial. It says each phase
-on standard output and waits, before and after the window, for a line on standard input: there
-the campaign reads its counters. End of input means that the lab is gone, and so then is this.
+It reads ``trial.json`` and ``LAB_SETUP``, offers the tasks, writes the journal ``intents.bin`` and
+keeps ``status.json`` true at every moment, so that a kill leaves a readable trial. It says each
+phase on standard output and waits, before and after the window, for a line on standard input:
+there the campaign reads its counters. End of input means that the lab is gone, and so then is this.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 from lab import arrivals, readiness, registry, unrecorded
 from lab.appointments import Appointments, longest_s
-from lab.backend import Backend, capabilities
+from lab.backend import Backend, capabilities, setup_from_environment
 from lab.counters import Sample, Watch
 from lab.errors import LabError
 from lab.ledger import MEASURE, VERIFY, WARM_UP, Journal
@@ -71,10 +71,11 @@ class Driver:
         self.spec, self._harness_ns = order.spec, order.harness_ns
         self.status: dict[str, Any] = {"status": "running", "reason": "", "phases": []}
         selected = registry.select(self.spec.label)
-        self.backend: Backend = selected.backend(order.setup)
+        setup = setup_from_environment()
+        self.backend: Backend = selected.backend(setup)
         self.promised = capabilities(selected.backend, selected.variant)
         self.workload, self.module = registry.workload(self.spec.workload)
-        self.jobs = order.setup.jobs
+        self.jobs = setup.jobs
         self.tasks = self._tasks(MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size)
         self.offsets = arrivals.offsets_ns(self.spec.arrival, self.spec.seed)
         total = readiness.most_tasks(self.backend.workers) + self.spec.warmup_tasks
@@ -82,7 +83,7 @@ class Driver:
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = Offering(self.backend, self.promised, journal)
         self.watcher = Watcher(folder / "ledger", ids_of(WARM_UP))
-        self.counters = Watch(order.setup.endpoints)
+        self.counters = Watch(setup.endpoints)
 
     def run(self) -> None:
         """Go through the phases; whatever ends them early is written down with its reason."""

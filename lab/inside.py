@@ -1,7 +1,7 @@
 """What runs inside a cluster's containers beside the systems: waiting for servers, starting nodes.
 
-``python -m lab.inside wait NAME=ENDPOINT ...`` waits until each server answers, and prints
-what each says of itself. ``python -m lab.inside node`` becomes the worker of a node, or
+``python -m lab.inside wait`` waits until each server of the trial's setup answers, and prints what
+each says of itself. ``python -m lab.inside node`` becomes the worker of a node, or
 starts its workers where a system wants several processes, and ends when the first of them does.
 """
 
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-COMMANDS = "LAB_COMMANDS"
+COMMANDS, SETUP = "LAB_COMMANDS", "LAB_SETUP"
 WAIT_S = 60.0
 LOOK_S = 0.05
 
@@ -108,8 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the first argument says."""
     if arguments[0] == "node":
         return node(json.loads(os.environ.pop(COMMANDS)))
-    for argument in arguments[1:]:
-        name, _, endpoint = argument.partition("=")
+    for name, endpoint in json.loads(os.environ[SETUP])["endpoints"].items():
         sys.stdout.write(f"{wait(name, endpoint)}\n")
     return 0
 

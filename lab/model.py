@@ -217,7 +217,8 @@ class Rehearsal:
 class Setup:
     """What an adapter is told: who it is, how big, and where its services listen.
 
-    `jobs` are those that the system's scheduler is to know before it starts.
+    `jobs` are those that the system's scheduler is to know before it starts. `password` opens what
+    the trial itself starts, and no other user of the machine may open: the system's monitor.
     """
 
     backend: str
@@ -227,6 +228,7 @@ class Setup:
     settings: Mapping[str, Any]
     endpoints: Mapping[str, str]
     jobs: tuple[Job, ...] = ()
+    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,35 @@ def start(
     current folder is ``PWD`` of `environment`, else that of its log, where no module lies: some
     systems import from the current folder whatever PYTHONSAFEPATH says.
     """
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE} if pipes else {}
+    return _start(argv, cpus, environment, log, streams)
+
+
+def start_reading(
+    given: bytes,
+    argv: Sequence[str],
+    cpus: Sequence[int],
+    environment: Mapping[str, str],
+    log: Path,
+) -> subprocess.Popen[bytes]:
+    """Start a process as `start` does, with `given` as its standard input, at most 64 KiB.
+
+    It is the way for what no other user of the machine may read: arguments are for all.
+    """
+    process = _start(argv, cpus, environment, log, {"stdin": subprocess.PIPE})
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # its log says why it ended
+            process.stdin.write(given)
+    return process
+
+
+def _start(
+    argv: Sequence[str],
+    cpus: Sequence[int],
+    environment: Mapping[str, str],
+    log: Path,
+    streams: Mapping[str, int],
+) -> subprocess.Popen[bytes]:
     stream: IO[bytes]
     # A start that a signal cut short could leave a process that nobody knows.
     with interrupts.deferred(), log.open("ab") as stream, pinned(cpus):
@@ -99,8 +128,8 @@ def start(
             argv,
             env={**surroundings.of_process(), **environment},
             cwd=environment.get("PWD", log.parent),
-            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if pipes else stream,
+            stdin=streams.get("stdin", subprocess.DEVNULL),
+            stdout=streams.get("stdout", stream),
             stderr=stream,
             start_new_session=True,
             bufsize=0,  # nothing may wait in a buffer for a reader that is gone

@@ -214,6 +214,7 @@ def setup(
     topology: Topology,
     endpoints: Mapping[str, str],
     jobs: tuple[Job, ...] = (),
+    password: str = "",
 ) -> Setup:
     """Put together what the adapter is told."""
     settings = settings_of(selected.backend, selected.variant, selected.profile)
@@ -225,6 +226,7 @@ def setup(
         settings=settings,
         endpoints=endpoints,
         jobs=jobs,
+        password=password,
     )
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab.backend import setup_from_json
-from lab.model import ARRIVALS, Setup, Topology, TrialSpec
+from lab.model import ARRIVALS, Topology, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one driver process is given in ``trial.json``: a spec, and where its cluster listens.
+    """What one driver process is given in ``trial.json``; its setup comes as a worker's does.
 
     `harness_ns` is what the lab's record of a task costs, None where that was not measured.
     """
 
     spec: TrialSpec
-    setup: Setup
     harness_ns: float | None = None
 
 
@@ -42,5 +40,4 @@ def order_to_json(order: Order) -> dict[str, Any]:
 
 def order_from_json(fields: dict[str, Any]) -> Order:
     """Rebuild an order; the inverse of `order_to_json`."""
-    spec, setup = spec_from_json(fields["spec"]), setup_from_json(fields["setup"])
-    return Order(spec, setup, fields["harness_ns"])
+    return Order(spec_from_json(fields["spec"]), fields["harness_ns"])

@@ -130,10 +130,10 @@ def _drive(
 ) -> None:
     """Bring the cluster up and take the driver through its phases."""
     on_phase("up")
-    setup = cluster.up()
+    cluster.up()
     outcome.services, outcome.images = cluster.services, cluster.images
     outcome.executed_ns = cluster.executed_ns
-    order = Order(outcome.spec, setup, harness_ns)
+    order = Order(outcome.spec, harness_ns)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
     if isinstance(outcome.spec.arrival, Abandoned) and outcome.status == Status.OK:

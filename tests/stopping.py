@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from lab import registry
-from lab.backend import Backend
+from lab.backend import Backend, setup_from_environment
 from lab.model import Capability, Task
 from lab.specs import order_from_json
 
@@ -61,10 +61,11 @@ def left_by(backend: Backend, *, takes_tasks: bool) -> list[str]:
 def main(folder: Path, labels: list[str]) -> None:
     """Do so with every label; all have the same servers."""
     order = order_from_json(json.loads((folder / "trial.json").read_text()))
+    endpoints = setup_from_environment().endpoints
     left = {}
     for label in labels:
         chosen = registry.select(label)
-        setup = registry.setup(chosen, order.spec.topology, order.setup.endpoints)
+        setup = registry.setup(chosen, order.spec.topology, endpoints)
         promised = next(v.capabilities for v in chosen.backend.variants if v.name == chosen.variant)
         takes_tasks = Capability.SUBMIT in promised
         left[label] = left_by(chosen.backend(setup), takes_tasks=takes_tasks)

@@ -60,10 +60,10 @@ def test_a_job_is_added_and_changed_and_another_removed_while_they_run(
     """The new job runs as it is told last, and the removed one stops, but for a run on its way."""
     # A trial of its own: the test above may run beside it, with the same system and jobs.
     spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S), seed=6)
-    order, site, told = ask_beside(tmp_path, spec, rescheduling)
+    made, site, told = ask_beside(tmp_path, spec, rescheduling)
     removed_ns, over_ns = map(int, told.split())
     runs = [record for path in site.ledger.glob("*.bin") for record in executions(path)[1]]
-    first, second = (job.id for job in order.setup.jobs)
+    first, second = (job.id for job in made.jobs)
     period_ns = round(PERIOD_S * 1e9)
     late = [r for r in runs if r.task_id == first and r.started_ns > removed_ns + period_ns]
     assert over_ns > removed_ns + 2 * period_ns

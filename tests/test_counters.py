@@ -32,7 +32,7 @@ telemetry_scrape_duration_seconds_sum{registry="default",content_type="text/plai
 def server(tmp_path: Path) -> Iterator[str]:
     """The endpoint of a Redis that nobody else uses."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "counters"}
-    running = RedisService().start(tmp_path, (), labels)
+    running = RedisService().start(tmp_path, (), labels, "secret")
     yield running.endpoint
     processes.stop(running.process)
 
@@ -50,12 +50,14 @@ def test_redis_counts_what_others_do_and_not_our_asking(server: str) -> None:
     assert [[one[name] for name in fixed] for one in before] == [[before[0][n] for n in fixed]] * 3
     port = int(server.rpartition(":")[2].partition("/")[0])
     with socket.create_connection(("127.0.0.1", port)) as other, other.makefile("rb") as answers:
+        other.sendall(b"AUTH secret\r\n")
+        assert answers.readline() == b"+OK\r\n"
         for _ in range(10):
             other.sendall(b"SET key value\r\n")
             assert answers.readline() == b"+OK\r\n"
         after = by_name(reader.read())
     reader.close()
-    assert [after[name] - before[0][name] for name in fixed] == [10, 1, 10 * 15, 10 * 5]
+    assert [after[name] - before[0][name] for name in fixed] == [11, 1, 13 + 10 * 15, 11 * 5]
     assert after["memory_bytes"] > 0
 
 

@@ -15,25 +15,35 @@ from django.core.management import call_command
 from django.test import Client
 django.setup()
 call_command("migrate", verbosity=0)
-for visitor in (Client(), Client(REMOTE_USER="lab")):
+password = {"HTTP_AUTHORIZATION": "Bearer secret"}
+for visitor in (
+    Client(REMOTE_USER="lab"),
+    Client(REMOTE_USER="lab", HTTP_AUTHORIZATION="Bearer guess"),
+    Client(**password),
+    Client(REMOTE_USER="lab", **password),
+):
     for page in ("schedule/", "schedule/add/", "success/"):
         print(page, visitor.get(f"/admin/django_q/{page}").status_code)
 """
 
 
 def test_a_visitor_whom_the_server_names_may_look_and_not_touch() -> None:
-    """Others are sent to the login, and the name lets nobody schedule a function of their own."""
+    """Without the password nobody has a page, and without a name the login.
+
+    Neither lets anybody schedule a function of theirs.
+    """
     site = django_site.environment(
         {"INSTALLED_APPS": ["django_q"], "DATABASE": {"NAME": ":memory:"}}
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],
-        env={**os.environ, **site},
+        env={**os.environ, **site, "LAB_SETUP": '{"password": "secret"}'},
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.split("\n")[:-1] == [
+        *("schedule/ 401", "schedule/add/ 401", "success/ 401") * 2,
         *("schedule/ 302", "schedule/add/ 302", "success/ 302"),
         *("schedule/ 200", "schedule/add/ 403", "success/ 200"),
     ]

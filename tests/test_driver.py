@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import driver, ledger, readiness, registry, trial
+from lab.backend import setup_to_json
 from lab.collect import collect
 from lab.driver import PHASES
 from lab.evidence import read_status
@@ -39,7 +40,8 @@ def made_here(
     _, module = registry.workload(spec.workload)
     jobs = make_jobs(module, spec, as_coroutines=False)
     setup = registry.setup(chosen, spec.topology, {}, jobs)
-    (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec, setup))))
+    monkeypatch.setenv("LAB_SETUP", setup_to_json(setup))
+    (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
     return driver.Driver(folder, seen.append, lambda: None)
 
 

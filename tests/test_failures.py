@@ -113,7 +113,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         with pytest.raises(
             ClusterError, match=r"redis-server did not come up: .*listening on port"
         ):
-            RedisService().start(tmp_path, (), {}, port_of=lambda: taken)
+            RedisService().start(tmp_path, (), {}, "p", lambda: taken)
     children = (" ".join(child.cmdline()) for child in psutil.Process().children())
     assert not any("redis-server" in words for words in children)
 
@@ -126,6 +126,6 @@ def test_a_port_taken_at_first_is_tried_elsewhere(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         ports = iter([holder.getsockname()[1], free_port()])
-        running = RedisService().start(tmp_path, (), {}, port_of=lambda: next(ports))
+        running = RedisService().start(tmp_path, (), {}, "p", lambda: next(ports))
     processes.stop(running.process)
     assert running.about.startswith("redis ")

@@ -37,7 +37,7 @@ def test_a_ceilings_message_is_as_large_as_the_systems_own(name: str, tmp_path: 
     system = registry.select(name)
     ceiling = registry.select(registry.ceiling(name))
     assert services_of(system.backend, system.variant) == (Service.REDIS,)
-    running = RedisService().start(tmp_path, (), {processes.OWNER: processes.owner()})
+    running = RedisService().start(tmp_path, (), {processes.OWNER: processes.owner()}, "p")
     try:
         with redis.Redis.from_url(running.endpoint) as server:
             kept = {one.name: _kept_by(one, running.endpoint, server) for one in (system, ceiling)}

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from lab import registry, trial
-from lab.cluster import Site
+from lab.backend import setup_to_json
+from lab.cluster import Cluster, Site
 from lab.clusters.local import LocalCluster
 from lab.collect import Collected, Context, collect
-from lab.model import Arrival, Burst, Flag, Periodic, Topology, TrialSpec
+from lab.model import Arrival, Burst, Flag, Periodic, Setup, Topology, TrialSpec
 from lab.specs import Order, order_to_json
 
 CONTEXT = Context("test", "0" * 16, 0, None)
@@ -55,27 +58,45 @@ def run(folder: Path, spec: TrialSpec) -> Collected:
     return collect(trial.run(spec, 1, folder / spec.id, phases.append), CONTEXT)
 
 
+def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> Collected:
+    """Run one attempt, and call `look` once with its cluster, just before the window begins.
+
+    All processes of the trial run by then, the system's monitor among them.
+    """
+    read, clusters = trial._reading, list[Cluster]()
+
+    def look_and_read(cluster: Cluster) -> trial.Reading:
+        if not clusters:
+            clusters.append(cluster)
+            look(cluster)
+        return read(cluster)
+
+    with patch.object(trial, "_reading", look_and_read):
+        return run(folder, spec)
+
+
 def ask_beside(
     folder: Path, spec: TrialSpec, module: ModuleType, *words: str
-) -> tuple[Order, Site, str]:
+) -> tuple[Setup, Site, str]:
     """Run a module's program where the driver would be, with the trial's folder as its first word.
 
     Returns:
-        The trial's order, its site, and what the program printed. The cluster is down by then.
+        The trial's setup, its site, and what the program printed. The cluster is down by then.
     """
     outcome = trial.Outcome(spec, 1, folder / spec.id, trial.place(spec), 0, "")
     site = trial._site(outcome)
     cluster = LocalCluster(site)
     try:
-        order = Order(spec, cluster.up())
-        (site.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
+        made = cluster.up()
+        (site.folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
         environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
+        environment["LAB_SETUP"] = setup_to_json(made)
         command = [sys.executable, "-m", module.__name__, str(site.folder), *words]
         told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert told.returncode == 0, told.stderr
     finally:
         cluster.down()
-    return order, site, told.stdout
+    return made, site, told.stdout
 
 
 def call_it_quiet(run_folder: Path) -> None:

@@ -33,5 +33,7 @@ def _add(endpoints: Mapping[str, str], by: int) -> int:
     # In Redis' own words, because a task needs no package.
     server = urlsplit(endpoints["redis"])
     with socket.create_connection((server.hostname, server.port or 6379), timeout=10) as connection:
-        connection.sendall(f"INCRBY lab:shared {by}\r\n".encode())
-        return int(connection.makefile("rb").readline().lstrip(b":"))
+        connection.sendall(f"AUTH {server.password}\r\nINCRBY lab:shared {by}\r\n".encode())
+        answers = connection.makefile("rb")
+        answers.readline()
+        return int(answers.readline().lstrip(b":"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -180,4 +181,14 @@ class Celery(Backend):
     def monitor(cls, setup: Setup) -> Monitor:
         """Return Flower, whose first page lists the workers that answered it (Flower docs)."""
         argv = (*celery_app.CELERY, "flower", "--address=127.0.0.1", "--port={port}")
-        return Monitor(argv, "/", celery_app.WORKER)
+        token = b64encode(_flower_user(setup).encode()).decode()
+        return Monitor(argv, "/", celery_app.WORKER, {"Authorization": f"Basic {token}"})
+
+    @classmethod
+    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+        """Return who may see Flower (Flower docs, Authentication, HTTP Basic Authentication)."""
+        return {"FLOWER_BASIC_AUTH": _flower_user(setup)}
+
+
+def _flower_user(setup: Setup) -> str:
+    return f"lab:{setup.password}"

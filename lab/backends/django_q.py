@@ -224,7 +224,8 @@ class DjangoQ(Backend):
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
         """Return Django's admin, whose list of successes names the function of each (Admin)."""
-        return Monitor(django_site.PAGES, "/admin/django_q/success/", EXECUTE)
+        credentials = django_site.credentials(setup.password)
+        return Monitor(django_site.PAGES, "/admin/django_q/success/", EXECUTE, credentials)
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rq import Queue
 
 MONITORED = CAPABILITIES | {Capability.MONITOR}
-TOKEN = "of-a-closed-network"  # noqa: S105 (as the site's own secret, it guards nothing)
 
 
 class DjangoRq(RqJobs):
@@ -91,7 +90,7 @@ class DjangoRq(RqJobs):
             django_site.SERVER,
             path="/django-rq/stats.json",
             word=f'"workers": {setup.topology.workers}',
-            headers={"Authorization": f"Bearer {TOKEN}"},
+            headers=django_site.credentials(setup.password),
         )
 
     @classmethod
@@ -102,4 +101,8 @@ class DjangoRq(RqJobs):
 
 def _settings(setup: Setup) -> dict[str, Any]:
     queues = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
-    return {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": queues, "RQ_API_TOKEN": TOKEN}
+    return {
+        "INSTALLED_APPS": ["django_rq"],
+        "RQ_QUEUES": queues,
+        "RQ_API_TOKEN": setup.password,
+    }

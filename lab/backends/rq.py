@@ -91,17 +91,18 @@ class Rq(RqJobs):
 
     @classmethod
     def arguments(cls, setup: Setup) -> Sequence[str]:
-        """Return where Redis is, and which class of worker to run."""
-        url = setup.endpoints[Service.REDIS]
-        return ["--url", url, "--worker-class", setup.settings["worker_class"]]
+        """Return which class of worker to run; where Redis is, the environment says."""
+        return ["--worker-class", setup.settings["worker_class"]]
 
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return `rq cron`, RQ's way to regular intervals and cron lines (RQ docs, Cron)."""
-        url = setup.endpoints[Service.REDIS]
-        return [Command((sys.executable, "-m", cls.module, "cron", CRON, "--url", url))]
+        return [Command((sys.executable, "-m", cls.module, "cron", CRON))]
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return the time zone, in which `rq cron` reads cron lines."""
-        return {"TZ": "UTC"}
+        """Return where Redis is, with its password, which arguments would show to every user.
+
+        And the time zone, in which `rq cron` reads cron lines.
+        """
+        return {"RQ_REDIS_URL": setup.endpoints[Service.REDIS], "TZ": "UTC"}

@@ -25,7 +25,7 @@ from lab.backend import services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import luggage, overlay, reaper
 from lab.clusters.cgroups import Meter, driver_pid, pids_of
-from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, TRIAL
+from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, SETUP, TRIAL
 from lab.clusters.services import last_line
 from lab.engine import docker, ending
 from lab.errors import ClusterError
@@ -69,6 +69,7 @@ class ComposeCluster(Cluster):
         # Not the trial's name alone: another campaign may run the same trial at this moment.
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
         self.parts: dict[str, Part] = {}
+        self._told: Mapping[str, str] = {}
         self._watchdog: reaper.Watchdog | None = None
         self._events: Popen[bytes] | None = None
         self._driver: Popen[bytes] | None = None
@@ -81,9 +82,10 @@ class ComposeCluster(Cluster):
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
         servers = services_of(site.backend, spec.variant)
-        endpoints = {str(name): ENDPOINTS[name] for name in servers}
+        endpoints = overlay.endpoints(servers, self.password)
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = setup(selected, spec.topology, endpoints, site.jobs)
+        made = setup(selected, spec.topology, endpoints, site.jobs, self.password)
+        self._told = overlay.environment(site, made)
         commands = site.backend.node_commands(made)
         nodes = [f"node{n}" for n in range(spec.topology.nodes)] if commands else []
         schedulers = site.backend.scheduler_commands(made) if site.jobs else ()
@@ -97,10 +99,9 @@ class ComposeCluster(Cluster):
             unpack_there = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf -"
             self._exec("sh", "-c", unpack_there, given=luggage.pack(spec.workload))
         if servers:
-            self.services = self._wait_for(endpoints)
+            self.services = self._wait_for()
         for command in site.backend.preparation(made):
-            words = [f"{name}={value}" for name, value in overlay.environment(site, made).items()]
-            self._exec("env", *words, *overlay.in_image(command.argv))
+            self._exec(*overlay.in_image(command.argv), environment=self._told)
         if clock:  # whose jobs may run before the driver is there
             self._exec("mkdir", f"{TRIAL}/ledger")
         if nodes or clock:
@@ -113,7 +114,8 @@ class ComposeCluster(Cluster):
     def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
         where = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
         how = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
-        environment = {**images.resolve().environment, **self.site.environment, "LAB_RUN": self.run}
+        environment = {**images.resolve().environment, **self.site.environment}
+        environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
         # Compose would replace what looks like a variable.
         given = json.dumps({"services": parts}).replace("$", "$$").encode()
         arguments = ("compose", "--project-name", self.run, *where, "up", *how, *names)
@@ -133,10 +135,9 @@ class ComposeCluster(Cluster):
                 meter = Meter(identity, int(pid)) if int(pid) else None
                 self.parts[name] = Part(identity, image.replace("sha256:", ""), meter)
 
-    def _wait_for(self, endpoints: Mapping[str, str]) -> str:
+    def _wait_for(self) -> str:
         """Wait inside the network until every server answers; return what they say they are."""
-        pairs = [f"{name}={endpoint}" for name, endpoint in endpoints.items()]
-        waiting = self._begin("python", "-m", inside.__name__, "wait", *pairs)
+        waiting = self._begin("python", "-m", inside.__name__, "wait")
         try:
             while waiting.poll() is None:
                 if reason := self.failure():  # for a server that has died nobody needs to wait
@@ -150,16 +151,21 @@ class ComposeCluster(Cluster):
         return "; ".join(told.decode().splitlines())
 
     def _begin(self, *arguments: str) -> Popen[bytes]:
-        argv = ["docker", "exec", "-i", self.parts[DRIVER].id, *arguments]
-        log = self.site.logs / "driver.log"
-        return processes.start(argv, (), self._client_environment(), log, pipes=True)
+        environment = {**self._client_environment(), SETUP: self._told[SETUP]}
+        argv = ["docker", "exec", "-i", "--env", SETUP, self.parts[DRIVER].id, *arguments]
+        return processes.start(argv, (), environment, self.site.logs / "driver.log", pipes=True)
 
     def _client_environment(self) -> dict[str, str]:
         """Return what a client of the engine is given: it carries the trial's labels."""
         return surroundings.of_engine() | dict(self.site.environment)
 
-    def _exec(self, *arguments: str, given: bytes = b"") -> bytes:
-        return docker("exec", "-i", self.parts[DRIVER].id, *arguments, given=given)
+    def _exec(
+        self, *arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> bytes:
+        # By name alone: the client takes the values from its environment, which others cannot read.
+        names = [word for name in environment or () for word in ("--env", name)]
+        argv = ("exec", "-i", *names, self.parts[DRIVER].id, *arguments)
+        return docker(*argv, given=given, environment=environment)
 
     def start_driver(self) -> Popen[bytes]:
         """Put the order into the volume and start the driver beside it."""

@@ -67,7 +67,7 @@ class LocalCluster(Cluster):
         servers = services_of(site.backend, spec.variant)
         endpoints = {str(name): self._serve(name) for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = self._made = setup(selected, spec.topology, endpoints, site.jobs)
+        made = self._made = setup(selected, spec.topology, endpoints, site.jobs, self.password)
         for index, command in enumerate(site.backend.preparation(made)):
             self._prepare(self._start(made, command, f"preparation-{index}", shared))
         for node, cpus in enumerate(site.placement.nodes):
@@ -91,7 +91,8 @@ class LocalCluster(Cluster):
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
             told = {**self._told, **site.backend.server_environment(settings)}
-            running = SERVICES[name]().start(site.logs, site.placement.services, told)
+            cpus = site.placement.services
+            running = SERVICES[name]().start(site.logs, cpus, told, self.password)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
             endpoint, about = running.endpoint, running.about
         self.services = "; ".join(filter(None, [self.services, about]))
@@ -143,18 +144,23 @@ class LocalCluster(Cluster):
 
     def monitor(self) -> str:
         """Start the system's own monitor on a free port, beside the services, and ask it."""
-        if self._made is None:
-            raise ClusterError("A monitor needs a cluster that is up.")
-        wanted, port = self.site.backend.monitor(self._made), free_port()
+        made, port = self._setup(), free_port()
+        wanted = self.site.backend.monitor(made)
         argv = tuple(word.replace("{port}", str(port)) for word in wanted.argv)
         shared = self.site.placement.services
-        self._services.append(self._start(self._made, Command(argv), "monitor-0", shared))
+        self._services.append(self._start(made, Command(argv), "monitor-0", shared))
         return answer(wanted, port, self.failure)
+
+    def _setup(self) -> Setup:
+        if self._made is None:
+            raise ClusterError("The cluster is not up.")
+        return self._made
 
     def start_driver(self) -> Popen[bytes]:
         """Start the driver in a process of its own; a system that lives in it works as node 0."""
         site = self.site
         environment = {**self._told, **self._users(), **self._ledger_environment(0, 0)}
+        environment["LAB_SETUP"] = setup_to_json(self._setup())
         argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
         log, cpus = site.logs / "driver.log", site.placement.driver
         self._driver = processes.start(argv, cpus, environment, log, pipes=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab import inside, own_task
@@ -16,6 +16,7 @@ from lab.placement import cpu_text
 
 FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
+SETUP = "LAB_SETUP"
 LUGGAGE = f"{TRIAL}/luggage"
 # Of a CPU quota, if one is asked for: a node that has spent its share stands still until the next
 # period begins, by default for up to 100 ms (METHOD M22).
@@ -24,12 +25,17 @@ PERIOD_US = 10_000
 CRONTABS = "crontabs:/var/spool/cron/crontabs"
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
-    Service.REDIS: "redis://redis:6379/0",
-    Service.RABBITMQ: "amqp://lab:lab@rabbitmq:5672//",
+    Service.REDIS: "redis://:{password}@redis:6379/0",
+    Service.RABBITMQ: "amqp://lab:{password}@rabbitmq:5672//",
     Service.DASK_SCHEDULER: "tcp://dask-scheduler:8786",
-    Service.POSTGRES: "postgresql://lab:lab@postgres:5432/lab",
+    Service.POSTGRES: "postgresql://lab:{password}@postgres:5432/lab",
     Service.CRON: "crontab",
 }
+
+
+def endpoints(servers: Iterable[Service], password: str) -> dict[str, str]:
+    """Return the address of each server, with the trial's password where it wants one."""
+    return {str(name): ENDPOINTS[name].format(password=password) for name in servers}
 
 
 def environment(site: Site, made: Setup) -> dict[str, str]:
@@ -38,7 +44,7 @@ def environment(site: Site, made: Setup) -> dict[str, str]:
         **site.environment,
         **site.backend.worker_environment(made),
         "LAB_LEDGER": f"{TRIAL}/ledger",
-        "LAB_SETUP": setup_to_json(made),
+        SETUP: setup_to_json(made),
         **_path(site),
     }
 

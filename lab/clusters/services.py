@@ -74,7 +74,7 @@ class Running:
 
 
 class RedisService:
-    """A fresh Redis without persistence, in memory only."""
+    """A fresh Redis without persistence, in memory only, for those who know the password."""
 
     name: ClassVar[Service] = Service.REDIS
     # Persistence off is what the queue's users who care for speed choose, and says so in the row.
@@ -88,14 +88,21 @@ class RedisService:
         "no",
     )
 
+    def access(self, password: str) -> bytes:
+        """Return the lines of its configuration that say who may do what."""
+        return f"requirepass {password}\n".encode()
+
     def start(
         self,
         folder: Path,
         cpus: Sequence[int],
         labels: Mapping[str, str],
+        password: str,
         port_of: Callable[[], int] = free_port,
     ) -> Running:
         """Start it in `folder` and wait until it answers.
+
+        It reads the password from its standard input: any user can read a process's arguments.
 
         Raises:
             ClusterError: It ended, or did not answer in time; the last line of its log says why.
@@ -105,11 +112,11 @@ class RedisService:
         for _ in range(PORT_TRIES):
             port = port_of()
             listen = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
-            argv = [program.path, *listen, *self.options]
-            process = processes.start(argv, cpus, labels, log)
-            if _answers(process, port):
+            argv = [program.path, "-", *listen, *self.options]
+            process = processes.start_reading(self.access(password), argv, cpus, labels, log)
+            if _answers(process, port, password):
                 about = f"redis {program.version} ({program.origin}; no persistence)"
-                return Running(process, f"redis://127.0.0.1:{port}/0", about)
+                return Running(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
             processes.stop(process)
             # Somebody may have taken the port between our look and the server's: try another.
             if "already in use" not in log.read_text(errors="replace"):
@@ -122,7 +129,13 @@ class DaskScheduler:
 
     name: ClassVar[Service] = Service.DASK_SCHEDULER
 
-    def start(self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str]) -> Running:
+    def start(
+        self,
+        folder: Path,
+        cpus: Sequence[int],
+        labels: Mapping[str, str],
+        password: str,  # noqa: ARG002 (it has no passwords: `lab.dask_peers` guards it)
+    ) -> Running:
         """Start it and wait for its address.
 
         Raises:
@@ -148,8 +161,10 @@ class DaskScheduler:
 class Server(Protocol):
     """What the cluster knows of each of them."""
 
-    def start(self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str]) -> Running:
-        """Start it in `folder`, on `cpus`, and wait until it answers."""
+    def start(
+        self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str], password: str
+    ) -> Running:
+        """Start it in `folder`, on `cpus`, for clients with `password`; wait until it answers."""
 
 
 SERVICES: Mapping[Service, type[Server]] = {
@@ -158,17 +173,20 @@ SERVICES: Mapping[Service, type[Server]] = {
 }
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def _answers(process: subprocess.Popen[bytes], port: int, password: str) -> bool:
+    question, answer = f"AUTH default {password}\r\nPING\r\n".encode(), b"+OK\r\n+PONG\r\n"
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                # Another server on a port we lost would answer too, but ours would have ended.
-                if connection.recv(16).startswith(b"+PONG") and process.poll() is None:
-                    return True
+                connection.sendall(question)
+                with connection.makefile("rb") as said:
+                    # Another server on a port we lost would answer too, but ours would have ended.
+                    if said.read(len(answer)) == answer and process.poll() is None:
+                        return True
         except OSError:
-            time.sleep(0.01)
+            pass  # it does not listen yet
+        time.sleep(0.01)
     return False
 
 

@@ -20,6 +20,11 @@ SERVER = (*MANAGE, "runserver", "--noreload", "127.0.0.1:{port}")
 PAGES = ("env", "REMOTE_USER=lab", *SERVER)
 
 
+def credentials(password: str) -> dict[str, str]:
+    """Return the headers with which a page of the project is to be asked for (RFC 6750)."""
+    return {"Authorization": f"Bearer {password}"}
+
+
 def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that make a process use the project with `settings`.
 

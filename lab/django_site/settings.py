@@ -23,7 +23,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
 ]
+# Who asks for a page must know it; without one, nobody may.
+PASSWORD = json.loads(os.environ.get("LAB_SETUP", "{}")).get("password", "")
 MIDDLEWARE = [
+    "lab.django_site.visitor.admit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -1,10 +1,32 @@
-"""Who sees the project's pages: a web server has named the visitor, and it may change nothing."""
+"""Who sees the project's pages: those who know the password of the trial, and to look only.
+
+Any user of the machine reaches a page on loopback, so the password is asked for before all else.
+"""
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.backends import RemoteUserBackend
+from django.http import HttpResponse
+
+from lab.django_site import credentials
+
+
+def admit(respond: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Answer those who send the password, and nobody else (Django docs, Middleware)."""
+    expected = credentials(settings.PASSWORD)["Authorization"]
+
+    def answer(request: Any) -> Any:
+        given = request.headers.get("Authorization", "")
+        if settings.PASSWORD and hmac.compare_digest(given.encode(), expected.encode()):
+            return respond(request)
+        return HttpResponse(status=401)
+
+    return answer
 
 
 class Visitor(RemoteUserBackend):  # type: ignore[misc] # Django ships no types

@@ -203,7 +203,7 @@ def script_rate(spec: TrialSpec, folder: Path) -> float:
     servers = []
     try:
         for service in services_of(registry.select(spec.label).backend, spec.variant):
-            servers.append(SERVICES[service]().start(folder, place.services, labels))
+            servers.append(SERVICES[service]().start(folder, place.services, labels, "fidelity"))
             argv += [f"--{service}", servers[-1].endpoint]
         log = folder / "script.log"
         script_process = processes.start(argv, place.driver, labels, log, pipes=True)

@@ -16,7 +16,7 @@ from lab import images, processes, registry, trial
 from lab.backend import services_of
 from lab.cluster import Site
 from lab.clusters.compose import ComposeCluster
-from lab.clusters.overlay import DRIVER, ENDPOINTS
+from lab.clusters.overlay import DRIVER, endpoints
 from lab.clusters.services import SERVICES
 from lab.engine import docker
 from lab.images.recipe import variable
@@ -55,8 +55,10 @@ def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: P
             cluster.up()
             told = [
                 word
-                for name in services_of(chosen.backend, chosen.variant)
-                for word in (f"--{name}", ENDPOINTS[name])
+                for name, where in endpoints(
+                    services_of(chosen.backend, chosen.variant), cluster.password
+                ).items()
+                for word in (f"--{name}", where)
             ]
             words = ("taskset", "--cpu-list", cpu_text(place.driver), "python", "-m", module)
             return docker("exec", cluster.parts[DRIVER].id, *words, *arguments, *told).decode()
