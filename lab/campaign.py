@@ -12,9 +12,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from lab import baselines, derived, harness, noise, processes, scratch, trial
+from lab import baselines, derived, harness, noise, trial, watchdog
 from lab.capacity import capacities
-from lab.clusters import crontab, reaper
 from lab.collect import Collected, Context, collect, skipped
 from lab.errors import ExitCode
 from lab.ladder import next_stage
@@ -59,11 +58,8 @@ def execute(
         ResultsError: The disk is full, or another lab writes this run.
         KeyboardInterrupt: After everything is down and what was interrupted is marked.
     """
-    processes.reap_orphans()
-    reaper.reap_dead()
-    crontab.remove_dead()
-    scratch.remove_dead()
-    with store.writing():
+    watchdog.remove_dead()
+    with watchdog.on_duty(), store.writing():
         try:
             return list(_Runner(store, run, watch, attempts).rows())
         finally:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, consent, derived, interrupts, processes, registry, runs, scratch
+from lab import campaign, consent, derived, interrupts, registry, runs, watchdog
 from lab.claims import command as claims
-from lab.clusters import choice, crontab, reaper
+from lab.clusters import choice
 from lab.comparison import command as comparison
 from lab.console import ProgressWatch, duration, say, show_line, show_plan, show_table
 from lab.errors import EXIT_CODES, ExitCode, LabError, NothingSelectedError, UsageError
@@ -246,10 +246,8 @@ def doctor(_: argparse.Namespace) -> int:
 
 def clean(_: argparse.Namespace) -> int:
     """End what killed labs left behind; living ones are left alone."""
-    say(f"{processes.reap_orphans()} processes of killed labs ended.")
-    say(f"{reaper.reap_dead()} containers, networks and volumes of killed labs removed.")
-    say(f"{crontab.remove_dead()} crontab lines of killed labs removed.")
-    say(f"{scratch.remove_dead()} temporary folders of killed labs removed.")
+    for what, number in watchdog.remove_dead().items():
+        say(f"{number} {what}.")
     return ExitCode.FINE
 
 

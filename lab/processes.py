@@ -2,7 +2,8 @@
 
 Each carries two labels in its environment: ``LAB_OWNER``, the lab process it belongs to, and
 ``LAB_TRIAL``. Labels pass on to children and survive `setsid`, which process groups do not, so
-work-horses and pool children are found as well, also after the lab itself was killed.
+work-horses and pool children are found as well, also after the lab itself was killed. A child that
+was given another environment is found by its mark (`lab.marks`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import IO
 
 import psutil
 
-from lab import interrupts, surroundings
+from lab import interrupts, marks, surroundings
 
 OWNER, TRIAL = "LAB_OWNER", "LAB_TRIAL"
 STOP_S = 5.0
@@ -122,8 +123,9 @@ def _start(
     streams: Mapping[str, int],
 ) -> subprocess.Popen[bytes]:
     stream: IO[bytes]
+    mark = marks.of_trial(environment.get(TRIAL, ""))
     # A start that a signal cut short could leave a process that nobody knows.
-    with interrupts.deferred(), log.open("ab") as stream, pinned(cpus):
+    with interrupts.deferred(), log.open("ab") as stream, pinned(cpus), marks.marking(mark):
         return subprocess.Popen(
             argv,
             env={**surroundings.of_process(), **environment},
@@ -207,12 +209,16 @@ def stop(*processes: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
                 pipe.close()
 
 
-def labelled(wanted: Callable[[Mapping[str, str]], bool]) -> list[psutil.Process]:
-    """Return the running processes of this user whose environment `wanted` accepts."""
+def labelled(
+    by_label: Callable[[Mapping[str, str]], bool], by_mark: Callable[[int], bool] = lambda _: False
+) -> list[psutil.Process]:
+    """Return the running processes of this user that one of the two accepts, this one excepted."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and wanted(process.environ()):
+            if process.pid != os.getpid() and (
+                by_mark(marks.read(process)) or by_label(process.environ())
+            ):
                 found.append(process)
     return found
 
@@ -270,7 +276,8 @@ def reap_trial(trial: str) -> int:
     still removes what its children shared.
     """
     mine = owner()
-    found = labelled(lambda env: env.get(OWNER) == mine and env.get(TRIAL) == trial)
+    mark = marks.of_trial(trial)
+    found = labelled(lambda env: env.get(OWNER) == mine and env.get(TRIAL) == trial, mark.__eq__)
     return kill(await_end(found, GRACE_S))
 
 
@@ -286,4 +293,4 @@ def reap_orphans() -> int:
             alive[name] = is_alive(name)
         return not alive[name]
 
-    return kill(labelled(orphaned))
+    return kill(labelled(orphaned, marks.is_of_dead_lab))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from lab import own_task, placement, registry, rehearsal, scratch
+from lab import own_task, placement, registry, rehearsal, scratch, watchdog
 from lab.backend import ceilings_of
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
@@ -217,7 +217,7 @@ def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     """Return the cells of a function of the user's own, which is called inline before."""
     name = own_task.name_of(options.task, options.args)
     say(f"Calling {name} inline, three times.")
-    with scratch.folder() as folder:
+    with watchdog.on_duty(), scratch.folder() as folder:
         seen = rehearsal.rehearse(name, folder, preset.deadline_s)
     if seen.failure and not options.allow_errors:
         raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -113,4 +114,13 @@ def removes() -> int:
     """Remove what the ledger has so far."""
     for path in Path(os.environ["LAB_LEDGER"]).glob("*.bin"):
         path.unlink(missing_ok=True)
+    return 1
+
+
+def starts_child() -> int:
+    """Leave a child in a session of its own, with an empty environment and no pipe of ours."""
+    null = subprocess.DEVNULL
+    subprocess.Popen(
+        ["/bin/sleep", "4321"], env={}, start_new_session=True, stdin=null, stdout=null, stderr=null
+    )
     return 1

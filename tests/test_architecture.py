@@ -63,7 +63,8 @@ TABLE = {
     # Where it runs.
     "surroundings": "",
     "interrupts": "",
-    "processes": "interrupts surroundings",
+    "marks": "",
+    "processes": "interrupts marks surroundings",
     "scratch": "processes",
     "placement": "",
     "engine": "surroundings",
@@ -120,12 +121,13 @@ TABLE = {
     "ladder": "capacity obstacles plan presets statistics",
     "derived": "capacity ceilings estimates limits metrics side_by_side store tasks trends",
     "runs": "consent environment plan presets specs store",
-    "campaign": "baselines capacity clusters collect derived harness ladder noise plan processes "
-    "runs scratch store trial",
+    "campaign": "baselines capacity clusters collect derived harness ladder noise plan runs "
+    "store trial watchdog",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "console": "ladder metrics nominal plan presets",
+    "watchdog": "clusters interrupts processes scratch surroundings",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal "
-    "scratch",
+    "scratch watchdog",
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics store",
@@ -133,7 +135,7 @@ TABLE = {
     "publishing runs schema selection specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison consent console derived doctor history interrupts "
-    "options plan presets processes publishing registry report runs scratch selection store turns",
+    "options plan presets publishing registry report runs selection store turns watchdog",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

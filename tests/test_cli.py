@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import resource
 import signal
@@ -227,14 +226,19 @@ def test_a_stop_cleans_up_and_loses_no_finished_trial(tmp_path: Path, number: in
 
 @pytest.mark.slow
 @pytest.mark.alone  # others that begin clean up as well
-def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path) -> None:
-    """After SIGKILL `lab clean` leaves no process; a resume runs exactly what is missing."""
+@pytest.mark.parametrize("killed", ["lab", "lab and watchdog"])
+def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> None:
+    """Its watchdog leaves no process, else `lab clean`; a resume runs exactly what is missing."""
     running = start_slow(tmp_path)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
     assert ours(running.pid) != []
-    cleaned = lab("clean")
-    assert cleaned.returncode == 0
+    if killed != "lab":
+        next(p for p in processes.tree(running.pid) if "lab.watchdog" in p.cmdline()).kill()
+    running.kill()
+    running.wait()
+    if killed == "lab":
+        until(lambda: not ours(running.pid), seconds=5.0)
+    assert (ours(running.pid) == []) == (killed == "lab")
+    assert lab("clean").returncode == 0
     assert ours(running.pid) == []
     (run,) = (tmp_path / "runs").iterdir()
     before = Store(run).read("trial")

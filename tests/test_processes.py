@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab import processes
+from lab import marks, processes
+from tests.test_cli import until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 # A child that leaves its session and its group, as work-horses of task queues do.
@@ -71,6 +72,49 @@ def test_children_are_found_by_label_however_they_detach(tmp_path: Path) -> None
     child.wait()
     assert processes.reap_trial("t-1") == 1
     assert processes.reap_trial("t-1") == 0
+
+
+# Drops labels and session, and its parent ends before it: nothing but the mark is left.
+UNLABELLED = """
+import os, subprocess
+if os.fork() == 0:
+    subprocess.Popen(["/bin/sleep", "321"], env={}, start_new_session=True)
+"""
+
+
+def sleepers() -> list[psutil.Process]:
+    """The processes that `UNLABELLED` leaves behind."""
+    return [p for p in psutil.process_iter() if marks.read(p) and p.name() == "sleep"]
+
+
+def test_a_child_without_labels_is_found_by_its_mark(tmp_path: Path) -> None:
+    """It has an empty environment, another session, and no parent; it goes with its own trial."""
+    labels = {processes.OWNER: processes.owner(), processes.TRIAL: "t-3"}
+    assert start(tmp_path, [sys.executable, "-c", UNLABELLED], **labels).wait() == 0
+    until(sleepers)
+    (orphan,) = sleepers()
+    assert orphan.environ() == {}
+    assert processes.reap_trial("t-4") == 0
+    assert processes.reap_orphans() == 0
+    assert processes.reap_trial("t-3") == 1
+    assert not processes.runs(orphan)
+
+
+def test_a_mark_names_its_lab_and_changes_nothing_of_this_process() -> None:
+    """Whose lab has ended is an orphan, though another process may have its number by now."""
+    assert marks.read(psutil.Process()) == 0
+    mark = marks.of_trial("t-5")
+    with marks.marking(mark):
+        child = subprocess.Popen(SLEEP)
+    assert marks.read(psutil.Process(child.pid)) == mark
+    assert marks.read(psutil.Process()) == 0
+    child.kill()
+    child.wait()
+    assert marks.read(psutil.Process()) == 0
+    assert not marks.is_of_dead_lab(mark)
+    assert not marks.is_of_dead_lab(0)
+    reused = mark ^ (1 << 16)  # the same process id, started at another moment
+    assert marks.is_of_dead_lab(reused)
 
 
 def test_what_is_about_to_end_is_not_left_behind(tmp_path: Path) -> None:

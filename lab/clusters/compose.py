@@ -70,7 +70,6 @@ class ComposeCluster(Cluster):
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
         self.parts: dict[str, Part] = {}
         self._told: Mapping[str, str] = {}
-        self._watchdog: reaper.Watchdog | None = None
         self._events: Popen[bytes] | None = None
         self._driver: Popen[bytes] | None = None
         self._driver_ns = 0
@@ -92,7 +91,6 @@ class ComposeCluster(Cluster):
         clock = [SCHEDULER] if schedulers else []
         parts = overlay.parts(site, made, {NODE: commands, SCHEDULER: schedulers}, [*nodes, *clock])
         parts |= dict.fromkeys(endpoints, overlay.server(site, made))
-        self._watchdog = reaper.Watchdog(self.run)
         self._follow_events()
         self._start([*servers, DRIVER], parts)
         if own_task.is_own(spec.workload):  # before any worker looks for it
@@ -267,13 +265,9 @@ class ComposeCluster(Cluster):
         for part in self.parts.values():
             if part.meter:
                 part.meter.close()
-        is_gone = False
-        with contextlib.suppress(ClusterError):  # then the watchdog goes on trying
-            reaper.remove(reaper.remains(self.run))
-            is_gone = not reaper.remains(self.run)
-        if self._watchdog:
+        with contextlib.suppress(ClusterError):  # then the next start tries again
             # After an `up` that was cut short, something may still be on its way.
-            self._watchdog.dismiss(is_done=self._is_up and is_gone)
+            reaper.remove_run(self.run, 0.0 if self._is_up else reaper.QUIET_S)
         return processes.reap_trial(self.site.environment[processes.TRIAL])
 
     def _save(self) -> None:

@@ -1,26 +1,22 @@
-"""Removes what dead labs left in a container engine: ``python -m lab.clusters.reaper RUN``.
+"""Removes objects of a container engine: those of a run, and those of dead labs.
 
-As a program it is the watchdog of one cluster: it waits for the end of its input, which comes
-when its lab dies, however it dies, and then removes that cluster. Objects are found by label only.
+They are found by label only.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from lab import processes, surroundings
+from lab import processes
 from lab.engine import docker
 from lab.errors import ClusterError
 
 RUN, OWNER = "lab.run", "lab.owner"
-DONE = b"done\n"
-# An orphaned `compose up` may go on creating for a moment: nothing new for so long is the end.
+LOOK_S = 0.2
+# A `compose up` that was cut short may go on creating: nothing new for so long is the end.
 QUIET_S = 3.0
 GIVE_UP_S = 120.0
 
@@ -88,6 +84,23 @@ def remove(objects: list[Remains]) -> int:
     return len(objects)
 
 
+def remove_run(run: str, quiet_s: float) -> None:
+    """Remove the objects of a run until none has appeared for `quiet_s` seconds.
+
+    Raises:
+        ClusterError: No engine answers, or it holds on to some of them.
+    """
+    begin = quiet_since = time.monotonic()
+    while (objects := remains(run)) or time.monotonic() - quiet_since < quiet_s:
+        if time.monotonic() - begin > GIVE_UP_S:
+            raise ClusterError(f"{len(objects)} objects of {run} cannot be removed: lab doctor")
+        if objects:
+            remove(objects)
+            quiet_since = time.monotonic()
+        else:
+            time.sleep(LOOK_S)
+
+
 def reap_dead() -> int:
     """Remove the objects of labs that are gone, those of living ones stay; return how many.
 
@@ -99,51 +112,3 @@ def reap_dead() -> int:
         return 0
     dead = is_dead(objects)
     return remove([thing for thing in objects if dead(thing)])
-
-
-class Watchdog:
-    """A child that removes a cluster when this process ends without having done so."""
-
-    def __init__(self, run: str) -> None:
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", __name__, run],
-            env=surroundings.of_engine(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            bufsize=0,
-        )
-
-    def dismiss(self, *, is_done: bool) -> None:
-        """End the watch; unless `is_done`, it removes what is there first."""
-        if self._child.stdin is not None and not self._child.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._child.stdin.write(DONE if is_done else b"")
-            self._child.stdin.close()
-        self._child.wait()
-
-
-def watch(run: str) -> None:
-    """Wait for the end of standard input, then remove the run until nothing new appears."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    if sys.stdin.buffer.read() == DONE:
-        return
-    begin = quiet_since = time.monotonic()
-    while (now := time.monotonic()) - quiet_since < QUIET_S and now - begin < GIVE_UP_S:
-        # First whoever would go on creating: the lab's own docker clients carry its label.
-        if processes.reap_orphans() + _removed(run):
-            quiet_since = time.monotonic()
-        time.sleep(0.2)
-
-
-def _removed(run: str) -> int:
-    try:
-        return remove(remains(run))
-    except ClusterError:
-        return 0
-
-
-if __name__ == "__main__":
-    watch(sys.argv[1])
