@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Self, TypeVar
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
 from rich.table import Table
@@ -19,12 +18,14 @@ from lab.ladder import forecast
 from lab.model import Arrival, Flag, Paced, Status, TrialSpec
 from lab.plan import Plan, total_s
 from lab.presets import Ladder
+from lab.printable import one_line
 from lab.tables import TrialRow
+from lab.terminal import Terminal
 
 PIPE_COLUMNS = 200
-progress_console = Console(stderr=True)
+progress_console = Terminal(stderr=True)
 # A pipe has no width: what reads it wants whole cells.
-data_console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+data_console = Terminal(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 MINUTES_FROM_S = 90
 COLOURS: Mapping[str, str] = {
@@ -78,7 +79,7 @@ class ProgressWatch:
 
     def trial(self, spec: TrialSpec) -> None:
         """Name the running trial and how long the rest will take."""
-        self._now = describe(spec)
+        self._now = one_line(describe(spec))
         self._left = [other for other in self._left if other.id != spec.id]
         left = f"about {duration(total_s([spec, *self._left], self._seen_s))} left"
         self._progress.update(self._bar, description=escape(self._now), left=left)
@@ -86,7 +87,8 @@ class ProgressWatch:
 
     def phase(self, name: str) -> None:
         """Name the phase of the running trial."""
-        text = f"{escape(self._now)} [dim]{name.replace('_', ' ')}[/dim]"
+        phase = one_line(name.replace("_", " "))
+        text = f"{escape(self._now)} [dim]{escape(phase)}[/dim]"
         self._progress.update(self._bar, description=text)
 
     def row(self, row: TrialRow) -> None:
@@ -144,14 +146,16 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
             str(spec.block),
             spec.id,
             escape(spec.label),
-            spec.workload,
-            _offered(spec.arrival),
+            escape(spec.workload),
+            escape(_offered(spec.arrival)),
             str(spec.arrival.n_tasks),
             f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
         )
     data_console.print(table)
     for skip in plan.skips:
-        data_console.print(f"[dim]skipped[/dim] {escape(describe(skip.spec))}: {skip.reason}")
+        data_console.print(
+            f"[dim]skipped[/dim] {escape(describe(skip.spec))}: {escape(skip.reason)}"
+        )
     n, seconds = len(plan.trials), total_s(plan.trials, {})
     if ladder:
         probes, steps, more_s = forecast(ladder, plan)
@@ -167,9 +171,9 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output; cells are shown as they are."""
-    table = Table(title=title, title_justify="left", padding=(0, 1, 0, 0))
+    table = Table(title=escape(title), title_justify="left", padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(escape(column), overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     data_console.print(table)

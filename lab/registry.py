@@ -37,7 +37,9 @@ CHECKS: Mapping[str, Callable[[object], object]] = {
     BACKEND: contracts.adapter,
     WORKLOAD: contracts.task_module,
 }
-LABEL = re.compile(r"(?P<backend>[\w-]+)(\[(?P<variant>[^\]]+)\])?(@(?P<profile>[\w-]+))?")
+LABEL = re.compile(
+    r"(?P<backend>[\w-]+)(\[(?P<variant>[\w+.-]+)\])?(@(?P<profile>[\w-]+))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ TABLE = {
     "own_task": "",
     "rehearsal": "interrupts kernel own_task processes surroundings",
     "printable": "",
+    "terminal": "printable",
     "entries": "printable",
     "contracts": "backend entries",
     "registry": "backend backends contracts entries own_task presets",
@@ -68,7 +69,7 @@ TABLE = {
     "scratch": "processes",
     "placement": "",
     "engine": "surroundings",
-    "images": "engine images scratch surroundings",
+    "images": "engine images scratch surroundings terminal",
     "cluster": "backend placement",
     "clusters": "backend cluster clusters engine images inside own_task placement processes "
     "procfs registry scratch surroundings",
@@ -113,7 +114,8 @@ TABLE = {
     "history": "campaign console formats history interrupts metrics plan presets registry runs "
     "scratch store",
     "figures": "figures granularity measures metrics statistics trends",
-    "comparison": "comparison console metrics scratch selection statistics store surroundings",
+    "comparison": "comparison console metrics printable scratch selection statistics store "
+    "surroundings",
     "report": "figures limits metrics own_task presets report side_by_side statistics store trends",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
@@ -124,8 +126,8 @@ TABLE = {
     "campaign": "baselines capacity clusters collect derived harness ladder noise plan runs "
     "store trial watchdog",
     "doctor": "backend clusters engine environment images noise placement processes registry",
-    "console": "ladder metrics nominal plan presets",
     "watchdog": "clusters interrupts processes scratch surroundings",
+    "console": "ladder metrics nominal plan presets printable terminal",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal "
     "scratch watchdog",
     "options": "arrivals clusters presets selection",

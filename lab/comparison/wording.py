@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.comparison.judge import Change, Compared
+from lab.printable import printable
 
 COLUMNS = ("what", "cell", "number", "A", "B", "B / A", "95 %", "p", "verdict")
 FORMATS = ("table", "markdown", "json")
@@ -84,7 +85,7 @@ def _escaped(text: str) -> str:
     """Keep a name from being read as a table's border, a tag or a mention."""
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "&#124;"), ("@", "&#64;")):
         text = text.replace(sign, written)
-    return text
+    return printable(text, keep="")
 
 
 def as_json(compared: Sequence[Compared], a: str, b: str) -> str:

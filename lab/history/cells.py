@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from lab import registry
 from lab.history.suite import AXES, Benchmark, benchmarks
 from lab.metrics import last_attempts
 from lab.model import Flag, Status
@@ -21,6 +22,7 @@ Samples: TypeAlias = Mapping[str, Mapping[Key, "list[float] | None"]]
 # What makes a trial one of a benchmark's.
 ASKED = ["workload", "arrival", "rate_hz", "n_planned", "nominal_ns", "size", "metric"]
 NO_RATE = -1.0
+PROVIDER = r"[a-z][a-z0-9-]*"
 
 
 def numbers(store: Store) -> pd.DataFrame:
@@ -32,6 +34,9 @@ def numbers(store: Store) -> pd.DataFrame:
     """
     trials = last_attempts(store.read("trial"))
     trials = trials[(trials.workers_per_node == trials.cores_per_node) & (trials.quota_cpus == 0)]
+    # asv's pages show them as they are, and its files are named after the provider.
+    is_name = trials.label.str.fullmatch(registry.LABEL) & trials.provider.str.fullmatch(PROVIDER)
+    trials = trials[is_name.fillna(value=False)]
     # A calibrated size differs from run to run; the duration it stands for does not.
     trials = trials.assign(
         size=trials["size"].mask(trials.nominal_ns > 0, 0),

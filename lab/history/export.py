@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -119,7 +120,8 @@ def _write_all(
     for (machine, commit, provider), own in groups.items():
         facts, date_ms = own[-1].facts, history.dates_ms[commit]
         yield _write(folder / machine / "machine.json", {"version": 1, **_about(machine, facts)})
-        python = ".".join(facts.get("python.version", "").split(".")[:2])
+        version = re.match(r"\d+\.\d+", facts.get("python.version", ""), re.ASCII)
+        python = version[0] if version else ""
         found = measured[machine, commit, provider]
         content = {
             "version": FORMAT,

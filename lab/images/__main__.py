@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from lab.errors import ExitCode, LabError
 from lab.images import build, official
 from lab.images.recipe import SERVERS
+from lab.terminal import Terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--lock", action="store_true", help="first pin the official images as they are today"
     )
     options = parser.parse_args(arguments)
-    console, begun = Console(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
+    console, begun = Terminal(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
 
     def tell(step: str) -> None:
         console.print(f"{time.monotonic() - begun:6.1f} s  {step}", markup=False)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for part in ("node", *SERVERS):
         image = getattr(images, part)
         table.add_row(part, image.name, image.origin, image.id.removeprefix("sha256:")[:12])
-    Console().print(table)
+    Terminal().print(table)
     return ExitCode.FINE
 
 
