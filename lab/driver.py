@@ -43,7 +43,7 @@ from lab.model import (
     Task,
 )
 from lab.offering import Offering, sentence, way
-from lab.readback import LOOK_S, Watcher
+from lab.readback import LOOK_S, Watcher, finished
 from lab.specs import order_from_json
 from lab.tasks import (
     FIRST_TASK,
@@ -57,7 +57,7 @@ from lab.tasks import (
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "unrecorded", "stop")
 QUIET_S = 0.2
-STOP_DEADLINE_S = 10.0
+STOP_DEADLINE_S, RESULT_S = 10.0, 1.0
 
 
 class Driver:
@@ -185,11 +185,22 @@ class Driver:
                 f"{left} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
                 "after the last was offered."
             )
-        self.status["t_end_ns"] = time.monotonic_ns()
+            self._ask_why()
+        self.status.setdefault("t_end_ns", time.monotonic_ns())
         if seen := getattr(self.module, "seen", None):
             self.status["seen"] = seen(self.backend.setup.endpoints)
         self._gate("drained")
         self.counters.stop()
+
+    def _ask_why(self) -> None:
+        """Add to the reason what the system says of tasks that do not end."""
+        self.status.setdefault("t_end_ns", time.monotonic_ns())
+        give_up = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
+        ended = {record.task_id for record in finished(self.folder / "ledger")}
+        unfinished = {task.id for task in self.tasks} - ended
+        if why := self.offering.failure_of(unfinished, RESULT_S):
+            self.status["reason"] += f" The result of one: {why}"
+        give_up.cancel()
 
     def unrecorded(self) -> None:
         """Offer a burst again without its record, where that has lowered its rate (METHOD M19)."""

@@ -7,7 +7,7 @@ only instants are stored.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from lab import arrivals
@@ -18,14 +18,22 @@ from lab.model import Arrival, Capability, Chained, FanOut, Job, Ranked, Retried
 
 Submit = Callable[[Task], Any]
 
+# Handles that are held until a phase has ended, and results that are read of those unfinished.
+HANDLES, RESULTS = 100, 5
+
 
 class Offering:
-    """Hands tasks to one backend; `accepted` counts those it took, `error` is its first refusal."""
+    """Hands tasks to one backend; `accepted` counts those it took, `error` is its first refusal.
+
+    `handles` are those of the first tasks by number, and of the last that was accepted: where some
+    never end, the system may say why. All of them would be memory that the system has to share.
+    """
 
     def __init__(self, backend: Backend, promised: frozenset[Capability], journal: Journal) -> None:
         self.backend, self.promised, self.journal = backend, promised, journal
         self.accepted = 0
         self.error = ""
+        self.handles: dict[int, Any] = {}
         self._scheduled: dict[int, Any] = {}
 
     def offer(
@@ -46,11 +54,12 @@ class Offering:
                 self._offer_all(tasks, rows)
             return
         submit = submit or self.backend.submit
-        now, words = time.monotonic_ns, self.journal.words
+        now, words, handles = time.monotonic_ns, self.journal.words, dict[int, Any]()
+        last = handle = None
         for task, row, _ in zip(tasks, rows, arrivals.pace(instants), strict=True):
             words[row + T1] = now()
             try:
-                submit(task)
+                handle = submit(task)
             except Exception as error:  # noqa: BLE001 (refused: the checker counts it, M28)
                 words[row + T2] = now()
                 words[row + ACK] = ERROR
@@ -59,6 +68,30 @@ class Offering:
                 words[row + T2] = now()
                 words[row + ACK] = ACCEPTED
                 self.accepted += 1
+                last = task
+                if self.accepted <= HANDLES:
+                    handles[task.id] = handle
+        if last is not None:
+            handles[last.id] = handle
+        self.handles = handles
+
+    def failure_of(self, unfinished: Container[int], timeout_s: float) -> str:
+        """Return what the system says of a task that does not end; empty where it says nothing.
+
+        It is the first failure among the results of a few such tasks, for each of which it may
+        take `timeout_s`.
+        """
+        if Capability.RESULT not in self.promised:
+            return ""
+        left = [handle for task_id, handle in self.handles.items() if task_id in unfinished]
+        for handle in left[:RESULTS]:
+            try:
+                self.backend.result(handle, timeout_s)
+            except TimeoutError:
+                continue
+            except Exception as error:  # noqa: BLE001 (whatever the system says is the finding)
+                return sentence(error)
+        return ""
 
     def _offer_all(self, tasks: Sequence[Task], rows: Sequence[int]) -> None:
         words = self.journal.words

@@ -103,6 +103,12 @@ def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
     )
 
 
+def finished(folder: Path) -> Iterator[Execution]:
+    """Yield every execution of a ledger that has ended."""
+    for path in folder.glob("*.bin"):
+        yield from (record for record in executions(path)[1] if record.published)
+
+
 class TaskError(NamedTuple):
     """An exception that a worker wrote down: `path` begins with its type and message on a line."""
 
@@ -156,13 +162,13 @@ class Watcher:
     """
 
     def __init__(self, folder: Path, tasks: range = range(2**63)) -> None:
-        self._folder, self._tasks = folder, tasks
+        self.folder, self._tasks = folder, tasks
         self._rows: dict[str, tuple[memoryview, int, list[int]]] = {}
         self.finished = 0
 
     def count(self) -> int:
         """Look at the rows not seen finished before and return the sum so far."""
-        with os.scandir(self._folder) as entries:
+        with os.scandir(self.folder) as entries:
             for entry in entries:
                 if entry.name not in self._rows and entry.name.endswith(".bin"):
                     self._open(entry.name, entry.stat().st_size)
@@ -187,7 +193,7 @@ class Watcher:
     def _open(self, name: str, size: int) -> None:
         if size < ROW_BYTES or size % ROW_BYTES:  # still being created, or no ledger
             return
-        with (self._folder / name).open("rb") as file:
+        with (self.folder / name).open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         words = memoryview(mapped).cast("q")
         if words[0] == MAGIC:

@@ -18,7 +18,7 @@ from lab.errors import LabError
 from lab.ledger import VERIFY, WARM_UP, time_namespace
 from lab.model import Job, Task, Topology
 from lab.offering import Offering
-from lab.readback import Execution, Watcher, executions
+from lab.readback import Execution, Watcher, executions, finished
 from lab.tasks import right_answer
 
 WAIT_US = 30_000
@@ -26,6 +26,8 @@ LONGEST_WAIT_US = 500_000
 DEADLINE_S = 120.0  # RabbitMQ takes 10 s to boot, and a minute where others use the machine
 ROUNDS = 12
 MOST_FOR_A_WORKER = 16
+# How often the system is asked what became of tasks that do not end, and how long each may take.
+ASK_S, RESULT_S = 10.0, 1.0
 # Twice as long as the slowest scheduler here takes to find a new job.
 TRY_S = 10.0
 
@@ -68,8 +70,7 @@ def prove(
         offering.offer(VERIFY, tasks, [sent] * n)
         if offering.error:
             raise LabError(f"It took no tasks in the verify phase. {offering.error}")
-        while watcher.count() < n and time.monotonic() < deadline:
-            time.sleep(0.002)
+        _await(offering, tasks, watcher, deadline)
         answers = {t.id: right_answer(module, t, executes=backend.executes) for t in tasks}
         if is_proven(ledger, answers, sent, time.monotonic_ns(), topology):
             return
@@ -79,6 +80,22 @@ def prove(
         f"Not all of {backend.workers} workers were at work at once in the verify phase; "
         "the logs folder of this trial says what they did."
     )
+
+
+def _await(offering: Offering, tasks: Sequence[Task], watcher: Watcher, deadline: float) -> None:
+    """Wait until all tasks have finished, or for the deadline.
+
+    Raises:
+        LabError: The system says that one which does not end has failed.
+    """
+    ask_at = time.monotonic() + ASK_S
+    while watcher.count() < len(tasks) and time.monotonic() < deadline:
+        time.sleep(0.002)
+        if time.monotonic() > ask_at:
+            ended = {record.task_id for record in finished(watcher.folder)}
+            if why := offering.failure_of({t.id for t in tasks} - ended, RESULT_S):
+                raise LabError(f"A task of the verify phase failed. {why}")
+            ask_at = time.monotonic() + ASK_S
 
 
 def prove_scheduler(

@@ -10,7 +10,7 @@ import pytest
 from lab import ledger, readback, trial
 from lab.collect import Collected, collect
 from lab.ledger import LONGEST_ERROR, MOST_ERRORS
-from lab.model import Burst
+from lab.model import Burst, Topology
 from tests.trials import CONTEXT, spec_of
 
 FAILING = "tests.user_functions.failing"
@@ -118,3 +118,44 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
     (tmp_path / "mine.error").write_text("not ours")
     (error,) = readback.task_errors(tmp_path)
     assert (error.task_id, error.said) == (3, "ValueError: ours")
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "status", "words"),
+    [
+        ("process-pool", "killed_later", "timeout", "BrokenProcessPool: A process in the process"),
+        ("joblib", "killed_later", "failed", "Submitting failed: TerminatedWorkerError: "),
+        ("multiprocessing", "killed_later", "timeout", "began and did not end."),
+        ("rq", "killed", "timeout", "RuntimeError: Work-horse terminated unexpectedly"),
+        ("dask[distributed]", "killed", "timeout", "KilledWorker: "),
+    ],
+)
+def test_a_pool_that_broke_says_so(
+    label: str, task: str, status: str, words: str, tmp_path: Path
+) -> None:
+    """By the result of a task that did not end, or else by how many of them began."""
+    two = Topology(1, 1, 2)
+    row = run(tmp_path, label, task, arrival=Burst(24), topology=two, deadline_s=12.0).row
+    assert row.status == status
+    assert words in row.reason
+
+
+def test_a_client_that_refuses_every_task_says_so(tmp_path: Path) -> None:
+    """And its burst is not offered again, for there is no rate to compare."""
+    task = "tests.own_functions:locked(tests.own_functions:LOCK)"
+    spec = spec_of("rq[simple-worker]", task, Burst(50), unchecked="it is refused")
+    row = collect(trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6), CONTEXT).row
+    assert (row.status, row.n_sent, row.n_done) == ("failed", 50, 0)
+    assert row.reason.startswith("Submitting failed: ")
+    assert "pickle" in row.reason
+
+
+def test_an_argument_that_no_process_can_have_says_so(tmp_path: Path) -> None:
+    """A pool takes the task, and fails to hand it over."""
+    task = "tests.own_functions:locked(tests.own_functions:LOCK)"
+    spec = spec_of(
+        "process-pool", task, Burst(5), unchecked="it fails", warmup_tasks=0, deadline_s=2.0
+    )
+    row = collect(trial.run(spec, 1, tmp_path / "t", lambda _: None), CONTEXT).row
+    assert row.status == "timeout"
+    assert "The result of one: TypeError: cannot pickle" in row.reason
