@@ -127,7 +127,6 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
         ("joblib", "killed_later", "failed", "Submitting failed: TerminatedWorkerError: "),
         ("multiprocessing", "killed_later", "timeout", "began and did not end."),
         ("rq", "killed", "timeout", "RuntimeError: Work-horse terminated unexpectedly"),
-        ("dask[distributed]", "killed", "timeout", "KilledWorker: "),
     ],
 )
 def test_a_pool_that_broke_says_so(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import zlib
 from pathlib import Path
 
 import psutil
@@ -19,11 +20,16 @@ from tests.trials import CONTEXT, run, spec_of
 STEADY = Paced(200, rate_hz=100.0, gaps="uniform")
 
 
-def run_and_kill(folder: Path, spec: TrialSpec, victim: str) -> Collected:
-    """Run a trial and kill the process whose command line holds `victim` once it measures."""
+def alone(case: str) -> int:
+    """Return a seed of a test's own: equal trials that run at once are found by equal labels."""
+    return zlib.crc32(case.encode()) % 2**31
+
+
+def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measure") -> Collected:
+    """Run a trial and kill the process whose command line holds `victim` as a phase begins."""
 
     def on_phase(name: str) -> None:
-        if name == "measure":
+        if name == phase:
             mine = processes.labelled(lambda env: env.get(processes.TRIAL) == f"{spec.id}-1")
             victims = [p for p in mine if victim in " ".join(p.cmdline())]
             assert victims
@@ -48,13 +54,36 @@ def test_what_is_killed_in_mid_trial_is_named(
     label: str, victim: str, words: list[str], tmp_path: Path
 ) -> None:
     """The row says which part ended and how; its evidence is readable and nothing is left."""
-    spec = spec_of(label, arrival=STEADY)
+    spec = spec_of(label, arrival=STEADY, seed=alone(victim))
     made = run_and_kill(tmp_path, spec, victim)
     assert made.row.status == "failed"
     assert all(word in made.row.reason for word in words), made.row.reason
     assert len(made.tables["submit"]) > 0
     left = processes.labelled(lambda env: env.get(processes.TRIAL, "").startswith(spec.id))
     assert left == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["boot", "verify", "warm_up"])
+@pytest.mark.parametrize("label", ["rq[simple-worker]", "celery[threads]"])
+def test_a_server_that_is_killed_is_the_reason_in_every_phase(
+    label: str, phase: str, tmp_path: Path
+) -> None:
+    """And not what its client says of it, which ends first."""
+    spec = spec_of(label, seed=alone(phase))
+    row = run_and_kill(tmp_path, spec, "redis-server", phase).row
+    assert row.status == "failed"
+    assert row.reason.startswith("redis was killed by SIGKILL")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["verify", "warm_up"])
+def test_a_driver_that_is_killed_is_named_with_its_phase(phase: str, tmp_path: Path) -> None:
+    """By the signal."""
+    spec = spec_of("thread-pool", seed=alone(phase))
+    row = run_and_kill(tmp_path, spec, "lab.driver", phase).row
+    assert row.status == "failed"
+    assert row.reason.startswith(f"The driver was killed by SIGKILL in phase {phase}")
 
 
 @pytest.mark.slow
