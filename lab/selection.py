@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from lab import own_task, placement, registry, rehearsal, scratch, watchdog
+from lab import own_task, placement, registry, rehearsal, scratch, shadows, watchdog
 from lab.backend import ceilings_of
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
@@ -216,6 +216,7 @@ def _named_cells(name: str, preset: Preset) -> list[Cell]:
 def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     """Return the cells of a function of the user's own, which is called inline before."""
     name = own_task.name_of(options.task, options.args)
+    shadows.refuse(name)
     say(f"Calling {name} inline, three times.")
     with watchdog.on_duty(), scratch.folder() as folder:
         seen = rehearsal.rehearse(name, folder, preset.deadline_s)

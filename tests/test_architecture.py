@@ -45,6 +45,7 @@ TABLE = {
     "entries": "printable",
     "contracts": "backend entries",
     "registry": "backend backends contracts entries own_task presets",
+    "shadows": "own_task registry surroundings",
     "consent": "own_task registry",
     # What one trial is made of.
     "arrivals": "",
@@ -129,7 +130,7 @@ TABLE = {
     "watchdog": "clusters interrupts processes scratch surroundings",
     "console": "ladder metrics nominal plan presets printable terminal",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal "
-    "scratch watchdog",
+    "scratch shadows watchdog",
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics store",

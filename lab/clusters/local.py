@@ -90,7 +90,8 @@ class LocalCluster(Cluster):
             self._crons.append(cron.pid)
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
-            told = {**self._told, **site.backend.server_environment(settings)}
+            # Dask's scheduler, a server of Python, unpickles the arguments of tasks as well.
+            told = {**self._told, **self._users(), **site.backend.server_environment(settings)}
             cpus = site.placement.services
             running = SERVICES[name]().start(site.logs, cpus, told, self.password)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
@@ -120,7 +121,7 @@ class LocalCluster(Cluster):
         return _Part(f"{role.partition('-')[0]} ({words})", process, log)
 
     def _users(self) -> Mapping[str, str]:
-        """Return the way to the user's modules where driver and workers need them."""
+        """Return the way to the user's modules where tasks need them."""
         return surroundings.with_users_code() if self.site.has_users_code else {}
 
     @staticmethod

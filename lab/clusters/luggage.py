@@ -12,7 +12,7 @@ from pathlib import Path
 
 import lab
 import workloads
-from lab import own_task
+from lab import own_task, surroundings
 from lab.errors import ClusterError
 
 MOST_BYTES = 32 * 2**20
@@ -42,7 +42,8 @@ def pack(workload: str) -> bytes:
 
 
 def _files(package: str) -> Iterator[tuple[Path, str]]:
-    spec = PathFinder.find_spec(package, [str(Path.cwd())]) or importlib.util.find_spec(package)
+    users = [str(folder) for folder in surroundings.users_folders()]
+    spec = importlib.util.find_spec(package) or PathFinder.find_spec(package, users)
     if package in THERE or package in sys.stdlib_module_names:
         return
     if spec is None:
