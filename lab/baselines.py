@@ -9,18 +9,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import images, interrupts, processes, registry, scratch, surroundings
 from lab.backend import services_of
 from lab.clusters import reaper
 from lab.clusters.services import RedisService
+from lab.defects import contained
 from lab.engine import docker
-from lab.errors import ClusterError
+from lab.errors import ClusterError, LabError
 from lab.model import Service, TrialSpec
 from lab.tables.machine import BaselineRow
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 STARTS = 2  # of each process a block: ten blocks make the twenty of METHOD M25
 TOOL = "redis-benchmark"
+DEADLINE_S = 60.0
+WAYS = ("TCP", "a Unix socket")
+Number = tuple[float | None, str]
+"""A number and how it was measured, or None and why it was not."""
 CLIENTS, PAYLOAD_BYTES = 50, 1_000
 # Commands by the depth of the pipeline, enough for some tenths of a second.
 COMMANDS = {1: 30_000, 16: 100_000}
@@ -47,48 +53,80 @@ def measure(specs: Sequence[TrialSpec], campaign_id: str, block: int) -> Iterato
 
     Processes where a system starts any, with what the systems import; Redis where one needs it.
     """
+
+    def row(name: str, repeat: int, unit: str, number: Callable[[], Number]) -> BaselineRow:
+        value, method = contained(number, lambda reason: (None, reason))
+        return BaselineRow(campaign_id, block, name, repeat, value, unit, method)
+
     systems = {registry.select(spec.label) for spec in specs}
     starting = [one for one in systems if registry.has_own_workers(one)]
     packages = {name for one in starting for name in one.backend.packages}
     heavy = [name for name in ("celery", "django") if any(p.startswith(name) for p in packages)]
     for statement in ["pass"] * bool(starting) + [f"import {name}" for name in heavy]:
-        for number in range(STARTS):
-            took_s, method = _start(statement)
-            name = f"python -c '{statement}'"
-            yield BaselineRow(campaign_id, block, name, number, took_s, "s", method)
+        for repeat in range(STARTS):
+            yield row(f"python -c '{statement}'", repeat, "s", partial(_start, statement))
     if any(Service.REDIS in services_of(one.backend, one.variant) for one in systems):
         for depth in COMMANDS:
-            rate, method = _ask_redis(depth, specs[0].provider)
-            name = f"{TOOL} -P {depth}"
-            yield BaselineRow(campaign_id, block, name, 0, rate, "1/s", method)
-        for way, (rate, method) in _ping().items():
-            name = f"redis-py PING over {way}"
-            yield BaselineRow(campaign_id, block, name, 0, rate, "1/s", method)
+            ask = partial(_ask_redis, depth, specs[0].provider)
+            yield row(f"{TOOL} -P {depth}", 0, "1/s", ask)
+        for way in WAYS:
+            yield row(f"redis-py PING over {way}", 0, "1/s", partial(_ping, way))
 
 
-def _start(statement: str) -> tuple[float | None, str]:
+def _start(statement: str) -> Number:
     begin = monotonic_ns()
-    command, env = [sys.executable, "-c", statement], surroundings.of_process()
-    done = subprocess.run(command, env=env, capture_output=True, check=False)
+    done = _run([sys.executable, "-c", statement])
     took_s = (monotonic_ns() - begin) / 1e9
-    if done.returncode:
-        return None, done.stderr.decode(errors="replace").strip().splitlines()[-1]
+    _require_success("python", done)
     return took_s, "fork and exec to exit, page cache as it is"
 
 
-def _ask_redis(depth: int, provider: str) -> tuple[float | None, str]:
+def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end.
+
+    Raises:
+        LabError: It cannot be started, or did not end in `DEADLINE_S`.
+    """
+    try:
+        return subprocess.run(
+            argv,
+            env=surroundings.of_process(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=DEADLINE_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{Path(argv[0]).name} did not end in {DEADLINE_S:.0f} s.") from None
+    except OSError as error:
+        raise LabError(f"{Path(argv[0]).name} cannot be started: {error.strerror}.") from error
+
+
+def _require_success(name: str, done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
+        raise LabError(f"{name} ended with code {done.returncode}: {last}")
+
+
+def _ask_redis(depth: int, provider: str) -> Number:
     argv = [TOOL, "-t", "lpush", "-c", str(CLIENTS), "-d", str(PAYLOAD_BYTES), "--csv"]
     argv += ["-P", str(depth), "-n", str(COMMANDS[depth])]
-    try:
-        told = _locally(argv) if provider == "local" else _in_a_container(argv)
-    except (ClusterError, OSError, subprocess.SubprocessError) as error:
-        return None, " ".join(str(error).split())
+    told = _locally(argv) if provider == "local" else _in_a_container(argv)
     return rate_of(told), " ".join(argv)
 
 
 def rate_of(told: str) -> float:
-    """Read the rate from what the tool printed: its name for the test, then commands a second."""
-    return float(told.strip().splitlines()[-1].split(",")[1].strip('"'))
+    """Read the rate from what the tool printed: its name for the test, then commands a second.
+
+    Raises:
+        LabError: There is none.
+    """
+    last = told.strip().rpartition("\n")[2]
+    try:
+        return float(last.split(",")[1].strip('"'))
+    except (IndexError, ValueError):
+        raise LabError(f"{TOOL} printed no rate, but: {last[:80]!r}.") from None
 
 
 def _locally(argv: Sequence[str]) -> str:
@@ -96,8 +134,8 @@ def _locally(argv: Sequence[str]) -> str:
     if not shutil.which(TOOL):
         raise ClusterError(MISSING)
     with _own_redis() as (port, _):
-        command, env = [*argv, "-p", str(port)], surroundings.of_process()
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        done = _run([*argv, "-p", str(port)])
+        _require_success(TOOL, done)
         return done.stdout
 
 
@@ -121,25 +159,28 @@ def _own_redis() -> Iterator[tuple[int, Path]]:
             with interrupts.allowed():
                 server = _RedisWithSocket().start(folder, (), labels, "none")
                 port = server.endpoint.rpartition(":")[2].partition("/")[0]
-                yield int(port), folder / "socket"
-                processes.stop(server.process)
+                try:
+                    yield int(port), folder / "socket"
+                finally:
+                    processes.stop(server.process)
         finally:
             processes.reap_trial(TOOL)  # also one whose start was cut short
 
 
-def _ping() -> dict[str, tuple[float | None, str]]:
-    """Ask a server in turns for nothing: rates by the way to it, or why there are none."""
-    import redis
-
+def _ping(way: str) -> Number:
+    """Ask a server of its own for nothing, again and again, by one way to it."""
     try:
-        with _own_redis() as (port, socket):
-            ways = {
-                "TCP": redis.Redis(port=port),
-                "a Unix socket": redis.Redis(unix_socket_path=str(socket)),
-            }
-            return {way: (_round_trips(client), PINGED) for way, client in ways.items()}
-    except ClusterError as error:
-        return dict.fromkeys(("TCP", "a Unix socket"), (None, str(error)))
+        import redis
+    except ImportError:
+        raise LabError("redis-py is not installed. Run: python -m pip install redis") from None
+    with _own_redis() as (port, socket):
+        where: dict[str, Any] = (
+            {"port": port} if way == "TCP" else {"unix_socket_path": str(socket)}
+        )
+        try:
+            return _round_trips(redis.Redis(**where)), PINGED
+        except redis.RedisError as error:
+            raise LabError(f"The server stopped answering: {error}") from error
 
 
 def _round_trips(client: redis.Redis) -> float:

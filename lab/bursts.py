@@ -142,7 +142,10 @@ def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     interpreter lock, so they count as one.
     """
     if pd.isna(trial.harness_ns):
-        raise RefusedError("Not measured: this trial was run outside a campaign.")
+        raise RefusedError(
+            "Not measured: this trial ran outside a campaign, or the table `baseline` says why its "
+            "block has no cost of instrumentation."
+        )
     rate = throughput(trial, tasks)
     known = 1 if pd.isna(trial.worker_processes) else int(trial.worker_processes)
     p, each = min(known, int(trial.workers)), _telling(trial, tasks, OF_RATE)[2]

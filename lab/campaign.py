@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
 
-from lab import baselines, derived, harness, noise, trial, watchdog
+from lab import baselines, derived, harness, noise, processes, trial, watchdog
 from lab.capacity import capacities
-from lab.collect import Collected, Context, collect, skipped
+from lab.collect import Collected, Context, collect, unrecorded
+from lab.defects import contained
 from lab.errors import ExitCode
 from lab.ladder import next_stage
 from lab.model import Flag, Probe, Status, TrialSpec
 from lab.plan import Plan, Skip
 from lab.runs import Run, write_plan
 from lab.store import Store
-from lab.tables import MetricRow, TrialRow
+from lab.tables import PARQUET_TABLES, MetricRow, TrialRow
+from lab.tables.machine import BaselineRow
 
 # Share of all attempts. Where a machine is disturbed all the time, running everything again takes
 # twice the time that was told, and finds the same.
@@ -45,6 +49,9 @@ class Watch(Protocol):
     def row(self, row: TrialRow) -> None:
         """Say how a trial ended."""
 
+    def note(self, sentence: str) -> None:
+        """Say what could not be done beside the trials, and why."""
+
 
 def execute(
     store: Store, run: Run, watch: Watch, attempts: Attempts | None = None
@@ -63,7 +70,8 @@ def execute(
         try:
             return list(_Runner(store, run, watch, attempts).rows())
         finally:
-            derived.derive(store)
+            for sentence in derived.derive(store):
+                watch.note(sentence)
 
 
 def exit_code(rows: Iterable[TrialRow]) -> ExitCode:
@@ -82,13 +90,13 @@ class _Runner:
         self._campaign_id = str(campaign.campaign_id)
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = noise.calibrate()
-        self._harness_ns: dict[int, float] = {}
+        self._harness_ns: dict[int, float | None] = {}
         self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
 
     def rows(self) -> list[TrialRow]:
         """Run the plan, and what it leads to, to its end."""
         rows = self._stage()
-        while (more := self._next()).trials or more.skips:
+        while (more := contained(self._next, self._end_of_plan)).trials or more.skips:
             plan = self._run.plan
             plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
             self._run = replace(self._run, plan=plan)
@@ -96,6 +104,10 @@ class _Runner:
             write_plan(self._store, self._run)
             rows += self._stage()
         return rows
+
+    def _end_of_plan(self, reason: str) -> Plan:
+        self._watch.note(f"No more trials could be planned from what was measured: {reason}")
+        return Plan((), ())
 
     def _next(self) -> Plan:
         """Plan what follows from everything that has run."""
@@ -133,10 +145,19 @@ class _Runner:
         return 1 + self._run.reruns * bool((attempts > 1).sum() <= MOST_AGAIN * len(attempts))
 
     def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
+        """Try a trial; whatever is raised on the way, it is a row and the campaign goes on."""
         attempt = 1
         while (folder := self._store.trial_folder(spec.id, attempt)).exists():
             attempt += 1
         self._watch.trial(spec)
+
+        def fail(reason: str) -> TrialRow:
+            processes.reap_trial(f"{spec.id}-{attempt}")
+            return self._file(trial.failed(spec, attempt, folder, reason), position)
+
+        return contained(lambda: self._measure(spec, attempt, folder, position), fail, folder)
+
+    def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
         if spec.block not in self._harness_ns:
             self._begin(spec.block)
         before = self._calibration_ns
@@ -147,11 +168,22 @@ class _Runner:
 
     def _begin(self, block: int) -> None:
         """Measure what the machine and the lab do by themselves; a resumed block has it already."""
-        self._harness_ns[block] = harness.cost_ns()
-        if not (self._store.read("baseline").block == block).any():
-            specs = [spec for spec in self._run.plan.trials if spec.block == block]
-            for row in baselines.measure(specs, self._campaign_id, block):
-                self._store.append(row)
+        rows: list[BaselineRow] = []
+
+        def refuse(name: str, unit: str, reason: str) -> None:
+            rows.append(BaselineRow(self._campaign_id, block, name, 0, None, unit, reason))
+            self._watch.note(f"Not measured before block {block}: {name}. {reason}")
+
+        self._harness_ns[block] = contained(harness.cost_ns, partial(refuse, harness.NAME, "ns"))
+        if (self._store.read("baseline").block == block).any():
+            return
+        specs = [spec for spec in self._run.plan.trials if spec.block == block]
+        contained(
+            lambda: rows.extend(baselines.measure(specs, self._campaign_id, block)),
+            partial(refuse, "host baselines", ""),
+        )
+        for row in rows:
+            self._store.append(row)
 
     def _keep(
         self, outcome: trial.Outcome, position: int, calibration_ns: tuple[int, int] | None
@@ -169,8 +201,15 @@ class _Runner:
         return collected.row
 
     def _skip(self, skip: Skip) -> TrialRow:
-        context = Context(self._campaign_id, self._fingerprint_id, 0, None)
-        row = skipped(skip.spec, skip.reason, context)
+        return self._file(trial.not_run(skip.spec, skip.reason), 0)
+
+    def _file(self, outcome: trial.Outcome, position: int) -> TrialRow:
+        """Write the row of a trial that has no records, or none that can be read."""
+        row = unrecorded(outcome, Context(self._campaign_id, self._fingerprint_id, position, None))
+        if row.status != Status.SKIPPED:
+            for table in PARQUET_TABLES:
+                if not (outcome.folder / f"{table}.parquet").exists():
+                    self._store.write_parquet(outcome.folder, table, [])
         self._store.append(row)
         self._watch.row(row)
         return row
@@ -183,7 +222,14 @@ class _Runner:
             trial_id, _, attempt = folder.name.rpartition("-")
             if trial_id in specs and (trial_id, int(attempt)) not in finished:
                 position, spec = specs[trial_id]
-                self._keep(trial.killed(spec, int(attempt), folder), position, None)
+                self._mark(trial.killed(spec, int(attempt), folder), position)
+
+    def _mark(self, killed: trial.Outcome, position: int) -> None:
+        def without_records(reason: str) -> TrialRow:
+            killed.reason += f" Its records cannot be read: {reason}"
+            return self._file(killed, position)
+
+        contained(lambda: self._keep(killed, position, None), without_records, killed.folder)
 
 
 def _is_worth_another(row: TrialRow) -> bool:

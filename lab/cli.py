@@ -208,7 +208,8 @@ def report_run(options: argparse.Namespace) -> int:
     store.check()
     n_trials = len(store.read("trial"))
     say(f"Making the numbers of {n_trials} trials anew: about {duration(n_trials * NUMBERS_S)}.")
-    derived.derive(store)
+    for sentence in derived.derive(store):
+        say(sentence)
     say(f"Report page: {_shown(folder, n_trials)}")
     return ExitCode.FINE
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lab import checker, evidence, noise, wall
 from lab.identity import identity
-from lab.model import Flag, Paced, Periodic, Retried, Status, TrialSpec
+from lab.model import Flag, Paced, Periodic, Retried, TrialSpec
 from lab.reasons import ending
 from lab.tables import SampleRow, TrialRow
-from lab.trial import Outcome, place
+from lab.trial import Outcome
 from lab.verdicts import Ack, Verdict
 
 # Readings of different processes lie up to some milliseconds apart.
@@ -84,26 +83,16 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     return Collected(TrialRow(**row), tables)
 
 
-def skipped(spec: TrialSpec, reason: str, context: Context) -> TrialRow:
-    """Make the row of a configuration that its backend cannot take."""
-    outcome = Outcome(
-        spec=spec,
-        attempt=1,
-        folder=Path(),
-        placement=place(spec),
-        hash_seed=0,
-        started_utc="",
-        status=Status.SKIPPED,
-        reason=reason,
-    )
+def unrecorded(outcome: Outcome, context: Context) -> TrialRow:
+    """Make the row of a trial that has no records: it was skipped, or the lab itself failed."""
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
-        **identity(outcome),
-        **_filed_under(context, spec),
         **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
+        **identity(outcome),
+        **_filed_under(context, outcome.spec),
         **_said({}),
         "status": outcome.status,
-        "reason": reason,
+        "reason": outcome.reason,
         "flag": Flag.OK,
         "flag_reasons": "",
     }

@@ -99,6 +99,10 @@ class ProgressWatch:
             self._progress.update(self._bar, completed=done)
         self._progress.console.print(trial_line(row), highlight=False, soft_wrap=True)
 
+    def note(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        say(sentence)
+
 
 def describe(spec: TrialSpec) -> str:
     """Name a trial in one line."""

@@ -79,5 +79,11 @@ class ResultsError(LabError):
     exit_code = ExitCode.USAGE
 
 
+class DiskError(ResultsError):
+    """The disk of the results is full, or cannot be read or written at all."""
+
+    exit_code = ExitCode.MACHINE_FAILED
+
+
 class ClusterError(LabError):
     """A topology that could not be brought up or died; in a trial, a row with its reason."""

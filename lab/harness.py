@@ -6,6 +6,7 @@ Each trial carries the number, and from it follows what a system's rate would be
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,23 +16,49 @@ from time import monotonic_ns
 
 from lab import kernel, scratch, surroundings
 from lab.backend import Backend
+from lab.errors import LabError
 from lab.ledger import MEASURE, T1, Journal
 from lab.model import Setup, Task, Topology
 from lab.offering import Offering
 from workloads import noop
 
 ROUNDS, CALLS = 60, 200
+NAME = "instrumentation of a task"
+DEADLINE_S = 60.0
 FUNCTION = f"{noop.__name__}:{noop.run.__name__}"
 
 
 def cost_ns() -> float:
-    """Measure in a process of its own what one task pays for being offered and recorded, in ns."""
+    """Measure in a process of its own what one task pays for being offered and recorded, in ns.
+
+    Raises:
+        LabError: The process failed, printed no such number, or did not end in `DEADLINE_S`.
+    """
     with scratch.folder() as folder:
-        env = surroundings.of_process()
-        env |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
+        told = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
         command = [sys.executable, "-m", __name__, str(folder)]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+        try:
+            done = subprocess.run(
+                command,
+                env=surroundings.of_process() | told,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=DEADLINE_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{NAME}: its process did not end in {DEADLINE_S:.0f} s.") from None
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
+        raise LabError(f"{NAME}: its process ended with code {done.returncode}: {last}")
+    try:
+        cost = float(done.stdout)
+    except ValueError:
+        cost = math.nan
+    if not 0 <= cost < math.inf:
+        raise LabError(f"{NAME}: its process printed {done.stdout.strip()[:80]!r}, not a cost.")
+    return cost
 
 
 class _Nobody(Backend):

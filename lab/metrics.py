@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from lab import backlog, bursts, measures, punctuality, shapes, upkeep
+from lab.defects import contained
 from lab.measures import Measure
 from lab.model import Burst, Flag, Paced, Periodic, Probe, RoundTrip, Status, Step
-from lab.statistics import RefusedError
+from lab.statistics import Value
 from lab.tables import MetricRow, TrialRow
 
 # Open loop; of probes no latency is told.
@@ -263,18 +264,24 @@ def trial_metrics(
     return [_row(m, trial, rows[m.table]) for m in told if m.applies(trial)]
 
 
+def refused(trial: TrialRow, reason: str) -> list[MetricRow]:
+    """Return a row without a value for every metric of an arrival, with one reason for all."""
+    return [_filed(m, trial, reason, 0) for m in METRICS.values() if trial.arrival in m.arrivals]
+
+
 def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
-    value: float | None = None
-    try:
+    def measure() -> Value | str:
         told = metric.measure(trial, rows)
-        value, bound, n, method = told.value, told.bound, told.n, told.method
-    except RefusedError as refusal:
-        bound, n, method = "", len(rows), str(refusal)
-    except Exception as error:  # noqa: BLE001 (one number of one trial never ends a campaign)
-        fault = f"{type(error).__name__}: {error}"[:200]
-        bound, n, method = "", len(rows), f"Not computed, by a fault of the lab: {fault}"
-    if value is not None and not np.isfinite(value):
-        value, method = None, f"No number: the result is {value}; {method}"
+        is_number = np.isfinite(told.value)
+        return told if is_number else f"No number: the result is {told.value}; {told.method}"
+
+    return _filed(metric, trial, contained(measure, str), len(rows))
+
+
+def _filed(metric: Metric, trial: TrialRow, told: Value | str, n: int) -> MetricRow:
+    value, bound, method = (
+        (None, "", told) if isinstance(told, str) else (told.value, told.bound, told.method)
+    )
     is_usable = trial.status in USABLE and trial.flag != Flag.INVALID
     return MetricRow(
         trial_id=trial.trial_id,
@@ -283,7 +290,7 @@ def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
         value=value,
         bound=bound,
         unit=metric.unit,
-        n=n,
+        n=n if isinstance(told, str) else told.n,
         method=method,
         is_valid=int(is_usable and value is not None),
     )

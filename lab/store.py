@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from lab import formats
-from lab.errors import ResultsError, UnknownNameError
+from lab.errors import DiskError, ResultsError, UnknownNameError
 from lab.formats import Columns
 from lab.schema import RESTORE, key_of, require_all_columns, require_known_version, schema
 from lab.tables import CSV_TABLES, PARQUET_TABLES, TABLES, UNKEYED
@@ -229,9 +229,10 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        fails = full or error.errno in {errno.EACCES, errno.EROFS, errno.EIO}
         what = "the disk or its quota is full" if full else error.strerror
         step = "free some space" if full else "mend that"
-        raise ResultsError(
+        raise (DiskError if fails else ResultsError)(
             f"{path}: {what}. What was finished is intact; {step}, then continue with "
             "`lab bench --resume`."
         ) from error

@@ -101,14 +101,8 @@ def run(
     reason; KeyboardInterrupt passes through once everything is down.
     """
     started = time.monotonic_ns()
-    outcome = Outcome(
-        spec=spec,
-        attempt=attempt,
-        folder=folder.absolute(),  # processes of the trial have other current folders
-        placement=place(spec),
-        hash_seed=_hash_seed(spec, attempt),
-        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    # Processes of the trial have other current folders.
+    outcome = _begun(spec, attempt, folder.absolute(), datetime.now(UTC))
     cluster = PROVIDERS[spec.provider](_site(outcome))
     with interrupts.deferred():
         try:
@@ -142,17 +136,27 @@ def _drive(
 
 def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:
     """Describe an attempt that ended with the lab that ran it, from what lies in its folder."""
-    started = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
-    return Outcome(
-        spec=spec,
-        attempt=attempt,
-        folder=folder,
-        placement=place(spec),
-        hash_seed=_hash_seed(spec, attempt),
-        started_utc=started.isoformat(timespec="seconds"),
-        status=Status.INTERRUPTED,
-        reason="The lab was stopped during this trial; `lab bench --resume` runs it again.",
-    )
+    outcome = _begun(spec, attempt, folder, datetime.fromtimestamp(folder.stat().st_mtime, UTC))
+    outcome.status = Status.INTERRUPTED
+    outcome.reason = "The lab was stopped during this trial; `lab bench --resume` runs it again."
+    return outcome
+
+
+def failed(spec: TrialSpec, attempt: int, folder: Path, reason: str) -> Outcome:
+    """Describe an attempt that a defect of the lab ended."""
+    outcome = _begun(spec, attempt, folder, datetime.now(UTC))
+    outcome.status, outcome.reason = Status.FAILED, reason
+    return outcome
+
+
+def not_run(spec: TrialSpec, reason: str) -> Outcome:
+    """Describe a configuration that its backend cannot take."""
+    return Outcome(spec, 1, Path(), place(spec), 0, "", Status.SKIPPED, reason)
+
+
+def _begun(spec: TrialSpec, attempt: int, folder: Path, at: datetime) -> Outcome:
+    seed, started = _hash_seed(spec, attempt), at.isoformat(timespec="seconds")
+    return Outcome(spec, attempt, folder, place(spec), seed, started)
 
 
 def _hash_seed(spec: TrialSpec, attempt: int) -> int:

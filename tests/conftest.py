@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import pickle
 import signal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 from hypothesis import settings
 
-from lab import images, interrupts, processes, registry
+from lab import defects, images, interrupts, processes, registry
 from lab.cli import main
 from lab.images import Images
 from tests import broken_workloads
@@ -118,6 +119,31 @@ def _no_process_left() -> Iterator[None]:
     for process in left:
         process.kill()
     assert not told, f"Still running after the test: {told}"
+
+
+class _Defects(logging.Handler):
+    """Collects the defects of the lab that were contained in this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception."""
+        if record.exc_info and record.exc_info[1]:
+            self.errors.append(record.exc_info[1])
+
+
+@pytest.fixture(autouse=True)
+def defects_met(request: pytest.FixtureRequest) -> Iterator[list[BaseException]]:
+    """A defect that the lab contained fails the test all the same, unless it is marked for it."""
+    handler = _Defects()
+    defects.LOGGER.addHandler(handler)
+    yield handler.errors
+    defects.LOGGER.removeHandler(handler)
+    if request.node.get_closest_marker("defect") is None:
+        for error in handler.errors:
+            raise AssertionError("The lab met a defect of its own.") from error
 
 
 @pytest.hookimpl(wrapper=True)

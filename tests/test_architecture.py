@@ -59,6 +59,7 @@ TABLE = {
     "readiness": "appointments ledger offering readback tasks",
     "unrecorded": "ledger offering readback tasks",
     "appointments": "ledger nominal readback tasks wall",
+    "defects": "",
     "harness": "backend kernel ledger offering scratch surroundings",
     "driver": "appointments arrivals backend counters ledger offering readback readiness registry "
     "specs tasks unrecorded",
@@ -100,14 +101,14 @@ TABLE = {
     "shapes": "measures statistics",
     "upkeep": "counters statistics upkeep",
     "bursts": "ledger measures statistics tasks",
-    "metrics": "backlog bursts measures punctuality shapes statistics upkeep",
+    "metrics": "backlog bursts defects measures punctuality shapes statistics upkeep",
     "backlog": "statistics",
     "capacity": "metrics presets statistics",
     "limits": "capacity metrics",
     "estimates": "metrics statistics",
     "ceilings": "metrics",
-    "baselines": "backend clusters engine images interrupts processes registry scratch "
-    "surroundings",
+    "baselines": "backend clusters defects engine images interrupts processes registry "
+    "scratch surroundings",
     "scaling": "statistics",
     "granularity": "statistics",
     "trends": "granularity metrics scaling statistics trends",
@@ -122,10 +123,10 @@ TABLE = {
     "obstacles": "backend nominal registry",
     "plan": "nominal obstacles presets registry",
     "ladder": "capacity obstacles plan presets statistics",
-    "derived": "capacity ceilings estimates limits metrics side_by_side store tasks trends",
+    "derived": "capacity ceilings defects estimates limits metrics side_by_side store tasks trends",
     "runs": "consent environment plan presets specs store",
-    "campaign": "baselines capacity clusters collect derived harness ladder noise plan runs "
-    "store trial watchdog",
+    "campaign": "baselines capacity clusters collect defects derived harness ladder noise plan "
+    "processes runs store trial watchdog",
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "watchdog": "clusters interrupts processes scratch surroundings",
     "console": "ladder metrics nominal plan presets printable terminal",

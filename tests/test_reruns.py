@@ -19,7 +19,7 @@ class Silent:
     def begin(self, *_: object) -> None:
         """Hear of the trials."""
 
-    trial = phase = row = begin
+    trial = phase = row = note = begin
 
 
 @pytest.mark.parametrize(

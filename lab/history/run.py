@@ -30,6 +30,9 @@ class Silent:
     def row(self, row: TrialRow) -> None:
         """Say nothing."""
 
+    def note(self, sentence: str) -> None:
+        """Say nothing."""
+
 
 def measure(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: int) -> Samples:
     """Run the cells of `preset` that have a cost, all of them in each block, on plain processes.

@@ -1,0 +1,69 @@
+"""Contains defects of the lab: an exception that no code expected becomes a sentence with a reason.
+
+The only place where the lab catches every `Exception`. What calls it names what takes the place of
+the result, which is always a row or a sentence. The sentence has the type and the line, but not the
+exception's message, which may hold a path or a value of the user's; the traceback goes to a file.
+The logger tells it to whoever listens, which the tests do: none of them passes over a defect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lab.errors import DiskError, LabError
+
+LOGGER = logging.getLogger(__name__)
+LOGGER.addHandler(logging.NullHandler())  # else logging would print on standard error
+FILE = "defect.txt"
+SOURCES = Path(__file__).parents[1]
+Result = TypeVar("Result")
+
+
+def contained(
+    work: Callable[[], Result], otherwise: Callable[[str], Result], folder: Path | None = None
+) -> Result:
+    """Return what `work` returns, or what `otherwise` makes of the reason why it does not.
+
+    Args:
+        work: What may fail. A `LabError` of it is its own reason, any other exception is a defect.
+        otherwise: Makes the result from the reason, a sentence.
+        folder: Where the traceback of a defect is written; None: nowhere.
+
+    Raises:
+        DiskError: Nothing more can be written, so that there is no use in going on.
+    """
+    try:
+        return work()
+    except DiskError:
+        raise
+    except LabError as error:
+        return otherwise(" ".join(str(error).split()))
+    except Exception as error:  # noqa: BLE001 (the one place where defects end)
+        return otherwise(describe(error, folder))
+
+
+def describe(error: BaseException, folder: Path | None = None) -> str:
+    """Return the sentence about a defect, and write its traceback into `folder`."""
+    LOGGER.error("A defect of the lab", exc_info=error)
+    sentence = f"A defect of the lab: {type(error).__name__}{_place(error)}."
+    if folder is not None:
+        with contextlib.suppress(OSError):  # the sentence is true without the file
+            folder.mkdir(parents=True, exist_ok=True)
+            text = "".join(traceback.format_exception(error))
+            (folder / FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
+            return f"{sentence} Its traceback is in {FILE}; please report it."
+    return sentence
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost line of the lab's sources that the exception passed."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    files = ((Path(frame.filename), frame.lineno) for frame in frames)
+    ours = (f for f in files if f[0].is_relative_to(SOURCES / "lab"))
+    file, line = next(ours, (None, None))
+    return f" at {file.relative_to(SOURCES)} line {line}" if file else ""

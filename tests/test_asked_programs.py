@@ -1,0 +1,72 @@
+"""Programs that the lab asks beside its trials: whatever they do, it is a number or a reason."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import baselines, harness, surroundings
+from lab.errors import LabError
+from tests.trials import spec_of
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import sys; sys.exit('no such thing')", "ended with code 1: no such thing"),
+        ("import os; os._exit(7)", "ended with code 7: it printed nothing"),
+        ("print('garbage')", "printed 'garbage', not a cost"),
+        ("print('nan')", "printed 'nan', not a cost"),
+        ("print(-1)", "printed '-1', not a cost"),
+        ("", "printed '', not a cost"),
+        ("import sys; sys.stdout.buffer.write(bytes([255]))", "not a cost"),
+        ("import time; time.sleep(60)", "did not end in"),
+    ],
+)
+def test_a_helper_that_fails_or_prints_garbage_is_a_sentence(
+    program: str,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the helper process of the instrumentation cost did is in the message."""
+    script = tmp_path / "helper"
+    script.write_text(f"#!{sys.executable}\n{program}\n")
+    script.chmod(0o755)
+    surroundings.of_process()  # which asks the interpreter itself, once
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr(harness, "DEADLINE_S", 3.0)
+    with pytest.raises(LabError) as refused:
+        harness.cost_ns()
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        ("", "redis-benchmark printed no rate, but: ''"),
+        ("LPUSH\n", "redis-benchmark printed no rate, but: 'LPUSH'"),
+        ('"LPUSH","fast"\n', "redis-benchmark printed no rate"),
+    ],
+)
+def test_a_tool_that_prints_no_rate_is_refused(printed: str, reason: str) -> None:
+    """What cannot be read is no number."""
+    with pytest.raises(LabError, match=reason):
+        baselines.rate_of(printed)
+
+
+def test_a_tool_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redis-benchmark with an exit code, and a server that does not start: rows with reasons."""
+    tool = tmp_path / baselines.TOOL
+    tool.write_text("#!/bin/sh\necho cannot connect >&2\nexit 3\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    rows = list(baselines.measure([spec_of("raw-redis")], "c", 0))
+    asked = {row.method for row in rows if row.baseline.startswith(baselines.TOOL)}
+    assert asked == {"redis-benchmark ended with code 3: cannot connect"}
+    monkeypatch.setattr(baselines._RedisWithSocket, "options", ("--no-such-option", "1"))
+    rows = list(baselines.measure([spec_of("raw-redis")], "c", 0))
+    assert {row.value for row in rows if "redis" in row.baseline} == {None}
+    assert all("redis-server did not come up" in r.method for r in rows if "redis" in r.baseline)
