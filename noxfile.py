@@ -133,7 +133,8 @@ def history(session: nox.Session) -> None:
 @locked("bench")
 def serve(session: nox.Session) -> None:
     """Show asv's pages on this machine; `nox -s history` makes them."""
-    session.run("asv", "preview", *session.posargs)
+    pages = ("python", "-m", "lab.history.serve")
+    session.run(*pages, *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import signal
 import subprocess
 import sys
-import time
+import urllib.error
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from pathlib import Path
 import asv.results
 import pytest
 
-from lab.clusters.services import free_port
 from lab.errors import ResultsError, UsageError
 from lab.history import machines, measured, offline
 from lab.history.export import FEWEST_SAMPLES, export
@@ -229,31 +229,41 @@ def test_asv_shows_the_step(repository: Path) -> None:
     assert not list((repository / "results/asv").rglob(f"{after[:8]}-*.json"))
 
 
-def test_preview_serves_the_pages_on_this_machine(repository: Path) -> None:
-    """`nox -s serve` gives the page and its assets to a browser here."""
+def test_the_pages_are_served_below_a_path_that_nobody_guesses(repository: Path) -> None:
+    """`nox -s serve` prints where: on loopback, and without the path there is nothing to see."""
     exported(repository / "results", repository)
     run_asv(repository, "publish")
-    port = free_port()
-    command = [sys.executable, "-m", "asv", "preview", "--port", str(port)]
-    with subprocess.Popen(command, cwd=repository, stdout=subprocess.DEVNULL) as preview:
+    command = [sys.executable, "-m", "lab.history.serve"]
+    with subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True) as serving:
         try:
-            base = f"http://127.0.0.1:{port}"
-            page = fetched(f"{base}/index.html")
-            assert "vendor/jquery" in page
-            assert WORKER in fetched(f"{base}/index.json")
+            assert serving.stdout is not None
+            (address,) = re.findall(
+                r"http://127\.0\.0\.1:\d+/[\w-]{22}/", serving.stdout.readline()
+            )
+            assert "vendor/jquery" in fetched(f"{address}index.html")
+            assert WORKER in fetched(f"{address}index.json")
+            root = address[: address.index("/", len("http://")) + 1]
+            for other in (root, f"{root}index.html", f"{root}guess/index.html", address[:-1]):
+                with pytest.raises(urllib.error.HTTPError, match="404"):
+                    fetched(other)
+            serving.send_signal(signal.SIGINT)
+            assert serving.wait(timeout=10) == 0
         finally:
-            preview.terminate()
+            serving.kill()
 
 
 def fetched(address: str) -> str:
-    """Ask until the server is up."""
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 (our own)
-                return str(answer.read().decode())
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"{address} did not answer")
+    """Ask for a page."""
+    with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 (our own)
+        return str(answer.read().decode())
+
+
+def test_serving_needs_pages(tmp_path: Path) -> None:
+    """Where there are none, the sentence says how to make them."""
+    command = [sys.executable, "-m", "lab.history.serve", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Run: nox -s history" in done.stderr
 
 
 def test_the_pages_ask_nobody_else(repository: Path) -> None:
