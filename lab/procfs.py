@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
+import sys
 from pathlib import Path
 
 CPUS = Path("/sys/devices/system/cpu")
 NO_LIMIT = ("max", "-1")
+ROOT = Path("/")
+ESTABLISHED = "01"
 
 
 def text_of(path: Path) -> str | None:
@@ -37,6 +41,35 @@ def cgroup_texts(controller: str, name: str, root: Path = Path("/")) -> list[str
         texts = [text_of(folder / name) for folder in around]
         return [text for text in texts if text is not None]
     return []
+
+
+def user_of_peer(peer: tuple[str, int], here: tuple[str, int], root: Path = ROOT) -> int | None:
+    """Return the user id of the process at the other end of a TCP connection on this machine.
+
+    Args:
+        peer: Host and port of the other end.
+        here: Those of this end.
+        root: Where the kernel's files lie.
+
+    Returns:
+        None where there is no such end, or where its process has closed it: the kernel shows what
+        nobody holds any more as root's.
+    """
+    wanted = [_in_kernels_words(*peer), _in_kernels_words(*here), ESTABLISHED]
+    table = "tcp6" if ":" in peer[0] else "tcp"
+    for line in (text_of(root / "proc/self/net" / table) or "").splitlines()[1:]:
+        fields = line.split()
+        if fields[1:4] == wanted:
+            user, inode = int(fields[7]), int(fields[9])
+            return user if inode else None
+    return None
+
+
+def _in_kernels_words(host: str, port: int) -> str:
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
+    number = "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
+    return f"{number}:{port:04X}"
 
 
 def cpu_limit(root: Path = Path("/")) -> float | str:

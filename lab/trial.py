@@ -17,7 +17,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import IO
 
-from lab import interrupts, noise, placement, processes, readiness, registry
+from lab import interrupts, logs, noise, placement, processes, readiness, registry
 from lab.appointments import longest_s
 from lab.backend import capabilities, services_of
 from lab.cluster import Cluster, CpuUse, Site
@@ -112,6 +112,7 @@ def run(
             outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
         finally:
             outcome.leftovers = cluster.down()
+            logs.cut(outcome.folder / "logs")
             outcome.trial_ns = time.monotonic_ns() - started
     return outcome
 
@@ -217,7 +218,7 @@ def _follow(
                 _go(driver)
             elif word:
                 on_phase(word)
-            elif reason := cluster.failure():
+            elif reason := cluster.failure() or logs.overflow(outcome.folder / "logs"):
                 outcome.status, outcome.reason = Status.FAILED, reason
                 return
             elif time.monotonic() > deadline:

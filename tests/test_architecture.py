@@ -36,6 +36,7 @@ TABLE = {
     "backend": "",
     "django_site": "django_site",
     "celery_app": "backend kernel",
+    "dask_peers": "procfs",
     "rq_jobs": "backend kernel rq_jobs",
     "backends": "backend celery_app cron django_site kernel rq_jobs",
     "own_task": "",
@@ -77,7 +78,8 @@ TABLE = {
     "procfs registry scratch surroundings",
     "footprint": "procfs",
     "gauges": "cluster footprint noise",
-    "trial": "appointments backend cluster clusters gauges interrupts ledger noise placement "
+    "logs": "",
+    "trial": "logs appointments backend cluster clusters gauges interrupts ledger noise placement "
     "processes readback readiness registry specs tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lab import kernel
 from lab.backend import DEFAULT, Backend
@@ -25,6 +26,8 @@ FUTURES = BATCHES | {
     Capability.PRIORITY,
 }
 DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
+# What has its servers close connections of other users.
+PEERS = "lab.dask_peers"
 # Dask reads a configured name from a variable that is made of it (Dask docs, Configuration).
 SATURATION = "distributed.scheduler.worker-saturation"
 SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
@@ -198,6 +201,10 @@ class Dask(Backend):
             return ()
         slots = setup.topology.workers_per_node
         threads = setup.settings.get("nthreads", slots)
-        argv = [sys.executable, "-m", "dask", "worker", setup.endpoints[Service.DASK_SCHEDULER]]
+        scheduler = setup.endpoints[Service.DASK_SCHEDULER]
+        argv = [sys.executable, "-m", "dask", "worker", scheduler]
+        if urlsplit(scheduler).hostname == "127.0.0.1":  # which every user of the machine reaches
+            argv += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+            argv += ["--preload", PEERS, "--preload-nanny", PEERS]
         argv += ["--nworkers", str(slots // threads), "--nthreads", str(threads)]
         return [Command((*argv, "--no-dashboard"), slots)]

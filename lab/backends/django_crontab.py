@@ -11,7 +11,8 @@ from lab.model import Capability, Command, Service, Setup, Variant
 
 # Beside the ledger: what a line of a crontab needs to know, and what its runs print.
 ENVIRONMENT, LOG = '"$LAB_LEDGER-cron.env"', '"$LAB_LEDGER-cron.log"'
-WRITE_ENVIRONMENT = f"export -p > {ENVIRONMENT}"
+# Jobs need no setup, and its password is to be in no file.
+WRITE_ENVIRONMENT = f"export -p | grep -v '^export LAB_SETUP=' > {ENVIRONMENT}"
 TOLD = ("CRONTAB_EXECUTABLE", "CRONTAB_LINE_PATTERN", "DJANGO_PROJECT_NAME", "LOCK_JOBS")
 
 

@@ -20,6 +20,7 @@ from lab.model import Service
 
 READY_S = 30.0
 PORT_TRIES = 3
+END_BYTES = 65_536
 
 
 class Program(NamedTuple):
@@ -143,7 +144,7 @@ class DaskScheduler:
         """
         file, log = folder / "dask-scheduler.json", folder / f"{self.name}.log"
         argv = [sys.executable, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
-        argv += ["--host", "127.0.0.1", "--port", "0"]
+        argv += ["--host", "127.0.0.1", "--port", "0", "--preload", "lab.dask_peers"]
         argv += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
         process = processes.start(argv, cpus, labels, log)
         deadline = time.monotonic() + READY_S
@@ -192,5 +193,11 @@ def _answers(process: subprocess.Popen[bytes], port: int, password: str) -> bool
 
 def last_line(log: Path) -> str:
     """Return the last line of a log that holds anything, to be quoted in a reason."""
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    lines = _end_of(log).decode(errors="replace").split("\n") if log.exists() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+
+
+def _end_of(log: Path) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - END_BYTES))
+        return file.read()
