@@ -13,6 +13,7 @@ from lab import checker, evidence, noise, wall
 from lab.identity import identity
 from lab.model import Flag, Paced, Periodic, Retried, TrialSpec
 from lab.reasons import ending
+from lab.status import read_status
 from lab.tables import SampleRow, TrialRow
 from lab.trial import Outcome
 from lab.verdicts import Ack, Verdict
@@ -44,7 +45,7 @@ class Collected:
 def collect(outcome: Outcome, context: Context) -> Collected:
     """Read one attempt's folder and judge it; what was not measured stays null."""
     spec, folder = outcome.spec, outcome.folder
-    status = evidence.read_status(folder)
+    status = read_status(folder)
     offers = evidence.read_offers(spec.id, folder)
     tasks = evidence.until(evidence.read_tasks(spec.id, folder, offers), status.get("t_end_ns"))
     submits = offers.drop(columns="t5_ns")
@@ -119,7 +120,7 @@ def _said(status: Mapping[str, Any]) -> dict[str, Any]:
         "t_begin_ns": status.get("t_begin_ns"),
         "t_end_ns": status.get("t_end_ns"),
         "start_call_ns": status.get("start_call_ns"),
-        "boot_ns": booted - entered["boot"] if booted else None,
+        "boot_ns": booted - entered["boot"] if booted and "boot" in entered else None,
     }
 
 

@@ -5,8 +5,6 @@ It works on what a kill left as well as on a finished trial; what is not there s
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -31,6 +29,7 @@ from lab.readback import (
     is_ledger,
     task_errors,
 )
+from lab.status import INSTANTS
 from lab.tables import TaskRow
 from lab.tasks import (
     AGAIN,
@@ -55,13 +54,6 @@ _EXECUTION_TYPES = {
 }
 
 
-def read_status(folder: Path) -> dict[str, Any]:
-    """Read what the driver last said of itself; empty when it never got so far."""
-    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
-        return dict(json.loads((folder / "status.json").read_text()))
-    return {}
-
-
 def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
     """Read the journal: the columns of `SubmitRow`, and t5_ns."""
     path = folder / "intents.bin"
@@ -71,8 +63,8 @@ def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
         {
             "trial_id": pd.Series(trial_id, index=words.index, dtype="str"),
             "task_id": words.task_id,
-            "phase": words.phase.map(dict(enumerate(PHASE_NAMES))).astype("str"),
-            "t0_ns": words.t0_ns,
+            "phase": words.phase.map(dict(enumerate(PHASE_NAMES))).fillna("").astype("str"),
+            "t0_ns": _within(words.t0_ns),
             "t1_ns": _instants(words.t1_ns),
             "t2_ns": _instants(words.t2_ns),
             "ack": words.acknowledged.map(ACKS).fillna(str(Ack.UNKNOWN)).astype("str"),
@@ -89,7 +81,10 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
     """
     done = _read_ledger(folder)
     offered = offers.drop(columns=["trial_id", "ack"])
-    tasks = offered.merge(done, on="task_id", how="outer")
+    # Nullable before the join: beside a null, pandas would make floats of whole numbers.
+    tasks = offered.astype({"t0_ns": "Int64"}).merge(
+        done.astype({"attempt_no": "Int64"}), on="task_id", how="outer"
+    )
     tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
     tasks = tasks.fillna({"outcome": "unstarted", "phase": "", "worker": ""})
     tasks["answer"] = tasks.answer.where((tasks.outcome == "ok") & (tasks.answer != NO_ANSWER))
@@ -121,7 +116,7 @@ def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
 
     And when its process had imported the task's code. Null where no task proved the workers.
     """
-    done = tasks[(tasks.phase == PHASE_NAMES[VERIFY]) & tasks.t4_ns.notna()]
+    done = tasks[(tasks.phase == PHASE_NAMES[VERIFY]) & tasks.t4_ns.notna() & tasks.t1_ns.notna()]
     if done.empty:
         return {}
     first = done.sort_values("t4_ns").iloc[0]
@@ -198,7 +193,8 @@ def read_occurrences(
     There are none of a trial whose window did not come to its end.
     """
     arrival = spec.arrival
-    if not isinstance(arrival, Periodic) or not {"wall", "t_end_ns"} <= status.keys():
+    needed = ("wall", "t_begin_ns", "t_end_ns")
+    if not isinstance(arrival, Periodic) or not all(map(status.get, needed)):
         return judge((), tasks, 0, (0, 0), 0)
     _, module = registry.workload(spec.workload)
     jobs = make_jobs(module, spec, as_coroutines=False)
@@ -249,4 +245,12 @@ def _read_ledger(folder: Path) -> pd.DataFrame:
 
 def _instants(words: pd.Series[int]) -> pd.Series[Any]:
     """Turn the ledger's zero, which means not yet, into null."""
-    return words.astype("Int64").mask(words == 0)
+    return _within(words).astype("Int64").mask(words == 0)
+
+
+def _within(words: pd.Series[int]) -> pd.Series[int]:
+    """Move what no clock says, in a damaged record, to the clock's ends: its durations are wrong.
+
+    So the checks of the trial see it, and no difference of two instants overflows.
+    """
+    return words.where(words == 0, words.clip(INSTANTS[1], INSTANTS[-1]))

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from lab import files
+from lab.errors import ResultsError
 from lab.ledger import CANCELLED, LONGEST_ERROR, MAGIC, OK, RAISED, ROW_BYTES, WORDS
 
 UNFINISHED = -1  # never written: it is the absence of a count
@@ -18,6 +20,7 @@ ERROR_NAME = re.compile(r"\d+-\d+-\d+-(\d+)-(\d+)\.error")
 # Threads that were killed between taking a row and storing it leave holes; no process here has
 # more threads than this, so a longer run of empty rows is the end of the file.
 MAX_HOLE = 1_024
+PART_BYTES = 16_384 * ROW_BYTES
 # Often enough to see a queue build up, seldom enough to cost an in-process system nothing.
 LOOK_S = 0.05
 
@@ -67,28 +70,27 @@ def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
     Raises:
         ValueError: The file is not a ledger of this byte order and version.
     """
-    data = path.read_bytes()
-    words = memoryview(data[: len(data) // ROW_BYTES * ROW_BYTES]).cast("q")
-    if not any(words[:WORDS]):  # its writer was killed before the file was complete
-        return Header(*[0] * WORDS), iter(())
-    if words[0] != MAGIC:
+    found = header(path)
+    if any(found) and found.magic != MAGIC:
         raise ValueError(f"{path.name} is not a ledger file of this machine's byte order.")
-    return Header(*words[:WORDS]), _filled(words)
+    # No magic: its writer was killed before the file was complete.
+    return found, _filled(path) if found.magic == MAGIC else iter(())
 
 
 def is_ledger(path: Path) -> bool:
     """Tell whether a file is one that a worker writes, of which a kill may have left a part."""
-    if path.is_symlink() or not path.is_file():
+    try:
+        if path.lstat().st_size > files.LIMITS[path.suffix]:
+            return False
+        found = header(path)
+    except (ResultsError, OSError, KeyError):
         return False
-    with path.open("rb") as file:
-        begin = file.read(ROW_BYTES)
-    words = memoryview(begin[: len(begin) // ROW_BYTES * ROW_BYTES]).cast("q")
-    return not any(words) or words[0] == MAGIC
+    return not any(found) or found.magic == MAGIC
 
 
 def header(path: Path) -> Header:
     """Read who wrote a file, and no more of it."""
-    with path.open("rb") as file:
+    with files.opened(path, path.parent) as file:
         first = file.read(ROW_BYTES)
     return Header(*memoryview(first.ljust(ROW_BYTES, b"\0")).cast("q"))
 
@@ -96,11 +98,15 @@ def header(path: Path) -> Header:
 def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
     """Read a worker's file; an execution killed before it was published is unfinished."""
     header, rows = read(path)
-    # An unpublished row may hold some words of its finish: they do not count.
-    return header, (
-        record if record.published else record._replace(finished_ns=0, answer=0, outcome=UNFINISHED)
-        for record in map(Execution._make, rows)
-    )
+    return header, map(_execution, rows)
+
+
+def _execution(row: tuple[int, ...]) -> Execution:
+    # An unpublished row may hold some words of its finish, and a damaged one any: none count.
+    record = Execution._make(row)
+    if record.published and record.outcome in (OK, RAISED, CANCELLED):
+        return record
+    return record._replace(finished_ns=0, answer=0, outcome=UNFINISHED)
 
 
 def finished(folder: Path) -> Iterator[Execution]:
@@ -143,16 +149,19 @@ def intents(path: Path) -> tuple[Header, Iterator[Intent]]:
     return header, map(Intent._make, rows)
 
 
-def _filled(words: memoryview) -> Iterator[tuple[int, ...]]:
+def _filled(path: Path) -> Iterator[tuple[int, ...]]:
+    """Yield the rows, a part of the file at a time, up to a hole that no process leaves."""
     hole = 0
-    for row in range(WORDS, len(words), WORDS):
-        if words[row + 2]:
-            hole = 0
-            yield tuple(words[row : row + WORDS])
-        else:
-            hole += 1
-            if hole > MAX_HOLE:
-                return
+    with files.opened(path, path.parent) as file:
+        file.seek(ROW_BYTES)
+        while part := file.read(PART_BYTES):
+            words = memoryview(part[: len(part) // ROW_BYTES * ROW_BYTES]).cast("q")
+            for row in range(0, len(words), WORDS):
+                hole = 0 if words[row + 2] else hole + 1
+                if hole > MAX_HOLE:
+                    return
+                if not hole:
+                    yield tuple(words[row : row + WORDS])
 
 
 class Watcher:
@@ -170,8 +179,9 @@ class Watcher:
         """Look at the rows not seen finished before and return the sum so far."""
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name not in self._rows and entry.name.endswith(".bin"):
-                    self._open(entry.name, entry.stat().st_size)
+                is_new = entry.name not in self._rows and entry.name.endswith(".bin")
+                if is_new and entry.is_file(follow_symlinks=False):
+                    self._open(entry.name, entry.stat(follow_symlinks=False).st_size)
         for name, (words, row, running) in self._rows.items():
             self._rows[name] = (words, *self._advance(words, row, running))
         return self.finished
@@ -193,7 +203,7 @@ class Watcher:
     def _open(self, name: str, size: int) -> None:
         if size < ROW_BYTES or size % ROW_BYTES:  # still being created, or no ledger
             return
-        with (self.folder / name).open("rb") as file:
+        with files.opened(self.folder / name, self.folder) as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         words = memoryview(mapped).cast("q")
         if words[0] == MAGIC:

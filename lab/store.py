@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from lab import formats
-from lab.errors import DiskError, ResultsError, UnknownNameError
+from lab import files, formats
+from lab.errors import ResultsError, UnknownNameError
 from lab.formats import Columns
 from lab.schema import RESTORE, key_of, require_all_columns, require_known_version, schema
 from lab.tables import CSV_TABLES, PARQUET_TABLES, TABLES, UNKEYED
@@ -48,9 +48,10 @@ class Store:
         Raises:
             ResultsError: Another lab writes it.
         """
-        with _told(self.folder):
+        lock = self.folder / "lock"
+        with files.sentences(lock):
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / "lock").open("a")
+            file = files.opened(lock, self.folder, os.O_WRONLY | os.O_CREAT)
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,9 +72,10 @@ class Store:
             ResultsError: The disk is full, the row does not fit, or the file is not ours.
         """
         path = self._csv(_NAMES[type(row)])
-        with _told(path):
+        with files.sentences(path):
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+            descriptor = files.open_regular(path, self.folder, flags)
             try:
                 size = self._mend(path, descriptor)
                 data = formats.to_csv(path.stem, [row], path, header=size == 0)
@@ -82,7 +84,7 @@ class Store:
                 os.close(descriptor)
             self._known_sizes[path] = size + len(data)
             if size == 0:
-                _sync_folder(self.folder)
+                files.sync_folder(self.folder)
 
     def replace(self, table: str, rows: formats.Rows) -> None:
         """Write a derived CSV table anew; a reader sees the old one or the new one.
@@ -91,7 +93,9 @@ class Store:
             ResultsError: The disk is full, or a row does not fit.
         """
         path = self._csv(table)
-        _replace_file(path, formats.to_csv(table, rows, path, header=True))
+        data = formats.to_csv(table, rows, path, header=True)
+        with files.sentences(path):
+            files.replace(path, data, self.folder)
 
     def write_parquet(self, folder: Path, table: str, rows: formats.Rows) -> None:
         """Write one trial's table into the trial's folder, whole or not at all.
@@ -100,7 +104,9 @@ class Store:
             ResultsError: The disk is full, or a row does not fit.
         """
         path = folder / f"{_known(table, PARQUET_TABLES)}.parquet"
-        _replace_file(path, formats.to_parquet(table, rows, path))
+        data = formats.to_parquet(table, rows, path)
+        with files.sentences(path):
+            files.replace(path, data, self.folder)
 
     def read(self, table: str, folder: Path | None = None, columns: Columns = None) -> pd.DataFrame:
         """Read a table with the types of its dataclass; nulls are ``pd.NA``, never 0.
@@ -114,11 +120,12 @@ class Store:
         if table in CSV_TABLES:
             self._require_known_version()
             path = self._csv(table)
-            return formats.from_csv(table, _bytes_of(path) if path.exists() else b"", path)
+            data = self._bytes_of(path) if path.exists() or path.is_symlink() else b""
+            return formats.from_csv(table, data, path)
         _known(table, PARQUET_TABLES)
         if folder is not None:
             path = folder / f"{table}.parquet"
-            return formats.from_parquet(table, _bytes_of(path), path, columns)
+            return formats.from_parquet(table, self._bytes_of(path), path, columns)
         return self._read_all(table)
 
     def finished_trials(self) -> set[tuple[str, int]]:
@@ -164,7 +171,7 @@ class Store:
         if size == self._known_sizes.get(path):
             return size
         self._require_known_version()
-        data = _bytes_of(path)
+        data = self._bytes_of(path)
         if finished := formats.finished_size(path.stem, data, path):
             require_all_columns(formats.header_of(data), path.stem, path)
         if finished < size:
@@ -178,18 +185,17 @@ class Store:
     def _require_known_version(self) -> None:
         path = self._csv("campaign")
         if path.exists():
-            require_known_version(_bytes_of(path), path)
+            require_known_version(self._bytes_of(path), path)
+
+    def _bytes_of(self, path: Path) -> bytes:
+        with files.sentences(path, RESTORE.rstrip(".")):
+            return files.read(path, self.folder)
 
 
 def _known(table: str, known: tuple[str, ...]) -> str:
     if table not in known:
         raise UnknownNameError("table of this kind", table, known)
     return table
-
-
-def _bytes_of(path: Path) -> bytes:
-    with _told(path):
-        return path.read_bytes()
 
 
 def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
@@ -203,47 +209,6 @@ def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
     if not fits:
         os.ftruncate(descriptor, size)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    """Put `data` in the place of a file, so that a kill leaves the old or the new one whole."""
-    new = path.with_name(path.name + ".new")
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
-        new.replace(path)
-        _sync_folder(path.parent)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what the system refuses into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        fails = full or error.errno in {errno.EACCES, errno.EROFS, errno.EIO}
-        what = "the disk or its quota is full" if full else error.strerror
-        step = "free some space" if full else "mend that"
-        raise (DiskError if fails else ResultsError)(
-            f"{path}: {what}. What was finished is intact; {step}, then continue with "
-            "`lab bench --resume`."
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def runs(results: Path) -> list[Path]:

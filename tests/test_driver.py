@@ -10,10 +10,10 @@ from lab import driver, ledger, readiness, registry, trial
 from lab.backend import setup_to_json
 from lab.collect import collect
 from lab.driver import PHASES
-from lab.evidence import read_status
 from lab.model import Burst, Job, Paced, Periodic, RoundTrip, TrialSpec
 from lab.readback import executions
 from lab.specs import Order, order_to_json
+from lab.status import read_status
 from lab.tasks import MOST_TASKS, PHASE_NAMES, make_jobs
 from tests.trials import CONTEXT, run, spec_of
 

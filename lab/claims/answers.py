@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab import evidence, registry
+from lab import registry
 from lab.backend import capabilities, services_of
 from lab.claims.claim import Claim
 from lab.claims.judges import Finding, Shown
@@ -18,6 +18,7 @@ from lab.clusters import PROVIDERS
 from lab.model import Capability, Periodic
 from lab.plan import Plan, Skip
 from lab.readback import read
+from lab.status import read_status
 from lab.store import Store
 from lab.tables import ClaimRow, TrialRow
 
@@ -115,7 +116,7 @@ def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, pytho
         tasks=tasks[tasks.phase == "measure"],
         occurrences=tables.get("occurrence", pd.DataFrame()),
         driver_pid=read(folder / "intents.bin")[0].pid,
-        seen=evidence.read_status(folder).get("seen"),
+        seen=read_status(folder).get("seen"),
         python=python,
     )
 

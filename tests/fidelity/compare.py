@@ -44,13 +44,13 @@ from lab.backend import capabilities, services_of
 from lab.clusters import choice
 from lab.clusters.services import SERVICES, last_line
 from lab.errors import ClusterError, LabError, UnknownNameError
-from lab.evidence import read_status
 from lab.ledger import MEASURE, REPEATED, UNRECORDED
 from lab.model import Burst, Capability, Status, TrialSpec
 from lab.placement import cpu_text
 from lab.plan import Selection, make_plan
 from lab.presets import Cell
 from lab.readback import executions
+from lab.status import read_status
 from lab.tasks import FIRST_TASK, ids_of
 from tests.fidelity import inside, stamps
 
