@@ -6,6 +6,7 @@ that the lab contained is a failure (`defects_met` in conftest.py).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,18 @@ from typing import Any, NoReturn
 
 import pytest
 
-from lab import baselines, campaign, defects, derived, harness, metrics, noise, runs, trial
-from lab.clusters import reaper
+from lab import (
+    baselines,
+    campaign,
+    defects,
+    derived,
+    harness,
+    metrics,
+    noise,
+    runs,
+    trial,
+    watchdog,
+)
 from lab.collect import collect
 from lab.errors import DiskError, LabError, UsageError
 from lab.model import Burst
@@ -47,7 +58,8 @@ class Notes:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the machine costs is not the question here: nothing is timed, and one file is clean."""
     monkeypatch.setattr(harness, "cost_ns", lambda: 1_000.0)
-    monkeypatch.setattr(reaper, "reap_dead", lambda: 0)
+    monkeypatch.setattr(watchdog, "on_duty", contextlib.nullcontext)
+    monkeypatch.setattr(watchdog, "remove_dead", dict)
     monkeypatch.setattr(noise, "calibrate", lambda: 10_000_000)
 
 
