@@ -82,7 +82,11 @@ def _namespace(pid: int | str) -> int:
     return Path(f"/proc/{pid}/ns/pid").stat().st_ino
 
 
+def lab_of(mark: int) -> int:
+    """Return the process id of the lab that made a mark; 0 for no mark."""
+    return (mark >> (_TRIAL_BITS + _START_BITS)) % (1 << _PID_BITS)
+
+
 def is_of_dead_lab(mark: int) -> bool:
     """Tell whether the lab that made a mark has ended; no mark is no lab's."""
-    pid = (mark >> (_TRIAL_BITS + _START_BITS)) % (1 << _PID_BITS)
-    return mark != 0 and _of_process(pid) >> _TRIAL_BITS != mark >> _TRIAL_BITS
+    return mark != 0 and _of_process(lab_of(mark)) >> _TRIAL_BITS != mark >> _TRIAL_BITS

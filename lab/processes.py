@@ -216,9 +216,8 @@ def labelled(
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and (
-                by_mark(marks.read(process)) or by_label(process.environ())
-            ):
+            is_marked = by_mark(marks.read(process)) and runs(process)  # a zombie has one as well
+            if process.pid != os.getpid() and (is_marked or by_label(process.environ())):
                 found.append(process)
     return found
 

@@ -51,9 +51,10 @@ def on_duty() -> Iterator[None]:
     )
     if child.stdout is not None:
         child.stdout.readline()
-    yield
-    # After an exception nobody says so, and it looks once more.
-    child.communicate(DONE)
+    try:
+        yield
+    finally:
+        child.communicate(DONE)
 
 
 def watch() -> None:

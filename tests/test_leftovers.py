@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
-from lab import trial
+from lab import marks, trial
 from lab.model import Burst
 from tests.test_cli import begin, until
 from tests.test_own_task import HERE, own_spec
@@ -16,9 +17,10 @@ from tests.test_own_task import HERE, own_spec
 N_TASKS = 5
 
 
-def sleepers() -> list[psutil.Process]:
-    """The children that `own_functions.starts_child` starts."""
-    return [p for p in psutil.process_iter(["cmdline"]) if "4321" in (p.info["cmdline"] or ())]
+def sleepers(lab: int) -> list[psutil.Process]:
+    """The children that `own_functions.starts_child` starts in trials of the process `lab`."""
+    asleep = (p for p in psutil.process_iter(["cmdline"]) if "4321" in (p.info["cmdline"] or ()))
+    return [process for process in asleep if marks.lab_of(marks.read(process)) == lab]
 
 
 @pytest.mark.parametrize("label", ["inline", "thread-pool", "process-pool", "rq"])
@@ -31,7 +33,7 @@ def test_children_without_labels_end_with_their_trial_and_are_counted(
     assert outcome.status == "ok"
     # A burst that is offered again, without its record, starts as many once more.
     assert outcome.leftovers in {N_TASKS, 2 * N_TASKS}
-    assert sleepers() == []
+    assert sleepers(os.getpid()) == []
 
 
 @pytest.mark.slow
@@ -46,7 +48,7 @@ def test_children_without_labels_end_after_a_lab_that_was_killed(
         "bench", "--task", f"{HERE}:starts_child", *words, "--cores", "1", "--blocks", "1",
         "--results", str(tmp_path),
     )  # fmt: skip
-    until(lambda: len(sleepers()) > 2 * N_TASKS and list(tmp_path.glob("runs/*/trials/*")))
+    until(lambda: len(sleepers(lab.pid)) > 2 * N_TASKS and list(tmp_path.glob("runs/*/trials/*")))
     lab.send_signal(number)
     lab.wait(30)
-    until(lambda: not sleepers(), seconds=5.0)
+    until(lambda: not sleepers(lab.pid), seconds=5.0)

@@ -84,7 +84,8 @@ if os.fork() == 0:
 
 def sleepers() -> list[psutil.Process]:
     """The processes that `UNLABELLED` leaves behind."""
-    return [p for p in psutil.process_iter() if marks.read(p) and p.name() == "sleep"]
+    mark = marks.of_trial("t-3")
+    return [p for p in psutil.process_iter() if marks.read(p) == mark and p.name() == "sleep"]
 
 
 def test_a_child_without_labels_is_found_by_its_mark(tmp_path: Path) -> None:
@@ -109,8 +110,9 @@ def test_a_mark_names_its_lab_and_changes_nothing_of_this_process() -> None:
     assert marks.read(psutil.Process(child.pid)) == mark
     assert marks.read(psutil.Process()) == 0
     child.kill()
+    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+    assert processes.labelled(lambda _: False, mark.__eq__) == []  # though it keeps its mark
     child.wait()
-    assert marks.read(psutil.Process()) == 0
     assert not marks.is_of_dead_lab(mark)
     assert not marks.is_of_dead_lab(0)
     reused = mark ^ (1 << 16)  # the same process id, started at another moment
