@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, consent, derived, interrupts, registry, runs, watchdog
+from lab import campaign, consent, derived, interrupts, registry, runs, surroundings, watchdog
 from lab.claims import command as claims
 from lab.clusters import choice
 from lab.comparison import command as comparison
@@ -120,6 +120,7 @@ def bench(options: argparse.Namespace) -> int:
             raise NothingSelectedError(f"Nothing to run. {reasons}")
         choice.prepare({spec.provider for spec in run.plan.trials}, say)
         store = runs.create(options.results, run)
+    surroundings.passed({name for spec in run.plan.trials for name in spec.pass_env})
     say(f"Run {store.folder}")
     again = consent.command(f"lab bench --resume {store.folder}", runs.workloads(run.plan))
     try:

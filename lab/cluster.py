@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 from typing import ClassVar, NamedTuple
@@ -38,7 +38,8 @@ class Site:
     """Where one attempt at one trial takes place: its folder, its CPUs, its labels.
 
     `environment` is given to every process of the trial; `jobs` are for the system's scheduler.
-    With `has_users_code`, driver and workers import what is not the lab's.
+    Driver and workers are given the user's variables `passed` as well; with `has_users_code` they
+    import what is not the lab's.
     """
 
     spec: TrialSpec
@@ -47,6 +48,7 @@ class Site:
     placement: Placement
     environment: Mapping[str, str]
     jobs: tuple[Job, ...] = ()
+    passed: Mapping[str, str] = field(default_factory=dict)
     has_users_code: bool = False
 
     @property

@@ -43,6 +43,7 @@ def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
         "seed": spec.seed,
         "hash_seed": outcome.hash_seed,
         "services": outcome.services,
+        "pass_env": " ".join(spec.pass_env),
         "images": outcome.images,
         "started_utc": outcome.started_utc,
         "trial_ns": outcome.trial_ns,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -157,6 +157,7 @@ class TrialSpec:
     checksum that an inline call of the user's own function gave, None where it told none.
     `unchecked` says why the answers of its window are not checked, empty where they are; those of
     its warm-up are wherever there is an `answer`. `check_ns` is what each check takes.
+    `pass_env` names the user's variables that driver and workers are given.
     """
 
     backend: str
@@ -175,6 +176,7 @@ class TrialSpec:
     answer: int | None = None
     unchecked: str = ""
     check_ns: int = 0
+    pass_env: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -184,13 +186,16 @@ class TrialSpec:
     @property
     def id(self) -> str:
         """Sixteen hex digits of the sha256 of the fields."""
-        fields = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
+        values = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
         # As in older runs, which had none of these fields.
-        for name, default in {"answer": None, "unchecked": "", "check_ns": 0}.items():
-            if fields[name] == default:
-                del fields[name]
-        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        for new in _NEWER_FIELDS:
+            if values[new.name] == new.default:
+                del values[new.name]
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_NEWER_FIELDS = tuple(each for each in fields(TrialSpec) if each.default is not MISSING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "action": "store_true",
             "help": "measure a function of your own that fails where it is called before the run",
         },
+        "--pass-env": {
+            "action": "append",
+            "metavar": "NAME",
+            "help": "a variable of yours that driver and workers are given, by its name in the "
+            "results and never its value; repeat for more (default: none)",
+        },
         "--arrival": {
             "action": "append",
             "metavar": "KIND",

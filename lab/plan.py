@@ -49,6 +49,7 @@ class Selection:
     quota_cpus: float = 0.0
     offers: frozenset[Service] = frozenset(Service)
     references: Mapping[str, int] = field(default_factory=dict)
+    pass_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,7 @@ def _spec(
         seed=draw.getrandbits(31),
         warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
+        pass_env=selection.pass_env,
         **(_check(cell.own) if cell.own else {}),
     )
 

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ CHECKS = 3
 Note = Callable[..., None]
 
 
-def rehearse(workload: str, folder: Path, deadline_s: float = DEADLINE_S) -> Rehearsal:
+def rehearse(
+    workload: str, folder: Path, deadline_s: float = DEADLINE_S, pass_env: Sequence[str] = ()
+) -> Rehearsal:
     """Have a function of the user's own called three times, and tell what was seen.
 
     Twice in one process and once in another, in which sets of text have another order: an answer
@@ -45,14 +47,16 @@ def rehearse(workload: str, folder: Path, deadline_s: float = DEADLINE_S) -> Reh
         workload: Its name with its arguments, as `own_task.name_of` makes it.
         folder: Where what it prints may lie.
         deadline_s: How long its import and its calls may take in each of both processes.
+        pass_env: The user's variables that it is given.
 
     Raises:
         UsageError: There is no such function, or its arguments cannot be had.
     """
-    seen = _look_on(workload, folder, 1, deadline_s)
+    given = {**surroundings.passed(pass_env), **surroundings.with_users_code()}
+    seen = _look_on(workload, folder, 1, deadline_s, given)
     nominal_ns, check_ns = seen.get("nominal_ns", 0), seen.get("check_ns", 0)
     if "answer" in seen:
-        again = _look_on(workload, folder, 2, deadline_s)
+        again = _look_on(workload, folder, 2, deadline_s, given)
         if again.get("answer") != seen["answer"]:
             other = again["trouble"] or "two processes gave different answers"
             seen |= {"answer": None, "trouble": other, "failure": again["failure"]}
@@ -70,13 +74,15 @@ def rehearse(workload: str, folder: Path, deadline_s: float = DEADLINE_S) -> Reh
     )
 
 
-def _look_on(workload: str, folder: Path, number: int, deadline_s: float) -> dict[str, Any]:
+def _look_on(
+    workload: str, folder: Path, number: int, deadline_s: float, given: Mapping[str, str]
+) -> dict[str, Any]:
     """Have process `number` of a rehearsal run to its end, and return what it noted."""
     told, trial = folder / f"rehearsal-{number}.json", f"rehearsal-{os.getpid()}"
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: trial}
     # It may write where tasks find the ledger.
     labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
-    labels |= {"PYTHONHASHSEED": str(number), **surroundings.with_users_code()}
+    labels |= {"PYTHONHASHSEED": str(number), **given}
     argv = [sys.executable, "-m", __name__, workload, str(told), str(3 - number)]
     with interrupts.deferred():
         process = processes.start(argv, (), labels, folder / "rehearsal.log")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from lab import own_task, placement, registry, rehearsal, scratch, shadows, watchdog
+from lab import own_task, placement, registry, rehearsal, scratch, shadows, surroundings, watchdog
 from lab.backend import ceilings_of
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
@@ -84,6 +84,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         UsageError: A name is unknown, or its package is not installed.
     """
     known("provider", options.provider, PROVIDERS)
+    surroundings.passed(options.pass_env or ())
     if options.args and not options.task:
         raise UsageError("--args are those of a function of your own: name it by --task.")
     cells = _cells(options, preset)
@@ -108,6 +109,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         offers=PROVIDERS[options.provider].offered(),
         # Commits that take turns are compared with each other, not with a ceiling.
         references={} if options.turns else _references(chosen),
+        pass_env=tuple(sorted({*(options.pass_env or ())})),
     )
 
 
@@ -219,7 +221,7 @@ def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     shadows.refuse(name)
     say(f"Calling {name} inline, three times.")
     with watchdog.on_duty(), scratch.folder() as folder:
-        seen = rehearsal.rehearse(name, folder, preset.deadline_s)
+        seen = rehearsal.rehearse(name, folder, preset.deadline_s, options.pass_env or ())
     if seen.failure and not options.allow_errors:
         raise UsageError(
             f"{name} fails where it is called inline: {seen.failure}. Mend it, or say "

@@ -28,9 +28,8 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
     """Rebuild a spec; the inverse of `spec_to_json`."""
     arrival = dict(fields["arrival"])
     kind = ARRIVALS[arrival.pop("kind")]
-    return TrialSpec(
-        **{**fields, "arrival": kind(**arrival), "topology": Topology(**fields["topology"])}
-    )
+    changed = {"arrival": kind(**arrival), "topology": Topology(**fields["topology"])}
+    return TrialSpec(**{**fields, **changed, "pass_env": tuple(fields.get("pass_env", ()))})
 
 
 def order_to_json(order: Order) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import IO
 
-from lab import interrupts, logs, noise, placement, processes, readiness, registry
+from lab import interrupts, logs, noise, placement, processes, readiness, registry, surroundings
 from lab.appointments import longest_s
 from lab.backend import capabilities, services_of
 from lab.cluster import Cluster, CpuUse, Site
@@ -180,6 +180,7 @@ def _site(outcome: Outcome) -> Site:
         outcome.placement,
         environment,
         jobs_of(spec),
+        passed=surroundings.passed(spec.pass_env),
         has_users_code=registry.is_foreign(spec.label, spec.workload),
     )
 

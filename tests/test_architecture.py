@@ -80,7 +80,7 @@ TABLE = {
     "gauges": "cluster footprint noise",
     "logs": "",
     "trial": "logs appointments backend cluster clusters gauges interrupts ledger noise placement "
-    "processes readback readiness registry specs tasks",
+    "processes readback readiness registry specs surroundings tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",
     "environment": "procfs",
@@ -135,7 +135,7 @@ TABLE = {
     "watchdog": "clusters interrupts processes scratch surroundings",
     "console": "ladder metrics nominal plan presets printable terminal",
     "selection": "backend clusters console own_task placement plan presets registry rehearsal "
-    "scratch shadows watchdog",
+    "scratch shadows surroundings watchdog",
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics status store",
@@ -143,7 +143,8 @@ TABLE = {
     "publishing runs schema selection specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison consent console derived doctor history interrupts "
-    "options plan presets publishing registry report runs selection store turns watchdog",
+    "options plan presets publishing registry report runs selection store surroundings turns "
+    "watchdog",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

@@ -6,12 +6,20 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lab import surroundings
+from lab.cli import main
+from lab.kernel import checksum
+from lab.specs import spec_from_json, spec_to_json
+from lab.store import Store
+from tests.conftest import Told
 from tests.foreign import JUNK, write_shadows
+from tests.trials import spec_of
 
 LAB = Path(surroundings.__file__).parent
 # Files that ask git and asv, tools of the user's, and measure nothing.
@@ -85,3 +93,58 @@ def test_a_folder_with_names_of_the_standard_library_disturbs_no_command(
         [script, *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SHOP_ABSENT", "it is not set"),
+        ("LAB_OWNER", "the lab sets or passes it itself"),
+        ("PYTHONHASHSEED", "the lab sets or passes it itself"),
+        ("PYTHONPATH", "the lab sets or passes it itself"),
+        ("DJANGO_SETTINGS_MODULE", "the lab sets or passes it itself"),
+        ("PATH", "the lab sets or passes it itself"),
+        ("LC_ALL", "the lab sets or passes it itself"),
+        ("A=B", "is no name of a variable"),
+    ],
+)
+def test_a_variable_that_cannot_be_passed_is_a_usage_error(
+    name: str, words: str, told: Told
+) -> None:
+    """One sentence, before anything runs."""
+    shown = told("bench", "--provider", "local", "--dry-run", "-b", "inline", "--pass-env", name)
+    assert shown.returncode == 2
+    assert words in shown.stderr
+
+
+def test_a_named_variable_reaches_the_function_and_its_name_the_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its value is in no file of the run, and a resumed run needs it again."""
+    monkeypatch.setenv("SHOP_TOKEN", "not-for-results")
+    words = "bench --task os:getenv -b process-pool --arrival burst --blocks 1 --cores 1 --tasks 5"
+    words += " --pass-env SHOP_TOKEN --provider local --allow-dirty --tables-only"
+    arguments = ["--args", '["SHOP_TOKEN"]', "--results", str(tmp_path)]
+    assert main([*words.split(), *arguments]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    rows = Store(run).read("trial")
+    assert set(rows.pass_env) == {"SHOP_TOKEN"}
+    assert set(rows.answers) == {"inline call"}
+    expected = checksum("not-for-results")
+    tasks = pd.read_parquet(next(run.glob("trials/*/task.parquet")))
+    assert set(tasks[tasks.phase == "measure"].answer) == {expected}
+    files = [file for file in run.rglob("*") if file.is_file()]
+    assert not [file.name for file in files if b"not-for-results" in file.read_bytes()]
+    monkeypatch.delenv("SHOP_TOKEN")
+    resume = ["bench", "--resume", str(run), "--task", "os:getenv", *arguments[:2]]
+    assert main(resume) == 2
+
+
+def test_ids_of_trials_without_such_variables_stay() -> None:
+    """A field at its default is left out of the id."""
+    spec = spec_of("inline")
+    assert "pass_env" in asdict(spec)
+    assert spec.id == "7ca76e19a99dd653"
+    assert replace(spec, pass_env=("SHOP_TOKEN",)).id != spec.id
+    again = spec_from_json(spec_to_json(replace(spec, pass_env=("SHOP_TOKEN",))))
+    assert again.pass_env == ("SHOP_TOKEN",)

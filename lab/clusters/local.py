@@ -56,6 +56,8 @@ class LocalCluster(Cluster):
         # What all processes of the trial are told: whose they are, and where temporary files go.
         self._told = dict(site.environment)
         self._scratch: Path | None = None
+        # How tasks, and what unpickles them, find modules of the user's.
+        self._users_code = surroundings.with_users_code() if site.has_users_code else {}
 
     def up(self) -> Setup:
         """Start a fresh broker where one is needed, then each node's workers, then a scheduler."""
@@ -91,7 +93,7 @@ class LocalCluster(Cluster):
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
             # Dask's scheduler, a server of Python, unpickles the arguments of tasks as well.
-            told = {**self._told, **self._users(), **site.backend.server_environment(settings)}
+            told = {**self._told, **self._users_code, **site.backend.server_environment(settings)}
             cpus = site.placement.services
             running = SERVICES[name]().start(site.logs, cpus, told, self.password)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
@@ -108,8 +110,9 @@ class LocalCluster(Cluster):
         slot: tuple[int, int] = (0, 0),
     ) -> _Part:
         environment = {
+            **self.site.passed,
             **self._told,
-            **self._users(),
+            **self._users_code,
             **self.site.backend.worker_environment(made),
             **self._ledger_environment(*slot),
             "LAB_SETUP": setup_to_json(made),
@@ -119,10 +122,6 @@ class LocalCluster(Cluster):
         process = processes.start(command.argv, cpus, environment, log)
         self._limit(process)
         return _Part(f"{role.partition('-')[0]} ({words})", process, log)
-
-    def _users(self) -> Mapping[str, str]:
-        """Return the way to the user's modules where tasks need them."""
-        return surroundings.with_users_code() if self.site.has_users_code else {}
 
     @staticmethod
     def _prepare(part: _Part) -> None:
@@ -160,7 +159,8 @@ class LocalCluster(Cluster):
     def start_driver(self) -> Popen[bytes]:
         """Start the driver in a process of its own; a system that lives in it works as node 0."""
         site = self.site
-        environment = {**self._told, **self._users(), **self._ledger_environment(0, 0)}
+        environment = {**site.passed, **self._told, **self._users_code}
+        environment |= self._ledger_environment(0, 0)
         environment["LAB_SETUP"] = setup_to_json(self._setup())
         argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
         log, cpus = site.logs / "driver.log", site.placement.driver

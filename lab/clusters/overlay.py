@@ -41,6 +41,7 @@ def endpoints(servers: Iterable[Service], password: str) -> dict[str, str]:
 def environment(site: Site, made: Setup) -> dict[str, str]:
     """Return what the system's own commands are told inside a container."""
     return {
+        **site.passed,
         **site.environment,
         **site.backend.worker_environment(made),
         "LAB_LEDGER": f"{TRIAL}/ledger",
@@ -69,8 +70,8 @@ def parts(
     """
     place, quota_us = site.placement, round(site.spec.topology.quota_cpus * PERIOD_US)
     limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
-    ours = {**site.environment, "LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
-    ours |= _path(site)
+    ours = {**site.passed, **site.environment, **_path(site)}
+    ours |= {"LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
     found: dict[str, Any] = {DRIVER: {"cpuset": cpu_text(place.driver), "environment": ours}}
     if str(Service.CRON) in made.endpoints:
         found[DRIVER]["volumes"] = [CRONTABS]

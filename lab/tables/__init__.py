@@ -29,7 +29,8 @@ from lab.tables.trial import TrialRow as TrialRow
 # 1.7  table trend; estimates of bursts of another size are other estimates
 # 1.8  phases unrecorded and repeated: a burst again, of which only some tasks have rows
 # 1.9  every column that came after 1.0 says since when
-SCHEMA_VERSION = "1.9"
+# 1.10 column pass_env of trial
+SCHEMA_VERSION = "1.10"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ class TrialRow:
     plan_hash: str = column("sha256 (16 digits) of instants and arguments, equal within a block")
     hash_seed: int | None = column("PYTHONHASHSEED of the trial's processes")
     services: str = column("what each server says of itself, with where its program came from")
+    pass_env: str = column(
+        "variables of the user's that driver and workers were given, by name alone: a value may "
+        "be a secret; empty: none",
+        since="1.10",
+    )
     images: str = column("images of the cluster's containers, with ids; empty: no containers")
     settings: str = column("every effective setting of the system, JSON")
     fingerprint_id: str = column("machine and software")
