@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from lab.presets import Cell
 
 # Of work, for each worker slot (METHOD M16).
 LONGEST_WARM_UP_S = 5.0
+MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,9 @@ def _spec(
 
 def _check(own: Rehearsal) -> dict[str, Any]:
     """Return the fields of a spec that say how the answers of a user's function are checked."""
-    return {"answer": own.answer, "unchecked": own.trouble, "check_ns": own.check_ns}
+    # Without the exception's message: it may be private, and a spec is published as it is.
+    why = MESSAGE.sub(r"\1", own.trouble)
+    return {"answer": own.answer, "unchecked": why, "check_ns": own.check_ns}
 
 
 def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:

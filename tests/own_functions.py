@@ -124,3 +124,18 @@ def starts_child() -> int:
         ["/bin/sleep", "4321"], env={}, start_new_session=True, stdin=null, stdout=null, stderr=null
     )
     return 1
+
+
+SECRETS = {
+    "token": "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+    "path": "/srv/private/of-mine/file.csv",
+    "host": "build-host-77",
+    "user": "jane.doe",
+}
+
+
+def tells() -> int:
+    """Print what is private, and raise it."""
+    text = " ".join(SECRETS.values())
+    sys.stdout.write(text)
+    raise RuntimeError(text)

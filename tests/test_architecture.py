@@ -139,8 +139,8 @@ TABLE = {
     "options": "arrivals clusters presets selection",
     "claims": "backend campaign claims clusters console evidence options plan presets readback "
     "readiness registry runs selection statistics status store",
-    "publishing": "campaign clusters consent console dictionary environment formats options plan "
-    "publishing runs schema selection specs store",
+    "publishing": "campaign clusters consent console dictionary environment figures formats "
+    "options own_task plan printable publishing report runs schema selection specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison consent console derived doctor history interrupts "
     "options plan presets publishing registry report runs selection store surroundings turns "

@@ -205,8 +205,11 @@ KNOWN = {
         *("history/page.py", "report/page.py"),  # the lab's templates
     },
     "runpy": {"rq_jobs/preloading.py"},  # RQ's own command
-    # Messages of a trial, from its own server, in its worker.
-    "pickle": {"backends/raw_amqp.py", "backends/raw_redis.py", "backends/raw_sql.py"},
+    "pickle": {
+        "canonical.py",  # writes, and reads nothing
+        # Messages of a trial, from its own server, in its worker.
+        *("backends/raw_amqp.py", "backends/raw_redis.py", "backends/raw_sql.py"),
+    },
     "joblib": {"backends/joblib.py"},  # the system itself
 }
 

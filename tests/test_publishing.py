@@ -134,18 +134,23 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None
     """A formula in a text stays text; numbers below zero stay numbers."""
     tables = dict(synthetic.campaign.__wrapped__(SMALL))
     trials = tables["trial"]
-    tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)")
+    tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)", workload="=noop")
+    for name in ("estimate", "trend"):
+        tables[name] = tables[name].assign(workload="=noop")
     run = synthetic.write(tables, tmp_path / "runs" / "run")
     (run / "plan.json").write_text('{"trials": []}')
     (run / "figures").mkdir()
     (run / "figures" / "x.csv").write_text("name,y,n\n=1+1,-2.5,\n")
-    (run / "figures" / f"{OVER_TIME.name}.csv").write_text("y\n1\n")
     (run / "figures" / "secret.csv").symlink_to("/etc/hostname")
     target = tmp_path / "out"
     assert main(["publish", str(run), "--to", str(target)]) == 0
     written = pd.read_csv(target / "trial.csv")
     assert set(written.flag_reasons) == {"'=HYPERLINK(1)"}
-    assert (target / "figures" / "x.csv").read_text() == "name,y,n\n'=1+1,-2.5,\n"
+    assert set(written.workload) == {"'=noop"}
+    drawn = [pd.read_csv(file, dtype=str) for file in (target / "figures").glob("*.csv")]
+    assert {value for cells in drawn for value in cells.get("workload", ())} == {"'=noop"}
+    # Figures are drawn from what is published; whatever else lies there stays at home.
+    assert not (target / "figures" / "x.csv").exists()
     assert not (target / "figures" / "secret.csv").exists()
     # It has points of other runs, which are no part of the package.
     assert not (target / "figures" / f"{OVER_TIME.name}.csv").exists()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,11 @@ import pyarrow.parquet as pa_parquet
 from lab import formats
 from lab.dictionary import describe
 from lab.errors import ResultsError, UsageError
+from lab.figures import FIGURES
+from lab.figures.over_time import OVER_TIME
+from lab.publishing.scrub import Scrub
+from lab.publishing.tables import PublishedTables
+from lab.report import page
 from lab.schema import key_of, schema
 from lab.store import REFERENCES, Store
 from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
@@ -36,8 +42,8 @@ TYPES = {"int64": "integer", "double": "number", "string": "string"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # The commands that make a run and have a session of nox, which installs the lock.
 NOX_SESSIONS = ("bench", "claims")
-# The figure that is drawn from the runs beside this one as well, which are not in the package.
-OF_OTHERS = "over_time"
+# Without the one that is drawn from the runs beside this one, which are not in the package.
+CHARTS = [chart for chart in FIGURES.values() if chart is not OVER_TIME]
 OWING = ("trial_id", "attempt", "n_done")
 CITATION = """\
 cff-version: 1.2.0
@@ -95,14 +101,22 @@ def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Pa
 
 
 def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None:
-    resources = list(_csv_files(store, folder, [name for name in CSV_TABLES if name in tables]))
+    scrub = Scrub()
+    published = PublishedTables(store, scrub)
+    resources = list(_csv_files(published, folder, [n for n in CSV_TABLES if n in tables]))
     by_task = [name for name in PARQUET_TABLES if name in tables]
-    resources += _parquet_files(store, folder, by_task)
-    # The page is made of every task's row: without them it could not be made again.
-    _copy(store.folder, folder, ("report.html",) if by_task else ())
+    resources += _parquet_files(store, published, folder, by_task)
+    # Drawn from what is published: pictures and page of the run hold what is private.
+    pictures = page.draw_figures(published, folder, CHARTS)
+    for file in (folder / "figures").glob("*.csv"):
+        cells = pd.read_csv(file, dtype=str, keep_default_na=False)
+        cells.apply(_disarmed).to_csv(file, index=False, lineterminator="\n")
+    if by_task:  # without every task's row it could not be made again
+        page.write_page(published, pictures, folder)
+    _json(folder / "plan.json", _plan(store.folder, scrub))
     shutil.copyfile(lock, folder / "lock.txt")
     (folder / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
-    words = _words(store.read("campaign").iloc[0])
+    words = _words(published["campaign"].iloc[0])
     (folder / "README.md").write_text(HOW.format_map(words), encoding="utf-8")
     (folder / "CITATION.cff").write_text(CITATION.format_map(words), encoding="utf-8")
     _json(folder / "datapackage.json", _descriptor(words, resources))
@@ -110,17 +124,22 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
 
 
 def _words(campaign: Any) -> dict[str, str]:
-    run = str(campaign.campaign_id)
+    run = _word(campaign.campaign_id)
     return {
         "run": run,
         "title": f"Background Task Lab, {run}",
-        "date": str(campaign.started_utc)[:10],
-        "preset": str(campaign.preset),
-        "commit": str(campaign.git_commit) or "unknown",
+        "date": _word(campaign.started_utc)[:10],
+        "preset": _word(campaign.preset),
+        "commit": _word(campaign.git_commit) or "unknown",
         "command": _command(str(campaign.command)),
         "version": SCHEMA_VERSION,
         "licence": f"{LICENCE['name']}, {LICENCE['path']}",
     }
+
+
+def _word(value: object) -> str:
+    """Return a value without the characters that mean something in Markdown, YAML or HTML."""
+    return re.sub(r"[^\w.+:-]", "", str(value), flags=re.ASCII)
 
 
 def _command(line: str) -> str:
@@ -133,9 +152,11 @@ def _command(line: str) -> str:
     return shlex.join([*(("nox", "-s", first, "--") if nox else ("lab", first)), *words])
 
 
-def _csv_files(store: Store, folder: Path, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _csv_files(
+    published: PublishedTables, folder: Path, tables: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     for table in tables:
-        rows = store.read(table)
+        rows = published[table].copy()
         for name in rows.columns[rows.dtypes == "str"]:
             rows[name] = _disarmed(rows[name])
         path = folder / f"{table}.csv"
@@ -149,7 +170,9 @@ def _disarmed(texts: pd.Series) -> pd.Series:
     return texts.mask(is_text & texts.str.startswith(FORMULA).fillna(value=False), "'" + texts)
 
 
-def _parquet_files(store: Store, folder: Path, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _parquet_files(
+    store: Store, published: PublishedTables, folder: Path, tables: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     """Write each table that has a row a task as one file, trial by trial."""
     trials = store.read("trial")
     for table in tables:
@@ -164,7 +187,7 @@ def _parquet_files(store: Store, folder: Path, tables: Sequence[str]) -> Iterato
                 # A skipped trial has none, and not every trial has every table.
                 is_owed = table == "task" and int(n_done) > 0
                 if is_owed or (trial / f"{table}.parquet").exists():
-                    rows = store.read(table, trial)
+                    rows = published.scrubbed(table, store.read(table, trial))
                     rows.insert(1, "attempt", int(attempt))
                     writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
         # A Parquet file holds its own schema; here it is told what the columns mean.
@@ -220,19 +243,14 @@ def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[
     }
 
 
-def _copy(run: Path, folder: Path, pages: Sequence[str]) -> None:
-    """Take along what shows the run and what repeats it; a link may lead to what is not ours."""
-    shutil.copyfile(run / "plan.json", folder / "plan.json")
-    own = (file for file in (run / "figures").glob("*") if file.stem != OF_OTHERS)
-    shown = (*(run / page for page in pages), *sorted(own))
-    for file in (file for file in shown if file.is_file() and not file.is_symlink()):
-        copy = folder / file.relative_to(run)
-        copy.parent.mkdir(exist_ok=True)
-        if file.suffix == ".csv":
-            cells = pd.read_csv(file, dtype=str, keep_default_na=False)
-            cells.apply(_disarmed).to_csv(copy, index=False, lineterminator="\n")
-        else:
-            shutil.copyfile(file, copy)
+def _plan(run: Path, scrub: Scrub) -> dict[str, Any]:
+    """Return the plan, which repeats the run, with its texts scrubbed."""
+    try:
+        plan: dict[str, Any] = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+        skips = [[spec, scrub.text(reason)] for spec, reason in plan.get("skips", [])]
+        return {**plan, "command": scrub.text(plan.get("command", "")), "skips": skips}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ResultsError(f"{run / 'plan.json'} is damaged, and is not published.") from error
 
 
 def _json(path: Path, content: dict[str, Any]) -> None:

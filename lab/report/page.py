@@ -42,10 +42,20 @@ def write(folder: Path) -> Path:
     tables = RunTables(Store(folder))
     if tables["campaign"].empty:
         raise ResultsError(f"{folder} holds no campaign. Name a run folder, or run: lab bench")
+    return write_page(tables, draw_figures(tables, folder, list(FIGURES.values())), folder)
+
+
+def draw_figures(
+    tables: Tables, folder: Path, charts: Sequence[Chart]
+) -> Mapping[Chart, Picture | None]:
+    """Draw charts into ``figures`` of a folder; None for one that has nothing to show."""
     draw = partial(save, tables=tables, folder=folder / "figures")
     is_large = len(tables["trial"]) >= MANY_TRIALS
-    drawn = mapped(draw, list(FIGURES.values()), side_by_side=is_large)
-    pictures = dict(zip(FIGURES.values(), drawn, strict=True))
+    return dict(zip(charts, mapped(draw, charts, side_by_side=is_large), strict=True))
+
+
+def write_page(tables: Tables, pictures: Mapping[Chart, Picture | None], folder: Path) -> Path:
+    """Write the page of some tables and their figures into a folder, and return it."""
     path = folder / PAGE
     path.write_text(render(tables, pictures), encoding="utf-8")
     return path

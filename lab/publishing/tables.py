@@ -1,0 +1,84 @@
+"""The tables of a run as they are published: free text without what is private."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import pandas as pd
+
+from lab.model import Status
+from lab.own_task import is_own
+from lab.publishing.scrub import Scrub
+from lab.report.tables import RunTables
+from lab.store import Store
+
+# Columns that a program, a server, a log or a person may have written; all others hold names,
+# numbers and the lab's own words.
+FREE_TEXT: Mapping[str, tuple[str, ...]] = {
+    "campaign": ("command", "preset"),
+    "trial": ("flag_reasons", "services", "answers"),
+    "metric": ("method",),
+    "estimate": ("method",),
+    "trend": ("method",),
+    "baseline": ("method",),
+    "environment": ("value",),
+    "claim": ("verdict", "why"),
+    "sample": ("source", "metric"),
+}
+# Of these, checksums are a part.
+WITH_CHECKSUMS: Mapping[str, tuple[str, ...]] = {"trial": ("images",), "environment": ("value",)}
+
+
+class PublishedTables(RunTables):
+    """Reads the tables of a run as `RunTables` does, and scrubs them."""
+
+    def __init__(self, store: Store, scrub: Scrub) -> None:
+        super().__init__(store)
+        self._scrub = scrub
+        self._scrubbed: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if "/" in name:
+            return super().__getitem__(name)
+        if name not in self._scrubbed:
+            self._scrubbed[name] = self.scrubbed(name, super().__getitem__(name))
+        return self._scrubbed[name]
+
+    def scrubbed(self, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of a table without what is private."""
+        rows = rows.copy()
+        if table == "trial":
+            rows["reason"] = self._reasons(rows)
+            rows["settings"] = _each(rows["settings"], self._scrub.settings)
+        if table == "claim":  # a claim that no trial could show quotes a trial's reason
+            trials = RunTables.__getitem__(self, "trial")
+            quoted = dict(zip(trials.reason, self._reasons(trials), strict=True))
+            for column in FREE_TEXT[table]:
+                rows[column] = _each(rows[column], partial(_without, quoted))
+        with_checksums = WITH_CHECKSUMS.get(table, ())
+        for column in {*FREE_TEXT.get(table, ()), *with_checksums}:
+            has_checksums = column in with_checksums
+            rows[column] = _each(
+                rows[column], partial(self._scrub.text, has_checksums=has_checksums)
+            )
+        return rows
+
+    def _reasons(self, trials: pd.DataFrame) -> pd.Series:
+        """Scrub reasons; that of a skip is the lab's own, unless a function was tried before."""
+        is_ours = (trials.status == Status.SKIPPED) & ~trials.workload.map(is_own).astype(bool)
+        ours = _each(trials.reason, self._scrub.text)
+        return ours.where(is_ours, _each(trials.reason, self._scrub.reason))
+
+
+def _each(texts: pd.Series, change: Callable[[str], str]) -> pd.Series:
+    """Change each text once, for there may be a million rows of few texts; null stays null."""
+    changed = {text: change(text) for text in texts.dropna().unique()}
+    return texts.map(changed).astype(texts.dtype)
+
+
+def _without(quoted: Mapping[str, str], text: str) -> str:
+    for reason, scrubbed in quoted.items():
+        if reason:
+            text = text.replace(reason, scrubbed).replace(reason.rstrip("."), scrubbed)
+    return text
