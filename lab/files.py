@@ -158,10 +158,10 @@ def require_inside(path: Path, root: Path) -> None:
     Raises:
         ResultsError: It does.
     """
-    below = path.relative_to(root) if path.is_relative_to(root) else Path("..")
+    here, folder = path.absolute(), root.absolute()  # one may be relative, and the other not
+    below = here.relative_to(folder) if here.is_relative_to(folder) else Path("..")
     if ".." in below.parts:
         raise ResultsError(f"{path} is not inside {root}.")
-    folder = root
     for part in below.parts[:-1]:
         folder /= part
         if folder.is_symlink():

@@ -53,6 +53,22 @@ def test_a_trials_tables_are_read(store: Store, table: str) -> None:
     assert store.read(table).empty  # no trial is finished yet
 
 
+def test_a_trial_has_an_absolute_folder_where_results_are_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--results`` is relative by default, and processes of a trial have other current folders."""
+    monkeypatch.chdir(tmp_path)
+    store = Store(Path("run"))
+    folder = store.trial_folder("t", 1)
+    folder.mkdir(parents=True)
+    store.write_parquet(folder.absolute(), "task", [a_row("task")])
+    assert as_rows(store.read("task", folder), "task") == [a_row("task")]
+    outside = tmp_path / "other"
+    outside.mkdir()
+    with pytest.raises(ResultsError, match="is not inside run"):
+        store.write_parquet(outside, "task", [])
+
+
 def test_a_trial_is_finished_when_its_row_is_there(store: Store) -> None:
     """Tables of a trial without a row in trial.csv do not count, in any reading."""
     for attempt in (1, 2):
