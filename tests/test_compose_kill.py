@@ -113,8 +113,8 @@ def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
         process.kill()
     lab.wait()
     clean = [sys.executable, "-m", "lab.cli", "clean"]
-    done = subprocess.run(clean, capture_output=True, text=True, check=True)
-    assert "0 containers" not in done.stderr
+    # The watchdog of a lab that another test killed may still be looking, and be faster.
+    subprocess.run(clean, capture_output=True, check=True)
     assert left_of(lab.pid) == []
     assert beside.wait(120) == 0
     assert left_of(beside.pid) == []
