@@ -11,18 +11,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lab import campaign, consent, derived, interrupts, registry, runs, surroundings, watchdog
+from lab import (
+    campaign,
+    consent,
+    derived,
+    feasible,
+    interrupts,
+    registry,
+    runs,
+    surroundings,
+    watchdog,
+)
 from lab.claims import command as claims
 from lab.clusters import choice
 from lab.comparison import command as comparison
-from lab.console import ProgressWatch, duration, say, show_line, show_plan, show_table
+from lab.console import (
+    ProgressWatch,
+    duration,
+    print_any_text,
+    say,
+    show_line,
+    show_plan,
+    show_table,
+)
+from lab.defects import contained, last_words
 from lab.errors import EXIT_CODES, ExitCode, LabError, NothingSelectedError, UsageError
 from lab.history import command as history
+from lab.listing import list_names
 from lab.model import Flag, Status
 from lab.options import OPTIONS, command_line
 from lab.plan import make_plan
-from lab.presets import GROUPS, PRESETS
+from lab.presets import PRESETS
 from lab.publishing import command as publishing
+from lab.ranges import NUMBERS
 from lab.selection import known, ladder_of, named_function, select
 from lab.tables import TrialRow
 from lab.turns import Turns
@@ -100,7 +121,10 @@ def _add_bench(commands: Commands) -> None:
     for title, options in OPTIONS.items():
         group = made.add_argument_group(title)
         for names, facts in options.items():
-            group.add_argument(*names.split(), **facts)
+            kind, about = facts.get("type"), facts["help"]
+            if isinstance(kind, NUMBERS):
+                about = f"{about}; {kind}"
+            group.add_argument(*names.split(), **{**facts, "help": about})
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -147,6 +171,7 @@ def _asked(options: argparse.Namespace) -> runs.Run:
     preset = known("preset", options.preset, PRESETS)
     selection = select(options, preset)
     plan = make_plan(selection)
+    feasible.require_feasible(plan)
     labels = sorted({spec.label for spec in plan.trials})
     if beside := [label for label in labels if label in selection.references]:
         say(f"Beside them, as their ceilings: {', '.join(beside)}.")
@@ -155,7 +180,10 @@ def _asked(options: argparse.Namespace) -> runs.Run:
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:
-    page = _shown(folder, len(rows))
+    def leave_out(reason: str) -> None:
+        say(f"No report page: {reason} To make it: lab report {folder}")
+
+    page = contained(lambda: _shown(folder, len(rows)), leave_out)
     failed = [row for row in rows if row.status in (Status.FAILED, Status.TIMEOUT)]
     flags = [row.flag for row in rows if row.status == Status.OK]
     say(
@@ -164,38 +192,12 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool)
     )
     if flags.count(Flag.INVALID) > len(flags) / 2:
         say("This machine was busy with other work: end it, and run again for numbers to keep.")
-    history.add(folder, is_told=not is_dirty_allowed)
-    say(f"Run folder: {folder}\nReport page: {page}")
-    return campaign.exit_code(rows)
-
-
-def list_names(_: argparse.Namespace) -> int:
-    """Print everything that can be named on the command line."""
-    for entry in registry.left_out():
-        say(str(entry))
-    rows = []
-    for name, backend in registry.backends().items():
-        for variant in backend.variants:
-            package = registry.missing_package(backend, variant.name)
-            mark = "yes" if package is None else f"no: needs {package}"
-            profiles = ", ".join(p.name for p in registry.profiles_of(backend, variant.name))
-            rows.append((f"{name}[{variant.name}]", profiles, mark, variant.summary))
-    show_table("Backends", ("backend[variant]", "@profile", "installed", "what it is"), rows)
-    workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
-    show_table(
-        "Workloads",
-        ("workload", "default size", "what a task does"),
-        [
-            *((w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads),
-            *((name, "", group.summary) for name, group in GROUPS.items()),
-        ],
+    contained(
+        lambda: history.add(folder, is_told=not is_dirty_allowed),
+        lambda reason: say(f"Not in the history: this run. {reason}"),
     )
-    if broken := registry.left_out():
-        columns = ("kind", "name", "why it is not available")
-        show_table("Left out", columns, [(one.kind, one.name, one.reason) for one in broken])
-    presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
-    show_table("Presets", ("preset", "blocks", "what for"), presets)
-    return ExitCode.FINE
+    say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
+    return campaign.exit_code(rows)
 
 
 def report_run(options: argparse.Namespace) -> int:
@@ -254,9 +256,11 @@ def clean(_: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its `ExitCode`; every LabError ends here, in a sentence."""
+    """Run the command line and return its `ExitCode`; every exception ends here, in a sentence."""
     interrupts.install()
+    print_any_text()
     try:
+        _require_folder()
         options = parser().parse_args(arguments)
         options.words = sys.argv[1:] if arguments is None else arguments
         return int(options.run_command(options))
@@ -270,6 +274,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough; nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FINE
+    except Exception as error:  # noqa: BLE001 (no traceback ever reaches the user)
+        say(f"lab: {last_words(error)}")
+        return ExitCode.MACHINE_FAILED
+
+
+def _require_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError("The current folder is gone: change to one that exists.") from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections import defaultdict
@@ -25,7 +26,8 @@ from lab.terminal import Terminal
 PIPE_COLUMNS = 200
 progress_console = Terminal(stderr=True)
 # A pipe has no width: what reads it wants whole cells.
-data_console = Terminal(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: the shell closed it
+data_console = Terminal(width=None if is_terminal else PIPE_COLUMNS)
 
 MINUTES_FROM_S = 90
 COLOURS: Mapping[str, str] = {
@@ -186,6 +188,13 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 def show_line(text: str) -> None:
     """Print a sentence of the results to standard output."""
     data_console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def print_any_text() -> None:
+    """Write what the terminal's encoding lacks as escapes, instead of failing at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

@@ -9,7 +9,9 @@ The logger tells it to whoever listens, which the tests do: none of them passes 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +60,18 @@ def describe(error: BaseException, folder: Path | None = None) -> str:
             (folder / FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
             return f"{sentence} Its traceback is in {FILE}; please report it."
     return sentence
+
+
+def last_words(error: Exception) -> str:
+    """Return the sentence with which a command ends that a defect or a full disk has ended."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"A disk is full{where}. What was finished is intact; free some space, and go on."
+    folder = None
+    with contextlib.suppress(OSError):  # there may be no place for a file
+        folder = Path(tempfile.mkdtemp(prefix="lab-defect-"))
+    sentence = describe(error, folder)
+    return f"{sentence} Its folder: {folder}" if folder else sentence
 
 
 def _place(error: BaseException) -> str:

@@ -96,7 +96,7 @@ def _git() -> Check:
         return Check("git", State.WARN, finding, "sudo apt install git")
     commit, dirty = git_state()
     if not commit:
-        finding = "The lab runs outside a checkout, so that rows tell no commit."
+        finding = "Rows name no commit: the lab runs outside a checkout, or git refuses this one."
         return Check("git", State.WARN, finding, "git clone the lab, and run it from there")
     if dirty == "1":
         finding = f"Commit {commit[:12]}, with changed files: nobody else can run the same."

@@ -15,11 +15,10 @@ import os
 import platform
 import re
 import resource
-import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -27,7 +26,9 @@ from typing import NamedTuple
 
 import psutil
 
+from lab.defects import contained
 from lab.procfs import CPUS, cgroup_texts, chosen, cpu_limit, cpu_values, memory_limit, text_of
+from lab.repository import git_or_none
 from lab.tables.machine import EnvironmentRow
 
 KEY_PACKAGES = (
@@ -71,7 +72,8 @@ def fingerprint() -> tuple[str, list[EnvironmentRow]]:
     old machine a new one.
     """
     parts = (_cpu, _memory, _kernel, _limits, _clock, _python, _packages, _disturbance)
-    facts = [fact._replace(value=_shown(fact.value)) for part in parts for fact in part()]
+    read = [fact for part in parts for fact in _facts(part)]
+    facts = [fact._replace(value=_shown(fact.value)) for fact in read]
     stable = sorted((f.key, f.value, f.unit) for f in facts if f.stable and f.value)
     digest = hashlib.sha256(json.dumps(stable).encode()).hexdigest()[:16]
     return digest, [
@@ -79,25 +81,22 @@ def fingerprint() -> tuple[str, list[EnvironmentRow]]:
     ]
 
 
+def _facts(part: Callable[[], Iterator[Fact]]) -> list[Fact]:
+    """Read a part's facts; a defect leaves the rest of them out, and is a fact itself."""
+    facts: list[Fact] = []
+    unread = f"unread.{part.__name__.removeprefix('_')}"
+    contained(lambda: facts.extend(part()), lambda why: facts.append(Fact(unread, why)))
+    return facts
+
+
 def git_state() -> GitState:
     """Tell which commit of the lab runs, and whether its tracked files were changed."""
-    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return GitState("", "")  # no checkout, or one of something that only contains us
-    changed = _git("status", "--porcelain", "--untracked-files=no")
-    return GitState(
-        _git("rev-parse", "HEAD") or "", "" if changed is None else str(int(changed != ""))
-    )
-
-
-def _git(*arguments: str) -> str | None:
-    # A git hook sets variables that point to its own repository.
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env=outside, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+    here = Path(__file__).parent
+    if git_or_none(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return GitState("", "")  # no checkout, one of something that only contains us, or no git
+    changed = git_or_none(here, "status", "--porcelain", "--untracked-files=no")
+    commit = git_or_none(here, "rev-parse", "HEAD") or ""
+    return GitState(commit, "" if changed is None else str(int(changed != "")))
 
 
 def _shown(value: object) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab import ranges
 from lab.arrivals import GAPS
 from lab.clusters import PROVIDERS
 from lab.presets import GROUPS, LATENCY, OFFERED, PRESETS
-from lab.selection import numbers, positive, positive_float, quota
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "what to measure": {
@@ -52,7 +52,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": f"only these arrivals: {', '.join(sorted(OFFERED))} (default: the preset's)",
         },
         "--rate": {
-            "type": positive_float,
+            "type": ranges.RATE_HZ,
             "metavar": "HZ",
             "help": "tasks per second of paced arrivals (default: the preset's); of workload "
             f"{LATENCY}: the rate that is the same for all",
@@ -62,40 +62,40 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "how paced tasks follow each other (default: poisson)",
         },
         "--tasks": {
-            "type": positive,
+            "type": ranges.TASKS,
             "metavar": "N",
             "help": "tasks in a window, or periodic jobs (default: the preset's)",
         },
         "--seconds": {
-            "type": positive_float,
+            "type": ranges.SECONDS,
             "metavar": "S",
             "help": "how long workers wait in an idle window (default: the preset's)",
         },
         "--occurrences": {
-            "type": positive,
+            "type": ranges.OCCURRENCES,
             "metavar": "N",
             "help": "how often each periodic job is due (default: the workload's)",
         },
     },
     "on how much": {
         "--cores": {
-            "type": numbers,
+            "type": ranges.CORES,
             "metavar": "N[,N]",
             "help": "cores of a node (default: 1, 2, 4, ... all of this machine)",
         },
         "--nodes": {
-            "type": numbers,
+            "type": ranges.NODES,
             "default": (1,),
             "metavar": "N[,N]",
             "help": "nodes (default: 1)",
         },
         "--workers": {
-            "type": numbers,
+            "type": ranges.WORKERS_PER_CORE,
             "metavar": "N[,N]",
             "help": "worker slots for each core (default: 1, for the workload scaling 1,2,4)",
         },
         "--quota": {
-            "type": quota,
+            "type": ranges.QUOTA_CPUS,
             "default": 0.0,
             "metavar": "CPUS",
             "help": "CPU time of a node, such as 0.5, by a quota of short periods; its latencies "
@@ -113,7 +113,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
         },
         "--blocks": {
-            "type": positive,
+            "type": ranges.BLOCKS,
             "metavar": "N",
             "help": "blocks, each with every configuration once (default: the preset's)",
         },
@@ -124,7 +124,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "commit is taken from it",
         },
         "--seed": {
-            "type": int,
+            "type": ranges.SEED,
             "metavar": "N",
             "help": "seed of order, arrivals and arguments (default: drawn, and recorded)",
         },

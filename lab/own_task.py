@@ -26,6 +26,7 @@ MIB = 2**20
 FEWEST_BYTES, MOST_BYTES = 2**30, 8 * 2**30
 
 _functions: dict[str, Callable[..., Any]] = {}
+LONGEST_SHOWN = 200
 
 
 def name_of(function: str, arguments: str) -> str:
@@ -44,14 +45,20 @@ def name_of(function: str, arguments: str) -> str:
         return f"{function}({arguments})"
     try:
         given = json.loads(arguments or "[]")
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        why = "too deep" if isinstance(error, RecursionError) else error
         raise UsageError(
-            f"--args {arguments!r} is neither JSON ({error}) nor package.module:NAME. "
+            f"--args {_cut(arguments)!r} is neither JSON ({why}) nor package.module:NAME. "
             "Write a list, such as '[1, \"two\"]', or an object of keywords."
         ) from error
     if not isinstance(given, list | dict):
-        raise UsageError(f"--args {arguments!r} is no list and no object: write '[{arguments}]'.")
+        typed = _cut(arguments)
+        raise UsageError(f"--args {typed!r} is no list and no object: write '[{typed}]'.")
     return function + (json.dumps(given) if given else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def is_own(workload: str) -> bool:

@@ -8,12 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from lab import own_task, placement, registry, rehearsal, scratch, shadows, surroundings, watchdog
+from lab import (
+    feasible,
+    own_task,
+    placement,
+    ranges,
+    registry,
+    rehearsal,
+    scratch,
+    shadows,
+    surroundings,
+    watchdog,
+)
 from lab.backend import ceilings_of
 from lab.clusters import PROVIDERS, luggage
 from lab.console import say
 from lab.errors import UnknownNameError, UsageError
-from lab.model import Arrival, Burst, Idle, Paced, Periodic
+from lab.model import Arrival, Burst, Idle, Paced, Periodic, Ranked
 from lab.plan import Selection
 from lab.presets import (
     GROUPS,
@@ -28,42 +39,10 @@ from lab.presets import (
 )
 
 T = TypeVar("T")
-SMALLEST_QUOTA_CPUS = 0.1
 # Fewer have no throughput.
 FEWEST_TASKS = 20
 LOOP = "inline"
-LONGEST_WINDOW_S = 86_400.0
 QUICKEST = next(iter(PRESETS))
-
-
-def positive(text: str) -> int:
-    """Parse a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def positive_float(text: str) -> float:
-    """Parse a finite number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
-
-
-def quota(text: str) -> float:
-    """Parse a share of CPUs: the kernel keeps no quota below 1 ms of a period of 10 ms."""
-    if (cpus := positive_float(text)) < SMALLEST_QUOTA_CPUS:
-        raise argparse.ArgumentTypeError(f"{text} is below {SMALLEST_QUOTA_CPUS} CPUs")
-    return cpus
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Parse whole numbers separated by commas, each once."""
-    return tuple(dict.fromkeys(positive(part) for part in text.split(",")))
 
 
 def known(kind: str, name: str, names: Mapping[str, T]) -> T:
@@ -85,7 +64,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     """
     known("provider", options.provider, PROVIDERS)
     surroundings.passed(options.pass_env or ())
-    if options.args and not options.task:
+    if options.args and options.task is None:
         raise UsageError("--args are those of a function of your own: name it by --task.")
     cells = _cells(options, preset)
     cores = options.cores or placement.core_counts(len(placement.available_cpus()))
@@ -94,7 +73,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     if options.quota >= min(cores):
         raise UsageError(f"--quota {options.quota:g} is no limit for a node of {min(cores)} cores.")
     chosen = _chosen(options.backend)
-    return Selection(
+    selection = Selection(
         labels=tuple(dict.fromkeys(one.label for one in chosen)),
         cells=cells,
         cores=cores,
@@ -111,11 +90,13 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         references={} if options.turns else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),
     )
+    feasible.require_plannable(selection)
+    return selection
 
 
 def named_function(options: argparse.Namespace) -> str:
     """Return the function that the command line names, as a workload; empty where it names none."""
-    return own_task.name_of(options.task, options.args) if options.task else ""
+    return own_task.name_of(options.task, options.args) if options.task is not None else ""
 
 
 def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
@@ -170,9 +151,12 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
-    names = options.workload or ([] if options.task else [""])
-    cells = [cell for name in names for cell in _named_cells(name, preset)]
-    if options.task:
+    if options.workload or options.task is not None:
+        names = options.workload or ()
+        cells = [cell for name in names for cell in _named_cells(name, preset)]
+    else:
+        cells = list(preset.cells)
+    if options.task is not None:
         cells += _own_cells(options, preset)
     if options.arrival:
         for kind in options.arrival:
@@ -198,17 +182,17 @@ def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
 
 def _named_cells(name: str, preset: Preset) -> list[Cell]:
     """Return the preset's cells of a workload, or the standard ones where it has none."""
-    if not name:
-        return list(preset.cells)
     if name in GROUPS:
         group = GROUPS[name]
         return list((preset.name == QUICKEST and group.quick) or group.cells)
-    workload, _, size = name.partition(":")
-    registry.workload(workload)
+    workload, colon, size = name.partition(":")
+    unit = registry.workload(workload)[0].unit
+    if colon and not unit:
+        raise UsageError(f"Workload {workload!r} has no size: write --workload {workload}.")
     try:
-        typed = positive(size) if size else None
+        typed = ranges.SIZES.get(unit, ranges.ANY_SIZE)(size) if colon else None
     except argparse.ArgumentTypeError as error:
-        raise UsageError(f"Size of workload {workload!r}: {error}.") from error
+        raise UsageError(f"Size of workload {workload!r} in {unit}: {error}.") from error
     for cells in (preset.cells, STANDARD):
         if own := [replace(c, size=typed) for c in cells if c.workload == workload]:
             return own
@@ -267,13 +251,16 @@ def _adjusted(cell: Cell, options: argparse.Namespace, preset: Preset) -> Cell:
         arrival = Idle(options.seconds or preset.idle_s)
     elif options.tasks:
         arrival = replace(arrival, n_tasks=options.tasks)
+        if isinstance(arrival, Ranked) and arrival.n_tasks <= arrival.n_urgent:
+            urgent = f"{arrival.n_urgent} urgent tasks among them"
+            raise UsageError(f"--tasks {options.tasks} of arrival ranked: {urgent} need more.")
     if options.occurrences and isinstance(arrival, Periodic):
         arrival = replace(arrival, n_occurrences=options.occurrences)
     if options.rate and isinstance(arrival, Paced):
         arrival = replace(arrival, rate_hz=options.rate)
-        if arrival.n_tasks / options.rate > LONGEST_WINDOW_S:
-            tasks, rate = f"{arrival.n_tasks} tasks", f"{options.rate:g} a second"
-            raise UsageError(f"--rate: {tasks} at {rate} take longer than a day. Say more.")
+        if arrival.n_tasks / options.rate > ranges.DAY_S:
+            n, rate = f"{arrival.n_tasks} tasks", f"{options.rate:g} a second"
+            raise UsageError(f"--rate: {n} at {rate} take longer than a day. Say more.")
     if options.gaps and isinstance(arrival, Paced):
         arrival = replace(arrival, gaps=options.gaps)
     # Who asks for a sweep or for blocks means every cell.

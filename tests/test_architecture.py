@@ -61,6 +61,10 @@ TABLE = {
     "unrecorded": "ledger offering readback tasks",
     "appointments": "ledger nominal readback tasks wall",
     "defects": "",
+    "ranges": "placement",
+    "feasible": "nominal plan ranges tasks",
+    "listing": "console presets registry",
+    "repository": "surroundings",
     "harness": "backend kernel ledger offering scratch surroundings",
     "driver": "appointments arrivals backend counters ledger offering readback readiness registry "
     "specs tasks unrecorded",
@@ -83,7 +87,7 @@ TABLE = {
     "processes readback readiness registry specs surroundings tasks",
     # What it left behind, and whether that can be believed.
     "procfs": "",
-    "environment": "procfs",
+    "environment": "defects procfs repository",
     "noise": "procfs",
     "checker": "",
     "occurrences": "nominal",
@@ -117,12 +121,13 @@ TABLE = {
     "granularity": "statistics",
     "trends": "granularity metrics scaling statistics trends",
     "presets": "",
-    "history": "campaign console formats history interrupts metrics plan presets registry runs "
-    "scratch store",
+    "history": "campaign console formats history interrupts metrics plan presets registry "
+    "repository runs scratch store",
     "figures": "figures granularity measures metrics statistics trends",
-    "comparison": "comparison console metrics printable scratch selection statistics store "
+    "comparison": "comparison console metrics printable ranges repository scratch statistics store "
     "surroundings",
-    "report": "figures limits metrics own_task presets report side_by_side statistics store trends",
+    "report": "defects figures limits metrics own_task presets report side_by_side statistics "
+    "store trends",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
     "plan": "nominal obstacles presets registry",
@@ -134,17 +139,17 @@ TABLE = {
     "doctor": "backend clusters engine environment images noise placement processes registry",
     "watchdog": "clusters interrupts processes scratch surroundings",
     "console": "ladder metrics nominal plan presets printable terminal",
-    "selection": "backend clusters console own_task placement plan presets registry rehearsal "
-    "scratch shadows surroundings watchdog",
-    "options": "arrivals clusters presets selection",
-    "claims": "backend campaign claims clusters console evidence options plan presets readback "
-    "readiness registry runs selection statistics status store",
+    "selection": "backend clusters console feasible own_task placement plan presets ranges "
+    "registry rehearsal scratch shadows surroundings watchdog",
+    "options": "arrivals clusters presets ranges",
+    "claims": "backend campaign claims clusters console evidence options plan presets ranges "
+    "readback readiness registry runs selection statistics status store",
     "publishing": "campaign clusters consent console dictionary environment figures formats "
     "options own_task plan printable publishing report runs schema selection specs store",
     "turns": "console",
-    "cli": "campaign claims clusters comparison consent console derived doctor history interrupts "
-    "options plan presets publishing registry report runs selection store surroundings turns "
-    "watchdog",
+    "cli": "campaign claims clusters comparison consent console defects derived doctor feasible "
+    "history interrupts listing options plan presets publishing ranges registry report runs "
+    "selection store surroundings turns watchdog",
 }
 ARROWS = {room: set(may.split()) for room, may in TABLE.items()}
 HEAVY = (

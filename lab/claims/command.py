@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lab import campaign, runs
+from lab import campaign, ranges, runs
 from lab.claims import answers, questions, wording
 from lab.claims.questions import QUESTIONS
 from lab.claims.seed import SEED
@@ -54,7 +54,12 @@ def describe(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="claim that is tried; repeat for more (default: all)",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of order and arguments")
+    parser.add_argument(
+        "--seed",
+        type=ranges.SEED,
+        metavar="N",
+        help=f"seed of order and arguments; {ranges.SEED}",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     parser.add_argument(

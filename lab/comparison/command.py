@@ -15,7 +15,7 @@ from lab.comparison.judge import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
 from lab.errors import ExitCode, ResultsError, UnknownNameError, UsageError
 from lab.metrics import METRICS
-from lab.selection import positive
+from lab.ranges import PAIRS, THRESHOLD_PERCENT
 from lab.store import runs
 
 EPILOG = """\
@@ -45,9 +45,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--null", nargs="?", const="", metavar="RUN", help=about)
     parser.add_argument(
         "--pairs",
-        type=positive,
+        type=PAIRS,
         metavar="N",
-        help="first measure commits A and B, taking turns in N blocks (METHOD M30: 15)",
+        help=f"first measure commits A and B, taking turns in N blocks (METHOD M30: 15); {PAIRS}",
     )
     parser.add_argument(
         "--bench", default="", metavar="WORDS", help="what --pairs measures, as for lab bench"
@@ -61,10 +61,11 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=THRESHOLD_PERCENT,
         default=5.0,
         metavar="PERCENT",
-        help="how much worse a number may be before the exit code is 4 (default: 5)",
+        help="how much worse a number may be before the exit code is 4 (default: 5); "
+        f"{THRESHOLD_PERCENT}",
     )
     parser.add_argument("--format", default="table", metavar="FORM", help="table, markdown or json")
     parser.add_argument(

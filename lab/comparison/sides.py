@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pandas as pd
 from lab.errors import ResultsError, UnknownNameError, UsageError
 from lab.metrics import CELL, last_attempts
 from lab.model import Flag
+from lab.repository import git_or_none
 from lab.store import Store, runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -62,8 +62,8 @@ def find(name: str, results: Path, within: Path | None = None) -> Side:
 
 def _commit(name: str) -> str:
     """Return the commit that git knows by a branch, a tag or ``HEAD~1``; empty if none."""
-    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return git_or_none(Path(), *asked) or ""
 
 
 def _is_of(run: Path, commit: str) -> bool:

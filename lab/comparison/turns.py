@@ -18,6 +18,7 @@ from typing import IO
 from lab import scratch, surroundings
 from lab.console import say
 from lab.errors import ExitCode, LabError, UsageError
+from lab.repository import git
 
 ORDER_SEED = 1
 STOP_S = 30.0
@@ -137,8 +138,7 @@ def _worktree(commit: str, repository: Path) -> Iterator[Path]:
 
 
 def _git(repository: Path, commit: str, *words: str) -> None:
-    command = ["git", "-C", str(repository), *words]
-    env = surroundings.of_process()
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UsageError(f"Commit {commit!r}: {done.stderr.strip().rpartition(chr(10))[2]}")
+    try:
+        git(repository, *words)
+    except LabError as error:
+        raise UsageError(f"Commit {commit!r}: {error}") from error

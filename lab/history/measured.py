@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 
 from lab.errors import ResultsError
 from lab.history import cells
+from lab.repository import git_or_none
 from lab.store import Store, runs
 
 
@@ -84,9 +84,7 @@ def _read(store: Store) -> Measured:
 def _commits(repository: Path, *of: str) -> dict[str, int]:
     """Return the author date in ms of HEAD's commits and of others, parents before children."""
     order = ("--topo-order", "--reverse", "--format=%H %at")
-    command = ["git", "-C", str(repository), "log", "HEAD", *of, *order]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {}  # no repository, or one without a commit
-    pairs = (line.split() for line in done.stdout.splitlines())
+    # None: no git, no repository, or one without a commit.
+    told = git_or_none(repository, "log", "HEAD", *of, *order) or ""
+    pairs = (line.split() for line in told.splitlines())
     return {commit: int(seconds) * 1000 for commit, seconds in pairs}

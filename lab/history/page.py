@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ from lab import formats
 from lab.errors import ResultsError
 from lab.history.detectors import ALARM_FROM
 from lab.history.steps import Found, Steps, verdict
+from lab.repository import git_or_none
 
 PAGE, TABLE = "steps.html", "changepoint"
 # How a forge's address of a repository becomes that of a commit; a path on a disk has none.
@@ -61,9 +61,7 @@ def render(steps: Steps, commits: str) -> str:
 
 def commit_address(repository: Path) -> str:
     """Return where commits can be looked at, of a checkout whose origin is a forge; else empty."""
-    command = ["git", "-C", str(repository), "remote", "get-url", "origin"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = FORGE.fullmatch(done.stdout.strip())
+    found = FORGE.fullmatch(git_or_none(repository, "remote", "get-url", "origin") or "")
     return f"https://{found[1]}/{found[2]}/commit/" if found else ""
 
 

@@ -11,11 +11,12 @@ from functools import partial
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lab.defects import contained
 from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import costs, growth, matrix, sections, upkeep
@@ -31,6 +32,8 @@ from lab.side_by_side import MANY_TRIALS, mapped
 from lab.store import Store
 
 PAGE = "report.html"
+Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
+"""Each figure; None where there is nothing to show, the reason where it could not be drawn."""
 
 
 def write(folder: Path) -> Path:
@@ -45,23 +48,30 @@ def write(folder: Path) -> Path:
     return write_page(tables, draw_figures(tables, folder, list(FIGURES.values())), folder)
 
 
-def draw_figures(
-    tables: Tables, folder: Path, charts: Sequence[Chart]
-) -> Mapping[Chart, Picture | None]:
-    """Draw charts into ``figures`` of a folder; None for one that has nothing to show."""
-    draw = partial(save, tables=tables, folder=folder / "figures")
+def draw_figures(tables: Tables, folder: Path, charts: Sequence[Chart]) -> Pictures:
+    """Draw charts into ``figures`` of a folder."""
+    draw = partial(_drawn, tables=tables, folder=folder / "figures")
     is_large = len(tables["trial"]) >= MANY_TRIALS
     return dict(zip(charts, mapped(draw, charts, side_by_side=is_large), strict=True))
 
 
-def write_page(tables: Tables, pictures: Mapping[Chart, Picture | None], folder: Path) -> Path:
+def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:
     """Write the page of some tables and their figures into a folder, and return it."""
     path = folder / PAGE
     path.write_text(render(tables, pictures), encoding="utf-8")
     return path
 
 
-def render(tables: Tables, pictures: Mapping[Chart, Picture | None]) -> str:
+def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
+    """Draw a figure; return the reason where a defect kept it from being drawn."""
+
+    def draw() -> Picture | str | None:
+        return save(chart, tables, folder)
+
+    return contained(draw, str)
+
+
+def render(tables: Tables, pictures: Pictures) -> str:
     """Make the page's text; everything that comes from data is escaped."""
     trials, script = tables["trial"], _own("sort.js")
     rows, changes = summary(tables), sections.changes(tables)
@@ -162,11 +172,13 @@ def _refusals(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     return [f"{title}, {plural(n, 'time')}: {why}" for (title, why), n in counts.items()]
 
 
-def _figure(chart: Chart, picture: Picture | None) -> dict[str, Any]:
-    """Inline the picture; a figure without data still has its heading and says what is missing."""
-    about = {"name": chart.name, "title": chart.title, "needs": chart.needs}
+def _figure(chart: Chart, picture: Picture | str | None) -> dict[str, Any]:
+    """Inline the picture; a figure that was not drawn has its heading and says why."""
+    about = {"name": chart.name, "title": chart.title, "needs": chart.needs, "trouble": ""}
     if picture is None:
         return {**about, "source": ""}
+    if isinstance(picture, str):
+        return {**about, "source": "", "trouble": picture}
     data = base64.b64encode(picture.stem.with_suffix(".svg").read_bytes()).decode()
     source = f"data:image/svg+xml;base64,{data}"
     return {**about, "source": source, "caption": picture.caption}

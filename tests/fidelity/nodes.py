@@ -18,7 +18,7 @@ from lab.errors import LabError
 from lab.model import Burst
 from lab.plan import Selection, make_plan
 from lab.presets import Cell
-from lab.selection import numbers
+from lab.ranges import NODES
 from tests.fidelity.compare import PATIENCE_S
 from tests.fidelity.paired import Question, ask, show
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rounds and print the ratios; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", default="celery[prefork]", help="one that spans nodes")
-    parser.add_argument("--nodes", type=numbers, default=(1, 2, 4))
+    parser.add_argument("--nodes", type=NODES, default=(1, 2, 4))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
