@@ -2,8 +2,8 @@
 
 It reads ``trial.json`` and ``LAB_SETUP``, offers the tasks, writes the journal ``intents.bin`` and
 keeps ``status.json`` true at every moment, so that a kill leaves a readable trial. It says each
-phase on standard output and waits, before and after the window, for a line on standard input:
-there the campaign reads its counters. End of input means that the lab is gone, and so then is this.
+phase on standard output and waits at gates for a line on standard input, where the campaign reads
+its counters. End of input means that the lab is gone, and so then is this.
 """
 
 from __future__ import annotations
@@ -116,17 +116,17 @@ class Driver:
         One that knows its jobs as it starts, and takes nothing, proves itself by the first run of
         each, in the window.
         """
-        _, module = registry.workload("io")
-        told, ledger = (self.offering, module), self.folder / "ledger"
+        module, ledger = registry.workload("io")[1], self.folder / "ledger"
         if self.promised & {Capability.SUBMIT, Capability.BATCH}:
             make = partial(self._tasks, VERIFY, module=module)
-            readiness.prove(*told, make, ledger, self.spec.topology)
+            readiness.prove(self.offering, module, make, ledger, self.spec.topology)
         elif Capability.RESCHEDULE in self.promised:
             make = partial(self._tasks, WARM_UP, module=module)
-            readiness.prove_scheduler(*told, make, ledger)
+            readiness.prove_scheduler(self.offering, module, make, ledger)
 
     def quiet(self) -> None:
-        """Let the last traffic of the verify phase die down."""
+        """Let the lab look at connections, and the last traffic die down."""
+        self._gate("verified")
         time.sleep(QUIET_S)
 
     def warm_up(self) -> None:

@@ -203,34 +203,41 @@ def _follow(
     sampler = noise.Sampler(gauges.in_the_window)
     try:
         for word in _words(driver):
-            if word == "gate measure":
+            if word == "gate verified":
+                cluster.prove_connections()
+            elif word == "gate measure":
                 _ask_monitor(cluster, outcome)
                 edges += gauges.at_the_edge()
                 outcome.begin = _reading(cluster)
                 sampler.start()
-                _go(driver)
             elif word == "gate drained":
                 outcome.end = _reading(cluster)
                 sampler.stop()
                 edges += gauges.at_the_edge()
-                _go(driver)
             elif word == "gate again":
                 outcome.last = _reading(cluster)
-                _go(driver)
             elif word:
                 on_phase(word)
-            elif reason := cluster.failure() or logs.overflow(outcome.folder / "logs"):
-                outcome.status, outcome.reason = Status.FAILED, reason
+            elif stopped := _stopped(cluster, outcome.folder, deadline):
+                outcome.status, outcome.reason = stopped
                 return
-            elif time.monotonic() > deadline:
-                outcome.status, outcome.reason = Status.TIMEOUT, "The driver did not end in time."
-                return
+            if word.startswith("gate "):
+                _go(driver)
             if word == "ended":
                 break
         outcome.driver_code = driver.wait(SLACK_S)
         outcome.died = cluster.failure() or ""
     finally:
         outcome.samples = [*edges, *sampler.stop()]
+
+
+def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, str] | None:
+    """Say how a trial whose driver is silent has ended, and why; None while it goes on."""
+    if reason := cluster.failure() or logs.overflow(folder / "logs"):
+        return Status.FAILED, reason
+    if time.monotonic() > deadline:
+        return Status.TIMEOUT, "The driver did not end in time."
+    return None
 
 
 def _ask_monitor(cluster: Cluster, outcome: Outcome) -> None:

@@ -78,8 +78,9 @@ TABLE = {
     "engine": "surroundings",
     "images": "engine images scratch surroundings terminal",
     "cluster": "backend placement",
-    "clusters": "backend cluster clusters engine images inside own_task placement processes "
-    "procfs registry scratch surroundings",
+    "connections": "",
+    "clusters": "backend cluster clusters connections engine images inside own_task placement "
+    "processes procfs registry scratch surroundings",
     "footprint": "procfs",
     "gauges": "cluster footprint noise",
     "logs": "",

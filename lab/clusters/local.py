@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from lab import own_task, processes, scratch, surroundings
+from lab import connections, own_task, processes, scratch, surroundings
 from lab.backend import services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters import crontab
@@ -195,6 +195,22 @@ class LocalCluster(Cluster):
             "services": [part.process.pid for part in self._services],
             "workers": [process.pid for process in [*driver[1:], *nodes]],
         }
+
+    def prove_connections(self) -> None:
+        """Look at the connections of all processes of the trial."""
+        connections.prove(self._parts)
+
+    def _parts(self) -> connections.Parts:
+        trees = {
+            part.log.stem: {process.pid for process in processes.tree(part.process.pid)}
+            for part in [*self._services, *self._nodes]
+        }
+        workers = {part.log.stem: trees[part.log.stem] for part in self._nodes}
+        servers = {pid for name, pids in trees.items() if name in SERVICES for pid in pids}
+        driver = processes.tree(self._driver.pid) if self._driver else []
+        return connections.Parts(
+            servers, workers, {**trees, "driver": {process.pid for process in driver}}
+        )
 
     def failure(self) -> str | None:
         """Name the first service or worker that has ended, with the last line of its log."""
