@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -203,7 +204,9 @@ def script_rate(spec: TrialSpec, folder: Path) -> float:
     servers = []
     try:
         for service in services_of(registry.select(spec.label).backend, spec.variant):
-            servers.append(SERVICES[service]().start(folder, place.services, labels, "fidelity"))
+            servers.append(
+                SERVICES[service]().start(folder, place.services, labels, secrets.token_hex(16))
+            )
             argv += [f"--{service}", servers[-1].endpoint]
         log = folder / "script.log"
         script_process = processes.start(argv, place.driver, labels, log, pipes=True)
