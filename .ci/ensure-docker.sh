@@ -4,12 +4,59 @@
 # that answers is never stopped, updated or set up differently.
 set -euo pipefail
 
-state=${LAB_DOCKER_STATE:-/var/tmp/lab-docker}
+# Where logs and downloads lie: below what only this user may write, so that nobody else can put a
+# link or a program there.
+if ((EUID == 0)); then
+    state=${LAB_DOCKER_STATE:-/var/lib/lab-docker}
+else
+    state=${LAB_DOCKER_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/lab-docker}
+fi
 data=${LAB_DOCKER_DATA:-/var/lib/docker}
 plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
 
 say() { echo "ensure-docker: $*" >&2; }
 fail() { say "$*"; exit 1; }
+
+# Refuse a folder that somebody else could have put there or can change: each part of the path has
+# to be a folder, no link, of this user or of root, and writable for its owner only. A folder that
+# everybody may write, with the sticky bit, may lie above (`parent`: may be it), for its entries
+# are their owners'.
+check_folder() {
+    local path=$1 last=$1 part owner mode
+    if [[ ${2:-} == parent ]]; then last=; fi
+    [[ $path == /* && $path != *//* && $path != */./* && $path != */../* && $path != */.. ]] ||
+        fail "$path is no absolute path without '..'; set another one"
+    for ((part = 1; part; )); do
+        if [[ -L $path ]]; then fail "$path is a symbolic link; remove it, then try again"; fi
+        [[ -d $path ]] || fail "$path is no folder; remove it, then try again"
+        read -r owner mode < <(stat --format '%u %a' -- "$path")
+        ((owner == EUID || owner == 0)) ||
+            fail "$path belongs to user $owner; remove it, or name another folder"
+        if ((8#$mode & 8#022)); then
+            [[ $path != "$last" ]] && ((8#$mode & 8#1000)) ||
+                fail "others may write $path; run: chmod go-w $path"
+        fi
+        [[ $path != / ]] || part=0
+        path=${path%/*}
+        path=${path:-/}
+    done
+}
+
+# Make a folder where there is none, and check it either way; nothing is written before that.
+own_folder() {
+    local above=${1%/*}
+    if [[ ! -e $1 && ! -L $1 ]]; then
+        [[ ! $above || -d $above ]] || (umask 077 && mkdir --parents -- "$above")
+        check_folder "${above:-/}" parent
+        mkdir --mode=0700 -- "$1" || fail "$1 cannot be made"
+    fi
+    check_folder "$1"
+}
+
+# Logs are appended to: none may be a link.
+check_file() {
+    if [[ -L $1 || (-e $1 && ! -f $1) ]]; then fail "$1 is no regular file; remove it"; fi
+}
 have() { command -v "$1" >/dev/null; }
 answers() { docker info >/dev/null 2>&1; }
 # Looked at as a whole: a reader that leaves early would break apt's pipe.
@@ -61,7 +108,8 @@ start_engine() {
 
 start_daemon() {
     rm -f /var/run/docker.pid # of a machine that was killed or copied: nothing answers
-    mkdir -p "$data"
+    [[ -d $data && ! -L $data ]] || own_folder "$data"
+    check_folder "$data"
     local storage=overlay2
     # An overlay on an overlay is refused. Ask for the data's own folder: it may be a mount.
     [[ $(stat --file-system --format %T "$data") != overlayfs ]] || storage=vfs
@@ -95,6 +143,7 @@ borrow_plugins() {
     [[ $mirror ]] || fail "apt has no Debian archive; install Docker Compose v2 by hand"
     rm -rf "$own"
     mkdir -p "$own/lists/partial" "$own/cache/archives/partial" "$own/packages" "$plugins"
+    check_folder "$plugins"
     echo "deb [signed-by=$key] $mirror trixie main" >"$own/sources"
     local options=(-o "Dir::Etc::sourcelist=$own/sources" -o Dir::Etc::sourceparts=-
         -o "Dir::State::lists=$own/lists" -o "Dir::Cache=$own/cache")
@@ -109,7 +158,8 @@ borrow_plugins() {
     rm -rf "$own"
 }
 
-mkdir -p "$state"
+own_folder "$state"
+for file in lock apt.log dockerd.log; do check_file "$state/$file"; done
 exec 9>"$state/lock"
 flock 9 # two callers must not start two engines
 install_what_is_missing
