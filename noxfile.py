@@ -32,6 +32,7 @@ LOCKS = {
     "tests": ("pyproject.toml", "--all-extras", "--group=build", "--group=tests"),
     "lint": ("pyproject.toml", "--all-extras", "--group=build", "--group=tests", "--group=lint"),
     "images": ("--group=pyproject.toml:build", "--group=pyproject.toml:images"),
+    "nox": ("--group=pyproject.toml:nox",),
 }
 # The lab stops its workers and writes down what is finished; nox alone would give it 0.3 s.
 PATIENCE_S = 60.0
@@ -190,7 +191,7 @@ def lock(session: nox.Session) -> None:
         command = ("uv", "pip", "compile", *parts, *exact, *quiet, *same)
         told = ("--custom-compile-command", "nox -s lock")
         session.run(*command, *told, *session.posargs, "-o", file, external=True)
-        same = ("--constraints", file)
+        same = (*same, "--constraints", file)
 
 
 if __name__ == "__main__":

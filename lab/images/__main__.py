@@ -34,12 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         console.print(f"lab: {error}", markup=False)
         return error.exit_code
-    table = Table("image of", "name", "origin", "id")
+    table = Table("image of", "name", "origin", "pinned", "id")
     for part in ("node", *SERVERS):
         image = getattr(images, part)
-        table.add_row(part, image.name, image.origin, image.id.removeprefix("sha256:")[:12])
+        table.add_row(
+            part,
+            image.name,
+            image.origin,
+            _pinned(image.name),
+            image.id.removeprefix("sha256:")[:12],
+        )
     Terminal().print(table)
     return ExitCode.FINE
+
+
+def _pinned(name: str) -> str:
+    return "yes" if official.is_pinned(name) else "no: nox -s images -- --lock"
 
 
 if __name__ == "__main__":

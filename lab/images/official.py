@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from lab.engine import docker
 from lab.errors import ClusterError
-from lab.images.recipe import FOLDER, SERVERS, variable
+from lab.images.recipe import FOLDER, SERVERS, is_made_here, variable
 
 COMPOSE_FILE = FOLDER / "compose.yaml"
 # Lines `name:tag@sha256:...`; what is named here is pulled with this content and no other.
@@ -41,6 +41,11 @@ def named(part: str) -> str:
 def _pinned(tag: str) -> str:
     lines = LOCK.read_text(encoding="utf-8").split() if LOCK.exists() else []
     return next((line for line in lines if line.startswith(f"{tag}@")), tag)
+
+
+def is_pinned(image: str) -> bool:
+    """Tell whether a name says what is in the image: by its digest, or because it is made here."""
+    return "@sha256:" in image or is_made_here(image)
 
 
 def is_here(image: str) -> bool:
