@@ -43,7 +43,7 @@ from lab.model import (
     Task,
 )
 from lab.offering import Offering, sentence, way
-from lab.readback import LOOK_S, Watcher, finished
+from lab.readback import LOOK_S, Watcher, unfinished
 from lab.specs import order_from_json
 from lab.tasks import (
     FIRST_TASK,
@@ -179,14 +179,15 @@ class Driver:
         """Wait until every accepted task has finished, or the deadline; the rest is censored."""
         # A task that is retried has raised once before.
         due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retried) else 1)
-        if not self.watcher.reaches(due, self.spec.deadline_s):
+        has_ended = self.watcher.reaches(due, self.spec.deadline_s)
+        self.status["t_end_ns"] = time.monotonic_ns()
+        if not has_ended:
             left = due - self.watcher.count()
             self.status["reason"] = (
                 f"{left} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
                 "after the last was offered."
             )
             self._ask_why()
-        self.status.setdefault("t_end_ns", time.monotonic_ns())
         if seen := getattr(self.module, "seen", None):
             self.status["seen"] = seen(self.backend.setup.endpoints)
         self._gate("drained")
@@ -194,11 +195,9 @@ class Driver:
 
     def _ask_why(self) -> None:
         """Add to the reason what the system says of tasks that do not end."""
-        self.status.setdefault("t_end_ns", time.monotonic_ns())
         give_up = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
-        ended = {record.task_id for record in finished(self.folder / "ledger")}
-        unfinished = {task.id for task in self.tasks} - ended
-        if why := self.offering.failure_of(unfinished, RESULT_S):
+        left = unfinished(self.folder / "ledger", [task.id for task in self.tasks])
+        if why := self.offering.failure_of(left, RESULT_S):
             self.status["reason"] += f" The result of one: {why}"
         give_up.cancel()
 
@@ -230,8 +229,9 @@ class Driver:
         self, phase: int, n: int, module: ModuleType, size: int, skip: int = 0
     ) -> list[Task]:
         first = FIRST_TASK[phase] + skip
-        as_coroutines = Capability.COROUTINES in self.promised
         ids, is_own = range(first, first + n), module is self.module
+        as_coroutines = Capability.COROUTINES in self.promised
+        as_coroutines |= is_own and self.spec.is_coroutine
         tasks = make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
         is_known = phase == WARM_UP and self.spec.answer is not None
         return unchecked(tasks) if is_own and self.spec.unchecked and not is_known else tasks

@@ -26,6 +26,8 @@ from lab.ledger import (
 
 # A function whose name ends so has answers that are not checked: see `lab.own_task`.
 UNCHECKED = "_unchecked"
+# Every task that is a coroutine function is of this name.
+COROUTINE = ":run_async"
 _SIMPLE = (float, bool, type(None))
 
 _functions: dict[str, Callable[[Any], Any]] = {}
@@ -85,9 +87,19 @@ async def execute_async(task_id: int, function: str, argument: Any, attempt: int
     return answer
 
 
+def entry(function: str) -> Callable[..., Any]:
+    """Return what runs a task in a system that calls functions and awaits coroutine functions."""
+    return execute_async if COROUTINE in function else execute
+
+
 def execute_after(_before: Any, task_id: int, function: str, argument: Any) -> Any:
     """Run one task of a chain that hands on answers; of the one before it wants only that it is."""
     return execute(task_id, function, argument)
+
+
+async def execute_after_async(_before: Any, task_id: int, function: str, argument: Any) -> Any:
+    """Await one coroutine task of such a chain."""
+    return await execute_async(task_id, function, argument)
 
 
 def joined(*_answers: Any) -> None:

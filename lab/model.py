@@ -24,6 +24,7 @@ class Capability(StrEnum):
     BATCH = "batch"  # takes a whole batch in one call, its documented way to take many
     RESULT = "result"  # hands a task's result back to the submitter
     COROUTINES = "coroutines"  # awaits coroutine functions instead of calling functions
+    AWAITS = "awaits"  # calls functions, and awaits coroutine functions by itself
     NODES = "nodes"  # workers may live on several nodes
     PARALLEL = "parallel"  # more than one worker slot
     SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
@@ -156,8 +157,9 @@ class TrialSpec:
     instants and arguments and is equal for every backend of a block (METHOD M4). `answer` is the
     checksum that an inline call of the user's own function gave, None where it told none.
     `unchecked` says why the answers of its window are not checked, empty where they are; those of
-    its warm-up are wherever there is an `answer`. `check_ns` is what each check takes.
-    `pass_env` names the user's variables that driver and workers are given.
+    its warm-up are wherever there is an `answer`. `check_ns` is what each check takes;
+    `is_coroutine` says that the function is a coroutine function. `pass_env` names the user's
+    variables that driver and workers are given.
     """
 
     backend: str
@@ -177,6 +179,7 @@ class TrialSpec:
     unchecked: str = ""
     check_ns: int = 0
     pass_env: tuple[str, ...] = ()
+    is_coroutine: bool = False
 
     @property
     def label(self) -> str:

@@ -25,6 +25,7 @@ from lab.model import (
 
 # The workload that raises the first time it runs.
 FLAKY = "flaky"
+AWAITING = frozenset({Capability.COROUTINES, Capability.AWAITS})
 SCHEDULES = frozenset({Capability.SCHEDULE, Capability.RESCHEDULE})
 # What an arrival asks of a backend, and what is said of one that does not promise it.
 ASKED: Mapping[type[Arrival], tuple[Capability, str]] = {
@@ -81,11 +82,13 @@ def _obstacles_of_own(
     chosen = registry.select(spec.label)
     carrier = next(v.carrier for v in chosen.backend.variants if v.name == chosen.variant)
     refusal = dict(own.refusals).get(carrier, "")
-    is_call = Capability.COROUTINES not in promised and chosen.backend.executes
+    is_call = not promised & AWAITING and chosen.backend.executes
     return {
         f"{name} cannot take {spec.workload}: {refusal}.": refusal != "",
-        f"{name} calls functions, and {spec.workload} is a coroutine function, which only "
-        "asyncio and its like await.": own.is_coroutine and is_call,
+        f"{spec.workload} is a coroutine function: the lab measures those on systems that await "
+        f"them by themselves, such as asyncio, rq and dask[distributed], and not yet on {name}.": (
+            own.is_coroutine and is_call
+        ),
         f"{spec.workload} is offered as tasks, and not as jobs with a schedule.": isinstance(
             spec.arrival, Periodic
         ),

@@ -212,15 +212,19 @@ def _spec(
         warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
         pass_env=selection.pass_env,
-        **(_check(cell.own) if cell.own else {}),
+        **(_of_own(cell.own) if cell.own else {}),
     )
 
 
-def _check(own: Rehearsal) -> dict[str, Any]:
-    """Return the fields of a spec that say how the answers of a user's function are checked."""
-    # Without the exception's message: it may be private, and a spec is published as it is.
-    why = MESSAGE.sub(r"\1", own.trouble)
-    return {"answer": own.answer, "unchecked": why, "check_ns": own.check_ns}
+def _of_own(own: Rehearsal) -> dict[str, Any]:
+    """Return the fields of a spec that say what a user's function is, and how it is checked."""
+    return {
+        "answer": own.answer,
+        # Without the exception's message: it may be private, and a spec is published as it is.
+        "unchecked": MESSAGE.sub(r"\1", own.trouble),
+        "check_ns": own.check_ns,
+        "is_coroutine": own.is_coroutine,
+    }
 
 
 def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:

@@ -6,7 +6,7 @@ import mmap
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,10 +109,10 @@ def _execution(row: tuple[int, ...]) -> Execution:
     return record._replace(finished_ns=0, answer=0, outcome=UNFINISHED)
 
 
-def finished(folder: Path) -> Iterator[Execution]:
-    """Yield every execution of a ledger that has ended."""
-    for path in folder.glob("*.bin"):
-        yield from (record for record in executions(path)[1] if record.published)
+def unfinished(folder: Path, task_ids: Iterable[int]) -> set[int]:
+    """Return those of some tasks of which no execution has ended."""
+    records = (record for path in folder.glob("*.bin") for record in executions(path)[1])
+    return {*task_ids} - {record.task_id for record in records if record.published}
 
 
 class TaskError(NamedTuple):

@@ -18,7 +18,7 @@ from lab.errors import LabError
 from lab.ledger import VERIFY, WARM_UP, time_namespace
 from lab.model import Job, Task, Topology
 from lab.offering import Offering
-from lab.readback import Execution, Watcher, executions, finished
+from lab.readback import Execution, Watcher, executions, unfinished
 from lab.tasks import right_answer
 
 WAIT_US = 30_000
@@ -92,8 +92,8 @@ def _await(offering: Offering, tasks: Sequence[Task], watcher: Watcher, deadline
     while watcher.count() < len(tasks) and time.monotonic() < deadline:
         time.sleep(0.002)
         if time.monotonic() > ask_at:
-            ended = {record.task_id for record in finished(watcher.folder)}
-            if why := offering.failure_of({t.id for t in tasks} - ended, RESULT_S):
+            left = unfinished(watcher.folder, [task.id for task in tasks])
+            if why := offering.failure_of(left, RESULT_S):
                 raise LabError(f"A task of the verify phase failed. {why}")
             ask_at = time.monotonic() + ASK_S
 

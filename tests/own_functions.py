@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LOCK = (threading.Lock(),)
+WAIT_NS = 1_000_000
 PAIR = (3, b"four")
 doubled: Callable[[int], int] = lambda number: 2 * number  # noqa: E731 (a lambda is the point)
 
@@ -34,6 +36,12 @@ def locked(lock: threading.Lock) -> bool:
 
 async def later(number: int) -> int:
     """Return the number, as a coroutine."""
+    return number
+
+
+async def waits(number: int) -> int:
+    """Return the number after a while in which others may run."""
+    await asyncio.sleep(2 * WAIT_NS / 1e9)
     return number
 
 

@@ -31,7 +31,7 @@ from lab.model import (
 )
 from tests.containers import elsewhere, left_of, standing
 from tests.exactly_once import PRESENT_AGAIN, assert_exactly_once, may_raise
-from tests.test_contract import BUSY
+from tests.test_contract import BUSY, coroutine_spec
 from tests.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
@@ -285,3 +285,11 @@ def allowed_cpus(cluster: ComposeCluster, name: str) -> tuple[int, ...]:
     (line,) = [line for line in told.splitlines() if line.startswith("Cpus_allowed_list")]
     spans_of = [part.split("-") for part in line.split()[1].split(",")]
     return tuple(cpu for span in spans_of for cpu in range(int(span[0]), int(span[-1]) + 1))
+
+
+@pytest.mark.parametrize("label", ["rq[worker]", "django-rq[worker]", "dask[distributed]"])
+def test_a_coroutine_function_is_awaited_in_containers(label: str, tmp_path: Path) -> None:
+    """By the systems that do so without our help."""
+    spec = coroutine_spec(label, Burst(10), provider="compose")
+    row = run(tmp_path, spec).row
+    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 10, "inline call")

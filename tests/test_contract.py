@@ -11,8 +11,18 @@ import pytest
 from lab import processes, registry
 from lab.backend import capabilities, services_of
 from lab.clusters.local import LocalCluster
-from lab.model import Burst, Capability, Chained, FanOut, RoundTrip, Topology
+from lab.model import (
+    Arrival,
+    Burst,
+    Capability,
+    Chained,
+    FanOut,
+    RoundTrip,
+    Topology,
+    TrialSpec,
+)
 from tests.exactly_once import PRESENT_AGAIN, assert_exactly_once, may_raise
+from tests.own_functions import WAIT_NS
 from tests.stopping import held
 from tests.trials import run, spec_of
 
@@ -89,6 +99,36 @@ def test_a_thousand_tasks_of_every_kind_run_exactly_once(
 def left_behind(trial_id: str) -> list[psutil.Process]:
     """Return the processes of a trial that still run."""
     return processes.labelled(lambda env: env.get(processes.TRIAL, "").startswith(trial_id))
+
+
+AWAITING = {Capability.COROUTINES, Capability.AWAITS}
+COROUTINE: dict[str, Any] = {"is_coroutine": True, "answer": 4, "warmup_tasks": 2}
+
+
+def coroutine_spec(label: str, arrival: Arrival, **changes: Any) -> TrialSpec:
+    """Make a small spec of a user's coroutine function."""
+    return spec_of(label, "tests.own_functions:waits[4]", arrival, **{**COROUTINE, **changes})
+
+
+@pytest.mark.parametrize("label", [slow_where_it_is(v) for v in TAKERS if AWAITING & promised(v)])
+def test_a_coroutine_function_is_awaited_and_gives_its_answer(label: str, tmp_path: Path) -> None:
+    """Its task ends when it has waited, and not when it has been called."""
+    made = run(tmp_path, coroutine_spec(label, Burst(20), topology=widest(label)))
+    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 20)
+    assert made.row.answers == "inline call"
+    window = made.tables["task"].query("phase == 'measure'")
+    assert (window.t4_ns - window.t3_ns >= WAIT_NS).all()
+
+
+@pytest.mark.parametrize("arrival", [Chained(6, length=3), FanOut(6, width=3), RoundTrip(6)])
+@pytest.mark.parametrize("label", ["rq[simple-worker]", "dask[distributed]"])
+@pytest.mark.slow
+def test_coroutine_functions_are_awaited_however_they_are_offered(
+    label: str, arrival: Arrival, tmp_path: Path
+) -> None:
+    """In chains, groups and round trips as well."""
+    row = run(tmp_path, coroutine_spec(label, arrival)).row
+    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 6, "inline call")
 
 
 @pytest.mark.parametrize("label", PROFILES)

@@ -15,7 +15,7 @@ from lab.cli import main
 from lab.clusters import luggage
 from lab.errors import ClusterError, UsageError
 from lab.kernel import checksum
-from lab.model import Burst, Carrier, Rehearsal, TrialSpec
+from lab.model import Burst, Carrier, Rehearsal, Service, TrialSpec
 from lab.obstacles import obstacle
 from lab.report.choices import HEADINGS, choices, tiers
 from lab.store import Store
@@ -128,12 +128,14 @@ def test_a_plan_says_of_each_backend_why_it_cannot_take_it() -> None:
 
 
 def test_a_coroutine_function_goes_to_those_who_await() -> None:
-    """Others would call it and await nothing."""
+    """To others the lab does not hand it, and says so of itself."""
     own = Rehearsal(1, 2, is_coroutine=True, trouble="")
-    assert obstacle(own_spec("asyncio", "later[4]"), OFFERS, own) is None
-    why = obstacle(own_spec("thread-pool", "later[4]"), OFFERS, own)
-    assert why is not None
-    assert "is a coroutine function" in why
+    for label in ("asyncio", "rq", "django-rq", "dask[distributed]"):
+        assert obstacle(own_spec(label, "later[4]"), frozenset(Service), own) is None
+    for label in ("thread-pool", "celery", "dask[threads]"):
+        why = obstacle(own_spec(label, "later[4]"), frozenset(Service), own)
+        assert why is not None
+        assert "is a coroutine function: the lab measures those on systems that await them" in why
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ FUTURES = BATCHES | {
     Capability.NODES,
     Capability.RETRY,
     Capability.PRIORITY,
+    Capability.AWAITS,
 }
 DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
 # What has its servers close connections of other users.
@@ -114,8 +115,8 @@ class Dask(Backend):
         return self._send(task, priority=1 if urgent else 0)
 
     def _send(self, task: Task, **options: int) -> Future[Any]:
-        arguments = (task.id, task.function, task.argument)
-        future: Future[Any] = self._client.submit(kernel.execute, *arguments, pure=False, **options)
+        call = (kernel.entry(task.function), task.id, task.function, task.argument)
+        future: Future[Any] = self._client.submit(*call, pure=False, **options)
         self._futures.append(future)
         return future
 
@@ -123,7 +124,8 @@ class Dask(Backend):
         """Map over the batch, or compute it and return when all of it has ended."""
         if self.setup.endpoints:
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-            self._futures += self._client.map(kernel.execute, *columns, pure=False)
+            run = kernel.entry(tasks[0].function)
+            self._futures += self._client.map(run, *columns, pure=False)
             return
         from dask.base import compute
         from dask.delayed import delayed
@@ -135,7 +137,8 @@ class Dask(Backend):
         """Send the group and a step that depends on all of it, or compute both in one graph."""
         if self.setup.endpoints:
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-            members = self._client.map(kernel.execute, *columns, pure=False)
+            run = kernel.entry(tasks[0].function)
+            members = self._client.map(run, *columns, pure=False)
             end: Future[Any] = self._client.submit(kernel.joined, *members, pure=False)
             return end
         from dask.delayed import delayed
@@ -148,9 +151,11 @@ class Dask(Backend):
         """Send tasks of which each depends on the one before, or compute them in one graph."""
         link: Any = None
         if self.setup.endpoints:
+            is_coroutine = kernel.COROUTINE in tasks[0].function
+            run = kernel.execute_after_async if is_coroutine else kernel.execute_after
             for task in tasks:
                 arguments = (link, task.id, task.function, task.argument)
-                link = self._client.submit(kernel.execute_after, *arguments, pure=False)
+                link = self._client.submit(run, *arguments, pure=False)
             last: Future[Any] = link
             return last
         from dask.delayed import delayed

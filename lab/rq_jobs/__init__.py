@@ -31,6 +31,7 @@ CAPABILITIES = frozenset(
         Capability.PRIORITY,
         Capability.GROUP,
         Capability.CHAIN,
+        Capability.AWAITS,
     }
 )
 QUEUE = "default"
@@ -102,8 +103,8 @@ class RqJobs(Backend):
         """Enqueue the group, and a job that depends on all of it (RQ docs, Job Dependencies)."""
         from rq import Queue
 
-        calls = ((t.id, t.function, t.argument) for t in tasks)
-        jobs = self._queue.enqueue_many(Queue.prepare_data(kernel.execute, call) for call in calls)
+        calls = ((kernel.entry(t.function), (t.id, t.function, t.argument)) for t in tasks)
+        jobs = self._queue.enqueue_many(Queue.prepare_data(*call) for call in calls)
         return self._queue.enqueue(kernel.joined, depends_on=jobs)
 
     def submit_chain(self, tasks: Sequence[Task]) -> Job:
@@ -124,7 +125,7 @@ class RqJobs(Backend):
 
     def _enqueue(self, task: Task, **options: Any) -> Job:
         arguments = (task.id, task.function, task.argument)
-        return self._queue.enqueue(kernel.execute, *arguments, **options)
+        return self._queue.enqueue(kernel.entry(task.function), *arguments, **options)
 
     def result(self, handle: Job, timeout_s: float) -> Any:
         """Wait on the job's result stream (RQ docs, Results).
