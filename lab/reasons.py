@@ -38,7 +38,7 @@ def ending(
     ended = _seen(outcome, status, counted) or _counted(outcome, status, counted, wrong_in_warm_up)
     if ended.status == Status.OK:
         return ended
-    return Ending(ended.status, " ".join(filter(None, [ended.reason, _cause(outcome.folder)])))
+    return Ending(ended.status, _with_cause(ended.reason, outcome.folder))
 
 
 def _seen(outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any]) -> Ending | None:
@@ -89,8 +89,11 @@ def _refused(status: Mapping[str, Any]) -> str:
     return f"Submitting failed: {status['submit_error']}"
 
 
-def _cause(folder: Path) -> str:
-    """Quote the first exception that a worker wrote down, and name the file of its traceback."""
+def _with_cause(reason: str, folder: Path) -> str:
+    """Add the first exception that a worker wrote down, and the file that has its traceback."""
     if (error := evidence.first_error(folder)) is None:
-        return ""
-    return f"First exception of a task: {error.said} (traceback: ledger/{error.path.name})."
+        return reason
+    file = f"(traceback: ledger/{error.path.name})"
+    if error.said in reason:
+        return f"{reason.removesuffix('.')} {file}."
+    return f"{reason.removesuffix('.')}. First exception of a task: {error.said} {file}."

@@ -131,8 +131,9 @@ def _look(workload: str, n_calls: int, note: Note) -> None:
         note(unknown=str(error))
         return
     except SystemExit as error:
-        why = f"importing it exits{_said(error)}. Workers import it as well: guard what a script "
-        why += 'does by `if __name__ == "__main__":`'
+        how = f" with code {error.code}" if isinstance(error.code, int) else _said(error)
+        why = f"importing it exits{how}. Workers import it as well: guard what a script does by "
+        why += '`if __name__ == "__main__":`'
         note(unknown=f"{workload} cannot be imported from {Path.cwd()}: {why}.")
         return
     except BaseException as error:  # noqa: BLE001 (an import may raise anything)

@@ -214,10 +214,12 @@ def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     if options.provider == "compose":
         luggage.pack(name)  # what cannot be carried into a container is told now
     took = f"It takes {seen.nominal_ns / 1e9:.3g} s. " if seen.nominal_ns else ""
-    against = "Its answer repeats." if seen.answer is not None else ""
-    if seen.trouble:
-        scope = "in the warm-up alone" if against else "not"
-        against += f" Answers are checked {scope}: {seen.trouble}."
+    if seen.answer is None:
+        against = f"Answers are not checked: {seen.trouble}."
+    elif seen.trouble:
+        against = f"Answers are checked in the warm-up alone: {seen.trouble}."
+    else:
+        against = "Its answer repeats."
     say(took + against)
     # Of every preset, what it asks of tasks that do nothing; in a share of the time it allows.
     nothing = [c for c in _named_cells("noop", preset) if isinstance(c.arrival, Burst | Paced)]

@@ -17,7 +17,7 @@ HERE = "tests.own_functions"
     ("module", "words"),
     [
         ("exits_at_import", "importing it exits: SHOP_CONFIG is not set"),
-        ("guardless", "importing it exits: 2. Workers import it as well"),
+        ("guardless", "importing it exits with code 2. Workers import it as well"),
         ("dies_at_import", "its import ended with code 4"),
         ("sleeps_at_import", "its import did not end in 2 s"),
         ("interrupts_at_import", "KeyboardInterrupt"),
