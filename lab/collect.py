@@ -56,10 +56,10 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats, due=due)
     counted = _counted(spec, submits, tasks, verdicts)
     disturbed = _disturbance(outcome, context)
-    wrong_early = evidence.wrong_in_warm_up(spec, tasks)
-    ended = ending(outcome, status, counted, wrong_early)
+    ended = ending(outcome, status, counted, tasks)
     findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
-    findings += [checker.Finding(Flag.INVALID, "wrong answers in warm-up")] * bool(wrong_early)
+    if evidence.wrong_in_warm_up(spec, tasks):
+        findings.append(checker.Finding(Flag.INVALID, "wrong answers in the warm-up"))
     if (step_ns := wall.step_ns(status.get("wall", []))) > wall.LARGEST_STEP_NS:
         reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
         findings.append(checker.Finding(Flag.INVALID, reason))

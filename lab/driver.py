@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -136,7 +136,8 @@ class Driver:
         self.offering.accepted = 0
         self.offering.offer(WARM_UP, tasks, [time.monotonic_ns()] * n)
         if not self.watcher.reaches(self.offering.accepted, self.spec.deadline_s):
-            raise LabError(f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s} s.")
+            late = f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s:g} s."
+            raise LabError(late + self._why(tasks))
 
     def measure(self) -> None:
         """Offer the window's tasks as planned, or have its jobs run when they are due."""
@@ -182,24 +183,24 @@ class Driver:
         has_ended = self.watcher.reaches(due, self.spec.deadline_s)
         self.status["t_end_ns"] = time.monotonic_ns()
         if not has_ended:
-            left = due - self.watcher.count()
             self.status["reason"] = (
-                f"{left} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
+                f"{due - self.watcher.count()} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
                 "after the last was offered."
             )
-            self._ask_why()
+            self.status["reason"] += self._why(self.tasks)
         if seen := getattr(self.module, "seen", None):
             self.status["seen"] = seen(self.backend.setup.endpoints)
         self._gate("drained")
         self.counters.stop()
 
-    def _ask_why(self) -> None:
-        """Add to the reason what the system says of tasks that do not end."""
+    def _why(self, tasks: Sequence[Task]) -> str:
+        """Say what the system says of those of some tasks that do not end."""
         give_up = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
-        left = unfinished(self.folder / "ledger", [task.id for task in self.tasks])
+        left = unfinished(self.folder / "ledger", [task.id for task in tasks])
         if why := self.offering.failure_of(left, RESULT_S):
-            self.status["reason"] += f" The result of one: {why}"
+            why = f" The result of one: {why}"
         give_up.cancel()
+        return why
 
     def unrecorded(self) -> None:
         """Offer a burst again without its record, where that has lowered its rate (METHOD M19)."""

@@ -185,6 +185,13 @@ def unchecked(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> int:
     return 0 if expected is None else int(window.answer.isna().sum())
 
 
+def cut_short(tasks: pd.DataFrame) -> int:
+    """Count the tasks that began and did not end, of the last phase that had any."""
+    began = tasks.phase[tasks.outcome == "unfinished"]
+    of_each = (int((began == PHASE_NAMES[phase]).sum()) for phase in (MEASURE, WARM_UP, VERIFY))
+    return next(filter(None, of_each), 0)
+
+
 def read_occurrences(
     spec: TrialSpec, tasks: pd.DataFrame, status: Mapping[str, Any]
 ) -> pd.DataFrame:

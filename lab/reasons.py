@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from lab import evidence, processes
 from lab.clusters.services import last_line
 from lab.model import Status
@@ -20,7 +22,10 @@ class Ending(NamedTuple):
 
 
 def ending(
-    outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any], wrong_in_warm_up: int
+    outcome: Outcome,
+    status: Mapping[str, Any],
+    counted: Mapping[str, Any],
+    tasks: pd.DataFrame,
 ) -> Ending:
     """Decide by what the lab saw, then by what the driver said, then by the ledger.
 
@@ -28,20 +33,20 @@ def ending(
         outcome: The attempt as it was seen from outside.
         status: What the driver last said of itself.
         counted: Columns of the row with numbers of tasks.
-        wrong_in_warm_up: Wrong answers of the warm-up, where they stand for the window's.
+        tasks: `TaskRow` columns, of all phases.
     """
     if strangers := evidence.strangers(outcome.folder):
         # Its records prove nothing.
         more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         reason = f"A task wrote into the ledger's folder: {strangers[0]}{more}."
         return Ending(Status.FAILED, reason)
-    ended = _seen(outcome, status, counted) or _counted(outcome, status, counted, wrong_in_warm_up)
+    ended = _seen(outcome, status, tasks) or _counted(outcome, status, counted, tasks)
     if ended.status == Status.OK:
         return ended
     return Ending(ended.status, _with_cause(ended.reason, outcome.folder))
 
 
-def _seen(outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any]) -> Ending | None:
+def _seen(outcome: Outcome, status: Mapping[str, Any], tasks: pd.DataFrame) -> Ending | None:
     """Return how a trial ended early; None where it came to its end."""
     said = str(status.get("status", "running"))
     if outcome.status != Status.OK:
@@ -57,7 +62,7 @@ def _seen(outcome: Outcome, status: Mapping[str, Any], counted: Mapping[str, Any
         last = last_line(outcome.folder / "logs" / "driver.log")
         return Ending(Status.FAILED, f"The driver {how}{where}: {last}")
     reasons = [str(status.get("reason", ""))]
-    if began := counted["n_partial"]:
+    if began := evidence.cut_short(tasks):
         reasons.append(f"{began} of them began and did not end.")
     if "submit_error" in status:
         reasons.append(_refused(status))
@@ -68,14 +73,14 @@ def _counted(
     outcome: Outcome,
     status: Mapping[str, Any],
     counted: Mapping[str, Any],
-    wrong_in_warm_up: int,
+    tasks: pd.DataFrame,
 ) -> Ending:
     """Return what the ledger says of a trial that came to its end."""
     spec = outcome.spec
     planned, of_warm_up = spec.arrival.n_tasks, f"{spec.warmup_tasks} tasks of the warm-up"
     for number, what in (
         (counted["n_corrupted"], f"of {planned} tasks gave a wrong answer."),
-        (wrong_in_warm_up, f"of {of_warm_up} gave a wrong answer."),
+        (evidence.wrong_in_warm_up(spec, tasks), f"of {of_warm_up} gave a wrong answer."),
         (counted["n_failed"], f"of {planned} tasks raised."),
     ):
         if number:

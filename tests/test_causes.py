@@ -125,6 +125,7 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
         ("process-pool", "killed_later", "timeout", "BrokenProcessPool: A process in the process"),
         ("joblib", "killed_later", "failed", "Submitting failed: TerminatedWorkerError: "),
         ("multiprocessing", "killed_later", "timeout", "began and did not end."),
+        ("celery", "killed", "timeout", "24 of them began and did not end."),
         ("rq", "killed", "timeout", "RuntimeError: Work-horse terminated unexpectedly"),
     ],
 )
@@ -135,6 +136,22 @@ def test_a_pool_that_broke_says_so(
     two = Topology(1, 1, 2)
     row = run(tmp_path, label, task, arrival=Burst(24), topology=two, deadline_s=12.0).row
     assert row.status == status
+    assert words in row.reason
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("process-pool", "The result of one: BrokenProcessPool: "),
+        ("multiprocessing", "began and did not end."),
+        ("rq", "The result of one: RuntimeError: Work-horse terminated"),
+    ],
+)
+def test_a_pool_that_breaks_in_the_warm_up_says_so(label: str, words: str, tmp_path: Path) -> None:
+    """As in the window."""
+    row = run(tmp_path, label, "killed", warmup_tasks=4).row
+    assert row.status == "failed"
+    assert row.reason.startswith("The warm-up of 4 tasks did not finish in 3 s.")
     assert words in row.reason
 
 
