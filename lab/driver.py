@@ -184,8 +184,8 @@ class Driver:
         self.status["t_end_ns"] = time.monotonic_ns()
         if not has_ended:
             self.status["reason"] = (
-                f"{due - self.watcher.count()} of {due} executions unfinished {self.spec.deadline_s:.0f} s "
-                "after the last was offered."
+                f"{due - self.watcher.count()} of {due} executions unfinished "
+                f"{self.spec.deadline_s:.0f} s after the last was offered."
             )
             self.status["reason"] += self._why(self.tasks)
         if seen := getattr(self.module, "seen", None):
@@ -197,10 +197,9 @@ class Driver:
         """Say what the system says of those of some tasks that do not end."""
         give_up = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
         left = unfinished(self.folder / "ledger", [task.id for task in tasks])
-        if why := self.offering.failure_of(left, RESULT_S):
-            why = f" The result of one: {why}"
+        why = self.offering.failure_of(left, RESULT_S)
         give_up.cancel()
-        return why
+        return f" The result of one: {why}" * bool(why)
 
     def unrecorded(self) -> None:
         """Offer a burst again without its record, where that has lowered its rate (METHOD M19)."""
