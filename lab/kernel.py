@@ -28,6 +28,8 @@ from lab.ledger import (
 UNCHECKED = "_unchecked"
 # Every task that is a coroutine function is of this name.
 COROUTINE = ":run_async"
+# Of an integer so many are its checksum, so that none is negative.
+BITS = 0x7FFF_FFFF_FFFF_FFFF
 _SIMPLE = (float, bool, type(None))
 
 _functions: dict[str, Callable[[Any], Any]] = {}
@@ -60,7 +62,8 @@ def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any
         finish_badly(words, row, finished, RAISED)
         raise
     finished = monotonic_ns()  # before the checksum, which is our cost and not the task's
-    finish(words, row, finished, _word(answer, function))
+    word = answer & BITS if type(answer) is int else _word(answer, function)
+    finish(words, row, finished, word)
     return answer
 
 
@@ -83,7 +86,8 @@ async def execute_async(task_id: int, function: str, argument: Any, attempt: int
         finish_badly(words, row, finished, CANCELLED if cancelled else RAISED)
         raise
     finished = monotonic_ns()
-    finish(words, row, finished, _word(answer, function))
+    word = answer & BITS if type(answer) is int else _word(answer, function)
+    finish(words, row, finished, word)
     return answer
 
 
@@ -122,7 +126,7 @@ def checksum(answer: Any) -> int:
     """
     kind = type(answer)
     if kind is int:
-        return int(answer & 0x7FFF_FFFF_FFFF_FFFF)
+        return int(answer & BITS)
     if kind is bytes:
         return zlib.crc32(answer)
     if kind is str:  # another start value than that of bytes: b"a" is not "a"
@@ -135,9 +139,10 @@ def checksum(answer: Any) -> int:
 
 
 def _word(answer: Any, function: str) -> int:
-    """Return what the ledger records of an answer; failing to is never the task's failure."""
-    if type(answer) is int:
-        return answer & 0x7FFF_FFFF_FFFF_FFFF
+    """Return what the ledger records of an answer that is no integer.
+
+    Where it cannot be pickled, that is no failure of the task.
+    """
     if function.endswith(UNCHECKED):
         return NO_ANSWER
     try:
