@@ -1,4 +1,4 @@
-"""Calls a function of the user's own inline before a run: ``python -m lab.rehearsal NAME FILE N``.
+"""Calls a function of the user's own inline before a run: ``python -m lab.rehearsal NAME NOTES N``.
 
 In a process of its own, with a deadline and a limit of memory, for such a function may do anything.
 What it answered then is the right answer, how long it took is its nominal duration, and each way in
@@ -83,7 +83,10 @@ def _look_on(
     # It may write where tasks find the ledger.
     labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
     labels |= {"PYTHONHASHSEED": str(number), **given}
-    argv = [sys.executable, "-m", __name__, workload, str(told), str(3 - number)]
+    # By a file: an argument of a process has at most 128 KiB.
+    name = folder / "rehearsal-name"
+    name.write_text(workload, encoding="utf-8")
+    argv = [sys.executable, "-m", __name__, str(name), str(told), str(3 - number)]
     with interrupts.deferred():
         process = processes.start(argv, (), labels, folder / "rehearsal.log")
         processes.limit_memory(process, own_task.memory_bytes())
@@ -217,4 +220,4 @@ def _said(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]).read_text(encoding="utf-8"), Path(sys.argv[2]), int(sys.argv[3]))

@@ -21,6 +21,9 @@ from lab import processes
 VARIABLE = "TMPDIR"
 # Short, for the path of a socket may have a hundred characters; a trial's folder has more.
 PREFIX = "lab-"
+# What stays for the folder that holds ours: pools add some 45 characters, macOS allows 104.
+LONGEST = 50
+SHORT = ("/tmp", "/var/tmp")  # noqa: S108 (a folder of our own is made there, for us alone)
 OWNER = "owner"
 # A folder without an owner is one that is just being made, unless it is older.
 YOUNG_S = 60.0
@@ -28,7 +31,7 @@ YOUNG_S = 60.0
 
 def make() -> Path:
     """Make a folder that belongs to this lab process."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_parents()[0]))
     (folder / OWNER).symlink_to(processes.owner())
     return folder
 
@@ -54,12 +57,23 @@ def remove_dead() -> int:
     Folders outlive a boot, so what another boot left is dead as well.
     """
     removed = 0
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for path in (path for parent in _parents() for path in parent.glob(f"{PREFIX}*")):
         with contextlib.suppress(OSError):  # somebody else was faster
             about = path.lstat()
             if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid():
                 removed += _remove_if_dead(path, time.time() - about.st_mtime)
     return removed
+
+
+def _parents() -> list[Path]:
+    """Return where folders are made: where the user wants them, unless sockets have no room there.
+
+    Then in the system's own, which comes first; the user's stays where neither can be written.
+    """
+    wanted = Path(tempfile.gettempdir())
+    if len(os.fsencode(wanted)) <= LONGEST:
+        return [wanted]
+    return [*(Path(short) for short in SHORT if os.access(short, os.W_OK | os.X_OK)), wanted]
 
 
 def _remove_if_dead(folder: Path, age_s: float) -> bool:
