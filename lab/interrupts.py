@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,12 +52,25 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _handle(_: int, __: FrameType | None) -> None:
+def _handle(number: int, _: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        _leave_dead_terminal()
     is_first, _state.has_come = not _state.has_come, True
     if is_first and not _state.is_deferring:
         raise KeyboardInterrupt
     with contextlib.suppress(OSError):  # the terminal may be gone
         os.write(2, PLEASE_WAIT)
+
+
+def _leave_dead_terminal() -> None:
+    """Write to nowhere from now on where a terminal was that has gone: a write to it would fail."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):  # it is closed
+            is_device = stat.S_ISCHR(os.fstat(descriptor).st_mode)
+            if is_device and not os.isatty(descriptor):
+                os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def deferred() -> contextlib.AbstractContextManager[None]:

@@ -125,8 +125,8 @@ TABLE = {
     "history": "campaign console formats history interrupts metrics plan presets registry "
     "repository runs scratch store",
     "figures": "figures granularity measures metrics statistics trends",
-    "comparison": "comparison console metrics printable ranges repository scratch statistics store "
-    "surroundings",
+    "comparison": "comparison console interrupts metrics printable ranges repository scratch "
+    "statistics store surroundings",
     "report": "defects figures limits metrics own_task presets report side_by_side statistics "
     "store trends",
     # The whole. It never touches a system: no backend, no kernel.

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +19,7 @@ import pytest
 
 from lab import interrupts
 from lab.interrupts import allowed, deferred
-from tests.test_cli import ours, start_slow
+from tests.test_cli import ours, start_slow, until
 
 FLOOD = 40  # signals, 20 ms apart: as long as a teardown may take
 
@@ -121,6 +127,31 @@ def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     interrupts.install()
     signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.slow
+def test_a_lab_whose_terminal_closes_stops_as_by_any_signal(tmp_path: Path) -> None:
+    """It can write nowhere any more, and ends with 130 all the same."""
+    master, terminal = pty.openpty()
+    words = (
+        "-b thread-pool -w noop --arrival paced --rate 20 --tasks 2000 --cores 1 --provider local"
+    )
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", "bench", *words.split(), "--results", str(tmp_path)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        # What makes it the terminal of the session.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (no threads)
+    )
+    os.close(terminal)
+    try:
+        until(lambda: os.read(master, 65_536) and list(tmp_path.glob("runs/*/trials/*/ledger/*")))
+    finally:
+        os.close(master)
+    assert lab.wait(60) == 130
+    assert ours(lab.pid) == []
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from lab import scratch, surroundings
+from lab import interrupts, scratch, surroundings
 from lab.console import say
 from lab.errors import ExitCode, LabError, UsageError
 from lab.repository import git
@@ -100,7 +100,7 @@ def measure(
     """
     where = ["--results", str(results.resolve())]
     coin = random.Random(ORDER_SEED)
-    with contextlib.ExitStack() as stack:
+    with interrupts.deferred(), contextlib.ExitStack() as stack, interrupts.allowed():
         trees = [stack.enter_context(_worktree(commit, repository)) for commit in commits]
         first = Campaign(commits[0], trees[0], [*words, "--blocks", str(blocks), *where])
         stack.callback(first.close)
