@@ -174,3 +174,15 @@ def test_an_argument_that_no_process_can_have_says_so(tmp_path: Path) -> None:
     row = collect(trial.run(spec, 1, tmp_path / "t", lambda _: None), CONTEXT).row
     assert row.status == "timeout"
     assert "The result of one: TypeError: cannot pickle" in row.reason
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("containers")
+@pytest.mark.parametrize("label", ["rq[simple-worker]", "dask[distributed]"])
+def test_the_exception_of_a_task_in_a_container_stands_in_the_row(
+    label: str, tmp_path: Path
+) -> None:
+    """And its traceback lies beside the ledger, where the lab can read it."""
+    row = run(tmp_path, label, "boom", provider="compose").row
+    assert row.status == "failed"
+    assert f"{BOOM} (traceback: ledger/" in row.reason
