@@ -188,6 +188,33 @@ def test_the_key_is_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (run / consent.PROOF).exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("size", "5"),
+        ("size", -1),
+        ("deadline_s", float("nan")),
+        ("seed", True),
+        ("workload", ["noop"]),
+        ("unknown", 1),
+        ("n_tasks", 1.5),
+        ("nodes", "1"),
+    ],
+)
+def test_a_plan_with_a_field_that_cannot_be_is_refused(
+    results: Path, tmp_path: Path, field: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each field has a type, numbers are finite and not negative, and none is unknown."""
+    run = shutil.copytree(run_of(results, is_function=False), tmp_path / "results" / "runs" / "r")
+    plan = json.loads((run / "plan.json").read_text())
+    spec = plan["trials"][0]
+    parts = {"n_tasks": spec["arrival"], "nodes": spec["topology"]}
+    parts.get(field, spec)[field] = value
+    (run / "plan.json").write_text(json.dumps(plan))
+    assert main(["bench", "--resume", str(run)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+
 # Modules that turn text or bytes into code, and the files of lab/ that import them.
 CODE_FROM_TEXT = {
     *("cloudpickle", "code", "dill", "imp", "importlib", "joblib", "marshal", "pickle", "runpy"),
