@@ -11,7 +11,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from lab.backend import Backend
 from lab.clusters import crontab
 from lab.clusters.services import redis_server
+from lab.defects import contained
 from lab.engine import docker, find
 from lab.environment import fingerprint, git_state
 from lab.errors import ClusterError
@@ -59,22 +60,28 @@ class Check:
 def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results")) -> list[Check]:
     """Look at programs, packages, CPUs, noise and disk; takes a little more than a second."""
     facts = {row.key: row.value for row in fingerprint()[1]}
-    return [
-        _python(),
-        _interpreter_lock(facts),
-        _git(),
-        _redis(),
-        _cron(),
-        *_backends(backends),
-        _cpus(facts),
-        _quota(facts),
-        _governor(facts),
-        _cgroups(facts),
-        _clock(facts),
-        _noise(),
-        _disk(results),
-        *_containers(),
-    ]
+    looks: Mapping[str, Callable[[], Iterable[Check]]] = {
+        "python": lambda: [_python(), _interpreter_lock(facts)],
+        "git": lambda: [_git()],
+        "redis": lambda: [_redis()],
+        "cron": lambda: [_cron()],
+        "backends": lambda: _backends(backends),
+        "cpus": lambda: [_cpus(facts), _quota(facts), _governor(facts), _cgroups(facts)],
+        "clock": lambda: [_clock(facts)],
+        "noise": lambda: [_noise()],
+        "disk": lambda: [_disk(results)],
+        "engine": _containers,
+    }
+    return [check for name, look in looks.items() for check in _looked(name, look)]
+
+
+def _looked(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:
+    """Return the checks of one kind; a look that fails is a check itself."""
+
+    def failed(reason: str) -> list[Check]:
+        return [Check(name, State.WARN, reason, "lab --help")]
+
+    return contained(lambda: [*look()], failed)
 
 
 def _python() -> Check:

@@ -137,7 +137,8 @@ TABLE = {
     "runs": "consent environment files plan presets specs store",
     "campaign": "baselines capacity clusters collect defects derived harness ladder noise plan "
     "processes runs store trial watchdog",
-    "doctor": "backend clusters engine environment images noise placement processes registry",
+    "doctor": "backend clusters defects engine environment images noise placement processes "
+    "registry",
     "watchdog": "clusters interrupts processes scratch surroundings",
     "console": "ladder metrics nominal plan presets printable terminal",
     "selection": "backend clusters console feasible own_task placement plan presets ranges "

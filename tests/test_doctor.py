@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -280,3 +280,17 @@ def test_a_full_disk_of_the_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     check = doctor._engine_disk(Path(), "unix:///s")
     assert (check.state, check.mend) == (State.WARN, "docker system prune")
     assert doctor._engine_disk(Path(), "ssh://engine").state == State.OK
+
+
+@pytest.mark.defect
+def test_a_look_that_fails_is_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are there: a broken server program ends no `lab doctor`."""
+
+    def fail() -> NoReturn:
+        raise ValueError
+
+    monkeypatch.setattr(doctor, "_redis", fail)
+    checks = looked(monkeypatch)
+    assert checks["redis"].state == State.WARN
+    assert checks["redis"].finding.startswith("A defect of the lab: ValueError at lab/doctor.py")
+    assert {"python", "git", "disk"} < set(checks)
