@@ -86,7 +86,7 @@ class _Runner:
     def __init__(self, store: Store, run: Run, watch: Watch, attempts: Attempts | None) -> None:
         self._store, self._run, self._watch = store, run, watch
         self._attempts = attempts or self._affordable
-        campaign = store.read("campaign").iloc[0]
+        campaign = store.campaign()
         self._campaign_id = str(campaign.campaign_id)
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = noise.calibrate()

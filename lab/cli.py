@@ -233,7 +233,7 @@ def _shown(folder: Path, n_trials: int) -> Path:
 def _latest() -> Path:
     from lab.store import runs
 
-    known = runs(Path("results"))
+    known = runs(Path("results"), say)
     if not known:
         raise UsageError("There is no run in results/runs. Make one: lab bench")
     return known[-1]

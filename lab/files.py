@@ -117,6 +117,11 @@ def opened(path: Path, root: Path, flags: int = os.O_RDONLY) -> BinaryIO:
     return cast("BinaryIO", open(open_regular(path, root, flags), mode))
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether anything lies at `path`, a link that leads nowhere included."""
+    return os.path.lexists(path)
+
+
 def is_regular(path: Path) -> bool:
     """Tell whether a regular file, and no link to one, lies at `path`."""
     with contextlib.suppress(OSError, ValueError):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab import consent, environment
+from lab import consent, environment, files, formats
 from lab.errors import ResultsError, UsageError
 from lab.plan import Plan, Skip
 from lab.presets import Ladder
-from lab.specs import spec_from_json, spec_to_json
+from lab.schema import RESTORE, brief
+from lab.specs import checked, spec_from_json, spec_to_json
 from lab.store import Store
 from lab.tables import SCHEMA_VERSION, CampaignRow
+
+NOTHING_BEGUN = "Nothing was begun; then type the same command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +47,41 @@ def create(results: Path, run: Run) -> Store:
     plan = _plan_to_json(run)
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
-    try:
+    with files.sentences(store.folder, NOTHING_BEGUN):
         store.folder.mkdir(parents=True)
-        write_plan(store, run)
-        consent.prove(store.folder, workloads(run.plan))
-    except OSError as error:
-        raise ResultsError(f"{store.folder} cannot be written: {error.strerror}.") from error
+        try:
+            _fill(store, run, digest, now)
+        except BaseException:
+            shutil.rmtree(store.folder, ignore_errors=True)
+            raise
+    return store
+
+
+def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
+    """Write all that a run begins with; it is a run once campaign.csv is there, written last."""
+    _write(store, "plan.json", json.dumps(_plan_to_json(run), indent=1).encode())
+    consent.prove(store.folder, workloads(run.plan))
     fingerprint_id, facts = environment.fingerprint()
     commit, dirty = environment.git_state()
-    for fact in facts:
-        store.append(fact)
-    store.append(
-        CampaignRow(
-            campaign_id=store.folder.name,
-            schema_version=SCHEMA_VERSION,
-            fingerprint_id=fingerprint_id,
-            spec_hash=digest,
-            git_commit=commit,
-            git_dirty=dirty,
-            started_utc=now.isoformat(timespec="seconds"),
-            preset=run.preset,
-            seed=run.seed,
-            command=run.command,
-        )
+    campaign = CampaignRow(
+        campaign_id=store.folder.name,
+        schema_version=SCHEMA_VERSION,
+        fingerprint_id=fingerprint_id,
+        spec_hash=digest,
+        git_commit=commit,
+        git_dirty=dirty,
+        started_utc=now.isoformat(timespec="seconds"),
+        preset=run.preset,
+        seed=run.seed,
+        command=run.command,
     )
-    return store
+    for table, rows in (("environment", facts), ("campaign", [campaign])):
+        path = store.folder / f"{table}.csv"
+        _write(store, path.name, formats.to_csv(table, rows, path, header=True))
+
+
+def _write(store: Store, name: str, data: bytes) -> None:
+    files.replace(store.folder / name, data, store.folder)
 
 
 def load(folder: Path, named: str = "") -> tuple[Store, Run]:
@@ -79,7 +93,7 @@ def load(folder: Path, named: str = "") -> tuple[Store, Run]:
     """
     run = read_plan(folder, named, f"lab bench --resume {folder}")
     store = Store(folder)
-    campaign = store.read("campaign").iloc[0]
+    campaign = store.campaign()
     if (version := str(campaign.schema_version)) != SCHEMA_VERSION:
         raise ResultsError(
             f"{folder.name} was begun with schema version {version} and this lab writes "
@@ -107,20 +121,36 @@ def read_plan(folder: Path, named: str, again: str) -> Run:
         UsageError: There is no such run, or a function of its plan may not be called.
         ResultsError: Its plan cannot be read.
     """
-    if not (folder / "plan.json").exists():
+    if not files.is_there(folder / "plan.json"):
         raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
-    try:
-        fields = json.loads((folder / "plan.json").read_text())
-        trials = tuple(map(spec_from_json, fields["trials"]))
-        skips = tuple(Skip(spec_from_json(spec), reason) for spec, reason in fields["skips"])
-        rest: Any = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
-        rules = fields.get("ladder")
-        ladder = Ladder(**{**rules, "fractions": tuple(rules["fractions"])}) if rules else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{folder / 'plan.json'} is damaged; start a new run.") from error
-    plan = Plan(trials, skips)
-    consent.check(folder, workloads(plan), named, again)
-    return Run(plan, **rest, ladder=ladder)
+    run = parsed(folder)
+    consent.check(folder, workloads(run.plan), named, again)
+    return run
+
+
+def parsed(folder: Path) -> Run:
+    """Read the plan of a run or a package as data; nothing that it names is called.
+
+    Raises:
+        ResultsError: It is missing or damaged.
+    """
+    path = folder / "plan.json"
+    with files.sentences(path, RESTORE.rstrip(".")):
+        try:
+            fields = files.read_json(path, folder)
+            trials = tuple(map(spec_from_json, fields["trials"]))
+            skips = tuple(Skip(spec_from_json(spec), str(why)) for spec, why in fields["skips"])
+            rest = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
+            rules = fields.get("ladder")
+            ladder = rules and checked(
+                Ladder,
+                {name: value for name, value in rules.items() if name != "fractions"},
+                fractions=tuple(float(share) for share in rules["fractions"]),
+            )
+            return checked(Run, rest, plan=Plan(trials, skips), ladder=ladder or None)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            why = brief(error) or type(error).__name__
+            raise ResultsError(f"{path} is damaged: {why}; start a new run.") from error
 
 
 def workloads(plan: Plan) -> set[str]:
@@ -130,9 +160,8 @@ def workloads(plan: Plan) -> set[str]:
 
 def write_plan(store: Store, run: Run) -> None:
     """Write the plan so that a kill leaves the old one or the new one."""
-    new = store.folder / "plan.json.new"
-    new.write_text(json.dumps(_plan_to_json(run), indent=1))
-    new.replace(store.folder / "plan.json")
+    with files.sentences(store.folder / "plan.json"):
+        _write(store, "plan.json", json.dumps(_plan_to_json(run), indent=1).encode())
 
 
 def _plan_to_json(run: Run) -> dict[str, Any]:

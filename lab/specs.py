@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Hashable
+import typing
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from lab.model import ARRIVALS, Topology, TrialSpec
 
 Made = TypeVar("Made")
+LARGEST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +33,43 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
     """Rebuild a spec; the inverse of `spec_to_json`.
 
     Raises:
-        KeyError: A field is missing.
-        TypeError: A field is of another type, or nobody knows it.
-        ValueError: A number is negative, or none.
+        KeyError: A field or a kind of arrival is unknown or missing.
+        TypeError: A field holds a value of another type.
+        ValueError: A number is out of range.
     """
     arrival = dict(fields["arrival"])
     kind = ARRIVALS[arrival.pop("kind")]
-    changed = {
-        "arrival": _typed(kind(**arrival)),
-        "topology": _typed(Topology(**fields["topology"])),
-        "pass_env": tuple(fields.get("pass_env", ())),
+    parts = {
+        "arrival": checked(kind, arrival),
+        "topology": checked(Topology, dict(fields["topology"])),
+        "pass_env": _texts(fields.get("pass_env", [])),
     }
-    return _typed(TrialSpec(**{**fields, **changed}))
+    plain = {name: value for name, value in fields.items() if name not in parts}
+    return checked(TrialSpec, plain, **parts)
 
 
-@functools.cache
-def _types(made: Hashable) -> dict[str, Any]:
-    return get_type_hints(made)
-
-
-def _typed(made: Made) -> Made:
-    """Return what was made from a file, if each plain field is of its type and in its range.
+def checked(kind: type[Made], fields: Mapping[str, Any], **made: Any) -> Made:
+    """Make a dataclass of JSON fields, whose types must be those of its annotations.
 
     Raises:
-        TypeError: A field is of another type.
-        ValueError: A number is negative, or none.
+        KeyError: A field is unknown.
+        TypeError: A field is missing, or holds a value of another type.
+        ValueError: A number is out of range.
     """
-    for name, kind in _types(type(made)).items():  # type: ignore[arg-type]  # a class can be hashed
-        value = getattr(made, name)
-        allowed = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}.get(kind)
-        if allowed and type(value) not in allowed:
-            raise TypeError(f"{name} is {value!r}, and not of type {kind.__name__}")
-        if kind in {int, float} and not 0 <= value < math.inf:
-            raise ValueError(f"{name} is {value!r}, and has to be a number from 0 on")
-    return made
+    hints = typing.get_type_hints(kind)
+    for name, value in fields.items():
+        kinds = typing.get_args(hints[name]) or (hints[name],)
+        if type(value) not in kinds and not (type(value) is int and float in kinds):
+            raise TypeError(f"{name} is a {type(value).__name__}")
+        if type(value) in (int, float) and not 0 <= value < LARGEST:
+            raise ValueError(f"{name} is {str(value)[:40]}, and must be at least 0 and below 2^63")
+    return kind(**fields, **made)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
+        raise TypeError("pass_env is no list of texts")
+    return tuple(values)
 
 
 def order_to_json(order: Order) -> dict[str, Any]:

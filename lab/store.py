@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,13 +120,26 @@ class Store:
         if table in CSV_TABLES:
             self._require_known_version()
             path = self._csv(table)
-            data = self._bytes_of(path) if path.exists() or path.is_symlink() else b""
+            data = self._bytes_of(path) if files.is_there(path) else b""
             return formats.from_csv(table, data, path)
         _known(table, PARQUET_TABLES)
         if folder is not None:
             path = folder / f"{table}.parquet"
             return formats.from_parquet(table, self._bytes_of(path), path, columns)
         return self._read_all(table)
+
+    def campaign(self) -> Any:
+        """Return the row of the campaign.
+
+        Raises:
+            ResultsError: It is not there, or cannot be read.
+        """
+        rows = self.read("campaign")
+        if len(rows) != 1:
+            raise ResultsError(
+                f"{self._csv('campaign')} holds {len(rows)} campaigns, not one. {RESTORE}"
+            )
+        return rows.iloc[0]
 
     def finished_trials(self) -> set[tuple[str, int]]:
         """Tell which trials are finished, as (trial_id, attempt): those with a row."""
@@ -211,6 +224,18 @@ def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def runs(results: Path) -> list[Path]:
-    """Return the run folders in `results`, the oldest first."""
-    return sorted(file.parent for file in (results / "runs").glob("*/campaign.csv"))
+def runs(results: Path, tell: Callable[[str], object]) -> list[Path]:
+    """Return the run folders in `results`, the oldest first.
+
+    A run that cannot be read is left out, and `tell` is given the sentence that names it.
+    """
+    readable = []
+    for folder in sorted((results / "runs").glob("*")):
+        if not files.is_there(folder / "campaign.csv"):
+            continue
+        try:
+            Store(folder).campaign()
+            readable.append(folder)
+        except ResultsError as error:
+            tell(f"Left out: {error}")
+    return readable

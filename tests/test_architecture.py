@@ -134,7 +134,7 @@ TABLE = {
     "plan": "nominal obstacles presets registry",
     "ladder": "capacity obstacles plan presets statistics",
     "derived": "capacity ceilings defects estimates limits metrics side_by_side store tasks trends",
-    "runs": "consent environment files plan presets specs store",
+    "runs": "consent environment files formats plan presets schema specs store",
     "campaign": "baselines capacity clusters collect defects derived harness ladder noise plan "
     "processes runs store trial watchdog",
     "doctor": "backend clusters defects engine environment images noise placement processes "
@@ -146,7 +146,7 @@ TABLE = {
     "options": "arrivals clusters presets ranges",
     "claims": "backend campaign claims clusters console evidence options plan presets ranges "
     "readback readiness registry runs selection statistics status store",
-    "publishing": "campaign clusters consent console dictionary environment figures formats "
+    "publishing": "campaign clusters consent console dictionary environment figures files formats "
     "options own_task plan printable publishing report runs schema selection specs store",
     "turns": "console",
     "cli": "campaign claims clusters comparison consent console defects derived doctor feasible "

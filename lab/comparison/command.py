@@ -147,7 +147,7 @@ def _percent(number: Compared) -> float:
 
 
 def _null(options: argparse.Namespace) -> int:
-    name = options.null or str(next(reversed(runs(options.results)), ""))
+    name = options.null or str(next(reversed(runs(options.results, say)), ""))
     if not name:
         raise UsageError(f"{options.results / 'runs'} holds no run. Make one: lab bench")
     side = sides.find(name, options.results)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lab.console import say
 from lab.errors import ResultsError, UnknownNameError, UsageError
 from lab.metrics import CELL, last_attempts
 from lab.model import Flag
@@ -47,7 +48,7 @@ def find(name: str, results: Path, within: Path | None = None) -> Side:
     Raises:
         UsageError: It means nothing that was measured here.
     """
-    known = runs(results)
+    known = runs(results, say)
     for folder in (Path(name), results / "runs" / name):
         if (folder / "campaign.csv").is_file():
             return _of_runs(folder.name, [folder])
@@ -68,7 +69,7 @@ def _commit(name: str) -> str:
 
 def _is_of(run: Path, commit: str) -> bool:
     """Tell whether a run was measured on a commit, and on nothing that differed from it."""
-    row = Store(run).read("campaign").iloc[0]
+    row = Store(run).campaign()
     return str(row.git_commit).startswith(commit) and str(row.git_dirty) != "1"
 
 

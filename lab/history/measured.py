@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lab.console import say
 from lab.errors import ResultsError
 from lab.history import cells
 from lab.repository import git_or_none
@@ -44,7 +45,7 @@ def read(results: Path, repository: Path) -> History:
     dates_ms = _commits(repository, "--all")
     measured: list[Measured] = []
     refused: dict[str, str] = {}
-    for folder in runs(results):
+    for folder in runs(results, say):
         store = Store(folder)
         try:
             if reason := obstacle(store, dates_ms):
@@ -58,7 +59,7 @@ def read(results: Path, repository: Path) -> History:
 
 def obstacle(store: Store, known: Mapping[str, int]) -> str | None:
     """Say why a run cannot stand for a commit; None when it can."""
-    campaign = store.read("campaign").iloc[0]
+    campaign = store.campaign()
     commit = str(campaign.git_commit)
     if not commit:
         return "it was not measured in a checkout, so it belongs to no commit"
@@ -70,7 +71,7 @@ def obstacle(store: Store, known: Mapping[str, int]) -> str | None:
 
 
 def _read(store: Store) -> Measured:
-    campaign, environment = store.read("campaign").iloc[0], store.read("environment")
+    campaign, environment = store.campaign(), store.read("environment")
     facts = dict(zip(environment.key.astype(str), environment.value.astype(str), strict=True))
     return Measured(
         commit=str(campaign.git_commit),

@@ -35,7 +35,7 @@ def describe_publish(parser: argparse.ArgumentParser) -> None:
 
 def publish(options: argparse.Namespace) -> int:
     """Write the package of a run."""
-    run = options.run or next(reversed(runs(options.results)), None)
+    run = options.run or next(reversed(runs(options.results, say)), None)
     if run is None or not (run / "campaign.csv").is_file():
         raise UsageError(f"{run or options.results} holds no run to publish. Make one: lab bench")
     if not LOCK.is_file():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from lab import campaign, environment, runs
+from lab.console import say
 from lab.errors import ResultsError, UsageError
+from lab.files import is_there
 from lab.model import TrialSpec
 from lab.plan import Plan
-from lab.specs import spec_from_json
 from lab.store import Store
+from lab.store import runs as readable_runs
 
 # Ids are made by us; anything else, such as a path, is no row.
 TRIAL = re.compile(r"[0-9a-f]{16}")
@@ -31,19 +32,26 @@ def find(row: str, results: Path) -> tuple[Path, TrialSpec]:
     where, _, trial_id = row.rpartition("/")
     if not TRIAL.fullmatch(trial_id):
         raise UsageError(f"{row!r} names no row: write RUN/TRIAL_ID, 16 hex digits last.")
-    runs = [Path(where), results / "runs" / where] if where else (results / "runs").glob("*")
-    for run in runs:
-        if (run / "plan.json").is_file() and (spec := _spec(run / "plan.json", trial_id)):
-            return run, spec
+    if where:
+        folders = [f for f in (Path(where), results / "runs" / where) if is_there(f / "plan.json")]
+    else:
+        folders = readable_runs(results, say)
+    for folder in folders:
+        if spec := _spec(folder, trial_id, is_named=bool(where)):
+            return folder, spec
     raise UsageError(f"No run {where or 'here'} holds the row {trial_id}: look into its trial.csv.")
 
 
-def _spec(plan: Path, trial_id: str) -> TrialSpec | None:
+def _spec(folder: Path, trial_id: str, *, is_named: bool) -> TrialSpec | None:
+    """Look a trial up in a plan; one that is damaged is passed over unless the user named it."""
     try:
-        specs = map(spec_from_json, json.loads(plan.read_text(encoding="utf-8"))["trials"])
-        return next((spec for spec in specs if spec.id == trial_id), None)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{plan} is damaged; take it from the package again.") from error
+        trials = runs.parsed(folder).plan.trials
+    except ResultsError as error:
+        if is_named:
+            raise
+        say(f"Left out: {error}")
+        return None
+    return next((spec for spec in trials if spec.id == trial_id), None)
 
 
 def differences(run: Path) -> list[str]:
@@ -52,7 +60,7 @@ def differences(run: Path) -> list[str]:
     rows = store.read("environment")
     then = {str(k): str(v) for k, v, s in zip(rows.key, rows.value, rows.stable, strict=True) if s}
     now = {row.key: row.value for row in environment.fingerprint()[1] if row.stable}
-    commit = str(store.read("campaign").iloc[0].git_commit)
+    commit = str(store.campaign().git_commit)
     then, now = {**then, "lab.commit": commit}, {**now, "lab.commit": environment.git_state()[0]}
     return [
         f"{key}: {then.get(key) or 'unknown'} then, {now.get(key) or 'unknown'} now"
