@@ -47,6 +47,9 @@ _MAY_BECOME: Mapping[pa.DataType, Callable[[pa.DataType], bool]] = {
     pa.float64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
     pa.string(): lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
 }
+# Twice what the lab was tried with: a trial of ten million tasks.
+MOST_ROWS = 20_000_000
+MOST_BYTES = 4 << 30
 _UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
 
 
@@ -93,6 +96,8 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
         source = pa.BufferReader(data)
         file = pa_parquet.ParquetFile(source, page_checksum_verification=True)
         held = file.schema_arrow
+    except MemoryError:  # Arrow's too: the file may be sound
+        raise
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     metadata = held.metadata or {}
@@ -106,15 +111,28 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
                 f"{origin}: column {column.name!r} holds {have.type} in unit {unit!r}, not "
                 f"{column.type} in {column.metadata[b'unit']!r}. {RESTORE}"
             )
+    _require_size(file.metadata, origin)
     wanted = schema(table).names if columns is None else columns
     try:
         data_read = file.read([name for name in held.names if name in wanted])
+    except MemoryError:  # Arrow's too: the file may be sound
+        raise
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     for column in schema(table):
         if column.name in data_read.column_names:
-            require_values(data_read[column.name], column, f"{origin} is damaged", RESTORE)
+            require_values(data_read[column.name], column, f"{origin} is damaged", RESTORE, table)
     return _to_pandas(fill_columns(data_read, table, wanted), table)
+
+
+def _require_size(about: Any, origin: Path) -> None:
+    """Refuse by its own description a Parquet file that would fill the memory."""
+    size = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
+    if about.num_rows > MOST_ROWS or size > MOST_BYTES:
+        raise ResultsError(
+            f"{origin} holds {about.num_rows:,} rows of {size:,} bytes, and a table of a trial at "
+            f"most {MOST_ROWS:,} of {MOST_BYTES:,}: it is not read. {RESTORE}"
+        )
 
 
 def finished_size(table: str, data: bytes, origin: Path) -> int:
@@ -201,11 +219,13 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
             pa_csv.ReadOptions(use_threads=False, block_size=max(len(data), 1 << 20)),
             convert_options=pa_csv.ConvertOptions(column_types=schema(table), null_values=[""]),
         )
+    except MemoryError:  # Arrow's too: the file may be sound
+        raise
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     for column in schema(table):
         if column.name in found.column_names:
-            require_values(found[column.name], column, f"{origin} is damaged", RESTORE)
+            require_values(found[column.name], column, f"{origin} is damaged", RESTORE, table)
     return fill_columns(found, table)
 
 

@@ -111,14 +111,20 @@ def fill_columns(data: pa.Table, table: str, wanted: Sequence[str] | None = None
     return data
 
 
-def require_values(array: pa.Array, column: pa.Field, where: str, then: str) -> None:
-    """Refuse a null where there may be none, and an id that would lead out of its folder.
+def require_values(
+    array: pa.Array, column: pa.Field, where: str, then: str, table: str = ""
+) -> None:
+    """Refuse a null where there may be none, a number that cannot be, and an id that is a path.
+
+    With a `table`, numbers are held against the range that it declares for the column.
 
     Raises:
         ResultsError: One of the values may not be there.
     """
     if array.null_count and not column.nullable:
         raise ResultsError(f"{where}: column {column.name!r} has an empty value. {then}")
+    if table and not pa.types.is_string(column.type):
+        _require_range(array, column.name, declared(table)[column.name], (where, then))
     if column.name in IDS:
         foreign = array.filter(pa_compute.invert(pa_compute.match_substring_regex(array, ID)))
         if len(foreign):
@@ -126,6 +132,26 @@ def require_values(array: pa.Array, column: pa.Field, where: str, then: str) -> 
                 f"{where}: {column.name} {foreign[0].as_py()[:80]!r} is no name of letters, digits "
                 f"and -._ alone. {then}"
             )
+
+
+def _require_range(
+    array: pa.Array, name: str, about: typing.Mapping[str, Any], said: tuple[str, str]
+) -> None:
+    """Refuse the first number of a column outside its range, by its row; nan and inf always."""
+    least, most = about["least"], about["most"]
+    wrong = pa_compute.invert(pa_compute.is_finite(array))
+    if least is not None:
+        wrong = pa_compute.or_(wrong, pa_compute.less(array, least))
+    if most is not None:
+        wrong = pa_compute.or_(wrong, pa_compute.greater(array, most))
+    row = pa_compute.index(wrong, value=True).as_py()
+    if row >= 0:
+        ends = {"at least": least, "at most": most}
+        known = [f"{end} {limit:,}" for end, limit in ends.items() if limit is not None]
+        raise ResultsError(
+            f"{said[0]}: column {name!r} is {array[row].as_py()} in row {row + 1}, and can only be "
+            f"{' and '.join(known) or 'a finite number'}. {said[1]}"
+        )
 
 
 def require_known_version(campaign: bytes, origin: Path) -> None:

@@ -121,11 +121,14 @@ class Store:
             self._require_known_version()
             path = self._csv(table)
             data = self._bytes_of(path) if files.is_there(path) else b""
-            return formats.from_csv(table, data, path)
+            with files.sentences(path):
+                return formats.from_csv(table, data, path)
         _known(table, PARQUET_TABLES)
         if folder is not None:
             path = folder / f"{table}.parquet"
-            return formats.from_parquet(table, self._bytes_of(path), path, columns)
+            data = self._bytes_of(path)
+            with files.sentences(path):
+                return formats.from_parquet(table, data, path, columns)
         return self._read_all(table)
 
     def campaign(self) -> Any:

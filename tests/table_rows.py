@@ -8,16 +8,13 @@ from typing import Any, get_args, get_type_hints
 import pandas as pd
 from hypothesis import strategies as st
 
-from lab.schema import IDS
+from lab.schema import IDS, declared
 from lab.tables import TABLES
 
-INT64 = st.integers(-(2**63), 2**63 - 1)
-FLOAT = st.floats(allow_nan=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["=1+1", "@SUM(A1)", "-2", 'a "quoted" word', "two\nlines", "\r", "a,b", "NA", "null", "  ", ""]
 )
 ID = st.from_regex(r"(\w[\w.-]*)?", fullmatch=True, alphabet=st.characters(codec="ascii"))
-KINDS = {int: INT64, float: FLOAT, str: TEXT}
 
 
 def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
@@ -25,9 +22,20 @@ def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
     columns = {}
     for name, hint in get_type_hints(TABLES[table]).items():
         kinds = get_args(hint) or (hint,)
-        values = ID if name in IDS else KINDS[kinds[0]]
+        values = ID if name in IDS else _kind(table, name, kinds[0])
         columns[name] = (st.none() | values) if type(None) in kinds else values
     return st.lists(st.builds(TABLES[table], **columns), max_size=4)
+
+
+def _kind(table: str, name: str, kind: type) -> st.SearchStrategy[Any]:
+    """Make any value of a column that is within the range that it declares."""
+    least, most = (declared(table)[name][end] for end in ("least", "most"))
+    if kind is int:
+        ends = (-(2**63) if least is None else least, 2**63 - 1 if most is None else most)
+        return st.integers(*ends)
+    if kind is float:
+        return st.floats(least, most, allow_nan=False, allow_infinity=False)
+    return TEXT
 
 
 def a_row(table: str, **changes: Any) -> Any:

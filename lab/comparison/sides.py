@@ -75,6 +75,8 @@ def _is_of(run: Path, commit: str) -> bool:
 
 def _of_runs(name: str, folders: list[Path]) -> Side:
     stores = [Store(folder) for folder in folders]
+    for store in stores:
+        store.check()
     environments = [store.read("environment") for store in stores]
     facts = [_stable(environment) for environment in environments]
     if any(fact != facts[0] for fact in facts):

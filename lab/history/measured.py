@@ -51,6 +51,7 @@ def read(results: Path, repository: Path) -> History:
             if reason := obstacle(store, dates_ms):
                 refused[folder.name] = reason
             else:
+                store.check()
                 measured.append(_read(store))
         except ResultsError as error:  # one damaged run hides no other
             refused[folder.name] = str(error).rstrip(".")

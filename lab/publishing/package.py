@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from lab import formats
+from lab import files, formats
 from lab.dictionary import describe
 from lab.errors import ResultsError, UsageError
 from lab.figures import FIGURES
@@ -246,7 +246,7 @@ def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[
 def _plan(run: Path, scrub: Scrub) -> dict[str, Any]:
     """Return the plan, which repeats the run, with its texts scrubbed."""
     try:
-        plan: dict[str, Any] = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+        plan: dict[str, Any] = files.read_json(run / "plan.json", run)
         skips = [[spec, scrub.text(reason)] for spec, reason in plan.get("skips", [])]
         return {**plan, "command": scrub.text(plan.get("command", "")), "skips": skips}
     except (ValueError, TypeError, AttributeError) as error:

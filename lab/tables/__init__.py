@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.tables.changepoint import ChangepointRow
-from lab.tables.column import column
+from lab.tables.column import LATEST_NS, column
 from lab.tables.estimate import EstimateRow as EstimateRow
 from lab.tables.machine import BaselineRow, EnvironmentRow
 from lab.tables.trend import TrendRow
@@ -55,18 +55,25 @@ class TaskRow:
 
     trial_id: str = column("which trial")
     task_id: int = column("which task")
-    attempt_no: int = column("1 for the first start of this task, 2 for the second, ...")
+    attempt_no: int = column("1 for the first start of this task, 2 for the second, ...", least=1)
     phase: str = column(
         "verify, warm_up, measure, or unrecorded and repeated: its burst again, of which only some "
         "tasks have rows (M19); empty for a task never offered"
     )
-    t0_ns: int | None = column("intended instant", "ns")
-    t1_ns: int | None = column("just before the submit call", "ns")
-    t2_ns: int | None = column("submit returned", "ns")
-    t3_ns: int | None = column("first statement of the task; empty: never started", "ns")
-    t4_ns: int | None = column("last statement of the task; empty: never finished", "ns")
+    t0_ns: int | None = column("intended instant", "ns", least=0, most=LATEST_NS)
+    t1_ns: int | None = column("just before the submit call", "ns", least=0, most=LATEST_NS)
+    t2_ns: int | None = column("submit returned", "ns", least=0, most=LATEST_NS)
+    t3_ns: int | None = column(
+        "first statement of the task; empty: never started", "ns", least=0, most=LATEST_NS
+    )
+    t4_ns: int | None = column(
+        "last statement of the task; empty: never finished", "ns", least=0, most=LATEST_NS
+    )
     t5_ns: int | None = column(
-        "result seen by the submitter; of a group or a chain, that all of it has ended", "ns"
+        "result seen by the submitter; of a group or a chain, that all of it has ended",
+        "ns",
+        least=0,
+        most=LATEST_NS,
     )
     node: int | None = column("node that executed it")
     worker: str = column("process id : thread id of the worker slot")
@@ -81,9 +88,9 @@ class SubmitRow:
     trial_id: str = column("which trial")
     task_id: int = column("which task")
     phase: str = column("verify, warm_up, measure, unrecorded or repeated")
-    t0_ns: int = column("intended instant", "ns")
-    t1_ns: int | None = column("just before the submit call", "ns")
-    t2_ns: int | None = column("submit returned", "ns")
+    t0_ns: int = column("intended instant", "ns", least=0, most=LATEST_NS)
+    t1_ns: int | None = column("just before the submit call", "ns", least=0, most=LATEST_NS)
+    t2_ns: int | None = column("submit returned", "ns", least=0, most=LATEST_NS)
     ack: str = column("ok, error or unknown")
 
 
@@ -92,7 +99,7 @@ class SampleRow:
     """One reading of one counter, taken outside the system. Key: trial_id, t_ns, source, metric."""
 
     trial_id: str = column("which trial")
-    t_ns: int = column("when", "ns")
+    t_ns: int = column("when", "ns", least=0, most=LATEST_NS)
     source: str = column(
         "host, driver, services, workers, ledger, container:NAME, or the name of a server for what "
         "it counts itself, without what our asking adds"
@@ -109,8 +116,8 @@ class VerdictRow:
     trial_id: str = column("which trial")
     task_id: int = column("which task")
     verdict: str = column("class of METHOD M28")
-    starts: int = column("times started")
-    completions: int = column("times finished")
+    starts: int = column("times started", least=0)
+    completions: int = column("times finished", least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +126,17 @@ class OccurrenceRow:
 
     trial_id: str = column("which trial")
     job: int = column("which job; its runs are the rows of `task` with this task_id")
-    k: int = column("which occurrence of the window, from 0")
+    k: int = column("which occurrence of the window, from 0", least=0)
     nominal_ns: int = column("when it was due, by the specification alone", "ns")
-    started_ns: int | None = column("first statement of the run; empty: missed", "ns")
-    finished_ns: int | None = column("last statement of the run; empty: not finished", "ns")
+    started_ns: int | None = column(
+        "first statement of the run; empty: missed", "ns", least=0, most=LATEST_NS
+    )
+    finished_ns: int | None = column(
+        "last statement of the run; empty: not finished", "ns", least=0, most=LATEST_NS
+    )
     error_ns: int | None = column("started - nominal; below zero: early", "ns")
     verdict: str = column("kept, early, missed or doubled (METHOD M26)")
-    overlaps: int = column("1 when the run before of this job still ran")
+    overlaps: int = column("1 when the run before of this job still ran", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +144,16 @@ class MetricRow:
     """One number of one trial. Key: trial_id, attempt, metric."""
 
     trial_id: str = column("which trial")
-    attempt: int = column("which attempt at it")
+    attempt: int = column("which attempt at it", least=1)
     metric: str = column("name of the number")
     value: float | None = column("the number; empty when it cannot be told")
     bound: str = column("> when the value is a lower bound, < when an upper one, else empty")
     unit: str = column("its unit")
-    n: int = column("tasks it was computed from", "tasks")
+    n: int = column("tasks it was computed from", "tasks", least=0)
     method: str = column("how, or why it cannot be told")
-    is_valid: int = column("1 unless the trial is invalid or the number was refused")
+    is_valid: int = column(
+        "1 unless the trial is invalid or the number was refused", least=0, most=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
