@@ -99,7 +99,7 @@ class SampleRow:
     """One reading of one counter, taken outside the system. Key: trial_id, t_ns, source, metric."""
 
     trial_id: str = column("which trial")
-    t_ns: int = column("when", "ns", least=0, most=LATEST_NS)
+    t_ns: int = column("when", "ns", most=LATEST_NS)
     source: str = column(
         "host, driver, services, workers, ledger, container:NAME, or the name of a server for what "
         "it counts itself, without what our asking adds"
