@@ -256,16 +256,23 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> 
     assert len(Store(run).read("trial")) == len(after)
 
 
-def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
-    """When a file cannot grow any more, one sentence says so and earlier rows are intact."""
+@pytest.mark.parametrize(
+    ("largest", "step"), [(4_096, "Nothing was begun"), (16_384, "lab bench --resume")]
+)
+def test_a_full_disk_keeps_what_was_finished(tmp_path: Path, largest: int, step: str) -> None:
+    """A run that cannot be created leaves nothing; one that cannot grow keeps its rows."""
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
     # -B: byte code would be cut short as well, and a stump of it breaks every later import.
     selected = ("bench", "-b", "inline", *SMALL, "--results", str(tmp_path))
     shown = lab(*selected, python=["-B"], preexec_fn=limit)
     assert shown.returncode == 5
-    assert re.search(r"the disk or its quota is full\..*--resume", " ".join(shown.stderr.split()))
+    told = " ".join(shown.stderr.split())
+    assert re.search(rf"the disk or its quota is full\. Free some space in .*{step}", told)
     assert "Traceback" not in shown.stderr
+    assert [Store(run).campaign().seed for run in (tmp_path / "runs").iterdir()] == (
+        [] if step.startswith("Nothing") else [3]
+    )
