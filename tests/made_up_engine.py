@@ -10,8 +10,10 @@ import pytest
 from lab import images
 from lab.images import debian, official, steps
 
-# A file in images/ is an image. It pulls what $REGISTRY names, and refuses the rest.
+# A file in images/ is an image. It pulls what the file registry names, and refuses the rest. Its
+# folder is its own: no variable reaches a client of the engine that is not on the lab's list.
 ENGINE = """#!/bin/sh
+ENGINE=$(dirname "$0")
 echo "$*" >> "$ENGINE/calls"
 file() { echo "$ENGINE/images/$(echo "$1" | tr /:@ ---)"; }
 for last; do :; done
@@ -29,7 +31,7 @@ version*) echo 20.10 ;;
         echo "sha256:id-of-$image"
     done ;;
 "pull --quiet")
-    case " $REGISTRY " in
+    case " $(cat "$ENGINE/registry") " in
     *" $last "*) touch "$(file "$last")" ;;
     *) echo 'Get "https://registry/v2/": no such host' >&2; exit 1 ;;
     esac ;;
@@ -49,13 +51,11 @@ class MadeUpEngine:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        self._monkeypatch = monkeypatch
         (folder / "images").mkdir()
         for name, text in (("docker", ENGINE), ("mmdebstrap", BOOTSTRAP)):
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setenv("ENGINE", str(folder))
         monkeypatch.setattr(images, "RECORD", folder / "images.env")
         monkeypatch.setattr(steps, "LOG", folder / "build.log")
         monkeypatch.setattr(debian, "_release", lambda: ("debian", "bookworm"))
@@ -63,7 +63,7 @@ class MadeUpEngine:
 
     def registry(self, *names: str) -> None:
         """Let the registry have these images and no others."""
-        self._monkeypatch.setenv("REGISTRY", " ".join(names))
+        (self.folder / "registry").write_text(" ".join(names), encoding="utf-8")
 
     def build(self) -> tuple[images.Images, list[str]]:
         """Build; return what came of it and what was told meanwhile."""
