@@ -133,10 +133,9 @@ class Cluster(ABC):
         """
         return {}
 
-    def prove_connections(self) -> None:  # noqa: B027 (a provider may have nothing to do)
+    @abstractmethod
+    def prove_connections(self) -> None:
         """Prove that each part is connected to parts of this cluster only, workers to its servers.
-
-        Where the cluster has a network of its own, without a way out, there is nothing to prove.
 
         Raises:
             ClusterError: One is connected elsewhere, or not at all; the message says which.

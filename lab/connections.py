@@ -40,15 +40,15 @@ class Connection(NamedTuple):
     state: str
 
 
-def prove(parts: Callable[[], Parts]) -> None:
-    """Look at the TCP connections of `parts`, as they are at each look, until all is proven.
+def prove(look: Callable[[], tuple[Parts, list[Connection]]]) -> None:
+    """Look at the parts of a trial and their TCP connections until all is proven.
 
     Raises:
         ClusterError: A process is connected elsewhere, or a worker is connected to no server.
     """
     begin = time.monotonic()
     while True:
-        now, found = parts(), connections()
+        now, found = look()
         waited = time.monotonic() - begin
         stranger, missing = foreign(now, found), unconnected(now, found)
         if not stranger and not missing:

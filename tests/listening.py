@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
+from lab.clusters.network import address
 
 # Words of a command that say what it is; a process without any is a part of its parent.
 NAMES = (
@@ -67,18 +67,10 @@ def _internet(pid: int) -> Iterator[tuple[int, str, int]]:
         for line in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == state:
-                host, port = _readable(fields[1])
+                host, port = address(fields[1])
                 host = host if host in PLAIN else "its container's address"
                 shown = host if port >= EPHEMERAL else f"{host}:{port}"
                 yield int(fields[9]), f"{kind[:3].upper()} {shown}", port
-
-
-def _readable(address: str) -> tuple[str, int]:
-    number, _, port = address.partition(":")
-    words = [int(number[at : at + 8], 16) for at in range(0, len(number), 8)]
-    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
-    family = socket.AF_INET6 if len(packed) > 4 else socket.AF_INET
-    return socket.inet_ntop(family, packed), int(port, 16)
 
 
 def _unix(pid: int) -> Iterator[tuple[int, str, int]]:

@@ -17,7 +17,7 @@ import pytest
 
 from lab import images, inside
 from lab.backends.celery import Celery
-from lab.clusters import choice, compose, overlay, reaper
+from lab.clusters import choice, compose, luggage, overlay, reaper
 from lab.clusters.compose import ComposeCluster
 from lab.clusters.overlay import FILE
 from lab.engine import docker
@@ -175,6 +175,6 @@ def test_an_archive_writes_below_its_folder_only(tmp_path: Path) -> None:
         link = tarfile.TarInfo("link")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    compose.unpack(packed.getvalue(), tmp_path / "trial")
+    luggage.unpack(packed.getvalue(), tmp_path / "trial")
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
     assert found == {"trial/ledger/0.bin", "trial/status.json"}

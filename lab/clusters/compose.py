@@ -8,7 +8,6 @@ machine's tree is mounted, and the engine may be on another machine.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import secrets
@@ -16,14 +15,13 @@ import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from subprocess import Popen, TimeoutExpired
 from typing import Any
 
-from lab import images, inside, own_task, processes, surroundings
+from lab import connections, images, inside, own_task, processes, surroundings
 from lab.backend import services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
-from lab.clusters import luggage, overlay, reaper
+from lab.clusters import luggage, network, overlay, reaper
 from lab.clusters.cgroups import Meter, driver_pid, pids_of
 from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, SETUP, TRIAL
 from lab.clusters.services import last_line
@@ -174,6 +172,15 @@ class ComposeCluster(Cluster):
         self._driver = self._begin("python", "-m", "lab.driver", TRIAL)
         return self._driver
 
+    def prove_connections(self) -> None:
+        """Look into the network of each container."""
+        ids = {name: part.id for name, part in self.parts.items()}
+        nodes = {*ids} - {*SERVERS, DRIVER}
+        try:
+            connections.prove(lambda: network.look(ids, {*map(str, ENDPOINTS)}, nodes))
+        except ClusterError as error:  # the engine may have refused because a container has died
+            raise ClusterError(self.failure() or str(error)) from error
+
     def cpu(self) -> CpuUse:
         """Sum CPU time by role over the control groups; the driver's children are workers.
 
@@ -275,20 +282,8 @@ class ComposeCluster(Cluster):
             if name != DRIVER:  # its words and errors came through its pipes
                 self._save_log(name)
         try:
-            unpack(self._exec("sh", "-c", PACK), self.site.folder)
+            luggage.unpack(self._exec("sh", "-c", PACK), self.site.folder)
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
             # Without records, the row quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:
                 log.write(f"Its records could not be fetched: {error}\n")
-
-
-def unpack(packed: bytes, folder: Path) -> None:
-    """Write the plain files of an archive below `folder`, and nothing else."""
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-        for member in archive:
-            path = PurePosixPath(member.name)
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is not None and ".." not in path.parts and not path.is_absolute():
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())

@@ -198,7 +198,10 @@ class LocalCluster(Cluster):
 
     def prove_connections(self) -> None:
         """Look at the connections of all processes of the trial."""
-        connections.prove(self._parts)
+        connections.prove(self._look)
+
+    def _look(self) -> tuple[connections.Parts, list[connections.Connection]]:
+        return self._parts(), connections.connections()
 
     def _parts(self) -> connections.Parts:
         trees = {

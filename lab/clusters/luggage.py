@@ -1,4 +1,4 @@
-"""What a container needs to import a function of the user's own: its module, or its package."""
+"""What goes into a container, the module or package of a user's function, and what comes back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import lab
 import workloads
@@ -55,3 +55,15 @@ def _files(package: str) -> Iterator[tuple[Path, str]]:
         return
     if spec.origin:
         yield Path(spec.origin), Path(spec.origin).name
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Write the plain files of an archive below `folder`, and nothing else."""
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        for member in archive:
+            path = PurePosixPath(member.name)
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None and ".." not in path.parts and not path.is_absolute():
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
