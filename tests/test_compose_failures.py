@@ -15,7 +15,7 @@ from subprocess import Popen
 
 import pytest
 
-from lab import images, inside
+from lab import images, inside, surroundings
 from lab.backends.celery import Celery
 from lab.clusters import choice, compose, luggage, overlay, reaper
 from lab.clusters.compose import ComposeCluster
@@ -89,7 +89,9 @@ def test_a_broker_that_dies_at_boot_is_named_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for a server that has ended; its last words are the reason."""
-    monkeypatch.setenv("LAB_REDIS_APPENDONLY", "perhaps")
+    name = "LAB_REDIS_APPENDONLY"  # which a user's shell does not decide
+    monkeypatch.setattr(surroundings, "ENGINE", (*surroundings.ENGINE, name))
+    monkeypatch.setenv(name, "perhaps")
     begun = time.monotonic()
     row = run(tmp_path, spec_of("celery[prefork]", provider="compose")).row
     assert row.status == "failed"
