@@ -6,6 +6,7 @@ failure, Ctrl-C or a kill loses no finished trial; a resumed run skips exactly t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from lab import baselines, derived, harness, noise, processes, trial, watchdog
+from lab import baselines, derived, files, harness, noise, processes, trial, watchdog
 from lab.capacity import capacities
 from lab.collect import Collected, Context, collect, unrecorded
 from lab.defects import contained
@@ -30,6 +31,7 @@ from lab.tables.machine import BaselineRow
 # Share of all attempts. Where a machine is disturbed all the time, running everything again takes
 # twice the time that was told, and finds the same.
 MOST_AGAIN = 0.25
+ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
 # How often a trial may be tried as long as it is disturbed each time; 0 where enough is known.
 Attempts = Callable[[TrialSpec], int]
 
@@ -147,7 +149,7 @@ class _Runner:
     def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
         """Try a trial; whatever is raised on the way, it is a row and the campaign goes on."""
         attempt = 1
-        while (folder := self._store.trial_folder(spec.id, attempt)).exists():
+        while files.is_there(folder := self._store.trial_folder(spec.id, attempt)):
             attempt += 1
         self._watch.trial(spec)
 
@@ -218,10 +220,13 @@ class _Runner:
         """Give each trial that a kill cut short its row; its folder stays as it was left."""
         finished = self._store.finished_trials()
         specs = {spec.id: (n, spec) for n, spec in enumerate(self._run.plan.trials)}
-        for folder in sorted((self._store.folder / "trials").glob("*-*")):
-            trial_id, _, attempt = folder.name.rpartition("-")
-            if trial_id in specs and (trial_id, int(attempt)) not in finished:
+        for path in sorted((self._store.folder / "trials").glob("*-*")):
+            trial_id, _, attempt = path.name.rpartition("-")
+            if trial_id not in specs or not ATTEMPT.fullmatch(attempt):
+                continue
+            if (trial_id, int(attempt)) not in finished:
                 position, spec = specs[trial_id]
+                folder = self._store.trial_folder(trial_id, int(attempt))
                 self._mark(trial.killed(spec, int(attempt), folder), position)
 
     def _mark(self, killed: trial.Outcome, position: int) -> None:

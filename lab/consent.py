@@ -18,8 +18,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab import own_task, registry
-from lab.errors import UsageError
+from lab import files, own_task, registry
+from lab.errors import ResultsError, UsageError
 
 PROOF = "plan.mac"
 KEY_BYTES = 32
@@ -85,8 +85,8 @@ def _functions(workloads: Iterable[str]) -> list[str]:
 
 def _is_proved(folder: Path, functions: list[str]) -> bool:
     key = _key()
-    with contextlib.suppress(OSError, ValueError):
-        proof = (folder / PROOF).read_text(encoding="ascii") if key else ""
+    with contextlib.suppress(OSError, ResultsError, ValueError):
+        proof = files.read(folder / PROOF, folder).decode("ascii") if key else ""
         return bool(key) and hmac.compare_digest(proof, _digest(key or b"", folder, functions))
     return False
 

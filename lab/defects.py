@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from lab.errors import DiskError, LabError
+from lab import files
+from lab.errors import DiskError, LabError, ResultsError
 
 LOGGER = logging.getLogger(__name__)
 LOGGER.addHandler(logging.NullHandler())  # else logging would print on standard error
@@ -54,10 +55,9 @@ def describe(error: BaseException, folder: Path | None = None) -> str:
     LOGGER.error("A defect of the lab", exc_info=error)
     sentence = f"A defect of the lab: {type(error).__name__}{_place(error)}."
     if folder is not None:
-        with contextlib.suppress(OSError):  # the sentence is true without the file
-            folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError, ResultsError):  # the sentence is true without the file
             text = "".join(traceback.format_exception(error))
-            (folder / FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
+            files.replace(folder / FILE, text.encode(errors="backslashreplace"), folder.parent)
             return f"{sentence} Its traceback is in {FILE}; please report it."
     return sentence
 
@@ -77,7 +77,7 @@ def last_words(error: Exception) -> str:
 def _place(error: BaseException) -> str:
     """Return the innermost line of the lab's sources that the exception passed."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    files = ((Path(frame.filename), frame.lineno) for frame in frames)
-    ours = (f for f in files if f[0].is_relative_to(SOURCES / "lab"))
+    places = ((Path(frame.filename), frame.lineno) for frame in frames)
+    ours = (f for f in places if f[0].is_relative_to(SOURCES / "lab"))
     file, line = next(ours, (None, None))
     return f" at {file.relative_to(SOURCES)} line {line}" if file else ""

@@ -43,6 +43,7 @@ KINDS = (
 BROKEN = (errno.EACCES, errno.EROFS, errno.EIO)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STEP = "What was finished is intact; continue with `lab bench --resume`"
+REPEAT = "Then type the same command again"
 
 
 @contextmanager
@@ -66,6 +67,24 @@ def sentences(path: Path, step: str = STEP) -> Iterator[None]:
             what = f"the disk or its quota is full. Free some space in {folder}"
         kind = DiskError if error.errno in (*FULL, *BROKEN) else ResultsError
         raise kind(f"{path}: {what}. {step}.") from error
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Turn the error of a full disk into a sentence that names a folder of temporary files.
+
+    Raises:
+        DiskError: Instead of the error; any other one passes.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskError(
+            f"{folder}: the disk of temporary files or its quota is full. Free some space there, "
+            f"or name another folder in TMPDIR. {REPEAT}."
+        ) from error
 
 
 def read(path: Path, root: Path) -> bytes:
@@ -208,6 +227,17 @@ def replace(path: Path, data: bytes, root: Path) -> None:
         new.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def put(path: Path, data: bytes, root: Path, step: str = REPEAT) -> None:
+    """Do as `replace` does; `step` is the next step that the sentence about an error ends with.
+
+    Raises:
+        ResultsError: The disk is full, the file cannot be written, is outside `root`, or a folder
+            is in its place.
+    """
+    with sentences(path, step):
+        replace(path, data, root)
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import processes
+from lab import files, processes
+from lab.errors import DiskError
 
 VARIABLE = "TMPDIR"
 # Short, for the path of a socket may have a hundred characters; a trial's folder has more.
@@ -38,12 +39,17 @@ def make() -> Path:
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """Make a folder for as long as the block runs."""
-    path = make()
-    try:
-        yield path
-    finally:
-        remove(path)
+    """Make a folder for as long as the block runs.
+
+    Raises:
+        DiskError: The disk of temporary folders is full.
+    """
+    with files.full_disk(_parents()[0]):
+        path = make()
+        try:
+            yield path
+        finally:
+            remove(path)
 
 
 def remove(folder: Path) -> None:
@@ -69,8 +75,16 @@ def _parents() -> list[Path]:
     """Return where folders are made: where the user wants them, unless sockets have no room there.
 
     Then in the system's own, which comes first; the user's stays where neither can be written.
+
+    Raises:
+        DiskError: No folder for temporary files can be written.
     """
-    wanted = Path(tempfile.gettempdir())
+    try:
+        wanted = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:  # it tries to write into each; its words name them
+        raise DiskError(
+            f"{error.strerror}: free some space in one of them, or name another one in TMPDIR."
+        ) from error
     if len(os.fsencode(wanted)) <= LONGEST:
         return [wanted]
     return [*(Path(short) for short in SHORT if os.access(short, os.W_OK | os.X_OK)), wanted]

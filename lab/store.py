@@ -62,8 +62,14 @@ class Store:
             yield
 
     def trial_folder(self, trial_id: str, attempt: int) -> Path:
-        """Return where one attempt at one trial keeps its files."""
-        return self.folder / "trials" / f"{trial_id}-{attempt}"
+        """Return where one attempt at one trial keeps its files.
+
+        Raises:
+            ResultsError: It would be outside the run: a folder on the way is a symbolic link.
+        """
+        folder = self.folder / "trials" / f"{trial_id}-{attempt}"
+        files.require_inside(folder / "any", self.folder)
+        return folder
 
     def append(self, row: Any) -> None:
         """Add one row to its CSV table: all of it is on the disk, or nothing.

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -32,6 +32,7 @@ settings.load_profile("lab")
 
 GRACE_S = 5.0
 SIGNALS_AT_START = {number: signal.getsignal(number) for number in interrupts.STOPPING}
+Made = TypeVar("Made")
 Told = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -171,9 +172,7 @@ def containers() -> Images:
     return images.build(lambda _: None)
 
 
-def once(
-    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Mapping[str, Any]]
-) -> Mapping[str, Any]:
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
     """Make what is dear once for a session, not once in each of its processes (pytest-xdist).
 
     `make` is given a folder of its own, for files that everybody reads.
@@ -185,7 +184,7 @@ def once(
         fcntl.lockf(lock, fcntl.LOCK_EX)
         if not kept.exists():
             kept.write_bytes(pickle.dumps(make(folder / name)))
-    made: Mapping[str, Any] = pickle.loads(kept.read_bytes())  # noqa: S301 (our own)
+    made: Made = pickle.loads(kept.read_bytes())  # noqa: S301 (our own)
     return made
 
 

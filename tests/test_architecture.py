@@ -47,7 +47,7 @@ TABLE = {
     "contracts": "backend entries",
     "registry": "backend backends contracts entries own_task presets",
     "shadows": "own_task registry surroundings",
-    "consent": "own_task registry",
+    "consent": "files own_task registry",
     # What one trial is made of.
     "arrivals": "",
     "counters": "",
@@ -60,7 +60,7 @@ TABLE = {
     "readiness": "appointments ledger offering readback tasks",
     "unrecorded": "ledger offering readback tasks",
     "appointments": "ledger nominal readback tasks wall",
-    "defects": "",
+    "defects": "files",
     "ranges": "placement",
     "feasible": "nominal plan ranges tasks",
     "listing": "console presets registry",
@@ -73,7 +73,7 @@ TABLE = {
     "interrupts": "",
     "marks": "",
     "processes": "interrupts marks surroundings",
-    "scratch": "processes",
+    "scratch": "files processes",
     "placement": "",
     "engine": "surroundings",
     "images": "engine images scratch surroundings terminal",
@@ -122,21 +122,21 @@ TABLE = {
     "granularity": "statistics",
     "trends": "granularity metrics scaling statistics trends",
     "presets": "",
-    "history": "campaign console formats history interrupts metrics plan presets registry "
+    "history": "campaign console files formats history interrupts metrics plan presets registry "
     "repository runs scratch store",
-    "figures": "figures granularity measures metrics statistics trends",
-    "comparison": "comparison console interrupts metrics printable ranges repository scratch "
+    "figures": "files figures granularity measures metrics statistics trends",
+    "comparison": "comparison console files interrupts metrics printable ranges repository scratch "
     "statistics store surroundings",
-    "report": "defects figures limits metrics own_task presets report side_by_side statistics "
-    "store trends",
+    "report": "defects figures files limits metrics own_task presets report side_by_side "
+    "statistics store trends",
     # The whole. It never touches a system: no backend, no kernel.
     "obstacles": "backend nominal registry",
     "plan": "nominal obstacles presets registry",
     "ladder": "capacity obstacles plan presets statistics",
     "derived": "capacity ceilings defects estimates limits metrics side_by_side store tasks trends",
     "runs": "consent environment files formats plan presets schema specs store",
-    "campaign": "baselines capacity clusters collect defects derived harness ladder noise plan "
-    "processes runs store trial watchdog",
+    "campaign": "baselines capacity clusters collect defects derived files harness ladder noise "
+    "plan processes runs store trial watchdog",
     "doctor": "backend clusters defects engine environment images noise placement processes "
     "registry",
     "watchdog": "clusters interrupts processes scratch surroundings",

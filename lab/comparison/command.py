@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from lab import files
 from lab.comparison import null, sides, turns, wording
 from lab.comparison.judge import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
@@ -153,9 +154,9 @@ def _null(options: argparse.Namespace) -> int:
     side = sides.find(name, options.results)
     paired, apart = (null.measure(side, is_paired=pairs) for pairs in (True, False))
     file = _null_file(options.results, side)
-    file.parent.mkdir(parents=True, exist_ok=True)
     noise = Noise(paired.smallest_effect, apart.smallest_effect)
-    file.write_text(json.dumps({"run": side.name, **asdict(noise)}))
+    text = json.dumps({"run": side.name, **asdict(noise)})
+    files.put(file, text.encode(), options.results)
     for name, found in (("in pairs of neighbouring blocks", paired), ("in halves", apart)):
         share = found.false_alarms / found.comparisons
         say(
@@ -173,12 +174,12 @@ def _null_file(results: Path, side: sides.Side) -> Path:
 
 def _measured_noise(results: Path, side: sides.Side) -> Noise | None:
     file = _null_file(results, side)
-    if not file.exists():
+    if not files.is_there(file):
         return None
     try:
-        told = json.loads(file.read_text())
+        told = files.read_json(file, results)
         return Noise(float(told["paired"]), float(told["apart"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ResultsError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ResultsError(
             f"{file} is damaged. Delete it, or measure it anew: lab compare --null RUN"
         ) from error

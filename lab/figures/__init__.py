@@ -7,6 +7,7 @@ M34), and is the same to the byte whenever it is drawn from the same tables.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from lab import files
 from lab.figures.chart import Chart
 from lab.figures.cost import COST
 from lab.figures.granularity import GRANULARITY
@@ -63,6 +65,9 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     """Write a chart as SVG, PNG and CSV into a folder; None when there is nothing to draw.
 
     Drawing the CSV again gives the same picture to the byte.
+
+    Raises:
+        ResultsError: A file cannot be written, or the folder is a symbolic link.
     """
     data = chart.data(tables)
     if data.empty:
@@ -70,8 +75,7 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     found = facts(chart.name, data, tables)
     words = f"{chart.caption(data)} {sentence(found)}"
     picture = Picture(chart, words, found, folder / chart.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    data.to_csv(picture.stem.with_suffix(".csv"), index=False, lineterminator="\n")
+    _put(picture, ".csv", data.to_csv(index=False, lineterminator="\n").encode())
     write(draw(chart, data), picture)
     return picture
 
@@ -80,15 +84,26 @@ def write(figure: Figure, picture: Picture) -> None:
     """Write a drawn figure as SVG and PNG, with what it rests on as metadata in both.
 
     Text and panels are placed once, for both: `Figure.savefig` would do it again for each.
+
+    Raises:
+        ResultsError: A file cannot be written, or the folder is a symbolic link.
     """
     found = dict(picture.metadata)
     about = {"Title": picture.chart.title, "Description": json.dumps(found, sort_keys=True)}
+    svg, png = io.BytesIO(), io.BytesIO()
     with theme():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         # No date and no version: equal tables must give equal bytes.
-        svg, png = (picture.stem.with_suffix(ending) for ending in (".svg", ".png"))
         FigureCanvasSVG(figure).print_svg(svg, metadata={**about, "Date": None})  # type: ignore[no-untyped-call]
         figure.set_dpi(mpl.rcParams["savefig.dpi"])
         own = {**about, **found, "Software": None}
         FigureCanvasAgg(figure).print_png(png, metadata=own)  # type: ignore[no-untyped-call]
+    _put(picture, ".svg", svg.getvalue())
+    _put(picture, ".png", png.getvalue())
+
+
+def _put(picture: Picture, ending: str, data: bytes) -> None:
+    """Write one file of a picture; its folder may be in a run that anybody may have filled."""
+    path = picture.stem.with_suffix(ending)
+    files.put(path, data, path.parent.parent)

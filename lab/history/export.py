@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 from asv_runner.statistics import compute_stats
 
+from lab import files
 from lab.errors import ResultsError
 from lab.history import machines
 from lab.history.cells import Key, Samples, samples
@@ -56,15 +57,15 @@ def export(results: Path, history: History) -> list[Path]:
     folder = results / "asv"
     with _anew(folder) as new:
         foreign = list(_keep_foreign(folder, new))
-        files = list(_write_all(history, foreign, new, machines.names(results)))
-    return [folder / file.relative_to(new) for file in files]
+        written = list(_write_all(history, foreign, new, machines.names(results)))
+    return [folder / file.relative_to(new) for file in written]
 
 
 @contextmanager
 def _anew(folder: Path) -> Iterator[Path]:
     """Give an empty folder to fill, and put it in the place of `folder` once it is whole."""
     old = folder.with_name(folder.name + ".old")
-    try:
+    with files.sentences(folder, files.REPEAT):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if old.exists() and not folder.exists():  # a kill came between the two renames
             old.replace(folder)
@@ -79,8 +80,6 @@ def _anew(folder: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(new, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise ResultsError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
 def _keep_foreign(folder: Path, new: Path) -> Iterator[dict[str, Any]]:
@@ -88,18 +87,18 @@ def _keep_foreign(folder: Path, new: Path) -> Iterator[dict[str, Any]]:
     for file in sorted(folder.glob("*/*.json")):
         if file.name == "machine.json":
             continue
-        content = _read(file)
+        content = _read(file, folder)
         if not str(content["env_name"]).startswith(OURS):
             target = new / file.relative_to(folder)
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy2(file, target)
-            shutil.copy2(file.with_name("machine.json"), target.with_name("machine.json"))
+            machine = file.with_name("machine.json")
+            files.replace(target, files.read(file, folder), new)
+            files.replace(target.with_name(machine.name), files.read(machine, folder), new)
             yield content
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = files.read_json(file, folder)
         return {name: content[name] for name in ("env_name", "result_columns", "results")}
     except (ValueError, TypeError, KeyError) as error:
         raise ResultsError(f"{file} is no result of asv. Delete it, and try again.") from error

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab import files
 from lab.errors import ResultsError, UsageError
 
 # What a machine is. Its software is the commit's, whose lock says the versions.
@@ -31,9 +32,9 @@ def names(results: Path) -> dict[str, str]:
     """
     file = results / NAMES
     try:
-        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        known = files.read_json(file, results) if files.is_there(file) else {}
         are_names = all(NAME.fullmatch(name) for name in known.values())
-    except (ValueError, AttributeError, TypeError):
+    except (OSError, ResultsError, ValueError, AttributeError, TypeError):
         are_names = False
     if not are_names:
         raise ResultsError(f"{file} is damaged. Delete it, and name the machines again.")
@@ -45,6 +46,7 @@ def give(results: Path, machine: str, name: str) -> None:
 
     Raises:
         UsageError: The name is none, is taken, or is this machine's host name.
+        ResultsError: The file that holds them is damaged, or cannot be written.
     """
     known = names(results)
     if not NAME.fullmatch(name):
@@ -54,5 +56,4 @@ def give(results: Path, machine: str, name: str) -> None:
     if any(name == taken and machine != other for other, taken in known.items()):
         raise UsageError(f"{name!r} is the name of another machine. Take another.")
     content = json.dumps(known | {machine: name}, indent=1)
-    results.mkdir(parents=True, exist_ok=True)
-    (results / NAMES).write_text(content + "\n", encoding="utf-8")
+    files.put(results / NAMES, f"{content}\n".encode(), results)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from lab import formats
-from lab.errors import ResultsError
+from lab import files, formats
 from lab.history.detectors import ALARM_FROM
 from lab.history.steps import Found, Steps, verdict
 from lab.repository import git_or_none
@@ -29,12 +28,8 @@ def write(steps: Steps, folder: Path, repository: Path) -> Path:
     """
     table, page = folder / f"{TABLE}.csv", folder / PAGE
     rows = formats.to_csv(TABLE, [one.row for one in steps.found], table, header=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        table.write_bytes(rows)
-        page.write_text(render(steps, commit_address(repository)), encoding="utf-8")
-    except OSError as error:
-        raise ResultsError(f"{folder} cannot be written: {error.strerror}.") from error
+    files.put(table, rows, folder.parent)
+    files.put(page, render(steps, commit_address(repository)).encode(), folder.parent)
     return page
 
 
@@ -42,7 +37,7 @@ def render(steps: Steps, commits: str) -> str:
     """Make the page's text; `commits` is the address that a hash makes complete, or empty."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(
-        files(__package__).joinpath("page.html.j2").read_text("utf-8")
+        resources.files(__package__).joinpath("page.html.j2").read_text("utf-8")
     )
     worse = [one for one in steps.found if one.row.magnitude > 0]
     better = [one for one in steps.found if one.row.magnitude <= 0]

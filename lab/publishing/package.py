@@ -88,15 +88,13 @@ def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Pa
     store = Store(run)
     store.check()
     building = target.with_name(f"{target.name}.{os.getpid()}.new")
-    try:
+    with files.sentences(target, files.REPEAT):
         building.mkdir(parents=True)  # so that no folder of somebody else's is taken for ours
         try:
             _fill(building, store, lock, tables)
             building.replace(target)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-    except OSError as error:
-        raise ResultsError(f"{target} cannot be written: {error.strerror}.") from error
     return sorted(file for file in target.rglob("*") if file.is_file())
 
 

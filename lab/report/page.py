@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
+from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lab import files
 from lab.defects import contained
 from lab.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
@@ -56,9 +57,13 @@ def draw_figures(tables: Tables, folder: Path, charts: Sequence[Chart]) -> Pictu
 
 
 def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:
-    """Write the page of some tables and their figures into a folder, and return it."""
+    """Write the page of some tables and their figures into a folder, and return it.
+
+    Raises:
+        ResultsError: It cannot be written, or a folder is in its place.
+    """
     path = folder / PAGE
-    path.write_text(render(tables, pictures), encoding="utf-8")
+    files.put(path, render(tables, pictures).encode(), folder)
     return path
 
 
@@ -125,7 +130,7 @@ def _grouped(tables: Tables) -> dict[str, Any]:
 
 def _own(name: str) -> str:
     """Read a file of this package."""
-    return files(__package__).joinpath(name).read_text("utf-8")
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,7 @@ def _figure(chart: Chart, picture: Picture | str | None) -> dict[str, Any]:
         return {**about, "source": ""}
     if isinstance(picture, str):
         return {**about, "source": "", "trouble": picture}
-    data = base64.b64encode(picture.stem.with_suffix(".svg").read_bytes()).decode()
+    svg = picture.stem.with_suffix(".svg")
+    data = base64.b64encode(files.read(svg, svg.parent.parent)).decode()
     source = f"data:image/svg+xml;base64,{data}"
     return {**about, "source": source, "caption": picture.caption}
