@@ -35,7 +35,7 @@ from lab.store import Store
 from lab.tables import TrialRow
 from tests.trials import spec_of
 
-MESSAGE = "a message with /home/somebody in it"
+MESSAGE = "a message with /srv/somebody in it"
 
 
 class Notes:

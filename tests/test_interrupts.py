@@ -27,6 +27,8 @@ FLOOD = 40  # signals, 20 ms apart: as long as a teardown may take
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in interrupts.STOPPING}
+    for number in before:  # another test may have ended a command here, which then ignores them
+        signal.signal(number, signal.SIG_DFL)
     interrupts.install()
     yield
     for number, handler in before.items():

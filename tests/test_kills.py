@@ -17,11 +17,15 @@ ABOUT = ("chains", "seconds")
     "provider",
     [
         pytest.param("local", marks=pytest.mark.slow),
-        pytest.param("compose", marks=[pytest.mark.cluster, pytest.mark.usefixtures("containers")]),
+        pytest.param("compose", marks=pytest.mark.cluster),
     ],
 )
-def test_strikes_at_random_instants_leave_nothing_and_lose_nothing(provider: str) -> None:
+def test_strikes_at_random_instants_leave_nothing_and_lose_nothing(
+    provider: str, request: pytest.FixtureRequest
+) -> None:
     """No survivor, no unreadable table, no row missing, extra or doubled, no temporary folder."""
+    if provider == "compose":
+        request.getfixturevalue("containers")
     n = STRIKES[provider]
     words = [sys.executable, "-m", "tests.kills", str(n), "--provider", provider]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -37,7 +37,7 @@ def scrub(monkeypatch: pytest.MonkeyPatch) -> Scrub:
 @pytest.mark.parametrize(
     ("text", "published"),
     [
-        (f"[Errno 2] in /home/{USER}/work/x.py", "[Errno 2] in <home>"),
+        (f"[Errno 2] in /home/{USER}/shop/x.py", "[Errno 2] in <home>"),
         ("/srv/data/x.csv is full", "<path> is full"),
         ("~/.ssh/id_ed25519", "<path>"),
         (f"cannot resolve {HOST}", "cannot resolve <host>"),
