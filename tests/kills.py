@@ -9,6 +9,7 @@ All counts but `strikes` and `chains` must be 0. The observer adopts every orpha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -27,7 +28,7 @@ import psutil
 from lab import processes, runs
 from lab.clusters import reaper
 from lab.engine import docker
-from lab.errors import LabError
+from lab.errors import ClusterError, LabError
 from lab.model import Flag, Status
 from lab.store import Store
 
@@ -171,8 +172,10 @@ class Observer:
         ours = {thing.name for thing in self._objects(lab)}
         found = [name for name in docker(*wanted).decode().split() if name in ours]
         for name in found:
-            docker("kill", name)
-        return bool(found)
+            with contextlib.suppress(ClusterError):  # it ended a moment ago
+                docker("kill", name)
+                return True
+        return False
 
     @staticmethod
     def _objects(lab: int) -> list[reaper.Remains]:
