@@ -47,6 +47,15 @@ OURS = re.compile(
     rf"LAB_\w*|DASK_DISTRIBUTED__\w*|DJANGO_SETTINGS_MODULE|{IMPORT_PATH}|PYTHONSAFEPATH"
     "|PYTHONHASHSEED|PYTHONHOME|PWD"
 )
+# What the measured systems and their clients read. It would lead them to a server of others, or
+# change one of them and not the next; a user's function can read it under another name.
+SYSTEMS = re.compile(
+    r"_{0,2}(CELERY|C|KOMBU|BROKER|RQ|DASK|DJANGO|FLOWER|JOBLIB|LOKY|GEVENT|GEVENTARES|EVENTLET"
+    r"|PSYCOPG|MP|SLMQ)_\w+|PG[A-Z]+"
+    "|APP|RESULT_BACKEND|LOADER|CONFIG_MODULE|SKIP_CHECKS|DISABLE_IPV6|KMP_INIT_AT_FORK"
+    "|MULTIPROCESSING_FORKING_DISABLE|FORKED_BY_MULTIPROCESSING|PICKLE_PROTOCOL|Q_CLUSTER_NAME"
+    "|REMAP_SIGTERM|PUBSUB_EMULATOR_HOST|PROMETHEUS_MULTIPROC_DIR"
+)
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -91,7 +100,8 @@ def passed(names: Iterable[str]) -> dict[str, str]:
     """Return the variables that ``--pass-env`` names, with their values.
 
     Raises:
-        UsageError: One is not set, or is no name of a variable, or is not the user's to choose.
+        UsageError: One is not set, is no name of a variable, or is a setting of the lab or of a
+            measured system.
     """
     found = {}
     for name in names:
@@ -99,6 +109,11 @@ def passed(names: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"--pass-env {name!r} is no name of a variable, such as API_URL.")
         if OURS.fullmatch(name) or name in PROCESS or name.startswith(LOCALE):
             raise UsageError(f"--pass-env {name}: the lab sets or passes it itself; leave it out.")
+        if SYSTEMS.fullmatch(name):
+            raise UsageError(
+                f"--pass-env {name}: a measured system reads it as its setting; give your function "
+                "its value by another name."
+            )
         if name not in os.environ:
             raise UsageError(f"--pass-env {name}: it is not set. Run: export {name}=VALUE")
         found[name] = os.environ[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import psutil
 import pytest
 import redis
 
-from lab import processes, scratch
+from lab import processes, scratch, surroundings
 from lab.clusters.services import RedisService
 from lab.connections import OPEN, Connection, Parts, foreign, unconnected
 from lab.model import Burst
@@ -88,19 +90,41 @@ def test_no_connection_reaches_a_server_of_others(
     assert seen_by(others) == before
 
 
+# Celery's name for the queue that its workers read unless another is chosen.
+DEFAULT_QUEUE = "celery"
+# A worker that took it would discard it: no such task is registered.
+OF_ANOTHER = {
+    "body": "W1tdLCB7fSwge31d",
+    "content-encoding": "utf-8",
+    "content-type": "application/json",
+    "headers": {"lang": "py", "task": "shop.charge", "id": "1", "root_id": "1", "parent_id": None},
+    "properties": {"correlation_id": "1", "delivery_mode": 2, "delivery_tag": "1"}
+    | {"delivery_info": {"exchange": "", "routing_key": DEFAULT_QUEUE}, "body_encoding": "base64"},
+}
+
+
 @pytest.mark.slow
-def test_a_variable_that_leads_elsewhere_fails_the_trial(
+def test_a_variable_of_the_shell_leaves_a_waiting_message_where_it_is(
     others: redis.Redis, tmp_path: Path
 ) -> None:
-    """It was named on the command line, so it is passed; the row says what it did.
+    """In the queue that a worker of Celery reads by default (celery#4284)."""
+    others.lpush(DEFAULT_QUEUE, json.dumps(OF_ANOTHER))
+    row = run(tmp_path, spec_of("celery", arrival=Burst(20))).row
+    assert (row.status, row.reason) == ("ok", "")
+    assert others.llen(DEFAULT_QUEUE) == 1
+    assert not others.exists("unacked")
 
-    The worker reads Celery's own queue there until then: only the look tells where it is.
-    """
+
+@pytest.mark.slow
+def test_a_worker_that_is_connected_elsewhere_fails_the_trial(
+    others: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command line leads there; whatever else does, the row says what the worker did."""
+    monkeypatch.setattr(surroundings, "SYSTEMS", re.compile("(?!)"))
     spec = spec_of("celery", arrival=Burst(20), pass_env=("CELERY_BROKER_URL",))
     row = run(tmp_path, spec).row
     port = others.connection_pool.connection_kwargs["port"]
     assert row.status == "failed"
-    assert others.llen("shop") == 1
     assert f"is connected to 127.0.0.1:{port}, which is no part of this trial" in row.reason
 
 

@@ -24,6 +24,15 @@ from tests.trials import spec_of
 LAB = Path(surroundings.__file__).parent
 # Files that ask git and asv, tools of the user's, and measure nothing.
 OF_THE_USER = {"environment.py", "sides.py", "page.py", "measured.py", "command.py", "inside.py"}
+# Documented by the systems or read in their code: addresses of servers, and settings.
+READ = [
+    *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_RESULT_BACKEND", "BROKER_URL"),
+    *("RESULT_BACKEND", "CONFIG_MODULE", "CELERY_CONFIG_MODULE", "C_FORCE_ROOT", "KOMBU_LOG_DEBUG"),
+    *("RQ_REDIS_URL", "RQ_KEY_PREFIX", "RQ_JOB_CLASS", "Q_CLUSTER_NAME", "FLOWER_BROKER_API"),
+    *("DASK_SCHEDULER_ADDRESS", "DASK_CONFIG", "__DASK_PARENT_PID", "_MP_FORK_LOGFILE_"),
+    *("JOBLIB_START_METHOD", "LOKY_MAX_CPU_COUNT", "GEVENT_RESOLVER", "PGHOSTADDR", "PGSERVICE"),
+    *("PSYCOPG_IMPL", "DJANGO_ALLOW_ASYNC_UNSAFE", "FORKED_BY_MULTIPROCESSING", "MP_LOG"),
+]
 SHOW = "import json, os, sys; print(json.dumps([dict(os.environ), sys.path]))"
 
 
@@ -106,6 +115,7 @@ def test_a_folder_with_names_of_the_standard_library_disturbs_no_command(
         ("PATH", "the lab sets or passes it itself"),
         ("LC_ALL", "the lab sets or passes it itself"),
         ("A=B", "is no name of a variable"),
+        *((name, "a measured system reads it as its setting") for name in READ),
     ],
 )
 def test_a_variable_that_cannot_be_passed_is_a_usage_error(
@@ -115,6 +125,15 @@ def test_a_variable_that_cannot_be_passed_is_a_usage_error(
     shown = told("bench", "--provider", "local", "--dry-run", "-b", "inline", "--pass-env", name)
     assert shown.returncode == 2
     assert words in shown.stderr
+
+
+@pytest.mark.parametrize("name", ["API_URL", "REDIS_URL", "DATABASE_URL", "OMP_NUM_THREADS"])
+def test_a_variable_that_no_system_reads_is_passed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lab gives each system its addresses by other names."""
+    monkeypatch.setenv(name, "7")
+    assert surroundings.passed([name]) == {name: "7"}
 
 
 def test_a_named_variable_reaches_the_function_and_its_name_the_row(
