@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from lab import surroundings
 from lab.clusters.compose import ComposeCluster
 from lab.engine import docker
 from lab.model import Burst, Topology
 from tests.foreign import JUNK
+from tests.test_trial_surroundings import LISTED, THEIRS
 from tests.trials import run, spec_of
 from tests.watching import watching
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
-# What a container has from its engine and its image, whichever of the two kinds that is.
-OF_IMAGES = (
-    "PATH|HOSTNAME|HOME|LANG|LC_ALL|PWD|SHLVL|OLDPWD|_|TERM|TZ|PYTHON\w+|VIRTUAL_ENV"
-)
-OURS = r"LAB_\w+|PYTHON(PATH|SAFEPATH|HASHSEED)"
-THEIRS = ""
+# What a container has from its engine, or from its image, ours or the official one.
+OF_IMAGES = r"HOSTNAME|GPG_KEY|GOSU_VERSION|(ERLANG|OPENSSL|PYTHON|RABBITMQ|REDIS|PG|POSTGRES)_\w+"
+# What the start scripts of servers add.
+OF_SERVERS = {
+    "rabbitmq": r"(OLD)?PWD|BINDIR|EMU|PROGNAME|ROOTDIR|ERL_\w+|[A-Z]+(_[A-Z]+)*_(FILE|DIR|BASE)"
+    "|SYS_PREFIX",
+    "postgres": "PWD|PGDATA|PGLOCALEDIR|PGSYSCONFDIR",
+}
 DUMP = "for file in /proc/[0-9]*/environ; do cat $file; done 2>/dev/null || true"
 TOKEN = "not-for-arguments"  # noqa: S105 (of nobody)
 
 
-@pytest.mark.parametrize("label", ["celery[prefork]", "celery[prefork+rabbitmq]", "django-q[orm+postgres]", "dask[distributed]"])
+def named(environ: bytes) -> dict[str, str]:
+    """Return variables by name, without what a process wrote over them to show a title."""
+    entries = (entry.partition("=") for entry in environ.decode().split("\0"))
+    return {name: value for name, _, value in entries if surroundings.NAME.fullmatch(name)}
+
+
+def strangers(system: str, part: str, variables: Mapping[str, str]) -> set[str]:
+    """Return the variables of a container that are on no list."""
+    of_part = OF_SERVERS.get(part) or THEIRS[system]
+    allowed = re.compile(f"{LISTED}|{OF_IMAGES}|{of_part}")
+    passed = set() if part in OF_SERVERS or part == "redis" else {"SHOP_TOKEN"}
+    return {
+        name
+        for name, value in variables.items()
+        if not (allowed.fullmatch(name) or name in passed) or JUNK.get(name) == value
+    }
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("celery[prefork]", "celery[prefork+rabbitmq]", "django-q[orm+postgres]"),
+        "dask[distributed]",
+    ],
+)
 def test_containers_have_variables_of_the_list_alone(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each process in each; and no argument of a client of the engine shows a value."""
+    """Each process in each of them; and no argument of the engine's clients shows a secret."""
     for name, value in JUNK.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SHOP_TOKEN", TOKEN)
@@ -41,8 +70,7 @@ def test_containers_have_variables_of_the_list_alone(
         prove(cluster)
         passwords.append(cluster.password)
         for name, part in cluster.parts.items():
-            entries = docker("exec", part.id, "sh", "-c", DUMP).decode().split("\0")
-            given[name] = dict(entry.partition("=")[::2] for entry in entries if entry)
+            given[name] = named(docker("exec", part.id, "sh", "-c", DUMP))
 
     monkeypatch.setattr(ComposeCluster, "prove_connections", dump)
     spec = spec_of(
@@ -55,9 +83,11 @@ def test_containers_have_variables_of_the_list_alone(
     with watching() as seen:
         row = run(tmp_path, spec).row
     assert (row.status, row.reason) == ("ok", "")
-    for n, v in given.items():
-        print(n, {k: x[:30] for k,x in sorted(v.items()) if not k.startswith("LAB_")})
+    assert {"driver", "node0", "node1"} < {*given}
+    assert given["node1"]["SHOP_TOKEN"] == TOKEN
+    found = {part: strangers(row.backend, part, known) for part, known in given.items()}
+    assert not any(found.values()), found
     words = [" ".join(process.words) for process in seen.values()]
-    print(len(words))
-    assert any("docker exec" in line for line in words)
+    # Commands that prepare are given the workers' variables, by name alone.
+    assert any("--env SHOP_TOKEN" in line for line in words) == label.startswith("django-q")
     assert not [line for line in words for secret in (TOKEN, *passwords) if secret in line]
