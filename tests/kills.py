@@ -43,6 +43,8 @@ STRIKES_A_CHAIN = 4
 LATEST_S = {"local": 8.0, "compose": 12.0}
 # How soon after its lab's death everything must be gone by itself, and how long a lab may take.
 GONE_S = {"local": 5.0, "compose": 60.0}
+# What the engine's client that `clean` calls starts itself may end a moment later.
+CLEAN_S = 2.0
 ENDS_S = 300.0
 TARGETS = ("lab", "lab", "lab", "driver", "server", "worker")
 SIGNALS = ("KILL", "KILL", "INT", "TERM", "HUP", "STOP and CONT", "STOP and KILL")
@@ -155,16 +157,19 @@ class Observer:
 
     def _hit(self, target: str, lab: subprocess.Popen[bytes]) -> bool:
         """Kill one process of a role, if the campaign has one now."""
-        if self._provider == "compose":
-            return self._hit_container(target, lab.pid)
+        hit = self._hit_container if self._provider == "compose" else self._hit_process
         deadline = time.monotonic() + PATIENCE_S
         while lab.poll() is None and time.monotonic() < deadline:
-            found = [p for p in processes.tree(lab.pid)[1:] if _role_of(p) == target]
-            if found:
-                self._random.choice(found).kill()
+            if hit(target, lab.pid):
                 return True
             time.sleep(0.01)
         return False
+
+    def _hit_process(self, target: str, lab: int) -> bool:
+        found = [p for p in processes.tree(lab)[1:] if _role_of(p) == target]
+        if found:
+            self._random.choice(found).kill()
+        return bool(found)
 
     def _hit_container(self, target: str, lab: int) -> bool:
         service = {"driver": "driver", "server": "redis", "worker": "node0"}[target]
@@ -183,17 +188,20 @@ class Observer:
 
     def _look_for_survivors(self, lab: int) -> None:
         """Wait until nothing of a dead lab runs; what does is counted before and after `clean`."""
-        deadline = time.monotonic() + GONE_S[self._provider]
-        while (left := self._left(lab)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        for thing in left:
+        for thing in self._left(lab, GONE_S[self._provider]):
             self._count("survivors before clean", thing)
         clean = [sys.executable, "-m", "lab.cli", "clean"]
         subprocess.run(clean, env=self._environment, capture_output=True, check=True)
-        for thing in self._left(lab):
+        for thing in self._left(lab, CLEAN_S):
             self._count("survivors after clean", thing)
 
-    def _left(self, lab: int) -> list[object]:
+    def _left(self, lab: int, patience_s: float) -> list[object]:
+        deadline = time.monotonic() + patience_s
+        while (left := self._left_now(lab)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
+
+    def _left_now(self, lab: int) -> list[object]:
         def is_watchdog(process: psutil.Process) -> bool:
             return "lab.watchdog" in process.cmdline()  # it ends once nothing new appears
 
