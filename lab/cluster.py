@@ -133,6 +133,17 @@ class Cluster(ABC):
         """
         return {}
 
+    def prove(self) -> None:
+        """Prove the trial's connections; where a part has died, that is the reason.
+
+        Raises:
+            ClusterError: There is no proof.
+        """
+        try:
+            self.prove_connections()
+        except ClusterError as error:
+            raise ClusterError(self.failure() or str(error)) from error
+
     @abstractmethod
     def prove_connections(self) -> None:
         """Prove that each part is connected to parts of this cluster only, workers to its servers.

@@ -86,7 +86,8 @@ def _counted(
         if number:
             return Ending(Status.FAILED, f"{number} {what}")
     if counted["n_sent"] and "submit_error" in status:
-        return Ending(Status.FAILED, _refused(status))
+        # A server that died refuses what is sent to it.
+        return Ending(Status.FAILED, outcome.died or _refused(status))
     return Ending(Status.OK, "")
 
 

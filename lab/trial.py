@@ -131,6 +131,8 @@ def _drive(
     order = Order(outcome.spec, harness_ns)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
+    if reason := logs.overflow(outcome.folder / "logs"):
+        outcome.status, outcome.reason = Status.FAILED, reason
     if isinstance(outcome.spec.arrival, Abandoned) and outcome.status == Status.OK:
         _outlive(cluster, outcome)
 
@@ -204,7 +206,7 @@ def _follow(
     try:
         for word in _words(driver):
             if word == "gate verified":
-                cluster.prove_connections()
+                cluster.prove()
             elif word == "gate measure":
                 _ask_monitor(cluster, outcome)
                 edges += gauges.at_the_edge()

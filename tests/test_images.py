@@ -219,7 +219,7 @@ def test_the_compose_file_lets_nothing_in_or_out() -> None:
     """
     # A living owner's: a lab that begins beside this test kills what belongs to a dead one.
     labels = {"LAB_RUN": "r", "LAB_OWNER": processes.owner(), "LAB_TRIAL": "t"}
-    environment = labels | {"LAB_NODE_IMAGE": "lab-node:1"}
+    environment = labels | {"LAB_NODE_IMAGE": "lab-node:1", "LAB_PASSWORD": "p"}
     argv = [
         "compose",
         "-f",

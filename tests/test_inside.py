@@ -31,7 +31,11 @@ def test_a_single_worker_is_the_process_itself() -> None:
 
 def test_several_workers_get_slots_of_their_own_and_one_end_ends_the_node() -> None:
     """Slots follow one another; a worker that ends takes the node down with its own code."""
-    failing = [sys.executable, "-c", "import os; print(os.environ['LAB_SLOT']); os._exit(7)"]
+    failing = [
+        sys.executable,
+        "-c",
+        "import os; print(os.environ['LAB_SLOT'], flush=True); os._exit(7)",
+    ]
     started = node((SLEEP, 2), (failing, 1))
     told, _ = started.communicate(timeout=60)
     assert (told.split(), started.returncode) == (["2"], 7)

@@ -27,7 +27,9 @@ def watching() -> Iterator[dict[int, Seen]]:
     """Yield a table that grows while programs run below this process; forks are no programs."""
     seen: dict[int, Seen] = {}
     ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(seen, ended))
+    # An earlier test may have left this process a child, such as a resource tracker.
+    earlier = {process.pid for process in psutil.Process().children(recursive=True)}
+    thread = threading.Thread(target=_watch, args=(seen, ended, earlier))
     thread.start()
     try:
         yield seen
@@ -36,10 +38,10 @@ def watching() -> Iterator[dict[int, Seen]]:
         thread.join()
 
 
-def _watch(seen: dict[int, Seen], ended: threading.Event) -> None:
+def _watch(seen: dict[int, Seen], ended: threading.Event, earlier: set[int]) -> None:
     me = psutil.Process()
     while not ended.is_set():
-        for process in me.children(recursive=True):
+        for process in (one for one in me.children(recursive=True) if one.pid not in earlier):
             with contextlib.suppress(psutil.Error, OSError):
                 words = tuple(process.cmdline())
                 # Between fork and exec it has this process's own words and variables.
