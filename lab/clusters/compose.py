@@ -176,10 +176,7 @@ class ComposeCluster(Cluster):
         """Look into the network of each container."""
         ids = {name: part.id for name, part in self.parts.items()}
         nodes = {*ids} - {*SERVERS, DRIVER}
-        try:
-            connections.prove(lambda: network.look(ids, {*map(str, ENDPOINTS)}, nodes))
-        except ClusterError as error:  # the engine may have refused because a container has died
-            raise ClusterError(self.failure() or str(error)) from error
+        connections.prove(lambda: network.look(ids, {*map(str, ENDPOINTS)}, nodes))
 
     def cpu(self) -> CpuUse:
         """Sum CPU time by role over the control groups; the driver's children are workers.
