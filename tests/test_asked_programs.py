@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import baselines, harness, surroundings
+from lab import baselines, doctor, harness, surroundings
+from lab.clusters import services
 from lab.errors import LabError
-from tests.trials import spec_of
+from tests.trials import run, spec_of
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,53 @@ def test_a_tool_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     rows = list(baselines.measure([spec_of("raw-redis")], "c", 0))
     assert {row.value for row in rows if "redis" in row.baseline} == {None}
     assert all("redis-server did not come up" in r.method for r in rows if "redis" in r.baseline)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("echo broken library >&2; exit 1", "redis-server --version ended with code 1: broken lib"),
+        ("exit 3", "redis-server --version ended with code 3: it printed nothing"),
+        ("kill -9 $$", "redis-server --version was killed by SIGKILL: it printed nothing"),
+        ("exec sleep 60", "redis-server --version did not end in 1 s"),
+    ],
+)
+def test_a_redis_that_does_not_say_its_version_is_a_row(
+    program: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same sentence is the reason of a trial and the finding of the doctor."""
+    tool = tmp_path / "redis-server"
+    tool.write_text(f"#!/bin/sh\n{program}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(services, "VERSION_S", 1.0)
+    row = run(tmp_path, spec_of("raw-redis")).row
+    assert row.status == "failed"
+    assert reason in row.reason
+    check = doctor._redis()
+    assert check.state == doctor.State.MISSING
+    assert reason in check.finding
+
+
+def test_a_redis_that_cannot_be_started_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is executable, and no program."""
+    tool = tmp_path / "redis-server"
+    tool.write_bytes(b"\0\1\2")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    row = run(tmp_path, spec_of("raw-redis")).row
+    reason = "redis-server cannot be started: Exec format error. Install Redis again."
+    assert (row.status, row.reason) == ("failed", reason)
+
+
+def test_a_redis_that_prints_no_version_has_an_unknown_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its output is bytes of any encoding; a server that answers can still be measured."""
+    tool = tmp_path / "redis-server"
+    tool.write_text("#!/bin/sh\nprintf '\\377 garbage'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert services.redis_server() == services.Program(str(tool), "machine", "unknown")

