@@ -5,14 +5,16 @@ Whatever the engine refuses becomes one sentence that names the next step.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from lab import surroundings
 from lab.errors import ClusterError
 
+PROGRAM = "docker"
 PATIENCE_S = 120.0
 KILLED = "137"
 RAISE = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
@@ -66,19 +68,16 @@ def docker(
         ClusterError: It failed, is not installed, or took longer than `patience_s` seconds.
     """
     try:
-        done = subprocess.run(
-            ["docker", *arguments],
-            input=given,
-            capture_output=True,
-            check=False,
-            timeout=patience_s,
-            env={**surroundings.of_engine(), **(environment or {})},
-            start_new_session=True,  # Ctrl-C is ours to handle: it must not end a half-done `up`
-        )
-    except FileNotFoundError as error:
-        raise ClusterError(
-            f"Docker is not installed. Run: sudo .ci/ensure-docker.sh, or get it your way; {LOCAL}"
-        ) from error
+        with starting():
+            done = subprocess.run(
+                [PROGRAM, *arguments],
+                input=given,
+                capture_output=True,
+                check=False,
+                timeout=patience_s,
+                env={**surroundings.of_engine(), **(environment or {})},
+                start_new_session=True,  # Ctrl-C is ours: it must not end a half-done `up`
+            )
     except subprocess.TimeoutExpired as error:
         raise ClusterError(
             f"docker {arguments[0]} did not end in {patience_s:.0f} s. Run: lab doctor"
@@ -86,6 +85,28 @@ def docker(
     if done.returncode:
         raise ClusterError(explain(done.stderr.decode(errors="replace")))
     return done.stdout
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Turn the error of a Docker command that cannot be started into one sentence.
+
+    Raises:
+        ClusterError: Instead of the error; any other one passes.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename != PROGRAM:
+            raise
+        if isinstance(error, FileNotFoundError):
+            raise ClusterError(
+                "Docker is not installed. "
+                f"Run: sudo .ci/ensure-docker.sh, or get it your way; {LOCAL}"
+            ) from error
+        raise ClusterError(
+            f"docker cannot be started: {error.strerror}. Run: lab doctor"
+        ) from error
 
 
 def explain(complaint: str) -> str:

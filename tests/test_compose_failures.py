@@ -5,29 +5,34 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 
 import pytest
 
-from lab import images, inside, surroundings
+from lab import campaign, images, inside, runs, surroundings, trial
 from lab.backends.celery import Celery
 from lab.clusters import choice, compose, luggage, overlay, reaper
 from lab.clusters.compose import ComposeCluster
 from lab.clusters.overlay import FILE
+from lab.collect import collect
 from lab.engine import docker
 from lab.images import Images
 from lab.model import Burst, Command, Setup
+from lab.plan import Plan
+from lab.tables import TrialRow
 from tests.containers import left_of, standing
-from tests.trials import run, spec_of
+from tests.trials import CONTEXT, run, spec_of
 
 on_engine = pytest.mark.cluster
 NOWHERE = "unix:///nowhere/docker.sock"
+NO_DOCKER = "Docker is not installed. Run: sudo .ci/ensure-docker.sh"
 
 
 @on_engine
@@ -136,6 +141,79 @@ def test_without_an_engine_there_is_nothing_to_reap(monkeypatch: pytest.MonkeyPa
     """Every start looks for remains; a machine without an engine does not mind."""
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     assert reaper.reap_dead() == 0
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Docker's command as a link, the only one on the path; what is left is removed afterwards."""
+    real = shutil.which("docker")
+    assert real
+    link = tmp_path / "bin" / "docker"
+    link.parent.mkdir()
+    link.symlink_to(real)
+    others = os.environ["PATH"].split(os.pathsep)
+    others = [one for one in others if not shutil.which("docker", path=one)]
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join([str(link.parent), *others]))
+        yield link
+    reaper.remove(left_of(os.getpid()))
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+@pytest.mark.parametrize("phase", ["up", "boot", "measure", "stop"])
+def test_a_docker_program_that_disappears_in_a_trial_is_its_reason(
+    phase: str, tmp_path: Path, program: Path
+) -> None:
+    """A sentence in every phase; the records that are still in the container are missing."""
+    spec = spec_of("celery[prefork]", provider="compose")
+
+    def on_phase(name: str) -> None:
+        if name == phase:
+            program.unlink()
+
+    row = collect(trial.run(spec, 1, tmp_path / spec.id, on_phase), CONTEXT).row
+    assert row.status == "failed"
+    assert NO_DOCKER in row.reason
+
+
+class Unplugging:
+    """Watches a campaign; removes Docker's command before a trial and puts it back after."""
+
+    def __init__(self, program: Path, n_before: int) -> None:
+        self._program, self._real, self._left = program, program.readlink(), n_before
+
+    def trial(self, _: object) -> None:
+        """Remove it before the trial whose turn it is."""
+        if self._left == 0:
+            self._program.unlink()
+
+    def row(self, row: TrialRow) -> None:
+        """Put it back."""
+        self._left -= 1
+        if row.status == "failed":
+            self._program.symlink_to(self._real)
+
+    def begin(self, *_: object) -> None:
+        """Hear of the rest."""
+
+    phase = note = begin
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+def test_a_campaign_goes_on_without_docker(tmp_path: Path, program: Path) -> None:
+    """It disappears between two trials: one failed row, and the others are as they should be."""
+    specs = tuple(
+        spec_of("thread-pool", arrival=Burst(n), provider="compose") for n in (20, 21, 22)
+    )
+    asked = runs.Run(Plan(specs, ()), "quick", seed=1, reruns=0, command="lab bench")
+    store = runs.create(tmp_path, asked)
+    rows = campaign.execute(store, asked, Unplugging(program, 1))
+    assert [row.status for row in rows] == ["ok", "failed", "ok"]
+    assert rows[1].reason.startswith(NO_DOCKER)
+    assert store.read("trial").status.tolist() == ["ok", "failed", "ok"]
+    store.check()
 
 
 @on_engine

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import psutil
 
 from lab import processes, surroundings
+from lab.engine import PROGRAM, starting
 from lab.errors import ClusterError
 from lab.procfs import text_of
 
@@ -157,14 +158,15 @@ class Inside:
         loop = f"while read x; do {looks}; echo .; done"
         # The sampler and the campaign may ask at the same time.
         self._asking = threading.Lock()
-        self._shell = subprocess.Popen(
-            ["docker", "exec", "-i", container, "sh", "-c", loop],
-            env=surroundings.of_engine(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with starting():
+            self._shell = subprocess.Popen(
+                [PROGRAM, "exec", "-i", container, "sh", "-c", loop],
+                env=surroundings.of_engine(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def __call__(self) -> Texts:
         """Read now."""

@@ -25,7 +25,7 @@ from lab.clusters import luggage, network, overlay, reaper
 from lab.clusters.cgroups import Meter, driver_pid, pids_of
 from lab.clusters.overlay import DRIVER, ENDPOINTS, FILE, LUGGAGE, NODE, SCHEDULER, SETUP, TRIAL
 from lab.clusters.services import last_line
-from lab.engine import docker, ending
+from lab.engine import PROGRAM, docker, ending, starting
 from lab.errors import ClusterError
 from lab.model import Setup
 from lab.registry import Selected, setup
@@ -147,13 +147,26 @@ class ComposeCluster(Cluster):
         return "; ".join(told.decode().splitlines())
 
     def _begin(self, *arguments: str) -> Popen[bytes]:
-        environment = {**self._client_environment(), SETUP: self._told[SETUP]}
-        argv = ["docker", "exec", "-i", "--env", SETUP, self.parts[DRIVER].id, *arguments]
-        return processes.start(argv, (), environment, self.site.logs / "driver.log", pipes=True)
+        argv = ["exec", "-i", "--env", SETUP, self.parts[DRIVER].id, *arguments]
+        return self._client(argv, "driver", {SETUP: self._told[SETUP]}, pipes=True)
 
-    def _client_environment(self) -> dict[str, str]:
-        """Return what a client of the engine is given: it carries the trial's labels."""
-        return surroundings.of_engine() | dict(self.site.environment)
+    def _client(
+        self,
+        argv: Sequence[str],
+        log: str,
+        environment: Mapping[str, str] | None = None,
+        *,
+        pipes: bool = False,
+    ) -> Popen[bytes]:
+        """Start a client of the engine, with the trial's labels, that writes to the log of a part.
+
+        Raises:
+            ClusterError: The client cannot be started.
+        """
+        told = {**surroundings.of_engine(), **self.site.environment, **(environment or {})}
+        with starting():
+            command, file = [PROGRAM, *argv], self.site.logs / f"{log}.log"
+            return processes.start(command, (), told, file, pipes=pipes)
 
     def _exec(
         self, *arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None
@@ -230,10 +243,9 @@ class ComposeCluster(Cluster):
     def _follow_events(self) -> None:
         # One stream for the whole trial: asking the engine again and again would burn a core.
         wanted = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
-        argv = ["docker", "events", "--filter", f"label={reaper.RUN}={self.run}", *wanted]
-        argv += ["--format", _EVENT]
-        log = self.site.logs / "events.log"
-        self._events = processes.start(argv, (), self._client_environment(), log, pipes=True)
+        label = ("--filter", f"label={reaper.RUN}={self.run}")
+        argv = ("events", *label, *wanted, "--format", _EVENT)
+        self._events = self._client(argv, "events", pipes=True)
         if self._events.stdout is not None:
             os.set_blocking(self._events.stdout.fileno(), False)
 
@@ -250,11 +262,9 @@ class ComposeCluster(Cluster):
     def _save_log(self, name: str) -> None:
         if name not in self.parts:
             self._look()
-        log = self.site.logs / f"{name}.log"
-        log.unlink(missing_ok=True)
+        (self.site.logs / f"{name}.log").unlink(missing_ok=True)
         if name in self.parts:
-            argv = ["docker", "logs", self.parts[name].id]
-            process = processes.start(argv, (), self._client_environment(), log)
+            process = self._client(["logs", self.parts[name].id], name)
             with contextlib.suppress(TimeoutExpired):  # what it has said by then must do
                 process.wait(LOG_S)
             processes.stop(process)
@@ -275,10 +285,10 @@ class ComposeCluster(Cluster):
         return processes.reap_trial(self.site.environment[processes.TRIAL])
 
     def _save(self) -> None:
-        for name in self.parts:
-            if name != DRIVER:  # its words and errors came through its pipes
-                self._save_log(name)
         try:
+            for name in self.parts:
+                if name != DRIVER:  # its words and errors came through its pipes
+                    self._save_log(name)
             luggage.unpack(self._exec("sh", "-c", PACK), self.site.folder)
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
             # Without records, the row quotes the last line of this log.
