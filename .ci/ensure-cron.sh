@@ -15,7 +15,7 @@ runs() {
 if ! command -v crontab >/dev/null; then
     ((EUID == 0)) || fail "root is needed; run: sudo apt-get install --no-install-recommends cron"
     apt-get --quiet --quiet update
-    # What it recommends is a mail server, which nobody here reads.
+    # The recommended packages are a mail server, which the lab does not use.
     DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet install --yes --no-install-recommends cron
 fi
 if ! runs; then

@@ -4,8 +4,8 @@
 # that answers is never stopped, updated or set up differently.
 set -euo pipefail
 
-# Where logs and downloads lie: below what only this user may write, so that nobody else can put a
-# link or a program there.
+# The folder of logs and downloads. Only this user may write above it, so that no other user can put
+# a link or a program there.
 if ((EUID == 0)); then
     state=${LAB_DOCKER_STATE:-/var/lib/lab-docker}
 else
@@ -17,10 +17,10 @@ plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
 say() { echo "ensure-docker: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# Refuse a folder that somebody else could have put there or can change: each part of the path has
-# to be a folder, no link, of this user or of root, and writable for its owner only. A folder that
-# everybody may write, with the sticky bit, may lie above (`parent`: may be it), for its entries
-# are their owners'.
+# Refuses a folder that another user could have created or can change: each part of the path must
+# be a folder, not a link, owned by this user or root, and writable for its owner only. A
+# world-writable folder with the sticky bit is accepted above it (`parent`: or as the folder itself),
+# because only the owner of an entry can replace it.
 check_folder() {
     local path=$1 last=$1 part owner mode
     if [[ ${2:-} == parent ]]; then last=; fi
@@ -83,7 +83,7 @@ install_what_is_missing() {
     # From Debian 13 on, the client has a package of its own.
     have docker || missing+=(docker.io docker-cli)
     answers || have dockerd || missing+=(docker.io iptables)
-    # For base images, where no registry answers; elsewhere nobody needs it.
+    # Builds base images where no registry answers; not needed elsewhere.
     if ((EUID == 0)) && have apt-get && ! have mmdebstrap; then missing+=(mmdebstrap); fi
     if ((${#missing[@]})); then install "${missing[@]}"; fi
 }

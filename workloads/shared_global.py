@@ -1,4 +1,4 @@
-"""Counts in a variable of the module: whoever lives in the same process sees the count."""
+"""Counts in a variable of the module: code in the same process sees the count."""
 
 import threading
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Counts in Redis, the store of the queues that are on it: whoever reaches the server sees it."""
+"""Counts in Redis, which several backends use as their queue: all its clients see the count."""
 
 import json
 import os
