@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,6 +155,9 @@ def test_every_waking_is_counted_once(start: Start) -> None:
         assert (role, metric) == ("workers", "wakeups")
         return value
 
+    while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+        pass  # the program has printed its line, and may not wait for the next one yet
+    time.sleep(0.01)  # the kernel counts just after it changes the state
     assert count() == count() == 0
     go_on(process)  # a thread naps
     while any(thread.id != process.pid for thread in psutil.Process(process.pid).threads()):
