@@ -26,6 +26,7 @@ from lab.figures.theme import (
     engineering,
     label_handles,
     legend_beside,
+    logarithmic,
     panels,
 )
 from lab.granularity import HALF
@@ -63,7 +64,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         for name in names:
             _draw_label(ax, part[part["name"] == name])
         ax.axhline(HALF, color=INK, linestyle="--", linewidth=1, zorder=1)
-        ax.set(xscale="log", xlabel="work of a task", ylabel="share of time that is work")
+        logarithmic(ax, "x")
+        ax.set(xlabel="work of a task", ylabel="share of time that is work")
         ax.set(title=title)
         ax.set_ylim(0, max(1.05, float(part["y"].max()) * 1.05))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))

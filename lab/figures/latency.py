@@ -25,7 +25,15 @@ from lab.figures.measured import (
     window_of,
     workload_names,
 )
-from lab.figures.theme import colour_of, each, engineering, identify, legend_beside, panels
+from lab.figures.theme import (
+    colour_of,
+    each,
+    engineering,
+    identify,
+    legend_beside,
+    logarithmic,
+    panels,
+)
 from lab.measures import Seconds, durations, one_row_a_task
 from lab.metrics import CELL
 from lab.statistics import percentile, sample_floor
@@ -134,7 +142,8 @@ def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
 
 
 def _dress(ax: Axes, title: str) -> None:
-    ax.set(xscale="log", xlabel="queue latency t3 - t0", ylabel="share of tasks", title=title)
+    logarithmic(ax, "x")
+    ax.set(xlabel="queue latency t3 - t0", ylabel="share of tasks", title=title)
     ax.set_ylim(0, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 0.99])
     ax.yaxis.set_major_formatter(PercentFormatter(1))

@@ -24,6 +24,7 @@ from lab.figures.theme import (
     engineering,
     label_handles,
     legend_below,
+    logarithmic,
     panels,
 )
 from lab.metrics import CELL
@@ -96,9 +97,11 @@ def _draw_panel(ax: Axes, part: pd.DataFrame, x: str) -> None:
 
 def _dress(left: Axes, right: Axes, title: str, percentile: str) -> None:
     for ax in (left, right):
-        ax.set(yscale="log", ylabel=f"{percentile} of queue latency t3 - t0")
+        logarithmic(ax, "y")
+        ax.set(ylabel=f"{percentile} of queue latency t3 - t0")
         engineering(ax.yaxis, "s")
-    left.set(xscale="log", xlabel="tasks per second offered", title=title)
+    logarithmic(left, "x")
+    left.set(xlabel="tasks per second offered", title=title)
     engineering(left.xaxis)
     right.set(xlabel="share of the rate that it can sustain", title=" ", xlim=(0, LARGEST_SHARE))
     right.axvline(1, color=INK, linestyle=":", linewidth=1.2, zorder=1)

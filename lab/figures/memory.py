@@ -14,7 +14,15 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFo
 
 from lab.figures.chart import Chart
 from lab.figures.measured import TOPOLOGY, Tables, points, workload_names
-from lab.figures.theme import QUIET, colour_of, each, legend_below, legend_beside, panels
+from lab.figures.theme import (
+    QUIET,
+    colour_of,
+    each,
+    legend_below,
+    legend_beside,
+    logarithmic,
+    panels,
+)
 
 # State -> its mark, in the order of a trial.
 STATES: Mapping[str, str] = {"idle": "o", "steady": "D", "peak": ">", "drained": "s"}
@@ -65,7 +73,8 @@ def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
             ax.hlines(at, own.low / MB, own.high / MB, color=look["color"], linewidth=1.8)
         size, alpha = (5.5, 1.0) if is_mean else (3.0, 0.35)
         ax.plot(own.y / MB, at, **look, markersize=size, alpha=alpha, markeredgewidth=0)
-    ax.set(xscale="log", xlabel="MB a worker", title=title)
+    logarithmic(ax, "x")
+    ax.set(xlabel="MB a worker", title=title)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     _plain(ax)

@@ -27,6 +27,7 @@ from lab.figures.theme import (
     identify,
     label_handles,
     legend_below,
+    logarithmic,
     panels,
 )
 from lab.metrics import CELL
@@ -104,7 +105,7 @@ def _dress(ax: Axes, frame: pd.DataFrame, title: str) -> None:
     ax.set_title(title, fontsize=8.5)
     ax.set_xticks(range(len(runs)), list(runs["commit"]), rotation=45, ha="right")
     ax.set_xlim(-0.5, len(runs) - 0.5)
-    ax.set_yscale("log")
+    logarithmic(ax, "y")
     engineering(ax.yaxis, "s")
 
 

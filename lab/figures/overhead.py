@@ -30,12 +30,12 @@ from lab.figures.theme import (
     each,
     engineering,
     legend_below,
+    logarithmic,
     panels,
 )
 from lab.trends.growth import INLINE
 
 ROW_IN = 0.36  # height of a label's row
-NARROWEST = 1.2  # upper end of an axis of costs over its lower end
 TICK: Mapping[str, Any] = {
     "color": INK,
     "marker": "|",
@@ -110,10 +110,7 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
 def scale(ax: Axes, part: pd.DataFrame) -> None:
     """Make the axis of costs logarithmic, or say that nothing lies above zero."""
     if (part["y"] > 0).any():
-        ax.set_xscale("log")
-        low, high = ax.get_xlim()
-        if high < low * NARROWEST:  # a single cost, and its mean beside it by a rounding error
-            ax.set_xlim(low / NARROWEST, high * NARROWEST)
+        logarithmic(ax, "x")
         engineering(ax.xaxis, "s")
         return
     ax.set_xticks([])

@@ -28,6 +28,7 @@ from lab.figures.theme import (
     engineering,
     label_handles,
     legend_below,
+    logarithmic,
     panels,
 )
 from lab.trends.growth import INLINE
@@ -164,7 +165,8 @@ def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
 
 def _dress(ax: Axes, part: pd.DataFrame, title: str) -> None:
     steps = sorted(part["x"].unique())
-    ax.set(xscale="log", yscale="log", ylabel="tasks per second", title=title)
+    logarithmic(ax, "x", "y")
+    ax.set(ylabel="tasks per second", title=title)
     ax.set_xlim(steps[0] * 2**-0.25, steps[-1] * 2**0.25)
     _dress_steps(ax, part)
     engineering(ax.yaxis)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
@@ -37,6 +37,7 @@ FAMILY_COLOURS: Mapping[str, str] = {
 # A family that this table does not know keeps one of these, chosen by its name alone.
 SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
+NARROWEST = 1.2  # upper end of a logarithmic axis over its lower end
 LEGEND_IN = 2.2  # width of an entry of a legend below the panels
 INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
 
@@ -151,6 +152,19 @@ def legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:
         bbox_to_anchor=(1.01, 1.02),
         borderaxespad=0,
     )
+
+
+def logarithmic(ax: Axes, *names: Literal["x", "y"]) -> None:
+    """Make axes logarithmic and at least `NARROWEST` wide, once everything is drawn on them.
+
+    Values that differ by a rounding error only would leave no width at all: matplotlib widens
+    limits that are equal, and divides by zero where their logarithms are.
+    """
+    for name in names:
+        low, high = ax.dataLim.intervalx if name == "x" else ax.dataLim.intervaly
+        if low <= high < low * NARROWEST:
+            ax.set(**{f"{name}lim": (low / NARROWEST, high * NARROWEST)})
+        ax.set(**{f"{name}scale": "log"})
 
 
 def engineering(axis: Axis, unit: str = "") -> None:
