@@ -17,7 +17,12 @@ from tests.trials import call_it_quiet, run, spec_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-LAB_FILES = [f for folder in ("lab", "workloads", "compose") for f in (ROOT / folder).rglob("*.*")]
+CITING = [
+    file
+    for place in ("lab", "tests", "benchmarks", "workloads", "compose", "docs", ".ci", ".")
+    for file in (ROOT / place).glob("*.*" if place == "." else "**/*.*")
+    if file.suffix in {".py", ".md", ".yaml", ".j2"} and "vendor" not in file.parts
+]
 
 
 def snippets(name: str) -> list[str]:
@@ -88,25 +93,45 @@ def test_every_line_that_reads_results_runs(tmp_path: Path) -> None:
     assert "inline[call]@default / queue[simple-queue]@default" in printed.stdout
 
 
-def test_every_rule_that_the_code_cites_is_explained() -> None:
-    """Whoever reads `METHOD M22` in the code finds M22 in docs/method.md."""
+def anchors(document: Path) -> list[str]:
+    """Return the ids that links to a document may name: explicit anchors, and those of headings."""
+    text = document.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+    return [*re.findall(r'<a id="([^"]+)"></a>', text), *slugs]
+
+
+def test_every_rule_that_is_cited_has_an_anchor() -> None:
+    """`METHOD M22` in code, tests or docs leads to `docs/method.md#m22`, and to one place only."""
     cited = {
-        rule
-        for file in LAB_FILES
-        if file.suffix in {".py", ".yaml", ".j2"}
-        for rule in re.findall(r"\bM\d+\b", file.read_text(encoding="utf-8"))
+        rule.lower()
+        for file in CITING
+        for rule in re.findall(r"\b(?:M\d+|KAT-\d+|B\d)\b", file.read_text(encoding="utf-8"))
     }
-    assert cited
-    explained = set(re.findall(r"\bM\d+\b", (DOCS / "method.md").read_text(encoding="utf-8")))
-    assert cited - explained == set()
+    explained = anchors(DOCS / "method.md")
+    assert {"m22", "kat-7", "b5"} <= cited
+    assert cited - set(explained) == set()
+    assert len(explained) == len(set(explained))
 
 
 @pytest.mark.parametrize("document", sorted(DOCS.glob("*.md")), ids=lambda f: f.stem)
 def test_links_lead_somewhere(document: Path) -> None:
     """A link to a file of the lab names one that is there."""
     text = document.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#]+)\)", text)
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     named = re.findall(r"`((?:lab|tests|workloads|docs|results)/[\w./-]+)`", text)
     gone = [link for link in links if not (document.parent / link).exists()]
     gone += [name for name in named if not (ROOT / name).exists()]
     assert [g for g in gone if "the_system" not in g] == []
+
+
+@pytest.mark.parametrize("document", [*DOCS.glob("*.md"), *ROOT.glob("*.md")], ids=lambda f: f.stem)
+def test_links_to_anchors_lead_somewhere(document: Path) -> None:
+    """A link to a part of a document names an anchor or a heading of it."""
+    text = document.read_text(encoding="utf-8")
+    gone = [
+        f"{name}#{anchor}"
+        for name, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text)
+        if anchor not in anchors(document.parent / name if name else document)
+    ]
+    assert gone == []
