@@ -248,24 +248,6 @@ def test_the_floor_is_the_plain_call(tables: Tables) -> None:
     assert set(np.asarray(line.get_xdata())) == {own["y"]}
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_values_equal_but_for_rounding_have_an_axis(
-    name: str, saved: Mapping[str, Picture]
-) -> None:
-    """Values that differ by less than their logarithms do are drawn, on an axis with a width."""
-    data = pd.read_csv(saved[name].stem.with_suffix(".csv"))
-    for column in data.columns.intersection(["panel", "name", "x"]):
-        data = data[data[column] == data[column].iloc[0]].reset_index(drop=True)
-    values = data.columns.intersection(["y", "low", "high", "least", "estimate", "latency_s"])
-    rounded = np.where(np.arange(len(data)) % 2, 1e6, np.nextafter(1e6, 2e6))
-    limits = {"ci_low": 1e6, "ci_high": 1e6}
-    figure = draw(FIGURES[name], data.assign(**dict.fromkeys(values, rounded), **limits))
-    figure.draw_without_rendering()
-    logarithmic = [ax.get_ylim() for ax in figure.axes if ax.get_yscale() == "log"]
-    logarithmic += [ax.get_xlim() for ax in figure.axes if ax.get_xscale() == "log"]
-    assert all(high > 1.1 * low for low, high in logarithmic)
-
-
 def test_the_cheapest_is_at_the_top(tables: Tables) -> None:
     """Labels are sorted by their overhead in the first panel."""
     figure = draw(FIGURES["overhead"], FIGURES["overhead"].data(tables))
