@@ -12,6 +12,7 @@ import pytest
 from lab import processes, trial
 from lab.clusters.services import RedisService
 from lab.collect import Collected, collect
+from lab.driver import PHASES
 from lab.errors import ClusterError
 from lab.model import Burst, Paced, Topology, TrialSpec
 from tests.trials import CONTEXT, run, spec_of
@@ -77,10 +78,17 @@ def test_a_server_that_is_killed_is_the_reason_in_every_phase(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["verify", "warm_up"])
-def test_a_driver_that_is_killed_is_named_with_its_phase(phase: str, tmp_path: Path) -> None:
-    """By the signal."""
-    spec = spec_of("thread-pool", seed=alone(phase))
+@pytest.mark.parametrize(
+    ("label", "phase"),
+    # A pool boots faster than it can be killed; in `stop` the trial's end is already written.
+    [("celery[threads]", phase) for phase in PHASES[:-1]]
+    + [("thread-pool", phase) for phase in PHASES[1:-1]],
+)
+def test_a_driver_that_is_killed_is_named_with_its_phase(
+    label: str, phase: str, tmp_path: Path
+) -> None:
+    """The reason names signal and phase, also between two: one begins as the one before ends."""
+    spec = spec_of(label, seed=alone(f"driver {phase}"))
     row = run_and_kill(tmp_path, spec, "lab.driver", phase).row
     assert row.status == "failed"
     assert row.reason.startswith(f"The driver was killed by SIGKILL in phase {phase}")
