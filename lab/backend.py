@@ -12,7 +12,8 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lab.model import (
@@ -28,6 +29,7 @@ from lab.model import (
 )
 
 DEFAULT = Profile("default")
+JOBS = "jobs.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +226,27 @@ def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str,
 
 
 def setup_to_json(setup: Setup) -> str:
-    """Write a setup so that a worker process can read it back from its environment."""
-    return json.dumps(asdict(setup))
+    """Write a setup, without its jobs, so that a process can read it back from its environment.
+
+    One variable of a process holds 128 KiB, and many jobs, or long arguments, take more.
+    """
+    return json.dumps(asdict(replace(setup, jobs=())))
+
+
+def jobs_to_json(jobs: Sequence[Job]) -> str:
+    """Write the jobs of a trial for the file `JOBS` in its folder."""
+    return json.dumps([asdict(job) for job in jobs])
 
 
 def setup_from_environment() -> Setup:
-    """Read the setup of this worker process from ``LAB_SETUP``."""
+    """Read the setup of this process from ``LAB_SETUP``.
+
+    Its jobs are in the file `JOBS`, beside the folder that ``LAB_LEDGER`` names.
+    """
     fields = json.loads(os.environ["LAB_SETUP"])
+    if ledger := os.environ.get("LAB_LEDGER"):
+        file = Path(ledger).parent / JOBS
+        fields["jobs"] = json.loads(file.read_text("utf-8")) if file.exists() else []
     return setup_from_json(fields)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import driver, ledger, readiness, registry, trial
-from lab.backend import setup_to_json
+from lab.backend import JOBS, jobs_to_json, setup_to_json
 from lab.collect import collect
 from lab.driver import PHASES
 from lab.model import Burst, Job, Paced, Periodic, RoundTrip, TrialSpec
@@ -40,6 +40,7 @@ def made_here(
     _, module = registry.workload(spec.workload)
     jobs = make_jobs(module, spec, as_coroutines=False)
     setup = registry.setup(chosen, spec.topology, {}, jobs)
+    (folder / JOBS).write_text(jobs_to_json(jobs), encoding="utf-8")
     monkeypatch.setenv("LAB_SETUP", setup_to_json(setup))
     (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
     return driver.Driver(folder, seen.append, lambda: None)

@@ -12,7 +12,9 @@ import pytest
 
 from lab import rehearsal, scratch
 from lab.cli import main
+from lab.model import Periodic
 from lab.store import Store
+from tests.trials import run, spec_of
 
 # More than the 128 KiB that one argument or variable of a process may have, once it is JSON.
 LETTERS = "é" * 40_000
@@ -79,3 +81,12 @@ def test_a_long_argument_is_measured(label: str, tmp_path: Path) -> None:
     (run,) = (tmp_path / "runs").iterdir()
     rows = Store(run).read("trial")
     assert set(rows.answers) == {"inline call"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", ["celery-beat[static]", "apscheduler"])
+def test_two_thousand_jobs_are_scheduled(label: str, tmp_path: Path) -> None:
+    """They are longer than one variable may be: driver and scheduler read them from a file."""
+    arrival = Periodic(2_000, 2, every_s=10.0)
+    row = run(tmp_path, spec_of(label, arrival=arrival, deadline_s=60.0)).row
+    assert (row.status, row.reason) == ("ok", "")

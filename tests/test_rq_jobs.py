@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab import registry
-from lab.backend import setup_to_json
+from lab.backend import JOBS, jobs_to_json, setup_to_json
 from lab.model import Job, Service, Setup, Topology
 
 
@@ -53,10 +52,12 @@ def test_preloading_imports_the_tasks_and_goes_on_as_the_command(tmp_path: Path)
     assert seen.stdout.split() == ["__main__", "True", "--first", "second"], seen.stderr
 
 
-def test_an_interval_that_rq_cannot_keep_is_refused() -> None:
+def test_an_interval_that_rq_cannot_keep_is_refused(tmp_path: Path) -> None:
     """RQ counts in whole seconds; rounding would be another schedule than was asked for."""
-    setup = replace(setup_of("rq"), jobs=(Job(7, "workloads.noop:run", 1, every_s=0.5),))
-    seen = run("lab.rq_jobs.cron", LAB_SETUP=setup_to_json(setup))
+    jobs = (Job(7, "workloads.noop:run", 1, every_s=0.5),)
+    (tmp_path / JOBS).write_text(jobs_to_json(jobs), encoding="utf-8")
+    told = {"LAB_SETUP": setup_to_json(setup_of("rq")), "LAB_LEDGER": str(tmp_path / "ledger")}
+    seen = run("lab.rq_jobs.cron", **told)
     assert seen.returncode
     assert "RQ's intervals are whole seconds, and job 7 has 0.5." in seen.stderr
 

@@ -19,7 +19,7 @@ from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from lab import connections, images, inside, own_task, processes, surroundings
-from lab.backend import services_of
+from lab.backend import JOBS, jobs_to_json, services_of
 from lab.cluster import Cluster, Counter, CpuUse, Site
 from lab.clusters import luggage, network, overlay, reaper
 from lab.clusters.cgroups import Meter, driver_pid, pids_of
@@ -91,6 +91,9 @@ class ComposeCluster(Cluster):
         parts |= dict.fromkeys(endpoints, overlay.server(site, made))
         self._follow_events()
         self._start([*servers, DRIVER], parts)
+        if site.jobs:
+            told = jobs_to_json(site.jobs).encode()
+            self._exec("sh", "-c", f"cat > {TRIAL}/{JOBS}", given=told)
         if own_task.is_own(spec.workload):  # before any worker looks for it
             unpack_there = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf -"
             self._exec("sh", "-c", unpack_there, given=luggage.pack(spec.workload))

@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
 from lab import connections, own_task, processes, scratch, surroundings
-from lab.backend import services_of, settings_of, setup_to_json
+from lab.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json
 from lab.cluster import Cluster, CpuUse, Site
 from lab.clusters import crontab
 from lab.clusters.monitor import answer
@@ -70,6 +70,8 @@ class LocalCluster(Cluster):
         endpoints = {str(name): self._serve(name) for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
         made = self._made = setup(selected, spec.topology, endpoints, site.jobs, self.password)
+        if site.jobs:
+            (site.folder / JOBS).write_text(jobs_to_json(site.jobs), encoding="utf-8")
         for index, command in enumerate(site.backend.preparation(made)):
             self._prepare(self._start(made, command, f"preparation-{index}", shared))
         for node, cpus in enumerate(site.placement.nodes):
