@@ -2,6 +2,7 @@
 
 A symbolic link, a FIFO, a device, a folder in place of a file, and a file larger than its kind may
 be are refused before they are opened or read; nothing outside the folder is read or overwritten.
+A file with hard links may be read and replaced, but not written in place.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def open_regular(path: Path, root: Path, flags: int = os.O_RDONLY) -> int:
 
     Raises:
         OSError: It cannot be opened.
-        ResultsError: It is of another kind, or outside `root`.
+        ResultsError: It is of another kind, outside `root`, or to be written and has hard links.
     """
     require_inside(path, root)
     quiet = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -169,10 +170,16 @@ def open_regular(path: Path, root: Path, flags: int = os.O_RDONLY) -> int:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise ResultsError(_not_regular(path, path.lstat().st_mode)) from error
         raise
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    seen = os.fstat(descriptor)
+    if not stat.S_ISREG(seen.st_mode):
         os.close(descriptor)
-        raise ResultsError(_not_regular(path, mode))
+        raise ResultsError(_not_regular(path, seen.st_mode))
+    if flags != os.O_RDONLY and seen.st_nlink > 1:
+        os.close(descriptor)
+        raise ResultsError(
+            f"{path} has {seen.st_nlink} names (hard links), and writing it would change all of "
+            "them: put a copy in its place."
+        )
     return descriptor
 
 

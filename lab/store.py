@@ -46,7 +46,7 @@ class Store:
         """Keep every other lab from writing this run, until the end of the block or a kill.
 
         Raises:
-            ResultsError: Another lab writes it.
+            ResultsError: Another lab writes it, or a table may not be appended to.
         """
         lock = self.folder / "lock"
         with files.sentences(lock):
@@ -59,6 +59,7 @@ class Store:
                 raise ResultsError(
                     f"Another lab is writing {self.folder}. Wait until it ends, or stop it."
                 ) from error
+            self._require_writable()
             yield
 
     def trial_folder(self, trial_id: str, attempt: int) -> Path:
@@ -186,6 +187,12 @@ class Store:
 
     def _csv(self, table: str) -> Path:
         return self.folder / f"{_known(table, CSV_TABLES)}.csv"
+
+    def _require_writable(self) -> None:
+        """Refuse before any trial runs what would refuse its row."""
+        for path in filter(files.is_there, map(self._csv, CSV_TABLES)):
+            with files.sentences(path):
+                os.close(files.open_regular(path, self.folder, os.O_RDWR | os.O_APPEND))
 
     def _mend(self, path: Path, descriptor: int) -> int:
         """Cut off what a kill left of a row; return the size of the finished rows in bytes."""

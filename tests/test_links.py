@@ -85,6 +85,49 @@ def test_no_link_to_a_file_is_followed(
     assert THEIRS.encode() not in packed
 
 
+def give_a_second_name(path: Path, folder: Path) -> None:
+    """Make a file of the run a hard link to one in a folder of somebody else's."""
+    there = folder / str(path).replace(os.sep, "-")
+    there.hardlink_to(path)
+
+
+def test_no_hard_link_is_written_through(
+    results: Path, victim: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files of the run have second names elsewhere: their content there stays as it is."""
+    run = results / "runs" / RUN
+    for name in LINKS:
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).touch()
+    for path in run.rglob("*"):
+        if path.is_file():
+            give_a_second_name(path, victim)
+    before = {path: path.read_bytes() for path in victim.iterdir()}
+    for command in ("report", "bench --resume", "history", "publish"):
+        main([*command.split(), *([] if command == "history" else [str(run)])])
+        assert {path: path.read_bytes() for path in victim.iterdir()} == before, command
+        assert "defect" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["trial.csv", "campaign.csv", "lock"])
+def test_a_table_with_a_second_name_is_not_appended_to(
+    results: Path, victim: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A campaign is not resumed: one sentence says why, before any trial runs."""
+    run = results / "runs" / RUN
+    table = run / "trial.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    (run / name).touch()
+    give_a_second_name(run / name, victim)
+    before = (run / name).read_bytes()
+    assert main(["bench", "--resume", str(run)]) == ExitCode.USAGE
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{name} has 2 names (hard links)" in told
+    assert "put a copy in its place" in told
+    assert "Trial" not in told
+    assert (run / name).read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["figures", "trials"])
 def test_no_link_to_a_folder_is_followed(
     results: Path, victim: Path, name: str, capsys: pytest.CaptureFixture[str]
