@@ -54,14 +54,14 @@ def shown(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> Shown:
 @pytest.mark.parametrize("ask", [judges.overlap, judges.all_workers, judges.io_bound])
 def test_waiting_at_once_or_in_turns(ask: Callable[[Sequence[Shown]], Finding]) -> None:
     """Spans that overlap are concurrent, use all slots, and are fit for waiting; turns are not."""
-    assert ask([shown(AT_ONCE)]).is_so is True
-    assert ask([shown(IN_TURNS)]).is_so is False
+    assert ask([shown(AT_ONCE)]).holds is True
+    assert ask([shown(IN_TURNS)]).holds is False
 
 
 def test_a_busy_machine_can_speak_for_waiting_but_not_against_it() -> None:
     """What others use of the machine only ever makes tasks wait less at once."""
-    assert judges.io_bound([shown(AT_ONCE, flag="invalid")]).is_so is True
-    assert judges.io_bound([shown(IN_TURNS, flag="invalid")]).is_so is None
+    assert judges.io_bound([shown(AT_ONCE, flag="invalid")]).holds is True
+    assert judges.io_bound([shown(IN_TURNS, flag="invalid")]).holds is None
 
 
 def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> list[Shown]:
@@ -73,11 +73,11 @@ def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> l
     ]
 
 
-@pytest.mark.parametrize(("ratio", "is_so"), [(1.9, True), (0.98, False), (1.25, None)])
-def test_a_second_core_gains_or_not(ratio: float, is_so: bool | None) -> None:
+@pytest.mark.parametrize(("ratio", "holds"), [(1.9, True), (0.98, False), (1.25, None)])
+def test_a_second_core_gains_or_not(ratio: float, holds: bool | None) -> None:
     """The whole interval decides, and the interpreter is named with its build."""
     found = judges.gain(pairs(ratio))
-    assert found.is_so is is_so
+    assert found.holds is holds
     assert f"{ratio:.2f} (" in found.why
     assert "CPython 3.11 with the GIL" in found.why
 
@@ -86,7 +86,7 @@ def test_disturbed_pairs_tell_nothing_of_a_gain() -> None:
     """Trials that are invalid are left out, and fewer than five pairs have no interval."""
     busy = [replace(one, row=replace(one.row, flag="invalid")) for one in pairs(1.9)[:1]]
     found = judges.gain([*busy, *pairs(1.9)[1:]])
-    assert found.is_so is None
+    assert found.holds is None
     assert "4 of 5 pairs" in found.why
 
 
@@ -110,21 +110,21 @@ def test_whose_memory_tasks_live_in() -> None:
     threads = [f"{DRIVER}:1", f"{DRIVER}:2", f"{DRIVER}:1", f"{DRIVER}:2"]
     processes = ["7:1", "8:1", "9:1", "10:1"]
     in_driver, apart = shown(AT_ONCE, worker=threads), shown(AT_ONCE, worker=processes)
-    assert judges.shared_memory([in_driver]).is_so is True
-    assert judges.shared_memory([apart]).is_so is False
-    assert judges.own_memory([in_driver]).is_so is False
-    assert judges.own_memory([apart]).is_so is True
-    assert judges.own_memory([shown(AT_ONCE, worker="7:1")]).is_so is False
-    assert judges.one_thread([in_driver]).is_so is False
-    assert judges.one_thread([shown(AT_ONCE)]).is_so is True
-    assert judges.several_nodes([shown(AT_ONCE, node=[0, 1, 0, 1])]).is_so is True
-    assert judges.several_nodes([shown(AT_ONCE)]).is_so is False
+    assert judges.shared_memory([in_driver]).holds is True
+    assert judges.shared_memory([apart]).holds is False
+    assert judges.own_memory([in_driver]).holds is False
+    assert judges.own_memory([apart]).holds is True
+    assert judges.own_memory([shown(AT_ONCE, worker="7:1")]).holds is False
+    assert judges.one_thread([in_driver]).holds is False
+    assert judges.one_thread([shown(AT_ONCE)]).holds is True
+    assert judges.several_nodes([shown(AT_ONCE, node=[0, 1, 0, 1])]).holds is True
+    assert judges.several_nodes([shown(AT_ONCE)]).holds is False
 
 
 def test_what_the_submitter_sees_of_changes() -> None:
     """All of them or it is not shared."""
-    assert judges.seen_by_submitter([shown(AT_ONCE, seen=4)]).is_so is True
-    assert judges.seen_by_submitter([shown(AT_ONCE, seen=0)]).is_so is False
+    assert judges.seen_by_submitter([shown(AT_ONCE, seen=4)]).holds is True
+    assert judges.seen_by_submitter([shown(AT_ONCE, seen=0)]).holds is False
 
 
 def test_retries() -> None:
@@ -132,9 +132,9 @@ def test_retries() -> None:
     ids, spans = [0, 1, 0, 1], IN_TURNS
     both = shown(spans, task_id=ids, outcome=["raised", "raised", "ok", "ok"])
     one = shown(spans[:3], task_id=ids[:3], outcome=["raised", "raised", "ok"])
-    assert judges.retried([both]).is_so is True
-    assert judges.retried([one]).is_so is False
-    assert judges.retried([shown(spans)]).is_so is False  # nothing raised: nothing was tried
+    assert judges.retried([both]).holds is True
+    assert judges.retried([one]).holds is False
+    assert judges.retried([shown(spans)]).holds is False  # nothing raised: nothing was tried
 
 
 def ranked(order: Sequence[int], accepted_ms: float = 0.0) -> Shown:
@@ -147,19 +147,19 @@ def test_urgent_tasks_overtake_or_wait_their_turn() -> None:
     """The share overtaken is 0 in the order of arrival; an empty queue tells nothing."""
     first_in_first_out = list(range(15))
     urgent_first = [0, 10, 11, 12, 13, 14, *range(1, 10)]
-    assert judges.overtaking([ranked(first_in_first_out)]).is_so is False
+    assert judges.overtaking([ranked(first_in_first_out)]).holds is False
     best = judges.overtaking([ranked(urgent_first)])
-    assert best.is_so is True
+    assert best.holds is True
     assert "100%" in best.why
-    assert judges.overtaking([ranked(first_in_first_out, accepted_ms=99)]).is_so is None
+    assert judges.overtaking([ranked(first_in_first_out, accepted_ms=99)]).holds is None
 
 
 def test_tasks_survive_their_submitter_or_do_not() -> None:
     """Those that ended before it was killed say nothing of it."""
-    assert judges.survives([shown(IN_TURNS)]).is_so is True
+    assert judges.survives([shown(IN_TURNS)]).holds is True
     lost = shown(IN_TURNS, outcome=["ok", "unfinished", "unstarted", "unstarted"])
-    assert judges.survives([lost]).is_so is False
-    assert judges.survives([shown(IN_TURNS, t2_ns=50 * MS)]).is_so is None
+    assert judges.survives([lost]).holds is False
+    assert judges.survives([shown(IN_TURNS, t2_ns=50 * MS)]).holds is None
 
 
 def kept(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) -> pd.DataFrame:
@@ -175,8 +175,8 @@ def test_a_schedule_is_kept_or_not() -> None:
     """Half of the occurrences and more is a schedule."""
     good = shown([(0, 1)], occurrences=kept(["kept", "early", "missed"]))
     poor = shown([(0, 1)], occurrences=kept(["kept", "missed", "missed"]))
-    assert judges.scheduled([good]).is_so is True
-    assert judges.scheduled([poor]).is_so is False
+    assert judges.scheduled([good]).holds is True
+    assert judges.scheduled([poor]).holds is False
 
 
 def test_a_job_is_removed_or_runs_on() -> None:
@@ -184,34 +184,34 @@ def test_a_job_is_removed_or_runs_on() -> None:
     heeded, ignored, never = (
         shown(IN_TURNS, task_id=0, t5_ns=removed_ms * MS) for removed_ms in (30, 15, 5)
     )
-    assert [judges.rescheduled([each]).is_so for each in (heeded, ignored, never)] == [
+    assert [judges.rescheduled([each]).holds for each in (heeded, ignored, never)] == [
         True,
         False,
         False,
     ]
 
 
-@pytest.mark.parametrize(("took_s", "is_so"), [(3.2, True), (6.1, False)])
-def test_jobs_due_at_once_gain_or_not(took_s: float, is_so: bool) -> None:
+@pytest.mark.parametrize(("took_s", "holds"), [(3.2, True), (6.1, False)])
+def test_jobs_due_at_once_gain_or_not(took_s: float, holds: bool) -> None:
     """Two jobs of three seconds end together after three, or after six."""
     facts = {"nominal_ns": 3_000_000_000, "n_planned": 2, "cores_per_node": 2}
     table = kept(["kept"] * 5, took_s, jobs=2)
-    assert judges.jobs_gain([shown([(0, 1)], occurrences=table, **facts)]).is_so is is_so
+    assert judges.jobs_gain([shown([(0, 1)], occurrences=table, **facts)]).holds is holds
     disturbed = shown([(0, 1)], occurrences=table, flag="invalid", **facts)
-    assert judges.jobs_gain([disturbed]).is_so is None
+    assert judges.jobs_gain([disturbed]).holds is None
 
 
 def test_a_monitor_answers_or_not() -> None:
     """The trial failed with what it said instead."""
-    assert judges.answered([shown(AT_ONCE)]).is_so is True
-    assert judges.answered([shown(AT_ONCE, reason="redis-server did not come up")]).is_so is None
+    assert judges.answered([shown(AT_ONCE)]).holds is True
+    assert judges.answered([shown(AT_ONCE, reason="redis-server did not come up")]).holds is None
     for why in ("The monitor did not answer /.", "monitor (flower) ended with code 1: no port"):
-        assert judges.answered([shown(AT_ONCE, reason=why)]) == Finding(is_so=False, why=why)
+        assert judges.answered([shown(AT_ONCE, reason=why)]) == Finding(holds=False, why=why)
 
 
-def answer(is_so: bool | None, condition: str = "") -> Answer:
+def answer(holds: bool | None, condition: str = "") -> Answer:
     """Make an answer with its trial."""
-    return Answer("x", condition, Finding(is_so, f"why {is_so}"), (f"t-{is_so}-{condition}",))
+    return Answer("x", condition, Finding(holds, f"why {holds}"), (f"t-{holds}-{condition}",))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_promise_is_kept(question: str, label: str, tmp_path: Path) -> None:
     made = run(tmp_path, spec)
     assert (made.row.status, made.row.reason) == ("ok", "")
     found = asked.judge([answers.shown(made.row, made.tables, tmp_path / spec.id, "")])
-    assert found.is_so is True, found.why
+    assert found.holds is True, found.why
 
 
 @pytest.mark.parametrize(

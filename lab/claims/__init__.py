@@ -1,6 +1,5 @@
-"""Measures what people say of the systems: the seed's table and its sentences, claim by claim.
+"""Tests published claims about the backends: one table and its sentences, claim by claim.
 
-`seed` holds what is said, as a `claim` each, `questions` what is asked of a system and by which
-trials, `judges` how an answer is read from the ledger, `verdicts` what it means for a claim, and
-`wording` how all of it is printed.
+`seed` lists the claims, `questions` the trials that test them, `judges` the checks over the records
+of these trials, `verdicts` the rules from check results to a verdict, and `wording` the printing.
 """

@@ -1,4 +1,4 @@
-"""Finds in a run what was answered to each question, and judges the claims by it."""
+"""Evaluates the claims from the finished trials of a run."""
 
 from __future__ import annotations
 
@@ -26,44 +26,45 @@ Asked = Sequence[tuple[str, Claim]]
 
 
 def asked(backends: Sequence[str], names: Sequence[str]) -> Asked:
-    """Return the claims of `names` about `backends`, each with the backend it is about."""
+    """Return the claims of `names` about `backends`, as pairs of backend and claim."""
     return [(b, claim) for b in backends for claim in SEED[b].claims if claim.name in names]
 
 
 def ways(backend: str, claim: Claim) -> list[registry.Selected]:
-    """Return the ways to run a system on which a claim is tried, those that can be run here."""
+    """Return the variants on which a claim is tested; those that are not installed are left out."""
     chosen = [registry.select(label) for label in claim.ways or (backend,)]
     return [way for way in chosen if not registry.missing_package(way.backend, way.variant)]
 
 
 def judge_all(store: Store, plan: Plan, claims: Asked) -> list[ClaimRow]:
-    """Judge each claim by what the run's finished trials show."""
+    """Evaluate each claim from the run's finished trials."""
     run = _Run(store, plan)
     return [_row(backend, claim, run) for backend, claim in claims]
 
 
 def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
-    found = judge(claim, [run.answer(backend, claim, label) for label in claim.ways or (backend,)])
+    labels = claim.ways or (backend,)
+    judgement = judge(claim, [run.answer(backend, claim, label) for label in labels])
     return ClaimRow(
         backend=backend,
         claim=claim.name,
         words=claim.words,
         seed=claim.says,
-        here=found.here or "",
-        verdict=found.sentence,
-        why=found.why,
-        trials=" ".join(found.trials),
+        here=judgement.here or "",
+        verdict=judgement.sentence,
+        why=judgement.why,
+        trials=" ".join(judgement.trials),
     )
 
 
 def last_rows(store: Store) -> dict[str, TrialRow]:
-    """Return the row of each trial's last attempt, which is the one that counts."""
+    """Return the row of each trial's last attempt; earlier attempts do not count."""
     trials = store.read("trial").sort_values("attempt")
     return {row.trial_id: row for row in (TrialRow(*v) for v in trials.itertuples(index=False))}
 
 
 class _Run:
-    """A run's plan and its finished trials, as far as they are asked for."""
+    """A run's plan and its finished trials, whose tables are read on demand."""
 
     def __init__(self, store: Store, plan: Plan) -> None:
         self._store, self._plan = store, plan
@@ -74,7 +75,7 @@ class _Run:
         self._python = f"{name} {gil} the GIL"
 
     def answer(self, backend: str, claim: Claim, label: str) -> Answer:
-        """Return what is known of a claim in one way to run its system."""
+        """Return the result of a claim's check for one label."""
         way = registry.select(label)
         is_installed = way == registry.select(backend)
         condition = claim.needs if is_installed else label
@@ -84,7 +85,7 @@ class _Run:
             return Answer(label, condition, finding)
         for skip in self._plan.skips:
             if skip.spec.label == way.label and question.probe.asked(skip.spec):
-                return Answer(label, condition, Finding(_what_a_skip_says(skip, way), skip.reason))
+                return Answer(label, condition, Finding(_result_of_skip(skip, way), skip.reason))
         rows = self._of(question.probe, way)
         ids = tuple(row.trial_id for row in rows)
         troubles = [row.reason for row in rows if row.status not in question.ends]
@@ -96,9 +97,9 @@ class _Run:
     def _of(self, probe: Probe, way: registry.Selected) -> list[TrialRow]:
         specs = [s for s in self._plan.trials if s.label == way.label and probe.asked(s)]
         rows = [self._rows.get(spec.id) for spec in specs]
-        there = [row for row in rows if row]
-        # All of them or none, but for a probe that ends when it has enough.
-        return there if all(rows) or probe.is_done(there) else []
+        finished = [row for row in rows if row]
+        # A paired probe ends early, as soon as it has enough pairs; any other needs all its trials.
+        return finished if all(rows) or probe.is_done(finished) else []
 
     def _shown(self, row: TrialRow) -> Shown:
         folder = self._store.trial_folder(row.trial_id, row.attempt)
@@ -109,7 +110,7 @@ class _Run:
 
 
 def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, python: str) -> Shown:
-    """Put together what a judge sees of a finished trial, from its tables and its folder."""
+    """Collect the input of the checks from the tables and the folder of a finished trial."""
     tasks = tables["task"]
     return Shown(
         row=row,
@@ -121,8 +122,8 @@ def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, pytho
     )
 
 
-def _what_a_skip_says(skip: Skip, way: registry.Selected) -> bool | None:
-    """Return False where a system promises no such thing, None where it could not be tried."""
+def _result_of_skip(skip: Skip, way: registry.Selected) -> bool | None:
+    """Return False if the backend does not support the case, None if it cannot be tested here."""
     offered = PROVIDERS[skip.spec.provider].offered()
     lacks_server = set(services_of(way.backend, way.variant)) - offered
     takes_tasks = Capability.SUBMIT in capabilities(way.backend, way.variant)

@@ -1,4 +1,4 @@
-"""What a claim is, and a system that claims are about."""
+"""Defines a claim, and the backend that a group of claims is about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Says(StrEnum):
-    """The three marks of the seed's table."""
+    """The three marks of the published table."""
 
     YES = "yes"
     NO = "no"
@@ -17,12 +17,18 @@ class Says(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing that is said of a system in the seed's `words`: yes, no, or with configuration.
+    """One published statement about a backend.
 
-    `name` is that of the question which is asked, unless another one is asked `instead`. `ways` are
-    the labels on which it is tried, by default the system as installed: one of them is enough, or
-    it takes `each`. What is so in another way than as installed is so with that way; `needs` says
-    what the installed way needs beyond one command.
+    Attributes:
+        name: The claim's name, and by default that of the question that tests it.
+        says: The mark of the published table: yes, no, or with configuration.
+        words: The published sentence.
+        ways: Labels to test; by default the backend's default variant. The claim holds if it holds
+            for any of them. If only another than the default variant passes, the verdict is "holds
+            with LABEL".
+        each: The claim must hold for every label of `ways`.
+        needs: Setup that the default variant requires beyond one command.
+        instead: Name of the question that tests the claim, where it is not `name`.
     """
 
     name: str
@@ -35,15 +41,20 @@ class Claim:
 
     @property
     def question(self) -> str:
-        """What is asked."""
+        """Name of the question that tests the claim."""
         return self.instead or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A row of the seed's table, by the seed's name for one of our backends.
+    """A row of the published table, about one backend.
 
-    `unjudged` are sentences which no trial can judge, each with why.
+    Attributes:
+        package: The published name of the backend.
+        kind: The published type: built in or third-party.
+        notes: The published notes.
+        claims: The statements that trials can test.
+        unjudged: Sentences that no trial can test, each with the reason.
     """
 
     package: str

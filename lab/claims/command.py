@@ -1,4 +1,4 @@
-"""`lab claims`: which claims are tried, how that is told, and the exit code."""
+"""Runs `lab claims`: selects the claims, runs their trials, and prints the verdicts."""
 
 from __future__ import annotations
 
@@ -23,59 +23,59 @@ NAME = "claims"
 _LINES = "\n".join(f"  {name:<17}{question.about}" for name, question in QUESTIONS.items())
 EPILOG = f"""\
 examples:
-  lab claims                                     the whole table, from nothing but trials
+  lab claims                                     all published claims
   lab claims --backend celery --claim retry
-  lab claims --dry-run                           which trials that takes, and how long
-  lab claims --resume results/runs/RUN           go on where a run was stopped
+  lab claims --dry-run                           print the trials and their duration
+  lab claims --resume results/runs/RUN           continue a stopped run
 
-A claim `holds`, `holds with: CONDITION` when it takes more than the system as installed, `does not
-hold`, or is `not measured: REASON`. Each names the trials that show it, folders of the run with
-every record. A claim is so when:
+The verdict of a claim is `holds`, `holds with: CONDITION` (the default installation is not enough),
+`does not hold`, or `not measured: REASON`. Each verdict lists the trials that support it; their
+folders in the run hold every record. A claim is true when:
 {_LINES}
 
-Clusters are processes of this machine. The exit code does not depend on the verdicts.
+All clusters are processes on this machine. The exit code does not depend on the verdicts.
 """
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
-    """Add what can be said on the command line."""
+    """Add the arguments of `lab claims`."""
     parser.epilog = EPILOG
     parser.add_argument(
         "--backend",
         "-b",
         action="append",
         metavar="NAME",
-        help="system whose claims are tried; repeat for more (default: all of the seed)",
+        help="backend whose claims are tested; repeatable (default: all)",
     )
     parser.add_argument(
         "--claim",
         "-c",
         action="append",
         metavar="NAME",
-        help="claim that is tried; repeat for more (default: all)",
+        help="claim to test; repeatable (default: all)",
     )
     parser.add_argument(
         "--seed",
         type=ranges.SEED,
         metavar="N",
-        help=f"seed of order and arguments; {ranges.SEED}",
+        help=f"seed of the trial order and of the task arguments; {ranges.SEED}",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue this run folder")
     parser.add_argument(
         "--results",
         type=Path,
         default=Path("results"),
         metavar="FOLDER",
-        help="where runs are kept (default: results)",
+        help="folder that holds runs/ (default: results)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the trials that the claims need, judge, and print."""
+    """Run the trials of the selected claims and print the verdicts."""
     if options.resume:
-        store, made = runs.load(options.resume)
-        claims = _claims(_as_asked(made.command))
+        store, campaign_run = runs.load(options.resume)
+        claims = _claims(_first_options(campaign_run.command))
     else:
         claims = _claims(options)
         seed = secrets.randbits(31) if options.seed is None else options.seed
@@ -85,24 +85,26 @@ def run(options: argparse.Namespace) -> int:
             show_plan(plan)
             return ExitCode.FINE
         command = command_line(sys.argv[1:])
-        made = runs.Run(plan, NAME, seed, reruns=0, command=command)
-        store = runs.create(options.results, made)
-    n, left = len(made.plan.trials), duration(total_s(made.plan.trials, {}))
-    most = f"at most {n} trials, {left} if all are needed"
+        campaign_run = runs.Run(plan, NAME, seed, reruns=0, command=command)
+        store = runs.create(options.results, campaign_run)
+    trials = campaign_run.plan.trials
+    most = f"at most {len(trials)} trials ({duration(total_s(trials, {}))})"
     say(f"Run {store.folder}: {len(claims)} claims, {most}.")
     try:
         with ProgressWatch() as watch:
             rows = campaign.execute(
                 store,
-                made,
+                campaign_run,
                 watch,
                 lambda spec: questions.attempts(spec, answers.last_rows(store).values()),
             )
     except KeyboardInterrupt:
-        _conclude(store, made, claims)
-        say(f"Stopped. Every finished trial is kept: lab claims --resume {store.folder}")
+        _conclude(store, campaign_run, claims)
+        say(
+            f"Stopped. Finished trials are saved. Continue with: lab claims --resume {store.folder}"
+        )
         raise
-    _conclude(store, made, claims)
+    _conclude(store, campaign_run, claims)
     return campaign.exit_code(rows)
 
 
@@ -113,22 +115,22 @@ def _claims(options: argparse.Namespace) -> answers.Asked:
         known("claim", name, QUESTIONS)
     claims = answers.asked(options.backend or list(SEED), options.claim or list(QUESTIONS))
     if not claims:
-        raise NothingSelectedError("The seed says nothing of that. What it says: lab claims --help")
+        raise NothingSelectedError("No published claim matches. See: lab claims --help")
     return claims
 
 
-def _as_asked(command: str) -> argparse.Namespace:
-    """Return the options of a run that was begun with `command`."""
+def _first_options(command: str) -> argparse.Namespace:
+    """Return the options of the command that created a run."""
     parser = argparse.ArgumentParser()
     describe(parser)
     return parser.parse_args(shlex.split(command)[1:])
 
 
-def _conclude(store: Store, made: runs.Run, claims: answers.Asked) -> None:
-    rows = answers.judge_all(store, made.plan, claims)
+def _conclude(store: Store, campaign_run: runs.Run, claims: answers.Asked) -> None:
+    rows = answers.judge_all(store, campaign_run.plan, claims)
     store.replace("claim", rows)
     show_table(wording.TABLE, wording.TABLE_COLUMNS, wording.table(rows))
     show_table(wording.REST, wording.REST_COLUMNS, wording.rest(rows))
     for line in [*wording.unjudged(rows), wording.summary(rows)]:
         say(line)
-    say(f"Every claim with its figures and trials: {store.folder / 'claim.csv'}")
+    say(f"All claims, with evidence and trial ids: {store.folder / 'claim.csv'}")

@@ -1,4 +1,4 @@
-"""What is asked of a system: the trials that ask it, and the judge that reads the answer."""
+"""Lists the questions that test the claims: each with its trials and its check."""
 
 from __future__ import annotations
 
@@ -24,21 +24,25 @@ from lab.presets import Cell
 from lab.statistics import INTERVAL_FLOOR
 from lab.tables import TrialRow
 
-# A monitor is asked on loopback, and process ids are compared, which containers hide.
+# Monitors are queried on loopback, and process ids are compared: containers would hide both.
 PROVIDER = "local"
 DEADLINE_S = 15.0
 WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
-# The stop rule is set beforehand (METHOD M10): as many pairs that nothing disturbed as an interval
-# takes, whatever they say, and of all pairs no more than these.
+# The stop rule is fixed in advance (METHOD M10) and does not depend on the values: stop at as many
+# valid pairs as an interval needs, or after this many pairs in all.
 MOST_PAIRS = 20
-# What is disturbed in it may be run again twice (M23). Most questions are not about time: once.
+# A disturbed trial of a paired probe may be repeated twice (M23); other questions are not about
+# time and run once.
 ATTEMPTS = 3
 MINUTES, MINUTE_S = "* * * * *", 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The trials that one answer needs: what is offered, and on how much."""
+    """The trials that one question needs: its case, topology and number of blocks.
+
+    `is_paired` is true where every block compares two topologies; such a probe may end early.
+    """
 
     cell: Cell
     cores: tuple[int, ...] = (1,)
@@ -50,12 +54,12 @@ class Probe:
     is_paired: bool = False
 
     def is_done(self, rows: Sequence[TrialRow]) -> bool:
-        """Tell whether a system's rows are enough before all blocks have run."""
+        """Return True if a backend's rows suffice before all blocks have run."""
         failed = any(row.status != Status.OK for row in rows)
         return self.is_paired and (failed or len(usable_pairs(rows)) >= INTERVAL_FLOOR)
 
     def cell_of(self, label: str) -> Cell:
-        """Return the cell for a label: no job more often than its scheduler knows."""
+        """Return the case for a label, with a period that its scheduler supports."""
         arrival, finest_s = self.cell.arrival, registry.select(label).backend.finest_period_s
         if not isinstance(arrival, Periodic) or arrival.cron or finest_s <= arrival.every_s:
             return self.cell
@@ -65,7 +69,7 @@ class Probe:
         return replace(self.cell, arrival=slower)
 
     def selection(self, label: str, seed: int) -> Selection:
-        """Return what a campaign of this probe selects."""
+        """Return the selection for a campaign of this probe on one label."""
         return Selection(
             labels=(label,),
             cells=(self.cell_of(label),),
@@ -81,7 +85,7 @@ class Probe:
         )
 
     def asked(self, spec: TrialSpec) -> bool:
-        """Tell whether a trial is one of this probe's."""
+        """Return True if a trial belongs to this probe."""
         return (
             spec.workload == self.cell.workload
             and spec.arrival == self.cell_of(spec.label).arrival
@@ -101,22 +105,27 @@ ON_NODES = Probe(WAITING.cell, workers_per_core=2, nodes=2)
 VARIABLE = Probe(Cell("shared_global", Burst(40)), cores=(2,))
 BLOCK = Probe(Cell("shared_block", Burst(40)), cores=(2,))
 STORE = Probe(Cell("shared_store", Burst(40)), cores=(2,))
-# As long as a minute, after which django-q2 presents again what raised.
+# django-q2 submits a task that raised again after one minute.
 FAILING = Probe(Cell("flaky", Retried(10)), deadline_s=75.0)
 RANKED = Probe(Cell("io", Ranked(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
 ABANDONED = Probe(Cell("io", Abandoned(15), WAIT_US))
 MONITORED = Probe(Cell("io", Monitored(8), SHORT_WAIT_US))
 SCHEDULED = Probe(Cell("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
 REMOVED = Probe(Cell("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
-# Of a system that takes no tasks, jobs that are due at one instant tell the same.
+# For a backend that accepts no tasks, jobs that are due at the same instant replace them.
 JOBS = Probe(Cell("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US), cores=(2,))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something that may be so or not; `ends` are the ways in which its trials may end.
+    """A statement to test.
 
-    A trial that ended otherwise tells nothing but its reason.
+    Attributes:
+        about: The statement, as `lab claims --help` prints it.
+        probe: The trials that it needs.
+        judge: The check over these trials.
+        ends: Status values at which a trial is used; with any other status the claim is not
+            measured, for the trial's reason.
     """
 
     about: str
@@ -125,75 +134,83 @@ class Question:
     ends: tuple[Status, ...] = (Status.OK,)
 
 
-GAINS = f"CPU work gains more than {judges.GAIN} times by a second worker on a second core"
+GAINS = f"a second worker on a second core does more than {judges.GAIN} times the CPU work"
 QUESTIONS: Mapping[str, Question] = {
-    "concurrent": Question("tasks that wait do so at the same time", WAITING, judges.overlap),
+    "concurrent": Question("tasks that wait run at the same time", WAITING, judges.overlap),
     "parallel": Question(GAINS, COMPUTING, judges.gain),
     "io-bound": Question(
-        "on average at least half of four slots wait at once", WAITING, judges.io_bound
+        "on average at least half of four worker slots wait at once", WAITING, judges.io_bound
     ),
     "cpu-bound": Question(GAINS, COMPUTING, judges.gain),
     "shared-memory": Question(
         "tasks run in the submitter's process", WAITING, judges.shared_memory
     ),
-    "own-memory": Question("each slot is a process of its own", WAITING, judges.own_memory),
+    "own-memory": Question("each worker slot has its own process", WAITING, judges.own_memory),
     "single-threaded": Question("all tasks run in one thread", WAITING, judges.one_thread),
-    "all-workers": Question("all four slots are at work at once", WAITING, judges.all_workers),
-    "runs": Question("tasks run in every way that is named", WAITING, judges.ran),
+    "all-workers": Question("all four worker slots are busy at once", WAITING, judges.all_workers),
+    "runs": Question("tasks run with every label that the claim names", WAITING, judges.ran),
     "distributed": Question("both of two nodes execute tasks", ON_NODES, judges.several_nodes),
     "shared-variable": Question(
-        "a variable that tasks change has changed for the submitter",
+        "the submitter sees changes of a global variable that tasks make",
         VARIABLE,
         judges.seen_by_submitter,
     ),
     "shared-block": Question(
-        "so has a block of `multiprocessing.shared_memory`", BLOCK, judges.seen_by_submitter
+        "the submitter sees changes of a `multiprocessing.shared_memory` block",
+        BLOCK,
+        judges.seen_by_submitter,
     ),
-    "shared-store": Question("so has a counter in Redis", STORE, judges.seen_by_submitter),
+    "shared-store": Question(
+        "the submitter sees changes of a counter in Redis", STORE, judges.seen_by_submitter
+    ),
     "retry": Question(
         "tasks that raise are run again", FAILING, judges.retried, (Status.OK, Status.TIMEOUT)
     ),
     "priority": Question(
-        "urgent tasks overtake at least half of those that wait", RANKED, judges.overtaking
+        "urgent tasks overtake at least half of the waiting tasks", RANKED, judges.overtaking
     ),
     "background": Question(
-        "accepted tasks end although their submitter is killed", ABANDONED, judges.survives
+        "accepted tasks end after their submitter is killed", ABANDONED, judges.survives
     ),
     "monitoring": Question(
-        "the system's own monitor answers over HTTP and knows the cluster",
+        "the backend's monitor answers over HTTP and lists the cluster",
         MONITORED,
         judges.answered,
         (Status.OK, Status.FAILED),
     ),
     "scheduling": Question(
-        "a job runs again and again when it is due, half of the occurrences or more",
+        "a job runs repeatedly; more than half of its occurrences are on time",
         SCHEDULED,
         judges.scheduled,
     ),
     "static-schedule": Question(
-        "so does a job that the scheduler reads as it starts", SCHEDULED, judges.scheduled
+        "the same, for a job that the scheduler reads at its start", SCHEDULED, judges.scheduled
     ),
     "dynamic-schedule": Question(
-        "a job that is added while all runs is run, and no more once it is removed",
+        "a job added at run time runs, and stops after its removal",
         REMOVED,
         judges.rescheduled,
     ),
     "kept-then-removed": Question(
-        "so is a job that will be removed, as long as it is there", REMOVED, judges.scheduled
+        "a job runs when due until it is removed", REMOVED, judges.scheduled
     ),
-    "jobs-kept": Question("jobs due at full minutes run then", JOBS, judges.scheduled),
-    "jobs-overlap": Question("jobs due at one instant run at once", JOBS, judges.overlap),
+    "jobs-kept": Question("jobs due at full minutes run at full minutes", JOBS, judges.scheduled),
+    "jobs-overlap": Question(
+        "jobs due at the same instant run at the same time", JOBS, judges.overlap
+    ),
     "jobs-parallel": Question(
-        f"two such jobs gain more than {judges.GAIN} times by two cores", JOBS, judges.jobs_gain
+        f"two such jobs do more than {judges.GAIN} times the CPU work on two cores",
+        JOBS,
+        judges.jobs_gain,
     ),
-    "jobs-apart": Question("jobs run in processes of their own", JOBS, judges.own_memory),
+    "jobs-apart": Question("each job has its own process", JOBS, judges.own_memory),
 }
 
 
-def plan(asked: Iterable[tuple[str, str]], seed: int) -> Plan:
-    """Plan the trials that answer each pair of a question and a label; shared ones run once."""
-    wanted = dict.fromkeys((QUESTIONS[question].probe, label) for question, label in asked)
-    plans = [make_plan(probe.selection(of, seed)) for probe, of in wanted]
+def plan(tests: Iterable[tuple[str, str]], seed: int) -> Plan:
+    """Plan the trials that test each pair of a question and a label; shared trials run once."""
+    wanted = dict.fromkeys((QUESTIONS[question].probe, label) for question, label in tests)
+    plans = [make_plan(probe.selection(label, seed)) for probe, label in wanted]
     return Plan(
         tuple(trial for each in plans for trial in each.trials),
         tuple(skip for each in plans for skip in each.skips),
@@ -201,8 +218,8 @@ def plan(asked: Iterable[tuple[str, str]], seed: int) -> Plan:
 
 
 def attempts(spec: TrialSpec, rows: Iterable[TrialRow]) -> int:
-    """Return how often a planned trial may be tried, given the rows there are: 0 is not at all."""
+    """Return the largest number of attempts at a trial, given the rows so far; 0 omits it."""
     if not COMPUTING.asked(spec):
         return 1
-    of_it = [row for row in rows if row.label == spec.label and row.workload == spec.workload]
-    return 0 if COMPUTING.is_done(of_it) else ATTEMPTS
+    similar = [row for row in rows if row.label == spec.label and row.workload == spec.workload]
+    return 0 if COMPUTING.is_done(similar) else ATTEMPTS

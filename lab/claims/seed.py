@@ -1,4 +1,7 @@
-"""What the seed says of twelve systems: its table and its sentences, with where each is tried."""
+"""Lists the published claims about twelve backends: one table and its sentences.
+
+The sentences are quoted as published.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from lab.claims.claim import Claim, Says, System
 
 YES, NO, CONFIG = Says.YES, Says.NO, Says.CONFIG
 COLUMNS = ("concurrent", "parallel", "scheduling")
-TASTE = "what is simple or common is a matter of taste"
+TASTE = "simplicity and popularity are opinions"
 STATIC, DYNAMIC = "celery-beat[static]", "celery-beat[django]"
-RQCRON = "`manage.py rqcron` and a file of jobs"
-SLEEPER = "a coroutine that sleeps until each instant, of an interval and no cron line"
-RQWORKERS = "a `manage.py rqworker` for each task that is to run at once"
-NO_TRIAL = "every trial of it does that: without it none would end well"
+RQCRON = "`manage.py rqcron` and a job file"
+SLEEPER = "a coroutine that sleeps until each instant; intervals only, no cron line"
+RQWORKERS = "one `manage.py rqworker` per concurrent task"
+NO_TRIAL = "every trial depends on it, so no trial can show the opposite"
 
 SEED: Mapping[str, System] = {
     "threading": System(
@@ -60,7 +63,7 @@ SEED: Mapping[str, System] = {
                 "Can access and modify shared data between tasks using shared memory.",
             ),
         ),
-        {"... using queues or pipes.": "a Pool hands no queue to a task, and its users rarely do"},
+        {"... using queues or pipes.": "a Pool passes no queue to its tasks"},
     ),
     "process-pool": System(
         "ProcessPoolExecutor",
@@ -90,7 +93,7 @@ SEED: Mapping[str, System] = {
             Claim("io-bound", YES, "Great for I/O-bound tasks like network requests, DB calls."),
             Claim("cpu-bound", NO, "Not suitable for CPU-heavy operations."),
         ),
-        {"Uses coroutines, event loop, and non-blocking I/O.": "that is what it is"},
+        {"Uses coroutines, event loop, and non-blocking I/O.": "this is the definition of asyncio"},
     ),
     "joblib": System(
         "joblib",
@@ -134,7 +137,7 @@ SEED: Mapping[str, System] = {
         ),
         {
             "Supports dynamic task graphs, delayed execution, and large datasets.": (
-                "they are its interfaces for data; the lab runs tasks"
+                "these are interfaces for data; the lab runs tasks"
             ),
             "Used for big data, machine learning, and dataframes.": TASTE,
         },
@@ -162,7 +165,7 @@ SEED: Mapping[str, System] = {
             Claim("all-workers", YES, "Can utilize all workers."),
         ),
         {
-            "... using rabbitmq, cache or database.": "a queue's broker keeps no data for tasks",
+            "... using rabbitmq, cache or database.": "a message broker stores no shared data",
             "Has management using flower.": TASTE,
             "`celery worker` and `celery beat` must be running.": NO_TRIAL,
         },
@@ -255,7 +258,7 @@ SEED: Mapping[str, System] = {
             Claim("all-workers", YES, "Can utilize all workers."),
         ),
         {
-            "thread-based workers": "django-q2 has processes only, in its documentation and source",
+            "thread-based workers": "django-q2 documents and implements process workers only",
             "`python manage.py qcluster` must be running.": NO_TRIAL,
         },
     ),

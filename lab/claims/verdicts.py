@@ -1,4 +1,4 @@
-"""What the answers mean for a claim; pure functions."""
+"""Derives the verdict on a claim from the check results of its labels; pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.claims.judges import Finding
 
 
 class Verdict(StrEnum):
-    """What became of a claim."""
+    """The result of testing a claim."""
 
     HOLDS = "holds"
     HOLDS_WITH = "holds with"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found in one way to run a system; `condition` is empty for the installed way."""
+    """The check result of one label; `condition` is empty for the default variant."""
 
     label: str
     condition: str
@@ -32,9 +32,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A claim's verdict: what is so `here`, with which condition, why, and by which trials.
+    """The verdict on a claim, with its evidence.
 
-    `here` is None where it could not be told.
+    Attributes:
+        here: The measured mark; None if the trials do not decide.
+        verdict: The result of comparing `here` with the published mark.
+        condition: The label or the setup under which the claim holds; empty if none is needed.
+        why: The figures behind the verdict, or why there is none.
+        trials: Ids of the trials that were used.
     """
 
     here: Says | None
@@ -45,42 +50,42 @@ class Judgement:
 
     @property
     def sentence(self) -> str:
-        """The verdict with its condition or its reason."""
+        """The verdict, with its condition or its reason."""
         tail = {Verdict.HOLDS_WITH: self.condition, Verdict.UNMEASURED: self.why}.get(self.verdict)
         return f"{self.verdict}: {tail}" if tail else str(self.verdict)
 
 
 def judge(claim: Claim, answers: Sequence[Answer]) -> Judgement:
-    """Judge a claim by the answers of its ways, the installed way first where it is one of them."""
-    here, told = _each(answers) if claim.each else _any(answers)
-    condition = told[0].condition if here == Says.CONFIG else ""
+    """Judge a claim by the answers of its labels, in the order of `Claim.ways`."""
+    here, deciding = _each(answers) if claim.each else _any(answers)
+    condition = deciding[0].condition if here == Says.CONFIG else ""
     verdict = _verdict(claim.says, here)
-    why = "; ".join(dict.fromkeys(answer.finding.why for answer in told))
+    why = "; ".join(dict.fromkeys(answer.finding.why for answer in deciding))
     return Judgement(
         here,
         verdict,
         condition,
         f"with {condition}: {why}" if condition and verdict == Verdict.FAILS else why,
-        tuple(dict.fromkeys(trial for answer in told for trial in answer.trials)),
+        tuple(dict.fromkeys(trial for answer in deciding for trial in answer.trials)),
     )
 
 
 def _any(answers: Sequence[Answer]) -> tuple[Says | None, Sequence[Answer]]:
-    """Return what is so when one way is enough, and the answers that say it."""
-    so = [answer for answer in answers if answer.finding.is_so]
-    if so:
-        return Says.CONFIG if so[0].condition else Says.YES, so[:1]
-    open_ones = [answer for answer in answers if answer.finding.is_so is None]
-    return (None, open_ones) if open_ones else (Says.NO, answers)
+    """Return the mark if one label is enough, and the answers that decide it."""
+    passing = [answer for answer in answers if answer.finding.holds]
+    if passing:
+        return Says.CONFIG if passing[0].condition else Says.YES, passing[:1]
+    undecided = [answer for answer in answers if answer.finding.holds is None]
+    return (None, undecided) if undecided else (Says.NO, answers)
 
 
 def _each(answers: Sequence[Answer]) -> tuple[Says | None, Sequence[Answer]]:
-    """Return what is so when it takes every way, and the answers that say it."""
-    against = [answer for answer in answers if answer.finding.is_so is False]
-    if against:
-        return Says.NO, against
-    open_ones = [answer for answer in answers if answer.finding.is_so is None]
-    return (None, open_ones) if open_ones else (Says.YES, answers)
+    """Return the mark if every label must pass, and the answers that decide it."""
+    failing = [answer for answer in answers if answer.finding.holds is False]
+    if failing:
+        return Says.NO, failing
+    undecided = [answer for answer in answers if answer.finding.holds is None]
+    return (None, undecided) if undecided else (Says.YES, answers)
 
 
 def _verdict(says: Says, here: Says | None) -> Verdict:

@@ -1,4 +1,4 @@
-"""Prints what became of the claims: the seed's table beside ours, then what is not as it says."""
+"""Formats the verdicts: the published table with the measured marks, then the exceptions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lab.claims.seed import COLUMNS, SEED
 from lab.claims.verdicts import Verdict
 from lab.tables import ClaimRow
 
-TABLE = "The seed's table: its mark | ours"
+TABLE = "Published mark | measured mark"
 TABLE_COLUMNS = ("Package", "Type", "Concurrent", "Parallel", "Scheduling", "Notes")
-REST = "What does not hold, holds with a condition, or could not be told"
-REST_COLUMNS = ("system", "claim", "the seed says", "verdict", "why", "trials")
+REST = "Claims that do not hold, hold with a condition, or were not measured"
+REST_COLUMNS = ("backend", "claim", "statement", "verdict", "evidence", "trials")
 MARKS = {Says.YES: "✓", Says.NO: "✖", Says.CONFIG: "✓ (with config)", "": "?"}
 SHOWN_TRIALS = 2
 
 
 def table(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
-    """Return the seed's table with ours in its cells, for the systems that were asked."""
+    """Return the published table of the tested backends, with both marks in each cell."""
     cells = {(row.backend, row.claim): f"{MARKS[row.seed]} | {MARKS[row.here]}" for row in rows}
-    asked = dict.fromkeys(row.backend for row in rows)
+    backends = dict.fromkeys(row.backend for row in rows)
     return [
         (
             SEED[name].package,
@@ -29,12 +29,12 @@ def table(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
             *(cells.get((name, column), "") for column in COLUMNS),
             SEED[name].notes,
         )
-        for name in asked
+        for name in backends
     ]
 
 
 def rest(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
-    """Return the claims that do not simply hold, each with its evidence."""
+    """Return the claims whose verdict is not plainly `holds`, each with its evidence."""
     return [
         (
             SEED[row.backend].package,
@@ -60,10 +60,10 @@ def summary(rows: Sequence[ClaimRow]) -> str:
 
 
 def unjudged(rows: Sequence[ClaimRow]) -> list[str]:
-    """List the sentences of the seed that no trial can judge, each with its reason."""
+    """List the published sentences that no trial can test, each with its reason."""
     systems = [SEED[name] for name in dict.fromkeys(row.backend for row in rows)]
     return [
-        f"Not judged by any trial: {system.package}: {words!r} ({why})"
+        f"No trial can test this: {system.package}: {words!r} ({why})"
         for system in systems
         for words, why in system.unjudged.items()
     ]
