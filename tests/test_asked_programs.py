@@ -70,7 +70,7 @@ def test_a_tool_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(baselines._RedisWithSocket, "options", ("--no-such-option", "1"))
     rows = list(baselines.measure([spec_of("raw-redis")], "c", 0))
     assert {row.value for row in rows if "redis" in row.baseline} == {None}
-    assert all("redis-server did not come up" in r.method for r in rows if "redis" in r.baseline)
+    assert all("redis-server did not start" in r.method for r in rows if "redis" in r.baseline)
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_jobs_due_at_once_gain_or_not(took_s: float, holds: bool) -> None:
 def test_a_monitor_answers_or_not() -> None:
     """The trial failed with what it said instead."""
     assert judges.answered([shown(AT_ONCE)]).holds is True
-    assert judges.answered([shown(AT_ONCE, reason="redis-server did not come up")]).holds is None
+    assert judges.answered([shown(AT_ONCE, reason="redis-server did not start")]).holds is None
     for why in ("The monitor did not answer /.", "monitor (flower) ended with code 1: no port"):
         assert judges.answered([shown(AT_ONCE, reason=why)]) == Finding(holds=False, why=why)
 

@@ -129,12 +129,12 @@ def test_an_engine_that_is_gone_makes_a_row(
 
 
 def test_without_an_engine_local_is_chosen_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first line of a bench names the provider and why; who asked gets what was asked for."""
+    """The first line of a bench names the provider and why; who asked gets what was requested."""
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     name, why = choice.choose(None)
     assert name == "local"
     assert why.startswith("Clusters: local processes, not containers. ")
-    assert choice.choose("compose") == ("compose", "Clusters: compose, as asked for.")
+    assert choice.choose("compose") == ("compose", "Clusters: compose, as requested.")
 
 
 def test_without_an_engine_there_is_nothing_to_reap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,9 +147,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         taken = holder.getsockname()[1]
-        with pytest.raises(
-            ClusterError, match=r"redis-server did not come up: .*listening on port"
-        ):
+        with pytest.raises(ClusterError, match=r"redis-server did not start: .*listening on port"):
             RedisService().start(tmp_path, (), {}, "p", lambda: taken)
     children = (" ".join(child.cmdline()) for child in psutil.Process().children())
     assert not any("redis-server" in words for words in children)

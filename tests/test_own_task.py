@@ -182,7 +182,7 @@ def test_what_a_container_lacks_is_carried_there(workload: str, names: set[str])
 def test_what_is_too_large_to_be_carried_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do about it."""
     monkeypatch.setattr(luggage, "MOST_BYTES", 1_000)
-    with pytest.raises(ClusterError, match="Move the function into a module of its own"):
+    with pytest.raises(ClusterError, match="Move the function into a smaller package"):
         luggage.pack(f"{HERE}:add")
 
 

@@ -1,4 +1,4 @@
-"""Providers of clusters, one file each: bring a topology up, sample it, take it down."""
+"""Lists the providers of clusters. A provider starts a topology, samples it and removes it."""
 
 from collections.abc import Mapping
 

@@ -1,8 +1,8 @@
-"""Reads what a container uses from its control group, version 1 or 2, and its network counters.
+"""Reads the resource use of a container: its control group, version 1 or 2, and network counters.
 
-Where the engine is on this machine, the files are read from the host: nothing runs inside the
-container for it. Where it is elsewhere, a shell in the container reads its own group on demand.
-A file that is missing is None, never 0.
+If the engine is on this machine, the files are read on the host, and nothing extra runs inside the
+container. If the engine is on another machine, a shell in the container reads them on demand. The
+value of a missing file is None, never 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lab.procfs import text_of
 ROOT = Path("/")
 NET = "net/dev"
 QUOTA = ("quota_periods", "throttled_periods", "throttled_ns")
-# Name of a fact -> where version 1 and version 2 keep it, controller first.
+# Name of a fact -> its controller ("" for the unified hierarchy of version 2) and its file.
 FILES = {
     "cpu_v1": ("cpuacct", "cpuacct.usage"),
     "cpu": ("cpu", "cpu.stat"),
@@ -36,7 +36,7 @@ Texts = Mapping[str, str]
 
 
 class Use(NamedTuple):
-    """What one container has used since it began, and the memory it holds now."""
+    """The use of one container: totals since it started, and its present memory."""
 
     cpu_ns: int | None
     quota_periods: int | None
@@ -49,9 +49,9 @@ class Use(NamedTuple):
     sent_bytes: int | None
 
     def counters(self) -> Iterator[tuple[str, float, str]]:
-        """Yield name, value and unit of what is known, in seconds instead of ns.
+        """Yield name, value and unit of each known counter; times are in seconds instead of ns.
 
-        Without a quota nothing is throttled, and nothing is said of it.
+        Without a quota nothing is throttled, and the throttling counters are left out.
         """
         for name, value in self._asdict().items():
             if value is not None and (self.quota_periods or name not in QUOTA):
@@ -63,10 +63,11 @@ class Use(NamedTuple):
 
 
 def parse(texts: Texts) -> Use:
-    """Make sense of the files' texts; memory that tmpfs holds counts as cache, not as anonymous.
+    """Parse the texts of the files into one `Use`.
 
-    The working set is what is used less the file pages that could be dropped at once, as in the
-    kernel's accounting (Documentation/admin-guide/cgroup-v1/memory.txt, cgroup-v2.rst).
+    The working set is the memory in use without inactive file pages, which the kernel can drop at
+    once (Documentation/admin-guide/cgroup-v1/memory.txt, cgroup-v2.rst). Memory of a tmpfs counts
+    as cache, not as anonymous.
     """
     cpu, memory = _pairs(texts.get("cpu", "")), _pairs(texts.get("memory_stat", ""))
     used = _number(texts.get("memory") or texts.get("memory_v1"))
@@ -104,7 +105,7 @@ def _thousand(us: int | None) -> int | None:
 
 
 def _network(text: str) -> tuple[int | None, int | None]:
-    """Sum received and sent bytes over the interfaces of /proc/net/dev, loopback apart."""
+    """Sum received and sent bytes over the interfaces of /proc/net/dev, without loopback."""
     rows = [line.split(":") for line in text.splitlines() if ":" in line]
     counts = [words.split() for name, words in rows if name.strip() != "lo"]
     if not rows:
@@ -113,13 +114,13 @@ def _network(text: str) -> tuple[int | None, int | None]:
 
 
 def host_files(pid: int, container: str, root: Path = ROOT) -> dict[str, Path] | None:
-    """Return where this machine keeps the facts of a container; None where it does not.
+    """Return the path of each fact of a container; None if the engine is on another machine.
 
-    A process of that number may exist here by chance while the engine is elsewhere: its groups
-    must name the container.
+    `pid` is the container's main process. A local process may have that number by chance, so only
+    control groups whose path contains the container's id count.
     """
     mount = root / "sys/fs/cgroup"
-    found: dict[str, Path] = {"net": root / "proc" / str(pid) / NET}
+    paths: dict[str, Path] = {"net": root / "proc" / str(pid) / NET}
     with contextlib.suppress(OSError):
         for line in (root / f"proc/{pid}/cgroup").read_text().splitlines():
             _, controllers, group = line.split(":", 2)
@@ -128,14 +129,14 @@ def host_files(pid: int, container: str, root: Path = ROOT) -> dict[str, Path] |
             for fact, (controller, name) in FILES.items():
                 here = mount / controller / group.lstrip("/") / name
                 if controller in controllers.split(",") and controller:
-                    found[fact] = here
+                    paths[fact] = here
                 elif not controllers and (path := mount / group.lstrip("/") / name).exists():
-                    found[fact] = path
-    return found if len(found) > 1 else None
+                    paths[fact] = path
+    return paths if len(paths) > 1 else None
 
 
 def from_host(files: Mapping[str, Path]) -> Texts:
-    """Read the files that are there."""
+    """Read the files that exist."""
     texts = {}
     for fact, path in files.items():
         with contextlib.suppress(OSError):
@@ -144,20 +145,21 @@ def from_host(files: Mapping[str, Path]) -> Texts:
 
 
 class Inside:
-    """A shell in the container that reads its own control group, once for each line it is sent."""
+    """A shell in the container that reads its control group once for each line of input."""
 
     def __init__(self, container: str) -> None:
-        places = {
+        paths_of = {
             fact: [f"/sys/fs/cgroup/{part}{name}" for part in dict.fromkeys((f"{controller}/", ""))]
             for fact, (controller, name) in FILES.items()
         }
-        places["net"] = [f"/proc/{NET}"]
-        looks = "; ".join(
-            f"echo '== {fact}'; cat {' '.join(paths)} 2>/dev/null" for fact, paths in places.items()
+        paths_of["net"] = [f"/proc/{NET}"]
+        reads = "; ".join(
+            f"echo '== {fact}'; cat {' '.join(paths)} 2>/dev/null"
+            for fact, paths in paths_of.items()
         )
-        loop = f"while read x; do {looks}; echo .; done"
-        # The sampler and the campaign may ask at the same time.
-        self._asking = threading.Lock()
+        loop = f"while read x; do {reads}; echo .; done"
+        # The sampler and the campaign may read at the same time.
+        self._lock = threading.Lock()
         with starting():
             self._shell = subprocess.Popen(
                 [PROGRAM, "exec", "-i", container, "sh", "-c", loop],
@@ -169,13 +171,13 @@ class Inside:
             )
 
     def __call__(self) -> Texts:
-        """Read now."""
+        """Return the present text of each file."""
         if self._shell.stdin is None or self._shell.stdout is None:
-            raise ClusterError("The reader of a container has no pipes.")
+            raise ClusterError("The shell that reads a container's control group has no pipes.")
         texts: dict[str, str] = {}
         fact = ""
-        # A container that has ended breaks the pipe; it tells that itself.
-        with self._asking, contextlib.suppress(BrokenPipeError):
+        # A container that has ended breaks the pipe; the engine's events report its end.
+        with self._lock, contextlib.suppress(BrokenPipeError):
             self._shell.stdin.write(b"read\n")
             self._shell.stdin.flush()
             for line in iter(self._shell.stdout.readline, b""):
@@ -189,12 +191,12 @@ class Inside:
         return texts
 
     def close(self) -> None:
-        """End the shell."""
+        """Stop the shell."""
         processes.stop(self._shell, grace_s=1.0)
 
 
 class Meter:
-    """Reads one container; remembers the last use, for a container that has ended has no files."""
+    """Reads the use of one container and keeps the last value: an ended container has no files."""
 
     def __init__(self, container: str, pid: int) -> None:
         files = host_files(pid, container)
@@ -204,19 +206,19 @@ class Meter:
         self._last = parse({})
 
     def read(self) -> Use:
-        """Return the use as it is now, or as it was last seen."""
+        """Return the present use, or the last known one if the container has ended."""
         if (use := parse(self._read())).cpu_ns is not None:
             self._last = use
         return self._last
 
     def close(self) -> None:
-        """Release what reads."""
+        """Stop the shell in the container, if there is one."""
         if self._inside:
             self._inside.close()
 
 
 def pids_of(meter: Meter) -> list[int] | None:
-    """List a container's processes by this machine's numbers; None if they are elsewhere."""
+    """List a container's processes by their pid on this machine; None if they run elsewhere."""
     if meter.files is None:
         return None
     cpu = next((meter.files[fact] for fact in ("cpu_v1", "cpu") if fact in meter.files), None)
@@ -225,14 +227,14 @@ def pids_of(meter: Meter) -> list[int] | None:
 
 
 def driver_pid(pids: Iterable[int]) -> list[int]:
-    """Return the driver's own process among those of its container, or none.
+    """Return the driver's process among those of its container, or an empty list.
 
-    Children of a pool carry the same words; the first to be created is their parent.
+    Children of a pool have the same command line; the oldest process is their parent.
     """
-    found = []
+    drivers = []
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             if "lab.driver" in process.cmdline():
-                found.append((process.create_time(), pid))
-    return [min(found)[1]] if found else []
+                drivers.append((process.create_time(), pid))
+    return [min(drivers)[1]] if drivers else []

@@ -1,4 +1,4 @@
-"""Which provider hosts the clusters when nobody says, and what it must have ready."""
+"""Chooses the provider of clusters if the user names none, and prepares its images."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from lab.errors import ClusterError
 LOCAL, CONTAINERS = "local", "compose"
 
 
-def choose(asked: str | None) -> tuple[str, str]:
-    """Return the provider, and the sentence that says which it is and why.
+def choose(requested: str | None) -> tuple[str, str]:
+    """Return the provider and a sentence with the reason, the first line of `lab bench`.
 
-    Containers wherever an engine with Compose answers: there every system has its own cores, and
-    a node is more than a process group. The sentence is the first line of `lab bench`.
+    Containers are preferred wherever an engine with Compose answers: each backend has cores of its
+    own, and a node is isolated by more than a process group.
     """
-    if asked is not None:
-        return asked, f"Clusters: {asked}, as asked for."
+    if requested is not None:
+        return requested, f"Clusters: {requested}, as requested."
     try:
         engine = find()
     except ClusterError as error:
         return LOCAL, f"Clusters: {LOCAL} processes, not containers. {error}"
-    about = f"Docker {engine.version} with Compose {engine.compose} answers"
-    return CONTAINERS, f"Clusters: {CONTAINERS}, because {about}."
+    versions = f"Docker {engine.version} with Compose {engine.compose}"
+    return CONTAINERS, f"Clusters: {CONTAINERS}, because {versions} is available."
 
 
 def prepare(providers: Collection[str], progress: Callable[[str], None]) -> None:
-    """Have ready what the providers' clusters are made of; a second call does nothing.
+    """Build or pull the images that the providers need; a second call does nothing.
 
     Raises:
-        ClusterError: An image cannot be had; the message says what to do.
+        ClusterError: An image can neither be built nor pulled; the message has the next step.
     """
     if CONTAINERS in providers:
         images.build(progress)

@@ -1,8 +1,8 @@
-"""Clusters of containers: a Compose project each, in an internal network, the driver inside it.
+"""Runs each trial in a Compose project of its own, in an internal network, with its driver inside.
 
-The trial's folder inside is a volume of memory that driver and nodes share; it is copied into the
-local folder when the window is over, through the engine's own connection. So nothing of this
-machine's tree is mounted, and the engine may be on another machine.
+Driver and nodes share the trial's folder as a volume in memory. After the window it is copied into
+the local folder through the engine's connection. No folder of this machine is mounted, so the
+engine may be on another machine.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from lab.errors import ClusterError
 from lab.model import Setup
 from lab.registry import Selected, setup
 
-# Containers that host servers, the system's own scheduler among them.
+# Containers that count as servers; the backend's scheduler is one of them.
 SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
 LOG_S = 30.0
 LOOK_S = 0.05
-# 1 is tar's word for files that changed meanwhile, as a system's own database may.
+# tar exits with 1 if a file changed while it was read, as a backend's database may.
 PACK = f"tar -C {TRIAL} --exclude=./luggage -czf - . || test $? = 1"
-# What the engine is asked to print of a container, and of what happens to one.
+# Format templates of the engine: for a container, and for an event of a container.
 _LOOK = (
     '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
     "{{.Config.Image}}@{{.Image}}"
@@ -64,58 +64,59 @@ class ComposeCluster(Cluster):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        # Not the trial's name alone: another campaign may run the same trial at this moment.
+        # A random suffix, because another campaign may run the same trial at the same time.
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
         self.parts: dict[str, Part] = {}
-        self._told: Mapping[str, str] = {}
+        self._environment: Mapping[str, str] = {}
         self._events: Popen[bytes] | None = None
         self._driver: Popen[bytes] | None = None
         self._driver_ns = 0
         self._is_up = False
 
     def up(self) -> Setup:
-        """Start driver and services, wait until these answer, then start every node."""
+        """Start the driver and the servers, wait until the servers answer, then start the nodes."""
         site, spec = self.site, self.site.spec
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
         servers = services_of(site.backend, spec.variant)
         endpoints = overlay.endpoints(servers, self.password)
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = setup(selected, spec.topology, endpoints, site.jobs, self.password)
-        self._told = overlay.environment(site, made)
-        commands = site.backend.node_commands(made)
+        context = setup(selected, spec.topology, endpoints, site.jobs, self.password)
+        self._environment = overlay.environment(site, context)
+        commands = site.backend.node_commands(context)
         nodes = [f"node{n}" for n in range(spec.topology.nodes)] if commands else []
-        schedulers = site.backend.scheduler_commands(made) if site.jobs else ()
+        schedulers = site.backend.scheduler_commands(context) if site.jobs else ()
         clock = [SCHEDULER] if schedulers else []
-        parts = overlay.parts(site, made, {NODE: commands, SCHEDULER: schedulers}, [*nodes, *clock])
-        parts |= dict.fromkeys(endpoints, overlay.server(site, made))
+        argvs = {NODE: commands, SCHEDULER: schedulers}
+        parts = overlay.parts(site, context, argvs, [*nodes, *clock])
+        parts |= dict.fromkeys(endpoints, overlay.server(site, context))
         self._follow_events()
         self._start([*servers, DRIVER], parts)
         if site.jobs:
-            told = jobs_to_json(site.jobs).encode()
-            self._exec("sh", "-c", f"cat > {TRIAL}/{JOBS}", given=told)
-        if own_task.is_own(spec.workload):  # before any worker looks for it
+            jobs = jobs_to_json(site.jobs).encode()
+            self._exec("sh", "-c", f"cat > {TRIAL}/{JOBS}", given=jobs)
+        if own_task.is_own(spec.workload):  # before any worker imports it
             unpack_there = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf -"
             self._exec("sh", "-c", unpack_there, given=luggage.pack(spec.workload))
         if servers:
             self.services = self._wait_for()
-        for command in site.backend.preparation(made):
-            self._exec(*overlay.in_image(command.argv), environment=self._told)
-        if clock:  # whose jobs may run before the driver is there
+        for command in site.backend.preparation(context):
+            self._exec(*overlay.in_image(command.argv), environment=self._environment)
+        if clock:  # its jobs may run before the driver creates the folder
             self._exec("mkdir", f"{TRIAL}/ledger")
         if nodes or clock:
             self.executed_ns = time.monotonic_ns() if nodes else None
             self._start([*nodes, *clock], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
         self._is_up = True
-        return made
+        return context
 
     def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
         where = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
         how = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
-        # Compose would replace what looks like a variable.
+        # A single "$" would begin a variable that Compose replaces.
         given = json.dumps({"services": parts}).replace("$", "$$").encode()
         arguments = ("compose", "--project-name", self.run, *where, "up", *how, *names)
         try:
@@ -124,34 +125,34 @@ class ComposeCluster(Cluster):
             self._look()
 
     def _look(self) -> None:
-        """Learn which containers there are, also those of an `up` that failed half-way."""
+        """Register the project's containers, also those of an `up` that failed half-way."""
         ids = docker("ps", "-aq", "--no-trunc", "--filter", f"label={reaper.RUN}={self.run}")
         if not ids:
             return
-        told = docker("inspect", "--format", _LOOK, *ids.decode().split()).decode()
-        for identity, pid, name, image in (line.split() for line in told.splitlines()):
+        listing = docker("inspect", "--format", _LOOK, *ids.decode().split()).decode()
+        for identity, pid, name, image in (line.split() for line in listing.splitlines()):
             if name not in self.parts:
                 meter = Meter(identity, int(pid)) if int(pid) else None
                 self.parts[name] = Part(identity, image.replace("sha256:", ""), meter)
 
     def _wait_for(self) -> str:
-        """Wait inside the network until every server answers; return what they say they are."""
+        """Wait inside the network until every server answers; return their names and versions."""
         waiting = self._begin("python", "-m", inside.__name__, "wait")
         try:
             while waiting.poll() is None:
-                if reason := self.failure():  # for a server that has died nobody needs to wait
+                if reason := self.failure():  # a server that has died will never answer
                     raise ClusterError(reason)
                 time.sleep(LOOK_S)
-            told = waiting.stdout.read() if waiting.stdout else b""
+            versions = waiting.stdout.read() if waiting.stdout else b""
         finally:
             processes.stop(waiting)
         if waiting.returncode:
             raise ClusterError(self.failure() or last_line(self.site.logs / "driver.log"))
-        return "; ".join(told.decode().splitlines())
+        return "; ".join(versions.decode().splitlines())
 
     def _begin(self, *arguments: str) -> Popen[bytes]:
         argv = ["exec", "-i", "--env", SETUP, self.parts[DRIVER].id, *arguments]
-        return self._client(argv, "driver", {SETUP: self._told[SETUP]}, pipes=True)
+        return self._client(argv, "driver", {SETUP: self._environment[SETUP]}, pipes=True)
 
     def _client(
         self,
@@ -161,35 +162,34 @@ class ComposeCluster(Cluster):
         *,
         pipes: bool = False,
     ) -> Popen[bytes]:
-        """Start a client of the engine, with the trial's labels, that writes to the log of a part.
+        """Start a client of the engine, with the trial's labels, that writes to the log of `log`.
 
         Raises:
             ClusterError: The client cannot be started.
         """
-        told = {**surroundings.of_engine(), **self.site.environment, **(environment or {})}
+        variables = {**surroundings.of_engine(), **self.site.environment, **(environment or {})}
+        file = self.site.logs / f"{log}.log"
         with starting():
-            command, file = [PROGRAM, *argv], self.site.logs / f"{log}.log"
-            return processes.start(command, (), told, file, pipes=pipes)
+            return processes.start([PROGRAM, *argv], (), variables, file, pipes=pipes)
 
     def _exec(
         self, *arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None
     ) -> bytes:
-        # By name alone: the client takes the values from its environment, which others cannot read.
+        # Names only: any user can read the client's arguments, but not its environment.
         names = [word for name in environment or () for word in ("--env", name)]
         argv = ("exec", "-i", *names, self.parts[DRIVER].id, *arguments)
         return docker(*argv, given=given, environment=environment)
 
     def start_driver(self) -> Popen[bytes]:
-        """Put the order into the volume and start the driver beside it."""
-        site = self.site
-        order = (site.folder / "trial.json").read_bytes()
+        """Copy the trial's request into the volume and start the driver in its container."""
+        request = (self.site.folder / "trial.json").read_bytes()
         put = f"mkdir -p {TRIAL}/ledger && cat > {TRIAL}/trial.json"
-        self._exec("sh", "-c", put, given=order)
+        self._exec("sh", "-c", put, given=request)
         self._driver = self._begin("python", "-m", "lab.driver", TRIAL)
         return self._driver
 
     def prove_connections(self) -> None:
-        """Look into the network of each container."""
+        """Check the connections of each container, from the tables of its network namespace."""
         ids = {name: part.id for name, part in self.parts.items()}
         nodes = {*ids} - {*SERVERS, DRIVER}
         connections.prove(lambda: network.look(ids, {*map(str, ENDPOINTS)}, nodes))
@@ -197,8 +197,8 @@ class ComposeCluster(Cluster):
     def cpu(self) -> CpuUse:
         """Sum CPU time by role over the control groups; the driver's children are workers.
 
-        On an engine elsewhere the driver's process cannot be told from its children, and all that
-        its container uses counts as the driver's.
+        If the engine is on another machine, the driver's process cannot be separated from its
+        children, and the CPU time of its whole container counts as the driver's.
         """
         used = {name: part.meter.read() for name, part in self.parts.items() if part.meter}
         total = {name: use.cpu_ns or 0 for name, use in used.items()}
@@ -218,15 +218,15 @@ class ComposeCluster(Cluster):
         )
 
     def _pids(self, name: str) -> list[int] | None:
-        """List the processes of one container; None where they are on another machine."""
+        """List the processes of one container; None if they are on another machine."""
         meter = self.parts[name].meter if name in self.parts else None
         return pids_of(meter) if meter else []
 
     def processes(self) -> Mapping[str, Sequence[int]]:
         """List the processes of every container; the driver's children are workers."""
-        found = {name: self._pids(name) for name in self.parts}
-        known = {name: pids for name, pids in found.items() if pids is not None}
-        if len(known) < len(found):
+        pids_by_name = {name: self._pids(name) for name in self.parts}
+        known = {name: pids for name, pids in pids_by_name.items() if pids is not None}
+        if len(known) < len(pids_by_name):
             return {}
         driver = driver_pid(known.pop(DRIVER, []))
         servers = [pid for name in SERVERS for pid in known.pop(name, [])]
@@ -244,7 +244,7 @@ class ComposeCluster(Cluster):
         ]
 
     def _follow_events(self) -> None:
-        # One stream for the whole trial: asking the engine again and again would burn a core.
+        # One stream for the whole trial: polling the engine would use a whole core.
         wanted = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
         label = ("--filter", f"label={reaper.RUN}={self.run}")
         argv = ("events", *label, *wanted, "--format", _EVENT)
@@ -254,8 +254,8 @@ class ComposeCluster(Cluster):
 
     def failure(self) -> str | None:
         """Name the first container that has died, with the last line of its log."""
-        told = self._events.stdout.read() if self._events and self._events.stdout else None
-        for line in (told or b"").decode().splitlines():
+        events = self._events.stdout.read() if self._events and self._events.stdout else None
+        for line in (events or b"").decode().splitlines():
             event, name, *code = line.split()
             if event == "die":
                 self._save_log(name)
@@ -268,12 +268,12 @@ class ComposeCluster(Cluster):
         (self.site.logs / f"{name}.log").unlink(missing_ok=True)
         if name in self.parts:
             process = self._client(["logs", self.parts[name].id], name)
-            with contextlib.suppress(TimeoutExpired):  # what it has said by then must do
+            with contextlib.suppress(TimeoutExpired):  # the lines written so far must be enough
                 process.wait(LOG_S)
             processes.stop(process)
 
     def down(self) -> int:
-        """Save what the trial left, and remove everything that carries its label."""
+        """Save logs and the trial's folder, and remove all objects that have the trial's label."""
         if self.parts:
             self._save()
         for process in (self._driver, self._events):
@@ -282,18 +282,18 @@ class ComposeCluster(Cluster):
         for part in self.parts.values():
             if part.meter:
                 part.meter.close()
-        with contextlib.suppress(ClusterError):  # then the next start tries again
-            # After an `up` that was cut short, something may still be on its way.
+        with contextlib.suppress(ClusterError):  # the next start of the lab tries again
+            # After an interrupted `up` the engine may still be creating objects.
             reaper.remove_run(self.run, 0.0 if self._is_up else reaper.QUIET_S)
         return processes.reap_trial(self.site.environment[processes.TRIAL])
 
     def _save(self) -> None:
         try:
             for name in self.parts:
-                if name != DRIVER:  # its words and errors came through its pipes
+                if name != DRIVER:  # its output came through its pipes
                     self._save_log(name)
             luggage.unpack(self._exec("sh", "-c", PACK), self.site.folder)
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
-            # Without records, the row quotes the last line of this log.
+            # Without these files the trial fails, and its reason quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:
-                log.write(f"Its records could not be fetched: {error}\n")
+                log.write(f"The trial's files could not be copied from the engine: {error}\n")

@@ -1,7 +1,8 @@
-"""The machine's own cron, and our lines in this user's crontab: each names its lab and its trial.
+"""Finds the cron daemon of this machine, and removes the lab's lines from the user's crontab.
 
-A lab starts no cron, which would run everybody's jobs. It adds lines to the crontab of the user
-who runs it, and removes exactly those, found by what they end in, as processes are by label.
+The lab starts no cron daemon, because that would run the jobs of all users. It adds lines to the
+crontab of the user who runs it. Each line ends in a comment that names its lab and its trial, and
+only lines with such a comment are removed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from lab import processes, surroundings
 from lab.errors import ClusterError
 
 LINE = re.compile(rf"# {processes.OWNER}=(?P<owner>\S+) {processes.TRIAL}=(?P<trial>\S+)")
-# Written by Debian's cron and by cronie as they start; that of a container is not seen here.
+# Written by Debian's cron and by cronie as they start; the file of a container is not visible here.
 PID_FILE = Path("/run/crond.pid")
 
 
 class Cron(NamedTuple):
-    """A cron that runs: the program that edits its lines, what it says of itself, its process."""
+    """A running cron daemon.
+
+    Attributes:
+        crontab: Path of the program that edits the user's lines.
+        about: Name and version of the daemon.
+        pid: Process id of the daemon.
+    """
 
     crontab: str
     about: str
@@ -32,10 +39,10 @@ class Cron(NamedTuple):
 
 
 def find() -> Cron:
-    """Find the machine's cron.
+    """Find the cron daemon of this machine.
 
     Raises:
-        ClusterError: There is none, or it does not run; the message says what to do.
+        ClusterError: None is installed, or it does not run; the message has the next step.
     """
     program = shutil.which("crontab")
     if program is None:
@@ -45,27 +52,27 @@ def find() -> Cron:
         name = daemon.name() if processes.runs(daemon) else ""
     except (OSError, ValueError, psutil.Error):
         name = ""
-    # The file outlives a daemon that was killed, and its number may be another's by now.
+    # The file outlives a killed daemon, and another process may have its number now.
     if "cron" not in name:
         raise ClusterError("No cron runs here. Run: sudo service cron start")
-    asked = ["dpkg-query", "--show", "--showformat", "${Version}", "cron"]
-    told = shutil.which(asked[0]) and subprocess.run(
-        asked, env=surroundings.of_process(), capture_output=True, text=True, check=False
+    query = ["dpkg-query", "--show", "--showformat", "${Version}", "cron"]
+    done = shutil.which(query[0]) and subprocess.run(
+        query, env=surroundings.of_process(), capture_output=True, text=True, check=False
     )
-    version = told.stdout if told and not told.returncode else "of unknown version"
+    version = done.stdout if done and not done.returncode else "of unknown version"
     return Cron(program, f"{name} {version} (machine)", daemon.pid)
 
 
 def remove_trial(trial: str) -> int:
-    """Remove the lines of a trial of this lab; return how many."""
-    mine = processes.owner()
-    return _remove(lambda owner, of: owner == mine and of == trial)
+    """Remove the lines of a trial of this lab; return their number."""
+    this_lab = processes.owner()
+    return _remove(lambda owner, line_trial: owner == this_lab and line_trial == trial)
 
 
 def remove_dead() -> int:
-    """Remove the lines of labs that are gone, those of living ones stay; return how many.
+    """Remove the lines of labs that have ended; return their number.
 
-    A crontab outlives the boot that its lines name, so what another boot wrote is dead as well.
+    A crontab outlives a reboot, so lines that name another boot count as lines of ended labs.
     """
     boot = processes.realm().partition("/")[0]
     return _remove(
@@ -78,18 +85,18 @@ def _remove(is_wanted: Callable[[str, str], bool]) -> int:
     if program is None:
         return 0
     env = surroundings.of_process()
-    told = subprocess.run([program, "-l"], env=env, capture_output=True, check=False)
-    # Bytes, for whoever wrote the other lines may use any encoding. Nothing, and an exit code,
-    # where there is no crontab.
-    lines = told.stdout.split(b"\n")
+    listing = subprocess.run([program, "-l"], env=env, capture_output=True, check=False)
+    # Bytes, because the user's lines may have any encoding. Without a crontab the output is empty
+    # and the exit code is not 0.
+    lines = listing.stdout.split(b"\n")
 
-    def is_left(line: bytes) -> bool:
+    def stays(line: bytes) -> bool:
         match = LINE.search(line.decode(errors="replace"))
         return match is None or not is_wanted(match["owner"], match["trial"])
 
-    left = [line for line in lines if is_left(line)]
-    if removed := len(lines) - len(left):
-        given = b"\n".join(left)
-        command = [program, *(["-"] if given else ["-r"])]
-        subprocess.run(command, input=given, env=env, capture_output=True, check=True)
+    remaining = [line for line in lines if stays(line)]
+    if removed := len(lines) - len(remaining):
+        crontab = b"\n".join(remaining)
+        command = [program, "-" if crontab else "-r"]
+        subprocess.run(command, input=crontab, env=env, capture_output=True, check=True)
     return removed

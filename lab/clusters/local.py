@@ -1,4 +1,4 @@
-"""Clusters of plain processes on this machine, pinned by CPU affinity."""
+"""Runs a cluster as plain processes on this machine, pinned by CPU affinity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREPARATION_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One process of the cluster and what to call it."""
+    """One process of the cluster, with its name in messages."""
 
     name: str
     process: Popen[bytes]
@@ -33,13 +33,13 @@ class _Part:
 
 
 class LocalCluster(Cluster):
-    """Services and nodes as process groups; the driver is one more process beside them."""
+    """Servers and nodes as process groups; the driver is one more process."""
 
     offers = frozenset({*SERVICES, Service.CRON})
 
     @classmethod
     def offered(cls) -> frozenset[Service]:
-        """All that it can start, and the machine's own cron where one runs."""
+        """Return the services that it can start, and cron if this machine runs one."""
         try:
             crontab.find()
         except ClusterError:
@@ -52,41 +52,44 @@ class LocalCluster(Cluster):
         self._nodes: list[_Part] = []
         self._crons: list[int] = []
         self._driver: Popen[bytes] | None = None
-        self._made: Setup | None = None
-        # What all processes of the trial are told: whose they are, and where temporary files go.
-        self._told = dict(site.environment)
+        self._context: Setup | None = None
+        # Environment of all processes of the trial: its labels, and the temporary directory.
+        self._environment = dict(site.environment)
         self._scratch: Path | None = None
-        # How tasks, and what unpickles them, find modules of the user's.
+        # Import path of the user's modules, for all processes that run or unpickle tasks.
         self._users_code = surroundings.with_users_code() if site.has_users_code else {}
 
     def up(self) -> Setup:
-        """Start a fresh broker where one is needed, then each node's workers, then a scheduler."""
+        """Start the servers that the backend needs, the workers of each node, and a scheduler."""
         site, spec, shared = self.site, self.site.spec, self.site.placement.services
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
         self._scratch = scratch.make()
-        self._told[scratch.VARIABLE] = str(self._scratch)
+        self._environment[scratch.VARIABLE] = str(self._scratch)
         servers = services_of(site.backend, spec.variant)
         endpoints = {str(name): self._serve(name) for name in servers}
         selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
-        made = self._made = setup(selected, spec.topology, endpoints, site.jobs, self.password)
+        context = self._context = setup(
+            selected, spec.topology, endpoints, site.jobs, self.password
+        )
         if site.jobs:
             (site.folder / JOBS).write_text(jobs_to_json(site.jobs), encoding="utf-8")
-        for index, command in enumerate(site.backend.preparation(made)):
-            self._prepare(self._start(made, command, f"preparation-{index}", shared))
+        for index, command in enumerate(site.backend.preparation(context)):
+            self._prepare(self._start(context, command, f"preparation-{index}", shared))
         for node, cpus in enumerate(site.placement.nodes):
             slot = 0
-            for index, command in enumerate(site.backend.node_commands(made)):
+            for index, command in enumerate(site.backend.node_commands(context)):
                 self.executed_ns = self.executed_ns or time.monotonic_ns()
-                part = self._start(made, command, f"node{node}-{index}", cpus, (node, slot))
+                part = self._start(context, command, f"node{node}-{index}", cpus, (node, slot))
                 self._nodes.append(part)
                 slot += command.slots
-        for index, command in enumerate(site.backend.scheduler_commands(made) if site.jobs else ()):
-            self._services.append(self._start(made, command, f"scheduler-{index}", shared))
-        return made
+        schedulers = site.backend.scheduler_commands(context) if site.jobs else ()
+        for index, command in enumerate(schedulers):
+            self._services.append(self._start(context, command, f"scheduler-{index}", shared))
+        return context
 
     def _serve(self, name: Service) -> str:
-        """Start a server, or find the one that the machine has, and return its endpoint."""
+        """Start a server, or find this machine's cron, and return its endpoint."""
         site = self.site
         if name is Service.CRON:
             cron = crontab.find()
@@ -94,10 +97,11 @@ class LocalCluster(Cluster):
             self._crons.append(cron.pid)
         else:
             settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
-            # Dask's scheduler, a server of Python, unpickles the arguments of tasks as well.
-            told = {**self._told, **self._users_code, **site.backend.server_environment(settings)}
+            # Dask's scheduler is a Python process that unpickles arguments of tasks.
+            environment = {**self._environment, **self._users_code}
+            environment |= site.backend.server_environment(settings)
             cpus = site.placement.services
-            running = SERVICES[name]().start(site.logs, cpus, told, self.password)
+            running = SERVICES[name]().start(site.logs, cpus, environment, self.password)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
             endpoint, about = running.endpoint, running.about
         self.services = "; ".join(filter(None, [self.services, about]))
@@ -105,7 +109,7 @@ class LocalCluster(Cluster):
 
     def _start(
         self,
-        made: Setup,
+        context: Setup,
         command: Command,
         role: str,
         cpus: Sequence[int],
@@ -113,11 +117,11 @@ class LocalCluster(Cluster):
     ) -> _Part:
         environment = {
             **self.site.passed,
-            **self._told,
+            **self._environment,
             **self._users_code,
-            **self.site.backend.worker_environment(made),
+            **self.site.backend.worker_environment(context),
             **self._ledger_environment(*slot),
-            "LAB_SETUP": setup_to_json(made),
+            "LAB_SETUP": setup_to_json(context),
         }
         log = self.site.logs / f"{role}.log"
         words = shlex.join(Path(word).name for word in command.argv[:4])
@@ -127,7 +131,7 @@ class LocalCluster(Cluster):
 
     @staticmethod
     def _prepare(part: _Part) -> None:
-        """Wait for the end of a command that prepares.
+        """Wait for the end of a preparation command.
 
         Raises:
             ClusterError: It failed, or took too long.
@@ -145,23 +149,23 @@ class LocalCluster(Cluster):
         return {"LAB_LEDGER": str(self.site.ledger), "LAB_NODE": str(node), "LAB_SLOT": str(slot)}
 
     def monitor(self) -> str:
-        """Start the system's own monitor on a free port, beside the services, and ask it."""
-        made, port = self._setup(), free_port()
-        wanted = self.site.backend.monitor(made)
-        argv = tuple(word.replace("{port}", str(port)) for word in wanted.argv)
+        """Start the backend's monitor on a free port and return its first complete answer."""
+        context, port = self._setup(), free_port()
+        monitor = self.site.backend.monitor(context)
+        argv = tuple(word.replace("{port}", str(port)) for word in monitor.argv)
         shared = self.site.placement.services
-        self._services.append(self._start(made, Command(argv), "monitor-0", shared))
-        return answer(wanted, port, self.failure)
+        self._services.append(self._start(context, Command(argv), "monitor-0", shared))
+        return answer(monitor, port, self.failure)
 
     def _setup(self) -> Setup:
-        if self._made is None:
+        if self._context is None:
             raise ClusterError("The cluster is not up.")
-        return self._made
+        return self._context
 
     def start_driver(self) -> Popen[bytes]:
-        """Start the driver in a process of its own; a system that lives in it works as node 0."""
+        """Start the driver process; a backend that runs inside it has its workers on node 0."""
         site = self.site
-        environment = {**site.passed, **self._told, **self._users_code}
+        environment = {**site.passed, **self._environment, **self._users_code}
         environment |= self._ledger_environment(0, 0)
         environment["LAB_SETUP"] = setup_to_json(self._setup())
         argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
@@ -174,22 +178,22 @@ class LocalCluster(Cluster):
         spec = self.site.spec
         if own_task.is_own(spec.workload):
             chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
-            in_one = chosen.carrier is Carrier.MEMORY
-            limit = own_task.memory_bytes(1 if in_one else spec.topology.workers)
+            is_one_process = chosen.carrier is Carrier.MEMORY
+            limit = own_task.memory_bytes(1 if is_one_process else spec.topology.workers)
             processes.limit_memory(process, limit)
 
     def cpu(self) -> CpuUse:
         """Sum CPU time over the process trees; the driver's children are workers.
 
-        So is the machine's cron with all that it starts, if it runs the jobs.
+        If this machine's cron runs the jobs, it and its children are workers as well.
         """
-        pids = {role: [*own] for role, own in self.processes().items()}
+        pids = {role: [*role_pids] for role, role_pids in self.processes().items()}
         pids["workers"] += [p.pid for cron in self._crons for p in processes.tree(cron)]
-        used = {role: processes.cpu_ns(own) for role, own in pids.items()}
+        used = {role: processes.cpu_ns(role_pids) for role, role_pids in pids.items()}
         return CpuUse(used["driver"], used["services"], used["workers"])
 
     def processes(self) -> Mapping[str, Sequence[int]]:
-        """List the trees of the workers, the driver's children among them."""
+        """List driver, servers and workers; the workers include their and the driver's children."""
         driver = processes.tree(self._driver.pid) if self._driver else []
         nodes = [p for part in self._nodes for p in processes.tree(part.process.pid)]
         return {
@@ -199,7 +203,7 @@ class LocalCluster(Cluster):
         }
 
     def prove_connections(self) -> None:
-        """Look at the connections of all processes of the trial."""
+        """Check the connections of all processes of the trial."""
         connections.prove(self._look)
 
     def _look(self) -> tuple[connections.Parts, list[connections.Connection]]:
@@ -218,17 +222,17 @@ class LocalCluster(Cluster):
         )
 
     def failure(self) -> str | None:
-        """Name the first service or worker that has ended, with the last line of its log."""
+        """Name the first server or worker that has ended, with the last line of its log."""
         for part in [*self._services, *self._nodes]:
             if (code := part.process.poll()) is not None:
                 return f"{part.name} {processes.ending(code)}: {last_line(part.log)}"
         return None
 
     def down(self) -> int:
-        """Stop the driver first: a client must not outlive its broker, it would reconnect.
+        """Stop the driver, then the workers, then the servers; return the number of leftovers.
 
-        Workers have a moment for their goodbyes, which take some systems seconds: the window is
-        over, and nothing of it depends on them.
+        The driver is first, because a client that outlives its broker tries to reconnect. Workers
+        have `GRACE_S` to shut down, which some backends need; the window is over by then.
         """
         trial = self.site.environment[processes.TRIAL]
         try:

@@ -1,4 +1,4 @@
-"""What goes into a container, the module or package of a user's function, and what comes back."""
+"""Packs the user's module or package into a tar archive for the containers, and unpacks results."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lab import own_task, surroundings
 from lab.errors import ClusterError
 
 MOST_BYTES = 32 * 2**20
-# What is in every container already.
+# Packages that are in every image.
 THERE = {lab.__name__, workloads.__name__}
 
 
 def pack(workload: str) -> bytes:
-    """Return an archive of the module of a user's function, as it lies beside other modules.
+    """Return a tar archive with the module of a user's function, or with its top-level package.
 
-    What else it imports must be in the image. Of the standard library nothing is packed.
+    Other packages that it imports must be in the image. The standard library is not packed.
 
     Raises:
-        ClusterError: It cannot be found, or is too large to be carried into each container.
+        ClusterError: The module cannot be found, or the archive is larger than `MOST_BYTES`.
     """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -35,8 +35,8 @@ def pack(workload: str) -> bytes:
                 archive.add(file, name)
     if packed.tell() > MOST_BYTES:
         raise ClusterError(
-            f"{workload}: its package is larger than {MOST_BYTES // 2**20} MiB, which is more than "
-            "is carried into each container. Move the function into a module of its own."
+            f"{workload}: its package is larger than {MOST_BYTES // 2**20} MiB, the limit of what "
+            "is copied into each container. Move the function into a smaller package or module."
         )
     return packed.getvalue()
 
@@ -58,7 +58,7 @@ def _files(package: str) -> Iterator[tuple[Path, str]]:
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Write the plain files of an archive below `folder`, and nothing else."""
+    """Write the plain files of a gzipped tar archive below `folder`; skip all other members."""
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for member in archive:
             path = PurePosixPath(member.name)

@@ -1,4 +1,4 @@
-"""Asks a system's own monitor over HTTP, until it sees the cluster."""
+"""Polls a backend's monitor over HTTP until its answer shows the cluster."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ PAUSE_S = 0.1
 
 
 def answer(monitor: Monitor, port: int, failure: Callable[[], str | None]) -> str:
-    """Ask the monitor on `port` until its answer holds the word, and return that answer.
+    """Poll the monitor on `port` until its answer contains `monitor.word`; return that answer.
 
-    `failure` says what has died meanwhile, None while nothing has.
+    `failure` returns the reason if a process of the cluster has ended, otherwise None.
 
     Raises:
-        ClusterError: It died, or never gave that answer; the message has the last one.
+        ClusterError: A process ended, or no such answer came in `ANSWER_S`; the message describes
+            the last answer.
     """
     deadline = time.monotonic() + ANSWER_S
-    told = "nothing"
+    last = "no answer"
     while time.monotonic() < deadline:
-        if died := failure():
-            raise ClusterError(died)
+        if reason := failure():
+            raise ClusterError(reason)
         try:
             code, text = _get(monitor, port)
         except (OSError, HTTPException) as error:
-            told = f"{type(error).__name__}: {error}"
+            last = f"{type(error).__name__}: {error}"
         else:
-            if code == 200 and monitor.word in text:  # noqa: PLR2004 (HTTP's word for well)
+            if code == 200 and monitor.word in text:  # noqa: PLR2004 (HTTP's OK)
                 return text
-            told = f"HTTP {code}, {len(text)} characters without it"
+            last = f"HTTP {code}, {len(text)} characters without it"
         time.sleep(PAUSE_S)
     raise ClusterError(
         f"The monitor did not answer {monitor.path} with {monitor.word!r} in {ANSWER_S:.0f} s; "
-        f"last it said: {told}."
+        f"the last answer was: {last}."
     )
 
 

@@ -1,6 +1,6 @@
-"""What the containers of a cluster listen on, and what they have connected to.
+"""Lists the listening sockets and outgoing connections of a cluster's containers.
 
-Each is asked for the tables of its network namespace, so the engine may be on another machine.
+They are read from /proc/net in each container, so the engine may be on another machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psutil
 from lab.connections import Connection, Parts
 from lab.engine import docker
 
-# Of the kernel's table; IPv6 may be switched off.
+# IPv6 may be switched off.
 TABLES = "cat /proc/net/tcp; cat /proc/net/tcp6 2>/dev/null || true"
 STATES = {"01": psutil.CONN_ESTABLISHED, "02": psutil.CONN_SYN_SENT, "0A": psutil.CONN_LISTEN}
 ANY = ("0.0.0.0", "::")  # noqa: S104 (to compare with)
@@ -29,28 +29,31 @@ def look(
 ) -> tuple[Parts, list[Connection]]:
     """Return the containers `ids` (by name) as parts of a trial, and their connections.
 
-    A container counts as one process, numbered in the order of `ids`.
+    A container counts as one process; its number is its position in `ids`.
 
     Raises:
-        ClusterError: The engine refuses, or a container has ended.
+        ClusterError: The engine reports an error, or a container has ended.
     """
     numbers = {name: number for number, name in enumerate(ids)}
     networks = docker("inspect", "--format", _NETWORKS, *ids.values()).decode().splitlines()
-    found = []
+    connections = []
     for (name, identity), line in zip(ids.items(), networks, strict=True):
-        addresses = [one["IPAddress"] for one in json.loads(line).values() if one["IPAddress"]]
+        addresses = [net["IPAddress"] for net in json.loads(line).values() if net["IPAddress"]]
         table = docker("exec", identity, "sh", "-c", TABLES).decode()
-        found += read(table, numbers[name], name, addresses)
-    everyone = {name: {number} for name, number in numbers.items()}
-    at_work = {name: pids for name, pids in everyone.items() if name in workers}
-    return Parts({numbers[name] for name in ids if name in servers}, at_work, everyone), found
+        connections += read(table, numbers[name], name, addresses)
+    parts = Parts(
+        {numbers[name] for name in ids if name in servers},
+        {name: {number} for name, number in numbers.items() if name in workers},
+        {name: {number} for name, number in numbers.items()},
+    )
+    return parts, connections
 
 
 def read(table: str, number: int, name: str, addresses: Sequence[str]) -> list[Connection]:
-    """Return what a container listens on and has connected to, from the kernel's `table`.
+    """Return the listening sockets and outgoing connections of a container from /proc/net/tcp.
 
-    Connections that it has accepted are left out: those who made them show them. Loopback is
-    another one in each container, so its addresses bear the container's name.
+    Accepted connections are left out, because the other container lists them as outgoing. Each
+    container has a loopback of its own, so loopback addresses get the container's name.
     """
     rows = [line.split() for line in table.splitlines() if ":" in line.split()[0]]
     seen = [(address(row[1]), address(row[2]), STATES[row[3]]) for row in rows if row[3] in STATES]
@@ -72,7 +75,7 @@ def _of(name: str, host: str) -> str:
 
 
 def address(text: str) -> tuple[str, int]:
-    """Read one end as the kernel writes it: words of hexadecimal digits in the order of the CPU."""
+    """Parse an address of /proc/net/tcp: 32-bit hexadecimal words in the CPU's byte order."""
     number, _, port = text.partition(":")
     words = [int(number[at : at + 8], 16) for at in range(0, len(number), 8)]
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)

@@ -1,4 +1,4 @@
-"""What a trial's containers have beyond compose.yaml: CPUs, commands, and what they are told."""
+"""Describes a trial's containers beyond compose.yaml: their CPUs, commands and environment."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
 SETUP = "LAB_SETUP"
 LUGGAGE = f"{TRIAL}/luggage"
-# Of a CPU quota, if one is asked for: a node that has spent its share stands still until the next
-# period begins, by default for up to 100 ms (METHOD M22).
+# Period of a CPU quota. A node that has used its share is paused until the next period, with the
+# engine's default period for up to 100 ms (METHOD M22).
 PERIOD_US = 10_000
-# Where `crontab` in the driver's container leaves the lines that cron in its own reads.
+# `crontab` in the driver's container writes the lines here, and cron in its container reads them.
 CRONTABS = "crontabs:/var/spool/cron/crontabs"
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
@@ -34,65 +34,67 @@ ENDPOINTS = {
 
 
 def endpoints(servers: Iterable[Service], password: str) -> dict[str, str]:
-    """Return the address of each server, with the trial's password where it wants one."""
+    """Return the address of each server, with the trial's password if the server requires one."""
     return {str(name): ENDPOINTS[name].format(password=password) for name in servers}
 
 
-def environment(site: Site, made: Setup) -> dict[str, str]:
-    """Return what the system's own commands are told inside a container."""
+def environment(site: Site, context: Setup) -> dict[str, str]:
+    """Return the environment of the backend's commands inside a container."""
     return {
         **site.passed,
         **site.environment,
-        **site.backend.worker_environment(made),
+        **site.backend.worker_environment(context),
         "LAB_LEDGER": f"{TRIAL}/ledger",
-        SETUP: setup_to_json(made),
+        SETUP: setup_to_json(context),
         **_path(site),
     }
 
 
 def _path(site: Site) -> dict[str, str]:
-    """Return where Python finds a module of the user's own, after what the image has."""
+    """Return the import path for a user's module, which comes after the image's packages."""
     return {"PYTHONPATH": f"/app:{LUGGAGE}"} if own_task.is_own(site.spec.workload) else {}
 
 
-def server(site: Site, made: Setup) -> dict[str, Any]:
-    """Describe what every server's container has beyond the file."""
-    told = dict(site.backend.server_environment(made.settings))
-    return {"cpuset": cpu_text(site.placement.services), "environment": told}
+def server(site: Site, context: Setup) -> dict[str, Any]:
+    """Describe the CPUs and the environment of a server's container."""
+    variables = dict(site.backend.server_environment(context.settings))
+    return {"cpuset": cpu_text(site.placement.services), "environment": variables}
 
 
 def parts(
-    site: Site, made: Setup, commands: Mapping[str, Sequence[Command]], names: Sequence[str]
+    site: Site, context: Setup, commands: Mapping[str, Sequence[Command]], names: Sequence[str]
 ) -> dict[str, Any]:
     """Describe the driver and the containers `names`: ``node0``, ``node1``, ..., ``scheduler``.
 
-    `commands` are those of a node and those of the scheduler.
+    `commands` has the commands of each node under ``node``, those of the scheduler under
+    ``scheduler``.
     """
     place, quota_us = site.placement, round(site.spec.topology.quota_cpus * PERIOD_US)
     limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
-    ours = {**site.passed, **site.environment, **_path(site)}
-    ours |= {"LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
-    found: dict[str, Any] = {DRIVER: {"cpuset": cpu_text(place.driver), "environment": ours}}
-    if str(Service.CRON) in made.endpoints:
-        found[DRIVER]["volumes"] = [CRONTABS]
+    variables = {**site.passed, **site.environment, **_path(site)}
+    variables |= {"LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
+    driver: dict[str, Any] = {"cpuset": cpu_text(place.driver), "environment": variables}
+    if str(Service.CRON) in context.endpoints:
+        driver["volumes"] = [CRONTABS]
+    described: dict[str, Any] = {DRIVER: driver}
     for name in names:
         kind, number = (SCHEDULER, 0) if name == SCHEDULER else (NODE, int(name[len(NODE) :]))
-        words = json.dumps([(in_image(c.argv), c.slots) for c in commands[kind]])
-        found[name] = {
+        slots_json = json.dumps([(in_image(c.argv), c.slots) for c in commands[kind]])
+        described[name] = {
             "extends": {"file": FILE.name, "service": NODE},
             "command": ["python", "-m", inside.__name__, NODE],
             "hostname": name,
             **(limits if kind == NODE else {}),
             "cpuset": cpu_text(place.services if kind == SCHEDULER else place.nodes[number]),
             "environment": {
-                **environment(site, made),
-                inside.COMMANDS: words,
+                **environment(site, context),
+                inside.COMMANDS: slots_json,
                 "LAB_NODE": str(number),
             },
         }
-    return found
+    return described
 
 
 def in_image(argv: Sequence[str]) -> list[str]:
-    """Return the words of a command with the image's own interpreter instead of this one."""
+    """Return a command with this machine's interpreter replaced by the image's ``python``."""
     return ["python" if word == sys.executable else word for word in argv]

@@ -1,7 +1,4 @@
-"""Removes objects of a container engine: those of a run, and those of dead labs.
-
-They are found by label only.
-"""
+"""Removes the objects of a trial, or of dead labs, from the container engine, found by label."""
 
 from __future__ import annotations
 
@@ -16,13 +13,14 @@ from lab.errors import ClusterError
 
 RUN, OWNER = "lab.run", "lab.owner"
 LOOK_S = 0.2
-# A `compose up` that was cut short may go on creating: nothing new for so long is the end.
+# The engine may go on creating objects after an interrupted `compose up`. It counts as finished
+# when no new object has appeared for this long.
 QUIET_S = 3.0
 GIVE_UP_S = 120.0
 
 
 class Remains(NamedTuple):
-    """One object of the engine that carries our labels."""
+    """One object of the engine that has the lab's labels."""
 
     kind: str
     name: str
@@ -31,7 +29,8 @@ class Remains(NamedTuple):
     running: bool
 
 
-# Kind -> how it is listed and how it is removed; containers first, because they hold the others.
+# Kind -> listing command, columns of its name and state, removal command. Containers are first,
+# because they use the others.
 KINDS = {
     "container": (("container", "ls", "--all"), "{{.ID}}", "{{.State}}", ("rm", "-f", "-v")),
     "network": (("network", "ls"), "{{.ID}}", "-", ("network", "rm")),
@@ -40,7 +39,7 @@ KINDS = {
 
 
 def remains(run: str = "") -> list[Remains]:
-    """List our objects in the engine: those of one run, or all.
+    """List the lab's objects in the engine: those of one trial's project, or all.
 
     Raises:
         ClusterError: No engine answers.
@@ -51,49 +50,52 @@ def remains(run: str = "") -> list[Remains]:
 def _listed(label: str) -> Iterator[Remains]:
     for kind, (listing, name, state, _) in KINDS.items():
         columns = "\t".join([name, f'{{{{.Label "{RUN}"}}}}', f'{{{{.Label "{OWNER}"}}}}', state])
-        told = docker(*listing, "--filter", f"label={label}", "--format", columns)
-        for line in told.decode().splitlines():
-            named, run, owned, status = line.split("\t")
-            yield Remains(kind, named, run, owned, status in ("running", "created", "paused"))
+        lines = docker(*listing, "--filter", f"label={label}", "--format", columns).decode()
+        for line in lines.splitlines():
+            identity, run, owner, status = line.split("\t")
+            yield Remains(kind, identity, run, owner, status in ("running", "created", "paused"))
 
 
 def is_dead(objects: list[Remains]) -> Callable[[Remains], bool]:
-    """Return the judgement over `objects`: does the lab that one belongs to still run?
+    """Return a function that is true for those of `objects` whose lab has ended.
 
-    A lab of another machine, container or boot cannot be asked; its run counts as dead when none
-    of its containers is at work.
+    The processes of another machine, container or boot are not visible. An object from there
+    counts as dead if no container of its project is running.
     """
-    at_work = {thing.run for thing in objects if thing.running}
+    running = {thing.run for thing in objects if thing.running}
     here = processes.realm()
 
-    def judge(thing: Remains) -> bool:
+    def is_dead_object(thing: Remains) -> bool:
         if thing.owner.partition(":")[0] == here:
             return not processes.is_alive(thing.owner)
-        return thing.run not in at_work
+        return thing.run not in running
 
-    return judge
+    return is_dead_object
 
 
 def remove(objects: list[Remains]) -> int:
-    """Ask for the removal of objects, containers first; return how many there were."""
+    """Try to remove the objects, containers first; return their number."""
     for kind, (*_, removal) in KINDS.items():
         if names := [thing.name for thing in objects if thing.kind == kind]:
-            # Somebody may be faster, or a container may still hold one: the next look tells.
+            # Another process may have removed one, or a container may still use one. The caller's
+            # next listing shows it.
             with contextlib.suppress(ClusterError):
                 docker(*removal, *names)
     return len(objects)
 
 
 def remove_run(run: str, quiet_s: float) -> None:
-    """Remove the objects of a run until none has appeared for `quiet_s` seconds.
+    """Remove the objects of a project until none has appeared for `quiet_s` seconds.
 
     Raises:
-        ClusterError: No engine answers, or it holds on to some of them.
+        ClusterError: No engine answers, or some objects remain after `GIVE_UP_S`.
     """
     begin = quiet_since = time.monotonic()
     while (objects := remains(run)) or time.monotonic() - quiet_since < quiet_s:
         if time.monotonic() - begin > GIVE_UP_S:
-            raise ClusterError(f"{len(objects)} objects of {run} cannot be removed: lab doctor")
+            raise ClusterError(
+                f"{len(objects)} objects of {run} cannot be removed. Run: lab doctor"
+            )
         if objects:
             remove(objects)
             quiet_since = time.monotonic()
@@ -102,10 +104,7 @@ def remove_run(run: str, quiet_s: float) -> None:
 
 
 def reap_dead() -> int:
-    """Remove the objects of labs that are gone, those of living ones stay; return how many.
-
-    Without an engine there is nothing to remove.
-    """
+    """Remove the objects of labs that have ended; return their number, 0 without an engine."""
     try:
         objects = remains()
     except ClusterError:

