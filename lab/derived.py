@@ -1,4 +1,4 @@
-"""The tables that are made from others: numbers of each trial, and estimates over trials."""
+"""Computes the derived tables: `metric` of each trial, `estimate` and `trend` over trials."""
 
 from __future__ import annotations
 
@@ -23,57 +23,60 @@ Row = TypeVar("Row")
 
 
 def derive(store: Store) -> list[str]:
-    """Make the tables `metric`, `estimate` and `trend` anew from the others.
+    """Compute the tables `metric`, `estimate` and `trend` from the others and replace them.
 
-    Returns a sentence for each part that a defect of the lab left out.
+    Returns a sentence for each part that is missing because of a defect of the lab.
 
     Raises:
         ResultsError: A table cannot be read or written.
     """
     trials = store.read("trial")
     trials = trials[trials.status != Status.SKIPPED]
-    rows = _numbers_of_all(store, trials)
-    name, sentences = store.folder.name, list[str]()
+    rows = _metrics_of_all(store, trials)
+    name = store.folder.name
+    sentences: list[str] = []
 
-    def part(what: str, make: Callable[[], list[Row]]) -> list[Row]:
-        def refuse(reason: str) -> list[Row]:
-            sentences.append(f"Left out: {what}. {reason}")
+    def part(title: str, compute: Callable[[], list[Row]]) -> list[Row]:
+        def leave_out(reason: str) -> list[Row]:
+            sentences.append(f"Left out: {title}. {reason}")
             return []
 
-        return contained(make, refuse)
+        return contained(compute, leave_out)
 
-    rows += part("shares of the ceilings", lambda: ceilings.shares(trials, rows))
+    rows += part("ratios to the references", lambda: ceilings.shares(trials, rows))
     store.replace("metric", rows)
     table = store.read("metric")
-    found = dict(part("capacities", lambda: [*capacities(trials, table).items()]))
-    if of_ladder := part("loads", lambda: loads(trials, table, found)):
-        store.replace("metric", [*rows, *of_ladder])
+    capacity_of = dict(part("capacities", lambda: [*capacities(trials, table).items()]))
+    if load_rows := part("loads", lambda: loads(trials, table, capacity_of)):
+        store.replace("metric", [*rows, *load_rows])
         table = store.read("metric")
-    made = [
+    estimate_rows = [
         row
         for analysis, noisy in ((name, True), (f"{name}/without-noisy", False))
         for row in part(analysis, partial(estimates, trials, table, analysis, with_noisy=noisy))
     ]
-    made += part("limits", lambda: limits.estimates(trials, table, found, name))
-    store.replace("estimate", made)
+    estimate_rows += part(
+        "capacity estimates", lambda: limits.estimates(trials, table, capacity_of, name)
+    )
+    store.replace("estimate", estimate_rows)
     store.replace("trend", part("trends", lambda: trends(trials, table, name)))
     return sentences
 
 
-def _numbers_of_all(store: Store, trials: pd.DataFrame) -> list[MetricRow]:
-    of_trials = mapped(
+def _metrics_of_all(store: Store, trials: pd.DataFrame) -> list[MetricRow]:
+    rows_by_trial = mapped(
         partial(numbers, store),
         list(trials.itertuples(index=False, name=None)),
         side_by_side=len(trials) >= MANY_TRIALS,
     )
-    return [row for of_one in of_trials for row in of_one]
+    return [row for rows in rows_by_trial for row in rows]
 
 
 def numbers(store: Store, values: Any) -> list[MetricRow]:
-    """Compute the metrics of one row of the table `trial`, which was not skipped."""
-    # A null of a table is pd.NA, which is neither true nor false; of a row it is None.
-    known: list[Any] = [None if value is pd.NA else value for value in values]
-    row = TrialRow(*known)
+    """Compute the metrics of one trial that was not skipped, from its row of the table `trial`."""
+    # A table's null is pd.NA, which is neither true nor false; a row's null is None.
+    cells: list[Any] = [None if value is pd.NA else value for value in values]
+    row = TrialRow(*cells)
     folder = store.trial_folder(row.trial_id, row.attempt)
     tasks = store.read("task", folder, metrics.TASK_COLUMNS)
     occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None

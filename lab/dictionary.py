@@ -7,18 +7,18 @@ from lab.tables import PLACES, SCHEMA_VERSION, TABLES
 
 INTRODUCTION = f"""# Results
 
-Made from `lab/tables` by `lab.dictionary.describe()`; schema version {SCHEMA_VERSION}.
+Generated from `lab/tables` by `lab.dictionary.describe()`; schema version {SCHEMA_VERSION}.
 
-A campaign is a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables with
-a row a task are Parquet files in one folder for each attempt at a trial, beside the raw records
-from which they were made. A trial is finished when its row is in `trial.csv`.
+Each campaign has a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables
+with one row per task are Parquet files in one folder per attempt at a trial, beside the raw records
+from which they are computed. A trial is finished when its row is in `trial.csv`.
 
 - Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
-- An empty cell, or a null, says: not measured or not readable. It never means zero.
-- Nothing that failed is left out: look at `status` and `flag` of a trial before using its numbers.
-- `metric`, `estimate` and `trend` can be made again from the other tables.
-- A minor version only adds columns. Files of an earlier minor lack those that came since; the lab
-  reads them as empty, or as the value that the column names. It refuses a later minor.
+- An empty cell, or a null, means: not measured or not readable. It never means zero.
+- Failed trials are included: check `status` and `flag` of a trial before you use its numbers.
+- `metric`, `estimate` and `trend` can be computed again from the other tables.
+- A minor version only adds columns. Files of an earlier minor lack the columns added since; the lab
+  reads these as empty, or as the value stated for the column. It refuses a later minor.
 
 ```python
 import pandas as pd
@@ -31,19 +31,19 @@ latency_ms = (tasks.t4_ns - tasks.t0_ns) / 1e6
 ```
 
 `lab.store.Store(Path(run)).read("trial")` does the same with the exact types and refuses a damaged
-file. In Parquet the columns carry their unit and meaning as metadata.
+file. In Parquet files, unit and meaning are metadata of each column.
 """
 
 
 def describe() -> str:
-    """Write `results/README.md`: the folder, how to read it, and every column."""
+    """Return the text of `results/README.md`: the folder, how to read it, and every column."""
     return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)
 
 
 def _describe_table(table: str) -> str:
-    rows, _, key = str(TABLES[table].__doc__).partition(" Key: ")
+    purpose, _, key = str(TABLES[table].__doc__).partition(" Key: ")
     kinds = {"int64": "integer", "double": "number", "string": "text"}
-    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {rows} Key: {key}\n"]
+    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {purpose} Key: {key}\n"]
     lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
     for column in schema(table):
         unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))

@@ -1,6 +1,7 @@
-"""Finds what packages declare under an entry point group, and loads it without being harmed.
+"""Lists and loads the entry points that other packages declare in a group.
 
-An entry that breaks, or that claims a name which is taken, is left out with a sentence.
+An entry that fails, or that declares a name already in use, is left out with a reason; it cannot
+break the lab.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ Loader = Callable[[], object]
 
 
 class UnusableEntryError(UsageError):
-    """An entry whose code cannot be imported, or is not what its group holds."""
+    """An entry whose code cannot be imported, or is not of the kind of its group."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An entry that cannot be used: its `kind` is ``backend`` or ``workload``."""
+    """An entry that cannot be used. `kind` is ``backend`` or ``workload``."""
 
     kind: str
     name: str
     reason: str
 
     def __str__(self) -> str:
-        """Say so in one sentence."""
+        """Return the kind, name and reason in one sentence."""
         return f"{self.kind.capitalize()} {self.name!r} is left out: {self.reason}."
 
 
@@ -44,23 +45,23 @@ def declared(
 
     Args:
         group: The entry point group.
-        kind: What it holds, for messages.
-        taken: The names of built-ins, which no package replaces.
+        kind: Its kind of entry, for messages.
+        taken: The names of built-ins, which packages cannot replace.
 
     Returns:
         The loaders by name, and the entries whose name cannot be used.
     """
-    claims = defaultdict(list)
+    entries_of = defaultdict(list)
     for entry in entry_points(group=group):
-        claims[entry.name].append(entry)
+        entries_of[entry.name].append(entry)
     loaders: dict[str, Loader] = {}
     left_out = []
-    for name, entries in sorted(claims.items()):
+    for name, entries in sorted(entries_of.items()):
         packages = " and ".join(sorted(map(_package, entries)))
         if NAME.fullmatch(name) is None:
-            reason = f"{packages} declares a name that is not of letters, digits, - and _"
+            reason = f"{packages} declares a name that has other characters than a-z, 0-9, - and _"
         elif name in taken:
-            reason = f"{packages} declares the name of a built-in {kind}, which is not replaced"
+            reason = f"{packages} declares the name of a built-in {kind}, which cannot be replaced"
         elif len(entries) > 1:
             reason = f"{packages} declare the same name; uninstall one of them"
         else:
@@ -71,7 +72,7 @@ def declared(
 
 
 def load(loader: Loader) -> object:
-    """Import an entry; what its module prints is discarded.
+    """Import an entry; the output of its module is discarded.
 
     Raises:
         UnusableEntryError: The import raised or exited.
@@ -82,8 +83,8 @@ def load(loader: Loader) -> object:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        told = one_line(f"{type(error).__name__}: {error}")
-        raise UnusableEntryError(f"its import raised {told}") from error
+        cause = one_line(f"{type(error).__name__}: {error}")
+        raise UnusableEntryError(f"its import raised {cause}") from error
 
 
 def _package(entry: EntryPoint) -> str:

@@ -1,6 +1,6 @@
-"""The lab's exit codes and errors: one root, caught once in `cli`, each with its exit code.
+"""Defines the lab's exit codes and errors: one root, caught once in `cli`, each with its exit code.
 
-A message is one or two sentences: it names the thing, the value and the next step.
+A message is one or two sentences: what is wrong, the value and the next step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """The exit code of a command."""
 
     FINE = 0
     TRIAL_FAILED = 1
@@ -29,30 +29,30 @@ EXIT_CODES = (
 
 
 class LabError(Exception):
-    """Something went wrong that the reader of the message can mend."""
+    """A problem that the reader of the message can fix."""
 
     exit_code = ExitCode.MACHINE_FAILED
 
 
 class UsageError(LabError):
-    """The command line or a file it names cannot be understood."""
+    """The command line, or a file that it names, is not valid."""
 
     exit_code = ExitCode.USAGE
 
 
 class NothingSelectedError(LabError):
-    """The selection is valid and empty."""
+    """The selection is valid but empty."""
 
     exit_code = ExitCode.NOTHING_SELECTED
 
 
 class UnknownNameError(UsageError):
-    """A name that no registry entry carries.
+    """A name that is in no registry.
 
     Args:
-        kind: What was looked for, for instance ``"backend"``.
+        kind: The kind of name, for instance ``"backend"``.
         name: The name as typed.
-        known: Every name that would have been right.
+        known: All valid names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -66,24 +66,24 @@ class MissingExtraError(UsageError):
     """A backend whose packages are not installed."""
 
     def __init__(self, backend: str, package: str, extra: str) -> None:
-        wanted = f"-e '.[{extra}]'" if extra else package
+        requirement = f"-e '.[{extra}]'" if extra else package
         super().__init__(
             f"Backend {backend!r} needs the package {package!r}, which is not installed. "
-            f"Run: python -m pip install {wanted}"
+            f"Run: python -m pip install {requirement}"
         )
 
 
 class ResultsError(LabError):
-    """A results file that cannot be read or written; nothing in it was changed."""
+    """A results file cannot be read or written; it was not changed."""
 
     exit_code = ExitCode.USAGE
 
 
 class DiskError(ResultsError):
-    """The disk of the results is full, or cannot be read or written at all."""
+    """The disk of the results is full, or cannot be read or written."""
 
     exit_code = ExitCode.MACHINE_FAILED
 
 
 class ClusterError(LabError):
-    """A topology that could not be brought up or died; in a trial, a row with its reason."""
+    """A cluster could not be started, or it died; a trial records this in its row."""

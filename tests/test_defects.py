@@ -112,7 +112,7 @@ def test_a_defect_in_a_trial_is_a_failed_row_and_the_next_trial_runs(
     assert [row.status for row in rows] == ["failed", "ok"]
     reason = rows[0].reason
     assert reason.startswith("A defect of the lab: KeyError at lab/"), reason
-    assert reason.endswith(f"Its traceback is in {defects.FILE}; please report it.")
+    assert reason.endswith(f"Its traceback is in {defects.FILE}; report it as an issue.")
     assert "somebody" not in reason
     file = store.trial_folder(rows[0].trial_id, 1) / defects.FILE
     assert MESSAGE in file.read_text()

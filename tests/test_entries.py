@@ -46,7 +46,7 @@ BROKEN = {
         ":X",
         "does not state family, summary, variants",
     ),
-    "a b": ("lab.backends", SOUND, ":Other", "a name that is not of letters"),
+    "a b": ("lab.backends", SOUND, ":Other", "a name that has other characters"),
     "rq": ("lab.backends", SOUND, ":Other", "the name of a built-in backend"),
     "loud": ("lab.backends", "print('LOUD')\nraise ValueError", ":X", "raised ValueError"),
     "task_raises": ("lab.workloads", "1 / 0", "", "raised ZeroDivisionError"),

@@ -204,7 +204,7 @@ def test_an_unexpected_exception_ends_in_one_sentence_and_5(
     assert shown.returncode == 5
     said = " ".join(shown.stderr.split())
     assert said.startswith("lab: A defect of the lab: RecursionError")
-    assert "please report it. Its folder:" in said
+    assert "report it as an issue. Its folder:" in said
     assert "Traceback" not in said
     (folder,) = tmp_path.glob("lab-defect-*")
     assert "too deep" in (folder / defects.FILE).read_text()
