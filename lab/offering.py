@@ -1,7 +1,7 @@
-"""Offers tasks to a system, and writes down in the journal what was offered when.
+"""Submits the tasks of a trial to a backend, and records the instants in the journal.
 
-Every phase of a trial offers in the same way: planned rows first, so that between two submit calls
-only instants are stored.
+Every phase of a trial plans its journal rows first, so that only instants are stored between two
+submit calls.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from lab.model import Arrival, Capability, Chained, FanOut, Job, Ranked, Retried
 
 Submit = Callable[[Task], Any]
 
-# Handles that are held until a phase has ended, and results that are read of those unfinished.
+# How many handles a phase keeps, and how many of them are read when tasks do not finish.
 HANDLES, RESULTS = 100, 5
 
 
 class Offering:
-    """Hands tasks to one backend; `accepted` counts those it took, `error` is its first refusal.
+    """Submits tasks to one backend.
 
-    `handles` are those of the first tasks by number, and of the last that was accepted: where some
-    never end, the system may say why. All of them would be memory that the system has to share.
+    accepted: number of tasks that the backend accepted.
+    error: first error of a submit call; empty if there was none.
+    handles: by task id, the handles of the first `HANDLES` accepted tasks and of the last one, to
+        read the error of a task that does not finish. Keeping all of them would use memory that
+        the backend needs.
     """
 
     def __init__(self, backend: Backend, promised: frozenset[Capability], journal: Journal) -> None:
@@ -43,9 +46,10 @@ class Offering:
         instants: Sequence[int],
         submit: Submit | None = None,
     ) -> None:
-        """Offer tasks at their instants, all at once where instants are equal and it can.
+        """Offer each task at its instant.
 
-        Where `submit` is given, it is how each is handed over.
+        One batch call submits all tasks if the backend has one, all instants are equal, and
+        `submit`, a function that replaces `Backend.submit`, is not given.
         """
         rows = self.journal.plan([task.id for task in tasks], phase, instants)
         is_one_call = Capability.BATCH in self.promised and instants[:1] == instants[-1:]
@@ -60,7 +64,7 @@ class Offering:
             words[row + T1] = now()
             try:
                 handle = submit(task)
-            except Exception as error:  # noqa: BLE001 (refused: the checker counts it, M28)
+            except Exception as error:  # noqa: BLE001 (the checker counts refused tasks, M28)
                 words[row + T2] = now()
                 words[row + ACK] = ERROR
                 self.error = self.error or sentence(error)
@@ -76,20 +80,20 @@ class Offering:
         self.handles = handles
 
     def failure_of(self, unfinished: Container[int], timeout_s: float) -> str:
-        """Return what the system says of a task that does not end; empty where it says nothing.
+        """Return the first error that the backend reports for unfinished tasks; empty if none.
 
-        It is the first failure among the results of a few such tasks, for each of which it may
-        take `timeout_s`.
+        Reads the results of at most `RESULTS` unfinished tasks, and waits up to `timeout_s`
+        seconds for each.
         """
         if Capability.RESULT not in self.promised:
             return ""
-        left = [handle for task_id, handle in self.handles.items() if task_id in unfinished]
-        for handle in left[:RESULTS]:
+        pending = [handle for task_id, handle in self.handles.items() if task_id in unfinished]
+        for handle in pending[:RESULTS]:
             try:
                 self.backend.result(handle, timeout_s)
             except TimeoutError:
                 continue
-            except Exception as error:  # noqa: BLE001 (whatever the system says is the finding)
+            except Exception as error:  # noqa: BLE001 (an error of any type is the answer)
                 return sentence(error)
         return ""
 
@@ -103,23 +107,25 @@ class Offering:
             self.backend.submit_all(tasks)
             acknowledged = ACCEPTED
             self.accepted += len(tasks)
-        except Exception as error:  # noqa: BLE001 (one call: it was refused for all of them)
+        except Exception as error:  # noqa: BLE001 (the one call failed for all of them)
             self.error = self.error or sentence(error)
         t2 = time.monotonic_ns()
         for row in rows:
             words[row + T2], words[row + ACK] = t2, acknowledged
 
     def offer_sparsely(self, phase: int, tasks: Sequence[Task], marks: Sequence[int]) -> int:
-        """Offer tasks at once, and write down no more than the instants of those at `marks`.
+        """Offer a burst, and record only the tasks at the indexes `marks`, which include the last.
 
-        The last is one of them. All are intended for the instant at which the first is offered;
-        that is returned.
+        Returns:
+            The begin of the burst, which is the intended start of all its tasks; ns of
+            CLOCK_MONOTONIC.
         """
-        # Intended for now, until the instant is known: a row without one counts as never planned.
+        # Replaced by the begin of the burst below: the checker ignores a row without an instant.
         instants = [time.monotonic_ns()] * len(marks)
         rows = self.journal.plan([tasks[mark].id for mark in marks], phase, instants)
         now, words, submit = time.monotonic_ns, self.journal.words, self.backend.submit
-        next_one, begin = 0, now()
+        next_index = 0
+        begin = now()
         if Capability.BATCH in self.promised:
             self.backend.submit_all(tasks)
             accepted = now()
@@ -127,12 +133,12 @@ class Offering:
                 words[row + T1], words[row + T2] = begin, accepted
         else:
             for mark, row in zip(marks, rows, strict=True):
-                for task in tasks[next_one:mark]:
+                for task in tasks[next_index:mark]:
                     submit(task)
                 words[row + T1] = now()
                 submit(tasks[mark])
                 words[row + T2] = now()
-                next_one = mark + 1
+                next_index = mark + 1
         for row in rows:
             words[row + T0], words[row + ACK] = begin, ACCEPTED
         return begin
@@ -140,7 +146,7 @@ class Offering:
     def in_turn(
         self, tasks: Sequence[Task], arrival: RoundTrip | FanOut | Chained, timeout_s: float
     ) -> None:
-        """Offer tasks, groups or chains, each when the one before has come back."""
+        """Offer tasks, groups or chains, each after the result of the previous one."""
         if isinstance(arrival, RoundTrip):
             self._round_trips(tasks, timeout_s)
         elif isinstance(arrival, FanOut):
@@ -149,12 +155,12 @@ class Offering:
             self._parts(tasks, arrival.length, self.backend.submit_chain, timeout_s)
 
     def _round_trips(self, tasks: Sequence[Task], timeout_s: float) -> None:
-        """Offer one task at a time, and wait for its result by the system's own call."""
+        """Offer one task at a time, and wait for its result with the backend's result call."""
         submit, result = self.backend.submit, self.backend.result
         now, words = time.monotonic_ns, self.journal.words
         rows = self.journal.plan([task.id for task in tasks], MEASURE, [0] * len(tasks))
         for task, row in zip(tasks, rows, strict=True):
-            # Each is offered when the one before has come back, so intended is when it is sent.
+            # A closed loop has no schedule, so the intended start is the start of the call.
             words[row + T0] = words[row + T1] = now()
             handle = submit(task)
             words[row + T2] = now()
@@ -170,29 +176,31 @@ class Offering:
         submit: Callable[[Sequence[Task]], Any],
         timeout_s: float,
     ) -> None:
-        """Offer groups or chains of `size` tasks, each joined by the system's own means.
+        """Offer groups or chains of `size` tasks, and wait for each with `Backend.join`.
 
-        All tasks of one have its instants: t1 and t2 are those of the one call, t5 is its join's.
+        All tasks of a group or chain have the same instants: t1 and t2 are the begin and end of
+        its submit call, t5 is the end of its join.
         """
         now, words = time.monotonic_ns, self.journal.words
         rows = self.journal.plan([task.id for task in tasks], MEASURE, [0] * len(tasks))
         for first in range(0, len(tasks), size):
-            part, own = tasks[first : first + size], rows[first : first + size]
+            part = tasks[first : first + size]
+            part_rows = rows[first : first + size]
             begin = now()
-            for row in own:
+            for row in part_rows:
                 words[row + T0] = words[row + T1] = begin
             handle = submit(part)
             accepted = now()
-            for row in own:
+            for row in part_rows:
                 words[row + T2], words[row + ACK] = accepted, ACCEPTED
             self.accepted += len(part)
             self.backend.join(handle, timeout_s)
-            seen = now()
-            for row in own:
-                words[row + T5] = seen
+            joined = now()
+            for row in part_rows:
+                words[row + T5] = joined
 
     def jobs(self, phase: int, jobs: Sequence[Job], begin_ns: int) -> None:
-        """Have every job scheduled; a system that knew them as it started is not called again."""
+        """Schedule every job, unless the backend read the jobs when it started."""
         now, words = time.monotonic_ns, self.journal.words
         rows = self.journal.plan([job.id for job in jobs], phase, [begin_ns] * len(jobs))
         for job, row in zip(jobs, rows, strict=True):
@@ -203,7 +211,7 @@ class Offering:
             words[row + ACK] = ACCEPTED
 
     def no_more_jobs(self) -> None:
-        """Have every job removed; what was t5, the result's instant, is when that was done."""
+        """Remove every scheduled job, and store the instant of its removal as t5."""
         while self._scheduled:
             row, handle = self._scheduled.popitem()
             self.backend.unschedule(handle)
@@ -211,7 +219,7 @@ class Offering:
 
 
 def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:
-    """Return the call by which an arrival hands tasks over, None where it is the usual one."""
+    """Return the submit call of an arrival; None if it is `Backend.submit`."""
     if isinstance(arrival, Retried):
         return lambda task: backend.submit_retrying(task, arrival.delay_s)
     if isinstance(arrival, Ranked):
@@ -221,6 +229,6 @@ def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | N
 
 
 def sentence(error: BaseException) -> str:
-    """Write what was raised as one line."""
+    """Format an exception as one line, without the type if it is a `LabError`."""
     text = " ".join(str(error).split()) or "no message"
     return text if isinstance(error, LabError) else f"{type(error).__name__}: {text}"[:300]

@@ -1,4 +1,4 @@
-"""What can be chosen of a campaign on the command line, by the question that it answers."""
+"""Defines the options of `lab bench`, in groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.clusters import PROVIDERS
 from lab.presets import GROUPS, LATENCY, OFFERED, PRESETS
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "what to measure": {
+    "selection": {
         "--backend -b": {
             "action": "append",
             "metavar": "LABEL",
@@ -28,23 +28,24 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "--task": {
             "metavar": "MODULE:FUNCTION",
-            "help": "a function of your own, importable from here; beside any --workload",
+            "help": "measure your function, importable from the current folder, in addition to "
+            "any --workload",
         },
         "--args": {
             "default": "",
             "metavar": "JSON",
-            "help": "its arguments: a JSON list, a JSON object of keywords, or MODULE:NAME of a "
-            "list, tuple or mapping (default: none)",
+            "help": "arguments of the function: a JSON list, a JSON object of keywords, or "
+            "MODULE:NAME of a list, tuple or mapping (default: none)",
         },
         "--allow-errors": {
             "action": "store_true",
-            "help": "measure a function of your own that fails where it is called before the run",
+            "help": "measure your function even if the trial calls before the run fail",
         },
         "--pass-env": {
             "action": "append",
             "metavar": "NAME",
-            "help": "a variable of yours that driver and workers are given, by its name in the "
-            "results and never its value; repeat for more (default: none)",
+            "help": "pass this environment variable to driver and workers; results contain its "
+            "name, never its value; repeat for more (default: none)",
         },
         "--arrival": {
             "action": "append",
@@ -54,12 +55,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--rate": {
             "type": ranges.RATE_HZ,
             "metavar": "HZ",
-            "help": "tasks per second of paced arrivals (default: the preset's); of workload "
-            f"{LATENCY}: the rate that is the same for all",
+            "help": "tasks per second of paced arrivals (default: the preset's); for workload "
+            f"{LATENCY}: the rate at which all backends are compared",
         },
         "--gaps": {
             "choices": GAPS,
-            "help": "how paced tasks follow each other (default: poisson)",
+            "help": "distribution of the gaps between paced tasks (default: poisson)",
         },
         "--tasks": {
             "type": ranges.TASKS,
@@ -69,44 +70,45 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--seconds": {
             "type": ranges.SECONDS,
             "metavar": "S",
-            "help": "how long workers wait in an idle window (default: the preset's)",
+            "help": "length of an idle window (default: the preset's)",
         },
         "--occurrences": {
             "type": ranges.OCCURRENCES,
             "metavar": "N",
-            "help": "how often each periodic job is due (default: the workload's)",
+            "help": "due times of each periodic job (default: the workload's)",
         },
     },
-    "on how much": {
+    "topology": {
         "--cores": {
             "type": ranges.CORES,
             "metavar": "N[,N]",
-            "help": "cores of a node (default: 1, 2, 4, ... all of this machine)",
+            "help": "cores per node (default: 1, 2, 4, ... all of this machine)",
         },
         "--nodes": {
             "type": ranges.NODES,
             "default": (1,),
             "metavar": "N[,N]",
-            "help": "nodes (default: 1)",
+            "help": "number of nodes (default: 1)",
         },
         "--workers": {
             "type": ranges.WORKERS_PER_CORE,
             "metavar": "N[,N]",
-            "help": "worker slots for each core (default: 1, for the workload scaling 1,2,4)",
+            "help": "worker slots per core (default: 1; for the workload scaling: 1,2,4)",
         },
         "--quota": {
             "type": ranges.QUOTA_CPUS,
             "default": 0.0,
             "metavar": "CPUS",
-            "help": "CPU time of a node, such as 0.5, by a quota of short periods; its latencies "
-            "are refused where that stops it (default: all of its cores)",
+            "help": "CPU quota of a node, such as 0.5; latencies are not reported for windows in "
+            "which the quota stopped the node (default: all of its cores)",
         },
         "--provider": {
             "metavar": "NAME",
-            "help": f"what hosts clusters: {', '.join(PROVIDERS)} (default: as this machine can)",
+            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: compose if this "
+            "machine has a container engine, else local)",
         },
     },
-    "how thoroughly": {
+    "campaign size": {
         "--preset": {
             "default": "quick",
             "metavar": "NAME",
@@ -115,13 +117,14 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--blocks": {
             "type": ranges.BLOCKS,
             "metavar": "N",
-            "help": "blocks, each with every configuration once (default: the preset's)",
+            "help": "number of blocks; a block runs every configuration once (default: the "
+            "preset's)",
         },
         "--like": {
             "type": Path,
             "metavar": "RUN",
-            "help": "the very trials of another run, with its sizes and seeds; all else but the "
-            "commit is taken from it",
+            "help": "repeat the exact plan of RUN, with its sizes, seeds and options, on the "
+            "current commit",
         },
         "--seed": {
             "type": ranges.SEED,
@@ -129,43 +132,43 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "seed of order, arrivals and arguments (default: drawn, and recorded)",
         },
     },
-    "running it": {
+    "execution": {
         "--dry-run": {
             "action": "store_true",
-            "help": "print the plan and the time it will take, and run nothing",
+            "help": "print the plan and its estimated time, and run nothing",
         },
         "--allow-dirty": {
             "action": "store_true",
-            "help": "say nothing of files that differ from the commit; such a run has no history",
+            "help": "do not warn about uncommitted changes; the run is excluded from the history",
         },
         "--tables-only": {
             "action": "store_true",
-            "help": "write the tables, and leave out the report and the history",
+            "help": "write the tables only, without the report and the history",
         },
-        # For `lab compare --pairs`, which lets two commits take turns.
+        # For `lab compare --pairs`, which interleaves the trials of two commits.
         "--turns": {"action": "store_true", "help": argparse.SUPPRESS},
         "--resume": {
             "type": Path,
             "metavar": "RUN",
-            "help": "go on with this run folder; all else is taken from it",
+            "help": "continue this run folder, with the options that started it",
         },
         "--results": {
             "type": Path,
             "default": Path("results"),
             "metavar": "FOLDER",
-            "help": "where runs are kept (default: results)",
+            "help": "folder that contains the run folders (default: results)",
         },
     },
 }
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return how this run was asked for; where its results lie is nobody's business."""
-    words = iter(arguments)
-    kept = []
-    for word in words:
-        if word == "--results":
-            next(words, None)
-        elif not word.startswith("--results="):
-            kept.append(word)
-    return shlex.join(kept)
+    """Return the command line of a run without `--results`, whose path may be private."""
+    remaining = iter(arguments)
+    published = []
+    for argument in remaining:
+        if argument == "--results":
+            next(remaining, None)
+        elif not argument.startswith("--results="):
+            published.append(argument)
+    return shlex.join(published)

@@ -1,8 +1,8 @@
-"""A function of the user's own as a workload: how it is named, found and called.
+"""Names, imports and calls a user's function as a workload.
 
-Its name is ``module:function`` and then its arguments, if it has any: a JSON list, a JSON object of
-keywords, or ``(module:NAME)`` of a list, a tuple or a mapping that the module holds. Workers run
-it from here, so this is standard library only, and little of it.
+The workload's name is ``module:function``, followed by its arguments if it has any: a JSON list, a
+JSON object of keywords, or ``(module:NAME)`` of a list, a tuple or a mapping. Workers import this
+module, so it uses the standard library only.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ LONGEST_SHOWN = 200
 
 
 def name_of(function: str, arguments: str) -> str:
-    """Return the workload's name for what was typed.
+    """Return the workload's name for the values of `--task` and `--args`.
 
     Args:
         function: ``package.module:function``.
-        arguments: JSON, or ``package.module:NAME`` of the arguments; empty: there are none.
+        arguments: JSON, or ``package.module:NAME`` of the arguments; empty if there are none.
 
     Raises:
-        UsageError: They cannot be understood.
+        UsageError: `function` or `arguments` has another form.
     """
     if not re.fullmatch(PATH, function):
-        raise UsageError(f"{function!r} names no function. Write package.module:function.")
+        raise _no_function(function)
     if re.fullmatch(PATH, arguments):
         return f"{function}({arguments})"
     try:
@@ -53,8 +53,12 @@ def name_of(function: str, arguments: str) -> str:
         ) from error
     if not isinstance(given, list | dict):
         typed = _cut(arguments)
-        raise UsageError(f"--args {typed!r} is no list and no object: write '[{typed}]'.")
+        raise UsageError(f"--args {typed!r} is not a list or an object. Write '[{typed}]'.")
     return function + (json.dumps(given) if given else "")
+
+
+def _no_function(name: str) -> UsageError:
+    return UsageError(f"{name!r} is not the name of a function. Write package.module:function.")
 
 
 def _cut(text: str) -> str:
@@ -62,7 +66,7 @@ def _cut(text: str) -> str:
 
 
 def is_own(workload: str) -> bool:
-    """Tell whether a workload's name is that of a function of the user's own."""
+    """Return whether a workload's name is the name of a user's function."""
     return NAME.fullmatch(workload) is not None
 
 
@@ -70,7 +74,7 @@ def parts(workload: str) -> tuple[str, Any]:
     """Return the function's name and its arguments, a sequence or a mapping of keywords."""
     match = NAME.fullmatch(workload)
     if match is None:
-        raise UsageError(f"{workload!r} names no function. Write package.module:function.")
+        raise _no_function(workload)
     text = match["arguments"]
     if text.startswith("("):
         return match["function"], _checked(find(text[1:-1]), text[1:-1])
@@ -78,21 +82,21 @@ def parts(workload: str) -> tuple[str, Any]:
 
 
 def options_of(workload: str) -> str:
-    """Return the options of the command line that name a workload: the inverse of `name_of`."""
+    """Return the command-line options that select a workload: the inverse of `name_of`."""
     match = NAME.fullmatch(workload)
     if match is None:
-        raise UsageError(f"{workload!r} names no function. Write package.module:function.")
+        raise _no_function(workload)
     text = match["arguments"]
     arguments = ["--args", text.strip("()") if text.startswith("(") else text] if text else []
     return shlex.join(["--task", match["function"], *arguments])
 
 
 def packages(workload: str) -> set[str]:
-    """Return the packages, or modules without one, that hold the function and its arguments."""
+    """Return the top-level packages or modules that define the function and its arguments."""
     match = NAME.fullmatch(workload)
     text = match["arguments"] if match else ""
-    named = [workload, *([text[1:]] if text.startswith("(") else [])]
-    return {path.partition(":")[0].partition(".")[0] for path in named}
+    paths = [workload, *([text[1:]] if text.startswith("(") else [])]
+    return {path.partition(":")[0].partition(".")[0] for path in paths}
 
 
 def _checked(arguments: Any, name: str) -> Any:
@@ -101,11 +105,11 @@ def _checked(arguments: Any, name: str) -> Any:
     ):
         return arguments
     kind = type(arguments).__name__
-    raise UsageError(f"--args {name} is of type {kind}; a list, a tuple or a mapping is needed.")
+    raise UsageError(f"--args {name} has the type {kind}. It must be a list, tuple or mapping.")
 
 
 def find(path: str) -> Any:
-    """Import what ``module:attribute`` names."""
+    """Import the module of ``module:attribute``, and return the attribute."""
     module, _, attribute = path.partition(":")
     return attrgetter(attribute)(import_module(module))
 
@@ -120,51 +124,57 @@ def run(call: Sequence[Any]) -> Any:
         return function(**arguments) if isinstance(arguments, Mapping) else function(*arguments)
     finally:
         if os.getpid() != process:
-            # A child that it forked came back: it would go on as a second worker, or submitter.
+            # A forked child that returned from the function would continue as a second worker.
             os._exit(1)
 
 
 async def run_async(call: Sequence[Any]) -> Any:
-    """Do the same in an event loop, and await the answer where it can be."""
+    """Call the function in an event loop, and await its answer if it is awaitable."""
     answer = run(call)
     return await answer if hasattr(answer, "__await__") else answer
 
 
-# The same functions under the names of which the kernel does not check the answer.
+# The kernel (`lab.kernel`) checks no answer of functions with these names.
 run_unchecked, run_async_unchecked = run, run_async
 
 
 async def awaited(answer: Awaitable[Any]) -> Any:
-    """Await what a coroutine function returned, for `asyncio.run`, which takes coroutines alone."""
+    """Await any awaitable, for `asyncio.run`, which accepts coroutines only."""
     return await answer
 
 
 def memory_bytes(processes: int = 1) -> int:
-    """Return how much address space each process of a trial may have that calls such a function.
+    """Return the address space limit, in bytes, of each process that calls a user's function.
 
-    ``LAB_TASK_MEMORY`` says it in MiB; else all `processes` together may have half of this
-    machine's memory, and each 8 GiB at most and 1 GiB at least: a function that allocates without
-    end fails, and neither machine nor lab do.
+    ``LAB_TASK_MEMORY`` sets it in MiB. The default is half of the machine's memory divided by
+    `processes`, between 1 GiB and 8 GiB. With a limit, a function that allocates without end fails
+    and does not exhaust the machine.
+
+    Raises:
+        UsageError: ``LAB_TASK_MEMORY`` is not a whole number.
     """
     if typed := os.environ.get("LAB_TASK_MEMORY"):
         if not typed.isdecimal():
-            raise UsageError(f"LAB_TASK_MEMORY={typed!r} is no whole number of MiB.")
+            raise UsageError(f"LAB_TASK_MEMORY={typed!r} is not a whole number of MiB.")
         return int(typed) * MIB
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(FEWEST_BYTES, min(machine // 2 // processes, MOST_BYTES))
 
 
 def as_workload(name: str) -> ModuleType:
-    """Return what the registry takes for a workload's module; tasks name this one's functions."""
-    made = ModuleType(__name__, f"{name} as a workload.")
-    vars(made).update(
+    """Return a module with the attributes of a workload that calls the function `name`.
+
+    It has this module's name, so that workers import `run` from here.
+    """
+    module = ModuleType(__name__, f"{name} as a workload.")
+    vars(module).update(
         SUMMARY=f"Calls {name}.",
         UNIT="",
         DEFAULT_SIZE=0,
         calibrate=lambda size: size,
-        nominal_ns=lambda _size: 0,  # what a rehearsal found stands in its place
+        nominal_ns=lambda _size: 0,  # the plan uses the time of the call before the run
         argument=lambda _size, _seed: [*parts(name)],
         run=run,
         run_async=run_async,
     )
-    return made
+    return module

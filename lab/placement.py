@@ -1,4 +1,4 @@
-"""Which CPUs the driver, the services and each node get, and whether any two share one."""
+"""Assigns CPUs to the driver, the services and each node."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import psutil
 
 from lab.model import Topology
 
-# Quotas hold only while the machine has time to spare: their largest sum, as a share (METHOD M22).
+# Quotas are only met while the machine has idle time: the largest sum of all quotas, as a share of
+# the physical cores (METHOD M22).
 LARGEST_QUOTAS = 0.8
 OVER = "oversubscribed"
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Which CPUs the driver, the services and each node get.
+    """The CPUs of the driver, the services and each node.
 
-    `mode` says what a node is (METHOD M22): ``cpuset``; ``quota`` when it may use its cores for
-    part of the time; or ``oversubscribed`` when the nodes want more than the cores can give.
-    `dedicated` is False when any two roles share a CPU.
+    mode: kind of node (METHOD M22): ``cpuset``; ``quota``, if it may use its cores for a part of
+        the time; ``oversubscribed``, if the nodes need more than the physical cores.
+    dedicated: False if any two roles share a CPU.
     """
 
     driver: tuple[int, ...]
@@ -32,15 +33,15 @@ class Placement:
 
 
 def available_cpus() -> tuple[int, ...]:
-    """Return the CPUs this process may use, which a container or `taskset` may have cut."""
+    """Return the CPUs that this process may use; a container or `taskset` may limit them."""
     try:
         return tuple(sorted(os.sched_getaffinity(0)))
-    except AttributeError:  # not on this platform: nothing can be pinned, only counted
+    except AttributeError:  # this platform cannot pin processes
         return tuple(range(os.cpu_count() or 1))
 
 
 def core_counts(cpus: int) -> tuple[int, ...]:
-    """Return the sweep 1, 2, 4, ... with all of them at the end."""
+    """Return the powers of two below `cpus`, and `cpus`."""
     powers = [1 << n for n in range(cpus.bit_length()) if 1 << n < cpus]
     return (*powers, cpus)
 
@@ -48,10 +49,10 @@ def core_counts(cpus: int) -> tuple[int, ...]:
 def place(
     cpus: Sequence[int], topology: Topology, *, has_services: bool, in_driver: bool
 ) -> Placement:
-    """Give nodes whole CPUs from the end, and the driver and the services what is left.
+    """Give the nodes whole CPUs from the end of `cpus`, and the rest to driver and services.
 
-    Where nothing is left, or more is wanted than there is, roles share and the row says so.
-    With `in_driver`, the driver's process is the node: it gets exactly the node's CPUs.
+    Roles share CPUs if there are too few; then `dedicated` is False. With `in_driver`, the driver
+    process is the node and gets exactly the node's CPUs.
     """
     wanted = topology.nodes * topology.cores_per_node
     pool = list(reversed(cpus))
@@ -65,7 +66,7 @@ def place(
     else:
         mode = "cpuset" if wanted <= cores else OVER
     if in_driver:
-        # The driver's own work, submitting, runs on the node's CPUs because it is the node.
+        # The driver is the node, so it also submits on the node's CPUs.
         return Placement(nodes[0], (), nodes, mode, dedicated=False)
     rest = sorted(cpu for cpu in cpus if cpu not in taken)
     driver = services = tuple(rest or cpus)
@@ -77,5 +78,5 @@ def place(
 
 
 def cpu_text(cpus: Sequence[int]) -> str:
-    """Write CPU numbers as a row shows them."""
+    """Format CPU numbers for a table row: ``0,1``."""
     return ",".join(map(str, cpus))

@@ -1,4 +1,4 @@
-"""From a selection to seeded blocks of trial specs (METHOD M2-M4), and how long they will take."""
+"""Expands a selection into seeded blocks of trials, and estimates their time (METHOD M2-M4)."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from lab.model import (
 from lab.obstacles import obstacle
 from lab.presets import Cell
 
-# Of work, for each worker slot (METHOD M16).
+# Seconds of work per worker slot (METHOD M16).
 LONGEST_WARM_UP_S = 5.0
 MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a person asked for, every name resolved; `offers` are the provider's servers.
+    """The selection of a campaign, with every name resolved.
 
-    `references` are labels that nobody asked for and that stand beside those that were, as their
-    ceilings; the number is the place at which a system names it, from 0 (METHOD M18).
-    Without `workers_per_core`, each cell has its own.
+    workers_per_core: worker slots per core; empty: each cell has its default.
+    offers: servers that the provider can start.
+    references: labels that run in addition, as references of `labels`; the value is the smallest
+        index at which a backend lists the reference (METHOD M18).
     """
 
     labels: tuple[str, ...]
@@ -56,7 +57,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A configuration that its backend cannot take, and the sentence why."""
+    """A configuration that its backend does not support, with the reason as a sentence."""
 
     spec: TrialSpec
     reason: str
@@ -64,42 +65,41 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All trials in the order in which they run, and what was left out with its reason."""
+    """All trials in the order in which they run, and the skipped configurations."""
 
     trials: tuple[TrialSpec, ...]
     skips: tuple[Skip, ...]
 
 
 def make_plan(selection: Selection) -> Plan:
-    """Expand a selection: each block holds its configurations once, in a seeded random order.
+    """Expand a selection into blocks of all its configurations, each in a seeded random order.
 
-    Seeds of arrivals and arguments depend on block and cell alone, never on the backend, so a
-    block offers the same plan to all (METHOD M4).
+    Seeds of arrivals and arguments depend on block and cell, not on the backend, so that a block
+    offers the same tasks at the same instants to all backends (METHOD M4).
     """
     calibrated = list(_calibrate(selection.cells))
-    rehearsed = {cell.workload: cell.own for cell in selection.cells}
+    preflights = {cell.workload: cell.preflight for cell in selection.cells}
     cells = {label: _cells_of(selection, label, calibrated) for label in selection.labels}
-    cells |= _beside(selection, cells)
+    cells |= _of_references(selection, cells)
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
     for block in range(selection.blocks):
         order = random.Random(f"{selection.seed}/{block}")
         specs = [
             spec
-            for label, own in cells.items()
-            for one in own
-            if block == 0 or not one.cell.once
-            for spec in _sweep(selection, label, one, block)
+            for label, cells_of_label in cells.items()
+            for calibrated_cell in cells_of_label
+            if block == 0 or not calibrated_cell.cell.once
+            for spec in _sweep(selection, label, calibrated_cell, block)
         ]
         specs = list(dict.fromkeys(specs))  # strong and weak scaling may share a trial
         order.shuffle(specs)
         for spec in specs:
-            own = rehearsed.get(spec.workload)
-            if (reason := obstacle(spec, selection.offers, own)) is None:
+            reason = obstacle(spec, selection.offers, preflights.get(spec.workload))
+            if reason is None:
                 trials.append(spec)
             elif block == 0 and spec.label not in selection.references:
-                # Said once: it will not change from block to block.
-                skips.append(Skip(spec, reason))
+                skips.append(Skip(spec, reason))  # the reason is the same in every block
     return Plan(tuple(trials), tuple(skips))
 
 
@@ -111,11 +111,11 @@ class _Calibrated:
 
 
 def _calibrate(cells: Sequence[Cell]) -> Iterator[_Calibrated]:
-    """Turn sizes as typed into the workloads' own unit here, each once for all cells and trials."""
+    """Calibrate the size of each cell on this machine, once for each workload and typed size."""
     sizes: dict[tuple[str, int], int] = {}
     for cell in cells:
-        if cell.own:
-            yield _Calibrated(cell, 0, cell.own.nominal_ns)
+        if cell.preflight:
+            yield _Calibrated(cell, 0, cell.preflight.nominal_ns)
             continue
         workload, module = registry.workload(cell.workload)
         typed = workload.default_size if cell.size is None else cell.size
@@ -136,25 +136,35 @@ def _topologies(selection: Selection, cell: Cell) -> list[Topology]:
 def _cells_of(
     selection: Selection, label: str, calibrated: Sequence[_Calibrated]
 ) -> Sequence[_Calibrated]:
-    """Return a backend's cells: of the fallbacks, those before which it can take none."""
-    own: list[_Calibrated] = []
-    has_one = False
-    for one in calibrated:
-        if not (one.cell.fallback and has_one):
-            own.append(one)
-            has_one = has_one or _can_take(selection, label, one)
-    return own
+    """Return a backend's cells, without the fallbacks after the first cell that it supports."""
+    chosen: list[_Calibrated] = []
+    has_supported = False
+    for calibrated_cell in calibrated:
+        if not (calibrated_cell.cell.fallback and has_supported):
+            chosen.append(calibrated_cell)
+            has_supported = has_supported or _can_take(selection, label, calibrated_cell)
+    return chosen
 
 
-def _beside(
-    selection: Selection, asked: Mapping[str, Sequence[_Calibrated]]
+def _of_references(
+    selection: Selection, cells: Mapping[str, Sequence[_Calibrated]]
 ) -> Mapping[str, Sequence[_Calibrated]]:
-    """Return the cells of each reference: those that a system takes and that want its place."""
-    taken = dict.fromkeys(
-        one for label, own in asked.items() for one in own if _can_take(selection, label, one)
+    """Return the cells of each reference: those that a selected backend supports.
+
+    A cell with a number of `ceilings` takes only the references that a backend lists before it.
+    """
+    supported = dict.fromkeys(
+        calibrated_cell
+        for label, cells_of_label in cells.items()
+        for calibrated_cell in cells_of_label
+        if _can_take(selection, label, calibrated_cell)
     )
     return {
-        label: [one for one in taken if one.cell.ceilings is None or place < one.cell.ceilings]
+        label: [
+            calibrated_cell
+            for calibrated_cell in supported
+            if calibrated_cell.cell.ceilings is None or place < calibrated_cell.cell.ceilings
+        ]
         for label, place in selection.references.items()
     }
 
@@ -162,7 +172,7 @@ def _beside(
 def _sweep(
     selection: Selection, label: str, calibrated: _Calibrated, block: int
 ) -> Sequence[TrialSpec]:
-    """Make a backend's trials of a cell: on every topology, or on the widest that it can have."""
+    """Return a backend's trials of a cell: on every topology, or on the widest supported one."""
     topologies = _topologies(selection, calibrated.cell)
     specs = [_spec(selection, label, calibrated, each, block) for each in topologies]
     if not calibrated.cell.widest:
@@ -171,12 +181,13 @@ def _sweep(
     return [max(possible or specs, key=_width)]
 
 
-def _can_take(selection: Selection, label: str, one: _Calibrated) -> bool:
-    return any(_is_possible(selection, one, s) for s in _sweep(selection, label, one, block=0))
+def _can_take(selection: Selection, label: str, calibrated: _Calibrated) -> bool:
+    specs = _sweep(selection, label, calibrated, block=0)
+    return any(_is_possible(selection, calibrated, spec) for spec in specs)
 
 
 def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:
-    return obstacle(spec, selection.offers, calibrated.cell.own) is None
+    return obstacle(spec, selection.offers, calibrated.cell.preflight) is None
 
 
 def _width(spec: TrialSpec) -> tuple[int, int]:
@@ -188,14 +199,14 @@ def _spec(
 ) -> TrialSpec:
     chosen = registry.select(label)
     cell = calibrated.cell
-    # Drawn from names and numbers, so that adding a backend or a cell changes no other trial.
+    # Seeded by names and numbers, so that a new backend or cell changes no other trial.
     arrival = _arrival(cell, topology, has_own_workers=registry.has_own_workers(chosen))
     draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{arrival!r}")
-    # A job's first run, which does not count, is the warm-up of a schedule; and what raises the
-    # first time it runs has no run before that.
+    # The warm-up of a periodic job is its first firing, which is not measured. A task that raises
+    # on its first execution must not be executed before the window.
     warms_up = not isinstance(cell.arrival, Periodic | Retried)
     warmup_tasks = _warm_up(selection, calibrated) * topology.workers * warms_up
-    if cell.own or cell.size:  # of tasks that may be long or large, as many as there will be
+    if cell.preflight or cell.size:  # long or large tasks: no more than in the window
         warmup_tasks = min(warmup_tasks, arrival.n_tasks)
     return TrialSpec(
         backend=chosen.name,
@@ -212,23 +223,23 @@ def _spec(
         warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
         pass_env=selection.pass_env,
-        **(_of_own(cell.own) if cell.own else {}),
+        **(_of_user_function(cell.preflight) if cell.preflight else {}),
     )
 
 
-def _of_own(own: Rehearsal) -> dict[str, Any]:
-    """Return the fields of a spec that say what a user's function is, and how it is checked."""
+def _of_user_function(preflight: Rehearsal) -> dict[str, Any]:
+    """Return the fields of a spec that describe a user's function and the check of its answers."""
     return {
-        "answer": own.answer,
-        # Without the exception's message: it may be private, and a spec is published as it is.
-        "unchecked": MESSAGE.sub(r"\1", own.trouble),
-        "check_ns": own.check_ns,
-        "is_coroutine": own.is_coroutine,
+        "answer": preflight.answer,
+        # Without the exception's message, which may be private: specs are published.
+        "unchecked": MESSAGE.sub(r"\1", preflight.trouble),
+        "check_ns": preflight.check_ns,
+        "is_coroutine": preflight.is_coroutine,
     }
 
 
 def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:
-    """Return how the tasks of a cell are offered to so many workers of such a system."""
+    """Return the arrival of a cell; a burst's size depends on the workers and on their kind."""
     if not isinstance(cell.arrival, Burst):
         return cell.arrival
     n = cell.arrival.n_tasks * (topology.workers if cell.weak else 1)
@@ -236,21 +247,21 @@ def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arriva
 
 
 def _warm_up(selection: Selection, calibrated: _Calibrated) -> int:
-    """Return the warm-up's tasks for each worker slot; long tasks have warmed all there is."""
+    """Return the number of warm-up tasks per worker slot, at most `LONGEST_WARM_UP_S` of work."""
     longest = round(LONGEST_WARM_UP_S * 1e9 / max(calibrated.nominal_ns, 1))
     return min(selection.warmup_per_slot, max(longest, 1))
 
 
-# Seconds that a trial takes beside its tasks: processes, verify, quiet, stop, the fixed loop of the
-# noise check, its share of the report; containers come on top. And how many no-ops a worker slot
-# of a queue does in a second. Measured on two shared cores, over all backends: it only feeds the
-# estimate shown before the first trial has been timed.
+# Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the fixed
+# loop of the noise check, its share of the report; in containers also their start. `TASKS_PER_S` is
+# the rate of no-ops per worker slot of a backend with worker processes. Means over all backends on
+# two shared cores, used only for the estimate before the first trial has ended.
 IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 0.9, 3.0, 3.0
 TASKS_PER_S = 100.0
 
 
 def estimate_s(spec: TrialSpec) -> float:
-    """Estimate a trial's length in seconds before anything was measured."""
+    """Estimate a trial's length in seconds from its spec alone."""
     has_cluster = registry.has_own_workers(registry.select(spec.label))
     fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
     if spec.provider != "local":
@@ -268,6 +279,6 @@ def estimate_s(spec: TrialSpec) -> float:
 
 
 def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:
-    """Estimate the length of the remaining trials from the lengths seen so far, by label."""
-    seen = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
-    return sum(seen.get(spec.label, estimate_s(spec)) for spec in trials)
+    """Estimate the total length of `trials`, seconds, from the lengths of past trials by label."""
+    means = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
+    return sum(means.get(spec.label, estimate_s(spec)) for spec in trials)

@@ -1,20 +1,21 @@
 """Makes text from files, logs, exceptions and user functions safe to show in a terminal.
 
-A control character, an escape sequence's first among them, or a mark that changes the direction of
-text is shown as its code: a reader sees that it is there, and a terminal does nothing.
+Control characters, such as the first of an escape sequence, and marks that change the direction of
+text are replaced by their codes, so that a reader sees them and a terminal ignores them.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-# Control, format (direction, no width), surrogate, private, unassigned; ends of lines, paragraphs.
+# Unicode categories: control, format (direction, no width), surrogate, private use, unassigned,
+# line and paragraph separators.
 REFUSED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 LONGEST = 300
 
 
 def printable(text: str, keep: str = "\n") -> str:
-    """Return `text` with each character that does not print as its code; those of `keep` stay."""
+    """Return `text` with each unprintable character that is not in `keep` replaced by its code."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(

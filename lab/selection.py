@@ -226,7 +226,10 @@ def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
     budget_s = preset.deadline_s / 3
     return [
         replace(
-            cell, workload=name, arrival=_within(cell.arrival, seen.nominal_ns, budget_s), own=seen
+            cell,
+            workload=name,
+            arrival=_within(cell.arrival, seen.nominal_ns, budget_s),
+            preflight=seen,
         )
         for cell in nothing
     ]

@@ -85,7 +85,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
         ("-b=", "'' is no backend"),
         ("--arrival=", "Unknown arrival ''"),
         ("--preset=", "Unknown preset ''"),
-        ("--task=", "'' names no function"),
+        ("--task=", "'' is not the name of a function"),
         ("--args=[1]", "name it by --task"),
         (f"--cores {ranges.CPUS + 1}", f"is not a whole number from 1 to {ranges.CPUS}"),
         ("--workers 100000", "is not a whole number from 1 to 1,000"),

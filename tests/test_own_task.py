@@ -54,8 +54,8 @@ def test_a_name_holds_function_and_arguments(arguments: str, name: str, given: A
     [
         ("m.f", "", "Write package.module:function"),
         ("m:f", "[1", "neither JSON"),
-        ("m:f", "3", r"write '\[3\]'"),
-        ("m:f", '"text"', "no list and no object"),
+        ("m:f", "3", r"Write '\[3\]'"),
+        ("m:f", '"text"', "not a list or an object"),
     ],
 )
 def test_what_cannot_be_understood_is_told(function: str, arguments: str, words: str) -> None:

@@ -50,7 +50,7 @@ def test_a_function_that_fails_before_the_run_stops_it(
     [
         ("absent", "cannot be imported"),
         ("PAIR", "is of type tuple, which cannot be called"),
-        (f"add({HERE}:add)", "a list, a tuple or a mapping is needed"),
+        (f"add({HERE}:add)", "must be a list, tuple or mapping"),
     ],
 )
 def test_what_is_no_function_is_a_usage_error(task: str, words: str, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def describe_reproduce(parser: argparse.ArgumentParser) -> None:
     """Add what can be said of reproducing."""
     parser.add_argument("row", metavar="RUN/TRIAL_ID", help="a row of trial.csv, run or package")
     for name in ("--task", "--args"):
-        parser.add_argument(name, **OPTIONS["what to measure"][name])
+        parser.add_argument(name, **OPTIONS["selection"][name])
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
