@@ -243,7 +243,7 @@ def doctor(_: argparse.Namespace) -> int:
     """Print what was found on this machine, with the command that mends each lack."""
     from lab.doctor import examine
 
-    checks = [(c.name, c.state, c.finding, c.mend) for c in examine(registry.backends())]
+    checks = [(c.name, c.state, c.finding, c.fix) for c in examine(registry.backends())]
     show_table("Doctor", ("check", "state", "finding", "to mend it"), checks)
     return ExitCode.FINE
 

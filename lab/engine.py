@@ -1,6 +1,7 @@
-"""Talks to a container engine through its command line, which knows contexts and DOCKER_HOST.
+"""Runs commands of the container engine through its command line.
 
-Whatever the engine refuses becomes one sentence that names the next step.
+The command line applies Docker contexts and DOCKER_HOST. Each error of the engine becomes one
+sentence with the next step.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ PATIENCE_S = 120.0
 KILLED = "137"
 RAISE = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
 LOCAL = "or measure with --provider local."
-# What engines say, and what it means to somebody who wants to measure; the first that fits counts.
+# Pattern of an engine's error -> the sentence to show; the first pattern that matches is used.
 KNOWN = {
     "permission denied while trying to connect": (
-        "You may not use the container engine. "
+        "This user has no permission to use the container engine. "
         f"Run: sudo usermod -aG docker $USER, and log in again; {LOCAL}"
     ),
     "cannot connect to the docker|docker daemon running|failed to connect to the docker"
     "|error during connect": (
         "No container engine answers. "
-        f"Run: sudo .ci/ensure-docker.sh, or start Docker your way; {LOCAL}"
+        f"Run: sudo .ci/ensure-docker.sh, or start Docker another way; {LOCAL}"
     ),
     "unknown command: docker compose|'compose' is not a docker command|unknown (shorthand )?flag": (
         "Docker Compose v2 is missing. "
@@ -49,7 +50,7 @@ KNOWN = {
 
 
 class Engine(NamedTuple):
-    """What answers: versions of engine and Compose, how it is reached, and its cgroup version."""
+    """The versions of the engine and of Compose, and the address of the engine."""
 
     version: str
     compose: str
@@ -62,10 +63,16 @@ def docker(
     given: bytes = b"",
     patience_s: float = PATIENCE_S,
 ) -> bytes:
-    """Run one docker command and return what it printed.
+    """Run one docker command and return its standard output.
+
+    Args:
+        arguments: The words of the command after ``docker``.
+        environment: Variables to add to those of `surroundings.of_engine`.
+        given: The standard input of the command.
+        patience_s: The time limit in seconds.
 
     Raises:
-        ClusterError: It failed, is not installed, or took longer than `patience_s` seconds.
+        ClusterError: The command failed, is not installed, or exceeded the time limit.
     """
     try:
         with starting():
@@ -76,7 +83,7 @@ def docker(
                 check=False,
                 timeout=patience_s,
                 env={**surroundings.of_engine(), **(environment or {})},
-                start_new_session=True,  # Ctrl-C is ours: it must not end a half-done `up`
+                start_new_session=True,  # the lab handles Ctrl-C: a half-done `up` must not end
             )
     except subprocess.TimeoutExpired as error:
         raise ClusterError(
@@ -92,7 +99,7 @@ def starting() -> Iterator[None]:
     """Turn the error of a Docker command that cannot be started into one sentence.
 
     Raises:
-        ClusterError: Instead of the error; any other one passes.
+        ClusterError: Replaces that error; other errors pass.
     """
     try:
         yield
@@ -102,49 +109,49 @@ def starting() -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             raise ClusterError(
                 "Docker is not installed. "
-                f"Run: sudo .ci/ensure-docker.sh, or get it your way; {LOCAL}"
+                f"Run: sudo .ci/ensure-docker.sh, or install it another way; {LOCAL}"
             ) from error
         raise ClusterError(
             f"docker cannot be started: {error.strerror}. Run: lab doctor"
         ) from error
 
 
-def explain(complaint: str) -> str:
-    """Turn what the engine printed into one sentence with the next step."""
+def explain(output: str) -> str:
+    """Turn the error output of the engine into one sentence with the next step."""
     for pattern, sentence in KNOWN.items():
-        if found := re.search(pattern, complaint, re.IGNORECASE):
-            named = (value for value in found.groupdict().values() if value)
-            return sentence.format(what=next(named, "of this cluster").rstrip(".,:;"))
-    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    last = lines[-1].rstrip(".") if lines else "it said nothing"
-    return f"The container engine refused: {last}. Run: lab doctor"
+        if match := re.search(pattern, output, re.IGNORECASE):
+            names = (value for value in match.groupdict().values() if value)
+            return sentence.format(what=next(names, "of this cluster").rstrip(".,:;"))
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    last = lines[-1].rstrip(".") if lines else "no error output"
+    return f"The container engine failed: {last}. Run: lab doctor"
 
 
 def ending(event: str, name: str, code: str, last_words: str) -> str:
-    """Say what an event, `oom` or `die`, tells of a container.
+    """Return the sentence for an event, `oom` or `die`, of a container.
 
-    One kill in twenty at a memory limit was seen told after the death, or never, on a busy machine:
-    whoever was killed may have reached it.
+    On a busy machine, the engine reported 1 of 20 kills at a memory limit after the death or
+    never. So a killed container may have reached its limit without an `oom` event.
     """
     if event == "oom":
-        return f"{name} reached its memory limit and the kernel killed a process of it: {RAISE}"
-    died = f"{name} ended with code {code or 'unknown'}: {last_words}"
+        return f"{name} reached its memory limit and the kernel killed a process in it: {RAISE}"
+    end = f"{name} ended with code {code or 'unknown'}: {last_words}"
     if code != KILLED:
-        return died
-    return f"{died} (Killed, and if by nobody here, probably at its memory limit: {RAISE})"
+        return end
+    return f"{end} (killed; unless by a user, probably at its memory limit: {RAISE})"
 
 
 def find() -> Engine:
-    """Return the engine that answers, with its Compose.
+    """Return the engine and its Compose.
 
     Raises:
-        ClusterError: There is none, or it cannot be used; the message says what to do.
+        ClusterError: No engine answers, or it is not usable; the message has the next step.
     """
-    told = docker("version", "--format", "{{.Server.Version}}", patience_s=10.0)
+    version = docker("version", "--format", "{{.Server.Version}}", patience_s=10.0)
     compose = docker("compose", "version", "--short", patience_s=10.0).decode().strip()
     if not compose.removeprefix("v").startswith(("2", "3", "4", "5")):
         raise ClusterError(
             f"Docker Compose is {compose}; 2 or newer is needed. Run: sudo .ci/ensure-docker.sh"
         )
     endpoint = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
-    return Engine(told.decode().strip(), compose.removeprefix("v"), endpoint.decode().strip())
+    return Engine(version.decode().strip(), compose.removeprefix("v"), endpoint.decode().strip())

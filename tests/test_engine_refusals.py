@@ -28,7 +28,8 @@ export HOME=/ DOCKER_CONFIG=/nowhere
 exec setpriv --reuid=65534 --regid=65534 --clear-groups {docker} "$@"
 """
 REFUSED = (
-    "You may not use the container engine. Run: sudo usermod -aG docker $USER, and log in again; "
+    "This user has no permission to use the container engine. "
+    "Run: sudo usermod -aG docker $USER, and log in again; "
     "or measure with --provider local."
 )
 DISK_MIB = 40
@@ -62,7 +63,7 @@ def test_who_may_not_use_the_engine_is_told_so_everywhere(tmp_path: Path) -> Non
     )
     (found,) = doctor._containers()
     assert (found.name, found.state) == ("engine", "warn")
-    assert f"{found.finding} Run: {found.mend}" == REFUSED
+    assert f"{found.finding} Run: {found.fix}" == REFUSED
     with pytest.raises(ClusterError) as caught:
         images.build(lambda _: None)
     assert str(caught.value) == REFUSED
