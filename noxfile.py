@@ -148,7 +148,7 @@ def publish(session: nox.Session) -> None:
 @locked("images")
 def images(session: nox.Session) -> None:
     """Pull or build the container images; `-- --lock` pins the official ones by digest."""
-    session.run("python", "-m", "lab.images", *session.posargs)
+    session.run("python", "-m", "lab.providers.images", *session.posargs)
 
 
 @locked("tests", default=True)

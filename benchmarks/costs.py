@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lab import registry
-from lab.history import run
-from lab.history.cells import Samples
+from lab.history import asv_run
+from lab.history.samples import Samples
 from lab.history.suite import AXES, TIMEOUT_S, VERSION, benchmarks
+from lab.planning import registry
 
 # Of those that need no server, one of each family: cheap, and there on every machine.
 LABELS = tuple(
@@ -25,7 +25,7 @@ CAMPAIGN_TIMEOUT_S = 6 * 3600
 
 def measure(module: str) -> Samples:
     """Run the module's campaign, once for all of its benchmarks; none where it is not asked for."""
-    return run.measure(module, LABELS, CORES, BLOCKS) if module == PRESET else {}
+    return asv_run.measure(module, LABELS, CORES, BLOCKS) if module == PRESET else {}
 
 
 def classes(module: str) -> dict[str, type]:

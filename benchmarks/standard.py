@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.history.cells import Samples
+from lab.history.samples import Samples
 
 from . import costs
 

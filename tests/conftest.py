@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 import pytest
 from hypothesis import settings
 
-from lab import defects, images, interrupts, processes, registry
-from lab.cli import main
-from lab.images import Images
-from tests import broken_workloads
-from tests.containers import having
-from tests.stopping import children
+from lab.cli.main import main
+from lab.core import defects
+from lab.host import interrupts, processes
+from lab.planning import registry
+from lab.providers import images
+from lab.providers.images import Images
+from tests.cluster.containers import having
+from tests.contract.stopping import children
+from tests.factories import broken_workloads
 
 if TYPE_CHECKING:
     from lab.figures import Picture, Tables
@@ -194,9 +197,9 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 
     def make(_: Path) -> Tables:
         # Here and below: most tests need neither pandas nor matplotlib.
-        from tests.synthetic import SMALL
-        from tests.synthetic_ladder import with_ladder
-        from tests.synthetic_upkeep import everything
+        from tests.factories.campaigns import SMALL
+        from tests.factories.load_sweeps import with_ladder
+        from tests.factories.resources import everything
 
         return with_ladder(everything(SMALL))
 
@@ -209,7 +212,7 @@ def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mappi
 
     def make(folder: Path) -> Mapping[str, Picture]:
         from lab.figures import FIGURES, save
-        from tests.bursts import overheads, whole
+        from tests.factories.bursts import overheads, whole
 
         of = dict.fromkeys(FIGURES, made_up) | {"granularity": whole(overheads())}
         saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}

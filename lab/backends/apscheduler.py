@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Job, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Job, Task, Variant
+from lab.worker import execution
 
 CLOCK = "deadline-loop"
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.RESCHEDULE})
@@ -129,7 +129,7 @@ class ApScheduler(Backend):
 
     def _settings_of(self, **how: Any) -> dict[str, Any]:
         # Of a job that is paused and never runs.
-        job = self._scheduler.add_job(kernel.stamp, args=(0,), next_run_time=None, **how)
+        job = self._scheduler.add_job(execution.stamp, args=(0,), next_run_time=None, **how)
         settings = {name: getattr(job, name) for name in JOB_SETTINGS}
         job.remove()
         return settings
@@ -164,7 +164,7 @@ def _trigger(job: Job) -> Any:
 # APScheduler inspects each job's signature: one parameter, as most jobs have, is quick to inspect.
 def execute(*task: Any) -> Any:
     """Run one task."""
-    return kernel.execute(*task)
+    return execution.execute(*task)
 
 
 def _bounded(places: int) -> Callable[..., Awaitable[Any]]:
@@ -172,6 +172,6 @@ def _bounded(places: int) -> Callable[..., Awaitable[Any]]:
 
     async def execute_async(*task: Any) -> Any:
         async with semaphore:
-            return await kernel.execute_async(*task)
+            return await execution.execute_async(*task)
 
     return execute_async

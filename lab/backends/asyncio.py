@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Carrier, Job, Profile, Task, Variant
+from lab.core.backend import DEFAULT, Backend
+from lab.core.model import Capability, Carrier, Job, Profile, Task, Variant
+from lab.worker import execution
 
 CALLS = frozenset(
     {
@@ -176,8 +176,8 @@ class Asyncio(Backend):
 
     async def _bounded(self, task: Task) -> Any:
         async with self._places:
-            return await kernel.execute_async(task.id, task.function, task.argument)
+            return await execution.execute_async(task.id, task.function, task.argument)
 
     def _in_thread(self, task: Task) -> Coroutine[Any, Any, Any]:
         # No coroutine of ours around asyncio's: it was seen to lower the rate by a tenth.
-        return asyncio.to_thread(kernel.execute, task.id, task.function, task.argument)
+        return asyncio.to_thread(execution.execute, task.id, task.function, task.argument)

@@ -7,9 +7,9 @@ import threading
 import traceback
 from collections.abc import Sequence
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Task, Variant
+from lab.worker import execution
 
 
 class AsyncioQueue(Backend):
@@ -69,7 +69,7 @@ class AsyncioQueue(Backend):
         while True:
             task = await self._tasks.get()
             try:
-                await kernel.execute_async(task.id, task.function, task.argument)
+                await execution.execute_async(task.id, task.function, task.argument)
             except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
                 traceback.print_exc()
 

@@ -6,9 +6,9 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab import celery_app
-from lab.backend import DEFAULT, Backend, Monitor
-from lab.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
+from lab.backends import _celery
+from lab.core.backend import DEFAULT, Backend, Monitor
+from lab.core.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
 
 PROMISED = {
     Capability.SUBMIT,
@@ -111,8 +111,8 @@ class Celery(Backend):
 
     def start(self) -> None:
         """Make the app; it connects with the first task."""
-        self._app = celery_app.make(self.setup)
-        self._task = self._app.tasks[celery_app.EXECUTE]
+        self._app = _celery.make(self.setup)
+        self._task = self._app.tasks[_celery.EXECUTE]
 
     def submit(self, task: Task) -> Any:
         """Send the task and return its `AsyncResult`."""
@@ -121,14 +121,14 @@ class Celery(Backend):
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
         """Send it as the task that asks for its retry (Tasks, Using a custom retry delay)."""
         arguments = (delay_s, task.id, task.function, task.argument)
-        return self._app.tasks[celery_app.RETRY].delay(*arguments)
+        return self._app.tasks[_celery.RETRY].delay(*arguments)
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
         """Send the group as the header of a chord, whose body joins it (Canvas, Chords)."""
         from celery import chord
 
         header = [self._task.si(t.id, t.function, t.argument) for t in tasks]
-        return chord(header)(self._app.tasks[celery_app.JOINED].si())
+        return chord(header)(self._app.tasks[_celery.JOINED].si())
 
     def submit_chain(self, tasks: Sequence[Task]) -> Any:
         """Send a chain of signatures that take no answer from another (Canvas, Chains)."""
@@ -170,19 +170,19 @@ class Celery(Backend):
 
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the settings in force, defaults included."""
-        return celery_app.settings_in_force(self._app, self.setup)
+        return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return one `celery worker`, or of `solo` one for each slot."""
-        return celery_app.workers(setup)
+        return _celery.workers(setup)
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
         """Return Flower, whose first page lists the workers that answered it (Flower docs)."""
-        argv = (*celery_app.CELERY, "flower", "--address=127.0.0.1", "--port={port}")
+        argv = (*_celery.CELERY, "flower", "--address=127.0.0.1", "--port={port}")
         token = b64encode(_flower_user(setup).encode()).decode()
-        return Monitor(argv, "/", celery_app.WORKER, {"Authorization": f"Basic {token}"})
+        return Monitor(argv, "/", _celery.WORKER, {"Authorization": f"Basic {token}"})
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab import celery_app, django_site
-from lab.backend import Backend
-from lab.model import Capability, Command, Job, Service, Setup, Variant
+from lab.backends import _celery, _django
+from lab.core.backend import Backend
+from lab.core.model import Capability, Command, Job, Service, Setup, Variant
 
 PROMISED = frozenset({Capability.SCHEDULE, Capability.NODES, Capability.PARALLEL})
 WORKERS = {"worker_pool": "prefork", "broker_url": Service.REDIS.value}
@@ -33,7 +33,7 @@ class CeleryBeat(Backend):
             "static",
             PROMISED,
             "`celery beat` with jobs in `beat_schedule` (Celery docs, Periodic Tasks, Entries).",
-            {**WORKERS, "beat_scheduler": celery_app.STATIC},
+            {**WORKERS, "beat_scheduler": _celery.STATIC},
         ),
         Variant(
             "django",
@@ -48,8 +48,8 @@ class CeleryBeat(Backend):
     def start(self) -> None:
         """Make the app; with Django, where it keeps the jobs."""
         if self._has_django(self.setup):
-            django_site.use(DJANGO)
-        self._app = celery_app.make(self.setup)
+            _django.use(DJANGO)
+        self._app = _celery.make(self.setup)
 
     def schedule(self, job: Job) -> Any:
         """Save the job as a `PeriodicTask`, which beat finds within 5 s, and return that."""
@@ -58,7 +58,7 @@ class CeleryBeat(Backend):
 
         arguments = dumps([job.id, job.function, job.argument])  # type: ignore[no-untyped-call]
         return PeriodicTask.objects.create(
-            name=f"job {job.id}", task=celery_app.EXECUTE, args=arguments, **_when(job)
+            name=f"job {job.id}", task=_celery.EXECUTE, args=arguments, **_when(job)
         )
 
     def reschedule(self, handle: Any, job: Job) -> Any:
@@ -82,28 +82,28 @@ class CeleryBeat(Backend):
 
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the settings in force, defaults included."""
-        return celery_app.settings_in_force(self._app, self.setup)
+        return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return the one `celery worker` of a node."""
-        return celery_app.workers(setup)
+        return _celery.workers(setup)
 
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return `celery beat`, the one scheduler that there may be."""
         scheduler = ("--scheduler", DYNAMIC) if cls._has_django(setup) else ()
-        return [Command((*celery_app.CELERY, "beat", *scheduler))]
+        return [Command((*_celery.CELERY, "beat", *scheduler))]
 
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
         """Return `manage.py migrate`, which makes the tables of jobs."""
-        return [Command((*django_site.MANAGE, "migrate"))] if cls._has_django(setup) else []
+        return [Command((*_django.MANAGE, "migrate"))] if cls._has_django(setup) else []
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
         """Return what has worker and beat use Django (Celery docs, First steps with Django)."""
-        return django_site.environment(DJANGO) if cls._has_django(setup) else {}
+        return _django.environment(DJANGO) if cls._has_django(setup) else {}
 
     @staticmethod
     def _has_django(setup: Setup) -> bool:

@@ -10,9 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
+from lab.core.backend import DEFAULT, Backend
+from lab.core.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
+from lab.worker import execution
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -28,7 +28,7 @@ FUTURES = BATCHES | {
 }
 DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
 # What has its servers close connections of other users.
-PEERS = "lab.dask_peers"
+PEERS = "lab.backends._dask"
 # Dask reads a configured name from a variable that is made of it (Dask docs, Configuration).
 SATURATION = "distributed.scheduler.worker-saturation"
 SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
@@ -115,7 +115,7 @@ class Dask(Backend):
         return self._send(task, priority=1 if urgent else 0)
 
     def _send(self, task: Task, **options: int) -> Future[Any]:
-        call = (kernel.entry(task.function), task.id, task.function, task.argument)
+        call = (execution.entry(task.function), task.id, task.function, task.argument)
         future: Future[Any] = self._client.submit(*call, pure=False, **options)
         self._futures.append(future)
         return future
@@ -124,26 +124,26 @@ class Dask(Backend):
         """Map over the batch, or compute it and return when all of it has ended."""
         if self.setup.endpoints:
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-            run = kernel.entry(tasks[0].function)
+            run = execution.entry(tasks[0].function)
             self._futures += self._client.map(run, *columns, pure=False)
             return
         from dask.base import compute
         from dask.delayed import delayed
 
-        call = delayed(kernel.execute, pure=False)
+        call = delayed(execution.execute, pure=False)
         compute(*(call(t.id, t.function, t.argument) for t in tasks), **self._how)  # type: ignore[no-untyped-call]
 
     def submit_group(self, tasks: Sequence[Task]) -> Future[Any] | None:
         """Send the group and a step that depends on all of it, or compute both in one graph."""
         if self.setup.endpoints:
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-            run = kernel.entry(tasks[0].function)
+            run = execution.entry(tasks[0].function)
             members = self._client.map(run, *columns, pure=False)
-            end: Future[Any] = self._client.submit(kernel.joined, *members, pure=False)
+            end: Future[Any] = self._client.submit(execution.joined, *members, pure=False)
             return end
         from dask.delayed import delayed
 
-        call, end_of = delayed(kernel.execute, pure=False), delayed(kernel.joined, pure=False)
+        call, end_of = delayed(execution.execute, pure=False), delayed(execution.joined, pure=False)
         end_of(*(call(t.id, t.function, t.argument) for t in tasks)).compute(**self._how)
         return None
 
@@ -151,8 +151,8 @@ class Dask(Backend):
         """Send tasks of which each depends on the one before, or compute them in one graph."""
         link: Any = None
         if self.setup.endpoints:
-            is_coroutine = kernel.COROUTINE in tasks[0].function
-            run = kernel.execute_after_async if is_coroutine else kernel.execute_after
+            is_coroutine = execution.COROUTINE in tasks[0].function
+            run = execution.execute_after_async if is_coroutine else execution.execute_after
             for task in tasks:
                 arguments = (link, task.id, task.function, task.argument)
                 link = self._client.submit(run, *arguments, pure=False)
@@ -160,7 +160,7 @@ class Dask(Backend):
             return last
         from dask.delayed import delayed
 
-        call = delayed(kernel.execute_after, pure=False)
+        call = delayed(execution.execute_after, pure=False)
         for task in tasks:
             link = call(link, task.id, task.function, task.argument)
         link.compute(**self._how)

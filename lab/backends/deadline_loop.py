@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 
-from lab import cron, kernel
-from lab.backend import Backend
-from lab.model import Capability, Job, Variant
+from lab.core import cron
+from lab.core.backend import Backend
+from lab.core.model import Capability, Job, Variant
+from lab.worker import execution
 
 
 class DeadlineLoop(Backend):
@@ -57,7 +58,7 @@ def _run(job: Job, ended: threading.Event) -> None:
     for left_s in _waits_s(job):
         if ended.wait(max(0.0, left_s)):
             return
-        kernel.execute(job.id, job.function, job.argument)
+        execution.execute(job.id, job.function, job.argument)
 
 
 def _waits_s(job: Job) -> Iterator[float]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab import django_site, kernel
-from lab.backend import Backend
-from lab.model import Capability, Command, Service, Setup, Variant
+from lab.backends import _django
+from lab.core.backend import Backend
+from lab.core.model import Capability, Command, Service, Setup, Variant
+from lab.worker import execution
 
 # Beside the ledger: what a line of a crontab needs to know, and what its runs print.
 ENVIRONMENT, LOG = '"$LAB_LEDGER-cron.env"', '"$LAB_LEDGER-cron.log"'
@@ -42,7 +43,7 @@ class DjangoCrontab(Backend):
 
     def start(self) -> None:
         """Set Django up in this process, which has nothing to do with any run."""
-        django_site.use(_django_settings(self.setup))
+        _django.use(_django_settings(self.setup))
 
     def stop(self) -> None:
         """Do nothing: the lines are the cluster's, which removes them."""
@@ -58,12 +59,12 @@ class DjangoCrontab(Backend):
     def preparation(cls, setup: Setup) -> Sequence[Command]:
         """Write down the environment that runs are to have, and add the lines."""
         write = Command(("sh", "-c", WRITE_ENVIRONMENT))
-        return write, Command((*django_site.MANAGE, "crontab", "add"))
+        return write, Command((*_django.MANAGE, "crontab", "add"))
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
         """Return what makes `manage.py` find the project and the jobs."""
-        return django_site.environment(_django_settings(setup))
+        return _django.environment(_django_settings(setup))
 
 
 def _django_settings(setup: Setup) -> dict[str, Any]:
@@ -71,10 +72,10 @@ def _django_settings(setup: Setup) -> dict[str, Any]:
     return {
         "INSTALLED_APPS": ["django_crontab"],
         "CRONJOBS": [
-            (job.cron, f"{kernel.__name__}.execute", (job.id, job.function, job.argument))
+            (job.cron, f"{execution.__name__}.execute", (job.id, job.function, job.argument))
             for job in jobs
         ],
-        "CRONTAB_DJANGO_PROJECT_NAME": django_site.__name__,
+        "CRONTAB_DJANGO_PROJECT_NAME": _django.__name__,
         "CRONTAB_EXECUTABLE": setup.endpoints[Service.CRON],
         "CRONTAB_COMMAND_PREFIX": f". {ENVIRONMENT} &&",
         "CRONTAB_COMMAND_SUFFIX": f">> {LOG} 2>&1",

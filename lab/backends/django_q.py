@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lab import django_site, kernel
-from lab.backend import DEFAULT, Backend, Monitor
-from lab.errors import UsageError
-from lab.model import Capability, Command, Job, Profile, Service, Setup, Task, Variant
+from lab.backends import _django
+from lab.core.backend import DEFAULT, Backend, Monitor
+from lab.core.errors import UsageError
+from lab.core.model import Capability, Command, Job, Profile, Service, Setup, Task, Variant
+from lab.worker import execution
 
 if TYPE_CHECKING:
     from django_q.models import Schedule
@@ -24,7 +25,7 @@ PROMISED = {
     Capability.GROUP,
     Capability.CHAIN,
 }
-EXECUTE = f"{kernel.__name__}.execute"
+EXECUTE = f"{execution.__name__}.execute"
 REDIS, POSTGRES = Service.REDIS, Service.POSTGRES
 # Settings that are not django-q2's own; those are keys of `Q_CLUSTER` (docs, Configuration).
 OURS = ("database", "conn_max_age", "reuse_broker")
@@ -105,7 +106,7 @@ class DjangoQ(Backend):
 
     def start(self) -> None:
         """Set Django up in this process, and connect once where the profile wants that."""
-        django_site.use(_django_settings(self.setup))
+        _django.use(_django_settings(self.setup))
         from django_q.brokers import get_broker
 
         reuse = self.setup.settings.get("reuse_broker")
@@ -116,7 +117,7 @@ class DjangoQ(Backend):
         from django_q.tasks import async_task
 
         arguments = (task.id, task.function, task.argument)
-        task_id: str = async_task(kernel.execute, *arguments, **self._options)
+        task_id: str = async_task(execution.execute, *arguments, **self._options)
         return task_id
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> str:
@@ -130,14 +131,14 @@ class DjangoQ(Backend):
         name = f"group {tasks[0].id}"
         for task in tasks:
             arguments = (task.id, task.function, task.argument)
-            async_task(kernel.execute, *arguments, group=name, **self._options)
+            async_task(execution.execute, *arguments, group=name, **self._options)
         return name, len(tasks)
 
     def submit_chain(self, tasks: Sequence[Task]) -> tuple[str, int]:
         """Queue the first task, whose message has the others with it (django-q2 docs, Chains)."""
         from django_q.tasks import async_chain
 
-        calls = [(kernel.execute, (t.id, t.function, t.argument)) for t in tasks]
+        calls = [(execution.execute, (t.id, t.function, t.argument)) for t in tasks]
         return async_chain(calls, **self._options), len(tasks)
 
     def join(self, handle: tuple[str, int], timeout_s: float) -> None:
@@ -210,27 +211,27 @@ class DjangoQ(Backend):
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
         """Return the commands that make the tables (docs, Installation; Django docs, Caching)."""
-        made = [Command((*django_site.MANAGE, "migrate"))]
+        made = [Command((*_django.MANAGE, "migrate"))]
         if "orm" in setup.settings:
-            made.append(Command((*django_site.MANAGE, "createcachetable")))
+            made.append(Command((*_django.MANAGE, "createcachetable")))
         return made
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return the one cluster of a node (docs, Cluster)."""
-        argv = (*django_site.MANAGE, "qcluster")
+        argv = (*_django.MANAGE, "qcluster")
         return [Command(argv, setup.topology.workers_per_node)]
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
         """Return Django's admin, whose list of successes names the function of each (Admin)."""
-        credentials = django_site.credentials(setup.password)
-        return Monitor(django_site.PAGES, "/admin/django_q/success/", EXECUTE, credentials)
+        credentials = _django.credentials(setup.password)
+        return Monitor(_django.PAGES, "/admin/django_q/success/", EXECUTE, credentials)
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
         """Return what makes `manage.py` use the trial's settings."""
-        return django_site.environment(_django_settings(setup))
+        return _django.environment(_django_settings(setup))
 
 
 def _django_settings(setup: Setup) -> dict[str, Any]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab import django_site
-from lab.backend import DEFAULT, Monitor
-from lab.model import Capability, Command, Profile, Service, Setup, Variant
-from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
+from lab.backends import _django
+from lab.backends._rq import (
+    CAPABILITIES,
+    CRON,
+    PRELOAD_WHY,
+    QUEUE,
+    RETRY_WHY,
+    WORKER_TTL_WHY,
+    RqJobs,
+)
+from lab.core.backend import DEFAULT, Monitor
+from lab.core.model import Capability, Command, Profile, Service, Setup, Variant
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -23,7 +31,7 @@ class DjangoRq(RqJobs):
     summary = "Django-RQ on Redis"
     packages = ("django", "django_rq", "rq", "redis")
     extra = "django-rq"
-    module = django_site.MANAGE[-1]
+    module = _django.MANAGE[-1]
     variants = (
         Variant(
             "worker",
@@ -61,7 +69,7 @@ class DjangoRq(RqJobs):
 
     def queue(self, connection: Redis) -> Queue:
         """Set Django up and get its queue, once: `django_rq.enqueue` connects anew for each job."""
-        django_site.use(_settings(self.setup))
+        _django.use(_settings(self.setup))
         import django_rq
 
         queue: Queue = django_rq.get_queue(QUEUE, connection=connection)
@@ -81,22 +89,22 @@ class DjangoRq(RqJobs):
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
         """Return `manage.py rqcron` (README, Support for RQ's CronScheduler)."""
-        return [Command((*django_site.MANAGE, "rqcron", CRON))]
+        return [Command((*_django.MANAGE, "rqcron", CRON))]
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
         """Return the statistics of Django-RQ's pages (README, Queue Statistics)."""
         return Monitor(
-            django_site.SERVER,
+            _django.SERVER,
             path="/django-rq/stats.json",
             word=f'"workers": {setup.topology.workers}',
-            headers=django_site.credentials(setup.password),
+            headers=_django.credentials(setup.password),
         )
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
         """Return the variables that lead to the Django project and its settings."""
-        return django_site.environment(_settings(setup))
+        return _django.environment(_settings(setup))
 
 
 def _settings(setup: Setup) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Task, Variant
+from lab.worker import execution
 
 
 class Inline(Backend):
@@ -33,7 +33,7 @@ class Inline(Backend):
 
     def submit(self, task: Task) -> Any:
         """Run the task and return its answer as the handle."""
-        return kernel.execute(task.id, task.function, task.argument)
+        return execution.execute(task.id, task.function, task.argument)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Return the answer, which is there already."""

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Carrier, Profile, Task, Variant
+from lab.core.backend import DEFAULT, Backend
+from lab.core.model import Capability, Carrier, Profile, Task, Variant
+from lab.worker import execution
 
 LOKY, PICKLER = "loky", "loky_pickler"
 CARRIERS = {
@@ -82,7 +82,7 @@ class Joblib(Backend):
         """Run the batch and return when all of it has ended."""
         from joblib import delayed
 
-        self._parallel(delayed(kernel.execute)(t.id, t.function, t.argument) for t in tasks)
+        self._parallel(delayed(execution.execute)(t.id, t.function, t.argument) for t in tasks)
 
     def submit_group(self, tasks: Sequence[Task]) -> None:
         """Run the group as any batch: joblib's call is its join."""

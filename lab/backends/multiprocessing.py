@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.pool import AsyncResult
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Task, Variant
+from lab.worker import execution
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
@@ -56,12 +56,12 @@ class Multiprocessing(Backend):
 
     def submit(self, task: Task) -> AsyncResult[Any]:
         """Hand over the task and return its `AsyncResult`."""
-        return self._pool.apply_async(kernel.execute, (task.id, task.function, task.argument))
+        return self._pool.apply_async(execution.execute, (task.id, task.function, task.argument))
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all of it has ended."""
         calls = [(t.id, t.function, t.argument) for t in tasks]
-        self._pool.starmap(kernel.execute, calls, self.setup.settings["chunksize"])
+        self._pool.starmap(execution.execute, calls, self.setup.settings["chunksize"])
 
     def result(self, handle: AsyncResult[Any], timeout_s: float) -> Any:
         """Wait for the `AsyncResult`, whose TimeoutError is not the built-in one."""
@@ -74,7 +74,7 @@ class Multiprocessing(Backend):
         """Map over the group and return its one result; of single tasks each is a chunk."""
         calls = [(t.id, t.function, t.argument) for t in tasks]
         chunksize = self.setup.settings.get("chunksize", 1)
-        return self._pool.starmap_async(kernel.execute, calls, chunksize)
+        return self._pool.starmap_async(execution.execute, calls, chunksize)
 
     def join(self, handle: AsyncResult[Any], timeout_s: float) -> None:
         """Wait for the group's result."""

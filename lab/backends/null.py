@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Task, Variant
+from lab.worker import execution
 
 
 class Null(Backend):
@@ -33,7 +33,7 @@ class Null(Backend):
 
     def submit(self, task: Task) -> None:
         """Record the task as started and finished."""
-        kernel.stamp(task.id)
+        execution.stamp(task.id)
 
     def result(self, handle: Any, timeout_s: float) -> None:
         """Return None, the answer of a task that nobody ran."""

@@ -7,9 +7,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Task, Variant
+from lab.worker import execution
 
 Calls = Sequence[tuple[int, str, Any]]
 
@@ -70,6 +70,6 @@ def serve(calls: multiprocessing.SimpleQueue[Calls]) -> None:
     while True:
         for call in calls.get():
             try:
-                kernel.execute(*call)
+                execution.execute(*call)
             except Exception:  # noqa: BLE001 (a task that raises must not take its process along)
                 traceback.print_exc()

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend
-from lab.model import Capability, Profile, Task, Variant
+from lab.core.backend import DEFAULT, Backend
+from lab.core.model import Capability, Profile, Task, Variant
+from lab.worker import execution
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
@@ -66,13 +66,13 @@ class ProcessPool(Backend):
 
     def submit(self, task: Task) -> Future[Any]:
         """Submit the task and return its future."""
-        return self._pool.submit(kernel.execute, task.id, task.function, task.argument)
+        return self._pool.submit(execution.execute, task.id, task.function, task.argument)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all of it has ended."""
         chunks = self.workers * (self.setup.settings["chunks_per_worker"] or len(tasks))
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-        for _ in self._pool.map(kernel.execute, *columns, chunksize=-(-len(tasks) // chunks)):
+        for _ in self._pool.map(execution.execute, *columns, chunksize=-(-len(tasks) // chunks)):
             pass
 
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
@@ -82,7 +82,7 @@ class ProcessPool(Backend):
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
         """Map over the group and return what it yields in the end (docs, Executor.map)."""
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-        return self._pool.map(kernel.execute, *columns)
+        return self._pool.map(execution.execute, *columns)
 
     def join(self, handle: Iterator[Any], timeout_s: float) -> None:
         """Take all that the map yields, which waits for the end of each task."""

@@ -8,9 +8,9 @@ import threading
 import traceback
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Task, Variant
+from lab.worker import execution
 
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
 
@@ -62,6 +62,6 @@ class Queue(Backend):
     def _serve(self) -> None:
         while (task := self._tasks.get()) is not None:
             try:
-                kernel.execute(task.id, task.function, task.argument)
+                execution.execute(task.id, task.function, task.argument)
             except Exception:  # noqa: BLE001 (a task that raises must not take its thread along)
                 traceback.print_exc()

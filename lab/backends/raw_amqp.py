@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from lab import kernel
-from lab.backend import Backend, setup_from_environment
-from lab.model import Capability, Command, Service, Setup, Task, Variant
+from lab.core.backend import Backend, setup_from_environment
+from lab.core.model import Capability, Command, Service, Setup, Task, Variant
+from lab.worker import execution
 
 QUEUE = "tasks"
 PERSISTENT = 2
@@ -85,7 +85,7 @@ def serve(setup: Setup) -> None:
             time.sleep(IDLE_S)
             continue
         try:
-            kernel.execute(*pickle.loads(message.body))  # noqa: S301 (our own, from our own server)
+            execution.execute(*pickle.loads(message.body))  # noqa: S301 (our own, from our own server)
         except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
             traceback.print_exc()
         channel.basic_ack(message.delivery_tag)

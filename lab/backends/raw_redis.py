@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from lab import kernel
-from lab.backend import Backend, setup_from_environment
-from lab.model import Capability, Command, Service, Setup, Task, Variant
+from lab.core.backend import Backend, setup_from_environment
+from lab.core.model import Capability, Command, Service, Setup, Task, Variant
+from lab.worker import execution
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -117,7 +117,7 @@ def serve(setup: Setup) -> None:
 
 def _run(message: bytes) -> None:
     try:
-        kernel.execute(*pickle.loads(message))  # noqa: S301 (our own, from our own server)
+        execution.execute(*pickle.loads(message))  # noqa: S301 (our own, from our own server)
     except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
         traceback.print_exc()
 

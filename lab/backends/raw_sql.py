@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend, setup_from_environment
-from lab.model import Capability, Command, Service, Setup, Task, Variant
+from lab.core.backend import Backend, setup_from_environment
+from lab.core.model import Capability, Command, Service, Setup, Task, Variant
+from lab.worker import execution
 
 PREPARE = "prepare"
 IDLE_S = 0.005
@@ -107,7 +107,7 @@ def serve(setup: Setup) -> None:
             time.sleep(IDLE_S)
             continue
         try:
-            kernel.execute(*pickle.loads(row[1]))  # noqa: S301 (our own, from our own database)
+            execution.execute(*pickle.loads(row[1]))  # noqa: S301 (our own, from our own database)
         except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
             traceback.print_exc()
         database.execute(delete, (row[0],))

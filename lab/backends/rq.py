@@ -6,9 +6,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.backend import DEFAULT
-from lab.model import Capability, Command, Profile, Service, Setup, Variant
-from lab.rq_jobs import CAPABILITIES, CRON, PRELOAD_WHY, QUEUE, RETRY_WHY, WORKER_TTL_WHY, RqJobs
+from lab.backends._rq import (
+    CAPABILITIES,
+    CRON,
+    PRELOAD_WHY,
+    QUEUE,
+    RETRY_WHY,
+    WORKER_TTL_WHY,
+    RqJobs,
+)
+from lab.core.backend import DEFAULT
+from lab.core.model import Capability, Command, Profile, Service, Setup, Variant
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Task, Variant
+from lab.worker import execution
 
 
 class ThreadPool(Backend):
@@ -44,7 +44,7 @@ class ThreadPool(Backend):
 
     def submit(self, task: Task) -> Future[Any]:
         """Submit the task and return its future."""
-        return self._pool.submit(kernel.execute, task.id, task.function, task.argument)
+        return self._pool.submit(execution.execute, task.id, task.function, task.argument)
 
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
@@ -53,7 +53,7 @@ class ThreadPool(Backend):
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
         """Map over the group and return what it yields in the end (docs, Executor.map)."""
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-        return self._pool.map(kernel.execute, *columns)
+        return self._pool.map(execution.execute, *columns)
 
     def join(self, handle: Iterator[Any], timeout_s: float) -> None:
         """Take all that the map yields, which waits for the end of each task."""

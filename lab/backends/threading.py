@@ -9,9 +9,9 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from lab import kernel
-from lab.backend import Backend
-from lab.model import Capability, Carrier, Task, Variant
+from lab.core.backend import Backend
+from lab.core.model import Capability, Carrier, Task, Variant
+from lab.worker import execution
 
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
 
@@ -80,12 +80,12 @@ class Threading(Backend):
 
     def _bounded(self, *arguments: Any) -> None:
         with self._running:
-            kernel.execute(*arguments)
+            execution.execute(*arguments)
 
     def _serve(self) -> None:
         while (task := self._queue.get()) is not None:
             try:
-                kernel.execute(task.id, task.function, task.argument)
+                execution.execute(task.id, task.function, task.argument)
             except Exception:  # noqa: BLE001 (a task that raises must not take its thread along)
                 traceback.print_exc()
             finally:

@@ -1,5 +1,6 @@
-"""Tests published claims about the backends: one table and its sentences, claim by claim.
+"""Tests published claims about the systems, claim by claim.
 
-`seed` lists the claims, `questions` the trials that test them, `judges` the checks over the records
-of these trials, `verdicts` the rules from check results to a verdict, and `wording` the printing.
+`published_claims` lists them, each a `claim`; `experiments` holds the trials that each needs,
+`checks` the rules that read a result from the ledger, `evaluate` applies them, `result` turns them
+into verdicts, and `render` prints the table.
 """

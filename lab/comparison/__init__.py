@@ -1,5 +1,6 @@
-"""Compares two sets of trials: what moved, by how much, and whether that can be told.
+"""Compares two sets of trials: which metrics differ, by how much, and whether the data show it.
 
-`sides` finds the trials that a name means, `judge` compares their numbers, `null` measures what
-this machine shows where nothing differs, and `wording` writes it down.
+`inputs` finds the trials that a name means, `compare` compares their metrics, `aa` measures what
+this machine shows without any difference, `interleaved` runs two commits in alternating blocks,
+and `render` writes the result.
 """

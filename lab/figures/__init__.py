@@ -19,15 +19,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from lab import files
+from lab.analysis.queries import Tables
+from lab.core import files
 from lab.figures.chart import Chart
 from lab.figures.cost import COST
 from lab.figures.granularity import GRANULARITY
+from lab.figures.history import OVER_TIME
 from lab.figures.latency import LATENCY
 from lab.figures.load import LOAD
-from lab.figures.measured import Tables
 from lab.figures.memory import MEMORY
-from lab.figures.over_time import OVER_TIME
 from lab.figures.overhead import OVERHEADS
 from lab.figures.provenance import facts, sentence
 from lab.figures.scaling import SCALING

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lab.figures.measured import Tables
+from lab.analysis.queries import Tables
 
 
 @dataclass(frozen=True, slots=True)

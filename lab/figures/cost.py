@@ -12,11 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lab.analysis.queries import TOPOLOGY, Tables, points, topology_names, workload_names
+from lab.core.model import Burst
 from lab.figures.chart import Chart
-from lab.figures.measured import TOPOLOGY, Tables, points, topology_names, workload_names
 from lab.figures.overhead import ROW_IN, draw_cell, scale
 from lab.figures.theme import QUIET, legend_below, panels
-from lab.model import Burst
 
 ROLES: Mapping[str, str] = {"driver": "o", "services": "s", "workers": "^"}
 """Who spends CPU time, and the marker that says so."""

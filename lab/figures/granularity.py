@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from lab.figures.chart import Chart
-from lab.figures.measured import (
+from lab.analysis.granularity import HALF
+from lab.analysis.labels import each
+from lab.analysis.queries import (
     TOPOLOGY,
     Tables,
     is_grid,
@@ -19,17 +20,16 @@ from lab.figures.measured import (
     told,
     topology_names,
 )
+from lab.figures.chart import Chart
 from lab.figures.theme import (
     INK,
     colour_of,
-    each,
     engineering,
     label_handles,
     legend_beside,
     logarithmic,
     panels,
 )
-from lab.granularity import HALF
 
 EFFICIENCY, METG = "efficiency", "metg_50_s"
 

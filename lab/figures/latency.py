@@ -16,27 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from lab.analysis.labels import each, identify
+from lab.analysis.metrics.latency import Seconds, durations, one_row_a_task
+from lab.analysis.metrics.registry import CELL
+from lab.analysis.queries import TOPOLOGY, Tables, topology_names, usable, window_of, workload_names
+from lab.analysis.statistics import percentile, sample_floor
 from lab.figures.chart import Chart
-from lab.figures.measured import (
-    TOPOLOGY,
-    Tables,
-    topology_names,
-    usable,
-    window_of,
-    workload_names,
-)
-from lab.figures.theme import (
-    colour_of,
-    each,
-    engineering,
-    identify,
-    legend_beside,
-    logarithmic,
-    panels,
-)
-from lab.measures import Seconds, durations, one_row_a_task
-from lab.metrics import CELL
-from lab.statistics import percentile, sample_floor
+from lab.figures.theme import colour_of, engineering, legend_beside, logarithmic, panels
 
 PERCENTILES = (50, 90, 99)
 HALF = 0.5

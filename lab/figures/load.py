@@ -14,21 +14,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lab.analysis.labels import each
+from lab.analysis.metrics.registry import CELL
+from lab.analysis.queries import Tables, points, topology_names, usable, workload_names
+from lab.core.model import Step
 from lab.figures.chart import Chart
-from lab.figures.measured import Tables, points, topology_names, usable, workload_names
 from lab.figures.theme import (
     INK,
     QUIET,
     colour_of,
-    each,
     engineering,
     label_handles,
     legend_below,
     logarithmic,
     panels,
 )
-from lab.metrics import CELL
-from lab.model import Step
 
 PERCENTILES = {f"p{q}": f"queue_latency_s_p{q}" for q in (50, 90, 99)}
 LARGEST_SHARE = 1.3

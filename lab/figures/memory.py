@@ -12,17 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
+from lab.analysis.labels import each
+from lab.analysis.queries import TOPOLOGY, Tables, points, workload_names
 from lab.figures.chart import Chart
-from lab.figures.measured import TOPOLOGY, Tables, points, workload_names
-from lab.figures.theme import (
-    QUIET,
-    colour_of,
-    each,
-    legend_below,
-    legend_beside,
-    logarithmic,
-    panels,
-)
+from lab.figures.theme import QUIET, colour_of, legend_below, legend_beside, logarithmic, panels
 
 # State -> its mark, in the order of a trial.
 STATES: Mapping[str, str] = {"idle": "o", "steady": "D", "peak": ">", "drained": "s"}

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lab.figures.chart import Chart
-from lab.figures.measured import (
+from lab.analysis.labels import MARKERS, each
+from lab.analysis.queries import (
     OVERHEAD,
     TOPOLOGY,
     Tables,
@@ -22,18 +22,9 @@ from lab.figures.measured import (
     topology_names,
     workload_names,
 )
-from lab.figures.theme import (
-    INK,
-    MARKERS,
-    QUIET,
-    colour_of,
-    each,
-    engineering,
-    legend_below,
-    logarithmic,
-    panels,
-)
-from lab.trends.growth import INLINE
+from lab.analysis.sweeps.scaling import INLINE
+from lab.figures.chart import Chart
+from lab.figures.theme import INK, QUIET, colour_of, engineering, legend_below, logarithmic, panels
 
 ROW_IN = 0.36  # height of a label's row
 TICK: Mapping[str, Any] = {

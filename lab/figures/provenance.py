@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.figures.measured import Tables
-from lab.metrics import CELL
-from lab.model import Status
+from lab.analysis.metrics.registry import CELL
+from lab.analysis.queries import Tables
+from lab.core.model import Status
 
-UNSTABLE = "; unstable"  # how `lab.metrics` marks a cell whose trials differ by more than 10 %
+# How `lab.analysis.metrics.registry` marks a cell whose trials differ by more than 10 %.
+UNSTABLE = "; unstable"
 COUNT = re.compile(r"\d+(?= trials)")
 REQUIRED = ("n_trials", "ci_method", "spec_hash")
 """What no picture may go without (METHOD M34)."""

@@ -18,21 +18,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from lab.analysis.labels import each
+from lab.analysis.queries import THROUGHPUT, Tables, is_grid, points, told, workload_names
+from lab.analysis.sweeps.grouping import CROWDED, beyond, lines, one_size, plural
+from lab.analysis.sweeps.scaling import INLINE
 from lab.figures.chart import Chart
-from lab.figures.measured import THROUGHPUT, Tables, is_grid, points, told, workload_names
 from lab.figures.theme import (
     INK,
     QUIET,
     colour_of,
-    each,
     engineering,
     label_handles,
     legend_below,
     logarithmic,
     panels,
 )
-from lab.trends.growth import INLINE
-from lab.trends.lines import CROWDED, beyond, lines, one_size, plural
 
 BEYOND: Mapping[str, str] = {
     "quota": "are nodes under a CPU quota, which stand for smaller machines",

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from lab.analysis.labels import each, identify
+from lab.analysis.metrics.registry import CELL
+from lab.analysis.queries import TOPOLOGY, Tables, topology_names, usable, workload_names
 from lab.figures.chart import Chart
-from lab.figures.measured import TOPOLOGY, Tables, topology_names, usable, workload_names
-from lab.figures.theme import colour_of, each, identify, legend_beside, panels
-from lab.metrics import CELL
+from lab.figures.theme import colour_of, legend_beside, panels
 
 # Finer than any scheduler keeps an instant; below it the axis is linear.
 LINEAR_S = 1e-4

@@ -8,7 +8,7 @@ readers with protanopia and deuteranopia too, and dark enough for a white ground
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+from lab.analysis.labels import each
 
 FAMILY_COLOURS: Mapping[str, str] = {
     "reference": "#000000",
@@ -36,7 +38,6 @@ FAMILY_COLOURS: Mapping[str, str] = {
 }
 # A family that this table does not know keeps one of these, chosen by its name alone.
 SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 NARROWEST = 1.2  # upper end of a logarithmic axis over its lower end
 LEGEND_IN = 2.2  # width of an entry of a legend below the panels
 INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
@@ -74,40 +75,6 @@ def colour_of(family: str) -> str:
     """Return the one colour of a family, in every figure of every campaign."""
     spare = SPARE_COLOURS[zlib.crc32(family.encode()) % len(SPARE_COLOURS)]
     return FAMILY_COLOURS.get(family, spare)
-
-
-def identify(trials: pd.DataFrame) -> pd.DataFrame:
-    """Give each label its short name and its marker; a row a label, sorted by label.
-
-    Args:
-        trials: The whole trial table: a subset would give other markers.
-
-    Returns:
-        Columns label, name, family, marker. Markers tell the labels of one family apart.
-    """
-    labels = trials[["label", "backend", "family", "variant", "profile"]].drop_duplicates("label")
-    labels = labels.sort_values("label", ignore_index=True)
-    ranks = labels.groupby("family").cumcount()
-    labels["marker"] = [MARKERS[rank % len(MARKERS)] for rank in ranks]
-    labels["name"] = _short_names(labels)
-    return labels[["label", "name", "family", "marker"]]
-
-
-def _short_names(labels: pd.DataFrame) -> list[str]:
-    """Shorten ``backend[variant]@profile`` by whatever tells no two of these labels apart."""
-    variants = labels.groupby("backend")["variant"].transform("nunique")
-    all_default = bool((labels["profile"] == "default").all())
-    return [
-        row.backend
-        + (f"[{row.variant}]" if several > 1 else "")
-        + ("" if all_default else f"@{row.profile}")
-        for row, several in zip(each(labels), variants, strict=True)
-    ]
-
-
-def each(frame: pd.DataFrame) -> Iterable[Any]:
-    """Go through a frame's rows as named tuples, whose cells have the types of the tables."""
-    return frame.itertuples(index=False)
 
 
 def panels(

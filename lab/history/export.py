@@ -22,11 +22,11 @@ from typing import Any, TypeAlias
 import pandas as pd
 from asv_runner.statistics import compute_stats
 
-from lab import files
-from lab.errors import ResultsError
+from lab.core import files
+from lab.core.errors import ResultsError
 from lab.history import machines
-from lab.history.cells import Key, Samples, samples
-from lab.history.measured import History, Measured
+from lab.history.run_index import History, Measured
+from lab.history.samples import Key, Samples, samples
 from lab.history.suite import AXES, TIMEOUT_S, VERSION, Benchmark, benchmarks
 
 FORMAT = 2

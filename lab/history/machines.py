@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import files
-from lab.errors import ResultsError, UsageError
+from lab.core import files
+from lab.core.errors import ResultsError, UsageError
 
 # What a machine is. Its software is the commit's, whose lock says the versions.
 HARDWARE = ("cpu.model", "cpu.cores", "cpu.threads", "cpu.usable", "memory.ram", "kernel.machine")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from lab import files, formats
+from lab.core import files
+from lab.history.change_points import Found, Steps, verdict
 from lab.history.detectors import ALARM_FROM
-from lab.history.steps import Found, Steps, verdict
-from lab.repository import git_or_none
+from lab.host.repository import git_or_none
+from lab.results import formats
 
 PAGE, TABLE = "steps.html", "changepoint"
 # How a forge's address of a repository becomes that of a commit; a path on a disk has none.

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from lab import registry
-from lab.metrics import METRICS
-from lab.model import Burst, Paced, RoundTrip
-from lab.presets import PRESETS, Cell
+from lab.analysis.metrics.registry import METRICS
+from lab.core.model import Burst, Paced, RoundTrip
+from lab.planning import registry
+from lab.planning.presets import PRESETS, Cell
 
 AXES = ("backend", "cores", "nodes")
 VERSION = "1"

@@ -20,17 +20,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from lab import files, formats
-from lab.dictionary import describe
-from lab.errors import ResultsError, UsageError
+from lab.core import files
+from lab.core.errors import ResultsError, UsageError
 from lab.figures import FIGURES
-from lab.figures.over_time import OVER_TIME
+from lab.figures.history import OVER_TIME
 from lab.publishing.scrub import Scrub
 from lab.publishing.tables import PublishedTables
 from lab.report import page
-from lab.schema import key_of, schema
-from lab.store import REFERENCES, Store
-from lab.tables import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
+from lab.results import formats
+from lab.results.arrow_schema import key_of, schema
+from lab.results.dictionary import describe
+from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
+from lab.results.store import REFERENCES, Store
 
 LICENCE = {
     "name": "CC-BY-4.0",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab import campaign, environment, runs
+from lab.campaign import run_folder, runner
 from lab.console import say
-from lab.errors import ResultsError, UsageError
-from lab.files import is_there
-from lab.model import TrialSpec
-from lab.plan import Plan
-from lab.store import Store
-from lab.store import runs as readable_runs
+from lab.core.errors import ResultsError, UsageError
+from lab.core.files import is_there
+from lab.core.model import TrialSpec
+from lab.host import environment
+from lab.planning.plan import Plan
+from lab.results.store import Store
+from lab.results.store import runs as readable_runs
 
 # Ids are made by us; anything else, such as a path, is no row.
 TRIAL = re.compile(r"[0-9a-f]{16}")
@@ -45,7 +46,7 @@ def find(row: str, results: Path) -> tuple[Path, TrialSpec]:
 def _spec(folder: Path, trial_id: str, *, is_named: bool) -> TrialSpec | None:
     """Look a trial up in a plan; one that is damaged is passed over unless the user named it."""
     try:
-        trials = runs.parsed(folder).plan.trials
+        trials = run_folder.parsed(folder).plan.trials
     except ResultsError as error:
         if is_named:
             raise
@@ -69,9 +70,9 @@ def differences(run: Path) -> list[str]:
     ]
 
 
-def again(spec: TrialSpec, results: Path, watch: campaign.Watch, command: str) -> Store:
+def again(spec: TrialSpec, results: Path, watch: runner.Watch, command: str) -> Store:
     """Run the row's trial as a campaign of its own and return that."""
-    run = runs.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
-    store = runs.create(results, run)
-    campaign.execute(store, run, watch)
+    run = run_folder.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
+    store = run_folder.create(results, run)
+    runner.execute(store, run, watch)
     return store

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.printable import printable
+from lab.core.printable import printable
 
 # Names that many machines have tell nothing.
 COMMON = {"", "localhost", "root", "nobody", "user", "runner", "local"}

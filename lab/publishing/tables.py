@@ -7,11 +7,11 @@ from functools import partial
 
 import pandas as pd
 
-from lab.model import Status
-from lab.own_task import is_own
+from lab.core.model import Status
 from lab.publishing.scrub import Scrub
-from lab.report.tables import RunTables
-from lab.store import Store
+from lab.report.run_tables import RunTables
+from lab.results.store import Store
+from lab.worker.user_function import is_own
 
 # Columns that a program, a server, a log or a person may have written; all others hold names,
 # numbers and the lab's own words.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.figures.measured import is_grid
-from lab.report import costs, growth, schedules, upkeep
-from lab.report.choices import HEADINGS, Choice, choices
+from lab.analysis.queries import is_grid
+from lab.report import costs, resources, scaling, schedules
 from lab.report.load import as_tables, grids
 from lab.report.page import write
-from lab.report.shaped import shaped
+from lab.report.recommendation import HEADINGS, Choice, choices
 from lab.report.summary import ABOVE, COLUMNS, Row, summary
-from lab.store import Store
+from lab.report.workflows import shaped
+from lab.results.store import Store
 
 __all__ = ["Row", "sentences", "summary", "terminal_tables", "write"]
 
@@ -27,9 +27,9 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
     tables = {name: store.read(name) for name in ("trial", "metric", "estimate", "trend")}
     made = (
         _summary_table(store),
-        growth.as_table(growth.growths(tables)),
+        scaling.as_table(scaling.growths(tables)),
         costs.as_table(costs.costs(tables)),
-        upkeep.as_table(upkeep.upkeep(tables)),
+        resources.as_table(resources.upkeep(tables)),
         schedules.as_table(schedules.schedules(tables)),
         *as_tables(grids(tables)),
     )

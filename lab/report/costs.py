@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.labels import each, identify
+from lab.analysis.queries import topology_names, workload_names
 from lab.figures import Tables
-from lab.figures.measured import topology_names, workload_names
-from lab.figures.theme import colour_of, each, identify
+from lab.figures.theme import colour_of
+from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.summary import Column, Number, headline, key_of, shown, written
-from lab.report.wording import NOT_MEASURED, plural
 
 # Of the largest burst that the marginal cost rests on: worker-seconds, CPU seconds, the servers.
 OF_CELLS = tuple(

@@ -8,14 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.capacity_estimates import SATURATION, SLOS_S, SUSTAINABLE
+from lab.analysis.labels import each, identify
+from lab.analysis.queries import TOPOLOGY, topology_names, workload_names
+from lab.core.model import Status, Step
 from lab.figures import Tables
-from lab.figures.measured import TOPOLOGY, topology_names, workload_names
-from lab.figures.theme import colour_of, each, identify
-from lab.limits import SATURATION, SLOS_S, SUSTAINABLE
-from lab.model import Status, Step
-from lab.presets import FRACTIONS
+from lab.figures.theme import colour_of
+from lab.planning.presets import FRACTIONS
+from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.summary import Line, Number, shown
-from lab.report.wording import NOT_MEASURED, plural
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
 TOLD = (*PERCENTILES, "rho", "overloaded")

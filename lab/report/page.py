@@ -16,21 +16,22 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from lab import files
-from lab.defects import contained
-from lab.errors import ResultsError
+from lab.analysis.parallel import MANY_TRIALS, mapped
+from lab.core import files
+from lab.core.defects import contained
+from lab.core.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
-from lab.report import costs, growth, matrix, sections, upkeep
+from lab.report import costs, overview, scaling, sections
+from lab.report import resources as upkeep
 from lab.report.answers import answers
-from lab.report.choices import HEADINGS, choices
 from lab.report.load import grids
+from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
+from lab.report.recommendation import HEADINGS, choices
+from lab.report.run_tables import RunTables
 from lab.report.schedules import COUNTS, schedules, shown_columns
-from lab.report.shaped import shaped
 from lab.report.summary import ABOVE, COLUMNS, Column, Row, summary
-from lab.report.tables import RunTables
-from lab.report.wording import NOT_MEASURED, REFUSED, percent, plural
-from lab.side_by_side import MANY_TRIALS, mapped
-from lab.store import Store
+from lab.report.workflows import shaped
+from lab.results.store import Store
 
 PAGE = "report.html"
 Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
@@ -86,8 +87,8 @@ def render(tables: Tables, pictures: Pictures) -> str:
         campaign=tables["campaign"].iloc[-1].to_dict(),
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
-        matrix=matrix.lines(tables),
-        matrix_columns=matrix.COLUMNS,
+        matrix=overview.lines(tables),
+        matrix_columns=overview.COLUMNS,
         answers=answers(tables),
         groups=_groups(rows),
         choices=choices(tables),
@@ -123,8 +124,8 @@ def _grouped(tables: Tables) -> dict[str, Any]:
         "upkeep_columns": upkeep.shown_columns(kept_up),
         "costs": own_costs,
         "cost_columns": costs.shown_columns(own_costs),
-        "growths": growth.growths(tables),
-        "growth_columns": (growth.RATE, *growth.COLUMNS),
+        "growths": scaling.growths(tables),
+        "growth_columns": (scaling.RATE, *scaling.COLUMNS),
     }
 
 

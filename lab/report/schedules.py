@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.labels import each, identify
+from lab.analysis.metrics.registry import CELL
+from lab.analysis.queries import TOPOLOGY, topology_names, usable, workload_names
+from lab.core.model import Periodic, Status
 from lab.figures import Tables
-from lab.figures.measured import TOPOLOGY, topology_names, usable, workload_names
-from lab.figures.theme import colour_of, each, identify
-from lab.metrics import CELL
-from lab.model import Periodic, Status
+from lab.figures.theme import colour_of
+from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.summary import Column, Number, flags_of, headline, number_of
-from lab.report.wording import NOT_MEASURED, digits
 
 # Over trials, each with an interval where there are enough of them.
 COLUMNS = tuple(

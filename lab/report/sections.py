@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.labels import each, identify
+from lab.analysis.queries import topology_names, workload_names
+from lab.analysis.statistics import interval
+from lab.core.model import Flag, Status
 from lab.figures import Tables
-from lab.figures.measured import topology_names, workload_names
-from lab.figures.theme import each, identify
-from lab.model import Flag, Status
+from lab.report.number_format import NOT_MEASURED, digits, percent
 from lab.report.summary import COLUMNS, Column, Number, headline, key_of, shown
-from lab.report.wording import NOT_MEASURED, digits, percent
-from lab.statistics import interval
 
 Pair = tuple[str, str]
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.labels import each, identify
+from lab.analysis.metrics.registry import CELL, USABLE
+from lab.analysis.queries import THROUGHPUT, TOPOLOGY, topology_names, workload_names
+from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
+from lab.core.model import Flag, Status
 from lab.figures import Tables
-from lab.figures.measured import THROUGHPUT, TOPOLOGY, topology_names, workload_names
-from lab.figures.theme import colour_of, each, identify
-from lab.metrics import CELL, USABLE
-from lab.model import Flag, Status
-from lab.report.wording import NOT_MEASURED, REFUSED, digits, percent, plural
-from lab.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
+from lab.figures.theme import colour_of
+from lab.report.number_format import NOT_MEASURED, REFUSED, digits, percent, plural
 
 Key = tuple[Any, ...]
 Trials = list[Any]  # rows of the trial table, as `each` gives them
@@ -100,7 +101,7 @@ def summary(tables: Tables) -> list[Row]:
 
     A configuration that was skipped has no row: there is nothing to say of it but the reason.
     Schedules, shapes and idle trials have tables of their own: `lab.report.schedules`,
-    `lab.report.shaped`, `lab.report.upkeep`.
+    `lab.report.workflows`, `lab.report.resources`.
 
     Args:
         tables: At least `trial` and `estimate`.

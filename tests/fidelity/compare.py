@@ -40,19 +40,24 @@ from functools import partial
 from multiprocessing import get_all_start_methods
 from pathlib import Path
 
-from lab import console, harness, processes, registry, statistics, trial
-from lab.backend import capabilities, services_of
-from lab.clusters import choice
-from lab.clusters.services import SERVICES, last_line
-from lab.errors import ClusterError, LabError, UnknownNameError
-from lab.ledger import MEASURE, REPEATED, UNRECORDED
-from lab.model import Burst, Capability, Status, TrialSpec
-from lab.placement import cpu_text
-from lab.plan import Selection, make_plan
-from lab.presets import Cell
-from lab.readback import executions
-from lab.status import read_status
-from lab.tasks import FIRST_TASK, ids_of
+from lab import console
+from lab.analysis import statistics
+from lab.core.backend import capabilities, services_of
+from lab.core.errors import ClusterError, LabError, UnknownNameError
+from lab.core.model import Burst, Capability, Status, TrialSpec
+from lab.core.placement import cpu_text
+from lab.driver import instrumentation_cost
+from lab.host import processes
+from lab.planning import registry
+from lab.planning.plan import Selection, make_plan
+from lab.planning.presets import Cell
+from lab.planning.tasks import FIRST_TASK, ids_of
+from lab.providers import choice
+from lab.providers.servers import SERVICES, last_line
+from lab.recording.driver_status import read_status
+from lab.recording.ledger_reader import executions
+from lab.running import trial
+from lab.worker.ledger import MEASURE, REPEATED, UNRECORDED
 from tests.fidelity import inside, stamps
 
 # Tasks of one burst by backend, or by variant where that differs, enough for about a second.
@@ -142,7 +147,7 @@ def measure(
 ) -> dict[str, tuple[list[float], list[float]]]:
     """Return the rates of lab and script for each label, pair by pair, in tasks per second."""
     rates: dict[str, tuple[list[float], list[float]]] = {label: ([], []) for label in labels}
-    sides = (partial(lab_rate, harness_ns=harness.cost_ns()), script_rate)
+    sides = (partial(lab_rate, harness_ns=instrumentation_cost.cost_ns()), script_rate)
     for pair in range(pairs):
         for label in order.sample(labels, len(labels)):
             spec = spec_of(label, pair)

@@ -12,17 +12,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab import images, processes, registry, trial
-from lab.backend import services_of
-from lab.cluster import Site
-from lab.clusters.compose import ComposeCluster
-from lab.clusters.overlay import DRIVER, endpoints
-from lab.clusters.services import SERVICES
-from lab.engine import docker
-from lab.images.recipe import variable
-from lab.model import TrialSpec
-from lab.placement import cpu_text
-from tests.containers import having
+from lab.core.backend import services_of
+from lab.core.model import TrialSpec
+from lab.core.placement import cpu_text
+from lab.core.provider import Site
+from lab.host import processes
+from lab.planning import registry
+from lab.providers import images
+from lab.providers.compose import ComposeCluster
+from lab.providers.compose_override import DRIVER, endpoints
+from lab.providers.engine import docker
+from lab.providers.images.recipe import variable
+from lab.providers.servers import SERVICES
+from lab.running import trial
+from tests.cluster.containers import having
 
 HERE = Path(__file__).parent
 

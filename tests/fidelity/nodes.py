@@ -13,12 +13,12 @@ import sys
 from collections.abc import Sequence
 
 from lab import console
-from lab.clusters import choice
-from lab.errors import LabError
-from lab.model import Burst
-from lab.plan import Selection, make_plan
-from lab.presets import Cell
-from lab.ranges import NODES
+from lab.core.errors import LabError
+from lab.core.model import Burst
+from lab.planning.plan import Selection, make_plan
+from lab.planning.presets import Cell
+from lab.planning.ranges import NODES
+from lab.providers import choice
 from tests.fidelity.compare import PATIENCE_S
 from tests.fidelity.paired import Question, ask, show
 

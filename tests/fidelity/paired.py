@@ -12,10 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import console, metrics, noise, statistics, trial
-from lab.collect import Context, collect
-from lab.errors import LabError
-from lab.model import Flag, Status, TrialSpec
+from lab import console
+from lab.analysis import statistics
+from lab.analysis.metrics import registry
+from lab.core.errors import LabError
+from lab.core.model import Flag, Status, TrialSpec
+from lab.recording import host_counters
+from lab.running import trial
+from lab.validation.trial_row import Context, collect
 
 COLUMNS = ("question", "number", "side", "first side", "this side", "ratio", "95 %", "disturbed")
 
@@ -48,14 +52,14 @@ def ask(questions: Sequence[Question], order: random.Random) -> None:
 
 
 def _value(spec: TrialSpec, metric: str) -> tuple[float, Flag]:
-    before_ns = noise.calibrate()
+    before_ns = host_counters.calibrate()
     with tempfile.TemporaryDirectory() as folder:
         outcome = trial.run(spec, 1, Path(folder) / "trial", lambda _: None)
-        made = collect(outcome, Context("paired", "", 0, (before_ns, noise.calibrate())))
+        made = collect(outcome, Context("paired", "", 0, (before_ns, host_counters.calibrate())))
     if made.row.status != Status.OK:
         raise LabError(f"{spec.label} on {spec.provider} {made.row.status}: {made.row.reason}")
     window = made.tables["task"].query("phase == 'measure'")
-    found = {told.metric: told for told in metrics.trial_metrics(made.row, window)}[metric]
+    found = {told.metric: told for told in registry.trial_metrics(made.row, window)}[metric]
     if found.value is None:
         raise LabError(f"{spec.label} on {spec.provider} has no {metric}: {found.method}")
     return found.value, Flag(made.row.flag)

@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from lab import console, registry
-from lab.backend import capabilities
-from lab.clusters import choice
-from lab.errors import LabError
-from lab.model import Arrival, Burst, Capability, RoundTrip
-from lab.plan import Selection, make_plan
-from lab.presets import Cell
+from lab import console
+from lab.core.backend import capabilities
+from lab.core.errors import LabError
+from lab.core.model import Arrival, Burst, Capability, RoundTrip
+from lab.planning import registry
+from lab.planning.plan import Selection, make_plan
+from lab.planning.presets import Cell
+from lab.providers import choice
 from tests.fidelity.compare import PATIENCE_S, TASKS
 from tests.fidelity.paired import Question, ask, show
 

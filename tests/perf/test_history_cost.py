@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab import formats
-from lab.history import measured, steps
+from lab.history import change_points, run_index
 from lab.history.export import export
 from lab.history.suite import Benchmark, benchmarks
-from lab.schema import schema
-from tests.synthetic import BLANK, SHARED, _campaign_row, _environment
-from tests.synthetic import Campaign as MadeUp
+from lab.results import formats
+from lab.results.arrow_schema import schema
+from tests.factories.campaigns import BLANK, SHARED, _campaign_row, _environment
+from tests.factories.campaigns import Campaign as MadeUp
 
 ROOT = Path(__file__).parents[2]
 COMMITS, LABELS, BLOCKS = 100, 25, 10
@@ -108,7 +108,7 @@ def test_export_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
     """All CSV in, asv's files out."""
     results = repository / "results"
     files = benchmark.pedantic(
-        lambda: export(results, measured.read(results, repository)), rounds=1
+        lambda: export(results, run_index.read(results, repository)), rounds=1
     )
     assert len([file for file in files if "-lab-" in file.name]) == COMMITS
     benchmark.extra_info["megabytes"] = sum(file.stat().st_size for file in files) / 1e6
@@ -125,7 +125,7 @@ def test_publish_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
 
 def test_steps_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
     """Two detectors over 500 curves of 100 points, in which there is nothing to find."""
-    history = measured.read(repository / "results", repository)
-    found = benchmark.pedantic(lambda: steps.find(history, {}), rounds=1)
+    history = run_index.read(repository / "results", repository)
+    found = benchmark.pedantic(lambda: change_points.find(history, {}), rounds=1)
     assert found.n_series >= 500
     benchmark.extra_info["false_alarms"] = sum(one.row.status == "alarm" for one in found.found)

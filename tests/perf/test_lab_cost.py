@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from lab import harness, kernel, ledger, registry, trial
-from lab.arrivals import offsets_ns, pace
-from lab.collect import collect
-from lab.metrics import trial_metrics
-from lab.model import Burst, Paced
-from lab.tasks import AGAIN
-from tests.trials import CONTEXT, spec_of
+from lab.analysis.metrics.registry import trial_metrics
+from lab.core.model import Burst, Paced
+from lab.driver import instrumentation_cost
+from lab.driver.pacing import offsets_ns, pace
+from lab.planning import registry
+from lab.planning.tasks import AGAIN
+from lab.running import trial
+from lab.validation.trial_row import collect
+from lab.worker import execution, ledger
+from tests.factories.trials import CONTEXT, spec_of
 
 RECORDS = 20_000
 
@@ -77,7 +80,7 @@ def test_a_bare_call_of_a_task(benchmark: Any) -> None:
 @pytest.mark.usefixtures("recording")
 def test_kernel_execute_of_the_same_task(benchmark: Any) -> None:
     """What a worker pays for a task that is measured."""
-    execute = kernel.execute
+    execute = execution.execute
 
     def loop() -> None:
         for task_id in range(RECORDS):
@@ -105,7 +108,7 @@ def test_pacer_lag_at_a_thousand_a_second(benchmark: Any) -> None:
 def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
     """Aim: `null`, the ceiling of the harness, is at least five times the fastest real system."""
     rates: list[float] = []
-    harness_ns = harness.cost_ns()
+    harness_ns = instrumentation_cost.cost_ns()
 
     def one() -> None:
         spec = spec_of(backend, arrival=Burst(1_000), seed=len(rates), deadline_s=120.0)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.store import Store
-from tests import synthetic
-from tests.synthetic import Campaign
+from lab.results.store import Store
+from tests.factories import campaigns
+from tests.factories.campaigns import Campaign
 
 TASKS = 10_000  # of each trial
 TOTAL = 10_000_000
@@ -29,16 +29,16 @@ PLAN = Campaign(blocks=19, paced_tasks=TASKS, burst_tasks=TASKS)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of ten million rows, written trial by trial."""
-    store = Store(tmp_path_factory.mktemp("results") / "runs" / synthetic.SYNTHETIC)
+    store = Store(tmp_path_factory.mktemp("results") / "runs" / campaigns.SYNTHETIC)
     store.folder.mkdir(parents=True)
-    trials, rng = synthetic.trials_of(PLAN), np.random.default_rng(PLAN.seed)
+    trials, rng = campaigns.trials_of(PLAN), np.random.default_rng(PLAN.seed)
     assert len(trials) * TASKS >= TOTAL
     for trial in trials:
-        tasks = synthetic._tasks(trial, PLAN, rng)
+        tasks = campaigns._tasks(trial, PLAN, rng)
         store.write_parquet(store.trial_folder(trial.trial_id, 1), "task", tasks)
         store.write_parquet(store.trial_folder(trial.trial_id, 1), "sample", [])
-    store.replace("campaign", [synthetic._campaign_row(PLAN)])
-    store.replace("environment", list(synthetic._environment()))
+    store.replace("campaign", [campaigns._campaign_row(PLAN)])
+    store.replace("environment", list(campaigns._environment()))
     store.replace("trial", trials)
     return store.folder
 

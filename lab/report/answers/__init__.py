@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from lab.figures import Tables
 from lab.report.answers.answer import Answered, Question
-from lab.report.answers.promises import claimed, cron_in_a_container, losses, punctuality
+from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
 from lab.report.answers.ranked import ranked, together
 from lab.report.answers.resources import cold_start, memory, payloads, waiting
 from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
-from lab.report.wording import percent, seconds
+from lab.report.number_format import percent, seconds
 
 __all__ = ["QUESTIONS", "answers"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
+from lab.analysis.labels import each
 from lab.figures import Tables
-from lab.figures.theme import each
 from lab.report.answers.answer import Said
-from lab.report.answers.evidence import cells, told
+from lab.report.answers.queries import cells, told
 
 Answer = Callable[[Tables], Iterable[Said]]
 

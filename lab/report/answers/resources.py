@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
+from lab.analysis.labels import each
+from lab.analysis.queries import THROUGHPUT, usable
+from lab.analysis.statistics import interval
+from lab.core.model import Burst, Idle
 from lab.figures import Tables
-from lab.figures.measured import THROUGHPUT, usable
-from lab.figures.theme import each
-from lab.model import Burst, Idle
 from lab.report.answers.answer import Said
-from lab.report.answers.evidence import by, cells, names_of, placed, told, trial_rows
-from lab.report.wording import digits, seconds
-from lab.statistics import interval
+from lab.report.answers.queries import by, cells, names_of, placed, told, trial_rows
+from lab.report.number_format import digits, seconds
 
 PAYLOAD = "payload"
 # Metric of an idle trial -> what it is, in words.

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pandas as pd
 
+from lab.analysis.labels import each
+from lab.analysis.queries import OVERHEAD, THROUGHPUT
+from lab.core.model import Burst, Step
 from lab.figures import Tables
-from lab.figures.measured import OVERHEAD, THROUGHPUT
-from lab.figures.theme import each
-from lab.model import Burst, Step
 from lab.report.answers.answer import Said
-from lab.report.answers.evidence import by, cells, ratio, times, told, trial_rows, values
-from lab.report.wording import percent, plural, seconds
+from lab.report.answers.queries import by, cells, ratio, times, told, trial_rows, values
+from lab.report.number_format import percent, plural, seconds
 
 OF_CEILING = "throughput_of_ceiling"
 LOOP = "inline"  # the backend that calls the function and nothing else

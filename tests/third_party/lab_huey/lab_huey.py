@@ -7,9 +7,19 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from lab import kernel
-from lab.backend import DEFAULT, Backend, setup_from_environment
-from lab.model import Capability, Command, Profile, Service, Setup, Task, Variant
+from lab.plugin import (
+    DEFAULT,
+    Backend,
+    Capability,
+    Command,
+    Profile,
+    Service,
+    Setup,
+    Task,
+    Variant,
+    execute,
+    setup_from_environment,
+)
 
 CAPABILITIES = frozenset(
     {Capability.SUBMIT, Capability.RESULT, Capability.NODES, Capability.PARALLEL}
@@ -42,7 +52,7 @@ class Huey(Backend):
     def start(self) -> None:
         """Make the client; it connects with the first task."""
         self._huey = _make_huey(self.setup)
-        self._execute = self._huey.task()(kernel.execute)
+        self._execute = self._huey.task()(execute)
 
     def submit(self, task: Task) -> Any:
         """Call the task, which enqueues it, and return its `Result`."""
@@ -88,7 +98,7 @@ def _make_huey(setup: Setup) -> Any:
 @cache
 def _worker_huey() -> Any:
     made = _make_huey(setup_from_environment())
-    made.task()(kernel.execute)
+    made.task()(execute)
     return made
 
 

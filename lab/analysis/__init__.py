@@ -1,0 +1,1 @@
+"""Turns the tables of trials into metrics, estimates and sweeps."""

@@ -1,0 +1,90 @@
+"""Computes the derived tables: `metric` of each trial, `estimate` and `trend` over trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from lab.analysis import capacity_estimates, reference_ratio
+from lab.analysis.capacity import capacities, loads
+from lab.analysis.estimates import estimates
+from lab.analysis.metrics import registry
+from lab.analysis.parallel import MANY_TRIALS, mapped
+from lab.analysis.sweeps import trends
+from lab.core.defects import contained
+from lab.core.model import Periodic, Status
+from lab.planning.tasks import AGAIN
+from lab.results.schema import MetricRow, TrialRow
+from lab.results.store import Store
+
+Row = TypeVar("Row")
+
+
+def derive(store: Store) -> list[str]:
+    """Compute the tables `metric`, `estimate` and `trend` from the others and replace them.
+
+    Returns a sentence for each part that is missing because of a defect of the lab.
+
+    Raises:
+        ResultsError: A table cannot be read or written.
+    """
+    trials = store.read("trial")
+    trials = trials[trials.status != Status.SKIPPED]
+    rows = _metrics_of_all(store, trials)
+    name = store.folder.name
+    sentences: list[str] = []
+
+    def part(title: str, compute: Callable[[], list[Row]]) -> list[Row]:
+        def leave_out(reason: str) -> list[Row]:
+            sentences.append(f"Left out: {title}. {reason}")
+            return []
+
+        return contained(compute, leave_out)
+
+    rows += part("ratios to the references", lambda: reference_ratio.shares(trials, rows))
+    store.replace("metric", rows)
+    table = store.read("metric")
+    capacity_of = dict(part("capacities", lambda: [*capacities(trials, table).items()]))
+    if load_rows := part("loads", lambda: loads(trials, table, capacity_of)):
+        store.replace("metric", [*rows, *load_rows])
+        table = store.read("metric")
+    estimate_rows = [
+        row
+        for analysis, noisy in ((name, True), (f"{name}/without-noisy", False))
+        for row in part(analysis, partial(estimates, trials, table, analysis, with_noisy=noisy))
+    ]
+    estimate_rows += part(
+        "capacity estimates", lambda: capacity_estimates.estimates(trials, table, capacity_of, name)
+    )
+    store.replace("estimate", estimate_rows)
+    store.replace("trend", part("trends", lambda: trends(trials, table, name)))
+    return sentences
+
+
+def _metrics_of_all(store: Store, trials: pd.DataFrame) -> list[MetricRow]:
+    rows_by_trial = mapped(
+        partial(numbers, store),
+        list(trials.itertuples(index=False, name=None)),
+        side_by_side=len(trials) >= MANY_TRIALS,
+    )
+    return [row for rows in rows_by_trial for row in rows]
+
+
+def numbers(store: Store, values: Any) -> list[MetricRow]:
+    """Compute the metrics of one trial that was not skipped, from its row of the table `trial`."""
+    # A table's null is pd.NA, which is neither true nor false; a row's null is None.
+    cells: list[Any] = [None if value is pd.NA else value for value in values]
+    row = TrialRow(*cells)
+    folder = store.trial_folder(row.trial_id, row.attempt)
+    tasks = store.read("task", folder, registry.TASK_COLUMNS)
+    occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
+    samples = store.read("sample", folder)
+    window = tasks[tasks.phase == "measure"]
+    marks = tasks[tasks.phase.isin(AGAIN)]
+    return contained(
+        lambda: registry.trial_metrics(row, window, occurrences, samples, marks),
+        lambda reason: registry.refused(row, reason),
+    )

@@ -1,0 +1,109 @@
+"""Estimates metrics over trials, with intervals; the unit of statistics is a trial (METHOD M9)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.metrics.registry import CELL, last_attempts
+from lab.analysis.statistics import interval, unstable, variation
+from lab.core.model import Estimate, Flag
+from lab.results.schema import EstimateRow
+
+LEVEL = 0.95
+
+
+def estimates(
+    trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str, *, with_noisy: bool
+) -> list[EstimateRow]:
+    """Estimate every metric of every cell over its trials, with intervals (METHOD M9).
+
+    Only the last attempt at each trial is used. Invalid, failed and refused trials are excluded and
+    counted; trials that timed out stay, with their unfinished tasks. The estimates without noisy
+    trials are the second headline of METHOD M23. A cell without a usable trial gets a row without
+    an estimate.
+
+    Args:
+        trials: `TrialRow` columns.
+        metrics: `MetricRow` columns.
+        analysis_id: The value of that column in the rows.
+        with_noisy: Whether trials flagged noisy are used.
+    """
+    last = last_attempts(trials)
+    # The merge copies each row once for each metric: only the columns that are used.
+    facts = last[["trial_id", "attempt", "flag", *CELL]]
+    # Plain rows, because there may be thousands of small groups and pandas is slow to make one.
+    n_in_cell = Counter(map(_cell, facts.itertuples(index=False)))
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for row in metrics.merge(facts, on=["trial_id", "attempt"]).itertuples(index=False):
+        groups.setdefault((*_cell(row), row.metric), []).append(row)
+    return [
+        _over_trials(rows, n_in_cell[cell[:-1]], analysis_id, with_noisy=with_noisy)
+        for cell, rows in groups.items()
+    ]
+
+
+def _cell(row: Any) -> tuple[Any, ...]:
+    """Return the cell of a row; all nulls become None, so that they are equal."""
+    values = (getattr(row, name) for name in CELL)
+    return tuple(None if pd.isna(value) else value for value in values)
+
+
+def _over_trials(
+    rows: Sequence[Any], n_in_cell: int, analysis_id: str, *, with_noisy: bool
+) -> EstimateRow:
+    first = rows[0]
+    valid = [row for row in rows if row.is_valid == 1]
+    used = [row for row in valid if with_noisy or row.flag != Flag.NOISY]
+    estimate = _interval(used, rows)
+    return EstimateRow(
+        analysis_id=analysis_id,
+        metric=first.metric,
+        label=first.label,
+        workload=first.workload,
+        size=int(first.size),
+        arrival=first.arrival,
+        rate_hz=None if pd.isna(first.rate_hz) else float(first.rate_hz),
+        gaps=first.gaps,
+        schedule=first.schedule,
+        shape=None if pd.isna(first.shape) else float(first.shape),
+        n_planned=int(first.n_planned),
+        provider=first.provider,
+        nodes=int(first.nodes),
+        cores_per_node=int(first.cores_per_node),
+        workers_per_node=int(first.workers_per_node),
+        quota_cpus=float(first.quota_cpus),
+        estimate=estimate.value if estimate.n else None,
+        bound=max((row.bound for row in used), default=""),
+        ci_low=estimate.low,
+        ci_high=estimate.high,
+        ci_level=estimate.level,
+        unit=first.unit,
+        n_trials=estimate.n,
+        n_noisy=sum(row.flag == Flag.NOISY for row in used),
+        n_excluded=n_in_cell - len(valid),
+        method=estimate.method,
+    )
+
+
+def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
+    values = [float(row.value) for row in used]
+    if not values:
+        refusals = [row.method for row in rows if pd.isna(row.value)]
+        refusals.append("they are invalid, failed or noisy")
+        return Estimate(0.0, None, None, LEVEL, 0, f"no trial can be used: {refusals[0]}")
+    estimate = interval(values, LEVEL)
+    if bounds := sum(row.bound != "" for row in used):
+        # The distance between a true value and its bound is unknown, so no interval is valid.
+        side = "lower" if any(row.bound == ">" for row in used) else "upper"
+        kind = estimate.method.partition(";")[0]
+        method = f"{kind}; {bounds} of {estimate.n} trials are {side} bounds: no interval"
+        estimate = replace(estimate, low=None, high=None, method=method)
+    if unstable(values):
+        note = f"; unstable: trials vary by {variation(values):.0%}"
+        estimate = replace(estimate, method=estimate.method + note)
+    return estimate

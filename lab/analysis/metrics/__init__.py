@@ -1,0 +1,1 @@
+"""The metrics of one trial, one file a kind; `registry` lists them all."""

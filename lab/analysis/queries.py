@@ -1,0 +1,133 @@
+"""What figures are drawn from: trials' values and their estimates, each with who it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.granularity import SIZES_FLOOR
+from lab.analysis.labels import each, identify
+from lab.analysis.metrics.registry import CELL, USABLE, last_attempts
+from lab.analysis.sweeps.grouping import plural
+from lab.core.model import Flag
+
+Tables = Mapping[str, pd.DataFrame]
+"""The tidy tables by name, as `Store.read` gives them; windows as `window_of` says."""
+
+TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
+# What figures and answers ask of a trial beside a number: to copy all its columns takes long.
+ASKED = ["trial_id", "attempt", "block", "backend", "family", "status", "flag", *CELL]
+ASKED += ["size_unit", "nominal_ns", "node_mode", "workers"]
+NAMING = ["workload", "size", "size_unit", "nominal_ns"]
+THROUGHPUT, OVERHEAD = "throughput_per_s", "overhead_s_per_task"
+
+
+def usable(trials: pd.DataFrame) -> pd.DataFrame:
+    """Keep each trial's last attempt, where its numbers may be used (METHOD M23)."""
+    last = last_attempts(trials)
+    return last[last["status"].isin(USABLE) & (last["flag"] != Flag.INVALID)]
+
+
+def trial_values(tables: Tables, metric: str) -> pd.DataFrame:
+    """One row a usable trial that has the metric: its value beside what is `ASKED` of it."""
+    metrics = tables["metric"]
+    chosen = metrics[(metrics["metric"] == metric) & (metrics["is_valid"] == 1)]
+    chosen = chosen[["trial_id", "attempt", "value", "unit", "bound"]].dropna(subset=["value"])
+    return chosen.merge(usable(tables["trial"][ASKED]), on=["trial_id", "attempt"])
+
+
+def window_of(tables: Tables, trial: Any) -> pd.DataFrame:
+    """Return `lab.analysis.metrics.registry.TASK_COLUMNS` of the window of one attempt at a trial.
+
+    Each window is a table by itself, for all of them together may not fit into memory.
+    """
+    return tables[f"task/{trial.trial_id}-{trial.attempt}"]
+
+
+def estimates(tables: Tables, metric: str, *, without_noisy: bool = False) -> pd.DataFrame:
+    """One row a cell that has an estimate of the metric: the headline, or without noisy trials."""
+    table = tables["estimate"]
+    second = table["analysis_id"].str.endswith("without-noisy")
+    chosen = table[(table["metric"] == metric) & (second == without_noisy)]
+    return chosen.dropna(subset=["estimate"])
+
+
+def points(tables: Tables, metric: str) -> pd.DataFrame:
+    """Trials and estimates of one metric in one frame, as a figure needs them.
+
+    Returns:
+        One row a trial (``kind`` trial) or cell (``kind`` estimate): y, low, high, unit, the cell,
+        node_mode, flag, n_trials, n_noisy, method, and name, family, marker.
+    """
+    trials = trial_values(tables, metric).assign(kind="trial").rename(columns={"value": "y"})
+    cells = estimates(tables, metric).assign(kind="estimate")
+    cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
+    modes = tables["trial"].drop_duplicates(CELL)[[*CELL, "node_mode", "size_unit", "nominal_ns"]]
+    both = pd.concat([trials, cells.merge(modes, on=CELL, how="left")], ignore_index=True)
+    columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "bound"]
+    columns += ["node_mode", "trial_id", "attempt", "flag", "n_trials", "n_noisy", "method"]
+    both = both.reindex(columns=columns).merge(identify(tables["trial"]), on="label")
+    return both.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
+
+
+def told(tables: Tables, *metrics: str) -> pd.DataFrame:
+    """One row a number over several cells that could be told, with who it belongs to."""
+    table = tables["trend"]
+    chosen = table[table["metric"].isin(metrics)].dropna(subset=["estimate"])
+    return chosen.merge(identify(tables["trial"]), on="label")
+
+
+def largest_bursts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep of bursts of several sizes, offered to one cell otherwise equal, the largest."""
+    same = [name for name in CELL if name != "n_planned"]
+    largest = rows.groupby(same, dropna=False)["n_planned"].transform("max")
+    return rows[rows["n_planned"] == largest]
+
+
+def is_grid(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Tell which rows are of tasks of several durations, steps of one curve (METHOD M17c)."""
+    durations = rows["nominal_ns"].where(rows["nominal_ns"] > 0)
+    return durations.groupby(rows["workload"]).transform("nunique") >= SIZES_FLOOR
+
+
+def workload_names(rows: pd.DataFrame) -> pd.Series:
+    """Name each row's workload, with its size where one name has several or stands for a time."""
+    several = rows.groupby("workload")["size"].transform("nunique") > 1
+    return pd.Series(
+        [
+            f"{row.workload} {row.nominal_ns / 1e6:.3g} ms"
+            if row.nominal_ns
+            else f"{row.workload} {row.size:,} {row.size_unit}"
+            if many
+            else row.workload
+            for row, many in zip(each(rows[NAMING]), several, strict=True)
+        ],
+        index=rows.index,
+        dtype="str",
+    )
+
+
+def topology_names(rows: pd.DataFrame) -> pd.Series:
+    """Name each row's topology: 2 nodes of 0.5 CPUs, 4 cores, 8 workers (of the whole cluster)."""
+    return pd.Series(
+        [
+            ", ".join(
+                f"{count} {plural(words, count)}{of}"
+                for count, words, of in (
+                    (
+                        row.nodes,
+                        "nodes",
+                        f" of {row.quota_cpus:g} CPUs" if row.quota_cpus > 0 else "",
+                    ),
+                    (row.nodes * row.cores_per_node, "cores", ""),
+                    (row.nodes * row.workers_per_node, "workers", ""),
+                )
+                if words != "nodes" or count > 1 or of
+            )
+            for row in each(rows[[*TOPOLOGY, "quota_cpus"]])
+        ],
+        index=rows.index,
+        dtype="str",
+    )

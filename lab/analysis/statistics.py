@@ -1,0 +1,294 @@
+"""From numbers to numbers with intervals: pure functions, and refusals where a sample is too small.
+
+The trial is the unit of inference (METHOD M9): `interval`, `paired_ratio` and `unstable` take one
+number a trial; `percentile` takes the tasks inside one trial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike
+
+from lab.core.errors import NothingSelectedError
+from lab.core.model import Estimate
+
+# Fewer trials are a smoke test, and smoke results carry no interval (METHOD M2).
+INTERVAL_FLOOR = 5
+# MLPerf early stopping (METHOD M11): confidence, and how many samples may lie above the answer.
+FLOOR_CONFIDENCE = 0.99
+FLOOR_TOLERATED = 1
+# A ratio inside these bounds makes no difference that matters (METHOD M12).
+EQUIVALENCE = (0.95, 1.05)
+# What the lab itself may cost for throughput to be taken from recorded trials (METHOD M19).
+SMALL_OVERHEAD, LARGEST_OVERHEAD = 0.02, 0.05
+UNSTABLE_CV = 0.10
+# |x - median| / MAD of ten standard deviations of a normal sample (METHOD M12, as hyperfine).
+MAD_LIMIT = 14.826
+
+
+class RefusedError(NothingSelectedError):
+    """A number that was asked for and that the sample cannot support."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One number of one trial.
+
+    `bound` is ``">"`` when unfinished tasks make the value a lower bound, else empty; `n` is how
+    many tasks it rests on; `method` says how it was made.
+    """
+
+    value: float
+    bound: str
+    n: int
+    method: str
+
+
+class Comparison(StrEnum):
+    """What a ratio of two systems, with its interval, allows to be said of the first."""
+
+    SAME = "no material difference"
+    FASTER = "faster"
+    SLOWER = "slower"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """How many values lie far out, by three rules; they are counted and never dropped.
+
+    `mild` and `severe` are outside 1.5 and 3 interquartile ranges (Tukey; severe are not also
+    mild); `mad` is further than `MAD_LIMIT` median absolute deviations from the median.
+    """
+
+    mild: int
+    severe: int
+    mad: int
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Estimate:
+    """Estimate the mean over trials with a t interval, on logarithms where all are positive.
+
+    Positive values, the rule (METHOD M9): ``exp(mean(ln y) +- t * s / sqrt(n))``, a geometric
+    mean. When any value is zero or negative there are no logarithms, and the arithmetic mean with
+    a t interval on the plain scale is given; `method` names which. Fewer than `INTERVAL_FLOOR`
+    values give a mean without an interval.
+
+    Raises:
+        RefusedError: There is no value, or one is not finite.
+    """
+    sample = np.asarray(values, dtype=float)
+    if not sample.size or not np.isfinite(sample).all():
+        raise RefusedError(f"No mean of {sample.size} values: give one or more, all finite.")
+    positive = bool((sample > 0).all())
+    mean, low, high = _t_interval(np.log(sample) if positive else sample, level)
+    name = "geometric mean" if positive else "arithmetic mean (a value is not positive)"
+    if positive:
+        mean, low, high = math.exp(mean), math.exp(low), math.exp(high)
+    n = int(sample.size)
+    if n < INTERVAL_FLOOR:
+        method = f"{name}; {n} trials: no interval (needs {INTERVAL_FLOOR})"
+        return Estimate(mean, None, None, level, n, method)
+    scale = "logarithms" if positive else "values"
+    return Estimate(mean, low, high, level, n, f"{name}; t interval on {scale} of {n} trials")
+
+
+def _t_interval(sample: np.ndarray, level: float) -> tuple[float, float, float]:
+    mean, n = float(sample.mean()), sample.size
+    if n == 1:
+        return mean, mean, mean
+    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
+    return mean, mean - half, mean + half
+
+
+def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Estimate:
+    """Estimate the ratio a / b from pairs; the i-th values of both come from the same block.
+
+    ``exp(mean d +- t s / sqrt(B))`` with ``d = ln(a / b)`` of each block (METHOD M12). Pairing
+    removes the drift of the machine, which both values of a block share.
+
+    Raises:
+        RefusedError: A value is not positive and finite, or there is no pair.
+        ValueError: The two are not equally long.
+    """
+    ratios = np.exp(_log_ratios(a, b))
+    estimate = interval(ratios.tolist(), level)
+    method = estimate.method.replace("trials", "blocks").replace("geometric mean", "paired ratio")
+    return replace(estimate, method=method)
+
+
+def harness_overhead(
+    off: Sequence[float], on: Sequence[float], level: float = 0.95
+) -> tuple[Estimate, bool]:
+    """Estimate what recording costs: ``H = X_off / X_on - 1`` of paired rates (METHOD M19).
+
+    Returns:
+        The estimate, and whether throughput may be taken from recorded trials: at most 2 % at the
+        point and 5 % at the upper end; without an interval it may not.
+    """
+    ratio = paired_ratio(off, on, level)
+    if ratio.low is None or ratio.high is None:
+        return replace(ratio, value=ratio.value - 1), False
+    overhead = replace(ratio, value=ratio.value - 1, low=ratio.low - 1, high=ratio.high - 1)
+    return overhead, overhead.value <= SMALL_OVERHEAD and ratio.high - 1 <= LARGEST_OVERHEAD
+
+
+def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the two-sided p of the paired t test on log-ratios, for `holm`.
+
+    Raises:
+        RefusedError: A value is not positive and finite, or there are fewer than two pairs.
+        ValueError: The two are not equally long.
+    """
+    logs = _log_ratios(a, b)
+    if logs.size < 2:  # noqa: PLR2004 (a spread needs two)
+        raise RefusedError(f"No test of {logs.size} pairs: it needs at least 2.")
+    if not logs.std():
+        return 1.0 if logs[0] == 0 else 0.0
+    return float(scipy.stats.ttest_1samp(logs, 0.0).pvalue)
+
+
+def _log_ratios(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
+    pairs = np.array(list(zip(a, b, strict=True)), dtype=float).reshape(-1, 2)
+    usable = np.isfinite(pairs) & (pairs > 0)
+    if not usable.all():
+        wrong = pairs[~usable][0]
+        raise RefusedError(f"No ratio with the value {wrong:g}: both of a pair must be positive.")
+    return np.asarray(np.log(pairs[:, 0]) - np.log(pairs[:, 1]))
+
+
+def compare(ratio: Estimate, better: str = "lower") -> Comparison:
+    """Say what a ratio a / b means for a, where `better` values are ``"lower"`` or ``"higher"``.
+
+    "No material difference" only when the whole interval lies in `EQUIVALENCE` (METHOD M12);
+    faster or slower only when the whole interval lies on one side of 1; else inconclusive.
+    """
+    if ratio.low is None or ratio.high is None:
+        return Comparison.INCONCLUSIVE
+    if ratio.low >= EQUIVALENCE[0] and ratio.high <= EQUIVALENCE[1]:
+        return Comparison.SAME
+    if ratio.low <= 1 <= ratio.high:
+        return Comparison.INCONCLUSIVE
+    return Comparison.FASTER if (ratio.high < 1) == (better == "lower") else Comparison.SLOWER
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p-values of a family of comparisons by Holm's step-down rule, in their order.
+
+    The k-th smallest of m is multiplied by m - k + 1, kept ascending and at most 1 (Holm 1979).
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    stepped = p[order] * np.arange(p.size, 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
+    return [float(value) for value in adjusted]
+
+
+@cache
+def sample_floor(q: float) -> int:
+    """Return the fewest samples from which percentile `q` (0 < q < 100) may be told.
+
+    The smallest n with ``BinomCDF(t; n, 1 - q/100) <= 1 - c``, t = 1, c = 0.99 (METHOD M11;
+    MLPerf Inference, "Early Stopping Criterion"): 662 for q = 99.
+
+    Raises:
+        ValueError: `q` is not between 0 and 100.
+    """
+    if not 0 < q < 100:  # noqa: PLR2004 (percent)
+        raise ValueError(f"A percentile lies between 0 and 100, not at {q}.")
+    above = float(1 - Fraction(str(q)) / 100)
+
+    def enough(n: int) -> bool:
+        return bool(scipy.stats.binom.cdf(FLOOR_TOLERATED, n, above) <= 1 - FLOOR_CONFIDENCE)
+
+    high = FLOOR_TOLERATED + 1
+    while not enough(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
+    """Return percentile `q` of one trial's tasks by the inverse empirical CDF (METHOD M11).
+
+    Args:
+        values: Observed values, one a task.
+        q: Percent, 0 < q < 100.
+        censored: For each task whose value is only known to be larger, the bound it exceeds.
+
+    Returns:
+        The value of rank ``ceil(n q / 100)`` among all n tasks. When that rank falls among the
+        censored tasks, or depends on where above its bound one of them truly lies, it is the
+        smallest value that is possible, and its bound is ``">"``.
+
+    Raises:
+        RefusedError: There are fewer tasks than `sample_floor` asks for.
+    """
+    observed, bounds = np.asarray(values, dtype=float), np.asarray(censored, dtype=float)
+    n, floor = observed.size + bounds.size, sample_floor(q)
+    if n < floor:
+        raise RefusedError(f"p{q:g} needs {floor} tasks (METHOD M11); there are {n}.")
+    rank = math.ceil(n * Fraction(str(q)) / 100) - 1
+    method = f"p{q:g} by inverse empirical CDF"
+    least = float(np.partition(np.concatenate([observed, bounds]), rank)[rank])
+    if not bounds.size:
+        return Value(least, "", n, method)
+    method += f"; {bounds.size} of {n} unfinished"
+    known = rank < observed.size and float(np.partition(observed, rank)[rank]) == least
+    return Value(least, "" if known else ">", n, method)
+
+
+@cache  # a root is sought for each end, and most shares are 0 of the same n
+def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
+    """Estimate the share k / n with the two-sided Clopper-Pearson interval.
+
+    0 of n has the upper bound 3.69 / n at level 0.95 (METHOD M28).
+
+    Raises:
+        RefusedError: `n` is 0.
+        ValueError: `k` is negative or above `n`.
+    """
+    if n == 0:
+        raise RefusedError("No share of 0 tasks: offer at least one.")
+    exact = scipy.stats.binomtest(k, n).proportion_ci(level, method="exact")
+    method = f"{k} of {n}; Clopper-Pearson, two-sided"
+    return Estimate(k / n, float(exact.low), float(exact.high), level, n, method)
+
+
+def outliers(values: ArrayLike) -> Outliers:
+    """Count values that lie far out (METHOD M12); an empty sample has none."""
+    sample = np.asarray(values, dtype=float)
+    if not sample.size:
+        return Outliers(0, 0, 0)
+    low, middle, high = np.percentile(sample, [25, 50, 75])
+    beyond = np.maximum(low - sample, sample - high)
+    severe = int((beyond > 3 * (high - low)).sum())
+    mild = int((beyond > 1.5 * (high - low)).sum()) - severe
+    away = np.abs(sample - middle)
+    return Outliers(mild, severe, int((away > MAD_LIMIT * np.median(away)).sum()))
+
+
+def variation(values: Sequence[float]) -> float:
+    """Return the coefficient of variation, sd / |mean|; 0 for fewer than two values."""
+    sample = np.asarray(values, dtype=float)
+    if sample.size < 2 or not sample.std():  # noqa: PLR2004 (a spread needs two)
+        return 0.0
+    mean = abs(float(sample.mean()))
+    return float(sample.std(ddof=1)) / mean if mean else math.inf
+
+
+def unstable(values: Sequence[float]) -> bool:
+    """Tell whether trials differ by more than 10 % between each other (METHOD M23, pyperf)."""
+    return variation(values) > UNSTABLE_CV

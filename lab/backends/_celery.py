@@ -1,0 +1,102 @@
+"""The Celery app, one for driver, workers, beat and Flower, and what adapters ask of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from lab.core.backend import setup_from_environment
+from lab.core.model import Command, Setup
+from lab.worker import execution
+
+CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
+EXECUTE, RETRY, JOINED = f"{execution.__name__}.execute", "lab.retry", "lab.joined"
+WORKER = "lab-worker-"
+# The scheduler whose jobs are a setting of the app.
+STATIC = "celery.beat:PersistentScheduler"
+# Settings that hold an address; variants name the service, and the setup knows where it listens.
+ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
+# The others concern result stores that are not in use.
+IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "task_", "worker_")
+OF_BEAT = ("beat_cron_", "beat_max_", "beat_sync_", "enable_utc", "timezone")
+
+
+def make(setup: Setup) -> Any:
+    """Make the app with the settings of a variant and a profile, and its jobs where they are told.
+
+    What beat writes down lies beside the ledger, and goes when the trial goes.
+    """
+    import celery
+    from celery.schedules import crontab
+
+    app = celery.Celery("lab")
+    settings = setup.settings.items()
+    app.conf.update({k: setup.endpoints[v] if k in ADDRESSES else v for k, v in settings})
+    if setup.settings.get("beat_scheduler") == STATIC:
+        folder = Path(os.environ["LAB_LEDGER"]).parent
+        app.conf.beat_schedule_filename = str(folder / "celerybeat-schedule")
+        app.conf.beat_schedule = {
+            f"job {job.id}": {
+                "task": EXECUTE,
+                "args": (job.id, job.function, job.argument),
+                "schedule": crontab.from_string(job.cron) if job.cron else job.every_s,
+            }
+            for job in setup.jobs
+        }
+    app.task(execution.execute, name=EXECUTE)
+    app.task(execution.joined, name=JOINED)
+    app.task(_retrying, name=RETRY, bind=True)
+    app.finalize()
+    return app
+
+
+def _retrying(self: Any, delay_s: float, *task: Any) -> Any:
+    """Run a task, and if it raises have it run again after `delay_s` seconds, three times."""
+    try:
+        return execution.execute(*task)
+    except Exception as error:
+        raise self.retry(exc=error, countdown=delay_s) from error
+
+
+def settings_in_force(app: Any, setup: Setup) -> Mapping[str, Any]:
+    """Return all settings, defaults included; of addresses, which differ by trial, the service."""
+    names = (*IN_FORCE, *OF_BEAT) if "beat_scheduler" in setup.settings else IN_FORCE
+    table = app.conf.table(with_defaults=True)
+    chosen = {name: value for name, value in table.items() if name.startswith(names)}
+    settings = {**chosen, **dict.fromkeys(ADDRESSES), **setup.settings}
+    settings["worker_concurrency"] = _pool_size(setup)
+    # One of the defaults is an infinity, which JSON has no word for.
+    return dict(json.loads(json.dumps(settings, default=str), parse_constant=str))
+
+
+def workers(setup: Setup) -> Sequence[Command]:
+    """Return a node's workers, named apart (Workers, Starting): one, or one for each slot."""
+    size = _pool_size(setup)
+    argv = [*CELERY, "worker", "--pool", setup.settings["worker_pool"]]
+    argv += ["--concurrency", str(size), "--hostname"]
+    number = range(setup.topology.workers_per_node // size)
+    return [Command((*argv, f"{WORKER}{uuid4().hex}@%h"), size) for _ in number]
+
+
+def _pool_size(setup: Setup) -> int:
+    # `solo` is no pool: such a worker runs one task at a time, whatever its concurrency.
+    return 1 if setup.settings["worker_pool"] == "solo" else setup.topology.workers_per_node
+
+
+@cache
+def _of_this_process() -> Any:
+    return make(setup_from_environment())
+
+
+def __getattr__(name: str) -> Any:
+    # `celery --app` wants a module attribute; made on demand (PEP 562), for listing backends has
+    # neither a setup nor need of celery.
+    if name == "app":
+        return _of_this_process()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,47 @@
+"""Who sees the project's pages: those who know the password of the trial, and to look only.
+
+Any user of the machine reaches a page on loopback, so the password is asked for before all else.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.backends import RemoteUserBackend
+from django.http import HttpResponse
+
+from lab.backends._django import credentials
+
+
+def admit(respond: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Answer those who send the password, and nobody else (Django docs, Middleware)."""
+    expected = credentials(settings.PASSWORD)["Authorization"]
+
+    def answer(request: Any) -> Any:
+        given = request.headers.get("Authorization", "")
+        if settings.PASSWORD and hmac.compare_digest(given.encode(), expected.encode()):
+            return respond(request)
+        return HttpResponse(status=401)
+
+    return answer
+
+
+class Visitor(RemoteUserBackend):  # type: ignore[misc] # Django ships no types
+    """Lets whoever is named look at everything (Django docs, Authentication using REMOTE_USER)."""
+
+    def configure_user(self, request: Any, user: Any, created: bool = True) -> Any:  # noqa: FBT001, FBT002
+        """Let the visitor into the admin."""
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
+        return user
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """Allow to view, which is all that a monitor is for."""
+        return ".view_" in perm
+
+    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
+        """Show every app."""
+        return True

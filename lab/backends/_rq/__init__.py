@@ -1,0 +1,173 @@
+"""What RQ and Django-RQ share: jobs on one Redis queue, and RQ's workers that take them.
+
+Django-RQ is RQ with its queues in Django's settings and its commands in `manage.py`. One queue,
+because RQ takes jobs from several by a plain pop, which loses what a dying worker has popped.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lab.core.backend import Backend
+from lab.core.model import Capability, Command, Service, Setup, Task
+from lab.worker import execution
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+    from rq.job import Job
+
+CAPABILITIES = frozenset(
+    {
+        Capability.SUBMIT,
+        Capability.RESULT,
+        Capability.NODES,
+        Capability.PARALLEL,
+        Capability.SCHEDULE,
+        Capability.RETRY,
+        Capability.PRIORITY,
+        Capability.GROUP,
+        Capability.CHAIN,
+        Capability.AWAITS,
+    }
+)
+QUEUE = "default"
+CRON, PRELOADING = f"{__name__}.cron", f"{__name__}.preloading"
+# Settings that are options of worker commands.
+OPTIONS = ("maintenance_interval", "worker_ttl")
+RETRY_WHY = (
+    "retry: an abandoned job is enqueued again only if it has retries left, else it fails (RQ "
+    "docs, Exceptions & Retries). A killed work-horse is redone at once, a killed worker's job by "
+    "the first maintenance after its heartbeat has expired (90 s; 240 s for a SimpleWorker)"
+)
+WORKER_TTL_WHY = (
+    "worker_ttl: maintenance waits for the blocking dequeue of an idle worker, worker_ttl - 15 s "
+    "long, 405 s by default (RQ docs, Connections, Timeout)"
+)
+PRELOAD_WHY = (
+    "preload: a worker script of one's own that imports the jobs' modules before the fork, so that "
+    "no work-horse imports them again (RQ docs, Workers, Performance Notes)."
+)
+
+
+class RqJobs(Backend):
+    """Enqueues each task as a job; one worker process a slot, or one pool of them a node.
+
+    `module` has the worker commands, of which a variant's settings name one.
+    """
+
+    family = "rq"
+    ceilings = (
+        "raw-redis[small]",
+        "raw-redis[small+pipelined-10]",
+        "raw-redis[small+pipelined-100]",
+        "deadline-loop",
+    )
+    services = (Service.REDIS,)
+    module: ClassVar[str]
+
+    @abstractmethod
+    def queue(self, connection: Redis) -> Queue:
+        """Make the queue that the submitter puts jobs into."""
+
+    @classmethod
+    @abstractmethod
+    def arguments(cls, setup: Setup) -> Sequence[str]:
+        """Return what follows the name of the worker command."""
+
+    def start(self) -> None:
+        """Make the client and its queue; it connects with the first job."""
+        import redis
+        import rq
+
+        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
+        url = self.setup.endpoints[Service.REDIS]
+        self._queue = self.queue(redis.Redis.from_url(url, socket_timeout=None))
+        retries = self.setup.settings.get("retry", 0)
+        self._options = {"retry": rq.Retry(max=retries)} if retries else {}
+
+    def submit(self, task: Task) -> Job:
+        """Enqueue the task and return its job."""
+        return self._enqueue(task, **self._options)
+
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Job:
+        """Enqueue it with a `Retry`, up to three times (Exceptions & Retries)."""
+        from rq import Retry
+
+        return self._enqueue(task, retry=Retry(max=3, interval=round(delay_s)))
+
+    def submit_group(self, tasks: Sequence[Task]) -> Job:
+        """Enqueue the group, and a job that depends on all of it (RQ docs, Job Dependencies)."""
+        from rq import Queue
+
+        calls = ((execution.entry(t.function), (t.id, t.function, t.argument)) for t in tasks)
+        jobs = self._queue.enqueue_many(Queue.prepare_data(*call) for call in calls)
+        return self._queue.enqueue(execution.joined, depends_on=jobs)
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Job:
+        """Enqueue jobs of which each depends on the one before (RQ docs, Job Dependencies)."""
+        first, *rest = tasks
+        job = self._enqueue(first)
+        for task in rest:
+            job = self._enqueue(task, depends_on=job)
+        return job
+
+    def join(self, handle: Job, timeout_s: float) -> None:
+        """Wait for the last job's result."""
+        self.result(handle, timeout_s)
+
+    def submit_with_priority(self, task: Task, *, urgent: bool) -> Job:
+        """Enqueue it at the queue's front or end (RQ's README, Job Prioritization)."""
+        return self._enqueue(task, at_front=urgent)
+
+    def _enqueue(self, task: Task, **options: Any) -> Job:
+        arguments = (task.id, task.function, task.argument)
+        return self._queue.enqueue(execution.entry(task.function), *arguments, **options)
+
+    def result(self, handle: Job, timeout_s: float) -> Any:
+        """Wait on the job's result stream (RQ docs, Results).
+
+        Raises:
+            RuntimeError: The job failed; the message is the worker's traceback.
+        """
+        outcome = handle.latest_result(timeout=max(1, round(timeout_s)))
+        if outcome is None:
+            raise TimeoutError(f"Job {handle.id} had no result after {timeout_s} s.")
+        if outcome.type is not outcome.Type.SUCCESSFUL:
+            raise RuntimeError(outcome.exc_string)
+        return outcome.return_value
+
+    def stop(self) -> None:
+        """Close the client's connections."""
+        self._queue.connection.close()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return RQ's own defaults, overridden by the settings that are in force."""
+        from rq import Queue, defaults
+
+        installed = {
+            name.removeprefix("DEFAULT_").lower(): value
+            for name, value in vars(defaults).items()
+            if name.startswith("DEFAULT_")
+        }
+        # The one default that is not called as its option.
+        installed["maintenance_interval"] = installed.pop("maintenance_task_interval")
+        return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **self.setup.settings}
+
+    @classmethod
+    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+        """Return one worker for each slot, which does one job at a time, or the pool of a node."""
+        settings, slots = setup.settings, setup.topology.workers_per_node
+        before = [PRELOADING] if settings.get("preload") else []
+        argv = [sys.executable, "-m", *before, cls.module, settings["command"]]
+        argv += cls.arguments(setup)
+        for option in filter(settings.__contains__, OPTIONS):
+            argv += [f"--{option.replace('_', '-')}", str(settings[option])]
+        if settings.get("with_scheduler"):
+            argv.append("--with-scheduler")
+        if settings["command"].endswith("pool"):
+            return [Command((*argv, "--num-workers", str(slots)), slots)]
+        return [Command(tuple(argv), slots=1)] * slots

@@ -1,0 +1,1 @@
+"""Runs the trials of a plan and keeps their run folder."""

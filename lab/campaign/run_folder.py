@@ -1,0 +1,179 @@
+"""A run in its folder: the plan, and how it was asked for; made, opened again, and read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.campaign import consent
+from lab.core import files
+from lab.core.errors import ResultsError, UsageError
+from lab.core.serialization import checked, spec_from_json, spec_to_json
+from lab.host import environment
+from lab.planning.plan import Plan, Skip
+from lab.planning.presets import Ladder
+from lab.results import formats
+from lab.results.arrow_schema import RESTORE, brief
+from lab.results.schema import SCHEMA_VERSION, CampaignRow
+from lab.results.store import Store
+
+NOTHING_BEGUN = "Nothing was begun; then type the same command again"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a campaign was asked for, as it lies in its folder.
+
+    With a `ladder` the plan grows while it runs, by rules that are part of it.
+    """
+
+    plan: Plan
+    preset: str
+    seed: int
+    reruns: int
+    command: str
+    ladder: Ladder | None = None
+
+
+def create(results: Path, run: Run) -> Store:
+    """Make a new run folder that holds the plan.
+
+    Raises:
+        ResultsError: The folder cannot be written.
+    """
+    now = datetime.now(UTC)
+    plan = _plan_to_json(run)
+    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
+    with files.sentences(store.folder, NOTHING_BEGUN):
+        store.folder.mkdir(parents=True)
+        try:
+            _fill(store, run, digest, now)
+        except BaseException:
+            shutil.rmtree(store.folder, ignore_errors=True)
+            raise
+    return store
+
+
+def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
+    """Write all that a run begins with; it is a run once campaign.csv is there, written last."""
+    _write(store, "plan.json", json.dumps(_plan_to_json(run), indent=1).encode())
+    consent.prove(store.folder, workloads(run.plan))
+    fingerprint_id, facts = environment.fingerprint()
+    commit, dirty = environment.git_state()
+    campaign = CampaignRow(
+        campaign_id=store.folder.name,
+        schema_version=SCHEMA_VERSION,
+        fingerprint_id=fingerprint_id,
+        spec_hash=digest,
+        git_commit=commit,
+        git_dirty=dirty,
+        started_utc=now.isoformat(timespec="seconds"),
+        preset=run.preset,
+        seed=run.seed,
+        command=run.command,
+    )
+    for table, rows in (("environment", facts), ("campaign", [campaign])):
+        path = store.folder / f"{table}.csv"
+        _write(store, path.name, formats.to_csv(table, rows, path, header=True))
+
+
+def _write(store: Store, name: str, data: bytes) -> None:
+    files.replace(store.folder / name, data, store.folder)
+
+
+def load(folder: Path, named: str = "") -> tuple[Store, Run]:
+    """Open a run folder to go on with it; `named` as for `read_plan`.
+
+    Raises:
+        UsageError: There is no such run, or a function of its plan may not be called.
+        ResultsError: Its plan cannot be read, or machine, software or schema version is another.
+    """
+    run = read_plan(folder, named, f"lab bench --resume {folder}")
+    store = Store(folder)
+    campaign = store.campaign()
+    if (version := str(campaign.schema_version)) != SCHEMA_VERSION:
+        raise ResultsError(
+            f"{folder.name} was begun with schema version {version} and this lab writes "
+            f"{SCHEMA_VERSION}: continue it with the lab that began it (commit "
+            f"{campaign.git_commit or 'unknown'}), or start a new run."
+        )
+    before = str(campaign.fingerprint_id)
+    if before != (now := environment.fingerprint()[0]):
+        raise ResultsError(
+            f"{folder.name} was begun on fingerprint {before} and this is {now}: machine or "
+            "software differ, and their trials must not be mixed. Start a new run."
+        )
+    return store, run
+
+
+def read_plan(folder: Path, named: str, again: str) -> Run:
+    """Read a plan in order to run it.
+
+    Args:
+        folder: The run.
+        named: The function that the command line names, as a workload; empty: none.
+        again: The command that reads it, for messages.
+
+    Raises:
+        UsageError: There is no such run, or a function of its plan may not be called.
+        ResultsError: Its plan cannot be read.
+    """
+    if not files.is_there(folder / "plan.json"):
+        raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
+    run = parsed(folder)
+    consent.check(folder, workloads(run.plan), named, again)
+    return run
+
+
+def parsed(folder: Path) -> Run:
+    """Read the plan of a run or a package as data; nothing that it names is called.
+
+    Raises:
+        ResultsError: It is missing or damaged.
+    """
+    path = folder / "plan.json"
+    with files.sentences(path, RESTORE.rstrip(".")):
+        try:
+            fields = files.read_json(path, folder)
+            trials = tuple(map(spec_from_json, fields["trials"]))
+            skips = tuple(Skip(spec_from_json(spec), str(why)) for spec, why in fields["skips"])
+            rest = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
+            rules = fields.get("ladder")
+            ladder = rules and checked(
+                Ladder,
+                {name: value for name, value in rules.items() if name != "fractions"},
+                fractions=tuple(float(share) for share in rules["fractions"]),
+            )
+            return checked(Run, rest, plan=Plan(trials, skips), ladder=ladder or None)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            why = brief(error) or type(error).__name__
+            raise ResultsError(f"{path} is damaged: {why}; start a new run.") from error
+
+
+def workloads(plan: Plan) -> set[str]:
+    """Return the names of the workloads of all trials, those that were skipped among them."""
+    return {spec.workload for spec in (*plan.trials, *(skip.spec for skip in plan.skips))}
+
+
+def write_plan(store: Store, run: Run) -> None:
+    """Write the plan so that a kill leaves the old one or the new one."""
+    with files.sentences(store.folder / "plan.json"):
+        _write(store, "plan.json", json.dumps(_plan_to_json(run), indent=1).encode())
+
+
+def _plan_to_json(run: Run) -> dict[str, Any]:
+    return {
+        "preset": run.preset,
+        "seed": run.seed,
+        "reruns": run.reruns,
+        "command": run.command,
+        "ladder": asdict(run.ladder) if run.ladder else None,
+        "trials": [spec_to_json(spec) for spec in run.plan.trials],
+        "skips": [[spec_to_json(skip.spec), skip.reason] for skip in run.plan.skips],
+    }

@@ -1,0 +1,253 @@
+"""Runs a plan trial by trial: clusters up, drivers through, rows into the store.
+
+It never touches a system. A row is written as soon as its trial has ended, so that a later
+failure, Ctrl-C or a kill loses no finished trial; a resumed run skips exactly those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+
+from lab.analysis import compute
+from lab.analysis.capacity import capacities
+from lab.campaign.load_sweep import next_stage
+from lab.campaign.run_folder import Run, write_plan
+from lab.core import files
+from lab.core.defects import contained
+from lab.core.errors import ExitCode
+from lab.core.model import Flag, Probe, Status, TrialSpec
+from lab.driver import instrumentation_cost
+from lab.host import processes
+from lab.planning.plan import Plan, Skip
+from lab.providers import watchdog
+from lab.recording import host_counters
+from lab.results.schema import PARQUET_TABLES, MetricRow, TrialRow
+from lab.results.schema.machine import BaselineRow
+from lab.results.store import Store
+from lab.running import host_baselines, trial
+from lab.validation.trial_row import Collected, Context, collect, unrecorded
+
+# Share of all attempts. Where a machine is disturbed all the time, running everything again takes
+# twice the time that was told, and finds the same.
+MOST_AGAIN = 0.25
+ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
+# How often a trial may be tried as long as it is disturbed each time; 0 where enough is known.
+Attempts = Callable[[TrialSpec], int]
+
+
+class Watch(Protocol):
+    """What a campaign tells while it runs; the console implements it."""
+
+    def begin(self, trials: Sequence[TrialSpec]) -> None:
+        """Say which trials are about to run."""
+
+    def trial(self, spec: TrialSpec) -> None:
+        """Say that a trial begins."""
+
+    def phase(self, name: str) -> None:
+        """Say that the running trial entered a phase."""
+
+    def row(self, row: TrialRow) -> None:
+        """Say how a trial ended."""
+
+    def note(self, sentence: str) -> None:
+        """Say what could not be done beside the trials, and why."""
+
+
+def execute(
+    store: Store, run: Run, watch: Watch, attempts: Attempts | None = None
+) -> list[TrialRow]:
+    """Run what is not finished yet and return the new rows; the tables are complete after it.
+
+    `attempts` is asked before each trial. Without it, a trial that was disturbed is tried again
+    as often as the run says, while no more than a quarter of all attempts were such.
+
+    Raises:
+        ResultsError: The disk is full, or another lab writes this run.
+        KeyboardInterrupt: After everything is down and what was interrupted is marked.
+    """
+    watchdog.remove_dead()
+    with watchdog.on_duty(), store.writing():
+        try:
+            return list(_Runner(store, run, watch, attempts).rows())
+        finally:
+            for sentence in compute.derive(store):
+                watch.note(sentence)
+
+
+def exit_code(rows: Iterable[TrialRow]) -> ExitCode:
+    """Return how a command ends that ran these attempts."""
+    has_failed = any(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows)
+    return ExitCode.TRIAL_FAILED if has_failed else ExitCode.FINE
+
+
+class _Runner:
+    """The loop over a plan, with what it carries from one trial to the next."""
+
+    def __init__(self, store: Store, run: Run, watch: Watch, attempts: Attempts | None) -> None:
+        self._store, self._run, self._watch = store, run, watch
+        self._attempts = attempts or self._affordable
+        campaign = store.campaign()
+        self._campaign_id = str(campaign.campaign_id)
+        self._fingerprint_id = str(campaign.fingerprint_id)
+        self._calibration_ns = host_counters.calibrate()
+        self._harness_ns: dict[int, float | None] = {}
+        self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
+
+    def rows(self) -> list[TrialRow]:
+        """Run the plan, and what it leads to, to its end."""
+        rows = self._stage()
+        while (more := contained(self._next, self._end_of_plan)).trials or more.skips:
+            plan = self._run.plan
+            plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
+            self._run = replace(self._run, plan=plan)
+            # Before they run, so that a stopped campaign goes on with the same trials.
+            write_plan(self._store, self._run)
+            rows += self._stage()
+        return rows
+
+    def _end_of_plan(self, reason: str) -> Plan:
+        self._watch.note(f"No more trials could be planned from what was measured: {reason}")
+        return Plan((), ())
+
+    def _next(self) -> Plan:
+        """Plan what follows from everything that has run."""
+        if self._run.ladder is None:
+            return Plan((), ())
+        trials = self._store.read("trial")
+        for values in trials[trials.status != Status.SKIPPED].itertuples(index=False):
+            key = (str(values.trial_id), str(values.attempt))
+            if key not in self._numbers:
+                self._numbers[key] = compute.numbers(self._store, values)
+        told = pd.DataFrame([asdict(row) for rows in self._numbers.values() for row in rows])
+        found = capacities(trials, told) if len(told) else {}
+        return next_stage(self._run.ladder, self._run.seed, self._run.plan, found)
+
+    def _stage(self) -> list[TrialRow]:
+        table = self._store.read("trial")
+        done = set(table[table.status != Status.INTERRUPTED].trial_id)
+        left = [spec for spec in self._run.plan.trials if spec.id not in done]
+        rows = [self._skip(skip) for skip in self._run.plan.skips if skip.spec.id not in done]
+        self._mark_killed()
+        self._watch.begin(left)
+        position = {spec.id: n for n, spec in enumerate(self._run.plan.trials)}
+        for spec in left:
+            for _ in range(self._attempts(spec)):
+                rows.append(row := self._attempt(spec, position[spec.id]))
+                if not _is_worth_another(row):
+                    break
+        return rows
+
+    def _affordable(self, spec: TrialSpec) -> int:
+        """Return how often a trial may be tried: once, or more while few were tried again."""
+        if isinstance(spec.arrival, Probe):
+            return 1  # the search itself asks again where it cannot believe an answer
+        attempts = self._store.read("trial").attempt
+        return 1 + self._run.reruns * bool((attempts > 1).sum() <= MOST_AGAIN * len(attempts))
+
+    def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
+        """Try a trial; whatever is raised on the way, it is a row and the campaign goes on."""
+        attempt = 1
+        while files.is_there(folder := self._store.trial_folder(spec.id, attempt)):
+            attempt += 1
+        self._watch.trial(spec)
+
+        def fail(reason: str) -> TrialRow:
+            processes.reap_trial(f"{spec.id}-{attempt}")
+            return self._file(trial.failed(spec, attempt, folder, reason), position)
+
+        return contained(lambda: self._measure(spec, attempt, folder, position), fail, folder)
+
+    def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
+        if spec.block not in self._harness_ns:
+            self._begin(spec.block)
+        before = self._calibration_ns
+        harness_ns = self._harness_ns[spec.block]
+        outcome = trial.run(spec, attempt, folder, self._watch.phase, harness_ns)
+        self._calibration_ns = host_counters.calibrate()
+        return self._keep(outcome, position, (before, self._calibration_ns))
+
+    def _begin(self, block: int) -> None:
+        """Measure what the machine and the lab do by themselves; a resumed block has it already."""
+        rows: list[BaselineRow] = []
+
+        def refuse(name: str, unit: str, reason: str) -> None:
+            rows.append(BaselineRow(self._campaign_id, block, name, 0, None, unit, reason))
+            self._watch.note(f"Not measured before block {block}: {name}. {reason}")
+
+        self._harness_ns[block] = contained(
+            instrumentation_cost.cost_ns, partial(refuse, instrumentation_cost.NAME, "ns")
+        )
+        if (self._store.read("baseline").block == block).any():
+            return
+        specs = [spec for spec in self._run.plan.trials if spec.block == block]
+        contained(
+            lambda: rows.extend(host_baselines.measure(specs, self._campaign_id, block)),
+            partial(refuse, "host baselines", ""),
+        )
+        for row in rows:
+            self._store.append(row)
+
+    def _keep(
+        self, outcome: trial.Outcome, position: int, calibration_ns: tuple[int, int] | None
+    ) -> TrialRow:
+        harness_ns = self._harness_ns.get(outcome.spec.block)
+        context = Context(
+            self._campaign_id, self._fingerprint_id, position, calibration_ns, harness_ns
+        )
+        collected: Collected = collect(outcome, context)
+        for table, rows in collected.tables.items():
+            self._store.write_parquet(outcome.folder, table, rows)
+        # Last: from here on the trial counts as finished.
+        self._store.append(collected.row)
+        self._watch.row(collected.row)
+        return collected.row
+
+    def _skip(self, skip: Skip) -> TrialRow:
+        return self._file(trial.not_run(skip.spec, skip.reason), 0)
+
+    def _file(self, outcome: trial.Outcome, position: int) -> TrialRow:
+        """Write the row of a trial that has no records, or none that can be read."""
+        row = unrecorded(outcome, Context(self._campaign_id, self._fingerprint_id, position, None))
+        if row.status != Status.SKIPPED:
+            for table in PARQUET_TABLES:
+                if not (outcome.folder / f"{table}.parquet").exists():
+                    self._store.write_parquet(outcome.folder, table, [])
+        self._store.append(row)
+        self._watch.row(row)
+        return row
+
+    def _mark_killed(self) -> None:
+        """Give each trial that a kill cut short its row; its folder stays as it was left."""
+        finished = self._store.finished_trials()
+        specs = {spec.id: (n, spec) for n, spec in enumerate(self._run.plan.trials)}
+        for path in sorted((self._store.folder / "trials").glob("*-*")):
+            trial_id, _, attempt = path.name.rpartition("-")
+            if trial_id not in specs or not ATTEMPT.fullmatch(attempt):
+                continue
+            if (trial_id, int(attempt)) not in finished:
+                position, spec = specs[trial_id]
+                folder = self._store.trial_folder(trial_id, int(attempt))
+                self._mark(trial.killed(spec, int(attempt), folder), position)
+
+    def _mark(self, killed: trial.Outcome, position: int) -> None:
+        def without_records(reason: str) -> TrialRow:
+            killed.reason += f" Its records cannot be read: {reason}"
+            return self._file(killed, position)
+
+        contained(lambda: self._keep(killed, position, None), without_records, killed.folder)
+
+
+def _is_worth_another(row: TrialRow) -> bool:
+    """Whether a trial was disturbed: not what failed by itself, nor a rate nobody can make."""
+    is_limited = all(
+        reason.startswith("generator_limited") for reason in row.flag_reasons.split("; ")
+    )
+    return row.flag == Flag.INVALID and row.status == Status.OK and not is_limited

@@ -1,0 +1,249 @@
+"""Checks a statement against the records of its trials; pure functions, nothing runs here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
+from lab.core.model import Estimate, Flag
+from lab.core.outcomes import Occurrence
+from lab.driver.readiness import most_at_once
+from lab.results.schema import TrialRow
+
+# Two parallel workers on two cores do twice the work of one, less the broker's use of these cores;
+# two workers that alternate do no more than one. An interval that contains 1.25 decides nothing.
+GAIN = 1.25
+# Share of the slots that wait at once, on average; queues need time to fill and to empty.
+OVERLAP = 0.5
+# Share of the waiting tasks that an urgent task overtakes: 0 in FIFO order, 1 at best.
+OVERTAKEN = 0.5
+URGENT_TASKS = 5
+# A job of which half of the occurrences or less are on time is not scheduled.
+MISSED = 0.5
+# One firing may already be queued when its job is removed; three further periods would show more.
+UNDER_WAY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The records of one finished trial, as the input of a check.
+
+    Attributes:
+        row: The trial's row.
+        tasks: `TaskRow` columns of the window, one row per execution.
+        occurrences: `OccurrenceRow` columns; empty unless the trial is periodic.
+        driver_pid: Process id of the submitter.
+        seen: How many of the tasks' changes to shared data the submitter saw; None if the tasks
+            change no shared data.
+        python: The interpreter and whether it has the GIL.
+    """
+
+    row: TrialRow
+    tasks: pd.DataFrame
+    occurrences: pd.DataFrame
+    driver_pid: int
+    seen: int | None
+    python: str
+
+    @property
+    def ended(self) -> pd.DataFrame:
+        """The executions that returned."""
+        return self.tasks[self.tasks.outcome == "ok"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of a check, None if the trials do not decide, and the figures behind it."""
+
+    holds: bool | None
+    why: str
+
+
+def overlap(shown: Sequence[Shown]) -> Finding:
+    """Check that waiting tasks run at the same time."""
+    most, slots = _most_at_once(shown[0]), shown[0].row.workers
+    return Finding(most > 1, f"{most} tasks at once on {slots} worker slots")
+
+
+def all_workers(shown: Sequence[Shown]) -> Finding:
+    """Check that all worker slots are busy at the same time."""
+    most, slots = _most_at_once(shown[0]), shown[0].row.workers
+    return Finding(most >= slots, f"{most} of {slots} worker slots busy at once")
+
+
+def io_bound(shown: Sequence[Shown]) -> Finding:
+    """Check that waiting tasks do not block each other: on average at least half of them wait."""
+    (only,) = shown
+    ended, slots = only.ended, only.row.workers
+    span_ns = max(1, int(ended.t4_ns.max() - ended.t3_ns.min()))
+    mean = int((ended.t4_ns - ended.t3_ns).sum()) / span_ns
+    holds = mean >= OVERLAP * slots
+    why = f"on average {mean:.1f} of {slots} worker slots waited at once"
+    if not holds and only.row.flag == Flag.INVALID:
+        return Finding(None, f"{why}, on a machine that was busy with other work")
+    return Finding(holds, why)
+
+
+def jobs_gain(shown: Sequence[Shown]) -> Finding:
+    """Check that jobs due at the same instant are faster on two cores, per occurrence."""
+    (only,) = shown
+    if only.row.flag == Flag.INVALID:
+        return Finding(None, "the machine was busy with other work")
+    rounds = only.occurrences.dropna(subset=["finished_ns"]).groupby("nominal_ns")
+    took_s = [int(r.finished_ns.max() - r.started_ns.min()) / 1e9 for _, r in rounds if len(r) > 1]
+    if len(took_s) < INTERVAL_FLOOR:
+        return Finding(None, f"{len(took_s)} occurrences, {INTERVAL_FLOOR} are needed")
+    work_s = only.row.n_planned * only.row.nominal_ns / 1e9
+    ratio = paired_ratio([work_s] * len(took_s), took_s)
+    jobs = f"{only.row.n_planned} jobs due at once on {only.row.cores_per_node} cores"
+    return _gained(ratio, f"{jobs} did {{}} times the CPU work of sequential jobs", only.python)
+
+
+def gain(shown: Sequence[Shown]) -> Finding:
+    """Check that a second worker on a second core speeds up CPU work, per pair (METHOD M12)."""
+    rates = {(each.row.block, each.row.workers): _rate_per_s(each) for each in shown}
+    pairs = usable_pairs([each.row for each in shown])
+    if len(pairs) < INTERVAL_FLOOR:
+        tried = len({each.row.block for each in shown})
+        busy = f"{len(pairs)} of {tried} pairs are usable, and {INTERVAL_FLOOR} are needed"
+        return Finding(None, f"the machine was busy with other work: {busy}")
+    two, one = ([rates[block, workers] for block in pairs] for workers in (2, 1))
+    sentence = "2 workers on 2 cores did {} times the CPU work of 1 on 1"
+    return _gained(paired_ratio(two, one), sentence, shown[0].python)
+
+
+def usable_pairs(rows: Iterable[TrialRow]) -> list[int]:
+    """Return the blocks in which both trials are valid; their figures do not matter."""
+    used = Counter(row.block for row in rows if row.flag != Flag.INVALID)
+    return [block for block, n in used.items() if n > 1]
+
+
+def _gained(ratio: Estimate, sentence: str, python: str) -> Finding:
+    low, high = ratio.low or 0.0, ratio.high or np.inf
+    figures = sentence.format(f"{ratio.value:.2f} ({low:.2f} to {high:.2f})")
+    if low <= GAIN <= high:
+        return Finding(None, f"{figures}: the interval contains {GAIN}; {python}")
+    return Finding(low > GAIN, f"{figures}; {python}")
+
+
+def shared_memory(shown: Sequence[Shown]) -> Finding:
+    """Check that tasks run in the submitter's process."""
+    pids = _pids(shown[0])
+    holds = pids == {shown[0].driver_pid}
+    where = "the submitter's process" if holds else f"{len(pids)} other processes"
+    return Finding(holds, f"tasks ran in {where}")
+
+
+def own_memory(shown: Sequence[Shown]) -> Finding:
+    """Check that each worker slot has its own process, and none is the submitter's."""
+    pids, slots = _pids(shown[0]), shown[0].row.workers
+    holds = len(pids) >= slots and shown[0].driver_pid not in pids
+    within = ", including the submitter's" if shown[0].driver_pid in pids else ""
+    return Finding(holds, f"{slots} worker slots, {len(pids)} processes{within}")
+
+
+def one_thread(shown: Sequence[Shown]) -> Finding:
+    """Check that all tasks run in one thread."""
+    threads = shown[0].ended.worker.nunique()
+    return Finding(threads == 1, f"tasks ran in {threads} thread{'s' * (threads > 1)}")
+
+
+def several_nodes(shown: Sequence[Shown]) -> Finding:
+    """Check that more than one node executes tasks."""
+    nodes = shown[0].ended.node.nunique()
+    return Finding(nodes > 1, f"{nodes} of {shown[0].row.nodes} nodes executed tasks")
+
+
+def seen_by_submitter(shown: Sequence[Shown]) -> Finding:
+    """Check that the submitter sees the change of every task."""
+    (only,) = shown
+    why = f"the submitter saw {only.seen} of the {only.row.n_done} changes that tasks made"
+    return Finding(only.seen == only.row.n_done, why)
+
+
+def ran(shown: Sequence[Shown]) -> Finding:
+    """Check that all planned tasks ran with this label."""
+    n = shown[0].row.n_done
+    return Finding(n == shown[0].row.n_planned, f"{n} of {shown[0].row.n_planned} tasks ran")
+
+
+def retried(shown: Sequence[Shown]) -> Finding:
+    """Check that the backend ran every task that raised again, until it returned."""
+    (only,) = shown
+    raised = set(only.tasks[only.tasks.outcome == "raised"].task_id)
+    returned = raised & set(only.ended.task_id)
+    why = f"{len(returned)} of {len(raised)} tasks that raised were run again and returned"
+    return Finding(bool(raised) and returned == raised, why)
+
+
+def overtaking(shown: Sequence[Shown]) -> Finding:
+    """Check that urgent tasks overtake at least half of the waiting tasks of low priority."""
+    first = shown[0].tasks.drop_duplicates("task_id").sort_values("task_id")
+    low, urgent = first.iloc[:-URGENT_TASKS], first.iloc[-URGENT_TASKS:]
+    waiting = overtaken = 0
+    for accepted_ns, started_ns in zip(urgent.t2_ns, urgent.t3_ns, strict=True):
+        waiting += int((low.t3_ns > accepted_ns).sum())
+        overtaken += int((low.t3_ns > max(accepted_ns, started_ns)).sum())
+    if not waiting:
+        return Finding(None, "no task was waiting when the urgent tasks were accepted")
+    share = overtaken / waiting
+    return Finding(share >= OVERTAKEN, f"urgent tasks overtook {share:.0%} of the waiting tasks")
+
+
+def survives(shown: Sequence[Shown]) -> Finding:
+    """Check that accepted tasks run after their submitter has been killed."""
+    (only,) = shown
+    ended, planned = only.ended, only.row.n_planned
+    after = int((ended.t4_ns > only.tasks.t2_ns.max()).sum())
+    done = ended.task_id.nunique()
+    why = f"of {planned} accepted tasks {done} ended, {after} after their submitter was killed"
+    holds = done == planned
+    return Finding(None if holds and not after else holds, why)
+
+
+def scheduled(shown: Sequence[Shown]) -> Finding:
+    """Check that jobs run repeatedly, at the instants at which they are due."""
+    due = shown[0].occurrences
+    n = len(due.drop_duplicates(["job", "k"]))
+    on_time = due[due.verdict.isin([Occurrence.KEPT, Occurrence.EARLY])]
+    late_s = float(on_time.error_ns.max()) / 1e9 if len(on_time) else 0.0
+    why = f"{len(on_time)} of {n} occurrences kept, the latest {late_s:.2f} s late"
+    return Finding(len(on_time) > MISSED * n, f"{why} ({shown[0].row.schedule})")
+
+
+def rescheduled(shown: Sequence[Shown]) -> Finding:
+    """Check that a job added at run time runs, and stops running after its removal."""
+    tasks = shown[0].tasks
+    before = int((tasks.t3_ns < tasks.t5_ns).sum())
+    after = int((tasks.t3_ns >= tasks.t5_ns).sum())
+    why = f"{before} firings after it was added, {after} after it was removed"
+    return Finding(before > 1 and after <= UNDER_WAY, why)
+
+
+def answered(shown: Sequence[Shown]) -> Finding:
+    """Check that the backend's monitor answered over HTTP and listed the cluster's workers."""
+    reason = shown[0].row.reason
+    # The failure of another part of the cluster does not concern the monitor.
+    concerns_monitor = reason.lower().startswith(("the monitor ", "monitor "))
+    holds = None if reason and not concerns_monitor else not reason
+    return Finding(holds, reason or "it answered over HTTP and listed the cluster")
+
+
+def _most_at_once(shown: Shown) -> int:
+    ended = shown.ended
+    spans = zip(ended.t3_ns.astype(int), ended.t4_ns.astype(int), strict=True)
+    return most_at_once(list(spans))
+
+
+def _rate_per_s(shown: Shown) -> float:
+    ended = shown.ended
+    return len(ended) / (int(ended.t4_ns.max() - ended.t1_ns.min()) / 1e9)
+
+
+def _pids(shown: Shown) -> set[int]:
+    return {int(worker.partition(":")[0]) for worker in shown.ended.worker}

@@ -1,0 +1,131 @@
+"""Evaluates the claims from the finished trials of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lab.claims.checks import Finding, Shown
+from lab.claims.claim import Claim
+from lab.claims.experiments import QUESTIONS, Probe
+from lab.claims.published_claims import SEED
+from lab.claims.result import Answer, judge
+from lab.core.backend import capabilities, services_of
+from lab.core.model import Capability, Periodic
+from lab.planning import registry
+from lab.planning.plan import Plan, Skip
+from lab.providers import PROVIDERS
+from lab.recording.driver_status import read_status
+from lab.recording.ledger_reader import read
+from lab.results.schema import ClaimRow, TrialRow
+from lab.results.store import Store
+
+Asked = Sequence[tuple[str, Claim]]
+
+
+def asked(backends: Sequence[str], names: Sequence[str]) -> Asked:
+    """Return the claims of `names` about `backends`, as pairs of backend and claim."""
+    return [(b, claim) for b in backends for claim in SEED[b].claims if claim.name in names]
+
+
+def ways(backend: str, claim: Claim) -> list[registry.Selected]:
+    """Return the variants on which a claim is tested; those that are not installed are left out."""
+    chosen = [registry.select(label) for label in claim.ways or (backend,)]
+    return [way for way in chosen if not registry.missing_package(way.backend, way.variant)]
+
+
+def judge_all(store: Store, plan: Plan, claims: Asked) -> list[ClaimRow]:
+    """Evaluate each claim from the run's finished trials."""
+    run = _Run(store, plan)
+    return [_row(backend, claim, run) for backend, claim in claims]
+
+
+def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
+    labels = claim.ways or (backend,)
+    judgement = judge(claim, [run.answer(backend, claim, label) for label in labels])
+    return ClaimRow(
+        backend=backend,
+        claim=claim.name,
+        words=claim.words,
+        seed=claim.says,
+        here=judgement.here or "",
+        verdict=judgement.sentence,
+        why=judgement.why,
+        trials=" ".join(judgement.trials),
+    )
+
+
+def last_rows(store: Store) -> dict[str, TrialRow]:
+    """Return the row of each trial's last attempt; earlier attempts do not count."""
+    trials = store.read("trial").sort_values("attempt")
+    return {row.trial_id: row for row in (TrialRow(*v) for v in trials.itertuples(index=False))}
+
+
+class _Run:
+    """A run's plan and its finished trials, whose tables are read on demand."""
+
+    def __init__(self, store: Store, plan: Plan) -> None:
+        self._store, self._plan = store, plan
+        self._rows = last_rows(store)
+        facts = store.read("environment").set_index("key").value
+        gil = "with" if facts["python.gil"] == "1" else "without"
+        name = f"{facts['python.implementation']} {facts['python.version']}"
+        self._python = f"{name} {gil} the GIL"
+
+    def answer(self, backend: str, claim: Claim, label: str) -> Answer:
+        """Return the result of a claim's check for one label."""
+        way = registry.select(label)
+        is_installed = way == registry.select(backend)
+        condition = claim.needs if is_installed else label
+        question = QUESTIONS[claim.question]
+        if package := registry.missing_package(way.backend, way.variant):
+            finding = Finding(None, f"the package {package!r} is not installed")
+            return Answer(label, condition, finding)
+        for skip in self._plan.skips:
+            if skip.spec.label == way.label and question.probe.asked(skip.spec):
+                return Answer(label, condition, Finding(_result_of_skip(skip, way), skip.reason))
+        rows = self._of(question.probe, way)
+        ids = tuple(row.trial_id for row in rows)
+        troubles = [row.reason for row in rows if row.status not in question.ends]
+        if not rows or troubles:
+            reason = troubles[0] if troubles else "its trials were not run"
+            return Answer(label, condition, Finding(None, reason), ids)
+        return Answer(label, condition, question.judge([self._shown(row) for row in rows]), ids)
+
+    def _of(self, probe: Probe, way: registry.Selected) -> list[TrialRow]:
+        specs = [s for s in self._plan.trials if s.label == way.label and probe.asked(s)]
+        rows = [self._rows.get(spec.id) for spec in specs]
+        finished = [row for row in rows if row]
+        # A paired probe ends early, as soon as it has enough pairs; any other needs all its trials.
+        return finished if all(rows) or probe.is_done(finished) else []
+
+    def _shown(self, row: TrialRow) -> Shown:
+        folder = self._store.trial_folder(row.trial_id, row.attempt)
+        tables = {"task": self._store.read("task", folder)}
+        if row.schedule:
+            tables["occurrence"] = self._store.read("occurrence", folder)
+        return shown(row, tables, folder, self._python)
+
+
+def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, python: str) -> Shown:
+    """Collect the input of the checks from the tables and the folder of a finished trial."""
+    tasks = tables["task"]
+    return Shown(
+        row=row,
+        tasks=tasks[tasks.phase == "measure"],
+        occurrences=tables.get("occurrence", pd.DataFrame()),
+        driver_pid=read(folder / "intents.bin")[0].pid,
+        seen=read_status(folder).get("seen"),
+        python=python,
+    )
+
+
+def _result_of_skip(skip: Skip, way: registry.Selected) -> bool | None:
+    """Return False if the backend does not support the case, None if it cannot be tested here."""
+    offered = PROVIDERS[skip.spec.provider].offered()
+    lacks_server = set(services_of(way.backend, way.variant)) - offered
+    takes_tasks = Capability.SUBMIT in capabilities(way.backend, way.variant)
+    is_tried = takes_tasks or isinstance(skip.spec.arrival, Periodic)
+    return False if is_tried and not lacks_server else None

@@ -1,0 +1,216 @@
+"""Lists the questions that test the claims: each with its trials and its check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lab.analysis.statistics import INTERVAL_FLOOR
+from lab.claims import checks
+from lab.claims.checks import URGENT_TASKS, Finding, Shown, usable_pairs
+from lab.core.model import Abandoned, Burst, Monitored, Periodic, Ranked, Retried, Status, TrialSpec
+from lab.planning import registry
+from lab.planning.plan import Plan, Selection, make_plan
+from lab.planning.presets import Cell
+from lab.providers import PROVIDERS
+from lab.results.schema import TrialRow
+
+# Monitors are queried on loopback, and process ids are compared: containers would hide both.
+PROVIDER = "local"
+DEADLINE_S = 15.0
+WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
+# The stop rule is fixed in advance (METHOD M10) and does not depend on the values: stop at as many
+# valid pairs as an interval needs, or after this many pairs in all.
+MOST_PAIRS = 20
+# A disturbed trial of a paired probe may be repeated twice (M23); other questions are not about
+# time and run once.
+ATTEMPTS = 3
+MINUTES, MINUTE_S = "* * * * *", 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The trials that one question needs: its case, topology and number of blocks.
+
+    `is_paired` is true where every block compares two topologies; such a probe may end early.
+    """
+
+    cell: Cell
+    cores: tuple[int, ...] = (1,)
+    workers_per_core: int = 1
+    nodes: int = 1
+    blocks: int = 1
+    warmup_per_slot: int = 0
+    deadline_s: float = DEADLINE_S
+    is_paired: bool = False
+
+    def is_done(self, rows: Sequence[TrialRow]) -> bool:
+        """Return True if a backend's rows suffice before all blocks have run."""
+        failed = any(row.status != Status.OK for row in rows)
+        return self.is_paired and (failed or len(usable_pairs(rows)) >= INTERVAL_FLOOR)
+
+    def cell_of(self, label: str) -> Cell:
+        """Return the case for a label, with a period that its scheduler supports."""
+        arrival, finest_s = self.cell.arrival, registry.select(label).backend.finest_period_s
+        if not isinstance(arrival, Periodic) or arrival.cron or finest_s <= arrival.every_s:
+            return self.cell
+        slower = replace(arrival, every_s=0.0, cron=MINUTES, n_occurrences=2)
+        if finest_s < MINUTE_S:
+            slower = replace(arrival, every_s=finest_s)
+        return replace(self.cell, arrival=slower)
+
+    def selection(self, label: str, seed: int) -> Selection:
+        """Return the selection for a campaign of this probe on one label."""
+        return Selection(
+            labels=(label,),
+            cells=(self.cell_of(label),),
+            cores=self.cores,
+            nodes=(self.nodes,),
+            workers_per_core=(self.workers_per_core,),
+            provider=PROVIDER,
+            blocks=self.blocks,
+            seed=seed,
+            warmup_per_slot=self.warmup_per_slot,
+            deadline_s=self.deadline_s,
+            offers=PROVIDERS[PROVIDER].offered(),
+        )
+
+    def asked(self, spec: TrialSpec) -> bool:
+        """Return True if a trial belongs to this probe."""
+        return (
+            spec.workload == self.cell.workload
+            and spec.arrival == self.cell_of(spec.label).arrival
+            and spec.topology.nodes == self.nodes
+        )
+
+
+WAITING = Probe(Cell("io", Burst(24), WAIT_US), cores=(2,), workers_per_core=2)
+COMPUTING = Probe(
+    Cell("cpu", Burst(50), CPU_US),
+    cores=(1, 2),
+    blocks=MOST_PAIRS,
+    warmup_per_slot=4,
+    is_paired=True,
+)
+ON_NODES = Probe(WAITING.cell, workers_per_core=2, nodes=2)
+VARIABLE = Probe(Cell("shared_global", Burst(40)), cores=(2,))
+BLOCK = Probe(Cell("shared_block", Burst(40)), cores=(2,))
+STORE = Probe(Cell("shared_store", Burst(40)), cores=(2,))
+# django-q2 submits a task that raised again after one minute.
+FAILING = Probe(Cell("flaky", Retried(10)), deadline_s=75.0)
+RANKED = Probe(Cell("io", Ranked(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
+ABANDONED = Probe(Cell("io", Abandoned(15), WAIT_US))
+MONITORED = Probe(Cell("io", Monitored(8), SHORT_WAIT_US))
+SCHEDULED = Probe(Cell("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
+REMOVED = Probe(Cell("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
+# For a backend that accepts no tasks, jobs that are due at the same instant replace them.
+JOBS = Probe(Cell("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US), cores=(2,))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement to test.
+
+    Attributes:
+        about: The statement, as `lab claims --help` prints it.
+        probe: The trials that it needs.
+        judge: The check over these trials.
+        ends: Status values at which a trial is used; with any other status the claim is not
+            measured, for the trial's reason.
+    """
+
+    about: str
+    probe: Probe
+    judge: Callable[[Sequence[Shown]], Finding]
+    ends: tuple[Status, ...] = (Status.OK,)
+
+
+GAINS = f"a second worker on a second core does more than {checks.GAIN} times the CPU work"
+QUESTIONS: Mapping[str, Question] = {
+    "concurrent": Question("tasks that wait run at the same time", WAITING, checks.overlap),
+    "parallel": Question(GAINS, COMPUTING, checks.gain),
+    "io-bound": Question(
+        "on average at least half of four worker slots wait at once", WAITING, checks.io_bound
+    ),
+    "cpu-bound": Question(GAINS, COMPUTING, checks.gain),
+    "shared-memory": Question(
+        "tasks run in the submitter's process", WAITING, checks.shared_memory
+    ),
+    "own-memory": Question("each worker slot has its own process", WAITING, checks.own_memory),
+    "single-threaded": Question("all tasks run in one thread", WAITING, checks.one_thread),
+    "all-workers": Question("all four worker slots are busy at once", WAITING, checks.all_workers),
+    "runs": Question("tasks run with every label that the claim names", WAITING, checks.ran),
+    "distributed": Question("both of two nodes execute tasks", ON_NODES, checks.several_nodes),
+    "shared-variable": Question(
+        "the submitter sees changes of a global variable that tasks make",
+        VARIABLE,
+        checks.seen_by_submitter,
+    ),
+    "shared-block": Question(
+        "the submitter sees changes of a `multiprocessing.shared_memory` block",
+        BLOCK,
+        checks.seen_by_submitter,
+    ),
+    "shared-store": Question(
+        "the submitter sees changes of a counter in Redis", STORE, checks.seen_by_submitter
+    ),
+    "retry": Question(
+        "tasks that raise are run again", FAILING, checks.retried, (Status.OK, Status.TIMEOUT)
+    ),
+    "priority": Question(
+        "urgent tasks overtake at least half of the waiting tasks", RANKED, checks.overtaking
+    ),
+    "background": Question(
+        "accepted tasks end after their submitter is killed", ABANDONED, checks.survives
+    ),
+    "monitoring": Question(
+        "the backend's monitor answers over HTTP and lists the cluster",
+        MONITORED,
+        checks.answered,
+        (Status.OK, Status.FAILED),
+    ),
+    "scheduling": Question(
+        "a job runs repeatedly; more than half of its occurrences are on time",
+        SCHEDULED,
+        checks.scheduled,
+    ),
+    "static-schedule": Question(
+        "the same, for a job that the scheduler reads at its start", SCHEDULED, checks.scheduled
+    ),
+    "dynamic-schedule": Question(
+        "a job added at run time runs, and stops after its removal",
+        REMOVED,
+        checks.rescheduled,
+    ),
+    "kept-then-removed": Question(
+        "a job runs when due until it is removed", REMOVED, checks.scheduled
+    ),
+    "jobs-kept": Question("jobs due at full minutes run at full minutes", JOBS, checks.scheduled),
+    "jobs-overlap": Question(
+        "jobs due at the same instant run at the same time", JOBS, checks.overlap
+    ),
+    "jobs-parallel": Question(
+        f"two such jobs do more than {checks.GAIN} times the CPU work on two cores",
+        JOBS,
+        checks.jobs_gain,
+    ),
+    "jobs-apart": Question("each job has its own process", JOBS, checks.own_memory),
+}
+
+
+def plan(tests: Iterable[tuple[str, str]], seed: int) -> Plan:
+    """Plan the trials that test each pair of a question and a label; shared trials run once."""
+    wanted = dict.fromkeys((QUESTIONS[question].probe, label) for question, label in tests)
+    plans = [make_plan(probe.selection(label, seed)) for probe, label in wanted]
+    return Plan(
+        tuple(trial for each in plans for trial in each.trials),
+        tuple(skip for each in plans for skip in each.skips),
+    )
+
+
+def attempts(spec: TrialSpec, rows: Iterable[TrialRow]) -> int:
+    """Return the largest number of attempts at a trial, given the rows so far; 0 omits it."""
+    if not COMPUTING.asked(spec):
+        return 1
+    similar = [row for row in rows if row.label == spec.label and row.workload == spec.workload]
+    return 0 if COMPUTING.is_done(similar) else ATTEMPTS

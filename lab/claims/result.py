@@ -1,0 +1,98 @@
+"""Derives the verdict on a claim from the check results of its labels; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.claims.checks import Finding
+from lab.claims.claim import Claim, Says
+
+
+class Verdict(StrEnum):
+    """The result of testing a claim."""
+
+    HOLDS = "holds"
+    HOLDS_WITH = "holds with"
+    HOLDS_WITHOUT = "holds without configuration"
+    FAILS = "does not hold"
+    UNMEASURED = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The check result of one label; `condition` is empty for the default variant."""
+
+    label: str
+    condition: str
+    finding: Finding
+    trials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a claim, with its evidence.
+
+    Attributes:
+        here: The measured mark; None if the trials do not decide.
+        verdict: The result of comparing `here` with the published mark.
+        condition: The label or the setup under which the claim holds; empty if none is needed.
+        why: The figures behind the verdict, or why there is none.
+        trials: Ids of the trials that were used.
+    """
+
+    here: Says | None
+    verdict: Verdict
+    condition: str
+    why: str
+    trials: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, with its condition or its reason."""
+        tail = {Verdict.HOLDS_WITH: self.condition, Verdict.UNMEASURED: self.why}.get(self.verdict)
+        return f"{self.verdict}: {tail}" if tail else str(self.verdict)
+
+
+def judge(claim: Claim, answers: Sequence[Answer]) -> Judgement:
+    """Judge a claim by the answers of its labels, in the order of `Claim.ways`."""
+    here, deciding = _each(answers) if claim.each else _any(answers)
+    condition = deciding[0].condition if here == Says.CONFIG else ""
+    verdict = _verdict(claim.says, here)
+    why = "; ".join(dict.fromkeys(answer.finding.why for answer in deciding))
+    return Judgement(
+        here,
+        verdict,
+        condition,
+        f"with {condition}: {why}" if condition and verdict == Verdict.FAILS else why,
+        tuple(dict.fromkeys(trial for answer in deciding for trial in answer.trials)),
+    )
+
+
+def _any(answers: Sequence[Answer]) -> tuple[Says | None, Sequence[Answer]]:
+    """Return the mark if one label is enough, and the answers that decide it."""
+    passing = [answer for answer in answers if answer.finding.holds]
+    if passing:
+        return Says.CONFIG if passing[0].condition else Says.YES, passing[:1]
+    undecided = [answer for answer in answers if answer.finding.holds is None]
+    return (None, undecided) if undecided else (Says.NO, answers)
+
+
+def _each(answers: Sequence[Answer]) -> tuple[Says | None, Sequence[Answer]]:
+    """Return the mark if every label must pass, and the answers that decide it."""
+    failing = [answer for answer in answers if answer.finding.holds is False]
+    if failing:
+        return Says.NO, failing
+    undecided = [answer for answer in answers if answer.finding.holds is None]
+    return (None, undecided) if undecided else (Says.YES, answers)
+
+
+def _verdict(says: Says, here: Says | None) -> Verdict:
+    if here is None:
+        return Verdict.UNMEASURED
+    if here == Says.CONFIG and says != Says.NO:
+        return Verdict.HOLDS_WITH
+    if says == Says.CONFIG and here == Says.YES:
+        return Verdict.HOLDS_WITHOUT
+    return Verdict.HOLDS if says == here else Verdict.FAILS

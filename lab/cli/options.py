@@ -1,0 +1,174 @@
+"""Defines the options of `lab bench`, in groups."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.driver.pacing import GAPS
+from lab.planning import ranges
+from lab.planning.presets import GROUPS, LATENCY, OFFERED, PRESETS
+from lab.providers import PROVIDERS
+
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "selection": {
+        "--backend -b": {
+            "action": "append",
+            "metavar": "LABEL",
+            "help": "backend[variant]@profile; repeat for more (default: all installed)",
+        },
+        "--workload -w": {
+            "action": "append",
+            "metavar": "NAME[:SIZE]",
+            "help": "workload, with a size in its unit, or "
+            f"{', '.join(GROUPS)}; repeat for more (default: the preset's)",
+        },
+        "--task": {
+            "metavar": "MODULE:FUNCTION",
+            "help": "measure your function, importable from the current folder, in addition to "
+            "any --workload",
+        },
+        "--args": {
+            "default": "",
+            "metavar": "JSON",
+            "help": "arguments of the function: a JSON list, a JSON object of keywords, or "
+            "MODULE:NAME of a list, tuple or mapping (default: none)",
+        },
+        "--allow-errors": {
+            "action": "store_true",
+            "help": "measure your function even if the trial calls before the run fail",
+        },
+        "--pass-env": {
+            "action": "append",
+            "metavar": "NAME",
+            "help": "pass this environment variable to driver and workers; results contain its "
+            "name, never its value; repeat for more (default: none)",
+        },
+        "--arrival": {
+            "action": "append",
+            "metavar": "KIND",
+            "help": f"only these arrivals: {', '.join(sorted(OFFERED))} (default: the preset's)",
+        },
+        "--rate": {
+            "type": ranges.RATE_HZ,
+            "metavar": "HZ",
+            "help": "tasks per second of paced arrivals (default: the preset's); for workload "
+            f"{LATENCY}: the rate at which all backends are compared",
+        },
+        "--gaps": {
+            "choices": GAPS,
+            "help": "distribution of the gaps between paced tasks (default: poisson)",
+        },
+        "--tasks": {
+            "type": ranges.TASKS,
+            "metavar": "N",
+            "help": "tasks in a window, or periodic jobs (default: the preset's)",
+        },
+        "--seconds": {
+            "type": ranges.SECONDS,
+            "metavar": "S",
+            "help": "length of an idle window (default: the preset's)",
+        },
+        "--occurrences": {
+            "type": ranges.OCCURRENCES,
+            "metavar": "N",
+            "help": "due times of each periodic job (default: the workload's)",
+        },
+    },
+    "topology": {
+        "--cores": {
+            "type": ranges.CORES,
+            "metavar": "N[,N]",
+            "help": "cores per node (default: 1, 2, 4, ... all of this machine)",
+        },
+        "--nodes": {
+            "type": ranges.NODES,
+            "default": (1,),
+            "metavar": "N[,N]",
+            "help": "number of nodes (default: 1)",
+        },
+        "--workers": {
+            "type": ranges.WORKERS_PER_CORE,
+            "metavar": "N[,N]",
+            "help": "worker slots per core (default: 1; for the workload scaling: 1,2,4)",
+        },
+        "--quota": {
+            "type": ranges.QUOTA_CPUS,
+            "default": 0.0,
+            "metavar": "CPUS",
+            "help": "CPU quota of a node, such as 0.5; latencies are not reported for windows in "
+            "which the quota stopped the node (default: all of its cores)",
+        },
+        "--provider": {
+            "metavar": "NAME",
+            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: compose if this "
+            "machine has a container engine, else local)",
+        },
+    },
+    "campaign size": {
+        "--preset": {
+            "default": "quick",
+            "metavar": "NAME",
+            "help": f"size of the campaign: {', '.join(PRESETS)} (default: quick)",
+        },
+        "--blocks": {
+            "type": ranges.BLOCKS,
+            "metavar": "N",
+            "help": "number of blocks; a block runs every configuration once (default: the "
+            "preset's)",
+        },
+        "--like": {
+            "type": Path,
+            "metavar": "RUN",
+            "help": "repeat the exact plan of RUN, with its sizes, seeds and options, on the "
+            "current commit",
+        },
+        "--seed": {
+            "type": ranges.SEED,
+            "metavar": "N",
+            "help": "seed of order, arrivals and arguments (default: drawn, and recorded)",
+        },
+    },
+    "execution": {
+        "--dry-run": {
+            "action": "store_true",
+            "help": "print the plan and its estimated time, and run nothing",
+        },
+        "--allow-dirty": {
+            "action": "store_true",
+            "help": "do not warn about uncommitted changes; the run is excluded from the history",
+        },
+        "--tables-only": {
+            "action": "store_true",
+            "help": "write the tables only, without the report and the history",
+        },
+        # For `lab compare --pairs`, which interleaves the trials of two commits.
+        "--turns": {"action": "store_true", "help": argparse.SUPPRESS},
+        "--resume": {
+            "type": Path,
+            "metavar": "RUN",
+            "help": "continue this run folder, with the options that started it",
+        },
+        "--results": {
+            "type": Path,
+            "default": Path("results"),
+            "metavar": "FOLDER",
+            "help": "folder that contains the run folders (default: results)",
+        },
+    },
+}
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return the command line of a run without `--results`, whose path may be private."""
+    remaining = iter(arguments)
+    published = []
+    for argument in remaining:
+        if argument == "--results":
+            next(remaining, None)
+        elif not argument.startswith("--results="):
+            published.append(argument)
+    return shlex.join(published)

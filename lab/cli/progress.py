@@ -1,0 +1,150 @@
+"""Shows a campaign on the terminal: progress, the line of each trial, and the plan."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from lab.campaign.load_sweep import forecast
+from lab.console import data_console, duration, progress_console, say
+from lab.core import fire_times
+from lab.core.model import Arrival, Flag, Paced, Status, TrialSpec
+from lab.core.printable import one_line
+from lab.planning.plan import Plan, total_s
+from lab.planning.presets import Ladder
+from lab.results.schema import TrialRow
+
+COLOURS: Mapping[str, str] = {
+    Status.OK: "green",
+    Status.SKIPPED: "dim",
+    Status.FAILED: "red",
+    Status.TIMEOUT: "red",
+    Status.INTERRUPTED: "yellow",
+    Flag.NOISY: "yellow",
+    Flag.INVALID: "red",
+}
+
+
+class ProgressWatch:
+    """Shows a campaign: a line for each trial that ended, and below it a bar with an estimate."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=progress_console,
+            transient=True,
+        )
+        self._bar = self._progress.add_task("starting", total=None, left="")
+        self._left: list[TrialSpec] = []
+        self._seen_s: dict[str, list[float]] = defaultdict(list)
+        self._now = ""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, trials: Sequence[TrialSpec]) -> None:
+        """Set the length of the bar."""
+        self._left = list(trials)
+        self._total = len(trials)
+        self._progress.update(self._bar, total=len(trials), completed=0)
+
+    def trial(self, spec: TrialSpec) -> None:
+        """Name the running trial and how long the rest will take."""
+        self._now = one_line(describe(spec))
+        self._left = [other for other in self._left if other.id != spec.id]
+        left = f"about {duration(total_s([spec, *self._left], self._seen_s))} left"
+        self._progress.update(self._bar, description=escape(self._now), left=left)
+        self._began = time.monotonic()
+
+    def phase(self, name: str) -> None:
+        """Name the phase of the running trial."""
+        phase = one_line(name.replace("_", " "))
+        text = f"{escape(self._now)} [dim]{escape(phase)}[/dim]"
+        self._progress.update(self._bar, description=text)
+
+    def row(self, row: TrialRow) -> None:
+        """Print one line for the trial that ended."""
+        if row.status in (Status.OK, Status.FAILED, Status.TIMEOUT):
+            self._seen_s[row.label].append(row.trial_ns / 1e9)
+            done = self._total - len(self._left)
+            self._progress.update(self._bar, completed=done)
+        self._progress.console.print(trial_line(row), highlight=False, soft_wrap=True)
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        say(sentence)
+
+
+def describe(spec: TrialSpec) -> str:
+    """Name a trial in one line."""
+    topology = spec.topology
+    return (
+        f"{spec.label} {spec.workload} {_offered(spec.arrival)} "
+        f"{topology.nodes}x{topology.cores_per_node} cores, {topology.workers} workers"
+    )
+
+
+def _offered(arrival: Arrival) -> str:
+    if isinstance(arrival, Paced):
+        return f"{arrival.kind} {arrival.rate_hz:g}/s"
+    return fire_times.describe(arrival) or arrival.kind
+
+
+def trial_line(row: TrialRow) -> str:
+    """Say how a trial ended, in rich markup."""
+    verdict = row.status if row.status != Status.OK else row.flag
+    colour = COLOURS[verdict]
+    rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
+    cell = f"{row.workload} {row.schedule or row.arrival}{rate}"
+    size = f"{row.nodes}x{row.cores_per_node} cores {row.workers} workers"
+    where = f"{row.label:<34} {cell:<20} {size:<22} block {row.block}"
+    why = row.reason or row.flag_reasons
+    return f"{escape(where)} [{colour}]{verdict:<11}[/{colour}] {escape(why)}"
+
+
+def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
+    """Print every trial in the order in which it would run, and the time it will take.
+
+    What follows from a first stage can only be foretold.
+    """
+    table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
+    for spec in plan.trials:
+        topology = spec.topology
+        table.add_row(
+            str(spec.block),
+            spec.id,
+            escape(spec.label),
+            escape(spec.workload),
+            escape(_offered(spec.arrival)),
+            str(spec.arrival.n_tasks),
+            f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
+        )
+    data_console.print(table)
+    for skip in plan.skips:
+        data_console.print(
+            f"[dim]skipped[/dim] {escape(describe(skip.spec))}: {escape(skip.reason)}"
+        )
+    n, seconds = len(plan.trials), total_s(plan.trials, {})
+    if ladder:
+        probes, steps, more_s = forecast(ladder, plan)
+        fractions = ", ".join(f"{share:g}" for share in ladder.fractions)
+        data_console.print(
+            f"Then about {probes} probes for the rates that can be sustained, and {steps} trials "
+            f"at {fractions} of these and at equal rates, planned from what the first have shown."
+        )
+        n, seconds = n + probes + steps, seconds + more_s
+    estimate = duration(seconds)
+    data_console.print(f"{n} trials, about {estimate} on this machine. Nothing was run.")

@@ -1,0 +1,224 @@
+"""From two sides to one verdict a number: pure functions (METHOD M12, M31).
+
+The family of a comparison is everything compared in it, and Holm's rule holds the chance of one
+false alarm in all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from lab.analysis.metrics.registry import CELL, METRICS
+from lab.analysis.statistics import (
+    EQUIVALENCE,
+    INTERVAL_FLOOR,
+    RefusedError,
+    holm,
+    paired_p_value,
+    paired_ratio,
+)
+from lab.comparison.inputs import Side
+from lab.core.model import Estimate
+
+# One number for each of the users' questions: the others say the same again, or how it was made.
+HEADLINES = (
+    "worker_s_per_task",
+    "queue_latency_s_p50",
+    "queue_latency_s_p99",
+    "round_trip_s_p50",
+    "cpu_driver_s_per_task",
+    "cpu_services_s_per_task",
+    "cpu_workers_s_per_task",
+)
+ALPHA = 0.05
+
+
+class Change(StrEnum):
+    """What became of a number from side A to side B."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    TIE = "tie"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How far from 1 equal halves of a run lie on this machine, as `lab.comparison.aa` tells.
+
+    `paired` is for numbers whose blocks pair, `apart` for all others.
+    """
+
+    paired: float
+    apart: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One number of one cell on both sides.
+
+    `a` and `b` are geometric means over trials; `ratio` is b / a with its interval, and `is_paired`
+    when that was made block by block; `p` is adjusted for the family; `n_a` and `n_b` count trials.
+    """
+
+    label: str
+    cell: dict[str, Any]
+    metric: str
+    unit: str
+    a: float
+    b: float
+    n_a: int
+    n_b: int
+    ratio: Estimate
+    is_paired: bool
+    p: float
+    change: Change
+
+    @property
+    def size(self) -> float:
+        """How far the ratio is from 1, alike in both directions."""
+        return abs(math.log(self.ratio.value))
+
+
+def compare(
+    a: Side, b: Side, metrics: Sequence[str] = HEADLINES, noise: Noise | None = None
+) -> list[Compared]:
+    """Compare every number that both sides have, the largest change first.
+
+    Args:
+        a: The side that is the measure.
+        b: The side that is judged.
+        metrics: Names of `lab.analysis.metrics.registry.METRICS`.
+        noise: What this machine shows where nothing differs. None: a tie is what METHOD M12 calls
+            equivalent, 5 % to either side.
+
+    Raises:
+        RefusedError: The two have no number in common.
+    """
+    one_label = len(set(a.numbers.label)) == len(set(b.numbers.label)) == 1
+    keys = [name for name in CELL if not (one_label and name == "label")]
+    found = list(_numbers(a.numbers, b.numbers, keys, metrics))
+    if not found:
+        raise RefusedError(
+            f"{a.name} and {b.name} have no number in common that can be used. Measure the same on "
+            "both: lab bench --like RUN"
+        )
+    adjusted = holm([number.p for number in found])
+    judged = [
+        replace(number, p=p, change=_judge(number, p, noise))
+        for number, p in zip(found, adjusted, strict=True)
+    ]
+    return sorted(judged, key=lambda number: -number.size)
+
+
+def _numbers(
+    a: pd.DataFrame, b: pd.DataFrame, keys: list[str], metrics: Sequence[str]
+) -> Iterator[Compared]:
+    groups = ["metric", *keys]
+    # A null in a key is equal to no other null, so keys are compared as they are written.
+    of_a = {str(key): rows for key, rows in a[a.metric.isin(metrics)].groupby(groups, dropna=False)}
+    for key, rows in b[b.metric.isin(metrics)].groupby(groups, dropna=False):
+        other = of_a.get(str(key))
+        if other is None or not ((rows.value > 0).all() and (other.value > 0).all()):
+            continue
+        ratio, p, is_paired = _ratio(other, rows)
+        yield Compared(
+            label=str(rows.label.iloc[0]),
+            cell=dict(zip(keys, key[1:], strict=True)),
+            metric=str(key[0]),
+            unit=str(rows.unit.iloc[0]),
+            a=_mean(other),
+            b=_mean(rows),
+            n_a=len(other),
+            n_b=len(rows),
+            ratio=ratio,
+            is_paired=is_paired,
+            p=p,
+            change=Change.INCONCLUSIVE,
+        )
+
+
+def _mean(rows: pd.DataFrame) -> float:
+    return float(np.exp(np.log(rows.value.astype("float64")).mean()))
+
+
+def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float, bool]:
+    """Return b / a with its interval, p, and whether it is paired: blocks held the same plan."""
+    pairs = _pairs(a, b)
+    if len(pairs) >= min(len(a), len(b)) > 1:
+        under, over = zip(*pairs, strict=True)
+        return paired_ratio(over, under), paired_p_value(over, under), True
+    return (*unpaired_ratio(a.value.astype(float).tolist(), b.value.astype(float).tolist()), False)
+
+
+def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[float, float]]:
+    """Match the trials of two cells by block: of one run, or of two that took turns.
+
+    Whoever measured one side after the other has no pairs: what drifted lies between the sides.
+    """
+    of_a, of_b = _by_plan(a), _by_plan(b)
+    is_clear = (len(of_a), len(of_b)) == (len(a), len(b))
+    if is_clear and (len({*a.run, *b.run}) == 1 or _took_turns(pd.concat([a, b]))):
+        return [(of_a[plan], of_b[plan]) for plan in of_a if plan in of_b]
+    return []
+
+
+def _by_plan(rows: pd.DataFrame) -> dict[tuple[int, str], float]:
+    plans = zip(rows.block, rows.plan_hash, strict=True)
+    return dict(zip(plans, map(float, rows.value), strict=True))
+
+
+def _took_turns(both: pd.DataFrame) -> bool:
+    """Tell whether every block began on both sides before the next began on either."""
+    begins = both.groupby("block").started_utc.agg(["min", "max"])
+    is_known = bool((both.started_utc != "").all())
+    return is_known and bool((begins["max"].to_numpy()[:-1] <= begins["min"].to_numpy()[1:]).all())
+
+
+def unpaired_ratio(
+    a: Sequence[float], b: Sequence[float], level: float = 0.95
+) -> tuple[Estimate, float]:
+    """Estimate b / a of independent trials by Welch's t interval on logarithms, with its p.
+
+    Fewer than `INTERVAL_FLOOR` trials on a side give a ratio without an interval, and p 1.
+    """
+    x, y = np.log(np.asarray(a)), np.log(np.asarray(b))
+    difference = float(y.mean() - x.mean())
+    name = f"ratio of geometric means; {x.size} and {y.size} trials"
+    n = min(x.size, y.size)
+    if n < INTERVAL_FLOOR:
+        method = f"{name}: no interval (needs {INTERVAL_FLOOR} each)"
+        return Estimate(math.exp(difference), None, None, level, n, method), 1.0
+    of_x, of_y = x.var(ddof=1) / x.size, y.var(ddof=1) / y.size
+    error = math.sqrt(of_x + of_y)
+    method = f"{name}; Welch's t interval on logarithms"
+    if not error:  # no spread at all: what differs differs
+        value = math.exp(difference)
+        return Estimate(value, value, value, level, n, method), float(difference == 0)
+    freedom = error**4 / (of_x**2 / (x.size - 1) + of_y**2 / (y.size - 1))
+    half = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * error
+    ends = math.exp(difference - half), math.exp(difference + half)
+    p = 2 * float(scipy.stats.t.sf(abs(difference) / error, freedom))
+    return Estimate(math.exp(difference), *ends, level, n, method), p
+
+
+def _judge(number: Compared, p: float, noise: Noise | None) -> Change:
+    ratio = number.ratio
+    if ratio.low is None or ratio.high is None:
+        return Change.INCONCLUSIVE
+    shown = (noise.paired if number.is_paired else noise.apart) if noise else 0.0
+    tie = (1 / (1 + shown), 1 + shown) if noise else EQUIVALENCE
+    if tie[0] <= ratio.low and ratio.high <= tie[1]:
+        return Change.TIE
+    if p >= ALPHA or number.size <= math.log1p(shown):
+        return Change.INCONCLUSIVE
+    grew = ratio.value > 1
+    return Change.WORSE if grew == (METRICS[number.metric].better == "lower") else Change.BETTER

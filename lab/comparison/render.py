@@ -1,0 +1,105 @@
+"""A comparison as a table for people, as Markdown for a pull request, and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from lab.comparison.compare import Change, Compared
+from lab.core.printable import printable
+
+COLUMNS = ("what", "cell", "number", "A", "B", "B / A", "95 %", "p", "verdict")
+FORMATS = ("table", "markdown", "json")
+# Seconds are shown in the unit that leaves the fewest digits.
+SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def rows(compared: Sequence[Compared]) -> list[tuple[str, ...]]:
+    """Write one row a number."""
+    return [_row(number) for number in compared]
+
+
+def _row(number: Compared) -> tuple[str, ...]:
+    ratio = number.ratio
+    ends = "none" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
+    trials = f"{number.n_a} | {number.n_b} trials"
+    return (
+        number.label,
+        f"{_cell(number.cell)}, {trials}",
+        number.metric,
+        _quantity(number.a, number.unit),
+        _quantity(number.b, number.unit),
+        f"{ratio.value:.3f}",
+        ends,
+        f"{number.p:.3f}",
+        number.change,
+    )
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    rate = "" if pd.isna(cell["rate_hz"]) else f" at {cell['rate_hz']:g}/s"
+    size = f":{cell['size']}" if cell["size"] else ""
+    nodes, cores, workers = (cell[f"{n}"] for n in ("nodes", "cores_per_node", "workers_per_node"))
+    quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
+    where = f"{nodes} x {cores} cores{quota}, {nodes * workers} workers, {cell['provider']}"
+    return f"{cell['workload']}{size} {cell['arrival']}{rate}, {where}"
+
+
+def _quantity(value: float, unit: str) -> str:
+    if unit != "s":
+        return f"{value:.3g} {unit}"
+    scale, name = next((s for s in SCALES if value >= s[0]), SCALES[-1])
+    return f"{value / scale:.3g} {name}"
+
+
+def verdict(compared: Sequence[Compared], a: str, b: str) -> str:
+    """Say in a sentence how many numbers of B moved against A."""
+    count = {change: sum(n.change == change for n in compared) for change in Change}
+    told = ", ".join(f"{n} {change}" for change, n in count.items())
+    return f"{b} against {a}: {told}, of {len(compared)} numbers; p by Holm over all of them."
+
+
+def markdown(compared: Sequence[Compared], a: str, b: str) -> str:
+    """Write a comment for a pull request: the sentence, what moved, and the rest folded away."""
+    moved = [n for n in compared if n.change in {Change.WORSE, Change.BETTER}]
+    rest = [n for n in compared if n not in moved]
+    parts = [f"**{_escaped(verdict(compared, a, b))}**"]
+    if moved:
+        parts.append(_table(moved))
+    if rest:
+        parts.append(f"<details><summary>{len(rest)} that did not</summary>\n\n{_table(rest)}")
+        parts.append("</details>")
+    return "\n\n".join(parts)
+
+
+def _table(compared: Sequence[Compared]) -> str:
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *rows(compared)]
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    """Keep a name from being read as a table's border, a tag or a mention."""
+    for sign, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "&#124;"), ("@", "&#64;")):
+        text = text.replace(sign, written)
+    return printable(text, keep="")
+
+
+def as_json(compared: Sequence[Compared], a: str, b: str) -> str:
+    """Write everything that was found, for programs."""
+    found = [asdict(number) for number in compared]
+    for number in found:
+        number["cell"] = {k: None if pd.isna(v) else _plain(v) for k, v in number["cell"].items()}
+    return json.dumps({"a": a, "b": b, "compared": found}, indent=1)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def write(compared: Sequence[Compared], a: str, b: str, form: str) -> str:
+    """Write a comparison as ``"markdown"`` or ``"json"``."""
+    return {"markdown": markdown, "json": as_json}[form](compared, a, b)

@@ -1,0 +1,1 @@
+"""Types and the two contracts, of backends and of providers; errors."""

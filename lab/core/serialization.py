@@ -1,0 +1,82 @@
+"""Writes and reads trial specs as JSON: the plan of a run, and what a driver is given."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from lab.core.model import ARRIVALS, Topology, TrialSpec
+
+Made = TypeVar("Made")
+LARGEST = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one driver process is given in ``trial.json``; its setup comes as a worker's does.
+
+    `harness_ns` is what the lab's record of a task costs, None where that was not measured.
+    """
+
+    spec: TrialSpec
+    harness_ns: float | None = None
+
+
+def spec_to_json(spec: TrialSpec) -> dict[str, Any]:
+    """Return the spec as JSON-able fields; the arrival says its kind."""
+    return asdict(spec) | {"arrival": {"kind": spec.arrival.kind, **asdict(spec.arrival)}}
+
+
+def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
+    """Rebuild a spec; the inverse of `spec_to_json`.
+
+    Raises:
+        KeyError: A field or a kind of arrival is unknown or missing.
+        TypeError: A field holds a value of another type.
+        ValueError: A number is out of range.
+    """
+    arrival = dict(fields["arrival"])
+    kind = ARRIVALS[arrival.pop("kind")]
+    parts = {
+        "arrival": checked(kind, arrival),
+        "topology": checked(Topology, dict(fields["topology"])),
+        "pass_env": _texts(fields.get("pass_env", [])),
+    }
+    plain = {name: value for name, value in fields.items() if name not in parts}
+    return checked(TrialSpec, plain, **parts)
+
+
+def checked(kind: type[Made], fields: Mapping[str, Any], **made: Any) -> Made:
+    """Make a dataclass of JSON fields, whose types must be those of its annotations.
+
+    Raises:
+        KeyError: A field is unknown.
+        TypeError: A field is missing, or holds a value of another type.
+        ValueError: A number is out of range.
+    """
+    hints = typing.get_type_hints(kind)
+    for name, value in fields.items():
+        kinds = typing.get_args(hints[name]) or (hints[name],)
+        if type(value) not in kinds and not (type(value) is int and float in kinds):
+            raise TypeError(f"{name} is a {type(value).__name__}")
+        if type(value) in (int, float) and not 0 <= value < LARGEST:
+            raise ValueError(f"{name} is {str(value)[:40]}, and must be at least 0 and below 2^63")
+    return kind(**fields, **made)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
+        raise TypeError("pass_env is no list of texts")
+    return tuple(values)
+
+
+def order_to_json(order: Order) -> dict[str, Any]:
+    """Return the order as JSON-able fields."""
+    return asdict(order) | {"spec": spec_to_json(order.spec)}
+
+
+def order_from_json(fields: dict[str, Any]) -> Order:
+    """Rebuild an order; the inverse of `order_to_json`."""
+    return Order(spec_from_json(fields["spec"]), fields["harness_ns"])

@@ -1,0 +1,1 @@
+"""The process that submits the tasks of one trial."""

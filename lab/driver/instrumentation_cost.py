@@ -1,0 +1,125 @@
+"""What the lab's own part of a task costs on this machine: a no-op with it and bare (METHOD M19).
+
+A campaign has it measured once a block, by ``python -m lab.driver.instrumentation_cost FOLDER`` in
+a fresh process. Each trial carries the number, and from it follows what a system's rate would be
+without a record.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import monotonic_ns
+
+from lab.core.backend import Backend
+from lab.core.errors import LabError
+from lab.core.model import Setup, Task, Topology
+from lab.driver.load_generator import Offering
+from lab.host import child_environment, temp_dirs
+from lab.worker import execution
+from lab.worker.ledger import MEASURE, T1, Journal
+from workloads import noop
+
+ROUNDS, CALLS = 60, 200
+NAME = "instrumentation of a task"
+DEADLINE_S = 60.0
+FUNCTION = f"{noop.__name__}:{noop.run.__name__}"
+
+
+def cost_ns() -> float:
+    """Measure in a process of its own what one task pays for being offered and recorded, in ns.
+
+    Raises:
+        LabError: The process failed, printed no such number, or did not end in `DEADLINE_S`.
+    """
+    with temp_dirs.folder() as folder:
+        told = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
+        command = [sys.executable, "-m", __name__, str(folder)]
+        try:
+            done = subprocess.run(
+                command,
+                env=child_environment.of_process() | told,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=DEADLINE_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{NAME}: its process did not end in {DEADLINE_S:.0f} s.") from None
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
+        raise LabError(f"{NAME}: its process ended with code {done.returncode}: {last}")
+    try:
+        cost = float(done.stdout)
+    except ValueError:
+        cost = math.nan
+    if not 0 <= cost < math.inf:
+        raise LabError(f"{NAME}: its process printed {done.stdout.strip()[:80]!r}, not a cost.")
+    return cost
+
+
+class _Nobody(Backend):
+    """Takes tasks and runs none."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def submit(self, task: Task) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+def main(folder: Path) -> None:
+    """Print the median over rounds, in which all four loops take turns."""
+    nobody = _Nobody(Setup("", "", "", Topology(1, 1, 1), {}, {}))
+    offering = Offering(nobody, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
+    tasks = [Task(number, FUNCTION, number) for number in range(CALLS)]
+    rounds = [
+        _timed(lambda: _record(tasks))
+        - _timed(lambda: _call(tasks))
+        + _offer(offering, tasks)
+        - _timed(lambda: _submit(nobody, tasks))
+        for _ in range(ROUNDS)
+    ]
+    sys.stdout.write(f"{median(rounds) / CALLS}\n")
+
+
+def _timed(loop: Callable[[], None]) -> int:
+    begin = monotonic_ns()
+    loop()
+    return monotonic_ns() - begin
+
+
+def _record(tasks: list[Task]) -> None:
+    for task in tasks:
+        execution.execute(task.id, task.function, task.argument)
+
+
+def _call(tasks: list[Task]) -> None:
+    run = noop.run
+    for task in tasks:
+        run(task.argument)
+
+
+def _offer(offering: Offering, tasks: list[Task]) -> int:
+    """Return the time from the first offer to the end of the last: rows are planned before it."""
+    first = offering.journal.plan((), MEASURE, ()).start
+    offering.offer(MEASURE, tasks, [0] * len(tasks))
+    return monotonic_ns() - offering.journal.words[first + T1]
+
+
+def _submit(backend: Backend, tasks: list[Task]) -> None:
+    submit = backend.submit
+    for task in tasks:
+        submit(task)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,92 @@
+"""All runs as results of commits: which run can stand for a commit, and why another cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lab.console import say
+from lab.core.errors import ResultsError
+from lab.history import samples
+from lab.host.repository import git_or_none
+from lab.results.store import Store, runs
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run that can go into the history: its commit, its machine, and its `cells.numbers`."""
+
+    commit: str
+    facts: Mapping[str, str]
+    fingerprint_id: str
+    numbers: pd.DataFrame
+    started: pd.Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All runs of commits, the oldest first.
+
+    `dates_ms` is each commit's author date in ms, in the order of the commits; `line` are those
+    that the checked-out one descends from; `refused` says why a run was left out.
+    """
+
+    runs: tuple[Measured, ...]
+    dates_ms: Mapping[str, int]
+    line: frozenset[str]
+    refused: Mapping[str, str]
+
+
+def read(results: Path, repository: Path) -> History:
+    """Read every run in ``results/runs`` that belongs to a commit of `repository`."""
+    dates_ms = _commits(repository, "--all")
+    measured: list[Measured] = []
+    refused: dict[str, str] = {}
+    for folder in runs(results, say):
+        store = Store(folder)
+        try:
+            if reason := obstacle(store, dates_ms):
+                refused[folder.name] = reason
+            else:
+                store.check()
+                measured.append(_read(store))
+        except ResultsError as error:  # one damaged run hides no other
+            refused[folder.name] = str(error).rstrip(".")
+    return History(tuple(measured), dates_ms, frozenset(_commits(repository)), refused)
+
+
+def obstacle(store: Store, known: Mapping[str, int]) -> str | None:
+    """Say why a run cannot stand for a commit; None when it can."""
+    campaign = store.campaign()
+    commit = str(campaign.git_commit)
+    if not commit:
+        return "it was not measured in a checkout, so it belongs to no commit"
+    if str(campaign.git_dirty) != "0":
+        return "files differed from the commit: commit them, and measure again"
+    if commit not in known:
+        return f"commit {commit[:8]} is not in this repository: fetch its whole history"
+    return None
+
+
+def _read(store: Store) -> Measured:
+    campaign, environment = store.campaign(), store.read("environment")
+    facts = dict(zip(environment.key.astype(str), environment.value.astype(str), strict=True))
+    return Measured(
+        commit=str(campaign.git_commit),
+        facts=facts,
+        fingerprint_id=str(campaign.fingerprint_id),
+        numbers=samples.numbers(store),
+        started=pd.Timestamp(campaign.started_utc),
+    )
+
+
+def _commits(repository: Path, *of: str) -> dict[str, int]:
+    """Return the author date in ms of HEAD's commits and of others, parents before children."""
+    order = ("--topo-order", "--reverse", "--format=%H %at")
+    # None: no git, no repository, or one without a commit.
+    told = git_or_none(repository, "log", "HEAD", *of, *order) or ""
+    pairs = (line.split() for line in told.splitlines())
+    return {commit: int(seconds) * 1000 for commit, seconds in pairs}

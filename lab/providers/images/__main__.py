@@ -1,0 +1,56 @@
+"""Has every image ready, and says which they are: ``nox -s images``; ``-- --lock`` pins them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from lab.console import Terminal
+from lab.core.errors import ExitCode, LabError
+from lab.providers.images import build, official
+from lab.providers.images.recipe import SERVERS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build, telling each step as it begins; return the exit code."""
+    parser = argparse.ArgumentParser(prog="nox -s images --", description="Have all images ready.")
+    parser.add_argument(
+        "--lock", action="store_true", help="first pin the official images as they are today"
+    )
+    options = parser.parse_args(arguments)
+    console, begun = Terminal(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
+
+    def tell(step: str) -> None:
+        console.print(f"{time.monotonic() - begun:6.1f} s  {step}", markup=False)
+
+    try:
+        if options.lock:
+            official.lock(tell)
+        images = build(tell)
+    except LabError as error:
+        console.print(f"lab: {error}", markup=False)
+        return error.exit_code
+    table = Table("image of", "name", "origin", "pinned", "id")
+    for part in ("node", *SERVERS):
+        image = getattr(images, part)
+        table.add_row(
+            part,
+            image.name,
+            image.origin,
+            _pinned(image.name),
+            image.id.removeprefix("sha256:")[:12],
+        )
+    Terminal().print(table)
+    return ExitCode.FINE
+
+
+def _pinned(name: str) -> str:
+    return "yes" if official.is_pinned(name) else "no: nox -s images -- --lock"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Runs a cluster as plain processes on this machine, pinned by CPU affinity."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+
+from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json
+from lab.core.errors import ClusterError
+from lab.core.model import Carrier, Command, Service, Setup
+from lab.core.provider import Cluster, CpuUse, Site
+from lab.host import child_environment, connections, processes, temp_dirs
+from lab.planning.registry import Selected, setup
+from lab.providers import crontab
+from lab.providers.monitor import answer
+from lab.providers.servers import SERVICES, free_port, last_line
+from lab.worker import user_function
+
+PREPARATION_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One process of the cluster, with its name in messages."""
+
+    name: str
+    process: Popen[bytes]
+    log: Path
+
+
+class LocalCluster(Cluster):
+    """Servers and nodes as process groups; the driver is one more process."""
+
+    offers = frozenset({*SERVICES, Service.CRON})
+
+    @classmethod
+    def offered(cls) -> frozenset[Service]:
+        """Return the services that it can start, and cron if this machine runs one."""
+        try:
+            crontab.find()
+        except ClusterError:
+            return cls.offers - {Service.CRON}
+        return cls.offers
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._services: list[_Part] = []
+        self._nodes: list[_Part] = []
+        self._crons: list[int] = []
+        self._driver: Popen[bytes] | None = None
+        self._context: Setup | None = None
+        # Environment of all processes of the trial: its labels, and the temporary directory.
+        self._environment = dict(site.environment)
+        self._scratch: Path | None = None
+        # Import path of the user's modules, for all processes that run or unpickle tasks.
+        self._users_code = child_environment.with_users_code() if site.has_users_code else {}
+
+    def up(self) -> Setup:
+        """Start the servers that the backend needs, the workers of each node, and a scheduler."""
+        site, spec, shared = self.site, self.site.spec, self.site.placement.services
+        site.ledger.mkdir(parents=True)
+        site.logs.mkdir()
+        self._scratch = temp_dirs.make()
+        self._environment[temp_dirs.VARIABLE] = str(self._scratch)
+        servers = services_of(site.backend, spec.variant)
+        endpoints = {str(name): self._serve(name) for name in servers}
+        selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
+        context = self._context = setup(
+            selected, spec.topology, endpoints, site.jobs, self.password
+        )
+        if site.jobs:
+            (site.folder / JOBS).write_text(jobs_to_json(site.jobs), encoding="utf-8")
+        for index, command in enumerate(site.backend.preparation(context)):
+            self._prepare(self._start(context, command, f"preparation-{index}", shared))
+        for node, cpus in enumerate(site.placement.nodes):
+            slot = 0
+            for index, command in enumerate(site.backend.node_commands(context)):
+                self.executed_ns = self.executed_ns or time.monotonic_ns()
+                part = self._start(context, command, f"node{node}-{index}", cpus, (node, slot))
+                self._nodes.append(part)
+                slot += command.slots
+        schedulers = site.backend.scheduler_commands(context) if site.jobs else ()
+        for index, command in enumerate(schedulers):
+            self._services.append(self._start(context, command, f"scheduler-{index}", shared))
+        return context
+
+    def _serve(self, name: Service) -> str:
+        """Start a server, or find this machine's cron, and return its endpoint."""
+        site = self.site
+        if name is Service.CRON:
+            cron = crontab.find()
+            endpoint, about = cron.crontab, cron.about
+            self._crons.append(cron.pid)
+        else:
+            settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
+            # Dask's scheduler is a Python process that unpickles arguments of tasks.
+            environment = {**self._environment, **self._users_code}
+            environment |= site.backend.server_environment(settings)
+            cpus = site.placement.services
+            running = SERVICES[name]().start(site.logs, cpus, environment, self.password)
+            self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
+            endpoint, about = running.endpoint, running.about
+        self.services = "; ".join(filter(None, [self.services, about]))
+        return endpoint
+
+    def _start(
+        self,
+        context: Setup,
+        command: Command,
+        role: str,
+        cpus: Sequence[int],
+        slot: tuple[int, int] = (0, 0),
+    ) -> _Part:
+        environment = {
+            **self.site.passed,
+            **self._environment,
+            **self._users_code,
+            **self.site.backend.worker_environment(context),
+            **self._ledger_environment(*slot),
+            "LAB_SETUP": setup_to_json(context),
+        }
+        log = self.site.logs / f"{role}.log"
+        words = shlex.join(Path(word).name for word in command.argv[:4])
+        process = processes.start(command.argv, cpus, environment, log)
+        self._limit(process)
+        return _Part(f"{role.partition('-')[0]} ({words})", process, log)
+
+    @staticmethod
+    def _prepare(part: _Part) -> None:
+        """Wait for the end of a preparation command.
+
+        Raises:
+            ClusterError: It failed, or took too long.
+        """
+        try:
+            code = part.process.wait(PREPARATION_S)
+        except TimeoutExpired:
+            processes.stop(part.process)
+            raise ClusterError(f"{part.name} did not end in {PREPARATION_S:.0f} s.") from None
+        if code:
+            ending = processes.ending(code)
+            raise ClusterError(f"{part.name} {ending}: {last_line(part.log)}")
+
+    def _ledger_environment(self, node: int, slot: int) -> dict[str, str]:
+        return {"LAB_LEDGER": str(self.site.ledger), "LAB_NODE": str(node), "LAB_SLOT": str(slot)}
+
+    def monitor(self) -> str:
+        """Start the backend's monitor on a free port and return its first complete answer."""
+        context, port = self._setup(), free_port()
+        monitor = self.site.backend.monitor(context)
+        argv = tuple(word.replace("{port}", str(port)) for word in monitor.argv)
+        shared = self.site.placement.services
+        self._services.append(self._start(context, Command(argv), "monitor-0", shared))
+        return answer(monitor, port, self.failure)
+
+    def _setup(self) -> Setup:
+        if self._context is None:
+            raise ClusterError("The cluster is not up.")
+        return self._context
+
+    def start_driver(self) -> Popen[bytes]:
+        """Start the driver process; a backend that runs inside it has its workers on node 0."""
+        site = self.site
+        environment = {**site.passed, **self._environment, **self._users_code}
+        environment |= self._ledger_environment(0, 0)
+        environment["LAB_SETUP"] = setup_to_json(self._setup())
+        argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
+        log, cpus = site.logs / "driver.log", site.placement.driver
+        self._driver = processes.start(argv, cpus, environment, log, pipes=True)
+        self._limit(self._driver)
+        return self._driver
+
+    def _limit(self, process: Popen[bytes]) -> None:
+        spec = self.site.spec
+        if user_function.is_own(spec.workload):
+            chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
+            is_one_process = chosen.carrier is Carrier.MEMORY
+            limit = user_function.memory_bytes(1 if is_one_process else spec.topology.workers)
+            processes.limit_memory(process, limit)
+
+    def cpu(self) -> CpuUse:
+        """Sum CPU time over the process trees; the driver's children are workers.
+
+        If this machine's cron runs the jobs, it and its children are workers as well.
+        """
+        pids = {role: [*role_pids] for role, role_pids in self.processes().items()}
+        pids["workers"] += [p.pid for cron in self._crons for p in processes.tree(cron)]
+        used = {role: processes.cpu_ns(role_pids) for role, role_pids in pids.items()}
+        return CpuUse(used["driver"], used["services"], used["workers"])
+
+    def processes(self) -> Mapping[str, Sequence[int]]:
+        """List driver, servers and workers; the workers include their and the driver's children."""
+        driver = processes.tree(self._driver.pid) if self._driver else []
+        nodes = [p for part in self._nodes for p in processes.tree(part.process.pid)]
+        return {
+            "driver": [process.pid for process in driver[:1]],
+            "services": [part.process.pid for part in self._services],
+            "workers": [process.pid for process in [*driver[1:], *nodes]],
+        }
+
+    def prove_connections(self) -> None:
+        """Check the connections of all processes of the trial."""
+        connections.prove(self._look)
+
+    def _look(self) -> tuple[connections.Parts, list[connections.Connection]]:
+        return self._parts(), connections.connections()
+
+    def _parts(self) -> connections.Parts:
+        trees = {
+            part.log.stem: {process.pid for process in processes.tree(part.process.pid)}
+            for part in [*self._services, *self._nodes]
+        }
+        workers = {part.log.stem: trees[part.log.stem] for part in self._nodes}
+        servers = {pid for name, pids in trees.items() if name in SERVICES for pid in pids}
+        driver = processes.tree(self._driver.pid) if self._driver else []
+        return connections.Parts(
+            servers, workers, {**trees, "driver": {process.pid for process in driver}}
+        )
+
+    def failure(self) -> str | None:
+        """Name the first server or worker that has ended, with the last line of its log."""
+        for part in [*self._services, *self._nodes]:
+            if (code := part.process.poll()) is not None:
+                return f"{part.name} {processes.ending(code)}: {last_line(part.log)}"
+        return None
+
+    def down(self) -> int:
+        """Stop the driver, then the workers, then the servers; return the number of leftovers.
+
+        The driver is first, because a client that outlives its broker tries to reconnect. Workers
+        have `GRACE_S` to shut down, which some backends need; the window is over by then.
+        """
+        trial = self.site.environment[processes.TRIAL]
+        try:
+            if Service.CRON in services_of(self.site.backend, self.site.spec.variant):
+                crontab.remove_trial(trial)
+            if self._driver:
+                processes.stop(self._driver)
+            processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
+            processes.stop(*(part.process for part in self._services))
+        finally:
+            reaped = processes.reap_trial(trial)
+            if self._scratch:
+                temp_dirs.remove(self._scratch)
+        return reaped

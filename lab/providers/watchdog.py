@@ -1,0 +1,76 @@
+"""Removes what killed labs left behind; as a program, the watchdog of one lab process.
+
+``python -m lab.providers.watchdog`` sleeps in a read of its standard input, which ends when its lab
+dies, however that happens, and then removes whatever appears until nothing more does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from lab.host import child_environment, interrupts, processes, temp_dirs
+from lab.providers import crontab, reaper
+
+READY, DONE = b"ready\n", b"done\n"
+LOOK_S = 0.2
+# Something may still be on its way, such as what an orphaned `compose up` creates.
+QUIET_S = 3.0
+GIVE_UP_S = 120.0
+# What can be left behind -> how it is removed; processes first, for they would make more.
+REMOVALS: Mapping[str, Callable[[], int]] = {
+    "processes of killed labs ended": processes.reap_orphans,
+    "containers, networks and volumes of killed labs removed": reaper.reap_dead,
+    "crontab lines of killed labs removed": crontab.remove_dead,
+    "temporary folders of killed labs removed": temp_dirs.remove_dead,
+}
+
+
+def remove_dead() -> dict[str, int]:
+    """Remove what labs that are gone left behind, of living ones nothing; return how many."""
+    return {what: remove() for what, remove in REMOVALS.items()}
+
+
+@contextlib.contextmanager
+def on_duty() -> Iterator[None]:
+    """Have what this process starts removed if it dies inside the block.
+
+    The watchdog is ready before the block begins, so that its start disturbs no measurement.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        env=child_environment.of_engine(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    if child.stdout is not None:
+        child.stdout.readline()
+    try:
+        yield
+    finally:
+        child.communicate(DONE)
+
+
+def watch() -> None:
+    """Wait for the end of standard input, then remove until nothing new appears."""
+    for number in interrupts.STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
+    if sys.stdin.buffer.read() == DONE:
+        return
+    begin = quiet_since = time.monotonic()
+    while (now := time.monotonic()) - quiet_since < QUIET_S and now - begin < GIVE_UP_S:
+        if any(remove_dead().values()):
+            quiet_since = time.monotonic()
+        time.sleep(LOOK_S)
+
+
+if __name__ == "__main__":
+    watch()

@@ -1,0 +1,1 @@
+"""Reads what a trial recorded: ledger files, server statistics, host counters."""

@@ -1,0 +1,82 @@
+"""Reads what the driver last wrote of itself, and refuses what no driver writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.core import files
+from lab.core.errors import ResultsError
+from lab.core.model import Status
+
+# Nanoseconds of CLOCK_MONOTONIC: 146 years, so that no difference of two overflows.
+INSTANTS = range(2**62)
+FIELDS_OF_SAMPLE = 5
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read the driver's status in a trial's folder; empty when it never got so far.
+
+    A damaged one is the status of a failed trial, with that as its reason.
+    """
+    path = folder / "status.json"
+    try:
+        status = files.read_json(path, folder)
+    except FileNotFoundError:
+        return {}
+    except (ResultsError, OSError, ValueError) as error:
+        return _damaged(" ".join(str(error).split())[:200])
+    if not isinstance(status, dict):
+        return _damaged("it is no object")
+    for name, is_right in RULES.items():
+        if name in status and not is_right(status[name]):
+            return _damaged(f"{name} is {str(status[name])[:40]!r}")
+    return status
+
+
+def _damaged(why: str) -> dict[str, Any]:
+    return {"status": Status.FAILED.value, "reason": f"The driver's status.json is damaged: {why}."}
+
+
+def _is_instant(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value in INSTANTS
+
+
+def _is_number(value: Any) -> bool:
+    return _is_instant(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _each(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda values: isinstance(values, list) and all(map(is_right, values))
+
+
+def _is_phase(value: Any) -> bool:
+    return isinstance(value, list) and list(map(type, value)) == [str, int] and value[1] in INSTANTS
+
+
+def _is_reading(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_instant, value))  # noqa: PLR2004
+
+
+def _is_sample(value: Any) -> bool:
+    """Check one reading: its instant, three texts, and the number."""
+    if not isinstance(value, list) or len(value) != FIELDS_OF_SAMPLE:
+        return False
+    return _is_instant(value[0]) and all(map(_is_text, value[1:4])) and _is_number(value[4])
+
+
+RULES: Mapping[str, Callable[[Any], bool]] = {
+    "status": lambda value: value in ["running", *Status],
+    **dict.fromkeys(("reason", "submit_error", "plan_hash"), lambda value: isinstance(value, str)),
+    "settings": lambda value: isinstance(value, dict),
+    **dict.fromkeys(("t_begin_ns", "t_end_ns", "start_call_ns"), _is_instant),
+    "phases": _each(_is_phase),
+    "wall": _each(_is_reading),
+    "samples": _each(_is_sample),
+}

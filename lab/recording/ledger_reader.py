@@ -1,0 +1,224 @@
+"""Reads ledgers and journals: whole files afterwards, and counts while a trial runs."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.core import files
+from lab.core.errors import ResultsError
+from lab.worker.ledger import CANCELLED, LONGEST_ERROR, MAGIC, OK, RAISED, ROW_BYTES, WORDS
+
+UNFINISHED = -1  # never written: it is the absence of a count
+OUTCOMES = {UNFINISHED: "unfinished", OK: "ok", RAISED: "raised", CANCELLED: "cancelled"}
+ERROR_NAME = re.compile(r"\d+-\d+-\d+-(\d+)-(\d+)\.error")
+# Threads that were killed between taking a row and storing it leave holes; no process here has
+# more threads than this, so a longer run of empty rows is the end of the file.
+MAX_HOLE = 1_024
+PART_BYTES = 16_384 * ROW_BYTES
+# Often enough to see a queue build up, seldom enough to cost an in-process system nothing.
+LOOK_S = 0.05
+
+
+class Header(NamedTuple):
+    """Who wrote a file, and in which time namespace."""
+
+    magic: int
+    pid: int
+    node: int
+    slot: int
+    time_namespace: int
+    rows: int
+    imported_ns: int
+    published: int
+
+
+class Execution(NamedTuple):
+    """One started execution; `finished_ns` is 0 while, or if, it never finished."""
+
+    task_id: int
+    thread: int
+    started_ns: int
+    finished_ns: int
+    answer: int
+    attempt: int
+    outcome: int
+    published: int
+
+
+class Intent(NamedTuple):
+    """One offered task; instants are 0 until they happen."""
+
+    task_id: int
+    phase: int
+    t0_ns: int
+    t1_ns: int
+    t2_ns: int
+    t5_ns: int
+    acknowledged: int
+    published: int
+
+
+def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
+    """Read a file's header and its rows in the order taken, unpublished ones with count 0.
+
+    Raises:
+        ValueError: The file is not a ledger of this byte order and version.
+    """
+    found = header(path)
+    if any(found) and found.magic != MAGIC:
+        raise ValueError(f"{path.name} is not a ledger file of this machine's byte order.")
+    # No magic: its writer was killed before the file was complete.
+    return found, _filled(path) if found.magic == MAGIC else iter(())
+
+
+def is_ledger(path: Path) -> bool:
+    """Tell whether a file is one that a worker writes, of which a kill may have left a part."""
+    try:
+        if path.lstat().st_size > files.LIMITS[path.suffix]:
+            return False
+        found = header(path)
+    except (ResultsError, OSError, KeyError):
+        return False
+    return not any(found) or found.magic == MAGIC
+
+
+def header(path: Path) -> Header:
+    """Read who wrote a file, and no more of it."""
+    with files.opened(path, path.parent) as file:
+        first = file.read(ROW_BYTES)
+    return Header(*memoryview(first.ljust(ROW_BYTES, b"\0")).cast("q"))
+
+
+def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
+    """Read a worker's file; an execution killed before it was published is unfinished."""
+    header, rows = read(path)
+    return header, map(_execution, rows)
+
+
+def _execution(row: tuple[int, ...]) -> Execution:
+    # An unpublished row may hold some words of its finish, and a damaged one any: none count.
+    record = Execution._make(row)
+    if record.published and record.outcome in (OK, RAISED, CANCELLED):
+        return record
+    return record._replace(finished_ns=0, answer=0, outcome=UNFINISHED)
+
+
+def unfinished(folder: Path, task_ids: Iterable[int]) -> set[int]:
+    """Return those of some tasks of which no execution has ended."""
+    records = (record for path in folder.glob("*.bin") for record in executions(path)[1])
+    return {*task_ids} - {record.task_id for record in records if record.published}
+
+
+class TaskError(NamedTuple):
+    """An exception that a worker wrote down: `path` begins with its type and message on a line."""
+
+    raised_ns: int
+    task_id: int
+    path: Path
+
+    @property
+    def said(self) -> str:
+        """Its type and message."""
+        with self.path.open("rb") as file:
+            return file.readline(LONGEST_ERROR).decode(errors="replace").strip()
+
+
+def task_errors(folder: Path) -> list[TaskError]:
+    """List the exceptions that lie beside the records of a trial, in the order of their instants.
+
+    There are a few of each process; a link or a file that is longer than theirs is none of them.
+    """
+    found = []
+    for path in folder.glob("*.error"):
+        match = ERROR_NAME.fullmatch(path.name)
+        is_file = not path.is_symlink() and path.is_file()
+        if match and is_file and path.stat().st_size <= LONGEST_ERROR:
+            found.append(TaskError(int(match[1]), int(match[2]), path))
+    return sorted(found)
+
+
+def intents(path: Path) -> tuple[Header, Iterator[Intent]]:
+    """Read the driver's journal."""
+    header, rows = read(path)
+    return header, map(Intent._make, rows)
+
+
+def _filled(path: Path) -> Iterator[tuple[int, ...]]:
+    """Yield the rows, a part of the file at a time, up to a hole that no process leaves."""
+    hole = 0
+    with files.opened(path, path.parent) as file:
+        file.seek(ROW_BYTES)
+        while part := file.read(PART_BYTES):
+            words = memoryview(part[: len(part) // ROW_BYTES * ROW_BYTES]).cast("q")
+            for row in range(0, len(words), WORDS):
+                hole = 0 if words[row + 2] else hole + 1
+                if hole > MAX_HOLE:
+                    return
+                if not hole:
+                    yield tuple(words[row : row + WORDS])
+
+
+class Watcher:
+    """Counts finished tasks while they happen, from shared memory and without touching a system.
+
+    Only executions of `tasks` count, once each time they finish.
+    """
+
+    def __init__(self, folder: Path, tasks: range = range(2**63)) -> None:
+        self.folder, self._tasks = folder, tasks
+        self._rows: dict[str, tuple[memoryview, int, list[int]]] = {}
+        self.finished = 0
+
+    def count(self) -> int:
+        """Look at the rows not seen finished before and return the sum so far."""
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                is_new = entry.name not in self._rows and entry.name.endswith(".bin")
+                if is_new and entry.is_file(follow_symlinks=False):
+                    self._open(entry.name, entry.stat(follow_symlinks=False).st_size)
+        for name, (words, row, running) in self._rows.items():
+            self._rows[name] = (words, *self._advance(words, row, running))
+        return self.finished
+
+    def reaches(self, n: int, within_s: float) -> bool:
+        """Look until `n` have finished; tell whether they have in so many seconds.
+
+        Each look takes the interpreter from a system that lives in this process: ten times as many
+        were seen to cost asyncio.to_thread on two cores a sixth of its rate. When a task finished
+        is in its record, so that fewer looks tell it no worse.
+        """
+        deadline = time.monotonic() + within_s
+        while self.count() < n:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
+    def _open(self, name: str, size: int) -> None:
+        if size < ROW_BYTES or size % ROW_BYTES:  # still being created, or no ledger
+            return
+        with files.opened(self.folder / name, self.folder) as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        words = memoryview(mapped).cast("q")
+        if words[0] == MAGIC:
+            self._rows[name] = (words, WORDS, [])
+
+    def _advance(self, words: memoryview, row: int, running: list[int]) -> tuple[int, list[int]]:
+        candidates = running
+        end = len(words)
+        while row < end and words[row + 2]:
+            candidates.append(row)
+            row += WORDS
+        still_running = []
+        for candidate in candidates:
+            if words[candidate + 7]:
+                self.finished += words[candidate] in self._tasks
+            else:
+                still_running.append(candidate)
+        return row, still_running

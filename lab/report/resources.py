@@ -1,0 +1,142 @@
+"""What does a worker cost? A row a label, a workload and a topology, for page and terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.labels import each, identify
+from lab.analysis.queries import TOPOLOGY, topology_names, usable, workload_names
+from lab.analysis.statistics import interval
+from lab.core.model import Burst, Idle, Status
+from lab.figures import Tables
+from lab.figures.theme import colour_of
+from lab.report.number_format import NOT_MEASURED, digits
+from lab.report.summary import Column, Number, flags_of, headline, number_of
+
+MB = 1e-6
+PLACE = ["label", "provider", *TOPOLOGY, "quota_cpus"]
+STATE = "memory_bytes_per_worker_{}"
+# Starting has nothing to do with what is asked later: these are over all trials of a topology.
+POOLED = (
+    Column("cold_start", "cold start s", "cold_start_s", "any", 1),
+    Column("cold_import", "of it imports s", "cold_import_s", "any", 1),
+)
+COLUMNS = (
+    Column("idle", "idle MB", STATE.format("idle"), Burst.kind, MB),
+    Column("steady", "steady MB", STATE.format("steady"), Burst.kind, MB),
+    Column("peak", "peak MB", STATE.format("peak"), Burst.kind, MB),
+    Column("drained", "drained MB", STATE.format("drained"), Burst.kind, MB),
+    Column("waiting", "waiting MB", STATE.format("idle"), Idle.kind, MB),
+    Column("leak", "growth B/task", "leak_bytes_per_task", Burst.kind, 1),
+    Column("anonymous", "anonymous MB", "anonymous_bytes_per_worker_peak", Burst.kind, MB),
+    Column("broker", "broker MB", "broker_memory_bytes_peak", Burst.kind, MB),
+    *POOLED,
+    Column("cpu", "idle CPU s/h", "idle_cpu_s_per_hour", Idle.kind, 1),
+    Column("wakeups", "idle wake-ups/s", "idle_wakeups_per_s", Idle.kind, 1),
+    Column("commands", "idle commands/s", "idle_broker_commands_per_s", Idle.kind, 1),
+    Column("bytes", "idle bytes/s", "idle_network_bytes_per_s", Idle.kind, 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """One label with one workload on one topology; all but the broker's are for one worker."""
+
+    label: str
+    name: str
+    colour: str
+    title: str
+    workload: str
+    cores_x_nodes: str
+    numbers: Mapping[str, Number]
+    flags: str
+
+
+def upkeep(tables: Tables) -> list[Upkeep]:
+    """Make the rows, by workload and topology, the smallest first; none without any number.
+
+    Args:
+        tables: At least `trial`, `metric` and `estimate`.
+    """
+    trials = tables["trial"]
+    trials = trials[trials["arrival"].isin([Burst.kind, Idle.kind])]
+    trials = trials[trials["status"] != Status.SKIPPED]
+    if trials.empty:
+        return []
+    named = trials.assign(
+        workload_name=workload_names(trials),
+        title=workload_names(trials) + ", " + topology_names(trials),
+    ).merge(identify(tables["trial"])[["label", "name"]], on="label")
+    named = named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
+    found, pooled = headline(tables["estimate"]), _pooled(tables)
+    cells = named.groupby(["title", "label", "provider"], sort=False)
+    rows = [_row(list(each(cell)), found, pooled) for _, cell in cells]
+    rows = [row for row in rows if any(n.value is not None for n in row.numbers.values())]
+    places = {row.title: number for number, row in reversed([*enumerate(rows)])}
+    return sorted(rows, key=lambda row: (places[row.title], _size(row)))
+
+
+def _size(row: Upkeep) -> float:
+    known = (row.numbers[name].value for name in ("idle", "waiting"))
+    return next((value for value in known if value is not None), float("inf"))
+
+
+def _row(cell: list[Any], found: Mapping[Any, Any], pooled: Mapping[Any, Number]) -> Upkeep:
+    first = cell[0]
+    numbers = {column.name: number_of(cell, found, column) for column in COLUMNS}
+    for column in POOLED:
+        key = (column.metric, *_place(first))
+        numbers[column.name] = pooled.get(key, Number(NOT_MEASURED))
+    return Upkeep(
+        label=first.label,
+        name=first.name,
+        colour=colour_of(first.family),
+        title=first.title,
+        workload=first.workload_name,
+        cores_x_nodes=f"{first.cores_per_node} x {first.nodes}",
+        numbers=numbers,
+        flags=flags_of(cell),
+    )
+
+
+def _place(row: Any) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in PLACE)
+
+
+def _pooled(tables: Tables) -> dict[Any, Number]:
+    """Estimate what belongs to starting over all usable trials of a label and a topology."""
+    metrics = tables["metric"]
+    wanted = metrics[metrics["metric"].isin([column.metric for column in POOLED])]
+    wanted = wanted[wanted["is_valid"] == 1].dropna(subset=["value"])
+    trials = usable(tables["trial"])[["trial_id", "attempt", *PLACE]]
+    groups = wanted.merge(trials, on=["trial_id", "attempt"]).groupby(["metric", *PLACE])
+    return {key: _over_trials(rows) for key, rows in groups}
+
+
+def _over_trials(rows: pd.DataFrame) -> Number:
+    found = interval(rows["value"].astype("float64").tolist())
+    bound, value = max(rows["bound"], default=""), found.value
+    told = Number(f"{bound}{digits(value)}", "", f"{found.method}", value)
+    if found.low is None or found.high is None or bound:
+        return told
+    return replace(told, interval=f"{digits(found.low)} to {digits(found.high)}")
+
+
+def shown_columns(rows: Sequence[Upkeep]) -> Sequence[Column]:
+    """Return the columns that hold a number in any row."""
+    return [c for c in COLUMNS if any(row.numbers[c.name].value is not None for row in rows)]
+
+
+def as_table(rows: Sequence[Upkeep]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+    """Return the rows as a title, headings, and rows of text."""
+    shown = shown_columns(rows)
+    headings = ["label", "workload", "cores x nodes", *(column.title for column in shown)]
+    cells = [
+        [row.name, row.workload, row.cores_x_nodes, *(row.numbers[c.name].text for c in shown)]
+        for row in rows
+    ]
+    return "What does a worker cost?", headings, cells

@@ -1,0 +1,150 @@
+"""Where scaling stops: speed-ups over both bases, and the law or why there is none (M20, M21)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.labels import each, identify
+from lab.analysis.metrics.registry import CELL
+from lab.analysis.queries import THROUGHPUT, workload_names
+from lab.analysis.sweeps.grouping import plural as word_of
+from lab.figures import Tables
+from lab.figures.theme import colour_of
+from lab.report.number_format import NOT_MEASURED, plural
+from lab.report.summary import Column, Number, headline, shown, written
+
+RATE = Column("throughput", "tasks/s", THROUGHPUT, "burst", 1.0)
+COLUMNS = tuple(
+    Column(metric, title, metric, "burst", 1.0)
+    for metric, title in (
+        ("speed_up", "speed-up"),
+        ("scaling_efficiency", "efficiency"),
+        ("serial_share", "serial share"),
+        ("speed_up_over_inline", "times the inline loop"),
+    )
+)
+LAW: Mapping[str, str] = {
+    "law_rate_per_s": "{} tasks/s alone",
+    "contention": "contention {}",
+    "coherency": "coherency {}",
+    "peak": "most tasks/s at {}",
+}
+LINE = ["title", "along", "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One label at one point of a line; `numbers` by the names of `RATE` and `COLUMNS`."""
+
+    label: str
+    name: str
+    colour: str
+    at: str
+    beyond: str
+    numbers: Mapping[str, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One line: a workload on one axis. `laws` says of labels which law they follow, or why not."""
+
+    title: str
+    steps: Sequence[Step]
+    laws: Sequence[tuple[str, str]]
+
+
+def growths(tables: Tables) -> list[Growth]:
+    """Make the tables of all lines on which something grew.
+
+    Args:
+        tables: At least `trial`, `estimate` and `trend`.
+    """
+    table = tables["trend"]
+    table = table[table["along"].isin(["cores", "workers", "nodes"])]
+    if table.empty:
+        return []
+    durations = tables["trial"].drop_duplicates(["workload", "size"])
+    durations = durations[["workload", "size", "size_unit", "nominal_ns"]]
+    named = table.merge(durations, on=["workload", "size"], how="left")
+    named = named.assign(title=workload_names(named))
+    named = named.merge(identify(tables["trial"]), on="label")
+    found = headline(tables["estimate"])
+    named = named.sort_values(["nominal_ns", "workload"], kind="stable")
+    return [_growth(rows, found) for _, rows in named.groupby(LINE, sort=False)]
+
+
+def _growth(rows: pd.DataFrame, found: Mapping[Any, Any]) -> Growth:
+    first = rows.iloc[0]
+    points = rows[rows["at"].notna()].groupby(["at", "label"], sort=True)
+    steps = [_step(own, found) for _, own in points]
+    steps.sort(key=lambda step: (float(step.at.split()[0]), -_rank(step)))
+    of_lines = rows[rows["at"].isna()].groupby("name", sort=False)
+    laws: dict[str, list[str]] = {}
+    for name, own in of_lines:
+        laws.setdefault(_law({row.metric: row for row in each(own)}), []).append(str(name))
+    named = [(", ".join(names), sentence) for sentence, names in laws.items()]
+    return Growth(f"{first['title']} \N{MIDDLE DOT} {first['held']}", steps, named)
+
+
+def _rank(step: Step) -> float:
+    return step.numbers[RATE.name].value or 0.0
+
+
+def _step(rows: pd.DataFrame, found: Mapping[Any, Any]) -> Step:
+    first = next(iter(each(rows)))
+    cell = {name: getattr(first, name, None) for name in CELL}
+    cell |= {"arrival": "burst", "gaps": "", "schedule": ""}
+    estimate = found.get((THROUGHPUT, *cell.values()))
+    numbers = {column.name: Number(NOT_MEASURED) for column in (RATE, *COLUMNS)}
+    if estimate is not None:
+        numbers[RATE.name] = shown(estimate, 1.0)
+    numbers |= {row.metric: _told(row) for row in each(rows)}
+    return Step(
+        label=first.label,
+        name=first.name,
+        colour=colour_of(first.family),
+        at=f"{first.at:g} {word_of(first.along, first.at)}",
+        beyond=first.beyond,
+        numbers=numbers,
+    )
+
+
+def _told(row: Any) -> Number:
+    return written(row, 1.0, plural(int(row.n_blocks), "block"))
+
+
+def _law(rows: Mapping[str, Any]) -> str:
+    """Write the coefficients that were identified, and the law's own sentence."""
+    parts = []
+    for metric, words in LAW.items():
+        number = _told(rows[metric])
+        if number.value is not None:
+            interval = f" ({number.interval})" if number.interval else ""
+            parts.append(words.format(number.text) + interval)
+    if parts and pd.isna(rows["peak"].estimate):
+        parts.append("peak not identified")
+    about = str(rows["contention"].method).rstrip(".")
+    return "; ".join([about, *parts]) + "."
+
+
+def as_table(lines: Sequence[Growth]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+    """Return the last step of each label on each line as a title, headings, and rows of text."""
+    headings = ["line", "label", "at", *(c.title for c in (RATE, *COLUMNS)), "beyond the cores"]
+    cells = []
+    for line in lines:
+        last = {step.name: step for step in line.steps}
+        cells += [
+            [
+                line.title,
+                step.name,
+                step.at,
+                *(step.numbers[column.name].text for column in (RATE, *COLUMNS)),
+                step.beyond,
+            ]
+            for step in sorted(last.values(), key=lambda step: -_rank(step))
+        ]
+    return "What more workers bring, at the end of each line", headings, cells

@@ -1,0 +1,1 @@
+"""The tables of results as files, and their schema."""

@@ -1,0 +1,58 @@
+"""Describes the run folder, every table and every column: the text of `results/README.md`."""
+
+from __future__ import annotations
+
+from lab.results.arrow_schema import declared, schema
+from lab.results.schema import PLACES, SCHEMA_VERSION, TABLES
+
+INTRODUCTION = f"""# Results
+
+Generated from `lab/results/schema` by `lab.results.dictionary.describe()`; schema version
+{SCHEMA_VERSION}.
+
+Each campaign has a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables
+with one row per task are Parquet files in one folder per attempt at a trial, beside the raw records
+from which they are computed. A trial is finished when its row is in `trial.csv`.
+
+- Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
+- An empty cell, or a null, means: not measured or not readable. It never means zero.
+- Failed trials are included: check `status` and `flag` of a trial before you use its numbers.
+- `metric`, `estimate` and `trend` can be computed again from the other tables.
+- A minor version only adds columns. Files of an earlier minor lack the columns added since; the lab
+  reads these as empty, or as the value stated for the column. It refuses a later minor.
+
+```python
+import pandas as pd
+
+run = "results/runs/<campaign_id>"
+trials = pd.read_csv(f"{{run}}/trial.csv", dtype_backend="numpy_nullable")
+trial = f"{{run}}/trials/<trial_id>-<attempt>"
+tasks = pd.read_parquet(f"{{trial}}/task.parquet", dtype_backend="numpy_nullable")
+latency_ms = (tasks.t4_ns - tasks.t0_ns) / 1e6
+```
+
+`lab.results.store.Store(Path(run)).read("trial")` does the same with the exact types and refuses a
+damaged file. In Parquet files, unit and meaning are metadata of each column.
+"""
+
+
+def describe() -> str:
+    """Return the text of `results/README.md`: the folder, how to read it, and every column."""
+    return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)
+
+
+def _describe_table(table: str) -> str:
+    purpose, _, key = str(TABLES[table].__doc__).partition(" Key: ")
+    kinds = {"int64": "integer", "double": "number", "string": "text"}
+    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {purpose} Key: {key}\n"]
+    lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
+    for column in schema(table):
+        unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))
+        empty = "yes" if column.nullable else ""
+        added = declared(table)[column.name]
+        if added["since"] != "1.0":
+            fill = "empty" if added["fill"] == "" else f"{added['fill']:g}"
+            about += f" (since {added['since']}, {fill} before)"
+        cells = (f"`{column.name}`", kinds[str(column.type)], unit, empty, about)
+        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join(lines) + "\n"

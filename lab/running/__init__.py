@@ -1,0 +1,1 @@
+"""Runs one trial on a cluster, and what must be measured around trials."""

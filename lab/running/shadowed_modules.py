@@ -1,0 +1,66 @@
+"""Names of the user's files that are also names of modules which Python or a system imports.
+
+Such a file is never imported where a function of the user's runs, for his folder is searched last;
+in his own programs it is. So the function would not be the one that he knows.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from lab.core.errors import UsageError
+from lab.host import child_environment
+from lab.planning import registry
+from lab.worker import user_function
+
+
+def refuse(workload: str) -> None:
+    """Check the folder that holds a function of the user's, before anything imports from it.
+
+    Raises:
+        UsageError: A module there has the name of one of the standard library or of a system.
+    """
+    known = sys.stdlib_module_names | _packages_of_systems()
+    for package in sorted(user_function.packages(workload)):
+        for folder in _folders_of(package):
+            for name, file in _modules(folder):
+                if name in known or (
+                    name == package and _finds(name, child_environment.own_path())
+                ):
+                    raise UsageError(
+                        f"{file} has the name of an installed module, which is imported in its "
+                        "place: rename it, or run --task from a folder without it."
+                    )
+
+
+def _folders_of(package: str) -> Iterator[Path]:
+    """Yield the user's folder that a package is in; none where it is installed, or nowhere."""
+    for folder in child_environment.users_folders():
+        if str(folder) not in child_environment.own_path() and _finds(package, [str(folder)]):
+            yield folder
+            return
+
+
+def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield names and files of the modules and packages that lie in a folder."""
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.suffix == ".py" and file.is_file():
+            yield file.stem, file
+        elif (file / "__init__.py").is_file():
+            yield file.name, file
+
+
+def _finds(name: str, path: Sequence[str]) -> bool:
+    return PathFinder.find_spec(name, path) is not None
+
+
+def _packages_of_systems() -> set[str]:
+    return {
+        package
+        for backend in registry.backends().values()
+        for packages in (backend.packages, *(variant.packages for variant in backend.variants))
+        for package in packages
+    }

@@ -1,0 +1,87 @@
+"""Which trial a row is about, where it ran, and how its tasks were offered."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lab.core import fire_times
+from lab.core.model import Arrival, Chained, FanOut, Paced, Ranked, Retried, TrialSpec
+from lab.core.placement import cpu_text
+from lab.planning import registry
+from lab.running.trial import Outcome
+from lab.worker import user_function
+
+
+def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
+    """Return the columns that say which trial this is, where it ran and how it was offered.
+
+    `n_unchecked` is how many answers of its window should have been checked and could not be.
+    """
+    spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
+    paced = spec.arrival if isinstance(spec.arrival, Paced) else None
+    return {
+        "trial_id": spec.id,
+        "attempt": outcome.attempt,
+        "block": spec.block,
+        "label": spec.label,
+        "backend": spec.backend,
+        "family": backend.family,
+        "variant": spec.variant,
+        "profile": spec.profile,
+        "executes": int(backend.executes),
+        "ceiling": registry.ceiling(spec.label),
+        "workload": spec.workload,
+        "size": spec.size,
+        "size_unit": registry.workload(spec.workload)[0].unit,
+        "nominal_ns": spec.nominal_ns,
+        "arrival": spec.arrival.kind,
+        "rate_hz": paced.rate_hz if paced else None,
+        "gaps": paced.gaps if paced else "",
+        "schedule": fire_times.describe(spec.arrival),
+        "shape": _shape(spec.arrival),
+        "t_exec_ns": outcome.executed_ns,
+        **_placed(outcome),
+        "seed": spec.seed,
+        "hash_seed": outcome.hash_seed,
+        "services": outcome.services,
+        "pass_env": " ".join(spec.pass_env),
+        "images": outcome.images,
+        "started_utc": outcome.started_utc,
+        "trial_ns": outcome.trial_ns,
+        "answers": _checked_against(spec, n_unchecked),
+        "n_planned": spec.arrival.n_tasks,
+    }
+
+
+def _shape(arrival: Arrival) -> float | None:
+    match arrival:
+        case FanOut(width=number) | Chained(length=number) | Ranked(n_urgent=number):
+            return float(number)
+        case Retried(delay_s=delay_s):
+            return delay_s
+    return None
+
+
+def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
+    if not user_function.is_own(spec.workload):
+        return "known"
+    if spec.answer is None:
+        return f"not checked: {spec.unchecked or 'no answer repeats'}"
+    if spec.unchecked:
+        return f"inline call, in the warm-up alone: {spec.unchecked}"
+    return "inline call" + (f"; {n_unchecked} could not be checked" if n_unchecked else "")
+
+
+def _placed(outcome: Outcome) -> dict[str, Any]:
+    topology, where = outcome.spec.topology, outcome.placement
+    return {
+        "provider": outcome.spec.provider,
+        **asdict(topology),
+        "workers": topology.workers,
+        "node_mode": where.mode,
+        "placement": "dedicated" if where.dedicated else "shared",
+        "driver_cpus": cpu_text(where.driver),
+        "service_cpus": cpu_text(where.services),
+        "node_cpus": "|".join(map(cpu_text, where.nodes)),
+    }

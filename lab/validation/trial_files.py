@@ -1,0 +1,267 @@
+"""Reads what a trial left in its folder into tables: ledger + intents -> task and submit rows.
+
+It works on what a kill left as well as on a finished trial; what is not there stays null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.core.backend import services_of
+from lab.core.model import Periodic, TrialSpec
+from lab.core.outcomes import Ack
+from lab.host import wall_clock
+from lab.planning import registry
+from lab.planning.tasks import (
+    AGAIN,
+    FIRST_TASK,
+    PHASE_NAMES,
+    ids_of,
+    make_jobs,
+    make_tasks,
+    right_answer,
+)
+from lab.recording.driver_status import INSTANTS
+from lab.recording.ledger_reader import (
+    OUTCOMES,
+    Intent,
+    TaskError,
+    executions,
+    header,
+    intents,
+    is_ledger,
+    task_errors,
+)
+from lab.recording.server_stats import BYTES, COMMANDS, Sample
+from lab.results.schema import TaskRow
+from lab.validation.schedule_match import judge
+from lab.worker import user_function
+from lab.worker.ledger import ACCEPTED, ERROR, MEASURE, NO_ANSWER, VERIFY, WARM_UP
+
+ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
+_EXECUTION_TYPES = {
+    "task_id": "int64",
+    "t3_ns": "int64",
+    "t4_ns": "int64",
+    "node": "Int64",
+    "worker": "str",
+    "outcome": "str",
+    "answer": "Int64",
+}
+
+
+def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
+    """Read the journal: the columns of `SubmitRow`, and t5_ns."""
+    path = folder / "intents.bin"
+    rows = list(intents(path)[1]) if is_ledger(path) else []
+    words = pd.DataFrame(rows, columns=list(Intent._fields), dtype="int64")
+    return pd.DataFrame(
+        {
+            "trial_id": pd.Series(trial_id, index=words.index, dtype="str"),
+            "task_id": words.task_id,
+            "phase": words.phase.map(dict(enumerate(PHASE_NAMES))).fillna("").astype("str"),
+            "t0_ns": _within(words.t0_ns),
+            "t1_ns": _instants(words.t1_ns),
+            "t2_ns": _instants(words.t2_ns),
+            "ack": words.acknowledged.map(ACKS).fillna(str(Ack.UNKNOWN)).astype("str"),
+            "t5_ns": _instants(words.t5_ns),
+        }
+    )
+
+
+def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFrame:
+    """Join the ledger with the offers: the columns of `TaskRow`, one row an execution.
+
+    A task that never started has one row without t3; an execution that was never offered has one
+    with an empty phase.
+    """
+    done = _read_ledger(folder)
+    offered = offers.drop(columns=["trial_id", "ack"])
+    # Nullable before the join: beside a null, pandas would make floats of whole numbers.
+    tasks = offered.astype({"t0_ns": "Int64"}).merge(
+        done.astype({"attempt_no": "Int64"}), on="task_id", how="outer"
+    )
+    tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
+    tasks = tasks.fillna({"outcome": "unstarted", "phase": "", "worker": ""})
+    tasks["answer"] = tasks.answer.where((tasks.outcome == "ok") & (tasks.answer != NO_ANSWER))
+    tasks["trial_id"] = pd.Series(trial_id, index=tasks.index, dtype="str")
+    return tasks[[field.name for field in fields(TaskRow)]]
+
+
+def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
+    """Forget what happened after the window's end: stopping a system cancels what still runs.
+
+    Executions that ended later are unfinished, and those that began later never started. What was
+    offered later on purpose has its own end.
+    """
+    if end_ns is None:
+        return tasks
+    tasks, in_window = tasks.copy(), ~tasks.phase.isin(AGAIN)
+    for instant, outcome, told in (
+        ("t4_ns", "unfinished", ["t4_ns", "answer"]),
+        ("t3_ns", "unstarted", ["t3_ns", "node"]),
+    ):
+        later = in_window & (tasks[instant] > end_ns).fillna(value=False)
+        tasks.loc[later, told] = pd.NA
+        tasks.loc[later, "outcome"] = outcome
+    return tasks
+
+
+def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
+    """Tell of the first task that finished when it was offered, and when it began (METHOD M25).
+
+    And when its process had imported the task's code. Null where no task proved the workers.
+    """
+    done = tasks[(tasks.phase == PHASE_NAMES[VERIFY]) & tasks.t4_ns.notna() & tasks.t1_ns.notna()]
+    if done.empty:
+        return {}
+    first = done.sort_values("t4_ns").iloc[0]
+    pid = int(str(first.worker).partition(":")[0])
+    headers = map(header, (folder / "ledger").glob(f"{first.node}-*-{pid}-*.bin"))
+    return {
+        "t_first_offer_ns": int(first.t1_ns),
+        "t_first_start_ns": int(first.t3_ns),
+        "t_first_import_ns": min((h.imported_ns for h in headers), default=None),
+    }
+
+
+def worker_processes(window: pd.DataFrame) -> int | None:
+    """Count the processes that ran tasks of a window; None where none did."""
+    ran = window.worker[window.t3_ns.notna()]
+    return len({str(worker).partition(":")[0] for worker in ran.unique()}) or None
+
+
+def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int | None]:
+    """Sum what the servers counted between their readings before and after the window.
+
+    Null where one of them does not count that, or could not be asked at the end.
+    """
+    servers = services_of(registry.select(spec.label).backend, spec.variant)
+    end_ns = status.get("t_end_ns", math.inf)
+    series: dict[tuple[str, str], list[Sample]] = {}
+    for reading in map(Sample._make, status.get("samples", [])):
+        series.setdefault((reading.source, reading.metric), []).append(reading)
+
+    def total(counters: Mapping[str, Sequence[str]]) -> int | None:
+        wanted = [series.get((s, name), []) for s in servers for name in counters.get(s, [""])]
+        if not wanted or not all(told and told[-1].t_ns > end_ns for told in wanted):
+            return None
+        return round(sum(told[-1].value - told[0].value for told in wanted))
+
+    return {"broker_commands": total(COMMANDS), "broker_bytes": total(BYTES)}
+
+
+def right_answers(spec: TrialSpec) -> dict[int, int] | None:
+    """Return the checksum of the right answer of each task of the window, by task id.
+
+    Nobody knows it of a function of the user's own that has no answer which repeats.
+    """
+    executes = registry.select(spec.label).backend.executes
+    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
+    if user_function.is_own(spec.workload):
+        if spec.answer is None or spec.unchecked:
+            return None
+        return dict.fromkeys(ids, spec.answer * executes)
+    _, module = registry.workload(spec.workload)
+    tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=False)
+    return {task.id: right_answer(module, task, executes=executes) for task in tasks}
+
+
+def wrong_in_warm_up(spec: TrialSpec, tasks: pd.DataFrame) -> int:
+    """Count the wrong answers of a warm-up that stands for a window whose answers go unchecked."""
+    if spec.answer is None or not spec.unchecked:
+        return 0
+    answers = tasks.answer[tasks.phase == PHASE_NAMES[WARM_UP]].dropna()
+    return int((answers != spec.answer).sum())
+
+
+def unchecked(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> int:
+    """Count the answers of the window that should have been checked and could not be."""
+    window = tasks[(tasks.phase == PHASE_NAMES[MEASURE]) & (tasks.outcome == "ok")]
+    return 0 if expected is None else int(window.answer.isna().sum())
+
+
+def cut_short(tasks: pd.DataFrame) -> int:
+    """Count the tasks that began and did not end, of the last phase that had any."""
+    began = tasks.phase[tasks.outcome == "unfinished"]
+    of_each = (int((began == PHASE_NAMES[phase]).sum()) for phase in (MEASURE, WARM_UP, VERIFY))
+    return next(filter(None, of_each), 0)
+
+
+def read_occurrences(
+    spec: TrialSpec, tasks: pd.DataFrame, status: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Judge the runs of every job: the columns of `OccurrenceRow`.
+
+    There are none of a trial whose window did not come to its end.
+    """
+    arrival = spec.arrival
+    needed = ("wall", "t_begin_ns", "t_end_ns")
+    if not isinstance(arrival, Periodic) or not all(map(status.get, needed)):
+        return judge((), tasks, 0, (0, 0), 0)
+    _, module = registry.workload(spec.workload)
+    jobs = make_jobs(module, spec, as_coroutines=False)
+    window = status["t_begin_ns"], status["t_end_ns"]
+    return judge(
+        jobs, tasks, arrival.n_occurrences, window, wall_clock.offset_ns(status["wall"][0])
+    )
+
+
+def strangers(folder: Path) -> list[str]:
+    """Name what lies in the ledger's folder and no worker's record is: a task put it there."""
+    errors = {error.path for error in task_errors(folder / "ledger")}
+    there = (folder / "ledger").glob("*")
+    return sorted(path.name for path in there if path not in errors and not _is_record(path))
+
+
+def _is_record(path: Path) -> bool:
+    return path.suffix == ".bin" and is_ledger(path)
+
+
+def first_error(folder: Path) -> TaskError | None:
+    """Return the first exception of a task, of the window if possible; None where none raised."""
+    errors = task_errors(folder / "ledger")
+    of_window = [error for error in errors if error.task_id in ids_of(MEASURE)]
+    return next(iter(of_window or errors), None)
+
+
+def _read_ledger(folder: Path) -> pd.DataFrame:
+    rows = [
+        (
+            record.task_id,
+            record.started_ns,
+            record.finished_ns,
+            header.node,
+            f"{header.pid}:{record.thread}",
+            OUTCOMES.get(record.outcome, "unfinished"),
+            record.answer,
+        )
+        for path in sorted((folder / "ledger").glob("*.bin"))
+        if is_ledger(path)
+        for header, records in [executions(path)]
+        for record in records
+    ]
+    done = pd.DataFrame(rows, columns=list(_EXECUTION_TYPES)).astype(_EXECUTION_TYPES)
+    done = done.sort_values(["task_id", "t3_ns"], ignore_index=True)
+    done["attempt_no"] = done.groupby("task_id").cumcount() + 1
+    done["t3_ns"], done["t4_ns"] = _instants(done.t3_ns), _instants(done.t4_ns)
+    return done
+
+
+def _instants(words: pd.Series[int]) -> pd.Series[Any]:
+    """Turn the ledger's zero, which means not yet, into null."""
+    return _within(words).astype("Int64").mask(words == 0)
+
+
+def _within(words: pd.Series[int]) -> pd.Series[int]:
+    """Move what no clock says, in a damaged record, to the clock's ends: its durations are wrong.
+
+    So the checks of the trial see it, and no difference of two instants overflows.
+    """
+    return words.where(words == 0, words.clip(INSTANTS[1], INSTANTS[-1]))

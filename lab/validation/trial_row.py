@@ -1,0 +1,234 @@
+"""Judges one attempt at one trial: what was seen from outside + its folder -> its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from lab.core.model import Flag, Paced, Periodic, Retried, TrialSpec
+from lab.core.outcomes import Ack, Verdict
+from lab.host import wall_clock
+from lab.recording import host_counters
+from lab.recording.driver_status import read_status
+from lab.results.schema import SampleRow, TrialRow
+from lab.running.trial import Outcome
+from lab.validation import checker, trial_files
+from lab.validation.dimensions import identity
+from lab.validation.reasons import ending
+
+# Readings of different processes lie up to some milliseconds apart.
+CPU_CHECK_NS = 500_000_000
+ROLES = ("driver_ns", "services_ns", "workers_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Campaign-level columns of a row; numbers are the fixed loop's, and the instrumentation's."""
+
+    campaign_id: str
+    fingerprint_id: str
+    position: int
+    calibration_ns: tuple[int, int] | None
+    harness_ns: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One attempt's row and its tables with a row a task."""
+
+    row: TrialRow
+    tables: Mapping[str, Any]
+
+
+def collect(outcome: Outcome, context: Context) -> Collected:
+    """Read one attempt's folder and judge it; what was not measured stays null."""
+    spec, folder = outcome.spec, outcome.folder
+    status = read_status(folder)
+    offers = trial_files.read_offers(spec.id, folder)
+    tasks = trial_files.until(
+        trial_files.read_tasks(spec.id, folder, offers), status.get("t_end_ns")
+    )
+    submits = offers.drop(columns="t5_ns")
+    samples = _samples(outcome, status)
+    repeats = isinstance(spec.arrival, Periodic)
+    expected = trial_files.right_answers(spec)
+    due = 2 if isinstance(spec.arrival, Retried) else 1
+    verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats, due=due)
+    counted = _counted(spec, submits, tasks, verdicts)
+    disturbed = _disturbance(outcome, context)
+    ended = ending(outcome, status, counted, tasks)
+    findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
+    if trial_files.wrong_in_warm_up(spec, tasks):
+        findings.append(checker.Finding(Flag.INVALID, "wrong answers in the warm-up"))
+    if (step_ns := wall_clock.step_ns(status.get("wall", []))) > wall_clock.LARGEST_STEP_NS:
+        reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
+        findings.append(checker.Finding(Flag.INVALID, reason))
+    flag, reasons = host_counters.judge(disturbed, findings)
+    row = {
+        **dict.fromkeys(f.name for f in fields(TrialRow)),
+        **identity(outcome, trial_files.unchecked(tasks, expected)),
+        **_filed_under(context, spec),
+        **counted,
+        **_said(status),
+        **trial_files.read_first_task(folder, tasks),
+        **_used(outcome, disturbed),
+        **trial_files.read_counters(spec, status),
+        "status": ended.status,
+        "reason": ended.reason,
+        "flag": flag,
+        "flag_reasons": "; ".join(reasons),
+    }
+    tables = {"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts}
+    if repeats:
+        tables["occurrence"] = trial_files.read_occurrences(spec, tasks, status)
+    return Collected(TrialRow(**row), tables)
+
+
+def unrecorded(outcome: Outcome, context: Context) -> TrialRow:
+    """Make the row of a trial that has no records: it was skipped, or the lab itself failed."""
+    row = {
+        **dict.fromkeys(f.name for f in fields(TrialRow)),
+        **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
+        **identity(outcome),
+        **_filed_under(context, outcome.spec),
+        **_said({}),
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "flag": Flag.OK,
+        "flag_reasons": "",
+    }
+    return TrialRow(**row)
+
+
+def _filed_under(context: Context, spec: TrialSpec) -> dict[str, Any]:
+    harness_ns = context.harness_ns
+    return {
+        "campaign_id": context.campaign_id,
+        "fingerprint_id": context.fingerprint_id,
+        "position": context.position,
+        "harness_ns": None if harness_ns is None else harness_ns + spec.check_ns,
+    }
+
+
+def _said(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that the driver told."""
+    entered = dict(status.get("phases", []))
+    booted = entered.get("quiet")
+    return {
+        "plan_hash": status.get("plan_hash", ""),
+        "settings": json.dumps(status.get("settings", {}), sort_keys=True, default=str),
+        "t_begin_ns": status.get("t_begin_ns"),
+        "t_end_ns": status.get("t_end_ns"),
+        "start_call_ns": status.get("start_call_ns"),
+        "boot_ns": booted - entered["boot"] if booted and "boot" in entered else None,
+    }
+
+
+def _counted(
+    spec: TrialSpec, submits: pd.DataFrame, tasks: pd.DataFrame, verdicts: pd.DataFrame
+) -> dict[str, Any]:
+    # A job that the system knew as it started was taken without a call.
+    is_sent = submits.t1_ns.notna() | (submits.ack == Ack.OK)
+    sent = submits[(submits.phase == "measure") & is_sent]
+    window = tasks[tasks.phase == "measure"]
+    counts = checker.counts(verdicts)
+    n_done = int(window[window.t4_ns.notna()].task_id.nunique())
+    lag = (sent.t1_ns - sent.t0_ns).dropna().astype("int64")
+    is_paced = isinstance(spec.arrival, Paced) and len(lag)
+    return {
+        "n_sent": len(sent),
+        "n_done": n_done,
+        "n_censored": counts[Verdict.LOST] + counts[Verdict.PARTIAL],
+        "n_lost": counts[Verdict.LOST],
+        "n_partial": counts[Verdict.PARTIAL],
+        "n_failed": counts[Verdict.FAILED],
+        "n_duplicated": counts[Verdict.DUPLICATED],
+        "n_corrupted": counts[Verdict.CORRUPTED],
+        "n_phantom": counts[Verdict.PHANTOM],
+        "n_negative": checker.negative_durations(tasks),
+        "worker_processes": trial_files.worker_processes(window),
+        "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
+    }
+
+
+def _disturbance(outcome: Outcome, context: Context) -> host_counters.Disturbance | None:
+    # Until the burst that ran again without record is over: the rate is taken from that.
+    begin, end = outcome.begin, outcome.last or outcome.end
+    if begin is None or end is None or context.calibration_ns is None:
+        return None
+    own_ns = end.lab_ns - begin.lab_ns
+    for role in ROLES:
+        own_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
+    return host_counters.disturbance(begin.host, end.host, own_ns, *context.calibration_ns)
+
+
+def _findings(
+    spec: TrialSpec,
+    submits: pd.DataFrame,
+    tasks: pd.DataFrame,
+    samples: pd.DataFrame,
+    counted: Mapping[str, Any],
+) -> list[checker.Finding]:
+    """List what the records say against themselves; lost tasks are a result, not a finding."""
+    window = tasks[tasks.phase == "measure"]
+    took = (window.t4_ns - window.t0_ns).dropna()
+    median_s = float(took.median()) / 1e9 if len(took) else 0.0
+    findings = [*checker.generator_check(submits, spec.arrival, median_s)]
+    if not isinstance(spec.arrival, Periodic):  # runs that overlap are a result there
+        findings += checker.cross_checks(tasks, submits, samples, spec.topology.workers)
+    for column, what in (
+        ("n_corrupted", "tasks with a wrong answer"),
+        ("n_phantom", "executions that nobody asked for"),
+        ("n_negative", "durations below zero"),
+    ):
+        if counted[column]:
+            findings.append(checker.Finding(Flag.INVALID, f"{counted[column]} {what}"))
+    return findings
+
+
+def _cpu_findings(outcome: Outcome) -> list[checker.Finding]:
+    """Hold the workers' CPU time against their CPUs, in windows long enough for its reading."""
+    begin, end = outcome.begin, outcome.end
+    if (
+        begin is None
+        or end is None
+        or (window_ns := end.host.t_ns - begin.host.t_ns) < CPU_CHECK_NS
+    ):
+        return []
+    cpus = len({cpu for node in outcome.placement.nodes for cpu in node})
+    used_ns = end.cpu.workers_ns - begin.cpu.workers_ns
+    return checker.cpu_check(used_ns, cpus, window_ns)
+
+
+def _used(outcome: Outcome, disturbed: host_counters.Disturbance | None) -> dict[str, Any]:
+    begin, end = outcome.begin, outcome.end
+    if begin is None or end is None:
+        return {}
+    used: dict[str, Any] = {
+        f"cpu_{role}": getattr(end.cpu, role) - getattr(begin.cpu, role) for role in ROLES
+    }
+    if periods := end.cpu.quota_periods - begin.cpu.quota_periods:
+        stopped = end.cpu.throttled_periods - begin.cpu.throttled_periods
+        used["throttle_ratio"] = stopped / periods
+    if disturbed is not None:
+        used |= {name: getattr(disturbed, name) for name in host_counters.DISTURBANCE_COLUMNS}
+    return used
+
+
+def _samples(outcome: Outcome, status: Mapping[str, Any]) -> pd.DataFrame:
+    trial_id = outcome.spec.id
+    rows = [
+        SampleRow(trial_id, s.t_ns, s.source, s.metric, s.value, s.unit) for s in outcome.samples
+    ]
+    rows += [
+        SampleRow(trial_id, t_ns, source, metric, float(value), unit)
+        for t_ns, source, metric, unit, value in status.get("samples", [])
+    ]
+    return pd.DataFrame(
+        [tuple(getattr(row, f.name) for f in fields(row)) for row in rows],
+        columns=[f.name for f in fields(SampleRow)],
+    )

@@ -1,0 +1,189 @@
+"""The lab's own record of every start and finish, written in the worker, outside the system.
+
+A file is a header and then rows of eight native 64-bit words in preallocated, memory-mapped
+pages, so what was stored is there after SIGKILL. A process owns its files; its threads and
+coroutines take rows from one atomic counter, so no lock is shared between workers. A row is
+published by its last word, the count, stored after all others by one aligned native 8-byte
+store, which a reader in another process sees whole or not at all (`struct` formats with ``<``
+write byte by byte and were seen torn).
+
+Where a process writes comes from three variables that the provider sets: ``LAB_LEDGER`` (the
+folder), ``LAB_NODE`` and ``LAB_SLOT``. This file is the writing half and runs inside every worker:
+few imports, standard library only. `lab.recording.ledger_reader` is the reading half.
+"""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import os
+from _thread import allocate_lock, get_ident  # what `threading` itself uses, without its import
+from collections.abc import Callable, Iterable
+from time import monotonic_ns
+
+WORDS = 8
+ROW_BYTES = WORDS * 8
+# "BTLAB" and a version; read as a native word, so a file of the other byte order is refused.
+MAGIC = 0x42544C4142000001
+# Small at first, because a system that forks for each task makes a file for each task.
+FIRST_ROWS = 1_024
+
+OK, RAISED, CANCELLED = 0, 1, 2
+# Words of the driver's journal: the phase of a task, and what the submit call said.
+VERIFY, WARM_UP, MEASURE, UNRECORDED, REPEATED = range(5)
+ACCEPTED, ERROR = 1, 2
+# Tasks of this number and above leave no record: see `lab.driver.uninstrumented`.
+NO_RECORD = 50_000_000
+# In place of a checksum, of which none is negative: the answer was not checked.
+NO_ANSWER = -1
+# Of the exceptions that the tasks of one process raise, so many are written down beside its
+# record, each in a file of at most so many bytes that begins with type and message on one line.
+MOST_ERRORS, LONGEST_ERROR, DEEPEST = 3, 8_192, 20
+# Where a row of it keeps what.
+T0, T1, T2, T5, ACK = 2, 3, 4, 5, 6
+
+# When this process, or the one that it was forked from, imported the code that runs tasks.
+IMPORTED_NS = monotonic_ns()
+_growing = allocate_lock()
+# Where the next record goes: a counter that hands out rows, and the words of the file. No words
+# at first, so that a process opens its file with its first task.
+_Segment = tuple[Callable[[], int], memoryview]
+_no_segment: _Segment = (lambda: 0, memoryview(bytearray()))
+_segment = _no_segment
+_raised = itertools.count()
+
+
+def time_namespace() -> int:
+    """Return the inode of this process's time namespace, 0 where the system has none."""
+    try:
+        return os.stat("/proc/self/ns/time").st_ino  # noqa: PTH116 (no pathlib in workers)
+    except OSError:
+        return 0
+
+
+def create(path: str, node: int, slot: int, rows: int) -> memoryview:
+    """Create a ledger file of `rows` empty rows and map it as native 64-bit words.
+
+    The header row holds: magic, process id, node, slot, time namespace, rows, `IMPORTED_NS`, 1.
+
+    Raises:
+        OSError: The disk is full, or the file exists.
+    """
+    size = (rows + 1) * ROW_BYTES
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        # Written, not only truncated to size: a full disk is told here and not by SIGBUS.
+        if os.write(descriptor, bytes(size)) < size:
+            raise OSError(28, os.strerror(28), path)
+        words = memoryview(mmap.mmap(descriptor, size)).cast("q")
+    finally:
+        os.close(descriptor)
+    header = (0, os.getpid(), node, slot, time_namespace(), rows, IMPORTED_NS, 1)
+    for index, word in enumerate(header):
+        words[index] = word
+    words[0] = MAGIC  # last: a watcher takes the file for complete when it sees this
+    return words
+
+
+def begin(task_id: int, attempt: int, started_ns: int) -> tuple[memoryview, int]:
+    """Record that a task started, and return the words and the row that `finish` wants."""
+    segment = _segment
+    take, words = segment
+    row = take()
+    try:
+        words[row] = task_id
+    except IndexError:
+        _follow(segment)
+        return begin(task_id, attempt, started_ns)
+    words[row + 1] = get_ident()
+    if attempt:
+        words[row + 5] = attempt
+    words[row + 2] = started_ns
+    return words, row
+
+
+def finish(words: memoryview, row: int, finished_ns: int, answer: int) -> None:
+    """Record that a task finished well, and publish its row."""
+    words[row + 3] = finished_ns
+    words[row + 4] = answer
+    words[row + 7] = row
+
+
+def finish_badly(words: memoryview, row: int, finished_ns: int, outcome: int) -> None:
+    """Record that a task ended without an answer, and publish its row."""
+    words[row + 6] = outcome
+    finish(words, row, finished_ns, 0)
+
+
+def note_error(task_id: int, error: BaseException) -> None:
+    """Write down what a task raised, with its traceback, if it is among the first of its process.
+
+    The name of the file says who wrote it and when, and which task it is about. Where it cannot be
+    written, the record still says that the task raised.
+    """
+    if next(_raised) >= MOST_ERRORS:
+        return
+    try:
+        import traceback  # most workers never need it
+
+        said = "".join(traceback.format_exception_only(error))
+        lines = "".join(traceback.format_exception(error, limit=-DEEPEST))
+        head = " ".join(said.split()).encode("utf-8", "backslashreplace")[: LONGEST_ERROR // 8]
+        tail = lines.encode("utf-8", "backslashreplace")[-(LONGEST_ERROR - len(head) - 2) :]
+        who = f"{os.environ['LAB_NODE']}-{os.environ['LAB_SLOT']}-{os.getpid()}"
+        path = f"{os.environ['LAB_LEDGER']}/{who}-{monotonic_ns()}-{task_id}.error"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.write(descriptor, head + b"\n\n" + tail)
+        finally:
+            os.close(descriptor)
+    except Exception:  # noqa: BLE001 (a full disk, or an exception whose own code raises)
+        return
+
+
+def _follow(full: _Segment) -> None:
+    # Rare, so a lock is fine, and it is among the threads of this process only. Each file is
+    # four times as long as the one before it.
+    global _segment  # noqa: PLW0603 (one ledger a process is the point)
+    with _growing:
+        if _segment is not full:
+            return
+        node, slot = int(os.environ["LAB_NODE"]), int(os.environ["LAB_SLOT"])
+        # Process ids come round again in a trial that forks for each task; instants do not.
+        name = f"{node}-{slot}-{os.getpid()}-{monotonic_ns()}.bin"
+        rows = 4 * (len(full[1]) // WORDS - 1) if full[1] else FIRST_ROWS
+        words = create(f"{os.environ['LAB_LEDGER']}/{name}", node, slot, rows)
+        _segment = (itertools.count(WORDS, WORDS).__next__, words)
+
+
+def _forget() -> None:
+    # A forked child must not write into its parent's file, nor inherit a lock held by a thread
+    # that it does not have.
+    global _segment, _growing, _raised
+    _segment, _growing, _raised = _no_segment, allocate_lock(), itertools.count()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+class Journal:
+    """The driver's record of what it offers: one row a task, in the order of the plan.
+
+    Words: task id, phase, t0, t1, t2, t5, acknowledgement, count. A row is planned before its
+    phase begins, so that in the window only instants are stored; the store of t1 comes before the
+    submit call, so that a kill in the middle of one leaves a row that was begun and not answered.
+    """
+
+    def __init__(self, path: str, rows: int) -> None:
+        self.words = create(path, -1, -1, rows)
+        self._next = WORDS
+
+    def plan(self, task_ids: Iterable[int], phase: int, instants_ns: Iterable[int]) -> range:
+        """Write down what will be offered and when, and return the rows."""
+        words, first = self.words, self._next
+        for task_id, instant in zip(task_ids, instants_ns, strict=True):
+            row = self._next
+            words[row], words[row + 1], words[row + 2] = task_id, phase, instant
+            words[row + 7] = row
+            self._next += WORDS
+        return range(first, self._next, WORDS)

@@ -1,0 +1,132 @@
+"""The proof of connection in containers: who talks to a server of others fails its trial."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.core.backend import capabilities
+from lab.core.errors import ClusterError
+from lab.core.model import Burst, Capability, Topology
+from lab.host import connections
+from lab.host.connections import Connection
+from lab.planning import registry
+from lab.providers import network, reaper
+from lab.providers.compose import ComposeCluster
+from lab.providers.engine import docker
+from lab.providers.images import Images
+from tests.cluster.containers import standing
+from tests.factories.trials import run, spec_of
+
+PATIENCE_S = 20.0
+# As a CPU with the least significant byte first writes it: 0A00000A is 10.0.0.10.
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+# The decoy takes one connection and holds it; so does whoever is connected to it.
+DECOY = "import socket; socket.create_server(('', 6379)).accept()[0].recv(1)"
+TALK = "import socket, sys; socket.create_connection((sys.argv[1], 6379)).recv(1)"
+
+
+def test_a_table_of_the_kernel_is_read() -> None:
+    """Listeners at each address, what was connected to; not what was accepted or has ended."""
+    rows = [
+        "0: 00000000:18EB 00000000:0000 0A",  # listens on port 6379
+        "1: 0A00000A:18EB 0B00000A:9C40 01",  # accepted
+        "2: 0A00000A:9C41 0B00000A:18EC 01",  # connected to 10.0.0.11:6380
+        "3: 0A00000A:9C42 0B00000A:18EC 06",  # in TIME_WAIT
+        "4: 0100007F:9C43 0100007F:1F90 01",  # connected to its own port 8080
+        "5: 0000000000000000FFFF00000A00000A:9C44 0000000000000000FFFF00000C00000A:18EB 02",
+    ]
+    found = network.read(HEAD + "\n".join(rows) + "\n" + HEAD, 7, "node0", ["10.0.0.10"])
+    nowhere, listens = (network.ANY[0], 0), psutil.CONN_LISTEN
+    assert found == [
+        Connection(7, ("10.0.0.10", 6379), nowhere, listens),
+        Connection(7, ("127.0.0.1 of node0", 6379), nowhere, listens),
+        Connection(7, ("::1 of node0", 6379), nowhere, listens),
+        Connection(7, ("10.0.0.10", 40001), ("10.0.0.11", 6380), psutil.CONN_ESTABLISHED),
+        Connection(
+            7, ("127.0.0.1 of node0", 40003), ("127.0.0.1 of node0", 8080), psutil.CONN_ESTABLISHED
+        ),
+        Connection(7, ("10.0.0.10", 40004), ("10.0.0.12", 6379), psutil.CONN_SYN_SENT),
+    ]
+
+
+@pytest.fixture
+def cluster(containers: Images, tmp_path: Path) -> Iterator[tuple[ComposeCluster, str]]:
+    """A cluster of two nodes which is up, and in its network a decoy with its address."""
+    spec = spec_of("celery[prefork]", provider="compose", topology=Topology(2, 1, 1))
+    with standing(spec, tmp_path) as made:
+        network_of = ("--network", f"{made.run}_cluster", "--label", f"{reaper.RUN}={made.run}")
+        command = (containers.node.name, "python", "-c", DECOY)
+        decoy = docker("run", "--detach", *network_of, *command).decode().strip()
+        try:
+            shown = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", decoy)
+            (joined,) = json.loads(shown).values()
+            yield made, joined["IPAddress"]
+        finally:
+            docker("rm", "-f", decoy)
+
+
+@pytest.mark.cluster
+def test_a_container_that_talks_to_another_server_is_named(
+    cluster: tuple[ComposeCluster, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where that is in the cluster's network, the one place that a node can reach."""
+    made, address = cluster
+    monkeypatch.setattr(connections, "FOREIGN_S", 0.2)
+    made.prove_connections()
+    docker("exec", "--detach", made.parts["node1"].id, "python", "-c", TALK, address)
+    with pytest.raises(ClusterError, match=f"node1 is connected to {address}:6379, which is no"):
+        prove_until(made, time.monotonic() + PATIENCE_S)
+
+
+def prove_until(made: ComposeCluster, deadline: float) -> None:
+    """Look again and again: a process that has been started connects a moment later."""
+    while time.monotonic() < deadline:
+        made.prove_connections()
+
+
+@pytest.mark.cluster
+def test_a_container_that_talks_to_no_server_is_named(
+    cluster: tuple[ComposeCluster, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose worker does something else; here that of a driver which is not there."""
+    made, _ = cluster
+    monkeypatch.setattr(connections, "MISSING_S", 0.2)
+    ids = {name: part.id for name, part in made.parts.items()}
+    with pytest.raises(ClusterError, match="driver is connected to no server of this trial"):
+        connections.prove(lambda: network.look(ids, {"redis"}, {"driver", "node0", "node1"}))
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("containers")
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("celery[prefork]", "celery[prefork+rabbitmq]", "celery[gevent+rabbitmq]", "rq[worker]"),
+        *(
+            "django-q[redis]",
+            "django-q[orm+postgres]",
+            "dask[distributed]",
+            "raw-redis",
+            "raw-amqp",
+        ),
+        *("thread-pool", "process-pool[forkserver]", "joblib[loky]"),
+    ],
+)
+def test_a_trial_in_containers_is_proven(label: str, tmp_path: Path) -> None:
+    """Whatever its server: the look comes while workers wait for the warm-up."""
+    nodes = 1 + (Capability.NODES in capabilities_of(label))
+    spec = spec_of(label, arrival=Burst(20), provider="compose", topology=Topology(nodes, 1, 1))
+    row = run(tmp_path, spec).row
+    assert (row.status, row.reason) == ("ok", "")
+
+
+def capabilities_of(label: str) -> frozenset[Capability]:
+    """Return what a variant promises."""
+    selected = registry.select(label)
+    return capabilities(selected.backend, selected.variant)

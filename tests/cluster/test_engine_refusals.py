@@ -1,0 +1,121 @@
+"""What a real engine refuses for real: a user without rights, and an image that fills its disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.cli import doctor
+from lab.core.errors import ClusterError
+from lab.providers import choice, images
+from lab.providers.engine import docker
+from lab.providers.images import builder, steps
+from tests.factories.trials import run, spec_of
+
+pytestmark = pytest.mark.cluster
+
+# Docker's own command, as a user whom nobody gave any rights.
+AS_NOBODY = """#!/bin/sh
+export HOME=/ DOCKER_CONFIG=/nowhere
+exec setpriv --reuid=65534 --regid=65534 --clear-groups {docker} "$@"
+"""
+REFUSED = (
+    "This user has no permission to use the container engine. "
+    "Run: sudo usermod -aG docker $USER, and log in again; "
+    "or measure with --provider local."
+)
+DISK_MIB = 40
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user who may not open the engine's socket: it is there, and the kernel says no."""
+    if os.geteuid():  # who is somebody already meets a socket of his own that he closed
+        with socket.socket(socket.AF_UNIX) as closed:
+            closed.bind(str(tmp_path / "s"))
+            (tmp_path / "s").chmod(0)
+            monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
+            yield
+        return
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(AS_NOBODY.format(docker=shutil.which("docker")))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    yield
+
+
+@pytest.mark.usefixtures("nobody")
+def test_who_may_not_use_the_engine_is_told_so_everywhere(tmp_path: Path) -> None:
+    """By the choice of a provider, by the doctor, by `nox -s images`, and in a trial's row."""
+    images.resolve.cache_clear()  # as in a process that has not looked yet
+    assert choice.choose(None) == (
+        "local",
+        f"Clusters: local processes, not containers. {REFUSED}",
+    )
+    (found,) = doctor._containers()
+    assert (found.name, found.state) == ("engine", "warn")
+    assert f"{found.finding} Run: {found.fix}" == REFUSED
+    with pytest.raises(ClusterError) as caught:
+        images.build(lambda _: None)
+    assert str(caught.value) == REFUSED
+    row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
+    assert (row.status, row.reason) == ("failed", REFUSED)
+
+
+@contextlib.contextmanager
+def small_engine(folder: Path) -> Iterator[str]:
+    """Run an engine of our own beside the machine's, on a disk of a few MiB; yield its address."""
+    disk, address = folder / "disk", f"unix://{folder}/engine.sock"
+    disk.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(disk)], check=True
+    )
+    # In a network of its own: an engine told to have no bridge removes the machine's `docker0`.
+    command = ["unshare", "--net", "dockerd", "--host", address, "--data-root", str(disk)]
+    command += [f"--exec-root={folder}/run", f"--pidfile={folder}/pid", "--bridge=none"]
+    command += ["--iptables=false", "--ip6tables=false", "--storage-driver=vfs"]
+    with (folder / "engine.log").open("w") as log:
+        engine = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "engine.sock").exists() or not answers(address):
+            assert engine.poll() is None, (folder / "engine.log").read_text()
+            assert time.monotonic() < deadline, (folder / "engine.log").read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        engine.terminate()
+        engine.wait(60)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def answers(address: str) -> bool:
+    """Tell whether an engine answers at an address."""
+    with contextlib.suppress(ClusterError):
+        return bool(docker("version", environment={"DOCKER_HOST": address}))
+    return False
+
+
+def test_a_disk_that_a_build_fills_is_told(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that has no room for an image says so in words of its own; we say what to do."""
+    monkeypatch.setattr(steps, "LOG", tmp_path / "build.log")
+    content = os.urandom(2 * DISK_MIB << 20)
+    recipe_of_it = b"FROM scratch AS node\nCOPY big /\n"
+    tree = {"compose/Dockerfile": (recipe_of_it, False), "big": (content, False)}
+    with small_engine(temporary) as address:  # short: sockets lie there
+        monkeypatch.setenv("DOCKER_HOST", address)
+        with pytest.raises(ClusterError) as caught:
+            builder.make("node", "lab-node:too-big", "scratch", tree, lambda _: None)
+    assert str(caught.value) == "The container engine's disk is full. Run: docker system prune"
+    assert steps.FULL in (tmp_path / "build.log").read_text()

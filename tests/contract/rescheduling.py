@@ -1,0 +1,50 @@
+"""Changes a schedule while it runs, as a driver: ``python -m tests.contract.rescheduling FOLDER``.
+
+In mid-window the first job is removed; the second is added to run once an hour, and changed to run
+as often as the first. Prints the instants of
+CLOCK_MONOTONIC at which the removal had returned and at which all was over.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from lab.driver.driver import Driver
+from lab.recording.ledger_reader import Watcher
+
+PATIENCE_S = 90.0
+SELDOM_S = 3600.0
+
+
+def await_runs(ledger: Path, job_id: int, n: int) -> None:
+    """Wait until a job has run `n` times."""
+    watcher = Watcher(ledger, range(job_id, job_id + 1))
+    if not watcher.reaches(n, PATIENCE_S):
+        raise TimeoutError(f"Job {job_id} ran {watcher.finished} times, not {n}.")
+
+
+def main(folder: Path) -> None:
+    """Schedule the first job; then add the second, change it, and remove the first.
+
+    The scheduler is ready by then: before, it may overlook a job.
+    """
+    made, ledger = Driver(folder, lambda _: None, lambda: None), folder / "ledger"
+    made.boot()
+    made.verify()
+    backend, (first, second) = made.backend, made.jobs
+    handle = backend.schedule(first)
+    await_runs(ledger, first.id, 2)
+    seldom = backend.schedule(replace(second, every_s=SELDOM_S))
+    backend.reschedule(seldom, second)
+    backend.unschedule(handle)
+    removed_ns = time.monotonic_ns()
+    await_runs(ledger, second.id, 3)
+    print(removed_ns, time.monotonic_ns())  # noqa: T201 (the test reads it)
+    backend.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

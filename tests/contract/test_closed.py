@@ -1,0 +1,193 @@
+"""Servers are a trial's alone: nothing shows their password, and nobody else gets in.
+
+SECURITY.md has the table of what listens; here it is held against what does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from lab.core.backend import capabilities, services_of
+from lab.core.model import Burst, Capability, Monitored, Periodic, TrialSpec
+from lab.core.provider import Cluster
+from lab.host import processes, procfs
+from lab.planning import registry
+from lab.providers.compose_override import FILE
+from lab.providers.engine import docker
+from lab.providers.local import LocalCluster
+from lab.providers.servers import DaskScheduler, RedisService
+from lab.running import host_baselines
+from tests.factories import listening
+from tests.factories.intruders import ROOT, as_nobody, as_user, first_words, knock, say
+from tests.factories.trials import look_in, spec_of
+
+SECURITY = Path(__file__).parents[2] / "SECURITY.md"
+# What another user might type: to enqueue, to write files, to have code loaded.
+ATTACKS = (
+    "LPUSH tasks hostile",
+    "CONFIG SET dir /tmp",
+    "CONFIG SET requirepass mine",
+    "REPLICAOF 127.0.0.1 1",
+    "MODULE LOAD /tmp/module.so",
+    "EVAL return(1) 0",
+    "FLUSHALL",
+)
+# Of cron alone, which becomes the user of its jobs.
+CAPABILITIES = ["DAC_READ_SEARCH", "SETGID", "SETUID"]
+MINUTE_S = 60.0
+REFUSALS = {"-NOAUTH", "closed", "401", "404"}
+LOCAL = [
+    f"{name}[{variant.name}]"
+    for name, backend in registry.backends().items()
+    for variant in backend.variants
+    if set(services_of(backend, variant.name)) <= LocalCluster.offered()
+]
+WITH_CONTAINERS = (
+    "rq[worker]",
+    "celery[prefork+rabbitmq]",
+    "django-q[redis+postgres]",
+    "raw-sql[postgres]",
+    "dask[distributed]",
+)
+
+
+def test_another_user_gets_nothing_done_on_a_redis(tmp_path: Path) -> None:
+    """S2: neither a pickle for RQ is enqueued nor a file written; without the password, nothing."""
+    running = RedisService().start(tmp_path, (), {processes.OWNER: processes.owner()}, "secret")
+    try:
+        port = urlsplit(running.endpoint).port
+        assert as_nobody(say, port, *ATTACKS) == " ".join(["-NOAUTH"] * len(ATTACKS))
+        assert as_nobody(say, port, "AUTH guess", *ATTACKS[:1]) == "-WRONGPASS -NOAUTH"
+        assert say(port or 0, "AUTH secret", "LPUSH tasks ours") == "+OK :1"
+    finally:
+        processes.stop(running.process)
+
+
+def test_the_server_of_the_host_baseline_takes_pushes_and_nothing_else() -> None:
+    """Its tool takes a password in its arguments only, so that server has none to keep."""
+    with host_baselines._own_redis() as (port, _):
+        assert as_nobody(say, port, *ATTACKS) == " ".join([":1", *["-NOPERM"] * 6])
+
+
+def test_dask_closes_connections_of_other_users(tmp_path: Path) -> None:
+    """Its scheduler runs what it is sent: another user's connection ends before it is read."""
+    running = DaskScheduler().start(tmp_path, (), {processes.OWNER: processes.owner()}, "")
+    try:
+        port = urlsplit(running.endpoint).port or 0
+        assert as_nobody(knock, port) == "closed"
+        assert first_words(port, b"") != ""  # to us it speaks first
+    finally:
+        processes.stop(running.process)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_kernel_says_which_user_a_peer_is(host: str) -> None:
+    """For as long as a process holds the other end: what nobody holds, it shows as root's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        here = server.getsockname()[:2]
+        with socket.create_connection(here) as connection:
+            accepted, there = server.accept()
+            with accepted:
+                assert procfs.user_of_peer(there[:2], here) == os.geteuid()
+                assert procfs.user_of_peer(here, there[:2]) == os.geteuid()
+                assert procfs.user_of_peer((host, 1), here) is None
+                connection.sendall(b"what a server would read")
+                connection.close()
+                assert procfs.user_of_peer(there[:2], here) is None
+
+
+def spec_for(label: str, provider: str) -> TrialSpec:
+    """Choose a trial in which the system starts all that it can: its monitor, or its scheduler."""
+    chosen = registry.select(label)
+    promised = capabilities(chosen.backend, chosen.variant)
+    if not promised & {Capability.SUBMIT, Capability.BATCH}:
+        finest_s = chosen.backend.finest_period_s
+        every_minute = Periodic(1, 1, cron="* * * * *")
+        arrival = Periodic(1, 1, every_s=finest_s) if finest_s < MINUTE_S else every_minute
+        return spec_of(label, arrival=arrival, provider=provider)
+    if provider == "local" and Capability.MONITOR in promised:
+        return spec_of(label, arrival=Monitored(5))
+    return spec_of(label, arrival=Burst(5), provider=provider)
+
+
+def table(provider: str, label: str) -> list[tuple[str, str]]:
+    """Return process and address of each row of SECURITY.md for a variant of a system."""
+    text = SECURITY.read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    found = []
+    for where, systems, process, address, *_ in (map(str.strip, row) for row in rows):
+        begins = tuple(re.findall(r"`([^`]+)`", systems))
+        if where == provider and label.startswith(begins):
+            found.append((process, address))
+    return found
+
+
+def check(spec: TrialSpec, folder: Path, label: str) -> None:
+    """Run a trial, and look at arguments, sockets and files while and after it runs."""
+    passwords, shown, answers = list[str](), list[str](), list[str]()
+    sockets = set[listening.Socket]()
+
+    def look(cluster: Cluster) -> None:
+        passwords.append(cluster.password)
+        words = (" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"]))
+        shown.extend(line for line in words if cluster.password in line)
+        pids = [pid for part in cluster.processes().values() for pid in part]
+        # Only root sees what processes in containers, which have users of their own, have open.
+        sockets.update(as_user(ROOT, listening.of, pids))
+        if spec.provider == "local":  # in containers nothing is reached from here
+            ports = [one.port for one in sockets if one.address.startswith("TCP")]
+            answers.extend(as_nobody(knock, port) for port in ports)
+
+    row = look_in(folder, spec, look).row
+    assert (row.status, row.reason) == ("ok", "")
+    assert shown == []
+    (password,) = passwords
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert "trial.json" in {file.name for file in files}
+    assert [file for file in files if password.encode() in file.read_bytes()] == []
+    assert password not in repr(row)
+    assert {found[:2] for found in sockets} == {*table(spec.provider, label)}
+    assert set(answers) <= REFUSALS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", LOCAL)
+def test_a_trial_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
+    """No argument and no file shows the password, all that listens is known, and none lets in."""
+    check(spec_for(label, "local"), tmp_path, label)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("label", WITH_CONTAINERS)
+@pytest.mark.usefixtures("containers")
+def test_a_trial_in_containers_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
+    """The same of processes in containers, and of the engine's client outside."""
+    check(spec_for(label, "compose"), tmp_path, label)
+
+
+@pytest.mark.cluster
+def test_every_container_is_confined() -> None:
+    """Read-only, without capabilities, and with limits: servers as well as nodes and driver."""
+    needed = ("RUN", "OWNER", "TRIAL", "PASSWORD", "NODE_IMAGE")
+    environment = {f"LAB_{name}": "test" for name in needed}
+    words = ("compose", "-f", str(FILE), "--profile", "*", "config", "--format", "json")
+    services = json.loads(docker(*words, environment=environment))["services"]
+    assert {"redis", "rabbitmq", "postgres", "dask-scheduler", "cron", "node"} <= {*services}
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["pids_limit"] == 4096, name
+        assert int(service["mem_limit"]) == int(service["memswap_limit"]) > 0, name
+        assert service["logging"]["options"] == {"max-file": "1", "max-size": "20m"}, name
+        assert service.get("cap_add", []) == (CAPABILITIES if name == "cron" else []), name
+        assert not service.get("ports"), name

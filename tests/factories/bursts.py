@@ -1,0 +1,119 @@
+"""Made-up bursts whose costs and scaling are known, with metrics by the lab's own functions."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lab.analysis.estimates import estimates
+from lab.analysis.metrics.registry import trial_metrics
+from lab.analysis.scaling_laws import usl
+from lab.analysis.sweeps import trends
+from lab.results.schema import MetricRow, TrialRow
+from tests.factories import campaigns
+from tests.factories.campaigns import BLANK, BOTH, SHARED, SYNTHETIC, typed
+from tests.factories.simulated import serve, window
+
+Trial = tuple[TrialRow, list[MetricRow]]
+# What the made-up system adds to every task, and to every burst.
+OVERHEAD_S, FIXED_S = 300e-6, 3e-3
+BLOCKS, WORKERS = 6, 2
+NOISE = 0.001
+CELL: dict[str, Any] = {
+    "label": "x[y]@default",
+    "backend": "x",
+    "family": "x",
+    "variant": "y",
+    "profile": "default",
+    "workload": "noop",
+    "arrival": "burst",
+    "cores_per_node": WORKERS,
+    "workers_per_node": WORKERS,
+    "workers": WORKERS,
+    "node_mode": "cpuset",
+}
+
+
+def burst(block: int, n: int, overhead_s: float, work_s: float = 0.0, **changes: Any) -> Trial:
+    """Run a burst on a simulated system that spends `overhead_s` before each task of `work_s`.
+
+    It spends it on the worker's CPU, and takes `FIXED_S` to begin. Trials differ by a little.
+    """
+    cell = CELL | {"size": round(work_s * 1e6), "nominal_ns": round(work_s * 1e9)} | changes
+    cell |= {"block": block, "n_planned": n, "n_sent": n, "n_done": n, "cpu_driver_ns": 0}
+    told = [cell[k] for k in ("label", "block", "size", "workers", "cores_per_node")]
+    cell["trial_id"] = re.sub(r"[^\w.]+", "-", f"{told} {n}").strip("-")
+    seed = zlib.crc32(cell["trial_id"].encode())
+    pace = 1 + NOISE * np.random.default_rng(seed).normal()
+    busy = np.full(n, (overhead_s + work_s) * pace)
+    row = TrialRow(**{**asdict(BLANK), **SHARED, **cell, "cpu_workers_ns": int(busy.sum() * 1e9)})
+    zero = np.zeros(n)
+    tasks = window(zero, FIXED_S + serve(zero, busy, row.workers), work_s * pace)
+    return row, trial_metrics(row, tasks)
+
+
+def tables(campaign: Sequence[Trial]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the tables `trial` and `metric` as the store gives them."""
+    numbers = [row for _, metrics in campaign for row in metrics]
+    return typed("trial", [trial for trial, _ in campaign]), typed("metric", numbers)
+
+
+def whole(campaign: Sequence[Trial]) -> dict[str, pd.DataFrame]:
+    """Make all tables of a campaign, as a page needs them."""
+    trials, metrics = tables(campaign)
+    over_trials = [r for name, b in BOTH for r in estimates(trials, metrics, name, with_noisy=b)]
+    return {
+        **campaigns.campaign(campaigns.Campaign(systems=campaigns.SYSTEMS[:1], blocks=1)),
+        "trial": trials,
+        "metric": metrics,
+        "estimate": typed("estimate", over_trials),
+        "trend": typed("trend", trends(trials, metrics, SYNTHETIC)),
+    }
+
+
+def overheads(overhead_s: float = OVERHEAD_S, **changes: Any) -> list[Trial]:
+    """Offer what ``--workload overhead`` offers in standard, in smaller bursts."""
+    return [
+        trial
+        for block in range(BLOCKS)
+        for trial in (
+            *(burst(block, n, overhead_s, **changes) for n in (200, 500, 1_000, 2_000, 4_000)),
+            *(
+                burst(block, 1_000, overhead_s, us / 1e6, **{**changes, "workload": "cpu"})
+                for us in (10, 30, 100, 300, 1_000, 3_000, 10_000)
+            ),
+        )
+    ]
+
+
+# The inline loop, which takes 1.25 ms for what is calibrated to 1 ms.
+INLINE: dict[str, Any] = {
+    "label": "inline[call]@default",
+    "backend": "inline",
+    "family": "reference",
+    "variant": "call",
+    "workload": "cpu",
+    "workers": 1,
+    "workers_per_node": 1,
+    "cores_per_node": 1,
+}
+SIGMA, KAPPA = 0.05, 0.002
+
+
+def at(block: int, workers: int, n: int, cores: int = 1, **changes: Any) -> Trial:
+    """Run tasks of 1 ms on a system that scales by Gunther's law."""
+    size = {"workers": workers, "workers_per_node": workers, "cores_per_node": cores}
+    alone, together = usl(np.array([1.0, workers]), 1e3, SIGMA, KAPPA)
+    slowed = workers * float(alone / together)
+    return burst(block, n, 1e-3 * (slowed - 1), 1e-3, **{"workload": "cpu", **size, **changes})
+
+
+def sweep(steps: Sequence[int], **changes: Any) -> list[Trial]:
+    """Grow the workers on one core, for the same 600 tasks."""
+    return [at(block, p, 600, **changes) for block in range(BLOCKS) for p in steps]

@@ -1,0 +1,90 @@
+"""Which sockets the processes of a trial listen on, for tests."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from lab.providers.network import address
+
+# Words of a command that say what it is; a process without any is a part of its parent.
+NAMES = (
+    *("redis-server", "dask scheduler", "dask worker", "flower", "runserver"),
+    *("epmd", "beam.smp", "postgres"),
+)
+LISTEN, CLOSE = "0A", "07"  # a UDP socket that takes from anybody is in the state "close"
+ACCEPTS = 0x10000  # __SO_ACCEPTCON of a Unix socket
+EPHEMERAL = 32_768
+PLAIN = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 (to compare with)
+
+
+class Socket(NamedTuple):
+    """What listens, and where: `address` without a port that the kernel has chosen."""
+
+    process: str
+    address: str
+    port: int = 0
+
+
+def of(pids: Iterable[int]) -> set[Socket]:
+    """Return what processes listen on, also where they are in containers of this machine."""
+    found = set()
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            held = set(_inodes(pid))
+            name = _name(psutil.Process(pid))
+            for inode, address, port in [*_internet(pid), *_unix(pid)]:
+                if inode in held:
+                    found.add(Socket(name, address, port))
+    return found
+
+
+def _name(process: psutil.Process | None) -> str:
+    while process is not None:
+        words = " ".join(process.cmdline())
+        for name in NAMES:
+            if name in words:
+                return name
+        process = process.parent()
+    return "python"
+
+
+def _inodes(pid: int) -> Iterator[int]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if found := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link)):  # noqa: PTH115
+                yield int(found[1])
+
+
+def _internet(pid: int) -> Iterator[tuple[int, str, int]]:
+    for kind, state in (("tcp", LISTEN), ("tcp6", LISTEN), ("udp", CLOSE), ("udp6", CLOSE)):
+        for line in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == state:
+                host, port = address(fields[1])
+                host = host if host in PLAIN else "its container's address"
+                shown = host if port >= EPHEMERAL else f"{host}:{port}"
+                yield int(fields[9]), f"{kind[:3].upper()} {shown}", port
+
+
+def _unix(pid: int) -> Iterator[tuple[int, str, int]]:
+    for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if int(fields[3], 16) & ACCEPTS:
+            path = fields[7] if len(fields) > 7 else ""
+            yield int(fields[6]), f"Unix socket {_guarded_by(pid, path)}", 0
+
+
+def _guarded_by(pid: int, path: str) -> str:
+    """Tell what keeps another user from a socket."""
+    if not path.startswith("/"):
+        return "without a file"
+    if Path(f"/proc/{pid}/ns/mnt").stat().st_ino != Path("/proc/self/ns/mnt").stat().st_ino:
+        return "in its container"
+    return f"in a folder of mode {Path(path).parent.stat().st_mode & 0o7777:04o}"

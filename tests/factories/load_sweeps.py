@@ -1,0 +1,83 @@
+"""A load ladder that nobody measured, beside the trials of a made-up campaign.
+
+Each system is one FIFO worker with a constant service, so that all is known of it: what it can
+sustain, and how long its tasks wait.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lab.analysis import capacity_estimates
+from lab.analysis.capacity import capacities, loads
+from lab.analysis.estimates import estimates
+from lab.analysis.metrics.registry import trial_metrics
+from lab.results.schema import TrialRow
+from tests.factories.campaigns import BOTH, SYNTHETIC, typed
+from tests.factories.schedules import added
+from tests.factories.simulated import poisson, serve_one, window
+
+# What the worker of each label can do in a second.
+SPEEDS: Mapping[str, float] = {"inline[call]@default": 2_000.0, "rq[simple-worker]@default": 100.0}
+HELD, FAILED = 0.95, 1.05  # probes, of the speed
+FRACTIONS = (0.3, 0.9, 1.2)
+EQUAL_HZ = 40.0
+TRIALS = 2
+TASKS = 2_000  # an overload of a seventh is sure then
+
+
+def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Add probes and steps of two systems to a made-up campaign."""
+    rng = np.random.default_rng(8)
+    made = [(trial, _tasks(trial, rng)) for trial in _trials(tables["trial"])]
+    # A task row is told its attempt by the folder that it lies in.
+    columns = [name for name in tables["task"].columns if name != "attempt"]
+    more: dict[str, Any] = {
+        "trial": [trial for trial, _ in made],
+        "task": pd.concat(tasks for _, tasks in made)[columns],
+        "metric": [row for trial, tasks in made for row in trial_metrics(trial, tasks)],
+    }
+    both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
+    found = capacities(both["trial"], both["metric"])
+    rho = typed("metric", loads(both["trial"], both["metric"], found))
+    both["metric"] = pd.concat([both["metric"], rho], ignore_index=True)
+    of = both["trial"], both["metric"]
+    over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
+    bends = capacity_estimates.estimates(*of, found, SYNTHETIC)
+    return both | {"estimate": typed("estimate", [*over_trials, *bends])}
+
+
+def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
+    for label, speed in SPEEDS.items():
+        like = trials[(trials["label"] == label) & (trials["status"] == "ok")].iloc[0]
+        plain = {name: None if pd.isna(value) else value for name, value in like.items()}
+        base = replace(
+            TrialRow(**plain),  # type: ignore[arg-type]
+            workload="noop", size=0, nominal_ns=0, nodes=1, cores_per_node=1, workers_per_node=1,
+            workers=1, node_mode="cpuset", flag="ok", flag_reasons="", n_planned=TASKS,
+            n_sent=TASKS, n_done=TASKS, n_lost=0, n_censored=0, t_end_ns=10**12,
+        )  # fmt: skip
+        probes = [("probe", "uniform", share * speed, 0) for share in (HELD, FAILED)]
+        rates = [*(share * HELD * speed for share in FRACTIONS), EQUAL_HZ]
+        steps = [("ladder", "poisson", rate, block) for rate in rates for block in range(TRIALS)]
+        for arrival, gaps, rate, block in (*probes, *steps):
+            name = f"{label}{arrival}{rate}"
+            changes = {"arrival": arrival, "gaps": gaps, "rate_hz": float(f"{rate:.4g}")}
+            trial_id = f"{zlib.crc32(name.encode()):08x}{block:08x}"
+            yield replace(base, trial_id=trial_id, block=block, **changes)  # type: ignore[arg-type]
+
+
+def _tasks(trial: TrialRow, rng: np.random.Generator) -> pd.DataFrame:
+    rate, service = trial.rate_hz or 1.0, np.full(TASKS, 1 / SPEEDS[trial.label])
+    t0 = poisson(rng, rate, TASKS)
+    if trial.gaps == "uniform":
+        t0 = np.arange(1, TASKS + 1) / rate
+    known: dict[str, Any] = {"trial_id": trial.trial_id, "attempt_no": 1, "phase": "measure"}
+    known |= {"node": 0, "worker": "1:1", "answer": pd.array([pd.NA] * TASKS, dtype="Int64")}
+    return window(t0, serve_one(t0, service), service).assign(**known)

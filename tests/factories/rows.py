@@ -1,0 +1,57 @@
+"""Rows for the tests of the tables: any that the annotations allow, and plain ones."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+import pandas as pd
+from hypothesis import strategies as st
+
+from lab.results.arrow_schema import IDS, declared
+from lab.results.schema import TABLES
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["=1+1", "@SUM(A1)", "-2", 'a "quoted" word', "two\nlines", "\r", "a,b", "NA", "null", "  ", ""]
+)
+ID = st.from_regex(r"(\w[\w.-]*)?", fullmatch=True, alphabet=st.characters(codec="ascii"))
+
+
+def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
+    """Make any rows that the table's annotations allow."""
+    columns = {}
+    for name, hint in get_type_hints(TABLES[table]).items():
+        kinds = get_args(hint) or (hint,)
+        values = ID if name in IDS else _kind(table, name, kinds[0])
+        columns[name] = (st.none() | values) if type(None) in kinds else values
+    return st.lists(st.builds(TABLES[table], **columns), max_size=4)
+
+
+def _kind(table: str, name: str, kind: type) -> st.SearchStrategy[Any]:
+    """Make any value of a column that is within the range that it declares."""
+    least, most = (declared(table)[name][end] for end in ("least", "most"))
+    if kind is int:
+        ends = (-(2**63) if least is None else least, 2**63 - 1 if most is None else most)
+        return st.integers(*ends)
+    if kind is float:
+        return st.floats(least, most, allow_nan=False, allow_infinity=False)
+    return TEXT
+
+
+def a_row(table: str, **changes: Any) -> Any:
+    """Make one plain row of a table."""
+    plain = {int: 1, float: 0.5, str: "x"}
+    hints = get_type_hints(TABLES[table])
+    values = {name: plain[(get_args(hint) or (hint,))[0]] for name, hint in hints.items()}
+    if table == "campaign":
+        values["schema_version"] = "1.0"
+    return TABLES[table](**{**values, **changes})
+
+
+def as_rows(frame: pd.DataFrame, table: str) -> list[Any]:
+    """Turn a frame back into rows, with None for null."""
+    columns = [
+        [None if value is pd.NA else value for value in frame[f.name].tolist()]
+        for f in fields(TABLES[table])
+    ]
+    return [TABLES[table](*values) for values in zip(*columns, strict=True)]

@@ -1,0 +1,106 @@
+"""Runs single trials for tests, through everything that a campaign uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+from lab.core.backend import setup_to_json
+from lab.core.model import Arrival, Burst, Flag, Periodic, Setup, Topology, TrialSpec
+from lab.core.provider import Cluster, Site
+from lab.core.serialization import Order, order_to_json
+from lab.planning import registry
+from lab.providers.local import LocalCluster
+from lab.running import trial
+from lab.validation.trial_row import Collected, Context, collect
+
+CONTEXT = Context("test", "0" * 16, 0, None)
+
+
+def spec_of(
+    label: str,
+    workload: str = "noop",
+    arrival: Arrival | None = None,
+    topology: Topology | None = None,
+    size: int = 0,
+    **changes: Any,
+) -> TrialSpec:
+    """Make a small spec; `changes` overrides any of its fields."""
+    chosen = registry.select(label)
+    _, module = registry.workload(workload)
+    fields: dict[str, Any] = {
+        "backend": chosen.name,
+        "variant": chosen.variant,
+        "profile": chosen.profile,
+        "workload": workload,
+        "size": module.calibrate(size),
+        "nominal_ns": module.nominal_ns(size),
+        "arrival": arrival or Burst(50),
+        "topology": topology or Topology(1, 1, 1),
+        "provider": "local",
+        "block": 0,
+        "seed": 5,
+        "warmup_tasks": 0 if isinstance(arrival, Periodic) else 5,
+        "deadline_s": 20.0,
+    }
+    return TrialSpec(**{**fields, **changes})
+
+
+def run(folder: Path, spec: TrialSpec) -> Collected:
+    """Run one attempt in `folder` and judge it."""
+    phases: list[str] = []
+    return collect(trial.run(spec, 1, folder / spec.id, phases.append), CONTEXT)
+
+
+def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> Collected:
+    """Run one attempt, and call `look` once with its cluster, just before the window begins.
+
+    All processes of the trial run by then, the system's monitor among them.
+    """
+    read, clusters = trial._reading, list[Cluster]()
+
+    def look_and_read(cluster: Cluster) -> trial.Reading:
+        if not clusters:
+            clusters.append(cluster)
+            look(cluster)
+        return read(cluster)
+
+    with patch.object(trial, "_reading", look_and_read):
+        return run(folder, spec)
+
+
+def ask_beside(
+    folder: Path, spec: TrialSpec, module: ModuleType, *words: str
+) -> tuple[Setup, Site, str]:
+    """Run a module's program where the driver would be, with the trial's folder as its first word.
+
+    Returns:
+        The trial's setup, its site, and what the program printed. The cluster is down by then.
+    """
+    outcome = trial.Outcome(spec, 1, folder / spec.id, trial.place(spec), 0, "")
+    site = trial._site(outcome)
+    cluster = LocalCluster(site)
+    try:
+        made = cluster.up()
+        (site.folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
+        environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
+        environment["LAB_SETUP"] = setup_to_json(made)
+        command = [sys.executable, "-m", module.__name__, str(site.folder), *words]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+    finally:
+        cluster.down()
+    return made, site, told.stdout
+
+
+def call_it_quiet(run_folder: Path) -> None:
+    """Make a run's invalid trials noisy ones, which count: a test's machine may be busy."""
+    table = run_folder / "trial.csv"
+    table.write_text(table.read_text().replace(f",{Flag.INVALID},", f",{Flag.NOISY},"))

@@ -1,0 +1,93 @@
+"""KAT-14: instrumentation on and off with a no-op backend; H is reported, and judged by M19."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.analysis.statistics import harness_overhead
+from lab.worker import execution, ledger
+from workloads import noop
+
+# What the fastest system with a broker needs for a task (Celery, 600 to 1,200 a second here); our
+# record is a small part of it. Where a task costs less it is a larger one, and the rows say so: see
+# test_harness.
+HANDLING_S = 1e-3
+# Many short pairs: this machine's CPU may change its speed by half between two tenths of a second.
+TASKS, PAIRS = 5, 200
+
+
+@pytest.fixture(autouse=True)
+def _recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    ledger._forget()
+    yield
+    ledger._forget()
+
+
+def handle(task: Callable[..., Any], *arguments: Any) -> None:
+    """Take a task as the no-op backend does: some handling, and the call."""
+    until = time.thread_time() + HANDLING_S
+    while time.thread_time() < until:
+        pass
+    task(*arguments)
+
+
+def rate(task: Callable[..., Any], *arguments: Any) -> float:
+    """Return tasks per second of CPU time, which other processes on the machine do not change."""
+    begin = time.thread_time()
+    for task_id in range(TASKS):
+        handle(task, task_id, *arguments)
+    return TASKS / (time.thread_time() - begin)
+
+
+def pairs(recorded: Callable[..., Any]) -> tuple[list[float], list[float]]:
+    """Measure without and with recording, in pairs whose order is drawn."""
+    off: list[float] = []
+    on: list[float] = []
+    for _ in range(PAIRS):
+        sides = [(off, noop.run, ()), (on, recorded, ("workloads.noop:run", 1))]
+        random.shuffle(sides)
+        for rates, task, arguments in sides:
+            rates.append(rate(task, *arguments))
+    return off, on
+
+
+@pytest.mark.alone  # a ratio of times
+def test_the_record_is_a_small_part_of_a_task() -> None:
+    """H is reported with its interval, and within the bounds of M19."""
+    overhead, may_be_used = harness_overhead(*pairs(execution.execute))
+    assert overhead.n == PAIRS
+    assert overhead.low is not None
+    assert overhead.high is not None
+    assert overhead.low <= overhead.value <= overhead.high
+    assert may_be_used, overhead
+
+
+def test_a_dear_recorder_is_told() -> None:
+    """A recorder that takes a fifth of the task is outside the bounds, and H says how much."""
+
+    def dear(*arguments: Any) -> None:
+        until = time.thread_time() + 0.2 * HANDLING_S
+        while time.thread_time() < until:
+            pass
+        execution.execute(*arguments)
+
+    overhead, may_be_used = harness_overhead(*pairs(dear))
+    assert not may_be_used
+    assert 0.1 < overhead.value < 0.4
+
+
+def test_known_rates_give_the_known_overhead() -> None:
+    """H is X_off / X_on - 1, and no interval means no permission."""
+    overhead, may_be_used = harness_overhead([110.0] * 6, [100.0] * 6)
+    assert overhead.value == pytest.approx(0.10)
+    assert not may_be_used
+    assert harness_overhead([101.0] * 6, [100.0] * 6)[1]
+    assert not harness_overhead([101.0] * 2, [100.0] * 2)[1]

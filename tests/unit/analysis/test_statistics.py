@@ -1,0 +1,264 @@
+"""The statistics: intervals over trials, percentiles with floors, ratios, shares, outliers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from lab.analysis.statistics import (
+    Comparison,
+    Outliers,
+    RefusedError,
+    compare,
+    holm,
+    interval,
+    outliers,
+    paired_p_value,
+    paired_ratio,
+    percentile,
+    proportion,
+    sample_floor,
+    unstable,
+)
+from lab.core.model import Estimate
+
+durations = st.floats(1e-6, 1e3)
+
+
+def ratio(low: float | None, high: float | None) -> Estimate:
+    """Make a ratio of which only the interval matters."""
+    return Estimate(1.0, low, high, 0.95, 10, "")
+
+
+@given(st.lists(durations, min_size=5, max_size=30))
+def test_interval_of_positive_values_is_the_t_interval_of_their_logarithms(
+    values: list[float],
+) -> None:
+    """The interval is scipy's for the mean of the logarithms, taken back by exp."""
+    found = interval(values)
+    logs = np.log(values)
+    error = stats.sem(logs)
+    low, high = stats.t.interval(0.95, len(logs) - 1, logs.mean(), error) if error else (None,) * 2
+    assert found.value == pytest.approx(stats.gmean(values))
+    if low is not None and high is not None:
+        assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)))
+    assert "logarithms" in found.method
+
+
+@given(durations, st.lists(durations, min_size=5, max_size=9))
+def test_interval_does_not_depend_on_the_unit(scale: float, values: list[float]) -> None:
+    """Seconds and nanoseconds lead to the same interval, scaled."""
+    one, other = interval(values), interval([scale * value for value in values])
+    expected = [scale * end for end in (one.value, one.low, one.high) if end is not None]
+    assert [other.value, other.low, other.high] == pytest.approx(expected)
+
+
+def test_interval_needs_five_trials() -> None:
+    """Four trials give a mean and say why there is no interval; five give one."""
+    few = interval([1.0, 2.0, 4.0, 8.0])
+    assert few.value == pytest.approx(math.sqrt(8))
+    assert (few.low, few.high) == (None, None)
+    assert "4 trials: no interval (needs 5)" in few.method
+    assert interval([1.0, 2.0, 4.0, 8.0, 16.0]).low is not None
+    assert interval([3.0]).value == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0])
+def test_interval_with_a_value_that_has_no_logarithm_is_arithmetic(odd: float) -> None:
+    """Zero or less switches to the plain scale, and the method says so."""
+    values = [odd, 1.0, 2.0, 3.0, 4.0]
+    found = interval(values, 0.9)
+    low, high = stats.t.interval(0.9, 4, np.mean(values), stats.sem(values))
+    assert found.value == pytest.approx(np.mean(values))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert "arithmetic" in found.method
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
+def test_interval_of_nothing_or_of_no_numbers_is_refused(values: list[float]) -> None:
+    """An absent value is never taken for a number."""
+    with pytest.raises(RefusedError, match="No mean of"):
+        interval(values)
+
+
+def test_paired_ratio_takes_out_what_both_of_a_block_share() -> None:
+    """A drift of the machine, however large, leaves an exact ratio exact."""
+    drift = np.array([1.0, 2.0, 5.0, 0.1, 3.0, 7.0])
+    found = paired_ratio(list(1.5 * drift), list(drift))
+    assert [found.value, found.low, found.high] == pytest.approx([1.5, 1.5, 1.5])
+    assert "6 blocks" in found.method
+
+
+@given(st.lists(st.tuples(durations, durations), min_size=5, max_size=12))
+def test_paired_ratio_turned_round_is_its_reciprocal(pairs: list[tuple[float, float]]) -> None:
+    """A / b and b / a say the same."""
+    a, b = ([pair[side] for pair in pairs] for side in (0, 1))
+    one, other = paired_ratio(a, b), paired_ratio(b, a)
+    assert one.low is not None
+    assert other.high is not None
+    assert [one.value, one.low] == pytest.approx([1 / other.value, 1 / other.high])
+
+
+def test_paired_ratio_refuses_what_is_no_pair_of_positive_values() -> None:
+    """Zero has no ratio, and lists of different lengths have no pairs."""
+    with pytest.raises(RefusedError, match="value 0"):
+        paired_ratio([1.0, 0.0], [1.0, 1.0])
+    with pytest.raises(ValueError, match="zip"):
+        paired_ratio([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "of_time", "of_rate"),
+    [
+        (0.96, 1.04, Comparison.SAME, Comparison.SAME),
+        (1.01, 1.04, Comparison.SAME, Comparison.SAME),
+        (0.94, 1.02, Comparison.INCONCLUSIVE, Comparison.INCONCLUSIVE),
+        (0.50, 2.00, Comparison.INCONCLUSIVE, Comparison.INCONCLUSIVE),
+        (0.80, 0.94, Comparison.FASTER, Comparison.SLOWER),
+        (1.01, 1.06, Comparison.SLOWER, Comparison.FASTER),
+        (None, None, Comparison.INCONCLUSIVE, Comparison.INCONCLUSIVE),
+    ],
+)
+def test_compare_claims_no_more_than_the_interval_holds(
+    low: float | None, high: float | None, of_time: Comparison, of_rate: Comparison
+) -> None:
+    """Equal only inside the margin, better or worse only off 1, else inconclusive."""
+    assert compare(ratio(low, high)) is of_time
+    assert compare(ratio(low, high), "higher") is of_rate
+
+
+def test_holm_gives_the_textbook_values() -> None:
+    """The adjusted values are multiplied by what is left, ascend, and end at 1."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_paired_p_value_agrees_with_the_interval() -> None:
+    """P is below 0.05 exactly when the 95 % interval leaves out 1."""
+    rng = np.random.default_rng(1)
+    sides = set()
+    for shift in np.linspace(0, 0.2, 60):
+        a, b = np.exp(rng.normal(shift, 0.1, 8)).tolist(), np.exp(rng.normal(0, 0.1, 8)).tolist()
+        found = paired_ratio(a, b)
+        assert found.low is not None
+        assert found.high is not None
+        significant = paired_p_value(a, b) < 0.05
+        assert significant == (not found.low <= 1 <= found.high)
+        sides.add(significant)
+    assert sides == {True, False}
+    assert paired_p_value([1.0, 1.0], [1.0, 1.0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("q", "floor"), [(50, 11), (90, 64), (95, 130), (99, 662), (99.9, 6_636), (99.99, 66_381)]
+)
+def test_sample_floor_is_that_of_mlperf(q: float, floor: int) -> None:
+    """The floors of METHOD M11 come out of the binomial formula."""
+    assert sample_floor(q) == floor
+
+
+@given(st.floats(1, 99.9), st.integers(0, 40))
+def test_percentile_below_its_floor_is_refused_with_both_counts(q: float, short: int) -> None:
+    """One task short is refused, enough tasks are not; censored ones count as tasks."""
+    floor = sample_floor(q)
+    censored = min(short, floor - 1)
+    with pytest.raises(RefusedError, match=f"needs {floor} tasks .* there are {floor - 1}"):
+        percentile(np.ones(floor - 1 - censored), q, np.ones(censored))
+    assert percentile(np.ones(floor - censored), q, np.ones(censored)).n == floor
+
+
+@given(st.lists(durations, min_size=130, max_size=400), st.sampled_from([1, 25, 50, 90, 95]))
+def test_percentile_without_censoring_is_the_inverse_empirical_cdf(
+    values: list[float], q: int
+) -> None:
+    """Numpy's method of that name gives the same, and a value that occurred."""
+    found = percentile(values, q)
+    assert found.value == np.percentile(values, q, method="inverted_cdf")
+    assert (found.bound, found.n) == ("", len(values))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=11, max_size=60),
+    st.integers(0, 60),
+    st.sampled_from([25, 50]),
+)
+def test_percentile_with_censoring_never_claims_what_the_truth_may_deny(
+    pairs: list[tuple[int, int]], n_censored: int, q: int
+) -> None:
+    """Wherever censored tasks truly end, an exact answer is right and a bound is not above it."""
+    values = np.array([float(value) for value, _ in pairs])
+    more = np.array([float(extra) for _, extra in pairs])
+    known, bounds = values[n_censored:], values[:n_censored]
+    found = percentile(known, q, bounds)
+    truth = percentile(np.concatenate([known, (values + more)[:n_censored]]), q)
+    assert found.n == len(pairs)
+    assert found.value <= truth.value
+    assert found.bound == ">" or found.value == truth.value
+
+
+def test_percentile_among_censored_tasks_is_a_lower_bound() -> None:
+    """With a third unfinished the median is known and the 90th percentile is only ">x"."""
+    known, bounds = np.arange(100.0), np.full(50, 1e3)
+    median, tail = percentile(known, 50, bounds), percentile(known, 90, bounds)
+    assert (median.value, median.bound) == (74.0, "")
+    assert (tail.value, tail.bound) == (1e3, ">")
+    assert "50 of 150 unfinished" in tail.method
+
+
+@pytest.mark.parametrize("q", [0, 100, -1])
+def test_percentile_outside_0_to_100_is_a_mistake(q: float) -> None:
+    """The minimum and the maximum are no percentiles."""
+    with pytest.raises(ValueError, match="between 0 and 100"):
+        percentile([1.0] * 100, q)
+
+
+@pytest.mark.parametrize("n", [10, 1_000, 100_000])
+def test_proportion_of_none_has_the_bound_of_the_method(n: int) -> None:
+    """0 of n is below 1 - 0.025^(1/n), which is about 3.69 / n (METHOD M28)."""
+    found = proportion(0, n)
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / n))
+    assert f"0 of {n}" in found.method
+
+
+def test_proportion_holds_the_binomial_tails() -> None:
+    """At the ends of the interval, k or more and k or fewer each have 2.5 % (Clopper-Pearson)."""
+    found = proportion(7, 50)
+    assert stats.binom.sf(6, 50, found.low) == pytest.approx(0.025)
+    assert stats.binom.cdf(7, 50, found.high) == pytest.approx(0.025)
+    with pytest.raises(RefusedError, match="0 tasks"):
+        proportion(0, 0)
+
+
+def test_outliers_are_counted_by_three_rules() -> None:
+    """0..100 has quartiles 25 and 75: fences at -50 and 150, and at -125 and 225; MAD is 25."""
+    plain = list(range(101))
+    assert outliers(plain) == Outliers(0, 0, 0)
+    assert outliers([*plain, -55, 160]) == Outliers(2, 0, 0)
+    assert outliers([*plain, 300]) == Outliers(0, 1, 0)
+    assert outliers([*plain, 450]) == Outliers(0, 1, 1)
+    assert outliers([]) == Outliers(0, 0, 0)
+    assert outliers([3.0] * 9 + [3.1]) == Outliers(0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, 1.0, 1.0], False),
+        ([0.91, 1.0, 1.09], False),
+        ([0.89, 1.0, 1.11], True),
+        ([5.0], False),
+        ([-1.0, 1.0], True),
+    ],
+)
+def test_unstable_means_more_than_ten_percent_between_trials(
+    values: list[float], *, expected: bool
+) -> None:
+    """The standard deviation is held against the mean."""
+    assert unstable(values) is expected

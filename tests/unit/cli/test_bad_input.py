@@ -1,0 +1,206 @@
+"""The command line's bad input: refused in one sentence, with the range, before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab.cli.main import main
+from lab.cli.options import OPTIONS
+from lab.core.errors import ExitCode
+from lab.planning import ranges
+from tests.conftest import Told
+
+LOCAL = ("--provider", "local", "--dry-run")
+HUGE = "9" * 26
+REFUSED = {ExitCode.USAGE, ExitCode.NOTHING_SELECTED, ExitCode.MACHINE_FAILED}
+NUMBERS = {
+    name.split()[0]: facts["type"]
+    for options in OPTIONS.values()
+    for name, facts in options.items()
+    if isinstance(facts.get("type"), ranges.NUMBERS)
+}
+
+
+def test_each_number_has_a_range_and_the_help_shows_it(told: Told) -> None:
+    """One table, `lab.planning.ranges`: what is refused is what was said."""
+    assert set(NUMBERS) == {
+        *("--rate", "--tasks", "--seconds", "--occurrences", "--cores", "--nodes", "--workers"),
+        *("--quota", "--blocks", "--seed"),
+    }
+    shown = " ".join(told("bench", "--help").stdout.split())
+    for name, kind in NUMBERS.items():
+        assert str(kind) in shown, name
+    assert str(ranges.PAIRS) in " ".join(told("compare", "--help").stdout.split())
+
+
+@pytest.mark.parametrize("option", sorted(NUMBERS))
+@pytest.mark.parametrize(
+    "value",
+    [
+        HUGE,
+        "9" * 5_000,
+        "-1",
+        "",
+        " ",
+        "1_0",
+        "\u0663",
+        "1e999",
+        "nan",
+        "inf",
+        "0x10",
+        "1,,2",
+        "None",
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_number_out_of_its_range_is_refused_with_the_range(
+    option: str, value: str, told: Told
+) -> None:
+    """N2: whatever int or float would take for a number, exit code 2, one short sentence."""
+    shown = told("bench", *LOCAL, "-b", "inline", f"{option}={value}")
+    assert shown.returncode == ExitCode.USAGE
+    last = shown.stderr.strip().rpartition("lab bench: error: ")[2]
+    assert last.startswith(f"argument {option}: ")
+    assert str(NUMBERS[option]) in " ".join(last.split())
+    assert len(last) < 200
+    assert shown.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-w noop:5", "Workload 'noop' has no size: write --workload noop."),
+        ("-w flaky:1", "Workload 'flaky' has no size"),
+        (
+            "-w cpu:",
+            "Size of workload 'cpu' in us: '' is not a whole number from 1 to 3,600,000,000",
+        ),
+        (f"-w cpu:{HUGE}", "is not a whole number from 1 to 3,600,000,000"),
+        ("-w payload:2000000000", "is not a whole number from 1 to 1,073,741,824"),
+        ("-w=", "Unknown workload ''"),
+        ("-b=", "'' is no backend"),
+        ("--arrival=", "Unknown arrival ''"),
+        ("--preset=", "Unknown preset ''"),
+        ("--task=", "'' is not the name of a function"),
+        ("--args=[1]", "name it by --task"),
+        (f"--cores {ranges.CPUS + 1}", f"is not a whole number from 1 to {ranges.CPUS}"),
+        ("--workers 100000", "is not a whole number from 1 to 1,000"),
+        ("-w cpu --blocks 1000 --workers 1,2,3,4,5,6,7,8,9,10 --nodes 1,2,3,4,5,6,7,8", "trials"),
+        ("-b inline -w cpu:3600000000 --tasks 1000000", "at most 30 are allowed"),
+        ("-b thread-pool -w scaling --tasks 1000000 --workers 1000", "can be recorded"),
+        ("-b deadline-loop -w periodic --occurrences 86400", "longer than a day"),
+        ("-b celery --arrival ranked --tasks 3", "5 urgent tasks among them need more"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(words: str, message: str, told: Told) -> None:
+    """Sizes where there are none, empty names, and campaigns of a size that nobody can run."""
+    shown = told("bench", *LOCAL, *words.split())
+    assert (shown.returncode, shown.stdout) == (ExitCode.USAGE, "")
+    assert message in " ".join(shown.stderr.split())
+
+
+@pytest.mark.parametrize("given", ["[" * 100_000, "[" + "9" * 5_000 + "]", "5", "{", "\udcff"])
+def test_arguments_that_are_no_json_are_one_sentence(given: str, told: Told) -> None:
+    """Depth and length do not matter; what was typed is quoted, cut short."""
+    shown = told("bench", *LOCAL, "--task", "os:getcwd", "--args", given)
+    assert shown.returncode == ExitCode.USAGE
+    assert len(shown.stderr) < 1_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "compare a b --threshold nan",
+        "compare a b --threshold -1",
+        "compare a b --pairs 0",
+        "compare a b --pairs 1001",
+        "claims --seed -1",
+        f"claims --seed {HUGE}",
+    ],
+)
+def test_other_commands_have_ranges_too(words: str, told: Told) -> None:
+    """A threshold that is no number would judge nothing as worse."""
+    shown = told(*words.split())
+    assert shown.returncode == ExitCode.USAGE
+    assert "number from" in " ".join(shown.stderr.split())
+
+
+def test_what_is_named_twice_counts_once(told: Told) -> None:
+    """Duplicates are no mistake."""
+    once = told(
+        "bench",
+        *LOCAL,
+        *["-b", "inline", "-w", "noop", "--cores", "1", "--blocks", "1", "--seed", "1"],
+    )
+    twice = "-b inline -b inline -w noop -w noop --cores 1,1 --blocks 1 --seed 1"
+    assert told("bench", *LOCAL, *twice.split()).stdout == once.stdout
+
+
+NASTY = st.sampled_from(
+    [
+        *(
+            "",
+            " ",
+            "0",
+            "1",
+            "2",
+            "-1",
+            "1,2",
+            "1,,",
+            HUGE,
+            "1e400",
+            "nan",
+            "\u0663",
+            "--",
+            "-",
+            "=",
+        ),
+        *("noop", "cpu", "noop:5", "cpu:0", "io:10", "latency", "scaling", "idle", "flaky", "nope"),
+        *("inline", "thread-pool", "celery", "rq@safe", "x[y]@z", "null", "celery[", "../.."),
+        *("burst", "paced", "roundtrip", "periodic", "ranked", "quick", "standard", "local", "x"),
+        *("os:getcwd", "[1]", "{", "a:b", "/dev/null", "\udcff", "uniform", "0.5", "1e-3", "%s"),
+        *("*", "\x1b[31m"),
+    ]
+)
+# Neither containers nor a call of a function are for a test of words.
+FIXED = ("--provider", "--task", "--like", "--resume", "--turns", "--dry-run", "--preset")
+NAMES = [
+    word
+    for options in OPTIONS.values()
+    for names in options
+    for word in names.split()
+    if word not in FIXED
+]
+WORDS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(NAMES), NASTY),
+        st.builds(lambda name, value: (f"{name}={value}",), st.sampled_from(NAMES), NASTY),
+        st.tuples(NASTY),
+    ),
+    max_size=5,
+)
+
+
+@given(words=WORDS)
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_no_words_at_all_end_in_a_traceback(
+    words: list[tuple[str, ...]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any words from the options' names and nasty values: a plan, or a refusal; never a defect."""
+    flat = [word for group in words for word in group]
+    results = tmp_path_factory.getbasetemp() / "none"
+    # At the end, so that they hold whatever comes before; one system keeps the plan small.
+    fixed = [*LOCAL, "--preset", "quick", "-b", "inline", "--results", str(results)]
+    try:
+        code = main(["bench", *flat, *fixed])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code in {ExitCode.FINE, *REFUSED} - {ExitCode.MACHINE_FAILED}
+    assert not Path(results).exists()

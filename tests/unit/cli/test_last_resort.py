@@ -1,0 +1,288 @@
+"""Whatever is wrong with a machine: no traceback reaches the user, and what can be measured is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+
+from lab import figures
+from lab.cli import history, main
+from lab.core import defects
+from lab.core.errors import LabError
+from lab.host import child_environment, repository
+from lab.host.environment import fingerprint, git_state
+from lab.report import page
+from lab.results.store import Store
+from tests.conftest import Told
+from tests.factories import campaigns
+
+SMALL = ("-b", "inline", "-w", "noop", "--arrival", "burst", "--tasks", "20", "--blocks", "1")
+ONE = (*SMALL, "--cores", "1", "--provider", "local", "--seed", "1")
+
+
+def lab(*arguments: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+    """Run the command with some variables of the environment changed, or taken away (None)."""
+    changed = {**os.environ, **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "lab.cli", *arguments],
+        env={name: value for name, value in changed.items() if value is not None},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+@pytest.fixture
+def few_programs(tmp_path: Path) -> Path:
+    """A folder for PATH that holds no git, no ps, no docker and no Redis."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    return folder
+
+
+def test_without_git_a_campaign_is_measured_without_a_commit(
+    few_programs: Path, tmp_path: Path
+) -> None:
+    """N1: as `lab doctor` says; the run is left out of the history, and the command ends in 0."""
+    results = tmp_path / "results"
+    shown = lab("bench", *ONE, "--results", str(results), PATH=str(few_programs))
+    assert shown.returncode == 0, shown.stderr
+    assert "Traceback" not in shown.stderr
+    assert "it was not measured in a checkout" in " ".join(shown.stderr.split())
+    (run,) = (results / "runs").iterdir()
+    assert list(Store(run).read("campaign").git_commit.fillna("")) == [""]
+    assert set(Store(run).read("trial").status) == {"ok"}
+    assert (run / "report.html").exists()
+
+
+def script(folder: Path, name: str, text: str) -> None:
+    """Put a program into a folder of PATH."""
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("exit 128", "git status: code 128"),
+        (
+            "echo \"fatal: detected dubious ownership in repository at '/x'\" >&2; exit 128",
+            "git status: fatal: detected dubious ownership in repository at '/x'",
+        ),
+        ("kill -9 $$", "git status: code -9"),
+        ("exec sleep 60", "git status did not end in 1 s."),
+    ],
+)
+def test_a_git_that_fails_is_a_reason(
+    text: str, reason: str, few_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the lab goes on without a commit."""
+    script(few_programs, "git", text)
+    monkeypatch.setenv("PATH", str(few_programs), prepend=os.pathsep)
+    monkeypatch.setattr(repository, "PATIENCE_S", 1.0)
+    with pytest.raises(LabError) as refused:
+        repository.git(tmp_path, "status")
+    assert str(refused.value) == reason
+    assert git_state() == ("", "")
+
+
+def test_without_git_every_question_has_an_answer(
+    few_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    """Comparing commits says what is missing; history finds no run; neither is a traceback."""
+    monkeypatch.setenv("PATH", str(few_programs))
+    assert git_state() == ("", "")
+    results = ("--results", str(tmp_path))
+    shown = told("compare", "main", "HEAD", "--pairs", "1", *results)
+    assert "git is not installed. Run: sudo apt install git" in " ".join(shown.stderr.split())
+    assert shown.returncode == 2
+    assert told("compare", "main", "HEAD", *results).returncode == 2
+    assert told("history", *results).returncode == 3
+
+
+def test_a_checkout_of_another_user_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git refuses it ("dubious ownership"); GIT_TEST_... is its own switch for that."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(child_environment, "of_process", lambda: dict(os.environ))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(LabError, match="dubious ownership"):
+        repository.git(tmp_path, "status")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"HOME": None}, {"TERM": None}, {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}],
+    ids=str,
+)
+def test_an_odd_environment_changes_nothing(
+    variables: dict[str, str | None], tmp_path: Path
+) -> None:
+    """No home, no terminal type, no Unicode: the campaign is measured and reported."""
+    shown = lab("bench", *ONE, "--results", str(tmp_path), **variables)
+    assert (shown.returncode, "Traceback" in shown.stderr) == (0, False), shown.stderr
+
+
+def test_output_that_is_closed_or_full_ends_in_no_traceback() -> None:
+    """The shell's `>&-` and a device without space."""
+    listing = f"{sys.executable} -m lab.cli list"
+    for where, codes in ((">&-", {0}), (">/dev/full", {5})):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{listing} {where}"],
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode in codes, (where, done.stderr)
+
+
+def as_file(results: Path) -> None:
+    """Put a file in the place of the folder."""
+    results.write_text("not a folder")
+
+
+def as_runs_file(results: Path) -> None:
+    """Put a file in the place of the folder of runs."""
+    results.mkdir()
+    (results / "runs").write_text("not a folder")
+
+
+@pytest.mark.parametrize("damage", [as_file, as_runs_file])
+@pytest.mark.parametrize(
+    "words",
+    [("bench", *ONE), ("history",), ("compare", "a", "b"), ("publish",)],
+    ids=lambda w: w[0],
+)
+def test_results_that_are_no_folder_are_a_sentence(
+    words: tuple[str, ...], damage: Callable[[Path], None], tmp_path: Path, told: Told
+) -> None:
+    """Every command that reads or writes them says so, before it measures anything."""
+    damage(tmp_path / "results")
+    shown = told(*words, "--results", str(tmp_path / "results"))
+    assert shown.returncode in {2, 3, 5}, shown.stderr
+    assert "A defect of the lab" not in shown.stderr
+
+
+def test_a_current_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
+    """Deleted below the shell."""
+    gone = tmp_path / "gone"
+    typed = f"mkdir {gone} && cd {gone} && rmdir {gone} && {sys.executable} -m lab.cli bench"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{typed} {' '.join(ONE)}"],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "The current folder is gone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.defect
+def test_an_unexpected_exception_ends_in_one_sentence_and_5(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    """With the place, and the file that has the traceback."""
+
+    def fail(*_: object) -> NoReturn:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(main, "list_names", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shown = told("list")
+    assert shown.returncode == 5
+    said = " ".join(shown.stderr.split())
+    assert said.startswith("lab: A defect of the lab: RecursionError")
+    assert "report it as an issue. Its folder:" in said
+    assert "Traceback" not in said
+    (folder,) = tmp_path.glob("lab-defect-*")
+    assert "too deep" in (folder / defects.FILE).read_text()
+
+
+@pytest.mark.defect
+def test_ctrl_c_stays_130_and_no_temporary_folder_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    """The sentence is there without the file."""
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "list_names", stop)
+    assert told("list").returncode == 130
+
+    def fail(*_: object) -> NoReturn:
+        raise ValueError("x")
+
+    monkeypatch.setattr(main, "list_names", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not" / "there"))
+    shown = told("list")
+    assert shown.returncode == 5
+    assert "A defect of the lab: ValueError" in shown.stderr
+
+
+@pytest.mark.defect
+def test_a_part_of_the_fingerprint_that_fails_is_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are there, and the part says why it was not read."""
+
+    def fail() -> NoReturn:
+        raise OSError("no /proc/vmstat")
+
+    monkeypatch.setattr(psutil, "swap_memory", fail)
+    facts = {row.key: row.value for row in fingerprint()[1]}
+    assert facts["unread.memory"].startswith(
+        "A defect of the lab: OSError at lab/host/environment.py"
+    )
+    assert facts["python.version"]
+
+
+@pytest.mark.defect
+def test_a_figure_that_fails_leaves_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place says why, and the others are drawn."""
+    run = campaigns.write(dict(campaigns.campaign.__wrapped__(campaigns.SMALL)), tmp_path / "run")
+
+    def save(chart: object, *arguments: object) -> object:
+        if chart is figures.FIGURES["latency"]:
+            raise ZeroDivisionError
+        return figures.save(chart, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(page, "save", save)
+    text = page.write(run).read_text()
+    assert text.count("Not drawn. A defect of the lab: ZeroDivisionError") == 1
+    assert (run / "figures" / "scaling.svg").exists()
+    assert not (run / "figures" / "latency.svg").exists()
+
+
+@pytest.mark.defect
+def test_a_report_and_a_history_that_fail_lose_no_campaign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    """What was measured is named, with the command that makes the page."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise TypeError
+
+    monkeypatch.setattr(main, "_shown", fail)
+    monkeypatch.setattr(history, "add", fail)
+    shown = told("bench", *ONE, "--results", str(tmp_path))
+    assert shown.returncode == 0
+    said = " ".join(shown.stderr.split())
+    (run,) = (tmp_path / "runs").iterdir()
+    assert "No report page: A defect of the lab: TypeError" in said
+    assert f"To make it: lab report {run}" in said.replace("- ", "-")
+    assert "Not in the history: this run. A defect of the lab: TypeError" in said

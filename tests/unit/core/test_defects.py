@@ -1,0 +1,280 @@
+"""One trial never ends a campaign: what no code expected is a row or a sentence, never a traceback.
+
+The tests marked `defect` make a part of the lab fail; in every other test of the suite a defect
+that the lab contained is a failure (`defects_met` in conftest.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from lab.analysis import compute
+from lab.analysis.metrics import registry
+from lab.campaign import run_folder, runner
+from lab.core import defects
+from lab.core.errors import DiskError, LabError, UsageError
+from lab.core.model import Burst
+from lab.driver import instrumentation_cost
+from lab.planning.plan import Plan
+from lab.planning.presets import LADDERS
+from lab.providers import watchdog
+from lab.recording import host_counters
+from lab.results.schema import TrialRow
+from lab.results.store import Store
+from lab.running import host_baselines, trial
+from lab.validation.trial_row import collect
+from tests.factories.trials import spec_of
+
+MESSAGE = "a message with /srv/somebody in it"
+
+
+class Notes:
+    """Watches a campaign and keeps what it says beside the rows."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def begin(self, *_: object) -> None:
+        """Hear of the trials."""
+
+    trial = phase = row = begin
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence."""
+        self.sentences.append(sentence)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine costs is not the question here: nothing is timed, and one file is clean."""
+    monkeypatch.setattr(instrumentation_cost, "cost_ns", lambda: 1_000.0)
+    monkeypatch.setattr(watchdog, "on_duty", contextlib.nullcontext)
+    monkeypatch.setattr(watchdog, "remove_dead", dict)
+    monkeypatch.setattr(host_counters, "calibrate", lambda: 10_000_000)
+
+
+def broken(*_: Any, **__: Any) -> NoReturn:
+    """Fail as nobody expects."""
+    raise KeyError(MESSAGE)
+
+
+def two_trials(**more: Any) -> run_folder.Run:
+    """Plan two small trials of one block."""
+    specs = tuple(spec_of("inline", arrival=Burst(n)) for n in (20, 21))
+    return run_folder.Run(Plan(specs, ()), "quick", seed=1, reruns=0, command="lab bench", **more)
+
+
+def execute(folder: Path, run: run_folder.Run) -> tuple[Store, list[TrialRow], Notes]:
+    """Run a campaign in the folder."""
+    store, notes = run_folder.create(folder, run), Notes()
+    return store, runner.execute(store, run, notes), notes
+
+
+def first_only(whole: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that fails as it is called the first time, and then does as the whole."""
+    calls: list[int] = []
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        return broken() if len(calls) == 1 else whole(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.defect
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        (trial, "run"),
+        (runner, "collect"),
+        (trial, "_follow"),
+        (host_counters, "read_host"),
+        (Store, "write_parquet"),
+    ],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_a_defect_in_a_trial_is_a_failed_row_and_the_next_trial_runs(
+    room: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason has type and place but no message; the traceback lies in the trial's folder."""
+    monkeypatch.setattr(room, name, first_only(getattr(room, name)))
+    store, rows, _ = execute(tmp_path, two_trials())
+    assert [row.status for row in rows] == ["failed", "ok"]
+    reason = rows[0].reason
+    assert reason.startswith("A defect of the lab: KeyError at lab/"), reason
+    assert reason.endswith(f"Its traceback is in {defects.FILE}; report it as an issue.")
+    assert "somebody" not in reason
+    file = store.trial_folder(rows[0].trial_id, 1) / defects.FILE
+    assert MESSAGE in file.read_text()
+    assert rows[0].n_planned == 20
+    store.check()
+    assert len(store.read("task")) >= 21
+    assert set(store.read("metric").attempt) == {1}
+
+
+@pytest.mark.defect
+def test_a_resumed_campaign_passes_over_a_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed row is finished: it is not tried for ever."""
+    run = two_trials()
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "run", broken)
+        store, rows, _ = execute(tmp_path, run)
+    assert [row.status for row in rows] == ["failed", "failed"]
+    assert runner.execute(store, run, Notes()) == []
+
+
+@pytest.mark.defect
+def test_a_killed_trial_whose_records_cannot_be_read_is_interrupted_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its row, and runs again."""
+    run = two_trials()
+    store = run_folder.create(tmp_path, run)
+    store.trial_folder(run.plan.trials[0].id, 1).mkdir(parents=True)
+    monkeypatch.setattr(runner, "collect", first_only(collect))
+    rows = runner.execute(store, run, Notes())
+    assert [row.status for row in rows] == ["ok", "ok"]
+    killed = store.read("trial").iloc[0]
+    assert (killed.status, killed.attempt) == ("interrupted", 1)
+    assert "Its records cannot be read: A defect of the lab: KeyError" in killed.reason
+    store.check()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, DiskError("The disk is full.")])
+def test_who_stops_the_lab_and_a_full_disk_pass(
+    error: BaseException | type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is a trial's failure: nothing more runs."""
+
+    def stop(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(trial, "run", stop)
+    run = two_trials()
+    store = run_folder.create(tmp_path, run)
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        runner.execute(store, run, Notes())
+    assert len(store.read("trial")) == 0
+
+
+def test_what_the_user_can_mend_is_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `LabError` is its own reason, and leaves no traceback."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise UsageError("The module\nis gone.")
+
+    monkeypatch.setattr(trial, "run", refuse)
+    store, rows, _ = execute(tmp_path, two_trials())
+    assert [row.reason for row in rows] == ["The module is gone."] * 2
+    assert not list(store.folder.rglob(defects.FILE))
+
+
+def test_a_campaign_goes_on_without_its_instrumentation_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each trial is measured, and the baseline table says why it has no cost; once a block."""
+    reason = "its process printed 'garbage'"
+
+    def refuse() -> NoReturn:
+        raise LabError(reason)
+
+    monkeypatch.setattr(instrumentation_cost, "cost_ns", refuse)
+    store, rows, notes = execute(tmp_path, two_trials())
+    assert [row.status for row in rows] == ["ok", "ok"]
+    told = store.read("baseline")
+    assert [*told.baseline, *told.unit, *told.method] == [instrumentation_cost.NAME, "ns", reason]
+    assert [reason in sentence for sentence in notes.sentences] == [True]
+    runner.execute(store, two_trials(), Notes())
+    store.check()
+
+
+@pytest.mark.defect
+@pytest.mark.parametrize("name", ["_start", "_ask_redis", "_round_trips", "measure"])
+def test_a_broken_baseline_is_a_row_and_the_trials_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Host baselines stand beside the trials, and never end them."""
+    monkeypatch.setattr(host_baselines, name, broken)
+    spec = spec_of("raw-redis", arrival=Burst(20))
+    run = run_folder.Run(Plan((spec,), ()), "quick", seed=1, reruns=0, command="lab bench")
+    store, rows, _ = execute(tmp_path, run)
+    assert [row.status for row in rows] == ["ok"]
+    assert store.read("baseline").method.str.contains("KeyError").any()
+    store.check()
+
+
+@pytest.mark.defect
+def test_a_defect_in_one_metric_refuses_that_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other numbers of the trial are there."""
+    name = "makespan_s"
+    monkeypatch.setitem(registry.METRICS, name, replace(registry.METRICS[name], measure=broken))
+    store, rows, _ = execute(tmp_path, two_trials())
+    assert [row.status for row in rows] == ["ok", "ok"]
+    numbers = store.read("metric")
+    refused = numbers[numbers.metric == name]
+    assert refused.value.isna().all()
+    assert set(refused.method.str.contains("A defect of the lab: KeyError")) == {True}
+    assert numbers[numbers.metric == "service_s_p50"].value.notna().all()
+
+
+@pytest.mark.defect
+def test_a_defect_in_a_trials_numbers_refuses_those_of_that_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all of them rest on fails: each is refused, and those of the other trial are there."""
+    store, _, _ = execute(tmp_path, two_trials())
+    monkeypatch.setattr(registry, "trial_metrics", first_only(registry.trial_metrics))
+    assert compute.derive(store) == []
+    numbers = store.read("metric")
+    by_trial = numbers.groupby("trial_id").value.count()
+    assert sorted(by_trial > 0) == [False, True]
+
+
+@pytest.mark.defect
+@pytest.mark.parametrize("part", ["capacities", "estimates", "trends"])
+def test_a_defect_in_a_derived_table_is_a_sentence(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The campaign ends well, the other tables are there, and `lab report` makes all again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(compute, part, broken)
+        store, rows, notes = execute(tmp_path, two_trials())
+    assert [row.status for row in rows] == ["ok", "ok"]
+    assert all("A defect of the lab: KeyError" in sentence for sentence in notes.sentences)
+    assert notes.sentences
+    assert compute.derive(store) == []
+
+
+@pytest.mark.defect
+def test_a_defect_in_planning_ends_the_plan_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured stays, and the campaign ends as if its ladder were done."""
+    monkeypatch.setattr(runner, "next_stage", broken)
+    _, rows, notes = execute(tmp_path, two_trials(ladder=LADDERS["quick"]))
+    assert [row.status for row in rows] == ["ok", "ok"]
+    (sentence,) = notes.sentences
+    assert sentence.startswith("No more trials could be planned from what was measured: A defect")
+
+
+@pytest.mark.defect
+def test_a_defect_of_another_library_has_a_type_and_no_place(tmp_path: Path) -> None:
+    """Where no line of the lab was passed, none is made up."""
+    try:
+        broken()
+    except KeyError as error:
+        sentence = defects.describe(error, tmp_path / "no" / "such" / "folder")
+    assert sentence.startswith("A defect of the lab: KeyError. Its traceback")
+    assert (tmp_path / "no" / "such" / "folder" / defects.FILE).exists()

@@ -1,0 +1,172 @@
+"""The driver goes through its phases in order, and what it leaves is readable after any kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab.core.backend import JOBS, jobs_to_json, setup_to_json
+from lab.core.model import Burst, Job, Paced, Periodic, RoundTrip, TrialSpec
+from lab.core.serialization import Order, order_to_json
+from lab.driver import driver, readiness
+from lab.driver.driver import PHASES
+from lab.planning import registry
+from lab.planning.tasks import MOST_TASKS, PHASE_NAMES, make_jobs
+from lab.recording.driver_status import read_status
+from lab.recording.ledger_reader import executions
+from lab.running import trial
+from lab.validation.trial_row import collect
+from lab.worker import ledger
+from tests.factories.trials import CONTEXT, run, spec_of
+
+
+def test_phases_run_in_order(tmp_path: Path) -> None:
+    """Each phase runs once, and its order is the one that was promised."""
+    seen: list[str] = []
+    spec = spec_of("thread-pool")
+    trial.run(spec, 1, tmp_path / "t", seen.append)
+    assert seen == ["up", *PHASES, "ended"]
+    assert [name for name, _ in read_status(tmp_path / "t")["phases"]] == [*PHASES, "ended"]
+
+
+def made_here(
+    folder: Path, monkeypatch: Any, seen: list[str], spec: TrialSpec | None = None
+) -> driver.Driver:
+    """Make a driver in this process, of plain calls at first, which tells its phases to `seen`."""
+    spec = spec or spec_of("inline")
+    (folder / "ledger").mkdir()
+    ledger._forget()
+    for name, value in {"LEDGER": str(folder / "ledger"), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    chosen = registry.select(spec.label)
+    _, module = registry.workload(spec.workload)
+    jobs = make_jobs(module, spec, as_coroutines=False)
+    setup = registry.setup(chosen, spec.topology, {}, jobs)
+    (folder / JOBS).write_text(jobs_to_json(jobs), encoding="utf-8")
+    monkeypatch.setenv("LAB_SETUP", setup_to_json(setup))
+    (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
+    return driver.Driver(folder, seen.append, lambda: None)
+
+
+def test_a_system_that_takes_no_tasks_says_why_at_once(tmp_path: Path, monkeypatch: Any) -> None:
+    """Its workers are not waited for: what its submit call raised is the reason."""
+    seen: list[str] = []
+    made = made_here(tmp_path, monkeypatch, seen)
+
+    def refuse(_: Any) -> None:
+        raise ConnectionError("the queue is gone")
+
+    monkeypatch.setattr(made.backend, "submit", refuse)
+    made.run()
+    assert seen == ["boot", "verify", "stop", "ended"]
+    assert read_status(tmp_path)["reason"] == (
+        "It took no tasks in the verify phase. ConnectionError: the queue is gone"
+    )
+
+
+def of_jobs(folder: Path, monkeypatch: Any, overlooked: int) -> tuple[driver.Driver, list[Job]]:
+    """Make a driver whose scheduler overlooks as many jobs at first; return what it was told."""
+    spec = spec_of("deadline-loop", arrival=Periodic(1, 1, every_s=0.05))
+    made, told = made_here(folder, monkeypatch, [], spec), list[Job]()
+    monkeypatch.setattr(readiness, "TRY_S", 0.1)
+    monkeypatch.setattr(readiness, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(type(made.backend), "finest_period_s", 0.05)
+    schedule, unschedule = made.backend.schedule, made.backend.unschedule
+
+    def overlook(job: Job) -> Any:
+        told.append(job)
+        return schedule(job) if len(told) > overlooked else None
+
+    monkeypatch.setattr(made.backend, "schedule", overlook)
+    monkeypatch.setattr(made.backend, "unschedule", lambda handle: handle and unschedule(handle))
+    return made, told
+
+
+def test_a_scheduler_that_overlooks_a_job_as_it_starts_is_told_of_another(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The window begins when one has run, and its own job is the only one that is left."""
+    made, told = of_jobs(tmp_path, monkeypatch, 1)
+    made.run()
+    assert read_status(tmp_path)["status"] == "ok"
+    assert [PHASE_NAMES[job.id // MOST_TASKS] for job in told] == ["warm_up", "warm_up", "measure"]
+    runs = [run for path in (tmp_path / "ledger").glob("*.bin") for run in executions(path)[1]]
+    before = [run for run in runs if run.task_id != told[2].id]
+    assert {run.task_id for run in before} == {told[1].id}
+    assert all(run.finished_ns < read_status(tmp_path)["t_begin_ns"] for run in before)
+
+
+def test_a_scheduler_that_heeds_no_job_fails_before_the_window(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """What was not kept there would be told as a schedule that was missed."""
+    made, told = of_jobs(tmp_path, monkeypatch, 9)
+    made.run()
+    assert [name for name, _ in read_status(tmp_path)["phases"]][:3] == ["boot", "verify", "stop"]
+    assert "No job had run" in read_status(tmp_path)["reason"]
+    assert len(told) == 3
+
+
+def test_stop_comes_also_after_a_phase_that_failed(tmp_path: Path, monkeypatch: Any) -> None:
+    """Whatever ends a trial early, the system is stopped and the reason is kept."""
+    seen: list[str] = []
+    made = made_here(tmp_path, monkeypatch, seen)
+    stopped = []
+    monkeypatch.setattr(made.backend, "stop", lambda: stopped.append(True))
+    monkeypatch.setattr(made, "quiet", lambda: 1 / 0)
+    made.run()
+    assert seen == ["boot", "verify", "quiet", "stop", "ended"]
+    assert stopped == [True]
+    status = read_status(tmp_path)
+    assert status["status"] == "failed"
+    assert status["reason"] == "ZeroDivisionError: division by zero"
+
+
+def test_nothing_of_verify_and_warm_up_is_in_the_window(tmp_path: Path) -> None:
+    """Only tasks of the window count, and all of it lies between its edges."""
+    made = run(tmp_path, spec_of("thread-pool", arrival=Burst(30), warmup_tasks=12))
+    tasks = made.tables["task"]
+    counts = tasks.phase.value_counts().to_dict()
+    assert counts["measure"] == made.row.n_done == 30
+    assert counts["warm_up"] == 12
+    window = tasks[tasks.phase == "measure"]
+    assert (window.t0_ns >= made.row.t_begin_ns).all()
+    assert (window.t4_ns <= made.row.t_end_ns).all()
+    assert (tasks[tasks.phase != "measure"].t4_ns < made.row.t_begin_ns).all()
+
+
+def test_every_row_satisfies_the_identity(tmp_path: Path) -> None:
+    """(t4 - t0) = (t1 - t0) + (t3 - t1) + (t4 - t3) on every row, all parts not negative."""
+    made = run(tmp_path, spec_of("celery[threads]", arrival=Paced(60, 100.0)))
+    w = made.tables["task"].query("phase == 'measure'")
+    parts = [w.t1_ns - w.t0_ns, w.t3_ns - w.t1_ns, w.t4_ns - w.t3_ns]
+    assert (w.t4_ns - w.t0_ns == sum(parts)).all()
+    assert all((part >= 0).all() for part in parts)
+    assert made.row.n_negative == 0
+
+
+def test_a_block_offers_equal_plans(tmp_path: Path) -> None:
+    """The plan's hash is equal for every backend and differs with the seed (METHOD M4)."""
+    arrival = Paced(20, 200.0)
+    rows = [run(tmp_path, spec_of(b, arrival=arrival)).row for b in ("inline", "thread-pool")]
+    other = run(tmp_path, spec_of("inline", arrival=arrival, seed=6)).row
+    assert rows[0].plan_hash == rows[1].plan_hash != other.plan_hash
+
+
+def test_round_trips_are_one_at_a_time(tmp_path: Path) -> None:
+    """The next task is offered after the result of the one before was seen."""
+    made = run(tmp_path, spec_of("thread-pool", arrival=RoundTrip(25)))
+    window = made.tables["task"].query("phase == 'measure'").sort_values("t0_ns")
+    assert (window.t0_ns.iloc[1:].to_numpy() >= window.t5_ns.iloc[:-1].to_numpy()).all()
+
+
+def test_what_a_killed_lab_left_is_an_interrupted_row(tmp_path: Path) -> None:
+    """A folder without a verdict is readable, and marked."""
+    spec = spec_of("thread-pool")
+    trial.run(spec, 1, tmp_path / "t", lambda _: None)
+    (tmp_path / "t" / "status.json").unlink()
+    made = collect(trial.killed(spec, 1, tmp_path / "t"), CONTEXT)
+    assert made.row.status == "interrupted"
+    assert "--resume" in made.row.reason
+    assert made.row.n_done == 50

@@ -1,0 +1,80 @@
+"""What the lab's own part of a task costs is measured, and H is computed from it (METHOD M19)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lab.analysis.metrics.throughput import harness_overhead
+from lab.analysis.statistics import RefusedError
+from lab.driver import instrumentation_cost
+from lab.results.schema import TrialRow
+from lab.worker import execution, ledger
+from tests.factories.rows import a_row
+
+TRIAL: TrialRow = replace(a_row("trial"), n_sent=100, workers=4, worker_processes=1)
+
+
+def tasks(rate_hz: float, n: int = 100) -> pd.DataFrame:
+    """Make tasks that end at a constant rate."""
+    return pd.DataFrame({"t4_ns": pd.array([round(i * 1e9 / rate_hz) for i in range(n)], "Int64")})
+
+
+@pytest.mark.parametrize(
+    ("processes", "left_us"),
+    [(1, 100), (4, 400), (9, 400), (None, 100)],
+)
+def test_h_is_the_record_over_the_rest(processes: int | None, left_us: float) -> None:
+    """10 000 tasks/s leave 100 us in one process and 400 us in each of four, of which 1 is ours."""
+    trial = replace(TRIAL, harness_ns=1_000.0, worker_processes=processes)
+    told = harness_overhead(trial, tasks(10_000))
+    assert told.value == pytest.approx(1 / (left_us - 1), rel=1e-3)
+    assert told.method.startswith("at most c / (p / X - c), c = 1.00 us")
+
+
+def test_a_task_that_is_mostly_record_has_a_lower_bound() -> None:
+    """Then the formula has no answer, and more than 100 % is all that can be said."""
+    told = harness_overhead(replace(TRIAL, harness_ns=2_000.0), tasks(400_000))
+    assert (told.value, told.bound) == (1.0, ">")
+
+
+def test_without_a_measured_cost_there_is_no_h() -> None:
+    """A trial outside a campaign has no number, and says why."""
+    with pytest.raises(RefusedError, match="outside a campaign"):
+        harness_overhead(replace(TRIAL, harness_ns=None), tasks(1_000))
+
+
+def test_the_cost_is_that_of_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record that is twenty microseconds dearer is found to be."""
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    execute, costs_ns = execution.execute, []
+
+    def dear(*arguments: Any) -> None:
+        until = time.monotonic_ns() + 20_000
+        while time.monotonic_ns() < until:
+            pass
+        execute(*arguments)
+
+    for number, recorded in enumerate((execute, dear)):
+        ledger._forget()
+        monkeypatch.setattr(execution, "execute", recorded)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        instrumentation_cost.main(folder)
+        costs_ns.append(float(capsys.readouterr().out))
+    ledger._forget()
+    assert costs_ns[0] > 0
+    assert costs_ns[1] - costs_ns[0] > 10_000
+
+
+def test_a_fresh_process_measures_it() -> None:
+    """A campaign asks one, whose records go nowhere."""
+    assert instrumentation_cost.cost_ns() > 0

@@ -1,0 +1,223 @@
+"""A burst runs again without its record where that lowers its rate, and tells it (METHOD M19)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.analysis.metrics.registry import trial_metrics
+from lab.analysis.metrics.throughput import (
+    THROUGHPUT_FLOOR,
+    harness_overhead,
+    makespan,
+    record_overhead,
+    throughput,
+    with_marks,
+)
+from lab.analysis.statistics import RefusedError
+from lab.core.model import Burst, Paced, Task, Topology, TrialSpec
+from lab.driver import uninstrumented
+from lab.planning.tasks import AGAIN, FIRST_TASK, MOST_TASKS, PHASE_NAMES
+from lab.running import trial
+from lab.validation.trial_row import Collected, collect
+from lab.worker import execution, ledger
+from lab.worker.ledger import MEASURE, NO_RECORD, REPEATED, UNRECORDED
+from tests.factories import simulated
+from tests.factories.trials import CONTEXT, spec_of
+
+SYSTEMS = (
+    *("inline", "queue", "asyncio", "asyncio[to_thread]", "threading", "thread-pool"),
+    *("multiprocessing[fork]", "multiprocessing[fork+map]", "process-pool", "joblib[threading]"),
+    *("apscheduler", "dask[threads]", "celery[threads]", "rq[simple-worker]", "null"),
+)
+MICROSECOND = 1_000
+
+
+def run(folder: Path, spec: TrialSpec, harness_ns: float | None) -> Collected:
+    """Run a trial whose record costs so much, and judge it."""
+    return collect(trial.run(spec, 1, folder / spec.id, lambda _: None, harness_ns), CONTEXT)
+
+
+def phases(made: Collected) -> dict[str, int]:
+    """Count a trial's executions by phase."""
+    return dict(made.tables["task"].phase.value_counts())
+
+
+def of(phase: int, finished_ns: list[int], places: list[int]) -> pd.DataFrame:
+    """Make tasks of a phase, intended for instant 0, by where they stand and when they finished."""
+    n = len(places)
+    instants = {f"t{i}_ns": pd.array([0] * n, "Int64") for i in (0, 1, 2, 3, 5)}
+    finished = pd.array(finished_ns, "Int64")
+    ids = [FIRST_TASK[phase] + place for place in places]
+    told = {"task_id": ids, "outcome": "ok", "phase": PHASE_NAMES[phase], **instants}
+    return pd.DataFrame({**told, "t4_ns": finished})
+
+
+def test_a_number_beyond_the_last_phase_leaves_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task runs and answers; one below that number has a file."""
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    ledger._forget()
+    assert execution.execute(NO_RECORD, "workloads.noop:run", 7) == 7
+    assert asyncio.run(execution.execute_async(NO_RECORD + 1, "workloads.noop:run_async", 8)) == 8
+    execution.stamp(NO_RECORD + 2)
+    assert not list(tmp_path.iterdir())
+    assert FIRST_TASK[REPEATED] + MOST_TASKS == NO_RECORD
+    execution.execute(NO_RECORD - 1, "workloads.noop:run", 7)
+    ledger._forget()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@given(n=st.integers(2 * uninstrumented.FEWEST_MARKS, 5_000), times=st.integers(1, 3))
+def test_marks_are_spread_evenly_and_the_last_task_is_one(n: int, times: int) -> None:
+    """The work is the same, and a mark's number says where it stands."""
+    tasks = [Task(FIRST_TASK[MEASURE] + i, "module:run", i * i) for i in range(n)] * times
+    marks = uninstrumented.n_marks(n)
+    again, places = uninstrumented.sparse(tasks, marks, UNRECORDED)
+    assert [(t.function, t.argument) for t in again] == [(t.function, t.argument) for t in tasks]
+    assert [t.id - FIRST_TASK[UNRECORDED] for t in again if t.id < NO_RECORD] == places
+    assert len({t.id for t in again}) == n * times
+    gaps = {b - a for a, b in zip([-1, *places], places, strict=False)}
+    assert places[-1] == n * times - 1
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize(("n", "marks"), [(39, 0), (40, 20), (2_000, 20), (30_000, 300)])
+def test_one_task_in_a_hundred_is_a_mark_but_no_fewer_than_a_rate_needs(n: int, marks: int) -> None:
+    """And a burst that has no room for them has none."""
+    assert uninstrumented.n_marks(n) == marks
+    assert uninstrumented.FEWEST_MARKS == THROUGHPUT_FLOOR
+
+
+@pytest.mark.parametrize(
+    ("processes", "harness_ns", "by"),
+    [(1, 1_000, 1 / 9), (2, 1_000, 1 / 19), (1, 10_000, math.inf)],
+)
+def test_how_much_a_record_lowers_a_rate(processes: int, harness_ns: int, by: float) -> None:
+    """Of 10 us from one task to the next in each process a record takes 1 us, or all."""
+    finished = [i * 10 * MICROSECOND for i in range(100)]
+    assert uninstrumented.lowered_by(finished, processes, harness_ns) == pytest.approx(by)
+
+
+@pytest.mark.parametrize("label", SYSTEMS)
+def test_every_quick_system_runs_its_burst_again(label: str, tmp_path: Path) -> None:
+    """Only its marks have rows, and what became of the tasks is told of the recorded burst."""
+    topology = Topology(1, 1, 1 if label in {"inline", "null"} else 2)
+    made = run(tmp_path, spec_of(label, arrival=Burst(100), topology=topology), 2e6)
+    row = made.row
+    assert (row.status, row.reason) == ("ok", "")
+    assert (row.n_sent, row.n_done, row.n_phantom, row.n_duplicated) == (100, 100, 0, 0)
+    assert row.n_negative == 0
+    found = phases(made)
+    assert found["measure"] == 100
+    assert found["unrecorded"] == uninstrumented.FEWEST_MARKS
+    assert found.get("repeated", 20) == uninstrumented.FEWEST_MARKS
+    tasks = made.tables["task"]
+    marks = tasks[tasks.phase.isin(AGAIN)]
+    assert set(marks.outcome) == {"ok"}
+    assert (marks.t4_ns > row.t_end_ns).all()
+    told = {m.metric: m for m in trial_metrics(row, tasks[tasks.phase == "measure"], marks=marks)}
+    assert told["throughput_per_s"].method.endswith("recorded")
+    assert told["makespan_s"].n == 100
+    assert told["record_overhead"].value is not None
+
+
+@pytest.mark.parametrize(
+    ("arrival", "harness_ns"), [(Burst(100), None), (Burst(100), 1e-3), (Burst(39), 1e9)]
+)
+def test_what_record_does_not_lower_runs_once(
+    arrival: Burst, harness_ns: float | None, tmp_path: Path
+) -> None:
+    """Nor does what nobody can tell of."""
+    assert not set(AGAIN) & set(
+        phases(run(tmp_path, spec_of("inline", arrival=arrival), harness_ns))
+    )
+
+
+def test_only_bursts_run_again(tmp_path: Path) -> None:
+    """Latency is told from recorded tasks alone."""
+    made = run(tmp_path, spec_of("inline", arrival=Paced(40, rate_hz=1_000.0)), 1e9)
+    assert not set(AGAIN) & set(phases(made))
+
+
+def test_a_burst_that_does_not_end_again_has_run_out_of_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason stands in the trial's row, and the rate is refused rather than guessed."""
+    of_phase = {MEASURE: list(range(100)), UNRECORDED: [5]}
+    monkeypatch.setattr(uninstrumented, "_finished_ns", lambda _, phase: of_phase[phase])
+    lossy: Any = SimpleNamespace(backend=SimpleNamespace(workers=1), offer_sparsely=lambda *_: 0)
+    tasks = [Task(i, "module:run", i) for i in range(100)]
+    told = uninstrumented.offer_again(lossy, tasks, tmp_path, 1e6, 0.02)
+    assert told == "The burst that was offered again without record did not end."
+
+
+def test_the_rate_is_that_of_the_marks_and_the_length_that_of_one_burst() -> None:
+    """2,000 tasks at 1 us each recorded; 0.5 us without; 0.4 us over ten times as many."""
+    row = simulated.trial("burst", 2_000, workers=1, harness_ns=100.0, worker_processes=1)
+    recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
+    once = [100 * (i + 1) - 1 for i in range(20)]
+    often = [1_000 * (i + 1) - 1 for i in range(20)]
+    unrecorded_ = of(UNRECORDED, [500 * (place + 1) for place in once], once)
+    repeated = of(REPEATED, [400 * (place + 1) for place in often], often)
+    tasks = recorded.drop(columns="phase")
+    one = with_marks(tasks, unrecorded_)
+    assert throughput(row, one).value == pytest.approx(2e6)
+    assert throughput(row, one).n == 2_000
+    assert record_overhead(row, one).value == pytest.approx(1.0)
+    both = with_marks(tasks, pd.concat([unrecorded_, repeated], ignore_index=True))
+    rate, length = throughput(row, both), makespan(row, both)
+    assert rate.value == pytest.approx(2.5e6)
+    assert (rate.n, rate.method.rpartition(", ")[2]) == (20_000, "one task in 1000 recorded")
+    assert length.value == pytest.approx(2_000 * 500e-9)
+    assert length.n == 2_000
+    # A record of 0.1 us in a thousand tasks of 0.4 us.
+    assert harness_overhead(row, both).value == pytest.approx(1e-4 / (0.4 - 1e-4))
+
+
+def test_marks_that_never_came_refuse_the_rate() -> None:
+    """Half of them finished: the rate of the recorded burst does not stand in."""
+    row = simulated.trial("burst", 2_000, t_end_ns=1)
+    recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
+    places = [100 * (i + 1) - 1 for i in range(20)]
+    marks = of(UNRECORDED, [500 * (place + 1) for place in places], places)
+    marks.loc[marks.index[:10], "t4_ns"] = pd.NA
+    marks.loc[marks.index[:10], "outcome"] = "unfinished"
+    burst = with_marks(recorded.drop(columns="phase"), marks)
+    with pytest.raises(RefusedError, match="Only 10 of 20"):
+        throughput(row, burst)
+    length = makespan(row, burst)
+    assert length.bound == ">"
+    assert length.value == pytest.approx(2_000 * 500e-9)
+
+
+def test_what_disturbs_the_burst_without_record_disturbs_the_trial(tmp_path: Path) -> None:
+    """The machine is watched until that is over too, for the rate is its own."""
+    spec = spec_of("inline", arrival=Burst(100))
+    outcome = trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6)
+    context = replace(CONTEXT, calibration_ns=(1_000, 1_000))
+    calm = collect(outcome, context).row
+    assert outcome.end is not None
+    assert outcome.last is not None
+    assert outcome.last.host.t_ns > outcome.end.host.t_ns
+    host, second = outcome.last.host, 1_000_000_000
+    assert host.steal_s is not None
+    assert calm.steal is not None
+    stolen = replace(host, t_ns=host.t_ns + second, steal_s=host.steal_s + 1.0)
+    outcome.last = replace(outcome.last, host=stolen)
+    disturbed = collect(outcome, context).row
+    assert disturbed.steal is not None
+    assert disturbed.steal > calm.steal
+    assert (disturbed.flag, "steal" in disturbed.flag_reasons) == ("invalid", True)
+    assert disturbed.cpu_driver_ns == calm.cpu_driver_ns

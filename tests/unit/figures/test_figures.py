@@ -1,0 +1,289 @@
+"""Figures tell the distribution, what they rest on, and nothing that was not measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from lab.analysis.metrics.registry import METRICS
+from lab.analysis.queries import OVERHEAD, THROUGHPUT, Tables, topology_names, trial_values
+from lab.analysis.statistics import sample_floor
+from lab.figures import FIGURES, Picture, draw, save, write
+from lab.figures.provenance import REQUIRED
+from lab.figures.theme import colour_of
+from tests.factories.campaigns import LOST_EVERY, SMALL, campaign
+
+SMOKE = replace(SMALL, systems=SMALL.systems[-1:], workloads=("noop",), blocks=3, rates_hz=())
+
+
+@pytest.fixture(scope="module")
+def tables(made_up: Tables) -> Tables:
+    """A campaign of few systems with all that a figure shows."""
+    return made_up
+
+
+@pytest.fixture(scope="module")
+def saved(pictures: Mapping[str, Picture]) -> Mapping[str, Picture]:
+    """Every figure of that campaign."""
+    return pictures
+
+
+def test_the_metrics_that_figures_read_exist() -> None:
+    """A renamed metric must not leave an empty figure behind."""
+    assert {THROUGHPUT, OVERHEAD} <= set(METRICS)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_picture_carries_what_it_rests_on(name: str, saved: Mapping[str, Picture]) -> None:
+    """Files and caption hold n, the interval's method and the plan's hash (METHOD M34)."""
+    picture = saved[name]
+    assert all(picture.metadata[key] for key in REQUIRED)
+    with Image.open(picture.stem.with_suffix(".png")) as image:
+        assert {key: image.info[key] for key in picture.metadata} == picture.metadata
+    svg = picture.stem.with_suffix(".svg").read_text(encoding="utf-8")
+    found = re.search(r"<dc:description>(.*?)</dc:description>", svg, re.DOTALL)
+    assert found is not None
+    assert json.loads(found[1]) == picture.metadata
+    assert f"n = {picture.metadata['n_trials']} trials" in picture.caption
+    assert picture.metadata["ci_method"] in picture.caption
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_picture_is_drawn_from_the_csv_beside_it(
+    name: str, saved: Mapping[str, Picture], tmp_path: Path
+) -> None:
+    """The CSV alone gives the same picture to the byte, on any day, and changes no setting."""
+    first, before = saved[name], dict(mpl.rcParams)
+    again = replace(first, stem=tmp_path / "again")
+    write(draw(FIGURES[name], pd.read_csv(first.stem.with_suffix(".csv"))), again)
+    for ending in (".svg", ".png"):
+        data = first.stem.with_suffix(ending).read_bytes()
+        assert again.stem.with_suffix(ending).read_bytes() == data
+        assert b"<dc:date>" not in data
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_measured_is_nothing_drawn(name: str, tables: Tables, tmp_path: Path) -> None:
+    """Without a usable trial there is no picture, and no file."""
+    bad = {**tables, "trial": tables["trial"].assign(flag="invalid")}
+    bad["estimate"] = tables["estimate"].assign(estimate=float("nan"))
+    assert save(FIGURES[name], bad, tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_usable_trial_is_a_point(tables: Tables) -> None:
+    """Raw trials are visible: noisy ones too, invalid ones not."""
+    data = FIGURES["scaling"].data(tables)
+    shown = data[data["kind"] == "trial"]
+    trials = tables["trial"]
+    burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "invalid")]
+    assert set(shown["trial_id"]) == set(burst["trial_id"])
+    assert (shown["flag"] == "noisy").any()
+    assert (trials["flag"] == "invalid").any()
+
+
+def test_only_the_last_attempt_counts(tables: Tables) -> None:
+    """A trial that was run again is one point, that of its last attempt."""
+    trials, metrics = tables["trial"], tables["metric"]
+    again = {
+        **tables,
+        "trial": pd.concat([trials, trials.assign(attempt=2)]),
+        "metric": pd.concat([metrics, metrics.assign(attempt=2, value=1.0)]),
+    }
+    values = trial_values(again, THROUGHPUT)
+    assert values["trial_id"].is_unique
+    assert set(values["value"]) == {1.0}
+
+
+def dotted(ax: Axes) -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Return the dotted lines of a panel: x, y, colour."""
+    return [
+        (np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), to_hex(line.get_color()))
+        for line in ax.get_lines()
+        if line.get_linestyle() == ":"
+    ]
+
+
+def test_the_ideal_line_starts_at_the_labels_own_value(tables: Tables) -> None:
+    """Perfect scaling is one core's throughput of that label times the cores (METHOD M20)."""
+    data = FIGURES["scaling"].data(tables)
+    cells = data[(data["kind"] == "estimate") & (data["workload"] == "noop")]
+    own = cells[(cells["name"] == "thread-pool") & (cells["x"] == 1)]["y"].iloc[0]
+    absolute, relative = draw(FIGURES["scaling"], data).axes[:2]
+    ideal = next(y for _, y, colour in dotted(absolute) if colour == colour_of("threads"))
+    assert ideal == pytest.approx([own, 2 * own])
+    ((x, y, _),) = dotted(relative)
+    assert y == pytest.approx(x)
+
+
+def test_one_size_is_no_scaling() -> None:
+    """With a single core count the figure says that there is nothing to see."""
+    data = FIGURES["scaling"].data(campaign(replace(SMOKE, cores=(1,))))
+    figure = draw(FIGURES["scaling"], data)
+    assert {text.get_text() for text in figure.axes[1].texts} == {
+        "only one size was measured: no scaling to see"
+    }
+    assert "no scaling to see" in FIGURES["scaling"].caption(data)
+
+
+def test_points_under_a_quota_are_hollow() -> None:
+    """They stand for smaller machines, and the caption and the topology's name say so."""
+    tables = dict(campaign(SMOKE))
+    tables["trial"] = tables["trial"].assign(node_mode="quota", quota_cpus=0.5)
+    tables["estimate"] = tables["estimate"].assign(quota_cpus=0.5)
+    data = FIGURES["scaling"].data(tables)
+    marks = [
+        line
+        for line in draw(FIGURES["scaling"], data).axes[0].get_lines()
+        if line.get_marker() == "o"
+    ]
+    assert {mark.get_markerfacecolor() for mark in marks} == {"white"}
+    assert "under a CPU quota" in FIGURES["scaling"].caption(data)
+    assert topology_names(tables["trial"]).iloc[0] == "1 node of 0.5 CPUs, 1 core, 1 worker"
+
+
+def test_oversubscribed_points_are_hollow() -> None:
+    """Points beyond the machine's cores are marked, and the caption says what that means."""
+    data = FIGURES["scaling"].data(campaign(replace(SMOKE, cores=(1, 2, 4))))
+    faces = {
+        round(float(np.asarray(line.get_xdata())[0])): line.get_markerfacecolor()
+        for line in draw(FIGURES["scaling"], data).axes[0].get_lines()
+        if line.get_marker() == "o" and line.get_color() == colour_of("rq")
+    }
+    assert faces == {1: colour_of("rq"), 2: colour_of("rq"), 4: "white"}
+    assert "Hollow marks" in FIGURES["scaling"].caption(data)
+
+
+def test_axes_are_not_mixed(tables: Tables) -> None:
+    """Workers at fixed cores are another panel than cores at fixed workers per core."""
+    trials = tables["trial"]
+    more = trials.assign(workers_per_node=4, trial_id="more" + trials["trial_id"])
+    estimates, metrics = tables["estimate"], tables["metric"]
+    both = {
+        **tables,
+        "trial": pd.concat([trials, more]),
+        "metric": pd.concat([metrics, metrics.assign(trial_id="more" + metrics["trial_id"])]),
+        "estimate": pd.concat([estimates, estimates.assign(workers_per_node=4)]),
+    }
+    noop = FIGURES["scaling"].data(both).query("workload == 'noop'")
+    held = ("1 worker per core", "1 core", "2 cores")
+    assert set(noop["panel"]) == {f"noop · strong: {each}, 60 tasks" for each in held}
+    fixed = noop[noop["axis"] == "workers"].groupby("panel")["cores_per_node"].nunique()
+    assert (fixed == 1).all()
+
+
+def test_unstarted_tasks_keep_a_curve_below_one(tables: Tables) -> None:
+    """Tasks that never started stay in the count of the latency curve (METHOD M6)."""
+    data = FIGURES["latency"].data(tables)
+    tops = data[data["kind"] == "curve"].groupby("name")["fraction"].max()
+    lost = (SMALL.paced_tasks // LOST_EVERY) / SMALL.paced_tasks
+    assert tops["rq"] == pytest.approx(1 - lost)
+    assert tops["inline"] == 1
+    assert "never started" in FIGURES["latency"].caption(data)
+
+
+def test_latency_is_of_paced_arrivals_only(tables: Tables) -> None:
+    """The waits of a burst are no latency (METHOD M6)."""
+    burst = {**tables, "trial": tables["trial"].assign(arrival="burst")}
+    assert FIGURES["latency"].data(burst).empty
+    assert set(FIGURES["latency"].data(tables)["arrival"]) == {"paced"}
+
+
+def test_the_curve_is_that_of_the_tasks(tables: Tables) -> None:
+    """Half of all waits, counted from the intended instant, lie below the curve's middle."""
+    data = FIGURES["latency"].data(tables)
+    curve = data[(data["kind"] == "curve") & (data["name"] == "inline")]
+    trials = tables["trial"]
+    own = trials[(trials["label"] == "inline[call]@default") & (trials["arrival"] == "paced")]
+    own = own[own["flag"] != "invalid"]
+    tasks = tables["task"][tables["task"]["trial_id"].isin(own["trial_id"])]
+    waits = (tasks["t3_ns"] - tasks["t0_ns"]).astype(float) / 1e9
+    middle = float(np.interp(0.5, curve["fraction"], curve["latency_s"]))
+    assert middle == pytest.approx(waits.median(), rel=0.01)
+    assert curve["latency_s"].max() == pytest.approx(waits.max())
+
+
+@pytest.mark.parametrize("n", [sample_floor(99) - 1, sample_floor(99)])
+def test_percentiles_are_marked_only_where_each_trial_supports_them(n: int) -> None:
+    """No p99 below its sample floor, however many trials are pooled (METHOD M11, KAT-7)."""
+    made = campaign(replace(SMALL, systems=SMALL.systems[:1], workloads=("noop",), paced_tasks=n))
+    data = FIGURES["latency"].data(made)
+    marks = set(data[data["kind"] == "mark"]["fraction"])
+    assert marks == ({0.5, 0.9, 0.99} if n >= sample_floor(99) else {0.5, 0.9})
+
+
+def test_a_percentile_among_unfinished_tasks_is_not_marked(tables: Tables) -> None:
+    """Two percent never started: nobody knows the p99, and no mark claims to."""
+    data = FIGURES["latency"].data(tables)
+    marks = data[(data["kind"] == "mark") & (data["name"] == "rq")]
+    assert set(marks["fraction"]) == {0.5, 0.9}
+
+
+def test_few_trials_have_a_range_and_no_interval() -> None:
+    """Three trials give dots and their range; the caption says why there is no interval."""
+    data = FIGURES["overhead"].data(campaign(SMOKE))
+    assert data["low"].isna().all()
+    assert data["high"].isna().all()
+    assert "range of the trials" in FIGURES["overhead"].caption(data)
+
+
+def test_the_floor_is_the_plain_call(tables: Tables) -> None:
+    """A line shows what the function costs when it is simply called."""
+    data = FIGURES["overhead"].data(tables)
+    own = data[(data["kind"] == "estimate") & (data["name"] == "inline")].iloc[0]
+    panel = draw(FIGURES["overhead"], data).axes[0]
+    (line,) = [line for line in panel.get_lines() if line.get_linestyle() == "--"]
+    assert set(np.asarray(line.get_xdata())) == {own["y"]}
+
+
+def test_the_cheapest_is_at_the_top(tables: Tables) -> None:
+    """Labels are sorted by their overhead in the first panel."""
+    figure = draw(FIGURES["overhead"], FIGURES["overhead"].data(tables))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["inline", "thread-pool", "rq"]
+    low, high = figure.axes[0].get_ylim()
+    assert low > high
+
+
+def test_what_a_log_axis_cannot_show_is_said(tables: Tables) -> None:
+    """Overheads at or below zero have an arrowhead and a sentence, and no mark."""
+    data = FIGURES["overhead"].data(tables)
+    below = data.assign(y=data["y"].where(data["name"] != "inline", -1e-6))
+    lines = [line for ax in draw(FIGURES["overhead"], below).axes for line in ax.get_lines()]
+    assert any(line.get_marker() == "<" for line in lines)
+    trials = int(((below["y"] <= 0) & (below["kind"] == "trial")).sum())
+    assert f"In {trials} trials the calibrated work was not" in FIGURES["overhead"].caption(below)
+
+
+def test_a_panel_with_nothing_above_zero_says_so(tables: Tables) -> None:
+    """Where no overhead is positive there is no log axis, and no warning."""
+    data = FIGURES["overhead"].data(tables)
+    below = data.assign(y=data["y"].where(data["workload"] != "cpu", -1e-6))
+    noop, cpu = draw(FIGURES["overhead"], below).axes
+    assert (noop.get_xscale(), cpu.get_xscale()) == ("log", "linear")
+    assert [text.get_text() for text in cpu.texts] == ["nothing above zero"]
+
+
+def test_names_are_text_whatever_they_hold(tables: Tables, tmp_path: Path) -> None:
+    """Signs that mean mathematics or markup to a drawing library are drawn as they are."""
+    hostile = {
+        name: table.assign(label=table["label"].str.replace("thread-pool", "$x^{<b>&$"))
+        for name, table in tables.items()
+        if "label" in table
+    }
+    hostile["trial"] = hostile["trial"].assign(
+        backend=hostile["trial"]["backend"].str.replace("thread-pool", "$x^{<b>&$")
+    )
+    assert save(FIGURES["overhead"], {**tables, **hostile}, tmp_path) is not None

@@ -1,0 +1,139 @@
+"""The proof of connection: a client or worker that talks to a server of others fails its trial."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from lab.core.model import Burst
+from lab.host import child_environment, processes, temp_dirs
+from lab.host.connections import OPEN, Connection, Parts, foreign, unconnected
+from lab.providers.servers import RedisService
+from tests.factories.foreign_environment import JUNK
+from tests.factories.trials import run, spec_of
+
+SERVER, OTHER = ("127.0.0.1", 7000), ("127.0.0.1", 16379)
+LISTENS = Connection(1, SERVER, ("", 0), psutil.CONN_LISTEN)
+PARTS = Parts({1}, {"node0-0": {2, 3}}, {"redis": {1}, "node0-0": {2, 3}, "driver": {4}})
+PASSWORD = "of-another-project"  # noqa: S105 (of a server of this test)
+
+
+def to(pid: int, there: tuple[str, int], state: str = psutil.CONN_ESTABLISHED) -> Connection:
+    """Make a connection of a process."""
+    return Connection(pid, ("127.0.0.1", 40_000 + pid), there, state)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+@pytest.mark.parametrize(("pid", "name"), [(2, "node0-0"), (3, "node0-0"), (4, "driver")])
+def test_a_connection_to_others_is_named(pid: int, name: str, state: str) -> None:
+    """Whoever has it, and also while it is being made."""
+    ours = [LISTENS, to(2, SERVER), to(4, SERVER)]
+    assert foreign(PARTS, ours) == ""
+    assert foreign(PARTS, [*ours, to(9, OTHER)]) == ""
+    found = foreign(PARTS, [*ours, to(pid, OTHER, state)])
+    assert found.startswith(f"{name} is connected to 127.0.0.1:16379")
+
+
+def test_a_worker_without_a_server_is_named() -> None:
+    """Any process of the worker will do; without a server there is nothing to be connected to."""
+    assert unconnected(PARTS, [LISTENS, to(3, SERVER)]) == ""
+    assert unconnected(PARTS, [LISTENS, to(4, SERVER)]).startswith("node0-0 is connected to no")
+    assert unconnected(PARTS._replace(servers=()), []) == ""
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """A server of another project, where the shell's variables lead; one message waits there."""
+    labels = {processes.OWNER: processes.owner(), processes.TRIAL: "others"}
+    with temp_dirs.folder() as folder:
+        server = RedisService().start(folder, (), labels, PASSWORD)
+        for name, value in JUNK.items():
+            leads = value.startswith(("redis://", "amqp://", "tcp://", "postgresql://"))
+            monkeypatch.setenv(name, server.endpoint if leads else value)
+        client = redis.Redis.from_url(server.endpoint)
+        client.lpush("shop", "a message of another project")
+        try:
+            yield client
+        finally:
+            client.close()
+            processes.stop(server.process)
+
+
+def seen_by(others: redis.Redis) -> tuple[int, int]:
+    """Return how many connections the server had and how many messages wait there."""
+    return int(others.info("stats")["total_connections_received"]), int(others.llen("shop"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("celery[prefork]", "celery[prefork+results]", "celery[threads]", "celery[gevent]"),
+        *("rq[worker]", "rq[worker-pool]", "django-rq", "django-q[redis]", "raw-redis"),
+        *("dask[distributed]", "thread-pool", "process-pool[spawn]"),
+    ],
+)
+def test_no_connection_reaches_a_server_of_others(
+    label: str, others: redis.Redis, tmp_path: Path
+) -> None:
+    """The trial is ok by its own server, and the other one has seen nobody."""
+    before = seen_by(others)
+    row = run(tmp_path, spec_of(label, arrival=Burst(20))).row
+    assert (row.status, row.reason) == ("ok", "")
+    assert seen_by(others) == before
+
+
+# Celery's name for the queue that its workers read unless another is chosen.
+DEFAULT_QUEUE = "celery"
+# A worker that took it would discard it: no such task is registered.
+OF_ANOTHER = {
+    "body": "W1tdLCB7fSwge31d",
+    "content-encoding": "utf-8",
+    "content-type": "application/json",
+    "headers": {"lang": "py", "task": "shop.charge", "id": "1", "root_id": "1", "parent_id": None},
+    "properties": {"correlation_id": "1", "delivery_mode": 2, "delivery_tag": "1"}
+    | {"delivery_info": {"exchange": "", "routing_key": DEFAULT_QUEUE}, "body_encoding": "base64"},
+}
+
+
+@pytest.mark.slow
+def test_a_variable_of_the_shell_leaves_a_waiting_message_where_it_is(
+    others: redis.Redis, tmp_path: Path
+) -> None:
+    """In the queue that a worker of Celery reads by default (celery#4284)."""
+    others.lpush(DEFAULT_QUEUE, json.dumps(OF_ANOTHER))
+    row = run(tmp_path, spec_of("celery", arrival=Burst(20))).row
+    assert (row.status, row.reason) == ("ok", "")
+    assert others.llen(DEFAULT_QUEUE) == 1
+    assert not others.exists("unacked")
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_connected_elsewhere_fails_the_trial(
+    others: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command line leads there; whatever else does, the row says what the worker did."""
+    monkeypatch.setattr(child_environment, "SYSTEMS", re.compile("(?!)"))
+    spec = spec_of("celery", arrival=Burst(20), pass_env=("CELERY_BROKER_URL",))
+    row = run(tmp_path, spec).row
+    port = others.connection_pool.connection_kwargs["port"]
+    assert row.status == "failed"
+    assert f"is connected to 127.0.0.1:{port}, which is no part of this trial" in row.reason
+
+
+def test_a_look_sees_this_process() -> None:
+    """By the number of the process, and with both ends."""
+    from lab.host.connections import connections
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        with socket.create_connection(address) as client:
+            here = client.getsockname()
+            assert [one for one in connections() if (one.here, one.there) == (here, address)]

@@ -1,0 +1,215 @@
+"""The fingerprint tells what the machine is, and nothing about whose it is."""
+
+from __future__ import annotations
+
+import gc
+import getpass
+import os
+import platform
+import re
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lab.host import environment, procfs
+from lab.host.environment import fingerprint, git_state
+from lab.results.schema.machine import EnvironmentRow
+
+ROOTED_PATH = re.compile(r"(?<![\w.])/\w")
+ADDRESS = re.compile(
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])|[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){4,}"
+)
+
+
+# Facts that a machine or a user may happen to be called.
+COMMON_WORDS = {"docker", "linux", "main", "none", "podman"}
+
+
+def private_words() -> set[str]:
+    """Collect what names this machine and its user."""
+    words = {socket.gethostname(), getpass.getuser(), str(Path.home()), str(Path.cwd())}
+    return words - COMMON_WORDS
+
+
+def assert_public(rows: Sequence[EnvironmentRow]) -> None:
+    """Look for names, paths and addresses in every key, value and unit."""
+    for row in rows:
+        for text in (row.key, row.value, row.unit):
+            for word in private_words():
+                assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text), row
+            assert not ROOTED_PATH.search(text), row
+            assert row.key.startswith("package.") or not ADDRESS.search(text), row
+
+
+def as_dict(rows: Sequence[EnvironmentRow]) -> dict[str, str]:
+    """Look up values by key."""
+    return {row.key: row.value for row in rows}
+
+
+def test_nothing_private_is_in_the_fingerprint() -> None:
+    """No value holds the host's or the user's name, a path, or an address."""
+    assert_public(fingerprint()[1])
+
+
+def test_nothing_private_gets_in_through_what_users_may_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Variables, boot parameters and build arguments pass by allow lists, not by luck."""
+    secret = f"{Path.home()}/of/{getpass.getuser()}"
+    for name in ("PYTHONPATH", "PYTHONHASHSEED", "PYTHONMALLOC", "PYTHON_SECRET", "PYTHONHOME"):
+        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("PYTHONUTF8", "1")
+    command_line = (
+        f"root=UUID=12ab-34cd ip=10.1.2.3 host={socket.gethostname()} nosmt mitigations=off"
+    )
+    read = procfs.text_of
+    monkeypatch.setattr(
+        environment, "text_of", lambda p: command_line if p.name == "cmdline" else read(p)
+    )
+    arguments = (
+        f"'--prefix={secret}' '--enable-optimizations' '--with-openssl={secret}' 'CC={secret}'"
+    )
+    monkeypatch.setitem(sysconfig.get_config_vars(), "CONFIG_ARGS", arguments)
+    monkeypatch.setitem(
+        sysconfig.get_config_vars(), "PY_CFLAGS", f"-O3 -ffile-prefix-map={secret}=."
+    )
+    facts = as_dict(rows := fingerprint()[1])
+    assert_public(rows)
+    assert facts["kernel.parameters"] == "nosmt mitigations=off"
+    assert facts["python.configure"].startswith("--enable-optimizations")
+    assert facts["python.optimisation"] == "-O3"
+    assert facts["python.variable.PYTHONUTF8"] == "1"
+    assert facts["python.variable.PYTHONHASHSEED"] == ""
+    assert "python.variable.PYTHON_SECRET" not in facts
+
+
+def test_the_id_follows_stable_facts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readings agree; a collector's threshold changes nothing, another kernel everything."""
+    before, rows = fingerprint()
+    assert re.fullmatch("[0-9a-f]{16}", before)
+    assert {row.fingerprint_id for row in rows} == {before}
+    thresholds = gc.get_threshold()
+    gc.set_threshold(thresholds[0] + 1)
+    try:
+        same, changed = fingerprint()
+    finally:
+        gc.set_threshold(*thresholds)
+    assert as_dict(changed)["python.gc_thresholds"] != as_dict(rows)["python.gc_thresholds"]
+    assert same == before
+    monkeypatch.setattr(platform, "release", lambda: "0.0.1-other")
+    assert fingerprint()[0] != before
+
+
+def test_what_the_method_calls_stable_is_stable() -> None:
+    """The starred fields of METHOD section 3 that are known here make the id."""
+    keys = [row.key for row in fingerprint()[1]]
+    stable = {row.key for row in fingerprint()[1] if row.stable}
+    assert len(keys) == len(set(keys))
+    assert stable >= {
+        *("clock.source", "cpu.model", "cpu.sockets", "cpu.cores", "cpu.threads", "cpu.smt"),
+        *("cpu.governor", "cpu.turbo", "cpu.mitigations", "cpu.hypervisor", "memory.numa_nodes"),
+        *("memory.ram", "memory.swap", "memory.huge_pages", "kernel.release", "kernel.preempt"),
+        *("cgroup.version", "cgroup.cpu_limit", "cgroup.cpuset", "cgroup.memory_limit"),
+        *("python.gil", "python.jit", "packages.hash", "package.celery", "package.redis"),
+    }
+
+
+def test_what_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the kernel's files the facts are still listed, and empty rather than zero."""
+    with_files = [row.key for row in fingerprint()[1]]
+    for module in (environment, procfs):
+        monkeypatch.setattr(module, "text_of", lambda _: None)
+    monkeypatch.setattr(environment, "CPUS", Path("/nonexistent"))
+    monkeypatch.setattr(procfs, "CPUS", Path("/nonexistent"))
+    rows = fingerprint()[1]
+    facts = as_dict(rows)
+    assert [row.key for row in rows] == with_files
+    for key in (
+        *("cpu.model", "cpu.sockets", "cpu.smt", "cpu.hypervisor", "cpu.governor", "cpu.turbo"),
+        *("cpu.mitigations", "cpu.caches", "cpu.frequency", "cpu.isolated", "kernel.parameters"),
+        *("clock.source", "cgroup.cpu_limit", "cgroup.memory_limit", "cgroup.cpuset"),
+        *("memory.huge_pages", "noise.load", "noise.runnable"),
+    ):
+        assert facts[key] == "", key
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    """Write a small tree of kernel files."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_limits_are_read_from_cgroup_version_2(tmp_path: Path) -> None:
+    """The tightest limit of our group and those around it counts, whoever set it."""
+    root = write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/outer/inner\n",
+            "sys/fs/cgroup/cgroup.controllers": "cpu memory",
+            "sys/fs/cgroup/outer/cpu.max": "150000 100000\n",
+            "sys/fs/cgroup/outer/inner/cpu.max": "max 100000\n",
+            "sys/fs/cgroup/outer/memory.max": "max\n",
+            "sys/fs/cgroup/outer/inner/memory.max": "1048576\n",
+        },
+    )
+    assert procfs.cpu_limit(root) == 1.5
+    assert procfs.memory_limit(root) == 1 << 20
+    assert procfs.cgroup_texts("cpu", "cpu.max", root) == ["max 100000", "150000 100000"]
+
+
+def test_limits_are_read_from_cgroup_version_1(tmp_path: Path) -> None:
+    """Each controller has its tree; in a container the group's own name may not exist in it."""
+    root = write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "5:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "50000\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        },
+    )
+    assert procfs.cpu_limit(root) == 0.5
+    assert procfs.memory_limit(root) == "none"
+
+
+def test_limits_outside_linux_are_unknown(tmp_path: Path) -> None:
+    """No control groups at all is not the same as no limit."""
+    assert procfs.cpu_limit(tmp_path) == ""
+    assert procfs.memory_limit(tmp_path) == ""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as a user that the test makes up."""
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+    command = ["git", "-C", str(folder), *who, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_git_state_is_of_the_labs_own_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commit and changes are told for a checkout, and for nothing that merely surrounds the lab."""
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "environment.py"))
+    assert git_state() == ("", "")
+    git(tmp_path, "init", "-q")
+    (tmp_path / "environment.py").write_text("one")
+    (tmp_path / "other").write_text("one")
+    git(tmp_path, "add", "other")
+    git(tmp_path, "commit", "-qm", "without the lab")
+    assert git_state() == ("", "")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "with the lab")
+    (tmp_path / "untracked").write_text("does not count")
+    monkeypatch.setenv("GIT_DIR", os.devnull)  # as inside a hook of another repository
+    clean = git_state()
+    (tmp_path / "other").write_text("two")
+    dirty = git_state()
+    monkeypatch.delenv("GIT_DIR")
+    assert clean == (git(tmp_path, "rev-parse", "HEAD"), "0")
+    assert dirty == (clean.commit, "1")

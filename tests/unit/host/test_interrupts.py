@@ -1,0 +1,174 @@
+"""A signal ends what can be cut short, once; a teardown is never cut short, however many come."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.host import interrupts
+from lab.host.interrupts import allowed, deferred
+from tests.unit.cli.test_main import ours, start_slow, until
+
+FLOOD = 40  # signals, 20 ms apart: as long as a teardown may take
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in interrupts.STOPPING}
+    for number in before:  # another test may have ended a command here, which then ignores them
+        signal.signal(number, signal.SIG_DFL)
+    interrupts.install()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_waits_for_the_end_of_a_deferred_block() -> None:
+    """It raises only then; without a signal nothing does."""
+    done = []
+
+    def defer(name: str, *numbers: int) -> None:
+        with deferred():
+            for number in numbers:
+                signal.raise_signal(number)
+            done.append(name)
+
+    defer("quiet")
+    with pytest.raises(KeyboardInterrupt):
+        defer("whole", signal.SIGHUP)
+    assert done == ["quiet", "whole"]
+
+
+@pytest.mark.parametrize("place", ["before", "inside"])
+def test_one_signal_cuts_an_allowed_block_and_no_other_cuts_the_teardown(
+    place: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each further one is answered by a sentence, and the first alone is raised."""
+    done = []
+
+    def run() -> None:
+        with deferred():
+            if place == "before":
+                signal.raise_signal(signal.SIGTERM)
+            try:
+                with allowed():
+                    signal.raise_signal(signal.SIGTERM)
+                    done.append("never")
+            finally:
+                with deferred():  # as where a teardown starts a process
+                    signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGHUP)
+                done.append("down")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    signal.raise_signal(signal.SIGINT)  # nor what a command says and writes after it
+    assert done == ["down"]
+    assert capfd.readouterr().err.count("being ended first") == {"before": 4, "inside": 3}[place]
+
+
+def test_a_step_that_must_be_whole_defers_inside_an_allowed_block() -> None:
+    """A process is started and known, or was never started."""
+    done = []
+
+    def run() -> None:
+        with deferred(), allowed():
+            with deferred():
+                signal.raise_signal(signal.SIGINT)
+                done.append("started")
+            done.append("never")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert done == ["started"]
+
+
+def test_a_signal_that_was_lost_is_raised_at_the_end() -> None:
+    """What raises in a finalizer is dropped by Python; the command ends all the same."""
+
+    def run() -> None:
+        with deferred(), allowed(), contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+def test_other_threads_are_not_concerned() -> None:
+    """Signals reach the main thread, so what another one defers changes nothing here."""
+
+    def hold(entered: threading.Event, leave: threading.Event) -> None:
+        with deferred(), allowed(), deferred():
+            entered.set()
+            leave.wait(10)
+
+    entered, leave = threading.Event(), threading.Event()
+    thread = threading.Thread(target=hold, args=(entered, leave))
+    thread.start()
+    assert entered.wait(10)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    leave.set()
+    thread.join()
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """`nohup lab bench` outlives its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupts.install()
+    signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.slow
+def test_a_lab_whose_terminal_closes_stops_as_by_any_signal(tmp_path: Path) -> None:
+    """It can write nowhere any more, and ends with 130 all the same."""
+    master, terminal = pty.openpty()
+    words = (
+        "-b thread-pool -w noop --arrival paced --rate 20 --tasks 2000 --cores 1 --provider local"
+    )
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", "bench", *words.split(), "--results", str(tmp_path)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        # What makes it the terminal of the session.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (no threads)
+    )
+    os.close(terminal)
+    try:
+        until(lambda: os.read(master, 65_536) and list(tmp_path.glob("runs/*/trials/*/ledger/*")))
+    finally:
+        os.close(master)
+    assert lab.wait(60) == 130
+    assert ours(lab.pid) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", interrupts.STOPPING)
+@pytest.mark.parametrize("phase", ["window", "down"])
+def test_signals_without_end_leave_no_process(
+    tmp_path: Path, number: signal.Signals, phase: str
+) -> None:
+    """Whether they begin in a window or as the driver has ended; 130 is the exit code."""
+    running = start_slow(tmp_path)
+    if phase == "down":
+        driver = next(p for p in ours(running.pid) if "lab.driver" in p.cmdline())
+        driver.wait(60)
+    for _ in range(FLOOD):
+        running.send_signal(number)
+        time.sleep(0.02)
+    assert running.wait(30) == 130
+    assert ours(running.pid) == []

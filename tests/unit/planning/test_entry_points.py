@@ -1,0 +1,177 @@
+"""Packages beside the lab that break, or claim a name that is taken, are named and left out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import backends
+from lab.backends.rq import Rq
+from lab.core.errors import UsageError
+from lab.planning import registry
+
+ROOT = Path(__file__).parents[3]
+SOUND = """
+from lab.backends import inline as _inline
+Other = _inline.Inline
+"""
+UNSAID = """
+from lab.core.backend import Backend
+class X(Backend):
+    variants = ()
+    def start(self): ...
+    def stop(self): ...
+"""
+# Of each entry: its group, its name, its module's text, the object, and words of the reason.
+BROKEN = {
+    "raises": ("lab.backends", "raise ValueError('no\x1b[31m such')", ":X", "raised ValueError"),
+    "exits": ("lab.backends", "raise SystemExit(0)", ":X", "raised SystemExit"),
+    "stops": ("lab.backends", "class S(BaseException): ...\nraise S", ":X", "raised S"),
+    "lacks": ("lab.backends", "import no_such_package", ":X", "ModuleNotFoundError"),
+    "absent": ("lab.backends", "", ":X", "AttributeError"),
+    "text": ("lab.backends", "X = 'text'", ":X", "is no subclass of lab.plugin.Backend"),
+    "partial": (
+        "lab.backends",
+        "from lab.core.backend import Backend\nclass X(Backend): ...",
+        ":X",
+        "does not implement start, stop",
+    ),
+    "unsaid": (
+        "lab.backends",
+        UNSAID,
+        ":X",
+        "does not state family, summary, variants",
+    ),
+    "a b": ("lab.backends", SOUND, ":Other", "a name that has other characters"),
+    "rq": ("lab.backends", SOUND, ":Other", "the name of a built-in backend"),
+    "loud": ("lab.backends", "print('LOUD')\nraise ValueError", ":X", "raised ValueError"),
+    "task_raises": ("lab.workloads", "1 / 0", "", "raised ZeroDivisionError"),
+    "task_empty": ("lab.workloads", "def run(x): ...", "", "does not define SUMMARY"),
+    "task_text": ("lab.workloads", "X = 'text'", ":X", "is no module"),
+    "noop": ("lab.workloads", "", "", "the name of a built-in workload"),
+    "latency": ("lab.workloads", "", "", "the name of a built-in workload"),
+}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages: one for each case, and two that declare one name."""
+    folder = tmp_path_factory.mktemp("site")
+    cases = {name: case[:3] for name, case in BROKEN.items()}
+    for number, (name, (group, text, attribute)) in enumerate(cases.items()):
+        install(folder, f"pack{number}", group, name, text, attribute)
+    for package in ("first", "second"):
+        install(folder, package, "lab.backends", "twice", SOUND, ":Other")
+    install(folder, "sound", "lab.backends", "sound", "print('LOUD')\n" + SOUND, ":Other")
+    return folder
+
+
+def install(folder: Path, package: str, group: str, name: str, text: str, attribute: str) -> None:
+    """Lay out what a wheel leaves behind."""
+    (folder / f"{package}_module.py").write_text(text)
+    about = folder / f"{package}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    entry = f"[{group}]\n{name} = {package}_module{attribute}\n"
+    (about / "entry_points.txt").write_text(entry)
+
+
+def lab(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the lab where these packages are installed."""
+    path = os.pathsep.join([str(installed), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "250"}
+    command = [sys.executable, "-m", "lab.cli", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_each_is_listed_with_its_reason(installed: Path) -> None:
+    """Once on standard error, in one sentence, and in the list; the others are there as ever."""
+    shown = lab(installed, "list")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stderr.splitlines()
+    for name, (group, *_, reason) in BROKEN.items():
+        kind = group.removeprefix("lab.").removesuffix("s").capitalize()
+        (line,) = [line for line in lines if line.startswith(f"{kind} {name!r} is left out: ")]
+        assert reason in line
+        assert line.endswith(".")
+    (line,) = [line for line in lines if "'twice'" in line]
+    assert "package first and package second declare the same name" in line
+    assert len(lines) == len(BROKEN) + 1
+    table = " ".join(shown.stdout.partition("Left out")[2].split())
+    assert "no subclass of lab.plugin.Backend" in table
+    assert "rq[worker]" in shown.stdout
+    assert "sound[" in shown.stdout
+    assert "LOUD" not in shown.stdout + shown.stderr
+    assert "\x1b" not in shown.stdout + shown.stderr
+
+
+def test_they_end_no_campaign(installed: Path, tmp_path: Path) -> None:
+    """What was selected is measured, and the built-in of a claimed name is what runs."""
+    chosen = ("-b", "inline", "-b", "rq", "-w", "noop", "--arrival", "burst")
+    small = ("--tasks", "20", "--blocks", "1", "--cores", "1", "--provider", "local")
+    where = ("--allow-dirty", "--tables-only", "--results", str(tmp_path))
+    shown = lab(installed, "bench", *chosen, *small, *where)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr.count("is left out") == len(BROKEN) + 1
+    (run,) = (tmp_path / "runs").iterdir()
+    text = (run / "trial.csv").read_text()
+    assert "rq[worker]@default" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("-b", "raises"), "Backend 'raises' is not available: its import raised ValueError"),
+        (("-b", "exits"), "Backend 'exits' is not available: its import raised SystemExit: 0."),
+        (("-b", "twice"), "Backend 'twice' is not available: package first and package second"),
+        (("-w", "task_raises"), "Workload 'task_raises' is not available: its import raised"),
+    ],
+)
+def test_selecting_one_says_why_it_is_not_there(
+    installed: Path, words: tuple[str, ...], reason: str
+) -> None:
+    """Exit code 2 and one sentence."""
+    shown = lab(installed, "bench", *words, "--dry-run")
+    assert shown.returncode == 2
+    assert reason in shown.stderr.replace("\n", " ")
+    assert "Traceback" not in shown.stderr
+
+
+def test_doctor_names_them(installed: Path) -> None:
+    """Each is a check of its own that says what to do."""
+    shown = lab(installed, "doctor")
+    assert shown.returncode == 0, shown.stderr
+    table = " ".join(shown.stdout.split())
+    for name in ("backend raises", "backend rq", "workload task_empty"):
+        assert name in table
+    assert "update or uninstall" in table
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """The registry looks again, in this test and after it."""
+    registry.refresh()
+    yield
+    registry.refresh()
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_file_of_the_lab_that_cannot_be_imported_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dependency that is broken costs its backend and no other."""
+    (tmp_path / "made_up.py").write_text("import no_such_package\n")
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
+    assert "made-up" not in registry.backends()
+    assert registry.select("rq").backend is Rq
+    (left_out,) = registry.left_out()
+    assert (left_out.kind, left_out.name) == ("backend", "made-up")
+    with pytest.raises(UsageError, match="'made-up' is not available: its import raised Module"):
+        registry.select("made-up")

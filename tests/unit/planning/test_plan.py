@@ -1,0 +1,228 @@
+"""A plan is a pure function of what was asked for and the seed: order, pairing, resume."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lab.analysis.statistics import sample_floor
+from lab.cli.main import parser
+from lab.cli.selection import select
+from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
+from lab.core.serialization import spec_from_json, spec_to_json
+from lab.planning import registry
+from lab.planning.plan import Selection, estimate_s, make_plan, total_s
+from lab.planning.presets import GROUPS, PRESETS, Cell
+
+SELECTION = Selection(
+    labels=("thread-pool[executor]@default", "inline[call]@default", "celery[prefork]@default"),
+    cells=(Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0)), Cell("io", Burst(5), 1_000)),
+    cores=(1, 2),
+    nodes=(1,),
+    workers_per_core=(1, 2),
+    provider="local",
+    blocks=6,
+    seed=11,
+    warmup_per_slot=3,
+    deadline_s=9.0,
+)
+
+
+def key(spec: TrialSpec) -> tuple[object, ...]:
+    """Return what a configuration is, without its block."""
+    return (spec.label, spec.workload, spec.arrival, spec.topology)
+
+
+def test_each_block_holds_every_configuration_once() -> None:
+    """Blocks are complete (METHOD M3)."""
+    plan = make_plan(SELECTION)
+    blocks = [Counter(key(s) for s in plan.trials if s.block == b) for b in range(6)]
+    assert all(block == blocks[0] for block in blocks)
+    assert set(blocks[0].values()) == {1}
+
+
+def test_a_cell_may_leave_the_sweep_to_others() -> None:
+    """Each backend then has it once a block, on the widest topology that it can take."""
+    plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(10), widest=True),)))
+    assert {(s.backend, s.topology.cores_per_node, s.topology.workers) for s in plan.trials} == {
+        ("thread-pool", 2, 4), ("celery", 2, 4), ("inline", 1, 1),
+    }  # fmt: skip
+    assert len(plan.trials) == 3 * SELECTION.blocks
+    assert plan.skips == ()
+
+
+def test_a_cell_that_no_topology_fits_is_skipped_once() -> None:
+    """The sentence is said for the widest."""
+    cells = (Cell("noop", RoundTrip(5), widest=True),)
+    plan = make_plan(replace(SELECTION, cells=cells))
+    assert [(s.spec.backend, s.spec.topology.workers) for s in plan.skips] == [("celery", 4)]
+
+
+def test_a_cell_may_be_in_the_first_block_only() -> None:
+    """What takes long and carries no interval anyhow is asked once."""
+    cells = (Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0), once=True))
+    plan = make_plan(replace(SELECTION, cells=cells))
+    blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
+              for kind in ("burst", "paced")}  # fmt: skip
+    assert blocks == {"burst": set(range(6)), "paced": {0}}
+
+
+def test_a_fallback_is_for_those_who_can_take_nothing_before_it() -> None:
+    """Who has a trial already is not asked, and who has none says why not."""
+    cells = (
+        Cell("noop", Burst(10), widest=True),
+        *(
+            Cell("noop", arrival, widest=True, fallback=True)
+            for arrival in (Periodic(1, 4, every_s=1.0), Periodic(1, 1, cron="* * * * *"))
+        ),
+    )
+    labels = ("celery", "deadline-loop", "django-crontab")
+    plan = make_plan(replace(SELECTION, labels=labels, cells=cells, blocks=1))
+    assert {(s.backend, s.arrival) for s in plan.trials} == set(
+        zip(labels, (cell.arrival for cell in cells), strict=True)
+    )
+    assert [s.spec.backend for s in plan.skips].count("celery") == 0
+
+
+def test_quick_has_every_system_and_its_ceilings_and_fits_into_five_minutes() -> None:
+    """On two cores, with every percentile up to p90, by the estimate that is shown."""
+    quick = PRESETS["quick"]
+    asked = select(parser().parse_args(["bench", "--provider", "local"]), quick)
+    trials = make_plan(replace(asked, cores=(1, 2), offers=frozenset(Service))).trials
+    systems = {n for n, one in registry.backends().items() if one.family != "reference"}
+    assert {s.backend for s in trials} >= systems | {"inline", "pipe", "queue", "raw-redis"}
+    assert total_s(trials, {}) <= 300
+    assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
+
+
+def test_weak_cells_have_more_tasks_for_more_workers() -> None:
+    """A trial that strong and weak scaling share is run once."""
+    cells = (Cell("cpu", Burst(40)), Cell("cpu", Burst(20), weak=True))
+    chosen = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    trials = make_plan(replace(chosen, workers_per_core=(1, 2, 4))).trials
+    found = sorted((s.topology.workers, s.arrival.n_tasks) for s in trials)
+    assert found == [(1, 20), (1, 40), (2, 40), (4, 40), (4, 80)]
+
+
+def test_systems_behind_a_server_have_fewer_tasks_where_the_cell_says_so() -> None:
+    """A burst that takes a pool a second would take them a minute."""
+    plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(1_000), slower=10),), blocks=1))
+    tasks = {s.backend: s.arrival.n_tasks for s in plan.trials}
+    assert tasks == {"thread-pool": 1_000, "inline": 1_000, "celery": 100}
+
+
+def test_a_cell_has_its_own_worker_slots_unless_others_are_asked_for() -> None:
+    """What is asked for on the command line holds for all cells."""
+    cells = (Cell("noop", Burst(10), workers=(1, 4)), Cell("io", Burst(10), 1_000))
+    own = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    for asked, noop, io in ((), {1, 4}, {1}), ((2,), {2}, {2}):
+        trials = make_plan(replace(own, workers_per_core=asked)).trials
+        assert {s.topology.workers for s in trials if s.workload == "noop"} == noop
+        assert {s.topology.workers for s in trials if s.workload == "io"} == io
+
+
+def test_long_tasks_warm_up_for_seconds_and_not_for_minutes() -> None:
+    """Five seconds of work for each slot are enough (METHOD M16)."""
+    cells = (Cell("io", Burst(1_000), 100_000),)
+    plan = make_plan(replace(SELECTION, cells=cells, warmup_per_slot=200, cores=(1,)))
+    assert {s.warmup_tasks // s.topology.workers for s in plan.trials} == {50}
+
+
+@pytest.mark.parametrize("name", ["overhead", "scaling"])
+@pytest.mark.parametrize(("preset", "longest_s"), [("quick", 240), ("standard", 1_800)])
+def test_a_group_has_an_end(name: str, preset: str, longest_s: int) -> None:
+    """By the estimate that is shown, on two cores, for a backend with workers of its own."""
+    chosen, group = PRESETS[preset], GROUPS[name]
+    asked = replace(
+        SELECTION,
+        labels=SELECTION.labels[2:],
+        cells=group.quick if preset == "quick" else group.cells,
+        workers_per_core=(),
+        blocks=chosen.blocks,
+        warmup_per_slot=chosen.warmup_per_slot,
+        deadline_s=chosen.deadline_s,
+    )
+    assert 0 < total_s(make_plan(asked).trials, {}) < longest_s
+
+
+def test_blocks_come_one_after_the_other_in_orders_of_their_own() -> None:
+    """Order inside a block is a seeded permutation, another one for each block and seed."""
+    plan = make_plan(SELECTION)
+    assert [s.block for s in plan.trials] == sorted(s.block for s in plan.trials)
+    orders = [tuple(key(s) for s in plan.trials if s.block == b) for b in range(6)]
+    assert len(set(orders)) == 6
+    assert make_plan(SELECTION) == plan
+    assert make_plan(replace(SELECTION, seed=12)).trials != plan.trials
+
+
+def test_a_block_offers_the_same_plan_to_every_backend() -> None:
+    """Seeds are equal within a block and cell, and differ between blocks (METHOD M4)."""
+    trials = make_plan(SELECTION).trials
+    seeds: dict[Any, set[int]] = {(s.block, s.workload, s.arrival): set() for s in trials}
+    for spec in trials:
+        seeds[spec.block, spec.workload, spec.arrival].add(spec.seed)
+    assert all(len(seed) == 1 for seed in seeds.values())
+    assert len(set.union(*seeds.values())) == len(seeds)
+
+
+def test_adding_a_backend_changes_no_other_trial() -> None:
+    """What was measured stays comparable when the selection grows."""
+    fewer = make_plan(replace(SELECTION, labels=SELECTION.labels[:2]))
+    assert {s.id for s in fewer.trials} < {s.id for s in make_plan(SELECTION).trials}
+
+
+def test_what_a_backend_cannot_take_is_skipped_with_a_sentence() -> None:
+    """Capabilities decide, and the reason is said once."""
+    cells = (Cell("noop", RoundTrip(5)),)
+    plan = make_plan(replace(SELECTION, cells=cells, nodes=(1, 2)))
+    reasons = {(s.spec.backend, s.spec.topology.nodes): s.reason for s in plan.skips}
+    assert "no result back" in reasons["celery", 1]
+    assert "cannot span nodes" in reasons["thread-pool", 2]
+    assert "one worker slot" in reasons["inline", 1]
+    assert {s.spec.block for s in plan.skips} == {0}
+    assert all(s.backend in ("thread-pool", "inline") for s in plan.trials)
+
+
+def test_a_quota_is_of_nodes_and_no_node_is_the_driver() -> None:
+    """Systems with workers of their own get it; others are skipped with a sentence."""
+    plan = make_plan(replace(SELECTION, cores=(1,), quota_cpus=0.5))
+    assert {spec.backend for spec in plan.trials} == {"celery"}
+    assert {spec.topology.quota_cpus for spec in plan.trials} == {0.5}
+    assert all("no CPU quota may stop" in skip.reason for skip in plan.skips)
+
+
+def test_an_id_is_a_pure_function_of_the_fields() -> None:
+    """Equal specs have equal ids, and every field counts."""
+    spec = make_plan(SELECTION).trials[0]
+    assert spec.id == replace(spec).id
+    others = [
+        replace(spec, size=spec.size + 1),
+        replace(spec, block=99),
+        replace(spec, topology=Topology(1, 1, 9)),
+        replace(spec, topology=replace(spec.topology, quota_cpus=0.5)),
+        replace(spec, arrival=Paced(spec.arrival.n_tasks, 5.0)),
+        replace(spec, profile="safe"),
+    ]
+    assert len({spec.id, *(other.id for other in others)}) == 7
+
+
+def test_specs_survive_json() -> None:
+    """A plan that is written and read back is the same plan."""
+    import json
+
+    for spec in make_plan(
+        replace(SELECTION, cells=(*SELECTION.cells, Cell("noop", RoundTrip(3))))
+    ).trials:
+        assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
+
+
+def test_the_estimate_learns_from_what_was_seen() -> None:
+    """Known labels are estimated by their own mean, others by the plan."""
+    trials = make_plan(SELECTION).trials
+    known = trials[0].label
+    seen = total_s(trials, {known: [100.0, 200.0]})
+    rest = sum(estimate_s(s) for s in trials if s.label != known)
+    assert seen == pytest.approx(rest + 150.0 * sum(s.label == known for s in trials))

@@ -1,0 +1,83 @@
+"""The engine's command line: what it refuses becomes one sentence with the next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.core.errors import ClusterError
+from lab.providers import engine
+
+SOCKET = "unix:///var/run/docker.sock"
+COMPLAINTS = {
+    f"permission denied while trying to connect to the Docker daemon socket at {SOCKET}: Get "
+    '"http://%2Fvar%2Frun%2Fdocker.sock/v1.41/info": connect: permission denied': (
+        "sudo usermod -aG docker $USER"
+    ),
+    f"Cannot connect to the Docker daemon at {SOCKET}. Is the docker daemon running?": (
+        "No container engine answers. Run: sudo .ci/ensure-docker.sh"
+    ),
+    f"failed to connect to the docker API at {SOCKET}; check if the path is correct": (
+        "No container engine answers. Run: sudo .ci/ensure-docker.sh"
+    ),
+    'error during connect: Get "http://docker.example.com/v1.50/info": ssh: Name not known': (
+        "No container engine answers."
+    ),
+    "docker: unknown command: docker compose\n\nRun 'docker --help' for more information": (
+        "Docker Compose v2 is missing. Run: sudo .ci/ensure-docker.sh"
+    ),
+    "unknown flag: --short\nSee 'docker --help'.": "Docker Compose v2 is missing.",
+    "ERROR: BuildKit is enabled but the buildx component is missing or broken.": (
+        "Docker's buildx is missing."
+    ),
+    "Error response from daemon: no such image: lab-node:1: No such image: lab-node:1": (
+        "The image lab-node:1 is missing. Run: nox -s images"
+    ),
+    "Error: No such image: redis:7.2": "The image redis:7.2 is missing. Run: nox -s images",
+    "write /var/lib/docker/tmp/x: no space left on device": "docker system prune",
+    "could not find an available, non-overlapping IPv4 address pool among the defaults": (
+        "No subnet is free"
+    ),
+    # Not every refusal is about the engine's socket.
+    "OCI runtime exec failed: open /x: permission denied": "open /x: permission denied. Run: lab",
+    "": "no error output",
+}
+
+
+@pytest.mark.parametrize(("complaint", "sentence"), COMPLAINTS.items())
+def test_a_complaint_becomes_a_sentence_with_the_next_step(complaint: str, sentence: str) -> None:
+    """Words of real engines, old and new, are told in ours."""
+    told = engine.explain(complaint)
+    assert sentence in told
+    assert "Run: " in told
+    assert "\n" not in told
+
+
+def test_without_docker_the_way_to_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without the program is told how to get it, and how to do without."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ClusterError, match="not installed. Run: .+ --provider local"):
+        engine.find()
+
+
+def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose 1 answers to the same words and cannot do the same."""
+    program = tmp_path / "docker"
+    program.write_text('#!/bin/sh\n[ "$1" = compose ] && echo 1.29.2 || echo 20.10\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ClusterError, match="Docker Compose is 1.29.2; 2 or newer is needed"):
+        engine.find()
+
+
+def test_whoever_is_killed_may_have_reached_the_memory_limit() -> None:
+    """The engine does not always tell why; any other end has its last words for a reason."""
+    raised = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
+    assert engine.ending("oom", "redis", "", "").endswith(raised)
+    killed = engine.ending("die", "redis", "137", "Ready")
+    assert killed.startswith("redis ended with code 137: Ready")
+    assert raised in killed
+    assert engine.ending("die", "node0", "1", "no queue") == "node0 ended with code 1: no queue"

@@ -1,0 +1,168 @@
+"""Memory and wake-ups of processes against known answers: METHOD M25's own checks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.recording import footprint
+
+MB = 1_000_000
+# Each program says that it has started, and does the next thing with each line that it is given.
+TOUCH = """
+import sys
+print(flush=True); input()
+held = bytearray(b"x") * 50_000_000
+print(flush=True); input()
+"""
+READ = """
+import sys
+print(flush=True); input()
+with open(sys.argv[1], "rb", buffering=0) as file:
+    while file.read(1 << 16): pass
+print(flush=True); input()
+"""
+FORKED = """
+import os, sys
+held = bytearray(b"x") * 40_000_000
+out, into = os.pipe()
+for _ in range(3):
+    if not os.fork():
+        os.write(into, b".")
+        sys.stdin.buffer.raw.read()
+        os._exit(0)
+for _ in range(3): os.read(out, 1)
+print(flush=True); sys.stdin.buffer.raw.read()
+"""
+SLEEP = """
+import threading, time
+def nap():
+    for _ in range(100): time.sleep(0.002)
+print(flush=True); input()
+thread = threading.Thread(target=nap); thread.start()
+print(flush=True); input()
+thread.join(); nap()
+print(flush=True); input()
+"""
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a program, and return when it has said that it is ready."""
+    started: list[subprocess.Popen[str]] = []
+
+    def program(text: str, *words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", text, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
+
+    yield program
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    """Have a program do the next thing, and wait until it is done."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    process.stdout.readline()
+
+
+def held(*pids: int) -> dict[str, float]:
+    """Return each number of memory of these processes."""
+    return {metric: value for _, metric, value, _ in footprint.memory({"workers": pids})}
+
+
+def test_fifty_megabytes_are_fifty_megabytes(start: Start) -> None:
+    """A worker that touches 50 MB raises PSS, and its anonymous part, by 50 MB +- 5 %."""
+    process = start(TOUCH)
+    before = held(process.pid)
+    go_on(process)
+    after = held(process.pid)
+    for metric in ("pss_bytes", "anonymous_bytes"):
+        assert after[metric] - before[metric] == pytest.approx(50 * MB, rel=0.05)
+
+
+def test_page_cache_is_no_memory(start: Start, tmp_path: Path) -> None:
+    """A worker that has read 50 MB of files holds none of them."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(50 * MB))
+    process = start(READ, str(file))
+    before = held(process.pid)
+    go_on(process)
+    assert abs(held(process.pid)["pss_bytes"] - before["pss_bytes"]) < MB
+
+
+def test_what_forks_share_counts_once(start: Start) -> None:
+    """Of idle forked children the sum of RSS exceeds that of PSS by what they share."""
+    parent = psutil.Process(start(FORKED).pid)
+    family = held(parent.pid, *(child.pid for child in parent.children()))
+    assert family["processes"] == 4
+    assert 40 * MB < family["pss_bytes"] < 75 * MB
+    assert family["rss_bytes"] - family["pss_bytes"] > 3 * 40 * MB
+
+
+def test_a_part_of_a_sum_is_no_sum(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ended counts for nothing; one that may not be read leaves the role out."""
+    process = start(TOUCH)
+    alone = held(process.pid)["pss_bytes"]
+    process.kill()
+    process.wait()
+    assert held(process.pid) == {"processes": 0}
+    assert alone > MB
+    monkeypatch.setattr(footprint, "PROC", tmp_path)
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "smaps_rollup").write_text(
+        "0-1 [rollup]\nRss: 8 kB\nPss: 4 kB\nPss_Anon: 2 kB\n"
+    )
+    assert held(7) == {
+        "processes": 1,
+        "pss_bytes": 4_096,
+        "anonymous_bytes": 2_048,
+        "rss_bytes": 8_192,
+    }
+    (tmp_path / "8" / "smaps_rollup").mkdir(parents=True)  # cannot be read as a file
+    assert held(7, 8) == {"processes": 2}
+
+
+def test_every_waking_is_counted_once(start: Start) -> None:
+    """A hundred naps are a hundred wake-ups, also when their thread has ended; waiting is none."""
+    process = start(SLEEP)
+    wakeups = footprint.Wakeups()
+
+    def count() -> float:
+        ((role, metric, value, _),) = wakeups.count({"workers": [process.pid]})
+        assert (role, metric) == ("workers", "wakeups")
+        return value
+
+    while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+        pass  # the program has printed its line, and may not wait for the next one yet
+    time.sleep(0.01)  # the kernel counts just after it changes the state
+    assert count() == count() == 0
+    go_on(process)  # a thread naps
+    while any(thread.id != process.pid for thread in psutil.Process(process.pid).threads()):
+        seen = count()
+    assert seen > 50
+    go_on(process)  # and now the main thread
+    # A nap that ends before its thread was taken off the CPU is none to the kernel.
+    assert seen + 90 <= count() < 300

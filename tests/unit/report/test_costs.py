@@ -1,0 +1,172 @@
+"""What a task costs and what more workers bring, as the page, the terminal and figures say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab import report
+from lab.figures import FIGURES, Tables, draw
+from lab.report.costs import as_table, costs
+from lab.report.scaling import as_table as as_growth_table
+from lab.report.scaling import growths
+from tests.factories.bursts import BLOCKS, INLINE, OVERHEAD_S, at, burst, overheads, sweep, whole
+from tests.factories.campaigns import Campaign, campaign, write
+
+DEAR: dict[str, Any] = {
+    "label": "rq[worker]@default",
+    "backend": "rq",
+    "family": "rq",
+    "variant": "worker",
+}
+US = 1e6
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """Two systems, one of which costs ten times as much."""
+    return whole(overheads() + overheads(10 * OVERHEAD_S, **DEAR))
+
+
+@pytest.fixture(scope="module")
+def scaling() -> Tables:
+    """A system on 1, 2 and 4 workers of one core, beside the inline loop."""
+    loop = [burst(b, 600, 0.25e-3, 1e-3, **INLINE) for b in range(BLOCKS)]
+    return whole(loop + sweep((1, 2, 4)))
+
+
+def test_a_row_tells_all_four_costs_of_a_label(tables: Tables) -> None:
+    """The cheapest first; the largest burst is the one whose worker- and CPU seconds are told."""
+    cheap, dear = costs(tables)
+    assert (cheap.label, dear.label) == ("x[y]@default", DEAR["label"])
+    assert cheap.burst == "noop, 4,000 tasks"
+    names = ("overhead_s_per_task", "marginal_s_per_task", "metg_50_s", "cpu_workers_s_per_task")
+    for row, factor in ((cheap, 1), (dear, 10)):
+        values = [row.numbers[name].value for name in names]
+        assert values == [pytest.approx(factor * OVERHEAD_S * US, rel=0.05)] * 4
+        assert all(row.numbers[name].interval for name in names)
+
+
+def test_the_terminal_says_the_same_as_the_page(tables: Tables, tmp_path: Path) -> None:
+    """The tables of both have a row for each label."""
+    folder = write(tables, tmp_path / "run")
+    titles = {title: rows for title, _, rows in report.terminal_tables(folder)}
+    assert [row[0] for row in titles["What a task costs, four ways"]] == ["x", "rq"]
+    page = report.write(folder).read_text(encoding="utf-8")
+    assert 'id="costs"' in page
+    assert "METG(50 %) us" in page
+    for row in costs(tables):
+        assert row.numbers["metg_50_s"].text in page
+
+
+def test_a_campaign_without_them_has_no_such_table() -> None:
+    """What nobody asked for is no empty table."""
+    plain = campaign(Campaign(blocks=1, cores=(1,)))
+    assert costs(plain) == []
+    assert growths(plain) == []
+    assert as_table([])[2] == []
+    assert as_growth_table([])[2] == []
+
+
+def test_of_three_blocks_the_curve_is_drawn_without_an_interval() -> None:
+    """The preset quick has no more: a diamond stands where half is work, and no bar over it."""
+    few = whole([t for t in overheads() if t[0].block < 3])
+    data = FIGURES["granularity"].data(few)
+    (axes,) = draw(FIGURES["granularity"], data).axes
+    assert [line.get_marker() for line in axes.get_lines()].count("d") == 1
+    paths = [path for bars in axes.collections for path in bars.get_paths()]
+    assert not [path for path in paths if set(np.asarray(path.vertices)[:, 1]) == {0.5}]
+
+
+def test_a_topology_of_one_size_has_no_curve() -> None:
+    """Trials of the workload scaling in the same run are points of another chart."""
+    data = FIGURES["granularity"].data(whole(overheads() + sweep((1, 2))))
+    assert set(data["panel"]) == {"cpu \N{MIDDLE DOT} 2 cores, 2 workers"}
+
+
+def test_the_curve_crosses_one_half_at_its_diamond(tables: Tables) -> None:
+    """METG is drawn where the figure's own curve says that half the time is work."""
+    chart = FIGURES["granularity"]
+    data = chart.data(tables)
+    marks = data[data["kind"] == "metg"].set_index("name")["x"].astype("float64")
+    assert marks["x"] == pytest.approx(OVERHEAD_S, rel=0.05)
+    cells = data[(data["kind"] == "estimate") & (data["name"] == "x")].sort_values("x")
+    middle = np.interp(0.5, cells["y"].astype("float64"), np.log(cells["x"].astype("float64")))
+    assert np.exp(middle) == pytest.approx(marks["x"], rel=0.1)
+    (axes,) = draw(chart, data).axes
+    diamonds = [line for line in axes.get_lines() if line.get_marker() == "d"]
+    assert {float(np.asarray(d.get_xdata())[0]) for d in diamonds} == set(marks)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["x", "rq"]
+
+
+def test_grids_are_told_once(tables: Tables) -> None:
+    """Tasks of ever shorter lengths have a figure of their own, and no panel each elsewhere."""
+    assert set(FIGURES["overhead"].data(tables)["panel"]) == {"noop"}
+    assert set(FIGURES["overhead"].data(tables)["n_planned"]) == {4_000}
+
+
+def test_each_step_has_both_bases_and_the_last_line_the_law(scaling: Tables) -> None:
+    """Speed-up over its own worker, times the inline loop, efficiency, and why there is no law."""
+    (line,) = growths(scaling)
+    assert line.title == "cpu 1 ms \N{MIDDLE DOT} strong: 1 core, 600 tasks"
+    steps = {step.at: step for step in line.steps if step.name == "x"}
+    assert list(steps) == ["1 worker", "2 workers", "4 workers"]
+    assert steps["1 worker"].numbers["speed_up"].text == "not measured"
+    for step in (steps["2 workers"], steps["4 workers"]):
+        assert step.beyond == "more workers than cores"
+        speed = step.numbers["speed_up"].value
+        assert speed
+        assert step.numbers["scaling_efficiency"].value == pytest.approx(speed / int(step.at[0]))
+        assert step.numbers["speed_up_over_inline"].value == pytest.approx(speed * 1.25, rel=0.02)
+    ((names, sentence),) = line.laws
+    assert names == "x"
+    assert "no retrograde scaling identified up to 4 workers" in sentence
+    assert "contention" in sentence
+    assert "peak not identified" in sentence
+    last = as_growth_table([line])[2]
+    assert [(row[1], row[2]) for row in last] == [("x", "4 workers")]
+
+
+def test_the_figure_has_both_bases_and_marks_what_is_beyond_the_cores(scaling: Tables) -> None:
+    """The inline loop is a dashed line, more workers than cores are hollow, ratios have bars."""
+    data = FIGURES["scaling"].data(scaling)
+    absolute, relative = draw(FIGURES["scaling"], data).axes
+    dashed = [line for line in absolute.get_lines() if line.get_linestyle() == "--"]
+    assert [float(np.asarray(d.get_ydata())[0]) for d in dashed] == [pytest.approx(800, rel=0.01)]
+    faces = {
+        float(np.asarray(line.get_xdata())[0]): line.get_markerfacecolor()
+        for line in relative.get_lines()
+        if line.get_marker() == "o" and len(np.asarray(line.get_xdata())) == 1
+    }
+    assert [face == "white" for _, face in sorted(faces.items())] == [False, True, True]
+    cells = data[(data["kind"] == "estimate") & (data["x"] > 1)]
+    assert cells["times_low"].notna().all()
+    caption = FIGURES["scaling"].caption(data)
+    assert "more workers than cores" in caption
+    assert "dashed line is the inline loop" in caption
+
+
+def test_a_step_that_no_block_pairs_with_its_start_has_no_multiple() -> None:
+    """It has a place on the left alone, as has a label without that start; both are drawn."""
+    steps = [at(block, p, 600) for block in range(4) for p in ((1, 4) if block % 2 else (2, 4))]
+    steps += [at(block, p, 600, **DEAR) for block in range(4) for p in (2, 4)]
+    data = FIGURES["scaling"].data(whole(steps))
+    assert set(data[data["kind"] == "estimate"]["x"]) == {1, 2, 4}
+    _, relative = draw(FIGURES["scaling"], data).axes
+    lines = [np.asarray(line.get_xdata()) for line in relative.get_lines()]
+    assert sorted(round(float(x[0])) for x in lines if len(x) == 1) == [1, 4]
+
+
+def test_weak_and_strong_lines_have_panels_of_their_own() -> None:
+    """Axes and kinds of work are never mixed in one panel (METHOD M20)."""
+    weak = [at(block, p, 300 * p) for block in range(2) for p in (1, 2)]
+    data = FIGURES["scaling"].data(whole(weak + [at(block, 1, 600) for block in range(2)]))
+    assert set(data["panel"]) == {
+        "cpu 1 ms \N{MIDDLE DOT} weak: 1 core, 300 tasks a worker",
+        "cpu 1 ms \N{MIDDLE DOT} strong: 1 core, 600 tasks",
+    }

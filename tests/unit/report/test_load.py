@@ -1,0 +1,213 @@
+"""What is shown of a load ladder: in the terminal, on the page, and as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab import report
+from lab.analysis.capacity import capacities
+from lab.figures import FIGURES, Tables, draw
+from lab.report.load import BEYOND, Grid, _equal_rates, grids
+from lab.report.number_format import NOT_MEASURED
+from lab.report.page import render
+from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
+from tests.factories.load_sweeps import (
+    EQUAL_HZ,
+    FAILED,
+    FRACTIONS,
+    HELD,
+    SPEEDS,
+    TRIALS,
+    with_ladder,
+)
+
+FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "simple-worker"})
+SMALL = Campaign(systems=FEW, cores=(1,), workloads=("noop",), blocks=2)
+RQ, INLINE = "rq[simple-worker]@default", "inline[call]@default"
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """A small campaign with the load ladders of two systems."""
+    return with_ladder(campaign(SMALL))
+
+
+@pytest.fixture(scope="module")
+def told(tables: Tables) -> list[Grid]:
+    """Its tables."""
+    return grids(tables)
+
+
+def texts(grid: Grid) -> dict[str, list[str]]:
+    """The cells of each label."""
+    return {line.label: [number.text for number in line.numbers] for line in grid.lines}
+
+
+def test_what_each_sustains_is_the_bracket_of_its_probes(tables: Tables) -> None:
+    """Held below its speed and not above: that is the estimate's interval."""
+    estimates = tables["estimate"]
+    rows = estimates[estimates["metric"] == "sustainable_per_s"].set_index("label")
+    for label, speed in SPEEDS.items():
+        row: Any = rows.loc[label]
+        ends = (float(row["ci_low"]), float(row["estimate"]), float(row["ci_high"]))
+        assert ends == pytest.approx((HELD * speed, HELD * speed, FAILED * speed), rel=1e-3)
+        assert "2 probes at 2 rates" in row["method"]
+
+
+def test_a_probe_of_which_nothing_can_be_said_was_not_held(tables: Tables) -> None:
+    """Its verdict is null in a table read back: neither sustained nor surely overloaded."""
+    metrics, trials = tables["metric"], tables["trial"]
+    probes = trials.loc[trials["arrival"] == "probe", "trial_id"]
+    unsure = (metrics["metric"] == "overloaded") & metrics["trial_id"].isin(probes)
+    values = metrics["value"].astype("Float64").mask(unsure)
+    found = capacities(trials, metrics.assign(value=values))
+    known = [one for one in found.values() if one.answers]
+    assert len(known) == len(SPEEDS)
+    assert {answer.held for one in known for answer in one.answers} == {False}
+
+
+def test_throughput_at_an_slo_is_of_sustained_rates_only(tables: Tables) -> None:
+    """100 ms is kept by rq at 0.9; 10 ms at none; 1 s is never broken, and so a bound."""
+    estimates = tables["estimate"].set_index(["label", "metric"])
+    sustained = HELD * SPEEDS[RQ]
+    rows: Any = (estimates.loc[(RQ, f"rate_at_{slo}_per_s")] for slo in ("10ms", "100ms", "1s"))
+    tight, middle, wide = rows
+    assert "p99 within 0.01 s at no rate" in tight["method"]
+    assert float(wide["estimate"]) == pytest.approx(0.9 * sustained, rel=1e-3)
+    assert wide["bound"] == ">"
+    assert middle["estimate"] <= wide["estimate"]
+
+
+def test_the_tables_are_at_equal_shares_and_at_equal_rates(told: list[Grid]) -> None:
+    """Both are there (METHOD M8), the fastest first, and an overload says that it is one."""
+    limits, shares, rates = told
+    assert [line.label for line in limits.lines] == [INLINE, RQ]
+    assert shares.headings == [f"{share:g}" for share in FRACTIONS]
+    assert rates.headings == [f"{EQUAL_HZ:g} /s"]
+    for line in shares.lines:
+        below, near, beyond = line.numbers
+        assert below.interval == near.interval == ""
+        assert beyond.interval == f"overloaded in 100% of {TRIALS} trials"
+        assert below.value is not None
+        assert beyond.value is not None
+        assert beyond.value > 10 * below.value
+    assert all(cells[0].count("/") == 2 for cells in texts(rates).values())
+
+
+def test_a_rate_that_few_share_by_chance_is_no_equal_rate(tables: Tables) -> None:
+    """Two systems' own fractions may meet; columns are the rates that all were to be offered."""
+    trials = tables["trial"]
+    own = trials[(trials["label"] == RQ) & (trials["arrival"] == "step")].head(1)
+    by_chance = own.assign(rate_hz=SPEEDS[RQ])
+    both = [by_chance.assign(label=label) for label in (RQ, INLINE)]
+    third = trials[(trials["label"] == INLINE) & (trials["rate_hz"] == EQUAL_HZ)].head(1)
+    more = pd.concat([trials, *both, third.assign(label="asyncio[plain]@default")])
+    steps = more[more["arrival"] == "step"]
+    assert _equal_rates(steps.head(0), more) == [EQUAL_HZ]
+
+
+def test_what_was_not_offered_says_why(tables: Tables) -> None:
+    """A rate beyond a system is a skipped row, and its cell names it."""
+    trials = tables["trial"]
+    own = (trials["label"] == RQ) & (trials["rate_hz"] == EQUAL_HZ)
+    skipped = trials.assign(
+        status=trials["status"].where(~own, "skipped"), reason=trials["reason"].where(~own, "no.")
+    )
+    estimates = tables["estimate"]
+    gone = (estimates["label"] == RQ) & (estimates["rate_hz"] == EQUAL_HZ)
+    both = {**tables, "trial": skipped, "estimate": estimates[~gone.fillna(value=False)]}
+    rates = grids(both)[2]
+    assert texts(rates)[RQ] == [BEYOND]
+    assert rates.lines[1].numbers[0].note == "no."
+
+
+def test_terminal_and_page_show_them_only_where_they_are(tables: Tables, tmp_path: Path) -> None:
+    """A campaign without a ladder has no such section."""
+    titles = [title for title, *_ in report.terminal_tables(write(tables, tmp_path / "run"))]
+    assert [title.partition(";")[0] for title in titles[1:]] == [
+        "What it sustains",
+        "Wait in ms at equal shares, p50 / p90 / p99",
+        "Wait in ms at equal rates, p50 / p90 / p99",
+    ]
+    nothing = dict.fromkeys(FIGURES.values())
+    assert 'id="bends"' in render(tables, nothing)
+    assert 'id="bends"' not in render(campaign(SMALL), nothing)
+
+
+def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
+    """Rows for p50, p90 and p99; each trial with the tasks for it is a point, overloads hollow."""
+    data = FIGURES["load"].data(tables)
+    trials = data[data["kind"] == "trial"]
+    steps = tables["trial"][tables["trial"]["arrival"] == "ladder"]
+    for name in ("p50", "p90", "p99"):
+        assert set(trials.loc[trials["percentile"] == name, "trial_id"]) == set(steps["trial_id"])
+    figure = draw(FIGURES["load"], data)
+    assert len(figure.axes) == 6
+    rates, shares = figure.axes[:2]
+    assert "per second" in rates.get_xlabel()
+    assert "share" in shares.get_xlabel()
+    hollow = {
+        round(float(np.asarray(line.get_xdata())[0]), 2)
+        for line in shares.get_lines()
+        if line.get_markerfacecolor() == "white"
+    }
+    assert hollow == {1.2}
+    assert f"({TRIALS * len(SPEEDS)} trials)" in FIGURES["load"].caption(data)
+
+
+def test_a_ladder_that_was_disturbed_throughout_has_a_page_all_the_same(tables: Tables) -> None:
+    """Without a valid trial nothing is told of a step, nor which share it was."""
+    estimates, metrics = tables["estimate"], tables["metric"]
+    steps = tables["trial"].loc[tables["trial"]["arrival"] == "ladder", "trial_id"]
+    disturbed = {
+        **tables,
+        "estimate": estimates.assign(
+            estimate=estimates["estimate"].mask(estimates["arrival"] == "ladder")
+        ),
+        "metric": metrics.assign(
+            is_valid=metrics["is_valid"].mask(metrics["trial_id"].isin(steps), 0)
+        ),
+    }
+    limits, rates = grids(disturbed)
+    assert [cells[1] for cells in texts(limits).values()] == ["1,900", "95.0"]
+    assert {cell for cells in texts(rates).values() for cell in cells} == {"- / - / -"}
+    assert 'id="bends"' in render(disturbed, dict.fromkeys(FIGURES.values()))
+
+
+def test_a_system_that_sustained_nothing_has_its_row_in_every_table(tables: Tables) -> None:
+    """No probe was held, so no step was offered to it: its cells say so."""
+    estimates, trials = tables["estimate"], tables["trial"]
+    no_steps = {
+        **tables,
+        "estimate": estimates[(estimates["label"] != RQ) | (estimates["arrival"] != "ladder")],
+        "trial": trials[(trials["label"] != RQ) | (trials["arrival"] != "ladder")],
+    }
+    _, shares = grids(no_steps)
+    assert set(texts(shares)[RQ]) == {NOT_MEASURED}
+    assert NOT_MEASURED not in texts(shares)[INLINE]
+
+
+def test_a_percentile_without_its_tasks_is_a_dash_and_no_point(tables: Tables) -> None:
+    """No p99 of few tasks, in table or figure (METHOD M11)."""
+    estimates, metrics = tables["estimate"], tables["metric"]
+    is_p99 = estimates["metric"] == "queue_latency_s_p99"
+    refused = {
+        **tables,
+        "estimate": estimates.assign(estimate=estimates["estimate"].mask(is_p99)),
+        "metric": metrics.assign(
+            is_valid=metrics["is_valid"].mask(metrics["metric"] == "queue_latency_s_p99", 0)
+        ),
+    }
+    assert all(cells[0].endswith("/ -") for cells in texts(grids(refused)[1]).values())
+    assert set(FIGURES["load"].data(refused)["percentile"]) == {"p50", "p90"}
+
+
+def test_a_campaign_without_one_draws_nothing() -> None:
+    """The latencies of plain paced trials are no load ladder."""
+    assert FIGURES["load"].data(campaign(replace(SMALL, blocks=1))).empty

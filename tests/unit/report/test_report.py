@@ -1,0 +1,255 @@
+"""The report says everything that was found, invents nothing, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lab import report
+from lab.core.errors import ResultsError
+from lab.figures import FIGURES, Picture, Tables
+from lab.report.number_format import percent
+from lab.report.page import PAGE, render
+from lab.report.run_tables import RunTables
+from lab.report.sections import changes, disturbances, flag_reasons
+from lab.report.summary import summary
+from lab.results.store import Store
+from tests.factories.campaigns import SMALL, campaign, write
+
+FEW = SMALL.systems
+FAILED = replace(
+    SMALL,
+    blocks=2,
+    cores=(1,),
+    failed=tuple(f"{s.backend}[{s.variant}]@default" for s in FEW),
+)
+EVIL = "<script>alert('x')</script>"
+
+
+class Page(HTMLParser):
+    """What a reader sees of a page, and what the page asks a browser to fetch or run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the tag, and where it points to."""
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+    def handle_data(self, data: str) -> None:
+        """Keep what is shown, and neither style nor script."""
+        if self.tags and self.tags[-1] not in {"style", "script"}:
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def tables(made_up: Tables) -> Tables:
+    """A campaign of three systems with noise and losses."""
+    return made_up
+
+
+@pytest.fixture(scope="module")
+def folder(
+    tables: Tables, pictures: Mapping[str, Picture], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Its run folder with its report, beside an older run of the same kind."""
+    made = write(tables, tmp_path_factory.mktemp("runs") / "run")
+    before = Store(made.with_name("before"))
+    before.replace("campaign", tables["campaign"].assign(campaign_id="before"))
+    for name in ("trial", "estimate"):
+        before.replace(name, tables[name])
+    drawn = {chart: pictures.get(name) for name, chart in FIGURES.items()}
+    (made / PAGE).write_text(render(RunTables(Store(made)), drawn), encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    """Its page."""
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def shown(tables: Tables) -> Page:
+    """Render a page without pictures."""
+    return Page(render(tables, dict.fromkeys(FIGURES.values())))
+
+
+def test_the_page_is_one_file(page: Page) -> None:
+    """It fetches nothing: pictures are inside, links lead into the page."""
+    assert page.addresses
+    assert not [a for a in page.addresses if not a.startswith(("#", "data:image/svg+xml;base64,"))]
+    assert not {"link", "iframe", "object"} & set(page.tags)
+    assert page.tags.count("img") == len(FIGURES)
+
+
+def test_a_browser_runs_our_script_alone(folder: Path) -> None:
+    """It sorts tables; the page's own policy forbids any other, and any fetching."""
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(r"\s(?:on\w+|srcdoc)=", text.replace(script, ""))
+
+
+def test_runs_of_equal_fingerprint_beside_it_are_its_history(folder: Path) -> None:
+    """What the older run measured is beside what this one did, and damage there hurts nobody."""
+    assert set(RunTables(Store(folder))["earlier"]["campaign_id"]) == {"before"}
+    (folder.parent / "damaged").mkdir()
+    (folder.parent / "damaged" / "campaign.csv").write_text("<html>")
+    assert set(RunTables(Store(folder))["earlier"]["campaign_id"]) == {"before"}
+
+
+def test_links_lead_somewhere(folder: Path) -> None:
+    """Every section that the page points to is there."""
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    targets = set(re.findall(r'href="#([^"]+)"', text))
+    assert targets <= set(re.findall(r'<\w+ id="([^"]+)"', text))
+
+
+def test_the_page_says_what_was_run(page: Page) -> None:
+    """Command, commit and whether it was changed, machine, interpreter, server."""
+    for fact in (
+        "lab bench --preset quick",
+        "with uncommitted changes",
+        "Made-up CPU @ 2.0 GHz",
+        "3.11.7",
+        "redis-server 6.2.14",
+    ):
+        assert fact in page.text
+
+
+def test_a_fact_that_was_not_read_is_unknown(page: Page) -> None:
+    """The made-up machine does not tell its memory."""
+    assert "memory unknown" in page.text
+
+
+def test_what_comes_from_data_is_text(tables: Tables) -> None:
+    """Markup in a table is shown, never obeyed, whatever column it stands in."""
+    evil = {
+        column: EVIL.replace("x", column)
+        for column in ("label", "backend", "reason", "settings", "services")
+    }
+    spoilt = {
+        name: table.assign(**{column: text for column, text in evil.items() if column in table})
+        for name, table in tables.items()
+    }
+    spoilt["trial"] = spoilt["trial"].assign(status="failed", flag_reasons=EVIL)
+    page = shown(spoilt)
+    assert page.tags.count("script") == 1
+    assert [text for text in evil.values() if text not in page.text] == []
+
+
+def test_markup_in_the_other_tables_is_text_too(tables: Tables) -> None:
+    """Neither the campaign nor the environment can add a tag to the page."""
+    about = tables["campaign"].assign(command=EVIL, campaign_id=EVIL, git_commit=EVIL)
+    facts = tables["environment"].assign(value=EVIL)
+    page = shown({**tables, "campaign": about, "environment": facts})
+    assert page.tags.count("script") == 1
+    assert page.text.count(EVIL) > 4
+
+
+def test_a_run_of_failures_is_a_report(tmp_path: Path) -> None:
+    """Where everything failed the page says so, names every trial, and draws nothing."""
+    tables = campaign(FAILED)
+    page = Page(report.write(write(tables, tmp_path / "run")).read_text(encoding="utf-8"))
+    assert "img" not in page.tags
+    assert "Not measured: this campaign holds no valid trial of paced arrivals." in page.text
+    assert all(trial_id in page.text for trial_id in tables["trial"]["trial_id"])
+    assert "The broker did not answer within 10 s." in page.text
+    for made in summary(tables):
+        texts = {number.text for number in made.numbers.values()} | {made.lost.text}
+        assert texts <= {"failed", "not measured"}
+
+
+def test_no_trial_at_all_is_a_report(tables: Tables) -> None:
+    """A campaign that was stopped before its first trial has a page."""
+    nothing = {name: t.head(0) for name, t in tables.items() if name != "campaign"}
+    assert "No trial was run." in shown({**tables, **nothing}).text
+
+
+def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
+    """The message names the folder and the next step."""
+    with pytest.raises(ResultsError, match="holds no campaign. Name a run folder"):
+        report.write(tmp_path)
+
+
+def test_a_percentile_below_its_floor_is_refused_with_the_reason() -> None:
+    """Too few tasks for a p99: the page says refused, and why (KAT-7)."""
+    tables = campaign(replace(SMALL, systems=FEW[:1], workloads=("noop",), paced_tasks=100))
+    assert [row.numbers["p99"].text for row in summary(tables)] == ["refused"]
+    assert "p99 needs 662 tasks (METHOD M11); there are 100" in shown(tables).text
+
+
+def test_skips_are_shown_with_their_reason(tables: Tables) -> None:
+    """A configuration that was not run is in the list, and counts as nothing else."""
+    why = "celery[threads] does not take a whole batch."
+    skipped = (
+        tables["trial"]
+        .head(1)
+        .assign(
+            status="skipped", reason=why, trial_id="skip", n_sent=0, n_done=0, label="a[b]@default"
+        )
+    )
+    page = shown({**tables, "trial": pd.concat([tables["trial"], skipped])})
+    assert why in page.text
+    assert "1 skipped" in page.text
+    assert summary({**tables, "trial": skipped}) == []
+
+
+def test_the_page_says_how_noisy_it_was(tables: Tables, page: Page) -> None:
+    """Flags by reason, without the numbers in the reasons, and the spread of what disturbed."""
+    trials = tables["trial"]
+    noisy = int((trials["flag"] == "noisy").sum())
+    assert ("noisy", "steal", noisy) in flag_reasons(trials)
+    assert f"{noisy} noisy" in page.text
+    spread = dict(disturbances(trials))
+    assert spread["stolen by the hypervisor"][-1] == percent(trials["steal"].max())
+    assert spread["CPU pressure"] == ["0", *["not measured"] * 3]
+
+
+def test_headlines_are_compared_without_noisy_trials(tables: Tables) -> None:
+    """Each number that rests on noisy trials is shown without them too (METHOD M23)."""
+    found = changes(tables)
+    assert found
+    table = tables["estimate"]
+    both = table[table["metric"] == "throughput_per_s"].merge(
+        table[table["analysis_id"].str.endswith("without-noisy")],
+        on=["metric", "label", "workload", "arrival", "cores_per_node"],
+    )
+    both = both[(both["n_noisy_x"] > 0) & (both["arrival"] == "burst")]
+    ratios = both["estimate_y"] / both["estimate_x"] - 1
+    told = [change.ratio for change in found if change.metric == "tasks/s"]
+    assert sorted(told) == pytest.approx(sorted(ratios))
+
+
+def test_settings_are_those_in_force(tables: Tables) -> None:
+    """Every setting of every label is on the page, and text that is no JSON as it is."""
+    trials = tables["trial"]
+    some = trials.assign(settings=trials["backend"].map({"rq": '{"timeout": 180}', "inline": "?"}))
+    page = shown({**tables, "trial": some.fillna({"settings": "{}"})})
+    assert "timeout 180" in page.text
+    assert "as recorded ?" in page.text
+
+
+def test_columns_without_a_number_are_named(tables: Tables) -> None:
+    """A workload's table leaves out what nobody measured there, and says so."""
+    burst = {**tables}
+    for name in ("trial", "estimate"):
+        burst[name] = tables[name][tables[name]["arrival"] == "burst"]
+    assert "Not measured here: p50 ms, p90 ms, p99 ms, round trip p50 ms." in shown(burst).text

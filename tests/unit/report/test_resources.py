@@ -1,0 +1,123 @@
+"""What a worker costs, on the page, in the terminal and as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.analysis.metrics.registry import METRICS
+from lab.figures import FIGURES, Tables
+from lab.report import terminal_tables
+from lab.report.answers import answers
+from lab.report.page import render
+from lab.report.resources import COLUMNS, POOLED, upkeep
+from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
+from tests.factories.resources import DRAINED, IDLE_WAKEUPS_PER_S, WORKER_MB, with_upkeep
+
+SMALL = Campaign(
+    tuple(s for s in SYSTEMS if s.variant in {"pool", "simple-worker"}), workloads=("noop",)
+)
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """A campaign of two systems on one and two cores."""
+    return with_upkeep(campaign(SMALL))
+
+
+def test_every_column_is_a_metric_of_the_lab() -> None:
+    """The table asks for no number that the lab does not compute."""
+    assert {column.metric for column in COLUMNS} <= set(METRICS)
+    plain = [column for column in COLUMNS if column not in POOLED]
+    assert all(column.arrival in METRICS[column.metric].arrivals for column in plain)
+
+
+def test_a_row_tells_memory_and_waiting_of_one_worker(tables: Tables) -> None:
+    """Burst and idle trials of a topology share a row; a number is its estimate in its unit."""
+    rows = {(row.name, row.cores_x_nodes): row for row in upkeep(tables)}
+    assert set(rows) == {(n, c) for n in ("thread-pool", "rq") for c in ("1 x 1", "2 x 1")}
+    one, two = rows["rq", "1 x 1"].numbers, rows["rq", "2 x 1"].numbers
+    estimates = tables["estimate"]
+    own = estimates[
+        (estimates["metric"] == "memory_bytes_per_worker_idle")
+        & (estimates["label"] == "rq[simple-worker]@default")
+        & (estimates["arrival"] == "burst")
+        & (estimates["workers_per_node"] == 2)
+    ]
+    assert two["idle"].value == pytest.approx(own["estimate"].iloc[0] / 1e6)
+    assert one["wakeups"].value == pytest.approx(IDLE_WAKEUPS_PER_S)
+    assert two["wakeups"].text == "not measured"
+    assert two["leak"].text == "refused"
+
+
+def test_cold_starts_are_told_over_all_trials_of_a_topology(tables: Tables) -> None:
+    """They have nothing to do with the workload: ten trials of two cells make one estimate."""
+    metrics = tables["metric"]
+    known = (metrics["metric"] == "cold_start_s") & (metrics["trial_id"].str.len() > 0)
+    told = metrics.assign(
+        value=metrics["value"].where(~known, 2.0), is_valid=metrics["is_valid"].where(~known, 1)
+    )
+    rows = upkeep({**tables, "metric": told})
+    (row,) = (r for r in rows if (r.name, r.cores_x_nodes) == ("rq", "1 x 1"))
+    start = row.numbers["cold_start"]
+    assert (start.text, start.interval) == ("2.00", "2.00 to 2.00")
+    # Five blocks of a burst and an idle trial, less what was invalid.
+    assert int(start.note.partition(" trials")[0].rpartition(" ")[2]) > SMALL.blocks
+    bounded = told.assign(bound=told["bound"].where(~known, "<"))
+    (row,) = (
+        r
+        for r in upkeep({**tables, "metric": bounded})
+        if (r.name, r.cores_x_nodes) == ("rq", "1 x 1")
+    )
+    assert (row.numbers["cold_start"].text, row.numbers["cold_start"].interval) == ("<2.00", "")
+
+
+def test_page_and_terminal_have_the_table_where_there_is_something_to_say(
+    tables: Tables, tmp_path: Path
+) -> None:
+    """It is there with readings of memory, and gone without."""
+    nothing = dict.fromkeys(FIGURES.values())
+    assert 'id="upkeep"' in render(tables, nothing)
+    assert 'id="upkeep"' not in render(campaign(SMALL), nothing)
+    made = {table[0]: table for table in terminal_tables(write(tables, tmp_path / "run"))}
+    _, headings, rows = made["What does a worker cost?"]
+    assert len(rows) == 4
+    assert {"idle MB", "waiting MB", "idle wake-ups/s"} <= set(headings)
+    assert "broker MB" not in headings
+
+
+def test_users_questions_are_answered(tables: Tables) -> None:
+    """Memory and waiting are told in sentences, the least first; without trials none is."""
+    said = {a.question.name: [s.text for s in a.said] for a in answers(tables)}
+    one, two = (text for text in said["memory"] if "before its tasks" in text)
+    assert one.startswith("noop, ")
+    assert all(name in one and name in two for name in ("rq", "thread-pool"))
+    wakeups = next(text for text in said["idle"] if "wake-ups" in text)
+    assert f"rq {IDLE_WAKEUPS_PER_S:.2f} (" in wakeups
+    nothing = {a.question.name: a.said for a in answers(campaign(SMALL))}
+    assert not nothing["memory"]
+    assert not nothing["idle"]
+
+
+def test_the_picture_tells_what_a_further_worker_adds(tables: Tables) -> None:
+    """Every usable burst trial is a point in each state, and the slope stands in the legend."""
+    data = FIGURES["memory"].data(tables)
+    trials = tables["trial"]
+    burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "invalid")]
+    for _, state in data[data["kind"] == "trial"].groupby("state"):
+        assert set(state["trial_id"]) == set(burst["trial_id"])
+    assert set(data["state"]) == {"idle", "steady", "peak", "drained"}
+    legend = FIGURES["memory"].draw(data).axes[1].get_legend()
+    assert legend is not None
+    slopes = [float(text.get_text().partition(": ")[2]) for text in legend.get_texts()]
+    assert slopes == pytest.approx([WORKER_MB * DRAINED] * 2, abs=5)
+
+
+def test_one_number_of_workers_has_no_slope() -> None:
+    """Where nothing grows, the legend has names alone."""
+    data = FIGURES["memory"].data(with_upkeep(campaign(replace(SMALL, cores=(1,)))))
+    legend = FIGURES["memory"].draw(data).axes[1].get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == {"rq", "thread-pool"}

@@ -1,0 +1,162 @@
+"""Spoils copies of a run and keeps what readers do wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import io
+import logging
+import os
+import shutil
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from pathlib import Path
+from types import FrameType
+from typing import TypeAlias
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from lab.campaign import consent
+from lab.core import defects
+from lab.core.errors import LabError
+from tests.factories import finished_run
+from tests.unit.results.corruptions import Spoil, spoils
+
+OTHER, RUN, MINE = "a-sound", "b-spoilt", "shop:work"
+# CPU time of a reader that goes on without end, and time on the clock of one that waits: a busy
+# machine lets a sound reader wait, for 30 s once in 1,065 examples.
+CPU_S, WAIT_S, SPOILT, STDERR = 30, 120, 3, 2
+Reader: TypeAlias = Callable[[Path], None]
+
+
+class Hang(BaseException):
+    """An example took too long; no `except Exception` may hide it."""
+
+
+@dataclass(eq=False)
+class Fuzzer(logging.Handler):
+    """Spoils copies of a run below `folder`, reads them, and keeps what went wrong."""
+
+    folder: Path
+    examples: Counter[str] = field(default_factory=Counter)
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._defects: list[BaseException] = []
+        self.outside, self.results = self.folder / "outside", self.folder / "results"
+        self.outside.mkdir(parents=True)
+        (self.outside / "key").write_text("belongs to somebody else\n")
+        made = finished_run.write(self.folder / "made")
+        consent.prove(made, [MINE])
+        for name in (OTHER, RUN):
+            shutil.copytree(made, self.folder / "base" / "runs" / name, symlinks=True)
+            consent.prove(self.folder / "base" / "runs" / name, [MINE])
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a defect that the lab contained."""
+        if record.exc_info and record.exc_info[1]:
+            self._defects.append(record.exc_info[1])
+
+    def run(self, reader: Reader, patterns: Sequence[str], number: int, n: int) -> None:
+        """Try `n` examples of a reader, of files by patterns; equal numbers give equal examples."""
+        base = self.folder / "base" / "runs" / RUN
+        paths = sorted({path for pattern in patterns for path in base.glob(pattern)})
+        one = st.sampled_from(paths).flatmap(
+            lambda path: st.tuples(st.just(path.relative_to(base)), spoils(path, self.outside))
+        )
+
+        @seed(number)
+        @settings(
+            max_examples=n,
+            deadline=None,
+            database=None,
+            derandomize=False,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(st.lists(one, min_size=1, max_size=SPOILT, unique_by=itemgetter(0)))
+        def examples(changes: list[tuple[Path, Spoil]]) -> None:
+            self.example(reader, changes)
+
+        examples()
+
+    def example(self, reader: Reader, changes: list[tuple[Path, Spoil]]) -> None:
+        """Read a copy of the run after these changes to its files."""
+        self.examples[reader.__name__] += 1
+        shutil.rmtree(self.results, ignore_errors=True)
+        shutil.copytree(self.folder / "base", self.results, symlinks=True)
+        run = self.results / "runs" / RUN
+        for path, spoil in changes:
+            if (run / path).parent.resolve() == (run / path).parent and os.path.lexists(run / path):
+                spoil(run / path)
+        before = self._elsewhere()
+        what = f"{reader.__name__}: {', '.join(str(path) for path, _ in changes)}"
+        self._defects.clear()
+        try:
+            with (
+                _limited(),
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+                contextlib.suppress(LabError),
+            ):
+                reader(run)
+        except (Exception, Hang, SystemExit) as error:  # noqa: BLE001 (it is the finding)
+            self._note(error, what)
+        for defect in self._defects:
+            self._note(defect, what)
+        if self._elsewhere() != before:
+            self.wrong["outside"] = f"{what}: a file outside was changed"
+
+    def _note(self, error: BaseException, what: str) -> None:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if "/lab/" in f.filename]
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        key = f"{type(error).__name__} at {place}"
+        if key not in self.wrong:
+            self.wrong[key] = f"{what}\n{''.join(traceback.format_exception(error))[-2_500:]}"
+
+    def _elsewhere(self) -> dict[Path, tuple[int, int]]:
+        """What lies outside the results, with size and time of change."""
+        others = (p for p in self.folder.iterdir() if p != self.results)
+        paths = (path for other in others for path in (other, *other.rglob("*")))
+        return {p: (p.lstat().st_size, p.lstat().st_mtime_ns) for p in paths}
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """Raise `Hang` after a while; what no signal reaches ends the process, with its traceback."""
+
+    def end(_: int, __: FrameType | None) -> None:
+        raise Hang
+
+    faulthandler.dump_traceback_later(2 * WAIT_S, exit=True, file=STDERR)
+    before = {number: signal.signal(number, end) for number in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, CPU_S)
+    signal.alarm(WAIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        faulthandler.cancel_dump_traceback_later()
+
+
+@contextlib.contextmanager
+def fuzzer(folder: Path) -> Iterator[Fuzzer]:
+    """Make a fuzzer that hears of contained defects and works in its own folder."""
+    with patch.dict(os.environ, {"XDG_STATE_HOME": str(folder / "state")}):
+        made = Fuzzer(folder / "fuzz")
+        defects.LOGGER.addHandler(made)
+        try:
+            with contextlib.chdir(folder / "fuzz"):
+                yield made
+        finally:
+            defects.LOGGER.removeHandler(made)

@@ -1,0 +1,137 @@
+"""Results that are damaged, foreign or made to harm: one sentence, and nothing overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from lab.cli.main import main
+from tests.factories import campaigns
+
+SMALL = replace(campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], workloads=("noop",))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder in which all is well."""
+    run = campaigns.write(campaigns.campaign(SMALL), tmp_path_factory.mktemp("sound") / "run")
+    (run / "plan.json").write_text('{"trials": []}')
+    return run
+
+
+@pytest.fixture
+def run(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it to be spoilt."""
+    return shutil.copytree(sound, tmp_path / "results" / "runs" / campaigns.SYNTHETIC)
+
+
+def tasks(run: Path) -> Path:
+    """The tasks of the first trial."""
+    return min((run / "trials").glob("*/task.parquet"))
+
+
+def cut(file: Path) -> None:
+    """Leave a file its first half."""
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+
+
+def foreign(file: Path) -> None:
+    """Put a table of somebody else's in the place of a file."""
+    pyarrow.parquet.write_table(pa.table({"name": ["x"]}), file)
+
+
+def rename(file: Path, old: str, new: str) -> None:
+    """Put one text for another, everywhere in a file."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def first_id(run: Path) -> str:
+    """The id of the first trial."""
+    return tasks(run).parent.name.removesuffix("-1")
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "tasks cut": (lambda run: cut(tasks(run)), "task.parquet is damaged"),
+    "tasks are text": (lambda run: tasks(run).write_text("<html>"), "task.parquet is damaged"),
+    "tasks of another": (lambda run: foreign(tasks(run)), "has schema version 'none'"),
+    "tasks gone": (lambda run: tasks(run).unlink(), "No such file"),
+    "trials of another": (
+        lambda run: (run / "trial.csv").write_text("a,b\n1,2\n"),
+        "does not hold the columns",
+    ),
+    "trials are bytes": (
+        lambda run: (run / "trial.csv").write_bytes(b"\x00\xff\x00"),
+        "is not a CSV file",
+    ),
+    "another schema": (
+        lambda run: rename(run / "campaign.csv", ",1.0,", ",9.0,"),
+        "has schema version '9.0'",
+    ),
+    "a trial is a path": (
+        lambda run: rename(run / "trial.csv", first_id(run), "../../../etc"),
+        "trial_id '../../../etc' is no name",
+    ),
+    "the run is a path": (
+        lambda run: list(
+            map(
+                partial(rename, old=campaigns.SYNTHETIC, new="../up"),
+                [run / "campaign.csv", run / "trial.csv"],
+            )
+        ),
+        "campaign_id '../up' is no name",
+    ),
+}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, with its hash."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+@pytest.mark.parametrize("command", ["report", "publish"])
+def test_a_spoilt_run_is_refused_and_left_as_it_is(
+    run: Path, case: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence names the file and the fault; no file of the folder changes, none is added."""
+    spoil, words = SPOILT[case]
+    spoil(run)
+    before = contents(run.parents[2])
+    to = ["--to", str(run.parents[2] / "package")] if command == "publish" else []
+    assert main([command, str(run), *to]) != 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert words in told
+    assert "Traceback" not in told
+    assert contents(run.parents[2]) == before
+
+
+def test_a_plan_that_is_no_plan_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither going on with a run nor repeating a row takes a damaged plan for none."""
+    for text in ("{", "[]", '{"trials": [{"arrival": ["burst", {}]}]}'):
+        (run / "plan.json").write_text(text)
+        for command in (["bench", "--resume", str(run)], ["reproduce", f"{run}/{'f' * 16}"]):
+            assert main(command) != 0
+            assert "is damaged" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_hostile_command_is_one_line_of_words_in_the_package(run: Path, tmp_path: Path) -> None:
+    """What a package says to copy into a shell starts no other program."""
+    rename(run / "campaign.csv", "lab bench --preset quick", "bench --tasks 1; touch x ```")
+    assert main(["publish", str(run), "--to", str(tmp_path / "package")]) == 0
+    shown = (tmp_path / "package" / "README.md").read_text()
+    assert "nox -s bench -- --tasks '1;' touch x '```'    #" in shown
+    about = json.loads((tmp_path / "package" / "datapackage.json").read_text())
+    assert about["name"] == campaigns.SYNTHETIC

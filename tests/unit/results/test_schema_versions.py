@@ -1,0 +1,129 @@
+"""A run outlives the version that wrote it: earlier minors are read, all others refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from lab.campaign import run_folder
+from lab.core.errors import ResultsError
+from lab.planning.plan import Plan
+from lab.results.arrow_schema import declared, schema
+from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+from lab.results.store import Store
+from tests.factories.rows import a_row
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Give a store in a fresh run folder."""
+    return Store(tmp_path / "run")
+
+
+def test_an_unknown_major_version_is_refused_everywhere(store: Store) -> None:
+    """A run of another major is neither read nor continued; an earlier minor is read."""
+    store.append(a_row("campaign", schema_version="1.0"))
+    store.append(a_row("metric"))
+    assert len(Store(store.folder).read("metric")) == 1
+    store.replace("campaign", [a_row("campaign", schema_version="2.0")])
+    for table in CSV_TABLES:
+        with pytest.raises(ResultsError, match="schema version '2.0', this lab reads"):
+            Store(store.folder).read(table)
+    with pytest.raises(ResultsError, match=r"schema version '2.0'"):
+        Store(store.folder).append(a_row("metric"))
+
+
+def of_minor(store: Store, minor: int) -> None:
+    """Make the files of a run into those that an earlier minor version wrote."""
+    names = {table: [n for n, c in declared(table).items() if later(c, minor)] for table in TABLES}
+    for table in CSV_TABLES:
+        path = store.folder / f"{table}.csv"
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if table == "campaign":
+            frame["schema_version"] = f"1.{minor}"
+        frame.drop(columns=names[table]).to_csv(path, index=False, lineterminator="\n")
+    for path in store.folder.glob("trials/*/*.parquet"):
+        table = pq.read_table(path).drop_columns(names[path.stem])
+        about = {**table.schema.metadata, b"schema_version": f"1.{minor}".encode()}
+        pq.write_table(table.replace_schema_metadata(about), path)
+
+
+def later(column: Mapping[str, Any], minor: int) -> bool:
+    """Tell whether a column is newer than a minor version."""
+    return int(column["since"].partition(".")[2]) > minor
+
+
+MINORS = range(int(SCHEMA_VERSION.partition(".")[2]))
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_a_run_of_every_earlier_minor_is_read(store: Store, minor: int) -> None:
+    """Columns that came later are null or their declared fill; the others are as written."""
+    for table in CSV_TABLES:
+        store.append(a_row(table))
+    for table in PARQUET_TABLES:
+        store.write_parquet(store.trial_folder("x", 1), table, [a_row(table)])
+    of_minor(store, minor)
+    for table in TABLES.keys() - {"changepoint"}:
+        row = Store(store.folder).read(table).iloc[0]
+        for name, column in declared(table).items():
+            expected = getattr(a_row(table), name)
+            if name == "schema_version":
+                expected = f"1.{minor}"
+            if later(column, minor):
+                expected = pd.NA if schema(table).field(name).nullable else column["fill"]
+            assert row[name] is expected or row[name] == expected
+
+
+def test_every_later_column_may_be_missing() -> None:
+    """A column that a minor added may be null, is text, or names the number that it was before."""
+    for table in TABLES:
+        for name, column in declared(table).items():
+            kind = schema(table).field(name)
+            assert int(column["since"].removeprefix("1.")) <= MINORS.stop
+            if column["since"] != "1.0" and not kind.nullable:
+                assert (column["fill"] == "") == (str(kind.type) == "string")
+
+
+def test_a_table_of_an_earlier_minor_gets_no_rows(store: Store) -> None:
+    """Rows of two versions never share a file: the sentence names the two ways to go on."""
+    for table in CSV_TABLES:
+        store.append(a_row(table))
+    of_minor(store, 0)
+    before = (store.folder / "trial.csv").read_bytes()
+    with pytest.raises(
+        ResultsError, match=r"trial.csv lacks the columns .*ceiling.*start a new run"
+    ):
+        Store(store.folder).append(a_row("trial"))
+    assert (store.folder / "trial.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("version", ["1.999", "1.x", "1", "1.-1", "1.²", "1." + "9" * 5_000])
+def test_a_later_minor_is_refused(store: Store, version: str) -> None:
+    """Its new columns may tell cells apart which this lab would pool."""
+    store.replace("campaign", [a_row("campaign", schema_version=version, git_commit="ab" * 20)])
+    with pytest.raises(ResultsError, match=r"this lab reads 1.0 to 1.*commit abababababab"):
+        store.read("trial")
+
+
+def test_a_version_is_looked_at_before_the_columns(store: Store) -> None:
+    """A later major may have other columns; then its version is the thing to tell."""
+    store.folder.mkdir()
+    (store.folder / "campaign.csv").write_text("id,schema_version\nx,7.1\n")
+    with pytest.raises(ResultsError, match="schema version '7.1'"):
+        store.read("campaign")
+
+
+def test_a_run_of_an_earlier_minor_is_not_continued(tmp_path: Path) -> None:
+    """Nothing is measured before the sentence that names the versions and the commit."""
+    store = run_folder.create(tmp_path, run_folder.Run(Plan((), ()), "quick", 1, 1, "bench"))
+    campaign = replace(a_row("campaign"), schema_version="1.0", git_commit="c0ffee")
+    store.replace("campaign", [campaign])
+    with pytest.raises(ResultsError, match=r"schema version 1.0 and .*commit c0ffee"):
+        run_folder.load(store.folder)

@@ -1,0 +1,59 @@
+"""What a user's function does before the run decides whether there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import main
+from lab.core.errors import UsageError
+from lab.running import preflight
+
+HERE = "tests.factories.user_tasks"
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("exits_at_import", "importing it exits: SHOP_CONFIG is not set"),
+        ("guardless", "importing it exits with code 2. Workers import it as well"),
+        ("dies_at_import", "its import ended with code 4"),
+        ("sleeps_at_import", "its import did not end in 2 s"),
+        ("interrupts_at_import", "KeyboardInterrupt"),
+    ],
+)
+def test_a_module_that_exits_as_it_is_imported_is_a_usage_error(
+    module: str, words: str, tmp_path: Path
+) -> None:
+    """At once, and not once for each system."""
+    with pytest.raises(UsageError, match=words):
+        preflight.rehearse(f"tests.factories.user_functions.{module}:work", tmp_path, 2.0)
+
+
+@pytest.mark.parametrize("task", ["raises", "exits", "killed"])
+def test_a_function_that_fails_before_the_run_stops_it(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence with the exception, unless that is what shall be measured."""
+    words = f"bench --task {HERE}:{task} -b inline --arrival burst --cores 1 --provider local"
+    words += f" --results {tmp_path}"
+    assert main(words.split()) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{HERE}:{task} fails where it is called inline: the call" in said
+    assert "--allow-errors" in said
+    assert main([*words.split(), "--allow-errors", "--dry-run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("absent", "cannot be imported"),
+        ("PAIR", "is of type tuple, which cannot be called"),
+        (f"add({HERE}:add)", "must be a list, tuple or mapping"),
+    ],
+)
+def test_what_is_no_function_is_a_usage_error(task: str, words: str, tmp_path: Path) -> None:
+    """Before anything is run."""
+    with pytest.raises(UsageError, match=words):
+        preflight.rehearse(f"{HERE}:{task}", tmp_path)

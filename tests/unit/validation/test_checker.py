@@ -1,0 +1,116 @@
+"""The checker: what became of each task."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pandas as pd
+import pytest
+
+from lab.core.outcomes import Verdict
+from lab.results.schema import SubmitRow, TaskRow, VerdictRow
+from lab.validation.checker import counts, negative_durations, verdicts
+
+BIG = 2**62 + 1  # a checksum that a float would round
+LEDGER_TYPES = dict.fromkeys(
+    ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns", "node", "answer"], "Int64"
+)
+
+
+def submit(task_id: int, ack: str = "ok", phase: str = "measure") -> SubmitRow:
+    """Make one row of the driver's journal."""
+    return SubmitRow("trial", task_id, phase, 0, 1, 2, ack)
+
+
+def run(
+    task_id: int, outcome: str = "ok", answer: int | None = BIG, phase: str = "measure"
+) -> TaskRow:
+    """Make one execution as `outcome` says; an unstarted one has no instants."""
+    t3 = None if outcome == "unstarted" else 3
+    t4 = None if outcome in {"unstarted", "unfinished"} else 4
+    answer = answer if outcome == "ok" else None
+    return TaskRow("trial", task_id, 1, phase, 0, 1, 2, t3, t4, None, 0, "1:1", outcome, answer)
+
+
+def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the two tables as the store would give them, executions first."""
+    # Object first: beside a null, pandas would make floats of checksums and round them.
+    tasks = pd.DataFrame(runs, columns=[f.name for f in fields(TaskRow)], dtype="object")
+    return tasks.astype({"task_id": "int64", "outcome": "str", **LEDGER_TYPES}), pd.DataFrame(
+        submits, columns=[f.name for f in fields(SubmitRow)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("ack", "runs", "verdict"),
+    [
+        ("ok", [run(7)], Verdict.OK),
+        ("ok", [], Verdict.LOST),
+        ("ok", [run(7, "unstarted")], Verdict.LOST),
+        ("ok", [run(7, "unfinished")], Verdict.PARTIAL),
+        ("ok", [run(7, "raised")], Verdict.FAILED),
+        ("ok", [run(7, "cancelled")], Verdict.FAILED),
+        ("ok", [run(7), run(7)], Verdict.DUPLICATED),
+        ("ok", [run(7, answer=BIG + 1)], Verdict.CORRUPTED),
+        # The lab could not check it, and the row says so: no fault of the system is known.
+        ("ok", [run(7, answer=None)], Verdict.OK),
+        ("error", [run(7)], Verdict.RECOVERED),
+        ("unknown", [run(7)], Verdict.RECOVERED),
+        ("error", [], Verdict.REFUSED),
+        ("unknown", [run(7, "unstarted")], Verdict.REFUSED),
+        # Redelivered after a worker was killed: it was done once.
+        ("ok", [run(7, "unfinished"), run(7)], Verdict.OK),
+        # Two classes fit: correctness first.
+        ("ok", [run(7, answer=1), run(7)], Verdict.CORRUPTED),
+        ("error", [run(7, answer=1)], Verdict.CORRUPTED),
+        ("ok", [run(7, "raised"), run(7, "raised")], Verdict.FAILED),
+        ("error", [run(7, "raised")], Verdict.FAILED),
+        ("ok", [run(7, "raised"), run(7)], Verdict.DUPLICATED),
+        ("error", [run(7), run(7)], Verdict.DUPLICATED),
+        ("error", [run(7, "unfinished")], Verdict.PARTIAL),
+    ],
+)
+def test_each_class_is_told_from_ledger_and_intents(
+    ack: str, runs: list[TaskRow], verdict: Verdict
+) -> None:
+    """Every combination of acknowledgement and executions has one class, in a fixed order."""
+    table = verdicts(*tables([submit(7, ack)], runs), {7: BIG})
+    assert table["verdict"].tolist() == [verdict]
+    assert counts(table) == {v: int(v == verdict) for v in Verdict}
+
+
+def test_a_phantom_is_in_no_submit_row_of_any_phase() -> None:
+    """Tasks of the warm-up are no phantoms, and no tasks of the window either."""
+    submits = [submit(1, phase="verify"), submit(2, phase="warm_up"), submit(3)]
+    runs = [run(1, phase="verify"), run(2, phase="warm_up", answer=0), run(3), run(9, phase="")]
+    table = verdicts(*tables(submits, runs), {3: BIG})
+    assert dict(zip(table["task_id"], table["verdict"], strict=True)) == {3: "ok", 9: "phantom"}
+    assert list(table.columns) == [f.name for f in fields(VerdictRow)]
+
+
+def test_starts_and_completions_are_counted_apart() -> None:
+    """A restart that never finished is a start and no completion."""
+    runs = [run(1), run(1, "unfinished"), run(1), run(2, "unstarted")]
+    table = verdicts(*tables([submit(1), submit(2)], runs), {1: BIG, 2: BIG})
+    assert table[["starts", "completions"]].to_numpy().tolist() == [[3, 2], [0, 0]]
+    assert table["starts"].dtype == "int64"
+
+
+def test_a_trial_that_left_nothing_has_no_verdicts() -> None:
+    """Empty tables are read without a complaint, with or without offers."""
+    assert sum(counts(verdicts(*tables([], []), {})).values()) == 0
+    assert counts(verdicts(*tables([submit(1)], []), {1: 0}))[Verdict.LOST] == 1
+    assert counts(verdicts(*tables([], [run(1)]), {}))[Verdict.PHANTOM] == 1
+
+
+def test_negative_durations_are_those_that_causality_forbids() -> None:
+    """Four durations cannot be negative; a start before submit returned can."""
+    tasks, _ = tables([], [run(1), run(2, "unstarted"), run(3), run(4), run(5), run(6)])
+    assert negative_durations(tasks) == 0
+    tasks.loc[0, "t2_ns"] = 99
+    assert negative_durations(tasks) == 0
+    for row, (column, value) in enumerate(
+        {"t1_ns": -1, "t2_ns": 0, "t3_ns": 0, "t4_ns": 2}.items(), start=2
+    ):
+        tasks.loc[row, column] = value
+    assert negative_durations(tasks) == 4

@@ -1,0 +1,114 @@
+"""KAT-10: histories into which faults were put are classified exactly (METHOD M28)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.core.outcomes import Ack, Verdict
+from lab.validation.checker import counts, verdicts
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What is done to one task: acknowledgement, executions by outcome, and the class it has."""
+
+    verdict: Verdict
+    ack: str
+    runs: tuple[str, ...]
+
+
+UNSURE = st.sampled_from([Ack.ERROR, Ack.UNKNOWN])
+ANY_ACK = st.sampled_from(list(Ack))
+RESTARTS = st.lists(st.just("unfinished"), max_size=2).map(tuple)
+NOT_RUN = st.sampled_from([(), ("unstarted",)])
+
+
+def fates(
+    verdict: Verdict,
+    ack: st.SearchStrategy[Ack],
+    runs: st.SearchStrategy[tuple[str, ...]],
+    restarts: st.SearchStrategy[tuple[str, ...]] = RESTARTS,
+) -> st.SearchStrategy[Fate]:
+    """Make fates of one class; a worker may die over the task any number of times before."""
+    return st.builds(
+        lambda ack, killed, runs: Fate(verdict, ack, killed + runs), ack, restarts, runs
+    )
+
+
+ENDS = st.lists(st.sampled_from(["ok", "raised", "cancelled"]), min_size=2, max_size=4)
+FATES = st.one_of(
+    fates(Verdict.OK, st.just(Ack.OK), st.just(("ok",))),
+    fates(Verdict.LOST, st.just(Ack.OK), NOT_RUN, st.just(())),
+    fates(Verdict.REFUSED, UNSURE, NOT_RUN, st.just(())),
+    fates(Verdict.RECOVERED, UNSURE, st.just(("ok",))),
+    fates(Verdict.PARTIAL, ANY_ACK, st.just(("unfinished",))),
+    fates(Verdict.FAILED, ANY_ACK, st.sampled_from([("raised",), ("raised", "cancelled")])),
+    fates(Verdict.DUPLICATED, ANY_ACK, ENDS.filter(lambda ends: "ok" in ends).map(tuple)),
+    fates(
+        Verdict.CORRUPTED,
+        ANY_ACK,
+        st.sampled_from([("wrong",), ("wrong", "ok"), ("ok", "wrong"), ("raised", "wrong")]),
+    ),
+    # An id that nobody offered has no acknowledgement; it may or may not finish.
+    fates(Verdict.PHANTOM, st.just(Ack.OK), st.sampled_from([("ok",), ("unfinished",)])),
+)
+
+
+def history(
+    fates_by_id: dict[int, Fate], before: list[int]
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Make executions and offers in the order of ids, with `before` as tasks of the warm-up."""
+    offers: list[dict[str, object]] = [
+        {"task_id": i, "phase": "measure", "ack": str(fate.ack)}
+        for i, fate in fates_by_id.items()
+        if fate.verdict is not Verdict.PHANTOM
+    ]
+    offers += [{"task_id": i, "phase": "warm_up", "ack": "ok"} for i in before]
+    runs = [(i, outcome) for i, fate in fates_by_id.items() for outcome in fate.runs]
+    executions: list[dict[str, object]] = [
+        {
+            "task_id": i,
+            "t3_ns": None if outcome == "unstarted" else 10,
+            "t4_ns": None if outcome in {"unstarted", "unfinished"} else 20,
+            "outcome": "ok" if outcome == "wrong" else outcome,
+            "answer": {"ok": right(i), "wrong": right(i) + 1}.get(outcome),
+        }
+        for i, outcome in [*runs, *((i, "ok") for i in before)]
+    ]
+    return executions, offers
+
+
+def right(task_id: int) -> int:
+    """Return the checksum of a task's right answer: 63 bits, which a float would round."""
+    return 2**62 + task_id
+
+
+@given(
+    st.dictionaries(st.integers(0, 2**40), FATES, min_size=1, max_size=30),
+    st.lists(st.integers(2**41, 2**42), unique=True, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_kat_10_injected_faults_are_classified_exactly(
+    fates_by_id: dict[int, Fate], before: list[int], order: random.Random
+) -> None:
+    """Loss, duplicate, phantom, corruption, indeterminate and reordered records: each its class."""
+    executions, offers = history(fates_by_id, before)
+    order.shuffle(executions)
+    order.shuffle(offers)
+    whole = ["t3_ns", "t4_ns", "answer"]
+    columns = ["task_id", *whole, "outcome"]
+    tasks = pd.DataFrame(executions, columns=columns, dtype="object").astype(
+        {"task_id": "int64", "outcome": "str", **dict.fromkeys(whole, "Int64")}
+    )
+    submits = pd.DataFrame(offers, columns=["task_id", "phase", "ack"]).assign(trial_id="t")
+    table = verdicts(tasks.assign(trial_id="t"), submits, {i: right(i) for i in fates_by_id})
+    found = dict(zip(table["task_id"], table["verdict"], strict=True))
+    assert found == {i: fate.verdict for i, fate in fates_by_id.items()}
+    assert sum(counts(table).values()) == len(fates_by_id)
+    starts = {i: sum(r != "unstarted" for r in fate.runs) for i, fate in fates_by_id.items()}
+    assert dict(zip(table["task_id"], table["starts"], strict=True)) == starts

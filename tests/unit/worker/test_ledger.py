@@ -1,0 +1,284 @@
+"""The ledger holds what happened: under threads, forks, spawned children, coroutines and kills."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab.recording.ledger_reader import Execution, Watcher, executions, intents
+from lab.worker import execution, ledger
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty ledger folder that this process records into."""
+    for name, value in {"LEDGER": str(tmp_path), "NODE": "3", "SLOT": "5"}.items():
+        monkeypatch.setenv(f"LAB_{name}", value)
+    ledger._forget()
+    yield tmp_path
+    ledger._forget()
+
+
+def read_all(folder: Path) -> list[Execution]:
+    """Return every execution of every file, by task id."""
+    found = [record for path in folder.glob("*.bin") for record in executions(path)[1]]
+    return sorted(found, key=lambda record: record.task_id)
+
+
+def double(argument: int) -> int:
+    """Answer a task."""
+    return 2 * argument
+
+
+async def nap(argument: int) -> int:
+    """Answer a coroutine task after others had their turn."""
+    await asyncio.sleep(0.001)
+    return argument
+
+
+def stumble(argument: int) -> int:
+    """Fail a task."""
+    raise ValueError(argument)
+
+
+DOUBLE, NAP, STUMBLE = (f"{__name__}:{name}" for name in ("double", "nap", "stumble"))
+
+
+@pytest.fixture(autouse=True)
+def functions() -> None:
+    """Let the kernel find this file's tasks, which pytest does not import by name."""
+    execution._functions.update({DOUBLE: double, NAP: nap, STUMBLE: stumble})
+
+
+def test_a_record_says_who_did_what_when(folder: Path) -> None:
+    """A record carries task, thread, attempt, instants in order, and the answer's checksum."""
+    before = time.monotonic_ns()
+    assert execution.execute(7, DOUBLE, 21, attempt=2) == 42
+    after = time.monotonic_ns()
+    (path,) = folder.iterdir()
+    header, records = executions(path)
+    (record,) = records
+    assert (header.node, header.slot, header.pid) == (3, 5, os.getpid())
+    assert header.time_namespace == ledger.time_namespace()
+    assert (record.task_id, record.thread, record.attempt) == (7, threading.get_ident(), 2)
+    assert (record.answer, record.outcome) == (42, ledger.OK)
+    assert before <= record.started_ns <= record.finished_ns <= after
+
+
+def test_a_task_that_raises_is_recorded_and_raises(folder: Path) -> None:
+    """The system sees the exception, and the ledger an execution that raised."""
+    with pytest.raises(ValueError, match="13"):
+        execution.execute(1, STUMBLE, 13)
+    (record,) = read_all(folder)
+    assert record.outcome == ledger.RAISED
+    assert record.finished_ns >= record.started_ns > 0
+
+
+def test_threads_lose_no_record_while_files_grow(folder: Path) -> None:
+    """Eight threads write far past the first file's end, each task exactly once."""
+    n = ledger.FIRST_ROWS * 6
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # as many chances to collide as there can be
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda i: execution.execute(i, DOUBLE, i), range(n)))
+    finally:
+        sys.setswitchinterval(interval)
+    records = read_all(folder)
+    assert [record.task_id for record in records] == list(range(n))
+    assert all(record.answer == 2 * record.task_id for record in records)
+    assert len(list(folder.iterdir())) >= 2
+
+
+def test_coroutines_interleave_in_one_file(folder: Path) -> None:
+    """Coroutines that overlap keep their own rows."""
+
+    async def main() -> None:
+        await asyncio.gather(*(execution.execute_async(i, NAP, i) for i in range(50)))
+
+    asyncio.run(main())
+    records = read_all(folder)
+    assert [record.answer for record in records] == list(range(50))
+    assert records[-1].started_ns < min(record.finished_ns for record in records)
+
+
+def test_a_cancelled_coroutine_is_recorded_as_cancelled(folder: Path) -> None:
+    """Cancelling is told apart from raising."""
+
+    async def main() -> None:
+        task = asyncio.create_task(execution.execute_async(1, NAP, 1))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert [record.outcome for record in read_all(folder)] == [ledger.CANCELLED]
+
+
+# A program of its own, because a fork server keeps the environment that it was started in.
+FAMILY = """
+import multiprocessing, sys
+from lab.worker import execution as kernel
+
+def work(first):
+    for i in range(first, first + 100):
+        kernel.execute(i, "workloads.noop:run", i)
+
+if __name__ == "__main__":
+    work(0)  # the parent's file is open when the children are made
+    context = multiprocessing.get_context(sys.argv[1])
+    children = [context.Process(target=work, args=(1_000 * n,)) for n in (1, 2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    work(100)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_children_write_files_of_their_own(folder: Path, tmp_path: Path, method: str) -> None:
+    """Parent and children record side by side, whatever the start method."""
+    program = tmp_path / "family.py"
+    program.write_text(FAMILY)
+    subprocess.run([sys.executable, str(program), method], check=True)
+    expected = [*range(200), *range(1_000, 1_100), *range(2_000, 2_100)]
+    assert [record.task_id for record in read_all(folder)] == expected
+    assert len(list(folder.glob("*.bin"))) == 3
+
+
+ENDLESS = """
+import itertools
+from lab.worker import execution as kernel
+for i in itertools.count():
+    kernel.execute(i, "workloads.noop:run", i)
+"""
+
+
+def test_records_before_a_sigkill_are_readable(folder: Path) -> None:
+    """KAT-16: a recorder is killed at full speed; every record it counted is whole."""
+    child = subprocess.Popen([sys.executable, "-c", ENDLESS])
+    watcher = Watcher(folder)
+    while watcher.count() < 5_000:
+        time.sleep(0.001)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    records = read_all(folder)
+    finished = [record for record in records if record.finished_ns]
+    assert [record.task_id for record in finished] == list(range(len(finished)))
+    assert all(r.answer == r.task_id and r.started_ns <= r.finished_ns for r in finished)
+    assert len(records) - len(finished) <= 1
+    assert watcher.count() == len(finished) >= 5_000
+
+
+def test_an_unfinished_execution_is_read_as_unfinished(folder: Path) -> None:
+    """A row that was begun and never published keeps its start and nothing else."""
+    words, row = ledger.begin(9, 0, 1_000)
+    words[row + 3] = 2_000  # a finish that was under way when the process was killed
+    (record,) = read_all(folder)
+    assert (record.task_id, record.started_ns, record.finished_ns) == (9, 1_000, 0)
+    assert Watcher(folder).count() == 0
+
+
+def test_a_hole_left_by_a_killed_thread_does_not_hide_what_follows(folder: Path) -> None:
+    """A row that was taken and never written is passed over."""
+    execution.execute(1, DOUBLE, 1)
+    ledger._segment[0]()
+    execution.execute(2, DOUBLE, 2)
+    assert [record.task_id for record in read_all(folder)] == [1, 2]
+
+
+def test_a_watcher_counts_each_finish_once_and_only_its_own(folder: Path) -> None:
+    """Counting again adds only what is new; earlier phases do not count."""
+    watcher = Watcher(folder, range(10, 100))
+    for i in range(20):
+        execution.execute(i, DOUBLE, i)
+        assert watcher.count() == max(0, i - 9)
+    words, row = ledger.begin(50, 0, 1)
+    assert watcher.count() == 10
+    ledger.finish(words, row, 2, 0)
+    assert watcher.count() == watcher.count() == 11
+
+
+def test_a_watcher_looks_seldom_until_enough_have_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look takes the interpreter from a system in this process: twenty a second, no more."""
+    looks = 0
+
+    def count(watcher: Watcher, own: Callable[[Watcher], int] = Watcher.count) -> int:
+        nonlocal looks
+        looks += 1
+        return own(watcher)
+
+    monkeypatch.setattr(Watcher, "count", count)
+    watcher = Watcher(folder)
+    assert not watcher.reaches(1, 0.2)
+    assert looks <= 6
+    execution.execute(1, DOUBLE, 1)
+    assert watcher.reaches(1, 0.0)
+    assert not watcher.reaches(2, 0.0)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    """A file of another format, or of the other byte order, is no ledger."""
+    path = tmp_path / "x.bin"
+    path.write_bytes(ledger.MAGIC.to_bytes(8, "big" if sys.byteorder == "little" else "little") * 8)
+    with pytest.raises(ValueError, match=r"x\.bin is not a ledger"):
+        executions(path)
+
+
+def test_the_journal_keeps_intents_that_never_returned(tmp_path: Path) -> None:
+    """What was offered and not answered is unknown: neither accepted nor refused."""
+    journal = ledger.Journal(str(tmp_path / "intents.bin"), 3)
+    first, second = journal.plan([5, 6], 2, [100, 200])
+    for word, value in ((ledger.T1, 110), (ledger.T2, 120), (ledger.T5, 130), (ledger.ACK, 1)):
+        journal.words[first + word] = value
+    journal.words[second + ledger.T1] = 210
+    journal.plan([7], 2, [300])
+    _, rows = intents(tmp_path / "intents.bin")
+    assert [tuple(row)[:7] for row in rows] == [
+        (5, 2, 100, 110, 120, 130, 1),
+        (6, 2, 200, 210, 0, 0, 0),
+        (7, 2, 300, 0, 0, 0, 0),
+    ]
+
+
+SMALL_DISK = """
+import resource, signal, sys
+from lab.worker import ledger
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))
+try:
+    ledger.create(sys.argv[1], 0, 0, ledger.FIRST_ROWS)
+except OSError as error:
+    sys.exit(f"told: {error.strerror}")
+"""
+
+
+def test_a_full_disk_is_an_error_and_not_a_bus_error(tmp_path: Path) -> None:
+    """Space is taken when the file is made, so a disk that is full is told and kills nobody."""
+    child = subprocess.run(
+        [sys.executable, "-c", SMALL_DISK, str(tmp_path / "x.bin")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (child.returncode, child.stderr.strip()) == (1, "told: No space left on device")
+
+
+def test_a_file_whose_writer_was_killed_at_once_is_empty(tmp_path: Path) -> None:
+    """A kill between making a file and writing its header leaves no records, and no error."""
+    (tmp_path / "none.bin").touch()
+    (tmp_path / "zeros.bin").write_bytes(bytes(128))
+    assert read_all(tmp_path) == []

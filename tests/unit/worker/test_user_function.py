@@ -1,0 +1,294 @@
+"""`lab bench --task`: a function of the user's own, rehearsed, planned, run and ranked."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lab.cli.main import main
+from lab.core.errors import ClusterError, UsageError
+from lab.core.model import Burst, Carrier, Rehearsal, Service, TrialSpec
+from lab.planning.compatibility import obstacle
+from lab.providers import user_code
+from lab.report.recommendation import HEADINGS, choices, tiers
+from lab.results.store import Store
+from lab.running import preflight
+from lab.worker import user_function
+from lab.worker.execution import checksum
+from tests.factories.campaigns import SYSTEMS, Campaign, campaign
+from tests.factories.trials import run, spec_of
+
+HERE = "tests.factories.user_tasks"
+OFFERS = frozenset[Any]()
+
+
+def own_spec(label: str, task: str, **changes: Any) -> TrialSpec:
+    """Make a small spec of a function of `own_functions`."""
+    small: dict[str, Any] = {"arrival": Burst(6), "warmup_tasks": 0}
+    return spec_of(label, f"{HERE}:{task}", **{**small, **changes})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "given"),
+    [
+        ("", "m.n:f", []),
+        ("[]", "m.n:f", []),
+        ('[1,"two"]', 'm.n:f[1, "two"]', [1, "two"]),
+        ('{"a":1}', 'm.n:f{"a": 1}', {"a": 1}),
+        (f"{HERE}:PAIR", f"m.n:f({HERE}:PAIR)", (3, b"four")),
+    ],
+)
+def test_a_name_holds_function_and_arguments(arguments: str, name: str, given: Any) -> None:
+    """What was typed makes one name, from which both come back."""
+    assert user_function.name_of("m.n:f", arguments) == name
+    assert user_function.is_own(name)
+    assert user_function.parts(name) == ("m.n:f", given)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "words"),
+    [
+        ("m.f", "", "Write package.module:function"),
+        ("m:f", "[1", "neither JSON"),
+        ("m:f", "3", r"Write '\[3\]'"),
+        ("m:f", '"text"', "not a list or an object"),
+    ],
+)
+def test_what_cannot_be_understood_is_told(function: str, arguments: str, words: str) -> None:
+    """The sentence names what was typed and what to type instead."""
+    with pytest.raises(UsageError, match=words):
+        user_function.name_of(function, arguments)
+
+
+def test_no_workload_of_the_lab_is_taken_for_an_own_one() -> None:
+    """Names of workloads have no colon."""
+    assert not any(map(user_function.is_own, ["noop", "cpu", "shared_global", "my-workload"]))
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "trouble"),
+    [
+        ("add[1, 2]", 3, ""),
+        ('add{"first": 5}', 5, ""),
+        (f"measure({HERE}:PAIR)", 7, ""),
+        ("later[4]", 4, ""),
+        ("unrepeatable", None, "two calls gave different answers"),
+        ("unordered", None, "two processes gave different answers"),
+        ("raises", None, "the call raised ValueError: no such thing"),
+        ("exits", None, "the call raised SystemExit: 3"),
+        ("dies", None, "the call ended with code 3"),
+        ("killed", None, "the call was killed by SIGKILL"),
+        ("sleeps", None, "the call did not end in 1 s"),
+        ("forks", 1, ""),
+        ("allocates", None, "the call raised MemoryError"),
+    ],
+)
+def test_a_rehearsal_tells_what_an_inline_call_does(
+    task: str, answer: int | None, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right answer and duration, or why there is none; whatever it does, the caller lives on."""
+    monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
+    seen = preflight.rehearse(f"{HERE}:{task}", tmp_path, 1.0 if task == "sleeps" else 20.0)
+    assert (seen.answer, seen.trouble) == (answer, trouble)
+    assert (seen.nominal_ns > 0) == (answer is not None or task.startswith("un"))
+    assert seen.is_coroutine == task.startswith("later")
+    assert seen.failure == ("" if answer or task.startswith("un") else trouble)
+
+
+@pytest.mark.parametrize(
+    ("task", "takers"),
+    [
+        ("add[1, 2]", {"MEMORY", "PICKLE", "CLOUDPICKLE", "JSON"}),
+        ("doubled[1]", {"MEMORY", "CLOUDPICKLE", "JSON"}),
+        (f"locked({HERE}:LOCK)", {"MEMORY"}),
+        ("lines", {"MEMORY"}),
+    ],
+)
+def test_who_cannot_carry_it_is_known_before(task: str, takers: set[str], tmp_path: Path) -> None:
+    """Each carrier is tried with function, arguments and answer."""
+    seen = preflight.rehearse(f"{HERE}:{task}", tmp_path)
+    refused = dict(seen.refusals)
+    assert {carrier.name for carrier in Carrier if carrier.value not in refused} == takers
+
+
+def test_a_plan_says_of_each_backend_why_it_cannot_take_it() -> None:
+    """The sentence names system, function and reason."""
+    refusals = ((Carrier.PICKLE.value, "its function cannot be carried by pickle: no lambda"),)
+    own = Rehearsal(1, 2, is_coroutine=False, trouble="", refusals=refusals)
+    why = obstacle(own_spec("process-pool", "doubled[1]"), OFFERS, own)
+    assert why is not None
+    assert why.startswith("process-pool[")
+    assert f"cannot take {HERE}:doubled[1]: its function cannot be carried by pickle" in why
+    assert obstacle(own_spec("thread-pool", "doubled[1]"), OFFERS, own) is None
+    assert obstacle(own_spec("joblib", "doubled[1]"), OFFERS, own) is None
+
+
+def test_a_coroutine_function_goes_to_those_who_await() -> None:
+    """To others the lab does not hand it, and says so of itself."""
+    own = Rehearsal(1, 2, is_coroutine=True, trouble="")
+    for label in ("asyncio", "rq", "django-rq", "dask[distributed]"):
+        assert obstacle(own_spec(label, "later[4]"), frozenset(Service), own) is None
+    for label in ("thread-pool", "celery", "dask[threads]"):
+        why = obstacle(own_spec(label, "later[4]"), frozenset(Service), own)
+        assert why is not None
+        assert "is a coroutine function: the lab measures those on systems that await them" in why
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "answer"),
+    [
+        ("thread-pool", "add[1, 2]", 3),
+        ("process-pool", f"measure({HERE}:PAIR)", 7),
+        ("asyncio", "later[4]", 4),
+        ("thread-pool", "unrepeatable", None),
+    ],
+)
+def test_answers_are_held_against_the_inline_call(
+    label: str, task: str, answer: int | None, tmp_path: Path
+) -> None:
+    """The row says what they were held against, or that they were not."""
+    row = run(tmp_path, own_spec(label, task, answer=answer)).row
+    assert (row.status, row.reason, row.n_done) == ("ok", "", 6)
+    assert row.answers == ("not checked: no answer repeats" if answer is None else "inline call")
+
+
+def test_another_answer_than_the_inline_one_is_wrong(tmp_path: Path) -> None:
+    """A fast wrong answer is no result, of a user's function neither."""
+    row = run(tmp_path, own_spec("thread-pool", "add[1, 2]", answer=checksum(4))).row
+    assert (row.status, row.flag, row.n_corrupted) == ("failed", "invalid", 6)
+
+
+@pytest.mark.parametrize(
+    ("workload", "names"),
+    [
+        (
+            f"{HERE}:add[1]",
+            {"tests/factories/user_tasks.py", "tests/unit/worker/test_user_function.py"},
+        ),
+        ("json:dumps", set()),
+        ("workloads.noop:run", set()),
+    ],
+)
+def test_what_a_container_lacks_is_carried_there(workload: str, names: set[str]) -> None:
+    """The function's package, and neither the standard library nor what the image has."""
+    with tarfile.open(fileobj=io.BytesIO(user_code.pack(workload))) as archive:
+        packed = set(archive.getnames())
+    assert names <= packed
+    assert bool(packed) == bool(names)
+    assert not any("__pycache__" in name for name in packed)
+
+
+def test_what_is_too_large_to_be_carried_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do about it."""
+    monkeypatch.setattr(user_code, "MOST_BYTES", 1_000)
+    with pytest.raises(ClusterError, match="Move the function into a smaller package"):
+        user_code.pack(f"{HERE}:add")
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("containers")
+def test_workers_in_containers_import_it_too(tmp_path: Path) -> None:
+    """Driver and node find the module that was carried to them."""
+    spec = own_spec("rq[simple-worker]", "add[1, 2]", answer=3, provider="compose")
+    row = run(tmp_path, spec).row
+    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 6, "inline call")
+
+
+FASTER = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
+
+
+def ranking(blocks: int) -> str:
+    """Return the answer to a made-up campaign of three systems, as if its no-op were a task."""
+    name = "m.n:f[1]"
+    tables = {
+        table: frame.replace({"workload": {"noop": name}}) if "workload" in frame else frame
+        for table, frame in campaign(Campaign(systems=FASTER, cores=(1,), blocks=blocks)).items()
+    }
+    (choice,) = choices(tables)
+    assert choice.task == name
+    assert [row[0] for row in choice.rows] == ["inline", "thread-pool", "rq"]
+    assert all(len(row) == len(HEADINGS) for row in choice.rows)
+    return choice.answer
+
+
+def test_the_answer_ranks_what_the_intervals_tell_apart() -> None:
+    """Three systems, each an order of magnitude from the next."""
+    answer = ranking(blocks=8)
+    assert answer.startswith("Most tasks per second: 1. inline; 2. thread-pool (")
+    assert "; 3. rq (" in answer
+    assert "intervals of the ratios" in answer
+
+
+def test_few_blocks_are_an_order_of_magnitude() -> None:
+    """Then the sentence says so."""
+    assert "3 blocks carry no interval, so this is the order of magnitude" in ranking(blocks=3)
+
+
+def test_what_is_not_told_apart_is_a_tie() -> None:
+    """Two systems that scatter about the same rate."""
+    by_block = pd.DataFrame(
+        {"a": [10.0, 12, 11, 9, 10, 13], "b": [11.0, 10, 12, 10, 9, 12], "c": [1.0] * 6}
+    )
+    found = [[label for label, _ in tier] for tier in tiers(by_block, ["a", "b", "c"])]
+    assert found == [["a", "b"], ["c"]]
+
+
+# What becomes of each in a thread of the driver, in a process of a pool, in a queue's worker.
+LABELS = ("thread-pool", "process-pool", "rq[simple-worker]")
+ENDS = {
+    "raises": ("failed: 3 of 3 tasks raised",) * 3,
+    "exits": ("failed: 3 of 3 tasks raised",) * 3,
+    "dies": (
+        "failed: The driver ended with code 3",
+        "timeout: 3 of 3 executions",
+        "failed: node0 (",
+    ),
+    "oversleeps": ("timeout: 3 of 3 executions",) * 3,
+    "forks": ("ok: ",) * 3,
+    "prints": ("ok: ",) * 3,
+    "allocates": ("failed: 3 of 3 tasks raised",) * 3,
+    "writes": ("failed: A task wrote into the ledger's folder: mine.bin and 1 more.",) * 3,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "label", "end"),
+    [
+        (task, label, end)
+        for task, ends in ENDS.items()
+        for label, end in zip(LABELS, ends, strict=True)
+    ],
+)
+def test_whatever_a_function_does_becomes_a_row(
+    task: str, label: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its status and its reason; nothing of it is left, and the lab lives on."""
+    monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
+    # It takes a while to fill all memory that one may have; the others hang, or take no time.
+    deadline_s = 30.0 if task == "allocates" else 1.0
+    row = run(tmp_path, own_spec(label, task, arrival=Burst(3), deadline_s=deadline_s)).row
+    assert f"{row.status}: {row.reason}".startswith(end)
+
+
+@pytest.mark.slow
+def test_a_campaign_goes_on_after_a_function_that_kills(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial has its row, and the other workload its numbers."""
+    words = f"bench --task {HERE}:dies -b thread-pool -w noop --arrival burst --blocks 1 --seed 6"
+    words += f" --tasks 20 --cores 1 --provider local --results {tmp_path}"
+    words += " --allow-dirty --allow-errors"
+    assert main(words.split()) == 1
+    (folder,) = (tmp_path / "runs").iterdir()
+    rows = Store(folder).read("trial")
+    ends = rows.drop_duplicates("trial_id").groupby("workload")["status"].apply(set).to_dict()
+    died = rows["workload"].eq(f"{HERE}:dies").to_numpy().argmax()
+    assert (rows["workload"].iloc[died:] == "noop").any()
+    assert ends == {f"{HERE}:dies": {"failed"}, "noop": {"ok"}}
+    assert "Which one for" in capsys.readouterr().out
