@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,8 +40,8 @@ ROOMS = (
     "console",
     "core",
 )
-# For other packages only.
-DOORS = {"plugin"}
+# For other packages only; the last three are deprecated names of the first.
+DOORS = {"plugin", "backend", "kernel", "model"}
 HEAVY = (
     "apscheduler",
     "celery",
@@ -141,9 +142,7 @@ def test_what_runs_inside_a_worker_needs_no_package(file: Path) -> None:
 
 def test_a_worker_imports_little_of_the_lab() -> None:
     """A system that starts a process for each task pays this import each time."""
-    program = (
-        "import sys, lab.worker.execution\nprint(*(m for m in sys.modules if m[:4] == 'lab.'))"
-    )
+    program = "import sys, lab.worker.execution\nprint(*(m for m in sys.modules if m[:4] == 'lab.'))"
     seen = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -174,6 +173,16 @@ def test_listing_adapters_imports_no_system() -> None:
 def test_making_images_needs_few_packages() -> None:
     """`nox -s images` has an environment with few packages, and imports the room of providers."""
     assert heavy_after("lab.providers.images.__main__") == []
+
+
+@pytest.mark.parametrize("old", ["backend", "kernel", "model"])
+def test_a_deprecated_name_says_where_to_go(old: str) -> None:
+    """It has all that it had, and its warning names the public door."""
+    sys.modules.pop(f"lab.{old}", None)
+    with pytest.warns(DeprecationWarning, match=r"import from lab\.plugin"):
+        module = importlib.import_module(f"lab.{old}")
+    needed = {"backend": "Backend", "kernel": "execute", "model": "Task"}
+    assert hasattr(module, needed[old])
 
 
 @pytest.mark.parametrize("folder", ["lab", "workloads", "tests"])

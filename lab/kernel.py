@@ -1,0 +1,11 @@
+"""Deprecated name of `lab.plugin`, for adapters written for version 0.1."""
+
+import warnings
+
+from lab.worker.execution import *  # noqa: F403 (all that the old module had)
+
+warnings.warn(
+    "lab.kernel is deprecated and goes with the next release: import from lab.plugin.",
+    DeprecationWarning,
+    stacklevel=2,
+)
