@@ -142,7 +142,9 @@ def test_what_runs_inside_a_worker_needs_no_package(file: Path) -> None:
 
 def test_a_worker_imports_little_of_the_lab() -> None:
     """A system that starts a process for each task pays this import each time."""
-    program = "import sys, lab.worker.execution\nprint(*(m for m in sys.modules if m[:4] == 'lab.'))"
+    program = (
+        "import sys, lab.worker.execution\nprint(*(m for m in sys.modules if m[:4] == 'lab.'))"
+    )
     seen = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
