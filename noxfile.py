@@ -160,6 +160,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *everything, *chosen)
 
 
+@locked("tests")
+def coverage(session: nox.Session) -> None:
+    """Measure the branch coverage of the ordinary tests: a report, no gate."""
+    reports = ("--cov", "--cov-report=term", "--cov-report=markdown:coverage.md")
+    session.run("pytest", *reports, *(session.posargs or SIDE_BY_SIDE))
+
+
 @locked("lint", default=True)
 def lint(session: nox.Session) -> None:
     """Check style, types, wording, and the pinned packages for known vulnerabilities."""

@@ -45,6 +45,7 @@ def test_the_list_of_commands_explains_itself() -> None:
         "serve",
         "images",
         "tests",
+        "coverage",
         "lint",
         "perf",
         "fidelity",
