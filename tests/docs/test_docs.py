@@ -17,6 +17,7 @@ from tests.factories.trials import call_it_quiet, run, spec_of
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md"))]
 CITING = [
     file
     for place in ("lab", "tests", "benchmarks", "workloads", "compose", "docs", ".ci", ".")
@@ -114,7 +115,7 @@ def test_every_rule_that_is_cited_has_an_anchor() -> None:
     assert len(explained) == len(set(explained))
 
 
-@pytest.mark.parametrize("document", sorted(DOCS.glob("*.md")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("document", PAGES, ids=lambda file: file.stem)
 def test_links_lead_somewhere(document: Path) -> None:
     """A link to a file of the lab names one that is there."""
     text = document.read_text(encoding="utf-8")
@@ -125,7 +126,7 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [g for g in gone if "the_system" not in g] == []
 
 
-@pytest.mark.parametrize("document", [*DOCS.glob("*.md"), *ROOT.glob("*.md")], ids=lambda f: f.stem)
+@pytest.mark.parametrize("document", PAGES, ids=lambda file: file.stem)
 def test_links_to_anchors_lead_somewhere(document: Path) -> None:
     """A link to a part of a document names an anchor or a heading of it."""
     text = document.read_text(encoding="utf-8")
