@@ -1,4 +1,4 @@
-"""`lab history`: all runs as results of commits, asv's pages of them, and what became slower."""
+"""Implements `lab history`: exports all runs to asv, and reports the change points."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from lab.history.export import export
 
 PAGES = "asv-html"
 EPILOG = """\
-results/asv             asv's files, one a machine, commit and provider; made anew from the runs
-results/asv-html        asv's pages; `nox -s serve` shows them
-results/history         steps.html: what moved, the largest first; changepoint.csv: the same as data
+results/asv             asv's files, one per machine, commit and provider; rewritten from the runs
+results/asv-html        asv's pages; `nox -s serve` serves them
+results/history         change points, the largest first: steps.html and changepoint.csv
 
-Two detectors look at each curve. Where both see a step it is an alarm, where one does a watch; an
-alarm needs 30 commits. A machine is called by a hash of its hardware; give it a name by
-`lab history --machine machine-1a2b3c4d=labbox`.
+Two detectors search each series. A change point that both detect is an alarm if the series has at
+least 30 commits; every other one is a watch. A machine's default name is a hash of its hardware;
+set another name with `lab history --machine machine-1a2b3c4d=labbox`.
 """
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
-    """Add what can be said on the command line."""
+    """Add the options of `lab history`."""
     parser.epilog = EPILOG
-    parser.add_argument("--machine", metavar="HASH=NAME", help="call a machine by a name")
+    parser.add_argument("--machine", metavar="HASH=NAME", help="set the name of a machine")
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write asv's files and pages anew, and the page of steps.
+    """Rewrite asv's files and pages, and the page of change points.
 
     Raises:
         NothingSelectedError: No run belongs to a commit of this checkout.
-        LabError: asv could not make its pages.
+        UsageError: `--machine` names an unknown machine or an invalid name.
+        LabError: `asv publish` failed.
     """
     history = run_index.read(options.results, Path.cwd())
     tell(history.refused)
     if not history.runs:
-        raise NothingSelectedError("No run can stand for a commit. Commit, then: nox -s bench")
+        raise NothingSelectedError("No run belongs to a commit. Commit, then run: nox -s bench")
     if options.machine:
         _name(options.results, options.machine, history)
     export(options.results, history)
@@ -50,11 +51,11 @@ def run(options: argparse.Namespace) -> int:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
-        raise LabError(f"asv could not make its pages: {last}")
-    found = change_points.find(history, machines.names(options.results))
-    written = page.write(found, options.results / "history", Path.cwd())
-    say(f"History page: {options.results / PAGES / 'index.html'}; to look at it: nox -s serve")
-    say(f"{change_points.verdict(found)} The page: {written}")
+        raise LabError(f"asv publish failed: {last}")
+    changes = change_points.find(history, machines.names(options.results))
+    written = page.write(changes, options.results / "history", Path.cwd())
+    say(f"History page: {options.results / PAGES / 'index.html'}; to view it: nox -s serve")
+    say(f"{change_points.verdict(changes)} Page: {written}")
     return ExitCode.FINE
 
 
@@ -62,20 +63,20 @@ def _name(results: Path, wanted: str, history: run_index.History) -> None:
     machine, _, name = wanted.partition("=")
     known = sorted({machines.hash_of(run.facts) for run in history.runs})
     if machine not in known:
-        raise UsageError(f"No run was measured on {machine!r}. Known: {', '.join(known)}.")
+        raise UsageError(f"No run of machine {machine!r}. Machines: {', '.join(known)}.")
     machines.give(results, machine, name)
 
 
 def tell(refused: Mapping[str, str]) -> None:
-    """Say which runs are not in the history, and why."""
+    """Print the runs that are not in the history, each with its reason."""
     for name, reason in refused.items():
         say(f"Not in the history: {name}, because {reason}.")
 
 
-def add(run_folder: Path, *, is_told: bool) -> None:
-    """Export after a campaign, and say of its run why it was left out, if it was."""
+def add(run_folder: Path, *, report_refusal: bool) -> None:
+    """Export after a campaign; print why its run was left out, if it was and the flag is set."""
     results = run_folder.parent.parent
     history = run_index.read(results, Path(__file__).parents[2])
     export(results, history)
-    if is_told:
+    if report_refusal:
         tell({n: why for n, why in history.refused.items() if n == run_folder.name})

@@ -178,7 +178,7 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool)
     if flags.count(Flag.INVALID) > len(flags) / 2:
         say("This machine was busy with other work: end it, and run again for numbers to keep.")
     contained(
-        lambda: history.add(folder, is_told=not is_dirty_allowed),
+        lambda: history.add(folder, report_refusal=not is_dirty_allowed),
         lambda reason: say(f"Not in the history: this run. {reason}"),
     )
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))

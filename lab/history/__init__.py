@@ -1,5 +1,5 @@
-"""Results over commits: asv's files and pages, and the change points in their curves.
+"""Presents results over commits: as asv's files and pages, and as change points.
 
-CSV is the source of truth. `export` writes asv's files again from all runs, so nothing in them can
-be lost or edited by hand. `change_points` finds what moved, and `asv_run` is what `asv run` starts.
+The runs' CSV files are the source of truth. `export` rewrites asv's files from all runs, so that
+they hold no manual edit. `change_points` detects change points; `asv_run` measures for `asv run`.
 """

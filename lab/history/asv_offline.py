@@ -1,8 +1,8 @@
-"""A plugin of asv: its pages open without a network, with the assets of `vendor/`.
+"""Extends asv with a plugin that makes its pages work offline, with the assets in `vendor/`.
 
-asv's page loads ten scripts and styles from three hosts, and shows nothing where they cannot be
-reached. All are MIT-licensed; their notices lie in `vendor/licences`. Flot is here as its authors
-publish it, not minified, and stupidtable in the oldest version that has a package.
+asv's page loads ten scripts and style sheets from three hosts, and is empty if they are
+unreachable. All are MIT-licensed; the notices are in `vendor/licences`. Flot is the unminified
+release of its authors, stupidtable the oldest packaged version.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from asv.publishing import OutputPublisher
 
 VENDOR = Path(__file__).with_name("vendor")
 FOREIGN = re.compile(r'(?P<how>src|href)="https?://[^"]*/(?P<file>[^"/]+\.(?:js|css))"')
-# A check of the bytes from elsewhere has no meaning for a file that lies beside the page.
+# Attributes for assets of other hosts: they do not apply to local files.
 CHECKS = re.compile(r'\s(?:integrity|crossorigin|referrerpolicy)="[^"]*"')
 
 
 class Offline(OutputPublisher):  # type: ignore[misc]
-    """Puts the assets beside asv's page, and lets it look for them there."""
+    """Copies the assets into asv's output folder, and rewrites their addresses in the page."""
 
     name = "offline"
     button_label = "Offline"
-    description = "Assets beside the page"
+    description = "Local copies of the assets"
     order = 99
 
     @classmethod
@@ -37,16 +37,16 @@ class Offline(OutputPublisher):  # type: ignore[misc]
 
 
 def localised(page: str) -> str:
-    """Return the page with every asset's address turned to `vendor/`.
+    """Return the page with the address of every asset changed to a file in `vendor/`.
 
     Raises:
-        FileNotFoundError: asv asks for an asset that is not there; add it.
+        FileNotFoundError: The page loads an asset that is not in `vendor/`; add it there.
     """
 
-    def local(found: re.Match[str]) -> str:
-        file = found["file"]
+    def local(match: re.Match[str]) -> str:
+        file = match["file"]
         if not (VENDOR / file).is_file():
-            raise FileNotFoundError(f"asv's page wants {file}, which is not in {VENDOR.name}/.")
-        return f'{found["how"]}="vendor/{file}"'
+            raise FileNotFoundError(f"asv's page loads {file}, which is not in {VENDOR.name}/.")
+        return f'{match["how"]}="vendor/{file}"'
 
     return CHECKS.sub("", FOREIGN.sub(local, page))

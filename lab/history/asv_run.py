@@ -1,4 +1,4 @@
-"""What `asv run` measures: a small campaign of the installed lab, as the benchmarks' samples."""
+"""Runs a small campaign of the installed lab for `asv run`, and returns its samples."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ SEED = 1
 
 
 class Silent:
-    """Watches a campaign and says nothing: asv has the terminal."""
+    """A progress listener without output, because asv uses the terminal."""
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def trial(self, spec: TrialSpec) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def phase(self, name: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def row(self, row: TrialRow) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def note(self, sentence: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 def measure(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: int) -> Samples:
-    """Run the cells of `preset` that have a cost, all of them in each block, on plain processes.
+    """Run the cells of `preset` that have a benchmark, each in every block, on local processes.
 
     Raises:
         LabError: A label is unknown, or its package is not installed.
     """
     chosen = [registry.select(label) for label in labels]
-    for one in chosen:
-        registry.require(one)
+    for choice in chosen:
+        registry.require(choice)
     size = PRESETS[preset]
     plan = make_plan(
         Selection(
-            labels=tuple(one.label for one in chosen),
+            labels=tuple(choice.label for choice in chosen),
             cells=tuple(cells(preset)),
             cores=tuple(cores),
             nodes=(1,),

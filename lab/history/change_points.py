@@ -1,4 +1,4 @@
-"""From all runs to the steps in their curves: one curve a number, one point a commit."""
+"""Finds the change points of all series: one series per benchmark cell, one point per commit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from lab.history.run_index import History
 from lab.history.suite import Benchmark, benchmarks
 from lab.results.schema.changepoint import ChangepointRow
 
-# A new machine, or other software on it, starts a new curve (METHOD M30).
+# Another machine, or other software on it, is another series (METHOD M30).
 SERIES = ["benchmark", "backend", "cores", "nodes", "provider", "machine", "fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A step with the curve it is in: `values`, one a commit, of which `at` is the first after."""
+    """A change point and its series: `values`, one per commit; `at` is the first of the new level.
+
+    `where` is the topology, the provider and the machine, as text.
+    """
 
     row: ChangepointRow
     benchmark: Benchmark
@@ -32,30 +35,30 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """All steps, the largest first, and how many curves of how many commits were looked at."""
+    """All change points, the largest first, with the numbers of series and commits analysed."""
 
-    found: Sequence[Found]
+    changes: Sequence[Found]
     n_series: int
     n_commits: int
 
 
 def find(history: History, names: Mapping[str, str]) -> Steps:
-    """Look for steps in every curve; `names` are the machines' given ones.
+    """Return the change points of every series; `names` are the users' names of machines, by hash.
 
-    A point is the geometric mean over the trials of a commit, of those that HEAD descends from: a
-    branch that was tried beside it would look like two steps.
+    A point is the geometric mean over the trials of one commit. Only HEAD and its ancestors count,
+    because a commit of another branch would look like two change points.
     """
     points = _points(history, names)
     known = {benchmark.name: benchmark for benchmark in benchmarks()}
-    found: list[Found] = []
+    changes: list[Found] = []
     n_series = 0
     for key, curve in points.groupby(SERIES, observed=True, sort=True):
         n_series += 1
         ordered = curve.sort_values("order")
         values, commits = ordered.value.tolist(), ordered.commit.tolist()
-        found += _steps(known[str(key[0])], [str(part) for part in key], values, commits)
-    found.sort(key=lambda one: (-abs(np.log1p(one.row.magnitude)), one.row.series_key))
-    return Steps(found, n_series, points.commit.nunique())
+        changes += _steps(known[str(key[0])], [str(part) for part in key], values, commits)
+    changes.sort(key=lambda c: (-abs(np.log1p(c.row.magnitude)), c.row.series_key))
+    return Steps(changes, n_series, points.commit.nunique())
 
 
 def _points(history: History, names: Mapping[str, str]) -> pd.DataFrame:
@@ -112,10 +115,10 @@ def _row(
 
 
 def verdict(steps: Steps) -> str:
-    """Say in a sentence what became slower."""
-    worse = [one.row.status for one in steps.found if one.row.magnitude > 0]
+    """Return a sentence that counts the cost increases."""
+    worse = [change.row.status for change in steps.changes if change.row.magnitude > 0]
     alarms, watches = worse.count(Status.ALARM), worse.count(Status.WATCH)
     return (
-        f"What costs more now: alarms {alarms}, watches {watches}, "
-        f"in {steps.n_series} curves over {steps.n_commits} commits."
+        f"Cost increases: {alarms} alarms, {watches} watches, "
+        f"in {steps.n_series} series over {steps.n_commits} commits."
     )

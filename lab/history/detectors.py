@@ -1,9 +1,10 @@
-"""Two ways to find steps in a curve, and their vote (METHOD M32): pure functions.
+"""Detects change points in a series with two algorithms, and combines them (METHOD M32).
 
-The fast sensor is that of Apache Otava (Hunter, arXiv 2301.03034): E-divisive (Matteson and James,
-2014) proposes where to cut, a t test decides, and neighbours merge until every cut that is left
-stands. It is written out here because the package freezes numpy. The slow one is asv's fit of
-constant pieces, which seldom errs. Where both see a step it is an alarm, where one does a watch.
+The sensitive detector is that of Apache Otava (Hunter, arXiv 2301.03034): E-divisive (Matteson and
+James, 2014) proposes cuts, a t test removes the weakest until all remaining cuts are significant.
+It is implemented here because Otava's package pins numpy. The specific detector, with few false
+positives, is asv's piecewise constant fit. A change point that both detect is an alarm; others are
+watches.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from itertools import pairwise
 import numpy as np
 import scipy
 
-# Otava's settings as METHOD M32 calibrated them: a cut is proposed ten times more easily than kept.
+# Otava's settings, calibrated for METHOD M32: a cut is proposed at WEAK_P, accepted at LARGEST_P.
 WINDOW = 30
 LARGEST_P, WEAK_P = 1e-4, 1e-3
 SMALLEST_STEP = 0.05
-# A level is told by three points: by two, one bad day would be half of it.
+# The fewest points of a level: of two points, one outlier would be half of the mean.
 LEVEL = 3
-# Two detectors mean one step when they put it at most so many commits apart.
+# Detections at most this many commits apart are the same change point.
 NEAR = 3
 ALARM_FROM = 30
 
 
 class Status(StrEnum):
-    """What the two detectors say together of a step."""
+    """The combined result of the two detectors for one change point."""
 
     ALARM = "alarm"
     WATCH = "watch"
@@ -37,10 +38,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A change of level at position `at`, the first point of the new one.
+    """A change point.
 
-    `detector` names who saw it; `before` and `after` are geometric means of the levels on its
-    sides, up to the next step; `p` is of the t test between them on logarithms.
+    `at`: index of the first point of the new level.
+    `detector`: the detectors that detected it.
+    `before`, `after`: geometric means of the adjacent levels, up to the next change points.
+    `p`: p-value of the t test between the two levels, on logarithms.
     """
 
     at: int
@@ -52,14 +55,14 @@ class Step:
 
     @property
     def magnitude(self) -> float:
-        """How far the level went, as a share: 0.2 is 20 % more."""
+        """The relative change of the level: 0.2 is an increase of 20 %."""
         return self.after / self.before - 1
 
 
 def vote(values: Sequence[float]) -> list[Step]:
-    """Return the steps in a curve of positive values, one a commit, in their order.
+    """Return the change points of a series of positive values, one per commit, in order.
 
-    Fewer than `ALARM_FROM` points are watched and raise no alarm (METHOD M32).
+    A series of fewer than `ALARM_FROM` points has watches only (METHOD M32).
     """
     logs = np.log(np.asarray(values, dtype=float))
     fast, slow = e_divisive(logs), asv_steps(values)
@@ -67,7 +70,7 @@ def vote(values: Sequence[float]) -> list[Step]:
     alone = {cut for cut in slow if _nearest(cut, fast) is None}
     cuts = sorted({*fast, *alone})
     return [
-        _step(logs, at, left, right, _who(at, both, alone))
+        _step(logs, at, left, right, _detector(at, both, alone))
         for left, at, right in _levels(cuts, logs.size)
     ]
 
@@ -77,7 +80,7 @@ def _nearest(cut: int, others: Sequence[int]) -> int | None:
     return min(near, key=lambda other: abs(other - cut), default=None)
 
 
-def _who(at: int, both: set[int], alone: set[int]) -> str:
+def _detector(at: int, both: set[int], alone: set[int]) -> str:
     if at in both:
         return "e-divisive and asv"
     return "asv" if at in alone else "e-divisive"
@@ -92,13 +95,13 @@ def _step(logs: np.ndarray, at: int, left: int, right: int, detector: str) -> St
 
 
 def _levels(cuts: Sequence[int], n: int) -> Iterator[tuple[int, int, int]]:
-    """Yield each cut with the cuts, or ends, on its two sides."""
+    """Yield each cut with its neighbouring cuts, or the ends of the series."""
     edges = [0, *cuts, n]
     yield from zip(edges, edges[1:], edges[2:], strict=False)
 
 
 def asv_steps(values: Sequence[float]) -> list[int]:
-    """Return where asv's fit of constant pieces changes by at least `SMALLEST_STEP`."""
+    """Return the indices where asv's piecewise constant fit changes by at least `SMALLEST_STEP`."""
     from asv.step_detect import detect_steps
 
     pieces = detect_steps(list(values))
@@ -114,13 +117,13 @@ def _length(piece: tuple[int, int, float, float, float]) -> int:
 
 
 def e_divisive(logs: np.ndarray) -> list[int]:
-    """Return where E-divisive with Otava's t test cuts a curve of logarithms."""
+    """Return the indices where E-divisive with Otava's t test cuts a series of logarithms."""
     cuts = sorted({cut for window in _windows(logs.size) for cut in _propose(logs, *window)})
     while cuts:
         weak = [
             (_p_value(logs[left:at], logs[at:right]), at)
             for left, at, right in _levels(cuts, logs.size)
-            if not _stands(logs[left:at], logs[at:right])
+            if not _is_significant(logs[left:at], logs[at:right])
         ]
         if not weak:
             break
@@ -129,7 +132,7 @@ def e_divisive(logs: np.ndarray) -> list[int]:
 
 
 def _windows(n: int) -> Iterator[tuple[int, int]]:
-    """Yield overlapping stretches: a short one shows a step that a long one drowns."""
+    """Yield overlapping windows: in a short one, a small change is a larger share of the spread."""
     for begin in range(0, max(1, n - WINDOW // 2), WINDOW // 2):
         yield begin, min(n, begin + WINDOW)
     if n > WINDOW:
@@ -155,19 +158,19 @@ def _best_cut(x: np.ndarray) -> int:
     m, k = at, n - at
     left, across = sums[at, at], sums[at, n] - sums[at, at]
     right = sums[n, n] - left - 2 * across
-    # Each pair stands twice in a block's sum, and a point has no distance to itself.
+    # A block's sum counts each pair twice, and a point has no distance to itself.
     within = left / (m * (m - 1)) + right / (k * (k - 1))
     return int(at[np.argmax(m * k / n * (2 * across / (m * k) - within))])
 
 
-def _stands(old: np.ndarray, new: np.ndarray) -> bool:
+def _is_significant(old: np.ndarray, new: np.ndarray) -> bool:
     if min(old.size, new.size) < LEVEL or _p_value(old, new) > LARGEST_P:
         return False
     return math.exp(abs(new.mean() - old.mean())) - 1 >= SMALLEST_STEP
 
 
 def _p_value(old: np.ndarray, new: np.ndarray) -> float:
-    """Return the p of Student's t test: unlike Otava's, of the unbiased spread."""
+    """Return the p-value of Student's t test, with the unbiased variance (Otava's is biased)."""
     if min(old.size, new.size) < 1 or old.size + new.size < LEVEL:
         return 1.0
     error = old.var() * old.size + new.var() * new.size

@@ -1,9 +1,9 @@
 """Writes asv's result files from the runs: one file for each machine, commit and provider.
 
-The format is the one that asv's developer documentation describes ("Benchmark suite layout and file
-formats", version 2), and the statistics are asv's own. A sample is a trial. A cell that failed is
-``null``, one that was not run is ``NaN``; asv shows the two apart. Files that `asv run` made are
-kept as they are.
+The format is version 2 of asv's developer documentation ("Benchmark suite layout and file
+formats"). asv's own code computes the statistics. One sample is one trial. A cell that failed is
+``null``, a cell that was not run is ``NaN``; asv displays the two differently. Files that `asv run`
+wrote are copied unchanged.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ COLUMNS = (
 )
 STATISTICS = ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 DIGITS = 6
-# With fewer on a side asv's test cannot find any difference at some pairs of counts, however large
-# it is: at 6 and 6, 5 and 7, 3 and 13. Without samples asv compares the two intervals instead.
+# With fewer samples per side, asv's test detects no difference of any size at some pairs of
+# counts: 6 and 6, 5 and 7, 3 and 13. Without samples asv compares the two intervals instead.
 FEWEST_SAMPLES = 7
 OURS = "lab-"
 Axes: TypeAlias = Sequence[Sequence[Any]]
 
 
 def export(results: Path, history: History) -> list[Path]:
-    """Write ``results/asv`` anew from all runs: a reader sees the old folder or the new one.
+    """Rewrite ``results/asv`` from all runs, atomically: readers see the old folder or the new one.
 
     Returns:
-        The files, without those that are asv's own; none when no run belongs to a commit.
+        The files written, without the copied files of asv; none if no run belongs to a commit.
 
     Raises:
         ResultsError: The folder cannot be written, or a machine's name is damaged.
@@ -55,19 +55,19 @@ def export(results: Path, history: History) -> list[Path]:
     if not history.runs:
         return []
     folder = results / "asv"
-    with _anew(folder) as new:
+    with _replacement(folder) as new:
         foreign = list(_keep_foreign(folder, new))
         written = list(_write_all(history, foreign, new, machines.names(results)))
     return [folder / file.relative_to(new) for file in written]
 
 
 @contextmanager
-def _anew(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, and put it in the place of `folder` once it is whole."""
+def _replacement(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; replace `folder` by it when the caller has filled it."""
     old = folder.with_name(folder.name + ".old")
     with files.sentences(folder, files.REPEAT):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if old.exists() and not folder.exists():  # a kill came between the two renames
+        if old.exists() and not folder.exists():  # the process died between the two renames
             old.replace(folder)
         shutil.rmtree(old, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=f"{folder.name}.new-", dir=folder.parent))
@@ -83,7 +83,7 @@ def _anew(folder: Path) -> Iterator[Path]:
 
 
 def _keep_foreign(folder: Path, new: Path) -> Iterator[dict[str, Any]]:
-    """Copy what `asv run` measured, and yield the content of each of its files."""
+    """Copy the result files of `asv run`, and yield the content of each."""
     for file in sorted(folder.glob("*/*.json")):
         if file.name == "machine.json":
             continue
@@ -101,7 +101,7 @@ def _read(file: Path, folder: Path) -> dict[str, Any]:
         content = files.read_json(file, folder)
         return {name: content[name] for name in ("env_name", "result_columns", "results")}
     except (ValueError, TypeError, KeyError) as error:
-        raise ResultsError(f"{file} is no result of asv. Delete it, and try again.") from error
+        raise ResultsError(f"{file} is not a result file of asv. Delete it and retry.") from error
 
 
 def _write_all(
@@ -111,28 +111,29 @@ def _write_all(
     names: Mapping[str, str],
 ) -> Iterator[Path]:
     groups = _groups(history.runs, names)
-    measured = {key: _samples(own, provider=key[2]) for key, own in groups.items()}
-    # What nobody could measure yet would be an empty picture on the page.
+    measured = {key: _samples(members, provider=key[2]) for key, members in groups.items()}
+    # A benchmark without a value would be an empty plot on asv's page.
     axes = _axes(measured.values(), foreign)
-    about = {b.name: _describe(b, axes[b.name]) for b in benchmarks() if b.name in axes}
-    yield _write(folder / "benchmarks.json", {"version": FORMAT, **about})
-    for (machine, commit, provider), own in groups.items():
-        facts, date_ms = own[-1].facts, history.dates_ms[commit]
-        yield _write(folder / machine / "machine.json", {"version": 1, **_about(machine, facts)})
+    descriptions = {b.name: _describe(b, axes[b.name]) for b in benchmarks() if b.name in axes}
+    yield _write(folder / "benchmarks.json", {"version": FORMAT, **descriptions})
+    for (machine, commit, provider), members in groups.items():
+        facts, started = members[-1].facts, members[-1].started
+        machine_facts = _machine_facts(machine, facts)
+        yield _write(folder / machine / "machine.json", {"version": 1, **machine_facts})
         version = re.match(r"\d+\.\d+", facts.get("python.version", ""), re.ASCII)
         python = version[0] if version else ""
-        found = measured[machine, commit, provider]
+        cells = measured[machine, commit, provider]
         content = {
             "version": FORMAT,
             "commit_hash": commit,
             "env_name": f"{OURS}{provider}-py{python}",
-            "date": date_ms,
-            "params": {**_about(machine, facts), "python": python, "provider": provider},
+            "date": history.dates_ms[commit],
+            "params": {**machine_facts, "python": python, "provider": provider},
             "python": python,
             "requirements": {},
             "env_vars": {},
             "result_columns": list(COLUMNS),
-            "results": {n: _result(found.get(n, {}), axes[n], own[-1].started) for n in about},
+            "results": {n: _result(cells.get(n, {}), axes[n], started) for n in descriptions},
             "durations": {},
         }
         name = f"{commit[:8]}-{OURS}{provider}-py{python}.json"
@@ -142,7 +143,7 @@ def _write_all(
 def _groups(
     runs: Iterable[Measured], names: Mapping[str, str]
 ) -> dict[tuple[str, str, str], list[Measured]]:
-    """Gather the runs that one file of asv holds: by machine, commit and provider."""
+    """Group the runs by machine, commit and provider: each group is one file of asv."""
     groups: dict[tuple[str, str, str], list[Measured]] = {}
     for run in runs:
         machine = machines.hash_of(run.facts)
@@ -157,7 +158,7 @@ def _samples(runs: Iterable[Measured], provider: str) -> Samples:
     return samples(table[table.provider == provider])
 
 
-def _about(machine: str, facts: Mapping[str, str]) -> dict[str, str]:
+def _machine_facts(machine: str, facts: Mapping[str, str]) -> dict[str, str]:
     return {
         "machine": machine,
         "os": facts.get("kernel.system", ""),
@@ -169,26 +170,27 @@ def _about(machine: str, facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _axes(measured: Iterable[Samples], foreign: Iterable[Mapping[str, Any]]) -> dict[str, Axes]:
-    """Return the values on each benchmark's axes, of those that were measured anywhere."""
+    """Return the values on the axes of each benchmark that has a value in any run."""
     keys: dict[str, set[Key]] = {}
     with_value: set[str] = set()
-    for found in measured:
-        for name, own in found.items():
-            keys.setdefault(name, set()).update(own)
-            with_value.update(name for values in own.values() if values)
+    for benchmark_cells in measured:
+        for name, cells in benchmark_cells.items():
+            keys.setdefault(name, set()).update(cells)
+            with_value.update(name for values in cells.values() if values)
     values = {n: [set(axis) for axis in zip(*keys[n], strict=True)] for n in with_value}
     for content in foreign:
         for name, row in content["results"].items():
-            told = dict(zip(content["result_columns"], row, strict=False))  # asv cuts rows short
-            seen = [{_value(text) for text in axis} for axis in told.get("params") or ()]
-            if len(seen) == len(AXES):
-                both = zip(values.get(name, seen), seen, strict=True)
-                values[name] = [own | other for own, other in both]
-    return {name: [sorted(axis) for axis in own] for name, own in values.items()}
+            # asv omits trailing columns without a value.
+            columns = dict(zip(content["result_columns"], row, strict=False))
+            foreign_axes = [{_value(text) for text in axis} for axis in columns.get("params") or ()]
+            if len(foreign_axes) == len(AXES):
+                both = zip(values.get(name, foreign_axes), foreign_axes, strict=True)
+                values[name] = [ours | theirs for ours, theirs in both]
+    return {name: [sorted(axis) for axis in axes] for name, axes in values.items()}
 
 
 def _value(text: str) -> Any:
-    """Undo the ``repr`` by which asv writes a name or a number."""
+    """Parse the ``repr`` of a name or a number, as asv writes it."""
     return int(text) if text.isdecimal() else text[1:-1]
 
 
@@ -207,25 +209,25 @@ def _describe(benchmark: Benchmark, axes: Axes) -> dict[str, Any]:
 
 
 def _result(
-    found: Mapping[Key, list[float] | None], axes: Axes, started: pd.Timestamp
+    samples_of: Mapping[Key, list[float] | None], axes: Axes, started: pd.Timestamp
 ) -> list[Any]:
-    """Make a row of asv's result columns: flat lists over the product of the axes."""
-    cells = [_cell(found.get((str(b), c, n), [])) for b, c, n in product(*axes)]
-    value, *statistics, kept = map(list, zip(*cells, strict=True))
+    """Return the values of asv's result columns: flat lists over the product of the axes."""
+    cells = [_cell(samples_of.get((str(b), c, n), [])) for b, c, n in product(*axes)]
+    value, *statistics, raw = map(list, zip(*cells, strict=True))
     params = [[repr(item) for item in axis] for axis in axes]
-    return [value, params, VERSION, int(started.timestamp() * 1000), 0.0, *statistics, kept]
+    return [value, params, VERSION, int(started.timestamp() * 1000), 0.0, *statistics, raw]
 
 
 def _cell(values: list[float] | None) -> tuple[Any, ...]:
     """Return value, interval, quartiles, counts and samples of one cell."""
     if not values:
         return (None if values is None else math.nan, *[None] * (len(STATISTICS) + 1))
-    middle, told = compute_stats(values, 1)
-    kept = [_short(v) for v in values] if len(values) >= FEWEST_SAMPLES else None
-    return (_short(middle), *(_short(told[name]) for name in STATISTICS), kept)
+    middle, statistics = compute_stats(values, 1)
+    raw = [_rounded(v) for v in values] if len(values) >= FEWEST_SAMPLES else None
+    return (_rounded(middle), *(_rounded(statistics[name]) for name in STATISTICS), raw)
 
 
-def _short(value: float) -> float:
+def _rounded(value: float) -> float:
     is_whole = isinstance(value, int) or not math.isfinite(value)
     return value if is_whole else float(f"{value:.{DIGITS}g}")
 

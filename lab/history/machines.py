@@ -1,4 +1,4 @@
-"""What a machine is called in the history: a hash of its hardware, or the name it was given."""
+"""Names machines in the history: by a hash of the hardware, or by a name that the user sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.core import files
 from lab.core.errors import ResultsError, UsageError
 
-# What a machine is. Its software is the commit's, whose lock says the versions.
+# The facts that identify a machine. The commit's lock file fixes the software.
 HARDWARE = ("cpu.model", "cpu.cores", "cpu.threads", "cpu.usable", "memory.ram", "kernel.machine")
 NAMES = "machines.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -25,7 +25,7 @@ def hash_of(facts: Mapping[str, str]) -> str:
 
 
 def names(results: Path) -> dict[str, str]:
-    """Return the given names, by hash.
+    """Return the names that users have set, by hash.
 
     Raises:
         ResultsError: The file that holds them is damaged.
@@ -37,23 +37,24 @@ def names(results: Path) -> dict[str, str]:
     except (OSError, ResultsError, ValueError, AttributeError, TypeError):
         are_names = False
     if not are_names:
-        raise ResultsError(f"{file} is damaged. Delete it, and name the machines again.")
+        raise ResultsError(f"{file} is damaged. Delete it and set the names again.")
     return dict(known)
 
 
 def give(results: Path, machine: str, name: str) -> None:
-    """Call a machine by a name from now on, in all of its history.
+    """Set the name of a machine, for past and future runs.
 
     Raises:
-        UsageError: The name is none, is taken, or is this machine's host name.
-        ResultsError: The file that holds them is damaged, or cannot be written.
+        UsageError: The name is malformed, names another machine, or is this machine's host name.
+        ResultsError: The file of names is damaged, or cannot be written.
     """
     known = names(results)
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name: up to 40 letters, digits, dots, dashes, please.")
+        rule = "1 to 40 letters, digits, '.', '_' and '-', the first a letter or digit"
+        raise UsageError(f"{name!r} is not a valid machine name: use {rule}.")
     if name.casefold() == platform.node().partition(".")[0].casefold():
-        raise UsageError(f"{name!r} is this host's name, which is nobody's business. Take another.")
+        raise UsageError(f"{name!r} is this host's name, which is private. Choose another name.")
     if any(name == taken and machine != other for other, taken in known.items()):
-        raise UsageError(f"{name!r} is the name of another machine. Take another.")
+        raise UsageError(f"{name!r} is the name of another machine. Choose another name.")
     content = json.dumps(known | {machine: name}, indent=1)
     files.put(results / NAMES, f"{content}\n".encode(), results)

@@ -1,4 +1,4 @@
-"""The page of steps: one HTML file that needs no network and no script."""
+"""Renders the page of change points: one HTML file without scripts or external assets."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from lab.host.repository import git_or_none
 from lab.results import formats
 
 PAGE, TABLE = "steps.html", "changepoint"
-# How a forge's address of a repository becomes that of a commit; a path on a disk has none.
+# Matches a repository's address on a forge, of which the addresses of commits are derived.
 FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
 WIDTH, HEIGHT = 160.0, 36.0
 
 
 def write(steps: Steps, folder: Path, repository: Path) -> Path:
-    """Write the page and the table it shows into `folder`; return the page.
+    """Write the page and its table of change points into `folder`; return the page's path.
 
     Raises:
         ResultsError: The folder cannot be written.
     """
     table, page = folder / f"{TABLE}.csv", folder / PAGE
-    rows = formats.to_csv(TABLE, [one.row for one in steps.found], table, header=True)
+    rows = formats.to_csv(TABLE, [change.row for change in steps.changes], table, header=True)
     files.put(table, rows, folder.parent)
     files.put(page, render(steps, commit_address(repository)).encode(), folder.parent)
     return page
 
 
 def render(steps: Steps, commits: str) -> str:
-    """Make the page's text; `commits` is the address that a hash makes complete, or empty."""
+    """Return the page's HTML; `commits` is the address to which a hash is appended, or empty."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(
         resources.files(__package__).joinpath("page.html.j2").read_text("utf-8")
     )
-    worse = [one for one in steps.found if one.row.magnitude > 0]
-    better = [one for one in steps.found if one.row.magnitude <= 0]
+    worse = [change for change in steps.changes if change.row.magnitude > 0]
+    better = [change for change in steps.changes if change.row.magnitude <= 0]
     return template.render(
         steps=steps,
         verdict=verdict(steps),
@@ -56,9 +56,9 @@ def render(steps: Steps, commits: str) -> str:
 
 
 def commit_address(repository: Path) -> str:
-    """Return where commits can be looked at, of a checkout whose origin is a forge; else empty."""
-    found = FORGE.fullmatch(git_or_none(repository, "remote", "get-url", "origin") or "")
-    return f"https://{found[1]}/{found[2]}/commit/" if found else ""
+    """Return the address of commit pages if the checkout's origin is a forge, else empty."""
+    origin = FORGE.fullmatch(git_or_none(repository, "remote", "get-url", "origin") or "")
+    return f"https://{origin[1]}/{origin[2]}/commit/" if origin else ""
 
 
 def _level(value: float, unit: str) -> str:
@@ -70,14 +70,14 @@ def _level(value: float, unit: str) -> str:
     return f"{value / scale:.3g} {name}"
 
 
-def _curve(one: Found) -> Sequence[tuple[float, float]]:
-    """Place a curve's points in a box of `WIDTH` x `HEIGHT`, zero at its foot."""
-    top, last = max(one.values), max(1, len(one.values) - 1)
+def _curve(change: Found) -> Sequence[tuple[float, float]]:
+    """Return the curve's points in a box of `WIDTH` x `HEIGHT`, with zero at the bottom."""
+    top, last = max(change.values), max(1, len(change.values) - 1)
     margin = 3.0
     return [
         (
             round(margin + (WIDTH - 2 * margin) * place / last, 1),
             round(HEIGHT - margin - (HEIGHT - 2 * margin) * value / top, 1),
         )
-        for place, value in enumerate(one.values)
+        for place, value in enumerate(change.values)
     ]

@@ -1,4 +1,4 @@
-"""All runs as results of commits: which run can stand for a commit, and why another cannot."""
+"""Reads all runs and assigns each to its commit; reports the reason where it cannot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.results.store import Store, runs
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run that can go into the history: its commit, its machine, and its `cells.numbers`."""
+    """One run of a commit: facts about its machine, and its `cells.numbers`."""
 
     commit: str
     facts: Mapping[str, str]
@@ -28,10 +28,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All runs of commits, the oldest first.
+    """All runs that belong to a commit, the oldest first.
 
-    `dates_ms` is each commit's author date in ms, in the order of the commits; `line` are those
-    that the checked-out one descends from; `refused` says why a run was left out.
+    `dates_ms`: author date of each commit in ms, parents before children.
+    `line`: HEAD and its ancestors.
+    `refused`: the reason for each run that was left out.
     """
 
     runs: tuple[Measured, ...]
@@ -53,21 +54,21 @@ def read(results: Path, repository: Path) -> History:
             else:
                 store.check()
                 measured.append(_read(store))
-        except ResultsError as error:  # one damaged run hides no other
+        except ResultsError as error:  # a damaged run does not hide the others
             refused[folder.name] = str(error).rstrip(".")
     return History(tuple(measured), dates_ms, frozenset(_commits(repository)), refused)
 
 
 def obstacle(store: Store, known: Mapping[str, int]) -> str | None:
-    """Say why a run cannot stand for a commit; None when it can."""
+    """Return why a run belongs to no commit in `known`, or None if it belongs to one."""
     campaign = store.campaign()
     commit = str(campaign.git_commit)
     if not commit:
-        return "it was not measured in a checkout, so it belongs to no commit"
+        return "it was not measured in a Git checkout"
     if str(campaign.git_dirty) != "0":
-        return "files differed from the commit: commit them, and measure again"
+        return "files differed from the commit: commit them and run again"
     if commit not in known:
-        return f"commit {commit[:8]} is not in this repository: fetch its whole history"
+        return f"commit {commit[:8]} is not in this repository: fetch the full history"
     return None
 
 
@@ -84,9 +85,9 @@ def _read(store: Store) -> Measured:
 
 
 def _commits(repository: Path, *of: str) -> dict[str, int]:
-    """Return the author date in ms of HEAD's commits and of others, parents before children."""
+    """Return the author date in ms of HEAD's ancestors and of `of`, parents before children."""
     order = ("--topo-order", "--reverse", "--format=%H %at")
-    # None: no git, no repository, or one without a commit.
-    told = git_or_none(repository, "log", "HEAD", *of, *order) or ""
-    pairs = (line.split() for line in told.splitlines())
+    # None without git, without a repository, or in a repository without a commit.
+    log = git_or_none(repository, "log", "HEAD", *of, *order) or ""
+    pairs = (line.split() for line in log.splitlines())
     return {commit: int(seconds) * 1000 for commit, seconds in pairs}

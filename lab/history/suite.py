@@ -1,8 +1,9 @@
-"""Which numbers go into the history, under which names: asv's suite as data.
+"""Lists the metrics that go into the history, and their asv names: asv's suite as data.
 
-Only costs, because asv knows no number of which more is better. A benchmark is a cell of a preset:
-the same tasks, so many of them, offered in the same way, at every commit. Its `version` is raised
-by hand when what it measures changes: asv then starts a new curve.
+The suite holds costs only, because asv treats every increase as a regression. A benchmark is a
+cell of a preset: the same tasks, in the same number, offered in the same way at every commit.
+Raise `VERSION` by hand when a change of the code changes the meaning of the numbers: asv then
+starts a new series.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from lab.planning.presets import PRESETS, Cell
 AXES = ("backend", "cores", "nodes")
 VERSION = "1"
 TIMEOUT_S = 60
-# `publish` has the cells of `standard`, only more often.
+# `publish` is absent: it has the cells of `standard`, with more blocks.
 MODULES = ("quick", "standard")
-# Of each arrival the costs that answer a question; METHOD M31 says why no rate is here.
+# The costs of each arrival. METHOD M31 explains why there is no rate.
 COSTS: Mapping[str, tuple[str, ...]] = {
     Burst.kind: (
         "makespan_s",
@@ -37,7 +38,7 @@ UNITS: Mapping[str, str] = {"s": "seconds", "bytes": "bytes"}
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One cost of one cell of the preset `module`, over the axes `AXES`."""
+    """One metric of one cell of the preset `module`, over the axes `AXES`."""
 
     module: str
     cell: Cell
@@ -45,19 +46,19 @@ class Benchmark:
 
     @property
     def group(self) -> str:
-        """The class that asv finds it in: ``NoopPaced50``."""
+        """The name of its class in asv: ``NoopPaced50``."""
         arrival = self.cell.arrival
         rate = f"{arrival.rate_hz:g}" if isinstance(arrival, Paced) else ""
         return f"{self.cell.workload.capitalize()}{arrival.kind.capitalize()}{rate}"
 
     @property
     def name(self) -> str:
-        """The name that asv gives it: module, class, method."""
+        """Its full name in asv: module, class, method."""
         return f"{self.module}.{self.group}.track_{self.metric}"
 
     @property
     def title(self) -> str:
-        """What the page calls it; the workload is in it, for the page shows nothing else."""
+        """Its heading on asv's page, which shows the workload nowhere else."""
         arrival = self.cell.arrival
         rate = f" at {arrival.rate_hz:g}/s" if isinstance(arrival, Paced) else ""
         offered = f"{self.cell.workload} {arrival.kind} of {arrival.n_tasks}{rate}"
@@ -65,14 +66,14 @@ class Benchmark:
 
     @property
     def unit(self) -> str:
-        """The unit, as asv spells it."""
+        """The unit, in asv's spelling."""
         return UNITS[METRICS[self.metric].unit]
 
     @property
     def size(self) -> tuple[int, int]:
-        """The nominal duration in ns, and where there is none the size: what a trial must have.
+        """The nominal duration in ns and the size of its trials; one of the two is 0.
 
-        A calibrated size differs from run to run, and is no part of what is asked.
+        A calibrated size differs between runs, so that a duration replaces it.
         """
         workload, module = registry.workload(self.cell.workload)
         nominal_ns = int(module.nominal_ns(workload.default_size))
@@ -80,7 +81,7 @@ class Benchmark:
 
 
 def benchmarks() -> Iterator[Benchmark]:
-    """List every benchmark: the costs of each cell of the presets that has its default size."""
+    """Yield every benchmark: the costs of each cell with a default size, of the presets."""
     for module in MODULES:
         for cell in cells(module):
             for metric in COSTS[cell.arrival.kind]:
@@ -88,7 +89,7 @@ def benchmarks() -> Iterator[Benchmark]:
 
 
 def cells(module: str) -> list[Cell]:
-    """Return a preset's cells that have a cost, each name once, and each for every block."""
+    """Return a preset's cells that have a benchmark, one per name, each to run in every block."""
     named = {
         Benchmark(module, cell, "").group: replace(cell, once=False)
         for cell in reversed(PRESETS[module].cells)

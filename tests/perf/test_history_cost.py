@@ -128,4 +128,4 @@ def test_steps_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
     history = run_index.read(repository / "results", repository)
     found = benchmark.pedantic(lambda: change_points.find(history, {}), rounds=1)
     assert found.n_series >= 500
-    benchmark.extra_info["false_alarms"] = sum(one.row.status == "alarm" for one in found.found)
+    benchmark.extra_info["false_alarms"] = sum(one.row.status == "alarm" for one in found.changes)

@@ -57,7 +57,7 @@ def test_without_git_a_campaign_is_measured_without_a_commit(
     shown = lab("bench", *ONE, "--results", str(results), PATH=str(few_programs))
     assert shown.returncode == 0, shown.stderr
     assert "Traceback" not in shown.stderr
-    assert "it was not measured in a checkout" in " ".join(shown.stderr.split())
+    assert "it was not measured in a Git checkout" in " ".join(shown.stderr.split())
     (run,) = (results / "runs").iterdir()
     assert list(Store(run).read("campaign").git_commit.fillna("")) == [""]
     assert set(Store(run).read("trial").status) == {"ok"}

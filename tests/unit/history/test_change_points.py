@@ -119,7 +119,7 @@ def run_of(commit: str, rng: np.random.Generator, slow: bool) -> Measured:
 def test_a_step_is_a_row_and_stands_on_the_page(history: History, tmp_path: Path) -> None:
     """The commit, the levels and the curve are there; a name is text, and nothing is loaded."""
     found = change_points.find(history, {})
-    (one,) = found.found
+    (one,) = found.changes
     assert (one.row.commit, one.row.commit_before) == (f"{30:040x}", f"{29:040x}")
     assert one.row.status == Status.ALARM
     assert one.row.magnitude == pytest.approx(0.3, abs=0.03)
@@ -140,14 +140,14 @@ def test_other_software_starts_a_new_curve(history: History) -> None:
         replace(run, fingerprint_id="e" * 16) if n >= 30 else run
         for n, run in enumerate(history.runs)
     ]
-    assert change_points.find(replace(history, runs=tuple(runs)), {}).found == []
+    assert change_points.find(replace(history, runs=tuple(runs)), {}).changes == []
 
 
 def test_a_branch_beside_the_line_is_no_step(history: History) -> None:
     """What was measured on commits that HEAD does not descend from is in no curve."""
     beside = frozenset(run.commit for run in history.runs[30:])
     found = change_points.find(replace(history, line=history.line - beside), {})
-    assert (found.found, found.n_commits) == ([], 30)
+    assert (found.changes, found.n_commits) == ([], 30)
 
 
 @pytest.mark.parametrize(

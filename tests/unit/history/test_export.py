@@ -132,7 +132,7 @@ def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(
     history = run_index.read(tmp_path, repository)
     assert export(tmp_path, history) == []
     assert "files differed from the commit" in history.refused["a"]
-    assert "not measured in a checkout" in history.refused["b"]
+    assert "not measured in a Git checkout" in history.refused["b"]
     assert "commit ffffffff is not in this repository" in history.refused["c"]
 
 
@@ -181,7 +181,11 @@ def test_a_machine_is_called_by_its_hash_or_the_name_it_was_given(
     second = exported(tmp_path, repository)[-1]
     assert second.parent.name == json.loads(second.read_text())["params"]["machine"] == "labbox"
     assert not first.exists()
-    for name, words in (("secret", "host's name"), ("../x", "no name"), ("", "no name")):
+    for name, words in (
+        ("secret", "host's name"),
+        ("../x", "not a valid machine name"),
+        ("", "not a valid machine name"),
+    ):
         with pytest.raises(UsageError, match=words):
             machines.give(tmp_path, machine, name)
     with pytest.raises(UsageError, match="another machine"):
@@ -205,7 +209,7 @@ def test_an_export_that_fails_leaves_the_old_files(
     (tmp_path / "asv").rename(tmp_path / "asv.old")
     foreign = tmp_path / "asv.old" / files[-1].parent.name / "0123abcd-virtualenv-py3.11.json"
     foreign.write_text("{")
-    with pytest.raises(ResultsError, match=f"{foreign.name} is no result of asv"):
+    with pytest.raises(ResultsError, match=f"{foreign.name} is not a result file of asv"):
         exported(tmp_path, repository)
     content = {"env_name": "virtualenv-py3.11", "result_columns": [], "results": {}}
     foreign = tmp_path / "asv" / foreign.relative_to(tmp_path / "asv.old")
@@ -277,7 +281,7 @@ def test_the_pages_ask_nobody_else(repository: Path) -> None:
     assert all((pages / name).is_file() for name in wanted)
     loaded = r"""<(?:script|link|img)\b[^>]*(?:src|href)=["']?(?:https?:)?//"""
     assert not re.findall(loaded, text)
-    with pytest.raises(FileNotFoundError, match="wants new.js"):
+    with pytest.raises(FileNotFoundError, match="loads new.js"):
         asv_offline.localised('<script src="https://example.org/new.js"></script>')
     assert {file.stem for file in (asv_offline.VENDOR / "licences").iterdir()}
 
