@@ -1,4 +1,4 @@
-"""`lab publish` and `lab reproduce`: what a person asks, and what they are told."""
+"""Implements the commands `lab publish` and `lab reproduce`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 
 
 def describe_publish(parser: argparse.ArgumentParser) -> None:
-    """Add what can be said of publishing."""
+    """Add the arguments of `lab publish`."""
     parser.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="default: results/published")
     parser.add_argument(
@@ -29,46 +29,48 @@ def describe_publish(parser: argparse.ArgumentParser) -> None:
         action="store_const",
         const=CSV_TABLES,
         default=tuple(TABLES),
-        help="leave out the tables with a row a task, and the page: small enough for a repository",
+        help="leave out the tables with one row per task, and the page (for use in a repository)",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
 def publish(options: argparse.Namespace) -> int:
-    """Write the package of a run."""
+    """Write the data package of a run."""
     run = options.run or next(reversed(runs(options.results, say)), None)
     if run is None or not (run / "campaign.csv").is_file():
-        raise UsageError(f"{run or options.results} holds no run to publish. Make one: lab bench")
+        raise UsageError(f"{run or options.results} holds no run to publish. Run: lab bench")
     if not LOCK.is_file():
-        raise UsageError("The lock of this lab is not here: publish from a checkout of it.")
+        raise UsageError("requirements/bench.txt is missing: publish from a checkout of the lab.")
     target = options.to or options.results / "published" / run.name
     files = package.write(run, target, LOCK, options.tables)
     size_mb = sum(file.stat().st_size for file in files) / 1e6
-    say(f"{target}: {len(files)} files, {size_mb:.1f} MB, ready to upload. Read its README.md.")
+    say(f"{target}: {len(files)} files, {size_mb:.1f} MB, ready to upload. Check its README.md.")
     return ExitCode.FINE
 
 
 def describe_reproduce(parser: argparse.ArgumentParser) -> None:
-    """Add what can be said of reproducing."""
-    parser.add_argument("row", metavar="RUN/TRIAL_ID", help="a row of trial.csv, run or package")
+    """Add the arguments of `lab reproduce`."""
+    parser.add_argument(
+        "row", metavar="RUN/TRIAL_ID", help="a row of a run's or package's trial.csv"
+    )
     for name in ("--task", "--args"):
         parser.add_argument(name, **OPTIONS["selection"][name])
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
 def run_again(options: argparse.Namespace) -> int:
-    """Say what differs, run the row's trial, and show its numbers beside the published ones."""
+    """List the differences, rerun the row's trial, and print its metrics beside the old ones."""
     run, spec = reproduce.find(options.row, options.results)
     again = f"lab reproduce {options.row}"
     consent.check(run, [spec.workload], named_function(options), again)
     differing = reproduce.differences(run)
-    say("\n".join(["Not as it was:", *differing]) if differing else "All is as it was.")
+    say("\n".join(["Differences:", *differing]) if differing else "Machine and software match.")
     choice.prepare({spec.provider}, say)
     try:
         with ProgressWatch() as watch:
             store = reproduce.again(spec, options.results, watch, f"reproduce {run.name}/{spec.id}")
     except KeyboardInterrupt:
-        say(f"Stopped before the trial had ended. Run it again: lab reproduce {options.row}")
+        say(f"Interrupted before the trial ended. To rerun it: lab reproduce {options.row}")
         raise
     then, now = (package.numbers_of(folder, spec.id) for folder in (run, store.folder))
     both = then.merge(now, on="metric", suffixes=("_then", "_now"))
@@ -76,7 +78,7 @@ def run_again(options: argparse.Namespace) -> int:
         (str(row.metric), _number(row.value_then), _number(row.value_now), str(row.unit_then))
         for row in both.itertuples()
     ]
-    show_table(f"{spec.label}, then and now", ("number", "then", "now", "unit"), rows)
+    show_table(f"{spec.label}, then and now", ("metric", "then", "now", "unit"), rows)
     say(f"Run folder: {store.folder}")
     is_ok = bool((store.read("trial").status == "ok").all())
     return ExitCode.FINE if is_ok else ExitCode.TRIAL_FAILED

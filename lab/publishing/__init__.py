@@ -1,4 +1,4 @@
-"""A run as others can use it: a folder to upload, and a row of it measured again.
+"""Publishes a run as a data package, and reruns one of its rows.
 
-`package` writes the folder, `reproduce` runs one of its rows on this machine.
+`package` writes the folder to upload, `reproduce` runs the trial of one row on this machine.
 """

@@ -1,7 +1,7 @@
-"""Writes a run as a Frictionless Data Package: tables, dictionary, checksums, and how it was made.
+"""Writes a run as a Frictionless Data Package: tables, dictionary, checksums and instructions.
 
-Standard: datapackage.org/standard, profile `tabular-data-package` (METHOD M35). Everything comes
-from the run's own tables; a second call writes the same bytes.
+Standard: datapackage.org/standard, profile `tabular-data-package` (METHOD M35). All content comes
+from the run's tables, so that a second call writes the same bytes.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ LICENCE = {
     "path": "https://creativecommons.org/licenses/by/4.0/",
 }
 TYPES = {"int64": "integer", "double": "number", "string": "string"}
-# What a spreadsheet takes for a formula when a cell begins with it.
+# A spreadsheet evaluates a cell that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# The commands that make a run and have a session of nox, which installs the lock.
+# The commands that write a run and have a nox session, which installs the lock file.
 NOX_SESSIONS = ("bench", "claims")
-# Without the one that is drawn from the runs beside this one, which are not in the package.
+# OVER_TIME needs other runs, which are not in the package.
 CHARTS = [chart for chart in FIGURES.values() if chart is not OVER_TIME]
-OWING = ("trial_id", "attempt", "n_done")
+
 CITATION = """\
 cff-version: 1.2.0
-message: Please cite these measurements as below, with the profile and the machine you quote.
+message: Cite these measurements as below, with the profile and the machine you quote.
 title: "{title}"
 type: dataset
 authors:
@@ -57,20 +57,20 @@ date-released: "{date}"
 version: "{version}"
 license: CC-BY-4.0
 """
-HOW = """\
+README = """\
 # {run}
 
 Measured by the Background Task Lab on {date}, preset {preset}, commit {commit}.
-The tables are described in [DICTIONARY.md](DICTIONARY.md) and, for programs, in `datapackage.json`;
-`SHA256SUMS` holds a checksum of each file (`sha256sum --check SHA256SUMS`). Text cells that a
-spreadsheet would take for a formula have an apostrophe before them in the CSV files.
+[DICTIONARY.md](DICTIONARY.md) and, for programs, `datapackage.json` describe the tables;
+`SHA256SUMS` holds a checksum of each file (`sha256sum --check SHA256SUMS`). In the CSV files, text
+cells that a spreadsheet would evaluate as a formula begin with an apostrophe.
 
-## To measure the same again
+## How to reproduce
 
 ```sh
 git checkout {commit}
-{command}    # the lock that it installs from is lock.txt
-lab reproduce {run}/TRIAL_ID    # or one row of it
+{command}    # all of it; lock.txt is the lock file that nox installs
+lab reproduce {run}/TRIAL_ID    # one row
 ```
 
 Licence: {licence}.
@@ -78,19 +78,21 @@ Licence: {licence}.
 
 
 def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Path]:
-    """Write these tables of `run` as a package, into the new folder `target`; return its files.
+    """Write `tables` of `run` as a package into the new folder `target`; return its files.
 
     Raises:
-        UsageError: `target` is there already.
+        UsageError: `target` exists.
         ResultsError: A table of the run is damaged or missing, or the folder cannot be written.
     """
     if target.exists():
-        raise UsageError(f"{target} is there already. Name another folder with --to.")
+        raise UsageError(f"{target} exists. Choose another folder with --to.")
     store = Store(run)
     store.check()
     building = target.with_name(f"{target.name}.{os.getpid()}.new")
     with files.sentences(target, files.REPEAT):
-        building.mkdir(parents=True)  # so that no folder of somebody else's is taken for ours
+        building.mkdir(
+            parents=True
+        )  # fails if the folder exists, so that another process's folder is never used
         try:
             _fill(building, store, lock, tables)
             building.replace(target)
@@ -105,47 +107,47 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
     resources = list(_csv_files(published, folder, [n for n in CSV_TABLES if n in tables]))
     by_task = [name for name in PARQUET_TABLES if name in tables]
     resources += _parquet_files(store, published, folder, by_task)
-    # Drawn from what is published: pictures and page of the run hold what is private.
+    # Drawn from the scrubbed tables, because the run's figures and page hold private text.
     pictures = page.draw_figures(published, folder, CHARTS)
     for file in (folder / "figures").glob("*.csv"):
         cells = pd.read_csv(file, dtype=str, keep_default_na=False)
         cells.apply(_disarmed).to_csv(file, index=False, lineterminator="\n")
-    if by_task:  # without every task's row it could not be made again
+    if by_task:  # the page needs the rows of all tasks
         page.write_page(published, pictures, folder)
     _json(folder / "plan.json", _plan(store.folder, scrub))
     shutil.copyfile(lock, folder / "lock.txt")
     (folder / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
-    words = _words(published["campaign"].iloc[0])
-    (folder / "README.md").write_text(HOW.format_map(words), encoding="utf-8")
-    (folder / "CITATION.cff").write_text(CITATION.format_map(words), encoding="utf-8")
-    _json(folder / "datapackage.json", _descriptor(words, resources))
+    facts = _facts(published["campaign"].iloc[0])
+    (folder / "README.md").write_text(README.format_map(facts), encoding="utf-8")
+    (folder / "CITATION.cff").write_text(CITATION.format_map(facts), encoding="utf-8")
+    _json(folder / "datapackage.json", _descriptor(facts, resources))
     _checksums(folder)
 
 
-def _words(campaign: Any) -> dict[str, str]:
-    run = _word(campaign.campaign_id)
+def _facts(campaign: Any) -> dict[str, str]:
+    run = _plain(campaign.campaign_id)
     return {
         "run": run,
         "title": f"Background Task Lab, {run}",
-        "date": _word(campaign.started_utc)[:10],
-        "preset": _word(campaign.preset),
-        "commit": _word(campaign.git_commit) or "unknown",
+        "date": _plain(campaign.started_utc)[:10],
+        "preset": _plain(campaign.preset),
+        "commit": _plain(campaign.git_commit) or "unknown",
         "command": _command(str(campaign.command)),
         "version": SCHEMA_VERSION,
         "licence": f"{LICENCE['name']}, {LICENCE['path']}",
     }
 
 
-def _word(value: object) -> str:
-    """Return a value without the characters that mean something in Markdown, YAML or HTML."""
+def _plain(value: object) -> str:
+    """Return a value without the characters that are markup in Markdown, YAML or HTML."""
     return re.sub(r"[^\w.+:-]", "", str(value), flags=re.ASCII)
 
 
 def _command(line: str) -> str:
-    """Write how a run was asked for so that a shell takes it for words, whatever it holds."""
+    """Return the run's command line with every argument quoted for a shell."""
     try:
         first, *words = shlex.split(line)
-    except ValueError:  # no words, or a quote that never closes
+    except ValueError:  # empty, or an unclosed quote
         return f"lab {shlex.quote(line)}"
     nox = first in NOX_SESSIONS
     return shlex.join([*(("nox", "-s", first, "--") if nox else ("lab", first)), *words])
@@ -164,7 +166,7 @@ def _csv_files(
 
 
 def _disarmed(texts: pd.Series) -> pd.Series:
-    """Put an apostrophe before what a spreadsheet would run; a number below zero is none."""
+    """Put an apostrophe before texts that a spreadsheet would evaluate; keep negative numbers."""
     is_text = pd.to_numeric(texts, errors="coerce").isna()
     return texts.mask(is_text & texts.str.startswith(FORMULA).fillna(value=False), "'" + texts)
 
@@ -172,28 +174,28 @@ def _disarmed(texts: pd.Series) -> pd.Series:
 def _parquet_files(
     store: Store, published: PublishedTables, folder: Path, tables: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Write each table that has a row a task as one file, trial by trial."""
+    """Write each table of `tables` as one file, trial by trial."""
     trials = store.read("trial")
     for table in tables:
-        about = {"about": "which attempt at the trial", "unit": ""}
-        whole = schema(table).insert(
-            1, pa.field("attempt", pa.int64(), nullable=False, metadata=about)
-        )
+        metadata = {"about": "attempt at the trial", "unit": ""}
+        attempt_field = pa.field("attempt", pa.int64(), nullable=False, metadata=metadata)
+        whole = schema(table).insert(1, attempt_field)
         path = folder / f"{table}.parquet"
         with pa_parquet.ParquetWriter(path, whole, compression="zstd") as writer:
-            for trial_id, attempt, n_done in zip(*(trials[c] for c in OWING), strict=True):
-                trial = store.trial_folder(str(trial_id), int(attempt))
-                # A skipped trial has none, and not every trial has every table.
-                is_owed = table == "task" and int(n_done) > 0
-                if is_owed or (trial / f"{table}.parquet").exists():
+            for row in trials.itertuples():
+                attempt = int(row.attempt)
+                trial = store.trial_folder(str(row.trial_id), attempt)
+                # A skipped trial has no files, and not every trial has every table.
+                is_required = table == "task" and int(row.n_done) > 0
+                if is_required or (trial / f"{table}.parquet").exists():
                     rows = published.scrubbed(table, store.read(table, trial))
-                    rows.insert(1, "attempt", int(attempt))
+                    rows.insert(1, "attempt", attempt)
                     writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
-        # A Parquet file holds its own schema; here it is told what the columns mean.
+        # A Parquet file has its own schema; the descriptor adds the meaning of the columns.
         yield _resource(table, path, {"columns": _fields(whole)})
 
 
-def _resource(table: str, path: Path, about: dict[str, Any]) -> dict[str, Any]:
+def _resource(table: str, path: Path, details: dict[str, Any]) -> dict[str, Any]:
     media = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
     return {
         "name": table,
@@ -201,20 +203,20 @@ def _resource(table: str, path: Path, about: dict[str, Any]) -> dict[str, Any]:
         "format": path.suffix.removeprefix("."),
         "mediatype": media[path.suffix],
         "description": str(TABLES[table].__doc__).partition(" Key: ")[0],
-        **about,
+        **details,
     }
 
 
 def _table_schema(table: str) -> dict[str, Any]:
-    about: dict[str, Any] = {"fields": _fields(schema(table)), "missingValues": [""]}
+    content: dict[str, Any] = {"fields": _fields(schema(table)), "missingValues": [""]}
     if table not in UNKEYED:
-        about["primaryKey"] = key_of(table)
-    about["foreignKeys"] = [
+        content["primaryKey"] = key_of(table)
+    content["foreignKeys"] = [
         {"fields": [column], "reference": {"resource": target, "fields": [column]}}
         for source, column, target in REFERENCES
         if source == table
     ]
-    return about
+    return content
 
 
 def _fields(columns: pa.Schema) -> list[dict[str, Any]]:
@@ -224,32 +226,34 @@ def _fields(columns: pa.Schema) -> list[dict[str, Any]]:
             "type": TYPES[str(column.type)],
             "description": column.metadata[b"about"].decode(),
             "unit": column.metadata[b"unit"].decode(),
-            # An empty text and no text are the same in CSV.
+            # In CSV an empty text and a missing text are equal.
             "constraints": {"required": not column.nullable and str(column.type) != "string"},
         }
         for column in columns
     ]
 
 
-def _descriptor(words: dict[str, str], resources: list[dict[str, Any]]) -> dict[str, Any]:
+def _descriptor(facts: dict[str, str], resources: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "name": words["run"].lower(),
-        "title": words["title"],
-        "version": words["version"],
-        "created": f"{words['date']}T00:00:00Z",
+        "name": facts["run"].lower(),
+        "title": facts["title"],
+        "version": facts["version"],
+        "created": f"{facts['date']}T00:00:00Z",
         "licenses": [LICENCE],
         "resources": resources,
     }
 
 
 def _plan(run: Path, scrub: Scrub) -> dict[str, Any]:
-    """Return the plan, which repeats the run, with its texts scrubbed."""
+    """Return the run's plan with its texts scrubbed."""
     try:
         plan: dict[str, Any] = files.read_json(run / "plan.json", run)
         skips = [[spec, scrub.text(reason)] for spec, reason in plan.get("skips", [])]
         return {**plan, "command": scrub.text(plan.get("command", "")), "skips": skips}
     except (ValueError, TypeError, AttributeError) as error:
-        raise ResultsError(f"{run / 'plan.json'} is damaged, and is not published.") from error
+        raise ResultsError(
+            f"{run / 'plan.json'} is damaged: the run cannot be published."
+        ) from error
 
 
 def _json(path: Path, content: dict[str, Any]) -> None:
@@ -266,6 +270,6 @@ def _checksums(folder: Path) -> None:
 
 
 def numbers_of(run: Path, trial_id: str) -> pd.DataFrame:
-    """Return the last attempt's numbers of one trial of a run or of a published package."""
+    """Return the metrics of a trial's last attempt, from a run or a published package."""
     numbers = Store(run).read("metric")
     return numbers.loc[numbers.trial_id == trial_id].query("attempt == attempt.max()")

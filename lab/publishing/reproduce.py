@@ -1,4 +1,4 @@
-"""Runs one published row again on this machine, and says first what is not as it was."""
+"""Reruns the trial of one published row, and lists how this machine and its software differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.planning.plan import Plan
 from lab.results.store import Store
 from lab.results.store import runs as readable_runs
 
-# Ids are made by us; anything else, such as a path, is no row.
+# A trial id; anything else, such as a path, is rejected.
 TRIAL = re.compile(r"[0-9a-f]{16}")
 
 
@@ -23,8 +23,8 @@ def find(row: str, results: Path) -> tuple[Path, TrialSpec]:
     """Return the run, or the published package, and the spec of a row.
 
     Args:
-        row: ``FOLDER/TRIAL_ID``, ``RUN/TRIAL_ID`` of a run in `results`, or a trial's id alone.
-        results: The folder that holds ``runs``.
+        row: ``FOLDER/TRIAL_ID``, ``RUN/TRIAL_ID`` of a run in `results`, or a trial id alone.
+        results: The folder that contains ``runs``.
 
     Raises:
         UsageError: There is no such row.
@@ -32,7 +32,7 @@ def find(row: str, results: Path) -> tuple[Path, TrialSpec]:
     """
     where, _, trial_id = row.rpartition("/")
     if not TRIAL.fullmatch(trial_id):
-        raise UsageError(f"{row!r} names no row: write RUN/TRIAL_ID, 16 hex digits last.")
+        raise UsageError(f"{row!r} is not a row: write RUN/TRIAL_ID, an id of 16 hex digits.")
     if where:
         folders = [f for f in (Path(where), results / "runs" / where) if is_there(f / "plan.json")]
     else:
@@ -40,11 +40,12 @@ def find(row: str, results: Path) -> tuple[Path, TrialSpec]:
     for folder in folders:
         if spec := _spec(folder, trial_id, is_named=bool(where)):
             return folder, spec
-    raise UsageError(f"No run {where or 'here'} holds the row {trial_id}: look into its trial.csv.")
+    place = where or results / "runs"
+    raise UsageError(f"{place} holds no trial {trial_id}: see the column trial_id of trial.csv.")
 
 
 def _spec(folder: Path, trial_id: str, *, is_named: bool) -> TrialSpec | None:
-    """Look a trial up in a plan; one that is damaged is passed over unless the user named it."""
+    """Return the trial of a folder's plan, if any; skip a damaged plan unless the user named it."""
     try:
         trials = run_folder.parsed(folder).plan.trials
     except ResultsError as error:
@@ -56,7 +57,7 @@ def _spec(folder: Path, trial_id: str, *, is_named: bool) -> TrialSpec | None:
 
 
 def differences(run: Path) -> list[str]:
-    """Name what differs between the machine and software of a run and what is here now."""
+    """Return the facts that differ between the run's environment and the present one."""
     store = Store(run)
     rows = store.read("environment")
     then = {str(k): str(v) for k, v, s in zip(rows.key, rows.value, rows.stable, strict=True) if s}
@@ -71,7 +72,7 @@ def differences(run: Path) -> list[str]:
 
 
 def again(spec: TrialSpec, results: Path, watch: runner.Watch, command: str) -> Store:
-    """Run the row's trial as a campaign of its own and return that."""
+    """Run the trial as a separate campaign and return its store."""
     run = run_folder.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
     store = run_folder.create(results, run)
     runner.execute(store, run, watch)

@@ -1,4 +1,4 @@
-"""The tables of a run as they are published: free text without what is private."""
+"""Reads the tables of a run for publication, with private parts of free text removed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lab.report.run_tables import RunTables
 from lab.results.store import Store
 from lab.worker.user_function import is_own
 
-# Columns that a program, a server, a log or a person may have written; all others hold names,
-# numbers and the lab's own words.
+# Columns that may contain text of a program, a server, a log or a user; all others hold names,
+# numbers and texts of the lab.
 FREE_TEXT: Mapping[str, tuple[str, ...]] = {
     "campaign": ("command", "preset"),
     "trial": ("flag_reasons", "services", "answers"),
@@ -26,12 +26,12 @@ FREE_TEXT: Mapping[str, tuple[str, ...]] = {
     "claim": ("verdict", "why"),
     "sample": ("source", "metric"),
 }
-# Of these, checksums are a part.
+# Columns whose texts contain checksums.
 WITH_CHECKSUMS: Mapping[str, tuple[str, ...]] = {"trial": ("images",), "environment": ("value",)}
 
 
 class PublishedTables(RunTables):
-    """Reads the tables of a run as `RunTables` does, and scrubs them."""
+    """Reads the tables of a run like `RunTables`, and scrubs them."""
 
     def __init__(self, store: Store, scrub: Scrub) -> None:
         super().__init__(store)
@@ -46,12 +46,12 @@ class PublishedTables(RunTables):
         return self._scrubbed[name]
 
     def scrubbed(self, table: str, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return rows of a table without what is private."""
+        """Return rows of a table with scrubbed texts."""
         rows = rows.copy()
         if table == "trial":
             rows["reason"] = self._reasons(rows)
             rows["settings"] = _each(rows["settings"], self._scrub.settings)
-        if table == "claim":  # a claim that no trial could show quotes a trial's reason
+        if table == "claim":  # an untested claim quotes the reason of a trial
             trials = RunTables.__getitem__(self, "trial")
             quoted = dict(zip(trials.reason, self._reasons(trials), strict=True))
             for column in FREE_TEXT[table]:
@@ -65,14 +65,14 @@ class PublishedTables(RunTables):
         return rows
 
     def _reasons(self, trials: pd.DataFrame) -> pd.Series:
-        """Scrub reasons; that of a skip is the lab's own, unless a function was tried before."""
+        """Scrub reasons; the reason of a skip quotes nothing, except for a user's function."""
         is_ours = (trials.status == Status.SKIPPED) & ~trials.workload.map(is_own).astype(bool)
         ours = _each(trials.reason, self._scrub.text)
         return ours.where(is_ours, _each(trials.reason, self._scrub.reason))
 
 
 def _each(texts: pd.Series, change: Callable[[str], str]) -> pd.Series:
-    """Change each text once, for there may be a million rows of few texts; null stays null."""
+    """Change each distinct text once, because a million rows may have few; null stays null."""
     changed = {text: change(text) for text in texts.dropna().unique()}
     return texts.map(changed).astype(texts.dtype)
 

@@ -162,10 +162,16 @@ def test_nothing_is_overwritten_and_nothing_invented(
     """A folder that is there, a run that is not, a row that is none: one sentence, exit code 2."""
     before = (package / "SHA256SUMS").read_bytes()
     cases = {
-        ("publish", "--results", str(results), "--to", str(package)): "is there already",
+        (
+            "publish",
+            "--results",
+            str(results),
+            "--to",
+            str(package),
+        ): "Choose another folder with --to",
         ("publish", "--results", str(tmp_path)): "holds no run to publish",
-        ("reproduce", "../../etc", "--results", str(results)): "names no row",
-        ("reproduce", "f" * 16, "--results", str(results)): "holds the row",
+        ("reproduce", "../../etc", "--results", str(results)): "is not a row",
+        ("reproduce", "f" * 16, "--results", str(results)): "holds no trial",
     }
     for arguments, words in cases.items():
         assert main(list(arguments)) == 2
