@@ -1,7 +1,7 @@
-"""Numbers over trials of several cells: what one more task, worker, core or node costs or brings.
+"""Computes trends: numbers over several cells, such as marginal costs, speed-ups and scaling laws.
 
-Of each block one number is made; over blocks it has an interval, as a metric has over trials. What
-the trials of a line do not support is a row without an estimate, whose method says why.
+Each block gives one number; the interval is over blocks. A number that the trials do not support
+is a row without an estimate; its `method` gives the reason.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["trends"]
 
 
 def trends(trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str) -> list[TrendRow]:
-    """Tell marginal costs, the smallest tasks worth it, speed-ups, and the laws they follow.
+    """Return marginal costs, METG, speed-ups, and the coefficients of scaling laws.
 
     Args:
         trials: `TrialRow` columns.
         metrics: `MetricRow` columns.
-        analysis_id: What the rows are filed under.
+        analysis_id: The `analysis_id` of the rows.
     """
     rows = measured(trials, metrics)
     return list(chain(costs(rows, analysis_id), growth(rows, analysis_id)))

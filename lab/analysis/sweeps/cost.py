@@ -1,4 +1,4 @@
-"""Two of the four ways to tell what a task costs: by one more task, and by ever shorter ones."""
+"""Computes two of the four overheads per task: the marginal cost, and METG (METHOD M17)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from lab.analysis.statistics import RefusedError, Value
 from lab.analysis.sweeps.series import Line, of_blocks
 from lab.results.schema.sweep import TrendRow
 
-WHERE = ["label", "workload", "provider", "nodes", "cores_per_node", "workers_per_node"]
-WHERE += ["quota_cpus"]
+TOPOLOGY = ["label", "workload", "provider", "nodes", "cores_per_node", "workers_per_node"]
+TOPOLOGY += ["quota_cpus"]
 
 
 def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
-    """Tell marginal and fixed costs of bursts of three sizes and more, METG of tasks of as many."""
-    for _, own in rows.groupby([*WHERE, "size"], sort=False):
-        if own["n_planned"].nunique() >= SIZES_FLOOR:
-            yield from _marginal(Line(own, "tasks", "", analysis_id))
-    for _, own in rows[rows["nominal_ns"] > 0].groupby(WHERE, sort=False):
-        if own["nominal_ns"].nunique() >= SIZES_FLOOR:
-            found, bound = of_blocks(own, _smallest_worth)
-            named = replace(found, method=f"METG(50 %) of each block: {found.method}")
-            line = Line(own, "size", "", analysis_id)
-            yield line.row("metg_50_s", unit="s", found=named, bound=bound)
+    """Yield the marginal and fixed costs over burst sizes, and METG over task sizes.
+
+    Each takes at least `SIZES_FLOOR` sizes.
+    """
+    for _, group in rows.groupby([*TOPOLOGY, "size"], sort=False):
+        if group["n_planned"].nunique() >= SIZES_FLOOR:
+            yield from _marginal(Line(group, "tasks", "", analysis_id))
+    for _, group in rows[rows["nominal_ns"] > 0].groupby(TOPOLOGY, sort=False):
+        if group["nominal_ns"].nunique() >= SIZES_FLOOR:
+            estimate, bound = of_blocks(group, _smallest_worth)
+            named = replace(estimate, method=f"METG(50 %) of each block: {estimate.method}")
+            line = Line(group, "size", "", analysis_id)
+            yield line.row("metg_50_s", unit="s", estimate=named, bound=bound)
 
 
 def _marginal(line: Line) -> Iterator[TrendRow]:
     for metric, number in (("marginal_s_per_task", _each), ("fixed_s", _fixed)):
-        found, _ = of_blocks(line.rows, number)
-        named = replace(found, method=f"T(n) = a + b n of each block: {found.method}")
-        yield line.row(metric, unit="s", found=named)
+        estimate, _ = of_blocks(line.rows, number)
+        named = replace(estimate, method=f"T(n) = a + b n of each block: {estimate.method}")
+        yield line.row(metric, unit="s", estimate=named)
 
 
 def _line(block: pd.DataFrame) -> granularity.Line:
@@ -43,10 +46,10 @@ def _line(block: pd.DataFrame) -> granularity.Line:
 
 
 def _each(block: pd.DataFrame) -> Value:
-    """Return ``P b - w``: worker-seconds that one more task costs beyond its work."""
+    """Return ``P b - w``: worker-seconds that one more task costs in addition to its work."""
     first = block.iloc[0]
     if first["nominal_ns"] and not first["executes"]:
-        raise RefusedError("Its tasks are recorded and not run: their work was never done.")
+        raise RefusedError("This reference records tasks and does not run them.")
     each_s = int(first["workers"]) * _line(block).each_s - int(first["nominal_ns"]) / 1e9
     return Value(each_s, "", len(block), "P b - w")
 
@@ -56,7 +59,7 @@ def _fixed(block: pd.DataFrame) -> Value:
 
 
 def _smallest_worth(block: pd.DataFrame) -> Value:
-    """Return METG of a block; of several bursts of one size the largest counts."""
+    """Return METG of a block, from the largest burst of each task size."""
     ended = block[block["efficiency"].notna()].sort_values("n_planned")
     ended = ended.drop_duplicates("nominal_ns", keep="last")
     return granularity.smallest_worth(

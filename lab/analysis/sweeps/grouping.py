@@ -1,4 +1,4 @@
-"""Which cells lie on one line: all but one thing held, and never two axes mixed (METHOD M20)."""
+"""Groups cells into lines, on which exactly one dimension differs (METHOD M20)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AXES: Mapping[str, Sequence[str]] = {
     "workers": ("nodes", "cores"),
     "nodes": ("cores_per_node", "workers_per_node"),
 }
-"""What may grow, and what stays fixed then."""
+"""The columns that stay fixed while the topology grows along an axis."""
 # Strong scaling: the same tasks for more workers. Weak scaling: more tasks for more workers.
 WORK: Mapping[str, str] = {"strong": "n_planned", "weak": "tasks_per_worker"}
 
@@ -21,24 +21,24 @@ CROWDED = "more workers than cores"
 
 
 def lines(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Split bursts into families of lines, each with one axis, the same work, and a line a label.
+    """Split bursts into families of lines: one axis, the same work, and one line per label.
 
-    Families in which nothing grows are left out. Of several numbers of tasks the one counts that
-    has most points, then the largest: the others are there for the marginal cost.
+    Families with a single point are left out. Of several numbers of tasks, the family uses the one
+    with most points, then the largest; the others exist for the marginal cost.
 
     Args:
         rows: Trials or cells, with the columns of a topology, workload, size and n_planned.
 
     Returns:
-        Rows with the columns axis, x, work (strong or weak) and held, in words.
+        Rows with the columns axis, x, work (strong or weak) and held (the fixed dimensions, text).
     """
     return (family for most, family in _families(rows) if most > 1)
 
 
 def one_size(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Return a family for each workload, where none has two points."""
-    for _, own in rows.groupby(["workload", "size"], sort=False):
-        yield from (family for _, family in islice(_families(own), 1))
+    """Yield the first family of each workload and size, even with a single point."""
+    for _, group in rows.groupby(["workload", "size"], sort=False):
+        yield from (family for _, family in islice(_families(group), 1))
 
 
 def _families(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -52,17 +52,18 @@ def _families(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
         for axis, fixed in AXES.items():
             for _, part in group.groupby(list(fixed)):
                 for work, tasks in WORK.items():
-                    yield _one(part.assign(axis=axis, x=part[axis], work=work), tasks)
+                    yield _longest(part.assign(axis=axis, x=part[axis], work=work), tasks)
 
 
-def _one(part: pd.DataFrame, tasks: str) -> tuple[int, pd.DataFrame]:
-    found = [(_steps(own), value, own) for value, own in part.groupby(tasks)]
-    most, _, own = max(found, key=lambda each: each[:2])
-    return most, own.assign(held=_held(own.iloc[0], tasks))
+def _longest(part: pd.DataFrame, tasks: str) -> tuple[int, pd.DataFrame]:
+    """Return the number of tasks with most points, as that number of points and its rows."""
+    families = [(_points(rows), value, rows) for value, rows in part.groupby(tasks)]
+    most, _, rows = max(families, key=lambda family: family[:2])
+    return most, rows.assign(held=_held(rows.iloc[0], tasks))
 
 
-def _steps(rows: pd.DataFrame) -> int:
-    """Count the different x of the label that has most."""
+def _points(rows: pd.DataFrame) -> int:
+    """Return the number of different x of the label that has most."""
     return int(rows.groupby("label")["x"].nunique().max())
 
 
@@ -71,19 +72,19 @@ def _held(row: pd.Series, tasks: str) -> str:
     fixed = {
         "cores": [per_core] + ([f"{row['nodes']} nodes"] if row["nodes"] > 1 else []),
         "workers": [f"{row['cores']} {plural('cores', row['cores'])}"],
-        "nodes": [f"{row['cores_per_node']} cores and {row['workers_per_node']} workers a node"],
+        "nodes": [f"{row['cores_per_node']} cores and {row['workers_per_node']} workers per node"],
     }[row["axis"]]
-    work = f"{row[tasks]:g} tasks" + (" a worker" if row["work"] == "weak" else "")
+    work = f"{row[tasks]:g} tasks" + (" per worker" if row["work"] == "weak" else "")
     return f"{row['work']}: {', '.join([*fixed, work])}"
 
 
 def beyond(row: Any) -> str:
-    """Say in which way a point wants more than the machine's cores give; nothing if it does not."""
+    """Return how a point exceeds the machine's cores, or an empty text if it does not."""
     if row.node_mode != "cpuset":
         return str(row.node_mode)
     return CROWDED if row.workers_per_node > row.cores_per_node else ""
 
 
-def plural(words: str, count: float) -> str:
-    """Drop the plural's s of one."""
-    return words.removesuffix("s") if count == 1 else words
+def plural(noun: str, count: float) -> str:
+    """Return a plural noun without its "s" if `count` is 1."""
+    return noun.removesuffix("s") if count == 1 else noun

@@ -1,4 +1,4 @@
-"""What more workers, cores or nodes bring: speed-ups with their bases, and laws (M20, M21)."""
+"""Computes speed-ups over workers, cores or nodes, and fits scaling laws (METHOD M20, M21)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lab.analysis.sweeps.series import LEVEL, NOTHING, Line
 from lab.core.model import Estimate
 from lab.results.schema.sweep import TrendRow
 
-INLINE = "inline"  # the backend that is the best serial loop
+INLINE = "inline"  # the reference for serial execution
 RATE = "throughput_per_s"
 
 
 def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
-    """Tell of each label on each line every step, and the law it follows where that is known."""
+    """Yield the speed-ups of each label on each line, and its law under strong scaling."""
     for family in lines(rows):
         loop = rows[
             (rows["backend"] == INLINE)
@@ -29,10 +29,10 @@ def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
             & (rows["size"] == family["size"].iloc[0])
         ]
         loop = loop.sort_values("n_planned").drop_duplicates("block", keep="last")
-        for _, own in family.groupby("label", sort=False):
-            if len(set(own["x"])) > 1:
-                first = own.iloc[0]
-                line = Line(own, str(first["axis"]), str(first["held"]), analysis_id)
+        for _, group in family.groupby("label", sort=False):
+            if len(set(group["x"])) > 1:
+                first = group.iloc[0]
+                line = Line(group, str(first["axis"]), str(first["held"]), analysis_id)
                 yield from _steps(line, loop)
                 if first["work"] == "strong":
                     yield from _law(line)
@@ -41,37 +41,39 @@ def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
 def _steps(line: Line, loop: pd.DataFrame) -> Iterator[TrendRow]:
     start = line.rows["x"].min()
     base = line.rows[line.rows["x"] == start]
-    own_base = f"{start:g} {plural(line.along, start)}"
+    base_name = f"{start:g} {plural(line.along, start)}"
     for _, rows in line.rows.groupby("x"):
         x = float(rows["x"].iloc[0])
         row = partial(replace(line, rows=rows).row, unit="1", at=x, beyond=_beyond(rows))
-        yield row("speed_up_over_inline", found=_ratio(rows, loop, "the inline loop"))
+        yield row("speed_up_over_inline", estimate=_ratio(rows, loop, "the inline loop"))
         if x == start:
             continue
-        speed, multiple = _ratio(rows, base, own_base), x / float(start)
-        yield row("speed_up", found=speed)
+        speed, multiple = _ratio(rows, base, base_name), x / float(start)
+        yield row("speed_up", estimate=speed)
         of = partial(scaling_laws.efficiency, base=1.0, multiple=multiple)
         share = _through(speed, of, f"speed-up / {multiple:g}")
-        yield row("scaling_efficiency", found=share)
-        yield row("serial_share", found=_serial_share(rows, speed, multiple))
+        yield row("scaling_efficiency", estimate=share)
+        yield row("serial_share", estimate=_serial_share(rows, speed, multiple))
 
 
 def _beyond(rows: pd.DataFrame) -> str:
-    """Say what the point wants beyond the cores, and of a quota how often it stopped the nodes."""
-    said, stopped = beyond(next(rows.itertuples(index=False))), rows["throttle_ratio"].mean()
-    often = f", which stopped it in {stopped:.0%} of its periods"
-    return said + often * (said == "quota" and pd.notna(stopped))
+    """Return how the point exceeds the cores; with a quota, the share of throttled periods."""
+    excess = beyond(next(rows.itertuples(index=False)))
+    throttled = rows["throttle_ratio"].mean()
+    if excess == "quota" and pd.notna(throttled):
+        return f"{excess}, throttled in {throttled:.0%} of its periods"
+    return excess
 
 
 def _ratio(rows: pd.DataFrame, base: pd.DataFrame, name: str) -> Estimate:
     """Estimate the speed-up over a base from the blocks that have both (METHOD M12)."""
     pairs = rows[["block", RATE]].merge(base[["block", RATE]], on="block").dropna()
     if pairs.empty:
-        return replace(NOTHING, method=f"No block has a rate of both this and {name}.")
-    _, own, bases = pairs.columns
-    found = paired_ratio(pairs[own].tolist(), pairs[bases].tolist(), LEVEL)
-    rate = pairs[bases].mean()
-    return replace(found, method=f"over {rate:.4g} tasks/s of {name}; {found.method}")
+        return replace(NOTHING, method=f"No block has both this throughput and that of {name}.")
+    _, rates, base_rates = pairs.columns
+    ratio = paired_ratio(pairs[rates].tolist(), pairs[base_rates].tolist(), LEVEL)
+    rate = pairs[base_rates].mean()
+    return replace(ratio, method=f"over {rate:.4g} tasks/s of {name}; {ratio.method}")
 
 
 def _serial_share(rows: pd.DataFrame, speed: Estimate, multiple: float) -> Estimate:
@@ -81,7 +83,7 @@ def _serial_share(rows: pd.DataFrame, speed: Estimate, multiple: float) -> Estim
 
 
 def _through(speed: Estimate, of: Callable[[float], float], name: str) -> Estimate:
-    """Carry an estimate through a monotone function of the speed-up."""
+    """Apply a monotone function of the speed-up to its estimate and interval."""
     if not speed.n:
         return speed
     method = f"{name}; {speed.method}"
@@ -92,23 +94,24 @@ def _through(speed: Estimate, of: Callable[[float], float], name: str) -> Estima
 
 
 def _law(line: Line) -> Iterator[TrendRow]:
-    """Tell the law's coefficients; what the points do not identify is refused by its sentence."""
+    """Yield the law's coefficients; one that the points do not identify is a row with a reason."""
     points = line.rows.dropna(subset=[RATE])
     names = (("law_rate_per_s", "1/s"), ("contention", "1"), ("coherency", "1"), ("peak", "1"))
     try:
         law = scaling_laws.fit(points["x"].tolist(), points[RATE].tolist(), line.along)
     except RefusedError as refusal:
         for metric, unit in names:
-            yield line.row(metric, unit=unit, found=replace(NOTHING, method=str(refusal)))
+            yield line.row(metric, unit=unit, estimate=replace(NOTHING, method=str(refusal)))
         return
-    found = (law.rate, law.contention, law.coherency, law.peak)
+    coefficients = (law.rate, law.contention, law.coherency, law.peak)
     blocks = points["block"].nunique()
-    for (metric, unit), coefficient in zip(names, found, strict=True):
-        yield line.row(metric, unit=unit, found=_coefficient(coefficient, law.about, blocks))
+    for (metric, unit), coefficient in zip(names, coefficients, strict=True):
+        yield line.row(metric, unit=unit, estimate=_estimate(coefficient, law.about, blocks))
 
 
-def _coefficient(found: Coefficient | None, about: str, blocks: int) -> Estimate:
-    if found is None:
-        return replace(NOTHING, method=f"Not identified: {about}.")
-    method = f"{about}; trials drawn anew within each size"
-    return Estimate(found.value, found.low, found.high, LEVEL, blocks, method)
+def _estimate(coefficient: Coefficient | None, description: str, blocks: int) -> Estimate:
+    if coefficient is None:
+        return replace(NOTHING, method=f"Not identified: {description}.")
+    method = f"{description}; trials resampled within each size"
+    value, low, high = coefficient.value, coefficient.low, coefficient.high
+    return Estimate(value, low, high, LEVEL, blocks, method)

@@ -1,4 +1,4 @@
-"""What trends are made of: bursts with their numbers, and from numbers of blocks to a row."""
+"""Prepares bursts with their metrics, and estimates a number over blocks as a trend row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.results.schema.sweep import TrendRow
 
 LEVEL = 0.95
 WANTED = ("makespan_s", "efficiency", "throughput_per_s")
-# What a row says of its trials, where they all agree.
+# Columns of a trend row that have a value if all its trials have the same.
 INTEGERS = ("size", "n_planned", "nodes", "cores_per_node", "workers_per_node")
 BLANK = {"at": None, "beyond": "", "bound": ""}
 NOTHING = Estimate(0.0, None, None, LEVEL, 0, "")
@@ -23,17 +23,20 @@ NOTHING = Estimate(0.0, None, None, LEVEL, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Trials of one label that differ in one thing, `along`; `held` says what else was fixed."""
+    """Trials of one label that differ in one dimension.
+
+    `along`: the dimension. `held`: the fixed dimensions, as text. `rows`: the trials.
+    """
 
     rows: pd.DataFrame
     along: str
     held: str
     analysis_id: str
 
-    def row(self, metric: str, *, unit: str, found: Estimate, **more: Any) -> TrendRow:
-        """Make the row of one number of this line; `more` overrides what its trials say."""
+    def row(self, metric: str, *, unit: str, estimate: Estimate, **more: Any) -> TrendRow:
+        """Return the row of one number of this line; `more` overrides columns."""
         first = self.rows.iloc[0]
-        told = {name: _agreed(self.rows[name]) for name in INTEGERS} | BLANK
+        columns = {name: _agreed(self.rows[name]) for name in INTEGERS} | BLANK
         return TrendRow(
             analysis_id=self.analysis_id,
             metric=metric,
@@ -43,14 +46,14 @@ class Line:
             quota_cpus=float(first["quota_cpus"]),
             along=self.along,
             held=self.held,
-            estimate=found.value if found.n else None,
-            ci_low=found.low,
-            ci_high=found.high,
-            ci_level=found.level,
+            estimate=estimate.value if estimate.n else None,
+            ci_low=estimate.low,
+            ci_high=estimate.high,
+            ci_level=estimate.level,
             unit=unit,
-            n_blocks=found.n,
-            method=found.method,
-            **(told | more),
+            n_blocks=estimate.n,
+            method=estimate.method,
+            **(columns | more),
         )
 
 
@@ -59,22 +62,23 @@ def _agreed(values: pd.Series) -> int | None:
 
 
 def measured(trials: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return each burst's last attempt with its numbers as columns, null where it has none."""
+    """Return the last attempt of each burst with the metrics `WANTED` as columns; null: missing."""
     last = last_attempts(trials)
     last = last[(last["arrival"] == Burst.kind) & (last["status"] != Status.SKIPPED)]
     good = metrics[(metrics["is_valid"] == 1) & (metrics["bound"] == "")]
     for name in WANTED:
-        own = good[good["metric"] == name][["trial_id", "attempt", "value"]]
-        own = own.rename(columns={"value": name}).astype({name: "float64"})
-        last = last.merge(own, how="left", on=["trial_id", "attempt"])
+        values = good[good["metric"] == name][["trial_id", "attempt", "value"]]
+        values = values.rename(columns={"value": name}).astype({name: "float64"})
+        last = last.merge(values, how="left", on=["trial_id", "attempt"])
     return last
 
 
 def of_blocks(rows: pd.DataFrame, number: Callable[[pd.DataFrame], Value]) -> tuple[Estimate, str]:
-    """Make a number of each block's trials, and over blocks its mean with an interval.
+    """Compute a number of each block's trials, and estimate its mean over blocks.
 
     Returns:
-        The estimate, with n = 0 and a sentence where no block supports one; and its bound.
+        The estimate and its bound. If no block supports the number, n is 0 and the estimate's
+        method holds the reason.
     """
     values: list[Value] = []
     refusal = "No trial ended with a number."
@@ -92,12 +96,12 @@ def over_blocks(values: Sequence[Value], refusal: str) -> tuple[Estimate, str]:
     if not values:
         return replace(NOTHING, method=refusal), ""
     if len(bounds) > 1:
-        return replace(NOTHING, method="The blocks disagree: below the grid and above it."), ""
-    found = interval([value.value for value in values], LEVEL)
-    method = found.method.replace("trials", "blocks")
+        return replace(NOTHING, method="Blocks have both lower and upper bounds."), ""
+    estimate = interval([value.value for value in values], LEVEL)
+    method = estimate.method.replace("trials", "blocks")
     if bounds:
         n = sum(value.bound != "" for value in values)
-        said = next(value.method for value in values if value.bound)
-        method = f"{method.partition(';')[0]}; {n} of {found.n} blocks are bounds ({said})"
-        found = replace(found, low=None, high=None)
-    return replace(found, method=method), "".join(bounds)
+        reason = next(value.method for value in values if value.bound)
+        method = f"{method.partition(';')[0]}; {n} of {estimate.n} blocks are bounds ({reason})"
+        estimate = replace(estimate, low=None, high=None)
+    return replace(estimate, method=method), "".join(bounds)

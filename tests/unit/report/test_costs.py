@@ -167,6 +167,6 @@ def test_weak_and_strong_lines_have_panels_of_their_own() -> None:
     weak = [at(block, p, 300 * p) for block in range(2) for p in (1, 2)]
     data = FIGURES["scaling"].data(whole(weak + [at(block, 1, 600) for block in range(2)]))
     assert set(data["panel"]) == {
-        "cpu 1 ms \N{MIDDLE DOT} weak: 1 core, 300 tasks a worker",
+        "cpu 1 ms \N{MIDDLE DOT} weak: 1 core, 300 tasks per worker",
         "cpu 1 ms \N{MIDDLE DOT} strong: 1 core, 600 tasks",
     }

@@ -156,7 +156,7 @@ def test_a_campaign_without_the_inline_loop_says_so() -> None:
     """The second base is missing, and nothing is put in its place."""
     row = told(sweep((1, 2)), **AXIS, at=2.0)["speed_up_over_inline"]
     assert row.estimate is None
-    assert row.method == "No block has a rate of both this and the inline loop."
+    assert row.method == "No block has both this throughput and that of the inline loop."
 
 
 def test_more_workers_than_cores_are_marked() -> None:
@@ -166,19 +166,19 @@ def test_more_workers_than_cores_are_marked() -> None:
     over = trends(*tables(sweep((1, 2), node_mode="oversubscribed")), "c")
     assert {row.beyond for row in over if row.at} == {"oversubscribed"}
     quota = trends(*tables(sweep((1, 2), node_mode="quota", throttle_ratio=0.25)), "c")
-    assert {r.beyond for r in quota if r.at} == {"quota, which stopped it in 25% of its periods"}
+    assert {r.beyond for r in quota if r.at} == {"quota, throttled in 25% of its periods"}
 
 
 def test_weak_scaling_is_another_line_with_gustafsons_share() -> None:
     """Twice the tasks for twice the workers; a trial may belong to both lines."""
     weak = [at(block, p, 300 * p) for block in range(BLOCKS) for p in (1, 2, 4)]
     strong = [at(block, p, 600) for block in range(BLOCKS) for p in (1, 4)]
-    rows = told(weak + strong, along="workers", held="weak: 1 core, 300 tasks a worker", at=4.0)
+    rows = told(weak + strong, along="workers", held="weak: 1 core, 300 tasks per worker", at=4.0)
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     assert rows["serial_share"].estimate == pytest.approx((4 - speed) / 3, rel=0.02)
     assert "Gustafson" in rows["serial_share"].method
     both = {row.held for row in trends(*tables(weak + strong), "c")}
-    assert both == {"weak: 1 core, 300 tasks a worker", "strong: 1 core, 600 tasks"}
+    assert both == {"weak: 1 core, 300 tasks per worker", "strong: 1 core, 600 tasks"}
 
 
 def test_axes_are_never_mixed() -> None:
