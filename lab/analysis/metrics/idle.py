@@ -1,4 +1,4 @@
-"""What a worker costs that waits: how fast counters grow while there is nothing to do."""
+"""Computes the costs of idle workers: the growth rates of counters while no task is offered."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lab.recording.server_stats import BYTES, COMMANDS
 from lab.results.schema import TrialRow
 
 HOUR_S = 3_600.0
-Source = tuple[str, str]  # and metric
+Source = tuple[str, str]  # source and metric of a sample
 
 
 def rate(metric: str, role: str = "", unit_s: float = 1.0) -> Measure:
-    """Make the measure: how fast a counter of a role grows, in `unit_s` seconds.
+    """Return the metric function: growth of a role's counter in `unit_s` seconds.
 
-    Without a role it is the workers', for each worker slot.
+    Without a role, it is the growth of the workers' counter, per worker slot.
     """
 
     def measure(trial: TrialRow, samples: pd.DataFrame) -> Value:
@@ -39,25 +39,29 @@ def rate(metric: str, role: str = "", unit_s: float = 1.0) -> Measure:
     return measure
 
 
-def _growth(trial: TrialRow, found: pd.DataFrame) -> tuple[float, float, int]:
-    """Return by how much a counter grew between its readings in the window, in which seconds."""
-    within = in_window(trial, found)
+def _growth(trial: TrialRow, counter: pd.DataFrame) -> tuple[float, float, int]:
+    """Return a counter's growth in the window, over how many seconds, and from how many readings.
+
+    Raises:
+        RefusedError: The window has fewer than two readings.
+    """
+    within = in_window(trial, counter)
     if within["t_ns"].nunique() < 2:  # noqa: PLR2004 (a difference needs two)
-        raise RefusedError("A rate takes two readings in the window, one a second.")
+        raise RefusedError("A rate needs two readings in the window; there is one per second.")
     first, last = within.iloc[0], within.iloc[-1]
     over_s = float(last["t_ns"] - first["t_ns"]) / 1e9
     return float(last["value"] - first["value"]), over_s, len(within)
 
 
 def commands(trial: TrialRow, samples: pd.DataFrame) -> Value:
-    """Return the commands a second that the servers carried out, for each worker slot."""
+    """Return the servers' commands per second, per worker slot."""
     return _together(trial, samples, [(s, name) for s in COMMANDS for name in COMMANDS[s]])
 
 
 def traffic(trial: TrialRow, samples: pd.DataFrame) -> Value:
-    """Return the bytes a second to and from the workers, for each worker slot.
+    """Return the bytes per second to and from the workers, per worker slot.
 
-    Of nodes in containers by their network counters; else by what the servers count themselves.
+    The source is the network counters of the nodes' containers, else the servers' own counters.
     """
     nodes = sorted(s for s in set(samples["source"]) if s.startswith("container:node"))
     counted = [(node, name) for node in nodes for name in ("received_bytes", "sent_bytes")]
@@ -66,44 +70,44 @@ def traffic(trial: TrialRow, samples: pd.DataFrame) -> Value:
 
 def _together(trial: TrialRow, samples: pd.DataFrame, wanted: Sequence[Source]) -> Value:
     pairs = samples[["source", "metric"]].drop_duplicates().itertuples(index=False, name=None)
-    told = sorted(set(wanted) & set(pairs))
-    known(trial, samples if told else samples.iloc[:0], "that: the servers keep no such count")
-    grown = [_growth(trial, readings(trial, samples, *one)) for one in told]
-    names = ", ".join(dict.fromkeys(source for source, _ in told))
-    value = sum(growth / over_s for growth, over_s, _ in grown) / trial.workers
-    return Value(value, "", grown[0][2], f"counted by {names} / {trial.workers} slots")
+    counters = sorted(set(wanted) & set(pairs))
+    known(trial, samples if counters else samples.iloc[:0], "such a counter of the servers")
+    growths = [_growth(trial, readings(trial, samples, *counter)) for counter in counters]
+    names = ", ".join(dict.fromkeys(source for source, _ in counters))
+    value = sum(growth / over_s for growth, over_s, _ in growths) / trial.workers
+    return Value(value, "", growths[0][2], f"counted by {names} / {trial.workers} slots")
 
 
 def numbers() -> Iterator[Number]:
-    """Yield the numbers of waiting."""
+    """Yield the metrics of idle trials."""
     for name, unit, about, measure, of in (
-        ("cpu_s_per_hour", "s", "CPU time of a waiting worker.", rate("cpu_s", "", HOUR_S), ""),
-        ("wakeups_per_s", "1/s", "How often a waiting worker wakes.", rate("wakeups"), ""),
+        ("cpu_s_per_hour", "s", "CPU time of an idle worker.", rate("cpu_s", "", HOUR_S), ""),
+        ("wakeups_per_s", "1/s", "Wake-ups of an idle worker.", rate("wakeups"), ""),
         (
             "services_cpu_s_per_hour",
             "s",
-            "CPU time of the servers while all workers wait.",
+            "CPU time of the servers while all workers are idle.",
             rate("cpu_s", "services", HOUR_S),
             "services",
         ),
         (
             "services_wakeups_per_s",
             "1/s",
-            "How often the servers wake while all workers wait.",
+            "Wake-ups of the servers while all workers are idle.",
             rate("wakeups", "services"),
             "services",
         ),
         (
             "broker_commands_per_s",
             "1/s",
-            "Commands that the servers carry out for a waiting worker.",
+            "Commands that the servers execute per idle worker.",
             commands,
             "services",
         ),
         (
             "network_bytes_per_s",
             "bytes/s",
-            "Bytes to and from a waiting worker.",
+            "Bytes to and from an idle worker.",
             traffic,
             "services",
         ),

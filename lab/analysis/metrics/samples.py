@@ -1,4 +1,4 @@
-"""What a trial's samples say of one counter, and in whose processes its workers live."""
+"""Selects the samples of one counter, and finds the processes that contain the workers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lab.core.model import Burst, Idle, Paced, RoundTrip
 from lab.results.schema import TrialRow
 
 Measure = Callable[[TrialRow, pd.DataFrame], Value]
-"""From a trial's row and its samples, with `n_done` tasks finished by then, to a value."""
+"""Maps a trial's row and its samples (with a column `n_done`: tasks finished) to a value."""
 
 OFFERED = (Burst.kind, Paced.kind, RoundTrip.kind)
 ALL = (*OFFERED, Idle.kind)
 
 
 class Number(NamedTuple):
-    """One number, and of which arrivals it is asked.
+    """One metric, and the arrivals that have it.
 
-    `of` limits it to trials that have ``"services"``, or whose workers are in ``"containers"``.
+    `of` limits it to trials with ``"services"``, or with workers in ``"containers"``.
     """
 
     name: str
@@ -33,42 +33,42 @@ class Number(NamedTuple):
 
 
 def host_of_workers(samples: pd.DataFrame) -> tuple[str, str]:
-    """Tell in which role's processes the workers are, and in words whose they are.
+    """Return the role whose processes contain the workers, and a description of these processes.
 
     Raises:
-        RefusedError: Nobody counted processes, for they are on another machine.
+        RefusedError: There are no process counts, because the workers are on another machine.
     """
     counts = samples[samples["metric"] == "processes"]
     if counts.empty:
-        raise RefusedError("The workers' processes cannot be seen from this machine.")
+        raise RefusedError("The workers' processes are not visible from this machine.")
     if (counts.loc[counts["source"] == "workers", "value"] > 0).any():
         return "workers", "of the workers' processes"
-    return "driver", "of the driver's process, in which the workers live"
+    return "driver", "of the driver's process, which contains the workers"
 
 
 def readings(trial: TrialRow, samples: pd.DataFrame, source: str, metric: str) -> pd.DataFrame:
-    """Return the readings of one counter in their order.
+    """Return the readings of one counter, ordered by time.
 
     Raises:
-        RefusedError: There is none, or the trial had no whole window.
+        RefusedError: There is no reading, or the window is incomplete.
     """
-    own = samples[(samples["source"] == source) & (samples["metric"] == metric)]
-    return known(trial, own.sort_values("t_ns", kind="stable"), f"{metric} of {source}")
+    counter = samples[(samples["source"] == source) & (samples["metric"] == metric)]
+    return known(trial, counter.sort_values("t_ns", kind="stable"), f"{metric} of {source}")
 
 
-def known(trial: TrialRow, found: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Return what was found, if that is anything and the trial had a whole window.
+def known(trial: TrialRow, table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return `table` if it has rows and the trial's window is complete.
 
     Raises:
-        RefusedError: It is not, or had none.
+        RefusedError: It has no rows, or the window is incomplete.
     """
     if pd.isna(trial.t_begin_ns) or pd.isna(trial.t_end_ns):
-        raise RefusedError("The window did not come to its end.")
-    if found.empty:
-        raise RefusedError(f"Nothing here tells {what}.")
-    return found
+        raise RefusedError("The trial ended before its window did.")
+    if table.empty:
+        raise RefusedError(f"No reading of {name}.")
+    return table
 
 
-def in_window(trial: TrialRow, found: pd.DataFrame) -> pd.DataFrame:
-    """Keep the readings between the window's begin and its end."""
-    return found[found["t_ns"].between(trial.t_begin_ns or 0, trial.t_end_ns or 0)]
+def in_window(trial: TrialRow, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the readings between the window's begin and its end."""
+    return table[table["t_ns"].between(trial.t_begin_ns or 0, trial.t_end_ns or 0)]

@@ -1,4 +1,4 @@
-"""How long fresh workers take to be of use: from nothing to the first task finished."""
+"""Computes the cold start: the time from the start of the workers to their first finished task."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from lab.analysis.metrics.samples import Number
 from lab.analysis.statistics import RefusedError, Value
 from lab.results.schema import TrialRow
 
-# A task that was taken sooner than this may have met a worker that was ready before it came.
+# If the first task waited less than this, a worker may have been ready before it was submitted.
 READY_S = 0.25
 
 
 def cold_start(trial: TrialRow, _samples: pd.DataFrame) -> Value:
-    """Return the seconds from nothing to the first task finished, that task's own length apart.
+    """Return the seconds from no worker to the first finished task, without that task's duration.
 
-    Of worker processes they count from their command's start. The submitter starts beside them:
-    where its first task was taken at once, a worker may have been ready before that, and the
-    value is an upper bound. Of pools they are the length of the call that makes them, and the
-    time from the first submit call to the first statement of its task. What the lab does between
-    the two is not in it. Files are in the page cache: an earlier trial has read them.
+    For worker processes, the time starts with the workers' command. The driver starts at the same
+    time; if its first task started at once, a worker may have been ready before it, and the value
+    is an upper bound. For pools, the value is the duration of the call that creates the pool, plus
+    the time from the first submit call to the first statement of its task; the lab's work between
+    the two is excluded. Files are in the page cache, because an earlier trial has read them.
+
+    Raises:
+        RefusedError: No task finished before the window.
     """
     offered, started = trial.t_first_offer_ns, trial.t_first_start_ns
     if pd.isna(offered) or pd.isna(started):
-        raise RefusedError("No task was seen to finish before the window.")
+        raise RefusedError("No task finished before the window.")
     wait_s = (started - offered) / 1e9
     if pd.isna(trial.t_exec_ns):
         called_s = float(trial.start_call_ns or 0) / 1e9
@@ -41,26 +44,32 @@ def cold_start(trial: TrialRow, _samples: pd.DataFrame) -> Value:
 def cold_import(trial: TrialRow, _samples: pd.DataFrame) -> Value:
     """Return the seconds from the start of the worker's command to its import of the task's code.
 
-    Python and most of the system are imported by then. A system that imports it in a fork for each
-    task does so only there, when it was ready already.
+    The time includes the start of Python and the import of most of the backend. A backend that
+    forks for each task imports the task's code in the fork, after the worker is ready.
+
+    Raises:
+        RefusedError: The workers are in the driver, or no worker recorded the import.
     """
     if pd.isna(trial.t_exec_ns):
-        raise RefusedError("Its workers are the driver's, which had imported everything before.")
+        raise RefusedError("The workers are in the driver, which has imported the task's code.")
     imported = trial.t_first_import_ns
     if pd.isna(imported):
-        raise RefusedError("No worker was seen to import the task's code.")
+        raise RefusedError("No worker recorded the import of the task's code.")
     method = "start of the workers' command to the import of the task's code"
     return Value((imported - trial.t_exec_ns) / 1e9, "", 1, method)
 
 
 def numbers() -> Iterator[Number]:
-    """Yield the numbers of a cold start."""
+    """Yield the metrics of the cold start."""
     yield Number(
         "cold_start_s",
         "s",
-        "Fresh workers to their first task finished, its own length apart.",
+        "From the start of the workers to their first finished task, without its duration.",
         cold_start,
     )
     yield Number(
-        "cold_import_s", "s", "Fresh workers to the import of the task's code.", cold_import
+        "cold_import_s",
+        "s",
+        "From the start of the workers to their import of the task's code.",
+        cold_import,
     )

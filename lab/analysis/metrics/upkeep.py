@@ -1,4 +1,4 @@
-"""What a worker costs by being there: its memory, waiting, and starting (METHOD M25)."""
+"""Computes the costs of workers themselves: memory, idle use and start-up (METHOD M25)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["numbers"]
 
 
 def numbers() -> Iterator[Number]:
-    """Yield every number that a trial's samples tell of its workers; of all less is better."""
+    """Yield every metric of these costs; lower is better for all of them."""
     yield from memory.numbers()
     yield from startup.numbers()
     yield from idle.numbers()

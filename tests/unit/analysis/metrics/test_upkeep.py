@@ -75,17 +75,20 @@ def test_where_workers_live_in_the_driver_its_memory_is_told_and_named() -> None
     readings: list[Reading] = [*held({-1.0: 8.0}, "driver"), (-1.0, "workers", "processes", 0.0)]
     idle = told(trial(), readings)[MEMORY + "idle"]
     assert idle.value == 4.0
-    assert "driver's process, in which the workers live" in idle.method
+    assert "driver's process, which contains the workers" in idle.method
 
 
 def test_what_nobody_could_read_is_refused() -> None:
     """Processes elsewhere, readings that are missing or too few: each has its reason."""
     elsewhere = told(trial(), [(1.0, "host", "runnable", 1.0)])[MEMORY + "idle"]
-    assert (elsewhere.value, "cannot be seen" in elsewhere.method) == (None, True)
+    assert (elsewhere.value, "not visible" in elsewhere.method) == (None, True)
     denied = told(trial(), [(-1.0, "workers", "processes", 2.0)])[MEMORY + "idle"]
-    assert (denied.value, denied.method) == (None, "Nothing here tells pss_bytes of workers.")
+    assert (denied.value, denied.method) == (None, "No reading of pss_bytes of workers.")
     short = told(trial(), held({-1.0: 1.0, 50.0: 1.0, 101.0: 1.0}))[MEMORY + "steady"]
-    assert (short.value, short.method) == (None, "1 readings in the window, of 3 that it takes.")
+    assert (short.value, short.method) == (
+        None,
+        "The window has 1 readings; at least 3 are needed.",
+    )
 
 
 def test_latency_trials_have_memory_at_their_edges_only() -> None:
