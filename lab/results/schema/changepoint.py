@@ -1,4 +1,4 @@
-"""What is told of a number's history over commits."""
+"""Declares the table of change points in the history over commits."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from lab.results.schema.column import column
 
 @dataclass(frozen=True, slots=True)
 class ChangepointRow:
-    """A step in one number's history over commits (METHOD M32). Key: series_key, commit."""
+    """A change point in one metric's history over commits (METHOD M32). Key: series_key, commit."""
 
     series_key: str = column(
-        "asv's name of the number, label, cores, nodes, provider, machine and fingerprint_id, "
+        "asv's name of the benchmark, label, cores, nodes, provider, machine and fingerprint_id, "
         "separated by spaces"
     )
     commit: str = column("first commit of the new level")
-    commit_before: str = column("last commit of the old level that was measured")
+    commit_before: str = column("last measured commit of the old level")
     detector: str = column("e-divisive, asv, or e-divisive and asv")
-    status: str = column("alarm when both see it in a curve of 30 commits or more, else watch")
-    magnitude: float = column("new level / old level - 1; above 0: it costs more", "1")
-    p: float = column("of the t test between the two levels, on logarithms", "1")
-    before: float = column("old level: geometric mean over commits")
-    after: float = column("new level: the same")
+    status: str = column(
+        "alarm if both detectors detect it in a series of 30 commits or more, else watch"
+    )
+    magnitude: float = column("new level / old level - 1; above 0: the cost increased", "1")
+    p: float = column("p-value of the t test between the two levels, on logarithms", "1")
+    before: float = column("old level, geometric mean over commits")
+    after: float = column("new level, geometric mean over commits")
     unit: str = column("unit of the levels")
     n_commits: int = column("commits in the series")

@@ -1,15 +1,15 @@
-"""Declares one column of a table: its meaning, its unit, and since when it exists."""
+"""Declares one column of a table: its meaning, its unit, and the version that added it."""
 
 from __future__ import annotations
 
 from dataclasses import field
 from typing import Any
 
-# A clock reads 146 years at most, so that no difference of two instants overflows.
+# 146 years: the difference of any two instants fits into 64 bits.
 LATEST_NS = 2**62
 
 
-def column(  # noqa: PLR0913 (each is one fact about a column, by name)
+def column(  # noqa: PLR0913 (each is one keyword of a declaration)
     about: str,
     unit: str = "",
     *,
@@ -21,14 +21,22 @@ def column(  # noqa: PLR0913 (each is one fact about a column, by name)
     """Declare one column.
 
     Args:
-        about: What the column holds.
-        unit: Its unit; empty for a text or a plain count.
-        since: The minor schema version that added it. A file of an earlier minor lacks the column;
-            readers fill it with null, or with `fill` where the column may not be null.
-        fill: The value in files without the column. A number that may not be null needs one, which
-            must say what the earlier version did.
-        least: The smallest value that can be, itself included; None: any finite one.
-        most: The largest value that can be, itself included; None: any finite one.
+        about: The meaning of the column.
+        unit: The unit; empty for a text or a plain count.
+        since: The schema version that added the column. A file of an earlier minor lacks it;
+            readers fill it with null, or with `fill` if the column may not be null.
+        fill: The value for files without the column, equal to the behaviour of the earlier
+            versions. A number that may not be null needs one.
+        least: The smallest possible value, inclusive; None: any finite value.
+        most: The largest possible value, inclusive; None: any finite value.
     """
-    about_it = {"about": about, "unit": unit, "since": since, "fill": fill}
-    return field(metadata={**about_it, "least": least, "most": most})
+    return field(
+        metadata={
+            "about": about,
+            "unit": unit,
+            "since": since,
+            "fill": fill,
+            "least": least,
+            "most": most,
+        }
+    )

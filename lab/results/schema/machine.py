@@ -1,4 +1,4 @@
-"""What is told of the machine that a campaign ran on."""
+"""Declares the tables of facts about the campaign's machine and software."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from lab.results.schema.column import column
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRow:
-    """One fact about the machine and the software. Key: fingerprint_id, key."""
+    """One fact about the machine or the software. Key: fingerprint_id, key."""
 
-    fingerprint_id: str = column("which machine and software")
+    fingerprint_id: str = column("fingerprint of the machine and software")
     key: str = column("name of the fact")
-    value: str = column("the fact; empty when unreadable")
+    value: str = column("value of the fact; empty: unreadable")
     unit: str = column("unit of the value")
-    stable: int = column("1 when the fact is part of the fingerprint", least=0, most=1)
+    stable: int = column("1 if the fact is part of the fingerprint", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineRow:
-    """One number of the machine alone (M18). Key: campaign_id, block, baseline, repeat."""
+    """One host baseline, without any task (M18). Key: campaign_id, block, baseline, repeat."""
 
-    campaign_id: str = column("which campaign")
-    block: int = column("measured before the first trial of this block", least=0)
-    baseline: str = column("a process and what it does, or the server's own benchmark")
-    repeat: int = column("0 for the first time in the block", least=0)
-    value: float | None = column("the number; empty when it was not measured")
-    unit: str = column("its unit")
-    method: str = column("how, or why it was not measured")
+    campaign_id: str = column("identifier of the campaign")
+    block: int = column("block; the baseline was measured before its first trial", least=0)
+    baseline: str = column("name of the baseline: a process start, or a server's own benchmark")
+    repeat: int = column("number of the repetition in the block, from 0", least=0)
+    value: float | None = column("measured value; empty: not measured")
+    unit: str = column("unit of the value")
+    method: str = column("how the value was measured, or why it was not")

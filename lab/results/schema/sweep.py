@@ -1,4 +1,4 @@
-"""What is told of trials that differ in one thing: sizes, workers, cores or nodes."""
+"""Declares the table of trends: numbers over trials that differ in one dimension."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ class TrendRow:
         "scaling_efficiency, serial_share (M20); law_rate_per_s, contention, coherency, peak (M21)"
     )
     label: str = column("backend[variant]@profile")
-    workload: str = column("task function")
-    size: int | None = column("size of a task; empty where it differs", least=0)
-    n_planned: int | None = column("tasks of a burst; empty where they differ", "tasks", least=0)
-    provider: str = column("what hosts the cluster")
-    nodes: int | None = column("nodes of the cluster; empty where they differ", least=1)
-    cores_per_node: int | None = column("CPUs of each node; empty where they differ", least=1)
+    workload: str = column("name of the workload")
+    size: int | None = column(
+        "size of a task in the workload's unit; empty: it differs on the line", least=0
+    )
+    n_planned: int | None = column(
+        "tasks of a burst; empty: it differs on the line", "tasks", least=0
+    )
+    provider: str = column("provider that hosts the cluster")
+    nodes: int | None = column("nodes of the cluster; empty: it differs on the line", least=1)
+    cores_per_node: int | None = column("CPUs of each node; empty: it differs on the line", least=1)
     workers_per_node: int | None = column(
-        "worker slots of each node; empty where they differ", least=1
+        "worker slots of each node; empty: it differs on the line", least=1
     )
-    quota_cpus: float = column("CPU time each node may use; 0: all of its cores", "CPUs", least=0)
-    along: str = column("what differs: tasks, size, workers, cores or nodes")
-    held: str = column("what stays fixed meanwhile, in words; strong or weak scaling")
-    at: float | None = column("of workers, cores or nodes how many; empty: a number of the line")
+    quota_cpus: float = column("CPU quota of each node; 0: no quota", "CPUs", least=0)
+    along: str = column("dimension that differs: tasks, size, workers, cores or nodes")
+    held: str = column("dimensions that are fixed, as text, with strong or weak scaling")
+    at: float | None = column(
+        "workers, cores or nodes of this point; empty: a number of the whole line"
+    )
     beyond: str = column(
-        "quota with how often it stopped a node, oversubscribed, or more workers than cores: what "
-        "the point wants beyond the cores"
+        "demand beyond the cores: quota with the share of throttled periods, oversubscribed, or "
+        "more workers than cores; empty: none"
     )
-    estimate: float | None = column("mean over blocks, or a fit over all trials; empty: refused")
-    bound: str = column("< when the value is below what was measured, > when it is above")
-    ci_low: float | None = column("lower end of the interval; empty: too few blocks")
-    ci_high: float | None = column("upper end of the interval")
-    ci_level: float = column("level of the interval", least=0, most=1)
+    estimate: float | None = column("mean over blocks, or fit over all trials; empty: refused")
+    bound: str = column("< if the true value is below the measured range, > if it is above")
+    ci_low: float | None = column("lower end of the confidence interval; empty: too few blocks")
+    ci_high: float | None = column("upper end of the confidence interval; empty: too few blocks")
+    ci_level: float = column("confidence level of the interval", least=0, most=1)
     unit: str = column("unit of the estimate")
-    n_blocks: int = column("blocks it was computed from", least=0)
-    method: str = column("how it was made and over what base, or why it cannot be told")
+    n_blocks: int = column("blocks that the estimate was computed from", least=0)
+    method: str = column("how the estimate was computed, with its base, or why it was refused")

@@ -1,4 +1,4 @@
-"""One row an attempt at a trial."""
+"""Declares the table of trials, one row per attempt."""
 
 from __future__ import annotations
 
@@ -9,89 +9,102 @@ from lab.results.schema.column import LATEST_NS, column
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One attempt at one trial, the unit of statistics. Key: trial_id, attempt."""
+    """One attempt at a trial; the trial is the unit of statistics. Key: trial_id, attempt."""
 
-    trial_id: str = column("pure function of the spec's fields")
-    attempt: int = column("1, or more when an invalid trial was run again", least=1)
-    campaign_id: str = column("which campaign")
-    block: int = column("every configuration runs once in each block", least=0)
-    position: int = column("place in the seeded random order of the block", least=0)
+    trial_id: str = column("identifier of the trial, a hash of its specification")
+    attempt: int = column("number of the attempt, from 1; invalid trials are rerun", least=1)
+    campaign_id: str = column("identifier of the campaign")
+    block: int = column("number of the block; each block runs every configuration once", least=0)
+    position: int = column("position in the random order of the block", least=0)
     label: str = column("backend[variant]@profile")
-    backend: str = column("system under test")
-    family: str = column("family of systems; decides the colour in figures")
-    variant: str = column("documented way to run it")
+    backend: str = column("name of the backend")
+    family: str = column("family of the backend, which has one colour in figures")
+    variant: str = column("name of the variant")
     profile: str = column("default, safe or tuned")
-    executes: int = column("1; 0: it records tasks and runs none, as a ceiling", least=0, most=1)
-    ceiling: str = column(
-        "label of the reference that bounds it; empty: none does (M18)", since="1.6"
+    executes: int = column(
+        "1 if the backend runs tasks; 0: a reference that only records them", least=0, most=1
     )
-    workload: str = column("task function")
-    size: int = column("size of a task in the workload's calibrated unit", least=0)
-    size_unit: str = column("that unit")
-    nominal_ns: int = column("duration the size was calibrated to; 0: none", "ns", least=0)
-    arrival: str = column("how tasks are offered: burst, paced, ..., or as a claim asks")
+    ceiling: str = column(
+        "label of the reference that bounds the backend; empty: none (M18)", since="1.6"
+    )
+    workload: str = column("name of the workload")
+    size: int = column("size of a task in the unit `size_unit`", least=0)
+    size_unit: str = column("unit of the workload's size")
+    nominal_ns: int = column(
+        "task duration that the size was calibrated for; 0: not calibrated", "ns", least=0
+    )
+    arrival: str = column(
+        "kind of arrival: burst, paced, roundtrip, periodic, idle, or that of a claim's test"
+    )
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s", least=0)
-    gaps: str = column("poisson, uniform or bursty; empty unless paced")
+    gaps: str = column("gaps between tasks: poisson, uniform or bursty; empty unless paced")
     schedule: str = column(
-        "how many jobs, and when they are due; or how long nothing is", since="1.1"
+        "number of jobs and their schedule, or the duration of an idle window", since="1.1"
     )
     shape: float | None = column(
-        "tasks of a group, links of a chain, urgent tasks, or seconds promised before a retry; "
-        "empty for other arrivals",
+        "tasks of a group, links of a chain, urgent tasks, or delay of a retry in s; empty for "
+        "other arrivals",
         since="1.3",
         least=0,
     )
-    provider: str = column("what hosts the cluster")
+    provider: str = column("provider that hosts the cluster")
     nodes: int = column("nodes of the cluster", least=1)
     cores_per_node: int = column("CPUs of each node", least=1)
     workers_per_node: int = column("worker slots of each node", least=1)
     quota_cpus: float = column(
-        "CPU time each node may use; 0: all of its cores", "CPUs", since="1.1", fill=0.0, least=0
+        "CPU quota of each node; 0: no quota", "CPUs", since="1.1", fill=0.0, least=0
     )
-    workers: int = column("all worker slots", least=1)
+    workers: int = column("worker slots of all nodes", least=1)
     node_mode: str = column(
-        "cpuset, quota, or oversubscribed: more wanted than the cores give (M22)"
+        "cpuset, quota, or oversubscribed: the nodes have more CPUs than the machine (M22)"
     )
-    placement: str = column("dedicated, or shared when two roles use one CPU")
+    placement: str = column("dedicated, or shared if two roles use the same CPU")
     driver_cpus: str = column("CPU numbers of the driver")
-    service_cpus: str = column("CPU numbers of the services; empty: no service")
+    service_cpus: str = column("CPU numbers of the servers; empty: no server")
     node_cpus: str = column("CPU numbers of each node, nodes separated by |")
-    seed: int = column("seed of arrivals and arguments, equal within a block")
-    plan_hash: str = column("sha256 (16 digits) of instants and arguments, equal within a block")
+    seed: int = column("random seed of arrivals and arguments, equal within a block")
+    plan_hash: str = column(
+        "sha256 (16 digits) of due instants and arguments, equal within a block"
+    )
     hash_seed: int | None = column("PYTHONHASHSEED of the trial's processes", least=0)
-    services: str = column("what each server says of itself, with where its program came from")
+    services: str = column("version that each server reports, and the source of its program")
     pass_env: str = column(
-        "variables of the user's that driver and workers were given, by name alone: a value may "
-        "be a secret; empty: none",
+        "names of the user's variables that were passed to driver and workers (no values, which "
+        "may be secret); empty: none",
         since="1.10",
     )
     images: str = column("images of the cluster's containers, with ids; empty: no containers")
-    settings: str = column("every effective setting of the system, JSON")
-    fingerprint_id: str = column("machine and software")
+    settings: str = column("every effective setting of the backend, JSON")
+    fingerprint_id: str = column("fingerprint of the machine and software")
     started_utc: str = column("start of the trial, ISO 8601")
-    trial_ns: int = column("whole trial, cluster up to cluster down", "ns", least=0, most=LATEST_NS)
+    trial_ns: int = column(
+        "duration of the trial, with start and stop of the cluster", "ns", least=0, most=LATEST_NS
+    )
     boot_ns: int | None = column(
-        "cluster up until every worker answered a task correctly", "ns", least=0, most=LATEST_NS
+        "time from the start of the cluster until every worker has answered a task correctly",
+        "ns",
+        least=0,
+        most=LATEST_NS,
     )
     t_exec_ns: int | None = column(
-        "start of the first worker command, in containers the order to start their nodes; empty "
-        "where workers live in the driver or are its children",
+        "start of the first worker command; in containers, of the command that starts the nodes; "
+        "empty if the workers are in the driver or its children",
         "ns",
         since="1.5",
         least=0,
         most=LATEST_NS,
     )
     start_call_ns: int | None = column(
-        "how long the client or pool took to start", "ns", since="1.5", least=0, most=LATEST_NS
+        "duration of the start of the client or pool", "ns", since="1.5", least=0, most=LATEST_NS
     )
     t_first_offer_ns: int | None = column(
-        "submit call of the first task that finished", "ns", since="1.5", least=0, most=LATEST_NS
+        "submit call of the first finished task", "ns", since="1.5", least=0, most=LATEST_NS
     )
     t_first_start_ns: int | None = column(
         "first statement of that task", "ns", since="1.5", least=0, most=LATEST_NS
     )
     t_first_import_ns: int | None = column(
-        "when its process, or one that it was forked from, had imported the task's code",
+        "end of the import of the task's code in its process or in the parent of a fork",
         "ns",
         since="1.5",
         least=0,
@@ -99,54 +112,61 @@ class TrialRow:
     )
     t_begin_ns: int | None = column("begin of the window", "ns", least=0, most=LATEST_NS)
     t_end_ns: int | None = column(
-        "end of the window: last task finished, or drain over", "ns", least=0, most=LATEST_NS
+        "end of the window: last task finished, or end of the drain",
+        "ns",
+        least=0,
+        most=LATEST_NS,
     )
     answers: str = column(
-        "what answers were checked against: known; inline call, of the warm-up alone where a "
-        "check takes long; or not checked, and why",
+        "reference of the answer check: known, inline call (of the warm-up only, if the check "
+        "takes long), or not checked, with the reason",
         since="1.3",
     )
     n_planned: int = column("tasks planned for the window", "tasks", least=0)
-    n_sent: int = column("tasks offered to the system", "tasks", least=0)
+    n_sent: int = column("tasks offered to the backend", "tasks", least=0)
     n_done: int = column("tasks finished at least once", "tasks", least=0)
     n_censored: int = column(
-        "tasks offered and unfinished at the end of the drain", "tasks", least=0
+        "tasks offered but not finished at the end of the drain", "tasks", least=0
     )
-    n_lost: int = column("acknowledged, never started", "tasks", least=0)
-    n_partial: int = column("started, never finished", "tasks", least=0)
-    n_failed: int = column("finished by raising", "tasks", least=0)
-    n_duplicated: int = column("finished more than once", "tasks", least=0)
-    n_corrupted: int = column("finished with a wrong answer", "tasks", least=0)
-    n_phantom: int = column("executed, never offered", "tasks", least=0)
-    n_negative: int = column("durations below zero (any makes the trial invalid)", least=0)
+    n_lost: int = column("tasks acknowledged but not started", "tasks", least=0)
+    n_partial: int = column("tasks started but not finished", "tasks", least=0)
+    n_failed: int = column("tasks that raised an exception", "tasks", least=0)
+    n_duplicated: int = column("tasks finished more than once", "tasks", least=0)
+    n_corrupted: int = column("tasks finished with a wrong answer", "tasks", least=0)
+    n_phantom: int = column("tasks executed but not offered", "tasks", least=0)
+    n_negative: int = column("negative durations; any one makes the trial invalid", least=0)
     worker_processes: int | None = column(
-        "processes that ran tasks of the window", "processes", since="1.6", least=0
+        "processes that executed tasks of the window", "processes", since="1.6", least=0
     )
     cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
-    cpu_services_ns: int | None = column("CPU time of the services in the window", "ns")
+    cpu_services_ns: int | None = column("CPU time of the servers in the window", "ns")
     cpu_workers_ns: int | None = column("CPU time of the worker processes in the window", "ns")
     broker_commands: int | None = column(
-        "commands that the servers carried out in the window: Redis commands; messages that "
-        "RabbitMQ took, delivered and got acknowledged; PostgreSQL transactions that wrote",
+        "commands of the servers in the window: Redis commands; RabbitMQ messages published, "
+        "delivered and acknowledged; PostgreSQL transactions that write",
     )
     broker_bytes: int | None = column(
-        "bytes that the servers received and sent in the window by their own count; empty where "
-        "one keeps none",
+        "bytes received and sent by the servers in the window, by their own statistics; empty if "
+        "a server has no such statistic",
         "bytes",
     )
     harness_ns: float | None = column(
-        "what a task pays for being offered and recorded, measured before the block, and for the "
-        "check of its answer (M19)",
+        "instrumentation cost per task: offering and recording, measured before the block, and "
+        "the check of the answer (M19)",
         "ns",
         since="1.6",
     )
     steal: float | None = column("share of CPU time stolen by the hypervisor")
-    foreign_cpu: float | None = column("share of CPU time used by processes not ours")
-    calibration_drift: float | None = column("|after/before - 1| of a fixed loop around the trial")
-    throttle_ratio: float | None = column("share of quota periods that stopped a node (M22)")
-    pressure_cpu: float | None = column("share of the window with a runnable process waiting (PSI)")
+    foreign_cpu: float | None = column("share of CPU time used by other processes")
+    calibration_drift: float | None = column(
+        "|after / before - 1| of a fixed loop, timed before and after the trial"
+    )
+    throttle_ratio: float | None = column("share of quota periods that throttled a node (M22)")
+    pressure_cpu: float | None = column(
+        "share of the window in which a runnable process waited for a CPU (PSI)"
+    )
     lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
     status: str = column("ok, failed, timeout, skipped or interrupted")
-    reason: str = column("one sentence when the status is not ok")
+    reason: str = column("reason for a status other than ok, one sentence")
     flag: str = column("ok, noisy or invalid (METHOD M23)")
-    flag_reasons: str = column("why, separated by ;")
+    flag_reasons: str = column("reasons for the flag, separated by ;")
