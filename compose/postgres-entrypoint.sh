@@ -1,5 +1,5 @@
 #!/bin/sh
-# The part of the official image's entry point that the lab relies on, for its stand-in.
+# The part of the official image's entry point that the lab needs, for the replacement image.
 set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     password=$(mktemp)

@@ -1,8 +1,7 @@
-"""One minimal Django project, which serves every backend that needs Django.
+"""Contains a minimal Django project, which all backends that need Django share.
 
-A trial's own settings (installed apps, queues, schedules) are the adapter's: they reach each
-process in one variable, ``LAB_DJANGO``, and `lab.backends._django.settings` lays them over the
-base.
+The adapter defines a trial's settings (installed apps, queues, schedules). Each process receives
+them in the variable ``LAB_DJANGO``; `lab.backends._django.settings` merges them into the base settings.
 """
 
 from __future__ import annotations
@@ -14,24 +13,24 @@ from collections.abc import Mapping
 from typing import Any
 
 VARIABLE = "LAB_DJANGO"
-# `python manage.py`, as Django's documentation has it, wherever the project lies.
+# `python manage.py` of Django's documentation, independent of the working directory.
 MANAGE = (sys.executable, "-m", "lab.backends._django.manage")
 SERVER = (*MANAGE, "runserver", "--noreload", "127.0.0.1:{port}")
-# Its pages, for a visitor whom the web server names: Python's own takes the name from here.
+# The server with its pages. Python's web server reads the user's name from REMOTE_USER.
 PAGES = ("env", "REMOTE_USER=lab", *SERVER)
 
 
 def credentials(password: str) -> dict[str, str]:
-    """Return the headers with which a page of the project is to be asked for (RFC 6750)."""
+    """Return the headers that a request for a page of the project needs (RFC 6750)."""
     return {"Authorization": f"Bearer {password}"}
 
 
 def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that make a process use the project with `settings`.
 
-    ``INSTALLED_APPS`` adds to the base's, ``DATABASE`` changes fields of its one database; any
-    other name replaces it. Values are JSON-able; those that are text may name variables, as in
-    ``$LAB_LEDGER``, which each process replaces by its own.
+    ``INSTALLED_APPS`` extends the base setting, ``DATABASE`` overrides fields of the only database,
+    and any other name replaces the base setting. Values must be JSON serialisable. Texts may
+    contain variables, such as ``$LAB_LEDGER``, which each process expands.
     """
     return {
         "DJANGO_SETTINGS_MODULE": "lab.backends._django.settings",
@@ -40,7 +39,7 @@ def environment(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def use(settings: Mapping[str, Any]) -> None:
-    """Set Django up in this process; it can be done once in a process, and not undone."""
+    """Set up Django in this process, which is possible only once per process."""
     os.environ.update(environment(settings))
     import django
 

@@ -1,4 +1,4 @@
-"""The project's `manage.py`."""
+"""Runs Django's management commands: the project's `manage.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The project's settings: the least that Django starts with, and a trial's own laid over it."""
+"""Defines the project's settings: the minimum for Django, merged with the trial's settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.backends._django import VARIABLE
 
-# Of a project that listens on loopback or in a closed network, for as long as a trial.
+# The project listens only on loopback or in an internal network, for the duration of a trial.
 SECRET_KEY = "not-a-secret"  # noqa: S105
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "lab.backends._django.urls"
@@ -23,7 +23,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
 ]
-# Who asks for a page must know it; without one, nobody may.
+# Every request needs the password; an empty password rejects all requests.
 PASSWORD = json.loads(os.environ.get("LAB_SETUP", "{}")).get("password", "")
 MIDDLEWARE = [
     "lab.backends._django.visitor.admit",
@@ -46,12 +46,12 @@ TEMPLATES = [
         },
     }
 ]
-# Beside the ledger: there every process of a trial can reach it, and it goes when the trial goes.
+# In the ledger's folder, which all processes of a trial can access, and which the lab removes.
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(Path(os.environ.get("LAB_LEDGER", ".")).parent / "django.sqlite3"),
-        # As Django's notes on SQLite advise for writers in several processes.
+        # Recommended in Django's notes on SQLite for writers in several processes.
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -60,9 +60,12 @@ DATABASES = {
     }
 }
 
-_own = json.loads(os.environ.get(VARIABLE, "{}"))
-INSTALLED_APPS += _own.pop("INSTALLED_APPS", [])
-DATABASES["default"] |= _own.pop("DATABASE", {})
+_trial = json.loads(os.environ.get(VARIABLE, "{}"))
+INSTALLED_APPS += _trial.pop("INSTALLED_APPS", [])
+DATABASES["default"] |= _trial.pop("DATABASE", {})
 globals().update(
-    {name: os.path.expandvars(own) if isinstance(own, str) else own for name, own in _own.items()}
+    {
+        name: os.path.expandvars(value) if isinstance(value, str) else value
+        for name, value in _trial.items()
+    }
 )

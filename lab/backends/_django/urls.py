@@ -1,4 +1,4 @@
-"""The project's pages: the admin, and those that the installed queues bring."""
+"""Defines the project's pages: the admin, and the pages of the installed task queue."""
 
 from __future__ import annotations
 

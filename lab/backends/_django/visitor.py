@@ -1,6 +1,6 @@
-"""Who sees the project's pages: those who know the password of the trial, and to look only.
+"""Restricts the project's pages to requests with the trial's password, and to read access.
 
-Any user of the machine reaches a page on loopback, so the password is asked for before all else.
+Every user of the machine can reach a page on loopback, so the password check comes first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lab.backends._django import credentials
 
 
 def admit(respond: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Answer those who send the password, and nobody else (Django docs, Middleware)."""
+    """Answer requests that carry the password, and reject others (Django docs, Middleware)."""
     expected = credentials(settings.PASSWORD)["Authorization"]
 
     def answer(request: Any) -> Any:
@@ -30,16 +30,16 @@ def admit(respond: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class Visitor(RemoteUserBackend):  # type: ignore[misc] # Django ships no types
-    """Lets whoever is named look at everything (Django docs, Authentication using REMOTE_USER)."""
+    """Grants view access to the named user (Django docs, Authentication using REMOTE_USER)."""
 
     def configure_user(self, request: Any, user: Any, created: bool = True) -> Any:  # noqa: FBT001, FBT002
-        """Let the visitor into the admin."""
+        """Grant access to the admin."""
         user.is_staff = True
         user.save(update_fields=["is_staff"])
         return user
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
-        """Allow to view, which is all that a monitor is for."""
+        """Grant only permissions to view, which is enough for a monitor."""
         return ".view_" in perm
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:

@@ -1,7 +1,7 @@
-"""The images that clusters in containers are made of: official ones, or stand-ins made here.
+"""Provides the container images of clusters: official ones, or replacements that are built here.
 
-A name says what is in it: an image made here is tagged with a hash of all that goes into it. So it
-is current when it is there at all, and a campaign keeps its own while files change under it.
+The tag of an image that is built here is a hash of its inputs. Therefore an existing image is
+always current, and a campaign uses the same images while files change.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
 
 RECORD = FOLDER / "images.env"
 HEADER = """\
-# Written by `nox -s images`, read by the lab: which images take the places in compose.yaml.
-# Delete this file to have the registry asked again.
+# Written by `nox -s images`, read by the lab: the images for the variables of compose.yaml.
+# To query the registry again, delete this file.
 """
 
 
 class Origin(StrEnum):
-    """Where the software in an image came from."""
+    """The source of the software in an image."""
 
-    OFFICIAL = "official"  # a registry; for the node image: the Python that it is made on
-    LOCAL = "local"  # this machine's own Debian packages
+    OFFICIAL = "official"  # a registry; of the node image, its Python base image
+    LOCAL = "local"  # Debian packages, of the release that this machine runs
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image: its name for people and files, its id for the results."""
+    """One image: its name for messages and files, its id for the results."""
 
     name: str
     id: str
@@ -41,7 +41,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """All that a cluster may need."""
+    """All images that clusters use."""
 
     node: Image
     redis: Image
@@ -50,41 +50,47 @@ class Images:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The variables that compose.yaml takes its images from."""
+        """The variables for images in compose.yaml."""
         return {variable(part): getattr(self, part).name for part in ("node", *SERVERS)}
 
 
-@functools.cache  # once a process: files may change while a campaign runs, its images may not
+@functools.cache  # files may change during a campaign, its images must not
 def _trees() -> Mapping[str, recipe.Tree]:
     return recipe.read()
 
 
 @functools.cache
 def resolve() -> Images:
-    """Find the images that fit the files of this checkout, and change nothing.
+    """Return the images that match the files of this checkout, without any build.
 
     Raises:
-        ClusterError: One is missing, or no engine answers.
+        ClusterError: An image is missing, or no engine answers.
     """
     names = recipe.names(_sources(), _trees())
     base = names.pop("base")
     ids = docker("image", "inspect", "--format", "{{.Id}}", *names.values()).decode().split()
-    # Where the node's software comes from is where the image below it came from.
-    below = {**names, "node": base}
-    found = zip(names.items(), ids, strict=True)
-    return Images(**{part: Image(name, id_, _origin(below[part])) for (part, name), id_ in found})
+    # The node image has the origin of its base image.
+    sources = {**names, "node": base}
+    return Images(
+        **{
+            part: Image(name, image_id, _origin(sources[part]))
+            for (part, name), image_id in zip(names.items(), ids, strict=True)
+        }
+    )
 
 
 def build(progress: Callable[[str], None]) -> Images:
-    """Pull or make what is missing, telling `progress` each step; a second call does nothing.
+    """Pull or build the missing images, with a call of `progress` for each step.
+
+    A second call does nothing.
 
     Raises:
-        ClusterError: An image cannot be had; the message says why, and what to do.
+        ClusterError: An image cannot be pulled or built; the message has the reason and a remedy.
     """
     find()
     _trees.cache_clear()
     resolve.cache_clear()
-    # Two builds at once would make everything twice; the second waits, and finds it done.
+    # Of two concurrent builds, the second waits, and then has nothing to build.
     with recipe.DOCKERFILE.open(encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         sources = _sources()
@@ -101,7 +107,7 @@ def build(progress: Callable[[str], None]) -> Images:
 
 
 def _sources() -> dict[str, str]:
-    """Name the official images, with an empty name where an earlier call had to make its own."""
+    """Return the official image of each part, or an empty name if an earlier call built it here."""
     lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
     recorded = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     return {

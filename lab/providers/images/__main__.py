@@ -1,4 +1,7 @@
-"""Has every image ready, and says which they are: ``nox -s images``; ``-- --lock`` pins them."""
+"""Pulls or builds all images and prints a table of them: ``nox -s images``; ``--lock`` pins them.
+
+Options follow ``--``: ``nox -s images -- --lock``.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,23 @@ from lab.providers.images.recipe import SERVERS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, telling each step as it begins; return the exit code."""
-    parser = argparse.ArgumentParser(prog="nox -s images --", description="Have all images ready.")
+    """Build the images, with a line of progress for each step; return the exit code."""
+    description = "Pull or build all images."
+    parser = argparse.ArgumentParser(prog="nox -s images --", description=description)
     parser.add_argument(
-        "--lock", action="store_true", help="first pin the official images as they are today"
+        "--lock", action="store_true", help="first pin the official images to their present digests"
     )
     options = parser.parse_args(arguments)
-    console, begun = Terminal(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
+    console = Terminal(stderr=True, highlight=False, soft_wrap=True)
+    begun = time.monotonic()
 
-    def tell(step: str) -> None:
+    def show_step(step: str) -> None:
         console.print(f"{time.monotonic() - begun:6.1f} s  {step}", markup=False)
 
     try:
         if options.lock:
-            official.lock(tell)
-        images = build(tell)
+            official.lock(show_step)
+        images = build(show_step)
     except LabError as error:
         console.print(f"lab: {error}", markup=False)
         return error.exit_code

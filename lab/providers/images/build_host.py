@@ -1,7 +1,7 @@
-"""What a build must know of this machine to reach its package index: certificates, pip's settings.
+"""Passes the machine's certificates and pip settings to a build, which needs them for downloads.
 
-Both are read when they are needed, and given to the build as secrets: they are in no image, no
-file of the lab, and no result.
+They are read for each build and passed as secrets. No image, file of the lab or result contains
+them.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ NUMBERS = ("timeout", "default-timeout", "retries")
 
 
 def secrets(folder: Path) -> dict[str, Path]:
-    """Return the secrets that the Dockerfile asks for, as files; those made here are in `folder`.
+    """Return the files of the secrets that the Dockerfile mounts; new files are in `folder`.
 
-    On a machine with an ordinary way to the package index there are none.
+    A machine with the default access to the package index has none.
     """
     settings = _settings()
     bundle = next(filter(None, map(os.environ.get, CERTIFICATES)), settings.get("cert", ""))
-    found = {"certificates": Path(bundle)} if bundle and Path(bundle).is_file() else {}
+    files = {"certificates": Path(bundle)} if bundle and Path(bundle).is_file() else {}
     if text := _configuration(settings):
-        found["pip"] = folder / "pip.conf"
-        found["pip"].touch(mode=0o600)
-        found["pip"].write_text(text, encoding="utf-8")
-    return found
+        files["pip"] = folder / "pip.conf"
+        files["pip"].touch(mode=0o600)
+        files["pip"].write_text(text, encoding="utf-8")
+    return files
 
 
 def _settings() -> dict[str, str]:
-    """Merge pip's settings as pip does: each later file over the earlier, the environment last."""
+    """Merge pip's settings like pip: later files override earlier ones, the environment all."""
     settings: dict[str, str] = {}
     parser = configparser.RawConfigParser()
     for file in _files():
@@ -58,11 +58,12 @@ def _files() -> Iterator[Path]:
 
 
 def _configuration(settings: Mapping[str, str]) -> str:
-    """Write the settings that hold inside a build too, where no folder of this machine is seen."""
-    kept = {name: settings[name] for name in NUMBERS if name in settings}
+    """Return a pip.conf of the settings that are valid in a build: no paths of this machine."""
+    usable = {name: settings[name] for name in NUMBERS if name in settings}
     for name in ADDRESSES:
-        words = [w for w in settings.get(name, "").split() if not w.startswith(("file:", "/", "."))]
-        if words:
-            kept[name] = " ".join(words)
-    lines = [f"{name} = {value}\n" for name, value in kept.items()]
+        values = settings.get(name, "").split()
+        remote = [value for value in values if not value.startswith(("file:", "/", "."))]
+        if remote:
+            usable[name] = " ".join(remote)
+    lines = [f"{name} = {value}\n" for name, value in usable.items()]
     return "".join(["[global]\n", *lines]) if lines else ""

@@ -1,6 +1,6 @@
-"""A base image from the machine's own Debian packages, where no registry has one to give.
+"""Builds a base image from packages of the machine's Debian or Ubuntu release.
 
-It stands in for `python:X-slim`: a minimal system with python3 and venv, nothing else.
+It replaces `python:X-slim` if no registry is reachable: a minimal system with python3 and venv.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ OPTIONS = (
     "--format=tar",
     "--variant=minbase",
     f"--include={PACKAGES}",
-    # A mirror that is a few weeks behind is signed all the same.
+    # A mirror may be a few weeks old; its signature is checked nevertheless.
     '--aptopt=Acquire::Check-Valid-Until "false"',
     '--aptopt=APT::Install-Recommends "false"',
-    # Else every layer that runs apt would carry 80 MB of its caches.
+    # Without these two, each layer that runs apt contains 80 MB of caches.
     '--aptopt=Dir::Cache::pkgcache ""',
     '--aptopt=Dir::Cache::srcpkgcache ""',
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    # The machine's own, which the bootstrap copies; an engine puts its own in their place.
+    # The bootstrap copies these files from the machine; the engine mounts others over them.
     '--customize-hook=rm --force "$1/etc/hostname" "$1/etc/resolv.conf"',
 )
 COMPONENTS = ("main", "universe")
-NEXT = "Name images in LAB_BASE_IMAGE, LAB_REDIS_IMAGE, ...; or measure with --provider local."
+NEXT = "Set LAB_BASE_IMAGE, LAB_REDIS_IMAGE, ... to images, or use --provider local."
 
 
 def recipe() -> str:
-    """Name what the base is made of: the machine's release, and how it is cut down."""
-    words = "\n".join([*_release(), *OPTIONS])
-    return hashlib.sha256(words.encode()).hexdigest()[:TAG_LENGTH]
+    """Return a hash of the base image's inputs: the machine's release, and the options."""
+    inputs = "\n".join([*_release(), *OPTIONS])
+    return hashlib.sha256(inputs.encode()).hexdigest()[:TAG_LENGTH]
 
 
 def make_base(image: str, progress: Callable[[str], None]) -> None:
-    """Bootstrap the machine's own release into an image.
+    """Bootstrap the machine's release into an image.
 
     Raises:
-        ClusterError: This is no Debian or Ubuntu, mmdebstrap is missing, or it failed.
+        ClusterError: The machine is not Debian or Ubuntu, or mmdebstrap is missing or failed.
     """
     if not shutil.which("mmdebstrap"):
         raise ClusterError(
-            "No registry gives images, and making them here needs mmdebstrap. "
+            "No registry provides the images, and a build on this machine needs mmdebstrap. "
             "Run: sudo apt install mmdebstrap"
         )
     codename = _release()[1]
-    # By way of a file: an import from a pipe cannot see that what fed the pipe has failed.
+    # Through a file, because an import from a pipe would not notice a failure of mmdebstrap.
     with temp_dirs.folder() as folder:
         archive = folder / "base.tar"
         argv = ["mmdebstrap", *OPTIONS, codename, str(archive), *_mirrors()]
@@ -70,25 +70,25 @@ def make_base(image: str, progress: Callable[[str], None]) -> None:
 
 
 def _release() -> tuple[str, str]:
-    """Name the machine's distribution and its release."""
+    """Return the name of the machine's distribution, and the code name of its release."""
     try:
-        told = platform.freedesktop_os_release()
+        release = platform.freedesktop_os_release()
     except OSError:
-        told = {}
-    if told.get("ID") not in ("debian", "ubuntu") or "VERSION_CODENAME" not in told:
+        release = {}
+    if release.get("ID") not in ("debian", "ubuntu") or "VERSION_CODENAME" not in release:
         raise ClusterError(
-            "No registry gives images, and only Debian and Ubuntu can make them by themselves. "
+            "No registry provides the images, and a build on this machine needs Debian or Ubuntu. "
             + NEXT
         )
-    return told["ID"], told["VERSION_CODENAME"]
+    return release["ID"], release["VERSION_CODENAME"]
 
 
 def _mirrors() -> Iterator[str]:
-    """List the distribution's own archives that apt uses here, security updates among them."""
+    """Yield the distribution's archives in apt's configuration, including security updates."""
     name, codename = _release()
     archive = re.compile(rf"https?://\S*/{name}(-security)?/*")
     suite = re.compile(rf"{codename}(-updates|-security)?")
-    told = subprocess.run(
+    targets = subprocess.run(
         [
             "apt-get",
             "indextargets",
@@ -102,7 +102,7 @@ def _mirrors() -> Iterator[str]:
         check=False,
     ).stdout
     signed = f"[signed-by=/usr/share/keyrings/{name}-archive-keyring.gpg]"
-    for line in sorted(set(told.splitlines())):
+    for line in sorted(set(targets.splitlines())):
         uri, release, component = line.split()
         if archive.fullmatch(uri) and suite.fullmatch(release) and component in COMPONENTS:
             yield f"deb {signed} {uri} {release} {component}"

@@ -1,4 +1,4 @@
-"""The official images: what they are called, whether they are pinned, and pulling them."""
+"""Names, pins and pulls the official images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lab.providers.engine import docker
 from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
 
 COMPOSE_FILE = FOLDER / "compose.yaml"
-# Lines `name:tag@sha256:...`; what is named here is pulled with this content and no other.
+# Lines `name:tag@sha256:...`; an image in this file is pulled by its digest.
 LOCK = FOLDER / "images.lock"
 PULL_S = 1800.0
 
 
 def chosen() -> dict[str, str]:
-    """Name the official image of the base and of each server: from the environment, else ours.
+    """Return the official image of the base and of each server.
 
-    The tags of the servers stand in compose.yaml, for everybody to read. The base has the Python
-    that the lab itself runs on, so that providers can be compared.
+    An image in the environment has priority. The servers' tags are in compose.yaml. The base has
+    the Python version that runs the lab, so that providers are comparable.
     """
     return {part: named(part) or _pinned(tag) for part, tag in _tags().items()}
 
@@ -34,7 +34,7 @@ def _tags() -> dict[str, str]:
 
 
 def named(part: str) -> str:
-    """Return the image that the environment names for `part`; compose would take it too."""
+    """Return the image that the environment sets for `part`, or an empty text."""
     return os.environ.get(variable(part), "")
 
 
@@ -44,12 +44,12 @@ def _pinned(tag: str) -> str:
 
 
 def is_pinned(image: str) -> bool:
-    """Tell whether a name says what is in the image: by its digest, or because it is made here."""
+    """Return whether a name fixes the image's content, by a digest or by the hash in its tag."""
     return "@sha256:" in image or is_made_here(image)
 
 
 def is_here(image: str) -> bool:
-    """Tell whether the engine, which answers, has an image of this name."""
+    """Return whether the engine has an image of this name."""
     try:
         docker("image", "inspect", "--format", "{{.Id}}", image)
     except ClusterError:
@@ -58,12 +58,13 @@ def is_here(image: str) -> bool:
 
 
 def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[str, str]:
-    """Pull what is not here yet; return the parts that cannot be had, each with an empty name.
+    """Pull the missing images; return the parts that cannot be pulled, each with an empty name.
 
-    A registry that has failed once is not asked again: where there is none, asking takes long.
+    After the first failure, only images that the environment sets are tried, because each attempt
+    takes long if there is no registry.
 
     Raises:
-        ClusterError: An image that the environment names cannot be had.
+        ClusterError: An image that the environment sets cannot be pulled.
     """
     missing: dict[str, str] = {}
     for part, image in sources.items():
@@ -78,29 +79,29 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
         except ClusterError as error:
             if named(part):
                 raise ClusterError(
-                    f"{variable(part)} names {image}, which cannot be pulled. "
-                    "Name another one, then run: nox -s images"
+                    f"{variable(part)} is {image}, which cannot be pulled. "
+                    "Set another image, then run: nox -s images"
                 ) from error
             missing[part] = ""
             progress(
-                f"No registry gives {image} (docker pull {image} says why), so what is missing is "
-                "made from this machine's own Debian packages."
+                f"{image} cannot be pulled (for the reason, run: docker pull {image}). Building "
+                "the missing images from Debian packages instead."
             )
     return missing
 
 
 def lock(progress: Callable[[str], None]) -> None:
-    """Pull every official image as its tag stands today, and write the lock that pins it.
+    """Pull the present image of every official tag, and write the lock file that pins them.
 
     Raises:
-        ClusterError: The registry does not give one of them; the lock is left as it was.
+        ClusterError: An image cannot be pulled; the lock file is unchanged.
     """
     lines = []
     for tag in _tags().values():
         progress(f"Pulling {tag}.")
         docker("pull", "--quiet", tag, patience_s=PULL_S)
-        told = docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag)
-        # An image may have come from several registries; the digest of this one's is meant.
-        digest = next(d for d in json.loads(told) if d.startswith(f"{tag.rpartition(':')[0]}@"))
+        digests = docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag)
+        # An image may have digests of several registries.
+        digest = next(d for d in json.loads(digests) if d.startswith(f"{tag.rpartition(':')[0]}@"))
         lines.append(f"{tag}@{digest.partition('@')[2]}\n")
     LOCK.write_text("".join(lines), encoding="utf-8")

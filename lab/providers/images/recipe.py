@@ -1,4 +1,4 @@
-"""What goes into each image that is made here, and the name that follows from it."""
+"""Reads the inputs of each image that is built here, and derives the image's name from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = ROOT / "compose"
 DOCKERFILE = FOLDER / "Dockerfile"
 SERVERS = ("redis", "rabbitmq", "postgres")
 PREFIX = "lab-"
-# What the Dockerfile copies into a target.
+# The paths that the Dockerfile copies into a target.
 COPIED = {
     "node": ("requirements/build.txt", "requirements/bench.txt", "workloads", "lab"),
     "postgres": ("compose/postgres-entrypoint.sh",),
@@ -22,13 +22,13 @@ COPIED = {
 
 
 Tree = Mapping[str, tuple[bytes, bool]]
-"""Files by their path below `ROOT`: the content, and whether it is a program."""
+"""Files by their path relative to `ROOT`: the content, and whether it is executable."""
 
 
 def read() -> dict[str, Tree]:
-    """Read what each target is made of: an image is named after the very bytes it is built from.
+    """Read the input files of each target.
 
-    Files may change at any time; then the name is that of what was read.
+    An image is named and built from these bytes, so that later changes of files have no effect.
     """
     return {target: dict(_files(target)) for target in (*SERVERS, "node")}
 
@@ -42,7 +42,7 @@ def _files(target: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
 
 
 def write(tree: Tree, folder: Path) -> None:
-    """Lay files out in a folder, for the Dockerfile to copy from."""
+    """Write the files into a folder, the build context."""
     for name, (content, is_program) in tree.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,19 +51,19 @@ def write(tree: Tree, folder: Path) -> None:
 
 
 def names(sources: Mapping[str, str], trees: Mapping[str, Tree]) -> dict[str, str]:
-    """Name the image of the base, of each server and of the node, in the order of making.
+    """Return the image names of the base, of each server and of the node, in build order.
 
     Args:
-        sources: For the base and each server the official name; empty where it is made here.
-        trees: What each target is made of.
+        sources: The official name for the base and each server; empty: it is built here.
+        trees: The input files of each target.
     """
     base = sources["base"] or f"{PREFIX}base:{debian.recipe()}"
-    made = {target: made_here(target, base, tree) for target, tree in trees.items()}
-    return {"base": base, **made, **{part: sources[part] for part in SERVERS if sources[part]}}
+    built = {target: made_here(target, base, tree) for target, tree in trees.items()}
+    return {"base": base, **built, **{part: sources[part] for part in SERVERS if sources[part]}}
 
 
 def made_here(target: str, base: str, tree: Tree) -> str:
-    """Name what a target of the Dockerfile makes on `base` from these files."""
+    """Return the name of the image that the Dockerfile's target builds on `base` from `tree`."""
     digest = hashlib.sha256(f"{target}\n{base}\n".encode())
     for name, (content, is_program) in tree.items():
         digest.update(f"{name} {is_program}\n".encode())
@@ -72,10 +72,10 @@ def made_here(target: str, base: str, tree: Tree) -> str:
 
 
 def is_made_here(name: str) -> bool:
-    """Tell whether a name is one that this room gives."""
+    """Return whether an image of this name is built here."""
     return name.startswith(PREFIX)
 
 
 def variable(part: str) -> str:
-    """Name the variable that holds the image of `part`, in compose.yaml and in the environment."""
+    """Return the name of the variable for the image of `part`, in compose.yaml and environment."""
     return f"LAB_{part.upper()}_IMAGE"

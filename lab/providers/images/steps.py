@@ -1,4 +1,4 @@
-"""Runs what makes an image: its steps are told as they begin, and its words kept in a log."""
+"""Runs a program that builds an image: reports its steps, and writes its output to a log file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.providers.engine import explain
 LOG = Path(__file__).parents[3] / "compose/build.log"
 WIDTH = 70
 FULL = "no space left on device"
-# BuildKit puts the number of the step and the seconds since its start before each line of output.
+# A line of BuildKit's output begins with the number of the step and the seconds since its start.
 OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*\S)")
 
 
@@ -27,10 +27,10 @@ def run(
     progress: Callable[[str], None],
     environment: Mapping[str, str],
 ) -> None:
-    """Run a program that makes `image`, and tell what `step` finds in each line it prints.
+    """Run a program that builds `image`; call `progress` for each line that matches `step`.
 
     Raises:
-        ClusterError: It failed; the message quotes the last that it said.
+        ClusterError: The program failed; the message quotes its last output.
     """
     kind = image.partition(":")[0]
     lines: list[str] = []
@@ -46,21 +46,21 @@ def run(
             encoding="utf-8",
             errors="replace",
         ) as process,
-        _terminated_if_cut_short(process),
+        _terminated_on_interrupt(process),
     ):
         for line in process.stdout or ():
             log.write(line)
             lines.append(line.rstrip())
-            if (found := step.match(line)) and found.group(1) not in begun:
-                begun.add(found.group(1))
-                progress(f"{kind}: {textwrap.shorten(found.group(1), WIDTH, placeholder=' ...')}")
+            if (match := step.match(line)) and match[1] not in begun:
+                begun.add(match[1])
+                progress(f"{kind}: {textwrap.shorten(match[1], WIDTH, placeholder=' ...')}")
     if process.returncode:
         raise ClusterError(_reason(image, lines, begun=bool(begun)))
 
 
 @contextlib.contextmanager
-def _terminated_if_cut_short(process: subprocess.Popen[str]) -> Iterator[None]:
-    """End a program whose lab is stopped: a terminal signals both, `kill` the lab alone."""
+def _terminated_on_interrupt(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Terminate the program on an interrupt: a terminal signals both, `kill` only the lab."""
     try:
         yield
     except KeyboardInterrupt:
@@ -71,9 +71,11 @@ def _terminated_if_cut_short(process: subprocess.Popen[str]) -> Iterator[None]:
 def _reason(image: str, lines: Sequence[str], *, begun: bool) -> str:
     if not begun or any(FULL in line.lower() for line in lines):
         return explain("\n".join(lines))
-    outputs = [found.group(1) for line in lines if (found := OUTPUT.match(line))]
-    last = next(reversed(outputs or [line for line in lines if line]), "it said nothing")
+    outputs = [match[1] for line in lines if (match := OUTPUT.match(line))]
+    last = next(
+        reversed(outputs or [line for line in lines if line]), "the program printed nothing"
+    )
     return (
-        f"The image {image} could not be made: {last.rstrip('.')}. "
-        f"Read {LOG.parent.name}/{LOG.name}, then run: nox -s images"
+        f"The build of image {image} failed: {last.rstrip('.')}. "
+        f"See {LOG.parent.name}/{LOG.name}, then run: nox -s images"
     )

@@ -66,7 +66,7 @@ def test_a_build_that_fails_quotes_the_last_that_was_said(
     """The sentence has the step's own words, and names the log."""
     lines = ("#1 [COPY]", "#1 [COPY]", "#1 0.5 No matching distribution.", "#1 ERROR: code: 1", "")
     sentence = printing(tmp_path, monkeypatch, *lines)
-    assert sentence.startswith("The image lab-node:1 could not be made: No matching distribution.")
+    assert sentence.startswith("The build of image lab-node:1 failed: No matching distribution.")
     assert sentence.endswith("build.log, then run: nox -s images")
 
 
