@@ -182,14 +182,14 @@ def _parquet_files(
         whole = schema(table).insert(1, attempt_field)
         path = folder / f"{table}.parquet"
         with pa_parquet.ParquetWriter(path, whole, compression="zstd") as writer:
-            for row in trials.itertuples():
-                attempt = int(row.attempt)
-                trial = store.trial_folder(str(row.trial_id), attempt)
+            columns = (trials[name] for name in ("trial_id", "attempt", "n_done"))
+            for trial_id, attempt, n_done in zip(*columns, strict=True):
+                trial = store.trial_folder(str(trial_id), int(attempt))
                 # A skipped trial has no files, and not every trial has every table.
-                is_required = table == "task" and int(row.n_done) > 0
+                is_required = table == "task" and int(n_done) > 0
                 if is_required or (trial / f"{table}.parquet").exists():
                     rows = published.scrubbed(table, store.read(table, trial))
-                    rows.insert(1, "attempt", attempt)
+                    rows.insert(1, "attempt", int(attempt))
                     writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
         # A Parquet file has its own schema; the descriptor adds the meaning of the columns.
         yield _resource(table, path, {"columns": _fields(whole)})

@@ -90,7 +90,7 @@ def many(run: Path) -> None:
     """Make the history of all runs, but for asv's own pages; look a row up in all runs."""
     results = run.parents[1]
     lab(["reproduce", "0" * 16, "--results", str(results)])
-    _each(lambda: history.add(run, is_told=True))
+    _each(lambda: history.add(run, report_refusal=True))
     found = change_points.find(run_index.read(results, REPOSITORY), machines.names(results))
     page.write(found, results / "history", REPOSITORY)
 

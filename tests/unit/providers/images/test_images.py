@@ -87,7 +87,7 @@ def test_an_image_that_the_user_named_is_never_replaced(
 ) -> None:
     """The environment wins over compose.yaml, and what it names is had or the build ends."""
     monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:9")
-    with pytest.raises(ClusterError, match="LAB_REDIS_IMAGE names registry.example/redis:9"):
+    with pytest.raises(ClusterError, match="LAB_REDIS_IMAGE is registry.example/redis:9"):
         engine.build()
     engine.registry(*OFFICIAL.values(), "registry.example/redis:9")
     assert engine.build()[0].environment["LAB_REDIS_IMAGE"] == "registry.example/redis:9"
