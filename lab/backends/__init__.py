@@ -1,6 +1,6 @@
-"""One file a system under test; the file's name, with ``-`` for ``_``, is its key everywhere.
+"""Contains the backends, one file each; a backend's name is its file name, with ``-`` for ``_``.
 
-`docs/add-a-backend.md` says how to write one. Its class has a name of its own, so that tracebacks
-tell systems apart. The registry lists it and the contract test runs it; a package of somebody
-else's does the same by declaring the entry point ``lab.backends``.
+`docs/add-a-backend.md` describes how to add one. Each class has a distinct name, which identifies
+the backend in tracebacks. The registry lists all of them, and the contract test runs them. Another
+package can add backends with the entry point ``lab.backends``.
 """

@@ -1,4 +1,4 @@
-"""The Celery app, one for driver, workers, beat and Flower, and what adapters ask of it."""
+"""Creates the Celery app for driver, workers, beat and Flower, and helps the adapters to use it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ EXECUTE, RETRY, JOINED = f"{execution.__name__}.execute", "lab.retry", "lab.join
 WORKER = "lab-worker-"
 # The scheduler whose jobs are a setting of the app.
 STATIC = "celery.beat:PersistentScheduler"
-# Settings that hold an address; variants name the service, and the setup knows where it listens.
+# The settings that are addresses; variants set the service, whose address is in the setup.
 ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
-# The others concern result stores that are not in use.
+# Prefixes of the reported settings; the others configure result stores that are not in use.
 IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "task_", "worker_")
 OF_BEAT = ("beat_cron_", "beat_max_", "beat_sync_", "enable_utc", "timezone")
 
 
 def make(setup: Setup) -> Any:
-    """Make the app with the settings of a variant and a profile, and its jobs where they are told.
+    """Return the app with the settings of variant and profile; `STATIC` also sets the jobs.
 
-    What beat writes down lies beside the ledger, and goes when the trial goes.
+    The schedule file of beat is in the ledger's folder, which is removed after the trial.
     """
     import celery
     from celery.schedules import crontab
@@ -57,7 +57,7 @@ def make(setup: Setup) -> Any:
 
 
 def _retrying(self: Any, delay_s: float, *task: Any) -> Any:
-    """Run a task, and if it raises have it run again after `delay_s` seconds, three times."""
+    """Run a task; if it raises, retry it after `delay_s` seconds, at most three times."""
     try:
         return execution.execute(*task)
     except Exception as error:
@@ -65,18 +65,18 @@ def _retrying(self: Any, delay_s: float, *task: Any) -> Any:
 
 
 def settings_in_force(app: Any, setup: Setup) -> Mapping[str, Any]:
-    """Return all settings, defaults included; of addresses, which differ by trial, the service."""
+    """Return all settings, with defaults; for an address, which differs by trial, the service."""
     names = (*IN_FORCE, *OF_BEAT) if "beat_scheduler" in setup.settings else IN_FORCE
     table = app.conf.table(with_defaults=True)
     chosen = {name: value for name, value in table.items() if name.startswith(names)}
     settings = {**chosen, **dict.fromkeys(ADDRESSES), **setup.settings}
     settings["worker_concurrency"] = _pool_size(setup)
-    # One of the defaults is an infinity, which JSON has no word for.
+    # One of the defaults is an infinity, which is not valid JSON.
     return dict(json.loads(json.dumps(settings, default=str), parse_constant=str))
 
 
 def workers(setup: Setup) -> Sequence[Command]:
-    """Return a node's workers, named apart (Workers, Starting): one, or one for each slot."""
+    """Return a node's workers, with unique names (Workers, Starting): one, or one per slot."""
     size = _pool_size(setup)
     argv = [*CELERY, "worker", "--pool", setup.settings["worker_pool"]]
     argv += ["--concurrency", str(size), "--hostname"]
@@ -85,7 +85,7 @@ def workers(setup: Setup) -> Sequence[Command]:
 
 
 def _pool_size(setup: Setup) -> int:
-    # `solo` is no pool: such a worker runs one task at a time, whatever its concurrency.
+    # A `solo` worker runs one task at a time, with any concurrency.
     return 1 if setup.settings["worker_pool"] == "solo" else setup.topology.workers_per_node
 
 
@@ -95,8 +95,8 @@ def _of_this_process() -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # `celery --app` wants a module attribute; made on demand (PEP 562), for listing backends has
-    # neither a setup nor need of celery.
+    # `celery --app` reads a module attribute. It is created on demand (PEP 562), because the list
+    # of backends is available without a setup and without celery.
     if name == "app":
         return _of_this_process()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""APScheduler in the submitter's process: jobs run now, by threads, processes or coroutines."""
+"""Runs tasks as jobs of APScheduler in the driver: in threads, processes or coroutines."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ JOB_SETTINGS = ("misfire_grace_time", "coalesce", "max_instances")
 
 
 class ApScheduler(Backend):
-    """Adds each task as a job without a trigger, which is to run at once, and once.
+    """Adds each task as a job without a trigger, which runs immediately and once.
 
-    By default a run that an executor cannot begin within 1 s is dropped, and only an event tells
-    (User guide, Missed job executions and coalescing). That is for appointments: a task in the
-    background may be as late as its queue is long, so in these variants each job says that it has
-    no such limit, and their names say so; a job with a schedule is an appointment, and stays as
-    installed. Jobs hand nothing back to whoever added them. The executor for coroutines has no
-    bound of its own: `workers` is how many may run at once, held by an `asyncio.Semaphore`.
+    By default, APScheduler drops a run that no executor can start within 1 s, and reports it only
+    as an event (User guide, Missed job executions and coalescing). A background task may wait for
+    longer, therefore the variants `late-runs` switch the limit off for tasks; scheduled jobs keep
+    the default. A job returns no result to its submitter. The executor for coroutines is unbounded,
+    so an `asyncio.Semaphore` limits them to `workers`.
 
-    The documentation has neither advice on speed nor a recipe for at-least-once: also from a
-    persistent store, a job that runs once is removed as soon as an executor has taken it.
+    The documentation has no advice on speed, and no recipe for at-least-once execution: even with a
+    persistent store, a job that runs once is removed as soon as an executor has accepted it.
     """
 
     family = "apscheduler"
@@ -48,8 +47,8 @@ class ApScheduler(Backend):
         Variant(
             "threads+sqlalchemy+late-runs",
             CAPABILITIES,
-            "The same, jobs in a SQLAlchemyJobStore: a SQLite file, a transaction to add a job and "
-            "one to take it (APScheduler docs, User guide, Choosing the right job store).",
+            "The same with a SQLAlchemyJobStore: a SQLite file, one transaction to add a job and "
+            "one to fetch it (APScheduler docs, User guide, Choosing the right job store).",
             {"executor": "threadpool", "jobstore": "sqlalchemy", "misfire_grace_time": None},
             packages=("sqlalchemy",),
             ceilings=("raw-sql", CLOCK),
@@ -72,7 +71,7 @@ class ApScheduler(Backend):
     )
 
     def start(self) -> None:
-        """Start the scheduler, one for coroutines in the event loop of a thread of its own."""
+        """Start the scheduler; the one for coroutines has an event loop in a separate thread."""
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
         from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -104,7 +103,7 @@ class ApScheduler(Backend):
         return self._add(job, trigger=_trigger(job))
 
     def reschedule(self, handle: Any, job: Job) -> Any:
-        """Give the job another trigger (User guide, Modifying jobs)."""
+        """Replace the job's trigger (User guide, Modifying jobs)."""
         return handle.reschedule(_trigger(job))
 
     def unschedule(self, handle: Any) -> None:
@@ -112,31 +111,32 @@ class ApScheduler(Backend):
         handle.remove()
 
     def stop(self) -> None:
-        """Shut the scheduler down, which waits for what its pool has; coroutines are cancelled."""
+        """Shut down the scheduler, which waits for its pool's tasks; coroutines are cancelled."""
         if self._scheduler.running:
             self._scheduler.shutdown()
         if self._engine:
-            self._engine.dispose()  # its thread may have opened the store again while that closed
+            # Its thread may have reopened the store during the shutdown.
+            self._engine.dispose()
         if self._is_asyncio and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the executor, its bound, and the settings that a task and a scheduled job get."""
+        """Return the executor, its limit, and the settings of a task and of a scheduled job."""
         of_task = self._settings_of(misfire_grace_time=self.setup.settings["misfire_grace_time"])
         rest = {"max_workers": self.workers, "scheduled": self._settings_of()}
         return {**self.setup.settings, **of_task, **rest}
 
-    def _settings_of(self, **how: Any) -> dict[str, Any]:
-        # Of a job that is paused and never runs.
-        job = self._scheduler.add_job(execution.stamp, args=(0,), next_run_time=None, **how)
+    def _settings_of(self, **options: Any) -> dict[str, Any]:
+        # Read from a paused job, which never runs.
+        job = self._scheduler.add_job(execution.stamp, args=(0,), next_run_time=None, **options)
         settings = {name: getattr(job, name) for name in JOB_SETTINGS}
         job.remove()
         return settings
 
-    def _add(self, task: Task | Job, **how: Any) -> Any:
+    def _add(self, task: Task | Job, **options: Any) -> Any:
         run = self._bounded if self._is_asyncio else execute
-        return self._scheduler.add_job(run, args=(task.id, task.function, task.argument), **how)
+        return self._scheduler.add_job(run, args=(task.id, task.function, task.argument), **options)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -161,7 +161,7 @@ def _trigger(job: Job) -> Any:
     return CronTrigger.from_crontab(job.cron, timezone="UTC")
 
 
-# APScheduler inspects each job's signature: one parameter, as most jobs have, is quick to inspect.
+# APScheduler inspects each job's signature, which is fast for a single parameter.
 def execute(*task: Any) -> Any:
     """Run one task."""
     return execution.execute(*task)

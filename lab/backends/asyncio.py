@@ -1,4 +1,4 @@
-"""One event loop in a thread beside the submitter's; tasks are coroutines, or calls in threads."""
+"""Runs tasks in an event loop in a thread of the driver: as coroutines, or as calls in threads."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ TUNED = Profile(
 
 
 class Asyncio(Backend):
-    """Runs coroutines in one event loop, or from there functions in threads.
+    """Runs coroutines in one event loop, or functions in threads that the loop starts.
 
-    There is no second worker to have: `workers` is how many coroutines may run at once, held by
-    an `asyncio.Semaphore`, and with `to_thread` how many threads the loop's default executor has.
-    The loop has a thread of its own, because the submitter's thread keeps the plan; a task handed
-    over from there is seen by the loop at its next turn.
+    One loop is one worker. Therefore `workers` is the limit of concurrent coroutines, enforced by
+    an `asyncio.Semaphore`, and with `to_thread` the number of threads of the loop's default
+    executor. The loop runs in a separate thread, because the driver's main thread paces the tasks;
+    the loop receives a submitted task in its next iteration.
 
-    A job is a coroutine that sleeps to absolute instants of the loop's clock, and starts each run
-    beside itself; there are no cron lines.
+    A job is a coroutine that sleeps until absolute instants of the loop's clock, and starts each
+    firing as a separate coroutine; cron expressions are not supported.
     """
 
     family = "asyncio"
@@ -66,7 +66,7 @@ class Asyncio(Backend):
         Variant(
             UVLOOP,
             COROUTINES,
-            "The same in the loop of uvloop.run (README of uvloop, Using uvloop).",
+            "The same in the event loop of uvloop.run (README of uvloop, Using uvloop).",
             packages=("uvloop",),
             carrier=Carrier.MEMORY,
         ),
@@ -83,7 +83,7 @@ class Asyncio(Backend):
     profiles = (DEFAULT, TUNED) if sys.version_info >= (3, 12) else (DEFAULT,)
 
     def start(self) -> None:
-        """Start the loop in its thread and wait until it runs."""
+        """Start the loop in its thread, and wait until it runs."""
         run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
         if self.setup.variant == UVLOOP:
             import uvloop
@@ -98,11 +98,11 @@ class Asyncio(Backend):
         self._is_running.wait()
 
     def submit(self, task: Task) -> Future[Any]:
-        """Hand one coroutine to the loop and return its future."""
+        """Submit one coroutine to the loop and return its future."""
         return asyncio.run_coroutine_threadsafe(self._run_task(task), self._loop)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Hand over the batch in one call and return once the loop has a task for each."""
+        """Submit the batch in one call; return when the loop has created its tasks."""
         asyncio.run_coroutine_threadsafe(self._gather(tasks), self._loop).result()
 
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
@@ -110,33 +110,33 @@ class Asyncio(Backend):
         return handle.result(timeout_s)
 
     def submit_group(self, tasks: Sequence[Task]) -> Future[Any]:
-        """Gather the group in the loop and return the future of its end."""
+        """Gather the group in the loop and return a future for its end."""
         return asyncio.run_coroutine_threadsafe(self._together(tasks), self._loop)
 
     def submit_chain(self, tasks: Sequence[Task]) -> Future[Any]:
-        """Await one task after the other in a coroutine and return the future of its end."""
-        return asyncio.run_coroutine_threadsafe(self._in_turn(tasks), self._loop)
+        """Await one task after the other in a coroutine and return a future for its end."""
+        return asyncio.run_coroutine_threadsafe(self._one_by_one(tasks), self._loop)
 
     def join(self, handle: Future[Any], timeout_s: float) -> None:
         """Wait for the future."""
         handle.result(timeout_s)
 
     def schedule(self, job: Job) -> Future[None]:
-        """Start the job's coroutine and return its future; the first run is one period later."""
+        """Start the job's coroutine and return its future; it first fires after one period."""
         return asyncio.run_coroutine_threadsafe(self._again(job), self._loop)
 
     def unschedule(self, handle: Future[None]) -> None:
-        """Cancel the job's coroutine; a run of it that has begun goes on."""
+        """Cancel the job's coroutine; a firing that has started continues."""
         handle.cancel()
 
     def stop(self) -> None:
-        """End the loop, which cancels what still runs in it."""
+        """Stop the loop, which cancels its running coroutines."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the bound, and which loop this platform's policy or the variant chose."""
+        """Return the limit, and the class of the loop."""
         return {
             "workers": self.workers,
             "loop": f"{type(self._loop).__module__}.{type(self._loop).__qualname__}",
@@ -148,20 +148,20 @@ class Asyncio(Backend):
         self._loop = asyncio.get_running_loop()
         if sys.version_info >= (3, 12) and self.setup.settings.get(FACTORY) == EAGER:
             self._loop.set_task_factory(asyncio.eager_task_factory)
-        # `run` shuts it down at the end.
+        # `asyncio.run` shuts this executor down.
         self._loop.set_default_executor(ThreadPoolExecutor(self.workers))
         self._is_running.set()
         await self._stopping.wait()
 
     async def _gather(self, tasks: Sequence[Task]) -> None:
-        # Not awaited: the batch belongs to the loop from here on. Kept, because a loop holds only
-        # weak references to its tasks.
+        # Not awaited, so that the driver does not wait for the batch. Assigned, because a loop
+        # holds only weak references to its tasks.
         self._batch = asyncio.gather(*map(self._run_task, tasks), return_exceptions=True)
 
     async def _together(self, tasks: Sequence[Task]) -> None:
         await asyncio.gather(*map(self._run_task, tasks))
 
-    async def _in_turn(self, tasks: Sequence[Task]) -> None:
+    async def _one_by_one(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             await self._run_task(task)
 
@@ -179,5 +179,5 @@ class Asyncio(Backend):
             return await execution.execute_async(task.id, task.function, task.argument)
 
     def _in_thread(self, task: Task) -> Coroutine[Any, Any, Any]:
-        # No coroutine of ours around asyncio's: it was seen to lower the rate by a tenth.
+        # A wrapper coroutine around asyncio's would lower the rate by a tenth (measured).
         return asyncio.to_thread(execution.execute, task.id, task.function, task.argument)

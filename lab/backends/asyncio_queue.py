@@ -1,4 +1,4 @@
-"""Coroutines that take tasks from one `asyncio.Queue`: what no system on one loop can beat."""
+"""Runs tasks in coroutines over one `asyncio.Queue`: the reference for backends on one loop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lab.worker import execution
 
 
 class AsyncioQueue(Backend):
-    """Has `workers` coroutines await what they take, in one loop (METHOD M18, B1).
+    """Runs `workers` coroutines that get tasks from a queue and await them (METHOD M18, B1).
 
-    The queue belongs to the loop, so each hand-over wakes the loop, and a batch wakes it once.
+    The queue belongs to the loop, so that each submitted task wakes the loop, and a batch once.
     """
 
     family = "reference"
-    summary = "coroutines over one asyncio.Queue: the ceiling of one event loop"
+    summary = "coroutines over one asyncio.Queue: the reference for one event loop"
     variants = (
         Variant(
             "queue",
@@ -37,22 +37,22 @@ class AsyncioQueue(Backend):
     )
 
     def start(self) -> None:
-        """Start the loop in its thread and wait until it runs."""
+        """Start the loop in its thread, and wait until it runs."""
         self._is_running = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
         self._thread.start()
         self._is_running.wait()
 
     def submit(self, task: Task) -> None:
-        """Put the task into the queue at the loop's next turn."""
+        """Put the task into the queue in the loop's next iteration."""
         self._loop.call_soon_threadsafe(self._tasks.put_nowait, task)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Put all of them into the queue at one turn of the loop."""
+        """Put all tasks into the queue in one iteration of the loop."""
         self._loop.call_soon_threadsafe(self._put_all, tasks)
 
     def stop(self) -> None:
-        """End the loop, which cancels what still runs in it."""
+        """Stop the loop, which cancels its running coroutines."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -60,7 +60,7 @@ class AsyncioQueue(Backend):
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._tasks: asyncio.Queue[Task] = asyncio.Queue()
-        # Kept, because a loop holds only weak references to its tasks.
+        # Assigned, because a loop holds only weak references to its tasks.
         self._workers = [asyncio.create_task(self._work()) for _ in range(self.workers)]
         self._is_running.set()
         await self._stopping.wait()
@@ -70,7 +70,7 @@ class AsyncioQueue(Backend):
             task = await self._tasks.get()
             try:
                 await execution.execute_async(task.id, task.function, task.argument)
-            except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+            except Exception:  # noqa: BLE001 (an exception of a task must not end its worker)
                 traceback.print_exc()
 
     def _put_all(self, tasks: Sequence[Task]) -> None:

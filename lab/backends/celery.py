@@ -1,4 +1,4 @@
-"""Celery on Redis or RabbitMQ: each of its pools, without and with a result backend."""
+"""Runs tasks with Celery on Redis or RabbitMQ: each of its pools, with and without results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROMISED = {
     Capability.MONITOR,
 }
 REDIS, RABBITMQ = Service.REDIS.value, Service.RABBITMQ.value
-# Variants by name: a pool, on Redis where nothing else is said, and what it has beyond that.
+# Names of variants: the pool, then its extras. The broker is Redis, except with `rabbitmq`.
 ON_REDIS = (
     *("prefork", "prefork+results", "threads", "threads+results"),
     *("gevent", "gevent+results", "solo"),
@@ -30,14 +30,14 @@ GEVENT_ON_RABBITMQ = "gevent+rabbitmq"
 LATE = {"task_acks_late": True, "task_reject_on_worker_lost": True}
 LATE_WHY = (
     "task_acks_late: a message is deleted only after its task has run (Celery docs, Optimizing, "
-    "Reserve one task at a time). task_reject_on_worker_lost: without it the task of a killed pool "
-    "process is acknowledged all the same (Configuration)."
+    "Reserve one task at a time). task_reject_on_worker_lost: without it, the task of a killed "
+    "pool process is acknowledged (Configuration)."
 )
 SOON = {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
 PREFETCH = {"worker_prefetch_multiplier": 64}
 PREFETCH_WHY = (
-    "worker_prefetch_multiplier: with many short tasks the number of messages reserved for each "
-    "slot should be large, say 64 or 128, instead of 4 (Celery docs, Optimizing, Prefetch Limits)."
+    "worker_prefetch_multiplier: with many short tasks, each slot should reserve many messages, "
+    "such as 64 or 128, instead of 4 (Celery docs, Optimizing, Prefetch Limits)."
 )
 
 
@@ -49,27 +49,36 @@ def _variant(name: str) -> Variant:
     if "results" in extras:
         promised = promised | {Capability.RESULT, Capability.GROUP, Capability.CHAIN}
         settings["result_backend"] = REDIS
-        summary += ", results kept in Redis (Using Redis, Results)"
+        summary += ", results in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
         settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
         ceilings = ("raw-amqp",)
         summary += " on RabbitMQ (Using RabbitMQ)"
     if "priorities" in extras:
         settings["task_queue_max_priority"] = 10
-        summary += ", its queue with priorities (Routing, RabbitMQ Message Priorities)"
+        summary += ", with a priority queue (Routing, RabbitMQ Message Priorities)"
     elif services:
         promised = promised - {Capability.PRIORITY}
     packages = ("gevent",) if pool == "gevent" else ()
-    needs = services, packages, Carrier.JSON
-    return Variant(name, frozenset(promised), f"{summary}.", settings, *needs, ceilings)
+    return Variant(
+        name,
+        frozenset(promised),
+        f"{summary}.",
+        settings,
+        services=services,
+        packages=packages,
+        carrier=Carrier.JSON,
+        ceilings=ceilings,
+    )
 
 
 class Celery(Backend):
-    """Sends each task by `delay`; one `celery worker` a node, its pool as large as the node.
+    """Sends each task with `delay`; each node runs one `celery worker` with a pool of its size.
 
-    `solo` runs tasks in the worker itself, and so has a worker for each slot. For priorities, Redis
-    has a list each, which workers of one queue read in their order whatever is set (seen; Kombu
-    source, `_brpop_start`); the queue of RabbitMQ has them where it was made for them.
+    With `solo`, which runs tasks in the worker process itself, each slot is a worker. On Redis,
+    each priority is a list, and workers of one queue read the lists in order of priority with any
+    setting (observed; Kombu source, `_brpop_start`). On RabbitMQ, the queue must be declared with
+    priorities.
     """
 
     family = "celery"
@@ -85,32 +94,32 @@ class Celery(Backend):
             "safe",
             LATE | {"broker_transport_options": {"visibility_timeout": 60, **SOON}},
             f"{LATE_WHY} visibility_timeout: the task of a killed worker goes to another one after "
-            "60 s instead of 3600 s, which is longer than any task here waits and runs once it is "
-            "reserved (Using Redis, Visibility timeout). unacked_restore_interval and _throttle: "
-            "expired deliveries are looked for every second instead of every 100 s, as advised "
-            "for low visibility timeouts (Kombu docs, kombu.transport.redis).",
+            "60 s instead of 3600 s, which is longer than any task of the lab waits and runs after "
+            "its reservation (Using Redis, Visibility timeout). unacked_restore_interval and "
+            "_throttle: Kombu looks for expired deliveries every second instead of every 100 s, as "
+            "advised for low visibility timeouts (Kombu docs, kombu.transport.redis).",
             ON_REDIS,
         ),
         Profile(
             "safe",
             LATE,
-            f"{LATE_WHY} RabbitMQ itself redelivers what was not acknowledged when a connection "
-            "ends (RabbitMQ docs, Consumer Acknowledgements, Automatic Requeueing).",
+            f"{LATE_WHY} When a connection ends, RabbitMQ redelivers its unacknowledged messages "
+            "(RabbitMQ docs, Consumer Acknowledgements, Automatic Requeueing).",
             (*ON_RABBITMQ, GEVENT_ON_RABBITMQ),
         ),
         Profile("tuned", PREFETCH, PREFETCH_WHY, (*ON_REDIS, *ON_RABBITMQ)),
         Profile(
             "tuned",
             PREFETCH | {"broker_heartbeat": 0},
-            f"{PREFETCH_WHY} broker_heartbeat: unless it is off, a gevent worker waits 0.1 s for "
-            "heartbeats after each message (Celery source, `synloop` in celery/worker/loops.py); "
-            "it then learns of a lost broker from TCP alone (Configuration).",
+            f"{PREFETCH_WHY} broker_heartbeat: unless it is 0, a gevent worker waits 0.1 s for "
+            "heartbeats after each message (Celery source, `synloop` in celery/worker/loops.py). "
+            "With 0, only TCP detects a lost broker (Configuration).",
             (GEVENT_ON_RABBITMQ,),
         ),
     )
 
     def start(self) -> None:
-        """Make the app; it connects with the first task."""
+        """Create the app; it connects with the first task."""
         self._app = _celery.make(self.setup)
         self._task = self._app.tasks[_celery.EXECUTE]
 
@@ -119,19 +128,19 @@ class Celery(Backend):
         return self._task.delay(task.id, task.function, task.argument)
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
-        """Send it as the task that asks for its retry (Tasks, Using a custom retry delay)."""
+        """Send it as the task that requests its retry (Tasks, Using a custom retry delay)."""
         arguments = (delay_s, task.id, task.function, task.argument)
         return self._app.tasks[_celery.RETRY].delay(*arguments)
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
-        """Send the group as the header of a chord, whose body joins it (Canvas, Chords)."""
+        """Send the group as the header of a chord, whose body is the join (Canvas, Chords)."""
         from celery import chord
 
         header = [self._task.si(t.id, t.function, t.argument) for t in tasks]
         return chord(header)(self._app.tasks[_celery.JOINED].si())
 
     def submit_chain(self, tasks: Sequence[Task]) -> Any:
-        """Send a chain of signatures that take no answer from another (Canvas, Chains)."""
+        """Send a chain of immutable signatures, which pass no results on (Canvas, Chains)."""
         from celery import chain
 
         return chain(*(self._task.si(t.id, t.function, t.argument) for t in tasks)).delay()
@@ -141,13 +150,13 @@ class Celery(Backend):
         self.result(handle, timeout_s)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
-        """Send it with a priority: of Redis 0 goes first, of RabbitMQ the highest (Routing)."""
+        """Send it with a priority: on Redis 0 is first, on RabbitMQ the highest (Routing)."""
         priority = 0 if urgent == (self.setup.settings["broker_url"] == REDIS) else 9
         arguments = (task.id, task.function, task.argument)
         return self._task.apply_async(arguments, priority=priority)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
-        """Wait for the `AsyncResult`, which listens on Redis and does not poll."""
+        """Wait for the `AsyncResult`, which subscribes to Redis and does not poll."""
         from celery.exceptions import TimeoutError as NoResultError
 
         try:
@@ -156,12 +165,12 @@ class Celery(Backend):
             raise TimeoutError(f"Task {handle.id} had no result after {timeout_s} s.") from error
 
     def stop(self) -> None:
-        """Close the connections, from the thread that submitted: nothing may reconnect later."""
+        """Close all connections, in the submitting thread, so that none is reopened later."""
         import kombu.pools
 
         if "result_backend" in self.setup.settings:
             consumer = self._app.backend.result_consumer
-            # A result that is collected later would unsubscribe, and reconnect to do so.
+            # A result that is garbage-collected later would reconnect in order to unsubscribe.
             consumer.subscribed_to.clear()
             consumer.stop()
             self._app.backend.client.connection_pool.disconnect()
@@ -169,24 +178,24 @@ class Celery(Backend):
         self._app.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the settings in force, defaults included."""
+        """Return the effective settings, including defaults."""
         return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return one `celery worker`, or of `solo` one for each slot."""
+        """Return one `celery worker`, or with `solo` one for each slot."""
         return _celery.workers(setup)
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
-        """Return Flower, whose first page lists the workers that answered it (Flower docs)."""
+        """Return Flower, whose first page lists the workers that responded (Flower docs)."""
         argv = (*_celery.CELERY, "flower", "--address=127.0.0.1", "--port={port}")
         token = b64encode(_flower_user(setup).encode()).decode()
         return Monitor(argv, "/", _celery.WORKER, {"Authorization": f"Basic {token}"})
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return who may see Flower (Flower docs, Authentication, HTTP Basic Authentication)."""
+        """Return Flower's user (Flower docs, Authentication, HTTP Basic Authentication)."""
         return {"FLOWER_BASIC_AUTH": _flower_user(setup)}
 
 

@@ -1,4 +1,4 @@
-"""Celery beat on Redis: jobs from the app's settings, or from a database by django-celery-beat."""
+"""Schedules jobs with Celery beat on Redis: from the app's settings, or from django-celery-beat."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 
 class CeleryBeat(Backend):
-    """Has `celery beat` send jobs when they are due, to one `celery worker` a node.
+    """Runs `celery beat`, which sends each job when it is due, and one `celery worker` per node.
 
-    What is not scheduled is the business of `celery`.
+    The backend `celery` runs tasks without a schedule.
     """
 
     family = "celery"
     ceilings = ("deadline-loop",)
-    summary = "Celery beat on Redis: jobs of its settings, or of a database"
+    summary = "Celery beat on Redis: jobs from its settings, or from a database"
     packages = ("celery", "redis")
     extra = "celery"
     services = (Service.REDIS,)
@@ -38,7 +38,7 @@ class CeleryBeat(Backend):
         Variant(
             "django",
             PROMISED | {Capability.RESCHEDULE},
-            f"`celery beat --scheduler {DYNAMIC}` with jobs in SQLite, made by its models "
+            f"`celery beat --scheduler {DYNAMIC}` with jobs in SQLite, created with its models "
             "(django-celery-beat, README).",
             {**WORKERS, "beat_scheduler": DYNAMIC},
             packages=("django", "django_celery_beat"),
@@ -46,13 +46,13 @@ class CeleryBeat(Backend):
     )
 
     def start(self) -> None:
-        """Make the app; with Django, where it keeps the jobs."""
+        """Create the app; set up Django if it stores the jobs."""
         if self._has_django(self.setup):
             _django.use(DJANGO)
         self._app = _celery.make(self.setup)
 
     def schedule(self, job: Job) -> Any:
-        """Save the job as a `PeriodicTask`, which beat finds within 5 s, and return that."""
+        """Save the job as a `PeriodicTask`, which beat reads within 5 s, and return it."""
         from django_celery_beat.models import PeriodicTask
         from kombu.utils.json import dumps
 
@@ -62,7 +62,7 @@ class CeleryBeat(Backend):
         )
 
     def reschedule(self, handle: Any, job: Job) -> Any:
-        """Save it with other times, which beat finds likewise (README, Example)."""
+        """Save it with another schedule, which beat reads within 5 s (README, Example)."""
         for field, value in {"interval": None, "crontab": None, **_when(job)}.items():
             setattr(handle, field, value)
         handle.save()
@@ -73,7 +73,7 @@ class CeleryBeat(Backend):
         handle.delete()
 
     def stop(self) -> None:
-        """Close the app, and what it has open of the database."""
+        """Close the app and its database connections."""
         self._app.close()
         if self._has_django(self.setup):
             from django.db import connections
@@ -81,28 +81,28 @@ class CeleryBeat(Backend):
             connections.close_all()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the settings in force, defaults included."""
+        """Return the effective settings, including defaults."""
         return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return the one `celery worker` of a node."""
+        """Return the single `celery worker` of a node."""
         return _celery.workers(setup)
 
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return `celery beat`, the one scheduler that there may be."""
+        """Return `celery beat`, of which only one may run."""
         scheduler = ("--scheduler", DYNAMIC) if cls._has_django(setup) else ()
         return [Command((*_celery.CELERY, "beat", *scheduler))]
 
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
-        """Return `manage.py migrate`, which makes the tables of jobs."""
+        """Return `manage.py migrate`, which creates the tables of jobs."""
         return [Command((*_django.MANAGE, "migrate"))] if cls._has_django(setup) else []
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return what has worker and beat use Django (Celery docs, First steps with Django)."""
+        """Return the variables for worker and beat (Celery docs, First steps with Django)."""
         return _django.environment(DJANGO) if cls._has_django(setup) else {}
 
     @staticmethod

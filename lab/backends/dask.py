@@ -1,4 +1,4 @@
-"""Dask: its schedulers for threads and processes, and `distributed` with workers of its own."""
+"""Runs tasks with Dask: its local schedulers for threads and processes, and `distributed`."""
 
 from __future__ import annotations
 
@@ -27,35 +27,40 @@ FUTURES = BATCHES | {
     Capability.AWAITS,
 }
 DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny")
-# What has its servers close connections of other users.
+# The module that makes its servers close connections of other users.
 PEERS = "lab.backends._dask"
-# Dask reads a configured name from a variable that is made of it (Dask docs, Configuration).
+# Dask derives the name of the variable from the name of the setting (Dask docs, Configuration).
 SATURATION = "distributed.scheduler.worker-saturation"
 SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 
 
 def _computing(name: str, summary: str, **settings: Any) -> Variant:
-    about = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
+    text = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
     in_memory = settings["scheduler"] == "threads"
     carrier = Carrier.MEMORY if in_memory else Carrier.CLOUDPICKLE
     ceilings = ("queue",) if in_memory else ("pipe[shares]",)
-    return Variant(name, BATCHES, about, settings, carrier=carrier, ceilings=ceilings)
+    return Variant(name, BATCHES, text, settings, carrier=carrier, ceilings=ceilings)
 
 
 def _distributed(name: str, summary: str, **settings: Any) -> Variant:
-    about = f"{summary} (Dask docs, Command Line, and Futures)."
-    packages = ("distributed",)
-    services = (Service.DASK_SCHEDULER,)
-    return Variant(name, FUTURES, about, settings, services, packages, Carrier.CLOUDPICKLE)
+    return Variant(
+        name,
+        FUTURES,
+        f"{summary} (Dask docs, Command Line, and Futures).",
+        settings,
+        services=(Service.DASK_SCHEDULER,),
+        packages=("distributed",),
+        carrier=Carrier.CLOUDPICKLE,
+    )
 
 
 class Dask(Backend):
     """Computes batches of delayed calls, or sends tasks to a scheduler and its workers.
 
-    A batch that is computed is one call: it returns when all tasks have ended, and raises what
-    the first of them raised. No task is `pure`: equal calls would be one then, and run once.
-    What a lost worker of `distributed` had is run again by others without any setting (Dask docs,
-    Resilience), so there is no safer profile than the default one.
+    A computed batch is one call: it returns when all tasks have ended, and raises the exception of
+    the first task that failed. No task is `pure`, because Dask would run equal calls only once.
+    With `distributed`, other workers rerun the tasks of a lost worker in the default profile (Dask
+    docs, Resilience), so that there is no profile `safe`.
     """
 
     family = "dask"
@@ -67,40 +72,42 @@ class Dask(Backend):
         _computing("threads", "one pool of threads", scheduler="threads"),
         _computing("processes", "new processes for each call", scheduler="processes"),
         _computing("processes+pool", "one pool", scheduler="processes", context="spawn"),
-        _distributed("distributed", "`dask worker --nthreads 1`: one process a slot", nthreads=1),
-        _distributed("distributed+threads", "`dask worker`: one process a node, one thread a slot"),
+        _distributed("distributed", "`dask worker --nthreads 1`: one process per slot", nthreads=1),
+        _distributed(
+            "distributed+threads", "`dask worker`: one process per node, one thread per slot"
+        ),
     )
     profiles = (
         DEFAULT,
         Profile(
             "tuned",
             {SATURATION: 2.0},
-            "worker-saturation: if tasks are extremely fast, consider increasing it from 1.1, so "
-            "that workers have more than one task at hand; values above 2.0 usually have little "
+            "worker-saturation: for extremely fast tasks, consider an increase from 1.1, so that "
+            "each worker has more than one task ready; values above 2.0 usually have little "
             "benefit (Dask.distributed docs, Scheduling Policies, Adjusting or disabling queuing).",
             variants=("distributed", "distributed+threads"),
         ),
     )
 
     def start(self) -> None:
-        """Connect to the scheduler, or make the pool of a variant that has one."""
+        """Connect to the scheduler, or create the pool of a variant that has one."""
         self._context = contextlib.ExitStack()
         if endpoint := self.setup.endpoints.get(Service.DASK_SCHEDULER):
             from distributed import Client
 
             client = Client(endpoint, set_as_default=False)  # type: ignore[no-untyped-call]
             self._client = self._context.enter_context(client)
-            # A task is forgotten together with its last future, also before it has run.
+            # The scheduler drops a task, even before its run, when its last future is deleted.
             self._futures: list[Future[Any]] = []
             return
         settings = self.setup.settings
-        self._how: dict[str, Any] = {"scheduler": settings["scheduler"]}
+        self._options: dict[str, Any] = {"scheduler": settings["scheduler"]}
         if "context" in settings:
             spawning = multiprocessing.get_context(settings["context"])
             pool = ProcessPoolExecutor(self.workers, spawning)
-            self._how["pool"] = self._context.enter_context(pool)
+            self._options["pool"] = self._context.enter_context(pool)
         else:
-            self._how["num_workers"] = self.workers
+            self._options["num_workers"] = self.workers
 
     def submit(self, task: Task) -> Future[Any]:
         """Send the task to the scheduler and return its future."""
@@ -111,7 +118,7 @@ class Dask(Backend):
         return self._send(task, retries=3)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Future[Any]:
-        """Send the task with a `priority`, of which 0 is the usual one (Dask docs, Priorities)."""
+        """Send the task with a `priority`; the default is 0 (Dask docs, Priorities)."""
         return self._send(task, priority=1 if urgent else 0)
 
     def _send(self, task: Task, **options: int) -> Future[Any]:
@@ -121,7 +128,7 @@ class Dask(Backend):
         return future
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Map over the batch, or compute it and return when all of it has ended."""
+        """Map over the batch, or compute it and return when all tasks have ended."""
         if self.setup.endpoints:
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
             run = execution.entry(tasks[0].function)
@@ -131,10 +138,10 @@ class Dask(Backend):
         from dask.delayed import delayed
 
         call = delayed(execution.execute, pure=False)
-        compute(*(call(t.id, t.function, t.argument) for t in tasks), **self._how)  # type: ignore[no-untyped-call]
+        compute(*(call(t.id, t.function, t.argument) for t in tasks), **self._options)  # type: ignore[no-untyped-call]
 
     def submit_group(self, tasks: Sequence[Task]) -> Future[Any] | None:
-        """Send the group and a step that depends on all of it, or compute both in one graph."""
+        """Send the group and a join that depends on all of it, or compute both in one graph."""
         if self.setup.endpoints:
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
             run = execution.entry(tasks[0].function)
@@ -144,7 +151,7 @@ class Dask(Backend):
         from dask.delayed import delayed
 
         call, end_of = delayed(execution.execute, pure=False), delayed(execution.joined, pure=False)
-        end_of(*(call(t.id, t.function, t.argument) for t in tasks)).compute(**self._how)
+        end_of(*(call(t.id, t.function, t.argument) for t in tasks)).compute(**self._options)
         return None
 
     def submit_chain(self, tasks: Sequence[Task]) -> Future[Any] | None:
@@ -163,11 +170,11 @@ class Dask(Backend):
         call = delayed(execution.execute_after, pure=False)
         for task in tasks:
             link = call(link, task.id, task.function, task.argument)
-        link.compute(**self._how)
+        link.compute(**self._options)
         return None
 
     def join(self, handle: Future[Any] | None, timeout_s: float) -> None:
-        """Wait for the last future; what was computed has ended already."""
+        """Wait for the last future; computed tasks have already ended."""
         if handle is not None:
             handle.result(timeout_s)
 
@@ -176,7 +183,7 @@ class Dask(Backend):
         return handle.result(timeout_s)
 
     def stop(self) -> None:
-        """Close the client, or end the pool; Dask keeps its own threads until the process ends."""
+        """Close the client or the pool; Dask's threads continue until the process ends."""
         self._context.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
@@ -196,19 +203,19 @@ class Dask(Backend):
 
     @classmethod
     def server_environment(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return what Dask's scheduler reads: the one setting of a profile is its own."""
+        """Return the variables of Dask's scheduler, which reads the setting of `tuned`."""
         return {SATURATION_VARIABLE: str(settings[SATURATION])} if SATURATION in settings else {}
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return the one `dask worker` of a node, which starts a nanny for each process."""
+        """Return the single `dask worker` of a node, which starts a nanny for each process."""
         if not setup.endpoints:
             return ()
         slots = setup.topology.workers_per_node
         threads = setup.settings.get("nthreads", slots)
         scheduler = setup.endpoints[Service.DASK_SCHEDULER]
         argv = [sys.executable, "-m", "dask", "worker", scheduler]
-        if urlsplit(scheduler).hostname == "127.0.0.1":  # which every user of the machine reaches
+        if urlsplit(scheduler).hostname == "127.0.0.1":  # reachable for every user of the machine
             argv += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
             argv += ["--preload", PEERS, "--preload-nanny", PEERS]
         argv += ["--nworkers", str(slots // threads), "--nthreads", str(threads)]

@@ -1,4 +1,4 @@
-"""A loop that sleeps to absolute deadlines: what no scheduler can be more punctual than."""
+"""Runs jobs in threads that sleep until absolute deadlines: the reference for schedulers."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from lab.worker import execution
 
 
 class DeadlineLoop(Backend):
-    """Gives each job a thread that sleeps until the next instant and runs the job in place.
+    """Starts a thread for each job, which sleeps until the next due instant and runs the job.
 
-    The next instant comes from the first one and never from the end of a run, so that nothing adds
-    up (METHOD B7). A run that takes longer than the period makes those after it late.
+    Due instants are multiples of the period after the first one, so that delays do not accumulate
+    (METHOD M18, B7). A firing that takes longer than the period delays the next ones.
     """
 
     family = "reference"
-    summary = "sleep to absolute deadlines, a thread a job: the floor of schedulers"
+    summary = "sleep until absolute deadlines, one thread per job: the reference for schedulers"
     variants = (
         Variant(
             "thread",
             frozenset({Capability.RESCHEDULE, Capability.PARALLEL}),
-            "time.sleep until `begin + k * period`, or until the wall clock shows the cron line's "
-            "next minute.",
+            "Sleeps until `begin + k * period`, or until the wall clock reaches the next minute of "
+            "the cron expression.",
         ),
     )
 
     def start(self) -> None:
-        """Do nothing yet: each job brings its thread."""
+        """Create the register of threads, which is empty: each job starts its thread."""
         self._loops: dict[threading.Thread, threading.Event] = {}
 
     def schedule(self, job: Job) -> threading.Thread:
-        """Start the job's thread and return it; the first run is one period from now."""
+        """Start the job's thread and return it; it first fires after one period."""
         ended = threading.Event()
         thread = threading.Thread(target=_run, args=(job, ended), daemon=True)
         self._loops[thread] = ended
@@ -44,12 +44,12 @@ class DeadlineLoop(Backend):
         return thread
 
     def unschedule(self, handle: threading.Thread) -> None:
-        """End the job's thread."""
+        """Stop the job's thread."""
         self._loops.pop(handle).set()
         handle.join()
 
     def stop(self) -> None:
-        """End every thread."""
+        """Stop every thread."""
         for thread in list(self._loops):
             self.unschedule(thread)
 
@@ -62,7 +62,7 @@ def _run(job: Job, ended: threading.Event) -> None:
 
 
 def _waits_s(job: Job) -> Iterator[float]:
-    """Yield how long to wait from now to each next instant."""
+    """Yield the time from now to each next due instant, in seconds."""
     if job.every_s:
         begin = time.monotonic()
         for k in itertools.count(1):

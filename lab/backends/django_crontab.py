@@ -1,4 +1,4 @@
-"""django-crontab: each job a line of a crontab, each run a `manage.py` of its own."""
+"""Schedules jobs with django-crontab: one crontab line per job, one `manage.py` per firing."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lab.core.backend import Backend
 from lab.core.model import Capability, Command, Service, Setup, Variant
 from lab.worker import execution
 
-# Beside the ledger: what a line of a crontab needs to know, and what its runs print.
+# Files in the ledger's folder: the environment for the crontab lines, and the output of firings.
 ENVIRONMENT, LOG = '"$LAB_LEDGER-cron.env"', '"$LAB_LEDGER-cron.log"'
-# Jobs need no setup, and its password is to be in no file.
+# Without LAB_SETUP, which jobs do not need: its password must not be in a file.
 WRITE_ENVIRONMENT = f"export -p | grep -v '^export LAB_SETUP=' > {ENVIRONMENT}"
-TOLD = ("CRONTAB_EXECUTABLE", "CRONTAB_LINE_PATTERN", "DJANGO_PROJECT_NAME", "LOCK_JOBS")
+REPORTED = ("CRONTAB_EXECUTABLE", "CRONTAB_LINE_PATTERN", "DJANGO_PROJECT_NAME", "LOCK_JOBS")
 
 
 class DjangoCrontab(Backend):
-    """Adds its jobs by `manage.py crontab add` to the crontab of the user, and takes no tasks.
+    """Adds jobs to the user's crontab with `manage.py crontab add`; it accepts no tasks.
 
-    cron starts what is due at the full minute, on any CPU, and gives it hardly any environment: so
-    each line reads a file of the trial first, and the comment at its end names the trial, by which
-    it is found and removed. Lines are read in the machine's time zone.
+    cron starts due jobs at the full minute, on any CPU, with a minimal environment. Therefore each
+    line first reads a file of the trial. The comment at its end names the trial, so that the lab
+    can find and remove the line. cron interprets lines in the machine's time zone.
     """
 
     family = "django-crontab"
@@ -36,34 +36,34 @@ class DjangoCrontab(Backend):
         Variant(
             "cron",
             frozenset({Capability.SCHEDULE, Capability.PARALLEL}),
-            "CRONJOBS, added by `manage.py crontab add`; each run is a `manage.py crontab run` "
+            "CRONJOBS, added by `manage.py crontab add`; each firing is a `manage.py crontab run` "
             "(django-crontab's README, Setup).",
         ),
     )
 
     def start(self) -> None:
-        """Set Django up in this process, which has nothing to do with any run."""
+        """Set up Django in this process, which runs no job."""
         _django.use(_django_settings(self.setup))
 
     def stop(self) -> None:
-        """Do nothing: the lines are the cluster's, which removes them."""
+        """Do nothing, because the cluster removes the lines."""
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return django-crontab's settings in force, but for the paths of the trial."""
+        """Return django-crontab's effective settings, without the paths of the trial."""
         from django.conf import settings
         from django_crontab.app_settings import Settings
 
-        return {name: getattr(Settings(settings), name) for name in TOLD}
+        return {name: getattr(Settings(settings), name) for name in REPORTED}
 
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
-        """Write down the environment that runs are to have, and add the lines."""
+        """Return the commands that save the environment for firings, and add the lines."""
         write = Command(("sh", "-c", WRITE_ENVIRONMENT))
         return write, Command((*_django.MANAGE, "crontab", "add"))
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return what makes `manage.py` find the project and the jobs."""
+        """Return the variables with which `manage.py` finds the project and the jobs."""
         return _django.environment(_django_settings(setup))
 
 

@@ -1,4 +1,4 @@
-"""django-q2 on Redis or on Django's ORM: tasks by `async_task`, workers by `manage.py qcluster`."""
+"""Runs tasks with django-q2 on Redis or on Django's ORM, in clusters of `manage.py qcluster`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROMISED = {
 }
 EXECUTE = f"{execution.__name__}.execute"
 REDIS, POSTGRES = Service.REDIS, Service.POSTGRES
-# Settings that are not django-q2's own; those are keys of `Q_CLUSTER` (docs, Configuration).
+# The settings that are not keys of django-q2's `Q_CLUSTER` (docs, Configuration).
 OURS = ("database", "conn_max_age", "reuse_broker")
 IN_FORCE = (
     *("ACK_FAILURES", "BULK", "CACHED", "CATCH_UP", "COMPRESSED", "CPU_AFFINITY", "GUARD_CYCLE"),
@@ -44,22 +44,29 @@ def _variant(name: str) -> Variant:
     if broker == "orm":
         promised, services, packages = promised | {Capability.RETRY}, [], []
         ceilings = (f"raw-sql[{database}]", "deadline-loop")
-        summary = "ORM broker (django-q2 docs, Brokers, Django ORM); broker, results and cache in "
+        summary = "ORM broker (django-q2 docs, Brokers, Django ORM); queue, results and cache in "
     if database == POSTGRES:
         promised = promised | {Capability.NODES}
         settings["database"] = POSTGRES.value
         services.append(POSTGRES)
         packages.append("psycopg")
     summary += "PostgreSQL." if database == POSTGRES else "SQLite."
-    needs = tuple(services), tuple(packages)
-    return Variant(name, frozenset(promised), summary, settings, *needs, ceilings=ceilings)
+    return Variant(
+        name,
+        frozenset(promised),
+        summary,
+        settings,
+        services=tuple(services),
+        packages=tuple(packages),
+        ceilings=ceilings,
+    )
 
 
 class DjangoQ(Backend):
-    """Queues each task by `async_task`; one `qcluster` a node, with a worker process for each slot.
+    """Queues each task with `async_task`; each node runs a `qcluster` with one process per slot.
 
-    Results and schedules are rows of Django's database. Where that is SQLite it is a file, so the
-    nodes of those variants would have to be one machine.
+    Results and schedules are rows in Django's database. SQLite is a file on one machine, so that
+    its variants have a single node.
     """
 
     family = "django-q"
@@ -79,12 +86,12 @@ class DjangoQ(Backend):
         Profile(
             "safe",
             {"timeout": 45, "retry": 60, "ack_failures": True},
-            "retry: a task that was not acknowledged is presented again after 60 s, as installed "
-            "(django-q2 docs, Configuration, retry). timeout: none as installed, and must be less "
-            "than retry, or a long task runs twice (the same). ack_failures: a task that raised "
-            "counts as delivered, else it is presented again every 60 s without end "
-            "(Configuration, ack_failures). The Redis broker has no receipts: what a killed "
-            "worker had is lost whatever is set (Brokers, Redis).",
+            "retry: an unacknowledged task is delivered again after 60 s, which is the default "
+            "(django-q2 docs, Configuration, retry). timeout: none by default; it must be less "
+            "than retry, or a long task runs twice (the same). ack_failures: a failed task "
+            "is acknowledged, else it is delivered again every 60 s without a limit "
+            "(Configuration, ack_failures). The Redis broker has no acknowledgements: the tasks "
+            "of a killed worker are lost with any setting (Brokers, Redis).",
             variants=("orm+sqlite", "orm+postgres"),
         ),
         Profile(
@@ -95,17 +102,17 @@ class DjangoQ(Backend):
                 "save_limit": 0,
                 "conn_max_age": None,
             },
-            "reuse_broker: async_task is given a broker instead of connecting for each task "
-            "(django-q2 docs, Tasks, Connection pooling). bulk: the ORM broker is asked for ten "
-            "tasks at a time, as in the docs' example (Configuration, bulk, orm). save_limit: all "
-            "successes are kept, not the last 250, so that none is looked up and deleted after "
-            "each task (Configuration, save_limit). conn_max_age: database connections stay open "
-            "between tasks (Django docs, Databases, Persistent connections).",
+            "reuse_broker: async_task receives a broker instead of connecting for each task "
+            "(django-q2 docs, Tasks, Connection pooling). bulk: the ORM broker fetches ten tasks "
+            "at a time, as in the docs' example (Configuration, bulk, orm). save_limit: all "
+            "successes are stored, not only the last 250, so that none is looked up and deleted "
+            "after each task (Configuration, save_limit). conn_max_age: database connections stay "
+            "open between tasks (Django docs, Databases, Persistent connections).",
         ),
     )
 
     def start(self) -> None:
-        """Set Django up in this process, and connect once where the profile wants that."""
+        """Set up Django in this process; connect once if the profile reuses the broker."""
         _django.use(_django_settings(self.setup))
         from django_q.brokers import get_broker
 
@@ -121,11 +128,11 @@ class DjangoQ(Backend):
         return task_id
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> str:
-        """Queue it as ever: what raised is presented again after `retry`, 60 s as installed."""
+        """Queue it as usual: a failed task is delivered again after `retry`, 60 s by default."""
         return self.submit(task)
 
     def submit_group(self, tasks: Sequence[Task]) -> tuple[str, int]:
-        """Queue each task under the name of one group (django-q2 docs, Groups)."""
+        """Queue each task with the name of one group (django-q2 docs, Groups)."""
         from django_q.tasks import async_task
 
         name = f"group {tasks[0].id}"
@@ -135,14 +142,14 @@ class DjangoQ(Backend):
         return name, len(tasks)
 
     def submit_chain(self, tasks: Sequence[Task]) -> tuple[str, int]:
-        """Queue the first task, whose message has the others with it (django-q2 docs, Chains)."""
+        """Queue the first task, whose message contains the others (django-q2 docs, Chains)."""
         from django_q.tasks import async_chain
 
         calls = [(execution.execute, (t.id, t.function, t.argument)) for t in tasks]
         return async_chain(calls, **self._options), len(tasks)
 
     def join(self, handle: tuple[str, int], timeout_s: float) -> None:
-        """Wait for as many results of the group, which `result_group` counts every 10 ms."""
+        """Wait for all results of the group, which `result_group` counts every 10 ms."""
         from django_q.tasks import count_group, result_group
 
         name, count = handle
@@ -151,13 +158,13 @@ class DjangoQ(Backend):
             raise TimeoutError(f"{name} had not ended after {timeout_s} s.")
 
     def schedule(self, job: Job) -> Schedule:
-        """Add a row of `Schedule` (docs, Schedules), which clusters look at twice a minute."""
+        """Add a row of `Schedule` (docs, Schedules), which clusters read twice a minute."""
         from django_q.tasks import schedule
 
         return schedule(EXECUTE, job.id, job.function, job.argument, **_when(job))
 
     def reschedule(self, handle: Schedule, job: Job) -> Schedule:
-        """Save the row with other times; the first is that of a new row."""
+        """Save the row with another schedule; its first firing is that of a new row."""
         from django.utils import timezone
 
         for field, value in {"minutes": None, "cron": None, **_when(job)}.items():
@@ -173,10 +180,10 @@ class DjangoQ(Backend):
         handle.delete()
 
     def result(self, handle: str, timeout_s: float) -> Any:
-        """Wait for the task's row, which `fetch` looks for every 10 ms, as `result` does.
+        """Wait for the task's row, which `fetch` looks up every 10 ms, like django-q2's `result`.
 
         Raises:
-            RuntimeError: The task failed; `result` would have returned the message as an answer.
+            RuntimeError: The task failed; `result` would return the message as an answer.
         """
         from django_q.tasks import fetch
 
@@ -194,7 +201,7 @@ class DjangoQ(Backend):
         connections.close_all()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return what django-q2's configuration came to, and what it has of Django's."""
+        """Return the effective settings of django-q2, and those of Django's database and cache."""
         from django.conf import settings
         from django_q.conf import Conf
 
@@ -210,47 +217,47 @@ class DjangoQ(Backend):
 
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
-        """Return the commands that make the tables (docs, Installation; Django docs, Caching)."""
-        made = [Command((*_django.MANAGE, "migrate"))]
+        """Return the commands that create tables (docs, Installation; Django docs, Caching)."""
+        commands = [Command((*_django.MANAGE, "migrate"))]
         if "orm" in setup.settings:
-            made.append(Command((*_django.MANAGE, "createcachetable")))
-        return made
+            commands.append(Command((*_django.MANAGE, "createcachetable")))
+        return commands
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return the one cluster of a node (docs, Cluster)."""
+        """Return the single cluster of a node (docs, Cluster)."""
         argv = (*_django.MANAGE, "qcluster")
         return [Command(argv, setup.topology.workers_per_node)]
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
-        """Return Django's admin, whose list of successes names the function of each (Admin)."""
+        """Return Django's admin, whose list of successes shows each task's function (Admin)."""
         credentials = _django.credentials(setup.password)
         return Monitor(_django.PAGES, "/admin/django_q/success/", EXECUTE, credentials)
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return what makes `manage.py` use the trial's settings."""
+        """Return the variables with which `manage.py` uses the trial's settings."""
         return _django.environment(_django_settings(setup))
 
 
 def _django_settings(setup: Setup) -> dict[str, Any]:
     settings = setup.settings
     cluster = {name: value for name, value in settings.items() if name not in OURS}
-    # Else as many as this machine has CPUs, whatever the node has.
+    # The default is the number of the machine's CPUs, independent of the node's.
     cluster["workers"] = setup.topology.workers_per_node
-    made: dict[str, Any] = {"INSTALLED_APPS": ["django_q"], "Q_CLUSTER": cluster, "DATABASE": {}}
+    project: dict[str, Any] = {"INSTALLED_APPS": ["django_q"], "Q_CLUSTER": cluster, "DATABASE": {}}
     if "redis" in settings:
         cluster["redis"] = setup.endpoints[settings["redis"]]
     else:
-        # Clusters tell their state through the cache, which Django keeps in each process alone.
+        # Clusters publish their state in the cache, which by default is local to each process.
         backend = "django.core.cache.backends.db.DatabaseCache"
-        made["CACHES"] = {"default": {"BACKEND": backend, "LOCATION": "cache"}}
+        project["CACHES"] = {"default": {"BACKEND": backend, "LOCATION": "cache"}}
     if "database" in settings:
-        made["DATABASE"] = _postgres(setup.endpoints[settings["database"]])
+        project["DATABASE"] = _postgres(setup.endpoints[settings["database"]])
     if "conn_max_age" in settings:
-        made["DATABASE"]["CONN_MAX_AGE"] = settings["conn_max_age"]
-    return made
+        project["DATABASE"]["CONN_MAX_AGE"] = settings["conn_max_age"]
+    return project
 
 
 def _when(job: Job) -> dict[str, Any]:

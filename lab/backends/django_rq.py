@@ -1,4 +1,4 @@
-"""Django-RQ: RQ with its queues in Django's settings and its workers under `manage.py`."""
+"""Runs tasks with Django-RQ: RQ with its queues in Django's settings, and `manage.py` workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MONITORED = CAPABILITIES | {Capability.MONITOR}
 
 
 class DjangoRq(RqJobs):
-    """RQ through Django: its queue by `django_rq.get_queue`, its commands by `manage.py`."""
+    """Uses RQ through Django: the queue of `django_rq.get_queue`, and commands of `manage.py`."""
 
     summary = "Django-RQ on Redis"
     packages = ("django", "django_rq", "rq", "redis")
@@ -43,7 +43,7 @@ class DjangoRq(RqJobs):
         Variant(
             "worker-pool",
             MONITORED,
-            "`manage.py rqworker-pool --num-workers N`: one command a node, which forks its "
+            "`manage.py rqworker-pool --num-workers N`: one command per node, which forks its "
             "workers (Django-RQ's README, Running workers).",
             {"command": "rqworker-pool"},
         ),
@@ -53,14 +53,14 @@ class DjangoRq(RqJobs):
         Profile(
             "safe",
             {"retry": 3, "worker_ttl": 30},
-            f"{RETRY_WHY}. {WORKER_TTL_WHY}. It comes every 600 s, for which `rqworker` has no "
-            "option. So at most 615 s after the heartbeat.",
+            f"{RETRY_WHY}. {WORKER_TTL_WHY}. Maintenance runs every 600 s, for which `rqworker` "
+            "has no option: at most 615 s after the expiry of the heartbeat.",
             ("worker",),
         ),
         Profile(
             "safe",
             {"retry": 3},
-            f"{RETRY_WHY}, which comes every 600 s, or 810 s where all workers are idle: "
+            f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
             "`rqworker-pool` has no option for it.",
             ("worker-pool",),
         ),
@@ -68,7 +68,7 @@ class DjangoRq(RqJobs):
     )
 
     def queue(self, connection: Redis) -> Queue:
-        """Set Django up and get its queue, once: `django_rq.enqueue` connects anew for each job."""
+        """Set up Django and get its queue once, because `django_rq.enqueue` connects per job."""
         _django.use(_settings(self.setup))
         import django_rq
 
@@ -76,14 +76,14 @@ class DjangoRq(RqJobs):
         return queue
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return those of RQ, and when Django-RQ really enqueues."""
+        """Return the settings of RQ, and Django-RQ's commit mode."""
         from django_rq.queues import get_commit_mode
 
         return {**super().effective_settings(), "commit_mode": get_commit_mode()}
 
     @classmethod
     def arguments(cls, setup: Setup) -> Sequence[str]:
-        """Return the queue to work on; where it is, the settings say."""
+        """Return the name of the queue; Django's settings have its address."""
         return [QUEUE]
 
     @classmethod
@@ -103,7 +103,7 @@ class DjangoRq(RqJobs):
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return the variables that lead to the Django project and its settings."""
+        """Return the variables for the Django project and its settings."""
         return _django.environment(_settings(setup))
 
 

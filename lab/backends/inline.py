@@ -1,4 +1,4 @@
-"""The task called where it is submitted: what no background system can be cheaper than."""
+"""Calls each task where it is submitted: the reference for the cost of background execution."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lab.worker import execution
 
 
 class Inline(Backend):
-    """Runs each task inside `submit`, in the submitter's thread.
+    """Runs each task inside `submit`, in the driver's thread.
 
-    There is one worker, the submitter, so there is no `Capability.PARALLEL`. A task that raises
-    does so out of `submit`, as out of any call.
+    The only worker is the driver, therefore there is no `Capability.PARALLEL`. `submit` raises the
+    exception of a failed task.
     """
 
     family = "reference"
@@ -23,31 +23,31 @@ class Inline(Backend):
         Variant(
             "call",
             frozenset({Capability.SUBMIT, Capability.RESULT, Capability.GROUP, Capability.CHAIN}),
-            "The function is called and returns its answer.",
+            "Calls the function and returns its answer.",
             carrier=Carrier.MEMORY,
         ),
     )
 
     def start(self) -> None:
-        """Do nothing: a call needs no preparation."""
+        """Do nothing, because a call needs no preparation."""
 
     def submit(self, task: Task) -> Any:
         """Run the task and return its answer as the handle."""
         return execution.execute(task.id, task.function, task.argument)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
-        """Return the answer, which is there already."""
+        """Return the answer, which is the handle."""
         return handle
 
     def submit_group(self, tasks: Sequence[Task]) -> None:
-        """Run the tasks one after the other, which is a group and a chain."""
+        """Run the tasks one after the other, for a group or a chain."""
         for task in tasks:
             self.submit(task)
 
     submit_chain = submit_group
 
     def join(self, handle: Any, timeout_s: float) -> None:
-        """Return at once: all has ended already."""
+        """Return immediately, because all tasks have ended."""
 
     def stop(self) -> None:
-        """Do nothing: nothing was made."""
+        """Do nothing, because `start` created nothing."""

@@ -1,4 +1,4 @@
-"""joblib's `Parallel` by loky, threads or multiprocessing, with automatic batches and without."""
+"""Runs batches with joblib's `Parallel`: loky, threads or multiprocessing, with its batching."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ CARRIERS = {
     "threading": Carrier.MEMORY,
     "multiprocessing": Carrier.PICKLE,
 }
-# They tell what is seen of a call and not how it is done.
-UNSEEN = ("backend_kwargs", "verbose")
-AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched by itself"
+# Parameters without effect on the execution of tasks.
+OMITTED = ("backend_kwargs", "verbose")
+AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched separately"
 
 
 def _variant(name: str, summary: str, ceiling: str, **settings: Any) -> Variant:
     capabilities = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
     backend = name.partition("+")[0]
-    about = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
+    text = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
     settings = {"backend": backend, **settings}
     carrier, ceilings = CARRIERS[backend], (ceiling,)
-    return Variant(name, capabilities, about, settings, carrier=carrier, ceilings=ceilings)
+    return Variant(name, capabilities, text, settings, carrier=carrier, ceilings=ceilings)
 
 
 class Joblib(Backend):
-    """Runs each batch by one call of one `Parallel`, whose workers stay from call to call.
+    """Runs each batch with one call of one `Parallel`, whose workers are reused between calls.
 
-    The call returns when all tasks have ended, and raises what the first of them raised; the
-    others are then dropped. joblib takes no single tasks. With one worker it makes none: it calls
-    the functions in the caller's thread, so that row is no pool. A killed worker fails the call;
-    the documentation has no recipe to run its tasks again.
+    The call returns when all tasks have ended, or raises the exception of the first failed task
+    and drops the others. joblib accepts no single tasks. With one worker, it calls the functions in
+    the caller's thread and starts no pool. A killed worker fails the call; the documentation has no
+    recipe to rerun its tasks.
     """
 
     family = "joblib"
@@ -47,7 +47,7 @@ class Joblib(Backend):
     variants = (
         _variant(LOKY, AUTOMATIC, "pipe[shares]"),
         _variant(f"{LOKY}+batch-1", SINGLE, "pipe", batch_size=1),
-        # Threads never get batches: for them 'auto' is 1.
+        # For threads, the batch size 'auto' is 1.
         _variant("threading", SINGLE, "queue[simple-queue]"),
         _variant("multiprocessing", AUTOMATIC, "pipe[shares]"),
         _variant("multiprocessing+batch-1", SINGLE, "pipe", batch_size=1),
@@ -57,9 +57,9 @@ class Joblib(Backend):
         Profile(
             "tuned",
             {PICKLER: "pickle"},
-            "loky_pickler: cloudpickle, which loky uses so that it can send functions of __main__, "
-            "can be much slower than pickle, which serves where functions are importable (joblib "
-            "docs, Parallel, Serialization & Processes).",
+            "loky_pickler: cloudpickle, which loky uses to serialise functions of __main__, can be "
+            "much slower than pickle, which is sufficient for importable functions (joblib docs, "
+            "Parallel, Serialization & Processes).",
             variants=(LOKY, f"{LOKY}+batch-1"),
         ),
     )
@@ -71,7 +71,7 @@ class Joblib(Backend):
 
         self._context = contextlib.ExitStack()
         settings = dict(self.setup.settings)
-        # The other pickler, as the example under the documentation's advice sets it.
+        # As in the example of the documentation (Serialization & Processes).
         set_loky_pickler(settings.pop(PICKLER, None))
         if settings["backend"] == LOKY and self.workers > 1:
             self._context.callback(_stop_loky)
@@ -79,32 +79,32 @@ class Joblib(Backend):
         self._parallel = self._context.enter_context(parallel)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Run the batch and return when all of it has ended."""
+        """Run the batch and return when all tasks have ended."""
         from joblib import delayed
 
         self._parallel(delayed(execution.execute)(t.id, t.function, t.argument) for t in tasks)
 
     def submit_group(self, tasks: Sequence[Task]) -> None:
-        """Run the group as any batch: joblib's call is its join."""
+        """Run the group as a batch, because joblib's call is also the join."""
         self.submit_all(tasks)
 
     def join(self, handle: Any, timeout_s: float) -> None:
-        """Return at once: the call has waited for all."""
+        """Return immediately, because the call has waited for all tasks."""
 
     def stop(self) -> None:
-        """Leave the context; loky's processes would stay five minutes for whoever comes next."""
+        """Leave the context, and stop loky's processes, which would stay for five minutes."""
         self._context.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return `Parallel`'s own defaults, overridden by those of variant and profile."""
+        """Return the defaults of `Parallel`, overridden by the settings of variant and profile."""
         from joblib import Parallel
 
         parameters = inspect.signature(Parallel).parameters
-        # Some defaults are objects of joblib, which print as such: default(None).
+        # Some defaults are objects of joblib; their text is, for example, default(None).
         defaults = {
             name: p.default if isinstance(p.default, str | None) else str(p.default)
             for name, p in parameters.items()
-            if name not in UNSEEN
+            if name not in OMITTED
         }
         fixed = {PICKLER: "cloudpickle", "n_jobs": self.workers}
         return {**defaults, **fixed, **self.setup.settings}

@@ -1,4 +1,4 @@
-"""Accepts a task, stamps it and completes it without running it: the harness's own ceiling."""
+"""Records each task as completed without running it: the reference for the instrumentation."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from lab.worker import execution
 
 
 class Null(Backend):
-    """Completes every task at once and runs none (METHOD M19).
+    """Completes every task immediately and runs none (METHOD M19).
 
-    No system can be measured faster than this one; a rate near it says more about the lab than
-    about the system.
+    Its rate is the upper limit of what the lab can measure: a similar rate of a backend is
+    dominated by the cost of the lab.
     """
 
     family = "reference"
-    summary = "ledger stamp without any task: the ceiling of the harness"
+    summary = "ledger record without a task: the reference for the instrumentation"
     executes = False
     variants = (
         Variant(
             "stamp",
             frozenset({Capability.SUBMIT, Capability.RESULT}),
-            "The task is recorded as started and finished and never called; its answer is None.",
+            "Records the task as started and finished without a call; its answer is None.",
             carrier=Carrier.MEMORY,
         ),
     )
 
     def start(self) -> None:
-        """Do nothing: a stamp needs no preparation."""
+        """Do nothing, because a record needs no preparation."""
 
     def submit(self, task: Task) -> None:
         """Record the task as started and finished."""
         execution.stamp(task.id)
 
     def result(self, handle: Any, timeout_s: float) -> None:
-        """Return None, the answer of a task that nobody ran."""
+        """Return None, the answer of a task that was not run."""
 
     def stop(self) -> None:
-        """Do nothing: nothing was made."""
+        """Do nothing, because `start` created nothing."""

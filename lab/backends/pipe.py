@@ -1,4 +1,4 @@
-"""Processes that read tasks from one pipe, and nothing else: what no pool of them can beat."""
+"""Runs tasks in processes that read one pipe: the reference for process pools."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Calls = Sequence[tuple[int, str, Any]]
 
 
 class Pipe(Backend):
-    """Has `workers` processes read one `multiprocessing.SimpleQueue`: a pipe and two locks.
+    """Runs `workers` processes that read one `multiprocessing.SimpleQueue`: a pipe and two locks.
 
-    No result comes back (METHOD M18, B2). The processes start as the platform's default says.
+    Tasks return no result (METHOD M18, B2). The start method is the platform's default.
     """
 
     family = "reference"
-    summary = "processes over one pipe: the ceiling of process pools"
+    summary = "processes over one pipe: the reference for process pools"
     variants = (
         Variant(
             "simple-queue",
             frozenset({Capability.SUBMIT, Capability.PARALLEL}),
-            "Each task a message of multiprocessing.SimpleQueue (docs of multiprocessing).",
+            "One message of multiprocessing.SimpleQueue per task (docs of multiprocessing).",
         ),
         Variant(
             "shares",
             frozenset({Capability.BATCH, Capability.PARALLEL}),
-            "Of a batch each worker gets its share in one message: what chunks can reach.",
+            "One message per worker with its share of a batch: the reference for chunks.",
         ),
     )
 
@@ -47,17 +47,17 @@ class Pipe(Backend):
             process.start()
 
     def submit(self, task: Task) -> None:
-        """Write the task into the pipe; while that is full, the call waits."""
+        """Write the task into the pipe; the call waits while the pipe is full."""
         self._calls.put([(task.id, task.function, task.argument)])
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Write a message for each worker."""
+        """Write one message for each worker."""
         calls = [(t.id, t.function, t.argument) for t in tasks]
         for first in range(min(self.workers, len(calls))):
             self._calls.put(calls[first :: self.workers])
 
     def stop(self) -> None:
-        """End the processes, whatever they do, and wait for their end."""
+        """Kill the processes, even during a task, and wait for their end."""
         for process in self._processes:
             process.kill()
         while self._processes:
@@ -66,10 +66,10 @@ class Pipe(Backend):
 
 
 def serve(calls: multiprocessing.SimpleQueue[Calls]) -> None:
-    """Run what comes, until this process is ended."""
+    """Run the calls of each message until this process is killed."""
     while True:
         for call in calls.get():
             try:
                 execution.execute(*call)
-            except Exception:  # noqa: BLE001 (a task that raises must not take its process along)
+            except Exception:  # noqa: BLE001 (an exception of a task must not end its process)
                 traceback.print_exc()

@@ -1,4 +1,4 @@
-"""`concurrent.futures.ProcessPoolExecutor`, by each start method that the platform has."""
+"""Runs tasks with `concurrent.futures.ProcessPoolExecutor`, with each start method."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ def _variant(method: str) -> Variant:
 class ProcessPool(Backend):
     """Submits each task to one executor of `workers` processes, or maps over batches.
 
-    With `fork` all processes start at the first task; with the other methods one starts only when
-    a task finds none idle. One dead child fails every unfinished future. `map` is awaited to its
-    end, and raises what the first task raised; what has not started by then is cancelled.
+    With `fork`, all processes start with the first task; with the other methods, a process starts
+    only if a task arrives while none is idle. One dead process fails every unfinished future. A
+    batch waits for the end of `map`, which raises the exception of the first failed task and
+    cancels the tasks that have not started.
     """
 
     family = "processes"
     ceilings = ("pipe",)
     summary = "concurrent.futures.ProcessPoolExecutor"
-    # The documentation promises that the platform's default comes first: fork on Linux until
-    # Python 3.13, forkserver from 3.14, spawn on macOS and Windows.
+    # As documented, the platform's default is the first: fork on Linux until Python 3.13,
+    # forkserver from 3.14, spawn on macOS and Windows.
     variants = (
         *map(_variant, METHODS),
         Variant(
             MAPPED,
             BATCHES,
-            "Executor.map, each task a chunk, the platform's default start method (docs of "
+            "Executor.map, one task per chunk, the platform's default start method (docs of "
             "concurrent.futures, Executor.map).",
             {"mp_context": METHODS[0], "chunks_per_worker": None},
             ceilings=("pipe[shares]",),
@@ -52,15 +53,15 @@ class ProcessPool(Backend):
         Profile(
             "tuned",
             {"chunks_per_worker": 4},
-            "chunks_per_worker: for very long iterables a large chunksize can be much faster than "
-            "the default of 1 (docs of concurrent.futures, Executor.map). They name no number: "
-            "here it is tasks / (4 * workers), rounded up, which Pool.map takes by itself.",
+            "chunks_per_worker: for very long iterables, a large chunksize can be much faster than "
+            "the default of 1 (docs of concurrent.futures, Executor.map). The docs give no number; "
+            "this profile uses tasks / (4 * workers), rounded up, the default of Pool.map.",
             variants=(MAPPED,),
         ),
     )
 
     def start(self) -> None:
-        """Make the executor; its processes start with the first tasks."""
+        """Create the executor; its processes start with the first tasks."""
         context = multiprocessing.get_context(self.setup.settings["mp_context"])
         self._pool = ProcessPoolExecutor(max_workers=self.workers, mp_context=context)
 
@@ -69,7 +70,7 @@ class ProcessPool(Backend):
         return self._pool.submit(execution.execute, task.id, task.function, task.argument)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Map over the batch and return when all of it has ended."""
+        """Map over the batch and return when all tasks have ended."""
         chunks = self.workers * (self.setup.settings["chunks_per_worker"] or len(tasks))
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
         for _ in self._pool.map(execution.execute, *columns, chunksize=-(-len(tasks) // chunks)):
@@ -80,19 +81,19 @@ class ProcessPool(Backend):
         return handle.result(timeout_s)
 
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
-        """Map over the group and return what it yields in the end (docs, Executor.map)."""
+        """Map over the group and return the iterator over results (docs, Executor.map)."""
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
         return self._pool.map(execution.execute, *columns)
 
     def join(self, handle: Iterator[Any], timeout_s: float) -> None:
-        """Take all that the map yields, which waits for the end of each task."""
+        """Exhaust the iterator, which waits for the end of each task."""
         deque(handle, maxlen=0)
 
     def stop(self) -> None:
-        """Cancel what no process has yet and wait until all processes have ended."""
+        """Cancel the tasks that no process has received, and wait for the end of all processes."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return every setting of the executor; it reuses its processes without limit."""
+        """Return all settings of the executor, which reuses its processes without a limit."""
         fixed = {"max_workers": self.workers, "max_tasks_per_child": None}
         return {**fixed, **self.setup.settings}

@@ -1,4 +1,4 @@
-"""Threads that take tasks from one queue, and nothing else: what no pool of threads can beat."""
+"""Runs tasks in threads that read one queue: the reference for thread pools."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
 
 
 class Queue(Backend):
-    """Has `workers` threads call what they take; no result comes back (METHOD M18, B1)."""
+    """Runs `workers` threads that read one queue; tasks return no result (METHOD M18, B1)."""
 
     family = "reference"
-    summary = "threads over one queue: the ceiling of thread pools"
+    summary = "threads over one queue: the reference for thread pools"
     variants = (
         Variant(
             "queue",
@@ -50,7 +50,7 @@ class Queue(Backend):
         self._tasks.put(task)
 
     def stop(self) -> None:
-        """Drop what no thread took yet and end the threads."""
+        """Drop the waiting tasks and stop the threads."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._tasks.get_nowait()
@@ -63,5 +63,5 @@ class Queue(Backend):
         while (task := self._tasks.get()) is not None:
             try:
                 execution.execute(task.id, task.function, task.argument)
-            except Exception:  # noqa: BLE001 (a task that raises must not take its thread along)
+            except Exception:  # noqa: BLE001 (an exception of a task must not end its thread)
                 traceback.print_exc()

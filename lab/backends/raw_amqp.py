@@ -1,4 +1,4 @@
-"""py-amqp and one queue, and nothing else: what no system can beat whose tasks pass RabbitMQ.
+"""Sends tasks with py-amqp through one queue: the reference for backends on RabbitMQ.
 
 ``python -m lab.backends.raw_amqp`` is its worker.
 """
@@ -24,14 +24,14 @@ IDLE_S = 0.001
 
 
 class RawAmqp(Backend):
-    """Publishes each task to one durable queue; workers get one, run it, and acknowledge it.
+    """Publishes each task to one durable queue; a worker gets a task, runs it, and acknowledges it.
 
-    Messages are persistent and publishing is not confirmed, as with Celery as installed (METHOD
-    M18, B6).
+    Messages are persistent, and publishing is unconfirmed, as in Celery's defaults (METHOD M18,
+    B6).
     """
 
     family = "reference"
-    summary = "py-amqp on one queue: the ceiling of what passes RabbitMQ"
+    summary = "py-amqp on one queue: the reference for backends on RabbitMQ"
     packages = ("amqp",)
     extra = "celery"
     services = (Service.RABBITMQ,)
@@ -44,11 +44,11 @@ class RawAmqp(Backend):
     )
 
     def start(self) -> None:
-        """Connect, and make the queue."""
+        """Connect and declare the queue."""
         self._connection, self._channel = _connect(self.setup)
 
     def submit(self, task: Task) -> None:
-        """Publish the task; its size is about that of Celery's message."""
+        """Publish the task in a message of about the size of Celery's."""
         from amqp import Message
 
         body = pickle.dumps((task.id, task.function, task.argument)).ljust(MESSAGE_BYTES, b"\0")
@@ -78,15 +78,15 @@ def _connect(setup: Setup) -> tuple[Any, Any]:
 
 
 def serve(setup: Setup) -> None:
-    """Get, run and acknowledge tasks until this process is ended."""
+    """Get, run and acknowledge tasks until this process is terminated."""
     _, channel = _connect(setup)
     while True:
         if (message := channel.basic_get(QUEUE)) is None:
             time.sleep(IDLE_S)
             continue
         try:
-            execution.execute(*pickle.loads(message.body))  # noqa: S301 (our own, from our own server)
-        except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+            execution.execute(*pickle.loads(message.body))  # noqa: S301 (a message of the driver, from the trial's server)
+        except Exception:  # noqa: BLE001 (an exception of a task must not end its worker)
             traceback.print_exc()
         channel.basic_ack(message.delivery_tag)
 

@@ -1,4 +1,4 @@
-"""redis-py and one list, and nothing else: what no system can beat whose tasks pass Redis.
+"""Sends tasks with redis-py through one list: the reference for backends on Redis.
 
 ``python -m lab.backends.raw_redis`` is its worker.
 """
@@ -20,49 +20,49 @@ if TYPE_CHECKING:
     from redis import Redis
 
 QUEUE = "tasks"
-# What a system keeps in Redis of a no-op: seen are 1,025 bytes of Celery, 406 of RQ and 410 of
-# django-q2. A test looks again.
+# The sizes of messages, after those of a no-op in Redis: 1,025 bytes of Celery, 406 of RQ and 410
+# of django-q2 (measured; a test repeats the measurement).
 LARGE, SMALL = 1_000, 400
 
 
 def _variant(depth: int, message_bytes: int) -> Variant:
     name, offers = f"pipelined-{depth}", Capability.BATCH
-    summary = f"LPUSH; LMOVE and LREM: up to {depth} a round trip (redis-py docs, Pipelines)"
+    summary = f"LPUSH; LMOVE and LREM: up to {depth} per round trip (redis-py docs, Pipelines)"
     if depth == 1:
         name, offers = "one-by-one", Capability.SUBMIT
-        summary = "LPUSH; BLMOVE and LREM: one command a round trip (redis-py's README)"
+        summary = "LPUSH; BLMOVE and LREM: one command per round trip (redis-py's README)"
     if message_bytes == SMALL:
         name = "small" if depth == 1 else f"small+{name}"
-    summary += f", {message_bytes} bytes a message."
+    summary += f", {message_bytes} bytes per message."
     promised = frozenset({offers, Capability.PARALLEL, Capability.NODES})
     return Variant(name, promised, summary, {"depth": depth, "message_bytes": message_bytes})
 
 
 class RawRedis(Backend):
-    """Pushes each task to one list; workers move it to a list of their own, run it, and remove it.
+    """Pushes each task to one list; a worker moves it to its private list, runs it, and removes it.
 
-    So a task survives its worker, as with the systems that it is the ceiling of (METHOD M18, B3 and
-    B4), and a message is as large as theirs. One command a round trip shows what a client in Python
-    can reach, pipelines what batching would buy; what the broker itself can do is more than either.
+    A task survives its worker, and a message has the same size, as in the backends that it bounds
+    (METHOD M18, B3 and B4). One command per round trip shows the limit of a Python client,
+    pipelines show the effect of batching; the limit of the server is higher than both.
     """
 
     family = "reference"
-    summary = "redis-py on one list: the ceiling of what passes Redis"
+    summary = "redis-py on one list: the reference for backends on Redis"
     packages = ("redis",)
     extra = "rq"
     services = (Service.REDIS,)
     variants = tuple(_variant(depth, size) for size in (LARGE, SMALL) for depth in (1, 10, 100))
 
     def start(self) -> None:
-        """Make the client; it connects with the first task."""
+        """Create the client; it connects with the first task."""
         self._redis = _client(self.setup)
 
     def submit(self, task: Task) -> None:
-        """Push the task, and wait until the server has it."""
+        """Push the task, and wait for the server's reply."""
         self._redis.lpush(QUEUE, self._packed(task))
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Push as many tasks a round trip as the variant says."""
+        """Push `depth` tasks per round trip, a setting of the variant."""
         depth = self.setup.settings["depth"]
         for first in range(0, len(tasks), depth):
             pipeline = self._redis.pipeline(transaction=False)
@@ -71,7 +71,7 @@ class RawRedis(Backend):
             pipeline.execute()
 
     def _packed(self, task: Task) -> bytes:
-        """Write a task as a message, filled up with what `pickle` skips."""
+        """Return the task as a message, padded with zero bytes, which `pickle` ignores."""
         message = pickle.dumps((task.id, task.function, task.argument))
         return message.ljust(self.setup.settings["message_bytes"], b"\0")
 
@@ -89,12 +89,12 @@ class RawRedis(Backend):
 def _client(setup: Setup) -> Redis:
     import redis
 
-    # Without it, redis-py cuts a blocking read after 5 s.
+    # Without this, redis-py ends a blocking read after 5 s.
     return redis.Redis.from_url(setup.endpoints[Service.REDIS], socket_timeout=None)
 
 
 def serve(setup: Setup) -> None:
-    """Take, run and remove tasks until this process is ended."""
+    """Move, run and remove tasks until this process is terminated."""
     client, taken = _client(setup), f"taken-{uuid4().hex}"
     depth, workers = setup.settings["depth"], setup.topology.workers
     while True:
@@ -103,7 +103,7 @@ def serve(setup: Setup) -> None:
             _run(message)
             client.lrem(taken, 1, message)
             continue
-        # No more than its share of what waits, or one worker would have all of a short queue.
+        # Limited to its share of the queue, because one worker could empty a short queue.
         share = client.llen(QUEUE) // workers
         pipeline = client.pipeline(transaction=False)
         for _ in range(min(depth - 1, share)):
@@ -117,8 +117,8 @@ def serve(setup: Setup) -> None:
 
 def _run(message: bytes) -> None:
     try:
-        execution.execute(*pickle.loads(message))  # noqa: S301 (our own, from our own server)
-    except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+        execution.execute(*pickle.loads(message))  # noqa: S301 (a message of the driver, from the trial's server)
+    except Exception:  # noqa: BLE001 (an exception of a task must not end its worker)
         traceback.print_exc()
 
 

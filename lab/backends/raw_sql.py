@@ -1,6 +1,7 @@
-"""One table and three statements: what no system can beat whose tasks pass a database.
+"""Sends tasks through one table with three statements: the reference for backends on a database.
 
-``python -m lab.backends.raw_sql`` is its worker, and makes the table when told ``prepare``.
+``python -m lab.backends.raw_sql`` is its worker; with the argument ``prepare`` it creates the
+table.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lab.worker import execution
 
 PREPARE = "prepare"
 IDLE_S = 0.005
-# SQLite as Django's notes on it advise for writers in several processes.
+# Recommended in Django's notes on SQLite for writers in several processes.
 SQLITE_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 SQLITE_PATIENCE_S = 20.0
 CREATE = "CREATE TABLE task (id INTEGER PRIMARY KEY, body {blob} NOT NULL, taken INTEGER NOT NULL)"
@@ -31,7 +32,7 @@ CLAIM = (
     "LIMIT 1) RETURNING id, body"
 )
 DELETE = "DELETE FROM task WHERE id = {mark}"
-WORDS: Mapping[str, Mapping[str, str]] = {
+DIALECTS: Mapping[str, Mapping[str, str]] = {
     "sqlite": {"blob": "BLOB", "mark": "?", "lock": ""},
     "postgres": {"blob": "BYTEA", "mark": "%s", "lock": "FOR UPDATE SKIP LOCKED"},
 }
@@ -39,34 +40,34 @@ PROMISED = frozenset({Capability.SUBMIT, Capability.PARALLEL})
 
 
 class RawSql(Backend):
-    """Inserts each task as a row; workers claim it, run it, and delete it.
+    """Inserts each task as a row; a worker claims the row, runs the task, and deletes the row.
 
-    Each statement is a transaction of its own (METHOD M18, B6). Nothing tells a worker of a new
-    row, so it looks every 5 ms while there is none.
+    Each statement is a separate transaction (METHOD M18, B6). Workers receive no notification of a
+    new row; an idle worker polls every 5 ms.
     """
 
     family = "reference"
-    summary = "insert, claim and delete a row: the ceiling of what passes a database"
+    summary = "insert, claim and delete a row: the reference for backends on a database"
     extra = "django-q"
     variants = (
-        Variant("sqlite", PROMISED, "SQLite by sqlite3, its journal a write-ahead log."),
+        Variant("sqlite", PROMISED, "SQLite by sqlite3, with a write-ahead log."),
         Variant(
             "postgres",
             PROMISED | {Capability.NODES},
-            "PostgreSQL by psycopg, claims that skip what is locked (PostgreSQL docs, SELECT).",
+            "PostgreSQL by psycopg; claims skip locked rows (PostgreSQL docs, SELECT).",
             services=(Service.POSTGRES,),
             packages=("psycopg",),
         ),
     )
 
     def start(self) -> None:
-        """Connect."""
-        self._database, self._words = _connect(self.setup)
+        """Connect to the database."""
+        self._database, self._dialect = _connect(self.setup)
 
     def submit(self, task: Task) -> None:
         """Insert the row."""
         body = pickle.dumps((task.id, task.function, task.argument))
-        self._database.execute(INSERT.format_map(self._words), (task.id, body))
+        self._database.execute(INSERT.format_map(self._dialect), (task.id, body))
 
     def stop(self) -> None:
         """Close the connection."""
@@ -74,7 +75,7 @@ class RawSql(Backend):
 
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
-        """Return the command that makes the table."""
+        """Return the command that creates the table."""
         return [Command((sys.executable, "-m", __name__, PREPARE))]
 
     @classmethod
@@ -85,40 +86,40 @@ class RawSql(Backend):
 
 
 def _connect(setup: Setup) -> tuple[Any, Mapping[str, str]]:
-    """Open a connection on which each statement is a transaction, and tell its dialect."""
-    words = WORDS[setup.variant]
+    """Return a connection with one transaction per statement, and its SQL dialect."""
+    dialect = DIALECTS[setup.variant]
     if setup.variant == "postgres":
         import psycopg
 
-        return psycopg.connect(setup.endpoints[Service.POSTGRES], autocommit=True), words
+        return psycopg.connect(setup.endpoints[Service.POSTGRES], autocommit=True), dialect
     file = Path(os.environ["LAB_LEDGER"]).parent / "raw-sql.sqlite3"
     database = sqlite3.connect(file, SQLITE_PATIENCE_S, isolation_level=None)
     for pragma in SQLITE_PRAGMAS:
         database.execute(pragma)
-    return database, words
+    return database, dialect
 
 
 def serve(setup: Setup) -> None:
-    """Claim, run and delete rows until this process is ended."""
-    database, words = _connect(setup)
-    claim, delete = CLAIM.format_map(words), DELETE.format_map(words)
+    """Claim, run and delete rows until this process is terminated."""
+    database, dialect = _connect(setup)
+    claim, delete = CLAIM.format_map(dialect), DELETE.format_map(dialect)
     while True:
         if (row := database.execute(claim).fetchone()) is None:
             time.sleep(IDLE_S)
             continue
         try:
-            execution.execute(*pickle.loads(row[1]))  # noqa: S301 (our own, from our own database)
-        except Exception:  # noqa: BLE001 (a task that raises must not take its worker along)
+            execution.execute(*pickle.loads(row[1]))  # noqa: S301 (a row of the driver, in the trial's database)
+        except Exception:  # noqa: BLE001 (an exception of a task must not end its worker)
             traceback.print_exc()
         database.execute(delete, (row[0],))
 
 
 def main() -> None:
-    """Make the table, or work."""
+    """Create the table, or serve as a worker."""
     setup = setup_from_environment()
     if PREPARE in sys.argv[1:]:
-        database, words = _connect(setup)
-        database.execute(CREATE.format_map(words))
+        database, dialect = _connect(setup)
+        database.execute(CREATE.format_map(dialect))
     else:
         serve(setup)
 

@@ -1,4 +1,4 @@
-"""RQ on Redis: a work-horse a job, forked or spawned, or jobs in the worker's own process."""
+"""Runs tasks with RQ on Redis: in a forked or spawned work-horse per job, or in the worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _variant(
 
 
 class Rq(RqJobs):
-    """RQ by itself: its client in the driver, its commands `rq worker` and `rq worker-pool`."""
+    """Uses RQ directly: its client in the driver, and `rq worker` or `rq worker-pool`."""
 
     summary = "RQ on Redis"
     packages = ("rq", "redis")
@@ -53,13 +53,13 @@ class Rq(RqJobs):
         _variant(
             "spawn-worker",
             "SpawnWorker",
-            "`rq worker -w rq.worker.SpawnWorker`: starts an interpreter for each job, where a "
-            "fork is unsafe (RQ docs, Workers, SpawnWorker)",
+            "`rq worker -w rq.worker.SpawnWorker`: starts an interpreter for each job, for "
+            "programs that must not fork (RQ docs, Workers, SpawnWorker)",
         ),
         _variant(
             "worker-pool",
             "Worker",
-            "`rq worker-pool -n N`: one command a node, which forks its workers (RQ docs, "
+            "`rq worker-pool -n N`: one command per node, which forks its workers (RQ docs, "
             "Workers, Worker Pool)",
             "worker-pool",
         ),
@@ -67,8 +67,8 @@ class Rq(RqJobs):
             "simple-worker+scheduler",
             "SimpleWorker",
             "`rq worker --with-scheduler -w rq.worker.SimpleWorker`: retries after an interval, "
-            "which a process beside the worker looks for each second (RQ docs, Scheduling Jobs, "
-            "and Exceptions & Retries)",
+            "with a scheduler process that polls every second (RQ docs, Scheduling Jobs, and "
+            "Exceptions & Retries)",
             with_scheduler=True,
         ),
     )
@@ -77,40 +77,41 @@ class Rq(RqJobs):
         Profile(
             "safe",
             {"retry": 3, "maintenance_interval": 15, "worker_ttl": 30},
-            f"{RETRY_WHY}. maintenance_interval: it comes this often, not every 600 s (Workers, "
-            f"Worker Arguments). {WORKER_TTL_WHY}. So at most 30 s after the heartbeat.",
+            f"{RETRY_WHY}. maintenance_interval: 15 s instead of 600 s (Workers, Worker "
+            f"Arguments). {WORKER_TTL_WHY}. Together: at most 30 s after the expiry of the "
+            "heartbeat.",
             ("worker", "simple-worker", "spawn-worker"),
         ),
         Profile(
             "safe",
             {"retry": 3},
-            f"{RETRY_WHY}, which comes every 600 s, or 810 s where all workers are idle: `rq "
-            "worker-pool` has no option for it (Workers, Worker Pool).",
+            f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
+            "`rq worker-pool` has no option for it (Workers, Worker Pool).",
             ("worker-pool",),
         ),
         Profile("tuned", {"preload": True}, PRELOAD_WHY, ("worker", "worker-pool")),
     )
 
     def queue(self, connection: Redis) -> Queue:
-        """Make the queue."""
+        """Create the queue."""
         import rq
 
         return rq.Queue(QUEUE, connection=connection)
 
     @classmethod
     def arguments(cls, setup: Setup) -> Sequence[str]:
-        """Return which class of worker to run; where Redis is, the environment says."""
+        """Return the option for the class of worker; Redis' address is in the environment."""
         return ["--worker-class", setup.settings["worker_class"]]
 
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return `rq cron`, RQ's way to regular intervals and cron lines (RQ docs, Cron)."""
+        """Return `rq cron`, RQ's scheduler for intervals and cron expressions (RQ docs, Cron)."""
         return [Command((sys.executable, "-m", cls.module, "cron", CRON))]
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Return where Redis is, with its password, which arguments would show to every user.
+        """Return the address of Redis, and the time zone in which `rq cron` reads expressions.
 
-        And the time zone, in which `rq cron` reads cron lines.
+        The address contains the password, which every user could read in a command's arguments.
         """
         return {"RQ_REDIS_URL": setup.endpoints[Service.REDIS], "TZ": "UTC"}

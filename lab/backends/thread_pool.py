@@ -1,4 +1,4 @@
-"""`concurrent.futures.ThreadPoolExecutor`, the standard library's pool of threads."""
+"""Runs tasks with `concurrent.futures.ThreadPoolExecutor`, the standard library's thread pool."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lab.worker import execution
 class ThreadPool(Backend):
     """Submits each task to one executor of `workers` threads.
 
-    The executor starts a thread only when a task finds none idle, so all of them are there once
-    that many tasks have waited at the same time.
+    The executor starts a thread only if a task arrives while none is idle. All threads exist after
+    `workers` tasks have been pending at the same time.
     """
 
     family = "threads"
@@ -39,7 +39,7 @@ class ThreadPool(Backend):
     )
 
     def start(self) -> None:
-        """Make the executor."""
+        """Create the executor."""
         self._pool = ThreadPoolExecutor(max_workers=self.workers)
 
     def submit(self, task: Task) -> Future[Any]:
@@ -51,18 +51,18 @@ class ThreadPool(Backend):
         return handle.result(timeout_s)
 
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
-        """Map over the group and return what it yields in the end (docs, Executor.map)."""
+        """Map over the group and return the iterator over results (docs, Executor.map)."""
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
         return self._pool.map(execution.execute, *columns)
 
     def join(self, handle: Iterator[Any], timeout_s: float) -> None:
-        """Take all that the map yields, which waits for the end of each task."""
+        """Exhaust the iterator, which waits for the end of each task."""
         deque(handle, maxlen=0)
 
     def stop(self) -> None:
-        """Cancel what has not started and wait for what has."""
+        """Cancel the tasks that have not started, and wait for the others."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the size of the pool; the other arguments concern names and initialisers."""
+        """Return the size of the pool; its other arguments are for names and initialisers."""
         return {"max_workers": self.workers}

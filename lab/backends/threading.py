@@ -1,4 +1,4 @@
-"""Bare threads, in the two shapes that the standard library's documentation shows."""
+"""Runs tasks in threads, in the two patterns of the standard library's documentation."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
 
 
 class Threading(Backend):
-    """One thread a task, or a few threads over one queue.
+    """Starts one thread per task, or `workers` threads over one queue.
 
-    With a thread a task, `workers` bounds how many run at once by a `BoundedSemaphore`. Each
-    thread takes the semaphore itself, as in the documentation of `threading` ("Semaphore
-    example"): the submitter is never held up, and the price is one waiting thread for each task
-    offered too early. Threads hand no result back, so there is no `Capability.RESULT`.
+    With one thread per task, a `BoundedSemaphore` limits the running tasks to `workers`. Each
+    thread acquires the semaphore itself, as in the documentation of `threading` ("Semaphore
+    example"): submitting never blocks, and each pending task occupies a waiting thread. Threads
+    return no result, therefore there is no `Capability.RESULT`.
     """
 
     family = "threads"
     ceilings = ("queue",)
-    summary = "threading.Thread, one a task or a few over queue.Queue"
+    summary = "threading.Thread, one per task, or `workers` over queue.Queue"
     variants = (
         Variant(
             "thread-per-task",
             CAPABILITIES,
-            "A Thread for each task, which waits for one of `workers` places of a "
-            "BoundedSemaphore (docs of threading, Semaphore example).",
+            "A Thread for each task, which acquires a BoundedSemaphore of `workers` (docs of "
+            "threading, Semaphore example).",
             carrier=Carrier.MEMORY,
         ),
         Variant(
             "queue",
             CAPABILITIES,
-            "`workers` daemon threads that take from one queue.Queue (docs of queue, example "
+            "`workers` daemon threads that read one queue.Queue (docs of queue, example "
             "under Queue.join).",
             carrier=Carrier.MEMORY,
         ),
     )
 
     def start(self) -> None:
-        """Make the semaphore, or the queue and its threads."""
+        """Create the semaphore, or the queue and its threads."""
         self._running = threading.BoundedSemaphore(self.workers)
         self._queue: queue.Queue[Task | None] = queue.Queue()
         self._threads: list[threading.Thread] = []
@@ -65,7 +65,7 @@ class Threading(Backend):
             threading.Thread(target=self._bounded, args=arguments).start()
 
     def stop(self) -> None:
-        """Drop what no thread took yet and end the queue's threads; others end by themselves."""
+        """Drop the waiting tasks and stop the queue's threads; other threads end by themselves."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._queue.get_nowait()
@@ -75,7 +75,7 @@ class Threading(Backend):
             self._threads.pop().join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the bound, which is the only setting there is."""
+        """Return the limit, which is the only setting."""
         return {"workers": self.workers}
 
     def _bounded(self, *arguments: Any) -> None:
@@ -86,7 +86,7 @@ class Threading(Backend):
         while (task := self._queue.get()) is not None:
             try:
                 execution.execute(task.id, task.function, task.argument)
-            except Exception:  # noqa: BLE001 (a task that raises must not take its thread along)
+            except Exception:  # noqa: BLE001 (an exception of a task must not end its thread)
                 traceback.print_exc()
             finally:
                 self._queue.task_done()

@@ -1,7 +1,7 @@
 """Contains a minimal Django project, which all backends that need Django share.
 
 The adapter defines a trial's settings (installed apps, queues, schedules). Each process receives
-them in the variable ``LAB_DJANGO``; `lab.backends._django.settings` merges them into the base settings.
+them in the variable ``LAB_DJANGO``; the module `settings` merges them into the base settings.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What RQ and Django-RQ share: jobs on one Redis queue, and RQ's workers that take them.
+"""Contains the common parts of the backends RQ and Django-RQ: jobs on one Redis queue, and workers.
 
-Django-RQ is RQ with its queues in Django's settings and its commands in `manage.py`. One queue,
-because RQ takes jobs from several by a plain pop, which loses what a dying worker has popped.
+Django-RQ is RQ with its queues in Django's settings and its commands in `manage.py`. The lab uses
+one queue, because RQ reads several queues with a plain pop, which loses the job of a dying worker.
 """
 
 from __future__ import annotations
@@ -36,27 +36,28 @@ CAPABILITIES = frozenset(
 )
 QUEUE = "default"
 CRON, PRELOADING = f"{__name__}.cron", f"{__name__}.preloading"
-# Settings that are options of worker commands.
+# The settings that are options of worker commands.
 OPTIONS = ("maintenance_interval", "worker_ttl")
 RETRY_WHY = (
     "retry: an abandoned job is enqueued again only if it has retries left, else it fails (RQ "
-    "docs, Exceptions & Retries). A killed work-horse is redone at once, a killed worker's job by "
-    "the first maintenance after its heartbeat has expired (90 s; 240 s for a SimpleWorker)"
+    "docs, Exceptions & Retries). The job of a killed work-horse is enqueued immediately, the job "
+    "of a killed worker by the first maintenance after the expiry of its heartbeat (90 s; 240 s "
+    "for a SimpleWorker)"
 )
 WORKER_TTL_WHY = (
     "worker_ttl: maintenance waits for the blocking dequeue of an idle worker, worker_ttl - 15 s "
     "long, 405 s by default (RQ docs, Connections, Timeout)"
 )
 PRELOAD_WHY = (
-    "preload: a worker script of one's own that imports the jobs' modules before the fork, so that "
-    "no work-horse imports them again (RQ docs, Workers, Performance Notes)."
+    "preload: a custom worker script that imports the jobs' modules before the fork, so that no "
+    "work-horse imports them again (RQ docs, Workers, Performance Notes)."
 )
 
 
 class RqJobs(Backend):
-    """Enqueues each task as a job; one worker process a slot, or one pool of them a node.
+    """Enqueues each task as a job; a node has one worker process per slot, or one pool of them.
 
-    `module` has the worker commands, of which a variant's settings name one.
+    `module` is the module with the worker commands; a variant's settings select one of them.
     """
 
     family = "rq"
@@ -71,19 +72,19 @@ class RqJobs(Backend):
 
     @abstractmethod
     def queue(self, connection: Redis) -> Queue:
-        """Make the queue that the submitter puts jobs into."""
+        """Return the queue into which the driver puts jobs."""
 
     @classmethod
     @abstractmethod
     def arguments(cls, setup: Setup) -> Sequence[str]:
-        """Return what follows the name of the worker command."""
+        """Return the arguments of the worker command."""
 
     def start(self) -> None:
-        """Make the client and its queue; it connects with the first job."""
+        """Create the client and its queue; it connects with the first job."""
         import redis
         import rq
 
-        # Without it, redis-py cuts a blocking read after 5 s, and `result` may wait longer.
+        # Without this, redis-py ends a blocking read after 5 s, and `result` may wait for longer.
         url = self.setup.endpoints[Service.REDIS]
         self._queue = self.queue(redis.Redis.from_url(url, socket_timeout=None))
         retries = self.setup.settings.get("retry", 0)
@@ -108,7 +109,7 @@ class RqJobs(Backend):
         return self._queue.enqueue(execution.joined, depends_on=jobs)
 
     def submit_chain(self, tasks: Sequence[Task]) -> Job:
-        """Enqueue jobs of which each depends on the one before (RQ docs, Job Dependencies)."""
+        """Enqueue jobs, each of which depends on the previous one (RQ docs, Job Dependencies)."""
         first, *rest = tasks
         job = self._enqueue(first)
         for task in rest:
@@ -120,7 +121,7 @@ class RqJobs(Backend):
         self.result(handle, timeout_s)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Job:
-        """Enqueue it at the queue's front or end (RQ's README, Job Prioritization)."""
+        """Enqueue it at the front or the end of the queue (RQ's README, Job Prioritization)."""
         return self._enqueue(task, at_front=urgent)
 
     def _enqueue(self, task: Task, **options: Any) -> Job:
@@ -145,7 +146,7 @@ class RqJobs(Backend):
         self._queue.connection.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return RQ's own defaults, overridden by the settings that are in force."""
+        """Return RQ's defaults, overridden by the settings of variant and profile."""
         from rq import Queue, defaults
 
         installed = {
@@ -153,16 +154,16 @@ class RqJobs(Backend):
             for name, value in vars(defaults).items()
             if name.startswith("DEFAULT_")
         }
-        # The one default that is not called as its option.
+        # The only default whose name differs from its option.
         installed["maintenance_interval"] = installed.pop("maintenance_task_interval")
         return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **self.setup.settings}
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """Return one worker for each slot, which does one job at a time, or the pool of a node."""
+        """Return one worker for each slot, or the pool of a node."""
         settings, slots = setup.settings, setup.topology.workers_per_node
-        before = [PRELOADING] if settings.get("preload") else []
-        argv = [sys.executable, "-m", *before, cls.module, settings["command"]]
+        preloading = [PRELOADING] if settings.get("preload") else []
+        argv = [sys.executable, "-m", *preloading, cls.module, settings["command"]]
         argv += cls.arguments(setup)
         for option in filter(settings.__contains__, OPTIONS):
             argv += [f"--{option.replace('_', '-')}", str(settings[option])]

@@ -1,4 +1,4 @@
-"""The configuration file of `rq cron` and of `manage.py rqcron`: the jobs of this trial."""
+"""Registers the jobs of this trial: the configuration file of `rq cron` and `manage.py rqcron`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.worker import execution
 
 for job in setup_from_environment().jobs:
     if job.every_s % 1:
-        raise UsageError(f"RQ's intervals are whole seconds, and job {job.id} has {job.every_s}.")
+        raise UsageError(f"RQ needs intervals of whole seconds; job {job.id} has {job.every_s} s.")
     cron.register(
         execution.execute,
         QUEUE,

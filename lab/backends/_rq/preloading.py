@@ -1,7 +1,7 @@
-"""Imports what jobs need, then runs MODULE: ``python -m lab.backends._rq.preloading MODULE``.
+"""Imports the jobs' modules, then runs a command: ``python -m lab.backends._rq.preloading MODULE``.
 
-It is the worker script that RQ's docs advise (Workers, Performance Notes), for every command: what
-is imported before the fork, no work-horse has to import again.
+RQ's docs recommend such a worker script (Workers, Performance Notes): a work-horse does not import
+again the modules that were imported before the fork.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from lab.worker import execution
 
 
 def main() -> None:
-    """Import the kernel's and every task's module, and go on as ``python -m MODULE`` would."""
+    """Import the execution module and all workloads, then behave like ``python -m MODULE``."""
     tasks = (
-        f"{workloads.__name__}.{found.name}" for found in pkgutil.iter_modules(workloads.__path__)
+        f"{workloads.__name__}.{module.name}" for module in pkgutil.iter_modules(workloads.__path__)
     )
     for module in (execution.__name__, *tasks):
         importlib.import_module(module)
