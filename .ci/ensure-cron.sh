@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes a Debian or Ubuntu machine run cron, for django-crontab's jobs; or says why it cannot. What
-# is there already is left alone.
+# Installs and starts cron on a Debian or Ubuntu machine, for django-crontab's jobs, or reports why
+# it cannot. It does not change an existing cron.
 set -euo pipefail
 
 say() { echo "ensure-cron: $*" >&2; }
 fail() { say "$*"; exit 1; }
-# The file outlives a daemon that was killed.
+# The pid file of a killed daemon remains, therefore the process is checked as well.
 runs() {
     local pid name state
     read -r pid </run/crond.pid && read -r _ name state _ <"/proc/$pid/stat" &&
@@ -26,5 +26,5 @@ for ((try = 0; try < 20; try++)); do
     if runs; then break; fi
     sleep 0.1
 done
-runs || fail "cron was started and does not run"
+runs || fail "cron did not start within 2 s"
 say "cron $(dpkg-query --show --showformat '${Version}' cron 2>/dev/null || echo of unknown version)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a Debian or Ubuntu machine able to run clusters in containers: afterwards `docker` and
-# `docker compose` (v2) answer, or this says why not. What is there already is left alone: an engine
-# that answers is never stopped, updated or set up differently.
+# Prepares a Debian or Ubuntu machine for clusters in containers: afterwards `docker` and
+# `docker compose` (v2) work, or this script reports why not. It does not change an existing
+# installation: it never stops, updates or reconfigures an engine that responds.
 set -euo pipefail
 
 # The folder of logs and downloads. Only this user may write above it, so that no other user can put
@@ -25,16 +25,16 @@ check_folder() {
     local path=$1 last=$1 part owner mode
     if [[ ${2:-} == parent ]]; then last=; fi
     [[ $path == /* && $path != *//* && $path != */./* && $path != */../* && $path != */.. ]] ||
-        fail "$path is no absolute path without '..'; set another one"
+        fail "$path is not an absolute path without '..'; set another path"
     for ((part = 1; part; )); do
         if [[ -L $path ]]; then fail "$path is a symbolic link; remove it, then try again"; fi
-        [[ -d $path ]] || fail "$path is no folder; remove it, then try again"
+        [[ -d $path ]] || fail "$path is not a folder; remove it, then try again"
         read -r owner mode < <(stat --format '%u %a' -- "$path")
         ((owner == EUID || owner == 0)) ||
-            fail "$path belongs to user $owner; remove it, or name another folder"
+            fail "$path belongs to user $owner; remove it, or set another folder"
         if ((8#$mode & 8#022)); then
             [[ $path != "$last" ]] && ((8#$mode & 8#1000)) ||
-                fail "others may write $path; run: chmod go-w $path"
+                fail "other users can write to $path; run: chmod go-w $path"
         fi
         [[ $path != / ]] || part=0
         path=${path%/*}
@@ -42,24 +42,24 @@ check_folder() {
     done
 }
 
-# Make a folder where there is none, and check it either way; nothing is written before that.
-own_folder() {
+# Creates a folder if it is missing, and checks it before anything is written into it.
+prepare_folder() {
     local above=${1%/*}
     if [[ ! -e $1 && ! -L $1 ]]; then
         [[ ! $above || -d $above ]] || (umask 077 && mkdir --parents -- "$above")
         check_folder "${above:-/}" parent
-        mkdir --mode=0700 -- "$1" || fail "$1 cannot be made"
+        mkdir --mode=0700 -- "$1" || fail "cannot create $1"
     fi
     check_folder "$1"
 }
 
-# Logs are appended to: none may be a link.
+# Rejects a log file that is a link or another special file, because logs are appended to.
 check_file() {
-    if [[ -L $1 || (-e $1 && ! -f $1) ]]; then fail "$1 is no regular file; remove it"; fi
+    if [[ -L $1 || (-e $1 && ! -f $1) ]]; then fail "$1 is not a regular file; remove it"; fi
 }
 have() { command -v "$1" >/dev/null; }
 answers() { docker info >/dev/null 2>&1; }
-# Looked at as a whole: a reader that leaves early would break apt's pipe.
+# Reads the whole output, because apt fails if the reader of its pipe exits early.
 offered() { [[ $(apt-cache policy "$1" 2>/dev/null) == *"Candidate: "[0-9]* ]]; }
 
 apt_get() {
@@ -68,7 +68,7 @@ apt_get() {
 }
 
 install() {
-    have apt-get || fail "no apt-get here; install by hand: $*"
+    have apt-get || fail "apt-get is not available; install by hand: $*"
     ((EUID == 0)) || fail "root is needed; run: sudo apt-get install $*"
     apt_get update
     local package packages=()
@@ -78,12 +78,12 @@ install() {
     apt_get install --yes --no-install-recommends "${packages[@]}"
 }
 
-install_what_is_missing() {
+install_missing() {
     local missing=()
-    # From Debian 13 on, the client has a package of its own.
+    # From Debian 13 on, the client is a separate package.
     have docker || missing+=(docker.io docker-cli)
     answers || have dockerd || missing+=(docker.io iptables)
-    # Builds base images where no registry answers; not needed elsewhere.
+    # Builds base images if no registry responds.
     if ((EUID == 0)) && have apt-get && ! have mmdebstrap; then missing+=(mmdebstrap); fi
     if ((${#missing[@]})); then install "${missing[@]}"; fi
 }
@@ -91,7 +91,7 @@ install_what_is_missing() {
 start_engine() {
     [[ $(docker info 2>&1 || true) != *"permission denied"* ]] ||
         fail "you may not use the engine; run: sudo usermod -aG docker $(id -un), and log in again"
-    [[ -z ${DOCKER_HOST:-} ]] || fail "the engine that DOCKER_HOST names does not answer"
+    [[ -z ${DOCKER_HOST:-} ]] || fail "the engine at DOCKER_HOST does not respond"
     ((EUID == 0)) || fail "the engine is not running; run: sudo systemctl start docker"
     if [[ -d /run/systemd/system ]]; then
         systemctl start docker
@@ -103,17 +103,17 @@ start_engine() {
         if answers; then return; fi
         sleep 0.25
     done
-    fail "the engine did not come up in 30 s: $(tail -n 3 "$state/dockerd.log" 2>/dev/null)"
+    fail "the engine did not start within 30 s: $(tail -n 3 "$state/dockerd.log" 2>/dev/null)"
 }
 
 start_daemon() {
-    rm -f /var/run/docker.pid # of a machine that was killed or copied: nothing answers
-    [[ -d $data && ! -L $data ]] || own_folder "$data"
+    rm -f /var/run/docker.pid # a stale file, because no engine responds
+    [[ -d $data && ! -L $data ]] || prepare_folder "$data"
     check_folder "$data"
     local storage=overlay2
-    # An overlay on an overlay is refused. Ask for the data's own folder: it may be a mount.
+    # The kernel refuses an overlay on an overlay. The check is on the data folder, maybe a mount.
     [[ $(stat --file-system --format %T "$data") != overlayfs ]] || storage=vfs
-    # The lock's descriptor is closed, or the next caller would wait for ever.
+    # The daemon must not inherit the descriptor of the lock: the next caller would wait for ever.
     setsid dockerd --data-root "$data" --storage-driver "$storage" --userland-proxy=false \
         --log-level warn --log-opt max-size=20m --shutdown-timeout 5 \
         </dev/null >>"$state/dockerd.log" 2>&1 9>&- &
@@ -130,39 +130,39 @@ install_plugins() {
     else
         borrow_plugins
     fi
-    docker compose version >/dev/null 2>&1 || fail "docker compose is installed and does not run"
+    docker compose version >/dev/null 2>&1 || fail "docker compose is installed but does not run"
 }
 
-# Debian 12 has no Compose v2. Debian 13's are plain programs that run there as well: they are
-# taken from its archive, signatures checked, by an apt of its own, so that the system's apt never
-# hears of another release.
+# Debian 12 has no Compose v2, but the programs of Debian 13 run on it. They are downloaded from
+# Debian's archive, with checked signatures, by apt with a separate configuration, so that the
+# system's apt is not changed.
 borrow_plugins() {
-    local own=$state/apt mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+    local scratch=$state/apt mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
         grep '/debian/*$' | sort --unique | head --lines=1) || true
     [[ $mirror ]] || fail "apt has no Debian archive; install Docker Compose v2 by hand"
-    rm -rf "$own"
-    mkdir -p "$own/lists/partial" "$own/cache/archives/partial" "$own/packages" "$plugins"
+    rm -rf "$scratch"
+    mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial" "$scratch/packages" "$plugins"
     check_folder "$plugins"
-    echo "deb [signed-by=$key] $mirror trixie main" >"$own/sources"
-    local options=(-o "Dir::Etc::sourcelist=$own/sources" -o Dir::Etc::sourceparts=-
-        -o "Dir::State::lists=$own/lists" -o "Dir::Cache=$own/cache")
+    echo "deb [signed-by=$key] $mirror trixie main" >"$scratch/sources"
+    local options=(-o "Dir::Etc::sourcelist=$scratch/sources" -o Dir::Etc::sourceparts=-
+        -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache")
     if ((EUID == 0)); then options+=(-o APT::Sandbox::User=root); fi
     apt_get update "${options[@]}"
-    cd "$own/packages"
+    cd "$scratch/packages"
     apt_get download "${options[@]}" docker-compose docker-buildx
     local package
-    for package in *.deb; do dpkg-deb --extract "$package" "$own/extracted"; done
-    cp "$own"/extracted/usr/libexec/docker/cli-plugins/docker-* "$plugins/"
+    for package in *.deb; do dpkg-deb --extract "$package" "$scratch/extracted"; done
+    cp "$scratch"/extracted/usr/libexec/docker/cli-plugins/docker-* "$plugins/"
     cd /
-    rm -rf "$own"
+    rm -rf "$scratch"
 }
 
-own_folder "$state"
+prepare_folder "$state"
 for file in lock apt.log dockerd.log; do check_file "$state/$file"; done
 exec 9>"$state/lock"
 flock 9 # two callers must not start two engines
-install_what_is_missing
+install_missing
 answers || start_engine
 install_plugins
 say "engine $(docker version --format '{{.Server.Version}}')," \

@@ -1,4 +1,4 @@
-"""Makes the classes in which asv finds its benchmarks, and what they read their numbers from."""
+"""Creates the classes of asv's benchmarks, which read their values from a campaign."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from lab.history.samples import Samples
 from lab.history.suite import AXES, TIMEOUT_S, VERSION, benchmarks
 from lab.planning import registry
 
-# Of those that need no server, one of each family: cheap, and there on every machine.
+# One backend of each family that needs no server: fast, and available on every machine.
 LABELS = tuple(
     registry.select(name).label
     for name in os.environ.get("LAB_BACKENDS", "asyncio,process-pool,thread-pool").split(",")
 )
 CORES = tuple(int(n) for n in os.environ.get("LAB_CORES", "1").split(","))
-# A sample is a trial; with fewer than seven asv's test sees nothing.
+# A sample is a trial; with fewer than seven, asv's test detects no difference.
 BLOCKS = int(os.environ.get("LAB_BLOCKS", "7"))
 PRESET = os.environ.get("LAB_PRESET", "quick")
-# asv gives its benchmarks one minute; a campaign of the larger preset takes hours.
+# asv's default is one minute; a campaign of the larger preset takes hours.
 CAMPAIGN_TIMEOUT_S = 6 * 3600
 
 
 def measure(module: str) -> Samples:
-    """Run the module's campaign, once for all of its benchmarks; none where it is not asked for."""
+    """Run the module's campaign, once for all benchmarks; return nothing for another preset."""
     return asv_run.measure(module, LABELS, CORES, BLOCKS) if module == PRESET else {}
 
 
 def classes(module: str) -> dict[str, type]:
-    """Return a class for each cell of the preset, with a method for each of its costs."""
+    """Return a class for each cell of the preset, with a method for each of its metrics."""
     attributes: dict[str, dict[str, Any]] = {}
     for benchmark in benchmarks():
         if benchmark.module == module:
@@ -42,7 +42,7 @@ def classes(module: str) -> dict[str, type]:
 
 
 def _setup(_self: object, measured: Samples, *_: object) -> None:
-    """Skip what was not asked for: asv shows it as not run."""
+    """Skip the benchmarks of another preset, which asv shows as not run."""
     if not measured:
         raise NotImplementedError
 
@@ -52,7 +52,7 @@ def _reader(name: str) -> Any:
         values = measured.get(name, {}).get(axes, [])
         if values is None:
             raise RuntimeError("Every trial of this cell failed.")
-        # As asv's own timings hand them over, so that its test has the trials.
+        # The format of asv's timing benchmarks, so that its test receives the samples.
         return {"samples": values, "number": 1} if values else float("nan")
 
     return track

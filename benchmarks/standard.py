@@ -1,4 +1,4 @@
-"""The cells of the preset standard."""
+"""Defines asv's benchmarks of the preset standard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import costs
 
 
 def setup_cache() -> Samples:
-    """Measure; here and not in `costs`, because asv knows it by file and line alone."""
+    """Run the campaign; defined here, because asv identifies the function by file and line."""
     return costs.measure("standard")
 
 

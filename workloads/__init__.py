@@ -1,14 +1,15 @@
-"""The tasks that every backend runs, one file a workload.
+"""Contains the tasks that every backend runs, one file per workload.
 
-To add one, write a file here with the standard library only, because any worker imports it:
+To add a workload, write a file here that uses only the standard library, because every worker
+imports it. It defines:
 
-* ``SUMMARY``, ``UNIT`` (of a size as a person types it) and ``DEFAULT_SIZE``;
-* ``calibrate(size)``: the size in the unit that `argument` takes, for this machine;
-* ``nominal_ns(size)``: how long a task of that typed size should take, 0 where it has no duration;
-* ``argument(size, seed)``: what one task is given, a pure function;
+* ``SUMMARY``, ``UNIT`` (the unit of a size on the command line) and ``DEFAULT_SIZE``;
+* ``calibrate(size)``: the size in the unit of `argument`, for this machine;
+* ``nominal_ns(size)``: the intended duration of a task of this size, or 0 if it has none;
+* ``argument(size, seed)``: the argument of one task, a pure function;
 * ``run(argument)`` and ``run_async(argument)``: the task, as function and as coroutine;
-* ``answer(argument)``: the right answer, computed another way where there is one;
-* where tasks leave something behind, ``seen(endpoints)``: how much of it the submitter sees.
+* ``answer(argument)``: the right answer, computed by another method if there is one;
+* ``seen(endpoints)``, only if tasks have a side effect: its extent as the driver sees it.
 
-It is then listed, contract-tested and measured.
+The lab then lists, tests and measures it.
 """

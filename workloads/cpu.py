@@ -1,7 +1,7 @@
-"""Pure-Python integer work with a known answer and a calibrated duration.
+"""Computes integers in pure Python, with a known answer and a calibrated duration.
 
-The loop is a linear congruential generator, so its n-th value is known in closed form: the right
-answer costs microseconds to check however long the task computed.
+The loop is a linear congruential generator, whose n-th value has a closed form. Therefore the check
+of an answer takes microseconds for a task of any duration.
 """
 
 from time import perf_counter_ns
@@ -16,7 +16,7 @@ CALIBRATION_ROUNDS = 20_000
 
 
 def calibrate(size: int) -> int:
-    """Return how many rounds take `size` microseconds here, by the fastest of several tries."""
+    """Return the number of rounds in `size` microseconds on this machine, from the fastest try."""
     fastest = min(_duration_ns(CALIBRATION_ROUNDS) for _ in range(15))
     return max(1, round(size * 1_000 * CALIBRATION_ROUNDS / fastest))
 
@@ -32,7 +32,7 @@ def argument(size: int, seed: int) -> list[int]:
 
 
 def run(argument: list[int]) -> int:
-    """Go round by round from the first value."""
+    """Compute the last value in a loop from the first one."""
     value, rounds = argument
     for _ in range(rounds):
         value = (value * FACTOR + STEP) % MODULUS
@@ -40,12 +40,12 @@ def run(argument: list[int]) -> int:
 
 
 async def run_async(argument: list[int]) -> int:
-    """Compute in the event loop, which is then not free for anything else."""
+    """Compute in the event loop, which blocks it."""
     return run(argument)
 
 
 def answer(argument: list[int]) -> int:
-    """Jump to the last value: x_n = F^n x + S (F^n - 1) / (F - 1), modulo 2^32."""
+    """Return the last value by the closed form x_n = F^n x + S (F^n - 1) / (F - 1), modulo 2^32."""
     value, rounds = argument
     # The division is exact before the modulo, so the power is taken modulo (F - 1) * MODULUS.
     power = pow(FACTOR, rounds, (FACTOR - 1) * MODULUS)

@@ -1,31 +1,31 @@
-"""Fails the first time, as a task fails whose database is away for a moment.
+"""Fails on the first run, like a task whose database is unavailable for a moment.
 
-That it has run before is written beside the ledger, where every process of a trial can see it.
+A file in the ledger's folder, which all processes of a trial share, records the first run.
 """
 
 import os
 from pathlib import Path
 
-from workloads.noop import answer, argument, calibrate, nominal_ns  # noqa: F401 (they are the same)
+from workloads.noop import answer, argument, calibrate, nominal_ns  # noqa: F401 (reused unchanged)
 
-SUMMARY = "Raises the first time it runs and returns its argument after (`lab claims`)."
+SUMMARY = "Raises on the first run, and returns its argument on the next ones (`lab claims`)."
 UNIT = ""
 DEFAULT_SIZE = 0
 
 
 def run(number: int) -> int:
-    """Return the number, from the second time on.
+    """Return the number, from the second run on.
 
     Raises:
-        ConnectionError: It is the first time.
+        ConnectionError: This is the first run.
     """
     try:
         Path(os.environ["LAB_LEDGER"]).with_name(f"raised-{number}").touch(exist_ok=False)
     except FileExistsError:
         return number
-    raise ConnectionError(f"Task {number} fails the first time, as it should.")
+    raise ConnectionError(f"Task {number} fails on the first run, as intended.")
 
 
 async def run_async(number: int) -> int:
-    """Return the number, from the second time on."""
+    """Return the number, from the second run on."""
     return run(number)

@@ -1,22 +1,22 @@
-"""Holding memory, as a task that loads a table or a model does; it is kept until the next task."""
+"""Allocates memory and holds it until the next task, like a task that loads a table or a model."""
 
 import threading
 
-SUMMARY = "Fills so much memory, and keeps it until its worker's next task."
+SUMMARY = "Allocates memory of the given size, and holds it until the worker's next task."
 UNIT = "KiB"
 DEFAULT_SIZE = 1_024
 
-# Of each worker, also where several are threads of one process.
+# One per worker, even if several workers are threads of one process.
 _held = threading.local()
 
 
 def calibrate(size: int) -> int:
-    """Return the size as it is."""
+    """Return the size unchanged."""
     return size
 
 
 def nominal_ns(size: int) -> int:  # noqa: ARG001 (every workload has the same functions)
-    """Return 0: how long filling memory takes is the machine's."""
+    """Return 0, because the duration depends on the machine."""
     return 0
 
 
@@ -26,16 +26,16 @@ def argument(size: int, seed: int) -> list[int]:
 
 
 def run(argument: list[int]) -> int:
-    """Let go of what was held, fill the memory, every page of it, and name size times byte."""
+    """Release the previous block, write every page of a new one, and return size times byte."""
     kib, byte = argument
-    _held.block = None  # else there would be two of them for a moment
+    _held.block = None  # released first, so that two blocks never exist at once
     _held.block = bytearray([byte]) * (kib * 1_024)
     last: int = _held.block[-1]
     return last * kib
 
 
 async def run_async(argument: list[int]) -> int:
-    """Do the same in the event loop, which then waits."""
+    """Do the same in the event loop, which blocks it."""
     return run(argument)
 
 

@@ -1,4 +1,4 @@
-"""Waiting, as a task that asks a database or a remote service waits: no CPU, no GIL."""
+"""Waits without CPU and GIL, like a task that queries a database or a remote service."""
 
 import time
 
@@ -8,7 +8,7 @@ DEFAULT_SIZE = 20_000
 
 
 def calibrate(size: int) -> int:
-    """Return the size as it is: a clock needs no calibration."""
+    """Return the size unchanged, because a clock needs no calibration."""
     return size
 
 
@@ -31,7 +31,7 @@ def run(argument: list[int]) -> int:
 
 async def run_async(argument: list[int]) -> int:
     """Sleep in the event loop, and return the number."""
-    import asyncio  # here, because a worker that only sleeps in threads does not pay for it
+    import asyncio  # imported here, so that a worker of threads does not import it
 
     microseconds, number = argument
     await asyncio.sleep(microseconds / 1e6)

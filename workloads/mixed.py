@@ -1,7 +1,7 @@
-"""Waiting and computing, as a task that asks a service and works on what comes back."""
+"""Waits and computes, like a task that queries a service and processes its response."""
 
 from workloads import cpu, io
-from workloads.cpu import answer, argument, calibrate  # noqa: F401 (they are the same)
+from workloads.cpu import answer, argument, calibrate  # noqa: F401 (reused unchanged)
 
 SUMMARY = "Waits 10 ms, then computes in pure Python for the given time."
 UNIT = "us"
@@ -15,12 +15,12 @@ def nominal_ns(size: int) -> int:
 
 
 def run(work: list[int]) -> int:
-    """Wait without a CPU, then go round by round from the first value."""
+    """Wait without a CPU, then compute."""
     io.run([WAIT_US, 0])
     return cpu.run(work)
 
 
 async def run_async(work: list[int]) -> int:
-    """Wait in the event loop, then hold it."""
+    """Wait in the event loop, then compute, which blocks it."""
     await io.run_async([WAIT_US, 0])
     return cpu.run(work)

@@ -1,17 +1,17 @@
-"""Nothing: what remains is the system's own cost."""
+"""Does nothing, so that the whole cost of a task is the backend's."""
 
-SUMMARY = "Returns its argument; what remains is the system's own cost."
+SUMMARY = "Returns its argument; the whole cost of a task is the backend's."
 UNIT = ""
 DEFAULT_SIZE = 0
 
 
 def calibrate(size: int) -> int:
-    """Return the size as it is: there is nothing to calibrate."""
+    """Return the size unchanged, because there is nothing to calibrate."""
     return size
 
 
 def nominal_ns(size: int) -> int:  # noqa: ARG001
-    """Return 0: the task has no duration of its own."""
+    """Return 0, because the task has no intended duration."""
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Marks its place in a block of shared memory, by the standard library's `shared_memory`."""
+"""Sets a byte in a block of shared memory, with the standard library's `shared_memory`."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from typing import cast
 
-from workloads.noop import answer, argument, calibrate, nominal_ns  # noqa: F401 (they are the same)
+from workloads.noop import answer, argument, calibrate, nominal_ns  # noqa: F401 (reused unchanged)
 
 SUMMARY = "Sets its byte in a block of shared memory (`lab claims`)."
 UNIT = ""
@@ -16,7 +16,7 @@ PLACES = 65_536
 
 
 def run(number: int) -> int:
-    """Set the byte at the number's place, and return the number."""
+    """Set the byte at the number's index, and return the number."""
     block = _block()
     cast("memoryview[int]", block.buf)[number % PLACES] = 1
     block.close()
@@ -24,16 +24,16 @@ def run(number: int) -> int:
 
 
 async def run_async(number: int) -> int:
-    """Set the byte at the number's place, and return the number."""
+    """Set the byte at the number's index, and return the number."""
     return run(number)
 
 
 def seen(endpoints: Mapping[str, str]) -> int:  # noqa: ARG001
-    """Return how many places are set, as the submitter finds them; the block ends with that."""
+    """Return the number of set bytes in the driver's view, and remove the block."""
     block = _block()
     count = bytes(cast("memoryview[int]", block.buf)).count(1)
     block.close()
-    resource_tracker.register(f"/{block.name}", "shared_memory")  # which `unlink` takes back
+    resource_tracker.register(f"/{block.name}", "shared_memory")  # `unlink` unregisters it
     block.unlink()
     return count
 
@@ -44,6 +44,6 @@ def _block() -> SharedMemory:
         block = SharedMemory(name, create=True, size=PLACES)
     except FileExistsError:
         block = SharedMemory(name)
-    # Else the tracker of whichever process ends first would remove it from under the others.
+    # Otherwise the first process that ends would remove the block, which others still use.
     resource_tracker.unregister(f"/{name}", "shared_memory")
     return block

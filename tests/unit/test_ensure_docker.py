@@ -84,11 +84,11 @@ def a_file(state: Path, _victim: Path) -> None:
     ("spoil", "words"),
     [
         (link, "is a symbolic link"),
-        (link_of_log, "is no regular file"),
+        (link_of_log, "is not a regular file"),
         (of_others, f"belongs to user {OTHER}"),
-        (below_others, "others may write"),
-        (fifo, "is no regular file"),
-        (a_file, "is no folder"),
+        (below_others, "other users can write to"),
+        (fifo, "is not a regular file"),
+        (a_file, "is not a folder"),
     ],
 )
 def test_a_folder_that_others_prepared_is_refused(
