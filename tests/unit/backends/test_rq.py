@@ -61,7 +61,7 @@ def test_an_interval_that_rq_cannot_keep_is_refused(tmp_path: Path) -> None:
     told = {"LAB_SETUP": setup_to_json(setup_of("rq")), "LAB_LEDGER": str(tmp_path / "ledger")}
     seen = run("lab.backends._rq.cron", **told)
     assert seen.returncode
-    assert "RQ's intervals are whole seconds, and job 7 has 0.5." in seen.stderr
+    assert "RQ needs intervals of whole seconds; job 7 has 0.5 s." in seen.stderr
 
 
 NEXT = """
