@@ -15,6 +15,7 @@ from lab.core import files
 from lab.core.errors import ResultsError, UsageError
 from lab.core.serialization import checked, spec_from_json, spec_to_json
 from lab.host import environment
+from lab.planning import feasible
 from lab.planning.plan import Plan, Skip
 from lab.planning.presets import Ladder
 from lab.results import formats
@@ -22,6 +23,7 @@ from lab.results.arrow_schema import RESTORE, brief
 from lab.results.schema import SCHEMA_VERSION, CampaignRow
 from lab.results.store import Store
 
+PLAN = "plan.json"
 NOTHING_BEGUN = "Nothing was begun; then type the same command again"
 
 
@@ -62,7 +64,7 @@ def create(results: Path, run: Run) -> Store:
 
 def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
     """Write all that a run begins with; it is a run once campaign.csv is there, written last."""
-    _write(store, "plan.json", json.dumps(_plan_to_json(run), indent=1).encode())
+    _write(store, PLAN, json.dumps(_plan_to_json(run), indent=1).encode())
     consent.prove(store.folder, workloads(run.plan))
     fingerprint_id, facts = environment.fingerprint()
     commit, dirty = environment.git_state()
@@ -122,12 +124,13 @@ def read_plan(folder: Path, named: str, again: str) -> Run:
 
     Raises:
         UsageError: There is no such run, or a function of its plan may not be called.
-        ResultsError: Its plan cannot be read.
+        ResultsError: Its plan cannot be read, or a number of it is out of range.
     """
-    if not files.is_there(folder / "plan.json"):
+    if not files.is_there(folder / PLAN):
         raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
     run = parsed(folder)
     consent.check(folder, workloads(run.plan), named, again)
+    feasible.require_in_range(folder / PLAN, run.plan.trials)
     return run
 
 
@@ -137,7 +140,7 @@ def parsed(folder: Path) -> Run:
     Raises:
         ResultsError: It is missing or damaged.
     """
-    path = folder / "plan.json"
+    path = folder / PLAN
     with files.sentences(path, RESTORE.rstrip(".")):
         try:
             fields = files.read_json(path, folder)
@@ -163,8 +166,8 @@ def workloads(plan: Plan) -> set[str]:
 
 def write_plan(store: Store, run: Run) -> None:
     """Write the plan so that a kill leaves the old one or the new one."""
-    with files.sentences(store.folder / "plan.json"):
-        _write(store, "plan.json", json.dumps(_plan_to_json(run), indent=1).encode())
+    with files.sentences(store.folder / PLAN):
+        _write(store, PLAN, json.dumps(_plan_to_json(run), indent=1).encode())
 
 
 def _plan_to_json(run: Run) -> dict[str, Any]:

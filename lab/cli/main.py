@@ -150,6 +150,7 @@ def _asked(options: argparse.Namespace) -> run_folder.Run:
         # What followed from its results is part of its plan, and nothing follows from these.
         again = f"lab bench --like {options.like}"
         like = run_folder.read_plan(options.like, named_function(options), again)
+        feasible.require_feasible(like.plan)
         return replace(like, command=command, ladder=None)
     options.provider, why = choice.choose(options.provider)
     say(why)

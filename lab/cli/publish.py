@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 
 from lab.campaign import consent
+from lab.campaign.run_folder import PLAN
 from lab.cli.options import OPTIONS
 from lab.cli.progress import ProgressWatch
 from lab.cli.selection import named_function
 from lab.console import say, show_table
 from lab.core.errors import ExitCode, UsageError
+from lab.planning import feasible
 from lab.providers import choice
 from lab.publishing import package, reproduce
 from lab.results.schema import CSV_TABLES, TABLES
@@ -63,6 +65,7 @@ def run_again(options: argparse.Namespace) -> int:
     run, spec = reproduce.find(options.row, options.results)
     again = f"lab reproduce {options.row}"
     consent.check(run, [spec.workload], named_function(options), again)
+    feasible.require_in_range(run / PLAN, [spec])
     differing = reproduce.differences(run)
     say("\n".join(["Differences:", *differing]) if differing else "Machine and software match.")
     choice.prepare({spec.provider}, say)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from lab.core import fire_times
-from lab.core.errors import UsageError
-from lab.core.model import Periodic
-from lab.planning import ranges, tasks
+from lab.core.errors import ResultsError, UsageError
+from lab.core.model import Idle, Paced, Periodic, Retried, TrialSpec
+from lab.planning import ranges, registry, tasks
 from lab.planning.plan import Plan, Selection, total_s
+from lab.planning.ranges import Real, Whole
 
 
 def require_plannable(selection: Selection) -> None:
@@ -49,3 +53,48 @@ def require_feasible(plan: Plan) -> None:
             f"This campaign would take about {days:,.0f} days, and at most {ranges.LONGEST_DAYS} "
             "are allowed: choose less, and see the time of each choice with --dry-run."
         )
+
+
+def require_in_range(file: Path, specs: Iterable[TrialSpec]) -> None:
+    """Refuse trials of a plan file whose numbers the command line would refuse.
+
+    Raises:
+        ResultsError: A number is out of its range.
+        UsageError: A cron line names no instant.
+    """
+    for spec in specs:
+        for name, value, allowed in _numbers(spec):
+            if not allowed.low <= value <= allowed.high:
+                raise ResultsError(
+                    f"{file}: {name} of trial {spec.id} is {value:,.15g}, and must be {allowed}. "
+                    "The lab does not run it: start a new run."
+                )
+
+
+def _numbers(spec: TrialSpec) -> Iterator[tuple[str, float, Whole | Real]]:
+    """Yield the numbers of a trial that decide how large it is, each with its range."""
+    arrival, topology = spec.arrival, spec.topology
+    slots = ranges.WORKERS_PER_CORE.each.high * ranges.PLANNED_CORES.high
+    yield "nodes", topology.nodes, ranges.NODES.each
+    yield "cores_per_node", topology.cores_per_node, ranges.PLANNED_CORES
+    yield "workers_per_node", topology.workers_per_node, Whole(1, slots)
+    yield "quota_cpus", topology.quota_cpus, Real(0, ranges.PLANNED_CORES.high)
+    yield "warmup_tasks", spec.warmup_tasks, Whole(0, ranges.TASKS.high)
+    yield "deadline_s", spec.deadline_s, Real(0, ranges.DAY_S)
+    yield "check_ns", spec.check_ns, Real(0, ranges.DAY_S * 1e9)
+    if (unit := registry.workload(spec.workload)[0].unit) in ("B", "KiB"):
+        yield "size", spec.size, ranges.SIZES[unit]
+    yield "nominal_ns", spec.nominal_ns, Whole(0, 1_000 * ranges.SIZES["us"].high)
+    if not isinstance(arrival, Idle):
+        yield "n_tasks", arrival.n_tasks, ranges.TASKS
+    if isinstance(arrival, Idle):
+        yield "seconds", arrival.seconds, ranges.SECONDS
+    if isinstance(arrival, Paced):
+        yield "rate_hz", arrival.rate_hz, ranges.RATE_HZ
+        yield "n_tasks / rate_hz", arrival.n_tasks / arrival.rate_hz, Real(0, ranges.DAY_S)
+    if isinstance(arrival, Retried):
+        yield "delay_s", arrival.delay_s, Real(0, ranges.DAY_S)
+    if isinstance(arrival, Periodic):
+        yield "n_occurrences", arrival.n_occurrences, ranges.OCCURRENCES
+        yield "every_s", arrival.every_s, Real(0, ranges.DAY_S)
+        yield "window in seconds", fire_times.planned_s(arrival), Real(0, ranges.DAY_S)

@@ -1,4 +1,7 @@
-"""The numbers that the command line takes: each has a range, which help and refusal state alike."""
+"""The numbers that the command line takes: each has a range, which help and refusal state alike.
+
+`lab.planning.feasible` holds plans that are read from files to the same ranges.
+"""
 
 from __future__ import annotations
 
@@ -97,6 +100,8 @@ OCCURRENCES = Whole(1, 86_400)
 SECONDS = Real(0.1, DAY_S)
 RATE_HZ = Real(0.0001, 1_000_000)
 CORES = Several(Whole(1, CPUS))
+# In a plan that was made on a larger machine; its nodes share the cores that there are.
+PLANNED_CORES = Whole(1, 4_096)
 NODES = Several(Whole(1, 64))
 WORKERS_PER_CORE = Several(Whole(1, 1_000))
 # The kernel has no quota below 1 ms of a period of 10 ms.

@@ -1,0 +1,112 @@
+"""Plans that are read from files are held to the ranges of the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.campaign import run_folder
+from lab.cli.main import main
+from lab.core.errors import ExitCode
+from lab.core.serialization import spec_from_json
+from lab.planning import feasible, registry
+from lab.planning.plan import Plan
+from lab.planning.presets import GROUPS, OFFERED, PRESETS, STANDARD
+from tests.factories.trials import spec_of
+
+PLANNED = [
+    ("nodes", {"topology": {"nodes": 65}}),
+    ("nodes", {"topology": {"nodes": 0}}),
+    ("cores_per_node", {"topology": {"cores_per_node": 10**9}}),
+    ("workers_per_node", {"topology": {"workers_per_node": 10**9}}),
+    ("quota_cpus", {"topology": {"quota_cpus": 1e9}}),
+    ("warmup_tasks", {"warmup_tasks": 10**9}),
+    ("deadline_s", {"deadline_s": 1e9}),
+    ("size", {"workload": "payload", "size": 2**30 + 1}),
+    ("nominal_ns", {"nominal_ns": 10**18}),
+    ("n_tasks", {"arrival": {"n_tasks": 1_000_001}}),
+    ("seconds", {"arrival": {"kind": "idle", "seconds": 86_401.0}}),
+    ("rate_hz", {"arrival": {"kind": "paced", "n_tasks": 1, "rate_hz": 0.0}}),
+    ("n_tasks / rate_hz", {"arrival": {"kind": "paced", "n_tasks": 999_999, "rate_hz": 1.0}}),
+    (
+        "n_occurrences",
+        {"arrival": {"kind": "periodic", "n_tasks": 1, "n_occurrences": 10**9, "every_s": 1.0}},
+    ),
+    (
+        "window in seconds",
+        {"arrival": {"kind": "periodic", "n_tasks": 1, "n_occurrences": 9_999, "every_s": 60.0}},
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with one trial, of which only the plan is there."""
+    run = run_folder.Run(Plan((spec_of("inline"),), ()), "quick", 1, 0, "lab bench")
+    return run_folder.create(tmp_path_factory.mktemp("planned"), run).folder
+
+
+@pytest.mark.parametrize("command", ["bench --resume", "bench --like", "reproduce"])
+@pytest.mark.parametrize(("name", "changes"), PLANNED)
+def test_a_plan_is_held_to_the_ranges_of_the_command_line(
+    planned: Path,
+    tmp_path: Path,
+    command: str,
+    name: str,
+    changes: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever wrote the file: one sentence names the file, the number and its range."""
+    run = tmp_path / "runs" / "run"
+    shutil.copytree(planned, run)
+    plan = json.loads((run / "plan.json").read_text())
+    (spec,) = plan["trials"]
+    for field, change in changes.items():
+        is_same = isinstance(change, dict) and "kind" not in change
+        spec[field] = {**spec[field], **change} if is_same else change
+    (run / "plan.json").write_text(json.dumps(plan))
+    trial_id = spec_from_json(spec).id
+    words = command.split()
+    words += [f"{run}/{trial_id}"] if command == "reproduce" else [str(run)]
+    assert main([*words, "--results", str(tmp_path)]) == ExitCode.USAGE
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"plan.json: {name} of trial {trial_id} is " in said
+    assert ", and must be " in said
+    assert [*(tmp_path / "runs").iterdir()] == [run]
+
+
+def test_what_the_lab_plans_is_in_range() -> None:
+    """Every cell that can be chosen, so that no run of the lab's is refused when it is resumed."""
+    cells = {*STANDARD, *OFFERED.values()}
+    cells |= {cell for preset in PRESETS.values() for cell in preset.cells}
+    cells |= {cell for group in GROUPS.values() for cell in (*group.cells, *group.quick)}
+    specs = [
+        spec_of(
+            "inline",
+            cell.workload,
+            cell.arrival,
+            size=cell.size or registry.workload(cell.workload)[0].default_size,
+        )
+        for cell in cells
+    ]
+    feasible.require_in_range(Path("plan.json"), specs)
+    assert len(specs) > 10
+
+
+def test_a_plan_that_takes_months_is_not_repeated(
+    planned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each trial is in range; all together are not."""
+    shutil.copytree(planned, tmp_path / "run")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    (spec,) = plan["trials"]
+    idle = {"kind": "idle", "seconds": 86_400.0}
+    plan["trials"] = [{**spec, "arrival": idle, "seed": seed} for seed in range(40)]
+    (tmp_path / "run" / "plan.json").write_text(json.dumps(plan))
+    assert main(["bench", "--like", str(tmp_path / "run"), "--dry-run"]) == ExitCode.USAGE
+    said = " ".join(capsys.readouterr().err.split())
+    assert "would take about 40 days, and at most 30 are allowed" in said
