@@ -15,7 +15,7 @@ from lab.core.model import (
     Topology,
     Variant,
 )
-from lab.worker.execution import execute, execute_after, execute_async, joined, stamp
+from lab.worker.execution import entry, execute, execute_after, execute_async, joined, stamp
 
 __all__ = [
     "DEFAULT",
@@ -31,6 +31,7 @@ __all__ = [
     "Task",
     "Topology",
     "Variant",
+    "entry",
     "execute",
     "execute_after",
     "execute_async",
