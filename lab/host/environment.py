@@ -1,4 +1,4 @@
-"""The fingerprint: what the machine and the software were (METHOD section 3), with nothing private.
+"""Reads the fingerprint: facts of the machine and the software (METHOD M33), none of them private.
 
 Every fact is one that others may read: no host or user name, no path, no address. What may hold
 one of these (the kernel's command line, the build's arguments, environment variables) passes an

@@ -115,6 +115,18 @@ def test_every_rule_that_is_cited_has_an_anchor() -> None:
     assert len(explained) == len(set(explained))
 
 
+def test_no_document_outside_the_repository_is_cited() -> None:
+    """A citation names a rule by its number, which a reader can look up."""
+    outside = re.compile(r"METHOD (?![MB]\d)|\b(?:DESIGN|HOUSE|ANCHORS|PRIOR-ART|FAULTS\.md)\b")
+    cited = {
+        f"{file.relative_to(ROOT)}: {match[0]}"
+        for file in CITING
+        if file != Path(__file__)
+        for match in outside.finditer(file.read_text(encoding="utf-8"))
+    }
+    assert cited == set()
+
+
 @pytest.mark.parametrize("document", PAGES, ids=lambda file: file.stem)
 def test_links_lead_somewhere(document: Path) -> None:
     """A link to a file of the lab names one that is there."""

@@ -1,10 +1,11 @@
-"""The house of DESIGN section 2: a room imports only rooms below it; what an import may cost."""
+"""Tests docs/architecture.md: a room imports only rooms below it; what an import may cost."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,6 +104,12 @@ def foreign_to(file: Path, allowed: set[str]) -> set[str]:
 def test_every_room_is_on_the_plan() -> None:
     """A file of lab/ belongs to a room or is a door, and every room has files."""
     assert {room_of(file) for file in FILES} - {""} == {*ROOMS, *DOORS}
+
+
+def test_the_rooms_are_documented_in_their_order() -> None:
+    """The table of docs/architecture.md has a row for each room, from top to bottom."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(?:lab/)?(\w+)(?:/|\.py)` \|", text, re.MULTILINE) == list(ROOMS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(LAB)))

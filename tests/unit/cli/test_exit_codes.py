@@ -33,7 +33,7 @@ SMALL = campaigns.Campaign(
 
 
 def test_the_codes_are_those_of_the_design() -> None:
-    """DESIGN section 7."""
+    """The codes are those that README promises."""
     assert {code.name: code.value for code in ExitCode} == {
         "FINE": 0,
         "TRIAL_FAILED": 1,

@@ -105,7 +105,7 @@ def test_the_id_follows_stable_facts_only(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_the_method_calls_stable_is_stable() -> None:
-    """The starred fields of METHOD section 3 that are known here make the id."""
+    """The stable facts that are known on this machine make the id (METHOD M33)."""
     keys = [row.key for row in fingerprint()[1]]
     stable = {row.key for row in fingerprint()[1] if row.stable}
     assert len(keys) == len(set(keys))

@@ -1,4 +1,4 @@
-"""The known-answer tests KAT-1 to KAT-7 of METHOD section 4, which need no real system.
+"""Tests KAT-1 to KAT-7 (docs/method.md): answers known from theory, without a real system.
 
 Systems here are simulated event by event, on a clock of their own; the numbers come from the
 lab's own metrics and estimates. KAT-10 is in test_histories.py.
@@ -62,7 +62,7 @@ def closed_loop() -> pd.DataFrame:
 
 
 def test_kat_1_latency_from_the_intended_start_shows_the_freeze(open_loop: pd.DataFrame) -> None:
-    """Mean T/8, p75 T/4, p99 0.49 T: the truth of METHOD section 0, row 3."""
+    """Mean T/8, p75 T/4, p99 0.49 T: what users of the frozen server see (M6)."""
     found, latency = told(open_loop), took(open_loop)
     assert found["end_to_end_s_mean"] == pytest.approx(LENGTH_S / 8, rel=1e-3)
     assert percentile(latency, 75).value == pytest.approx(LENGTH_S / 4, rel=1e-3)
