@@ -1,4 +1,4 @@
-"""`lab compare`: what a person asks of two sides, and the exit code that answers."""
+"""Runs `lab compare`: compares two sides, prints the result and returns the exit code."""
 
 from __future__ import annotations
 
@@ -25,75 +25,87 @@ examples:
   lab compare results/runs/A results/runs/B      two runs
   lab compare thread-pool 'threading[queue]'     two backends of the latest run, pair by pair
   lab compare main HEAD --pairs 15 --bench '-b thread-pool -w cpu'
-                                                 measures both commits first, taking turns
-  lab compare --null RUN                         what this machine shows where nothing differs
+                                                 measures both commits first, interleaved
+  lab compare --null RUN                         measures the noise of this machine (A/A test)
 
-B / A is judged `worse` or `better` when Holm's rule holds over everything compared and the ratio
-leaves the noise; `tie` when its whole interval lies within the noise; else `inconclusive`. Noise
-is 5 %, or what --null measured on this machine. Two backends of a run are paired block by block,
-and so are two commits that took turns, which shows the smallest changes; --null has both, of pairs
-and of halves. What --pairs leaves undecided, and what looks worse beyond --threshold, is measured
-once more with twice the pairs. Exit code 4 says that something is worse beyond --threshold, 3 that
-the sides have no usable number in common.
+Each metric has one verdict:
+  tie             the 95 % interval of B / A lies within the equivalence margin
+  worse, better   otherwise, if p is below 0.05 after Holm's correction over all compared metrics,
+                  and B / A lies outside the margin that --null measured, if it was measured
+  inconclusive    all other cases
+The equivalence margin is 5 %, or the noise that --null measured on this machine, separately for
+paired and unpaired metrics. Two backends of one run are paired block by block, and so are two
+interleaved commits; pairs show the smallest changes. If a metric with --pairs is inconclusive and
+looks worse by more than --threshold, both commits are measured again with twice the pairs.
+Exit code 4: a metric is worse by more than --threshold. Exit code 3: the sides have no usable
+metric in common.
 """
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
-    """Add what can be said on the command line."""
+    """Add the arguments of `lab compare`."""
     parser.epilog = EPILOG
     parser.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
-    about = "compare a run with itself (default: the latest)"
-    parser.add_argument("--null", nargs="?", const="", metavar="RUN", help=about)
+    text = "A/A test: compare a run with itself (default: the latest)"
+    parser.add_argument("--null", nargs="?", const="", metavar="RUN", help=text)
     parser.add_argument(
         "--pairs",
         type=PAIRS,
         metavar="N",
-        help=f"first measure commits A and B, taking turns in N blocks (METHOD M30: 15); {PAIRS}",
+        help=f"first measure commits A and B, interleaved in N blocks (METHOD M30: 15); {PAIRS}",
     )
     parser.add_argument(
-        "--bench", default="", metavar="WORDS", help="what --pairs measures, as for lab bench"
+        "--bench", default="", metavar="WORDS", help="arguments of lab bench for --pairs"
     )
-    parser.add_argument("--run", type=Path, metavar="RUN", help="the run that backends are of")
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="run that holds the backends (default: the latest)"
+    )
     parser.add_argument(
         "--metric",
         action="append",
         metavar="NAME",
-        help=f"number to compare; repeat for more (default: {', '.join(HEADLINES)})",
+        help=f"metric to compare; repeatable (default: {', '.join(HEADLINES)})",
     )
     parser.add_argument(
         "--threshold",
         type=THRESHOLD_PERCENT,
         default=5.0,
         metavar="PERCENT",
-        help="how much worse a number may be before the exit code is 4 (default: 5); "
+        help="exit with code 4 if a metric is worse by more than this (default: 5); "
         f"{THRESHOLD_PERCENT}",
     )
-    parser.add_argument("--format", default="table", metavar="FORM", help="table, markdown or json")
+    parser.add_argument(
+        "--format", default="table", metavar="FORM", help="table, markdown or json (default: table)"
+    )
     parser.add_argument(
         "--other-machine",
         action="store_true",
-        help="compare although machine or software differ",
+        help="compare even if machine or software differ",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, print, and tell by the exit code whether anything became worse."""
+    """Compare two sides, print the result, and return the exit code."""
     if options.null is not None:
         return _null(options)
     if len(options.sides) != 2:  # noqa: PLR2004 (A and B)
-        raise UsageError("Name two sides: lab compare A B. Each is a run, a commit or a backend.")
+        raise UsageError(
+            "lab compare needs two sides: lab compare A B. A side is a run, a commit or a backend."
+        )
     if options.format not in render.FORMATS:
         raise UnknownNameError("format", options.format, render.FORMATS)
     for name in options.metric or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
     a, b, compared = _compared(options, options.pairs)
-    if options.pairs and (slow := [n for n in compared if _is_undecided(n, options.threshold)]):
+    if options.pairs and (
+        undecided := [n for n in compared if _is_undecided(n, options.threshold)]
+    ):
         say(
-            f"Undecided: of {len(compared)} numbers {len(slow)} look worse by more than "
-            f"{options.threshold:g} %, and {options.pairs} pairs cannot tell. Once more, with "
-            f"{2 * options.pairs} (METHOD M30)."
+            f"{len(undecided)} of {len(compared)} metrics look worse by more than "
+            f"{options.threshold:g} %, but {options.pairs} pairs are too few to decide. Measuring "
+            f"again with {2 * options.pairs} pairs (METHOD M30)."
         )
         a, b, compared = _compared(options, 2 * options.pairs)
     if options.format == "table":
@@ -107,13 +119,13 @@ def run(options: argparse.Namespace) -> int:
 def _compared(
     options: argparse.Namespace, pairs: int | None
 ) -> tuple[inputs.Side, inputs.Side, list[Compared]]:
-    """Compare the two sides, measured anew in so many pairs, or as they are where that is None."""
+    """Compare the two sides, after measuring `pairs` blocks of each unless that is None."""
     a, b = _sides(options, pairs)
     differing = inputs.differences(a, b)
     if differing and not options.other_machine:
         raise UsageError(
             f"{a.name} and {b.name} differ in {'; '.join(differing)}. Measure both on one machine, "
-            "or say --other-machine."
+            "or use --other-machine."
         )
     noise = _measured_noise(options.results, a)
     return a, b, compare(a, b, options.metric or HEADLINES, noise)
@@ -123,18 +135,18 @@ def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[inputs.Si
     names = options.sides
     if not pairs:
         return [inputs.find(name, options.results, options.run) for name in names]
-    words = shlex.split(options.bench)
-    folders = interleaved.measure(names, pairs, words, Path.cwd(), options.results)
-    found = [inputs.find(str(folder), options.results) for folder in folders]
-    return [replace(side, name=name) for side, name in zip(found, names, strict=True)]
+    arguments = shlex.split(options.bench)
+    folders = interleaved.measure(names, pairs, arguments, Path.cwd(), options.results)
+    measured = [inputs.find(str(folder), options.results) for folder in folders]
+    return [replace(side, name=name) for side, name in zip(measured, names, strict=True)]
 
 
 def _is_undecided(number: Compared, threshold_percent: float) -> bool:
-    """Tell whether a number looks worse beyond the threshold, and could not be told to be so."""
-    grew = number.ratio.value > 1
-    looks_worse = grew == (METRICS[number.metric].better == "lower")
-    is_open = number.change == Change.INCONCLUSIVE
-    return is_open and looks_worse and _percent(number) > threshold_percent
+    """Return True if a metric is inconclusive and looks worse by more than the threshold."""
+    increased = number.ratio.value > 1
+    looks_worse = increased == (METRICS[number.metric].better == "lower")
+    is_inconclusive = number.change == Change.INCONCLUSIVE
+    return is_inconclusive and looks_worse and _percent(number) > threshold_percent
 
 
 def _is_regression(number: Compared, threshold_percent: float) -> bool:
@@ -148,21 +160,21 @@ def _percent(number: Compared) -> float:
 def _null(options: argparse.Namespace) -> int:
     name = options.null or str(next(reversed(runs(options.results, say)), ""))
     if not name:
-        raise UsageError(f"{options.results / 'runs'} holds no run. Make one: lab bench")
+        raise UsageError(f"There is no run in {options.results / 'runs'}. Create one: lab bench")
     side = inputs.find(name, options.results)
     paired, apart = (aa.measure(side, is_paired=pairs) for pairs in (True, False))
     file = _null_file(options.results, side)
     noise = Noise(paired.smallest_effect, apart.smallest_effect)
     text = json.dumps({"run": side.name, **asdict(noise)})
     files.put(file, text.encode(), options.results)
-    for name, found in (("in pairs of neighbouring blocks", paired), ("in halves", apart)):
-        share = found.false_alarms / found.comparisons
+    for name, result in (("in pairs of adjacent blocks", paired), ("in random halves", apart)):
+        share = result.false_alarms / result.comparisons
         say(
-            f"{side.name} against itself {name}, {found.splits} times: {found.false_alarms} false "
-            f"alarms in {found.comparisons} comparisons ({share:.1%}), in {found.families} of "
-            f"{found.splits} families. Equal sides differ by up to {found.smallest_effect:.1%}."
+            f"{side.name} against itself {name}, {result.splits} splits: {result.false_alarms} "
+            f"false alarms in {result.comparisons} comparisons ({share:.1%}), in "
+            f"{result.families} splits. Equal sides differ by up to {result.smallest_effect:.1%}."
         )
-    say("This machine shows no smaller effect, and later comparisons on it take that for noise.")
+    say("Later comparisons on this machine use these values as their equivalence margin.")
     return ExitCode.FINE
 
 
@@ -175,9 +187,9 @@ def _measured_noise(results: Path, side: inputs.Side) -> Noise | None:
     if not files.is_there(file):
         return None
     try:
-        told = files.read_json(file, results)
-        return Noise(float(told["paired"]), float(told["apart"]))
+        noise = files.read_json(file, results)
+        return Noise(float(noise["paired"]), float(noise["apart"]))
     except (OSError, ResultsError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ResultsError(
-            f"{file} is damaged. Delete it, or measure it anew: lab compare --null RUN"
+            f"{file} is damaged. Delete it, or replace it: lab compare --null RUN"
         ) from error

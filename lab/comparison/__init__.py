@@ -1,6 +1,6 @@
-"""Compares two sets of trials: which metrics differ, by how much, and whether the data show it.
+"""Compares two sets of trials: which metrics changed, by how much, and how certain that is.
 
-`inputs` finds the trials that a name means, `compare` compares their metrics, `aa` measures what
-this machine shows without any difference, `interleaved` runs two commits in alternating blocks,
-and `render` writes the result.
+`inputs` loads the trials that a name selects, `compare` compares their metrics, `aa` measures the
+noise of this machine by an A/A test, `interleaved` measures two commits in alternating blocks, and
+`render` formats the result.
 """

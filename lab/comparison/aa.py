@@ -1,8 +1,8 @@
-"""What a machine shows where nothing differs: one run against itself (METHOD M12, A/A).
+"""Measures the noise of a machine by comparing one run with itself (A/A test, METHOD M12).
 
-Its blocks are halved in two ways, as two sides can lie to each other. Paired, a block and the next
-are a pair, as the trials of two sides are that took turns: what drifts slowly is in both. Apart,
-any half of the blocks is one side, as where one run followed the other.
+The blocks are divided in two ways, one for each kind of comparison. Paired: adjacent blocks are the
+two sides of a pair, as in two interleaved runs, so that slow drift affects both sides equally.
+Unpaired: a random half of the blocks is one side, as in two runs measured one after the other.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ Halves: TypeAlias = tuple[Side, Side]
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """The outcome of comparing a run's blocks with each other.
+    """The result of an A/A test.
 
-    `false_alarms` of `comparisons` called two equal halves different; `families` is in how many
-    splits any did, of `splits`. `smallest_effect` is the ratio beyond 1 that 95 % of all equal
-    halves stay within.
+    Attributes:
+        comparisons: Number of compared metrics, over all splits.
+        false_alarms: How many of them were judged worse or better.
+        splits: Number of random divisions of the blocks.
+        families: Number of splits with at least one false alarm.
+        smallest_effect: 0.95 quantile of the ratio between equal halves, minus 1.
     """
 
     comparisons: int
@@ -44,16 +47,16 @@ class Null:
 
 
 def measure(run: Side, *, is_paired: bool, seed: int = 1) -> Null:
-    """Split a run's blocks into random halves again and again, and compare the halves.
+    """Split a run's blocks into random halves `SPLITS` times, and compare the halves.
 
     Raises:
-        RefusedError: The run has too few blocks for two halves with an interval each, or nothing
-            that can be compared in them.
+        RefusedError: The run has too few blocks for two halves with an interval each, or no metric
+            with trials in both halves.
     """
     blocks = run.numbers[BLOCK].drop_duplicates().sort_values(BLOCK, ignore_index=True)
     if len(blocks) < BLOCKS:
         raise RefusedError(
-            f"{run.name} has {len(blocks)} blocks; comparing it with itself needs {BLOCKS}: "
+            f"{run.name} has {len(blocks)} blocks; an A/A test needs {BLOCKS}: "
             f"lab bench --blocks {BLOCKS}"
         )
     halves = (_pairs if is_paired else _halves)(run, blocks, random.Random(seed))
@@ -63,7 +66,7 @@ def measure(run: Side, *, is_paired: bool, seed: int = 1) -> Null:
     ]
     sizes = [number.size for family in families for number in family]
     if not sizes:
-        raise RefusedError(f"{run.name} has no number with trials in both halves.")
+        raise RefusedError(f"{run.name} has no metric with trials in both halves.")
     alarms = [[n.change in {Change.WORSE, Change.BETTER} for n in family] for family in families]
     return Null(
         comparisons=len(sizes),
@@ -74,23 +77,25 @@ def measure(run: Side, *, is_paired: bool, seed: int = 1) -> Null:
     )
 
 
-def _halves(run: Side, blocks: pd.DataFrame, order: random.Random) -> Iterator[Halves]:
+def _halves(run: Side, blocks: pd.DataFrame, rng: random.Random) -> Iterator[Halves]:
     for _ in range(SPLITS):
-        chosen = blocks.index.isin(order.sample(list(blocks.index), len(blocks) // 2))
+        chosen = blocks.index.isin(rng.sample(list(blocks.index), len(blocks) // 2))
         numbers = run.numbers.merge(blocks.assign(is_first=chosen), on=BLOCK)
-        # Two runs to the judge: halves of one campaign share no block, so nothing pairs.
+        # Two run names, so that the halves are compared without pairs.
         yield _sides(run, numbers.assign(run=numbers.is_first.astype(str)))
 
 
-def _pairs(run: Side, blocks: pd.DataFrame, order: random.Random) -> Iterator[Halves]:
-    place = blocks.groupby("run").cumcount()
-    paired = blocks.assign(pair=blocks.groupby(["run", place // 2]).ngroup(), is_odd=place % 2 == 1)
+def _pairs(run: Side, blocks: pd.DataFrame, rng: random.Random) -> Iterator[Halves]:
+    position = blocks.groupby("run").cumcount()
+    paired = blocks.assign(
+        pair=blocks.groupby(["run", position // 2]).ngroup(), is_odd=position % 2 == 1
+    )
     numbers = run.numbers.merge(paired, on=BLOCK)
     both = numbers.groupby(["metric", *CELL, "pair"], dropna=False).block.transform("size")
-    # To the judge a pair is one block of one run; its two trials had plans of the same kind.
-    numbers = numbers[both == 2].assign(run="", plan_hash="", block=lambda own: own.pair)  # noqa: PLR2004
+    # One run and one plan per pair, so that the two trials are compared as a pair.
+    numbers = numbers[both == 2].assign(run="", plan_hash="", block=lambda rows: rows.pair)  # noqa: PLR2004
     for _ in range(SPLITS):
-        swapped = [pair for pair in sorted(set(numbers.pair)) if order.randrange(2)]
+        swapped = [pair for pair in sorted(set(numbers.pair)) if rng.randrange(2)]
         yield _sides(run, numbers.assign(is_first=numbers.is_odd ^ numbers.pair.isin(swapped)))
 
 

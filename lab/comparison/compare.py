@@ -1,7 +1,7 @@
-"""From two sides to one verdict a number: pure functions (METHOD M12, M31).
+"""Compares two sides and gives each metric a verdict; pure functions (METHOD M12, M31).
 
-The family of a comparison is everything compared in it, and Holm's rule holds the chance of one
-false alarm in all of it.
+All metrics of one comparison are one family: Holm's method bounds the probability of any false
+alarm in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.analysis.statistics import (
 from lab.comparison.inputs import Side
 from lab.core.model import Estimate
 
-# One number for each of the users' questions: the others say the same again, or how it was made.
+# One metric per question of a user; the other metrics repeat these or explain them.
 HEADLINES = (
     "worker_s_per_task",
     "queue_latency_s_p50",
@@ -42,7 +42,7 @@ ALPHA = 0.05
 
 
 class Change(StrEnum):
-    """What became of a number from side A to side B."""
+    """The verdict on a metric of side B relative to side A."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -52,9 +52,11 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How far from 1 equal halves of a run lie on this machine, as `lab.comparison.aa` tells.
+    """The smallest relative effect that this machine can show, from `lab.comparison.aa`.
 
-    `paired` is for numbers whose blocks pair, `apart` for all others.
+    Attributes:
+        paired: For metrics compared block by block; 0.02 means a ratio between 1/1.02 and 1.02.
+        apart: For all other metrics.
     """
 
     paired: float
@@ -63,10 +65,21 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One number of one cell on both sides.
+    """One metric of one cell on both sides.
 
-    `a` and `b` are geometric means over trials; `ratio` is b / a with its interval, and `is_paired`
-    when that was made block by block; `p` is adjusted for the family; `n_a` and `n_b` count trials.
+    Attributes:
+        label: The label of side B.
+        cell: The cell's columns.
+        metric: The metric's name.
+        unit: Unit of `a` and `b`.
+        a: Geometric mean over the trials of A.
+        b: Geometric mean over the trials of B.
+        n_a: Number of trials of A.
+        n_b: Number of trials of B.
+        ratio: b / a with its interval.
+        is_paired: The ratio was computed block by block.
+        p: p-value, adjusted for the family.
+        change: The verdict.
     """
 
     label: str
@@ -84,37 +97,37 @@ class Compared:
 
     @property
     def size(self) -> float:
-        """How far the ratio is from 1, alike in both directions."""
+        """Distance of the ratio from 1: the absolute value of its logarithm."""
         return abs(math.log(self.ratio.value))
 
 
 def compare(
     a: Side, b: Side, metrics: Sequence[str] = HEADLINES, noise: Noise | None = None
 ) -> list[Compared]:
-    """Compare every number that both sides have, the largest change first.
+    """Compare every metric that both sides have, the largest change first.
 
     Args:
-        a: The side that is the measure.
+        a: The baseline side.
         b: The side that is judged.
         metrics: Names of `lab.analysis.metrics.registry.METRICS`.
-        noise: What this machine shows where nothing differs. None: a tie is what METHOD M12 calls
-            equivalent, 5 % to either side.
+        noise: The equivalence margin, from an A/A test on this machine. None: 5 % to either side
+            (METHOD M12).
 
     Raises:
-        RefusedError: The two have no number in common.
+        RefusedError: The sides have no usable metric in common.
     """
     one_label = len(set(a.numbers.label)) == len(set(b.numbers.label)) == 1
     keys = [name for name in CELL if not (one_label and name == "label")]
-    found = list(_numbers(a.numbers, b.numbers, keys, metrics))
-    if not found:
+    compared = list(_numbers(a.numbers, b.numbers, keys, metrics))
+    if not compared:
         raise RefusedError(
-            f"{a.name} and {b.name} have no number in common that can be used. Measure the same on "
-            "both: lab bench --like RUN"
+            f"{a.name} and {b.name} have no usable metric in common. Repeat the plan of one side "
+            "for the other: lab bench --like RUN"
         )
-    adjusted = holm([number.p for number in found])
+    adjusted = holm([number.p for number in compared])
     judged = [
         replace(number, p=p, change=_judge(number, p, noise))
-        for number, p in zip(found, adjusted, strict=True)
+        for number, p in zip(compared, adjusted, strict=True)
     ]
     return sorted(judged, key=lambda number: -number.size)
 
@@ -123,7 +136,7 @@ def _numbers(
     a: pd.DataFrame, b: pd.DataFrame, keys: list[str], metrics: Sequence[str]
 ) -> Iterator[Compared]:
     groups = ["metric", *keys]
-    # A null in a key is equal to no other null, so keys are compared as they are written.
+    # Nulls are not equal to each other, so keys are compared as text.
     of_a = {str(key): rows for key, rows in a[a.metric.isin(metrics)].groupby(groups, dropna=False)}
     for key, rows in b[b.metric.isin(metrics)].groupby(groups, dropna=False):
         other = of_a.get(str(key))
@@ -151,7 +164,7 @@ def _mean(rows: pd.DataFrame) -> float:
 
 
 def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float, bool]:
-    """Return b / a with its interval, p, and whether it is paired: blocks held the same plan."""
+    """Return b / a with its interval, its p-value, and whether it was computed block by block."""
     pairs = _pairs(a, b)
     if len(pairs) >= min(len(a), len(b)) > 1:
         under, over = zip(*pairs, strict=True)
@@ -160,13 +173,13 @@ def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float, bool]:
 
 
 def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[float, float]]:
-    """Match the trials of two cells by block: of one run, or of two that took turns.
+    """Match the trials of two cells by block: of one run, or of two interleaved runs.
 
-    Whoever measured one side after the other has no pairs: what drifted lies between the sides.
+    Runs that were measured one after the other have no pairs, because drift separates the sides.
     """
     of_a, of_b = _by_plan(a), _by_plan(b)
     is_clear = (len(of_a), len(of_b)) == (len(a), len(b))
-    if is_clear and (len({*a.run, *b.run}) == 1 or _took_turns(pd.concat([a, b]))):
+    if is_clear and (len({*a.run, *b.run}) == 1 or _interleaved(pd.concat([a, b]))):
         return [(of_a[plan], of_b[plan]) for plan in of_a if plan in of_b]
     return []
 
@@ -176,8 +189,8 @@ def _by_plan(rows: pd.DataFrame) -> dict[tuple[int, str], float]:
     return dict(zip(plans, map(float, rows.value), strict=True))
 
 
-def _took_turns(both: pd.DataFrame) -> bool:
-    """Tell whether every block began on both sides before the next began on either."""
+def _interleaved(both: pd.DataFrame) -> bool:
+    """Return True if every block began on both sides before the next began on either."""
     begins = both.groupby("block").started_utc.agg(["min", "max"])
     is_known = bool((both.started_utc != "").all())
     return is_known and bool((begins["max"].to_numpy()[:-1] <= begins["min"].to_numpy()[1:]).all())
@@ -186,9 +199,9 @@ def _took_turns(both: pd.DataFrame) -> bool:
 def unpaired_ratio(
     a: Sequence[float], b: Sequence[float], level: float = 0.95
 ) -> tuple[Estimate, float]:
-    """Estimate b / a of independent trials by Welch's t interval on logarithms, with its p.
+    """Estimate b / a of independent trials by Welch's t interval on logarithms, with its p-value.
 
-    Fewer than `INTERVAL_FLOOR` trials on a side give a ratio without an interval, and p 1.
+    With fewer than `INTERVAL_FLOOR` trials on a side there is no interval, and p is 1.
     """
     x, y = np.log(np.asarray(a)), np.log(np.asarray(b))
     difference = float(y.mean() - x.mean())
@@ -200,7 +213,7 @@ def unpaired_ratio(
     of_x, of_y = x.var(ddof=1) / x.size, y.var(ddof=1) / y.size
     error = math.sqrt(of_x + of_y)
     method = f"{name}; Welch's t interval on logarithms"
-    if not error:  # no spread at all: what differs differs
+    if not error:  # without any spread, every difference is significant
         value = math.exp(difference)
         return Estimate(value, value, value, level, n, method), float(difference == 0)
     freedom = error**4 / (of_x**2 / (x.size - 1) + of_y**2 / (y.size - 1))
@@ -214,11 +227,13 @@ def _judge(number: Compared, p: float, noise: Noise | None) -> Change:
     ratio = number.ratio
     if ratio.low is None or ratio.high is None:
         return Change.INCONCLUSIVE
-    shown = (noise.paired if number.is_paired else noise.apart) if noise else 0.0
-    tie = (1 / (1 + shown), 1 + shown) if noise else EQUIVALENCE
+    margin = (noise.paired if number.is_paired else noise.apart) if noise else 0.0
+    tie = (1 / (1 + margin), 1 + margin) if noise else EQUIVALENCE
     if tie[0] <= ratio.low and ratio.high <= tie[1]:
         return Change.TIE
-    if p >= ALPHA or number.size <= math.log1p(shown):
+    if p >= ALPHA or number.size <= math.log1p(margin):
         return Change.INCONCLUSIVE
-    grew = ratio.value > 1
-    return Change.WORSE if grew == (METRICS[number.metric].better == "lower") else Change.BETTER
+    increased = ratio.value > 1
+    return (
+        Change.WORSE if increased == (METRICS[number.metric].better == "lower") else Change.BETTER
+    )

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: a run, a commit, or a backend within one run."""
+"""Loads a side of a comparison: a run, a commit, or a backend within one run."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from lab.host.repository import git_or_none
 from lab.results.store import Store, runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
-KEPT = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
-TRIAL_COLUMNS = ["trial_id", "attempt", "nominal_ns", "flag", *KEPT]
+BASE_COLUMNS = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
+TRIAL_COLUMNS = ["trial_id", "attempt", "nominal_ns", "flag", *BASE_COLUMNS]
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Trials under one name.
+    """The trials that one name selects.
 
-    `numbers` has a row for each number of each usable trial: the columns of `metrics.CELL`, block,
-    plan_hash, started_utc, run, trial_id, metric, value, unit. A size that was calibrated is the
-    one that was asked for, in us: each run calibrates anew. `facts` are the stable facts of the
-    fingerprint, `fingerprint_id` is its name.
+    Attributes:
+        name: The name, as it appears in the result.
+        numbers: One row per metric of each usable trial: the columns of `metrics.CELL`, block,
+            plan_hash, started_utc, run, trial_id, metric, value, unit. A calibrated size is
+            replaced by the requested duration in us, because each run calibrates again.
+        facts: The stable facts of the fingerprint.
+        fingerprint_id: The hash of these facts.
     """
 
     name: str
@@ -37,16 +40,16 @@ class Side:
 
 
 def find(name: str, results: Path, within: Path | None = None) -> Side:
-    """Return what `name` means: a run folder or its name, a commit, or a backend of a run.
+    """Return the side that `name` selects: a run, a commit, or a backend of one run.
 
     Args:
-        name: ``results/runs/RUN``, ``RUN``, a commit (at least 7 of its digits, or what git knows
-            it by), or a label; what it means first counts.
+        name: ``results/runs/RUN``, ``RUN``, a commit (at least 7 of its digits, or any name that
+            git resolves), or a label; the first of these that exists is used.
         results: The folder that holds ``runs``.
-        within: The run in which a backend is looked for; None means the latest.
+        within: The run that holds the backend; None means the latest.
 
     Raises:
-        UsageError: It means nothing that was measured here.
+        UsageError: There is no such run, measured commit or backend.
     """
     known = runs(results, say)
     for folder in (Path(name), results / "runs" / name):
@@ -57,18 +60,18 @@ def find(name: str, results: Path, within: Path | None = None) -> Side:
         return _of_runs(name, measured)
     latest = within or next(reversed(known), None)
     if latest is None:
-        raise UsageError(f"{results / 'runs'} holds no run. Make one: lab bench")
+        raise UsageError(f"There is no run in {results / 'runs'}. Create one: lab bench")
     return _of_label(name, _of_runs(latest.name, [latest]))
 
 
 def _commit(name: str) -> str:
-    """Return the commit that git knows by a branch, a tag or ``HEAD~1``; empty if none."""
-    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return git_or_none(Path(), *asked) or ""
+    """Return the commit of a branch, a tag or a revision such as ``HEAD~1``; empty if none."""
+    command = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return git_or_none(Path(), *command) or ""
 
 
 def _is_of(run: Path, commit: str) -> bool:
-    """Tell whether a run was measured on a commit, and on nothing that differed from it."""
+    """Return True if a run was measured on a commit without uncommitted changes."""
     row = Store(run).campaign()
     return str(row.git_commit).startswith(commit) and str(row.git_dirty) != "1"
 
@@ -81,7 +84,7 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
     facts = [_stable(environment) for environment in environments]
     if any(fact != facts[0] for fact in facts):
         raise ResultsError(
-            f"The runs of {name} were measured on different machines or software: name one run."
+            f"The runs of {name} differ in machine or software. Pass one run instead of {name}."
         )
     values = pd.concat([_values(store) for store in stores], ignore_index=True)
     return Side(name, values, facts[0], str(environments[0].fingerprint_id.iloc[0]))
@@ -94,13 +97,13 @@ def _stable(environment: pd.DataFrame) -> dict[str, str]:
 
 def _values(store: Store) -> pd.DataFrame:
     trials, numbers = store.read("trial"), store.read("metric")
-    # A lower bound is no value: what lies above it nobody knows.
+    # A lower bound is not a value: the true value may be anything above it.
     usable = numbers[(numbers.is_valid == 1) & (numbers.bound == "")]
     table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     table = table[table.flag != Flag.INVALID]
-    asked = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
-    wanted = [*KEPT, "trial_id", "metric", "value", "unit"]
-    return table.assign(size=asked)[wanted].rename(columns={"campaign_id": "run"})
+    requested = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
+    wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
+    return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})
 
 
 def _of_label(label: str, run: Side) -> Side:
@@ -109,7 +112,9 @@ def _of_label(label: str, run: Side) -> Side:
     if not chosen:
         raise UnknownNameError(f"run, measured commit, or backend of {run.name}", label, known)
     if len(chosen) > 1:
-        raise UsageError(f"{label!r} is several rows of {run.name}: choose of {', '.join(chosen)}.")
+        raise UsageError(
+            f"{label!r} matches several labels of {run.name}. Use one of: {', '.join(chosen)}."
+        )
     rows = run.numbers[run.numbers.label == chosen[0]]
     return Side(chosen[0], rows.reset_index(drop=True), run.facts, run.fingerprint_id)
 
@@ -120,7 +125,7 @@ def _short_names(label: str) -> tuple[str, str]:
 
 
 def differences(a: Side, b: Side) -> list[str]:
-    """Name the facts of machine and software in which the two sides differ."""
+    """List the facts of machine and software that differ between the two sides."""
     keys = sorted({*a.facts, *b.facts})
     return [
         f"{key}: {a.facts.get(key, 'unknown')} / {b.facts.get(key, 'unknown')}"

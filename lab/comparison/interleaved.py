@@ -1,7 +1,8 @@
-"""Measures two commits side by side: their labs take turns, block by block (METHOD M30).
+"""Measures two commits interleaved: their labs run block by block alternately (METHOD M30).
 
-Each commit lies in a worktree of its own and runs its own code, in this environment's packages. The
-second takes over the first's plan, with its sizes and seeds, so that every trial has its twin.
+Each commit is checked out in a separate worktree and runs its code with the packages of this
+environment. The second campaign repeats the plan of the first, with the same sizes and seeds, so
+that every trial has a partner.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ ENDED = {ExitCode.FINE, ExitCode.TRIAL_FAILED}
 
 
 class Campaign:
-    """A lab of one commit that waits for its turns."""
+    """The lab of one commit, which runs one block at each call of `go`."""
 
-    def __init__(self, name: str, worktree: Path, words: Sequence[str]) -> None:
+    def __init__(self, name: str, worktree: Path, arguments: Sequence[str]) -> None:
         self._name = name
-        command = [sys.executable, "-m", "lab.cli", "bench", "--turns", "--tables-only", *words]
+        command = [sys.executable, "-m", "lab.cli", "bench", "--turns", "--tables-only", *arguments]
         self._process = subprocess.Popen(
             command,
             cwd=worktree,
@@ -42,25 +43,25 @@ class Campaign:
         if not (folder := self._await_turn()):
             self.close()
             raise LabError(
-                f"Commit {name} measured nothing; its own words are above. One from before two "
-                "commits could take turns has to be measured by itself."
+                f"Commit {name} measured nothing; its output is above. A commit without "
+                "`lab bench --turns` must be measured alone."
             )
         self.folder = Path(folder)
 
     def go(self) -> None:
-        """Let it run a block, and wait until that has ended.
+        """Run one block, and wait for its end.
 
         Raises:
-            LabError: It died.
+            LabError: The campaign failed.
         """
-        with contextlib.suppress(BrokenPipeError):  # it died; the end of its words tells that
+        with contextlib.suppress(BrokenPipeError):  # it has ended; `_await_turn` detects that
             self._pipe(self._process.stdin).write("go\n")
             self._pipe(self._process.stdin).flush()
         if self._await_turn() is None and self._process.wait() not in ENDED:
-            raise LabError(f"Measuring commit {self._name} failed; its own words are above.")
+            raise LabError(f"Measuring commit {self._name} failed; its output is above.")
 
     def close(self) -> None:
-        """End it if it has not ended: whoever gives no turns any more stops it."""
+        """End the campaign: it stops at the end of its input, or is terminated after `STOP_S`."""
         with contextlib.suppress(BrokenPipeError):
             self._pipe(self._process.stdin).close()
         try:
@@ -71,41 +72,41 @@ class Campaign:
         self._pipe(self._process.stdout).close()
 
     def _await_turn(self) -> str | None:
-        """Return the run folder it names before a block; None at its end."""
+        """Wait for the next block and return the run folder; None at the end of the campaign."""
         line = self._pipe(self._process.stdout).readline()
         return line.removeprefix("turn ").strip() if line.startswith("turn ") else None
 
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:
         if pipe is None:
-            raise LabError("A lab was started without pipes.")
+            raise LabError("The lab of a commit was started without pipes.")
         return pipe
 
 
 def measure(
-    commits: Sequence[str], blocks: int, words: Sequence[str], repository: Path, results: Path
+    commits: Sequence[str], blocks: int, arguments: Sequence[str], repository: Path, results: Path
 ) -> list[Path]:
-    """Run one campaign for each commit, in turns, and return their run folders.
+    """Run one campaign for each commit, interleaved, and return their run folders.
 
     Args:
-        commits: Two, by any name that git knows.
-        blocks: How many blocks each; in each a seeded coin says who begins.
-        words: What is measured, as for ``lab bench``.
+        commits: Two, by any name that git resolves.
+        blocks: Number of blocks of each; a seeded coin decides which commit begins a block.
+        arguments: Arguments of ``lab bench`` that select the trials.
         repository: The checkout that holds the commits.
         results: The folder that holds ``runs``.
 
     Raises:
-        UsageError: git knows no such commit.
+        UsageError: git cannot resolve a commit.
         LabError: A campaign failed.
     """
     where = ["--results", str(results.resolve())]
     coin = random.Random(ORDER_SEED)
     with interrupts.deferred(), contextlib.ExitStack() as stack, interrupts.allowed():
         trees = [stack.enter_context(_worktree(commit, repository)) for commit in commits]
-        first = Campaign(commits[0], trees[0], [*words, "--blocks", str(blocks), *where])
+        first = Campaign(commits[0], trees[0], [*arguments, "--blocks", str(blocks), *where])
         stack.callback(first.close)
-        again = ["--like", str(first.folder), *_function(words), *where]
-        second = Campaign(commits[1], trees[1], again)
+        repeat = ["--like", str(first.folder), *_function(arguments), *where]
+        second = Campaign(commits[1], trees[1], repeat)
         stack.callback(second.close)
         both = [first, second]
         for block in range(blocks):
@@ -116,18 +117,18 @@ def measure(
         return [first.folder, second.folder]
 
 
-def _function(words: Sequence[str]) -> list[str]:
-    """Return the words that name a function of the user's: a plan alone does not choose one."""
+def _function(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments that select the user's function, which a plan does not contain."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("--task", "--args"):
         parser.add_argument(option)
-    named = vars(parser.parse_known_args(words)[0])
-    return [f"--{option}={value}" for option, value in named.items() if value]
+    values = vars(parser.parse_known_args(arguments)[0])
+    return [f"--{option}={value}" for option, value in values.items() if value]
 
 
 @contextlib.contextmanager
 def _worktree(commit: str, repository: Path) -> Iterator[Path]:
-    """Check a commit out beside the repository, and remove it again."""
+    """Check out a commit in a temporary worktree, and remove it afterwards."""
     with temp_dirs.folder() as folder:
         tree = folder / "tree"
         _git(repository, commit, "worktree", "add", "--quiet", "--detach", str(tree), commit)
@@ -137,8 +138,8 @@ def _worktree(commit: str, repository: Path) -> Iterator[Path]:
             _git(repository, commit, "worktree", "remove", "--force", str(tree))
 
 
-def _git(repository: Path, commit: str, *words: str) -> None:
+def _git(repository: Path, commit: str, *arguments: str) -> None:
     try:
-        git(repository, *words)
+        git(repository, *arguments)
     except LabError as error:
         raise UsageError(f"Commit {commit!r}: {error}") from error

@@ -1,4 +1,4 @@
-"""A comparison as a table for people, as Markdown for a pull request, and as JSON for programs."""
+"""Formats a comparison as a table, as Markdown for a pull request, or as JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pandas as pd
 from lab.comparison.compare import Change, Compared
 from lab.core.printable import printable
 
-COLUMNS = ("what", "cell", "number", "A", "B", "B / A", "95 %", "p", "verdict")
+COLUMNS = ("label", "cell", "metric", "A", "B", "B / A", "95 %", "p", "verdict")
 FORMATS = ("table", "markdown", "json")
-# Seconds are shown in the unit that leaves the fewest digits.
+# Units for seconds, from the largest; the first that is not above the value is used.
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def rows(compared: Sequence[Compared]) -> list[tuple[str, ...]]:
-    """Write one row a number."""
+    """Return one row per compared metric."""
     return [_row(number) for number in compared]
 
 
@@ -57,21 +57,21 @@ def _quantity(value: float, unit: str) -> str:
 
 
 def verdict(compared: Sequence[Compared], a: str, b: str) -> str:
-    """Say in a sentence how many numbers of B moved against A."""
+    """Return a sentence with the number of metrics of B that changed relative to A."""
     count = {change: sum(n.change == change for n in compared) for change in Change}
-    told = ", ".join(f"{n} {change}" for change, n in count.items())
-    return f"{b} against {a}: {told}, of {len(compared)} numbers; p by Holm over all of them."
+    counts = ", ".join(f"{n} {change}" for change, n in count.items())
+    return f"{b} against {a}: {counts}, of {len(compared)} metrics; p adjusted by Holm's method."
 
 
 def markdown(compared: Sequence[Compared], a: str, b: str) -> str:
-    """Write a comment for a pull request: the sentence, what moved, and the rest folded away."""
+    """Return Markdown for a pull request: the sentence, the changes, and the rest collapsed."""
     moved = [n for n in compared if n.change in {Change.WORSE, Change.BETTER}]
     rest = [n for n in compared if n not in moved]
     parts = [f"**{_escaped(verdict(compared, a, b))}**"]
     if moved:
         parts.append(_table(moved))
     if rest:
-        parts.append(f"<details><summary>{len(rest)} that did not</summary>\n\n{_table(rest)}")
+        parts.append(f"<details><summary>{len(rest)} without a change</summary>\n\n{_table(rest)}")
         parts.append("</details>")
     return "\n\n".join(parts)
 
@@ -82,18 +82,18 @@ def _table(compared: Sequence[Compared]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep a name from being read as a table's border, a tag or a mention."""
+    """Escape characters that Markdown would read as a table border, a tag or a mention."""
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "&#124;"), ("@", "&#64;")):
         text = text.replace(sign, written)
     return printable(text, keep="")
 
 
 def as_json(compared: Sequence[Compared], a: str, b: str) -> str:
-    """Write everything that was found, for programs."""
-    found = [asdict(number) for number in compared]
-    for number in found:
+    """Return the names of both sides and every compared metric as JSON."""
+    numbers = [asdict(number) for number in compared]
+    for number in numbers:
         number["cell"] = {k: None if pd.isna(v) else _plain(v) for k, v in number["cell"].items()}
-    return json.dumps({"a": a, "b": b, "compared": found}, indent=1)
+    return json.dumps({"a": a, "b": b, "compared": numbers}, indent=1)
 
 
 def _plain(value: Any) -> Any:
@@ -101,5 +101,5 @@ def _plain(value: Any) -> Any:
 
 
 def write(compared: Sequence[Compared], a: str, b: str, form: str) -> str:
-    """Write a comparison as ``"markdown"`` or ``"json"``."""
+    """Return a comparison in the format ``"markdown"`` or ``"json"``."""
     return {"markdown": markdown, "json": as_json}[form](compared, a, b)

@@ -98,7 +98,7 @@ def test_a_comparison_with_nothing_in_common_ends_in_3(
     tables["metric"] = tables["metric"].assign(is_valid=0)
     run = campaigns.write(tables, tmp_path / "runs" / "unusable")
     assert main(["compare", str(run), str(run), "--results", str(tmp_path)]) == 3
-    assert "no number in common that can be used" in " ".join(capsys.readouterr().err.split())
+    assert "no usable metric in common" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_machine_that_cannot_host_a_cluster_ends_in_5(

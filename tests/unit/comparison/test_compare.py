@@ -135,7 +135,7 @@ def test_few_trials_or_nothing_in_common_give_no_verdict() -> None:
     few = [side(n, np.full(3, float(v)), n) for n, v in (("a", 1), ("b", 9))]
     assert compare(few[0], few[1])[0].change == Change.INCONCLUSIVE
     other = replace(few[1], numbers=few[1].numbers.assign(nodes=2))
-    with pytest.raises(RefusedError, match="a and b have no number in common"):
+    with pytest.raises(RefusedError, match="a and b have no usable metric in common"):
         compare(few[0], other)
 
 
@@ -148,7 +148,7 @@ def test_a_run_against_itself_tells_the_noise() -> None:
         assert found.comparisons == found.splits == aa.SPLITS
         assert found.false_alarms <= 3
         assert 0.02 < found.smallest_effect < 0.15
-        with pytest.raises(RefusedError, match="has 4 blocks; comparing it with itself needs 10"):
+        with pytest.raises(RefusedError, match="has 4 blocks; an A/A test needs 10"):
             aa.measure(side("run", np.ones(4), "run"), is_paired=is_paired)
 
 
@@ -250,7 +250,7 @@ def test_another_machine_is_refused_until_told(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["first"], "Name two sides"),
+        (["first"], "needs two sides"),
         (["first", "second", "--format", "jsn"], "Did you mean 'json'"),
         (["first", "second", "--metric", "makespan"], "Did you mean 'makespan_s'"),
         (["first", "secnd"], "Unknown run, measured commit, or backend of second 'secnd'"),
