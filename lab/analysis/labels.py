@@ -1,4 +1,4 @@
-"""Names and markers of labels, the same in every figure and table of a campaign."""
+"""Assigns names and markers to labels, the same in all figures and tables of a campaign."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 
 
 def identify(trials: pd.DataFrame) -> pd.DataFrame:
-    """Give each label its short name and its marker; a row a label, sorted by label.
+    """Assign a short name and a marker to each label.
 
     Args:
-        trials: The whole trial table: a subset would give other markers.
+        trials: The whole trial table; with a subset the markers would change.
 
     Returns:
-        Columns label, name, family, marker. Markers tell the labels of one family apart.
+        Columns label, name, family, marker; one row per label, sorted by label. The markers differ
+        within a family.
     """
     labels = trials[["label", "backend", "family", "variant", "profile"]].drop_duplicates("label")
     labels = labels.sort_values("label", ignore_index=True)
@@ -28,7 +29,7 @@ def identify(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _short_names(labels: pd.DataFrame) -> list[str]:
-    """Shorten ``backend[variant]@profile`` by whatever tells no two of these labels apart."""
+    """Remove from ``backend[variant]@profile`` the parts that all labels of a backend share."""
     variants = labels.groupby("backend")["variant"].transform("nunique")
     all_default = bool((labels["profile"] == "default").all())
     return [
@@ -40,5 +41,5 @@ def _short_names(labels: pd.DataFrame) -> list[str]:
 
 
 def each(frame: pd.DataFrame) -> Iterable[Any]:
-    """Go through a frame's rows as named tuples, whose cells have the types of the tables."""
+    """Yield a frame's rows as named tuples, with the column types of the tables."""
     return frame.itertuples(index=False)

@@ -1,4 +1,4 @@
-"""What figures are drawn from: trials' values and their estimates, each with who it belongs to."""
+"""Selects the values of trials and their estimates, with label names, for figures and answers."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from lab.analysis.sweeps.grouping import plural
 from lab.core.model import Flag
 
 Tables = Mapping[str, pd.DataFrame]
-"""The tidy tables by name, as `Store.read` gives them; windows as `window_of` says."""
+"""Table name -> tidy table, as `Store.read` returns it; see `window_of` for windows."""
 
 TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
-# What figures and answers ask of a trial beside a number: to copy all its columns takes long.
-ASKED = ["trial_id", "attempt", "block", "backend", "family", "status", "flag", *CELL]
-ASKED += ["size_unit", "nominal_ns", "node_mode", "workers"]
+# The columns of a trial that figures and answers need: copying all columns is slow.
+TRIAL_COLUMNS = ["trial_id", "attempt", "block", "backend", "family", "status", "flag", *CELL]
+TRIAL_COLUMNS += ["size_unit", "nominal_ns", "node_mode", "workers"]
 NAMING = ["workload", "size", "size_unit", "nominal_ns"]
 THROUGHPUT, OVERHEAD = "throughput_per_s", "overhead_s_per_task"
 
 
 def usable(trials: pd.DataFrame) -> pd.DataFrame:
-    """Keep each trial's last attempt, where its numbers may be used (METHOD M23)."""
+    """Return the last attempt of each trial, if its numbers may be used (METHOD M23)."""
     last = last_attempts(trials)
     return last[last["status"].isin(USABLE) & (last["flag"] != Flag.INVALID)]
 
 
 def trial_values(tables: Tables, metric: str) -> pd.DataFrame:
-    """One row a usable trial that has the metric: its value beside what is `ASKED` of it."""
+    """Return one row per usable trial with the metric: value, unit, bound and `TRIAL_COLUMNS`."""
     metrics = tables["metric"]
     chosen = metrics[(metrics["metric"] == metric) & (metrics["is_valid"] == 1)]
     chosen = chosen[["trial_id", "attempt", "value", "unit", "bound"]].dropna(subset=["value"])
-    return chosen.merge(usable(tables["trial"][ASKED]), on=["trial_id", "attempt"])
+    return chosen.merge(usable(tables["trial"][TRIAL_COLUMNS]), on=["trial_id", "attempt"])
 
 
 def window_of(tables: Tables, trial: Any) -> pd.DataFrame:
     """Return `lab.analysis.metrics.registry.TASK_COLUMNS` of the window of one attempt at a trial.
 
-    Each window is a table by itself, for all of them together may not fit into memory.
+    Each window is a separate table, because all windows together may not fit into memory.
     """
     return tables[f"task/{trial.trial_id}-{trial.attempt}"]
 
 
 def estimates(tables: Tables, metric: str, *, without_noisy: bool = False) -> pd.DataFrame:
-    """One row a cell that has an estimate of the metric: the headline, or without noisy trials."""
+    """Return one row per cell with an estimate of the metric, with or without noisy trials."""
     table = tables["estimate"]
     second = table["analysis_id"].str.endswith("without-noisy")
     chosen = table[(table["metric"] == metric) & (second == without_noisy)]
@@ -55,11 +55,11 @@ def estimates(tables: Tables, metric: str, *, without_noisy: bool = False) -> pd
 
 
 def points(tables: Tables, metric: str) -> pd.DataFrame:
-    """Trials and estimates of one metric in one frame, as a figure needs them.
+    """Return trials and estimates of one metric in one frame.
 
     Returns:
-        One row a trial (``kind`` trial) or cell (``kind`` estimate): y, low, high, unit, the cell,
-        node_mode, flag, n_trials, n_noisy, method, and name, family, marker.
+        One row per trial (``kind`` trial) or cell (``kind`` estimate): y, low, high, unit, the
+        cell, node_mode, flag, n_trials, n_noisy, method, and name, family, marker.
     """
     trials = trial_values(tables, metric).assign(kind="trial").rename(columns={"value": "y"})
     cells = estimates(tables, metric).assign(kind="estimate")
@@ -73,27 +73,27 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
 
 
 def told(tables: Tables, *metrics: str) -> pd.DataFrame:
-    """One row a number over several cells that could be told, with who it belongs to."""
+    """Return one row per number over several cells that is not refused, with its label's name."""
     table = tables["trend"]
     chosen = table[table["metric"].isin(metrics)].dropna(subset=["estimate"])
     return chosen.merge(identify(tables["trial"]), on="label")
 
 
 def largest_bursts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep of bursts of several sizes, offered to one cell otherwise equal, the largest."""
+    """Return the rows of the largest burst of each cell."""
     same = [name for name in CELL if name != "n_planned"]
     largest = rows.groupby(same, dropna=False)["n_planned"].transform("max")
     return rows[rows["n_planned"] == largest]
 
 
 def is_grid(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Tell which rows are of tasks of several durations, steps of one curve (METHOD M17c)."""
+    """Return a mask of the rows whose workload has several task durations (METHOD M17c)."""
     durations = rows["nominal_ns"].where(rows["nominal_ns"] > 0)
     return durations.groupby(rows["workload"]).transform("nunique") >= SIZES_FLOOR
 
 
 def workload_names(rows: pd.DataFrame) -> pd.Series:
-    """Name each row's workload, with its size where one name has several or stands for a time."""
+    """Return each row's workload, with its size if there are several or it is a duration."""
     several = rows.groupby("workload")["size"].transform("nunique") > 1
     return pd.Series(
         [
@@ -110,12 +110,12 @@ def workload_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def topology_names(rows: pd.DataFrame) -> pd.Series:
-    """Name each row's topology: 2 nodes of 0.5 CPUs, 4 cores, 8 workers (of the whole cluster)."""
+    """Return each row's topology, as totals: 2 nodes of 0.5 CPUs, 4 cores, 8 workers."""
     return pd.Series(
         [
             ", ".join(
-                f"{count} {plural(words, count)}{of}"
-                for count, words, of in (
+                f"{count} {plural(noun, count)}{quota}"
+                for count, noun, quota in (
                     (
                         row.nodes,
                         "nodes",
@@ -124,7 +124,7 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
                     (row.nodes * row.cores_per_node, "cores", ""),
                     (row.nodes * row.workers_per_node, "workers", ""),
                 )
-                if words != "nodes" or count > 1 or of
+                if noun != "nodes" or count > 1 or quota
             )
             for row in each(rows[[*TOPOLOGY, "quota_cpus"]])
         ],

@@ -74,13 +74,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
         help="exit with code 4 if a metric is worse by more than this (default: 5); "
         f"{THRESHOLD_PERCENT}",
     )
+    parser.add_argument("--format", default="table", metavar="FORM", help="table, markdown or json")
     parser.add_argument(
-        "--format", default="table", metavar="FORM", help="table, markdown or json (default: table)"
-    )
-    parser.add_argument(
-        "--other-machine",
-        action="store_true",
-        help="compare even if machine or software differ",
+        "--other-machine", action="store_true", help="compare even if machine or software differ"
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 

@@ -1,8 +1,8 @@
-"""Figures: pure functions from the tidy tables to pictures that say what they rest on.
+"""Draws figures from the tables of a run and saves each as SVG, PNG and CSV.
 
-A new figure is one file with one `Chart`, added to `FIGURES`. Every picture is PNG and SVG beside
-the CSV it was drawn from, carries n, the interval's method and the spec hash as metadata (METHOD
-M34), and is the same to the byte whenever it is drawn from the same tables.
+A new figure is one file with one `Chart`, added to `FIGURES`. The metadata of a picture contains n,
+the method of the interval and the spec hash (METHOD M34). Equal tables give equal files, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ FIGURES: Mapping[str, Chart] = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure that was drawn: its words, what it rests on, and its file without the ending."""
+    """A figure that was drawn and saved.
+
+    Attributes:
+        chart: The kind of figure.
+        caption: Its caption.
+        metadata: n, interval method, spec hash and more; see `facts`.
+        stem: Path of its files, without the suffix.
+    """
 
     chart: Chart
     caption: str
@@ -56,15 +63,15 @@ class Picture:
 
 
 def draw(chart: Chart, data: pd.DataFrame) -> Figure:
-    """Draw a chart's data in the one theme, leaving no global state behind."""
+    """Draw a chart's data in the common theme, without changing global state."""
     with theme():
         return chart.draw(data)
 
 
 def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
-    """Write a chart as SVG, PNG and CSV into a folder; None when there is nothing to draw.
+    """Write a chart as SVG, PNG and CSV into a folder; return None if there is nothing to draw.
 
-    Drawing the CSV again gives the same picture to the byte.
+    Drawing the CSV again gives the same picture, byte for byte.
 
     Raises:
         ResultsError: A file cannot be written, or the folder is a symbolic link.
@@ -72,38 +79,38 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     data = chart.data(tables)
     if data.empty:
         return None
-    found = facts(chart.name, data, tables)
-    words = f"{chart.caption(data)} {sentence(found)}"
-    picture = Picture(chart, words, found, folder / chart.name)
+    metadata = facts(chart.name, data, tables)
+    caption = f"{chart.caption(data)} {sentence(metadata)}"
+    picture = Picture(chart, caption, metadata, folder / chart.name)
     _put(picture, ".csv", data.to_csv(index=False, lineterminator="\n").encode())
     write(draw(chart, data), picture)
     return picture
 
 
 def write(figure: Figure, picture: Picture) -> None:
-    """Write a drawn figure as SVG and PNG, with what it rests on as metadata in both.
+    """Write a drawn figure as SVG and PNG, both with the picture's metadata.
 
-    Text and panels are placed once, for both: `Figure.savefig` would do it again for each.
+    The layout is computed once; `Figure.savefig` would compute it for each format.
 
     Raises:
         ResultsError: A file cannot be written, or the folder is a symbolic link.
     """
-    found = dict(picture.metadata)
-    about = {"Title": picture.chart.title, "Description": json.dumps(found, sort_keys=True)}
+    metadata = dict(picture.metadata)
+    title = {"Title": picture.chart.title, "Description": json.dumps(metadata, sort_keys=True)}
     svg, png = io.BytesIO(), io.BytesIO()
     with theme():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        # No date and no version: equal tables must give equal bytes.
-        FigureCanvasSVG(figure).print_svg(svg, metadata={**about, "Date": None})  # type: ignore[no-untyped-call]
+        # Without date and version, so that equal tables give equal bytes.
+        FigureCanvasSVG(figure).print_svg(svg, metadata={**title, "Date": None})  # type: ignore[no-untyped-call]
         figure.set_dpi(mpl.rcParams["savefig.dpi"])
-        own = {**about, **found, "Software": None}
-        FigureCanvasAgg(figure).print_png(png, metadata=own)  # type: ignore[no-untyped-call]
+        texts = {**title, **metadata, "Software": None}
+        FigureCanvasAgg(figure).print_png(png, metadata=texts)  # type: ignore[no-untyped-call]
     _put(picture, ".svg", svg.getvalue())
     _put(picture, ".png", png.getvalue())
 
 
-def _put(picture: Picture, ending: str, data: bytes) -> None:
-    """Write one file of a picture; its folder may be in a run that anybody may have filled."""
-    path = picture.stem.with_suffix(ending)
+def _put(picture: Picture, suffix: str, data: bytes) -> None:
+    """Write one file of a picture, without following links: the run folder is not trusted."""
+    path = picture.stem.with_suffix(suffix)
     files.put(path, data, path.parent.parent)

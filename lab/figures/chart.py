@@ -1,4 +1,4 @@
-"""What a figure is: the data it is drawn from, a drawing of exactly that, and a caption."""
+"""Defines a kind of figure: its data, its drawing and its caption."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Chart:
     Attributes:
         name: Stem of its files.
         title: Heading of its section.
-        needs: What a campaign must hold for it, to be said where there is nothing to draw.
-        data: The tidy frame it is drawn from; empty when nothing was measured. It goes beside the
-            picture as CSV, and drawing that CSV again gives the same picture.
-        draw: The picture of such a frame.
-        caption: What such a picture shows, beyond n, interval and noise, which every caption says.
+        needs: What the campaign must contain; the report prints it if there is nothing to draw.
+        data: Selects the tidy frame to draw from the tables; empty if nothing was measured. It is
+            saved beside the picture as CSV, and drawing that CSV again gives the same picture.
+        draw: Draws such a frame.
+        caption: Describes such a frame. n, interval and noise are appended to every caption.
     """
 
     name: str

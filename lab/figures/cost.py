@@ -1,7 +1,7 @@
-"""CPU time of a task by who spends it: driver, servers, workers (METHOD M17d).
+"""Draws the CPU time per task of driver, servers and workers (METHOD M17d).
 
-A system may answer soon and still cost much: its server and its idle polls are on nobody's clock
-but the machine's. The work of the task itself is in the workers' share.
+A backend with short latency may still use much CPU time in its server or by polling. The workers'
+share includes the work of the task.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from lab.figures.overhead import ROW_IN, draw_cell, scale
 from lab.figures.theme import QUIET, legend_below, panels
 
 ROLES: Mapping[str, str] = {"driver": "o", "services": "s", "workers": "^"}
-"""Who spends CPU time, and the marker that says so."""
+"""Role -> its marker."""
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of the CPU seconds a task of each role, with panel and role."""
+    """Return trials and estimates of the CPU seconds per task, with panel and role."""
     parts = [points(tables, f"cpu_{role}_s_per_task").assign(role=role) for role in ROLES]
-    found = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    found = found[found["arrival"] == Burst.kind]
-    found = found.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
-    return found.assign(panel=workload_names(found) + ", " + topology_names(found))
+    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    rows = rows[rows["arrival"] == Burst.kind]
+    rows = rows.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
+    return rows.assign(panel=workload_names(rows) + ", " + topology_names(rows))
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw a panel a workload and topology, a row a label, a marker a role; cheapest on top."""
+    """Draw one panel per workload and topology, one row per label; the cheapest is on top."""
     titles = list(dict.fromkeys(frame["panel"]))
     names = _ranked(frame)
     figure, axes = panels(len(titles), 2, (4.6, 1.1 + ROW_IN * len(names)), sharey=True)
     for ax, title in zip(axes, titles, strict=True):
         part = frame[frame["panel"] == title]
-        for (name, role), own in part.groupby(["name", "role"]):
-            aside = 0.22 * (list(ROLES).index(role) - 1)
-            draw_cell(ax, own, names.index(name) + aside, ROLES[role])
+        for (name, role), rows in part.groupby(["name", "role"]):
+            offset = 0.22 * (list(ROLES).index(role) - 1)
+            draw_cell(ax, rows, names.index(name) + offset, ROLES[role])
         ax.set(xlabel="CPU time per task", title=title)
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.5)
@@ -50,7 +50,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _ranked(frame: pd.DataFrame) -> list[str]:
-    """Order labels by what all roles take together where that is least."""
+    """Order labels by the sum over roles in their cheapest panel."""
     cells = frame[frame["kind"] == "estimate"]
     sums = cells.groupby(["name", "panel"])["y"].sum().groupby("name").min().sort_values()
     return list(dict.fromkeys([*sums.index, *frame["name"]]))
@@ -64,16 +64,18 @@ def _legend() -> list[Line2D]:
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say whose time it is, and that the work of the task is part of it."""
+    """Describe the roles, and what their CPU time includes."""
     hidden = int(((frame["y"] <= 0) & (frame["kind"] == "trial")).sum())
     text = (
-        "CPU seconds of each role in the window of a burst, divided by the tasks that finished. "
-        "Workers that live in the driver's process count as driver; the work of the task is "
-        "included. Faint marks are trials, large marks means over trials, bars intervals. The axis "
-        "is logarithmic."
+        "CPU seconds of each role in the window of a burst, divided by the number of finished "
+        "tasks. Workers inside the driver's process count as driver; the work of the task is "
+        "included. Faint marks are trials, large marks are means over trials, bars are intervals. "
+        "The axis is logarithmic."
     )
     if hidden:
-        text += f" In {hidden} cases the kernel's clock saw no time at all: arrowheads on the left."
+        text += (
+            f" Arrowheads mark {hidden} values that are 0 at the resolution of the kernel's clock."
+        )
     return text
 
 

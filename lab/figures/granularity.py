@@ -1,4 +1,4 @@
-"""Efficiency against the length of a task: from where on a system is worth it (METHOD M17c)."""
+"""Draws efficiency against task length, and the shortest efficient task (METHOD M17c)."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ EFFICIENCY, METG = "efficiency", "metg_50_s"
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of the efficiency by the task's length x, and each label's METG."""
-    found = largest_bursts(points(tables, EFFICIENCY))
-    found = found[is_grid(found)]
-    if found.empty:
-        return found.assign(panel="", x=0.0)
-    found = found.assign(x=found["nominal_ns"] / 1e9, panel=_panels(found))
-    found = found[found.groupby("panel")["x"].transform("nunique") > 1]  # one size is no curve
+    """Return trials and estimates of the efficiency by task length x, and each label's METG."""
+    rows = largest_bursts(points(tables, EFFICIENCY))
+    rows = rows[is_grid(rows)]
+    if rows.empty:
+        return rows.assign(panel="", x=0.0)
+    rows = rows.assign(x=rows["nominal_ns"] / 1e9, panel=_panels(rows))
+    rows = rows[rows.groupby("panel")["x"].transform("nunique") > 1]  # a curve needs two sizes
     marks = told(tables, METG)
     marks = marks.assign(kind="metg", panel=_panels(marks), x=marks["estimate"], y=HALF)
-    marks = marks[marks["panel"].isin(found["panel"])]
+    marks = marks[marks["panel"].isin(rows["panel"])]
     marks = marks.rename(columns={"ci_low": "low", "ci_high": "high"})
-    shown = ["kind", "panel", "name", "family", "marker", "x", "y", "low", "high", "bound"]
-    return pd.concat([found, marks[[*shown, "label", *TOPOLOGY]]], ignore_index=True)
+    columns = ["kind", "panel", "name", "family", "marker", "x", "y", "low", "high", "bound"]
+    return pd.concat([rows, marks[[*columns, "label", *TOPOLOGY]]], ignore_index=True)
 
 
 def _panels(rows: pd.DataFrame) -> pd.Series:
@@ -55,7 +55,7 @@ def _panels(rows: pd.DataFrame) -> pd.Series:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw one panel a topology, one curve a label, a diamond where it crosses one half."""
+    """Draw one panel per topology, one curve per label, and a diamond at its METG."""
     titles = list(dict.fromkeys(frame["panel"]))
     figure, axes = panels(len(titles), 1, (8.6, 4.2))
     for ax, title in zip(axes, titles, strict=True):
@@ -65,7 +65,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             _draw_label(ax, part[part["name"] == name])
         ax.axhline(HALF, color=INK, linestyle="--", linewidth=1, zorder=1)
         logarithmic(ax, "x")
-        ax.set(xlabel="work of a task", ylabel="share of time that is work")
+        ax.set(xlabel="calibrated work per task", ylabel="efficiency")
         ax.set(title=title)
         ax.set_ylim(0, max(1.05, float(part["y"].max()) * 1.05))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -75,7 +75,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _ranked(part: pd.DataFrame) -> list[str]:
-    """Order labels by METG, those that are never worth it by what they reach."""
+    """Order labels by METG; labels without one follow, by their highest efficiency."""
     marks = part[part["kind"] == "metg"]
     rank = dict(
         zip(marks["name"], zip(marks["bound"] == ">", marks["x"], strict=True), strict=True)
@@ -84,14 +84,14 @@ def _ranked(part: pd.DataFrame) -> list[str]:
     return sorted(reached.index, key=lambda name: (rank.get(name, (True, np.inf)), -reached[name]))
 
 
-def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
-    colour, marker = colour_of(own["family"].iloc[0]), own["marker"].iloc[0]
-    trials = own[own["kind"] == "trial"]
+def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
+    colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
+    trials = rows[rows["kind"] == "trial"]
     ax.plot(trials["x"], trials["y"], marker, color=colour, alpha=0.3, markersize=3.5)
-    cells = own[own["kind"] == "estimate"].sort_values("x")
+    cells = rows[rows["kind"] == "estimate"].sort_values("x")
     ax.plot(cells["x"], cells["y"], marker=marker, color=colour, linewidth=1.4, markersize=5)
     ax.vlines(cells["x"], cells["low"], cells["high"], color=colour, linewidth=2)
-    for mark in each(own[own["kind"] == "metg"]):
+    for mark in each(rows[rows["kind"] == "metg"]):
         if mark.bound not in ("<", ">"):
             if pd.notna(mark.low) and pd.notna(mark.high):
                 ax.hlines(HALF, mark.low, mark.high, color=colour, linewidth=3, zorder=4)
@@ -99,27 +99,27 @@ def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
 
 
 def _legend(part: pd.DataFrame, names: list[str]) -> list[Line2D]:
-    half = Line2D([], [], color=INK, linestyle="--", label="half is work")
+    half = Line2D([], [], color=INK, linestyle="--", label="efficiency 50 %")
     return [*label_handles(part, names), half]
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say what is divided by what, and what the diamond means."""
+    """Define efficiency and the diamond."""
     text = (
-        "The share of the worker slots' time that is calibrated work, tasks x work / (workers x "
-        "wall time), for tasks from short to long. A diamond marks METG(50 %), the shortest task "
-        "of which half the time is work, with its interval over blocks where there are enough. "
-        "Faint marks are trials, connected marks means over trials, bars intervals."
+        "Efficiency is the share of the worker slots' time that is calibrated work, tasks x work "
+        "/ (workers x wall time), here against the length of a task. A diamond marks METG(50 %), "
+        "the shortest task with an efficiency of 50 %, with its interval over blocks if there are "
+        "enough. Faint marks are trials, connected marks are means over trials, bars are intervals."
     )
     if (frame.loc[frame["kind"] == "metg", "bound"] == ">").any():
-        text += " Where a curve stays below the line, no task of these lengths is worth it there."
+        text += " Curves below the line do not reach 50 % at any of these lengths."
     return text
 
 
 GRANULARITY = Chart(
     "granularity",
     "How long a task must be",
-    "burst of tasks of three lengths or more, as --workload overhead offers them",
+    "burst with tasks of three or more lengths (--workload overhead)",
     data,
     draw,
     caption,

@@ -1,7 +1,7 @@
-"""The headline costs over the runs that were made on one machine with one set of software.
+"""Draws the headline costs over all runs with the same machine and software.
 
-Their fingerprints are equal, so from run to run only the lab's own commit is another. Runs with
-other software are other curves: asv's pages show them side by side.
+The fingerprints of these runs are equal, so only the commit of the lab differs between them. The
+asv pages show runs with other software side by side.
 """
 
 from __future__ import annotations
@@ -46,20 +46,22 @@ def of_run(tables: Tables) -> pd.DataFrame:
     Returns:
         Columns of `estimate` and `FACTS`, and campaign_id, spec_hash, commit, started.
     """
-    found = pd.concat([estimates(tables, metric) for metric in METRICS], ignore_index=True)
-    about = tables["trial"].drop_duplicates(CELL)[[*CELL, *FACTS]]
+    headline = pd.concat([estimates(tables, metric) for metric in METRICS], ignore_index=True)
+    cell_facts = tables["trial"].drop_duplicates(CELL)[[*CELL, *FACTS]]
     run = tables["campaign"].iloc[-1]
     commit = f"{str(run.git_commit)[:7] or 'no commit'}{'*' * (run.git_dirty == '1')}"
     run_of = {"campaign_id": run.campaign_id, "spec_hash": run.spec_hash}
-    return found.merge(about, on=CELL).assign(**run_of, commit=commit, started=run.started_utc)
+    return headline.merge(cell_facts, on=CELL).assign(
+        **run_of, commit=commit, started=run.started_utc
+    )
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Estimates of this run and of the others (`earlier`), of what two runs or more measured."""
-    own, others = of_run(tables), tables["earlier"]
-    if own.empty or others.empty:
-        return own.head(0)
-    both = pd.concat([own, others], ignore_index=True)
+    """Return the estimates of this run and of `earlier` runs, for cells that two or more have."""
+    current, earlier = of_run(tables), tables["earlier"]
+    if current.empty or earlier.empty:
+        return current.head(0)
+    both = pd.concat([current, earlier], ignore_index=True)
     both = both.merge(identify(tables["trial"]), on="label")
     rates = both["rate_hz"].map(" at {:g}/s".format, na_action="ignore").astype("str").fillna("")
     both = both.assign(
@@ -82,22 +84,22 @@ def _runs(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw a panel a number and place, a line a label, a step of x a run."""
+    """Draw one panel per metric and cell, one line per label; each step of x is one run."""
     titles = list(dict.fromkeys(frame["panel"]))
     figure, axes = panels(len(titles), 2, (5.6, 3.2))
     for ax, title in zip(axes, titles, strict=True):
         part = frame[frame["panel"] == title]
-        for _, own in part.groupby("name"):
-            _draw_label(ax, own)
+        for _, rows in part.groupby("name"):
+            _draw_label(ax, rows)
         _dress(ax, frame, title)
     legend_below(figure, label_handles(frame, sorted(set(frame["name"]))))
     return figure
 
 
-def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
-    colour, marker = colour_of(own["family"].iloc[0]), own["marker"].iloc[0]
-    ax.plot(own["x"], own["estimate"], marker, color=colour, linestyle="-", markersize=5)
-    ax.vlines(own["x"], own["ci_low"], own["ci_high"], color=colour, linewidth=2)
+def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
+    colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
+    ax.plot(rows["x"], rows["estimate"], marker, color=colour, linestyle="-", markersize=5)
+    ax.vlines(rows["x"], rows["ci_low"], rows["ci_high"], color=colour, linewidth=2)
 
 
 def _dress(ax: Axes, frame: pd.DataFrame, title: str) -> None:
@@ -110,20 +112,20 @@ def _dress(ax: Axes, frame: pd.DataFrame, title: str) -> None:
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say what a step of x is, and what a star means."""
+    """Describe the x axis and the star."""
     text = (
-        "Each step is a run, named by the lab's commit, the oldest first; all have one fingerprint "
-        "of machine and software. Marks are the estimates of the runs, bars their intervals."
+        "Each step is one run, labelled with the commit of the lab, the oldest first; all runs "
+        "have the same fingerprint of machine and software. Marks are estimates, bars intervals."
     )
     if frame["commit"].str.endswith("*").any():
-        text += " A star: files differed from the commit."
+        text += " A star marks a run with uncommitted changes."
     return text
 
 
 OVER_TIME = Chart(
     "over_time",
     "Over time",
-    "number that another run with the same fingerprint, beside it, measured too",
+    "metric that another run in this folder, with the same fingerprint, measured too",
     data,
     draw,
     caption,

@@ -1,7 +1,7 @@
-"""Queue latency from the intended instant to the first statement of the task, as an ECDF.
+"""Draws the queue latency, from a task's due instant to its start, as an ECDF.
 
-Paced trials only (METHOD M6). Tasks that never started stay in the count, so their curve ends
-below 1. A percentile is marked only where every trial's own sample supports it (METHOD M11).
+Only paced trials are drawn (METHOD M6). Tasks that never started are counted, so that their curve
+ends below 1. A percentile is marked only if the sample of every trial supports it (METHOD M11).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from lab.figures.theme import colour_of, engineering, legend_beside, logarithmic
 
 PERCENTILES = (50, 90, 99)
 HALF = 0.5
-STEPS = 200  # points a curve: more than a picture can show; the tails are kept finer
+STEPS = 200  # points per curve: a picture shows no more; tails have additional points
 POINT = ["kind", "fraction", "latency_s"]
 GROUP = ["panel", "name", "family", "marker", *CELL]
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Points of the curves and the percentiles that may be marked, each with its n.
+    """Return the points of the curves and the percentiles that may be marked.
 
     Returns:
-        One row a point: kind (curve or mark), the fraction of the tasks that started within
+        One row per point: kind (curve or mark), fraction of the tasks that started within
         latency_s, n_tasks, n_started, n_trials, n_noisy, method, and the cell.
     """
     trials = _paced(tables).groupby(GROUP, dropna=False, sort=False)
@@ -45,7 +45,7 @@ def data(tables: Tables) -> pd.DataFrame:
 
 
 def _paced(tables: Tables) -> pd.DataFrame:
-    """Usable trials of paced arrivals, with the panel that each belongs to."""
+    """Return the usable trials of paced arrivals, with panel, name and marker."""
     trials = usable(tables["trial"])
     names = identify(tables["trial"])[["label", "name", "marker"]]
     trials = trials[trials["arrival"] == "paced"].merge(names, on="label")
@@ -80,37 +80,37 @@ def _waits(trial: Any, executions: pd.DataFrame) -> tuple[Seconds, Seconds]:
 
 
 def _marks(waits: Seconds, never: Seconds, smallest: int) -> Iterator[tuple[str, float, float]]:
-    """Give the percentiles that each trial alone supports and no unfinished task could move."""
+    """Yield the percentiles that each trial supports and no unfinished task can change."""
     for q in PERCENTILES:
         if smallest >= sample_floor(q):
-            found = percentile(waits, q, never)
-            if not found.bound:
-                yield "mark", q / 100, found.value
+            estimate = percentile(waits, q, never)
+            if not estimate.bound:
+                yield "mark", q / 100, estimate.value
 
 
 def _ranks(n: int) -> np.ndarray:
-    """Choose which of n ordered values to draw: evenly, and finer in the upper tail."""
+    """Return the ranks to draw out of n: evenly spaced, and denser in the upper tail."""
     even = np.linspace(1, n, min(n, STEPS))
     tail = n - np.geomspace(1, max(n, 1), min(n, STEPS // 4)) + 1
     return np.unique(np.concatenate([even, tail]).round().astype(int))
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw one panel a cell, with its own legend in the order of the medians."""
+    """Draw one panel per cell, each with a legend in the order of the medians."""
     titles = list(dict.fromkeys(frame["panel"]))
     figure, axes = panels(len(titles), 1, (9.2, 4.0))
     for ax, title in zip(axes, titles, strict=True):
         part = frame[frame["panel"] == title]
-        for _, own in part.groupby("name"):
-            _draw_label(ax, own)
+        for _, rows in part.groupby("name"):
+            _draw_label(ax, rows)
         _dress(ax, title)
         legend_beside(ax, _legend(part), "tasks in trials")
     return figure
 
 
-def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
-    curve, marks = own[own["kind"] == "curve"], own[own["kind"] == "mark"]
-    colour = colour_of(own["family"].iloc[0])
+def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
+    curve, marks = rows[rows["kind"] == "curve"], rows[rows["kind"] == "mark"]
+    colour = colour_of(rows["family"].iloc[0])
     seconds = curve["latency_s"]
     ax.step(seconds, curve["fraction"], where="post", color=colour, linewidth=1.6)
     if curve["n_started"].iloc[0] < curve["n_tasks"].iloc[0]:
@@ -119,7 +119,7 @@ def _draw_label(ax: Axes, own: pd.DataFrame) -> None:
     ax.plot(
         marks["latency_s"],
         marks["fraction"],
-        own["marker"].iloc[0],
+        rows["marker"].iloc[0],
         color=colour,
         markeredgecolor="white",
         markersize=7,
@@ -145,25 +145,25 @@ def _legend(part: pd.DataFrame) -> list[Line2D]:
         Line2D(
             [],
             [],
-            color=colour_of(own["family"]),
-            marker=own["marker"],
-            label=f"{name}: {own['n_tasks']:,} in {own['n_trials']}",
+            color=colour_of(row["family"]),
+            marker=row["marker"],
+            label=f"{name}: {row['n_tasks']:,} in {row['n_trials']}",
         )
-        for name, own in firsts.loc[order].iterrows()
+        for name, row in firsts.loc[order].iterrows()
     ]
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say what a curve and a mark are, how many tasks there are, and which never started."""
+    """Describe curves and marks, and count the tasks that never started."""
     cells = frame[frame["kind"] == "curve"].drop_duplicates(GROUP)
     missing = int((cells["n_tasks"] - cells["n_started"]).sum())
     text = (
-        "Share of tasks that had started within a time counted from the instant they were due, "
-        "pooled over trials of paced arrivals; the legend says how many. Marks are p50, p90 "
-        "and p99, only where each trial alone has the tasks to support it."
+        "Share of the tasks that started within a time after the instant at which they were due, "
+        "pooled over trials of paced arrivals; the legend has the number of tasks and trials. "
+        "Marks are p50, p90 and p99, each only if every trial has enough tasks for it."
     )
     if missing:
-        text += f" {missing:,} tasks never started: their curves end below 100 %, in a ring."
+        text += f" {missing:,} tasks never started: their curves end below 100 %, at a ring."
     return text
 
 

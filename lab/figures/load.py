@@ -1,8 +1,8 @@
-"""Latency against load: at absolute rates, and at shares of what each system can sustain.
+"""Draws latency against load, at absolute rates and at fractions of the sustainable rate.
 
-Trials of a load ladder only (METHOD M6, M8). Every trial whose sample supports the percentile is a
-point (METHOD M11); means over trials are joined up to the sustainable rate, beyond which a wait
-grows for as long as tasks are offered.
+Only trials of a load sweep are drawn (METHOD M6, M8). Every trial whose sample supports the
+percentile is a point (METHOD M11). Means over trials are connected up to the sustainable rate;
+above it latency depends on how long tasks are offered.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ LARGEST_SHARE = 1.3
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and means of each percentile, with the share of the sustainable rate.
+    """Return trials and means of each percentile, with the share of the sustainable rate.
 
     Returns:
-        The columns of `measured.points`, and of each row the percentile, rho, whether the trial
-        was overloaded (of a mean: most of its trials), and bound.
+        The columns of `measured.points`, and percentile, rho (share of the sustainable rate) and
+        overloaded (1 or 0; for a mean, the share of overloaded trials).
     """
     parts = [points(tables, metric).assign(percentile=name) for name, metric in PERCENTILES.items()]
-    found = pd.concat(parts, ignore_index=True)
-    found = found[found["arrival"] == Step.kind]
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows[rows["arrival"] == Step.kind]
     trials = usable(tables["trial"])
     trials = trials[trials["arrival"] == Step.kind]
-    told = tables["metric"].merge(
+    metrics = tables["metric"].merge(
         trials[["trial_id", "attempt", *CELL]], on=["trial_id", "attempt"]
     )
     for name in ("rho", "overloaded"):
-        values = told.loc[told["metric"] == name].assign(
+        values = metrics.loc[metrics["metric"] == name].assign(
             value=lambda t: t["value"].astype("float64")
         )
         of_cell = values.groupby(CELL, dropna=False)["value"].mean().rename(name).reset_index()
-        found = found.merge(of_cell, on=CELL, how="left")
+        rows = rows.merge(of_cell, on=CELL, how="left")
         of_trial = values.set_index("trial_id")["value"].to_dict()
-        own = found["trial_id"].map(of_trial).astype("float64")
-        found[name] = found[name].astype("float64").where(found["kind"] == "estimate", own)
-    return found.assign(topology=workload_names(found) + ", " + topology_names(found))
+        trial_values = rows["trial_id"].map(of_trial).astype("float64")
+        rows[name] = rows[name].astype("float64").where(rows["kind"] == "estimate", trial_values)
+    return rows.assign(topology=workload_names(rows) + ", " + topology_names(rows))
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw a row of panels a percentile: over the rate, and over the share of the sustainable."""
+    """Draw two panels per percentile: over the offered rate, and over its share of capacity."""
     places = [
         (topology, name)
         for topology in dict.fromkeys(frame["topology"])
@@ -80,11 +80,11 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(ax: Axes, part: pd.DataFrame, x: str) -> None:
-    for _, own in part.groupby("name"):
-        colour, marker = colour_of(own["family"].iloc[0]), own["marker"].iloc[0]
-        trials = own[own["kind"] == "trial"]
+    for _, rows in part.groupby("name"):
+        colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
+        trials = rows[rows["kind"] == "trial"]
         ax.plot(trials[x], trials["y"], marker, color=colour, alpha=0.35, markersize=3.5, mew=0)
-        means = own[own["kind"] == "estimate"].sort_values("rate_hz")
+        means = rows[rows["kind"] == "estimate"].sort_values("rate_hz")
         sustained = means[means["rho"] <= 1]
         ax.plot(sustained[x], sustained["y"], color=colour, linewidth=1.4, zorder=3)
         ax.vlines(means[x], means["low"], means["high"], color=colour, linewidth=2, zorder=3)
@@ -103,7 +103,7 @@ def _dress(left: Axes, right: Axes, title: str, percentile: str) -> None:
     logarithmic(left, "x")
     left.set(xlabel="tasks per second offered", title=title)
     engineering(left.xaxis)
-    right.set(xlabel="share of the rate that it can sustain", title=" ", xlim=(0, LARGEST_SHARE))
+    right.set(xlabel="share of the sustainable rate", title=" ", xlim=(0, LARGEST_SHARE))
     right.axvline(1, color=INK, linestyle=":", linewidth=1.2, zorder=1)
 
 
@@ -114,22 +114,24 @@ def _legend(frame: pd.DataFrame) -> list[Line2D]:
         handles.append(Line2D([], [], **hollow, label="a trial was overloaded"))
     if (frame["bound"] == ">").any():
         handles.append(
-            Line2D([], [], color=QUIET, marker="^", linestyle="", label=">x: unfinished")
+            Line2D(
+                [], [], color=QUIET, marker="^", linestyle="", label="lower bound: unfinished tasks"
+            )
         )
     return handles
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say what the axes are, what is hollow, and what is not drawn."""
+    """Describe the axes, the hollow marks, and which percentiles are drawn."""
     overloaded = frame[(frame["kind"] == "trial") & (frame["percentile"] == "p50")]["overloaded"]
     return (
-        "Wait from the instant a task was due to its first statement, against the rate offered: in "
-        "tasks per second on the left, as a share of the highest rate that the system sustained "
-        "on the right. Faint marks are trials, large marks geometric means, bars intervals; "
-        "a percentile is drawn only of trials that have the tasks for it. Hollow marks: the "
-        f"backlog of a trial grew ({int((overloaded > 0).sum())} trials), so the wait there tells "
-        "how long tasks were offered, and no line leads to it."
+        "Queue latency, from the instant at which a task was due to its start, against the offered "
+        "rate: in tasks per second on the left, as a share of the sustainable rate on the right. "
+        "Faint marks are trials, large marks are geometric means, bars are intervals; a percentile "
+        "is drawn only for trials with enough tasks. Hollow marks: the backlog of a trial grew "
+        f"({int((overloaded > 0).sum())} trials), so that the latency depends on how long tasks "
+        "were offered; no line leads to these marks."
     )
 
 
-LOAD = Chart("load", "Latency against load", "trial of a load ladder", data, draw, caption)
+LOAD = Chart("load", "Latency against load", "trial of a load sweep", data, draw, caption)

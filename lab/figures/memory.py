@@ -1,4 +1,4 @@
-"""Memory of a worker by state, and of all workers together over how many there are (METHOD M25)."""
+"""Draws the memory per worker by state, and of all workers over their number (METHOD M25)."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from lab.figures.theme import QUIET, colour_of, legend_below, legend_beside, log
 STATES: Mapping[str, str] = {"idle": "o", "steady": "D", "peak": ">", "drained": "s"}
 MB = 1e6
 ROW_IN = 0.28
-STEP_OF = "drained"  # what is drawn over the number of workers
+SUMMED = "drained"  # the state that is drawn over the number of workers
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of each state of burst trials: y in bytes a worker, x in workers."""
+    """Return trials and estimates of each state: y in bytes per worker, x in workers."""
     parts = [
         points(tables, f"memory_bytes_per_worker_{state}").assign(state=state) for state in STATES
     ]
-    found = pd.concat(parts, ignore_index=True)
-    found = found[found["arrival"] == "burst"]
-    return found.assign(
-        panel=workload_names(found), x=found["nodes"] * found["workers_per_node"]
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows[rows["arrival"] == "burst"]
+    return rows.assign(
+        panel=workload_names(rows), x=rows["nodes"] * rows["workers_per_node"]
     ).sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw a row a workload: states at the most workers on the left, sums on the right."""
+    """Draw one row per workload: states at the largest worker count, and sums over workers."""
     titles = list(dict.fromkeys(frame["panel"]))
     n_rows = max(frame.groupby("panel")["name"].nunique())
     figure, axes = panels(2 * len(titles), 2, (5.4, max(2.6, 1.1 + ROW_IN * n_rows)))
@@ -55,26 +55,26 @@ def _ranked(part: pd.DataFrame) -> list[str]:
 
 
 def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
-    """Draw one row a label, the smallest on top: faint trials, and the mean in each state."""
+    """Draw one row per label, the smallest on top: faint trials, and the mean in each state."""
     names = _ranked(part)
     widest = part[part["x"] == part.groupby("name")["x"].transform("max")]
-    for own in each(widest):
-        aside = (list(STATES).index(own.state) - 1.5) * 0.18
-        at, is_mean = names.index(own.name) + aside, own.kind == "estimate"
-        look: dict[str, Any] = {"color": colour_of(own.family), "marker": STATES[own.state]}
-        if is_mean and pd.notna(own.low) and pd.notna(own.high):
-            ax.hlines(at, own.low / MB, own.high / MB, color=look["color"], linewidth=1.8)
+    for point in each(widest):
+        at = names.index(point.name) + (list(STATES).index(point.state) - 1.5) * 0.18
+        is_mean = point.kind == "estimate"
+        look: dict[str, Any] = {"color": colour_of(point.family), "marker": STATES[point.state]}
+        if is_mean and pd.notna(point.low) and pd.notna(point.high):
+            ax.hlines(at, point.low / MB, point.high / MB, color=look["color"], linewidth=1.8)
         size, alpha = (5.5, 1.0) if is_mean else (3.0, 0.35)
-        ax.plot(own.y / MB, at, **look, markersize=size, alpha=alpha, markeredgewidth=0)
+        ax.plot(point.y / MB, at, **look, markersize=size, alpha=alpha, markeredgewidth=0)
     logarithmic(ax, "x")
-    ax.set(xlabel="MB a worker", title=title)
+    ax.set(xlabel="MB per worker", title=title)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     _plain(ax)
 
 
 def _plain(ax: Axes) -> None:
-    """Label a logarithmic axis of MB by plain numbers."""
+    """Label a logarithmic axis of MB with plain numbers instead of powers of ten."""
     low, high = ax.get_xlim()
     steps = [step * 10**power for power in range(-1, 6) for step in (1, 2, 5)]
     ax.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
@@ -83,26 +83,26 @@ def _plain(ax: Axes) -> None:
 
 
 def _draw_sums(ax: Axes, part: pd.DataFrame) -> None:
-    """Draw what all workers hold over their number, and tell the slope in the legend."""
-    own = part[part["state"] == STEP_OF]
+    """Draw the memory of all workers over their number, with the slope in the legend."""
+    sums = part[part["state"] == SUMMED]
     handles = []
-    for name in _ranked(own):
-        mine = own[own["name"] == name]
-        cells = mine[mine["kind"] == "estimate"].sort_values("x")
-        trials = mine[mine["kind"] == "trial"]
-        colour, marker = colour_of(mine["family"].iloc[0]), mine["marker"].iloc[0]
+    for name in _ranked(sums):
+        rows = sums[sums["name"] == name]
+        cells = rows[rows["kind"] == "estimate"].sort_values("x")
+        trials = rows[rows["kind"] == "trial"]
+        colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
         ax.plot(trials["x"], trials["x"] * trials["y"] / MB, marker, color=colour, ms=3, alpha=0.35)
         ax.plot(cells["x"], cells["x"] * cells["y"] / MB, marker=marker, color=colour, ms=5)
         label = f"{name}{_slope(cells)}"
         handles.append(Line2D([], [], color=colour, marker=marker, label=label))
     ax.set(xlabel="workers", ylabel="MB of all workers", ylim=(0, None))
-    ax.xaxis.set_major_locator(FixedLocator(sorted(own["x"].unique())))
+    ax.xaxis.set_major_locator(FixedLocator(sorted(sums["x"].unique())))
     ax.xaxis.set_minor_locator(NullLocator())
-    legend_beside(ax, handles, "MB a further worker")
+    legend_beside(ax, handles, "MB per additional worker")
 
 
 def _slope(cells: pd.DataFrame) -> str:
-    if len(cells) < 2:  # noqa: PLR2004 (a slope needs two)
+    if len(cells) < 2:  # noqa: PLR2004 (a slope needs two points)
         return ""
     total = cells["x"] * cells["y"] / MB
     return f": {np.polyfit(cells['x'], total, 1)[0]:.1f}"
@@ -116,14 +116,14 @@ def _legend() -> list[Line2D]:
 
 
 def caption(_frame: pd.DataFrame) -> str:
-    """Say what the memory is, and what the states and the slope are."""
+    """Describe the memory, the states and the slope."""
     return (
-        "Left: memory (PSS over the workers' process tree) for each worker slot, at the most "
-        "workers of each label: idle before the window, steady and peak in it, drained after the "
-        "last task. Where workers live in the driver it is the driver's. Right: what all workers "
-        "hold after the last task, over how many there are; the legend has the slope of a straight "
-        "line. Faint marks are trials, large marks geometric means, bars intervals. Page cache "
-        "that no process maps is not in it."
+        "Left: memory (PSS over the workers' process tree) per worker slot, at the largest number "
+        "of workers of each label: idle is before the window, steady and peak are in it, drained "
+        "is after the last task. For workers inside the driver it is the driver's memory. Right: "
+        "memory of all workers after the last task, over their number; the legend has the slope of "
+        "a straight line. Faint marks are trials, large marks are geometric means, bars are "
+        "intervals. Page cache that no process maps is not included."
     )
 
 

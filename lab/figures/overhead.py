@@ -1,4 +1,4 @@
-"""Overhead per task: what a system adds to the work itself, beside the plain call as the floor."""
+"""Draws the overhead per task of each backend, with the plain function call as reference."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ TICK: Mapping[str, Any] = {
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of the overhead, with panel, topology, and what its ceiling costs.
+    """Return trials and estimates of the overhead, with the overhead of the label's reference.
 
-    Grids have a figure of their own.
+    Workloads with several task durations are left out; `lab.figures.granularity` draws them.
     """
-    found = largest_bursts(points(tables, OVERHEAD))
-    found = found[~is_grid(found)]
-    ceilings = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
-    ceilings = ceilings.str.removesuffix("@default")
-    found = found.assign(
-        panel=workload_names(found),
-        topology=topology_names(found),
-        # Text also where no label has one.
-        ceiling=found["label"].map(ceilings[ceilings != ""]).astype("str"),
+    rows = largest_bursts(points(tables, OVERHEAD))
+    rows = rows[~is_grid(rows)]
+    references = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
+    references = references.str.removesuffix("@default")
+    rows = rows.assign(
+        panel=workload_names(rows),
+        topology=topology_names(rows),
+        # Without any reference the column would not be text.
+        ceiling=rows["label"].map(references[references != ""]).astype("str"),
     )
     place = ["panel", "topology"]
-    least = found[found["kind"] == "estimate"][["label", *place, "y"]]
+    least = rows[rows["kind"] == "estimate"][["label", *place, "y"]]
     least = least.assign(ceiling=least["label"].str.removesuffix("@default"))
     least = least.drop(columns="label").rename(columns={"y": "least"})
-    return found.merge(least, on=["ceiling", *place], how="left")
+    return rows.merge(least, on=["ceiling", *place], how="left")
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw one panel a workload, one row a label, one mark a topology; cheapest at the top."""
+    """Draw one panel per workload, one row per label, one mark per topology; cheapest on top."""
     titles, names = list(dict.fromkeys(frame["panel"])), _ranked(frame)
     topologies = list(dict.fromkeys(frame.sort_values(TOPOLOGY)["topology"]))
     figure, axes = panels(len(titles), 2, (4.6, 1.1 + ROW_IN * len(names)), sharey=True)
@@ -69,10 +69,10 @@ def draw(frame: pd.DataFrame) -> Figure:
         _draw_floor(ax, part)
         for row, name in enumerate(names):
             for rank, topology in enumerate(topologies):
-                own = part[(part["name"] == name) & (part["topology"] == topology)]
-                aside = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
-                ax.plot(own["least"].head(1), [row + aside] * len(own.head(1)), **TICK)
-                draw_cell(ax, own, row + aside, MARKERS[rank % len(MARKERS)])
+                cell = part[(part["name"] == name) & (part["topology"] == topology)]
+                offset = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
+                ax.plot(cell["least"].head(1), [row + offset] * len(cell.head(1)), **TICK)
+                draw_cell(ax, cell, row + offset, MARKERS[rank % len(MARKERS)])
         ax.set(xlabel="overhead per task", title=title)
         ax.set_yticks(range(len(names)), [_named(frame, name) for name in names])
         ax.set_ylim(len(names) - 0.5, -0.5)
@@ -82,16 +82,16 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _named(frame: pd.DataFrame, name: str) -> str:
-    """Name a row, and below it the ceiling that it is compared with."""
-    own = frame[frame["name"] == name]
-    if pd.isna(ceiling := own["ceiling"].iloc[0]):
+    """Return a label's name, and below it the name of its reference."""
+    rows = frame[frame["name"] == name]
+    if pd.isna(reference := rows["ceiling"].iloc[0]):
         return name
-    lacks = "" if own["least"].notna().any() else ", not measured"
-    return f"{name}\n({ceiling}{lacks})"
+    suffix = "" if rows["least"].notna().any() else ", not measured"
+    return f"{name}\n({reference}{suffix})"
 
 
 def _ranked(frame: pd.DataFrame) -> list[str]:
-    """Order labels by their cheapest cell in the first panel, those that are not in it last."""
+    """Order labels by their cheapest cell in the first panel; labels without one are last."""
     medians = frame.groupby(["panel", "name", "topology"], sort=False)["y"].median()
     cheapest = medians.groupby(["panel", "name"], sort=False).min().reset_index()
     cheapest["panel"] = pd.Categorical(cheapest["panel"], list(dict.fromkeys(frame["panel"])))
@@ -99,13 +99,13 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
 
 
 def scale(ax: Axes, part: pd.DataFrame) -> None:
-    """Make the axis of costs logarithmic, or say that nothing lies above zero."""
+    """Make the axis logarithmic, or print that no value is above zero."""
     if (part["y"] > 0).any():
         logarithmic(ax, "x")
         engineering(ax.xaxis, "s")
         return
     ax.set_xticks([])
-    ax.text(0.5, 0.5, "nothing above zero", transform=ax.transAxes, ha="center", color=QUIET)
+    ax.text(0.5, 0.5, "no value above zero", transform=ax.transAxes, ha="center", color=QUIET)
 
 
 def _draw_floor(ax: Axes, part: pd.DataFrame) -> None:
@@ -114,22 +114,22 @@ def _draw_floor(ax: Axes, part: pd.DataFrame) -> None:
         ax.axvline(value, color=INK, linestyle="--", linewidth=1, zorder=1)
 
 
-def draw_cell(ax: Axes, own: pd.DataFrame, row: float, marker: str) -> None:
+def draw_cell(ax: Axes, cell: pd.DataFrame, row: float, marker: str) -> None:
     """Draw one label at one topology: faint trials, their range or interval, and the mean."""
-    if own.empty:
+    if cell.empty:
         return
-    colour, trials = colour_of(own["family"].iloc[0]), own[own["kind"] == "trial"]["y"]
-    shown = trials[trials > 0]
-    ax.plot(shown, np.full(len(shown), row), marker, color=colour, alpha=0.3, markersize=4)
-    if len(shown) < len(trials):  # a log axis has no place for them
+    colour, trials = colour_of(cell["family"].iloc[0]), cell[cell["kind"] == "trial"]["y"]
+    positive = trials[trials > 0]
+    ax.plot(positive, np.full(len(positive), row), marker, color=colour, alpha=0.3, markersize=4)
+    if len(positive) < len(trials):  # a logarithmic axis cannot show the others
         ax.plot(0.01, row, "<", color=colour, transform=ax.get_yaxis_transform(), markersize=5)
-    for cell in each(own[own["kind"] == "estimate"]):
-        if pd.notna(cell.low) and pd.notna(cell.high):
-            ax.hlines(row, cell.low, cell.high, color=colour, linewidth=2.2, zorder=3)
-        elif len(shown):
-            ax.hlines(row, shown.min(), shown.max(), color=colour, linewidth=0.8, zorder=3)
-        if cell.y > 0:
-            ax.plot(cell.y, row, marker, color=colour, mec="white", markersize=6.5, zorder=4)
+    for mean in each(cell[cell["kind"] == "estimate"]):
+        if pd.notna(mean.low) and pd.notna(mean.high):
+            ax.hlines(row, mean.low, mean.high, color=colour, linewidth=2.2, zorder=3)
+        elif len(positive):
+            ax.hlines(row, positive.min(), positive.max(), color=colour, linewidth=0.8, zorder=3)
+        if mean.y > 0:
+            ax.plot(mean.y, row, marker, color=colour, mec="white", markersize=6.5, zorder=4)
 
 
 def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
@@ -140,29 +140,28 @@ def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
     if frame["label"].str.startswith(f"{INLINE}[").any():
         handles.append(Line2D([], [], color=INK, linestyle="--", label="plain call (inline)"))
     if frame["least"].notna().any():
-        handles.append(Line2D([], [], label="its ceiling (named below it)", **TICK))
+        handles.append(Line2D([], [], label="reference (in brackets)", **TICK))
     return handles
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say what the number means, what the bars are, and what a log axis cannot show."""
+    """Define the metric, the bars, and the marks outside the logarithmic axis."""
     text = (
-        "Worker-seconds each task costs beyond its calibrated work: (workers x wall time - tasks x "
-        "work) / tasks. Faint marks are trials, large marks means over trials, bars intervals. The "
-        "axis is logarithmic."
+        "Worker-seconds per task beyond its calibrated work: (workers x wall time - tasks x work) "
+        "/ tasks. Faint marks are trials, large marks are means over trials, bars are intervals. "
+        "The axis is logarithmic."
     )
     if frame["ceiling"].notna().any():
         text += (
-            " A tick is what the reference that bounds a system costs on the same workers: its "
-            "ceiling, named in brackets (METHOD M18)."
+            " A tick is the overhead of the backend's reference (in brackets) on the same workers "
+            "(METHOD M18)."
         )
     trials, cells = frame[frame["kind"] == "trial"], frame[frame["kind"] == "estimate"]
     if cells["low"].isna().any():
-        text += " A thin line is the range of the trials, where there is no interval."
+        text += " A thin line is the range of the trials, if there is no interval."
     if below := int((trials["y"] <= 0).sum()):
         text += (
-            f" In {below} trials the calibrated work was not exceeded: they lie left of the axis "
-            "(arrowheads)."
+            f" In {below} trials the overhead is not above zero: arrowheads on the left mark them."
         )
     return text
 

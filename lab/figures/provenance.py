@@ -1,4 +1,4 @@
-"""What a picture rests on: as metadata inside its files and as the last sentence of its caption."""
+"""Describes the data behind a picture: metadata of its files, and the end of its caption."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import Tables
 from lab.core.model import Status
 
-# How `lab.analysis.metrics.registry` marks a cell whose trials differ by more than 10 %.
-UNSTABLE = "; unstable"
+UNSTABLE = "; unstable"  # in the method of a cell whose trials differ by more than 10 %
 COUNT = re.compile(r"\d+(?= trials)")
 REQUIRED = ("n_trials", "ci_method", "spec_hash")
-"""What no picture may go without (METHOD M34)."""
+"""Metadata that every picture must have (METHOD M34)."""
 
 
 def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
-    """Collect n, the interval's method, the flags and the plan's hash as the text metadata is.
+    """Return n, the interval's method, the flags and the plan's hash as text.
 
     Args:
         name: The chart's name.
         data: The chart's data; rows of cells carry n_trials, n_noisy and method, and n_excluded,
             campaign_id and spec_hash where they come from several runs.
-        tables: The tables, for the campaign's hash and for the trials that are not in the data.
+        tables: The run's tables, for the campaign's hash and the number of excluded trials.
     """
     several = "campaign_id" in data
     keys = [*CELL, *(["campaign_id"] if several else [])]
@@ -57,21 +56,22 @@ def _listed(values: pd.Series) -> str:
 
 
 def _methods(methods: pd.Series) -> str:
-    """List the methods once each, those that differ only in how many trials they had as one."""
-    found: dict[str, set[int]] = {}
+    """List each method once, with the range of its trial counts."""
+    counts_of: dict[str, set[int]] = {}
     for method in methods:
         plain = method.partition(UNSTABLE)[0]
         count = COUNT.search(plain)
-        found.setdefault(COUNT.sub("#", plain), set()).add(int(count[0]) if count else 0)
-    spans = {text: sorted({min(counts), max(counts)}) for text, counts in found.items()}
+        counts_of.setdefault(COUNT.sub("#", plain), set()).add(int(count[0]) if count else 0)
+    spans = {text: sorted({min(counts), max(counts)}) for text, counts in counts_of.items()}
     return " | ".join(text.replace("#", " to ".join(map(str, n))) for text, n in spans.items())
 
 
-def sentence(found: Mapping[str, str]) -> str:
-    """Say n, the interval and the noise in words."""
-    unstable = f" In {found['n_unstable']} cells trials differ by more than 10 %."
+def sentence(metadata: Mapping[str, str]) -> str:
+    """Return n, the interval and the noise as sentences for a caption."""
+    n_unstable = metadata["n_unstable"]
+    unstable = f" In {n_unstable} cells trials differ by more than 10 %."
     return (
-        f"n = {found['n_trials']} trials in {found['n_cells']} cells, {found['n_noisy']} of them "
-        f"flagged noisy; left out as failed, invalid or refused: {found['n_excluded']}. "
-        f"Interval: {found['ci_method'] or 'none'}.{unstable if found['n_unstable'] != '0' else ''}"
+        f"n = {metadata['n_trials']} trials in {metadata['n_cells']} cells, {metadata['n_noisy']} "
+        f"of them flagged noisy; excluded as failed, invalid or refused: {metadata['n_excluded']}. "
+        f"Interval: {metadata['ci_method'] or 'none'}.{unstable if n_unstable != '0' else ''}"
     )

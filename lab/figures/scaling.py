@@ -1,9 +1,9 @@
-"""Throughput against cores, workers or nodes, with the lines that show what more should bring.
+"""Draws throughput against cores, workers or nodes, with lines for perfect scaling.
 
 Axes are never mixed (METHOD M20): cores at fixed workers per core and nodes, workers at fixed
-cores, nodes at a fixed node; with the same tasks for all (strong), or as many for each worker
-(weak). There are two bases, both in absolute units: each label's own smallest configuration, where
-the dotted line begins, and the best serial loop, the dashed line.
+cores, nodes of a fixed size; with the same number of tasks in total (strong) or per worker (weak).
+There are two bases, both in absolute units: each label's smallest configuration, where its dotted
+line begins, and the serial inline loop, the dashed line.
 """
 
 from __future__ import annotations
@@ -35,46 +35,47 @@ from lab.figures.theme import (
 )
 
 BEYOND: Mapping[str, str] = {
-    "quota": "are nodes under a CPU quota, which stand for smaller machines",
-    "oversubscribed": "want more than the machine's cores can give: they show that it works",
-    CROWDED: "have more workers than cores, which wait for each other unless tasks wait themselves",
+    "quota": "are nodes with a CPU quota, which represent smaller machines",
+    "oversubscribed": "need more cores than the machine has and show no speed",
+    CROWDED: "have more workers than cores, so that CPU work waits for a core",
 }
-ONE_POINT = "only one size was measured: no scaling to see"
-SPREAD = 0.16  # in powers of two: how far labels stand apart around one x
+ONE_POINT = "only one size was measured: no scaling to show"
+SPREAD = 0.16  # horizontal distance of the labels at one x, in powers of two
 TIMES = ["times", "times_low", "times_high"]
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Trials and estimates of burst throughput, panel by panel, with x and both bases.
+    """Return trials and estimates of burst throughput, with panel, x and both bases.
 
-    `serial` is the inline loop's rate; `times` an estimate's speed-up over its own start.
+    `serial` is the inline loop's rate; `times` is an estimate's speed-up over the label's smallest
+    configuration.
     """
-    found = points(tables, THROUGHPUT)
-    found = found[found["arrival"] == "burst"]
-    # What records tasks and runs none has no rate of work, and would set the scale.
+    rows = points(tables, THROUGHPUT)
+    rows = rows[rows["arrival"] == "burst"]
+    # A backend that executes no tasks has no rate of work, and would determine the scale.
     idle = tables["trial"].loc[tables["trial"]["executes"] == 0, "label"]
-    found = found[~(found["label"].isin(idle) & (found["nominal_ns"] > 0))]
-    found = found.assign(title=workload_names(found), serial=_serial(found))
-    found["beyond"] = [beyond(row) for row in each(found)]
-    parts = list(lines(found)) or list(one_size(found[~is_grid(found)]))
+    rows = rows[~(rows["label"].isin(idle) & (rows["nominal_ns"] > 0))]
+    rows = rows.assign(title=workload_names(rows), serial=_serial(rows))
+    rows["beyond"] = [beyond(row) for row in each(rows)]
+    parts = list(lines(rows)) or list(one_size(rows[~is_grid(rows)]))
     if not parts:
-        return found.assign(panel="", axis="", x=0).head(0)
+        return rows.assign(panel="", axis="", x=0).head(0)
     whole = pd.concat(parts, ignore_index=True)
     whole["panel"] = whole["title"] + " \N{MIDDLE DOT} " + whole["held"]
     return _with_times(whole, told(tables, "speed_up"))
 
 
-def _serial(found: pd.DataFrame) -> pd.Series:
-    """Look the inline loop's rate up for each row, null where it was not measured."""
-    loop = found[(found["kind"] == "estimate") & found["label"].str.startswith(f"{INLINE}[")]
+def _serial(rows: pd.DataFrame) -> pd.Series:
+    """Return the inline loop's rate for each row; null if it was not measured."""
+    loop = rows[(rows["kind"] == "estimate") & rows["label"].str.startswith(f"{INLINE}[")]
     loop = loop.sort_values("n_planned").drop_duplicates(["workload", "size"], keep="last")
     rates = loop.set_index(["workload", "size"])["y"].astype("float64")
-    keys = zip(found["workload"], found["size"], strict=True)
-    return pd.Series([rates.get(key, np.nan) for key in keys], found.index, dtype="float64")
+    keys = zip(rows["workload"], rows["size"], strict=True)
+    return pd.Series([rates.get(key, np.nan) for key in keys], rows.index, dtype="float64")
 
 
 def _with_times(whole: pd.DataFrame, speed_ups: pd.DataFrame) -> pd.DataFrame:
-    """Add the speed-ups of cells, which are ratios of pairs with intervals of their own (M12)."""
+    """Add the speed-ups of cells: paired ratios with intervals (METHOD M12)."""
     names = dict(zip(["estimate", "ci_low", "ci_high"], TIMES, strict=True))
     chosen = speed_ups.rename(columns={"along": "axis", "at": "x", **names}).astype(
         {"x": "float64"}
@@ -88,18 +89,18 @@ def _with_times(whole: pd.DataFrame, speed_ups: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw a row a workload and axis: throughput itself, and as a multiple of its own start."""
+    """Draw one row per workload and axis: the throughput, and the speed-up."""
     titles, names = list(dict.fromkeys(frame["panel"])), _ranked(frame)
     figure, axes = panels(2 * len(titles), 2, (4.6, 3.9))
-    aside = {name: 2 ** (SPREAD * ((n + 0.5) / len(names) - 0.5)) for n, name in enumerate(names)}
-    frame = frame.assign(at=frame["x"] * frame["name"].map(aside))
+    offset = {name: 2 ** (SPREAD * ((n + 0.5) / len(names) - 0.5)) for n, name in enumerate(names)}
+    frame = frame.assign(at=frame["x"] * frame["name"].map(offset))
     for row, title in enumerate(titles):
         part = frame[frame["panel"] == title]
         absolute, relative = axes[2 * row : 2 * row + 2]
         _draw_panel(absolute, part, ideal=True)
         for rate in part["serial"].dropna().head(1):
             absolute.axhline(rate, color=INK, linestyle="--", linewidth=1, zorder=1)
-        multiples = (_multiples(own, part["x"].min()) for _, own in part.groupby("name"))
+        multiples = (_multiples(rows, part["x"].min()) for _, rows in part.groupby("name"))
         _draw_panel(relative, pd.concat(multiples))
         _dress(absolute, part, title)
         _dress_relative(relative, part)
@@ -111,22 +112,23 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
     return list(frame.groupby("name")["y"].median().sort_values(ascending=False).index)
 
 
-def _multiples(own: pd.DataFrame, least: float) -> pd.DataFrame:
-    """Divide trials by the label's own mean at the smallest configuration; none of a single one.
+def _multiples(rows: pd.DataFrame, least: float) -> pd.DataFrame:
+    """Divide a label's trials by its mean at the smallest configuration.
 
-    A cell that shares no block with it has no multiple, and none has a label that lacks it.
+    Without that configuration, or with only one, the result is empty. A cell that shares no block
+    with the smallest configuration is left out.
     """
-    start = own[(own["kind"] == "estimate") & (own["x"] == least)].head(1)
-    if start.empty or _sizes(own).max() == 1:
-        return own.head(0)
-    is_trial = own["kind"] == "trial"
-    times = (own["y"] / start["y"].iloc[0]).where(is_trial, own["times"])
-    multiples = own.assign(y=times, low=own["times_low"], high=own["times_high"])
+    start = rows[(rows["kind"] == "estimate") & (rows["x"] == least)].head(1)
+    if start.empty or _sizes(rows).max() == 1:
+        return rows.head(0)
+    is_trial = rows["kind"] == "trial"
+    times = (rows["y"] / start["y"].iloc[0]).where(is_trial, rows["times"])
+    multiples = rows.assign(y=times, low=rows["times_low"], high=rows["times_high"])
     return multiples.dropna(subset=["y"])
 
 
 def _sizes(frame: pd.DataFrame, by: str = "name") -> pd.Series[int]:
-    """Count the different x of each label, or of each panel."""
+    """Count the distinct x of each label or panel."""
     return frame.groupby(by)["x"].nunique()
 
 
@@ -147,8 +149,8 @@ def _draw_panel(ax: Axes, part: pd.DataFrame, *, ideal: bool = False) -> None:
         legend=False,
         ax=ax,
     )
-    for _, own in part[part["kind"] == "estimate"].groupby("name"):
-        _draw_means(ax, own.sort_values("x"), ideal=ideal)
+    for _, means in part[part["kind"] == "estimate"].groupby("name"):
+        _draw_means(ax, means.sort_values("x"), ideal=ideal)
 
 
 def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
@@ -159,8 +161,8 @@ def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
         face = "white" if cell.beyond in BEYOND else colour
         ax.plot(cell.at, cell.y, marker, color=colour, mfc=face, markersize=5.5, zorder=4)
     if ideal and len(cells) > 1:
-        grown = cells["y"].iloc[0] * cells["x"] / cells["x"].iloc[0]
-        ax.plot(cells["at"], grown, color=colour, linestyle=":", linewidth=1.1, alpha=0.8)
+        perfect = cells["y"].iloc[0] * cells["x"] / cells["x"].iloc[0]
+        ax.plot(cells["at"], perfect, color=colour, linestyle=":", linewidth=1.1, alpha=0.8)
 
 
 def _dress(ax: Axes, part: pd.DataFrame, title: str) -> None:
@@ -183,7 +185,7 @@ def _dress_relative(ax: Axes, part: pd.DataFrame) -> None:
     _dress_steps(ax, part)
     steps = sorted(part["x"].unique())
     start = f"{steps[0]:g} {plural(part['axis'].iloc[0], steps[0])}"
-    ax.set_ylabel(f"times its own throughput at {start}")
+    ax.set_ylabel(f"speed-up over {start}")
     if _sizes(part).max() == 1:
         ax.text(0.5, 0.5, ONE_POINT, transform=ax.transAxes, ha="center", color=QUIET)
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
@@ -207,19 +209,22 @@ def _legend(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say how to read it, and where there is nothing to compare."""
+    """Describe the panels, the lines and the hollow marks."""
     text = (
-        "Throughput of a burst: itself on the left (both axes logarithmic), and on the right as a "
-        "multiple of each label's own at its smallest configuration, paired block by block. Faint "
-        "marks are trials, large marks means, bars intervals; dotted lines are perfect scaling."
+        "Throughput of a burst on the left (both axes logarithmic), and on the right its multiple "
+        "of the same label's throughput at the smallest configuration, paired block by block. "
+        "Faint marks are trials, large marks are means, bars are intervals; dotted lines are "
+        "perfect scaling."
     )
     if frame["serial"].notna().any():
-        text += " The dashed line is the inline loop, the best that one core does without a system."
+        text += (
+            " The dashed line is the inline loop: the same tasks on one core, without a backend."
+        )
     for mode, meaning in BEYOND.items():
         if (frame["beyond"] == mode).any():
             text += f" Hollow marks {meaning}."
     if (_sizes(frame, "panel") == 1).any():
-        text += f" Where a panel says so, {ONE_POINT}."
+        text += f" Panels without curves: {ONE_POINT}."
     return text
 
 

@@ -1,7 +1,7 @@
-"""Error of every occurrence against its nominal instant, all of them drawn (METHOD M26).
+"""Draws the error of every occurrence against the instant at which it was due (METHOD M26).
 
-Logarithmic on both sides of zero, for systems differ by decades. Occurrences that were missed have
-no error: the legend counts them, and runs too many.
+The axis is logarithmic on both sides of zero, because backends differ by orders of magnitude.
+Missed occurrences have no error; the legend counts them and the surplus firings.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lab.analysis.queries import TOPOLOGY, Tables, topology_names, usable, workl
 from lab.figures.chart import Chart
 from lab.figures.theme import colour_of, legend_beside, panels
 
-# Finer than any scheduler keeps an instant; below it the axis is linear.
+# Smaller than the error of any scheduler; below it the axis is linear.
 LINEAR_S = 1e-4
 GROUP = ["panel", "name", "family", "marker", *CELL]
 POINT = ["trial_id", "job", "k", "error_s", "verdict"]
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """One row an occurrence, or a run too many, of the usable periodic trials.
+    """Return one row per occurrence or surplus firing of the usable periodic trials.
 
     Returns:
         panel, name, family, marker, the cell, trial_id, job, k, error_s, verdict, n_trials,
@@ -51,14 +51,14 @@ def data(tables: Tables) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw one panel a workload and schedule, each system with its colour and marker."""
+    """Draw one panel per workload and schedule, each label with its colour and marker."""
     titles = list(dict.fromkeys(frame["panel"]))
     figure, axes = panels(len(titles), 1, (9.2, 3.2))
     for ax, title in zip(axes, titles, strict=True):
         part = frame[frame["panel"] == title]
-        for _, own in part.groupby("name"):
-            first = next(iter(each(own)))
-            ax.plot(own["k"], own["error_s"].astype("float64"), **_look(first), alpha=0.7)
+        for _, rows in part.groupby("name"):
+            first = next(iter(each(rows)))
+            ax.plot(rows["k"], rows["error_s"].astype("float64"), **_look(first), alpha=0.7)
         _dress(ax, title, part["error_s"].astype("float64"))
         legend_beside(ax, _legend(part), "kept / missed / doubled")
     return figure
@@ -78,7 +78,7 @@ def _dress(ax: Axes, title: str, errors: pd.Series) -> None:
     ax.axhline(0, color="black", linewidth=0.8, zorder=1)
     ax.set_yscale("symlog", linthresh=LINEAR_S)
     ax.set_ylim(min(-LINEAR_S, 2 * errors.min()), max(LINEAR_S, 2 * errors.max()))
-    ax.set(xlabel="occurrence", ylabel="start - nominal instant", title=title)
+    ax.set(xlabel="occurrence", ylabel="start - due instant", title=title)
     ax.yaxis.set_major_formatter(EngFormatter(unit="s", sep="\u2009"))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
@@ -88,8 +88,8 @@ def _legend(part: pd.DataFrame) -> list[Line2D]:
     firsts = part.drop_duplicates("name").set_index("name", drop=False)
     order = middle.reindex(firsts.index).sort_values(na_position="last").index
     return [
-        Line2D([], [], **_look(own), label=f"{own.name}: {_counted(part, own.name)}")
-        for own in each(firsts.loc[order])
+        Line2D([], [], **_look(first), label=f"{first.name}: {_counted(part, first.name)}")
+        for first in each(firsts.loc[order])
     ]
 
 
@@ -99,13 +99,13 @@ def _counted(part: pd.DataFrame, name: str) -> str:
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """Say what a point is, what zero is, and how many occurrences there are."""
-    owed = len(frame.drop_duplicates(["trial_id", "job", "k"]))
+    """Describe a point and the zero, and count the occurrences."""
+    n_due = len(frame.drop_duplicates(["trial_id", "job", "k"]))
     return (
-        f"Start of each run against the instant at which it was due, {owed:,} occurrences in all. "
-        "A cron line names that instant; the phase of an interval is the system's own, so there "
-        "zero is its most punctual run among the first, and a slope is drift. Below 0.1 ms the "
-        "axis is linear."
+        f"Start of each firing minus the instant at which it was due, {n_due:,} occurrences in "
+        "all. A cron line defines the instant. The backend chooses the phase of an interval, so "
+        "there zero is the most punctual of the first firings, and a slope is drift. Below 0.1 ms "
+        "the axis is linear."
     )
 
 

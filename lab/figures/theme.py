@@ -1,8 +1,8 @@
-"""How every figure looks: one theme, one colour a family for ever, one marker a label.
+"""Defines the look of every figure: one theme, a fixed colour per family, a marker per label.
 
-Colours follow the family of systems, so a reader learns them once. They are Okabe and Ito's
-palette (without its yellow, too pale on white) and four more; the test holds all of them apart for
-readers with protanopia and deuteranopia too, and dark enough for a white ground.
+The colours are the palette of Okabe and Ito (without its yellow, which is too pale on white) and
+four more. A test ensures that all of them differ, also with protanopia and deuteranopia, and are
+dark enough for a white background.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FAMILY_COLOURS: Mapping[str, str] = {
     "django-q": "#aa2277",
     "django-crontab": "#77bb88",
 }
-# A family that this table does not know keeps one of these, chosen by its name alone.
+# A family that is not in this table gets one of these colours, chosen by its name.
 SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
 NARROWEST = 1.2  # upper end of a logarithmic axis over its lower end
 LEGEND_IN = 2.2  # width of an entry of a legend below the panels
@@ -52,27 +52,27 @@ STYLE: Mapping[Any, Any] = {
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.linewidth": 0.8,
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that every machine draws the same
+    "font.family": ["DejaVu Sans"],  # part of matplotlib, so that all machines draw the same
     "grid.color": "#e7e9ec",
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "savefig.dpi": 200,
-    "svg.hashsalt": "background-task-lab",  # else every file has new ids
+    "svg.hashsalt": "background-task-lab",  # otherwise every file has new ids
     "text.color": INK,
-    "text.parse_math": False,  # a name is text, whatever signs it holds
+    "text.parse_math": False,  # a name may contain a dollar sign
     "xtick.color": INK,
     "ytick.color": INK,
 }
 
 
 def theme() -> AbstractContextManager[None]:
-    """Hold matplotlib to the one theme within a block, and to nothing after it."""
+    """Return a context in which matplotlib uses the common theme."""
     return mpl.rc_context(dict(STYLE))
 
 
 def colour_of(family: str) -> str:
-    """Return the one colour of a family, in every figure of every campaign."""
+    """Return the colour of a family, which is the same in every figure of every campaign."""
     spare = SPARE_COLOURS[zlib.crc32(family.encode()) % len(SPARE_COLOURS)]
     return FAMILY_COLOURS.get(family, spare)
 
@@ -80,7 +80,7 @@ def colour_of(family: str) -> str:
 def panels(
     count: int, columns: int, size: tuple[float, float], *, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure with `count` panels in a grid; `size` is one panel's, in inches."""
+    """Return a figure with `count` panels in a grid; `size` is width and height in inches."""
     columns = min(count, columns)
     rows = -(-count // columns)
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
@@ -93,7 +93,7 @@ def panels(
 
 
 def label_handles(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
-    """Make a legend's entries of labels in the order of `names`, each in its family's colour."""
+    """Return legend entries for `names`, in that order, each in its family's colour."""
     looks = frame.drop_duplicates("name").set_index("name").loc[list(names)]
     return [
         Line2D([], [], color=colour_of(look.family), marker=look.marker, label=name)
@@ -102,7 +102,7 @@ def label_handles(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
 
 
 def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Put one legend for all panels under them, as wide as they are."""
+    """Add one legend for all panels below them."""
     columns = min(4, max(1, int(figure.get_figwidth() // LEGEND_IN)))
     figure.legend(
         handles=list(handles), loc="outside lower center", ncols=columns, columnspacing=1.6
@@ -110,7 +110,7 @@ def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 
 def legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:
-    """Put a panel's own legend to the right of it, so that it hides no curve."""
+    """Add a panel's legend to the right of it, so that it covers no curve."""
     ax.legend(
         handles=list(handles),
         title=title,
@@ -122,10 +122,10 @@ def legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:
 
 
 def logarithmic(ax: Axes, *names: Literal["x", "y"]) -> None:
-    """Make axes logarithmic and at least `NARROWEST` wide, once everything is drawn on them.
+    """Make axes logarithmic and at least `NARROWEST` wide; call it after drawing.
 
-    Values that differ by a rounding error only would leave no width at all: matplotlib widens
-    limits that are equal, and divides by zero where their logarithms are.
+    Values that differ only by a rounding error give an axis without width: matplotlib widens equal
+    limits, but divides by zero if only their logarithms are equal.
     """
     for name in names:
         low, high = ax.dataLim.intervalx if name == "x" else ax.dataLim.intervaly
@@ -135,7 +135,7 @@ def logarithmic(ax: Axes, *names: Literal["x", "y"]) -> None:
 
 
 def engineering(axis: Axis, unit: str = "") -> None:
-    """Label a logarithmic axis as 10 µs, 1 ms, 20 k; between decades too where there are few."""
+    """Label a logarithmic axis as 10 µs, 1 ms, 20 k; below two decades also within a decade."""
     low, high = axis.get_view_interval()
     if high < low * 100:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
