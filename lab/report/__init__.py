@@ -1,4 +1,4 @@
-"""The report of a run: a page that needs nothing but itself, and a summary for the terminal."""
+"""Writes the report of a run: a self-contained HTML page, and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 def terminal_tables(folder: Path) -> Iterator[TextTable]:
-    """Yield the tables of a run folder that have a row, the summary first."""
+    """Yield the non-empty tables of a run folder, the summary first."""
     store = Store(folder)
     tables = {name: store.read(name) for name in ("trial", "metric", "estimate", "trend")}
-    made = (
+    text_tables = (
         _summary_table(store),
         scaling.as_table(scaling.growths(tables)),
         costs.as_table(costs.costs(tables)),
@@ -33,14 +33,14 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
         schedules.as_table(schedules.schedules(tables)),
         *as_tables(grids(tables)),
     )
-    yield from (table for table in made if table[2])
+    yield from (table for table in text_tables if table[2])
     yield from ((table.title, table.headings, table.rows) for table in shaped(tables))
     for choice in _choices(store):
         yield f"Which one for {choice.task}?", HEADINGS, choice.rows
 
 
 def sentences(folder: Path) -> Iterator[str]:
-    """Yield what the tables come to, a sentence a task of the user's own."""
+    """Yield one sentence for each function of the user, with the ranking of the backends."""
     yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
 
 
@@ -49,12 +49,12 @@ def _choices(store: Store) -> list[Choice]:
 
 
 def _summary_table(store: Store) -> TextTable:
-    """Make the summary.
+    """Return the summary table.
 
-    Where all paced trials were offered one rate, the title says it, else each row does.
+    If all paced trials have the same rate, the title contains the rate, otherwise each row.
     """
     trials = store.read("trial")
-    # Of tasks of ever shorter lengths the costs tell, in one row.
+    # Workloads with several task durations have one row in the table of costs.
     rows = summary({"trial": trials[~is_grid(trials)], "estimate": store.read("estimate")})
     chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen), "lost", "flags"]
@@ -63,7 +63,7 @@ def _summary_table(store: Store) -> TextTable:
     if len(rates) == 1:
         title += f", latencies at {rates.pop()} tasks/s"
     if any(ABOVE in row.numbers["throughput"].text for row in rows):
-        title += f"; {ABOVE} lowered by the lab's own record"
+        title += f"; {ABOVE} lower bound, instrumentation slows it"
     cells = [
         [
             row.name,

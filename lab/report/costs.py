@@ -1,4 +1,4 @@
-"""What a task costs, four ways (METHOD M17): a row a label and topology, for page and terminal."""
+"""Tabulates the cost of a task, measured in four ways (METHOD M17), for page and terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.summary import Column, Number, headline, key_of, shown, written
 
-# Of the largest burst that the marginal cost rests on: worker-seconds, CPU seconds, the servers.
+# Of the largest burst: worker-seconds, CPU seconds, and the work of the servers.
 OF_CELLS = tuple(
     Column(metric, title, metric, "burst", scale)
     for metric, title, scale in (
         ("overhead_s_per_task", "overhead us", 1e6),
-        ("interference_s_per_task", "of it interference us", 1e6),
-        ("framework_s_per_task", "of it the system us", 1e6),
+        ("interference_s_per_task", "interference us", 1e6),
+        ("framework_s_per_task", "framework us", 1e6),
         ("cpu_driver_s_per_task", "CPU driver us", 1e6),
         ("cpu_services_s_per_task", "CPU services us", 1e6),
         ("cpu_workers_s_per_task", "CPU workers us", 1e6),
@@ -32,8 +32,8 @@ OF_CELLS = tuple(
 MARGINAL = tuple(
     Column(metric, title, metric, "burst", scale)
     for metric, title, scale in (
-        ("marginal_s_per_task", "one more task us", 1e6),
-        ("fixed_s", "a burst ms", 1e3),
+        ("marginal_s_per_task", "marginal us", 1e6),
+        ("fixed_s", "fixed ms", 1e3),
     )
 )
 METG = Column("metg_50_s", "METG(50 %) us", "metg_50_s", "burst", 1e6)
@@ -43,7 +43,7 @@ WHERE = ["label", "provider", "nodes", "cores_per_node", "workers_per_node", "qu
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One label at one topology; `numbers` by the names of `COLUMNS`."""
+    """One label on one topology; the keys of `numbers` are the names of `COLUMNS`."""
 
     label: str
     name: str
@@ -54,7 +54,7 @@ class Cost:
 
 
 def costs(tables: Tables) -> list[Cost]:
-    """Make the rows, by topology, the cheapest first; none where neither was asked for.
+    """Return the rows by topology, the cheapest first; empty without marginal cost and METG.
 
     Args:
         tables: At least `trial`, `estimate` and `trend`.
@@ -63,11 +63,11 @@ def costs(tables: Tables) -> list[Cost]:
     table = table[table["metric"].isin([column.metric for column in (*MARGINAL, METG)])]
     if table.empty:
         return []
-    found = headline(tables["estimate"])
+    estimates = headline(tables["estimate"])
     named = table.assign(topology=topology_names(table))
     named = named.merge(identify(tables["trial"]), on="label")
     groups = named.groupby(["topology", *WHERE], sort=False)
-    rows = [_row(rows, tables["trial"], found) for _, rows in groups]
+    rows = [_row(rows, tables["trial"], estimates) for _, rows in groups]
     return sorted(rows, key=lambda row: (row.topology, _rank(row)))
 
 
@@ -76,7 +76,7 @@ def _rank(row: Cost) -> float:
     return next((value for value in values if value is not None), float("inf"))
 
 
-def _row(rows: pd.DataFrame, trials: pd.DataFrame, found: Mapping[Any, Any]) -> Cost:
+def _row(rows: pd.DataFrame, trials: pd.DataFrame, estimates: Mapping[Any, Any]) -> Cost:
     first = rows.iloc[0]
     numbers = {column.name: Number(NOT_MEASURED) for column in COLUMNS}
     numbers |= {row.metric: _of_line(row) for row in reversed([*each(rows)])}
@@ -85,7 +85,7 @@ def _row(rows: pd.DataFrame, trials: pd.DataFrame, found: Mapping[Any, Any]) -> 
     if cell is not None:
         keys = {column.name: (column.metric, *key_of(cell)) for column in OF_CELLS}
         scales = {column.name: column.scale for column in OF_CELLS}
-        numbers |= {n: shown(found[k], scales[n]) for n, k in keys.items() if k in found}
+        numbers |= {n: shown(estimates[k], scales[n]) for n, k in keys.items() if k in estimates}
     burst = "" if cell is None else f"{cell.workload_name}, {cell.n_planned:,} tasks"
     return Cost(
         label=first["label"],
@@ -103,25 +103,25 @@ def _of_line(row: Any) -> Number:
 
 
 def _largest(trials: pd.DataFrame, line: Any) -> Any:
-    """Return the trial's row of the largest burst of a line."""
-    own = trials.assign(workload_name=workload_names(trials))
+    """Return a trial of the largest burst that belongs to a row of the trend table."""
+    bursts = trials.assign(workload_name=workload_names(trials))
     for name in [*WHERE, "workload", "size"]:
-        own = own[own[name] == line[name]]
-    own = own[own["arrival"] == "burst"].sort_values("n_planned")
-    return next(reversed([*each(own)]), None)
+        bursts = bursts[bursts[name] == line[name]]
+    bursts = bursts[bursts["arrival"] == "burst"].sort_values("n_planned")
+    return next(reversed([*each(bursts)]), None)
 
 
 def shown_columns(rows: Sequence[Cost]) -> Sequence[Column]:
-    """Return the columns that hold a number in any row, or say why they hold none."""
+    """Return the columns in which any row has a number or the reason for its absence."""
     return [c for c in COLUMNS if any(row.numbers[c.name].text != NOT_MEASURED for row in rows)]
 
 
 def as_table(rows: Sequence[Cost]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
-    """Return the rows as a title, headings, and rows of text."""
+    """Return a title, the headings, and the rows as text."""
     columns = shown_columns(rows)
     headings = ["label", "workers on", *(column.title for column in columns)]
     cells = [
         [row.name, row.topology, *(row.numbers[column.name].text for column in columns)]
         for row in rows
     ]
-    return "What a task costs, four ways", headings, cells
+    return "Cost of a task, measured in four ways", headings, cells

@@ -1,4 +1,4 @@
-"""Where does each system bend? What it sustains, and its wait at equal shares and rates."""
+"""Tabulates sustainable rates, and latencies at equal shares of them and at equal rates."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.summary import Line, Number, shown
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
-TOLD = (*PERCENTILES, "rho", "overloaded")
+METRICS = (*PERCENTILES, "rho", "overloaded")
 REFUSED_MARK = "-"
 COLUMNS = {
-    SATURATION: "saturated /s",
-    SUSTAINABLE: "sustains /s",
+    SATURATION: "saturation /s",
+    SUSTAINABLE: "sustainable /s",
     **dict(zip(SLOS_S, ("p99 10 ms /s", "p99 100 ms /s", "p99 1 s /s"), strict=True)),
 }
 BEYOND = "beyond"
@@ -31,7 +31,7 @@ BEYOND = "beyond"
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One table: what it shows, on which topology, and a row a label."""
+    """One table: its title, its workload and topology, and one row per label."""
 
     title: str
     where: str
@@ -40,7 +40,7 @@ class Grid:
 
 
 def grids(tables: Tables) -> list[Grid]:
-    """Make the tables of every topology on which a load ladder was run.
+    """Return the tables of every topology with a load sweep.
 
     Args:
         tables: At least `trial` and `estimate`.
@@ -48,7 +48,7 @@ def grids(tables: Tables) -> list[Grid]:
     estimates = tables["estimate"]
     chosen = estimates[
         ~estimates["analysis_id"].str.endswith("without-noisy")
-        & estimates["metric"].isin([*COLUMNS, *TOLD])
+        & estimates["metric"].isin([*COLUMNS, *METRICS])
     ]
     sites = set(chosen.loc[chosen["metric"] == SUSTAINABLE, "label"])
     trials = tables["trial"][tables["trial"]["label"].isin(sites)]
@@ -59,19 +59,19 @@ def grids(tables: Tables) -> list[Grid]:
     places = places.drop_duplicates([*keys, "label"])[[*keys, "label", "where"]]
     named = chosen.merge(places, on=[*keys, "label"])
     named = named.merge(identify(tables["trial"])[["label", "name", "family"]], on="label")
-    return [grid for _, own in named.groupby(keys) for grid in _of_topology(own, trials)]
+    return [grid for _, rows in named.groupby(keys) for grid in _of_topology(rows, trials)]
 
 
-def _of_topology(own: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
-    where = own["where"].iloc[0]
-    limits = own[own["metric"].isin(list(COLUMNS))]
+def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
+    where = rows["where"].iloc[0]
+    limits = rows[rows["metric"].isin(list(COLUMNS))]
     if not (limits["metric"] == SUSTAINABLE).any():
         return
-    lines = [_limits(label, rows) for label, rows in limits.groupby("label")]
-    yield Grid("What it sustains", where, [*COLUMNS.values(), "probes"], _ranked(lines, 1))
-    steps = own[own["arrival"] == Step.kind]
-    steps = steps[steps["metric"].isin(TOLD)]
-    # Null where every trial of a step was disturbed.
+    lines = [_limits(label, own_limits) for label, own_limits in limits.groupby("label")]
+    yield Grid("Sustainable rate", where, [*COLUMNS.values(), "probes"], _ranked(lines, 1))
+    steps = rows[rows["arrival"] == Step.kind]
+    steps = steps[steps["metric"].isin(METRICS)]
+    # Null if every trial of a load level was disturbed.
     rho = each(steps[(steps["metric"] == "rho") & steps["estimate"].notna()])
     shares = {(row.label, row.rate_hz): round(float(row.estimate), 2) for row in rho}
     fractions = [share for share in FRACTIONS if share in shares.values()]
@@ -79,17 +79,20 @@ def _of_topology(own: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
     order = _ranked(lines, 1)
     if fractions:
         yield Grid(
-            "Wait in ms at equal shares, p50 / p90 / p99",
+            "Wait in ms at equal shares of the sustainable rate, p50 / p90 / p99",
             where,
             [f"{share:g}" for share in fractions],
-            [_waits(steps, of, [by_share.get((of.label, s)) for s in fractions]) for of in order],
+            [
+                _waits(steps, line, [by_share.get((line.label, s)) for s in fractions])
+                for line in order
+            ],
         )
     if rates := _equal_rates(steps, trials):
         yield Grid(
             "Wait in ms at equal rates, p50 / p90 / p99",
             where,
             [f"{rate:g} /s" for rate in rates],
-            [_waits(steps, of, rates, _skipped(trials, of.label)) for of in order],
+            [_waits(steps, line, rates, _skipped(trials, line.label)) for line in order],
         )
 
 
@@ -98,68 +101,68 @@ def _ranked(lines: Sequence[Line], place: int) -> list[Line]:
 
 
 def _limits(label: Any, rows: pd.DataFrame) -> Line:
-    found = {row.metric: row for row in each(rows)}
+    limits = {row.metric: row for row in each(rows)}
     numbers = [
-        shown(found[metric], 1) if metric in found else Number(NOT_MEASURED) for metric in COLUMNS
+        shown(limits[metric], 1) if metric in limits else Number(NOT_MEASURED) for metric in COLUMNS
     ]
-    first = next(iter(found.values()))
-    probes = found[SUSTAINABLE].n_trials if SUSTAINABLE in found else 0
+    first = next(iter(limits.values()))
+    probes = limits[SUSTAINABLE].n_trials if SUSTAINABLE in limits else 0
     return Line(label, first.name, colour_of(first.family), [*numbers, Number(f"{probes}")])
 
 
 def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:
-    """Return the rates that all labels were offered, or were to be; not those that a few share."""
-    asked = pd.concat([steps, trials[trials["arrival"] == Step.kind]])[["label", "rate_hz"]]
-    labels = asked.drop_duplicates().groupby("rate_hz")["label"].nunique()
+    """Return the rates that are planned for all labels; rates that only some share are left out."""
+    planned = pd.concat([steps, trials[trials["arrival"] == Step.kind]])[["label", "rate_hz"]]
+    labels = planned.drop_duplicates().groupby("rate_hz")["label"].nunique()
     is_for_all = (labels > 1) & (labels == labels.max())
     return sorted(labels[is_for_all].index.astype("float64"))
 
 
 def _skipped(trials: pd.DataFrame, label: str) -> dict[float, str]:
-    left_out = trials[(trials["status"] == Status.SKIPPED) & (trials["arrival"] == Step.kind)]
-    left_out = left_out[left_out["label"] == label]
-    return {float(row.rate_hz): row.reason for row in each(left_out)}
+    skips = trials[(trials["status"] == Status.SKIPPED) & (trials["arrival"] == Step.kind)]
+    skips = skips[skips["label"] == label]
+    return {float(row.rate_hz): row.reason for row in each(skips)}
 
 
 def _waits(
     steps: pd.DataFrame,
-    of: Line,
+    line: Line,
     rates: Sequence[float | None],
     skipped: Mapping[float, str] | None = None,
 ) -> Line:
-    own = steps[steps["label"] == of.label]
+    levels = steps[steps["label"] == line.label]
     numbers = [
         Number(BEYOND, note=skipped[rate])
         if rate is not None and skipped and rate in skipped
-        else _wait(own[own["rate_hz"] == rate])
+        else _wait(levels[levels["rate_hz"] == rate])
         for rate in rates
     ]
-    return replace(of, numbers=numbers)
+    return replace(line, numbers=numbers)
 
 
 def _wait(rows: pd.DataFrame) -> Number:
-    """Write the percentiles of one step, with the share of its trials that were overloaded."""
-    found = {row.metric: row for row in each(rows)}
-    if not any(metric in found for metric in PERCENTILES):
+    """Return the percentiles of one load level, with the share of its overloaded trials."""
+    estimates = {row.metric: row for row in each(rows)}
+    if not any(metric in estimates for metric in PERCENTILES):
         return Number(NOT_MEASURED)
-    told = [shown(found[metric], 1e3) for metric in PERCENTILES]
-    text = " / ".join(REFUSED_MARK if one.value is None else one.text for one in told)
+    waits = [shown(estimates[metric], 1e3) for metric in PERCENTILES]
+    text = " / ".join(REFUSED_MARK if wait.value is None else wait.text for wait in waits)
     notes = [
-        f"{q}: {one.interval or 'no interval'}; {one.note}"
-        for q, one in zip(("p50", "p90", "p99"), told, strict=True)
+        f"{q}: {wait.interval or 'no interval'}; {wait.note}"
+        for q, wait in zip(("p50", "p90", "p99"), waits, strict=True)
     ]
-    load = found.get("overloaded")
+    load = estimates.get("overloaded")
     overloaded = ""
     if load is not None and pd.notna(load.estimate) and load.estimate:
         overloaded = f"overloaded in {load.estimate:.0%} of {plural(int(load.n_trials), 'trial')}"
-    return Number(text, overloaded, "\n".join(notes), told[0].value)
+    return Number(text, overloaded, "\n".join(notes), waits[0].value)
 
 
 def as_tables(
-    found: Sequence[Grid],
+    grids: Sequence[Grid],
 ) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[str]]]]:
-    """Yield each table as a title, headings, and rows of text."""
-    for grid in found:
+    """Yield the title, the headings and the rows of each table as text."""
+    for grid in grids:
         rows = [
             [
                 line.name,

@@ -1,16 +1,16 @@
-"""How numbers are written for people: three digits, the unit in the heading, nothing invented."""
+"""Formats numbers for the report: three significant digits; the heading has the unit."""
 
 from __future__ import annotations
 
 import math
 
 NOT_MEASURED = "not measured"
-REFUSED = "refused"  # asked for, and the trials cannot support it
+REFUSED = "refused"  # the trials cannot support the number
 MILLION, THOUSANDTH = 1e6, 1e-3
 
 
 def digits(value: float) -> str:
-    """Write a number with three significant digits: 2.57 M, 12,300, 81.3 and 0.0023."""
+    """Format a number with three significant digits: 2.57 M, 12,300, 81.3 and 0.0023."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     rounded = float(f"{value:.3g}")
@@ -22,18 +22,18 @@ def digits(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share as percent with two significant digits: 0.0031 becomes 0.31 %."""
+    """Format a share as percent with two significant digits: 0.0031 becomes 0.31 %."""
     points = share * 100
     return f"{points:.0f} %" if abs(points) >= 10 else f"{points:.2g} %"  # noqa: PLR2004
 
 
-def plural(count: int, word: str) -> str:
-    """Write a count with its word: 1 trial, 2 trials."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str) -> str:
+    """Format a count with its noun: 1 trial, 2 trials."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def seconds(value: float) -> str:
-    """Write a duration in the unit that suits it: 0.42 us, 11.2 ms, 3.1 s."""
+    """Format a duration in s, ms or us: 0.42 us, 11.2 ms, 3.1 s."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
         if abs(value) >= scale:
             return f"{digits(value / scale)} {unit}"

@@ -1,4 +1,4 @@
-"""Every system against every question, a row a label: the whole run at a glance."""
+"""Tabulates one number per question for every label: the overview of a run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ByLabel = Mapping[str, Number]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A column: its heading, the question that it belongs to, and a number for each label."""
+class OverviewColumn:
+    """A column: its heading, the question that it answers, and the number of each label."""
 
     title: str
     question: str
@@ -31,7 +31,7 @@ class Asked:
 
 
 def lines(tables: Tables) -> list[Line]:
-    """Make the rows, by name; a label that was only skipped has none."""
+    """Return the rows by name; a label with only skipped trials has none."""
     trials = tables["trial"]
     ran = set(trials.loc[trials["status"] != Status.SKIPPED, "label"])
     columns = [column.numbers(tables) for column in COLUMNS] if ran else []
@@ -49,7 +49,7 @@ def lines(tables: Tables) -> list[Line]:
 
 
 def _estimated(metric: str, scale: float) -> Callable[[Tables], ByLabel]:
-    """Make the column of an estimate, each label's where its workload and topology are least."""
+    """Return a column of an estimate, for the smallest workload and topology of each label."""
 
     def numbers(tables: Tables) -> ByLabel:
         firsts = cells(tables, metric).drop_duplicates("label")
@@ -63,33 +63,33 @@ def _placed(number: Number, place: str) -> Number:
 
 
 def _counted(*counts: str) -> Callable[[Tables], ByLabel]:
-    """Make the column of a count of tasks over all attempts that sent some."""
+    """Return a column that counts tasks over all attempts that submitted any."""
 
     def numbers(tables: Tables) -> ByLabel:
         trials = tables["trial"]
         return {
-            label: count_of(list(each(own)), *counts)
-            for label, own in by(trials[trials["n_sent"] > 0], "label")
+            label: count_of(list(each(rows)), *counts)
+            for label, rows in by(trials[trials["n_sent"] > 0], "label")
         }
 
     return numbers
 
 
 def _gain(tables: Tables) -> ByLabel:
-    """Make the column of how much a label gains from its fewest workers to its most."""
+    """Return each label's speed-up from its smallest to its largest number of workers."""
     trials = values(tables, THROUGHPUT)
     trials = trials[(trials["arrival"] == Burst.kind) & (trials["nominal_ns"] > 0)]
-    found = {}
-    for label, own in by(trials, "label"):
-        first = own[own["workload_name"] == own["workload_name"].iloc[0]]
+    numbers = {}
+    for label, rows in by(trials, "label"):
+        first = rows[rows["workload_name"] == rows["workload_name"].iloc[0]]
         few, many = (first[first["workers"] == n] for n in _ends(first["workers"]))
         if (gain := ratio(many, few)) is not None and len(first["workers"].unique()) > 1:
             ends = f"{first['workload_name'].iloc[0]}, {few['topology'].iloc[0]} to "
             note = f"{ends}{many['topology'].iloc[0]}; {gain.method}"
             known = gain.low is not None and gain.high is not None
             span = f"{digits(gain.low or 0)} to {digits(gain.high or 0)}" if known else ""
-            found[label] = Number(digits(gain.value), span, note, gain.value)
-    return found
+            numbers[label] = Number(digits(gain.value), span, note, gain.value)
+    return numbers
 
 
 def _ends(workers: pd.Series) -> tuple[int, int]:
@@ -97,21 +97,21 @@ def _ends(workers: pd.Series) -> tuple[int, int]:
 
 
 def _ready(tables: Tables) -> ByLabel:
-    """Make the column of how long a label takes to have answered with every worker."""
+    """Return each label's time from its start until every worker has answered."""
     trials = placed(usable(tables["trial"]).dropna(subset=["boot_ns"]))
-    found = {}
-    for label, own in by(trials, "label"):
-        first = own[own["topology"] == own["topology"].iloc[0]]
+    numbers = {}
+    for label, rows in by(trials, "label"):
+        first = rows[rows["topology"] == rows["topology"].iloc[0]]
         boot = interval([float(value) / 1e9 for value in first["boot_ns"]])
         known = boot.low is not None and boot.high is not None
         span = f"{digits(boot.low or 0)} to {digits(boot.high or 0)}" if known else ""
         note = f"{first['topology'].iloc[0]}; {boot.method}"
-        found[label] = Number(digits(boot.value), span, note, boot.value)
-    return found
+        numbers[label] = Number(digits(boot.value), span, note, boot.value)
+    return numbers
 
 
 def _latest(tables: Tables) -> ByLabel:
-    """Make the column of a label's latest run of its first schedule."""
+    """Return the lateness of each label's latest firing of its first schedule."""
     rows = {row.label: row for row in reversed(schedules(tables))}
     return {
         label: Number(row.latest.text, "", row.title, row.latest.value)
@@ -120,12 +120,12 @@ def _latest(tables: Tables) -> ByLabel:
 
 
 COLUMNS = (
-    Asked("lost", "lost", _counted("n_lost", "n_partial")),
-    Asked("run twice", "lost", _counted("n_duplicated")),
-    Asked("overhead us", "overhead", _estimated(OVERHEAD, 1e6)),
-    Asked("wait p50 ms", "latency", _estimated("queue_latency_s_p50", 1e3)),
-    Asked("wait p99 ms", "latency", _estimated("queue_latency_s_p99", 1e3)),
-    Asked("late max ms", "schedule", _latest),
-    Asked("gain by workers", "scaling", _gain),
-    Asked("ready after s", "cold-start", _ready),
+    OverviewColumn("lost", "lost", _counted("n_lost", "n_partial")),
+    OverviewColumn("duplicated", "lost", _counted("n_duplicated")),
+    OverviewColumn("overhead us", "overhead", _estimated(OVERHEAD, 1e6)),
+    OverviewColumn("wait p50 ms", "latency", _estimated("queue_latency_s_p50", 1e3)),
+    OverviewColumn("wait p99 ms", "latency", _estimated("queue_latency_s_p99", 1e3)),
+    OverviewColumn("late max ms", "schedule", _latest),
+    OverviewColumn("speed-up by workers", "scaling", _gain),
+    OverviewColumn("ready after s", "cold-start", _ready),
 )

@@ -1,4 +1,4 @@
-"""The report page: one HTML file that needs no network, no script and no other file."""
+"""Writes the report page: one HTML file that needs no network and no other file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from lab.results.store import Store
 
 PAGE = "report.html"
 Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
-"""Each figure; None where there is nothing to show, the reason where it could not be drawn."""
+"""Figure -> its picture, None if there is no data, or the reason if drawing failed."""
 
 
 def write(folder: Path) -> Path:
@@ -46,22 +46,24 @@ def write(folder: Path) -> Path:
     """
     tables = RunTables(Store(folder))
     if tables["campaign"].empty:
-        raise ResultsError(f"{folder} holds no campaign. Name a run folder, or run: lab bench")
+        raise ResultsError(
+            f"{folder} is not a run folder. Pass one of results/runs, or create one: lab bench"
+        )
     return write_page(tables, draw_figures(tables, folder, list(FIGURES.values())), folder)
 
 
 def draw_figures(tables: Tables, folder: Path, charts: Sequence[Chart]) -> Pictures:
-    """Draw charts into ``figures`` of a folder."""
+    """Draw charts into the subfolder ``figures`` of a folder."""
     draw = partial(_drawn, tables=tables, folder=folder / "figures")
     is_large = len(tables["trial"]) >= MANY_TRIALS
     return dict(zip(charts, mapped(draw, charts, side_by_side=is_large), strict=True))
 
 
 def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:
-    """Write the page of some tables and their figures into a folder, and return it.
+    """Write the page for tables and figures into a folder, and return its path.
 
     Raises:
-        ResultsError: It cannot be written, or a folder is in its place.
+        ResultsError: The page cannot be written, or its path is a folder.
     """
     path = folder / PAGE
     files.put(path, render(tables, pictures).encode(), folder)
@@ -69,7 +71,7 @@ def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:
 
 
 def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
-    """Draw a figure; return the reason where a defect kept it from being drawn."""
+    """Draw a figure; return the reason if a defect prevents it."""
 
     def draw() -> Picture | str | None:
         return save(chart, tables, folder)
@@ -78,11 +80,11 @@ def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
 
 
 def render(tables: Tables, pictures: Pictures) -> str:
-    """Make the page's text; everything that comes from data is escaped."""
-    trials, script = tables["trial"], _own("sort.js")
+    """Return the page's HTML; all text from data is escaped."""
+    trials, script = tables["trial"], _package_file("sort.js")
     rows, changes = summary(tables), sections.changes(tables)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(_own("page.html.j2"))
+    template = environment.from_string(_package_file("page.html.j2"))
     return template.render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
         machine=sections.machine(tables),
@@ -107,40 +109,47 @@ def render(tables: Tables, pictures: Pictures) -> str:
         environment=tables["environment"].to_dict("records"),
         not_measured=NOT_MEASURED,
         plural=plural,
-        script=Markup(script),  # noqa: S704 (our own file)
-        # No browser runs or fetches anything else here, whatever a table may hold.
+        script=Markup(script),  # noqa: S704 (a file of this package)
+        # The page's policy allows only this script, so that text of a table cannot run as one.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
 def _grouped(tables: Tables) -> dict[str, Any]:
-    """Make the tables of what is asked for by a group's name, with the columns that each has."""
-    kept, kept_up, own_costs = schedules(tables), upkeep.upkeep(tables), costs.costs(tables)
+    """Return the tables that only some campaigns have, with their non-empty columns."""
+    schedule_rows = schedules(tables)
+    upkeep_rows = upkeep.upkeep(tables)
+    cost_rows = costs.costs(tables)
     return {
-        "schedules": kept,
-        "schedule_columns": shown_columns(kept),
+        "schedules": schedule_rows,
+        "schedule_columns": shown_columns(schedule_rows),
         "counts_of_schedules": COUNTS,
-        "upkeep": kept_up,
-        "upkeep_columns": upkeep.shown_columns(kept_up),
-        "costs": own_costs,
-        "cost_columns": costs.shown_columns(own_costs),
+        "upkeep": upkeep_rows,
+        "upkeep_columns": upkeep.shown_columns(upkeep_rows),
+        "costs": cost_rows,
+        "cost_columns": costs.shown_columns(cost_rows),
         "growths": scaling.growths(tables),
         "growth_columns": (scaling.RATE, *scaling.COLUMNS),
     }
 
 
-def _own(name: str) -> str:
-    """Read a file of this package."""
+def _package_file(name: str) -> str:
+    """Return the text of a file of this package."""
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One table of the summary: a workload, the columns that hold anything, rows by topology.
+    """One table of the summary.
 
-    `refusals` are sentences: which number was refused, how often, and why; `unbounded` are those
-    that say which ceiling lacks (METHOD M18); `is_marked` says that a throughput has the mark of
-    METHOD M19.
+    Attributes:
+        workload: The workload's name.
+        columns: The columns with a number in any row.
+        missing: Titles of the columns without one.
+        refusals: Sentences: which number was refused, how often, and why.
+        unbounded: Sentences: which reference was not measured (METHOD M18).
+        is_marked: A throughput of the table has the mark of METHOD M19.
+        topologies: The rows of each topology.
     """
 
     workload: str
@@ -155,15 +164,15 @@ class Group:
 def _groups(rows: Sequence[Row]) -> list[Group]:
     groups = []
     for workload, of_workload in groupby(rows, key=lambda row: row.workload):
-        own = list(of_workload)
-        empty = {c for c in COLUMNS if all(r.numbers[c.name].text == NOT_MEASURED for r in own)}
+        members = list(of_workload)
+        empty = {c for c in COLUMNS if all(r.numbers[c.name].text == NOT_MEASURED for r in members)}
         columns = [column for column in COLUMNS if column not in empty]
         missing = [column.title for column in COLUMNS if column in empty]
-        topologies = [(t, list(r)) for t, r in groupby(own, key=lambda row: row.topology)]
-        shares = (row.numbers["of_ceiling"] for row in own)
+        topologies = [(t, list(r)) for t, r in groupby(members, key=lambda row: row.topology)]
+        shares = (row.numbers["of_ceiling"] for row in members)
         unbounded = sorted({s.note for s in shares if s.text == NOT_MEASURED and s.note})
-        marked = any(ABOVE in row.numbers["throughput"].text for row in own)
-        refusals = _refusals(columns, own)
+        marked = any(ABOVE in row.numbers["throughput"].text for row in members)
+        refusals = _refusals(columns, members)
         groups.append(Group(workload, columns, missing, refusals, unbounded, marked, topologies))
     return groups
 
@@ -179,13 +188,13 @@ def _refusals(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 
 
 def _figure(chart: Chart, picture: Picture | str | None) -> dict[str, Any]:
-    """Inline the picture; a figure that was not drawn has its heading and says why."""
-    about = {"name": chart.name, "title": chart.title, "needs": chart.needs, "trouble": ""}
+    """Return the picture as a data URI; a figure that was not drawn has the reason instead."""
+    facts = {"name": chart.name, "title": chart.title, "needs": chart.needs, "trouble": ""}
     if picture is None:
-        return {**about, "source": ""}
+        return {**facts, "source": ""}
     if isinstance(picture, str):
-        return {**about, "source": "", "trouble": picture}
+        return {**facts, "source": "", "trouble": picture}
     svg = picture.stem.with_suffix(".svg")
     data = base64.b64encode(files.read(svg, svg.parent.parent)).decode()
     source = f"data:image/svg+xml;base64,{data}"
-    return {**about, "source": source, "caption": picture.caption}
+    return {**facts, "source": source, "caption": picture.caption}

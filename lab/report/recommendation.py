@@ -1,4 +1,4 @@
-"""Which one for my task? A row a system, of a function of the user's own, and what it comes to."""
+"""Compares the backends for a function of the user: a table and a ranking by throughput."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.summary import ROLES, Number, Row, headline, key_of, summary
 from lab.worker.user_function import is_own
 
-# Without intervals, what lies within half an order of magnitude is called a tie.
+# Without intervals, ratios within half an order of magnitude are called a tie.
 CLOSE = 10**0.5
 LEVEL = 0.95
 HEADINGS = (
@@ -24,7 +24,7 @@ HEADINGS = (
     "cores x nodes",
     "tasks/s",
     "overhead us/task",
-    "waits p50 ms",
+    "wait p50 ms",
     "CPU ms/task",
     "lost",
     "duplicated",
@@ -34,7 +34,7 @@ HEADINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One task of the user's own: a row a system, the highest throughput first, and the answer."""
+    """One function of the user: a row per backend, the fastest first, and the ranking in words."""
 
     task: str
     rows: Sequence[Sequence[str]]
@@ -42,37 +42,38 @@ class Choice:
 
 
 def choices(tables: Tables) -> list[Choice]:
-    """Answer, for each function of the user's own, which system is the one for it.
+    """Return the comparison of the backends for each function of the user.
 
-    Each system is told of on its widest topology; the answer ranks by throughput, pair by pair of
-    trials of one block, and calls a tie what the intervals do not tell apart (METHOD M12).
+    Each backend is compared on its largest topology, by throughput, with trials paired by block.
+    Backends whose ratio has an interval that contains 1 are a tie (METHOD M12).
 
     Args:
         tables: At least `trial`, `metric` and `estimate`.
     """
     trials = tables["trial"]
-    own = trials[trials["workload"].map(is_own).astype(bool)]
-    found = []
-    for task in own["workload"].unique():
-        its = own[own["workload"] == task]
-        widest = its[its["workers"] == its.groupby("label")["workers"].transform("max")]
-        # Only what is asked for: a run's other tables may be large, or not be there.
+    user_trials = trials[trials["workload"].map(is_own).astype(bool)]
+    results = []
+    for task in user_trials["workload"].unique():
+        of_task = user_trials[user_trials["workload"] == task]
+        widest = of_task[of_task["workers"] == of_task.groupby("label")["workers"].transform("max")]
+        # Only the tables that are used: the others may be large or missing.
         narrowed = {"trial": widest} | {name: tables[name] for name in ("metric", "estimate")}
         rows = summary(narrowed)
         cpu = _cpu_ms(narrowed)
-        shown = [_shown(row, cpu.get(row.label, Number(NOT_MEASURED))) for row in rows]
-        found.append(Choice(task, shown, _answer(narrowed, {row.label: row.name for row in rows})))
-    return found
+        texts = [_texts(row, cpu.get(row.label, Number(NOT_MEASURED))) for row in rows]
+        ranking = _answer(narrowed, {row.label: row.name for row in rows})
+        results.append(Choice(task, texts, ranking))
+    return results
 
 
-def _shown(row: Row, cpu: Number) -> list[str]:
+def _texts(row: Row, cpu: Number) -> list[str]:
     numbers = [row.numbers[name] for name in ("throughput", "overhead", "p50")]
     texts = [f"{n.text} ({n.interval})" if n.interval else n.text for n in [*numbers, cpu]]
     return [row.name, row.cores_x_nodes, *texts, row.lost.text, row.duplicated.text, row.flags]
 
 
 def _cpu_ms(tables: Tables) -> dict[str, Number]:
-    """Sum, by label, the CPU time a task of all roles, where driver and workers could be told."""
+    """Return the CPU time per task of each label, summed over the roles that were measured."""
     cells = set(map(key_of, each(tables["trial"])))
     wanted = {f"cpu_{role}_s_per_task" for role in ROLES}
     sums: dict[str, float] = {}
@@ -90,36 +91,36 @@ def _answer(tables: Tables, names: Mapping[str, str]) -> str:
     by_block = values.pivot_table(index="block", columns="label", values="value")
     ranked = [str(label) for label in by_block.mean().sort_values(ascending=False).index]
     if not ranked:
-        return "No system gave a throughput for it: the reasons stand with the trials."
-    found = tiers(by_block, ranked)
-    words = [" = ".join(names[label] for label, _ in tier) for tier in found]
-    behind = [""] + [f" ({digits(tier[0][1])} times less)" for tier in found[1:]]
-    order = "; ".join(f"{n}. {w}{b}" for n, (w, b) in enumerate(zip(words, behind, strict=True), 1))
+        return "No backend has a throughput. The rows of the trials give the reasons."
+    groups = tiers(by_block, ranked)
+    tied = [" = ".join(names[label] for label, _ in group) for group in groups]
+    behind = [""] + [f" ({digits(group[0][1])} times less)" for group in groups[1:]]
+    order = "; ".join(f"{n}. {t}{b}" for n, (t, b) in enumerate(zip(tied, behind, strict=True), 1))
     return f"Most tasks per second: {order}. {_meaning(len(by_block), len(ranked))}"
 
 
 def _meaning(n_blocks: int, n_ranked: int) -> str:
     if n_ranked == 1:
-        return "No other has a number that counts: the flags stand beside it."
+        return "No other backend has a valid throughput; see the flags."
     if n_blocks < INTERVAL_FLOOR:
         return (
-            f"{n_blocks} blocks carry no interval, so this is the order of magnitude: what lies "
-            f"within {CLOSE:.1f} times is called a tie (=)."
+            f"{n_blocks} blocks are too few for an interval. Only the order of magnitude counts: a "
+            f"ratio below {CLOSE:.1f} is a tie (=)."
         )
-    return f"A tie (=) is what the {LEVEL:.0%} intervals of the ratios do not tell apart."
+    return f"A tie (=): the {LEVEL:.0%} interval of the ratio contains 1."
 
 
 def tiers(by_block: pd.DataFrame, ranked: Sequence[str]) -> list[list[tuple[str, float]]]:
-    """Put labels that tie with the first of a tier into it; each with how far behind the best."""
-    # As many ratios as there are steps between neighbours: the level is shared among them.
+    """Group labels that tie with the first of a group, each with the best label's ratio to it."""
+    # Bonferroni: one ratio for each pair of neighbours shares the error probability.
     level = 1 - (1 - LEVEL) / max(1, len(ranked) - 1)
     tiers: list[list[tuple[str, float]]] = []
     for label in ranked:
-        far = _ratio(by_block, ranked[0], label, level)[0]
+        times_less = _ratio(by_block, ranked[0], label, level)[0]
         if tiers and _is_tie(by_block, tiers[-1][0][0], label, level):
-            tiers[-1].append((label, far))
+            tiers[-1].append((label, times_less))
         else:
-            tiers.append([(label, far)])
+            tiers.append([(label, times_less)])
     return tiers
 
 

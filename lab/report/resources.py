@@ -1,4 +1,4 @@
-"""What does a worker cost? A row a label, a workload and a topology, for page and terminal."""
+"""Tabulates memory, cold start and idle cost of a worker, for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lab.report.summary import Column, Number, flags_of, headline, number_of
 MB = 1e-6
 PLACE = ["label", "provider", *TOPOLOGY, "quota_cpus"]
 STATE = "memory_bytes_per_worker_{}"
-# Starting has nothing to do with what is asked later: these are over all trials of a topology.
+# A cold start does not depend on the workload, so it is estimated over all trials of a topology.
 POOLED = (
     Column("cold_start", "cold start s", "cold_start_s", "any", 1),
-    Column("cold_import", "of it imports s", "cold_import_s", "any", 1),
+    Column("cold_import", "imports s", "cold_import_s", "any", 1),
 )
 COLUMNS = (
     Column("idle", "idle MB", STATE.format("idle"), Burst.kind, MB),
@@ -44,7 +44,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """One label with one workload on one topology; all but the broker's are for one worker."""
+    """One label with one workload on one topology; numbers are per worker, except the broker's."""
 
     label: str
     name: str
@@ -57,7 +57,7 @@ class Upkeep:
 
 
 def upkeep(tables: Tables) -> list[Upkeep]:
-    """Make the rows, by workload and topology, the smallest first; none without any number.
+    """Return the rows with a number, by workload and topology, the smallest first.
 
     Args:
         tables: At least `trial`, `metric` and `estimate`.
@@ -72,9 +72,10 @@ def upkeep(tables: Tables) -> list[Upkeep]:
         title=workload_names(trials) + ", " + topology_names(trials),
     ).merge(identify(tables["trial"])[["label", "name"]], on="label")
     named = named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
-    found, pooled = headline(tables["estimate"]), _pooled(tables)
+    estimates = headline(tables["estimate"])
+    pooled = _pooled(tables)
     cells = named.groupby(["title", "label", "provider"], sort=False)
-    rows = [_row(list(each(cell)), found, pooled) for _, cell in cells]
+    rows = [_row(list(each(cell)), estimates, pooled) for _, cell in cells]
     rows = [row for row in rows if any(n.value is not None for n in row.numbers.values())]
     places = {row.title: number for number, row in reversed([*enumerate(rows)])}
     return sorted(rows, key=lambda row: (places[row.title], _size(row)))
@@ -85,9 +86,9 @@ def _size(row: Upkeep) -> float:
     return next((value for value in known if value is not None), float("inf"))
 
 
-def _row(cell: list[Any], found: Mapping[Any, Any], pooled: Mapping[Any, Number]) -> Upkeep:
+def _row(cell: list[Any], estimates: Mapping[Any, Any], pooled: Mapping[Any, Number]) -> Upkeep:
     first = cell[0]
-    numbers = {column.name: number_of(cell, found, column) for column in COLUMNS}
+    numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     for column in POOLED:
         key = (column.metric, *_place(first))
         numbers[column.name] = pooled.get(key, Number(NOT_MEASURED))
@@ -108,7 +109,7 @@ def _place(row: Any) -> tuple[Any, ...]:
 
 
 def _pooled(tables: Tables) -> dict[Any, Number]:
-    """Estimate what belongs to starting over all usable trials of a label and a topology."""
+    """Estimate the cold start over all usable trials of a label and a topology."""
     metrics = tables["metric"]
     wanted = metrics[metrics["metric"].isin([column.metric for column in POOLED])]
     wanted = wanted[wanted["is_valid"] == 1].dropna(subset=["value"])
@@ -118,12 +119,12 @@ def _pooled(tables: Tables) -> dict[Any, Number]:
 
 
 def _over_trials(rows: pd.DataFrame) -> Number:
-    found = interval(rows["value"].astype("float64").tolist())
-    bound, value = max(rows["bound"], default=""), found.value
-    told = Number(f"{bound}{digits(value)}", "", f"{found.method}", value)
-    if found.low is None or found.high is None or bound:
-        return told
-    return replace(told, interval=f"{digits(found.low)} to {digits(found.high)}")
+    estimate = interval(rows["value"].astype("float64").tolist())
+    bound = max(rows["bound"], default="")
+    number = Number(f"{bound}{digits(estimate.value)}", "", estimate.method, estimate.value)
+    if estimate.low is None or estimate.high is None or bound:
+        return number
+    return replace(number, interval=f"{digits(estimate.low)} to {digits(estimate.high)}")
 
 
 def shown_columns(rows: Sequence[Upkeep]) -> Sequence[Column]:
@@ -132,7 +133,7 @@ def shown_columns(rows: Sequence[Upkeep]) -> Sequence[Column]:
 
 
 def as_table(rows: Sequence[Upkeep]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
-    """Return the rows as a title, headings, and rows of text."""
+    """Return a title, the headings, and the rows as text."""
     shown = shown_columns(rows)
     headings = ["label", "workload", "cores x nodes", *(column.title for column in shown)]
     cells = [

@@ -1,4 +1,4 @@
-"""The tables of a run folder as figures and sections ask for them."""
+"""Reads the tables of a run folder on demand, for figures and sections."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EARLIER = "earlier"
 
 
 class RunTables(Mapping[str, pd.DataFrame]):
-    """The tables of a run, each read when it is first asked for.
+    """Table name -> table of a run, which is read at the first access and then cached.
 
-    `task/TRIAL_ID-ATTEMPT` is the window of one attempt at a trial. It is read anew whenever it is
-    asked for, because all windows of a large run do not fit into memory. `earlier` are the headline
-    numbers of the runs beside it.
+    `task/TRIAL_ID-ATTEMPT` is the window of one attempt at a trial; it is not cached, because all
+    windows of a large run do not fit into memory. `earlier` has the headline numbers of the other
+    runs in the same folder.
 
     Raises:
-        ResultsError: When a table is asked for that is damaged, or of another schema.
+        ResultsError: At the access of a table that is damaged, or of another schema.
     """
 
     def __init__(self, store: Store) -> None:
@@ -40,20 +40,22 @@ class RunTables(Mapping[str, pd.DataFrame]):
         return self._known[table]
 
     def _earlier(self) -> pd.DataFrame:
-        """Return what the other runs beside this one measured, where their fingerprint is equal.
+        """Return the headline numbers of other runs with the same fingerprint.
 
-        A run that cannot be read is no part of it: it hides no other.
+        Runs that cannot be read are left out.
         """
-        own, found = self["campaign"].iloc[-1], [of_run(self).head(0)]
+        current = self["campaign"].iloc[-1]
+        parts = [of_run(self).head(0)]
         for file in sorted(self._store.folder.parent.glob("*/campaign.csv")):
             other = RunTables(Store(file.parent))
             try:
                 run = other["campaign"].iloc[-1]
-                if file.parent != self._store.folder and run.fingerprint_id == own.fingerprint_id:
-                    found.append(of_run(other))
+                is_same = run.fingerprint_id == current.fingerprint_id
+                if file.parent != self._store.folder and is_same:
+                    parts.append(of_run(other))
             except (ResultsError, IndexError):
                 continue
-        return pd.concat(found, ignore_index=True)
+        return pd.concat(parts, ignore_index=True)
 
     def __iter__(self) -> Iterator[str]:
         return iter((*TABLES, EARLIER))

@@ -1,4 +1,4 @@
-"""Where scaling stops: speed-ups over both bases, and the law or why there is none (M20, M21)."""
+"""Tabulates speed-ups and scaling laws, or why no law was fitted (METHOD M20, M21)."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ COLUMNS = tuple(
         ("speed_up", "speed-up"),
         ("scaling_efficiency", "efficiency"),
         ("serial_share", "serial share"),
-        ("speed_up_over_inline", "times the inline loop"),
+        ("speed_up_over_inline", "speed-up over inline"),
     )
 )
 LAW: Mapping[str, str] = {
-    "law_rate_per_s": "{} tasks/s alone",
+    "law_rate_per_s": "{} tasks/s at 1",
     "contention": "contention {}",
     "coherency": "coherency {}",
-    "peak": "most tasks/s at {}",
+    "peak": "peak at {}",
 }
 LINE = ["title", "along", "held"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One label at one point of a line; `numbers` by the names of `RATE` and `COLUMNS`."""
+    """One label at one point of a line; keys of `numbers` are the names of `RATE` and `COLUMNS`."""
 
     label: str
     name: str
@@ -50,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One line: a workload on one axis. `laws` says of labels which law they follow, or why not."""
+    """One line: a workload along one axis. `laws` pairs labels with their law, or why none."""
 
     title: str
     steps: Sequence[Step]
@@ -58,7 +58,7 @@ class Growth:
 
 
 def growths(tables: Tables) -> list[Growth]:
-    """Make the tables of all lines on which something grew.
+    """Return the tables of all lines along cores, workers or nodes.
 
     Args:
         tables: At least `trial`, `estimate` and `trend`.
@@ -72,20 +72,20 @@ def growths(tables: Tables) -> list[Growth]:
     named = table.merge(durations, on=["workload", "size"], how="left")
     named = named.assign(title=workload_names(named))
     named = named.merge(identify(tables["trial"]), on="label")
-    found = headline(tables["estimate"])
+    estimates = headline(tables["estimate"])
     named = named.sort_values(["nominal_ns", "workload"], kind="stable")
-    return [_growth(rows, found) for _, rows in named.groupby(LINE, sort=False)]
+    return [_growth(rows, estimates) for _, rows in named.groupby(LINE, sort=False)]
 
 
-def _growth(rows: pd.DataFrame, found: Mapping[Any, Any]) -> Growth:
+def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Growth:
     first = rows.iloc[0]
     points = rows[rows["at"].notna()].groupby(["at", "label"], sort=True)
-    steps = [_step(own, found) for _, own in points]
+    steps = [_step(point, estimates) for _, point in points]
     steps.sort(key=lambda step: (float(step.at.split()[0]), -_rank(step)))
     of_lines = rows[rows["at"].isna()].groupby("name", sort=False)
     laws: dict[str, list[str]] = {}
-    for name, own in of_lines:
-        laws.setdefault(_law({row.metric: row for row in each(own)}), []).append(str(name))
+    for name, law in of_lines:
+        laws.setdefault(_law({row.metric: row for row in each(law)}), []).append(str(name))
     named = [(", ".join(names), sentence) for sentence, names in laws.items()]
     return Growth(f"{first['title']} \N{MIDDLE DOT} {first['held']}", steps, named)
 
@@ -94,15 +94,15 @@ def _rank(step: Step) -> float:
     return step.numbers[RATE.name].value or 0.0
 
 
-def _step(rows: pd.DataFrame, found: Mapping[Any, Any]) -> Step:
+def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Step:
     first = next(iter(each(rows)))
     cell = {name: getattr(first, name, None) for name in CELL}
     cell |= {"arrival": "burst", "gaps": "", "schedule": ""}
-    estimate = found.get((THROUGHPUT, *cell.values()))
+    estimate = estimates.get((THROUGHPUT, *cell.values()))
     numbers = {column.name: Number(NOT_MEASURED) for column in (RATE, *COLUMNS)}
     if estimate is not None:
         numbers[RATE.name] = shown(estimate, 1.0)
-    numbers |= {row.metric: _told(row) for row in each(rows)}
+    numbers |= {row.metric: _number(row) for row in each(rows)}
     return Step(
         label=first.label,
         name=first.name,
@@ -113,26 +113,26 @@ def _step(rows: pd.DataFrame, found: Mapping[Any, Any]) -> Step:
     )
 
 
-def _told(row: Any) -> Number:
+def _number(row: Any) -> Number:
     return written(row, 1.0, plural(int(row.n_blocks), "block"))
 
 
 def _law(rows: Mapping[str, Any]) -> str:
-    """Write the coefficients that were identified, and the law's own sentence."""
+    """Return the description of the law and its identified coefficients as a sentence."""
     parts = []
-    for metric, words in LAW.items():
-        number = _told(rows[metric])
+    for metric, template in LAW.items():
+        number = _number(rows[metric])
         if number.value is not None:
             interval = f" ({number.interval})" if number.interval else ""
-            parts.append(words.format(number.text) + interval)
+            parts.append(template.format(number.text) + interval)
     if parts and pd.isna(rows["peak"].estimate):
         parts.append("peak not identified")
-    about = str(rows["contention"].method).rstrip(".")
-    return "; ".join([about, *parts]) + "."
+    method = str(rows["contention"].method).rstrip(".")
+    return "; ".join([method, *parts]) + "."
 
 
 def as_table(lines: Sequence[Growth]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
-    """Return the last step of each label on each line as a title, headings, and rows of text."""
+    """Return a title, the headings, and the last step of each label on each line as text."""
     headings = ["line", "label", "at", *(c.title for c in (RATE, *COLUMNS)), "beyond the cores"]
     cells = []
     for line in lines:
@@ -147,4 +147,4 @@ def as_table(lines: Sequence[Growth]) -> tuple[str, Sequence[str], Sequence[Sequ
             ]
             for step in sorted(last.values(), key=lambda step: -_rank(step))
         ]
-    return "What more workers bring, at the end of each line", headings, cells
+    return "Speed-up at the end of each line", headings, cells

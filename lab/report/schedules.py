@@ -1,4 +1,4 @@
-"""Is the schedule kept? A row a label and a schedule, for the page and for the terminal."""
+"""Tabulates how punctual each label is at each schedule, for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.summary import Column, Number, flags_of, headline, number_of
 
-# Over trials, each with an interval where there are enough of them.
+# Estimates over trials, with an interval if there are enough trials.
 COLUMNS = tuple(
     Column(metric, title, metric, Periodic.kind, scale)
     for metric, title, scale in (
         ("lateness_s_p50", "late p50 ms", 1e3),
         ("jitter_s_iqr", "jitter IQR ms", 1e3),
         ("jitter_s_sd", "jitter sd ms", 1e3),
-        ("drift_s_per_occurrence", "drift us an occurrence", 1e6),
-        ("first_run_s_mean", "first run s", 1.0),
+        ("drift_s_per_occurrence", "drift us/occurrence", 1e6),
+        ("first_run_s_mean", "first firing s", 1.0),
     )
 )
 LATEST = "lateness_s_max"
@@ -34,7 +34,20 @@ COUNTS = ("missed", "doubled", "early", "overlapping")
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One label at one schedule: `latest` is the largest of all its trials, `counts` are sums."""
+    """One label at one schedule.
+
+    Attributes:
+        label: The label.
+        name: Its short name.
+        colour: Its colour.
+        title: Workload, schedule and topology.
+        n_trials: Number of trials.
+        owed: Number of occurrences that were due in these trials.
+        numbers: Estimates by the names of `COLUMNS`.
+        latest: Lateness of the latest firing of all trials, in ms.
+        counts: Sums over trials of `COUNTS`, as text.
+        flags: Number of attempts by flag or status.
+    """
 
     label: str
     name: str
@@ -49,7 +62,7 @@ class Schedule:
 
 
 def schedules(tables: Tables) -> list[Schedule]:
-    """Make the rows, by workload and schedule, the most punctual first.
+    """Return the rows by workload and schedule, the most punctual first.
 
     Args:
         tables: At least `trial`, `metric` and `estimate`.
@@ -64,9 +77,9 @@ def schedules(tables: Tables) -> list[Schedule]:
     named = named.sort_values(["nominal_ns", "schedule", *TOPOLOGY], kind="stable")
     last = usable(trials)[["trial_id", "attempt"]]
     values = tables["metric"].dropna(subset=["value"]).merge(last, on=["trial_id", "attempt"])
-    found = headline(tables["estimate"])
+    estimates = headline(tables["estimate"])
     groups = named.groupby(["title", *CELL], dropna=False, sort=False)
-    rows = [_row(list(each(cell)), values, found) for _, cell in groups]
+    rows = [_row(list(each(cell)), values, estimates) for _, cell in groups]
     places = {row.title: number for number, row in reversed([*enumerate(rows)])}
     return sorted(rows, key=lambda row: (places[row.title], _rank(row)))
 
@@ -75,26 +88,26 @@ def _rank(row: Schedule) -> float:
     return float("inf") if row.latest.value is None else row.latest.value
 
 
-def _row(cell: list[Any], values: pd.DataFrame, found: Mapping[Any, Any]) -> Schedule:
+def _row(cell: list[Any], values: pd.DataFrame, estimates: Mapping[Any, Any]) -> Schedule:
     first = cell[0]
-    own = values[values["trial_id"].isin([trial.trial_id for trial in cell])]
-    sums = own.groupby("metric")["value"].sum()
+    metrics = values[values["trial_id"].isin([trial.trial_id for trial in cell])]
+    sums = metrics.groupby("metric")["value"].sum()
     return Schedule(
         label=first.label,
         name=first.name,
         colour=colour_of(first.family),
         title=first.title,
-        n_trials=own["trial_id"].nunique(),
-        owed=int(own.loc[own["metric"] == COUNTS[0], "n"].sum()),
-        numbers={column.name: number_of(cell, found, column) for column in COLUMNS},
-        latest=_latest(own),
+        n_trials=metrics["trial_id"].nunique(),
+        owed=int(metrics.loc[metrics["metric"] == COUNTS[0], "n"].sum()),
+        numbers={column.name: number_of(cell, estimates, column) for column in COLUMNS},
+        latest=_latest(metrics),
         counts=[f"{int(sums[name])}" if name in sums else NOT_MEASURED for name in COUNTS],
         flags=flags_of(cell),
     )
 
 
-def _latest(own: pd.DataFrame) -> Number:
-    values = own.loc[own["metric"] == LATEST, "value"].astype("float64") * 1e3
+def _latest(metrics: pd.DataFrame) -> Number:
+    values = metrics.loc[metrics["metric"] == LATEST, "value"].astype("float64") * 1e3
     if values.empty:
         return Number(NOT_MEASURED)
     return Number(digits(float(values.max())), value=float(values.max()))
@@ -106,9 +119,9 @@ def shown_columns(rows: Sequence[Schedule]) -> Sequence[Column]:
 
 
 def as_table(rows: Sequence[Schedule]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
-    """Return the rows as a title, headings, and rows of text."""
+    """Return a title, the headings, and the rows as text."""
     shown = shown_columns(rows)
-    headings = ["label", "schedule", "owed", "late max ms", *(c.title for c in shown)]
+    headings = ["label", "schedule", "due", "late max ms", *(c.title for c in shown)]
     cells = [
         [
             row.name,

@@ -1,4 +1,4 @@
-"""What the page says beside the headline: the machine, the noise, what failed, the settings."""
+"""Prepares the further sections of the page: machine, noise, failures and settings."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ MACHINE = {
 }
 DISTURBANCES = {
     "stolen by the hypervisor": "steal",
-    "used by processes not ours": "foreign_cpu",
-    "drift of a fixed loop": "calibration_drift",
+    "used by other processes": "foreign_cpu",
+    "change of a fixed loop's time": "calibration_drift",
     "CPU pressure": "pressure_cpu",
-    "quota periods that stopped a node": "throttle_ratio",
+    "quota periods in which a node was throttled": "throttle_ratio",
 }
 SPREAD = (0.5, 0.9, 1.0)
 DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
@@ -43,7 +43,7 @@ DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Attempts that gave no usable number for one and the same reason."""
+    """Attempts without a usable number, for the same reason."""
 
     what: str
     reason: str
@@ -55,13 +55,13 @@ class Trouble:
 
     @property
     def n(self) -> int:
-        """How many attempts these are."""
+        """Number of attempts."""
         return len(self.trials)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings in force for one label, and on what they held."""
+    """The effective settings of one label, and the topologies where they apply."""
 
     label: str
     where: str
@@ -71,7 +71,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the machine does without the lab: one number, in `unit`, and how it was measured."""
+    """One host baseline in `unit`: a number of the machine, measured without a task."""
 
     name: str
     unit: str
@@ -81,7 +81,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One headline number with and without the trials flagged noisy; `ratio` is the change."""
+    """One headline number with and without noisy trials; `ratio` is without / with, minus 1."""
 
     name: str
     workload: str
@@ -94,7 +94,7 @@ class Change:
 
 
 def machine(tables: Tables) -> list[Pair]:
-    """Pick the facts that matter most to a reader, or say that one could not be read."""
+    """Return the main facts of the machine; a fact that could not be read is `unknown`."""
     facts = {
         fact.key: f"{fact.value} {fact.unit}".strip()
         for fact in each(tables["environment"])
@@ -108,8 +108,8 @@ def machine(tables: Tables) -> list[Pair]:
 
 
 def baselines(tables: Tables) -> list[Baseline]:
-    """Tell what the machine does without the lab: means over blocks, or why it was not measured."""
-    found = []
+    """Return the host baselines: means over blocks, or why one was not measured."""
+    results = []
     for (name, unit), rows in tables["baseline"].groupby(["baseline", "unit"], sort=False):
         blocks = rows.dropna(subset=["value"]).groupby("block")["value"].mean()
         methods = "; ".join(dict.fromkeys(rows["method"]))
@@ -119,12 +119,12 @@ def baselines(tables: Tables) -> list[Baseline]:
             mean = interval(blocks.tolist())
             ends = [digits(end * scale) for end in (mean.low, mean.high) if end is not None]
             number = Number(digits(mean.value * scale), " to ".join(ends), mean.method, mean.value)
-        found.append(Baseline(str(name), "ms" if unit == "s" else str(unit), number, methods))
-    return found
+        results.append(Baseline(str(name), "ms" if unit == "s" else str(unit), number, methods))
+    return results
 
 
 def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:
-    """Count attempts: those that ended well by their flag, the others by their status."""
+    """Count attempts: by flag if the status is `ok`, otherwise by status."""
     fine = trials["status"] == Status.OK
     flags = [(flag.value, int((fine & (trials["flag"] == flag)).sum())) for flag in Flag]
     rest = [
@@ -136,7 +136,7 @@ def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Count why attempts are noisy or invalid, by the words before a colon or a number."""
+    """Count the reasons of noisy and invalid attempts, without their figures and details."""
     counts: Counter[Pair] = Counter()
     for trial in each(trials[trials["flag"] != Flag.OK]):
         for reason in filter(None, re.split(r"\s*;\s*", str(trial.flag_reasons))):
@@ -145,7 +145,7 @@ def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 def disturbances(trials: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Tell the spread of each disturbance over trials: n, median, 90th percentile, largest."""
+    """Return n, median, 90th percentile and maximum over trials of each disturbance."""
     rows = []
     for title, column in DISTURBANCES.items():
         values = trials[column].dropna().astype("float64")
@@ -157,20 +157,20 @@ def disturbances(trials: pd.DataFrame) -> list[tuple[str, list[str]]]:
 
 
 def changes(tables: Tables) -> list[Change]:
-    """Compare each headline number that rests on noisy trials with what it is without them."""
+    """Compare each headline number that includes noisy trials with the same without them."""
     trials = _named(tables)
     everything = headline(tables["estimate"])
     without = headline(tables["estimate"], without_noisy=True)
     cells = {key_of(cell): cell for cell in each(trials)}
-    found = []
+    results = []
     for column in COLUMNS:
         for key, estimate in everything.items():
             if (key[0], estimate.arrival) != (column.metric, column.arrival):
                 continue
             other = without.get(key)
             if estimate.n_noisy and other is not None and not pd.isna(other.estimate):
-                found.append(_change(cells[key[1:]], column, estimate, other))
-    return found
+                results.append(_change(cells[key[1:]], column, estimate, other))
+    return results
 
 
 def _change(cell: Any, column: Column, everything: Any, without: Any) -> Change:
@@ -187,21 +187,21 @@ def _change(cell: Any, column: Column, everything: Any, without: Any) -> Change:
 
 
 def troubles(tables: Tables) -> list[Trouble]:
-    """List every attempt without a usable number, equal ones together, failures first."""
+    """List the attempts without a usable number, grouped by reason; skips are last."""
     trials = _named(tables)
     bad = trials[(trials["status"] != Status.OK) | (trials["flag"] == Flag.INVALID)]
     what = bad["status"].where(bad["status"] != Status.OK, bad["flag"])
-    told = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
-    keys = ["what", "told", "label", "workload_name", "topology", "arrival"]
-    groups = bad.assign(what=what, told=told).groupby(keys, sort=False)
-    found = [_trouble(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]
-    return sorted(found, key=lambda trouble: trouble.what == Status.SKIPPED)
+    why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
+    keys = ["what", "why", "label", "workload_name", "topology", "arrival"]
+    groups = bad.assign(what=what, why=why).groupby(keys, sort=False)
+    results = [_trouble(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]
+    return sorted(results, key=lambda trouble: trouble.what == Status.SKIPPED)
 
 
 def _trouble(row: Any, trial_ids: Iterable[str]) -> Trouble:
     return Trouble(
         what=row.what,
-        reason=row.told,
+        reason=row.why,
         label=row.label,
         workload=row.workload_name,
         topology=row.topology,
@@ -211,14 +211,14 @@ def _trouble(row: Any, trial_ids: Iterable[str]) -> Trouble:
 
 
 def settings(trials: pd.DataFrame) -> list[Settings]:
-    """List each label's effective settings; several times where they differ between topologies."""
+    """List the effective settings of each label, once for each distinct set."""
     named = trials.assign(topology=topology_names(trials)) if len(trials) else trials
     ran = named[named["status"] != Status.SKIPPED]
-    found = []
+    results = []
     for (label, text, services), rows in ran.groupby(["label", "settings", "services"]):
         where = "; ".join(dict.fromkeys(rows["topology"]))
-        found.append(Settings(str(label), where, str(services), list(_pairs(str(text)))))
-    return found
+        results.append(Settings(str(label), where, str(services), list(_pairs(str(text)))))
+    return results
 
 
 def _pairs(text: str) -> Iterator[Pair]:

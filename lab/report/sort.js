@@ -1,4 +1,4 @@
-// A click on a heading sorts the rows below it, within their group; what has no number stays last.
+// A click on a heading sorts the rows of each group by that column; cells without a number are last.
 const key = (cell) => {
   const text = cell?.dataset.value ?? cell?.textContent.trim() ?? "";
   if (text === "" || cell.classList.contains("none")) return null;

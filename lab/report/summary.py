@@ -1,4 +1,4 @@
-"""The headline numbers, a row a configuration: one source for the terminal and for the page."""
+"""Computes the rows of the summary, one per configuration, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, REFUSED, digits, percent, plural
 
 Key = tuple[Any, ...]
-Trials = list[Any]  # rows of the trial table, as `each` gives them
+Trials = list[Any]  # rows of the trial table, as `each` yields them
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One number of a row: which metric of which arrival, in which unit.
+    """One number of a row: a metric of an arrival.
 
-    `scale` turns the metric's unit into the one that `title` names.
+    `scale` converts the metric's unit to the unit in `title`.
     """
 
     name: str
@@ -38,8 +38,8 @@ class Column:
 
 COLUMNS = (
     Column("throughput", "tasks/s", THROUGHPUT, "burst", 1),
-    Column("of_ceiling", "% of its ceiling", "throughput_of_ceiling", "burst", 100),
-    Column("harness", "lab's cost %", "harness_overhead", "burst", 100),
+    Column("of_ceiling", "% of reference", "throughput_of_ceiling", "burst", 100),
+    Column("harness", "instrumentation %", "harness_overhead", "burst", 100),
     Column("overhead", "overhead us/task", "overhead_s_per_task", "burst", 1e6),
     Column("p50", "p50 ms", "queue_latency_s_p50", "paced", 1e3),
     Column("p90", "p90 ms", "queue_latency_s_p90", "paced", 1e3),
@@ -48,14 +48,14 @@ COLUMNS = (
 )
 ARRIVALS = {column.arrival for column in COLUMNS}
 
-# Behind a throughput that the lab's own record lowers by more than METHOD M19 allows: a bound.
+# Marks a throughput as a lower bound: instrumentation lowers it by more than METHOD M19 allows.
 ABOVE = "\u2020"
 ROLES = ("driver", "services", "workers")
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it is shown: `interval` and `note` are empty where there is none."""
+    """A formatted number; `value` is None if there is none, `interval` and `note` may be empty."""
 
     text: str
     interval: str = ""
@@ -65,7 +65,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One label's row: its numbers stand under the headings of its table."""
+    """One label's row; `numbers` are in the order of the table's headings."""
 
     label: str
     name: str
@@ -75,10 +75,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One configuration: a label at a workload and a topology, and the rate of its paced trials.
+    """One configuration: a label with a workload, a topology and the rate of its paced trials.
 
-    With several rates there is a row each, and they share the numbers of the burst. `cpu` is the
-    CPU time a task in us by role.
+    With several rates there is one row per rate, with the same numbers of the burst. `cpu` is the
+    CPU time per task in us, by role.
     """
 
     label: str
@@ -97,11 +97,10 @@ class Row:
 
 
 def summary(tables: Tables) -> list[Row]:
-    """Make the rows, by workload and topology, the highest throughput first.
+    """Return the rows by workload and topology, the highest throughput first.
 
-    A configuration that was skipped has no row: there is nothing to say of it but the reason.
-    Schedules, shapes and idle trials have tables of their own: `lab.report.schedules`,
-    `lab.report.workflows`, `lab.report.resources`.
+    A skipped configuration has no row. `lab.report.schedules`, `lab.report.workflows` and
+    `lab.report.resources` have the other arrivals.
 
     Args:
         tables: At least `trial` and `estimate`.
@@ -116,8 +115,8 @@ def summary(tables: Tables) -> list[Row]:
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
         key = (trial.workload, trial.size, *(getattr(trial, name) for name in TOPOLOGY))
         cells.setdefault((*key, trial.label), []).append(trial)
-    found = headline(tables["estimate"])
-    rows = [row for cell in cells.values() for row in _rows(cell, found)]
+    estimates = headline(tables["estimate"])
+    rows = [row for cell in cells.values() for row in _rows(cell, estimates)]
     places = {row.workload + row.topology: number for number, row in reversed([*enumerate(rows)])}
     rows.sort(key=lambda row: (places[row.workload + row.topology], -_rank(row)))
     return rows
@@ -128,23 +127,23 @@ def _rank(row: Row) -> float:
 
 
 def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[Key, Any]:
-    """Look estimates up by metric and cell: those over all valid trials, or without noisy ones."""
+    """Map metric and cell to the estimate over all valid trials, or without noisy trials."""
     second = estimates["analysis_id"].str.endswith("without-noisy")
     chosen = estimates[second == without_noisy]
     return {(row.metric, *key_of(row)): row for row in each(chosen)}
 
 
 def key_of(row: Any) -> Key:
-    """Tell the cell of a trial or an estimate, with None for a rate that is null."""
+    """Return the cell of a trial or an estimate; null values are None, so that keys are equal."""
     values = (getattr(row, name) for name in CELL)
     return tuple(None if pd.isna(value) else value for value in values)
 
 
-def _rows(cell: Trials, found: Mapping[Key, Any]) -> Iterator[Row]:
+def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
     rates = sorted({trial.rate_hz for trial in cell if trial.arrival == "paced"}) or [None]
     for rate in rates:
-        own = [trial for trial in cell if trial.arrival != "paced" or trial.rate_hz == rate]
-        first = own[0]
+        trials = [trial for trial in cell if trial.arrival != "paced" or trial.rate_hz == rate]
+        first = trials[0]
         yield Row(
             label=first.label,
             name=first.name,
@@ -153,59 +152,61 @@ def _rows(cell: Trials, found: Mapping[Key, Any]) -> Iterator[Row]:
             topology=first.topology,
             cores_x_nodes=f"{first.cores_per_node} x {first.nodes}",
             rate="" if rate is None else f"{rate:g}",
-            numbers=_numbers(own, found),
-            cpu=_cpu(own, found),
-            n_tasks=sum(trial.n_sent for trial in _sent(own)),
-            lost=count_of(own, "n_lost", "n_partial"),
-            duplicated=count_of(own, "n_duplicated"),
-            flags=flags_of(own),
+            numbers=_numbers(trials, estimates),
+            cpu=_cpu(trials, estimates),
+            n_tasks=sum(trial.n_sent for trial in _sent(trials)),
+            lost=count_of(trials, "n_lost", "n_partial"),
+            duplicated=count_of(trials, "n_duplicated"),
+            flags=flags_of(trials),
         )
 
 
-def _numbers(cell: Trials, found: Mapping[Key, Any]) -> Mapping[str, Number]:
-    """Write the estimate of each column; the ceiling with its name, and a throughput's mark."""
-    numbers = {column.name: number_of(cell, found, column) for column in COLUMNS}
+def _numbers(cell: Trials, estimates: Mapping[Key, Any]) -> Mapping[str, Number]:
+    """Return the number of each column, with the reference's name and the mark of METHOD M19."""
+    numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     burst = next((trial for trial in cell if trial.arrival == "burst"), cell[0])
-    ceiling, share = burst.ceiling.removesuffix("@default"), numbers["of_ceiling"]
-    if not ceiling and numbers["throughput"].value is not None:
+    reference = burst.ceiling.removesuffix("@default")
+    share = numbers["of_ceiling"]
+    if not reference and numbers["throughput"].value is not None:
         numbers["of_ceiling"] = Number("a reference" if burst.family == "reference" else "none")
     elif share.value is not None:
-        numbers["of_ceiling"] = replace(share, text=f"{share.text} of {ceiling}")
+        numbers["of_ceiling"] = replace(share, text=f"{share.text} of {reference}")
     elif share.text == REFUSED and numbers["throughput"].value is not None:
         numbers["of_ceiling"] = replace(share, text=NOT_MEASURED)
-    estimate, rate = found.get(("harness_overhead", *key_of(burst))), numbers["throughput"]
-    if estimate is not None and is_above(estimate) and rate.value is not None:
-        note = f"{rate.note}; the lab's own record lowers it by more than METHOD M19 allows"
+    overhead = estimates.get(("harness_overhead", *key_of(burst)))
+    rate = numbers["throughput"]
+    if overhead is not None and is_above(overhead) and rate.value is not None:
+        note = f"{rate.note}; instrumentation lowers it by more than METHOD M19 allows"
         bound = f">{rate.text.removeprefix('>')}"
         numbers["throughput"] = replace(rate, text=f"{bound} {ABOVE}", note=note)
     return numbers
 
 
 def is_above(overhead: Any) -> bool:
-    """Tell whether an estimate of the harness's overhead is beyond the bounds of METHOD M19."""
+    """Return True if an estimate of the instrumentation overhead exceeds a bound of METHOD M19."""
     if pd.isna(overhead.estimate):
         return False
     high = overhead.estimate if pd.isna(overhead.ci_high) else overhead.ci_high
     return bool(overhead.estimate > SMALL_OVERHEAD or high > LARGEST_OVERHEAD)
 
 
-def number_of(cell: Trials, found: Mapping[Key, Any], column: Column) -> Number:
-    """Write one estimate, or that there is none and why."""
+def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Number:
+    """Return the number of one column, or the reason for its absence."""
     trials = [trial for trial in cell if trial.arrival == column.arrival]
     if not trials:
         return Number(NOT_MEASURED)
     if not any(trial.status in USABLE and trial.flag != Flag.INVALID for trial in trials):
-        return Number(_ending(trials), note="no trial can be used")
-    # Of bursts of several sizes the largest: how its start went matters least to it.
+        return Number(_ending(trials), note="no trial is usable")
+    # The largest burst, because its start has the smallest effect on its throughput.
     largest = max(trials, key=lambda trial: trial.n_planned)
-    estimate = found.get((column.metric, *key_of(largest)))
+    estimate = estimates.get((column.metric, *key_of(largest)))
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
 
 
-def _cpu(cell: Trials, found: Mapping[Key, Any]) -> Number:
-    """Write the CPU time a task of each role in one cell of the table."""
+def _cpu(cell: Trials, estimates: Mapping[Key, Any]) -> Number:
+    """Return the CPU time per task of all roles as one text."""
     parts = {
-        role: number_of(cell, found, Column(role, role, f"cpu_{role}_s_per_task", "burst", 1e6))
+        role: number_of(cell, estimates, Column(role, role, f"cpu_{role}_s_per_task", "burst", 1e6))
         for role in ROLES
     }
     if all(part.value is None for part in parts.values()):
@@ -222,23 +223,23 @@ def _cpu(cell: Trials, found: Mapping[Key, Any]) -> Number:
 
 
 def _ending(trials: Trials) -> str:
-    """Say in a word what became of most of these trials."""
-    ((word, _),) = Counter(_word(trial) for trial in trials).most_common(1)
-    return word
+    """Return the most frequent flag or status of these trials."""
+    ((state, _),) = Counter(map(_state, trials)).most_common(1)
+    return state
 
 
-def _word(trial: Any) -> str:
-    """Tell a trial's flag if it ended well, else how it ended."""
+def _state(trial: Any) -> str:
+    """Return a trial's flag if its status is `ok`, otherwise its status."""
     return str(trial.flag if trial.status == Status.OK else trial.status)
 
 
 def shown(estimate: Any, scale: float) -> Number:
-    """Write an estimate over trials in three digits; see `written`."""
+    """Format an estimate over trials with three digits; see `written`."""
     return written(estimate, scale, plural(int(estimate.n_trials), "trial"))
 
 
 def written(estimate: Any, scale: float, counted: str) -> Number:
-    """Write a number in three digits, with its interval, its bound and how it was made."""
+    """Format an estimate with three digits, its interval, its bound and its method."""
     if pd.isna(estimate.estimate):
         return Number(REFUSED, note=estimate.method)
     value = float(estimate.estimate) * scale
@@ -250,9 +251,9 @@ def written(estimate: Any, scale: float, counted: str) -> Number:
 
 
 def _sent(cell: Trials) -> Trials:
-    """Keep every attempt that sent tasks and was not interrupted.
+    """Return the attempts that sent tasks and were not interrupted.
 
-    What an interrupted one had not finished is unknown, not lost.
+    Unfinished tasks of an interrupted attempt are not lost; their outcome is unknown.
     """
     return [trial for trial in cell if trial.n_sent and trial.status != Status.INTERRUPTED]
 
@@ -272,7 +273,7 @@ def count_of(cell: Trials, *columns: str) -> Number:
 
 
 def flags_of(cell: Trials) -> str:
-    """Count the attempts: those that ended well by flag, the others by status."""
-    counts = Counter(map(_word, cell))
+    """Count the attempts: by flag if the status is `ok`, otherwise by status."""
+    counts = Counter(map(_state, cell))
     order = [*Flag, *(status for status in Status if status != Status.OK)]
-    return ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
+    return ", ".join(f"{counts[state]} {state}" for state in order if counts[state])

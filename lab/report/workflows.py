@@ -1,4 +1,4 @@
-"""Groups, chains, priorities and retries: a table each, a row a system, what it promised first."""
+"""Tabulates groups, chains, priorities and retries: one table each, one row per label."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from lab.report.summary import Column, Number, count_of, flags_of, headline, num
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of one arrival: `title` names its `shape`; the first column ranks."""
+    """The table of one arrival: `title` contains its `shape`; the first column ranks the rows."""
 
     title: str
     columns: Sequence[Column]
 
 
 def _question(kind: str, title: str, *columns: tuple[str, str, float]) -> tuple[str, Question]:
-    return kind, Question(title, [Column(n, words, n, kind, by) for n, words, by in columns])
+    return kind, Question(
+        title, [Column(metric, text, metric, kind, scale) for metric, text, scale in columns]
+    )
 
 
 QUESTIONS: Mapping[str, Question] = dict(
     (
         _question(
             FanOut.kind,
-            "Groups of {shape:g} tasks, joined by the system itself",
+            "Groups of {shape:g} tasks, joined by the backend",
             ("group_s_p50", "submit to join p50 ms", 1e3),
             ("join_s_p50", "last task to join p50 ms", 1e3),
         ),
@@ -39,16 +41,16 @@ QUESTIONS: Mapping[str, Question] = dict(
             ("link_s_p50", "link to link p50 ms", 1e3),
             ("link_s_p90", "link to link p90 ms", 1e3),
             ("chain_s_p50", "submit to end p50 ms", 1e3),
-            ("links_early", "links too early", 1.0),
+            ("links_early", "order violations", 1.0),
         ),
         _question(
             Ranked.kind,
-            "Priorities: {shape:g} urgent tasks behind others that wait",
-            ("inversions", "pairs inverted %", 100.0),
+            "Priorities: {shape:g} urgent tasks submitted behind waiting tasks",
+            ("inversions", "inverted pairs %", 100.0),
         ),
         _question(
             Retried.kind,
-            "Retries, promised after {shape:g} s",
+            "Retries, requested after {shape:g} s",
             ("retry_late_s_p50", "late p50 ms", 1e3),
         ),
     )
@@ -57,7 +59,7 @@ QUESTIONS: Mapping[str, Question] = dict(
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """One table of texts."""
+    """One table as text."""
 
     title: str
     headings: Sequence[str]
@@ -65,7 +67,7 @@ class Shaped:
 
 
 def shaped(tables: Tables) -> list[Shaped]:
-    """Make the tables, in the order of `QUESTIONS`, the smallest number of each first.
+    """Return the tables in the order of `QUESTIONS`, their rows by the first number.
 
     Args:
         tables: At least `trial` and `estimate`.
@@ -73,25 +75,26 @@ def shaped(tables: Tables) -> list[Shaped]:
     trials = tables["trial"]
     trials = trials[trials["arrival"].isin(QUESTIONS) & (trials["status"] != Status.SKIPPED)]
     named = trials.merge(identify(tables["trial"])[["label", "name"]], on="label")
-    found = headline(tables["estimate"])
-    made = []
+    estimates = headline(tables["estimate"])
+    results = []
     for kind, question in QUESTIONS.items():
-        own = named[named["arrival"] == kind].sort_values(["shape", "workload"], kind="stable")
-        for (shape, workload), same in own.groupby(["shape", "workload"], sort=False):
+        trials = named[named["arrival"] == kind].sort_values(["shape", "workload"], kind="stable")
+        for (shape, workload), same in trials.groupby(["shape", "workload"], sort=False):
             cells = [list(each(cell)) for _, cell in same.groupby(CELL, dropna=False, sort=False)]
-            rows = sorted((_row(cell, question, found) for cell in cells), key=lambda row: row[0])
+            ranked = [_row(cell, question, estimates) for cell in cells]
+            rows = sorted(ranked, key=lambda row: row[0])
             headings = [column.title for column in question.columns]
             title = f"{question.title.format(shape=shape)} ({workload})"
             headings = ["label", "cores x nodes", *headings, "lost", "duplicated", "flags"]
-            made.append(Shaped(title, headings, [texts for _, texts in rows]))
-    return made
+            results.append(Shaped(title, headings, [texts for _, texts in rows]))
+    return results
 
 
 def _row(
-    cell: Sequence[Any], question: Question, found: Mapping[Any, Any]
+    cell: Sequence[Any], question: Question, estimates: Mapping[Any, Any]
 ) -> tuple[float, Sequence[str]]:
-    """Return what ranks one system at one topology, and the texts of its row."""
-    numbers = [number_of(list(cell), found, column) for column in question.columns]
+    """Return the sort key and the texts of the row of one label on one topology."""
+    numbers = [number_of(list(cell), estimates, column) for column in question.columns]
     first, ranked_by = cell[0], numbers[0].value
     counts = count_of(list(cell), "n_lost", "n_partial"), count_of(list(cell), "n_duplicated")
     texts = [

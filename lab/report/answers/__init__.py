@@ -1,7 +1,8 @@
-"""Users' questions, ranked by how often they are asked, answered from the tables of a run.
+"""Answers users' questions from the tables of a run, the most frequent question first.
 
-The ranking counts threads in the systems' own trackers (loss, overhead, latency and memory come
-before speed). An answer is a function from tables to sentences; each sentence names its rows.
+The order is the number of threads in the issue trackers of the backends: loss, overhead, latency
+and memory come before speed. An answer is a function from tables to sentences; each sentence lists
+its rows.
 """
 
 from __future__ import annotations
@@ -27,46 +28,46 @@ QUESTIONS = (
         "Will a task be lost or run twice?",
         losses,
         command=f"{BENCH} --workload noop --arrival burst",
-        lack="what becomes of tasks when a worker or a broker dies",
+        lack="the outcome of tasks when a worker or a broker dies",
     ),
     Question(
         "overhead",
-        "What does a task cost, and when is that slower than a plain loop?",
+        "How large is the overhead of a task, and when is a plain loop faster?",
         overhead,
         command=f"{BENCH} --preset standard --arrival burst",
     ),
     Question(
         "latency",
-        "Which queue is faster, and do its polls add delay?",
+        "Which backend has the lowest latency, and does its polling add delay?",
         latency,
         command=f"{BENCH} --preset standard --arrival paced",
     ),
     Question(
         "memory",
-        "How much memory does a worker take, and does it leak?",
+        "How much memory does a worker use, and does it leak?",
         memory,
         command=f"{BENCH} --workload memory",
     ),
     Question(
         "schedule",
-        "Is the schedule kept: drift, misses, double runs?",
+        "Is the schedule kept: drift, missed and doubled firings?",
         punctuality,
         command=f"{BENCH} --workload periodic",
     ),
     Question(
         "scaling",
-        "Does adding workers help, and where does it stop?",
+        "Do more workers help, and up to how many?",
         scaling,
         command=f"{BENCH} --preset standard --arrival burst --workload cpu --workload io",
     ),
     Question(
         "fairness",
-        "Do urgent tasks overtake, and does any task starve?",
+        "Do urgent tasks overtake waiting tasks, and does any task starve?",
         together(
             claimed("priority"),
             ranked(
                 "inversions",
-                "pairs in which a task of low priority overtook one of {shape:g} urgent ones",
+                "pairs in which a task of low priority started before one of {shape:g} urgent",
                 percent,
             ),
         ),
@@ -74,34 +75,34 @@ QUESTIONS = (
     ),
     Question(
         "idle",
-        "What do waiting workers cost: CPU, polling, connections?",
+        "What does an idle worker cost: CPU, polling, traffic?",
         waiting,
         command=f"{BENCH} --preset standard --workload idle",
     ),
     Question(
         "payload",
-        "What do big payloads cost?",
+        "What do large payloads cost?",
         payloads,
         command=f"{BENCH} --preset standard --workload payloads",
     ),
     Question(
         "cold-start",
-        "How long until a fresh worker does its first task?",
+        "How long does a new worker need until it runs its first task?",
         cold_start,
         command=f"{BENCH} --workload noop",
     ),
     Question(
         "free-threads",
-        "On a free-threaded Python, do threads beat processes?",
+        "On a free-threaded Python, are threads faster than processes?",
         free_threads,
-        lack="a run on a free-threaded Python, for which there are no locks",
+        lack="a run on a free-threaded Python, because the lab has no lock file for it",
     ),
     Question(
         "retries",
-        "Do retries run as promised?",
+        "Do retries run after the requested delay?",
         together(
             claimed("retry"),
-            ranked("retry_late_s_p50", "run again, later than after {shape:g} s", seconds),
+            ranked("retry_late_s_p50", "retries, later than the requested {shape:g} s", seconds),
         ),
         command=f"{BENCH} --workload shapes",
     ),
@@ -109,21 +110,21 @@ QUESTIONS = (
         "fan-out",
         "What do fan-out and chords cost at scale?",
         together(
-            ranked("group_s_p50", "groups of {shape:g}, from the call to their join", seconds),
-            ranked("join_s_p50", "groups of {shape:g}, from the last task to their join", seconds),
+            ranked("group_s_p50", "groups of {shape:g}, from submit to join", seconds),
+            ranked("join_s_p50", "groups of {shape:g}, from the last task to the join", seconds),
             ranked("link_s_p50", "chains of {shape:g}, from link to link", seconds),
         ),
         command=f"{BENCH} --workload shapes",
     ),
     Question(
         "crontab",
-        "Does django-crontab run at all in a container?",
+        "Does django-crontab run in a container?",
         cron_in_a_container,
         command=f"{BENCH} --provider compose --backend django-crontab --workload periodic",
     ),
     Question(
         "threads",
-        "Which of my workloads gain from threads under the GIL?",
+        "Which workloads gain from threads under the GIL?",
         threads,
         command=f"{BENCH} --preset standard --workload cpu --workload io --backend inline "
         "--backend thread-pool",
@@ -132,5 +133,5 @@ QUESTIONS = (
 
 
 def answers(tables: Tables) -> Sequence[Answered]:
-    """Answer every question, in the order of its rank, or leave it without a sentence."""
+    """Answer every question in order; one that the run cannot answer has no sentence."""
     return [Answered(question, list(question.answer(tables))) for question in QUESTIONS]

@@ -1,4 +1,4 @@
-"""What an answer is: sentences made from a run's tables, each with the rows that it rests on."""
+"""Defines questions, and the sentences that answer them with their rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from lab.figures import Tables
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One sentence, and the ids of its rows: trials, rows of a table, or both.
+    """One sentence of an answer.
 
-    Where it tells of several systems, `parts` has one each, and a page can list them.
+    Attributes:
+        words: The sentence, or its beginning if there are parts.
+        rows: Ids of the rows behind it: trials, rows of a table, or both.
+        parts: One item per label, for a list.
     """
 
     words: str
@@ -27,14 +30,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something that users ask, and how a run's tables answer it.
+    """A question of a user, and the function that answers it.
 
     Attributes:
         name: Its anchor on the page.
-        text: As a user would ask it.
-        answer: From tables to sentences; none of them when the run does not hold the answer.
-        command: What would measure it, or empty.
-        lack: What cannot be measured by the lab at all as yet, or empty.
+        text: The question, in the words of a user.
+        answer: Makes sentences from the tables; none if the run cannot answer the question.
+        command: The command that measures the answer, or empty.
+        lack: The part of the answer that the lab cannot measure yet, or empty.
     """
 
     name: str
@@ -46,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question with its answer; without a sentence it was not measured."""
+    """A question with its answer; without sentences it was not measured."""
 
     question: Question
     said: Sequence[Said]

@@ -1,4 +1,4 @@
-"""How answers read the tables: estimates with place and row, and ratios over paired blocks."""
+"""Reads the tables for the answers: estimates with place and row, and paired ratios."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "shape", *TOPOL
 
 
 def cells(tables: Tables, metric: str) -> pd.DataFrame:
-    """Return the headline estimates of a metric, each with its place in words and its row.
+    """Return the headline estimates of a metric, each with its place as text and its row.
 
     Returns:
         The columns of `estimate`, and row, name, family, workload_name, topology, place.
     """
-    found = estimates(tables, metric)
-    found = found.assign(row=[f"estimate.csv row {number + 1}" for number in found.index])
-    about = tables["trial"].drop_duplicates(CELL)[[*CELL, "size_unit", "nominal_ns"]]
-    found = found.merge(about, on=CELL).merge(identify(tables["trial"]), on="label")
-    return placed(found)
+    rows = estimates(tables, metric)
+    rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
+    sizes = tables["trial"].drop_duplicates(CELL)[[*CELL, "size_unit", "nominal_ns"]]
+    return placed(rows.merge(sizes, on=CELL).merge(identify(tables["trial"]), on="label"))
 
 
 def values(tables: Tables, metric: str) -> pd.DataFrame:
-    """Return the usable trials that have the metric, each with its place in words."""
+    """Return the usable trials that have the metric, each with its place as text."""
     return placed(trial_values(tables, metric).merge(names_of(tables), on="label"))
 
 
@@ -52,7 +51,7 @@ def placed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Go through the groups of a column in the order in which they come."""
+    """Yield each value of a column with its rows, in the order of first appearance."""
     for value, group in rows.groupby(column, sort=False):
         yield str(value), group
 
@@ -60,7 +59,7 @@ def by(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
 def ratio(a: pd.DataFrame, b: pd.DataFrame) -> Estimate | None:
     """Estimate a / b of two sets of trials over the blocks that have both (METHOD M12).
 
-    None where no block has both, or a value has no logarithm.
+    None if no block has both, or a value is not positive.
     """
     both = a.merge(b, on="block")
     try:
@@ -70,20 +69,20 @@ def ratio(a: pd.DataFrame, b: pd.DataFrame) -> Estimate | None:
 
 
 def told(row: Any, write: Callable[[float], str]) -> str:
-    """Write an estimate with its name, its bound and its interval."""
+    """Format an estimate with its label's name, its bound and its interval."""
     text = f"{row.name} {row.bound}{write(float(row.estimate))}"
     if pd.isna(row.ci_low) or pd.isna(row.ci_high):
         return text
     return f"{text} ({write(float(row.ci_low))} to {write(float(row.ci_high))})"
 
 
-def times(found: Estimate) -> str:
-    """Write a ratio with its interval, or say that it has none."""
-    if found.low is None or found.high is None:
-        return f"{digits(found.value)} times (no interval: {found.n} blocks)"
-    return f"{digits(found.value)} times ({digits(found.low)} to {digits(found.high)})"
+def times(ratio: Estimate) -> str:
+    """Format a ratio with its interval, or with its number of blocks if it has none."""
+    if ratio.low is None or ratio.high is None:
+        return f"{digits(ratio.value)} times (no interval: {ratio.n} blocks)"
+    return f"{digits(ratio.value)} times ({digits(ratio.low)} to {digits(ratio.high)})"
 
 
 def trial_rows(trials: pd.DataFrame) -> list[str]:
-    """Return the ids of trials, once each, by which `lab reproduce` knows them."""
+    """Return the ids of trials without repetition, as `lab reproduce` accepts them."""
     return list(dict.fromkeys(str(trial.trial_id) for trial in each(trials)))

@@ -1,4 +1,4 @@
-"""Answers that tell one number of each system, the smallest first, wherever it was measured."""
+"""Makes answers that list one metric of every label, the smallest first."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Answer = Callable[[Tables], Iterable[Said]]
 
 
 def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
-    """Make the answer from the estimates of a metric.
+    """Return the answer that lists the estimates of a metric.
 
     Args:
-        metric: Its name.
-        words: What it is of; ``{shape}`` stands for the size of a group, a chain, and the like.
-        write: Writes its value with its unit.
+        metric: The metric's name.
+        words: Description of the metric; ``{shape}`` is replaced by the size of the group or chain.
+        write: Formats a value with its unit.
     """
 
     def answer(tables: Tables) -> Iterator[Said]:
-        found = cells(tables, metric)
-        for _, group in found.groupby(["place", "arrival", "shape"], dropna=False, sort=False):
+        estimates = cells(tables, metric)
+        for _, group in estimates.groupby(["place", "arrival", "shape"], dropna=False, sort=False):
             order = group.sort_values("estimate")
             first = next(iter(each(order)))
             text = f"{first.place}, {words.format(shape=first.shape)}"
@@ -34,5 +34,5 @@ def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
 
 
 def together(*answers: Answer) -> Answer:
-    """Say what all of these say, one after the other."""
+    """Return the answer that has the sentences of all of these answers."""
     return lambda tables: chain.from_iterable(answer(tables) for answer in answers)

@@ -151,8 +151,8 @@ def test_a_row_says_how_near_its_ceiling_it_is() -> None:
     assert "inline[call] in the same block" in tables["metric"]["method"].str.cat()
     assert row_of(tables, "thread-pool").numbers["of_ceiling"].text.endswith(" of inline[call]")
     assert row_of(tables, "inline").numbers["of_ceiling"].text == "a reference"
-    told = next(s for s in overhead(tables) if s.words.startswith("Of the rate of its ceiling"))
-    (part,) = told.parts
+    start = "Share of the reference's throughput"
+    (part,) = next(s for s in overhead(tables) if s.words.startswith(start)).parts
     assert re.fullmatch(r"thread-pool .+ % \(.+ % to .+ %\) of inline\[call\]", part)
 
 
@@ -171,10 +171,10 @@ def test_a_missing_ceiling_is_told_loudly() -> None:
     # What has no rate of its own lacks more than a ceiling.
     assert row_of(lost, "celery[prefork]").numbers["of_ceiling"].text == "refused"
     page = render(tables, dict.fromkeys(FIGURES.values()))
-    assert "Without a ceiling beside it" in page
+    assert "The reference was not measured" in page
     assert "add -b &#39;raw-redis[one-by-one]&#39;" in page
     assert re.fullmatch(f">[^>]+ {ABOVE}", row_of(tables, "inline").numbers["throughput"].text)
-    assert "the lab's own record lowers" in page.lower()
+    assert "Instrumentation lowers this throughput" in page
 
 
 def test_what_the_record_costs_is_told_of_every_burst() -> None:

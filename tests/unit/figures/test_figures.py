@@ -264,7 +264,8 @@ def test_what_a_log_axis_cannot_show_is_said(tables: Tables) -> None:
     lines = [line for ax in draw(FIGURES["overhead"], below).axes for line in ax.get_lines()]
     assert any(line.get_marker() == "<" for line in lines)
     trials = int(((below["y"] <= 0) & (below["kind"] == "trial")).sum())
-    assert f"In {trials} trials the overhead is not above zero" in FIGURES["overhead"].caption(below)
+    caption = FIGURES["overhead"].caption(below)
+    assert f"In {trials} trials the overhead is not above zero" in caption
 
 
 def test_a_panel_with_nothing_above_zero_says_so(tables: Tables) -> None:

@@ -54,7 +54,7 @@ def test_the_terminal_says_the_same_as_the_page(tables: Tables, tmp_path: Path) 
     """The tables of both have a row for each label."""
     folder = write(tables, tmp_path / "run")
     titles = {title: rows for title, _, rows in report.terminal_tables(folder)}
-    assert [row[0] for row in titles["What a task costs, four ways"]] == ["x", "rq"]
+    assert [row[0] for row in titles["Cost of a task, measured in four ways"]] == ["x", "rq"]
     page = report.write(folder).read_text(encoding="utf-8")
     assert 'id="costs"' in page
     assert "METG(50 %) us" in page

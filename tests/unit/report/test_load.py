@@ -131,13 +131,13 @@ def test_terminal_and_page_show_them_only_where_they_are(tables: Tables, tmp_pat
     """A campaign without a ladder has no such section."""
     titles = [title for title, *_ in report.terminal_tables(write(tables, tmp_path / "run"))]
     assert [title.partition(";")[0] for title in titles[1:]] == [
-        "What it sustains",
-        "Wait in ms at equal shares, p50 / p90 / p99",
+        "Sustainable rate",
+        "Wait in ms at equal shares of the sustainable rate, p50 / p90 / p99",
         "Wait in ms at equal rates, p50 / p90 / p99",
     ]
     nothing = dict.fromkeys(FIGURES.values())
-    assert 'id="bends"' in render(tables, nothing)
-    assert 'id="bends"' not in render(campaign(SMALL), nothing)
+    assert 'id="load-sweep"' in render(tables, nothing)
+    assert 'id="load-sweep"' not in render(campaign(SMALL), nothing)
 
 
 def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
@@ -177,7 +177,7 @@ def test_a_ladder_that_was_disturbed_throughout_has_a_page_all_the_same(tables: 
     limits, rates = grids(disturbed)
     assert [cells[1] for cells in texts(limits).values()] == ["1,900", "95.0"]
     assert {cell for cells in texts(rates).values() for cell in cells} == {"- / - / -"}
-    assert 'id="bends"' in render(disturbed, dict.fromkeys(FIGURES.values()))
+    assert 'id="load-sweep"' in render(disturbed, dict.fromkeys(FIGURES.values()))
 
 
 def test_a_system_that_sustained_nothing_has_its_row_in_every_table(tables: Tables) -> None:

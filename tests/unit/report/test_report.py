@@ -185,7 +185,7 @@ def test_no_trial_at_all_is_a_report(tables: Tables) -> None:
 
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
     """The message names the folder and the next step."""
-    with pytest.raises(ResultsError, match="holds no campaign. Name a run folder"):
+    with pytest.raises(ResultsError, match="is not a run folder"):
         report.write(tmp_path)
 
 

@@ -221,12 +221,12 @@ def test_the_answer_ranks_what_the_intervals_tell_apart() -> None:
     answer = ranking(blocks=8)
     assert answer.startswith("Most tasks per second: 1. inline; 2. thread-pool (")
     assert "; 3. rq (" in answer
-    assert "intervals of the ratios" in answer
+    assert "interval of the ratio" in answer
 
 
 def test_few_blocks_are_an_order_of_magnitude() -> None:
     """Then the sentence says so."""
-    assert "3 blocks carry no interval, so this is the order of magnitude" in ranking(blocks=3)
+    assert "3 blocks are too few for an interval" in ranking(blocks=3)
 
 
 def test_what_is_not_told_apart_is_a_tie() -> None:

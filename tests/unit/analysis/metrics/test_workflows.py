@@ -104,7 +104,7 @@ def test_each_shape_has_a_table_of_its_own() -> None:
     for name in ("trial", "estimate"):
         tables[name] = tables[name].assign(shape=10.0)
     (table,) = shaped(tables)
-    assert table.title == "Groups of 10 tasks, joined by the system itself (noop)"
+    assert table.title == "Groups of 10 tasks, joined by the backend (noop)"
     assert [row[0] for row in table.rows] == ["thread-pool", "rq"]
     assert {len(row) for row in table.rows} == {len(table.headings)}
     assert {row.numbers["throughput"].text for row in summary(tables)} == {"not measured"}

@@ -77,13 +77,13 @@ def test_losses_are_counted_and_blamed(tables: Tables) -> None:
     assert count == len(paced) * (PLAN.paced_tasks // LOST_EVERY)
     assert f"rq {count} tasks in {len(paced)} trials" in lost.text
     assert set(lost.rows) == set(paced["trial_id"])
-    assert "none was run to its end more than once: with 95 % confidence fewer than" in doubled.text
+    assert "completed more than once: with 95 % confidence fewer than" in doubled.text
 
 
 def test_overhead_is_ranked_and_set_against_the_loop(tables: Tables) -> None:
     """The cheapest comes first; what the pairs cannot tell apart is not called slower."""
     said = list(overhead(tables))
-    first = only(said, "Added to a task of noop, 1 core, 1 worker: ").text
+    first = only(said, "Overhead per task, noop, 1 core, 1 worker: ").text
     assert re.search(r"worker: inline .*; thread-pool .*; rq ", first)
     slower = only(said, "For tasks of noop, slower than a plain loop").text
     assert re.search(r"thread-pool on 1 core, 1 worker takes 2\d\.\d times", slower)
@@ -103,17 +103,17 @@ def test_few_blocks_rank_nothing() -> None:
     """Three blocks give no interval, so nothing is quicker than anything (METHOD M2)."""
     few = campaign(replace(PLAN, blocks=3))
     loop = only(list(overhead(few)), "For tasks of noop").text
-    assert "not told apart from a plain loop" in loop
+    assert "not significantly different from a plain loop" in loop
     assert "no interval: 3 blocks" in loop
     waits = only(list(latency(few)), "median wait").text
-    assert "(thread-pool, rq not told apart from the first)" in waits
+    assert "(thread-pool, rq not significantly different from the first)" in waits
 
 
 def test_waits_are_ranked_at_their_rate(tables: Tables) -> None:
     """Each offered rate has its own order; six blocks tell these three systems apart."""
     waits = only(list(latency(tables)), "median wait").text
     assert waits.startswith("noop at 100/s, 1 core, 1 worker, median wait: inline ")
-    assert "not told apart" not in waits
+    assert "not significantly different" not in waits
     assert re.search(r"thread-pool .* us \(.* to .*\); rq .* ms", waits)
 
 
@@ -131,7 +131,7 @@ def test_scaling_says_how_far_it_goes(tables: Tables) -> None:
     of = {part.split()[0]: part for part in cpu.removeprefix("cpu 1 ms: ").split("; ")}
     assert "beyond" not in of["rq"]
     assert "from 1 to 2 workers" in of["rq"]
-    only(list(threads(tables)), "cpu 1 ms, tasks a second against a plain loop: thread-pool with 1")
+    only(list(threads(tables)), "cpu 1 ms, throughput relative to a plain loop: thread-pool with 1")
 
 
 def test_free_threads_are_told_only_without_the_lock(tables: Tables) -> None:
@@ -141,7 +141,7 @@ def test_free_threads_are_told_only_without_the_lock(tables: Tables) -> None:
     fact = both["environment"].iloc[0].to_dict() | {"key": "python.gil", "value": "0"}
     unlocked = pd.concat([both["environment"], pd.DataFrame([fact])], ignore_index=True)
     said = list(free_threads({**both, "environment": unlocked}))
-    assert "cpu 1 ms, 1 core, 1 worker, tasks a second: thread-pool does " in said[0].text
+    assert "cpu 1 ms, 1 core, 1 worker, throughput: thread-pool has " in said[0].text
 
 
 def test_schedules_are_told_with_their_misses(tables: Tables) -> None:
@@ -185,7 +185,7 @@ def test_boots_and_payloads(tables: Tables) -> None:
         if name in {"trial", "estimate"}
     }
     assert list(payloads(tables)) == []
-    only(list(payloads({**tables, **renamed})), "1 core, 1 worker, tasks a second: inline")
+    only(list(payloads({**tables, **renamed})), "1 core, 1 worker, tasks per second: inline")
 
 
 def test_groups_are_told_by_their_size(tables: Tables) -> None:
