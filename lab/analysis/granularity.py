@@ -1,7 +1,8 @@
-"""What one more task costs, and how long a task must be to be worth it (METHOD M17b, M17c).
+"""Computes the marginal cost of a task, and the minimum effective granularity (METHOD M17b, M17c).
 
-Pure functions of the trials of one block, to one number of that block; over blocks these have an
-interval like any number of a trial. Source of METG: Slaughter et al., "Task Bench", SC 2020.
+Pure functions from the trials of one block to one number of that block; over blocks, the numbers
+have an interval like any number of a trial. Source of METG: Slaughter et al., "Task Bench", SC
+2020.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import scipy
 
 from lab.analysis.statistics import RefusedError, Value
 
-SIZES_FLOOR = 3  # two points lie on any line
+SIZES_FLOOR = 3  # any two points lie on a line
 HALF = 0.5
-# A share of work of all and more has no odds; that much is within the error of the calibration.
+# The log-odds of a share of 1 are infinite; the difference is within the calibration's error.
 LARGEST = 0.999
 
 
@@ -40,23 +41,24 @@ def line(tasks: Sequence[int], lengths_s: Sequence[float]) -> Line:
     """
     if (sizes := len(set(tasks))) < SIZES_FLOOR:
         raise RefusedError(f"A marginal cost needs bursts of {SIZES_FLOOR} sizes; {sizes} ended.")
-    found = scipy.stats.theilslopes(lengths_s, tasks)
-    return Line(float(found.intercept), float(found.slope))
+    fit = scipy.stats.theilslopes(lengths_s, tasks)
+    return Line(float(fit.intercept), float(fit.slope))
 
 
 def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:
-    """Return METG(50 %): the shortest task of whose slots' time at least half is work.
+    """Return METG(50 %): the shortest task for which at least half of the slots' time is work.
 
-    Between the last size below one half and the first above, the odds ``E / (1 - E)`` are
-    interpolated over log w: on a line there where each task costs the same, ``E = w / (w + o)``.
+    Between the longest size with an efficiency below one half and the next longer one, the log-odds
+    ``log(E / (1 - E))`` are interpolated over log w. They lie on a line if each task has the same
+    overhead o, ``E = w / (w + o)``.
 
     Args:
         work_s: Work of a task in each trial, all different.
         shares: Efficiency of each trial.
 
     Returns:
-        Seconds. Its bound is ``"<"`` where the shortest tasks are worth it already, and ``">"``
-        where the longest are not.
+        Seconds. Its bound is ``"<"`` if the shortest tasks reach one half, and ``">"`` if the
+        longest do not.
 
     Raises:
         RefusedError: Fewer than `SIZES_FLOOR` sizes were measured.
@@ -64,7 +66,7 @@ def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:
     grid = sorted(zip(work_s, shares, strict=True))
     if len(grid) < SIZES_FLOOR:
         raise RefusedError(f"METG needs tasks of {SIZES_FLOOR} sizes; {len(grid)} ended.")
-    # From the long end, so that one lucky trial of short tasks does not decide.
+    # The last one below: a single good trial of short tasks must not decide.
     below = [place for place, (_, share) in enumerate(grid) if share < HALF]
     if not below:
         return Value(grid[0][0], "<", len(grid), "the shortest tasks are worth it already")
@@ -73,9 +75,9 @@ def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:
         return Value(grid[-1][0], ">", len(grid), f"efficiency is {best:.2g} at most")
     (low_s, low), (high_s, high) = grid[below[-1]], grid[below[-1] + 1]
     a, b = _log_odds(low), _log_odds(high)
-    way = a / (a - b)
-    found = math.exp(math.log(low_s) + way * (math.log(high_s) - math.log(low_s)))
-    return Value(found, "", len(grid), f"between {low_s:g} s and {high_s:g} s")
+    position = a / (a - b)
+    metg_s = math.exp(math.log(low_s) + position * (math.log(high_s) - math.log(low_s)))
+    return Value(metg_s, "", len(grid), f"between {low_s:g} s and {high_s:g} s")
 
 
 def _log_odds(share: float) -> float:

@@ -1,7 +1,7 @@
-"""Reads and writes the files of a run that anybody may have filled: by kind, size and place.
+"""Reads and writes files of a run folder safely, whatever the folder contains.
 
-A symbolic link, a FIFO, a device, a folder in place of a file, and a file larger than its kind may
-be are refused before they are opened or read; nothing outside the folder is read or overwritten.
+Symbolic links, FIFOs, devices, folders in place of files, and files above the size limit of their
+kind are refused before they are opened or read. Nothing outside the folder is read or overwritten.
 A file with hard links may be read and replaced, but not written in place.
 """
 
@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, cast
 from lab.core.errors import DiskError, ResultsError
 
 MIB = 1 << 20
-# Bytes that a file may have, by its ending. The largest run that the lab was tried with (ten
-# million tasks) has a hundredth to a third of them.
+# Limits of file sizes in bytes, by suffix: 3 to 100 times the sizes in the largest run that was
+# tried (ten million tasks).
 LIMITS: Mapping[str, int] = {
     ".csv": 512 * MIB,
     ".parquet": 2_048 * MIB,
@@ -43,39 +43,39 @@ KINDS = (
 )
 BROKEN = (errno.EACCES, errno.EROFS, errno.EIO)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-STEP = "What was finished is intact; continue with `lab bench --resume`"
+STEP = "Finished results are intact; continue with `lab bench --resume`"
 REPEAT = "Then type the same command again"
 
 
 @contextmanager
 def sentences(path: Path, step: str = STEP) -> Iterator[None]:
-    """Turn an `OSError` about a file, and a lack of memory, into one sentence; `step` ends it.
+    """Turn an `OSError` about a file, or a lack of memory, into one sentence that ends in `step`.
 
     Raises:
-        ResultsError: Instead of the error.
+        ResultsError: Replaces the error; it is a `DiskError` if the disk is full or broken.
     """
     try:
         yield
     except MemoryError as error:
         raise ResultsError(
-            f"{path} takes more memory than is free. The file may be sound: end other programs, "
+            f"{path} needs more memory than is free. The file may be intact: end other programs, "
             "or read it on a machine with more memory."
         ) from error
     except OSError as error:
-        what = error.strerror or str(error)
+        problem = error.strerror or str(error)
         if error.errno in FULL:
-            folder = next(one for one in (path, *path.parents) if one.is_dir())
-            what = f"the disk or its quota is full. Free some space in {folder}"
+            folder = next(above for above in (path, *path.parents) if above.is_dir())
+            problem = f"the disk or its quota is full. Free some space in {folder}"
         kind = DiskError if error.errno in (*FULL, *BROKEN) else ResultsError
-        raise kind(f"{path}: {what}. {step}.") from error
+        raise kind(f"{path}: {problem}. {step}.") from error
 
 
 @contextmanager
 def full_disk(folder: Path) -> Iterator[None]:
-    """Turn the error of a full disk into a sentence that names a folder of temporary files.
+    """Turn the error of a full disk into a sentence about a folder of temporary files.
 
     Raises:
-        DiskError: Instead of the error; any other one passes.
+        DiskError: Replaces that error; other errors pass.
     """
     try:
         yield
@@ -84,7 +84,7 @@ def full_disk(folder: Path) -> Iterator[None]:
             raise
         raise DiskError(
             f"{folder}: the disk of temporary files or its quota is full. Free some space there, "
-            f"or name another folder in TMPDIR. {REPEAT}."
+            f"or set TMPDIR to another folder. {REPEAT}."
         ) from error
 
 
@@ -99,19 +99,19 @@ def read(path: Path, root: Path) -> bytes:
         size, limit = os.fstat(file.fileno()).st_size, LIMITS.get(path.suffix, OTHER_LIMIT)
         if size > limit:
             raise ResultsError(
-                f"{path} has {size:,} bytes, and a file of its kind at most {limit:,}: restore it "
-                "from a copy."
+                f"{path} has {size:,} bytes, more than the limit of {limit:,} for its kind: "
+                "restore it from a copy."
             )
         return file.read(size)
 
 
 def read_json(path: Path, root: Path) -> Any:
-    """Return what a JSON file below `root` holds.
+    """Return the value in a JSON file below `root`.
 
     Raises:
         OSError: It cannot be opened or read.
         ResultsError: It is of another kind, too large, or outside `root`.
-        ValueError: It is no JSON, or nested too deeply.
+        ValueError: It is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(read(path, root))
@@ -124,7 +124,7 @@ def tail(path: Path, root: Path) -> str:
 
     Raises:
         OSError: It cannot be opened or read.
-        ResultsError: It is no regular file, or outside `root`.
+        ResultsError: It is not a regular file, or is outside `root`.
     """
     with opened(path, root) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
@@ -138,12 +138,12 @@ def opened(path: Path, root: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether anything lies at `path`, a link that leads nowhere included."""
+    """Return whether anything exists at `path`, including a dangling link."""
     return os.path.lexists(path)
 
 
 def is_regular(path: Path) -> bool:
-    """Tell whether a regular file, and no link to one, lies at `path`."""
+    """Return whether `path` is a regular file, not a link to one."""
     with contextlib.suppress(OSError, ValueError):
         return stat.S_ISREG(path.lstat().st_mode)
     return False
@@ -154,40 +154,41 @@ def open_regular(path: Path, root: Path, flags: int = os.O_RDONLY) -> int:
 
     Args:
         path: The file.
-        root: A folder above it, which may itself be reached by links.
-        flags: Those of `os.open`; neither a link nor a FIFO is ever followed or waited for.
+        root: A folder above it, whose own path may contain links.
+        flags: Flags of `os.open`. Links are never followed, and a FIFO never blocks.
 
     Raises:
         OSError: It cannot be opened.
-        ResultsError: It is of another kind, outside `root`, or to be written and has hard links.
+        ResultsError: It is of another kind or outside `root`, or has hard links and is to be
+            written.
     """
     require_inside(path, root)
     quiet = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags | quiet, 0o644)
     except OSError as error:
-        # A link, a socket, a FIFO without a reader, a folder to be written to.
+        # A link; a socket or a FIFO without a reader; a folder opened for writing.
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise ResultsError(_not_regular(path, path.lstat().st_mode)) from error
         raise
-    seen = os.fstat(descriptor)
-    if not stat.S_ISREG(seen.st_mode):
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
-        raise ResultsError(_not_regular(path, seen.st_mode))
-    if flags != os.O_RDONLY and seen.st_nlink > 1:
+        raise ResultsError(_not_regular(path, facts.st_mode))
+    if flags != os.O_RDONLY and facts.st_nlink > 1:
         os.close(descriptor)
         raise ResultsError(
-            f"{path} has {seen.st_nlink} names (hard links), and writing it would change all of "
-            "them: put a copy in its place."
+            f"{path} has {facts.st_nlink} names (hard links), and a write would change all: "
+            "replace it by a copy."
         )
     return descriptor
 
 
 def require_inside(path: Path, root: Path) -> None:
-    """Refuse a path that leaves `root`, or of which a folder below `root` is a link.
+    """Refuse a path outside `root`, or with a symbolic link among its folders below `root`.
 
     Raises:
-        ResultsError: It does.
+        ResultsError: The path is one of these.
     """
     here, folder = path.absolute(), root.absolute()  # one may be relative, and the other not
     below = here.relative_to(folder) if here.is_relative_to(folder) else Path("..")
@@ -197,27 +198,27 @@ def require_inside(path: Path, root: Path) -> None:
         folder /= part
         if folder.is_symlink():
             raise ResultsError(
-                f"{folder} is a symbolic link, and the lab follows none in a run: "
-                "put a folder in its place."
+                f"{folder} is a symbolic link, and the lab follows no links in a run: "
+                "replace it by a folder."
             )
 
 
 def _not_regular(path: Path, mode: int) -> str:
-    kind = next((name for is_kind, name in KINDS if is_kind(mode)), "no file")
+    kind = next((name for is_kind, name in KINDS if is_kind(mode)), "not a file")
     return (
         f"{path} is {kind}, and the lab opens only regular files in a run: "
-        "remove it, or put the file itself in its place."
+        "remove it, or replace it by the file itself."
     )
 
 
 def replace(path: Path, data: bytes, root: Path) -> None:
-    """Put `data` in the place of a file below `root`: the old one or the new one is there, whole.
+    """Replace a file below `root` atomically: a reader finds the whole old or the whole new file.
 
-    A link in its place is replaced, and what it leads to stays as it is.
+    A link at `path` is replaced itself; its target does not change.
 
     Raises:
         OSError: The disk is full, or the file cannot be written.
-        ResultsError: It is outside `root`, or a folder is in its place.
+        ResultsError: It is outside `root`, or `path` is a folder.
     """
     require_inside(path, root)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,18 +238,18 @@ def replace(path: Path, data: bytes, root: Path) -> None:
 
 
 def put(path: Path, data: bytes, root: Path, step: str = REPEAT) -> None:
-    """Do as `replace` does; `step` is the next step that the sentence about an error ends with.
+    """Replace a file like `replace`, with an error message that ends in the next step, `step`.
 
     Raises:
-        ResultsError: The disk is full, the file cannot be written, is outside `root`, or a folder
-            is in its place.
+        ResultsError: The disk is full, the file cannot be written or is outside `root`, or `path`
+            is a folder.
     """
     with sentences(path, step):
         replace(path, data, root)
 
 
 def sync_folder(folder: Path) -> None:
-    """See the names in a folder on the disk."""
+    """Write the directory entries of a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
 """Reads the fingerprint: facts of the machine and the software (METHOD M33), none of them private.
 
-Every fact is one that others may read: no host or user name, no path, no address. What may hold
-one of these (the kernel's command line, the build's arguments, environment variables) passes an
-allow list. A fact that cannot be read is empty and never guessed.
+Every fact may be published: no host or user name, no path, no address. Texts that may contain one
+of these (the kernel's command line, the build's arguments, environment variables) are filtered by
+an allow list. A fact that cannot be read is empty and never guessed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CLOCK_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
 
 class Fact(NamedTuple):
-    """One thing that was read; `stable` ones identify the machine and its software."""
+    """One fact. The `stable` ones identify the machine and its software."""
 
     key: str
     value: object
@@ -59,17 +59,17 @@ class Fact(NamedTuple):
 
 
 class GitState(NamedTuple):
-    """The commit of the lab's checkout and ``"1"`` when tracked files differ; empty outside one."""
+    """The commit of the lab's checkout, and ``"1"`` if tracked files differ; empty outside one."""
 
     commit: str
     dirty: str
 
 
 def fingerprint() -> tuple[str, list[EnvironmentRow]]:
-    """Read all facts; return the id, 16 hex digits over the stable ones, and a row for each.
+    """Read all facts; return the id, 16 hex digits over the stable ones, and a row for each fact.
 
-    Facts that could not be read do not count for the id: so the list may grow without making an
-    old machine a new one.
+    Facts that could not be read are not part of the id, so a new fact that an old machine lacks
+    does not change the id of that machine.
     """
     parts = (_cpu, _memory, _kernel, _limits, _clock, _python, _packages, _disturbance)
     read = [fact for part in parts for fact in _facts(part)]
@@ -82,18 +82,18 @@ def fingerprint() -> tuple[str, list[EnvironmentRow]]:
 
 
 def _facts(part: Callable[[], Iterator[Fact]]) -> list[Fact]:
-    """Read a part's facts; a defect leaves the rest of them out, and is a fact itself."""
+    """Read the facts of one part; a defect omits its remaining facts and is recorded as a fact."""
     facts: list[Fact] = []
     unread = f"unread.{part.__name__.removeprefix('_')}"
-    contained(lambda: facts.extend(part()), lambda why: facts.append(Fact(unread, why)))
+    contained(lambda: facts.extend(part()), lambda reason: facts.append(Fact(unread, reason)))
     return facts
 
 
 def git_state() -> GitState:
-    """Tell which commit of the lab runs, and whether its tracked files were changed."""
+    """Return the commit of the running lab, and whether its tracked files were changed."""
     here = Path(__file__).parent
     if git_or_none(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return GitState("", "")  # no checkout, one of something that only contains us, or no git
+        return GitState("", "")  # no git, or this file is in no checkout of the lab
     changed = git_or_none(here, "status", "--porcelain", "--untracked-files=no")
     commit = git_or_none(here, "rev-parse", "HEAD") or ""
     return GitState(commit, "" if changed is None else str(int(changed != "")))
@@ -104,19 +104,19 @@ def _shown(value: object) -> str:
 
 
 def _cpu() -> Iterator[Fact]:
-    about = text_of(Path("/proc/cpuinfo")) or ""
+    cpuinfo = text_of(Path("/proc/cpuinfo")) or ""
     frequency = CPUS / "cpu0/cpufreq"
-    yield Fact("cpu.model", _cpuinfo(about, "model name"), stable=True)
-    yield Fact("cpu.microcode", _cpuinfo(about, "microcode"))
+    yield Fact("cpu.model", _cpuinfo(cpuinfo, "model name"), stable=True)
+    yield Fact("cpu.microcode", _cpuinfo(cpuinfo, "microcode"))
     yield Fact(
-        "cpu.sockets", len(set(re.findall(r"physical id\s*: (\d+)", about))) or None, stable=True
+        "cpu.sockets", len(set(re.findall(r"physical id\s*: (\d+)", cpuinfo))) or None, stable=True
     )
     yield Fact("cpu.cores", psutil.cpu_count(logical=False), stable=True)
     yield Fact("cpu.threads", psutil.cpu_count(), stable=True)
     yield Fact("cpu.usable", len(_usable_cpus()), stable=True)
     yield Fact("cpu.smt", text_of(CPUS / "smt/active"), stable=True)
     yield Fact("cpu.caches", _caches())
-    yield Fact("cpu.frequency", _cpuinfo(about, "cpu MHz"), "MHz")
+    yield Fact("cpu.frequency", _cpuinfo(cpuinfo, "cpu MHz"), "MHz")
     yield Fact("cpu.frequency_min", text_of(frequency / "cpuinfo_min_freq"), "kHz")
     yield Fact("cpu.frequency_max", text_of(frequency / "cpuinfo_max_freq"), "kHz")
     yield Fact("cpu.governor", cpu_values("cpu[0-9]*/cpufreq/scaling_governor"), stable=True)
@@ -125,15 +125,16 @@ def _cpu() -> Iterator[Fact]:
     yield Fact("cpu.nohz_full", _or_none(text_of(CPUS / "nohz_full")))
     flaws = {path.name: text_of(path) for path in sorted((CPUS / "vulnerabilities").glob("*"))}
     yield Fact("cpu.mitigations", json.dumps(flaws) if flaws else None, stable=True)
-    virtual = re.search(r"^flags.*\bhypervisor\b", about, re.MULTILINE) is not None
-    yield Fact("cpu.hypervisor", int(virtual) if "flags" in about else None, stable=True)
+    virtual = re.search(r"^flags.*\bhypervisor\b", cpuinfo, re.MULTILINE) is not None
+    yield Fact("cpu.hypervisor", int(virtual) if "flags" in cpuinfo else None, stable=True)
 
 
 def _memory() -> Iterator[Fact]:
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    memory = psutil.virtual_memory()
+    swap = psutil.swap_memory()
     nodes = list(Path("/sys/devices/system/node").glob("node[0-9]*"))
     huge = text_of(Path("/sys/kernel/mm/transparent_hugepage/enabled"))
-    # Tenths of a GiB: the kernel keeps a little more or less for itself at each boot.
+    # Rounded to 0.1 GiB: the memory that the kernel reserves varies with each boot.
     yield Fact("memory.ram", round(memory.total / 2**30, 1), "GiB", stable=True)
     yield Fact("memory.swap", round(swap.total / 2**30, 1), "GiB", stable=True)
     yield Fact("memory.numa_nodes", len(nodes) or None, stable=True)
@@ -141,8 +142,9 @@ def _memory() -> Iterator[Fact]:
 
 
 def _kernel() -> Iterator[Fact]:
-    words = (text_of(Path("/proc/cmdline")) or "").split()
-    parameters = " ".join(filter(KERNEL_PARAMETERS.fullmatch, words)) if words else None
+    arguments = (text_of(Path("/proc/cmdline")) or "").split()
+    allowed = filter(KERNEL_PARAMETERS.fullmatch, arguments)
+    parameters = " ".join(allowed) if arguments else None
     preempt = re.search(r"PREEMPT\w*", platform.version())
     yield Fact("kernel.system", platform.system(), stable=True)
     yield Fact("kernel.release", platform.release(), stable=True)
@@ -153,14 +155,14 @@ def _kernel() -> Iterator[Fact]:
 
 
 def _limits() -> Iterator[Fact]:
-    one_tree = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    is_version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     has_groups = Path("/proc/self/cgroup").exists()
     cpuset = cgroup_texts("cpuset", "cpuset.cpus.effective") or cgroup_texts(
         "cpuset", "cpuset.effective_cpus"
     )
     engines = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
     yield Fact("container.engine", next((n for n, p in engines.items() if p.exists()), "none"))
-    yield Fact("cgroup.version", (2 if one_tree else 1) if has_groups else None, stable=True)
+    yield Fact("cgroup.version", (2 if is_version_2 else 1) if has_groups else None, stable=True)
     yield Fact("cgroup.cpu_limit", cpu_limit(), "CPUs", stable=True)
     yield Fact("cgroup.memory_limit", memory_limit(), "B", stable=True)
     yield Fact("cgroup.cpuset", cpuset[0] if cpuset else None, stable=True)
@@ -198,7 +200,7 @@ def _python() -> Iterator[Fact]:
     yield Fact("python.gc_thresholds", ",".join(map(str, gc.get_threshold())))
     for name in sorted(filter(PYTHON_VARIABLES.fullmatch, os.environ)):
         value = os.environ[name]
-        # Even these may be set to anything; what they mean is a word or a number.
+        # A user may set these to any text, but a valid value is a word or a number.
         yield Fact(f"python.variable.{name}", value if re.fullmatch(r"[\w.]{,40}", value) else None)
 
 
@@ -213,7 +215,7 @@ def _packages() -> Iterator[Fact]:
 
 
 def _disturbance() -> Iterator[Fact]:
-    """Tell the settings and the load that may disturb a measurement (METHOD M24)."""
+    """Read settings and load that may disturb a measurement (METHOD M24)."""
     programs = {process.info["name"] for process in psutil.process_iter(["name"])}
     load = (text_of(Path("/proc/loadavg")) or "").split()
     yield Fact("noise.load", load[0] if load else None, "threads, mean of 1 min")
@@ -223,9 +225,9 @@ def _disturbance() -> Iterator[Fact]:
     yield Fact("noise.pressure_files", int(Path("/proc/pressure").exists()))
 
 
-def _cpuinfo(about: str, name: str) -> str | None:
-    found = re.search(rf"^{name}\s*: (.*)$", about, re.MULTILINE)
-    return found and found[1]
+def _cpuinfo(text: str, name: str) -> str | None:
+    match = re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE)
+    return match and match[1]
 
 
 def _usable_cpus() -> Collection[int]:
@@ -234,7 +236,7 @@ def _usable_cpus() -> Collection[int]:
 
 
 def _or_none(text: str | None) -> str | None:
-    """Tell an empty list, which is a fact, from a list that could not be read."""
+    """Return ``none`` for an empty list, which is a fact; a list that was not read stays None."""
     return "none" if text == "" else text
 
 

@@ -1,4 +1,4 @@
-"""Refuses a campaign that is too large to be planned, recorded or waited for."""
+"""Refuses campaigns that are too large to plan or record, or that take too long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.planning.ranges import Real, Whole
 
 
 def require_plannable(selection: Selection) -> None:
-    """Refuse a selection of more trials than a plan may hold, before it is planned.
+    """Refuse a selection with too many trials, before it is planned.
 
     Raises:
         UsageError: It has more than `ranges.MOST_TRIALS`.
@@ -24,34 +24,35 @@ def require_plannable(selection: Selection) -> None:
     n = selection.blocks * labels * slots * len(selection.cores) * len(selection.nodes)
     if n > ranges.MOST_TRIALS:
         raise UsageError(
-            f"That is up to {n:,} trials, and a campaign has at most {ranges.MOST_TRIALS:,}: "
+            f"The selection has up to {n:,} trials, more than the limit of {ranges.MOST_TRIALS:,}: "
             "choose fewer blocks, backends, workloads, cores, nodes or workers."
         )
 
 
 def require_feasible(plan: Plan) -> None:
-    """Refuse a plan with a window that cannot be recorded, or that no one waits for.
+    """Refuse a plan with a window that cannot be recorded, or that takes too long.
 
     Raises:
-        UsageError: A window has too many tasks, or lasts longer than a day, or all take too long.
+        UsageError: A window has too many tasks or lasts longer than a day, or the campaign takes
+            longer than `ranges.LONGEST_DAYS`.
     """
     for spec in plan.trials:
         arrival = spec.arrival
         if arrival.n_tasks > tasks.MOST_TASKS:
             raise UsageError(
-                f"{arrival.n_tasks:,} tasks in a window of {spec.workload}, and at most "
-                f"{tasks.MOST_TASKS:,} can be recorded: say fewer --tasks."
+                f"A window of {spec.workload} has {arrival.n_tasks:,} tasks, more than the limit "
+                f"of {tasks.MOST_TASKS:,}: use a smaller --tasks."
             )
         if isinstance(arrival, Periodic) and fire_times.planned_s(arrival) > ranges.DAY_S:
             raise UsageError(
                 f"{arrival.n_occurrences:,} occurrences {fire_times.describe(arrival)} take longer "
-                "than a day: say fewer --occurrences."
+                "than a day: use a smaller --occurrences."
             )
     days = total_s(plan.trials, {}) / ranges.DAY_S
     if days > ranges.LONGEST_DAYS:
         raise UsageError(
-            f"This campaign would take about {days:,.0f} days, and at most {ranges.LONGEST_DAYS} "
-            "are allowed: choose less, and see the time of each choice with --dry-run."
+            f"This campaign takes about {days:,.0f} days, more than the limit of "
+            f"{ranges.LONGEST_DAYS}: select less; --dry-run prints the time that a selection takes."
         )
 
 

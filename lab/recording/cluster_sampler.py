@@ -1,4 +1,4 @@
-"""What is read of a running cluster, at both edges of the window and once a second in it."""
+"""Samples a running cluster: at both edges of the window, and once a second in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lab.core.provider import Cluster
 from lab.recording import footprint
 from lab.recording.host_counters import Sample
 
-# A burst begins with the window: memory is read from then on, not on top of its first tasks.
+# A burst begins with the window: its first tasks run undisturbed before memory is read.
 FIRST_S = 0.5
 
 
 class Gauges:
-    """The counters of one cluster in one trial.
+    """Reads the counters of one cluster in one trial.
 
     Memory and wake-ups are read at the edges of every window, and in it only where no latency is
     measured (METHOD M25).
@@ -28,12 +28,12 @@ class Gauges:
         self._begun_ns = 0
 
     def at_the_edge(self) -> list[Sample]:
-        """Read everything now: no task is in the system."""
+        """Read all counters now, while no task is in the system."""
         self._begun_ns = t_ns = time.monotonic_ns()
         return [Sample(t_ns, *counter) for counter in [*self._used(), *self._held()]]
 
     def in_the_window(self) -> list[footprint.Counter]:
-        """Read what may be read while tasks run."""
+        """Read the counters that may be read while tasks run."""
         is_due = time.monotonic_ns() - self._begun_ns > FIRST_S * 1e9
         return [*self._used(), *(self._held() if self._looks_inside and is_due else ())]
 

@@ -1,7 +1,8 @@
-"""What processes hold and how often they wake, by the kernel, summed by role (METHOD M25).
+"""Reads the memory and the wake-ups of processes from the kernel, summed by role (METHOD M25).
 
-PSS divides each page among the processes that map it, so its sum over a tree of forks counts what
-they share once, where RSS counts it for each. Page cache that no process maps is in neither.
+PSS divides each page among the processes that map it, so its sum over a tree of forks counts a
+shared page once; RSS counts it once for each process. Neither includes page cache that no process
+maps.
 """
 
 from __future__ import annotations
@@ -16,29 +17,28 @@ PROC = Path("/proc")
 Roles = Mapping[str, Sequence[int]]
 """Role (driver, services, workers) -> its process ids."""
 Counter = tuple[str, str, float, str]  # source, metric, value, unit
-# Name in smaps_rollup (kernel's Documentation/filesystems/proc.rst) -> ours.
+# Name in smaps_rollup (kernel's Documentation/filesystems/proc.rst) -> metric of the lab.
 FIELDS = {"Pss": "pss_bytes", "Pss_Anon": "anonymous_bytes", "Rss": "rss_bytes"}
 
 
 def memory(roles: Roles) -> Iterator[Counter]:
-    """Sum PSS, its anonymous part and RSS over the processes of each role, and count these.
+    """Sum PSS, its anonymous part and RSS over the processes of each role, and count the processes.
 
-    A role is left out of which one process may not be read: part of a sum is no sum. Reading
-    takes the lock of the process's memory map, so it is done once a second and never while
-    latencies are measured.
+    A role gets no sums if one of its processes is not readable. Reading takes the lock of the
+    process's memory map, so it is done once a second and never while latencies are measured.
     """
     for role, pids in roles.items():
         texts = [text for pid in pids if (text := _rollup(pid)) != ""]
         yield role, "processes", float(len(texts)), "1"
         if texts and None not in texts:
-            found = [_bytes_of(text or "") for text in texts]
+            rollups = [_bytes_of(text or "") for text in texts]
             for name, metric in FIELDS.items():
-                if all(name in one for one in found):
-                    yield role, metric, float(sum(one[name] for one in found)), "bytes"
+                if all(name in rollup for rollup in rollups):
+                    yield role, metric, float(sum(rollup[name] for rollup in rollups)), "bytes"
 
 
 def _rollup(pid: int) -> str | None:
-    """Read a process's sums; empty when it has ended, None when it may not be read."""
+    """Read the rollup of a process; empty if it has ended, None if it is not readable."""
     try:
         return (PROC / str(pid) / "smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -48,20 +48,20 @@ def _rollup(pid: int) -> str | None:
 
 
 def _has_ended(pid: int) -> bool:
-    # A zombie has no memory any more, and reading it fails.
+    # A zombie has no memory, and reading its rollup fails.
     return "\nState:\tZ" in (text_of(PROC / str(pid) / "status") or "\nState:\tZ")
 
 
 def _bytes_of(text: str) -> dict[str, int]:
     lines = (line.split() for line in text.splitlines()[1:])
-    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
+    return {fields[0].rstrip(":"): int(fields[1]) * 1024 for fields in lines}
 
 
 class Wakeups:
-    """Counts how often the threads of each role have gone to sleep of their own accord.
+    """Counts the voluntary context switches of the threads of each role.
 
-    That is once for each time they woke. The kernel counts it for each thread, and forgets it with
-    the thread: the last count of one that has ended is kept.
+    Each is followed by one wake-up. The kernel's count of a thread is gone when the thread ends, so
+    the last count read is used from then on.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Wakeups:
         self._last: dict[tuple[str, int, int], int] = {}
 
     def count(self, roles: Roles) -> Iterator[Counter]:
-        """Yield for each role the wake-ups since the first call, in all."""
+        """Yield for each role the total of wake-ups since the first call."""
         now = {
             (role, pid, thread): n
             for role, pids in roles.items()
@@ -79,9 +79,9 @@ class Wakeups:
         self._before = self._before or now
         self._last |= now
         for role in roles:
-            own = {key: n for key, n in self._last.items() if key[0] == role}
-            woken = sum(n - self._before.get(key, 0) for key, n in own.items())
-            yield role, "wakeups", float(woken), "1"
+            counts = {key: n for key, n in self._last.items() if key[0] == role}
+            wakeups = sum(n - self._before.get(key, 0) for key, n in counts.items())
+            yield role, "wakeups", float(wakeups), "1"
 
 
 def _switches(pid: int) -> Iterable[tuple[int, int]]:

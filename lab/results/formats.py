@@ -1,7 +1,8 @@
-"""The tables of `lab/results/schema` as the bytes of CSV and Parquet files, and back, or refused.
+"""Converts the tables of `lab/results/schema` to the bytes of CSV and Parquet files, and back.
 
-Pure functions. Types, nulls, units and descriptions come from the dataclasses; whatever does not
-fit them exactly is refused with one sentence, when written and when read.
+Pure functions. Types, nulls, units and descriptions come from the dataclasses. A value or a file
+that does not match them exactly is refused with one sentence, when it is written and when it is
+read.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from lab.results.arrow_schema import (
 
 Rows = Iterable[Any] | pd.DataFrame
 Columns = Sequence[str] | None
-"""Names of those that are wanted, or all."""
+"""Names of the columns to read; None: all."""
 
 _PANDAS_TYPES: Mapping[tuple[pa.DataType, bool], Any] = {
     (pa.int64(), False): np.dtype("int64"),
@@ -40,21 +41,21 @@ _PANDAS_TYPES: Mapping[tuple[pa.DataType, bool], Any] = {
     (pa.float64(), True): pd.Float64Dtype(),
     (pa.string(), False): pd.StringDtype(na_value=np.nan),
 }
-# What a value may be before it is cast. Without this, Arrow would take 3.0 for an integer, which
-# hides nanoseconds that lost digits in a float, and "12" for a number.
+# The types that may be cast to each type. Without this, Arrow would accept 3.0 as an integer, which
+# hides nanoseconds that lost digits in a float, and "12" as a number.
 _MAY_BECOME: Mapping[pa.DataType, Callable[[pa.DataType], bool]] = {
     pa.int64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_boolean(kind),
     pa.float64(): lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
     pa.string(): lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
 }
-# Twice what the lab was tried with: a trial of ten million tasks.
+# Twice the largest trial that was tried: ten million tasks.
 MOST_ROWS = 20_000_000
 MOST_BYTES = 4 << 30
 _UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
 
 
 def to_csv(table: str, rows: Rows, origin: Path, *, header: bool) -> bytes:
-    """Write CSV: a null is an empty cell, text is quoted where it must be, lines end in LF.
+    """Write CSV: a null is an empty cell, text is quoted only if necessary, lines end in LF.
 
     Raises:
         ResultsError: A value does not fit its column.
@@ -65,7 +66,7 @@ def to_csv(table: str, rows: Rows, origin: Path, *, header: bool) -> bytes:
 
 
 def to_parquet(table: str, rows: Rows, origin: Path) -> bytes:
-    """Write Parquet with units and descriptions as column metadata, and a checksum a page.
+    """Write Parquet with units and descriptions as column metadata, and a checksum per page.
 
     Raises:
         ResultsError: A value does not fit its column.
@@ -77,10 +78,10 @@ def to_parquet(table: str, rows: Rows, origin: Path) -> bytes:
 
 
 def from_csv(table: str, data: bytes, origin: Path) -> pd.DataFrame:
-    """Read CSV into the table's exact types; an unfinished last line is left out.
+    """Read CSV into the table's exact types, without an unfinished last line.
 
     Raises:
-        ResultsError: The columns, a value or the file itself is not what the table says.
+        ResultsError: The columns, a value or the file itself does not match the table.
     """
     finished = data[: finished_size(table, data, origin)]
     return _to_pandas(_parse_csv(table, finished, origin), table)
@@ -90,31 +91,31 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
     """Read Parquet into the table's exact types.
 
     Raises:
-        ResultsError: The version, the columns, a unit or the file itself is not what it must be.
+        ResultsError: The version, the columns, a unit or the file itself does not match the table.
     """
     try:
         source = pa.BufferReader(data)
         file = pa_parquet.ParquetFile(source, page_checksum_verification=True)
-        held = file.schema_arrow
+        file_schema = file.schema_arrow
     except MemoryError:  # Arrow's too: the file may be sound
         raise
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
-    metadata = held.metadata or {}
+    metadata = file_schema.metadata or {}
     require_version(metadata.get(b"schema_version", b"none").decode(errors="replace"), origin)
-    require_columns(held.names, table, origin)
-    for have in held:
-        column = schema(table).field(have.name)
-        unit = (have.metadata or {}).get(b"unit")
-        if have.type != column.type or unit != column.metadata[b"unit"]:
+    require_columns(file_schema.names, table, origin)
+    for in_file in file_schema:
+        column = schema(table).field(in_file.name)
+        unit = (in_file.metadata or {}).get(b"unit")
+        if in_file.type != column.type or unit != column.metadata[b"unit"]:
             raise ResultsError(
-                f"{origin}: column {column.name!r} holds {have.type} in unit {unit!r}, not "
+                f"{origin}: column {column.name!r} holds {in_file.type} in unit {unit!r}, not "
                 f"{column.type} in {column.metadata[b'unit']!r}. {RESTORE}"
             )
     _require_size(file.metadata, origin)
     wanted = schema(table).names if columns is None else columns
     try:
-        data_read = file.read([name for name in held.names if name in wanted])
+        data_read = file.read([name for name in file_schema.names if name in wanted])
     except MemoryError:  # Arrow's too: the file may be sound
         raise
     except _UNFIT as error:
@@ -125,13 +126,13 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
     return _to_pandas(fill_columns(data_read, table, wanted), table)
 
 
-def _require_size(about: Any, origin: Path) -> None:
-    """Refuse by its own description a Parquet file that would fill the memory."""
-    size = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
-    if about.num_rows > MOST_ROWS or size > MOST_BYTES:
+def _require_size(metadata: Any, origin: Path) -> None:
+    """Refuse a Parquet file whose metadata declares more data than the memory may hold."""
+    size = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    if metadata.num_rows > MOST_ROWS or size > MOST_BYTES:
         raise ResultsError(
-            f"{origin} holds {about.num_rows:,} rows of {size:,} bytes, and a table of a trial at "
-            f"most {MOST_ROWS:,} of {MOST_BYTES:,}: it is not read. {RESTORE}"
+            f"{origin} has {metadata.num_rows:,} rows and {size:,} bytes, more than the limit of "
+            f"{MOST_ROWS:,} rows and {MOST_BYTES:,} bytes: it is not read. {RESTORE}"
         )
 
 
@@ -139,7 +140,7 @@ def finished_size(table: str, data: bytes, origin: Path) -> int:
     """Count the bytes of a CSV file up to the end of its last finished row.
 
     Raises:
-        ResultsError: The file is not one of this table.
+        ResultsError: The file is not of this table.
     """
     finished, rest = _split_unfinished(data)
     header = _csv_text([schema(table).names])
@@ -148,7 +149,7 @@ def finished_size(table: str, data: bytes, origin: Path) -> int:
         require_columns(names, table, origin)
     elif not (data.startswith(header) or header.startswith(data)):
         raise ResultsError(f"{origin} is not a CSV file of table {table!r}. {RESTORE}")
-    # One write was cut, so its rest is less than a row: whole rows in it belong to a lost quote.
+    # An interrupted write leaves less than one row; whole rows here follow an unclosed quote.
     if any(line.count(b",") >= len(names) - 1 for line in rest[1:]):
         line = finished.count(b"\n") + 1
         raise ResultsError(f"{origin} has a quote that never closes in line {line}. {RESTORE}")
@@ -161,30 +162,31 @@ def header_of(data: bytes) -> list[str]:
 
 
 def _arrow(table: str, rows: Rows, origin: Path) -> pa.Table:
-    """Turn rows or a frame into the table's exact types, or refuse with the column's name."""
+    """Convert rows or a frame to the table's exact types."""
     if isinstance(rows, pd.DataFrame):
         require_columns(list(rows.columns), table, origin, in_full=True)
         values = {name: rows[name] for name in schema(table).names}
     else:
-        whole = list(rows)
-        values = {name: [getattr(row, name) for row in whole] for name in schema(table).names}
+        row_list = list(rows)
+        values = {name: [getattr(row, name) for row in row_list] for name in schema(table).names}
     columns = [_array(values[column.name], column, origin) for column in schema(table)]
     return pa.Table.from_arrays(columns, schema=schema(table))
 
 
 def _array(values: Any, column: pa.Field, origin: Path) -> pa.Array:
-    where, then = f"Cannot write {origin}", "Nothing was written; correct the row."
+    problem = f"Cannot write {origin}"
+    step = "Nothing was written; correct the row."
     try:
-        array = pa.array(values, from_pandas=True)  # NaN is no value either
+        array = pa.array(values, from_pandas=True)  # NaN becomes null
         fits = pa.types.is_null(array.type) or _MAY_BECOME[column.type](array.type)
         array = array.cast(column.type) if fits else array
     except _UNFIT as error:
-        raise ResultsError(f"{where}: column {column.name!r}: {brief(error)}. {then}") from error
+        raise ResultsError(f"{problem}: column {column.name!r}: {brief(error)}. {step}") from error
     if not fits:
         raise ResultsError(
-            f"{where}: column {column.name!r} is given {array.type}, not {column.type}. {then}"
+            f"{problem}: column {column.name!r} is given {array.type}, not {column.type}. {step}"
         )
-    require_values(array, column, where, then)
+    require_values(array, column, problem, step)
     return array
 
 
@@ -192,14 +194,14 @@ def _csv_text(rows: Iterable[Iterable[Any]]) -> bytes:
     lines = []
     for row in rows:
         line = io.StringIO()
-        # The writer quotes only those line ends that its own terminator holds: so give it both.
+        # The writer quotes only the line ends of its own terminator, so it gets both.
         csv.writer(line, lineterminator="\r\n").writerow(row)
         lines.append(line.getvalue().removesuffix("\r\n") + "\n")
     return "".join(lines).encode()
 
 
 def _split_unfinished(data: bytes) -> tuple[bytes, list[bytes]]:
-    """Split a CSV file behind its last line end outside quotes; a kill left the rest."""
+    """Split a CSV file after its last line end outside quotes; the rest is an unfinished write."""
     lines = data.split(b"\n")
     rest = [lines.pop()]
     odd = sum(line.count(b'"') for line in lines) % 2
@@ -213,9 +215,10 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
     if not data:
         return schema(table).empty_table()
     try:
-        found = pa_csv.read_csv(
+        parsed = pa_csv.read_csv(
             io.BytesIO(data),
-            # One block, for a line end in a row may not fall on its edge; one thread tells the row.
+            # One block, because a line end in quotes may not cross two; one thread, because only
+            # then errors have a row number.
             pa_csv.ReadOptions(use_threads=False, block_size=max(len(data), 1 << 20)),
             convert_options=pa_csv.ConvertOptions(column_types=schema(table), null_values=[""]),
         )
@@ -224,13 +227,13 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     for column in schema(table):
-        if column.name in found.column_names:
-            require_values(found[column.name], column, f"{origin} is damaged", RESTORE, table)
-    return fill_columns(found, table)
+        if column.name in parsed.column_names:
+            require_values(parsed[column.name], column, f"{origin} is damaged", RESTORE, table)
+    return fill_columns(parsed, table)
 
 
 def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
-    # Column by column, each in its type: pandas would make floats of nanoseconds beside a null.
+    # Convert each column by itself: pandas would turn nanoseconds beside a null into floats.
     columns = {}
     for column in schema(table):
         if column.name in data.column_names:

@@ -1,6 +1,6 @@
-"""Reads what a trial left in its folder into tables: ledger + intents -> task and submit rows.
+"""Reads the files in a trial's folder into tables: ledger and journal become task and submit rows.
 
-It works on what a kill left as well as on a finished trial; what is not there stays null.
+A killed trial is read like a finished one; missing values are null.
 """
 
 from __future__ import annotations
@@ -60,30 +60,30 @@ def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
     """Read the journal: the columns of `SubmitRow`, and t5_ns."""
     path = folder / "intents.bin"
     rows = list(intents(path)[1]) if is_ledger(path) else []
-    words = pd.DataFrame(rows, columns=list(Intent._fields), dtype="int64")
+    offers = pd.DataFrame(rows, columns=list(Intent._fields), dtype="int64")
     return pd.DataFrame(
         {
-            "trial_id": pd.Series(trial_id, index=words.index, dtype="str"),
-            "task_id": words.task_id,
-            "phase": words.phase.map(dict(enumerate(PHASE_NAMES))).fillna("").astype("str"),
-            "t0_ns": _within(words.t0_ns),
-            "t1_ns": _instants(words.t1_ns),
-            "t2_ns": _instants(words.t2_ns),
-            "ack": words.acknowledged.map(ACKS).fillna(str(Ack.UNKNOWN)).astype("str"),
-            "t5_ns": _instants(words.t5_ns),
+            "trial_id": pd.Series(trial_id, index=offers.index, dtype="str"),
+            "task_id": offers.task_id,
+            "phase": offers.phase.map(dict(enumerate(PHASE_NAMES))).fillna("").astype("str"),
+            "t0_ns": _within(offers.t0_ns),
+            "t1_ns": _instants(offers.t1_ns),
+            "t2_ns": _instants(offers.t2_ns),
+            "ack": offers.acknowledged.map(ACKS).fillna(str(Ack.UNKNOWN)).astype("str"),
+            "t5_ns": _instants(offers.t5_ns),
         }
     )
 
 
 def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFrame:
-    """Join the ledger with the offers: the columns of `TaskRow`, one row an execution.
+    """Join the ledger with the journal: the columns of `TaskRow`, one row per execution.
 
-    A task that never started has one row without t3; an execution that was never offered has one
-    with an empty phase.
+    A task that never started has one row without t3. An execution of a task that was never offered
+    has an empty phase.
     """
     done = _read_ledger(folder)
     offered = offers.drop(columns=["trial_id", "ack"])
-    # Nullable before the join: beside a null, pandas would make floats of whole numbers.
+    # Nullable types before the join: pandas converts integers to floats in a column with nulls.
     tasks = offered.astype({"t0_ns": "Int64"}).merge(
         done.astype({"attempt_no": "Int64"}), on="task_id", how="outer"
     )
@@ -95,28 +95,30 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
 
 
 def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
-    """Forget what happened after the window's end: stopping a system cancels what still runs.
+    """Remove events after the window's end, because stopping a system cancels its running tasks.
 
-    Executions that ended later are unfinished, and those that began later never started. What was
-    offered later on purpose has its own end.
+    Executions that ended later count as unfinished, and those that began later as unstarted. The
+    uninstrumented burst is not changed: it is offered after the window.
     """
     if end_ns is None:
         return tasks
-    tasks, in_window = tasks.copy(), ~tasks.phase.isin(AGAIN)
-    for instant, outcome, told in (
+    tasks = tasks.copy()
+    in_window = ~tasks.phase.isin(AGAIN)
+    for instant, outcome, unknown in (
         ("t4_ns", "unfinished", ["t4_ns", "answer"]),
         ("t3_ns", "unstarted", ["t3_ns", "node"]),
     ):
         later = in_window & (tasks[instant] > end_ns).fillna(value=False)
-        tasks.loc[later, told] = pd.NA
+        tasks.loc[later, unknown] = pd.NA
         tasks.loc[later, "outcome"] = outcome
     return tasks
 
 
 def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
-    """Tell of the first task that finished when it was offered, and when it began (METHOD M25).
+    """Return the instants of the first verify task that finished (METHOD M25).
 
-    And when its process had imported the task's code. Null where no task proved the workers.
+    They are its submit call, its start, and the end of the import of the lab's task code in its
+    process. Empty where no task verified the workers.
     """
     done = tasks[(tasks.phase == PHASE_NAMES[VERIFY]) & tasks.t4_ns.notna() & tasks.t1_ns.notna()]
     if done.empty:
@@ -132,15 +134,15 @@ def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
 
 
 def worker_processes(window: pd.DataFrame) -> int | None:
-    """Count the processes that ran tasks of a window; None where none did."""
-    ran = window.worker[window.t3_ns.notna()]
-    return len({str(worker).partition(":")[0] for worker in ran.unique()}) or None
+    """Count the processes that ran tasks of a window; None if there were none."""
+    workers = window.worker[window.t3_ns.notna()].unique()
+    return len({str(worker).partition(":")[0] for worker in workers}) or None
 
 
 def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int | None]:
-    """Sum what the servers counted between their readings before and after the window.
+    """Sum the increase of the servers' counters from before to after the window.
 
-    Null where one of them does not count that, or could not be asked at the end.
+    Null if a server lacks the counter, or could not be read at the end.
     """
     servers = services_of(registry.select(spec.label).backend, spec.variant)
     end_ns = status.get("t_end_ns", math.inf)
@@ -150,9 +152,9 @@ def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int |
 
     def total(counters: Mapping[str, Sequence[str]]) -> int | None:
         wanted = [series.get((s, name), []) for s in servers for name in counters.get(s, [""])]
-        if not wanted or not all(told and told[-1].t_ns > end_ns for told in wanted):
+        if not wanted or not all(samples and samples[-1].t_ns > end_ns for samples in wanted):
             return None
-        return round(sum(told[-1].value - told[0].value for told in wanted))
+        return round(sum(samples[-1].value - samples[0].value for samples in wanted))
 
     return {"broker_commands": total(COMMANDS), "broker_bytes": total(BYTES)}
 
@@ -160,7 +162,8 @@ def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int |
 def right_answers(spec: TrialSpec) -> dict[int, int] | None:
     """Return the checksum of the right answer of each task of the window, by task id.
 
-    Nobody knows it of a function of the user's own that has no answer which repeats.
+    None if it is unknown: the task is a user's function whose answer does not repeat or is not
+    checked.
     """
     executes = registry.select(spec.label).backend.executes
     ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
@@ -174,7 +177,7 @@ def right_answers(spec: TrialSpec) -> dict[int, int] | None:
 
 
 def wrong_in_warm_up(spec: TrialSpec, tasks: pd.DataFrame) -> int:
-    """Count the wrong answers of a warm-up that stands for a window whose answers go unchecked."""
+    """Count the wrong answers of a warm-up, if the answers of the window are not checked."""
     if spec.answer is None or not spec.unchecked:
         return 0
     answers = tasks.answer[tasks.phase == PHASE_NAMES[WARM_UP]].dropna()
@@ -182,24 +185,24 @@ def wrong_in_warm_up(spec: TrialSpec, tasks: pd.DataFrame) -> int:
 
 
 def unchecked(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> int:
-    """Count the answers of the window that should have been checked and could not be."""
+    """Count the answers of the window that were to be checked and could not be."""
     window = tasks[(tasks.phase == PHASE_NAMES[MEASURE]) & (tasks.outcome == "ok")]
     return 0 if expected is None else int(window.answer.isna().sum())
 
 
 def cut_short(tasks: pd.DataFrame) -> int:
-    """Count the tasks that began and did not end, of the last phase that had any."""
-    began = tasks.phase[tasks.outcome == "unfinished"]
-    of_each = (int((began == PHASE_NAMES[phase]).sum()) for phase in (MEASURE, WARM_UP, VERIFY))
-    return next(filter(None, of_each), 0)
+    """Count the tasks that began and did not end, in the last phase that has any."""
+    phases = tasks.phase[tasks.outcome == "unfinished"]
+    counts = (int((phases == PHASE_NAMES[phase]).sum()) for phase in (MEASURE, WARM_UP, VERIFY))
+    return next(filter(None, counts), 0)
 
 
 def read_occurrences(
     spec: TrialSpec, tasks: pd.DataFrame, status: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Judge the runs of every job: the columns of `OccurrenceRow`.
+    """Judge the firings of every job: the columns of `OccurrenceRow`.
 
-    There are none of a trial whose window did not come to its end.
+    Empty if the trial is not periodic, or its window did not end.
     """
     arrival = spec.arrival
     needed = ("wall", "t_begin_ns", "t_end_ns")
@@ -214,10 +217,10 @@ def read_occurrences(
 
 
 def strangers(folder: Path) -> list[str]:
-    """Name what lies in the ledger's folder and no worker's record is: a task put it there."""
+    """Return the names of files in the ledger's folder that tasks wrote, not the lab's workers."""
     errors = {error.path for error in task_errors(folder / "ledger")}
-    there = (folder / "ledger").glob("*")
-    return sorted(path.name for path in there if path not in errors and not _is_record(path))
+    paths = (folder / "ledger").glob("*")
+    return sorted(path.name for path in paths if path not in errors and not _is_record(path))
 
 
 def _is_record(path: Path) -> bool:
@@ -225,10 +228,10 @@ def _is_record(path: Path) -> bool:
 
 
 def first_error(folder: Path) -> TaskError | None:
-    """Return the first exception of a task, of the window if possible; None where none raised."""
+    """Return the first exception of a task, preferably in the window; None if no task raised."""
     errors = task_errors(folder / "ledger")
-    of_window = [error for error in errors if error.task_id in ids_of(MEASURE)]
-    return next(iter(of_window or errors), None)
+    in_window = [error for error in errors if error.task_id in ids_of(MEASURE)]
+    return next(iter(in_window or errors), None)
 
 
 def _read_ledger(folder: Path) -> pd.DataFrame:
@@ -254,14 +257,15 @@ def _read_ledger(folder: Path) -> pd.DataFrame:
     return done
 
 
-def _instants(words: pd.Series[int]) -> pd.Series[Any]:
-    """Turn the ledger's zero, which means not yet, into null."""
-    return _within(words).astype("Int64").mask(words == 0)
+def _instants(column_ns: pd.Series[int]) -> pd.Series[Any]:
+    """Replace the ledger's zero, which means that the event has not happened, by null."""
+    return _within(column_ns).astype("Int64").mask(column_ns == 0)
 
 
-def _within(words: pd.Series[int]) -> pd.Series[int]:
-    """Move what no clock says, in a damaged record, to the clock's ends: its durations are wrong.
+def _within(column_ns: pd.Series[int]) -> pd.Series[int]:
+    """Clip impossible instants of a damaged record to the range of the clock.
 
-    So the checks of the trial see it, and no difference of two instants overflows.
+    Its durations are then wrong, so that the checks of the trial reject it, and no difference of
+    two instants overflows.
     """
-    return words.where(words == 0, words.clip(INSTANTS[1], INSTANTS[-1]))
+    return column_ns.where(column_ns == 0, column_ns.clip(INSTANTS[1], INSTANTS[-1]))

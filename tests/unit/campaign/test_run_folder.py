@@ -159,7 +159,7 @@ def test_a_plan_that_is_a_folder_is_a_sentence(
 def test_lack_of_memory_is_not_called_damage(tmp_path: Path) -> None:
     """The file may be sound: the sentence says what to do on this machine."""
     with (
-        pytest.raises(Exception, match="takes more memory than is free"),
+        pytest.raises(Exception, match="needs more memory than is free"),
         files.sentences(tmp_path / "task.parquet"),
     ):
         raise MemoryError

@@ -125,7 +125,7 @@ def test_a_table_with_a_second_name_is_not_appended_to(
     assert main(["bench", "--resume", str(run)]) == ExitCode.USAGE
     told = " ".join(capsys.readouterr().err.split())
     assert f"{name} has 2 names (hard links)" in told
-    assert "put a copy in its place" in told
+    assert "replace it by a copy" in told
     assert "Trial" not in told
     assert (run / name).read_bytes() == before
 

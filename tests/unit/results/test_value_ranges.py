@@ -75,7 +75,7 @@ def test_a_table_that_would_fill_the_memory_is_refused_by_its_description() -> N
     with pq.ParquetWriter(sink, kind, compression="zstd") as writer:
         for _ in range(21):
             writer.write_table(part)
-    with pytest.raises(ResultsError, match=r"holds 21,000,000 rows .* it is not read"):
+    with pytest.raises(ResultsError, match=r"has 21,000,000 rows .* it is not read"):
         from_parquet("verdict", sink.getvalue(), FILE)
 
 
