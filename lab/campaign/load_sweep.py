@@ -1,8 +1,9 @@
-"""What a campaign of latency against load runs next, told from what it has measured (METHOD M8).
+"""Plans the next trials of a campaign of latency against load, from its results (METHOD M8).
 
-A bigger burst where the first was over too soon, then probes, a round of one a site, then the whole
-ladder, interleaved over all sites in blocks. Rates depend on results, so these trials are planned
-while the campaign runs; the plan is a pure function of the tables, and written down before it runs.
+The order is: a bigger burst where the first was too short, then probes, one per site in each round,
+then all load levels, interleaved over all sites in blocks. The rates depend on results, so these
+trials are planned while the campaign runs. The plan is a pure function of the tables, and is saved
+before it runs.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ from lab.planning.presets import BURST_S, FIRST_TASKS, Ladder
 
 WORKLOAD = "noop"
 MOST_TASKS = 40_000
-# Half of what the slowest sustains is a rate that all can be asked.
+# Half of the rate that the slowest site sustains is a rate that every site can take.
 EQUAL_OF_SLOWEST = 0.5
 MOST_OVERLOAD = 1.2
-# A search seldom asks all rates that it may, and seldom one of them a third time.
+# A search seldom probes all rates that it may, and seldom probes a rate a third time.
 TYPICAL_RATES, TYPICAL_REPEATS = 5, 2
 
 
-def next_stage(ladder: Ladder, seed: int, plan: Plan, found: Mapping[Site, Capacity]) -> Plan:
-    """Return the trials that are to run next, and what is left out; both empty at the end.
+def next_stage(ladder: Ladder, seed: int, plan: Plan, capacities: Mapping[Site, Capacity]) -> Plan:
+    """Return the trials to run next and those to skip; both are empty at the end.
 
     Args:
-        ladder: How thorough the campaign is.
-        seed: The campaign's.
-        plan: Everything that was planned so far, all of which has run.
-        found: What is known of each site by now.
+        ladder: The size of the campaign.
+        seed: The seed of the campaign.
+        plan: All trials that were planned before; all of them have run.
+        capacities: The results of each site so far.
     """
     sites = _bases(plan)
     wanted = [
         spec
         for site, base in sites.items()
-        if (spec := _next_of(ladder, seed, plan, base, found.get(site, Capacity(None))))
+        if (spec := _next_of(ladder, seed, plan, base, capacities.get(site, Capacity(None))))
     ]
     if not wanted and not any(isinstance(spec.arrival, Step) for spec in plan.trials):
-        known = {site: found[site] for site in sites if site in found}
+        known = {site: capacities[site] for site in sites if site in capacities}
         return _ladder(ladder, seed, sites, known)
     trials, skips = [], []
     for spec in wanted:
@@ -68,12 +69,12 @@ def site_of(spec: TrialSpec) -> Site:
 
 
 def _bases(plan: Plan) -> dict[Site, TrialSpec]:
-    """Return of each site the burst that came first; one that was left out before is none."""
-    left_out = {site_of(skip.spec) for skip in plan.skips if isinstance(skip.spec.arrival, Probe)}
+    """Return the first burst of each site, without sites whose probes were skipped before."""
+    skipped = {site_of(skip.spec) for skip in plan.skips if isinstance(skip.spec.arrival, Probe)}
     bases: dict[Site, TrialSpec] = {}
     for spec in plan.trials:
         is_base = isinstance(spec.arrival, Burst) and spec.workload == WORKLOAD
-        if is_base and not spec.block and site_of(spec) not in left_out:
+        if is_base and not spec.block and site_of(spec) not in skipped:
             bases.setdefault(site_of(spec), spec)
     return bases
 
@@ -81,17 +82,17 @@ def _bases(plan: Plan) -> dict[Site, TrialSpec]:
 def _next_of(
     ladder: Ladder, seed: int, plan: Plan, base: TrialSpec, known: Capacity
 ) -> TrialSpec | None:
-    """Return the next trial of the search at one site, None where it has ended."""
-    own = [spec for spec in plan.trials if site_of(spec) == site_of(base)]
-    bursts = [spec.arrival.n_tasks for spec in own if isinstance(spec.arrival, Burst)]
+    """Return the next trial of the search at one site; None if the search has ended."""
+    specs = [spec for spec in plan.trials if site_of(spec) == site_of(base)]
+    bursts = [spec.arrival.n_tasks for spec in specs if isinstance(spec.arrival, Burst)]
     bigger = round(min(MOST_TASKS, BURST_S * (known.saturation_hz or 0)))
     if max(bursts) == base.arrival.n_tasks and bigger >= 2 * base.arrival.n_tasks:
         return replace(base, arrival=Burst(bigger))
-    probes = sum(isinstance(spec.arrival, Probe) for spec in own)
+    probes = sum(isinstance(spec.arrival, Probe) for spec in specs)
     rate = next_rate(known, ladder)
     if rate is None or probes >= ladder.repeats * ladder.most_rates:
         return None
-    # Evenly paced: what is asked is a rate, and chance in the arrivals would only blur the answer.
+    # Evenly paced: a probe tests a rate, and random arrivals would only add noise.
     arrival = Probe(tasks_at(rate, ladder), rate, "uniform")
     return _derived(base, arrival, probes, f"{seed}/probe/{probes}", ladder)
 
@@ -99,7 +100,7 @@ def _next_of(
 def _derived(
     base: TrialSpec, arrival: Probe | Step, block: int, seed: str, ladder: Ladder
 ) -> TrialSpec:
-    # Drawn from the step alone: all labels get the same gaps, stretched to their rates (METHOD M4).
+    # Seeded by the load level alone: all labels get the same gaps, scaled to their rates (M4).
     return replace(
         base,
         arrival=arrival,
@@ -110,7 +111,7 @@ def _derived(
 
 
 def tasks_at(rate_hz: float, ladder: Ladder) -> int:
-    """Return how many tasks a window holds: as long as planned, or longer for a percentile."""
+    """Return the number of tasks in a window: the planned length, or longer for a percentile."""
     n, reach = rate_hz * ladder.window_s, rate_hz * ladder.longest_s
     for q in (90, 99):
         if n < sample_floor(q) <= reach:
@@ -120,56 +121,59 @@ def tasks_at(rate_hz: float, ladder: Ladder) -> int:
 
 
 def _ladder(
-    ladder: Ladder, seed: int, sites: Mapping[Site, TrialSpec], found: Mapping[Site, Capacity]
+    ladder: Ladder, seed: int, sites: Mapping[Site, TrialSpec], capacities: Mapping[Site, Capacity]
 ) -> Plan:
-    """Plan every block of the ladder, for the sites whose sustainable rate is known."""
-    sustained = {site: own for site, known in found.items() if (own := known.sustained_hz)}
+    """Plan the load levels of all blocks, for the sites whose sustainable rate is known."""
+    sustained = {site: rate for site, known in capacities.items() if (rate := known.sustained_hz)}
     equal = equal_rates(ladder, list(sustained.values()))
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
     for block in range(ladder.blocks):
-        order = random.Random(f"{seed}/ladder/{block}")
+        rng = random.Random(f"{seed}/ladder/{block}")
         specs = []
-        for site, own in sustained.items():
-            for rate, key in _rates(ladder, own, equal):
+        for site, sustained_hz in sustained.items():
+            for rate, key in _rates(ladder, sustained_hz, equal):
                 arrival = Step(tasks_at(rate, ladder), rate, ladder.gaps)
                 spec = _derived(sites[site], arrival, block, f"{seed}/{block}/{key}", ladder)
-                if rate <= min(CEILING_HZ, rounded(MOST_OVERLOAD * own)):
+                if rate <= min(CEILING_HZ, rounded(MOST_OVERLOAD * sustained_hz)):
                     specs.append(spec)
                 elif block == 0:
-                    skips.append(Skip(spec, _beyond(spec, rate, own, found[site].bound)))
-        order.shuffle(specs)
+                    reason = _beyond(spec, rate, sustained_hz, capacities[site].bound)
+                    skips.append(Skip(spec, reason))
+        rng.shuffle(specs)
         trials += specs
     return Plan(tuple(trials), tuple(skips))
 
 
-def _rates(ladder: Ladder, own: float, equal: Sequence[float]) -> Iterator[tuple[float, str]]:
-    fractions = {rounded(share * own): f"{share:g}" for share in ladder.fractions}
+def _rates(
+    ladder: Ladder, sustained_hz: float, equal: Sequence[float]
+) -> Iterator[tuple[float, str]]:
+    fractions = {rounded(share * sustained_hz): f"{share:g}" for share in ladder.fractions}
     yield from fractions.items()
     yield from ((rate, f"{rate:g}/s") for rate in equal if rate not in fractions)
 
 
 def equal_rates(ladder: Ladder, sustained: Sequence[float]) -> list[float]:
-    """Return the rates that all are offered: the one asked for, or from half the slowest's up."""
+    """Return the rates offered to all sites: the rate of the user, or from half the slowest up."""
     if ladder.rate_hz:
         return [ladder.rate_hz]
-    if len(sustained) < 2:  # noqa: PLR2004 (nobody to be equal to)
+    if len(sustained) < 2:  # noqa: PLR2004 (a single site has no other to compare with)
         return []
     ends = (EQUAL_OF_SLOWEST * min(sustained), EQUAL_OF_SLOWEST * max(sustained))
     return [rounded(float(rate)) for rate in np.geomspace(*ends, ladder.equal_rates)]
 
 
-def _beyond(spec: TrialSpec, rate: float, own: float, bound: str) -> str:
-    if rate <= rounded(MOST_OVERLOAD * own):
-        return f"{rate:g} tasks/s is more than the {CEILING_HZ:g} that anybody is asked for."
+def _beyond(spec: TrialSpec, rate: float, sustained_hz: float, bound: str) -> str:
+    if rate <= rounded(MOST_OVERLOAD * sustained_hz):
+        return f"{rate:g} tasks/s is more than the highest rate of any trial, {CEILING_HZ:g}."
     return (
-        f"{rate:g} tasks/s is {rate / own:.3g} times what {spec.label} was seen to sustain "
-        f"({bound}{own:g}/s): its latency would tell how long the window was."
+        f"{rate:g} tasks/s is {rate / sustained_hz:.3g} times the sustainable rate of {spec.label} "
+        f"({bound}{sustained_hz:g}/s): the latency would depend on the length of the window."
     )
 
 
 def forecast(ladder: Ladder, plan: Plan) -> tuple[int, int, float]:
-    """Estimate what follows a first stage: probes, steps of the ladder, and seconds of all that."""
+    """Estimate the trials after the first stage: probes, load levels, and seconds of both."""
     bases = _bases(plan).values()
     rates = min(TYPICAL_RATES, ladder.most_rates)
     probes = rates * min(TYPICAL_REPEATS, ladder.repeats)

@@ -1,4 +1,4 @@
-"""`lab list`: everything that can be named on the command line."""
+"""Prints the names that the command line accepts: ``lab list``."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from lab.planning.presets import GROUPS, PRESETS
 
 
 def list_names(_: argparse.Namespace) -> int:
-    """Print everything that can be named on the command line."""
+    """Print backends, workloads and presets, and the entry points that cannot be used."""
     for entry in registry.left_out():
         say(str(entry))
     rows = []
     for name, backend in registry.backends().items():
         for variant in backend.variants:
             package = registry.missing_package(backend, variant.name)
-            mark = "yes" if package is None else f"no: needs {package}"
+            installed = "yes" if package is None else f"no: needs {package}"
             profiles = ", ".join(p.name for p in registry.profiles_of(backend, variant.name))
-            rows.append((f"{name}[{variant.name}]", profiles, mark, variant.summary))
-    show_table("Backends", ("backend[variant]", "@profile", "installed", "what it is"), rows)
+            rows.append((f"{name}[{variant.name}]", profiles, installed, variant.summary))
+    show_table("Backends", ("backend[variant]", "@profile", "installed", "description"), rows)
     workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
     show_table(
         "Workloads",
-        ("workload", "default size", "what a task does"),
+        ("workload", "default size", "description"),
         [
             *((w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads),
             *((name, "", group.summary) for name, group in GROUPS.items()),
         ],
     )
-    if broken := registry.left_out():
-        columns = ("kind", "name", "why it is not available")
-        show_table("Left out", columns, [(one.kind, one.name, one.reason) for one in broken])
+    if entries := registry.left_out():
+        rows = [(entry.kind, entry.name, entry.reason) for entry in entries]
+        show_table("Left out", ("kind", "name", "reason"), rows)
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
-    show_table("Presets", ("preset", "blocks", "what for"), presets)
+    show_table("Presets", ("preset", "blocks", "purpose"), presets)
     return ExitCode.FINE

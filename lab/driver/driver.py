@@ -1,9 +1,9 @@
-"""Drives one trial through its phases, in a fresh process: ``python -m lab.driver FOLDER``.
+"""Runs the phases of one trial, in a fresh process: ``python -m lab.driver FOLDER``.
 
-It reads ``trial.json`` and ``LAB_SETUP``, offers the tasks, writes the journal ``intents.bin`` and
-keeps ``status.json`` true at every moment, so that a kill leaves a readable trial. It says each
-phase on standard output and waits at gates for a line on standard input, where the campaign reads
-its counters. End of input means that the lab is gone, and so then is this.
+The driver reads ``trial.json`` and ``LAB_SETUP``, offers the tasks and writes the journal
+``intents.bin``. It updates ``status.json`` in every phase, so that the folder of a killed driver is
+readable. It prints each phase on standard output. At a gate it waits for a line on standard input,
+while the campaign reads counters. At end of input the lab has ended, and the driver ends too.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ STOP_DEADLINE_S, RESULT_S = 10.0, 1.0
 
 
 class Driver:
-    """One trial's phases; the order in which they run is `PHASES`."""
+    """The phases of one trial, which run in the order of `PHASES`."""
 
     def __init__(
         self, folder: Path, say: Callable[[str], None], await_go: Callable[[], object]
@@ -86,35 +86,35 @@ class Driver:
         self.counters = Watch(setup.endpoints)
 
     def run(self) -> None:
-        """Go through the phases; whatever ends them early is written down with its reason."""
+        """Run all phases; an exception that ends them early becomes the reason of the trial."""
         try:
             for name in PHASES[:-1]:
                 self._enter(name)
                 getattr(self, name)()
             self._end(Status.OK if self.status["reason"] == "" else Status.TIMEOUT)
-        except Exception as error:  # noqa: BLE001 (a system may raise anything; it becomes a row)
+        except Exception as error:  # noqa: BLE001 (a backend may raise anything; the trial's row records it)
             self._end(Status.FAILED, sentence(error))
-        # Whatever happened before, the system is asked to stop; the verdict stands already.
+        # The backend is stopped in every case; this does not change the status of the trial.
         self._enter("stop")
-        verdict = Status(self.status["status"]), self.status["reason"]
-        give_up = self._deadline(STOP_DEADLINE_S, *verdict)
+        status, reason = Status(self.status["status"]), self.status["reason"]
+        timer = self._deadline(STOP_DEADLINE_S, status, reason)
         self.stop()
-        give_up.cancel()
+        timer.cancel()
         self._enter("ended")
 
     def boot(self) -> None:
-        """Make the client or pool ready."""
-        begun_ns = time.monotonic_ns()
+        """Start the client or the pool."""
+        begin_ns = time.monotonic_ns()
         self.backend.start()
-        self.status["start_call_ns"] = time.monotonic_ns() - begun_ns
+        self.status["start_call_ns"] = time.monotonic_ns() - begin_ns
         self.status["settings"] = dict(self.backend.effective_settings())
         self.status["plan_hash"] = plan_hash(self.offsets, self.tasks)
 
     def verify(self) -> None:
-        """Offer waiting tasks until the ledger proves every worker; see `lab.driver.readiness`.
+        """Offer sleeping tasks until the ledger shows every worker; see `lab.driver.readiness`.
 
-        One that knows its jobs as it starts, and takes nothing, proves itself by the first run of
-        each, in the window.
+        A backend that takes no tasks and reads its jobs at its start is not verified here: the
+        first firing of each job in the window shows that it works.
         """
         module, ledger = registry.workload("io")[1], self.folder / "ledger"
         if self.promised & {Capability.SUBMIT, Capability.BATCH}:
@@ -125,31 +125,31 @@ class Driver:
             readiness.prove_scheduler(self.offering, module, make, ledger)
 
     def quiet(self) -> None:
-        """Let the lab look at connections, and the last traffic die down."""
+        """Wait while the lab checks connections and the traffic of the phases before ends."""
         self._gate("verified")
         time.sleep(QUIET_S)
 
     def warm_up(self) -> None:
-        """Run a fixed number of tasks that do not count (METHOD M16)."""
+        """Run a fixed number of tasks that are not measured (METHOD M16)."""
         n = self.spec.warmup_tasks
         tasks = self._tasks(WARM_UP, n, self.module, self.spec.size)
         self.offering.accepted = 0
         self.offering.offer(WARM_UP, tasks, [time.monotonic_ns()] * n)
         if not self.watcher.reaches(self.offering.accepted, self.spec.deadline_s):
-            late = f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s:g} s."
-            raise LabError(late + self._why(tasks))
+            problem = f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s:g} s."
+            raise LabError(problem + self._why(tasks))
 
     def measure(self) -> None:
-        """Offer the window's tasks as planned, or have its jobs run when they are due."""
+        """Offer the window's tasks as planned, or let its jobs fire when they are due."""
         arrival = self.spec.arrival
         self.counters.start()
         set_apart()
         self._gate("measure")
         self.watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
         self.offering.accepted = 0
-        # A submit call that never returns must not keep the trial: planned length and deadline.
+        # A submit call that never returns must not block the trial longer than this.
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
-        give_up = self._deadline(longest_s(arrival) + self.spec.deadline_s, Status.TIMEOUT, overdue)
+        timer = self._deadline(longest_s(arrival) + self.spec.deadline_s, Status.TIMEOUT, overdue)
         begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
@@ -162,11 +162,12 @@ class Driver:
         else:
             if isinstance(arrival, Burst | Paced):
                 threading.Thread(target=self._look, daemon=True).start()
-            instants, by = [begin + n for n in self.offsets], way(self.backend, arrival, self.tasks)
-            self.offering.offer(MEASURE, self.tasks, instants, by)
-        give_up.cancel()
+            instants = [begin + n for n in self.offsets]
+            submit = way(self.backend, arrival, self.tasks)
+            self.offering.offer(MEASURE, self.tasks, instants, submit)
+        timer.cancel()
         if isinstance(arrival, Abandoned):
-            # Its word stands; what becomes of the tasks is for the ledger to tell.
+            # The submit calls have returned; the ledger shows later which tasks were executed.
             self._end(Status.OK)
             self._write_status()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -177,14 +178,14 @@ class Driver:
         return Appointments(arrival, self.jobs, answers, self.folder / "ledger")
 
     def drain(self) -> None:
-        """Wait until every accepted task has finished, or the deadline; the rest is censored."""
-        # A task that is retried has raised once before.
-        due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retried) else 1)
-        has_ended = self.watcher.reaches(due, self.spec.deadline_s)
+        """Wait until every accepted task has finished or the deadline; the rest is censored."""
+        # A retried task has two executions: the first one raised.
+        n_due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retried) else 1)
+        has_ended = self.watcher.reaches(n_due, self.spec.deadline_s)
         self.status["t_end_ns"] = time.monotonic_ns()
         if not has_ended:
             self.status["reason"] = (
-                f"{due - self.watcher.count()} of {due} executions unfinished "
+                f"{n_due - self.watcher.count()} of {n_due} executions unfinished "
                 f"{self.spec.deadline_s:.0f} s after the last was offered."
             )
             self.status["reason"] += self._why(self.tasks)
@@ -194,47 +195,49 @@ class Driver:
         self.counters.stop()
 
     def _why(self, tasks: Sequence[Task]) -> str:
-        """Say what the system says of those of some tasks that do not end."""
-        give_up = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
-        left = unfinished(self.folder / "ledger", [task.id for task in tasks])
-        why = self.offering.failure_of(left, RESULT_S)
-        give_up.cancel()
-        return f" The result of one: {why}" * bool(why)
+        """Return the error that the backend reports for one of the unfinished tasks, if any."""
+        timer = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
+        task_ids = unfinished(self.folder / "ledger", [task.id for task in tasks])
+        error = self.offering.failure_of(task_ids, RESULT_S)
+        timer.cancel()
+        return f" The result of one: {error}" if error else ""
 
     def unrecorded(self) -> None:
-        """Offer a burst again without its record, where that has lowered its rate (METHOD M19)."""
+        """Offer a burst again uninstrumented, if recording lowered its rate (METHOD M19)."""
         if isinstance(self.spec.arrival, Burst) and not self.status["reason"]:
-            ours_ns = None if self._harness_ns is None else self._harness_ns + self.spec.check_ns
-            told = self.folder / "ledger", ours_ns, self.spec.deadline_s
-            self.status["reason"] = uninstrumented.offer_again(self.offering, self.tasks, *told)
+            cost_ns = None if self._harness_ns is None else self._harness_ns + self.spec.check_ns
+            self.status["reason"] = uninstrumented.offer_again(
+                self.offering, self.tasks, self.folder / "ledger", cost_ns, self.spec.deadline_s
+            )
             self._gate("again")
 
     def stop(self) -> None:
-        """Release the client or pool."""
-        with contextlib.suppress(Exception):  # the verdict is written; a failed stop adds nothing
+        """Stop the client or the pool."""
+        with contextlib.suppress(Exception):  # the status is written already
             self.backend.stop()
 
     def _look(self) -> None:
         """Sample how many tasks are in the system, for Little's law (METHOD M13)."""
         watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
         while "t_end_ns" not in self.status:
-            # The finished first: what is accepted meanwhile is in the system, never less than none.
+            # Finished tasks are counted first, so the difference includes tasks accepted meanwhile.
             finished = watcher.count()
-            left = max(0, self.offering.accepted - finished)
-            seen = Sample(time.monotonic_ns(), "ledger", "in_system", "tasks", left)
-            self.counters.samples.append(seen)
+            in_system = max(0, self.offering.accepted - finished)
+            sample = Sample(time.monotonic_ns(), "ledger", "in_system", "tasks", in_system)
+            self.counters.samples.append(sample)
             time.sleep(LOOK_S)
 
     def _tasks(
         self, phase: int, n: int, module: ModuleType, size: int, skip: int = 0
     ) -> list[Task]:
         first = FIRST_TASK[phase] + skip
-        ids, is_own = range(first, first + n), module is self.module
+        ids = range(first, first + n)
+        is_workload = module is self.module
         as_coroutines = Capability.COROUTINES in self.promised
-        as_coroutines |= is_own and self.spec.is_coroutine
+        as_coroutines |= is_workload and self.spec.is_coroutine
         tasks = make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
-        is_known = phase == WARM_UP and self.spec.answer is not None
-        return unchecked(tasks) if is_own and self.spec.unchecked and not is_known else tasks
+        is_checked = not self.spec.unchecked or (phase == WARM_UP and self.spec.answer is not None)
+        return unchecked(tasks) if is_workload and not is_checked else tasks
 
     def _enter(self, phase: str) -> None:
         self.status["phases"].append([phase, time.monotonic_ns()])
@@ -253,7 +256,7 @@ class Driver:
             self.status["submit_error"] = self.offering.error
 
     def _deadline(self, seconds: float, status: Status, reason: str) -> threading.Timer:
-        """Arm a timer that writes the status and ends the process, whatever it hangs in."""
+        """Start a timer that writes the status and ends the process, even one that hangs."""
 
         def give_up() -> None:
             self.status.setdefault("t_end_ns", time.monotonic_ns())
@@ -275,10 +278,10 @@ class Driver:
 def main(folder: Path) -> None:
     """Run the trial of `folder`, and end without waiting for threads that may hang.
 
-    The two pipes to the campaign move to descriptors of their own first: a pool's children close
-    their standard input, and a task may print.
+    The two pipes to the campaign are first moved to separate descriptors: the children of a pool
+    close their standard input, and a task may print.
     """
-    commands, words = os.dup(0), os.dup(1)
+    commands, messages = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     gates: queue.Queue[bytes] = queue.Queue()
@@ -286,10 +289,10 @@ def main(folder: Path) -> None:
     def listen() -> None:
         while line := os.read(commands, 16):
             gates.put(line)
-        os._exit(2)  # the lab is gone; nothing of ours may outlive it
+        os._exit(2)  # the lab has ended, so the driver must end too
 
     def say(text: str) -> None:
-        os.write(words, f"{text}\n".encode())
+        os.write(messages, f"{text}\n".encode())
 
     threading.Thread(target=listen, daemon=True).start()
     Driver(folder, say, gates.get).run()

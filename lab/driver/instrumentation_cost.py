@@ -1,8 +1,9 @@
-"""What the lab's own part of a task costs on this machine: a no-op with it and bare (METHOD M19).
+"""Measures the instrumentation cost of a task on this machine (METHOD M19).
 
-A campaign has it measured once a block, by ``python -m lab.driver.instrumentation_cost FOLDER`` in
-a fresh process. Each trial carries the number, and from it follows what a system's rate would be
-without a record.
+The cost is the difference between a no-op that is offered and recorded, and the same no-op without
+both. A campaign measures it once per block, by ``python -m lab.driver.instrumentation_cost FOLDER``
+in a fresh process. The number is in each trial's row; the rate of a backend without recording is
+estimated from it.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ FUNCTION = f"{noop.__name__}:{noop.run.__name__}"
 
 
 def cost_ns() -> float:
-    """Measure in a process of its own what one task pays for being offered and recorded, in ns.
+    """Measure the cost of offering and recording one task in a fresh process, in ns.
 
     Raises:
         LabError: The process failed, printed no such number, or did not end in `DEADLINE_S`.
     """
     with temp_dirs.folder() as folder:
-        told = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
+        variables = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
         command = [sys.executable, "-m", __name__, str(folder)]
         try:
             done = subprocess.run(
                 command,
-                env=child_environment.of_process() | told,
+                env=child_environment.of_process() | variables,
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -64,7 +65,7 @@ def cost_ns() -> float:
 
 
 class _Nobody(Backend):
-    """Takes tasks and runs none."""
+    """Accepts tasks and runs none."""
 
     def start(self) -> None:
         """Do nothing."""
@@ -77,7 +78,7 @@ class _Nobody(Backend):
 
 
 def main(folder: Path) -> None:
-    """Print the median over rounds, in which all four loops take turns."""
+    """Print the median over rounds, each of which runs all four loops."""
     nobody = _Nobody(Setup("", "", "", Topology(1, 1, 1), {}, {}))
     offering = Offering(nobody, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
     tasks = [Task(number, FUNCTION, number) for number in range(CALLS)]
@@ -109,7 +110,7 @@ def _call(tasks: list[Task]) -> None:
 
 
 def _offer(offering: Offering, tasks: list[Task]) -> int:
-    """Return the time from the first offer to the end of the last: rows are planned before it."""
+    """Return the time from the first submit call to the end, without planning the rows."""
     first = offering.journal.plan((), MEASURE, ()).start
     offering.offer(MEASURE, tasks, [0] * len(tasks))
     return monotonic_ns() - offering.journal.words[first + T1]

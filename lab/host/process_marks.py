@@ -1,13 +1,15 @@
-"""A mark that all descendants of a process carry, also those that drop labels and leave sessions.
+"""Marks a process so that all its descendants inherit the mark, and reads the marks of processes.
 
-A task may give its child an empty environment and a session of its own, and end before it. Resource
-limits pass on through all of that, and one has no effect on ordinary processes: RLIMIT_RTTIME, the
-microseconds that a process of real-time priority may compute without a pause, without limit by
-default. As soft limit it holds a number of 61 bits here, thousands of years long, that names the
-lab process and the trial. It needs no privilege, and can be read while the lab lives and after.
+A task may start a child with an empty environment in a new session, and end before it. Resource
+limits are inherited even then, and one of them has no effect on ordinary processes: RLIMIT_RTTIME,
+the microseconds that a process of real-time priority may compute without a blocking call. By
+default it is unlimited. The mark is its soft limit: a number of 61 bits, a duration of thousands of
+years, that contains the lab's process id and the trial. It needs no privilege, and can be read
+while the lab runs and after it has ended.
 
-Not found are processes of another user or of another namespace of process ids, those that set this
-limit themselves, and what a daemon of the machine (cron, systemd, a container engine) starts.
+Some processes have no readable mark: those of other users or of other PID namespaces, those that
+set this limit themselves, and those started by a daemon of the machine (cron, systemd, a container
+engine).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ LIMIT = getattr(resource, "RLIMIT_RTTIME", None)  # Linux has it
 _OURS = 1 << 60
 _PID_BITS = _START_BITS = 22
 _TRIAL_BITS = 16
-# The limit is the whole process's, and threads of a test start clusters side by side.
+# The limit belongs to the whole process, and threads of a test start clusters in parallel.
 _lock = threading.Lock()
 
 
@@ -42,23 +44,23 @@ def _of_process(pid: int) -> int:
 
 
 def _start_ticks(pid: int) -> int:
-    """Return when a process started, in the kernel's ticks since boot; 0 if it has ended."""
+    """Return the start time of a process in kernel ticks since boot; 0 if it has ended."""
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        state, *fields = status.rpartition(")")[2].split()  # the name before may hold anything
+        state, *fields = status.rpartition(")")[2].split()  # the name before may contain any text
         return 0 if state in "ZX" else int(fields[18])
     return 0
 
 
 @contextlib.contextmanager
 def marking(mark: int) -> Iterator[None]:
-    """Let processes started inside inherit a mark, from their first instruction on."""
+    """Let processes that start in this block inherit a mark, from their first instruction on."""
     if LIMIT is None:
         yield
         return
     with _lock:
         before = resource.getrlimit(LIMIT)
-        with contextlib.suppress(ValueError, OSError):  # a hard limit below: unmarked
+        with contextlib.suppress(ValueError, OSError):  # the hard limit is lower: no mark
             resource.setrlimit(LIMIT, (mark, before[1]))
         try:
             yield
@@ -67,13 +69,13 @@ def marking(mark: int) -> Iterator[None]:
 
 
 def read(process: psutil.Process) -> int:
-    """Return the mark of a process of this namespace; 0 where it has none that can be read."""
+    """Return the mark of a process of this namespace; 0 if it has none or it is not readable."""
     if LIMIT is None:
         return 0
     try:
         mark, _ = resource.prlimit(process.pid, LIMIT)
         is_marked = mark > 0 and mark >> 60 == 1 and _namespace(process.pid) == _namespace("self")
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # it has ended, or belongs to another user
         return 0
     return mark if is_marked else 0
 
@@ -83,10 +85,10 @@ def _namespace(pid: int | str) -> int:
 
 
 def lab_of(mark: int) -> int:
-    """Return the process id of the lab that made a mark; 0 for no mark."""
+    """Return the process id of the lab in a mark; 0 if there is no mark."""
     return (mark >> (_TRIAL_BITS + _START_BITS)) % (1 << _PID_BITS)
 
 
 def is_of_dead_lab(mark: int) -> bool:
-    """Tell whether the lab that made a mark has ended; no mark is no lab's."""
+    """Return whether a mark belongs to a lab process that has ended; False if there is no mark."""
     return mark != 0 and _of_process(lab_of(mark)) >> _TRIAL_BITS != mark >> _TRIAL_BITS

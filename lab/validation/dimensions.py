@@ -1,4 +1,4 @@
-"""Which trial a row is about, where it ran, and how its tasks were offered."""
+"""Makes the columns that identify a trial: its spec, where it ran, how its tasks were offered."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lab.worker import user_function
 
 
 def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
-    """Return the columns that say which trial this is, where it ran and how it was offered.
+    """Return the columns that identify a trial: its spec, its cluster and its arrival.
 
-    `n_unchecked` is how many answers of its window should have been checked and could not be.
+    `n_unchecked` is the number of answers in its window that were to be checked and could not be.
     """
     spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
     paced = spec.arrival if isinstance(spec.arrival, Paced) else None
@@ -74,14 +74,15 @@ def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
 
 
 def _placed(outcome: Outcome) -> dict[str, Any]:
-    topology, where = outcome.spec.topology, outcome.placement
+    topology = outcome.spec.topology
+    placement = outcome.placement
     return {
         "provider": outcome.spec.provider,
         **asdict(topology),
         "workers": topology.workers,
-        "node_mode": where.mode,
-        "placement": "dedicated" if where.dedicated else "shared",
-        "driver_cpus": cpu_text(where.driver),
-        "service_cpus": cpu_text(where.services),
-        "node_cpus": "|".join(map(cpu_text, where.nodes)),
+        "node_mode": placement.mode,
+        "placement": "dedicated" if placement.dedicated else "shared",
+        "driver_cpus": cpu_text(placement.driver),
+        "service_cpus": cpu_text(placement.services),
+        "node_cpus": "|".join(map(cpu_text, placement.nodes)),
     }

@@ -1,9 +1,8 @@
-"""What runs inside a cluster's containers beside the systems: waiting for servers, starting nodes.
+"""Runs in a cluster's containers: waits for the servers, or starts the workers of a node.
 
 ``python -m lab.worker.container wait`` waits until each server of the trial's setup answers, and
-prints what each says of itself. ``python -m lab.worker.container node`` becomes the worker of a
-node, or starts its workers where a system wants several processes, and ends when the first of them
-does.
+prints the name and version of each. ``python -m lab.worker.container node`` becomes the worker of a
+node; if a backend needs several processes, it starts all and ends when the first of them ends.
 """
 
 from __future__ import annotations
@@ -24,17 +23,16 @@ def _redis(endpoint: str) -> str:
     import redis
 
     with redis.Redis.from_url(endpoint, socket_timeout=2) as client:
-        kept = client.config_get("save")["save"] or client.config_get("appendonly")["appendonly"]
-        how = "no persistence" if kept == "no" else "persistence on"
-        return f"redis {client.info('server')['redis_version']} ({how})"
+        setting = client.config_get("save")["save"] or client.config_get("appendonly")["appendonly"]
+        persistence = "no persistence" if setting == "no" else "persistence on"
+        return f"redis {client.info('server')['redis_version']} ({persistence})"
 
 
 def _rabbitmq(endpoint: str) -> str:
     from kombu.connection import Connection
 
     with Connection(endpoint, connect_timeout=2) as connection:  # type: ignore[no-untyped-call]
-        said = connection.connection.server_properties
-        version = said["version"]
+        version = connection.connection.server_properties["version"]
         return f"rabbitmq {version.decode() if isinstance(version, bytes) else version}"
 
 
@@ -42,8 +40,8 @@ def _dask_scheduler(endpoint: str) -> str:
     from distributed import Client
 
     with Client(endpoint, timeout=2, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        told = client.get_versions()["scheduler"]["packages"]
-        return f"dask scheduler {told['distributed']}"
+        packages = client.get_versions()["scheduler"]["packages"]
+        return f"dask scheduler {packages['distributed']}"
 
 
 def _postgres(endpoint: str) -> str:
@@ -56,8 +54,8 @@ def _postgres(endpoint: str) -> str:
 
 
 def _cron(_endpoint: str) -> str:
-    asked = ("dpkg-query", "--show", "--showformat", "${Package} ${Version}", "cron")
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    command = ("dpkg-query", "--show", "--showformat", "${Package} ${Version}", "cron")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 ABOUT: Mapping[str, Callable[[str], str]] = {
@@ -70,10 +68,10 @@ ABOUT: Mapping[str, Callable[[str], str]] = {
 
 
 def wait(name: str, endpoint: str, patience_s: float = WAIT_S) -> str:
-    """Ask a server who it is until it answers; return its name and version.
+    """Connect to a server until it answers; return its name and version.
 
     Raises:
-        SystemExit: It did not answer in time; the message is its last complaint.
+        SystemExit: It did not answer within `patience_s` seconds; the message has its last error.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -88,25 +86,28 @@ def wait(name: str, endpoint: str, patience_s: float = WAIT_S) -> str:
 
 
 def node(commands: Sequence[tuple[Sequence[str], int]]) -> int:
-    """Start each command (words, slots) with the slot it begins at; return the first exit code."""
+    """Run the commands, each with its number of slots; return the exit code of the first to end.
+
+    ``LAB_SLOT`` of each command is the number of its first slot.
+    """
     if len(commands) == 1:
-        words = commands[0][0]
+        argv = commands[0][0]
         os.environ["LAB_SLOT"] = "0"
-        os.execvp(words[0], [*words])  # noqa: S606 (no shell is the point: the worker is the process)
-    running = []
+        os.execvp(argv[0], [*argv])  # noqa: S606 (the worker must replace this process)
+    processes = []
     slot = 0
-    for words, slots in commands:
-        running.append(subprocess.Popen(words, env={**os.environ, "LAB_SLOT": str(slot)}))
+    for argv, slots in commands:
+        processes.append(subprocess.Popen(argv, env={**os.environ, "LAB_SLOT": str(slot)}))
         slot += slots
-    ended, status = os.wait()
-    for process in running:
-        if process.pid != ended:
+    pid, status = os.wait()
+    for process in processes:
+        if process.pid != pid:
             process.terminate()
     return os.waitstatus_to_exitcode(status)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the first argument says."""
+    """Run the command in the first argument, `wait` or `node`."""
     if arguments[0] == "node":
         return node(json.loads(os.environ.pop(COMMANDS)))
     for name, endpoint in json.loads(os.environ[SETUP])["endpoints"].items():

@@ -1,8 +1,7 @@
-"""The only code of ours that runs inside a worker.
+"""Executes a task in a worker and records its start and end in the ledger.
 
-`execute` stamps the first and the last statement of a task and writes both to the ledger.
-Standard library only, and little of it: a system that starts a process for each task pays this
-import each time.
+This module and `lab.worker.ledger` are the lab's only code in a worker. Standard library only, with few
+imports: a backend that starts a process for each task imports them each time.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from lab.worker.ledger import (
     note_error,
 )
 
-# A function whose name ends so has answers that are not checked: see `lab.worker.user_function`.
+# The suffix of a function whose answers are not checked: see `lab.worker.user_function`.
 UNCHECKED = "_unchecked"
-# Every task that is a coroutine function is of this name.
+# Part of the name of every coroutine function.
 COROUTINE = ":run_async"
-# Of an integer so many are its checksum, so that none is negative.
+# The checksum of an integer is its low 63 bits, so that no checksum is negative.
 BITS = 0x7FFF_FFFF_FFFF_FFFF
 _SIMPLE = (float, bool, type(None))
 
@@ -36,16 +35,16 @@ _functions: dict[str, Callable[[Any], Any]] = {}
 
 
 def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any:
-    """Run one task between two ledger stamps, or without record, and return its answer.
+    """Run one task, record it in the ledger unless its number excludes that, return its answer.
 
     Args:
-        task_id: The task's number in its trial.
+        task_id: The task's number in its trial; from `NO_RECORD` on, it is not recorded.
         function: ``"module:attribute"`` of a function of one argument.
-        argument: What the function is given.
-        attempt: How often the system says it tried before, where it says so.
+        argument: The argument of the function.
+        attempt: The number of earlier attempts, if the backend reports it.
 
     Raises:
-        BaseException: Whatever the task raised, after the ledger has it.
+        BaseException: The exception of the task, after it was recorded.
     """
     if task_id >= NO_RECORD:
         try:
@@ -61,14 +60,14 @@ def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any
         note_error(task_id, error)
         finish_badly(words, row, finished, RAISED)
         raise
-    finished = monotonic_ns()  # before the checksum, which is our cost and not the task's
+    finished = monotonic_ns()  # before the checksum, which is not part of the task
     word = answer & BITS if type(answer) is int else _word(answer, function)
     finish(words, row, finished, word)
     return answer
 
 
 async def execute_async(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any:
-    """Await one coroutine task between two ledger stamps and return its answer."""
+    """Await one coroutine task as `execute` runs a function, and return its answer."""
     if task_id >= NO_RECORD:
         try:
             return await (_functions.get(function) or _resolve(function))(argument)
@@ -92,22 +91,22 @@ async def execute_async(task_id: int, function: str, argument: Any, attempt: int
 
 
 def entry(function: str) -> Callable[..., Any]:
-    """Return what runs a task in a system that calls functions and awaits coroutine functions."""
+    """Return the entry point for a backend that calls functions and awaits coroutine functions."""
     return execute_async if COROUTINE in function else execute
 
 
 def execute_after(_before: Any, task_id: int, function: str, argument: Any) -> Any:
-    """Run one task of a chain that hands on answers; of the one before it wants only that it is."""
+    """Run one task of a chain that passes answers on; the answer of the task before is not used."""
     return execute(task_id, function, argument)
 
 
 async def execute_after_async(_before: Any, task_id: int, function: str, argument: Any) -> Any:
-    """Await one coroutine task of such a chain."""
+    """Await one coroutine task of a chain that passes answers on."""
     return await execute_async(task_id, function, argument)
 
 
 def joined(*_answers: Any) -> None:
-    """Be the step that a system runs once all tasks of a group have ended."""
+    """Do nothing: the join that a backend runs after all tasks of a group have ended."""
 
 
 def stamp(task_id: int) -> None:
@@ -122,34 +121,34 @@ def checksum(answer: Any) -> int:
     """Map an answer to 63 bits: integers by their low bits, everything else by CRC-32.
 
     Raises:
-        Exception: The answer cannot be written down: see `lab.worker.canonical`.
+        Exception: The answer cannot be serialized: see `lab.worker.canonical`.
     """
     kind = type(answer)
     if kind is int:
         return int(answer & BITS)
     if kind is bytes:
         return zlib.crc32(answer)
-    if kind is str:  # another start value than that of bytes: b"a" is not "a"
+    if kind is str:  # the start value differs from that of bytes: b"a" is not "a"
         return zlib.crc32(answer.encode("utf-8", "surrogatepass"), 1)
     if kind in _SIMPLE:
         return zlib.crc32(repr(answer).encode(), 2)
     from lab.worker.canonical import (
-        digest,  # most tasks do without it, and forks would pay its import
+        digest,  # few tasks need it, and every fork would import it
     )
 
     return digest(answer)
 
 
 def _word(answer: Any, function: str) -> int:
-    """Return what the ledger records of an answer that is no integer.
+    """Return the word that the ledger records for an answer that is not an integer.
 
-    Where it cannot be pickled, that is no failure of the task.
+    An answer that cannot be pickled is recorded as not checked; the task has not failed.
     """
     if function.endswith(UNCHECKED):
         return NO_ANSWER
     try:
         return checksum(answer)
-    except Exception:  # noqa: BLE001 (an object may do anything as it is pickled)
+    except Exception:  # noqa: BLE001 (an object may raise anything while it is pickled)
         return NO_ANSWER
 
 

@@ -1,15 +1,15 @@
-"""The lab's own record of every start and finish, written in the worker, outside the system.
+"""Records the start and the end of every task in the worker, independently of the backend.
 
 A file is a header and then rows of eight native 64-bit words in preallocated, memory-mapped
-pages, so what was stored is there after SIGKILL. A process owns its files; its threads and
-coroutines take rows from one atomic counter, so no lock is shared between workers. A row is
-published by its last word, the count, stored after all others by one aligned native 8-byte
-store, which a reader in another process sees whole or not at all (`struct` formats with ``<``
-write byte by byte and were seen torn).
+pages, so stored words survive SIGKILL. Each process writes its own files; its threads and
+coroutines take rows from one atomic counter, so workers share no lock. A row is published by its
+last word, the count, stored after all others by one aligned native 8-byte store, which a reader in
+another process sees whole or not at all (`struct` formats with ``<`` write byte by byte, and torn
+values were seen).
 
-Where a process writes comes from three variables that the provider sets: ``LAB_LEDGER`` (the
-folder), ``LAB_NODE`` and ``LAB_SLOT``. This file is the writing half and runs inside every worker:
-few imports, standard library only. `lab.recording.ledger_reader` is the reading half.
+The provider sets three variables: ``LAB_LEDGER`` (the folder), ``LAB_NODE`` and ``LAB_SLOT``. This
+module writes the ledger and runs in every worker: few imports, standard library only.
+`lab.recording.ledger_reader` reads it.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
-from _thread import allocate_lock, get_ident  # what `threading` itself uses, without its import
+from _thread import allocate_lock, get_ident  # those of `threading`, without importing it
 from collections.abc import Callable, Iterable
 from time import monotonic_ns
 
 WORDS = 8
 ROW_BYTES = WORDS * 8
-# "BTLAB" and a version; read as a native word, so a file of the other byte order is refused.
+# "BTLAB" and a version; read as a native word, so a file of the other byte order is rejected.
 MAGIC = 0x42544C4142000001
-# Small at first, because a system that forks for each task makes a file for each task.
+# Small, because a backend that forks for each task creates a file for each task.
 FIRST_ROWS = 1_024
 
 OK, RAISED, CANCELLED = 0, 1, 2
-# Words of the driver's journal: the phase of a task, and what the submit call said.
+# Words of the driver's journal: the phase of a task, and the result of the submit call.
 VERIFY, WARM_UP, MEASURE, UNRECORDED, REPEATED = range(5)
 ACCEPTED, ERROR = 1, 2
-# Tasks of this number and above leave no record: see `lab.driver.uninstrumented`.
+# Tasks from this number on are not recorded: see `lab.driver.uninstrumented`.
 NO_RECORD = 50_000_000
-# In place of a checksum, of which none is negative: the answer was not checked.
+# Replaces a checksum, which is never negative: the answer was not checked.
 NO_ANSWER = -1
-# Of the exceptions that the tasks of one process raise, so many are written down beside its
-# record, each in a file of at most so many bytes that begins with type and message on one line.
+# Limits of the exceptions that one process writes beside its ledger: their number, the bytes of a
+# file (its first line is type and message), and the frames of a traceback.
 MOST_ERRORS, LONGEST_ERROR, DEEPEST = 3, 8_192, 20
-# Where a row of it keeps what.
+# Positions of the words in a row of the journal.
 T0, T1, T2, T5, ACK = 2, 3, 4, 5, 6
 
-# When this process, or the one that it was forked from, imported the code that runs tasks.
+# The instant when this process, or its parent before the fork, imported the code that runs tasks.
 IMPORTED_NS = monotonic_ns()
 _growing = allocate_lock()
-# Where the next record goes: a counter that hands out rows, and the words of the file. No words
-# at first, so that a process opens its file with its first task.
+# The current file: a counter that returns the next row, and the words of the file. Empty at first,
+# so that a process creates its file with its first task.
 _Segment = tuple[Callable[[], int], memoryview]
 _no_segment: _Segment = (lambda: 0, memoryview(bytearray()))
 _segment = _no_segment
@@ -54,7 +54,7 @@ _raised = itertools.count()
 
 
 def time_namespace() -> int:
-    """Return the inode of this process's time namespace, 0 where the system has none."""
+    """Return the inode of this process's time namespace; 0 if the kernel has none."""
     try:
         return os.stat("/proc/self/ns/time").st_ino  # noqa: PTH116 (no pathlib in workers)
     except OSError:
@@ -72,7 +72,7 @@ def create(path: str, node: int, slot: int, rows: int) -> memoryview:
     size = (rows + 1) * ROW_BYTES
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        # Written, not only truncated to size: a full disk is told here and not by SIGBUS.
+        # Written, not truncated to size: so a full disk raises here instead of SIGBUS later.
         if os.write(descriptor, bytes(size)) < size:
             raise OSError(28, os.strerror(28), path)
         words = memoryview(mmap.mmap(descriptor, size)).cast("q")
@@ -81,12 +81,12 @@ def create(path: str, node: int, slot: int, rows: int) -> memoryview:
     header = (0, os.getpid(), node, slot, time_namespace(), rows, IMPORTED_NS, 1)
     for index, word in enumerate(header):
         words[index] = word
-    words[0] = MAGIC  # last: a watcher takes the file for complete when it sees this
+    words[0] = MAGIC  # last: a reader takes the file as complete once it sees this
     return words
 
 
 def begin(task_id: int, attempt: int, started_ns: int) -> tuple[memoryview, int]:
-    """Record that a task started, and return the words and the row that `finish` wants."""
+    """Record that a task started; return the words and the row for `finish`."""
     segment = _segment
     take, words = segment
     row = take()
@@ -103,53 +103,53 @@ def begin(task_id: int, attempt: int, started_ns: int) -> tuple[memoryview, int]
 
 
 def finish(words: memoryview, row: int, finished_ns: int, answer: int) -> None:
-    """Record that a task finished well, and publish its row."""
+    """Record that a task returned, and publish its row."""
     words[row + 3] = finished_ns
     words[row + 4] = answer
     words[row + 7] = row
 
 
 def finish_badly(words: memoryview, row: int, finished_ns: int, outcome: int) -> None:
-    """Record that a task ended without an answer, and publish its row."""
+    """Record that a task raised or was cancelled, and publish its row."""
     words[row + 6] = outcome
     finish(words, row, finished_ns, 0)
 
 
 def note_error(task_id: int, error: BaseException) -> None:
-    """Write down what a task raised, with its traceback, if it is among the first of its process.
+    """Write the exception of a task with its traceback, for the first few of a process.
 
-    The name of the file says who wrote it and when, and which task it is about. Where it cannot be
-    written, the record still says that the task raised.
+    The name of the file contains node, slot, process id, instant and task id. If the file cannot be
+    written, the row in the ledger still records that the task raised.
     """
     if next(_raised) >= MOST_ERRORS:
         return
     try:
         import traceback  # most workers never need it
 
-        said = "".join(traceback.format_exception_only(error))
+        summary = "".join(traceback.format_exception_only(error))
         lines = "".join(traceback.format_exception(error, limit=-DEEPEST))
-        head = " ".join(said.split()).encode("utf-8", "backslashreplace")[: LONGEST_ERROR // 8]
+        head = " ".join(summary.split()).encode("utf-8", "backslashreplace")[: LONGEST_ERROR // 8]
         tail = lines.encode("utf-8", "backslashreplace")[-(LONGEST_ERROR - len(head) - 2) :]
-        who = f"{os.environ['LAB_NODE']}-{os.environ['LAB_SLOT']}-{os.getpid()}"
-        path = f"{os.environ['LAB_LEDGER']}/{who}-{monotonic_ns()}-{task_id}.error"
+        writer = f"{os.environ['LAB_NODE']}-{os.environ['LAB_SLOT']}-{os.getpid()}"
+        path = f"{os.environ['LAB_LEDGER']}/{writer}-{monotonic_ns()}-{task_id}.error"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             os.write(descriptor, head + b"\n\n" + tail)
         finally:
             os.close(descriptor)
-    except Exception:  # noqa: BLE001 (a full disk, or an exception whose own code raises)
+    except Exception:  # noqa: BLE001 (a full disk, or an exception whose methods raise)
         return
 
 
 def _follow(full: _Segment) -> None:
-    # Rare, so a lock is fine, and it is among the threads of this process only. Each file is
-    # four times as long as the one before it.
-    global _segment  # noqa: PLW0603 (one ledger a process is the point)
+    # A lock among the threads of this process is fine, because this is rare: each file is four
+    # times as long as the one before it.
+    global _segment  # noqa: PLW0603 (each process has one ledger)
     with _growing:
         if _segment is not full:
             return
         node, slot = int(os.environ["LAB_NODE"]), int(os.environ["LAB_SLOT"])
-        # Process ids come round again in a trial that forks for each task; instants do not.
+        # Process ids repeat in a trial that forks for each task; instants do not.
         name = f"{node}-{slot}-{os.getpid()}-{monotonic_ns()}.bin"
         rows = 4 * (len(full[1]) // WORDS - 1) if full[1] else FIRST_ROWS
         words = create(f"{os.environ['LAB_LEDGER']}/{name}", node, slot, rows)
@@ -157,8 +157,8 @@ def _follow(full: _Segment) -> None:
 
 
 def _forget() -> None:
-    # A forked child must not write into its parent's file, nor inherit a lock held by a thread
-    # that it does not have.
+    # A forked child must not write into its parent's file, nor inherit a lock that a thread of the
+    # parent holds.
     global _segment, _growing, _raised
     _segment, _growing, _raised = _no_segment, allocate_lock(), itertools.count()
 
@@ -167,11 +167,11 @@ os.register_at_fork(after_in_child=_forget)
 
 
 class Journal:
-    """The driver's record of what it offers: one row a task, in the order of the plan.
+    """Records the tasks that the driver offers: one row per task, in the order of the plan.
 
     Words: task id, phase, t0, t1, t2, t5, acknowledgement, count. A row is planned before its
-    phase begins, so that in the window only instants are stored; the store of t1 comes before the
-    submit call, so that a kill in the middle of one leaves a row that was begun and not answered.
+    phase begins, so that only instants are stored in the window. t1 is stored before the submit
+    call, so that a kill during the call leaves a row with t1 and without an acknowledgement.
     """
 
     def __init__(self, path: str, rows: int) -> None:
@@ -179,7 +179,7 @@ class Journal:
         self._next = WORDS
 
     def plan(self, task_ids: Iterable[int], phase: int, instants_ns: Iterable[int]) -> range:
-        """Write down what will be offered and when, and return the rows."""
+        """Write the tasks to be offered with their instants, and return the rows."""
         words, first = self.words, self._next
         for task_id, instant in zip(task_ids, instants_ns, strict=True):
             row = self._next

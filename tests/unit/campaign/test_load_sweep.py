@@ -80,7 +80,7 @@ def test_first_a_burst_then_a_search_then_the_ladder(plans: list[Plan]) -> None:
     # The pool's overload is left out: it is more than anybody is asked for.
     assert steps == 5 * (3 * len(STANDARD.fractions) + 2 - 1)
     assert [skip.reason for skip in plans[-1].skips] == [
-        "24000 tasks/s is more than the 20000 that anybody is asked for."
+        "24000 tasks/s is more than the highest rate of any trial, 20000."
     ]
     assert len({spec.id for spec in plans[-1].trials}) == len(plans[-1].trials)
 
@@ -141,7 +141,7 @@ def test_a_rate_beyond_a_system_is_a_row_with_its_sentence() -> None:
     final = grown(make_plan(SELECTION), ladder)[-1]
     beyond = [skip for skip in final.skips if skip.spec.arrival.rate_hz == 1e9]  # type: ignore[union-attr]
     assert len(beyond) == len(SPEEDS)
-    assert all("times what" in skip.reason for skip in beyond)
+    assert all("times the sustainable rate" in skip.reason for skip in beyond)
     assert len(of_kind(final, Step)) == 5 * (3 * len(STANDARD.fractions) - 1)
 
 

@@ -76,7 +76,10 @@ def test_one_signal_cuts_an_allowed_block_and_no_other_cuts_the_teardown(
         run()
     signal.raise_signal(signal.SIGINT)  # nor what a command says and writes after it
     assert done == ["down"]
-    assert capfd.readouterr().err.count("being ended first") == {"before": 4, "inside": 3}[place]
+    assert (
+        capfd.readouterr().err.count("ending the running processes first")
+        == {"before": 4, "inside": 3}[place]
+    )
 
 
 def test_a_step_that_must_be_whole_defers_inside_an_allowed_block() -> None:

@@ -19,7 +19,7 @@ def test_a_log_is_cut_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "short.log").write_bytes(b"b" * 100)
     assert "long.log" in (logs.overflow(tmp_path) or "")
     logs.cut(tmp_path)
-    end = b"\n[The lab has cut off 150 bytes.]\n"
+    end = b"\n[The lab removed 150 bytes here.]\n"
     assert (tmp_path / "long.log").read_bytes() == b"a" * 100 + end
     assert (tmp_path / "short.log").read_bytes() == b"b" * 100
 
@@ -31,8 +31,8 @@ def test_a_trial_whose_log_overflows_ends_with_the_reason(
     monkeypatch.setattr(logs, "MOST_BYTES", 200)
     row = run(tmp_path, spec_of("rq[simple-worker]")).row
     assert row.status == "failed"
-    assert ".log grew to 0 MiB" in row.reason
-    assert row.reason.endswith("print less.")
+    assert ".log has 0 MiB, more than the limit" in row.reason
+    assert row.reason.endswith("reduce the output of the task or its backend.")
     sizes = [log.stat().st_size for log in tmp_path.rglob("logs/*.log")]
     assert max(sizes) < 300
 
