@@ -1,7 +1,7 @@
-"""The words of the lab as types: frozen, with units in the names, and without behaviour.
+"""Defines the lab's terms as types: frozen, with units in their names, and without behaviour.
 
-Standard library only, so that every room may import it. `TrialSpec.id` is a pure function of the
-spec's fields: resume, pairing and "reproduce this row" all rest on that.
+Standard library only, so that every module may import it. `TrialSpec.id` is a pure function of the
+spec's fields: `--resume`, the pairing of runs and `lab reproduce` depend on that.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from lab.core.arrivals import *  # noqa: F403 (words of the model, in a file of their own)
+from lab.core.arrivals import *  # noqa: F403 (types of the model, in a separate file)
 from lab.core.arrivals import Arrival
 
 
 class Capability(StrEnum):
-    """What a variant promises; what it does not promise is skipped with a sentence."""
+    """A capability that a variant promises; trials that need another are skipped with a reason."""
 
     SUBMIT = "submit"  # takes one task at a time
     BATCH = "batch"  # takes a whole batch in one call, its documented way to take many
     RESULT = "result"  # hands a task's result back to the submitter
-    COROUTINES = "coroutines"  # awaits coroutine functions instead of calling functions
+    COROUTINES = "coroutines"  # awaits coroutine functions; calls no functions
     AWAITS = "awaits"  # calls functions, and awaits coroutine functions by itself
-    NODES = "nodes"  # workers may live on several nodes
+    NODES = "nodes"  # workers may run on several nodes
     PARALLEL = "parallel"  # more than one worker slot
     SCHEDULE = "schedule"  # its own scheduler runs jobs that are known before it starts
     RESCHEDULE = "reschedule"  # jobs are added, changed and removed while it runs
-    RETRY = "retry"  # runs a task that raised again by itself, when asked to
-    RETRY_DELAY = "retry-delay"  # and waits before that for as long as it is told
-    PRIORITY = "priority"  # lets an urgent task overtake those that wait
-    GROUP = "group"  # tells by itself when all tasks of a group have ended
+    RETRY = "retry"  # runs a task that raised again by itself, if configured
+    RETRY_DELAY = "retry-delay"  # waits a given delay before a retry
+    PRIORITY = "priority"  # runs an urgent task before other waiting tasks
+    GROUP = "group"  # detects by itself that all tasks of a group have ended
     CHAIN = "chain"  # starts each task of a chain when the one before has ended
-    MONITOR = "monitor"  # has a monitor of its own, which answers over HTTP
+    MONITOR = "monitor"  # has a monitor, which answers over HTTP
 
 
 class Carrier(StrEnum):
-    """How a task gets from the submitter to a worker: by name, the encoder that writes it down."""
+    """The serializer of tasks on their way to a worker: ``module:function`` of the encoder."""
 
-    MEMORY = ""  # not at all: both live in one process
+    MEMORY = ""  # none: submitter and worker share a process
     PICKLE = "pickle:dumps"
     CLOUDPICKLE = "cloudpickle:dumps"
     JSON = "kombu.utils.json:dumps"
@@ -57,7 +57,7 @@ class Service(StrEnum):
 
 
 class Status(StrEnum):
-    """How a trial ended."""
+    """The status at the end of a trial."""
 
     OK = "ok"
     FAILED = "failed"
@@ -67,7 +67,7 @@ class Status(StrEnum):
 
 
 class Flag(StrEnum):
-    """Whether a trial's numbers may be used (METHOD M23)."""
+    """The quality of a trial's numbers (METHOD M23); invalid ones must not be used."""
 
     OK = "ok"
     NOISY = "noisy"
@@ -78,9 +78,9 @@ class Flag(StrEnum):
 class Profile:
     """A set of documented settings: `default`, `safe` or `tuned` (METHOD M5).
 
-    `why` justifies each setting with a sentence and its source; `default` needs none. `variants`
-    are those for which it changes something, where not all; where they differ in their settings,
-    each group has a profile of that name.
+    - `why`: justifies each setting with a sentence and its source; `default` needs none.
+    - `variants`: the variants that the profile applies to; empty: all. If variants need different
+      settings, each group of them has a profile of the same name.
     """
 
     name: str
@@ -91,10 +91,11 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One documented way to run a backend, and what it promises then.
+    """One documented way to run a backend, with the capabilities that it then promises.
 
-    `services` and `ceilings`, if any, stand in for the backend's; `packages` are needed beside the
-    backend's. `carrier` is what functions, arguments and answers must bear on their way.
+    - `services`, `ceilings`: if not empty, they replace those of the backend.
+    - `packages`: needed in addition to those of the backend.
+    - `carrier`: the serializer that functions, arguments and answers must work with.
     """
 
     name: str
@@ -109,9 +110,9 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """How many nodes, cores on each, and worker slots on each.
+    """The number of nodes, of cores on each, and of worker slots on each.
 
-    `quota_cpus` is how much CPU time each node may use, in CPUs; 0 means all of its cores.
+    `quota_cpus` is the CPU time that each node may use, in CPUs; 0 means all of its cores.
     """
 
     nodes: int
@@ -121,13 +122,13 @@ class Topology:
 
     @property
     def workers(self) -> int:
-        """All worker slots of the cluster."""
+        """The number of worker slots of the cluster."""
         return self.nodes * self.workers_per_node
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One unit of work as it is handed to a backend."""
+    """One unit of work, as a backend receives it."""
 
     id: int
     function: str
@@ -136,7 +137,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task that a system's own scheduler runs again and again, each run under the same `id`.
+    """A task that the backend's scheduler runs repeatedly, each time with the same `id`.
 
     Either `every_s` is its interval in seconds, or `cron` is a line of five fields in UTC.
     """
@@ -150,16 +151,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
-    """Everything that decides what one trial does.
+    """The complete specification of one trial.
 
-    `size` is in the workload's calibrated unit (for `cpu`: loop iterations); `nominal_ns` is the
-    duration that size was calibrated to, 0 where the workload has none. `seed` decides arrival
-    instants and arguments and is equal for every backend of a block (METHOD M4). `answer` is the
-    checksum that an inline call of the user's own function gave, None where it told none.
-    `unchecked` says why the answers of its window are not checked, empty where they are; those of
-    its warm-up are wherever there is an `answer`. `check_ns` is what each check takes;
-    `is_coroutine` says that the function is a coroutine function. `pass_env` names the user's
-    variables that driver and workers are given.
+    - `size`: in the workload's calibrated unit (for `cpu`: loop iterations).
+    - `nominal_ns`: the calibrated duration of that size; 0 if the workload has none.
+    - `seed`: determines arrival instants and arguments; equal for every backend of a block
+      (METHOD M4).
+    - `answer`: the checksum of the answer of an inline call of a user's function; None if there
+      is none.
+    - `unchecked`: the reason why the answers of the window are not checked; empty: they are. The
+      answers of the warm-up are checked whenever there is an `answer`.
+    - `check_ns`: the time of each check.
+    - `pass_env`: names of the user's environment variables that driver and workers get.
+    - `is_coroutine`: whether the user's function is a coroutine function.
     """
 
     backend: str
@@ -183,17 +187,17 @@ class TrialSpec:
 
     @property
     def label(self) -> str:
-        """``backend[variant]@profile``, the one name of a row in tables and figures."""
+        """``backend[variant]@profile``, the name of a row in tables and figures."""
         return f"{self.backend}[{self.variant}]@{self.profile}"
 
     @property
     def id(self) -> str:
         """Sixteen hex digits of the sha256 of the fields."""
         values = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
-        # As in older runs, which had none of these fields.
-        for new in _NEWER_FIELDS:
-            if values[new.name] == new.default:
-                del values[new.name]
+        # Without fields at their defaults, so that new fields do not change the ids of older runs.
+        for field_ in _NEWER_FIELDS:
+            if values[field_.name] == field_.default:
+                del values[field_.name]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -203,13 +207,15 @@ _NEWER_FIELDS = tuple(each for each in fields(TrialSpec) if each.default is not 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What inline calls of a function of the user's own showed before the run.
+    """The results of inline calls of a user's function before the run.
 
-    `nominal_ns` is how long the last call took, 0 if none returned; `answer` is the checksum of the
-    right answer, None where there is none. `trouble` says why answers are not checked in the
-    window, empty where they are; `check_ns` is then what that takes for each. `failure` says how a
-    call failed, empty where all returned. `refusals` are pairs of a `Carrier` and the sentence why
-    it cannot carry function, arguments or answer.
+    - `nominal_ns`: the duration of the last call; 0 if none returned.
+    - `answer`: the checksum of the right answer; None if there is none.
+    - `trouble`: the reason why answers are not checked in the window; empty: they are.
+    - `refusals`: pairs of a `Carrier` and the reason why it cannot serialize the function, its
+      arguments or its answer.
+    - `check_ns`: the time of each check of an answer.
+    - `failure`: the error of a call; empty if all returned.
     """
 
     nominal_ns: int
@@ -223,10 +229,10 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What an adapter is told: who it is, how big, and where its services listen.
+    """The input of an adapter: its label, its topology and settings, and its servers' endpoints.
 
-    `jobs` are those that the system's scheduler is to know before it starts. `password` opens what
-    the trial itself starts, and no other user of the machine may open: the system's monitor.
+    - `jobs`: the jobs that the backend's scheduler must know before it starts.
+    - `password`: protects the backend's monitor from other users of the machine.
     """
 
     backend: str
@@ -241,7 +247,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process of a cluster: a documented command, and how many worker slots it serves."""
+    """A process of a cluster: a documented command, and its number of worker slots."""
 
     argv: tuple[str, ...]
     slots: int = 0
@@ -249,7 +255,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval; both ends are None where there is none, and `method` says why."""
+    """A number with its interval; without one, both ends are None and `method` has the reason."""
 
     value: float
     low: float | None

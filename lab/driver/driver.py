@@ -125,7 +125,7 @@ class Driver:
             readiness.prove_scheduler(self.offering, module, make, ledger)
 
     def quiet(self) -> None:
-        """Wait while the lab checks connections and the traffic of the phases before ends."""
+        """Wait while the lab checks connections, and until the traffic of earlier phases ends."""
         self._gate("verified")
         time.sleep(QUIET_S)
 

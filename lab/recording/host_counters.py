@@ -1,7 +1,8 @@
-"""What disturbed a trial, and its flag, decided before anybody looks at the result (METHOD M23).
+"""Reads the machine's counters, and derives the flag of a trial from them (METHOD M23).
 
-Counters are read at both ends of the window and once a second; only differences have meaning.
-What the machine does not tell is None, raises no flag, and stays an empty cell in the row.
+Counters are read at both ends of the window and once a second; only differences have meaning. The
+flag does not depend on the trial's results. A counter that the machine lacks is None, does not
+change the flag, and is an empty cell in the row.
 """
 
 from __future__ import annotations
@@ -26,26 +27,26 @@ CALIBRATION_REPEATS = 30
 
 @dataclass(frozen=True, slots=True)
 class HostReading:
-    """The counters of the whole machine at one instant; they count from its start."""
+    """The counters of the whole machine at one instant, since its start."""
 
     t_ns: int = column("when", "ns")
-    cpus: int | None = column("CPUs that are on")
+    cpus: int | None = column("CPUs that are online")
     idle_s: float | None = column("CPU time spent idle or waiting for a disk", "s")
-    steal_s: float | None = column("CPU time that the hypervisor gave to others", "s")
+    steal_s: float | None = column("CPU time that the hypervisor gave to other guests", "s")
     pressure_cpu_us: int | None = column("time with a runnable thread waiting for a CPU", "us")
     pressure_memory_us: int | None = column("time with all threads waiting for memory", "us")
     pressure_io_us: int | None = column("time with a thread waiting for a disk", "us")
     runnable: int | None = column("threads running or waiting for a CPU now", "threads")
     switches: int | None = column("context switches")
     swap_ins: int | None = column("pages read back from swap", "pages")
-    oom_kills: int | None = column("processes killed for want of memory", "processes")
-    quota_periods: int | None = column("periods of our CPU quota", "periods")
-    throttled: int | None = column("periods in which the quota stopped us", "periods")
+    oom_kills: int | None = column("processes killed because memory was full", "processes")
+    quota_periods: int | None = column("periods of the lab's CPU quota", "periods")
+    throttled: int | None = column("periods in which the quota stopped the lab", "periods")
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """How much was disturbed between two readings: shares of 1, and counts."""
+    """The disturbance between two readings: shares of 1, and counts."""
 
     steal: float | None
     foreign_cpu: float | None
@@ -59,13 +60,13 @@ class Disturbance:
     resolution: float
 
 
-# Those of a `Disturbance` that a trial's row keeps.
+# The fields of a `Disturbance` that are columns of a trial's row.
 DISTURBANCE_COLUMNS = ("steal", "foreign_cpu", "calibration_drift", "pressure_cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """From where on a signal makes a trial noisy, or invalid."""
+    """The values above which a signal makes a trial noisy, or invalid."""
 
     signal: str
     noisy_above: float
@@ -73,42 +74,42 @@ class Threshold:
     sentence: str
 
 
-# The table of METHOD M23, as far as the machine tells; what the records tell comes as findings.
-# Pressure on the CPU is a diagnosis only: the queues of our own saturated workers raise it too.
+# The part of METHOD M23's table that comes from the machine's counters; problems in the trial's
+# records come as findings. CPU pressure has no threshold: saturated workers raise it too.
 THRESHOLDS = (
     Threshold("steal", 0.01, 0.05, "steal: the hypervisor took {:.1%} of the CPU time"),
     Threshold("foreign_cpu", 0.02, 0.10, "foreign CPU: other processes used {:.1%}"),
     Threshold("calibration_drift", 0.03, 0.10, "drift: a fixed loop's time changed by {:.1%}"),
-    Threshold("throttled", 0.01, 0.10, "quota: we were stopped in {:.1%} of its periods"),
-    Threshold("pressure_memory", 0.001, math.inf, "memory: all waited for it {:.1%} of the time"),
+    Threshold("throttled", 0.01, 0.10, "quota: it stopped the lab in {:.1%} of its periods"),
+    Threshold("pressure_memory", 0.001, math.inf, "memory: all threads waited {:.1%} of the time"),
     Threshold("swap_ins", 0, math.inf, "swapping: {:.0f} pages were read back"),
     Threshold("oom_kills", 0, 0, "out of memory: the kernel killed {:.0f} processes"),
 )
-# Read in ticks of 10 ms: only what exceeds the resolution of the window counts.
+# Read in ticks of 10 ms: only the part above the resolution of the window is used.
 IN_TICKS = ("steal", "foreign_cpu")
 
 
-Counter = tuple[str, str, float, str]  # of a part of the cluster: source, metric, value, unit
+Counter = tuple[str, str, float, str]  # source (a part of the cluster), metric, value, unit
 
 
 class Finding(Protocol):
-    """One thing that the trial's records say against themselves."""
+    """A problem in the trial's records."""
 
     @property
     def flag(self) -> Flag:
-        """How bad that is."""
+        """The flag that it gives to the trial."""
 
     @property
     def reason(self) -> str:
-        """The sentence about it."""
+        """A sentence that describes it."""
 
 
 def read_host(root: Path = Path("/")) -> HostReading:
-    """Read the machine's counters; those that it does not have are None, never 0."""
+    """Read the machine's counters; a missing counter is None, never 0."""
     proc = root / "proc"
-    stat, memory = _words(text_of(proc / "stat")), _words(text_of(proc / "vmstat"))
+    stat, memory = _fields(text_of(proc / "stat")), _fields(text_of(proc / "vmstat"))
     t_ns = time.monotonic_ns()
-    quota = _words(next(iter(cgroup_texts("cpu", "cpu.stat", root)), None))
+    quota = _fields(next(iter(cgroup_texts("cpu", "cpu.stat", root)), None))
     ticks = stat.get("cpu")
     load = (text_of(proc / "loadavg") or "").split()
     return HostReading(
@@ -128,27 +129,28 @@ def read_host(root: Path = Path("/")) -> HostReading:
     )
 
 
-def _words(text: str | None) -> dict[str, list[str]]:
+def _fields(text: str | None) -> dict[str, list[str]]:
     lines = (line.split() for line in (text or "").splitlines())
     return {words[0]: words[1:] for words in lines if words}
 
 
-def _count(words: Mapping[str, list[str]], name: str) -> int | None:
-    return int(words[name][0]) if name in words else None
+def _count(counters: Mapping[str, list[str]], name: str) -> int | None:
+    return int(counters[name][0]) if name in counters else None
 
 
 def _pressure(path: Path, line: str) -> int | None:
     # The total, not avg10, which is smoothed and truncated (kernel's accounting/psi.rst).
-    words = _words(text_of(path)).get(line)
-    return int(words[-1].removeprefix("total=")) if words else None
+    values = _fields(text_of(path)).get(line)
+    return int(values[-1].removeprefix("total=")) if values else None
 
 
 def calibrate() -> int:
     """Time a fixed loop of Python integers; return the shortest of thirty times, in ns.
 
-    The shortest, not the median: an interruption only ever adds time, and steal and foreign CPU
-    have signals of their own. What is left is how fast this CPU runs Python now: frequency, heat,
-    a neighbour on the same core. Between busy neighbours the median drifted three times as much.
+    The shortest, not the median: interruptions only add time, and steal and foreign CPU have
+    separate signals. The shortest time shows how fast this CPU runs Python now, which depends on
+    frequency, heat and the load of a sibling thread. On a machine with busy neighbours, the median
+    drifted three times as much.
     """
     return min(_time_of_loop() for _ in range(CALIBRATION_REPEATS))
 
@@ -170,10 +172,10 @@ def disturbance(
 ) -> Disturbance:
     """Compare two readings (formulas of METHOD M23).
 
-    `own_cpu_ns` is what driver, services, workers and the lab itself used in between. Foreign CPU
-    is ``(busy - own) / total``; slightly below zero means none. Busy is what the clock says less
-    what was idle or stolen, because the kernel counts idle time exactly but busy time by the tick:
-    with tasks of 1 ms, the ticks of /proc/stat missed 3 % of a machine that this gets to 0.5 %.
+    `own_cpu_ns` is the CPU time of driver, servers, workers and the lab between the readings.
+    Foreign CPU is ``(busy - own) / total``; slightly below zero means none. Busy is elapsed time
+    minus idle and stolen time, because the kernel counts idle time exactly and busy time in ticks:
+    with tasks of 1 ms, the busy ticks of /proc/stat were 3 % too low, this formula 0.5 %.
     """
 
     def change(name: str) -> float | None:
@@ -196,7 +198,7 @@ def disturbance(
         throttled=_share(change("throttled"), change("quota_periods")),
         swap_ins=change("swap_ins"),
         oom_kills=change("oom_kills"),
-        # A tick for each CPU at each end is rounding: 2 % of a second, 0.1 % of twenty.
+        # Rounding: one tick per CPU at each end, 2 % of a second and 0.1 % of twenty seconds.
         resolution=2 * TICK_S / window_s if window_s else 1.0,
     )
 
@@ -208,15 +210,15 @@ def _share(part: float | None, whole: float | None) -> float | None:
 def judge(
     disturbed: Disturbance | None, findings: Iterable[Finding] = ()
 ) -> tuple[Flag, tuple[str, ...]]:
-    """Return the worst flag that any signal or finding asks for, and every reason for one.
+    """Return the worst flag of all signals and findings, and the reason for each flag.
 
-    `disturbed` is None for a trial that never came to a window.
+    `disturbed` is None for a trial without a window.
     """
     signals = [] if disturbed is None else [_judged(disturbed, t) for t in THRESHOLDS]
-    found = [(finding.flag, finding.reason) for finding in findings]
-    told = [(flag, reason) for flag, reason in signals + found if flag != Flag.OK]
-    worst = max((flag for flag, _ in told), key=list(Flag).index, default=Flag.OK)
-    return worst, tuple(reason for _, reason in told)
+    problems = [(finding.flag, finding.reason) for finding in findings]
+    flags = [(flag, reason) for flag, reason in signals + problems if flag != Flag.OK]
+    worst = max((flag for flag, _ in flags), key=list(Flag).index, default=Flag.OK)
+    return worst, tuple(reason for _, reason in flags)
 
 
 def _judged(disturbed: Disturbance, threshold: Threshold) -> tuple[Flag, str]:
@@ -232,7 +234,7 @@ def _judged(disturbed: Disturbance, threshold: Threshold) -> tuple[Flag, str]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of one counter; a `SampleRow` that does not know its trial yet."""
+    """One reading of one counter: a `SampleRow` without its trial."""
 
     t_ns: int
     source: str
@@ -244,8 +246,8 @@ class Sample:
 class Sampler:
     """A thread that reads the machine's counters and those of the cluster once a second.
 
-    `parts` returns the cluster's: source, metric, value, unit; whatever it raises, `stop` raises.
-    What the sampling itself costs is among the samples, as ``sampler_cpu_s``.
+    `parts` returns the counters of the cluster; `stop` raises the exception that `parts` raised.
+    The CPU time of the sampler is among the samples, as ``sampler_cpu_s``.
     """
 
     def __init__(self, parts: Callable[[], Iterable[Counter]], period_s: float = 1.0) -> None:
@@ -257,16 +259,16 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def __enter__(self) -> Self:
-        """Start to sample."""
+        """Start the sampler."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop to sample."""
+        """Stop the sampler."""
         self.stop()
 
     def start(self) -> None:
-        """Take the first samples now, in the thread."""
+        """Start the thread, which takes the first samples at once."""
         self._thread.start()
 
     def stop(self) -> list[Sample]:
@@ -284,7 +286,7 @@ class Sampler:
             while not self._ended.wait(self._period_s):
                 self._read()
             self._read()
-        except Exception as error:  # noqa: BLE001 - nobody sees what a thread raises: stop tells it
+        except Exception as error:  # noqa: BLE001 - raised again by `stop`
             self._error = error
 
     def _read(self) -> None:

@@ -1,9 +1,9 @@
-"""Whether a schedule was kept: runs in the ledger against nominal instants (METHOD M26).
+"""Matches the firings of jobs in the ledger with the nominal instants (METHOD M26).
 
-Pure functions; nothing here asks the system under test. A run belongs to the occurrence in whose
-period it starts, where a period begins a tenth of itself before its instant: so a run may be early
-by that much, and late by nine tenths. The first run in a period keeps the occurrence, each further
-one doubles it, and an occurrence without any is missed.
+Pure functions of the records; the backend is not queried. A firing belongs to the occurrence in
+whose period it starts. A period begins a tenth of its length before its instant, so a firing may be
+early by a tenth of a period, and late by nine tenths. The first firing in a period keeps the
+occurrence, each further one doubles it, and an occurrence without any firing is missed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from lab.core import fire_times
 from lab.core.model import Job
 from lab.core.outcomes import Occurrence
 
-# The phase of an interval is that of the most punctual of this many first runs: the very first
-# may be late for once, and by the tenth a drift would show.
+# The phase of an interval is that of the most punctual among this many first firings: the first one
+# may be late by accident, and over ten firings a drift would already be visible.
 OPENING_RUNS = 5
 TYPES = {
     "trial_id": "str",
@@ -41,17 +41,17 @@ def judge(
     window_ns: tuple[int, int],
     wall_offset_ns: int,
 ) -> pd.DataFrame:
-    """Match every run with the occurrence that it keeps.
+    """Match every firing with its occurrence.
 
     Args:
-        jobs: What was specified.
-        tasks: `TaskRow` columns, a row an execution.
-        n_occurrences: How many each job owed.
-        window_ns: Begin and end of the window; what started later does not count.
+        jobs: The jobs of the trial.
+        tasks: `TaskRow` columns, one row per execution.
+        n_occurrences: The number of occurrences due for each job.
+        window_ns: Begin and end of the window; firings that start later are ignored.
         wall_offset_ns: The wall clock minus CLOCK_MONOTONIC.
 
     Returns:
-        `OccurrenceRow` columns: by job and occurrence, the runs of each in their order.
+        `OccurrenceRow` columns, sorted by job, occurrence and start of the firing.
     """
     trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
     started = tasks[(tasks["t3_ns"] <= window_ns[1]).fillna(value=False)]
@@ -62,7 +62,7 @@ def judge(
         for job in jobs
         for row in _of_job(job, runs.get(job.id, none), n_occurrences, window_ns, wall_offset_ns)
     ]
-    # As objects first: beside a null, pandas would make floats of nanoseconds.
+    # Objects first, because pandas turns nanoseconds beside a null into floats.
     return pd.DataFrame(rows, columns=list(TYPES), dtype="object").astype(TYPES)
 
 
@@ -79,16 +79,17 @@ def _of_job(
     slots = np.searchsorted(starts, edges)
     rows: list[tuple[Any, ...]] = []
     for k in range(n):
-        own = range(slots[k], slots[k + 1])
-        if edges[k + 1] > end and not own:
-            break  # the window ended before this occurrence's period, so it may yet be kept
-        if not own:
+        places = range(slots[k], slots[k + 1])
+        if edges[k + 1] > end and not places:
+            break  # the window ended within this occurrence's period, so its result is unknown
+        if not places:
             rows.append((k, due[k], None, None, None, str(Occurrence.MISSED), 0))
-        for place in own:
+        for place in places:
             error = int(starts[place]) - due[k]
-            # The phase of an interval is the system's own.
-            kept = Occurrence.EARLY if error < 0 and job.cron else Occurrence.KEPT
-            verdict = kept if place == own[0] else Occurrence.DOUBLED
+            # Only a cron job can be early: the backend chooses the phase of an interval.
+            verdict = Occurrence.EARLY if error < 0 and job.cron else Occurrence.KEPT
+            if place != places[0]:
+                verdict = Occurrence.DOUBLED
             finished = None if np.isinf(ends[place]) else int(runs["t4_ns"].iloc[place])
             rows.append(
                 (k, due[k], starts[place], finished, error, str(verdict), int(overlaps[place]))
@@ -97,12 +98,12 @@ def _of_job(
 
 
 def _opening(job: Job, starts: np.ndarray, begin_ns: int) -> int:
-    """Return the start of the first run, or of an interval's phase; the begin where none ran."""
+    """Return the start of the first firing, or of an interval's phase; the begin if none fired."""
     if not len(starts):
         return begin_ns
     first = int(starts[0])
     if not job.every_s:
         return first
     period = round(job.every_s * 1e9)
-    late = [(int(start) - first + period // 2) % period - period // 2 for start in starts]
-    return first + min(late[:OPENING_RUNS])
+    lags = [(int(start) - first + period // 2) % period - period // 2 for start in starts]
+    return first + min(lags[:OPENING_RUNS])

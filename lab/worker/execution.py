@@ -1,7 +1,7 @@
 """Executes a task in a worker and records its start and end in the ledger.
 
-This module and `lab.worker.ledger` are the lab's only code in a worker. Standard library only, with few
-imports: a backend that starts a process for each task imports them each time.
+This module and `lab.worker.ledger` are the lab's only code in a worker. Standard library only, with
+few imports: a backend that starts a process for each task imports them each time.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ def test_kat_12_only_whole_cores_keep_latency(
     if mode == "quota":
         assert made.row.throttle_ratio is not None
         assert 0.2 < made.row.throttle_ratio <= 1
-        assert all("that a quota stops" in metric.method for metric in latencies.values())
+        assert all("a quota stopped the nodes" in metric.method for metric in latencies.values())
 
 
 def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The numbers that a trial can have, each one entry in `METRICS`.
+"""Defines every metric of a trial, each as one entry in `METRICS`.
 
-Latencies are told of open loops only (METHOD M6): with any other arrival, a task is offered when
-the system lets it be, and its wait is left out.
+Latencies are computed for open loops only (METHOD M6). With any other arrival, the backend decides
+when a task is offered, so the wait before that would be missing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from lab.core.defects import contained
 from lab.core.model import Burst, Flag, Paced, Periodic, Probe, RoundTrip, Status, Step
 from lab.results.schema import MetricRow, TrialRow
 
-# Open loop; of probes no latency is told.
+# Open loops whose latency is reported; probes have no latency metrics.
 OPEN = (Paced.kind, Step.kind)
 ARRIVALS = (Burst.kind, *OPEN, Probe.kind, RoundTrip.kind)
-# A trial that ran out of time tells much, and to leave it out would flatter the slow.
+# A trial that timed out is used: without it, slow backends would look better than they are.
 USABLE = (Status.OK, Status.TIMEOUT)
 CELL = [
     "label",
@@ -41,7 +41,7 @@ CELL = [
     "workers_per_node",
     "quota_cpus",
 ]
-# What of a task a metric may rest on.
+# The columns of tasks that metrics may use.
 TASK_COLUMNS = ("task_id", "phase", "outcome", *latency.INSTANTS)
 
 
@@ -51,14 +51,14 @@ def _always(_trial: TrialRow) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number that a trial can have.
+    """A metric of a trial.
 
-    `name` ends in its unit where it has one; `better` is ``"lower"`` or ``"higher"``; `about` is
-    one sentence. Of a trial whose arrival is not in `arrivals`, or to which it does not apply,
-    the number is not asked; where it cannot be told, `measure` raises `RefusedError`. It is given
-    the trial's rows of `table`: of ``"task"`` once a task, of ``"execution"`` as often as it ran,
-    of ``"sample"`` with the tasks finished by then, of ``"burst"`` once a task and with the marks
-    of the burst without record if there was one; without such it has none of ``"unrecorded"``.
+    - `name` ends in the unit, if there is one; `better`: ``"lower"`` or ``"higher"``.
+    - `measure` computes the value or raises `RefusedError`, if `arrivals` and `applies` fit.
+    - `table`: the rows that `measure` gets: ``"task"`` (one per task), ``"execution"`` (one per
+      execution), ``"occurrence"``, ``"sample"`` (with `n_done`, the tasks finished before),
+      ``"burst"`` (one per task, with the markers of an uninstrumented burst), ``"unrecorded"`` (the
+      same, but only if there was an uninstrumented burst).
     """
 
     name: str
@@ -85,7 +85,7 @@ OF = {"": _always, "services": _has_services, "containers": lambda trial: trial.
 def _span(
     name: str, about: str, instants: tuple[str, str], percents: tuple[int, ...], *arrivals: str
 ) -> Iterator[Metric]:
-    """Make the percentiles of a duration from one instant to another."""
+    """Yield the percentiles of the duration from one instant to another."""
     for q in percents:
         measure = latency.on_whole_cpus(latency.percentile_of(*instants, q))
         yield Metric(f"{name}_p{q}", "s", "lower", f"p{q} of: {about}.", measure, arrivals)
@@ -95,7 +95,7 @@ _LAG = "intended instant to submit call"
 
 
 def _waits(name: str, end: str, about: str) -> Iterator[Metric]:
-    """Make the percentiles of a latency, and its mean."""
+    """Yield the percentiles of a latency, and its mean."""
     yield from _span(name, about, ("t0_ns", end), (50, 90, 95, 99), *OPEN)
     mean = latency.on_whole_cpus(latency.mean_of("t0_ns", end))
     yield Metric(f"{name}_mean", "s", "lower", f"Mean of: {about}.", mean, OPEN)
@@ -148,7 +148,7 @@ METRICS = {
         ),
         *_span(
             "round_trip_s",
-            "submit call to result in the submitter's hands",
+            "submit call to result received by the submitter",
             ("t0_ns", "t5_ns"),
             (50, 90, 99),
             RoundTrip.kind,
@@ -158,14 +158,14 @@ METRICS = {
             "cpu_driver_s_per_task",
             "s",
             "lower",
-            "CPU time of the driver a task, and of the workers that live in its process.",
+            "CPU time per task of the driver and of the workers in its process.",
             latency.cpu_of("driver"),
         ),
         Metric(
             "cpu_services_s_per_task",
             "s",
             "lower",
-            "CPU time of the services a task.",
+            "CPU time of the servers per task.",
             latency.cpu_of("services"),
             applies=_has_services,
         ),
@@ -173,14 +173,14 @@ METRICS = {
             "cpu_workers_s_per_task",
             "s",
             "lower",
-            "CPU time of the worker processes a task.",
+            "CPU time of the worker processes per task.",
             latency.cpu_of("workers"),
         ),
         Metric(
             "broker_commands_per_task",
             "1",
             "lower",
-            "Commands that the servers carried out a task: see the column broker_commands.",
+            "Commands that the servers executed per task: see the column broker_commands.",
             latency.broker("commands"),
             applies=_has_services,
         ),
@@ -188,7 +188,7 @@ METRICS = {
             "broker_bytes_per_task",
             "bytes",
             "lower",
-            "Bytes that the servers received and sent a task, by their own count.",
+            "Bytes that the servers received and sent per task, from their counters.",
             latency.broker("bytes"),
             applies=_has_services,
         ),
@@ -207,7 +207,7 @@ METRICS = {
             "first_run_s_mean",
             "s",
             "lower",
-            "Mean of: schedule call to first run, which may be due a period later.",
+            "Mean of: schedule call to first firing, which may be due a period later.",
             latency.mean_of("t1_ns", "t3_ns"),
             (Periodic.kind,),
         ),
@@ -228,7 +228,7 @@ METRICS = {
 
 
 def last_attempts(trials: pd.DataFrame) -> pd.DataFrame:
-    """Keep of each trial its last attempt, which is the one that counts."""
+    """Return the last attempt at each trial, the only one that is analysed."""
     return trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
 
 
@@ -239,14 +239,14 @@ def trial_metrics(
     samples: pd.DataFrame | None = None,
     marks: pd.DataFrame | None = None,
 ) -> list[MetricRow]:
-    """Compute every metric that this attempt at a trial can have; a refusal is a row with why.
+    """Compute every metric of one attempt at a trial; a refused metric is a row with the reason.
 
     Args:
-        trial: The attempt's row; a row of the table read back, a Series, serves as well.
-        executions: `TaskRow` columns of its window (phase ``measure``), a row an execution.
+        trial: The attempt's row, or a Series with the same columns.
+        executions: `TaskRow` columns of the window (phase ``measure``), one row per execution.
         occurrences: `OccurrenceRow` columns of a periodic trial.
-        samples: `SampleRow` columns; without them, what rests on them is not asked.
-        marks: `TaskRow` columns of the burst that was offered again without record, if it was.
+        samples: `SampleRow` columns; without them, the metrics of that table are omitted.
+        marks: `TaskRow` columns of the markers of the uninstrumented burst, if there was one.
     """
     tasks = latency.one_row_a_task(executions)
     rows: dict[str, Any] = {"task": tasks, "execution": executions, "occurrence": occurrences}
@@ -256,28 +256,32 @@ def trial_metrics(
     if samples is not None:
         ended = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
         rows["sample"] = samples.assign(n_done=np.searchsorted(ended, samples["t_ns"]))
-    told = [m for m in METRICS.values() if trial.arrival in m.arrivals and m.table in rows]
-    return [_row(m, trial, rows[m.table]) for m in told if m.applies(trial)]
+    selected = [m for m in METRICS.values() if trial.arrival in m.arrivals and m.table in rows]
+    return [_row(m, trial, rows[m.table]) for m in selected if m.applies(trial)]
 
 
 def refused(trial: TrialRow, reason: str) -> list[MetricRow]:
-    """Return a row without a value for every metric of an arrival, with one reason for all."""
-    return [_filed(m, trial, reason, 0) for m in METRICS.values() if trial.arrival in m.arrivals]
+    """Return a row without a value and with the reason for every metric of the trial's arrival."""
+    selected = [m for m in METRICS.values() if trial.arrival in m.arrivals]
+    return [_metric_row(m, trial, reason, 0) for m in selected]
 
 
 def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
     def measure() -> Value | str:
-        told = metric.measure(trial, rows)
-        is_number = np.isfinite(told.value)
-        return told if is_number else f"No number: the result is {told.value}; {told.method}"
+        result = metric.measure(trial, rows)
+        if not np.isfinite(result.value):
+            return f"No number: the result is {result.value}; {result.method}"
+        return result
 
-    return _filed(metric, trial, contained(measure, str), len(rows))
+    return _metric_row(metric, trial, contained(measure, str), len(rows))
 
 
-def _filed(metric: Metric, trial: TrialRow, told: Value | str, n: int) -> MetricRow:
-    value, bound, method = (
-        (None, "", told) if isinstance(told, str) else (told.value, told.bound, told.method)
-    )
+def _metric_row(metric: Metric, trial: TrialRow, result: Value | str, n: int) -> MetricRow:
+    """Return the row of a value, or of the reason why there is none with `n` rows of input."""
+    if isinstance(result, str):
+        value, bound, method = None, "", result
+    else:
+        value, bound, method, n = result.value, result.bound, result.method, result.n
     is_usable = trial.status in USABLE and trial.flag != Flag.INVALID
     return MetricRow(
         trial_id=trial.trial_id,
@@ -286,7 +290,7 @@ def _filed(metric: Metric, trial: TrialRow, told: Value | str, n: int) -> Metric
         value=value,
         bound=bound,
         unit=metric.unit,
-        n=n if isinstance(told, str) else told.n,
+        n=n,
         method=method,
         is_valid=int(is_usable and value is not None),
     )

@@ -63,7 +63,7 @@ def test_what_is_private_becomes_a_placeholder(scrub: Scrub, text: str, publishe
 @pytest.mark.parametrize(
     "text",
     [
-        "celery-beat[static]@default takes no tasks: it runs what is scheduled.",
+        "celery-beat[static]@default takes no tasks: it runs only scheduled jobs.",
         "foreign CPU: other processes used 4.0%; drift: a fixed loop's time changed by 5.2%",
         "redis 6.2.14 (machine; no persistence), 127.0.0.1:6379, 1500 tasks/s, 1/2",
         "started 2026-11-27T04:12:27+00:00 on Python 3.11.2",

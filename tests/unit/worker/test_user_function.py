@@ -136,7 +136,7 @@ def test_a_coroutine_function_goes_to_those_who_await() -> None:
     for label in ("thread-pool", "celery", "dask[threads]"):
         why = obstacle(own_spec(label, "later[4]"), frozenset(Service), own)
         assert why is not None
-        assert "is a coroutine function: the lab measures those on systems that await them" in why
+        assert "is a coroutine function: the lab runs those on backends that await them" in why
 
 
 @pytest.mark.parametrize(

@@ -135,9 +135,9 @@ def test_the_shapes_are_skipped_where_they_are_not_promised() -> None:
     cells = {cell.arrival for cell in GROUPS["shapes"].cells}
     assert {arrival for name, arrival in reasons if name == "threading"} == cells
     assert {arrival for name, arrival in reasons if name == "rq"} == {Retried(20, 1.0)}
-    assert "no join of its own" in reasons["threading", FanOut(200, 10)]
+    assert "has no join" in reasons["threading", FanOut(200, 10)]
     assert "has no chains" in reasons["threading", Chained(100, 5)]
-    assert "cannot be told to wait" in reasons["rq", Retried(20, 1.0)]
+    assert "cannot delay a retry" in reasons["rq", Retried(20, 1.0)]
 
 
 def test_payloads_grow_to_ten_mebibytes() -> None:
