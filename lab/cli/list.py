@@ -32,8 +32,8 @@ def list_names(_: argparse.Namespace) -> int:
         ],
     )
     if entries := registry.left_out():
-        rows = [(entry.kind, entry.name, entry.reason) for entry in entries]
-        show_table("Left out", ("kind", "name", "reason"), rows)
+        unusable = [(entry.kind, entry.name, entry.reason) for entry in entries]
+        show_table("Left out", ("kind", "name", "reason"), unusable)
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
     show_table("Presets", ("preset", "blocks", "purpose"), presets)
     return ExitCode.FINE

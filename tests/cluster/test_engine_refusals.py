@@ -1,4 +1,4 @@
-"""What a real engine refuses for real: a user without rights, and an image that fills its disk."""
+"""Tests with a real engine: a user without permission, and an image that fills its disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories.trials import run, spec_of
 
 pytestmark = pytest.mark.cluster
 
-# Docker's own command, as a user whom nobody gave any rights.
+# Docker's command, run as a user without any permission.
 AS_NOBODY = """#!/bin/sh
 export HOME=/ DOCKER_CONFIG=/nowhere
 exec setpriv --reuid=65534 --regid=65534 --clear-groups {docker} "$@"
@@ -36,9 +36,9 @@ DISK_MIB = 40
 
 
 @pytest.fixture
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A user who may not open the engine's socket: it is there, and the kernel says no."""
-    if os.geteuid():  # who is somebody already meets a socket of his own that he closed
+def without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run `docker` as a user who has no permission to open the engine's socket."""
+    if os.geteuid():  # without root, a socket that its owner has closed to itself
         with socket.socket(socket.AF_UNIX) as closed:
             closed.bind(str(tmp_path / "s"))
             (tmp_path / "s").chmod(0)
@@ -53,17 +53,17 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-@pytest.mark.usefixtures("nobody")
-def test_who_may_not_use_the_engine_is_told_so_everywhere(tmp_path: Path) -> None:
-    """By the choice of a provider, by the doctor, by `nox -s images`, and in a trial's row."""
-    images.resolve.cache_clear()  # as in a process that has not looked yet
+@pytest.mark.usefixtures("without_permission")
+def test_a_missing_permission_is_reported_everywhere(tmp_path: Path) -> None:
+    """The choice of a provider, the doctor, `nox -s images` and a trial's row report it."""
+    images.resolve.cache_clear()  # as in a fresh process
     assert choice.choose(None) == (
         "local",
         f"Clusters: local processes, not containers. {REFUSED}",
     )
-    (found,) = doctor._containers()
-    assert (found.name, found.state) == ("engine", "warn")
-    assert f"{found.finding} Run: {found.fix}" == REFUSED
+    (check,) = doctor._containers()
+    assert (check.name, check.state) == ("engine", "warn")
+    assert f"{check.finding} Run: {check.fix}" == REFUSED
     with pytest.raises(ClusterError) as caught:
         images.build(lambda _: None)
     assert str(caught.value) == REFUSED
@@ -73,13 +73,13 @@ def test_who_may_not_use_the_engine_is_told_so_everywhere(tmp_path: Path) -> Non
 
 @contextlib.contextmanager
 def small_engine(folder: Path) -> Iterator[str]:
-    """Run an engine of our own beside the machine's, on a disk of a few MiB; yield its address."""
+    """Run a second engine on a disk of a few MiB; yield its address."""
     disk, address = folder / "disk", f"unix://{folder}/engine.sock"
     disk.mkdir()
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(disk)], check=True
     )
-    # In a network of its own: an engine told to have no bridge removes the machine's `docker0`.
+    # In a separate network namespace: an engine without a bridge removes the machine's `docker0`.
     command = ["unshare", "--net", "dockerd", "--host", address, "--data-root", str(disk)]
     command += [f"--exec-root={folder}/run", f"--pidfile={folder}/pid", "--bridge=none"]
     command += ["--iptables=false", "--ip6tables=false", "--storage-driver=vfs"]
@@ -99,21 +99,21 @@ def small_engine(folder: Path) -> Iterator[str]:
 
 
 def answers(address: str) -> bool:
-    """Tell whether an engine answers at an address."""
+    """Return whether an engine answers at an address."""
     with contextlib.suppress(ClusterError):
         return bool(docker("version", environment={"DOCKER_HOST": address}))
     return False
 
 
-def test_a_disk_that_a_build_fills_is_told(
+def test_a_build_that_fills_the_disk_is_reported(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An engine that has no room for an image says so in words of its own; we say what to do."""
+    """The message replaces the engine's output and has the next step."""
     monkeypatch.setattr(steps, "LOG", tmp_path / "build.log")
     content = os.urandom(2 * DISK_MIB << 20)
-    recipe_of_it = b"FROM scratch AS node\nCOPY big /\n"
-    tree = {"compose/Dockerfile": (recipe_of_it, False), "big": (content, False)}
-    with small_engine(temporary) as address:  # short: sockets lie there
+    recipe = b"FROM scratch AS node\nCOPY big /\n"
+    tree = {"compose/Dockerfile": (recipe, False), "big": (content, False)}
+    with small_engine(temporary) as address:  # a short path, because it contains sockets
         monkeypatch.setenv("DOCKER_HOST", address)
         with pytest.raises(ClusterError) as caught:
             builder.make("node", "lab-node:too-big", "scratch", tree, lambda _: None)

@@ -1,4 +1,4 @@
-"""Exit codes: each has one meaning, declared once, used by every command and shown everywhere."""
+"""Tests that exit codes are defined once, used by every command and shown in every help text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL = campaigns.Campaign(
 
 
 def test_the_codes_are_those_of_the_design() -> None:
-    """The codes are those that README promises."""
+    """The codes are those in README."""
     assert {code.name: code.value for code in ExitCode} == {
         "FINE": 0,
         "TRIAL_FAILED": 1,
@@ -58,12 +58,12 @@ def test_the_codes_are_those_of_the_design() -> None:
     ],
 )
 def test_each_error_has_its_code(error: type[LabError], code: ExitCode) -> None:
-    """No error ends in the code of a failed trial or of a regression: those are results."""
+    """No error has the code of a failed trial or of a regression, which are results."""
     assert error("x").exit_code is code
 
 
 def test_every_command_shows_the_codes() -> None:
-    """`--help` of each command ends with the one sentence; so do README and the site."""
+    """`--help` of each command, README and the site contain the same sentence."""
     commands = next(a for a in parser()._actions if a.dest == "command").choices
     assert commands
     for name, command in dict(commands).items():
@@ -80,7 +80,7 @@ def test_every_command_shows_the_codes() -> None:
     ],
     ids=lambda file: str(file.relative_to(ROOT)),
 )
-def test_no_command_returns_a_number_of_its_own(file: Path) -> None:
+def test_commands_return_only_exit_codes(file: Path) -> None:
     """A command returns a member of `ExitCode`, never a literal and never a truth value."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for returned in (node for node in ast.walk(tree) if isinstance(node, ast.Return)):
@@ -93,7 +93,7 @@ def test_no_command_returns_a_number_of_its_own(file: Path) -> None:
 def test_a_comparison_with_nothing_in_common_ends_in_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """N3: 4 means worse; no number in common is neither worse nor fine."""
+    """Without a number in common, the result is neither worse (4) nor fine (0)."""
     tables = dict(campaigns.campaign.__wrapped__(SMALL))
     tables["metric"] = tables["metric"].assign(is_valid=0)
     run = campaigns.write(tables, tmp_path / "runs" / "unusable")
@@ -104,7 +104,7 @@ def test_a_comparison_with_nothing_in_common_ends_in_3(
 def test_a_machine_that_cannot_host_a_cluster_ends_in_5(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told
 ) -> None:
-    """Before a run starts, an engine that fails is no failed trial."""
+    """A failure of the engine before the run is not a failed trial."""
 
     def fail(*_: object) -> None:
         raise ClusterError("No container engine answers.")

@@ -1,7 +1,7 @@
-"""One trial never ends a campaign: what no code expected is a row or a sentence, never a traceback.
+"""Tests that an unexpected exception becomes a row or a sentence, and never ends a campaign.
 
-The tests marked `defect` make a part of the lab fail; in every other test of the suite a defect
-that the lab contained is a failure (`defects_met` in conftest.py).
+The tests marked `defect` make a part of the lab fail. In every other test, a defect that the lab
+caught is a failure (`defects_met` in conftest.py).
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ MESSAGE = "a message with /srv/somebody in it"
 
 
 class Notes:
-    """Watches a campaign and keeps what it says beside the rows."""
+    """Listens to a campaign and collects the sentences that it reports beside the rows."""
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
 
     def begin(self, *_: object) -> None:
-        """Hear of the trials."""
+        """Ignore the progress of the trials."""
 
     trial = phase = row = begin
 
     def note(self, sentence: str) -> None:
-        """Keep a sentence."""
+        """Collect a sentence."""
         self.sentences.append(sentence)
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine costs is not the question here: nothing is timed, and one file is clean."""
+    """Replace calibration and watchdog, which these tests do not need and which take time."""
     monkeypatch.setattr(instrumentation_cost, "cost_ns", lambda: 1_000.0)
     monkeypatch.setattr(watchdog, "on_duty", contextlib.nullcontext)
     monkeypatch.setattr(watchdog, "remove_dead", dict)
@@ -60,7 +60,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def broken(*_: Any, **__: Any) -> NoReturn:
-    """Fail as nobody expects."""
+    """Raise an exception that no code of the lab expects."""
     raise KeyError(MESSAGE)
 
 
@@ -77,7 +77,7 @@ def execute(folder: Path, run: run_folder.Run) -> tuple[Store, list[TrialRow], N
 
 
 def first_only(whole: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that fails as it is called the first time, and then does as the whole."""
+    """Return a function that raises in its first call, and then calls `whole`."""
     calls: list[int] = []
 
     def call(*arguments: Any, **named: Any) -> Any:
@@ -102,7 +102,7 @@ def first_only(whole: Callable[..., Any]) -> Callable[..., Any]:
 def test_a_defect_in_a_trial_is_a_failed_row_and_the_next_trial_runs(
     room: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason has type and place but no message; the traceback lies in the trial's folder."""
+    """The reason has type and place but no message; the traceback is in the trial's folder."""
     monkeypatch.setattr(room, name, first_only(getattr(room, name)))
     store, rows, _ = execute(tmp_path, two_trials())
     assert [row.status for row in rows] == ["failed", "ok"]
@@ -119,10 +119,10 @@ def test_a_defect_in_a_trial_is_a_failed_row_and_the_next_trial_runs(
 
 
 @pytest.mark.defect
-def test_a_resumed_campaign_passes_over_a_defect(
+def test_a_resumed_campaign_does_not_repeat_a_trial_with_a_defect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failed row is finished: it is not tried for ever."""
+    """A trial with a failed row is finished, so it is not repeated forever."""
     run = two_trials()
     with monkeypatch.context() as patch:
         patch.setattr(trial, "run", broken)
@@ -132,10 +132,10 @@ def test_a_resumed_campaign_passes_over_a_defect(
 
 
 @pytest.mark.defect
-def test_a_killed_trial_whose_records_cannot_be_read_is_interrupted_all_the_same(
+def test_a_killed_trial_with_unreadable_records_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has its row, and runs again."""
+    """The trial has a row, and a second attempt runs."""
     run = two_trials()
     store = run_folder.create(tmp_path, run)
     store.trial_folder(run.plan.trials[0].id, 1).mkdir(parents=True)
@@ -149,10 +149,10 @@ def test_a_killed_trial_whose_records_cannot_be_read_is_interrupted_all_the_same
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DiskError("The disk is full.")])
-def test_who_stops_the_lab_and_a_full_disk_pass(
+def test_an_interrupt_and_a_full_disk_end_the_campaign(
     error: BaseException | type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither is a trial's failure: nothing more runs."""
+    """Neither is a failure of a trial: no further trial runs."""
 
     def stop(*_: object) -> NoReturn:
         raise error
@@ -165,10 +165,10 @@ def test_who_stops_the_lab_and_a_full_disk_pass(
     assert len(store.read("trial")) == 0
 
 
-def test_what_the_user_can_mend_is_no_defect(
+def test_an_error_that_the_user_can_fix_is_no_defect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A `LabError` is its own reason, and leaves no traceback."""
+    """The message of a `LabError` is the reason, and no traceback is written."""
 
     def refuse(*_: object) -> NoReturn:
         raise UsageError("The module\nis gone.")
@@ -182,7 +182,7 @@ def test_what_the_user_can_mend_is_no_defect(
 def test_a_campaign_goes_on_without_its_instrumentation_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each trial is measured, and the baseline table says why it has no cost; once a block."""
+    """Each trial runs, and the table `baseline` has the reason why the cost is missing."""
     reason = "its process printed 'garbage'"
 
     def refuse() -> NoReturn:
@@ -191,8 +191,12 @@ def test_a_campaign_goes_on_without_its_instrumentation_cost(
     monkeypatch.setattr(instrumentation_cost, "cost_ns", refuse)
     store, rows, notes = execute(tmp_path, two_trials())
     assert [row.status for row in rows] == ["ok", "ok"]
-    told = store.read("baseline")
-    assert [*told.baseline, *told.unit, *told.method] == [instrumentation_cost.NAME, "ns", reason]
+    table = store.read("baseline")
+    assert [*table.baseline, *table.unit, *table.method] == [
+        instrumentation_cost.NAME,
+        "ns",
+        reason,
+    ]
     assert [reason in sentence for sentence in notes.sentences] == [True]
     runner.execute(store, two_trials(), Notes())
     store.check()
@@ -203,7 +207,7 @@ def test_a_campaign_goes_on_without_its_instrumentation_cost(
 def test_a_broken_baseline_is_a_row_and_the_trials_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Host baselines stand beside the trials, and never end them."""
+    """A failed host baseline does not affect the trials."""
     monkeypatch.setattr(host_baselines, name, broken)
     spec = spec_of("raw-redis", arrival=Burst(20))
     run = run_folder.Run(Plan((spec,), ()), "quick", seed=1, reruns=0, command="lab bench")
@@ -217,7 +221,7 @@ def test_a_broken_baseline_is_a_row_and_the_trials_run(
 def test_a_defect_in_one_metric_refuses_that_metric(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other numbers of the trial are there."""
+    """The other metrics of the trial have values."""
     name = "makespan_s"
     monkeypatch.setitem(registry.METRICS, name, replace(registry.METRICS[name], measure=broken))
     store, rows, _ = execute(tmp_path, two_trials())
@@ -230,10 +234,10 @@ def test_a_defect_in_one_metric_refuses_that_metric(
 
 
 @pytest.mark.defect
-def test_a_defect_in_a_trials_numbers_refuses_those_of_that_trial(
+def test_a_defect_in_the_metrics_of_a_trial_refuses_all_of_that_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What all of them rest on fails: each is refused, and those of the other trial are there."""
+    """All metrics of one trial are refused, and those of the other have values."""
     store, _, _ = execute(tmp_path, two_trials())
     monkeypatch.setattr(registry, "trial_metrics", first_only(registry.trial_metrics))
     assert compute.derive(store) == []
@@ -247,7 +251,7 @@ def test_a_defect_in_a_trials_numbers_refuses_those_of_that_trial(
 def test_a_defect_in_a_derived_table_is_a_sentence(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The campaign ends well, the other tables are there, and `lab report` makes all again."""
+    """The campaign ends normally with the other tables, and `lab report` computes all of them."""
     with monkeypatch.context() as patch:
         patch.setattr(compute, part, broken)
         store, rows, notes = execute(tmp_path, two_trials())
@@ -261,7 +265,7 @@ def test_a_defect_in_a_derived_table_is_a_sentence(
 def test_a_defect_in_planning_ends_the_plan_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was measured stays, and the campaign ends as if its ladder were done."""
+    """The measured trials are kept, and the campaign ends as if its load sweep were complete."""
     monkeypatch.setattr(runner, "next_stage", broken)
     _, rows, notes = execute(tmp_path, two_trials(ladder=LADDERS["quick"]))
     assert [row.status for row in rows] == ["ok", "ok"]
@@ -271,7 +275,7 @@ def test_a_defect_in_planning_ends_the_plan_with_a_sentence(
 
 @pytest.mark.defect
 def test_a_defect_of_another_library_has_a_type_and_no_place(tmp_path: Path) -> None:
-    """Where no line of the lab was passed, none is made up."""
+    """If the traceback has no line of the lab, the sentence has none."""
     try:
         broken()
     except KeyError as error:

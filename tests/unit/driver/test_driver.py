@@ -1,4 +1,4 @@
-"""The driver goes through its phases in order, and what it leaves is readable after any kill."""
+"""Tests that the driver runs its phases in order, and that its files are readable after a kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories.trials import CONTEXT, run, spec_of
 
 
 def test_phases_run_in_order(tmp_path: Path) -> None:
-    """Each phase runs once, and its order is the one that was promised."""
+    """Each phase runs once, in the documented order."""
     seen: list[str] = []
     spec = spec_of("thread-pool")
     trial.run(spec, 1, tmp_path / "t", seen.append)
@@ -30,10 +30,10 @@ def test_phases_run_in_order(tmp_path: Path) -> None:
     assert [name for name, _ in read_status(tmp_path / "t")["phases"]] == [*PHASES, "ended"]
 
 
-def made_here(
+def driver_here(
     folder: Path, monkeypatch: Any, seen: list[str], spec: TrialSpec | None = None
 ) -> driver.Driver:
-    """Make a driver in this process, of plain calls at first, which tells its phases to `seen`."""
+    """Make a driver in this process, by default for `inline`, that appends its phases to `seen`."""
     spec = spec or spec_of("inline")
     (folder / "ledger").mkdir()
     ledger._forget()
@@ -49,73 +49,79 @@ def made_here(
     return driver.Driver(folder, seen.append, lambda: None)
 
 
-def test_a_system_that_takes_no_tasks_says_why_at_once(tmp_path: Path, monkeypatch: Any) -> None:
-    """Its workers are not waited for: what its submit call raised is the reason."""
+def test_a_backend_that_takes_no_tasks_ends_with_its_error(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The driver does not wait for workers; the reason is the exception of the submit call."""
     seen: list[str] = []
-    made = made_here(tmp_path, monkeypatch, seen)
+    driven = driver_here(tmp_path, monkeypatch, seen)
 
     def refuse(_: Any) -> None:
         raise ConnectionError("the queue is gone")
 
-    monkeypatch.setattr(made.backend, "submit", refuse)
-    made.run()
+    monkeypatch.setattr(driven.backend, "submit", refuse)
+    driven.run()
     assert seen == ["boot", "verify", "stop", "ended"]
     assert read_status(tmp_path)["reason"] == (
         "It took no tasks in the verify phase. ConnectionError: the queue is gone"
     )
 
 
-def of_jobs(folder: Path, monkeypatch: Any, overlooked: int) -> tuple[driver.Driver, list[Job]]:
-    """Make a driver whose scheduler overlooks as many jobs at first; return what it was told."""
+def driver_with_jobs(
+    folder: Path, monkeypatch: Any, overlooked: int
+) -> tuple[driver.Driver, list[Job]]:
+    """Make a driver whose scheduler ignores its first jobs; return it and the jobs it received."""
     spec = spec_of("deadline-loop", arrival=Periodic(1, 1, every_s=0.05))
-    made, told = made_here(folder, monkeypatch, [], spec), list[Job]()
+    driven = driver_here(folder, monkeypatch, [], spec)
+    received: list[Job] = []
     monkeypatch.setattr(readiness, "TRY_S", 0.1)
     monkeypatch.setattr(readiness, "DEADLINE_S", 0.3)
-    monkeypatch.setattr(type(made.backend), "finest_period_s", 0.05)
-    schedule, unschedule = made.backend.schedule, made.backend.unschedule
+    monkeypatch.setattr(type(driven.backend), "finest_period_s", 0.05)
+    schedule, unschedule = driven.backend.schedule, driven.backend.unschedule
 
     def overlook(job: Job) -> Any:
-        told.append(job)
-        return schedule(job) if len(told) > overlooked else None
+        received.append(job)
+        return schedule(job) if len(received) > overlooked else None
 
-    monkeypatch.setattr(made.backend, "schedule", overlook)
-    monkeypatch.setattr(made.backend, "unschedule", lambda handle: handle and unschedule(handle))
-    return made, told
+    monkeypatch.setattr(driven.backend, "schedule", overlook)
+    monkeypatch.setattr(driven.backend, "unschedule", lambda handle: handle and unschedule(handle))
+    return driven, received
 
 
-def test_a_scheduler_that_overlooks_a_job_as_it_starts_is_told_of_another(
+def test_a_scheduler_that_ignores_a_job_at_its_start_gets_another(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """The window begins when one has run, and its own job is the only one that is left."""
-    made, told = of_jobs(tmp_path, monkeypatch, 1)
-    made.run()
+    """The window begins after a job has fired, and then only the job of the window is scheduled."""
+    driven, received = driver_with_jobs(tmp_path, monkeypatch, 1)
+    driven.run()
     assert read_status(tmp_path)["status"] == "ok"
-    assert [PHASE_NAMES[job.id // MOST_TASKS] for job in told] == ["warm_up", "warm_up", "measure"]
+    phases = [PHASE_NAMES[job.id // MOST_TASKS] for job in received]
+    assert phases == ["warm_up", "warm_up", "measure"]
     runs = [run for path in (tmp_path / "ledger").glob("*.bin") for run in executions(path)[1]]
-    before = [run for run in runs if run.task_id != told[2].id]
-    assert {run.task_id for run in before} == {told[1].id}
+    before = [run for run in runs if run.task_id != received[2].id]
+    assert {run.task_id for run in before} == {received[1].id}
     assert all(run.finished_ns < read_status(tmp_path)["t_begin_ns"] for run in before)
 
 
-def test_a_scheduler_that_heeds_no_job_fails_before_the_window(
+def test_a_scheduler_that_ignores_all_jobs_fails_before_the_window(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """What was not kept there would be told as a schedule that was missed."""
-    made, told = of_jobs(tmp_path, monkeypatch, 9)
-    made.run()
+    """In the window, its ignored jobs would be reported as missed occurrences."""
+    driven, received = driver_with_jobs(tmp_path, monkeypatch, 9)
+    driven.run()
     assert [name for name, _ in read_status(tmp_path)["phases"]][:3] == ["boot", "verify", "stop"]
     assert "No job had run" in read_status(tmp_path)["reason"]
-    assert len(told) == 3
+    assert len(received) == 3
 
 
-def test_stop_comes_also_after_a_phase_that_failed(tmp_path: Path, monkeypatch: Any) -> None:
-    """Whatever ends a trial early, the system is stopped and the reason is kept."""
+def test_stop_runs_after_a_failed_phase(tmp_path: Path, monkeypatch: Any) -> None:
+    """When a phase fails, the backend is stopped and the reason is recorded."""
     seen: list[str] = []
-    made = made_here(tmp_path, monkeypatch, seen)
+    driven = driver_here(tmp_path, monkeypatch, seen)
     stopped = []
-    monkeypatch.setattr(made.backend, "stop", lambda: stopped.append(True))
-    monkeypatch.setattr(made, "quiet", lambda: 1 / 0)
-    made.run()
+    monkeypatch.setattr(driven.backend, "stop", lambda: stopped.append(True))
+    monkeypatch.setattr(driven, "quiet", lambda: 1 / 0)
+    driven.run()
     assert seen == ["boot", "verify", "quiet", "stop", "ended"]
     assert stopped == [True]
     status = read_status(tmp_path)
@@ -123,30 +129,30 @@ def test_stop_comes_also_after_a_phase_that_failed(tmp_path: Path, monkeypatch: 
     assert status["reason"] == "ZeroDivisionError: division by zero"
 
 
-def test_nothing_of_verify_and_warm_up_is_in_the_window(tmp_path: Path) -> None:
-    """Only tasks of the window count, and all of it lies between its edges."""
-    made = run(tmp_path, spec_of("thread-pool", arrival=Burst(30), warmup_tasks=12))
-    tasks = made.tables["task"]
+def test_verify_and_warm_up_tasks_are_not_in_the_window(tmp_path: Path) -> None:
+    """Only tasks of the window are counted, and all of them are between its edges."""
+    result = run(tmp_path, spec_of("thread-pool", arrival=Burst(30), warmup_tasks=12))
+    tasks = result.tables["task"]
     counts = tasks.phase.value_counts().to_dict()
-    assert counts["measure"] == made.row.n_done == 30
+    assert counts["measure"] == result.row.n_done == 30
     assert counts["warm_up"] == 12
     window = tasks[tasks.phase == "measure"]
-    assert (window.t0_ns >= made.row.t_begin_ns).all()
-    assert (window.t4_ns <= made.row.t_end_ns).all()
-    assert (tasks[tasks.phase != "measure"].t4_ns < made.row.t_begin_ns).all()
+    assert (window.t0_ns >= result.row.t_begin_ns).all()
+    assert (window.t4_ns <= result.row.t_end_ns).all()
+    assert (tasks[tasks.phase != "measure"].t4_ns < result.row.t_begin_ns).all()
 
 
-def test_every_row_satisfies_the_identity(tmp_path: Path) -> None:
+def test_the_parts_of_a_latency_add_up(tmp_path: Path) -> None:
     """(t4 - t0) = (t1 - t0) + (t3 - t1) + (t4 - t3) on every row, all parts not negative."""
-    made = run(tmp_path, spec_of("celery[threads]", arrival=Paced(60, 100.0)))
-    w = made.tables["task"].query("phase == 'measure'")
+    result = run(tmp_path, spec_of("celery[threads]", arrival=Paced(60, 100.0)))
+    w = result.tables["task"].query("phase == 'measure'")
     parts = [w.t1_ns - w.t0_ns, w.t3_ns - w.t1_ns, w.t4_ns - w.t3_ns]
     assert (w.t4_ns - w.t0_ns == sum(parts)).all()
     assert all((part >= 0).all() for part in parts)
-    assert made.row.n_negative == 0
+    assert result.row.n_negative == 0
 
 
-def test_a_block_offers_equal_plans(tmp_path: Path) -> None:
+def test_all_backends_of_a_block_have_equal_plans(tmp_path: Path) -> None:
     """The plan's hash is equal for every backend and differs with the seed (METHOD M4)."""
     arrival = Paced(20, 200.0)
     rows = [run(tmp_path, spec_of(b, arrival=arrival)).row for b in ("inline", "thread-pool")]
@@ -155,18 +161,18 @@ def test_a_block_offers_equal_plans(tmp_path: Path) -> None:
 
 
 def test_round_trips_are_one_at_a_time(tmp_path: Path) -> None:
-    """The next task is offered after the result of the one before was seen."""
-    made = run(tmp_path, spec_of("thread-pool", arrival=RoundTrip(25)))
-    window = made.tables["task"].query("phase == 'measure'").sort_values("t0_ns")
+    """The next task is offered after the result of the one before has arrived."""
+    result = run(tmp_path, spec_of("thread-pool", arrival=RoundTrip(25)))
+    window = result.tables["task"].query("phase == 'measure'").sort_values("t0_ns")
     assert (window.t0_ns.iloc[1:].to_numpy() >= window.t5_ns.iloc[:-1].to_numpy()).all()
 
 
-def test_what_a_killed_lab_left_is_an_interrupted_row(tmp_path: Path) -> None:
-    """A folder without a verdict is readable, and marked."""
+def test_the_folder_of_a_killed_lab_becomes_an_interrupted_row(tmp_path: Path) -> None:
+    """A folder without a status is readable, and its row has the status `interrupted`."""
     spec = spec_of("thread-pool")
     trial.run(spec, 1, tmp_path / "t", lambda _: None)
     (tmp_path / "t" / "status.json").unlink()
-    made = collect(trial.killed(spec, 1, tmp_path / "t"), CONTEXT)
-    assert made.row.status == "interrupted"
-    assert "--resume" in made.row.reason
-    assert made.row.n_done == 50
+    result = collect(trial.killed(spec, 1, tmp_path / "t"), CONTEXT)
+    assert result.row.status == "interrupted"
+    assert "--resume" in result.row.reason
+    assert result.row.n_done == 50

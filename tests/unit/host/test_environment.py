@@ -1,4 +1,4 @@
-"""The fingerprint tells what the machine is, and nothing about whose it is."""
+"""Tests that the fingerprint describes the machine and contains nothing private."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ADDRESS = re.compile(
 )
 
 
-# Facts that a machine or a user may happen to be called.
+# Values of facts that may also be the name of a machine or a user.
 COMMON_WORDS = {"docker", "linux", "main", "none", "podman"}
 
 
 def private_words() -> set[str]:
-    """Collect what names this machine and its user."""
+    """Return the names of this machine and its user."""
     words = {socket.gethostname(), getpass.getuser(), str(Path.home()), str(Path.cwd())}
     return words - COMMON_WORDS
 
 
 def assert_public(rows: Sequence[EnvironmentRow]) -> None:
-    """Look for names, paths and addresses in every key, value and unit."""
+    """Assert that no key, value or unit contains a name, a path or an address."""
     for row in rows:
         for text in (row.key, row.value, row.unit):
             for word in private_words():
@@ -46,7 +46,7 @@ def assert_public(rows: Sequence[EnvironmentRow]) -> None:
 
 
 def as_dict(rows: Sequence[EnvironmentRow]) -> dict[str, str]:
-    """Look up values by key."""
+    """Return the values by key."""
     return {row.key: row.value for row in rows}
 
 
@@ -55,10 +55,10 @@ def test_nothing_private_is_in_the_fingerprint() -> None:
     assert_public(fingerprint()[1])
 
 
-def test_nothing_private_gets_in_through_what_users_may_set(
+def test_no_private_text_passes_the_allow_lists(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Variables, boot parameters and build arguments pass by allow lists, not by luck."""
+    """Variables, boot parameters and build arguments are filtered by allow lists."""
     secret = f"{Path.home()}/of/{getpass.getuser()}"
     for name in ("PYTHONPATH", "PYTHONHASHSEED", "PYTHONMALLOC", "PYTHON_SECRET", "PYTHONHOME"):
         monkeypatch.setenv(name, secret)
@@ -87,8 +87,8 @@ def test_nothing_private_gets_in_through_what_users_may_set(
     assert "python.variable.PYTHON_SECRET" not in facts
 
 
-def test_the_id_follows_stable_facts_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two readings agree; a collector's threshold changes nothing, another kernel everything."""
+def test_the_id_depends_on_stable_facts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A threshold of the garbage collector does not change the id, another kernel does."""
     before, rows = fingerprint()
     assert re.fullmatch("[0-9a-f]{16}", before)
     assert {row.fingerprint_id for row in rows} == {before}
@@ -104,8 +104,8 @@ def test_the_id_follows_stable_facts_only(monkeypatch: pytest.MonkeyPatch) -> No
     assert fingerprint()[0] != before
 
 
-def test_what_the_method_calls_stable_is_stable() -> None:
-    """The stable facts that are known on this machine make the id (METHOD M33)."""
+def test_the_stable_facts_of_the_method_are_stable() -> None:
+    """The stable facts that are known on this machine are part of the id (METHOD M33)."""
     keys = [row.key for row in fingerprint()[1]]
     stable = {row.key for row in fingerprint()[1] if row.stable}
     assert len(keys) == len(set(keys))
@@ -118,7 +118,7 @@ def test_what_the_method_calls_stable_is_stable() -> None:
     }
 
 
-def test_what_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_facts_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the kernel's files the facts are still listed, and empty rather than zero."""
     with_files = [row.key for row in fingerprint()[1]]
     for module in (environment, procfs):
@@ -146,7 +146,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 
 def test_limits_are_read_from_cgroup_version_2(tmp_path: Path) -> None:
-    """The tightest limit of our group and those around it counts, whoever set it."""
+    """The lowest limit of the group and of its parents is used."""
     root = write(
         tmp_path,
         {
@@ -164,7 +164,7 @@ def test_limits_are_read_from_cgroup_version_2(tmp_path: Path) -> None:
 
 
 def test_limits_are_read_from_cgroup_version_1(tmp_path: Path) -> None:
-    """Each controller has its tree; in a container the group's own name may not exist in it."""
+    """Each controller has a tree; in a container the group's name may not exist in it."""
     root = write(
         tmp_path,
         {
@@ -179,22 +179,22 @@ def test_limits_are_read_from_cgroup_version_1(tmp_path: Path) -> None:
 
 
 def test_limits_outside_linux_are_unknown(tmp_path: Path) -> None:
-    """No control groups at all is not the same as no limit."""
+    """Without control groups, the limit is unknown, not absent."""
     assert procfs.cpu_limit(tmp_path) == ""
     assert procfs.memory_limit(tmp_path) == ""
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git as a user that the test makes up."""
-    who = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
-    command = ["git", "-C", str(folder), *who, *arguments]
+    """Run git as a fictitious user."""
+    user = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+    command = ["git", "-C", str(folder), *user, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_git_state_is_of_the_labs_own_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Commit and changes are told for a checkout, and for nothing that merely surrounds the lab."""
+    """Commit and changes are those of the lab's checkout, never of a repository around it."""
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "environment.py"))
     assert git_state() == ("", "")
     git(tmp_path, "init", "-q")

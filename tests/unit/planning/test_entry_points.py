@@ -1,4 +1,4 @@
-"""Packages beside the lab that break, or claim a name that is taken, are named and left out."""
+"""Tests that entry points that fail, or that use a name in use, are left out with a reason."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SOUND = """
 from lab.backends import inline as _inline
 Other = _inline.Inline
 """
-UNSAID = """
+INCOMPLETE = """
 from lab.core.backend import Backend
 class X(Backend):
     variants = ()
     def start(self): ...
     def stop(self): ...
 """
-# Of each entry: its group, its name, its module's text, the object, and words of the reason.
+# Name of the entry: its group, its module's source, the object, and a part of the reason.
 BROKEN = {
     "raises": ("lab.backends", "raise ValueError('no\x1b[31m such')", ":X", "raised ValueError"),
     "exits": ("lab.backends", "raise SystemExit(0)", ":X", "raised SystemExit"),
@@ -41,9 +41,9 @@ BROKEN = {
         ":X",
         "does not implement start, stop",
     ),
-    "unsaid": (
+    "incomplete": (
         "lab.backends",
-        UNSAID,
+        INCOMPLETE,
         ":X",
         "does not state family, summary, variants",
     ),
@@ -60,7 +60,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages: one for each case, and two that declare one name."""
+    """Return a folder of packages: one for each case, and two that declare the same name."""
     folder = tmp_path_factory.mktemp("site")
     cases = {name: case[:3] for name, case in BROKEN.items()}
     for number, (name, (group, text, attribute)) in enumerate(cases.items()):
@@ -72,27 +72,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(folder: Path, package: str, group: str, name: str, text: str, attribute: str) -> None:
-    """Lay out what a wheel leaves behind."""
+    """Write the files of an installed wheel."""
     (folder / f"{package}_module.py").write_text(text)
-    about = folder / f"{package}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    metadata = folder / f"{package}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
     entry = f"[{group}]\n{name} = {package}_module{attribute}\n"
-    (about / "entry_points.txt").write_text(entry)
+    (metadata / "entry_points.txt").write_text(entry)
 
 
-def lab(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the lab where these packages are installed."""
+def lab(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the lab with these packages installed."""
     path = os.pathsep.join([str(installed), str(ROOT)])
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "250"}
-    command = [sys.executable, "-m", "lab.cli", *words]
+    command = [sys.executable, "-m", "lab.cli", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
 
 
 def test_each_is_listed_with_its_reason(installed: Path) -> None:
-    """Once on standard error, in one sentence, and in the list; the others are there as ever."""
+    """Each is listed once on standard error and once in the table; the others are available."""
     shown = lab(installed, "list")
     assert shown.returncode == 0, shown.stderr
     lines = shown.stderr.splitlines()
@@ -112,8 +112,8 @@ def test_each_is_listed_with_its_reason(installed: Path) -> None:
     assert "\x1b" not in shown.stdout + shown.stderr
 
 
-def test_they_end_no_campaign(installed: Path, tmp_path: Path) -> None:
-    """What was selected is measured, and the built-in of a claimed name is what runs."""
+def test_left_out_entries_do_not_end_a_campaign(installed: Path, tmp_path: Path) -> None:
+    """The selected backends run, and a built-in is not replaced by an entry of the same name."""
     chosen = ("-b", "inline", "-b", "rq", "-w", "noop", "--arrival", "burst")
     small = ("--tasks", "20", "--blocks", "1", "--cores", "1", "--provider", "local")
     where = ("--allow-dirty", "--tables-only", "--results", str(tmp_path))
@@ -126,7 +126,7 @@ def test_they_end_no_campaign(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("arguments", "reason"),
     [
         (("-b", "raises"), "Backend 'raises' is not available: its import raised ValueError"),
         (("-b", "exits"), "Backend 'exits' is not available: its import raised SystemExit: 0."),
@@ -134,18 +134,18 @@ def test_they_end_no_campaign(installed: Path, tmp_path: Path) -> None:
         (("-w", "task_raises"), "Workload 'task_raises' is not available: its import raised"),
     ],
 )
-def test_selecting_one_says_why_it_is_not_there(
-    installed: Path, words: tuple[str, ...], reason: str
+def test_selecting_a_left_out_entry_shows_the_reason(
+    installed: Path, arguments: tuple[str, ...], reason: str
 ) -> None:
-    """Exit code 2 and one sentence."""
-    shown = lab(installed, "bench", *words, "--dry-run")
+    """The command ends with code 2 and one sentence."""
+    shown = lab(installed, "bench", *arguments, "--dry-run")
     assert shown.returncode == 2
     assert reason in shown.stderr.replace("\n", " ")
     assert "Traceback" not in shown.stderr
 
 
-def test_doctor_names_them(installed: Path) -> None:
-    """Each is a check of its own that says what to do."""
+def test_the_doctor_lists_left_out_entries(installed: Path) -> None:
+    """Each entry is a separate check with the next step."""
     shown = lab(installed, "doctor")
     assert shown.returncode == 0, shown.stderr
     table = " ".join(shown.stdout.split())
@@ -156,7 +156,7 @@ def test_doctor_names_them(installed: Path) -> None:
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """The registry looks again, in this test and after it."""
+    """Clear the registry's caches before and after a test."""
     registry.refresh()
     yield
     registry.refresh()
@@ -166,7 +166,7 @@ def forgotten() -> Iterator[None]:
 def test_a_file_of_the_lab_that_cannot_be_imported_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dependency that is broken costs its backend and no other."""
+    """A broken dependency affects only its backend."""
     (tmp_path / "made_up.py").write_text("import no_such_package\n")
     monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
     assert "made-up" not in registry.backends()

@@ -1,4 +1,4 @@
-"""The engine's command line: what it refuses becomes one sentence with the next step."""
+"""Tests that each error of the container engine becomes one sentence with the next step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.core.errors import ClusterError
 from lab.providers import engine
 
 SOCKET = "unix:///var/run/docker.sock"
-COMPLAINTS = {
+OUTPUTS = {
     f"permission denied while trying to connect to the Docker daemon socket at {SOCKET}: Get "
     '"http://%2Fvar%2Frun%2Fdocker.sock/v1.41/info": connect: permission denied': (
         "sudo usermod -aG docker $USER"
@@ -39,32 +39,32 @@ COMPLAINTS = {
     "could not find an available, non-overlapping IPv4 address pool among the defaults": (
         "No subnet is free"
     ),
-    # Not every refusal is about the engine's socket.
+    # Not every denied permission concerns the engine's socket.
     "OCI runtime exec failed: open /x: permission denied": "open /x: permission denied. Run: lab",
     "": "no error output",
 }
 
 
-@pytest.mark.parametrize(("complaint", "sentence"), COMPLAINTS.items())
-def test_a_complaint_becomes_a_sentence_with_the_next_step(complaint: str, sentence: str) -> None:
-    """Words of real engines, old and new, are told in ours."""
-    told = engine.explain(complaint)
-    assert sentence in told
-    assert "Run: " in told
-    assert "\n" not in told
+@pytest.mark.parametrize(("output", "sentence"), OUTPUTS.items())
+def test_an_error_becomes_a_sentence_with_the_next_step(output: str, sentence: str) -> None:
+    """The outputs are from real engines, old and new."""
+    message = engine.explain(output)
+    assert sentence in message
+    assert "Run: " in message
+    assert "\n" not in message
 
 
-def test_without_docker_the_way_to_it_is_told(
+def test_without_docker_the_error_has_the_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine without the program is told how to get it, and how to do without."""
+    """The message states how to install Docker, and how to measure without it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ClusterError, match="not installed. Run: .+ --provider local"):
         engine.find()
 
 
 def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose 1 answers to the same words and cannot do the same."""
+    """Compose 1 accepts the same commands and lacks features that the lab needs."""
     program = tmp_path / "docker"
     program.write_text('#!/bin/sh\n[ "$1" = compose ] && echo 1.29.2 || echo 20.10\n')
     program.chmod(0o755)
@@ -73,11 +73,11 @@ def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         engine.find()
 
 
-def test_whoever_is_killed_may_have_reached_the_memory_limit() -> None:
-    """The engine does not always tell why; any other end has its last words for a reason."""
-    raised = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
-    assert engine.ending("oom", "redis", "", "").endswith(raised)
+def test_a_killed_container_may_have_reached_its_memory_limit() -> None:
+    """The engine does not always report it; any other end has the last output as its reason."""
+    step = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
+    assert engine.ending("oom", "redis", "", "").endswith(step)
     killed = engine.ending("die", "redis", "137", "Ready")
     assert killed.startswith("redis ended with code 137: Ready")
-    assert raised in killed
+    assert step in killed
     assert engine.ending("die", "node0", "1", "no queue") == "node0 ended with code 1: no queue"
