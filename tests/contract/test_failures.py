@@ -81,15 +81,17 @@ def test_a_server_that_is_killed_is_the_reason_in_every_phase(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("label", "phase"),
-    # A pool boots faster than it can be killed; in `stop` the trial's end is already written.
+    # A pool boots and proves its workers faster than it can be killed. In `stop` the trial's end is
+    # already written.
     [("celery[threads]", phase) for phase in PHASES[:-1]]
-    + [("thread-pool", phase) for phase in PHASES[1:-1]],
+    + [("thread-pool", phase) for phase in PHASES[2:-1]],
 )
 def test_a_driver_that_is_killed_is_named_with_its_phase(
     label: str, phase: str, tmp_path: Path
 ) -> None:
     """The reason names signal and phase, also between two: one begins as the one before ends."""
-    spec = spec_of(label, seed=alone(f"driver {phase}"))
+    # So long that the warm-up takes more than a second.
+    spec = spec_of(label, "io", Burst(3), size=300_000, seed=alone(f"driver {phase}"))
     row = run_and_kill(tmp_path, spec, "lab.driver", phase).row
     assert row.status == "failed"
     assert row.reason.startswith(f"The driver was killed by SIGKILL in phase {phase}")
