@@ -1,4 +1,4 @@
-"""Plans that are read from files are held to the ranges of the command line."""
+"""Tests that plans read from files are limited to the ranges of the command line."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ PLANNED = [
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with one trial, of which only the plan is there."""
+    """Return a run with one trial that contains only its plan."""
     run = run_folder.Run(Plan((spec_of("inline"),), ()), "quick", 1, 0, "lab bench")
     return run_folder.create(tmp_path_factory.mktemp("planned"), run).folder
 
 
 @pytest.mark.parametrize("command", ["bench --resume", "bench --like", "reproduce"])
 @pytest.mark.parametrize(("name", "changes"), PLANNED)
-def test_a_plan_is_held_to_the_ranges_of_the_command_line(
+def test_a_plan_is_limited_to_the_ranges_of_the_command_line(
     planned: Path,
     tmp_path: Path,
     command: str,
@@ -60,7 +60,7 @@ def test_a_plan_is_held_to_the_ranges_of_the_command_line(
     changes: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whoever wrote the file: one sentence names the file, the number and its range."""
+    """The message contains the file, the number and its range."""
     run = tmp_path / "runs" / "run"
     shutil.copytree(planned, run)
     plan = json.loads((run / "plan.json").read_text())
@@ -70,17 +70,17 @@ def test_a_plan_is_held_to_the_ranges_of_the_command_line(
         spec[field] = {**spec[field], **change} if is_same else change
     (run / "plan.json").write_text(json.dumps(plan))
     trial_id = spec_from_json(spec).id
-    words = command.split()
-    words += [f"{run}/{trial_id}"] if command == "reproduce" else [str(run)]
-    assert main([*words, "--results", str(tmp_path)]) == ExitCode.USAGE
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"plan.json: {name} of trial {trial_id} is " in said
-    assert ", and must be " in said
+    arguments = command.split()
+    arguments += [f"{run}/{trial_id}"] if command == "reproduce" else [str(run)]
+    assert main([*arguments, "--results", str(tmp_path)]) == ExitCode.USAGE
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"plan.json: {name} of trial {trial_id} is " in message
+    assert ", and must be " in message
     assert [*(tmp_path / "runs").iterdir()] == [run]
 
 
-def test_what_the_lab_plans_is_in_range() -> None:
-    """Every cell that can be chosen, so that no run of the lab's is refused when it is resumed."""
+def test_all_cells_of_the_lab_are_in_range() -> None:
+    """No run of cells that can be selected is refused when it is resumed."""
     cells = {*STANDARD, *OFFERED.values()}
     cells |= {cell for preset in PRESETS.values() for cell in preset.cells}
     cells |= {cell for group in GROUPS.values() for cell in (*group.cells, *group.quick)}
@@ -100,7 +100,7 @@ def test_what_the_lab_plans_is_in_range() -> None:
 def test_a_plan_that_takes_months_is_not_repeated(
     planned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each trial is in range; all together are not."""
+    """Each trial is in its range, but the campaign is too long."""
     shutil.copytree(planned, tmp_path / "run")
     plan = json.loads((tmp_path / "run" / "plan.json").read_text())
     (spec,) = plan["trials"]
@@ -108,5 +108,5 @@ def test_a_plan_that_takes_months_is_not_repeated(
     plan["trials"] = [{**spec, "arrival": idle, "seed": seed} for seed in range(40)]
     (tmp_path / "run" / "plan.json").write_text(json.dumps(plan))
     assert main(["bench", "--like", str(tmp_path / "run"), "--dry-run"]) == ExitCode.USAGE
-    said = " ".join(capsys.readouterr().err.split())
-    assert "would take about 40 days, and at most 30 are allowed" in said
+    message = " ".join(capsys.readouterr().err.split())
+    assert "takes about 40 days, more than the limit of 30" in message
