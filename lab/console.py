@@ -1,4 +1,4 @@
-"""What a person sees: progress on standard error, tables on standard output."""
+"""Prints progress and messages to standard error, and tables to standard output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Terminal(Console):
 
 PIPE_COLUMNS = 200
 progress_console = Terminal(stderr=True)
-# A pipe has no width: what reads it wants whole cells.
+# A pipe has no width, and its reader needs complete cells.
 is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: the shell closed it
 data_console = Terminal(width=None if is_terminal else PIPE_COLUMNS)
 
@@ -40,20 +40,20 @@ MINUTES_FROM_S = 90
 Item = TypeVar("Item")
 
 
-def counted(what: str, items: Iterable[Item], total: int) -> Iterable[Item]:
-    """Pass the items on, and show how many there were and how long the rest will take."""
-    return track(items, what, total=total, console=progress_console, transient=True)
+def counted(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+    """Yield the items, and show their number so far and the estimated remaining time."""
+    return track(items, title, total=total, console=progress_console, transient=True)
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time as a person says it."""
+    """Format a duration: in seconds up to `MINUTES_FROM_S`, otherwise as H:MM:SS."""
     return (
         f"{seconds:.0f} s" if seconds < MINUTES_FROM_S else str(timedelta(seconds=round(seconds)))
     )
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output; cells are shown as they are."""
+    """Print a table to standard output; cells may contain any text."""
     table = Table(title=escape(title), title_justify="left", padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(escape(column), overflow="fold")
@@ -63,17 +63,17 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def show_line(text: str) -> None:
-    """Print a sentence of the results to standard output."""
+    """Print a line of the results to standard output."""
     data_console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def print_any_text() -> None:
-    """Write what the terminal's encoding lacks as escapes, instead of failing at it."""
+    """Make output streams escape characters that their encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
-    """Print a line that is not data."""
+    """Print a message to standard error."""
     progress_console.print(text, highlight=False, soft_wrap=True, markup=False)

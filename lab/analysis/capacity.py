@@ -1,7 +1,7 @@
-"""The rate that a system can sustain: how it is searched for, and what it was found to be.
+"""Searches the highest rate that a backend sustains, and computes it from the tables (METHOD M8).
 
-METHOD M8. A site is a label at a workload and a topology. Everything here is a function of the
-tables, so that a resumed campaign goes on as it would have gone on, and a report can be made anew.
+A site is a label with a workload and a topology. All functions depend only on the tables, so a
+resumed campaign continues the same search, and a report can be recomputed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SITE = [
     "quota_cpus",
 ]
 Site = tuple[Any, ...]
-# More than one generator is asked to make here: a fifth of what it makes of tasks that nobody runs
-# (METHOD M19), and what a window can hold.
+# Highest rate of a probe: a fifth of the rate at which the generator submits to `null`
+# (METHOD M19), and the most that one window can contain.
 CEILING_HZ = 20_000.0
 ABOVE_SATURATION = 1.1
 DIGITS = 4
@@ -39,7 +39,10 @@ LIMITED = "generator_limited: achieved rate"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one probe said of a rate; `held` is None where it cannot be believed."""
+    """The result of one probe; `held` is None if the trial is not valid.
+
+    `is_limited` means that the generator, and not the backend, missed the rate.
+    """
 
     rate_hz: float
     held: bool | None
@@ -48,55 +51,55 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What is known of a site: its rate of saturation, and what its probes answered, in order."""
+    """The known rates of a site: the saturation from bursts, and its probes in order of time."""
 
     saturation_hz: float | None
     answers: Sequence[Answer] = ()
 
     def at(self, rate_hz: float) -> list[Answer]:
-        """Return the answers at a rate."""
+        """Return the probes at a rate."""
         return [answer for answer in self.answers if answer.rate_hz == rate_hz]
 
     @property
     def rates(self) -> list[float]:
-        """Every rate that was asked, ascending."""
+        """Return all probed rates, ascending."""
         return sorted({answer.rate_hz for answer in self.answers})
 
     @property
     def failed_hz(self) -> float | None:
-        """The lowest rate that was not held."""
+        """Return the lowest rate that was not sustained."""
         return next((rate for rate in self.rates if not _is_held(self.at(rate))), None)
 
     @property
     def sustained_hz(self) -> float | None:
-        """The highest rate that was held, of those below the first that was not."""
+        """Return the highest sustained rate below `failed_hz`."""
         limit = self.failed_hz or float("inf")
         return max((rate for rate in self.rates if rate < limit), default=None)
 
     @property
     def bound(self) -> str:
-        """``">"`` where the system was never seen to fail: the generator did, or nothing."""
+        """Return ``">"`` if no rate failed, or only because of the generator's limit."""
         failed = self.failed_hz
         is_open = failed is None or all(a.is_limited for a in self.at(failed) if not a.held)
         return ">" if is_open else ""
 
 
 def _is_held(answers: Sequence[Answer]) -> bool:
-    told = [answer.held for answer in answers if answer.held is not None]
-    return told.count(True) > told.count(False)
+    votes = [answer.held for answer in answers if answer.held is not None]
+    return votes.count(True) > votes.count(False)
 
 
 def _is_settled(answers: Sequence[Answer], repeats: int) -> bool:
-    """Tell whether most of `repeats` probes agree already, or all were made."""
-    told = [answer.held for answer in answers if answer.held is not None]
-    return max(told.count(True), told.count(False)) > repeats // 2 or len(answers) >= repeats
+    """Return whether a majority of `repeats` probes agrees, or all of them ran."""
+    votes = [answer.held for answer in answers if answer.held is not None]
+    return max(votes.count(True), votes.count(False)) > repeats // 2 or len(answers) >= repeats
 
 
 def next_rate(known: Capacity, ladder: Ladder) -> float | None:
-    """Return the rate to ask next, None where the search has ended.
+    """Return the rate of the next probe, or None if the search has ended.
 
-    Bisection below 1.1 of the rate of saturation. Where saturation lies above what the generator
-    is asked to make, that is asked first.
+    It is a bisection below 1.1 times the saturation. If that is above `CEILING_HZ`, the first
+    probe is at `CEILING_HZ`.
     """
     if known.saturation_hz is None:
         return None
@@ -114,25 +117,25 @@ def next_rate(known: Capacity, ladder: Ladder) -> float | None:
 
 
 def rounded(rate_hz: float) -> float:
-    """Round a rate, so that it reads well and its row can be found again."""
+    """Round a rate to `DIGITS` significant digits, so that rows of one rate compare equal."""
     return float(f"{rate_hz:.{DIGITS}g}")
 
 
 def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[Site, Capacity]:
-    """Tell what is known of every site that was probed or is about to be.
+    """Return the known rates of every site in `trials`.
 
     Args:
         trials: `TrialRow` columns.
         metrics: `MetricRow` columns.
     """
     last = last_attempts(trials)
-    told = metrics[metrics["metric"].isin(["throughput_per_s", "overloaded"])]
-    # Of a table read back it may be null, with which nothing can be compared.
-    told = told.assign(value=told["value"].astype("float64"))
-    told = told.pivot_table(
+    values = metrics[metrics["metric"].isin(["throughput_per_s", "overloaded"])]
+    # A table read from a file has nullable values, which do not compare; NaN does.
+    values = values.assign(value=values["value"].astype("float64"))
+    values = values.pivot_table(
         index=["trial_id", "attempt"], columns="metric", values="value", aggfunc="first"
     ).reindex(columns=["throughput_per_s", "overloaded"])
-    table = last.merge(told.reset_index(), on=["trial_id", "attempt"], how="left")
+    table = last.merge(values.reset_index(), on=["trial_id", "attempt"], how="left")
     return {
         site: Capacity(_saturation(rows), [_answer(row) for row in _probes(rows)])
         for site, rows in table.groupby(SITE, sort=False)
@@ -140,7 +143,7 @@ def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[Site, Capaci
 
 
 def _saturation(rows: pd.DataFrame) -> float | None:
-    """Return the throughput of the largest bursts."""
+    """Return the mean throughput of the largest bursts, None without one."""
     bursts = rows[(rows["arrival"] == Burst.kind) & rows["throughput_per_s"].notna()]
     bursts = bursts[bursts["status"].isin(USABLE)]
     largest = bursts[bursts["n_planned"] == bursts["n_planned"].max()]["throughput_per_s"]
@@ -154,7 +157,7 @@ def _probes(rows: pd.DataFrame) -> Iterator[Any]:
 
 
 def _answer(row: Any) -> Answer:
-    """Judge a probe: held when all criteria of M8 are; a disturbance does not help to hold."""
+    """Judge a probe by the criteria of M8; a disturbed probe that was not sustained is unknown."""
     rate, reasons = float(row.rate_hz), str(row.flag_reasons)
     if LIMITED in reasons:
         return Answer(rate, held=False, is_limited=True)
@@ -166,15 +169,15 @@ def _answer(row: Any) -> Answer:
 
 
 def loads(
-    trials: pd.DataFrame, metrics: pd.DataFrame, found: Mapping[Site, Capacity]
+    trials: pd.DataFrame, metrics: pd.DataFrame, capacity_of: Mapping[Site, Capacity]
 ) -> list[MetricRow]:
-    """Tell of every trial of a ladder which share of the sustainable rate it offered, rho."""
+    """Return rho, offered rate / sustainable rate, for each probe and each load level."""
     valid = set(metrics[metrics["is_valid"] == 1]["trial_id"])
     rows = []
     has_rate = trials["arrival"].isin([Probe.kind, Step.kind]) & trials["rate_hz"].notna()
     offered: Iterable[Any] = trials[has_rate].itertuples()
     for trial in offered:
-        known = found[tuple(getattr(trial, name) for name in SITE)]
+        known = capacity_of[tuple(getattr(trial, name) for name in SITE)]
         if rate := known.sustained_hz:
             method = f"offered rate / sustainable rate, {known.bound}{rate:g} /s"
             is_valid = int(trial.trial_id in valid)

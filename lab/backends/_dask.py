@@ -1,11 +1,11 @@
-"""Closes connections of other users: ``dask scheduler --preload lab.backends._dask``.
+"""Makes Dask's servers close connections from other users.
 
-Dask runs whatever a peer sends, and knows no authentication but TLS, which costs something for each
-message. On loopback the kernel says which user's a peer is, so it is looked up once for each
-connection, before a byte of it is read. A peer that is not found is refused as well.
+Usage: ``dask scheduler --preload lab.backends._dask``. It must be loaded before a server listens
+(Dask docs, Customize Initialization, and Communications, Extending the Communication Layer).
 
-To be loaded before a server listens (Dask docs, Customize Initialization, and Communications,
-Extending the Communication Layer).
+Dask executes code that a peer sends, and its only authentication is TLS, which has a cost for each
+message. On loopback the kernel lists the user of a peer, so it is looked up once for each
+connection, before the first byte is read. A connection from an unknown peer is closed as well.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from distributed.comm.tcp import TCPBackend, TCPListener
 
 from lab.host import procfs
 
-# Pages about the server, for any user to read; the lab needs none of them.
+# HTTP pages about the server, which all users could read; the lab does not need them.
 PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
 
 
 class Listener(TCPListener):
-    """Accepts connections from processes of this process's own user only."""
+    """Accepts connections only from processes of its own user."""
 
     async def on_connection(self, comm: Comm, *arguments: Any, **options: Any) -> None:
-        """Go on with the handshake, or close the connection before it.
+        """Continue with the handshake, or close the connection before it.
 
         Raises:
-            CommClosedError: It came from another user.
+            CommClosedError: The peer belongs to another user, or is unknown.
         """
         here, there = (_host_and_port(where) for where in (comm.local_address, comm.peer_address))
         if procfs.user_of_peer(there, here) != os.geteuid():
@@ -41,10 +41,10 @@ class Listener(TCPListener):
 
 
 class Backend(TCPBackend):
-    """Dask's TCP with this listener."""
+    """Dask's TCP communication with this listener."""
 
     def get_listener(self, loc: str, handle_comm: Any, deserialize: bool, **options: Any) -> Any:  # noqa: FBT001 (Dask's interface)
-        """Make a listener at an address."""
+        """Return a listener for an address."""
         return Listener(loc, handle_comm, deserialize, **options)  # type: ignore[no-untyped-call]
 
 

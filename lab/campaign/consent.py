@@ -1,9 +1,9 @@
-"""Decides whether a run that lies in a file may call a function that is not the lab's.
+"""Decides whether a stored run may call a user's function.
 
-Results are data: the name of a function in them starts nothing by itself. It is called again on two
-conditions. The command line names the same function, and the run bears a proof that this user
-created it on this machine: a keyed hash, whose key never leaves the user's state folder. `lab
-publish` does not copy that proof, so no package has it.
+Results are data: the name of a function in them does not start it. It is called again if two
+conditions are met. The command line names the same function, and the run contains a proof that
+this user created it on this machine: a keyed hash, whose key never leaves the user's state folder.
+`lab publish` does not copy the proof, so no published package contains it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ OTHERS = 0o077
 
 
 def prove(folder: Path, workloads: Iterable[str]) -> None:
-    """Write into a new run the proof that this user created it with these workloads.
+    """Write the proof that this user created a new run with these workloads.
 
-    Without a state folder that only this user can read there is no proof, and the run's functions
-    cannot be called again from it. A run of registered workloads needs none.
+    Without a state folder that only this user can read, no proof is written, and the run's
+    functions cannot be called again from it. A run with registered workloads only needs no proof.
     """
     functions = _functions(workloads)
     if functions and (key := _key() or _new_key()):
@@ -40,17 +40,17 @@ def prove(folder: Path, workloads: Iterable[str]) -> None:
 
 
 def check(folder: Path, workloads: Iterable[str], named: str, again: str) -> None:
-    """Refuse the functions of a run that may not be called.
+    """Check that the functions of a run may be called.
 
     Args:
         folder: The run or the published package.
         workloads: The workloads of its trials that are about to run.
-        named: The workload that the command line names, as `own_task.name_of` makes it.
+        named: The workload on the command line, in the form of `own_task.name_of`.
         again: The command that repeats them, for the message.
 
     Raises:
         UnknownNameError: A workload is neither registered nor a function.
-        UsageError: A function is not this user's, or is not named on the command line.
+        UsageError: The run has no proof, or the command line does not name the function.
     """
     functions = _functions(workloads)
     for function in functions:
@@ -60,19 +60,19 @@ def check(folder: Path, workloads: Iterable[str], named: str, again: str) -> Non
         return
     if not _is_proved(folder, functions):
         raise UsageError(
-            f"{folder} names the function {_shown(functions[0])} as its workload, and bears no "
-            "proof that you created it on this machine: results never choose code. "
+            f"{folder} names the function {_shown(functions[0])} as its workload, and contains no "
+            "proof that you created it on this machine. Results never select code to run. "
             "To measure a function that you trust, type: lab bench --task MODULE:FUNCTION"
         )
     if functions != [named]:
         raise UsageError(
-            f"{folder} measures your function {_shown(functions[0])}, which is called only when it "
-            f"is named again. Type: {command(again, functions)}"
+            f"{folder} measures your function {_shown(functions[0])}, which is called only if the "
+            f"command names it. Type: {command(again, functions)}"
         )
 
 
 def command(words: str, workloads: Iterable[str]) -> str:
-    """Return a command that runs trials again, with the options that name their function."""
+    """Return a command that repeats trials, with the options that name their function."""
     functions = _functions(workloads)
     return " ".join([words, *map(user_function.options_of, functions)])
 
@@ -104,21 +104,21 @@ def _key_file() -> Path:
 
 
 def _key() -> bytes | None:
-    """Read the key; None where there is none that only this user can read."""
+    """Read the key; None if there is no key, or if another user could read it."""
     try:
         descriptor = os.open(_key_file(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, RuntimeError):  # no such file, or no home folder
         return None
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if about.st_uid != os.geteuid() or about.st_mode & OTHERS:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
             return None
         key = file.read(KEY_BYTES)
     return key if len(key) == KEY_BYTES else None
 
 
 def _new_key() -> bytes | None:
-    """Create the key, whole or not at all: two labs may start at once."""
+    """Create the key atomically, because two labs may start at once; return it."""
     with contextlib.suppress(OSError, RuntimeError):
         file = _key_file()
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

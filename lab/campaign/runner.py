@@ -1,7 +1,7 @@
-"""Runs a plan trial by trial: clusters up, drivers through, rows into the store.
+"""Runs the trials of a plan one after the other and stores their rows.
 
-It never touches a system. A row is written as soon as its trial has ended, so that a later
-failure, Ctrl-C or a kill loses no finished trial; a resumed run skips exactly those.
+A row is written as soon as its trial has ended, so a later failure, Ctrl-C or kill loses no
+finished trial. A resumed run skips exactly the finished trials.
 """
 
 from __future__ import annotations
@@ -34,44 +34,44 @@ from lab.results.store import Store
 from lab.running import host_baselines, trial
 from lab.validation.trial_row import Collected, Context, collect, unrecorded
 
-# Share of all attempts. Where a machine is disturbed all the time, running everything again takes
-# twice the time that was told, and finds the same.
+# Limit of repeated attempts, as a share of all attempts. On a machine that is always disturbed,
+# repeating every trial would take twice the announced time and not change the result.
 MOST_AGAIN = 0.25
 ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
-# How often a trial may be tried as long as it is disturbed each time; 0 where enough is known.
+# Returns how often a trial may be tried while each attempt is disturbed; 0 skips the trial.
 Attempts = Callable[[TrialSpec], int]
 
 
 class Watch(Protocol):
-    """What a campaign tells while it runs; the console implements it."""
+    """An observer of a campaign's progress; the console implements it."""
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
-        """Say which trials are about to run."""
+        """Receive the trials that are about to run."""
 
     def trial(self, spec: TrialSpec) -> None:
-        """Say that a trial begins."""
+        """Receive the trial that begins."""
 
     def phase(self, name: str) -> None:
-        """Say that the running trial entered a phase."""
+        """Receive the phase that the running trial entered."""
 
     def row(self, row: TrialRow) -> None:
-        """Say how a trial ended."""
+        """Receive the row of a trial that ended."""
 
     def note(self, sentence: str) -> None:
-        """Say what could not be done beside the trials, and why."""
+        """Receive a sentence about a step that failed, other than a trial."""
 
 
 def execute(
     store: Store, run: Run, watch: Watch, attempts: Attempts | None = None
 ) -> list[TrialRow]:
-    """Run what is not finished yet and return the new rows; the tables are complete after it.
+    """Run all trials that are not finished, compute the tables, and return the new rows.
 
-    `attempts` is asked before each trial. Without it, a trial that was disturbed is tried again
-    as often as the run says, while no more than a quarter of all attempts were such.
+    `attempts` is called before each trial. By default, a disturbed trial is tried again up to
+    `reruns` times, while at most `MOST_AGAIN` of all attempts were repeated.
 
     Raises:
         ResultsError: The disk is full, or another lab writes this run.
-        KeyboardInterrupt: After everything is down and what was interrupted is marked.
+        KeyboardInterrupt: Raised after the cluster is down and the interrupted trial is marked.
     """
     watchdog.remove_dead()
     with watchdog.on_duty(), store.writing():
@@ -83,13 +83,13 @@ def execute(
 
 
 def exit_code(rows: Iterable[TrialRow]) -> ExitCode:
-    """Return how a command ends that ran these attempts."""
+    """Return the exit code of a command that ran these attempts."""
     has_failed = any(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows)
     return ExitCode.TRIAL_FAILED if has_failed else ExitCode.FINE
 
 
 class _Runner:
-    """The loop over a plan, with what it carries from one trial to the next."""
+    """The loop over a plan, with the state that it needs from one trial to the next."""
 
     def __init__(self, store: Store, run: Run, watch: Watch, attempts: Attempts | None) -> None:
         self._store, self._run, self._watch = store, run, watch
@@ -102,23 +102,23 @@ class _Runner:
         self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
 
     def rows(self) -> list[TrialRow]:
-        """Run the plan, and what it leads to, to its end."""
+        """Run the plan, and the trials that are planned from its results."""
         rows = self._stage()
         while (more := contained(self._next, self._end_of_plan)).trials or more.skips:
             plan = self._run.plan
             plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
             self._run = replace(self._run, plan=plan)
-            # Before they run, so that a stopped campaign goes on with the same trials.
+            # Written before they run, so that a resumed campaign has the same trials.
             write_plan(self._store, self._run)
             rows += self._stage()
         return rows
 
     def _end_of_plan(self, reason: str) -> Plan:
-        self._watch.note(f"No more trials could be planned from what was measured: {reason}")
+        self._watch.note(f"The next trials could not be planned from the results: {reason}")
         return Plan((), ())
 
     def _next(self) -> Plan:
-        """Plan what follows from everything that has run."""
+        """Plan the next trials from the results of all that have run."""
         if self._run.ladder is None:
             return Plan((), ())
         trials = self._store.read("trial")
@@ -126,19 +126,19 @@ class _Runner:
             key = (str(values.trial_id), str(values.attempt))
             if key not in self._numbers:
                 self._numbers[key] = compute.numbers(self._store, values)
-        told = pd.DataFrame([asdict(row) for rows in self._numbers.values() for row in rows])
-        found = capacities(trials, told) if len(told) else {}
-        return next_stage(self._run.ladder, self._run.seed, self._run.plan, found)
+        metrics = pd.DataFrame([asdict(row) for rows in self._numbers.values() for row in rows])
+        known = capacities(trials, metrics) if len(metrics) else {}
+        return next_stage(self._run.ladder, self._run.seed, self._run.plan, known)
 
     def _stage(self) -> list[TrialRow]:
         table = self._store.read("trial")
         done = set(table[table.status != Status.INTERRUPTED].trial_id)
-        left = [spec for spec in self._run.plan.trials if spec.id not in done]
+        pending = [spec for spec in self._run.plan.trials if spec.id not in done]
         rows = [self._skip(skip) for skip in self._run.plan.skips if skip.spec.id not in done]
         self._mark_killed()
-        self._watch.begin(left)
+        self._watch.begin(pending)
         position = {spec.id: n for n, spec in enumerate(self._run.plan.trials)}
-        for spec in left:
+        for spec in pending:
             for _ in range(self._attempts(spec)):
                 rows.append(row := self._attempt(spec, position[spec.id]))
                 if not _is_worth_another(row):
@@ -146,14 +146,14 @@ class _Runner:
         return rows
 
     def _affordable(self, spec: TrialSpec) -> int:
-        """Return how often a trial may be tried: once, or more while few were tried again."""
+        """Return how often a trial may be tried: once, or more while few were repeated."""
         if isinstance(spec.arrival, Probe):
-            return 1  # the search itself asks again where it cannot believe an answer
+            return 1  # the search repeats a probe itself
         attempts = self._store.read("trial").attempt
         return 1 + self._run.reruns * bool((attempts > 1).sum() <= MOST_AGAIN * len(attempts))
 
     def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
-        """Try a trial; whatever is raised on the way, it is a row and the campaign goes on."""
+        """Run one attempt; any exception becomes a failed row, and the campaign continues."""
         attempt = 1
         while files.is_there(folder := self._store.trial_folder(spec.id, attempt)):
             attempt += 1
@@ -175,12 +175,12 @@ class _Runner:
         return self._keep(outcome, position, (before, self._calibration_ns))
 
     def _begin(self, block: int) -> None:
-        """Measure what the machine and the lab do by themselves; a resumed block has it already."""
+        """Measure instrumentation cost and host baselines; a resumed block has its baselines."""
         rows: list[BaselineRow] = []
 
         def refuse(name: str, unit: str, reason: str) -> None:
             rows.append(BaselineRow(self._campaign_id, block, name, 0, None, unit, reason))
-            self._watch.note(f"Not measured before block {block}: {name}. {reason}")
+            self._watch.note(f"{name} was not measured before block {block}. {reason}")
 
         self._harness_ns[block] = contained(
             instrumentation_cost.cost_ns, partial(refuse, instrumentation_cost.NAME, "ns")
@@ -205,7 +205,7 @@ class _Runner:
         collected: Collected = collect(outcome, context)
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)
-        # Last: from here on the trial counts as finished.
+        # The row is last, because with it the trial counts as finished.
         self._store.append(collected.row)
         self._watch.row(collected.row)
         return collected.row
@@ -214,7 +214,7 @@ class _Runner:
         return self._file(trial.not_run(skip.spec, skip.reason), 0)
 
     def _file(self, outcome: trial.Outcome, position: int) -> TrialRow:
-        """Write the row of a trial that has no records, or none that can be read."""
+        """Write the row of a trial whose records are missing or cannot be read."""
         row = unrecorded(outcome, Context(self._campaign_id, self._fingerprint_id, position, None))
         if row.status != Status.SKIPPED:
             for table in PARQUET_TABLES:
@@ -225,7 +225,7 @@ class _Runner:
         return row
 
     def _mark_killed(self) -> None:
-        """Give each trial that a kill cut short its row; its folder stays as it was left."""
+        """Write a row for each trial that a kill interrupted; its folder is not changed."""
         finished = self._store.finished_trials()
         specs = {spec.id: (n, spec) for n, spec in enumerate(self._run.plan.trials)}
         for path in sorted((self._store.folder / "trials").glob("*-*")):
@@ -246,7 +246,7 @@ class _Runner:
 
 
 def _is_worth_another(row: TrialRow) -> bool:
-    """Whether a trial was disturbed: not what failed by itself, nor a rate nobody can make."""
+    """Return whether a trial was disturbed; a failure or the generator's limit is not."""
     is_limited = all(
         reason.startswith("generator_limited") for reason in row.flag_reasons.split("; ")
     )

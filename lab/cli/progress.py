@@ -1,4 +1,4 @@
-"""Shows a campaign on the terminal: progress, the line of each trial, and the plan."""
+"""Shows a campaign on the terminal: its progress, a line for each trial, and the plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLOURS: Mapping[str, str] = {
 
 
 class ProgressWatch:
-    """Shows a campaign: a line for each trial that ended, and below it a bar with an estimate."""
+    """Shows a campaign: one line for each trial that ended, and a bar with the remaining time."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -44,9 +44,9 @@ class ProgressWatch:
             transient=True,
         )
         self._bar = self._progress.add_task("starting", total=None, left="")
-        self._left: list[TrialSpec] = []
+        self._pending: list[TrialSpec] = []
         self._seen_s: dict[str, list[float]] = defaultdict(list)
-        self._now = ""
+        self._title = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -57,29 +57,29 @@ class ProgressWatch:
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
         """Set the length of the bar."""
-        self._left = list(trials)
+        self._pending = list(trials)
         self._total = len(trials)
         self._progress.update(self._bar, total=len(trials), completed=0)
 
     def trial(self, spec: TrialSpec) -> None:
-        """Name the running trial and how long the rest will take."""
-        self._now = one_line(describe(spec))
-        self._left = [other for other in self._left if other.id != spec.id]
-        left = f"about {duration(total_s([spec, *self._left], self._seen_s))} left"
-        self._progress.update(self._bar, description=escape(self._now), left=left)
+        """Show the running trial and the estimated remaining time."""
+        self._title = one_line(describe(spec))
+        self._pending = [other for other in self._pending if other.id != spec.id]
+        left = f"about {duration(total_s([spec, *self._pending], self._seen_s))} left"
+        self._progress.update(self._bar, description=escape(self._title), left=left)
         self._began = time.monotonic()
 
     def phase(self, name: str) -> None:
-        """Name the phase of the running trial."""
+        """Show the phase of the running trial."""
         phase = one_line(name.replace("_", " "))
-        text = f"{escape(self._now)} [dim]{escape(phase)}[/dim]"
+        text = f"{escape(self._title)} [dim]{escape(phase)}[/dim]"
         self._progress.update(self._bar, description=text)
 
     def row(self, row: TrialRow) -> None:
         """Print one line for the trial that ended."""
         if row.status in (Status.OK, Status.FAILED, Status.TIMEOUT):
             self._seen_s[row.label].append(row.trial_ns / 1e9)
-            done = self._total - len(self._left)
+            done = self._total - len(self._pending)
             self._progress.update(self._bar, completed=done)
         self._progress.console.print(trial_line(row), highlight=False, soft_wrap=True)
 
@@ -89,7 +89,7 @@ class ProgressWatch:
 
 
 def describe(spec: TrialSpec) -> str:
-    """Name a trial in one line."""
+    """Return a one-line description of a trial."""
     topology = spec.topology
     return (
         f"{spec.label} {spec.workload} {_offered(spec.arrival)} "
@@ -104,7 +104,7 @@ def _offered(arrival: Arrival) -> str:
 
 
 def trial_line(row: TrialRow) -> str:
-    """Say how a trial ended, in rich markup."""
+    """Return one line about a trial that ended, in rich markup."""
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
     rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
@@ -116,9 +116,9 @@ def trial_line(row: TrialRow) -> str:
 
 
 def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
-    """Print every trial in the order in which it would run, and the time it will take.
+    """Print all trials in order of execution, and the estimated time.
 
-    What follows from a first stage can only be foretold.
+    With a ladder, the number of later trials is only an estimate, because they depend on results.
     """
     table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
     for spec in plan.trials:
@@ -142,8 +142,8 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
         probes, steps, more_s = forecast(ladder, plan)
         fractions = ", ".join(f"{share:g}" for share in ladder.fractions)
         data_console.print(
-            f"Then about {probes} probes for the rates that can be sustained, and {steps} trials "
-            f"at {fractions} of these and at equal rates, planned from what the first have shown."
+            f"Then about {probes} probes for the sustainable rates, and {steps} trials at "
+            f"{fractions} of these rates and at equal rates, planned from the first results."
         )
         n, seconds = n + probes + steps, seconds + more_s
     estimate = duration(seconds)

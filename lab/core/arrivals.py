@@ -1,6 +1,6 @@
-"""How tasks are offered, as words: what each kind of arrival is, and nothing that it does.
+"""Defines the kinds of arrival as data: how the tasks of a trial are offered.
 
-`lab.core.model` has them beside its other words, and everybody takes them from there.
+Other modules import them from `lab.core.model`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """All tasks are offered at once; every intended instant is the start of the window."""
+    """All tasks at once; each task is due at the start of the window."""
 
     kind: ClassVar[str] = "burst"
     n_tasks: int
@@ -20,7 +20,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """Open loop: the instants are fixed beforehand and never react to completions (METHOD M6).
+    """An open loop: the due instants are fixed in advance and ignore completions (METHOD M6).
 
     `gaps` is one of `lab.driver.pacing.GAPS`; `rate_hz` is the offered rate in tasks per second.
     """
@@ -32,20 +32,20 @@ class Paced:
 
 
 class Probe(Paced):
-    """Asks whether a rate can be sustained (METHOD M8)."""
+    """A paced trial of the search for the sustainable rate (METHOD M8)."""
 
     kind: ClassVar[str] = "probe"
 
 
 class Step(Paced):
-    """A step of a load ladder, at a rate to which probes have led (METHOD M8)."""
+    """A load level: a paced trial at a fraction of the sustainable rate (METHOD M8)."""
 
     kind: ClassVar[str] = "ladder"
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """One task at a time, each waited for with the system's own result call."""
+    """A closed loop: one task at a time, each awaited with the backend's result call."""
 
     kind: ClassVar[str] = "roundtrip"
     n_tasks: int
@@ -53,11 +53,12 @@ class RoundTrip:
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """Jobs that the system's own scheduler runs again and again; each task is one job.
+    """Jobs that the backend's scheduler runs again and again; each task is one job.
 
     All have one schedule: an interval of `every_s` seconds, or `cron`, a line of five fields in
-    UTC. After its first run each job owes `n_occurrences` (METHOD M26). With `is_removed` the jobs
-    are then removed while the system runs, and three more periods show whether that was heeded.
+    UTC. After its first firing each job is due `n_occurrences` times (METHOD M26). With
+    `is_removed` the jobs are then removed while the backend runs, and three more periods show
+    whether a removed job still fires.
     """
 
     kind: ClassVar[str] = "periodic"
@@ -70,9 +71,9 @@ class Periodic:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A burst that the system is asked to retry; each task raises the first time it runs.
+    """A burst of tasks that raise in their first execution and are retried by the backend.
 
-    It is to wait `delay_s` seconds before that; 0 means as soon as it can.
+    The backend should retry after `delay_s` seconds; 0 means as soon as possible.
     """
 
     kind: ClassVar[str] = "retried"
@@ -82,7 +83,7 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A burst of tasks of low priority, the last `n_urgent` of which are urgent."""
+    """A burst of tasks with low priority, except for the last `n_urgent`, which have a high one."""
 
     kind: ClassVar[str] = "ranked"
     n_tasks: int
@@ -91,7 +92,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """Groups of `width` tasks, one after the other, each waited for by the system's own join."""
+    """Groups of `width` tasks, one group at a time, each awaited with the backend's join."""
 
     kind: ClassVar[str] = "fanout"
     n_tasks: int
@@ -100,7 +101,7 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True)
 class Chained:
-    """Chains of `length` tasks, one after the other; each task starts when the one before ended."""
+    """Chains of `length` tasks, one chain at a time; a task starts when the previous one ended."""
 
     kind: ClassVar[str] = "chained"
     n_tasks: int
@@ -109,7 +110,7 @@ class Chained:
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """A burst whose submitter is killed as soon as all of it was accepted."""
+    """A burst whose driver is killed as soon as all tasks are acknowledged."""
 
     kind: ClassVar[str] = "abandoned"
     n_tasks: int
@@ -117,7 +118,7 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Monitored:
-    """A burst that is offered once the system's own monitor has answered."""
+    """A burst that is offered after the backend's monitor has answered."""
 
     kind: ClassVar[str] = "monitored"
     n_tasks: int
@@ -125,7 +126,7 @@ class Monitored:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """No task at all for `seconds`, once every worker has worked: what waiting costs (M25)."""
+    """No task for `seconds`, after every worker has run one: measures the idle cost (M25)."""
 
     kind: ClassVar[str] = "idle"
     n_tasks: ClassVar[int] = 0

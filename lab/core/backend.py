@@ -1,9 +1,9 @@
-"""The contract that every adapter fulfils.
+"""Defines the contract of an adapter, the class that connects one backend to the lab.
 
-An adapter translates; it never measures and never paces. It has two required methods, `start` and
-`stop`, and says by `Variant.capabilities` which of the others it means, `submit` among them.
-One adapter is one file in `lab/backends/`; its heavy imports live inside its methods, so that
-listing backends costs nothing and a missing package is told by name.
+An adapter translates calls; it never measures and never paces. `start` and `stop` are required.
+`Variant.capabilities` states which of the other methods a variant implements, including `submit`.
+One adapter is one file in `lab/backends/`. It imports its packages inside its methods, so that
+backends can be listed without them, and an error names the missing package.
 """
 
 from __future__ import annotations
@@ -34,11 +34,14 @@ JOBS = "jobs.json"
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """The system's own monitor: its documented command, and what it must answer over HTTP.
+    """The backend's monitor: its documented command, and its expected HTTP answer.
 
-    The lab puts a free port of the loopback interface wherever `argv` says ``{port}``, and asks for
-    `path` by GET with `headers`. The answer must hold `word`, which should be one that it holds
-    only when the monitor sees the running cluster, such as the name of a worker or of a queue.
+    Attributes:
+        argv: The command; the lab replaces ``{port}`` by a free port of the loopback interface.
+        path: The path of the GET request.
+        word: A text that the answer must contain. It should appear only if the monitor sees the
+            running cluster, such as the name of a worker or of a queue.
+        headers: The headers of the request.
     """
 
     argv: tuple[str, ...]
@@ -48,12 +51,21 @@ class Monitor:
 
 
 class Backend(ABC):
-    """A system under test, as the driver and the cluster see it.
+    """A system under test, as the driver and the cluster use it.
 
-    Class attributes state facts: `family` decides the colour in every figure, `packages` what must
-    be importable (empty for the standard library), `extra` the install extra that brings it and
-    what single variants need.
-    The first variant and the first profile are what a bare backend name means.
+    Attributes:
+        family: Backends of one family share a colour in all figures.
+        summary: One line for `lab list`.
+        variants: The first one is used if only the backend is named.
+        profiles: The first one is used if only the backend is named.
+        packages: Modules that must be importable; empty for the standard library.
+        extra: The install extra with these packages and those of single variants.
+        services: Servers that the variants need, unless a variant lists its own.
+        finest_period_s: The shortest period of its scheduler, in seconds.
+        reads_cron: Whether its scheduler accepts cron lines.
+        executes: Whether it runs tasks; false only for `null`.
+        ceilings: Labels of its references, which bound its throughput. They run in the same
+            blocks, and throughput is compared with that of the first (METHOD M18).
     """
 
     family: ClassVar[str]
@@ -63,13 +75,9 @@ class Backend(ABC):
     packages: ClassVar[Sequence[str]] = ()
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
-    # What its scheduler knows, where it has one: the shortest period, and whether cron lines.
     finest_period_s: ClassVar[float] = 1.0
     reads_cron: ClassVar[bool] = True
-    # False only for `null`, which completes tasks without running them.
     executes: ClassVar[bool] = True
-    # Labels of the references that no such system can beat: they run beside it, and its throughput
-    # is compared with that of the first (METHOD M18).
     ceilings: ClassVar[Sequence[str]] = ()
 
     def __init__(self, setup: Setup) -> None:
@@ -78,25 +86,25 @@ class Backend(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Make the client or the pool ready to take tasks, in the driver's process."""
+        """Create the client or the pool in the driver's process, ready for `submit`."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Release everything that `start` made; a second call does nothing."""
+        """Release everything that `start` created; a second call does nothing."""
 
     def submit(self, task: Task) -> Any:
-        """Hand over one task by the system's own call and return its handle (`SUBMIT`)."""
+        """Submit one task with the backend's documented call; return its handle (`SUBMIT`)."""
         raise NotImplementedError
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
-        """Hand over a whole batch in one call (`Capability.BATCH`).
+        """Submit a batch in one call (`Capability.BATCH`).
 
-        The call may return before the tasks have ended, or when they have, as the system's does.
+        Like the backend's call, it may return before or after the tasks have ended.
         """
         raise NotImplementedError
 
     def result(self, handle: Any, timeout_s: float) -> Any:
-        """Wait for one task's result by the system's own call (`Capability.RESULT`).
+        """Wait for one task's result with the backend's documented call (`Capability.RESULT`).
 
         Raises:
             TimeoutError: No result came within `timeout_s` seconds.
@@ -104,131 +112,130 @@ class Backend(ABC):
         raise NotImplementedError
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
-        """Hand over tasks that the system itself joins, and return what `join` takes (`GROUP`).
+        """Submit tasks as a group that the backend joins; return the handle for `join` (`GROUP`).
 
-        The call may return before they have ended, or when they have, as the system's does.
+        Like the backend's call, it may return before or after the tasks have ended.
         """
         raise NotImplementedError
 
     def submit_chain(self, tasks: Sequence[Task]) -> Any:
-        """Hand over tasks of which each starts when the one before has ended (`CHAIN`).
+        """Submit tasks as a chain: each starts when the previous one has ended (`CHAIN`).
 
-        Returns what `join` takes; where answers can be handed on or not, they are not.
+        Returns the handle for `join`. If passing on results is optional, they are not passed on.
         """
         raise NotImplementedError
 
     def join(self, handle: Any, timeout_s: float) -> None:
-        """Wait by the system's own means until a whole group or chain has ended.
+        """Wait with the backend's documented call until a whole group or chain has ended.
 
         Raises:
-            TimeoutError: It had not in `timeout_s` seconds; where the system's join knows no
+            TimeoutError: It had not ended after `timeout_s` seconds. If the backend's call has no
                 timeout, the driver's deadline ends the trial.
         """
         raise NotImplementedError
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
-        """Hand over one task that the system itself is to run again if it raises (`RETRY`).
+        """Submit one task that the backend runs again if it raises (`RETRY`).
 
-        By the system's documented retry, at least once more and `delay_s` seconds later
-        (`RETRY_DELAY`), or with 0 as soon as it can: its default delay may be minutes, which
-        nobody waits for in a trial.
+        It uses the backend's documented retry, at least once and `delay_s` seconds later
+        (`RETRY_DELAY`). With 0 the retry is as soon as possible, and not after the backend's
+        default delay, which may be minutes.
         """
         raise NotImplementedError
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
-        """Hand over one task of high or of low priority (`Capability.PRIORITY`).
+        """Submit one task with a high or a low priority (`Capability.PRIORITY`).
 
-        An urgent task is to start before all that wait and are not. Where workers must be told
-        of priorities (queues by name, priority steps), a variant of its own has those settings.
+        An urgent task should start before all waiting tasks that are not urgent. If priorities
+        need settings of the workers (names of queues, priority steps), a separate variant has them.
         """
         raise NotImplementedError
 
     def schedule(self, job: Job) -> Any:
-        """Have the system run a job again and again, from now on; return what `unschedule` takes.
+        """Schedule a job from now on; return the handle for `unschedule`.
 
-        What scheduled systems have of a client in the driver's process calls it for each job of a
-        periodic trial (`Capability.RESCHEDULE`); where jobs are known beforehand (`SCHEDULE`
-        alone), they are in the setup, and this is not called.
+        With `Capability.RESCHEDULE` the driver calls it for each job of a periodic trial. With
+        `SCHEDULE` alone the jobs are in the setup, and it is not called.
         """
         raise NotImplementedError
 
     def unschedule(self, handle: Any) -> None:
-        """Have the system forget a job (`Capability.RESCHEDULE`)."""
+        """Remove a job (`Capability.RESCHEDULE`)."""
         raise NotImplementedError
 
     def reschedule(self, handle: Any, job: Job) -> Any:
-        """Have the system run a job that it has at other times from now on; return its handle.
+        """Change the schedule of a job from now on; return its new handle.
 
-        A system that has a call for it uses that (`Capability.RESCHEDULE`); of any other, the job
-        is removed and added anew.
+        Adapters override it if the backend has a call for it (`Capability.RESCHEDULE`). By default
+        the job is removed and added again.
         """
         self.unschedule(handle)
         return self.schedule(job)
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Every setting in force, defaults included, as JSON-able values; goes into the row."""
+        """Return all settings in force, including defaults, as JSON values for the trial row."""
         return dict(self.setup.settings)
 
     @classmethod
     def node_commands(cls, setup: Setup) -> Sequence[Command]:
-        """The worker processes of one node; empty for a system that lives in the driver."""
+        """Return the worker commands of one node; none for a backend inside the driver."""
         return ()
 
     @classmethod
     def preparation(cls, setup: Setup) -> Sequence[Command]:
-        """Commands that run to their end before the nodes start, such as `manage.py migrate`."""
+        """Return commands that must end before the nodes start, such as `manage.py migrate`."""
         return ()
 
     @classmethod
     def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
-        """The system's own scheduler, one for the cluster, in trials that have jobs."""
+        """Return the commands of the cluster's one scheduler; used only in trials with jobs."""
         return ()
 
     @classmethod
     def monitor(cls, setup: Setup) -> Monitor:
-        """The system's own monitor, beside the cluster in trials that ask for it (`MONITOR`).
+        """Return the backend's monitor, which runs in trials with `Monitored` arrival (`MONITOR`).
 
-        It starts when every worker has answered, with the environment of the workers.
+        It starts when every worker has answered, and has the environment of the workers.
         """
         raise NotImplementedError
 
     @classmethod
     def server_environment(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """Variables that a server reads which is a part of the system, as Dask's scheduler is."""
+        """Return the environment of a server that is part of the backend, as Dask's scheduler."""
         return {}
 
     @classmethod
     def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
-        """Variables that the system's own commands read, beyond the lab's."""
+        """Return the environment of the backend's commands, beyond the lab's variables."""
         return {}
 
 
 def capabilities(backend: type[Backend], variant: str) -> frozenset[Capability]:
-    """What `variant` of `backend` promises."""
+    """Return the capabilities of `variant` of `backend`."""
     return next(v.capabilities for v in backend.variants if v.name == variant)
 
 
 def services_of(backend: type[Backend], variant: str) -> Sequence[Service]:
-    """The servers that `variant` of `backend` needs beside its workers."""
+    """Return the servers that `variant` of `backend` needs."""
     return next(v.services for v in backend.variants if v.name == variant) or backend.services
 
 
 def ceilings_of(backend: type[Backend], variant: str) -> Sequence[str]:
-    """The labels of the references that bound `variant` of `backend`; none for a reference."""
+    """Return the labels of the references of `variant` of `backend`; none for a reference."""
     return next(v.ceilings for v in backend.variants if v.name == variant) or backend.ceilings
 
 
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:
-    """The settings of a variant, overridden by those of a profile."""
+    """Return the settings of a variant, overridden by those of a profile."""
     chosen = next(v.settings for v in backend.variants if v.name == variant)
     fitting = (p for p in backend.profiles if variant in (p.variants or (variant,)))
     return {**chosen, **next(p.settings for p in fitting if p.name == profile)}
 
 
 def setup_to_json(setup: Setup) -> str:
-    """Write a setup, without its jobs, so that a process can read it back from its environment.
+    """Write a setup without its jobs, for an environment variable of a process.
 
-    One variable of a process holds 128 KiB, and many jobs, or long arguments, take more.
+    Linux limits one variable to 128 KiB, and many jobs or long arguments need more.
     """
     return json.dumps(asdict(replace(setup, jobs=())))
 
@@ -241,7 +248,7 @@ def jobs_to_json(jobs: Sequence[Job]) -> str:
 def setup_from_environment() -> Setup:
     """Read the setup of this process from ``LAB_SETUP``.
 
-    Its jobs are in the file `JOBS`, beside the folder that ``LAB_LEDGER`` names.
+    Its jobs are in the file `JOBS`, next to the folder in ``LAB_LEDGER``.
     """
     fields = json.loads(os.environ["LAB_SETUP"])
     if ledger := os.environ.get("LAB_LEDGER"):
@@ -251,6 +258,6 @@ def setup_from_environment() -> Setup:
 
 
 def setup_from_json(fields: Mapping[str, Any]) -> Setup:
-    """Rebuild a setup from its fields as JSON gives them back."""
+    """Rebuild a setup from the fields that JSON contains."""
     jobs = tuple(Job(**job) for job in fields["jobs"])
     return Setup(**{**fields, "topology": Topology(**fields["topology"]), "jobs": jobs})

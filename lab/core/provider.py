@@ -1,6 +1,6 @@
-"""The contract of a provider: a topology up, a driver in it, CPU by role, and all of it down.
+"""Defines the contract of a provider, which starts, measures and stops the cluster of a trial.
 
-The campaign knows no more than this of where workers run; `lab/providers/` has a file for each.
+The campaign uses providers only through this class. Each file in `lab/providers/` has one provider.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from lab.core.placement import Placement
 
 @dataclass(frozen=True, slots=True)
 class CpuUse:
-    """CPU seconds used since their processes began, by role, in nanoseconds.
+    """CPU time by role since the processes started, in nanoseconds.
 
-    Of nodes under a CPU quota also the quota's periods, and those in which it stopped them.
+    Under a CPU quota: `quota_periods` of all nodes, and `throttled_periods`, in which the quota
+    paused a node.
     """
 
     driver_ns: int
@@ -35,11 +36,17 @@ class CpuUse:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where one attempt at one trial takes place: its folder, its CPUs, its labels.
+    """The context of one attempt at one trial.
 
-    `environment` is given to every process of the trial; `jobs` are for the system's scheduler.
-    Driver and workers are given the user's variables `passed` as well; with `has_users_code` they
-    import what is not the lab's.
+    Attributes:
+        spec: The trial.
+        backend: The adapter's class.
+        folder: The folder of the attempt.
+        placement: The CPUs of each role.
+        environment: Labels and other variables for every process of the trial.
+        jobs: The jobs for the backend's scheduler.
+        passed: Variables of the user (`--pass-env`) for driver and workers.
+        has_users_code: Whether driver and workers import modules of the user.
     """
 
     spec: TrialSpec
@@ -53,12 +60,12 @@ class Site:
 
     @property
     def ledger(self) -> Path:
-        """The folder that every worker writes its records into."""
+        """Return the folder of the workers' records."""
         return self.folder / "ledger"
 
     @property
     def logs(self) -> Path:
-        """The folder of what the trial's processes printed."""
+        """Return the folder with the output of the trial's processes."""
         return self.folder / "logs"
 
 
@@ -72,10 +79,11 @@ class Counter(NamedTuple):
 
 
 class Cluster(ABC):
-    """One running topology with its services.
+    """One running topology with its servers.
 
-    `offers` are those that the provider can start; `has_quotas` says whether it can hold a node to
-    part of its cores' time.
+    Attributes:
+        offers: The services that the provider can start.
+        has_quotas: Whether it can limit the CPU time of a node.
     """
 
     offers: ClassVar[frozenset[Service]]
@@ -83,61 +91,61 @@ class Cluster(ABC):
 
     @classmethod
     def offered(cls) -> frozenset[Service]:
-        """The servers of `offers` that this machine has, as it is now."""
+        """Return the services of `offers` that are available on this machine now."""
         return cls.offers
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        # One for each trial. It reaches processes by their environment and by standard input only:
-        # arguments are for every user of the machine to read, and files of a run are published.
+        # A new password for each trial. It is passed only by environment and standard input,
+        # because all users of the machine can read arguments, and files of a run are published.
         self.password = secrets.token_hex(16)
-        # What each server says of itself, for the row.
+        # Name and version of each server, for the trial row.
         self.services = ""
-        # Which images the containers were made from, with their ids; empty without containers.
+        # The containers' images with their ids; empty without containers.
         self.images = ""
-        # When the first worker command was started, in ns of CLOCK_MONOTONIC; None where none is.
+        # Start of the first worker command in ns of CLOCK_MONOTONIC; None without workers.
         self.executed_ns: int | None = None
 
     @abstractmethod
     def up(self) -> Setup:
-        """Start services and nodes, and return what the driver's adapter must be told.
+        """Start servers and nodes, and return the setup for the driver's adapter.
 
         Raises:
-            ClusterError: Something did not come up; the message says what and why.
+            ClusterError: A part did not start; the message names it and the reason.
         """
 
     @abstractmethod
     def start_driver(self) -> Popen[bytes]:
-        """Start the trial's driver, its standard input and output piped to the caller.
+        """Start the trial's driver with its standard input and output piped to the caller.
 
-        The site's folder holds ``trial.json``; what the driver and the workers write is there
-        again when `down` has returned.
+        The site's folder contains ``trial.json``. When `down` has returned, it also contains the
+        files of the driver and the workers.
         """
 
     def monitor(self) -> str:
-        """Start the system's own monitor, and return what it answers once it sees the workers.
+        """Start the backend's monitor, and return its answer when it shows the workers.
 
         Raises:
-            ClusterError: It does not; or this provider cannot ask it.
+            ClusterError: It does not show them, or this provider supports no monitor.
         """
-        raise ClusterError(f"{type(self).__name__} has no way to ask a monitor.")
+        raise ClusterError(f"{type(self).__name__} cannot run a monitor. Use --provider local.")
 
     @abstractmethod
     def cpu(self) -> CpuUse:
-        """Read the CPU time that each role has used since it began."""
+        """Return the CPU time of each role since its processes started."""
 
     def processes(self) -> Mapping[str, Sequence[int]]:
-        """Return the process ids of driver, services and workers, as this machine numbers them.
+        """Return the process ids of driver, services and workers on this machine.
 
-        Empty where they are on another machine.
+        The result is empty if they run on another machine.
         """
         return {}
 
     def prove(self) -> None:
-        """Prove the trial's connections; where a part has died, that is the reason.
+        """Check the trial's connections; if a part has died, that is the reported reason.
 
         Raises:
-            ClusterError: There is no proof.
+            ClusterError: A part has died, or a connection is wrong or missing.
         """
         try:
             self.prove_connections()
@@ -146,20 +154,20 @@ class Cluster(ABC):
 
     @abstractmethod
     def prove_connections(self) -> None:
-        """Prove that each part is connected to parts of this cluster only, workers to its servers.
+        """Check that all connections stay in this cluster, and that workers reach its servers.
 
         Raises:
-            ClusterError: One is connected elsewhere, or not at all; the message says which.
+            ClusterError: A part is connected elsewhere, or not at all; the message names it.
         """
 
     def counters(self) -> Sequence[Counter]:
-        """Read what else this provider can tell of its parts, without disturbing them."""
+        """Return further counters of the cluster's parts that can be read at low cost."""
         return ()
 
     @abstractmethod
     def failure(self) -> str | None:
-        """Say in one sentence which part has died, or None while all is well."""
+        """Return one sentence that names a part that has died, otherwise None."""
 
     @abstractmethod
     def down(self) -> int:
-        """Take everything down, and return how many processes had to be killed as leftovers."""
+        """Stop everything, and return the number of leftover processes that were killed."""

@@ -1,7 +1,7 @@
-"""When each task is offered: plans made beforehand, and the pacer that keeps them.
+"""Computes the due instant of each task in advance, and paces the submits.
 
-A plan never reacts to completions (METHOD M6), and is a pure function of arrival and seed, so
-every backend of a block is offered the same one (METHOD M4).
+The instants ignore completions (METHOD M6). They are a pure function of arrival and seed, so every
+backend of a block has the same ones (METHOD M4).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterable, Iterator
 
 from lab.core.model import Arrival, Paced
 
-# `time.sleep` alone wakes 80-160 us late at the median (METHOD M7), so it is asked to wake this
-# much early and the rest is spun away.
+# `time.sleep` wakes 80-160 us late at the median (METHOD M7), so the pacer sleeps until this long
+# before the instant, and spins for the rest.
 SPIN_NS = 300_000
 GAPS = ("poisson", "uniform", "bursty")
-# Bursty arrivals are on for a fifth of each cycle, and Poisson at five times the rate then.
+# Bursty arrivals are on for a fifth of each cycle, and then Poisson at five times the rate.
 CYCLE_NS, ON = 500_000_000, 0.2
 
 
 def offsets_ns(arrival: Arrival, seed: int) -> list[int]:
-    """Return each task's intended instant after the begin of the window, in nanoseconds.
+    """Return each task's due instant, in ns since the start of the window.
 
-    Poisson gaps are exponential with mean 1/rate, uniform gaps are all 1/rate; bursty arrivals are
-    on and off by turns, and their rate is that of whole cycles (METHOD M6). A burst, and round
-    trips, whose instants the answers decide, are all zero.
+    Poisson gaps are exponential with mean 1/rate; uniform gaps are all 1/rate; bursty arrivals are
+    alternately on and off, and their rate is that of whole cycles (METHOD M6). The instants of all
+    other arrivals are 0: those of a burst, and those that depend on results, as in a round trip.
     """
     if not isinstance(arrival, Paced):
         return [0] * arrival.n_tasks
@@ -50,12 +50,12 @@ def pace(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[int]:
-    """Yield each intended instant as it comes; late ones at once, none dropped.
+    """Yield each due instant when it comes; an instant in the past at once; none is dropped.
 
     The instants ascend, in nanoseconds of `clock_ns`; `sleep` takes seconds.
     """
     for instant in instants_ns:
         while (early := instant - clock_ns()) > 0:
-            # Gives up the GIL each time round: workers may live in this process.
+            # Releases the GIL in each iteration, because workers may run in this process.
             sleep(max(0, early - SPIN_NS) / 1e9)
         yield instant

@@ -1,4 +1,7 @@
-"""Waits for what a system's scheduler does; nothing polls the system, the ledger tells of runs."""
+"""Waits for scheduled jobs to run.
+
+Firings are read from the ledger; the scheduler is never polled.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,22 @@ from lab.host import wall_clock
 from lab.recording.ledger_reader import LOOK_S, Watcher, executions
 from lab.worker.ledger import OK
 
-# The wall clock is read this often beside CLOCK_MONOTONIC (METHOD M26).
+# The wall clock is read at this interval, together with CLOCK_MONOTONIC (METHOD M26).
 MINUTE_S = 60.0
-# A scheduler may look for new jobs this seldom.
+# A scheduler may take this long to notice a new job.
 PATIENCE_S = 60.0
 GRACE_S = 5.0
 
 
 def first_run_s(arrival: Periodic) -> float:
-    """Return how long the first run of a job may take to come."""
+    """Return the time limit for the first firing of a job, in seconds."""
     return PATIENCE_S + fire_times.period_s(arrival)
 
 
 def longest_s(arrival: Arrival) -> float:
-    """Return how long a window may last until the last task is offered, or the last job is kept.
+    """Return the longest time from the start of the window to the last offer, in seconds.
 
-    Of jobs that is the first run, the occurrences, and a period of grace.
+    With jobs it is the sum of the limits for the first firing and for all occurrences.
     """
     if isinstance(arrival, Periodic):
         return first_run_s(arrival) + fire_times.window_s(arrival)
@@ -41,7 +44,7 @@ def longest_s(arrival: Arrival) -> float:
 
 @dataclass(frozen=True)
 class Appointments:
-    """The jobs of a trial; `answers` holds the checksum of each one's right answer."""
+    """The jobs of a trial; `answers` maps the id of each to the checksum of its right answer."""
 
     arrival: Periodic
     jobs: Sequence[Job]
@@ -49,14 +52,18 @@ class Appointments:
     ledger: Path
 
     def keep(self, begin_ns: int, remove: Callable[[], None]) -> dict[str, Any]:
-        """Wait until each job has kept its last occurrence, or that one's period is over.
+        """Wait until each job has fired for its last occurrence, or until that period is over.
 
-        For `GRACE_S` after the last nominal instant a run too many is waited for as well. Where
-        jobs are to be removed, `remove` then does it, and they have time to run all the same.
-        Returns what the status is to hold.
+        The wait includes `GRACE_S` after the last due instant, to record excess firings. If the
+        arrival removes its jobs, `remove` is then called, and three more periods are waited for
+        firings of removed jobs.
+
+        Returns:
+            Fields of the driver's status: ``wall``, readings of both clocks, and ``reason``, empty
+            or a message about jobs without a firing.
 
         Raises:
-            LabError: A job raised, or gave a wrong answer.
+            LabError: A job raised an exception or returned a wrong answer.
         """
         readings = [wall_clock.read()]
         firsts = self._first_runs()
@@ -82,17 +89,18 @@ class Appointments:
         return {"wall": readings, "reason": self._missing(firsts)}
 
     def _n(self, first_ns: int, begin_ns: int) -> int:
-        """Return how many occurrences to wait for.
+        """Return the number of occurrences to wait for.
 
-        A more punctual run than the first may give an interval its phase later. Where the first was
-        before the window, the first instant of that phase may be too, so that a later one counts.
+        The phase of an interval may later be taken from a more punctual firing than the first. If
+        the first firing was before the window, the first due instant of that phase may be before
+        it as well, so one more occurrence is needed.
         """
         return self.arrival.n_occurrences + (self.arrival.every_s > 0 and first_ns < begin_ns)
 
     def _first_runs(self) -> dict[int, int]:
-        """Wait until every job has run, and return the start of each one's first run.
+        """Wait until every job has fired; return the start of the first firing by job id, in ns.
 
-        A job that did not run in time is not among them.
+        A job that did not fire in time is missing from the result.
         """
         deadline_ns = time.monotonic_ns() + round(first_run_s(self.arrival) * 1e9)
         since = dict.fromkeys(self.answers, 0)
@@ -103,27 +111,37 @@ class Appointments:
         if len(firsts) == len(self.jobs):
             return ""
         missing, within_s = len(self.jobs) - len(firsts), first_run_s(self.arrival)
-        return f"{missing} of {len(self.jobs)} jobs had not run after {within_s:.0f} s."
+        return f"{missing} of {len(self.jobs)} jobs did not run within {within_s:.0f} s."
 
 
 def await_runs(
     ledger: Path, answers: Mapping[int, int], since_ns: Mapping[int, int], deadline_ns: int
 ) -> Sequence[tuple[int, int]]:
-    """Wait until each job of `since_ns` has run since its instant there, or until the deadline.
+    """Wait until each job of `since_ns` has fired since its instant there, or until the deadline.
 
-    Runs are counted as they end, which costs next to nothing, and read when there are enough.
-    Returns the start and the job of every run of those in `answers` that has ended.
+    Finished firings are counted, which is cheap; the ledger is parsed only when there are enough.
+
+    Args:
+        ledger: Folder of the ledger's files.
+        answers: Job id -> checksum of the right answer.
+        since_ns: Job id -> instant after which a firing counts.
+        deadline_ns: End of the wait; all instants are in ns of CLOCK_MONOTONIC.
+
+    Returns:
+        Start in ns and job id of every finished firing of the jobs in `answers`.
 
     Raises:
-        LabError: A job raised, or gave a wrong answer.
+        LabError: A job raised an exception or returned a wrong answer.
     """
-    watcher, seen = Watcher(ledger, range(min(answers), max(answers) + 1)), 0
+    watcher = Watcher(ledger, range(min(answers), max(answers) + 1))
+    n_read = 0
     while True:
         n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns
-        if is_late or n >= max(seen + 1, len(since_ns)):
-            runs, seen = _runs(ledger, answers), n
-            now = {job for start, job in runs if job in since_ns and start >= since_ns[job]}
-            if is_late or now == since_ns.keys():
+        if is_late or n >= max(n_read + 1, len(since_ns)):
+            runs = _runs(ledger, answers)
+            n_read = n
+            fired = {job for start, job in runs if job in since_ns and start >= since_ns[job]}
+            if is_late or fired == since_ns.keys():
                 return runs
         time.sleep(LOOK_S)
 
@@ -136,5 +154,7 @@ def _runs(ledger: Path, answers: Mapping[int, int]) -> list[tuple[int, int]]:
         if run.task_id in answers and run.finished_ns
     ]
     if any(run.outcome != OK or run.answer != answers[run.task_id] for run in runs):
-        raise LabError("A job raised or gave a wrong answer: the worker's log has more.")
+        raise LabError(
+            "A job raised an exception or returned a wrong answer. See the log of the worker."
+        )
     return [(run.started_ns, run.task_id) for run in runs]

@@ -1,8 +1,8 @@
-"""Proves that the processes of a trial are connected to each other and to no server of others.
+"""Checks that the processes of a trial are connected only to each other.
 
-The proof comes when every worker has run a task and before a function of the user's may connect to
-anything. Then a worker that is connected to a server of its trial, and to nothing beyond, has its
-tasks from there, and so has whoever sent them. Unix sockets do not tell their other end.
+The check runs after every worker has run a task, and before a function of the user may open a
+connection. A worker that is connected to a server of its trial, and to nothing else, received its
+tasks from that server. Unix sockets are not checked: the kernel does not show their other end.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import psutil
 from lab.core.errors import ClusterError
 
 LOOK_S = 0.05
-# A connection that is being made or closed may be seen from one side alone.
+# While a connection is opened or closed, only one of its ends may be listed.
 FOREIGN_S = 2.0
-# Workers that need no task to prove themselves may still be starting.
+# Workers may still be starting if the backend needs no task to be ready.
 MISSING_S = 60.0
 OPEN = {psutil.CONN_ESTABLISHED, psutil.CONN_SYN_SENT}
 
 
 class Parts(NamedTuple):
-    """The processes of a trial, by number: its servers, its workers by name, and all by name."""
+    """The process ids of a trial: of its servers, of its workers by name, of all parts by name."""
 
     servers: Collection[int]
     workers: Mapping[str, Collection[int]]
@@ -32,7 +32,7 @@ class Parts(NamedTuple):
 
 
 class Connection(NamedTuple):
-    """One TCP connection or listening socket: who has it, from where, to where, and its state."""
+    """One TCP connection or listening socket: its process, both addresses, and its state."""
 
     pid: int
     here: tuple[str, int]
@@ -41,20 +41,22 @@ class Connection(NamedTuple):
 
 
 def prove(look: Callable[[], tuple[Parts, list[Connection]]]) -> None:
-    """Look at the parts of a trial and their TCP connections until all is proven.
+    """Read the parts of a trial and their TCP connections until all are as expected.
 
     Raises:
-        ClusterError: A process is connected elsewhere, or a worker is connected to no server.
+        ClusterError: After `FOREIGN_S` a process is still connected elsewhere, or after
+            `MISSING_S` a worker is still connected to no server.
     """
     begin = time.monotonic()
     while True:
-        now, found = look()
+        parts, open_connections = look()
         waited = time.monotonic() - begin
-        stranger, missing = foreign(now, found), unconnected(now, found)
-        if not stranger and not missing:
+        elsewhere = foreign(parts, open_connections)
+        missing = unconnected(parts, open_connections)
+        if not elsewhere and not missing:
             return
-        if stranger and waited > FOREIGN_S:
-            raise ClusterError(stranger)
+        if elsewhere and waited > FOREIGN_S:
+            raise ClusterError(elsewhere)
         if missing and waited > MISSING_S:
             raise ClusterError(missing)
         time.sleep(LOOK_S)
@@ -63,9 +65,9 @@ def prove(look: Callable[[], tuple[Parts, list[Connection]]]) -> None:
 def connections() -> list[Connection]:
     """List the TCP connections of this user's processes."""
     return [
-        Connection(one.pid, _address(one.laddr), _address(one.raddr), one.status)
-        for one in psutil.net_connections(kind="tcp")
-        if one.pid is not None
+        Connection(entry.pid, _address(entry.laddr), _address(entry.raddr), entry.status)
+        for entry in psutil.net_connections(kind="tcp")
+        if entry.pid is not None
     ]
 
 
@@ -73,25 +75,25 @@ def _address(end: Any) -> tuple[str, int]:
     return (end.ip, end.port) if end else ("", 0)
 
 
-def foreign(parts: Parts, found: Collection[Connection]) -> str:
-    """Name a process that is connected to none of `parts`, and where to; empty: there is none."""
+def foreign(parts: Parts, connections: Collection[Connection]) -> str:
+    """Return a message if a process is connected to an address outside `parts`, otherwise ""."""
     names = {pid: name for name, pids in parts.everyone.items() for pid in pids}
-    ours = {one.here for one in found if one.pid in names}
-    for one in found:
-        if one.pid in names and one.state in OPEN and one.there not in ours:
-            host, port = one.there
+    inside = {connection.here for connection in connections if connection.pid in names}
+    for pid, _, there, state in connections:
+        if pid in names and state in OPEN and there not in inside:
+            host, port = there
             return (
-                f"{names[one.pid]} is connected to {host}:{port}, which is no part of this trial: "
-                "leave out the --pass-env, or mend the setting, that leads there."
+                f"{names[pid]} is connected to {host}:{port}, which is no part of this trial. "
+                "Remove the --pass-env or change the setting that contains this address."
             )
     return ""
 
 
-def unconnected(parts: Parts, found: Collection[Connection]) -> str:
-    """Name a worker that is connected to none of the servers; empty: there is none."""
-    served = {one.here for one in found if one.pid in parts.servers}
-    at_work = {one.pid for one in found if one.there in served}
+def unconnected(parts: Parts, connections: Collection[Connection]) -> str:
+    """Return a message if a worker is connected to none of the servers, otherwise ""."""
+    served = {connection.here for connection in connections if connection.pid in parts.servers}
+    connected = {connection.pid for connection in connections if connection.there in served}
     for name, pids in parts.workers.items():
-        if parts.servers and not at_work & {*pids}:
-            return f"{name} is connected to no server of this trial; its log says what it did."
+        if parts.servers and not connected & {*pids}:
+            return f"{name} is connected to no server of this trial. See its log."
     return ""

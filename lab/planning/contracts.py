@@ -1,4 +1,4 @@
-"""Checks that what an entry loaded is a complete backend or workload."""
+"""Checks that an object loaded from an entry point is a complete backend or workload."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from lab.planning.entry_points import UnusableEntryError
 NEEDED_FUNCTIONS = ("calibrate", "nominal_ns", "argument", "answer", "run", "run_async")
 
 
-def adapter(found: object) -> type[Backend]:
-    """Return the one Backend that was loaded, complete enough to be listed and selected.
+def adapter(loaded: object) -> type[Backend]:
+    """Return the Backend class that was loaded, or the only one in a loaded module.
 
     Raises:
-        UnusableEntryError: There is none, or it is not complete.
+        UnusableEntryError: There is not exactly one, or attributes or methods are missing.
     """
-    if isinstance(found, ModuleType):
+    if isinstance(loaded, ModuleType):
         classes = [
             member
-            for _, member in inspect.getmembers(found, inspect.isclass)
-            if issubclass(member, Backend) and member.__module__ == found.__name__
+            for _, member in inspect.getmembers(loaded, inspect.isclass)
+            if issubclass(member, Backend) and member.__module__ == loaded.__name__
         ]
         if len(classes) != 1:
             raise UnusableEntryError(f"it must define one Backend, and defines {len(classes)}")
-        (found,) = classes
-    if not (isinstance(found, type) and issubclass(found, Backend)):
-        raise UnusableEntryError("it is no subclass of lab.plugin.Backend")
-    if missing := sorted(found.__abstractmethods__):
+        (loaded,) = classes
+    if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
+        raise UnusableEntryError("it is not a subclass of lab.plugin.Backend")
+    if missing := sorted(loaded.__abstractmethods__):
         raise UnusableEntryError(f"it does not implement {', '.join(missing)}")
     stated = {
-        "family": isinstance(getattr(found, "family", None), str),
-        "summary": isinstance(getattr(found, "summary", None), str),
-        "variants": _holds(getattr(found, "variants", ()), Variant),
-        "profiles": _holds(found.profiles, Profile),
+        "family": isinstance(getattr(loaded, "family", None), str),
+        "summary": isinstance(getattr(loaded, "summary", None), str),
+        "variants": _holds(getattr(loaded, "variants", ()), Variant),
+        "profiles": _holds(loaded.profiles, Profile),
     }
     if wrong := [name for name, is_right in stated.items() if not is_right]:
-        raise UnusableEntryError(f"it does not state {', '.join(wrong)}")
-    return found
+        raise UnusableEntryError(f"it does not define {', '.join(wrong)}")
+    return loaded
 
 
 def _holds(members: object, kind: type) -> bool:
-    """Tell whether there is a first member and each is of a type."""
+    """Return whether `members` is a sequence that is not empty, with members of one type."""
     return (
         isinstance(members, Sequence)
         and len(members) > 0
@@ -52,19 +52,19 @@ def _holds(members: object, kind: type) -> bool:
     )
 
 
-def task_module(found: object) -> ModuleType:
-    """Return a workload's module that has everything a trial needs of it.
+def task_module(loaded: object) -> ModuleType:
+    """Return a workload's module if it defines everything that a trial needs.
 
     Raises:
-        UnusableEntryError: It has not.
+        UnusableEntryError: It is not a module, or a name is missing or has the wrong type.
     """
-    if not isinstance(found, ModuleType):
-        raise UnusableEntryError("it is no module")
+    if not isinstance(loaded, ModuleType):
+        raise UnusableEntryError("it is not a module")
     stated = {
-        **{name: isinstance(getattr(found, name, None), str) for name in ("SUMMARY", "UNIT")},
-        "DEFAULT_SIZE": isinstance(getattr(found, "DEFAULT_SIZE", None), int),
-        **{name: callable(getattr(found, name, None)) for name in NEEDED_FUNCTIONS},
+        **{name: isinstance(getattr(loaded, name, None), str) for name in ("SUMMARY", "UNIT")},
+        "DEFAULT_SIZE": isinstance(getattr(loaded, "DEFAULT_SIZE", None), int),
+        **{name: callable(getattr(loaded, name, None)) for name in NEEDED_FUNCTIONS},
     }
     if wrong := [name for name, is_right in stated.items() if not is_right]:
         raise UnusableEntryError(f"it does not define {', '.join(wrong)}")
-    return found
+    return loaded

@@ -85,9 +85,9 @@ class ComposeCluster(Cluster):
         commands = site.backend.node_commands(context)
         nodes = [f"node{n}" for n in range(spec.topology.nodes)] if commands else []
         schedulers = site.backend.scheduler_commands(context) if site.jobs else ()
-        clock = [SCHEDULER] if schedulers else []
+        scheduler_names = [SCHEDULER] if schedulers else []
         argvs = {NODE: commands, SCHEDULER: schedulers}
-        parts = compose_override.parts(site, context, argvs, [*nodes, *clock])
+        parts = compose_override.parts(site, context, argvs, [*nodes, *scheduler_names])
         parts |= dict.fromkeys(endpoints, compose_override.server(site, context))
         self._follow_events()
         self._start([*servers, DRIVER], parts)
@@ -99,25 +99,25 @@ class ComposeCluster(Cluster):
             self.services = self._wait_for()
         for command in site.backend.preparation(context):
             self._exec(*compose_override.in_image(command.argv), environment=self._environment)
-        if clock:  # its jobs may run before the driver creates the folder
+        if schedulers:  # its jobs may run before the driver creates the folder
             self._exec("mkdir", f"{TRIAL}/ledger")
-        if nodes or clock:
+        if nodes or schedulers:
             self.executed_ns = time.monotonic_ns() if nodes else None
-            self._start([*nodes, *clock], parts)
+            self._start([*nodes, *scheduler_names], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
         self._is_up = True
         return context
 
     def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
-        where = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
-        how = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
+        files = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
+        options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
         # A single "$" would begin a variable that Compose replaces.
-        given = json.dumps({"services": parts}).replace("$", "$$").encode()
-        arguments = ("compose", "--project-name", self.run, *where, "up", *how, *names)
+        override = json.dumps({"services": parts}).replace("$", "$$").encode()
+        arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)
         try:
-            docker(*arguments, environment=environment, given=given)
+            docker(*arguments, environment=environment, given=override)
         finally:
             self._look()
 
@@ -246,9 +246,9 @@ class ComposeCluster(Cluster):
 
     def _follow_events(self) -> None:
         # One stream for the whole trial: polling the engine would use a whole core.
-        wanted = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
+        kinds = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
         label = ("--filter", f"label={reaper.RUN}={self.run}")
-        argv = ("events", *label, *wanted, "--format", _EVENT)
+        argv = ("events", *label, *kinds, "--format", _EVENT)
         self._events = self._client(argv, "events", pipes=True)
         if self._events.stdout is not None:
             os.set_blocking(self._events.stdout.fileno(), False)

@@ -125,10 +125,10 @@ class LocalCluster(Cluster):
             "LAB_SETUP": setup_to_json(context),
         }
         log = self.site.logs / f"{role}.log"
-        words = shlex.join(Path(word).name for word in command.argv[:4])
+        command_line = shlex.join(Path(word).name for word in command.argv[:4])
         process = processes.start(command.argv, cpus, environment, log)
         self._limit(process)
-        return _Part(f"{role.partition('-')[0]} ({words})", process, log)
+        return _Part(f"{role.partition('-')[0]} ({command_line})", process, log)
 
     @staticmethod
     def _prepare(part: _Part) -> None:

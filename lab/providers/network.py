@@ -56,11 +56,11 @@ def read(table: str, number: int, name: str, addresses: Sequence[str]) -> list[C
     container has a loopback of its own, so loopback addresses get the container's name.
     """
     rows = [line.split() for line in table.splitlines() if ":" in line.split()[0]]
-    seen = [(address(row[1]), address(row[2]), STATES[row[3]]) for row in rows if row[3] in STATES]
-    ports = {here[1] for here, _, state in seen if state == psutil.CONN_LISTEN}
+    ends = [(address(row[1]), address(row[2]), STATES[row[3]]) for row in rows if row[3] in STATES]
+    ports = {here[1] for here, _, state in ends if state == psutil.CONN_LISTEN}
     return [
         Connection(number, (_of(name, host), here[1]), (_of(name, there[0]), there[1]), state)
-        for here, there, state in seen
+        for here, there, state in ends
         if state == psutil.CONN_LISTEN or here[1] not in ports
         for host in _hosts(here[0], addresses)
     ]

@@ -1,9 +1,9 @@
-"""Asks the servers of a cluster for their own counters, over one connection each.
+"""Reads the counters of a cluster's servers, over one connection to each.
 
-It runs in the driver: from there every provider's servers are reached in the same way, and nothing
-has to be opened for it. What our own asking adds is taken off the counts, and what it costs the
-driver is among the samples. A server that does not count, or says so in no way that is cheap and
-documented, has no reader: what its container uses is read from outside (`lab.providers.cgroups`).
+It runs in the driver, which reaches the servers of every provider in the same way, without another
+open port. The lab's own requests are subtracted from the counters, and their CPU cost in the driver
+is one of the samples. A server without counters, or without a cheap and documented way to read
+them, has no reader; the use of its container is read from outside (`lab.providers.cgroups`).
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Counts = Mapping[tuple[str, str], float]
 
 
 class Reader(Protocol):
-    """Asks one server; made with its endpoint."""
+    """Reads the counters of one server; the constructor takes its endpoint."""
 
     def read(self) -> Counts:
-        """Read now, without what our asking adds."""
+        """Return the present counts without the lab's own requests."""
 
     def close(self) -> None:
-        """Leave the server alone."""
+        """Close the connection."""
 
 
 class Redis:
-    """`INFO`, one command of some 60 us for the server (Redis docs, Commands, INFO)."""
+    """Reads Redis by `INFO`, which takes the server some 60 us (Redis docs, Commands, INFO)."""
 
     FACTS: Mapping[str, tuple[str, str]] = {
         "total_commands_processed": ("commands", "1"),
@@ -56,35 +56,35 @@ class Redis:
         "total_net_input_bytes": ("received_bytes", "bytes"),
         "total_net_output_bytes": ("sent_bytes", "bytes"),
     }
-    ASK = b"INFO\r\n"
+    REQUEST = b"INFO\r\n"
 
     def __init__(self, endpoint: str) -> None:
         where = urlsplit(endpoint)
         self._socket = socket.create_connection((where.hostname, where.port or 0), PATIENCE_S)
         self._answers = self._socket.makefile("rb")
-        # A server that wants no password would refuse one: then there is nothing to take off.
+        # A server without a password rejects AUTH.
         greeting = f"AUTH {where.password}\r\n".encode() if where.password else b""
         self._socket.sendall(greeting)
-        self._asked = int(bool(greeting))
-        self._asked_bytes = len(greeting)
-        self._answered_bytes = len(self._answers.readline()) if greeting else 0
+        self._n_requests = int(bool(greeting))
+        self._sent_bytes = len(greeting)
+        self._received_bytes = len(self._answers.readline()) if greeting else 0
 
     def read(self) -> Counts:
-        """Read now; neither earlier questions nor this one are counted."""
-        self._socket.sendall(self.ASK)
-        self._asked_bytes += len(self.ASK)
+        """Return the present counts without this connection and its requests."""
+        self._socket.sendall(self.REQUEST)
+        self._sent_bytes += len(self.REQUEST)
         header = self._answers.readline()
         text = self._answers.read(int(header[1:]) + 2)
-        told = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
+        info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
         ours = {
-            "total_commands_processed": self._asked,
+            "total_commands_processed": self._n_requests,
             "connected_clients": 1,
-            "total_net_input_bytes": self._asked_bytes,
-            "total_net_output_bytes": self._answered_bytes,
+            "total_net_input_bytes": self._sent_bytes,
+            "total_net_output_bytes": self._received_bytes,
         }
-        self._asked += 1
-        self._answered_bytes += len(header) + len(text)
-        return {fact: float(told[name]) - ours.get(name, 0) for name, fact in self.FACTS.items()}
+        self._n_requests += 1
+        self._received_bytes += len(header) + len(text)
+        return {fact: float(info[name]) - ours.get(name, 0) for name, fact in self.FACTS.items()}
 
     def close(self) -> None:
         """Close the connection."""
@@ -93,9 +93,9 @@ class Redis:
 
 
 class RabbitMq:
-    """The page of its Prometheus plugin, which the official image switches on.
+    """Reads RabbitMQ by the page of its Prometheus plugin, which the official image enables.
 
-    Making it takes the server some 6 ms. It says itself how long, and that is a sample too.
+    The page takes the server some 6 ms. It contains that duration, which is one of the samples.
     """
 
     PORT = 15692
@@ -113,7 +113,7 @@ class RabbitMq:
         self._page = http.client.HTTPConnection(host, self.PORT, timeout=PATIENCE_S)
 
     def read(self) -> Counts:
-        """Read now, summed over kinds of queues."""
+        """Return the present counts, summed over the types of queues."""
         self._page.request("GET", "/metrics", headers={"Accept": "text/plain"})
         counts: dict[tuple[str, str], float] = {}
         for line in self._page.getresponse().read().decode().splitlines():
@@ -128,10 +128,10 @@ class RabbitMq:
 
 
 class Postgres:
-    """One query of what is exact at once: ids given to transactions that wrote, and the log.
+    """Reads PostgreSQL by one query: ids of writing transactions, size of the log, and clients.
 
-    The counters of pg_stat_database come up to a second late (PostgreSQL docs, The Cumulative
-    Statistics System), as long as a window may last.
+    These values are exact at once. The counters of pg_stat_database are up to one second late
+    (PostgreSQL docs, The Cumulative Statistics System), which may be the length of a window.
     """
 
     QUERY = """
@@ -149,7 +149,7 @@ class Postgres:
         self._connection = psycopg.connect(endpoint, autocommit=True, connect_timeout=wait_s)
 
     def read(self) -> Counts:
-        """Read now; the query itself writes nothing, and its connection is not counted."""
+        """Return the present counts; the query writes nothing, and its connection is subtracted."""
         row = self._connection.execute(self.QUERY).fetchone() or ()
         return dict(zip(self.FACTS, map(float, row), strict=True))
 
@@ -158,8 +158,7 @@ class Postgres:
         self._connection.close()
 
 
-# Which of its counters are commands, for each server that has a reader; and bytes, where it counts
-# them.
+# Server -> the counters that are commands, and the counters that are bytes if it has any.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "redis": ("commands",),
     "rabbitmq": ("published", "delivered", "acknowledged"),
@@ -175,28 +174,28 @@ READERS: Mapping[str, Callable[[str], Reader]] = {
 
 
 class Watch:
-    """Reads at `start`, each second in a thread of its own, and at `stop`; `samples` has it all.
+    """Reads all servers at `start`, every second in a thread, and at `stop`, into `samples`.
 
-    A server that does not answer is told on standard error, and asked no more: if it has died,
-    the cluster knows.
+    A server that does not answer is reported on standard error and not read again. If it has died,
+    the cluster reports it.
     """
 
     def __init__(self, endpoints: Mapping[str, str], period_s: float = PERIOD_S) -> None:
         self.samples: list[Sample] = []
-        self._left = {name: where for name, where in endpoints.items() if name in READERS}
+        self._endpoints = {name: where for name, where in endpoints.items() if name in READERS}
         self._readers: dict[str, Reader] = {}
         self._period_s, self._spent_ns = period_s, 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="counters", daemon=True)
 
     def start(self) -> None:
-        """Connect and read; without a server that counts, nothing is done, now or later."""
-        if self._left:
+        """Connect, read once, and start the thread; without a server to read, do nothing."""
+        if self._endpoints:
             self._read_all()
             self._thread.start()
 
     def stop(self) -> None:
-        """Read once more, and leave the servers alone."""
+        """Read once more, and close the connections."""
         if self._thread.ident is not None:
             self._ended.set()
             self._thread.join()
@@ -209,18 +208,18 @@ class Watch:
             self._read_all()
 
     def _read_all(self) -> None:
-        begun_ns = time.thread_time_ns()
-        for name, endpoint in list(self._left.items()):
+        begin_ns = time.thread_time_ns()
+        for name, endpoint in list(self._endpoints.items()):
             try:
                 if name not in self._readers:
                     self._readers[name] = READERS[name](endpoint)
                 counts = self._readers[name].read()
-            except Exception as error:  # noqa: BLE001 (each client has errors of its own)
-                del self._left[name]
-                sys.stderr.write(f"{name} tells its counters no more: {error}\n")
+            except Exception as error:  # noqa: BLE001 (each client has its own exceptions)
+                del self._endpoints[name]
+                sys.stderr.write(f"The counters of {name} are not read any more: {error}\n")
             else:
                 now_ns = time.monotonic_ns()
                 self.samples += [Sample(now_ns, name, *fact, v) for fact, v in counts.items()]
-        self._spent_ns += time.thread_time_ns() - begun_ns
+        self._spent_ns += time.thread_time_ns() - begin_ns
         spent_s = self._spent_ns / 1e9
         self.samples.append(Sample(time.monotonic_ns(), "driver", "counters_cpu_s", "s", spent_s))

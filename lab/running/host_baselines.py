@@ -1,7 +1,7 @@
-"""What this machine does without the lab: processes started, and a broker asked by its own tool.
+"""Measures the host baselines: process starts, redis-benchmark and PING round trips.
 
-These are the speed-of-light rows B5 and B8 of METHOD M18, and the PING of B3. They run no task, so
-they are no trials; they are measured before each block, and have a table of their own.
+These are B3 (PING), B5 and B8 of METHOD M18. They run no task, so they are not trials: they are
+measured before each block and have a table of their own.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from lab.results.schema.machine import BaselineRow
 if TYPE_CHECKING:
     import redis
 
-STARTS = 2  # of each process a block: ten blocks make the twenty of METHOD M25
+STARTS = 2  # of each process per block; ten blocks give the twenty of METHOD M25
 TOOL = "redis-benchmark"
 DEADLINE_S = 60.0
 WAYS = ("TCP", "a Unix socket")
 Number = tuple[float | None, str]
-"""A number and how it was measured, or None and why it was not."""
+"""A number and its method, or None and the reason."""
 CLIENTS, PAYLOAD_BYTES = 50, 1_000
-# Commands by the depth of the pipeline, enough for some tenths of a second.
+# Pipeline depth -> number of commands, enough for some tenths of a second.
 COMMANDS = {1: 30_000, 16: 100_000}
 PINGS = 2_000
-PINGED = f"{PINGS} PINGs, one a round trip, from redis-py to a server on this machine"
+PINGED = f"{PINGS} PINGs, one per round trip, from redis-py to a server on this machine"
 MISSING = f"{TOOL} is not installed. Run: sudo apt install redis-tools"
-# Alone in a container with a server of its own.
+# Starts a server in the container of the benchmark.
 IN_CONTAINER = (
     "redis-server --save '' --appendonly no --daemonize yes >/dev/null; "
     "until redis-cli ping >/dev/null 2>&1; do sleep 0.02; done; "
@@ -50,26 +50,28 @@ IN_CONTAINER = (
 
 
 def measure(specs: Sequence[TrialSpec], campaign_id: str, block: int) -> Iterator[BaselineRow]:
-    """Measure what bounds the systems of these trials; what cannot be has its reason as `method`.
+    """Measure the host baselines that bound the backends of these trials.
 
-    Processes where a system starts any, with what the systems import; Redis where one needs it.
+    Process starts if a backend has worker processes, with the packages that it imports; Redis if a
+    backend needs it. If a baseline cannot be measured, its value is null and `method` is the
+    reason.
     """
 
     def row(name: str, repeat: int, unit: str, number: Callable[[], Number]) -> BaselineRow:
         value, method = contained(number, lambda reason: (None, reason))
         return BaselineRow(campaign_id, block, name, repeat, value, unit, method)
 
-    systems = {registry.select(spec.label) for spec in specs}
-    starting = [one for one in systems if registry.has_own_workers(one)]
-    packages = {name for one in starting for name in one.backend.packages}
+    selected = {registry.select(spec.label) for spec in specs}
+    with_workers = [backend for backend in selected if registry.has_own_workers(backend)]
+    packages = {name for backend in with_workers for name in backend.backend.packages}
     heavy = [name for name in ("celery", "django") if any(p.startswith(name) for p in packages)]
-    for statement in ["pass"] * bool(starting) + [f"import {name}" for name in heavy]:
+    for statement in ["pass"] * bool(with_workers) + [f"import {name}" for name in heavy]:
         for repeat in range(STARTS):
             yield row(f"python -c '{statement}'", repeat, "s", partial(_start, statement))
-    if any(Service.REDIS in services_of(one.backend, one.variant) for one in systems):
+    if any(Service.REDIS in services_of(chosen.backend, chosen.variant) for chosen in selected):
         for depth in COMMANDS:
-            ask = partial(_ask_redis, depth, specs[0].provider)
-            yield row(f"{TOOL} -P {depth}", 0, "1/s", ask)
+            benchmark = partial(_benchmark_redis, depth, specs[0].provider)
+            yield row(f"{TOOL} -P {depth}", 0, "1/s", benchmark)
         for way in WAYS:
             yield row(f"redis-py PING over {way}", 0, "1/s", partial(_ping, way))
 
@@ -79,7 +81,7 @@ def _start(statement: str) -> Number:
     done = _run([sys.executable, "-c", statement])
     took_s = (monotonic_ns() - begin) / 1e9
     _require_success("python", done)
-    return took_s, "fork and exec to exit, page cache as it is"
+    return took_s, "from fork and exec to exit; the page cache is not cleared"
 
 
 def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -110,20 +112,20 @@ def _require_success(name: str, done: subprocess.CompletedProcess[str]) -> None:
         raise LabError(f"{name} ended with code {done.returncode}: {last}")
 
 
-def _ask_redis(depth: int, provider: str) -> Number:
+def _benchmark_redis(depth: int, provider: str) -> Number:
     argv = [TOOL, "-t", "lpush", "-c", str(CLIENTS), "-d", str(PAYLOAD_BYTES), "--csv"]
     argv += ["-P", str(depth), "-n", str(COMMANDS[depth])]
-    told = _locally(argv) if provider == "local" else _in_a_container(argv)
-    return rate_of(told), " ".join(argv)
+    output = _locally(argv) if provider == "local" else _in_a_container(argv)
+    return rate_of(output), " ".join(argv)
 
 
-def rate_of(told: str) -> float:
-    """Read the rate from what the tool printed: its name for the test, then commands a second.
+def rate_of(output: str) -> float:
+    """Parse the output of the tool, ``"NAME OF THE TEST","COMMANDS PER SECOND"``; return the rate.
 
     Raises:
-        LabError: There is none.
+        LabError: The last line contains no rate.
     """
-    last = told.strip().rpartition("\n")[2]
+    last = output.strip().rpartition("\n")[2]
     try:
         return float(last.split(",")[1].strip('"'))
     except (IndexError, ValueError):
@@ -131,29 +133,29 @@ def rate_of(told: str) -> float:
 
 
 def _locally(argv: Sequence[str]) -> str:
-    """Run it against a server of its own."""
+    """Run the tool against a new server; return its output."""
     if not shutil.which(TOOL):
         raise ClusterError(MISSING)
-    with _own_redis() as (port, _):
+    with _new_redis() as (port, _):
         done = _run([*argv, "-p", str(port)])
         _require_success(TOOL, done)
         return done.stdout
 
 
 class _RedisWithSocket(RedisService):
-    options = (*RedisService.options, "--unixsocket", "socket")  # in its own folder
+    options = (*RedisService.options, "--unixsocket", "socket")  # relative to its folder
 
-    def access(self, password: str) -> bytes:  # noqa: ARG002 (nobody has one here)
-        """Let who knows no password push to lists, and read the settings, and nothing else.
+    def access(self, password: str) -> bytes:  # noqa: ARG002 (this server has no password)
+        """Allow clients without a password only to push to lists and to read settings.
 
-        The tool takes a password in its arguments only, where every user of the machine reads it.
+        The tool takes a password only in its arguments, which all users of the machine can read.
         """
         return b"user default on nopass ~* -@all +@connection +lpush +config|get\n"
 
 
 @contextmanager
-def _own_redis() -> Iterator[tuple[int, Path]]:
-    """Start a server for one question; yield its port and its Unix socket."""
+def _new_redis() -> Iterator[tuple[int, Path]]:
+    """Start a server for one measurement; yield its port and its Unix socket."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: TOOL}
     with temp_dirs.folder() as folder, interrupts.deferred():
         try:
@@ -165,16 +167,16 @@ def _own_redis() -> Iterator[tuple[int, Path]]:
                 finally:
                     processes.stop(server.process)
         finally:
-            processes.reap_trial(TOOL)  # also one whose start was cut short
+            processes.reap_trial(TOOL)  # also a server whose start was interrupted
 
 
 def _ping(way: str) -> Number:
-    """Ask a server of its own for nothing, again and again, by one way to it."""
+    """Return the rate of PING round trips to a new server over one kind of connection."""
     try:
         import redis
     except ImportError:
         raise LabError("redis-py is not installed. Run: python -m pip install redis") from None
-    with _own_redis() as (port, socket):
+    with _new_redis() as (port, socket):
         where: dict[str, Any] = (
             {"port": port} if way == "TCP" else {"unix_socket_path": str(socket)}
         )
@@ -186,7 +188,7 @@ def _ping(way: str) -> Number:
 
 def _round_trips(client: redis.Redis) -> float:
     with client:
-        client.ping()  # connects
+        client.ping()  # opens the connection
         begin = monotonic_ns()
         for _ in range(PINGS):
             client.ping()
@@ -195,8 +197,7 @@ def _round_trips(client: redis.Redis) -> float:
 
 def _in_a_container(argv: Sequence[str]) -> str:
     labels = {reaper.RUN: TOOL, reaper.OWNER: processes.owner()}
-    marks = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
-    alone = ("--rm", "--network", "none", "--entrypoint", "sh")
+    label_options = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
+    options = ("--rm", "--network", "none", "--entrypoint", "sh", *label_options)
     command = ("-c", IN_CONTAINER + " ".join(argv))
-    told = docker("run", *alone, *marks, images.resolve().redis.name, *command)
-    return told.decode()
+    return docker("run", *options, images.resolve().redis.name, *command).decode()

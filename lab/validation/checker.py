@@ -1,7 +1,7 @@
-"""What became of each task, told from the ledger and the intents; and whether the records agree.
+"""Classifies each task of a trial from the lab's records, and checks that the records agree.
 
-Pure functions over the tables of one attempt at one trial (METHOD M7, M13, M28). Nothing here
-asks the system under test.
+All functions are pure functions of the tables of one attempt (METHOD M7, M13, M28). They never
+query the system under test.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ RATE_NOISY, RATE_INVALID = 0.02, 0.05
 SUBMITTER_BUSY = 0.30
 LAG_FLOOR_S, LAG_OF_LATENCY = 0.001, 0.05
 GAPS_P_VALUE = 0.01
-MIN_GAPS = 30  # with fewer, the test of gaps tells nothing
+MIN_GAPS = 30  # with fewer, the test of gaps has no power
 # Operational laws (METHOD M13).
 MISMATCH = 0.05
-CHANCE = 0.01  # at most this share of sound trials may look wrong by chance beyond the mismatch
-# A reading is as late as its thread was kept from running: one switch interval of CPython.
+CHANCE = 0.01  # at most this share of correct trials exceeds the mismatch by chance
+# The thread of a reading may be delayed by one switch interval of CPython.
 READING_NS = 5_000_000
 MIN_READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a trial's records, and how bad that is."""
+    """One fault in the records of a trial, and the flag that it causes."""
 
     flag: Flag
     reason: str
@@ -48,30 +48,30 @@ def verdicts(
     repeats: bool = False,
     due: int = 1,
 ) -> pd.DataFrame:
-    """Classify each task of the window, and each execution that nobody asked for (METHOD M28).
+    """Classify each task of the window, and each execution without a submit (METHOD M28).
 
-    Classes exclude each other, correctness first: the first that fits in this order is given.
+    The classes exclude each other. A task gets the first class that applies:
+
     1. phantom: executed, and in no submit row of any phase
-    2. corrupted: some execution returned an answer that is not the expected one
+    2. corrupted: an execution returned a wrong answer
     3. failed: finished, and every execution raised or was cancelled
-    4. duplicated: finished more than `due` times, a retry after a failure included
+    4. duplicated: finished more than `due` times, including a retry after a failure
     5. recovered: finished once, although the submit call was not acknowledged
     6. ok: finished once, and acknowledged
-    7. partial: started, never finished, acknowledged or not
-    8. lost: acknowledged, never started
-    9. refused: not acknowledged (error or unknown), never started; this is not a loss
+    7. partial: started and never finished, acknowledged or not
+    8. lost: acknowledged and never started
+    9. refused: not acknowledged (error or unknown) and never started; this is not a loss
 
     Args:
-        tasks: `TaskRow` columns, a row an execution; rows of tasks never started do no harm.
-        submits: `SubmitRow` columns, a row an offered task, all phases.
-        expected: Checksum of each right answer by task id; None: nobody knows any.
-        repeats: Whether tasks are jobs, of which none is duplicated: see
-            `lab.validation.schedule_match`.
-        due: How often each is to finish: twice where it raises first, to be retried.
+        tasks: `TaskRow` columns, one row per execution; rows of tasks without a start are allowed.
+        submits: `SubmitRow` columns, one row per offered task, all phases.
+        expected: Task id -> checksum of the right answer; None if the answers are unknown.
+        repeats: Whether tasks are jobs, which are never duplicated (`schedule_match`).
+        due: Expected number of finishes of a task: 2 if its first execution raises.
 
     Returns:
-        `VerdictRow` columns, a row a task: those offered in the window in their order, then
-        phantoms by id.
+        `VerdictRow` columns, one row per task: first the offered tasks of the window in their
+        order, then phantoms by id.
     """
     executed = _executed(tasks, expected)
     offered = submits.loc[submits["phase"] == MEASURE, ["trial_id", "task_id", "ack"]]
@@ -79,8 +79,8 @@ def verdicts(
     known["verdict"] = _classes(known, most=len(tasks) if repeats else due)
     phantoms = _phantoms(tasks, submits, executed)
     columns = ["trial_id", "task_id", "verdict", "starts", "completions"]
-    both = pd.concat([known[columns], phantoms[columns]]) if len(phantoms) else known[columns]
-    return both.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
+    table = pd.concat([known[columns], phantoms[columns]]) if len(phantoms) else known[columns]
+    return table.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
 
 
 def _phantoms(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:
@@ -91,11 +91,11 @@ def _phantoms(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame
 
 
 def _executed(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> pd.DataFrame:
-    """Count by task id: starts, completions, returned, and wrong answers among those."""
+    """Count by task id: starts, completions, returned answers, and wrong ones among them."""
     returned = tasks["outcome"] == "ok"
-    # Masked integers: checksums have 63 bits, which a float would round.
+    # Masked integers, because a float would round checksums of 63 bits.
     right = pd.Series(expected or {}, dtype="Int64").reindex(tasks["task_id"]).array
-    # Null where the lab could not check the answer: that tells nothing of the system.
+    # Null if the lab could not check the answer; that is not an error of the system.
     differs = pd.Series(tasks["answer"].astype("Int64").array != right, index=tasks.index)
     is_known = expected is not None
     table = pd.DataFrame(
@@ -127,9 +127,9 @@ def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
 
 
 def counts(table: pd.DataFrame) -> dict[Verdict, int]:
-    """Count the tasks of each class in what `verdicts` returned, absent classes as 0."""
-    found = table["verdict"].value_counts()
-    return {verdict: int(found.get(str(verdict), 0)) for verdict in Verdict}
+    """Count the tasks of each class in the result of `verdicts`; absent classes are 0."""
+    by_class = table["verdict"].value_counts()
+    return {verdict: int(by_class.get(str(verdict), 0)) for verdict in Verdict}
 
 
 def negative_durations(tasks: pd.DataFrame) -> int:
@@ -144,14 +144,14 @@ def negative_durations(tasks: pd.DataFrame) -> int:
 def generator_check(
     submits: pd.DataFrame, arrival: Arrival, median_end_to_end_s: float = 0.0
 ) -> list[Finding]:
-    """Tell whether the generator kept its plan, so that it was not the bottleneck (METHOD M7).
+    """Check that the generator followed its plan and was not the bottleneck (METHOD M7).
 
-    Only a `Paced` arrival has a plan to keep; for the others there is nothing to find.
+    Only a `Paced` arrival has a plan; for others the result is empty.
 
     Args:
         submits: `SubmitRow` columns; only rows of the window count.
-        arrival: The plan's kind.
-        median_end_to_end_s: Median of t4 - t0 in seconds; 5 % of it is a lag that does no harm.
+        arrival: The trial's arrival.
+        median_end_to_end_s: Median of t4 - t0 in seconds; a lag of up to 5 % of it is accepted.
     """
     window = submits[submits["phase"] == MEASURE]
     sent = window[window["t2_ns"].notna()].sort_values("t1_ns")
@@ -170,19 +170,19 @@ def generator_check(
     return [finding for finding in findings if finding]
 
 
-def _limited(flag: Flag, what: str) -> Finding:
-    return Finding(flag, f"generator_limited: {what}")
+def _limited(flag: Flag, fault: str) -> Finding:
+    return Finding(flag, f"generator_limited: {fault}")
 
 
 def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Finding | None:
-    # Against the plan's own instants: a Poisson plan of n tasks misses its rate by 1 / sqrt(n)
-    # by chance, and that is not the generator's doing.
-    late = max(1, int(np.ptp(t1))) / max(1, int(np.ptp(t0)))
-    off = len(t1) / planned / late - 1
-    if abs(off) <= RATE_NOISY:
+    # Compared with the instants of the plan and not with its rate: the rate of a Poisson plan of n
+    # tasks deviates by 1 / sqrt(n) by chance.
+    stretch = max(1, int(np.ptp(t1))) / max(1, int(np.ptp(t0)))
+    deviation = len(t1) / planned / stretch - 1
+    if abs(deviation) <= RATE_NOISY:
         return None
-    flag = Flag.INVALID if abs(off) > RATE_INVALID else Flag.NOISY
-    return _limited(flag, f"achieved rate {off:+.1%} off the plan (limit {RATE_NOISY:.0%})")
+    flag = Flag.INVALID if abs(deviation) > RATE_INVALID else Flag.NOISY
+    return _limited(flag, f"achieved rate {deviation:+.1%} off the plan (limit {RATE_NOISY:.0%})")
 
 
 def _utilisation_of_submitter(busy: float) -> Finding | None:
@@ -199,11 +199,12 @@ def _lag(lag_s: NDArray[np.float64], limit_s: float) -> Finding | None:
 
 
 def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Finding | None:
-    """Test that the gaps of the sends are exponential, by Kolmogorov and Smirnov.
+    """Test with Kolmogorov-Smirnov that the gaps between submit calls are exponential.
 
-    One submitter cannot send again while a call lasts, so short gaps are missing however well it
-    keeps the plan, and 10 000 of them would always tell. Exponential gaps have no memory: what
-    exceeds the dead time is exponential again with the same rate, exactly, so that is tested.
+    A submitter cannot start a call while another lasts, so gaps shorter than that dead time are
+    missing even if it follows the plan, and a test of 10 000 gaps would always fail. The
+    exponential distribution has no memory: the excess of a gap over the dead time is exponential
+    with the same rate, so the excess is tested.
     """
     excess = gaps_s[gaps_s > dead_s] - dead_s
     if len(excess) < MIN_GAPS:
@@ -217,14 +218,14 @@ def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Finding
 def cross_checks(
     tasks: pd.DataFrame, submits: pd.DataFrame, samples: pd.DataFrame, workers: int
 ) -> list[Finding]:
-    """Hold the ledger against operational laws, with figures that it did not make (METHOD M13).
+    """Check the ledger by operational laws against independent counts (METHOD M13).
 
     Args:
         tasks: `TaskRow` columns; only rows of the window count.
         submits: `SubmitRow` columns; only rows of the window count.
-        samples: `SampleRow` columns; those of source ``ledger``, metric ``in_system``: tasks
-            accepted so far less executions finished so far, counted while the trial ran.
-        workers: Worker slots.
+        samples: `SampleRow` columns; only source ``ledger``, metric ``in_system`` counts: tasks
+            acknowledged so far minus executions finished so far, counted while the trial ran.
+        workers: Number of worker slots.
     """
     window = tasks[tasks["phase"] == MEASURE]
     accepted = submits[(submits["phase"] == MEASURE) & (submits["ack"] == Ack.OK)]
@@ -233,19 +234,19 @@ def cross_checks(
     return [finding for finding in findings if finding]
 
 
-def _inconsistent(what: str) -> Finding:
-    return Finding(Flag.INVALID, f"inconsistent: {what}")
+def _inconsistent(fault: str) -> Finding:
+    return Finding(Flag.INVALID, f"inconsistent: {fault}")
 
 
 def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> Finding | None:
     """Compare the tasks in the system as counted live with those that the rows imply.
 
-    Little's law N = X R holds on every path because N is what came less what left. The rows give
-    that at the very instants of the readings, so the error of a mean over few readings, which
-    may be many times 5 %, is not in the comparison. What is left is that a reading is not
-    instantaneous: the rows allow a range, and only what lies outside counts. Its mean must
-    exceed 5 % of N by more than Student's quantile of its own standard error. That error is of
-    the residuals about the ratio, because rows that are missing in proportion are no chance.
+    Little's law N = X R holds on every sample path, because N is arrivals minus departures. The
+    rows give N at exactly the instants of the readings, so the sampling error of a mean over few
+    readings, which may be many times 5 %, is not part of the comparison. A reading is not
+    instantaneous: the rows give a range, and only the excess outside that range counts. The fault
+    is reported if the mean excess exceeds 5 % of N by more than Student's quantile of the standard
+    error of the residuals around the ratio: rows missing in proportion to N are no chance effect.
     """
     if len(read) < MIN_READINGS or not len(accepted):
         return None
@@ -258,20 +259,20 @@ def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> 
     allowed = MISMATCH * scale + float(scipy.stats.t.ppf(1 - CHANCE / 2, len(read) - 1)) * error
     if abs(excess.mean()) <= allowed:
         return None
-    found = f"{counted.mean():.2f} tasks in the system by count, {implied.mean():.2f} by the rows"
-    return _inconsistent(f"Little's law: {found}")
+    means = f"{counted.mean():.2f} tasks in the system by count, {implied.mean():.2f} by the rows"
+    return _inconsistent(f"Little's law: {means}")
 
 
 def _in_system(
     tasks: pd.DataFrame, accepted: pd.DataFrame, at_ns: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the fewest and the most tasks in the system that a reading begun at each may see."""
+    """Return the smallest and the largest valid count for a reading that begins at each instant."""
 
     def passed(instants: pd.Series, by_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         ordered = np.sort(instants.dropna().to_numpy("int64"))
         return np.searchsorted(ordered, by_ns, side="right").astype("int64")
 
-    # A task counts as accepted somewhere between the begin and shortly after the end of its call.
+    # A task is counted as accepted between the start of its call and shortly after its end.
     fewest = passed(accepted["t2_ns"], at_ns - READING_NS)
     most = passed(accepted["t1_ns"], at_ns + READING_NS)
     return (
@@ -292,7 +293,7 @@ def _utilisation(tasks: pd.DataFrame, workers: int) -> Finding | None:
 
 
 def cpu_check(cpu_ns: int, cpus: int, window_ns: int) -> list[Finding]:
-    """Hold the CPU time of a role against what its CPUs can give in the window (METHOD M13)."""
+    """Check that the CPU time of a role does not exceed that of its CPUs (METHOD M13)."""
     if cpu_ns <= cpus * window_ns * (1 + MISMATCH):
         return []
     used = f"{cpu_ns / 1e9:.2f} s of CPU time in {window_ns / 1e9:.2f} s on {cpus} CPUs"

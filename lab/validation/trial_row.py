@@ -1,4 +1,4 @@
-"""Judges one attempt at one trial: what was seen from outside + its folder -> its rows."""
+"""Builds the rows of one attempt from its folder and from the supervisor's observations."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ from lab.validation import checker, trial_files
 from lab.validation.dimensions import identity
 from lab.validation.reasons import ending
 
-# Readings of different processes lie up to some milliseconds apart.
+# Readings of different processes are up to some milliseconds apart.
 CPU_CHECK_NS = 500_000_000
 ROLES = ("driver_ns", "services_ns", "workers_ns")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Campaign-level columns of a row; numbers are the fixed loop's, and the instrumentation's."""
+    """Campaign-level columns of a trial row.
+
+    Attributes:
+        campaign_id: Id of the campaign.
+        fingerprint_id: Id of the environment.
+        position: Position of the trial in the plan.
+        calibration_ns: Times of the fixed loop before and after the trial.
+        harness_ns: Instrumentation cost of a task (`lab.driver.instrumentation_cost`).
+    """
 
     campaign_id: str
     fingerprint_id: str
@@ -38,14 +46,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """One attempt's row and its tables with a row a task."""
+    """The row of one attempt, and its tables by name."""
 
     row: TrialRow
     tables: Mapping[str, Any]
 
 
 def collect(outcome: Outcome, context: Context) -> Collected:
-    """Read one attempt's folder and judge it; what was not measured stays null."""
+    """Read the folder of one attempt and compute its row; values that are not known stay null."""
     spec, folder = outcome.spec, outcome.folder
     status = read_status(folder)
     offers = trial_files.read_offers(spec.id, folder)
@@ -71,9 +79,9 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         **identity(outcome, trial_files.unchecked(tasks, expected)),
-        **_filed_under(context, spec),
+        **_campaign_columns(context, spec),
         **counted,
-        **_said(status),
+        **_driver_columns(status),
         **trial_files.read_first_task(folder, tasks),
         **_used(outcome, disturbed),
         **trial_files.read_counters(spec, status),
@@ -89,13 +97,13 @@ def collect(outcome: Outcome, context: Context) -> Collected:
 
 
 def unrecorded(outcome: Outcome, context: Context) -> TrialRow:
-    """Make the row of a trial that has no records: it was skipped, or the lab itself failed."""
+    """Return the row of a trial without records: it was skipped, or the lab failed."""
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
         **identity(outcome),
-        **_filed_under(context, outcome.spec),
-        **_said({}),
+        **_campaign_columns(context, outcome.spec),
+        **_driver_columns({}),
         "status": outcome.status,
         "reason": outcome.reason,
         "flag": Flag.OK,
@@ -104,7 +112,7 @@ def unrecorded(outcome: Outcome, context: Context) -> TrialRow:
     return TrialRow(**row)
 
 
-def _filed_under(context: Context, spec: TrialSpec) -> dict[str, Any]:
+def _campaign_columns(context: Context, spec: TrialSpec) -> dict[str, Any]:
     harness_ns = context.harness_ns
     return {
         "campaign_id": context.campaign_id,
@@ -114,8 +122,8 @@ def _filed_under(context: Context, spec: TrialSpec) -> dict[str, Any]:
     }
 
 
-def _said(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that the driver told."""
+def _driver_columns(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that come from the driver's status."""
     entered = dict(status.get("phases", []))
     booted = entered.get("quiet")
     return {
@@ -131,7 +139,7 @@ def _said(status: Mapping[str, Any]) -> dict[str, Any]:
 def _counted(
     spec: TrialSpec, submits: pd.DataFrame, tasks: pd.DataFrame, verdicts: pd.DataFrame
 ) -> dict[str, Any]:
-    # A job that the system knew as it started was taken without a call.
+    # A job that the backend had at its start counts as sent, although there was no call.
     is_sent = submits.t1_ns.notna() | (submits.ack == Ack.OK)
     sent = submits[(submits.phase == "measure") & is_sent]
     window = tasks[tasks.phase == "measure"]
@@ -156,14 +164,14 @@ def _counted(
 
 
 def _disturbance(outcome: Outcome, context: Context) -> host_counters.Disturbance | None:
-    # Until the burst that ran again without record is over: the rate is taken from that.
+    # Includes the uninstrumented burst, because the throughput is computed from it.
     begin, end = outcome.begin, outcome.last or outcome.end
     if begin is None or end is None or context.calibration_ns is None:
         return None
-    own_ns = end.lab_ns - begin.lab_ns
+    known_ns = end.lab_ns - begin.lab_ns
     for role in ROLES:
-        own_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
-    return host_counters.disturbance(begin.host, end.host, own_ns, *context.calibration_ns)
+        known_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
+    return host_counters.disturbance(begin.host, end.host, known_ns, *context.calibration_ns)
 
 
 def _findings(
@@ -173,25 +181,25 @@ def _findings(
     samples: pd.DataFrame,
     counted: Mapping[str, Any],
 ) -> list[checker.Finding]:
-    """List what the records say against themselves; lost tasks are a result, not a finding."""
+    """List contradictions in the records; lost tasks are a result, and not a contradiction."""
     window = tasks[tasks.phase == "measure"]
     took = (window.t4_ns - window.t0_ns).dropna()
     median_s = float(took.median()) / 1e9 if len(took) else 0.0
     findings = [*checker.generator_check(submits, spec.arrival, median_s)]
-    if not isinstance(spec.arrival, Periodic):  # runs that overlap are a result there
+    if not isinstance(spec.arrival, Periodic):  # firings of jobs may overlap
         findings += checker.cross_checks(tasks, submits, samples, spec.topology.workers)
-    for column, what in (
+    for column, fault in (
         ("n_corrupted", "tasks with a wrong answer"),
-        ("n_phantom", "executions that nobody asked for"),
+        ("n_phantom", "executions of tasks that were never submitted"),
         ("n_negative", "durations below zero"),
     ):
         if counted[column]:
-            findings.append(checker.Finding(Flag.INVALID, f"{counted[column]} {what}"))
+            findings.append(checker.Finding(Flag.INVALID, f"{counted[column]} {fault}"))
     return findings
 
 
 def _cpu_findings(outcome: Outcome) -> list[checker.Finding]:
-    """Hold the workers' CPU time against their CPUs, in windows long enough for its reading."""
+    """Check the workers' CPU time against their CPUs, in windows of at least `CPU_CHECK_NS`."""
     begin, end = outcome.begin, outcome.end
     if (
         begin is None

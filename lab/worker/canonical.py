@@ -1,12 +1,15 @@
-"""Writes values down so that equal ones give equal bytes, in whatever process they were computed.
+"""Serializes values so that equal values give equal bytes, whichever process computed them.
 
-It is `pickle` in C, which knows every type that tasks return, with three changes. It has no memo:
-with one, the bytes depend on whether two equal parts are one object. Dictionaries are sorted by
-key and sets by element: their order depends on how they were filled and on the hash seed. Buffers
-are read in place (PEP 574), so that each byte of a large array counts and none is copied; its
-memory layout counts as well.
+It uses the C `pickle`, which supports every type that tasks return, with three changes:
 
-The kernel imports it with the first answer that is no plain number or text: standard library only.
+* No memo. With a memo, the bytes depend on whether two equal parts are the same object.
+* Dictionaries are sorted by key and sets by element, because their order depends on insertion and
+  on the hash seed.
+* Buffers are read in place (PEP 574): all bytes of a large array count, and none is copied. The
+  memory layout counts as well.
+
+The worker imports this module with the first answer that is neither a number nor a text, so it
+uses the standard library only.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ PROTOCOL = 5
 
 
 def digest(value: Any) -> int:
-    """Return CRC-32 over the canonical bytes of a value.
+    """Return the CRC-32 of the canonical bytes of a value.
 
     Raises:
-        Exception: It cannot be pickled; or it contains itself (ValueError), or is nested deeper
+        Exception: The value cannot be pickled, contains itself (ValueError), or is nested deeper
             than the interpreter's recursion limit (RecursionError).
     """
     sink = _Crc()
@@ -32,7 +35,7 @@ def digest(value: Any) -> int:
 
 
 class _Crc:
-    """A file to write to, of which only the CRC-32 is stored."""
+    """A writable file that stores only the CRC-32 of its content."""
 
     def __init__(self) -> None:
         self.crc = 0
@@ -47,19 +50,19 @@ class _CanonicalPickler(Pickler):
         self.fast = True  # no memo
 
     def persistent_id(self, value: Any) -> list[Any] | None:
-        """Replace a value whose order is no part of it; pickle calls this for each part."""
+        """Replace an unordered value by a sorted list; pickle calls this for each part."""
         kind = type(value)
         if kind is dict:
             return ["dict", *_sorted(value.items(), lambda item: item[0])]
         if kind is set or kind is frozenset:
             return [kind.__name__, *_sorted(value, lambda element: element)]
-        if kind is memoryview:  # not known to pickle
+        if kind is memoryview:  # pickle does not support it
             return ["memoryview", value.tobytes()]
         return None
 
 
 def _sorted(parts: Iterable[Any], key: Callable[[Any], Any]) -> list[Any]:
-    """Sort by the keys where all are text, which is usual and fast; else by their digests."""
+    """Sort by the keys if all are text, which is usual and fast; otherwise by their digests."""
     parts = list(parts)
     if all(type(key(part)) is str for part in parts):
         return sorted(parts, key=key)

@@ -1,4 +1,4 @@
-"""The contract of a backend, held through containers: the same trials, another provider."""
+"""Tests the contract of all backends in containers: the same trials with the other provider."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ from tests.factories.trials import run, spec_of
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
 TAKES = {Capability.SUBMIT, Capability.BATCH}
-# More nodes, what is advised for a broker of which nothing else is like the first, and for a
-# database that is met nowhere else.
+# More nodes, and the tuned profiles of a broker and a database that no other case covers.
 FURTHER = [
     ("celery[prefork]", 4),
     ("celery[prefork+rabbitmq]", 1),
@@ -49,15 +48,15 @@ FURTHER = [
 
 
 def contract() -> Iterator[tuple[str, int]]:
-    """Name every variant, on two nodes where it spans nodes."""
+    """Yield every variant and its number of nodes: two if it supports them."""
     for name, backend in registry.backends().items():
-        # Those that take no tasks run what is scheduled and nothing else: see test_appointments.
+        # Schedulers accept no tasks and are tested in test_appointments.
         for variant in (v for v in backend.variants if v.capabilities & TAKES):
             yield f"{name}[{variant.name}]", 1 + (Capability.NODES in variant.capabilities)
 
 
 EVERY = list(contract())
-# A system's first that spans nodes runs on one node as well.
+# The first variant of each backend that supports several nodes runs on one node as well.
 ON_ONE = [
     (label, 1)
     for label in {label.partition("[")[0]: label for label, n in reversed(EVERY) if n > 1}.values()
@@ -67,14 +66,14 @@ ON_ONE = [
 
 CASES = [
     *((label, nodes, 1_000) for label, nodes in (*EVERY, *FURTHER)),
-    # What has a thousand on two nodes needs no more than a hundred on one.
+    # These have 1 000 tasks on two nodes already, so 100 tasks on one node are enough.
     *((label, nodes, 100) for label, nodes in ON_ONE),
     *((label, nodes, 100) for label, nodes in EVERY if label in PRESENT_AGAIN),
 ]
 
 
 def busy_alone(label: str, nodes: int, n_tasks: int) -> Any:
-    """Let what starts an interpreter for each task, and so uses all of both cores, run alone."""
+    """Mark a variant to run alone that starts an interpreter per task and so uses both cores."""
     return pytest.param(label, nodes, n_tasks, marks=[pytest.mark.alone] * (label == BUSY))
 
 
@@ -82,10 +81,7 @@ def busy_alone(label: str, nodes: int, n_tasks: int) -> Any:
 def test_each_task_of_every_kind_runs_exactly_once_in_containers(
     label: str, nodes: int, n_tasks: int, tmp_path: Path, misbehaving_inside: dict[str, str]
 ) -> None:
-    """As in processes; all nodes work, and of the cluster nothing is left.
-
-    The row tells servers and images; the samples, what each container uses and each server counts.
-    """
+    """All nodes work, no object remains in the engine, and row and samples are complete."""
     raises = may_raise(label) and not (label in PRESENT_AGAIN and n_tasks > 100)
     spec = spec_of(
         label,
@@ -96,67 +92,68 @@ def test_each_task_of_every_kind_runs_exactly_once_in_containers(
         provider="compose",
         deadline_s=480.0,
     )
-    made = run(tmp_path, spec)
-    assert_exactly_once(made, raises=raises)
-    assert set(made.tables["task"].query("phase == 'measure'").node) == set(range(nodes))
+    result = run(tmp_path, spec)
+    assert_exactly_once(result, raises=raises)
+    assert set(result.tables["task"].query("phase == 'measure'").node) == set(range(nodes))
     assert left_of(os.getpid()) == []
-    assert_all_is_told(made, nodes)
+    assert_row_and_samples_are_complete(result, nodes)
 
 
-def assert_all_is_told(made: Collected, nodes: int) -> None:
-    """The row names every server and image; samples and counters are there for each of them."""
-    row, chosen = made.row, registry.select(made.row.label)
+def assert_row_and_samples_are_complete(result: Collected, nodes: int) -> None:
+    """Assert that the row names all servers and images, and that all have samples and counters."""
+    row, chosen = result.row, registry.select(result.row.label)
     servers = set(services_of(chosen.backend, chosen.variant))
-    told = [about.split()[0] for about in row.services.split("; ") if about]
-    assert sorted(told) == sorted(name.split("-")[0] for name in servers)
+    names = [about.split()[0] for about in row.services.split("; ") if about]
+    assert sorted(names) == sorted(name.split("-")[0] for name in servers)
     assert row.images.count("@") == 1 + len(servers - {Service.DASK_SCHEDULER})
-    own = [f"node{n}" for n in range(nodes)] if registry.has_own_workers(chosen) else []
-    parts = {f"container:{name}" for name in ("driver", *servers, *own)}
-    assert parts == {name for name in made.tables["sample"].source if ":" in name}
+    node_names = [f"node{n}" for n in range(nodes)] if registry.has_own_workers(chosen) else []
+    parts = {f"container:{name}" for name in ("driver", *servers, *node_names)}
+    assert parts == {name for name in result.tables["sample"].source if ":" in name}
     if servers and servers <= set(COMMANDS):
         assert row.broker_commands is not None
         assert row.broker_commands >= row.n_done
 
 
-@pytest.mark.alone  # a reading a second: beside others the worker still grows after the last one
-def test_what_a_task_holds_is_found_in_a_container(tmp_path: Path) -> None:
-    """50 MB that a worker keeps are 50 MB of PSS and of its group's anonymous memory, +- 5 %."""
+@pytest.mark.alone  # one reading per second: under load the worker still grows after the last one
+def test_memory_of_a_worker_is_measured_in_a_container(tmp_path: Path) -> None:
+    """50 MB that a task keeps are 50 MB of PSS and of the group's anonymous memory, +- 5 %."""
     arrival, kib = Burst(3), 50_000_000 // 1_024
     spec = spec_of("celery[threads]", "hold", arrival, size=kib, warmup_tasks=0, provider="compose")
-    made = run(tmp_path, spec)
-    assert (made.row.status, made.row.reason) == ("ok", "")
-    samples = made.tables["sample"]
+    result = run(tmp_path, spec)
+    assert (result.row.status, result.row.reason) == ("ok", "")
+    samples = result.tables["sample"]
     for source, metric in (("workers", "pss_bytes"), ("container:node0", "anonymous_bytes")):
-        own = samples[(samples.source == source) & (samples.metric == metric)].sort_values("t_ns")
-        before = own[own.t_ns < made.row.t_begin_ns].value.iloc[-1]
-        after = own[own.t_ns > made.row.t_end_ns].value.iloc[-1]
+        values = samples[(samples.source == source) & (samples.metric == metric)]
+        values = values.sort_values("t_ns")
+        before = values[values.t_ns < result.row.t_begin_ns].value.iloc[-1]
+        after = values[values.t_ns > result.row.t_end_ns].value.iloc[-1]
         assert after - before == pytest.approx(50e6, rel=0.05), source
-    tasks = made.tables["task"]
-    told = {metric.metric: metric for metric in trial_metrics(made.row, tasks, None, samples)}
+    tasks = result.tables["task"]
+    metrics = {metric.metric: metric for metric in trial_metrics(result.row, tasks, None, samples)}
     group, tree = (
-        told[f"{name}_bytes_per_worker_peak"].value for name in ("anonymous", "working_set")
+        metrics[f"{name}_bytes_per_worker_peak"].value for name in ("anonymous", "working_set")
     )
     assert group is not None
     assert tree is not None
     assert 50e6 < group <= tree
 
 
-def test_urgent_tasks_overtake_in_a_queue_of_rabbitmq_with_priorities(tmp_path: Path) -> None:
-    """The last five to be offered are urgent, and start before most of those that waited."""
+def test_urgent_tasks_overtake_others_in_a_priority_queue_of_rabbitmq(tmp_path: Path) -> None:
+    """The last five offered tasks are urgent, and start before most of the waiting ones."""
     label, arrival = "celery[prefork+rabbitmq+priorities]", Ranked(60, 5)
-    made = run(tmp_path, spec_of(label, "io", arrival, size=20_000, provider="compose"))
-    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 60)
-    started = made.tables["task"].query("phase == 'measure'").sort_values("t3_ns").task_id
+    result = run(tmp_path, spec_of(label, "io", arrival, size=20_000, provider="compose"))
+    assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 60)
+    started = result.tables["task"].query("phase == 'measure'").sort_values("t3_ns").task_id
     urgent = set(started.nlargest(5))
     assert urgent <= set(started.head(30))
 
 
-def test_a_scheduler_has_a_container_and_what_it_needs_is_prepared(tmp_path: Path) -> None:
-    """Its database has its tables, its jobs run, and what it uses is told apart from the nodes."""
+def test_a_scheduler_has_a_container_with_a_prepared_database(tmp_path: Path) -> None:
+    """Its jobs run, and its use is sampled separately from that of the nodes."""
     label, arrival = "celery-beat[django]", Periodic(2, 4, every_s=1.0)
-    made = run(tmp_path, spec_of(label, arrival=arrival, provider="compose"))
-    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 2)
-    assert "container:scheduler" in set(made.tables["sample"].source)
+    result = run(tmp_path, spec_of(label, arrival=arrival, provider="compose"))
+    assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 2)
+    assert "container:scheduler" in set(result.tables["sample"].source)
     assert left_of(os.getpid()) == []
 
 
@@ -164,33 +161,33 @@ def test_a_scheduler_has_a_container_and_what_it_needs_is_prepared(tmp_path: Pat
 def test_workloads_and_round_trips_pass_through_containers(
     workload: str, arrival: Arrival, tmp_path: Path
 ) -> None:
-    """Bytes and answers come back right, and results reach the submitter."""
+    """Answers are right, and results reach the driver."""
     label = "celery[threads+results]"
     row = run(tmp_path, spec_of(label, workload, arrival, size=500, provider="compose")).row
     assert (row.status, row.reason, row.n_done) == ("ok", "", 20)
 
 
 def test_several_workers_of_a_node_share_its_container(tmp_path: Path) -> None:
-    """A system with one process for each slot has them side by side, each with its own slot."""
+    """A backend with one process per slot runs them in one container, each with its slot number."""
     spec = spec_of("rq[simple-worker]", topology=Topology(1, 1, 3), provider="compose")
-    made = run(tmp_path, spec)
-    assert (made.row.status, made.row.reason) == ("ok", "")
-    assert made.tables["task"].worker.nunique() == 3
+    result = run(tmp_path, spec)
+    assert (result.row.status, result.row.reason) == ("ok", "")
+    assert result.tables["task"].worker.nunique() == 3
     assert {path.name.split("-")[1] for path in tmp_path.rglob("ledger/*.bin")} == {"0", "1", "2"}
 
 
-def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: Path) -> None:
-    """Servers, images with ids, CPU by role, and memory apart from page cache are told."""
+def test_a_row_has_servers_images_and_the_use_of_each_container(tmp_path: Path) -> None:
+    """Images have their ids, CPU is split by role, and memory excludes the page cache."""
     spec = spec_of("celery[prefork]", "cpu", Burst(300), size=2_000, provider="compose")
-    made = run(tmp_path, spec)
-    row, samples = made.row, made.tables["sample"]
+    result = run(tmp_path, spec)
+    row, samples = result.row, result.tables["sample"]
     assert row.services.startswith("redis ")
     assert "(no persistence)" in row.services
     assert row.images.count("@") == 2
     assert all(len(image.partition("@")[2]) == 64 for image in row.images.split("; "))
     assert row.cpu_workers_ns is not None
     assert row.cpu_services_ns is not None
-    # Tasks of 2 ms by the calibration of this machine, whoever else uses it.
+    # The tasks are calibrated to 2 ms; other processes may slow the calibration down.
     assert row.cpu_workers_ns > 300 * 2e6 / 3
     assert 0 < row.cpu_services_ns < row.cpu_workers_ns
     last = samples.groupby(["source", "metric"]).value.last()
@@ -203,93 +200,92 @@ def test_a_row_says_what_it_was_made_of_and_what_each_container_used(tmp_path: P
     assert (tmp_path / spec.id / "logs" / "node0.log").exists()
 
 
-@pytest.mark.alone  # who gets less than half a CPU is never stopped for using more
+@pytest.mark.alone  # a node that gets less than half a CPU is never throttled
 @pytest.mark.parametrize(
     ("mode", "period_us"), [("cpuset", 0), ("quota", 100_000), ("quota", 20_000)]
 )
 def test_kat_12_only_whole_cores_keep_latency(
     mode: str, period_us: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One task, half a CPU by the default period and by a short one: no latency of either (M22).
+    """Under a quota of half a CPU no latency is reported, for a long and a short period (M22).
 
-    The row carries how often the quota stopped its node, and keeps its throughput.
+    The row has the share of throttled periods, and the throughput is still reported.
     """
     monkeypatch.setattr(compose_override, "PERIOD_US", period_us)
     topology = Topology(1, 1, 1, quota_cpus=0.5 if period_us else 0.0)
     arrival = Paced(30, 20.0)
-    # Four fifths of a CPU: half of one is too little by any period.
+    # The load is four fifths of a CPU, so half of one is too little for any period.
     spec = spec_of("celery[threads]", "cpu", arrival, topology, 40_000, provider="compose")
-    made = run(tmp_path, spec)
-    tasks = made.tables["task"].query("phase == 'measure'")
-    told = {metric.metric: metric for metric in trial_metrics(made.row, tasks)}
-    latencies = {name: m for name, m in told.items() if name.startswith(("queue_", "end_to_end"))}
+    result = run(tmp_path, spec)
+    tasks = result.tables["task"].query("phase == 'measure'")
+    metrics = {metric.metric: metric for metric in trial_metrics(result.row, tasks)}
+    starts = ("queue_", "end_to_end")
+    latencies = {name: m for name, m in metrics.items() if name.startswith(starts)}
     p50s = [m.value is not None for name, m in latencies.items() if name.endswith("p50")]
-    assert (made.row.status, made.row.node_mode) == ("ok", mode)
+    assert (result.row.status, result.row.node_mode) == ("ok", mode)
     assert p50s == [mode == "cpuset"] * 2
-    assert told["throughput_per_s"].value
+    assert metrics["throughput_per_s"].value
     if mode == "quota":
-        assert made.row.throttle_ratio is not None
-        assert 0.2 < made.row.throttle_ratio <= 1
+        assert result.row.throttle_ratio is not None
+        assert 0.2 < result.row.throttle_ratio <= 1
         assert all("a quota stopped the nodes" in metric.method for metric in latencies.values())
 
 
 def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:
-    """Of an engine elsewhere, control groups are read in the container: the same counters."""
+    """If the engine is elsewhere, control groups are read in the container: the same counters."""
     with standing(spec_of("thread-pool", provider="compose"), tmp_path) as cluster:
         part = cluster.parts["driver"]
         assert isinstance(part.meter, Meter)
         inside = Inside(part.id)
-        seen, known = parse(inside()), part.meter.read()
+        by_shell, by_host = parse(inside()), part.meter.read()
         inside.close()
-    assert seen.cpu_ns is not None
-    assert known.cpu_ns is not None
-    # The shell itself runs there, and uses a little.
-    assert 0 <= known.cpu_ns - seen.cpu_ns < 0.2e9
-    assert seen.working_set_bytes
-    assert known.working_set_bytes
-    assert seen.received_bytes is not None
+    assert by_shell.cpu_ns is not None
+    assert by_host.cpu_ns is not None
+    # The shell runs in the container and uses some CPU time.
+    assert 0 <= by_host.cpu_ns - by_shell.cpu_ns < 0.2e9
+    assert by_shell.working_set_bytes
+    assert by_host.working_set_bytes
+    assert by_shell.received_bytes is not None
 
 
-def test_an_engine_elsewhere_serves_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By DOCKER_HOST alone, without a file of the engine's machine, a trial says the same."""
+def test_a_trial_runs_on_a_remote_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With DOCKER_HOST alone, without files of the engine's machine, the row is as complete."""
     monkeypatch.setattr(cgroups, "host_files", lambda *_: None)
     spec = spec_of("celery[prefork]", "cpu", Burst(100), size=2_000, provider="compose")
     with elsewhere() as address:
         monkeypatch.setenv("DOCKER_HOST", address)
-        made = run(tmp_path, spec)
+        result = run(tmp_path, spec)
         assert left_of(os.getpid()) == []
-    assert (made.row.status, made.row.reason, made.row.n_done) == ("ok", "", 100)
-    assert made.row.cpu_workers_ns is not None
-    assert made.row.cpu_workers_ns > 100 * 2e6 / 3
-    last = made.tables["sample"].groupby(["source", "metric"]).value.last()
+    assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 100)
+    assert result.row.cpu_workers_ns is not None
+    assert result.row.cpu_workers_ns > 100 * 2e6 / 3
+    last = result.tables["sample"].groupby(["source", "metric"]).value.last()
     assert last["container:redis"]["anonymous_bytes"] > 0
     assert last["container:node0"]["received_bytes"] > 0
 
 
-def test_a_node_has_the_cpus_of_its_place(tmp_path: Path) -> None:
-    """What the row says of CPUs is what the containers got."""
+def test_containers_have_the_cpus_of_their_placement(tmp_path: Path) -> None:
+    """The kernel's list of allowed CPUs equals the placement in the row."""
     spec = spec_of("celery[prefork]", topology=Topology(2, 1, 1), provider="compose")
     with standing(spec, tmp_path) as cluster:
         place = cluster.site.placement
         expected = {"driver": place.driver, "redis": place.services}
         expected |= {f"node{n}": cpus for n, cpus in enumerate(place.nodes)}
-        seen = {name: allowed_cpus(cluster, name) for name in expected}
-    assert seen == expected
+        allowed = {name: allowed_cpus(cluster, name) for name in expected}
+    assert allowed == expected
 
 
 def allowed_cpus(cluster: ComposeCluster, name: str) -> tuple[int, ...]:
-    """Return the CPUs that a container's processes may use, by the kernel's own word."""
-    told = docker("exec", cluster.parts[name].id, "cat", "/proc/self/status").decode()
-    (line,) = [line for line in told.splitlines() if line.startswith("Cpus_allowed_list")]
+    """Return the CPUs that a container's processes may use, as the kernel lists them."""
+    status = docker("exec", cluster.parts[name].id, "cat", "/proc/self/status").decode()
+    (line,) = [line for line in status.splitlines() if line.startswith("Cpus_allowed_list")]
     spans_of = [part.split("-") for part in line.split()[1].split(",")]
     return tuple(cpu for span in spans_of for cpu in range(int(span[0]), int(span[-1]) + 1))
 
 
 @pytest.mark.parametrize("label", ["rq[worker]", "django-rq[worker]", "dask[distributed]"])
 def test_a_coroutine_function_is_awaited_in_containers(label: str, tmp_path: Path) -> None:
-    """By the systems that do so without our help."""
+    """These backends await coroutine functions themselves."""
     spec = coroutine_spec(label, Burst(10), provider="compose")
     row = run(tmp_path, spec).row
     assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 10, "inline call")

@@ -1,4 +1,4 @@
-"""The proof of connection in containers: who talks to a server of others fails its trial."""
+"""Tests the check of connections in containers: a foreign server fails the trial."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from tests.cluster.containers import standing
 from tests.factories.trials import run, spec_of
 
 PATIENCE_S = 20.0
-# As a CPU with the least significant byte first writes it: 0A00000A is 10.0.0.10.
+# Addresses as a little-endian CPU writes them: 0A00000A is 10.0.0.10.
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
-# The decoy takes one connection and holds it; so does whoever is connected to it.
+# The decoy accepts one connection; both ends keep it open.
 DECOY = "import socket; socket.create_server(('', 6379)).accept()[0].recv(1)"
 TALK = "import socket, sys; socket.create_connection((sys.argv[1], 6379)).recv(1)"
 
 
-def test_a_table_of_the_kernel_is_read() -> None:
-    """Listeners at each address, what was connected to; not what was accepted or has ended."""
+def test_read_returns_listeners_and_outgoing_connections() -> None:
+    """Accepted and ended connections are left out; a listener on any address is on each."""
     rows = [
         "0: 00000000:18EB 00000000:0000 0A",  # listens on port 6379
         "1: 0A00000A:18EB 0B00000A:9C40 01",  # accepted
@@ -41,9 +41,9 @@ def test_a_table_of_the_kernel_is_read() -> None:
         "4: 0100007F:9C43 0100007F:1F90 01",  # connected to its own port 8080
         "5: 0000000000000000FFFF00000A00000A:9C44 0000000000000000FFFF00000C00000A:18EB 02",
     ]
-    found = network.read(HEAD + "\n".join(rows) + "\n" + HEAD, 7, "node0", ["10.0.0.10"])
+    read = network.read(HEAD + "\n".join(rows) + "\n" + HEAD, 7, "node0", ["10.0.0.10"])
     nowhere, listens = (network.ANY[0], 0), psutil.CONN_LISTEN
-    assert found == [
+    assert read == [
         Connection(7, ("10.0.0.10", 6379), nowhere, listens),
         Connection(7, ("127.0.0.1 of node0", 6379), nowhere, listens),
         Connection(7, ("::1 of node0", 6379), nowhere, listens),
@@ -57,16 +57,17 @@ def test_a_table_of_the_kernel_is_read() -> None:
 
 @pytest.fixture
 def cluster(containers: Images, tmp_path: Path) -> Iterator[tuple[ComposeCluster, str]]:
-    """A cluster of two nodes which is up, and in its network a decoy with its address."""
+    """Start a cluster of two nodes and a decoy in its network; yield it and the decoy's address."""
     spec = spec_of("celery[prefork]", provider="compose", topology=Topology(2, 1, 1))
-    with standing(spec, tmp_path) as made:
-        network_of = ("--network", f"{made.run}_cluster", "--label", f"{reaper.RUN}={made.run}")
+    with standing(spec, tmp_path) as started:
+        run_name = started.run
+        network_of = ("--network", f"{run_name}_cluster", "--label", f"{reaper.RUN}={run_name}")
         command = (containers.node.name, "python", "-c", DECOY)
         decoy = docker("run", "--detach", *network_of, *command).decode().strip()
         try:
             shown = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", decoy)
             (joined,) = json.loads(shown).values()
-            yield made, joined["IPAddress"]
+            yield started, joined["IPAddress"]
         finally:
             docker("rm", "-f", decoy)
 
@@ -75,29 +76,29 @@ def cluster(containers: Images, tmp_path: Path) -> Iterator[tuple[ComposeCluster
 def test_a_container_that_talks_to_another_server_is_named(
     cluster: tuple[ComposeCluster, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where that is in the cluster's network, the one place that a node can reach."""
-    made, address = cluster
+    """The other server is in the cluster's network, the only one that a node can reach."""
+    started, address = cluster
     monkeypatch.setattr(connections, "FOREIGN_S", 0.2)
-    made.prove_connections()
-    docker("exec", "--detach", made.parts["node1"].id, "python", "-c", TALK, address)
+    started.prove_connections()
+    docker("exec", "--detach", started.parts["node1"].id, "python", "-c", TALK, address)
     with pytest.raises(ClusterError, match=f"node1 is connected to {address}:6379, which is no"):
-        prove_until(made, time.monotonic() + PATIENCE_S)
+        prove_until(started, time.monotonic() + PATIENCE_S)
 
 
-def prove_until(made: ComposeCluster, deadline: float) -> None:
-    """Look again and again: a process that has been started connects a moment later."""
+def prove_until(started: ComposeCluster, deadline: float) -> None:
+    """Repeat the check, because a process connects only a moment after its start."""
     while time.monotonic() < deadline:
-        made.prove_connections()
+        started.prove_connections()
 
 
 @pytest.mark.cluster
 def test_a_container_that_talks_to_no_server_is_named(
     cluster: tuple[ComposeCluster, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as one whose worker does something else; here that of a driver which is not there."""
-    made, _ = cluster
+    """Here the driver's container, in which no driver has been started."""
+    started, _ = cluster
     monkeypatch.setattr(connections, "MISSING_S", 0.2)
-    ids = {name: part.id for name, part in made.parts.items()}
+    ids = {name: part.id for name, part in started.parts.items()}
     with pytest.raises(ClusterError, match="driver is connected to no server of this trial"):
         connections.prove(lambda: network.look(ids, {"redis"}, {"driver", "node0", "node1"}))
 
@@ -118,8 +119,8 @@ def test_a_container_that_talks_to_no_server_is_named(
         *("thread-pool", "process-pool[forkserver]", "joblib[loky]"),
     ],
 )
-def test_a_trial_in_containers_is_proven(label: str, tmp_path: Path) -> None:
-    """Whatever its server: the look comes while workers wait for the warm-up."""
+def test_connections_of_a_trial_in_containers_pass_the_check(label: str, tmp_path: Path) -> None:
+    """With each kind of server, the check runs while workers wait for the warm-up."""
     nodes = 1 + (Capability.NODES in capabilities_of(label))
     spec = spec_of(label, arrival=Burst(20), provider="compose", topology=Topology(nodes, 1, 1))
     row = run(tmp_path, spec).row
@@ -127,6 +128,6 @@ def test_a_trial_in_containers_is_proven(label: str, tmp_path: Path) -> None:
 
 
 def capabilities_of(label: str) -> frozenset[Capability]:
-    """Return what a variant promises."""
+    """Return the capabilities of a variant."""
     selected = registry.select(label)
     return capabilities(selected.backend, selected.variant)

@@ -1,4 +1,4 @@
-"""What goes wrong in containers becomes a row with one sentence and its next step."""
+"""Tests that a failure in containers becomes a row whose reason has the next step."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ NO_DOCKER = "Docker is not installed. Run: sudo .ci/ensure-docker.sh"
 
 @on_engine
 @pytest.mark.usefixtures("containers")
-def test_a_node_that_dies_at_boot_is_named_with_its_last_words(
+def test_a_node_that_dies_at_boot_is_named_with_the_last_line_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row names the container, its exit code and the last line of its log, which is kept."""
+    """The reason has the container and its exit code as well, and the log is saved."""
 
     def dying(_: Setup) -> Sequence[Command]:
         return [Command((sys.executable, "-c", "raise SystemExit('no such queue')"), 1)]
@@ -61,15 +61,15 @@ def test_a_node_that_dies_at_boot_is_named_with_its_last_words(
 def test_a_container_that_is_killed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the driver's own container goes, its records go too: a failed row, and no exception."""
+    """If the driver's container is killed, its records are lost: a failed row, no exception."""
     start = ComposeCluster.start_driver
 
-    def doomed(cluster: ComposeCluster) -> Popen[bytes]:
-        started = start(cluster)
+    def start_and_kill(cluster: ComposeCluster) -> Popen[bytes]:
+        driver = start(cluster)
         docker("kill", cluster.parts["driver"].id)
-        return started
+        return driver
 
-    monkeypatch.setattr(ComposeCluster, "start_driver", doomed)
+    monkeypatch.setattr(ComposeCluster, "start_driver", start_and_kill)
     row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
     assert row.status == "failed"
     assert "driver" in row.reason
@@ -81,7 +81,7 @@ def test_a_container_that_is_killed_is_named(
 def test_a_broker_that_runs_out_of_memory_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel's kill shows in the row, with the variable that raises the limit."""
+    """The reason shows the kernel's kill and the variable that raises the limit."""
     monkeypatch.setenv("LAB_SERVICES_MEMORY", "12m")
     spec = spec_of("celery[prefork]", "payload", Burst(300), size=200_000, provider="compose")
     row = run(tmp_path, spec).row
@@ -96,15 +96,15 @@ def test_a_broker_that_runs_out_of_memory_is_named(
 def test_a_broker_that_dies_at_boot_is_named_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for a server that has ended; its last words are the reason."""
-    name = "LAB_REDIS_APPENDONLY"  # which a user's shell does not decide
+    """The lab does not wait for a server that has ended; the last line of its log is the reason."""
+    name = "LAB_REDIS_APPENDONLY"  # not a variable that users may set
     monkeypatch.setattr(child_environment, "ENGINE", (*child_environment.ENGINE, name))
     monkeypatch.setenv(name, "perhaps")
-    begun = time.monotonic()
+    begin = time.monotonic()
     row = run(tmp_path, spec_of("celery[prefork]", provider="compose")).row
     assert row.status == "failed"
     assert row.reason.startswith("redis ended with code 1: ")
-    assert time.monotonic() - begun < container.WAIT_S
+    assert time.monotonic() - begin < container.WAIT_S
     assert left_of(os.getpid()) == []
 
 
@@ -112,27 +112,27 @@ def test_a_broker_that_dies_at_boot_is_named_at_once(
 def test_a_missing_image_is_named(
     tmp_path: Path, containers: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is pulled in the middle of a campaign: the sentence says how to have the image."""
-    without = replace(containers, node=replace(containers.node, name="lab-node:nobody-made-it"))
+    """Nothing is pulled during a campaign; the reason has the command that builds the image."""
+    without = replace(containers, node=replace(containers.node, name="lab-node:missing"))
     monkeypatch.setattr(images, "resolve", lambda: without)
     row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
     assert row.status == "failed"
-    assert "lab-node:nobody-made-it" in row.reason
+    assert "lab-node:missing" in row.reason
     assert "nox -s images" in row.reason
 
 
-def test_an_engine_that_is_gone_makes_a_row(
+def test_without_an_engine_a_trial_fails_with_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A campaign whose engine stops goes on with failed rows, and `down` does not hang."""
+    """If the engine stops, a campaign continues with failed rows, and `down` does not hang."""
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
     assert row.status == "failed"
     assert "--provider local" in row.reason
 
 
-def test_without_an_engine_local_is_chosen_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first line of a bench names the provider and why; who asked gets what was requested."""
+def test_without_an_engine_the_local_provider_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first line of `lab bench` has the provider and the reason; a requested one is used."""
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     name, why = choice.choose(None)
     assert name == "local"
@@ -141,23 +141,23 @@ def test_without_an_engine_local_is_chosen_and_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_without_an_engine_there_is_nothing_to_reap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every start looks for remains; a machine without an engine does not mind."""
+    """Every start of the lab reaps; without an engine that does nothing and raises nothing."""
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     assert reaper.reap_dead() == 0
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Docker's command as a link, the only one on the path; what is left is removed afterwards."""
+    """Put a link to Docker's command on the path as the only one; remove leftover objects."""
     real = shutil.which("docker")
     assert real
     link = tmp_path / "bin" / "docker"
     link.parent.mkdir()
     link.symlink_to(real)
-    others = os.environ["PATH"].split(os.pathsep)
-    others = [one for one in others if not shutil.which("docker", path=one)]
+    folders = os.environ["PATH"].split(os.pathsep)
+    without = [folder for folder in folders if not shutil.which("docker", path=folder)]
     with monkeypatch.context() as patch:
-        patch.setenv("PATH", os.pathsep.join([str(link.parent), *others]))
+        patch.setenv("PATH", os.pathsep.join([str(link.parent), *without]))
         yield link
     reaper.remove(left_of(os.getpid()))
 
@@ -165,10 +165,10 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @on_engine
 @pytest.mark.usefixtures("containers")
 @pytest.mark.parametrize("phase", ["up", "boot", "measure", "stop"])
-def test_a_docker_program_that_disappears_in_a_trial_is_its_reason(
+def test_a_trial_fails_if_the_docker_command_disappears(
     phase: str, tmp_path: Path, program: Path
 ) -> None:
-    """A sentence in every phase; the records that are still in the container are missing."""
+    """The reason names the missing command in every phase."""
     spec = spec_of("celery[prefork]", provider="compose")
 
     def on_phase(name: str) -> None:
@@ -180,39 +180,43 @@ def test_a_docker_program_that_disappears_in_a_trial_is_its_reason(
     assert NO_DOCKER in row.reason
 
 
-class Unplugging:
-    """Watches a campaign; removes Docker's command before a trial and puts it back after."""
+class RemovesDocker:
+    """An observer of a campaign that removes Docker's command for one trial."""
 
     def __init__(self, program: Path, n_before: int) -> None:
-        self._program, self._real, self._left = program, program.readlink(), n_before
+        self._program = program
+        self._target = program.readlink()
+        self._n_before = n_before
 
     def trial(self, _: object) -> None:
-        """Remove it before the trial whose turn it is."""
-        if self._left == 0:
+        """Remove the command before the chosen trial."""
+        if self._n_before == 0:
             self._program.unlink()
 
     def row(self, row: TrialRow) -> None:
-        """Put it back."""
-        self._left -= 1
+        """Restore the command after the chosen trial."""
+        self._n_before -= 1
         if row.status == "failed":
-            self._program.symlink_to(self._real)
+            self._program.symlink_to(self._target)
 
     def begin(self, *_: object) -> None:
-        """Hear of the rest."""
+        """Ignore all other events."""
 
     phase = note = begin
 
 
 @on_engine
 @pytest.mark.usefixtures("containers")
-def test_a_campaign_goes_on_without_docker(tmp_path: Path, program: Path) -> None:
-    """It disappears between two trials: one failed row, and the others are as they should be."""
+def test_a_campaign_continues_after_the_docker_command_was_missing(
+    tmp_path: Path, program: Path
+) -> None:
+    """The command is missing for one of three trials: one failed row, and two that are ok."""
     specs = tuple(
         spec_of("thread-pool", arrival=Burst(n), provider="compose") for n in (20, 21, 22)
     )
-    asked = run_folder.Run(Plan(specs, ()), "quick", seed=1, reruns=0, command="lab bench")
-    store = run_folder.create(tmp_path, asked)
-    rows = runner.execute(store, asked, Unplugging(program, 1))
+    new = run_folder.Run(Plan(specs, ()), "quick", seed=1, reruns=0, command="lab bench")
+    store = run_folder.create(tmp_path, new)
+    rows = runner.execute(store, new, RemovesDocker(program, 1))
     assert [row.status for row in rows] == ["ok", "failed", "ok"]
     assert rows[1].reason.startswith(NO_DOCKER)
     assert store.read("trial").status.tolist() == ["ok", "failed", "ok"]
@@ -221,10 +225,12 @@ def test_a_campaign_goes_on_without_docker(tmp_path: Path, program: Path) -> Non
 
 @on_engine
 @pytest.mark.usefixtures("containers")
-def test_a_subnet_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that has no subnet for the cluster gets a sentence; what was begun is removed."""
-    told = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Subnet"]
-    taken = f"ipam: {{config: [{{subnet: {told}}}]}}"
+def test_a_subnet_that_is_in_use_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no subnet is free, the trial fails with the next step, and its objects are removed."""
+    subnet = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Subnet"]
+    taken = f"ipam: {{config: [{{subnet: {subnet}}}]}}"
     file = tmp_path / FILE.name
     file.write_text(FILE.read_text().replace("internal: true", f"internal: true\n    {taken}"))
     for module in (compose, compose_override):
@@ -237,9 +243,9 @@ def test_a_subnet_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
 @on_engine
 @pytest.mark.usefixtures("containers")
-def test_records_are_fetched_while_a_system_still_writes(tmp_path: Path) -> None:
-    """A database beside the ledger may change under the copy, which is no reason to have none."""
-    # So big that it changes for sure while it is packed.
+def test_records_are_copied_although_another_file_changes(tmp_path: Path) -> None:
+    """A backend's database in the trial's folder may change while the folder is packed."""
+    # The file is large enough to change while it is packed.
     busy = "head -c 20000000 /dev/urandom > /trial/kept; while :; do echo >> /trial/kept; done"
     with standing(spec_of("thread-pool", provider="compose"), tmp_path) as cluster:
         docker("exec", "--detach", cluster.parts["driver"].id, "sh", "-c", busy)
@@ -247,8 +253,8 @@ def test_records_are_fetched_while_a_system_still_writes(tmp_path: Path) -> None
     assert (tmp_path / "kept").exists()
 
 
-def test_an_archive_writes_below_its_folder_only(tmp_path: Path) -> None:
-    """What comes out of a container is data: plain files below the trial's folder, no more."""
+def test_unpack_writes_only_plain_files_below_the_folder(tmp_path: Path) -> None:
+    """Files of a container are not trusted: no parent folder, no absolute path, no link."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name in ("./ledger/0.bin", "../escaped", "/absolute", "status.json"):
@@ -259,5 +265,5 @@ def test_an_archive_writes_below_its_folder_only(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
     user_code.unpack(packed.getvalue(), tmp_path / "trial")
-    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
-    assert found == {"trial/ledger/0.bin", "trial/status.json"}
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
+    assert files == {"trial/ledger/0.bin", "trial/status.json"}

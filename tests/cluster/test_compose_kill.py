@@ -1,4 +1,4 @@
-"""Nothing is left behind: the lab is killed at random instants, also while a cluster comes up."""
+"""Tests that a lab that is killed at a random instant leaves no object in the engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AT_ONCE = 4
 NODES = ["-b", "raw-redis", "--nodes", "2"]
 DRIVER_ALONE = ["-b", "inline"]
 SMALL = ["-w", "noop", "--arrival", "burst", "--tasks", "20", "--cores", "1", "--blocks", "3"]
-# Up takes a second or two, a whole trial some more: half of the kills fall into the first.
+# `up` takes one or two seconds, a trial a few more: about half of the kills are during `up`.
 DURING_UP_S, LATER_S = 2.5, 5.0
 GONE_S = 60.0
 
@@ -42,29 +42,29 @@ def bench(results: Path, *more: str) -> subprocess.Popen[bytes]:
 
 
 def kill_at_random(number: int, results: Path) -> tuple[int, int]:
-    """Kill one campaign; return its process and how many objects it had when it died."""
+    """Kill one campaign; return its process id and its number of objects at that instant."""
     draw = random.Random(number)
     lab = bench(results, *(NODES if number % 2 else DRIVER_ALONE))
     while not list(results.glob("runs/*/trials/*")):
         assert lab.poll() is None, "the campaign ended before it began"
         time.sleep(0.05)
     time.sleep(draw.uniform(0.0, DURING_UP_S if number % 2 else LATER_S))
-    seen = len(left_of(lab.pid))
+    n_objects = len(left_of(lab.pid))
     lab.kill()
     lab.wait()
-    return lab.pid, seen
+    return lab.pid, n_objects
 
 
-def await_nothing(of: set[int]) -> None:
-    """Wait until the engine holds nothing of these processes.
+def await_removal(pids: set[int]) -> None:
+    """Wait until the engine has no objects of these processes.
 
-    Their watchdogs do it, without a next start. What is still being created comes later, so one
-    empty look is not enough.
+    Their watchdogs remove them, without another start of the lab. The engine may still be creating
+    objects, so the list must be empty three times.
     """
-    deadline, empty = time.monotonic() + GONE_S, 0
-    while empty < 3:
-        left = [thing for thing in reaper.remains() if int(thing.owner.split(":")[1]) in of]
-        empty = 0 if left else empty + 1
+    deadline, n_empty = time.monotonic() + GONE_S, 0
+    while n_empty < 3:
+        left = [thing for thing in reaper.remains() if int(thing.owner.split(":")[1]) in pids]
+        n_empty = 0 if left else n_empty + 1
         assert time.monotonic() < deadline, left
         time.sleep(1.0)
 
@@ -75,17 +75,18 @@ def runs(results: Path) -> Iterator[Store]:
 
 
 @pytest.mark.alone  # five campaigns at once are enough for two cores
-def test_a_lab_killed_at_any_instant_leaves_nothing_and_harms_nobody(tmp_path: Path) -> None:
-    """After 30 kills nothing is there, finished trials are whole, a campaign beside ended well."""
-    beside = bench(tmp_path / "beside", *NODES, "--seed", "1")
+def test_killed_labs_leave_no_objects_and_do_not_affect_another_campaign(tmp_path: Path) -> None:
+    """After 30 kills no object remains, finished trials are complete, a parallel campaign is ok."""
+    parallel = bench(tmp_path / "beside", *NODES, "--seed", "1")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        killed, seen = zip(*pool.map(kill_at_random, range(KILLS), folders(tmp_path)), strict=True)
-    await_nothing(set(killed))
-    assert beside.wait(300) == 0
-    # Some were met before their first object, some in the middle of `up`, some with all of it.
-    assert min(seen) < max(seen)
-    assert len(set(seen)) >= 3
-    assert left_of(beside.pid) == []
+        kills = pool.map(kill_at_random, range(KILLS), folders(tmp_path))
+        killed, n_objects = zip(*kills, strict=True)
+    await_removal(set(killed))
+    assert parallel.wait(300) == 0
+    # Some were killed before their first object, some during `up`, some with all objects.
+    assert min(n_objects) < max(n_objects)
+    assert len(set(n_objects)) >= 3
+    assert left_of(parallel.pid) == []
     finished = 0
     for store in runs(tmp_path):
         store.check()
@@ -101,20 +102,20 @@ def folders(below: Path) -> Iterator[Path]:
     yield from (below / str(number) for number in range(KILLS))
 
 
-@pytest.mark.alone  # others that begin clean up as well
-def test_without_its_watchdog_the_next_start_cleans_up(tmp_path: Path) -> None:
-    """When lab and watchdog are both killed, `lab clean` removes what is left, and no more."""
-    beside = bench(tmp_path / "beside", *NODES, "--seed", "1")
+@pytest.mark.alone  # each starting lab removes such objects as well
+def test_clean_removes_the_objects_of_a_lab_whose_watchdog_was_killed(tmp_path: Path) -> None:
+    """`lab clean` removes the objects of the killed lab, and none of a running one."""
+    parallel = bench(tmp_path / "beside", *NODES, "--seed", "1")
     lab = bench(tmp_path / "killed", *NODES)
-    while len(left_of(lab.pid)) < 4 or len(left_of(beside.pid)) < 4:
-        assert (lab.poll(), beside.poll()) == (None, None)
+    while len(left_of(lab.pid)) < 4 or len(left_of(parallel.pid)) < 4:
+        assert (lab.poll(), parallel.poll()) == (None, None)
         time.sleep(0.2)
     for process in (*processes.tree(lab.pid)[1:], *processes.tree(lab.pid)[:1]):
         process.kill()
     lab.wait()
     clean = [sys.executable, "-m", "lab.cli", "clean"]
-    # The watchdog of a lab that another test killed may still be looking, and be faster.
+    # The watchdog of a lab that another test killed may still run and remove them first.
     subprocess.run(clean, capture_output=True, check=True)
     assert left_of(lab.pid) == []
-    assert beside.wait(120) == 0
-    assert left_of(beside.pid) == []
+    assert parallel.wait(120) == 0
+    assert left_of(parallel.pid) == []

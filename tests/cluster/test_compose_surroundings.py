@@ -1,4 +1,4 @@
-"""What the containers of a trial, and the engine's clients, are given: the list, and no secret."""
+"""Tests that a trial's containers have only listed variables, and that no argument has a secret."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
-# What a container has from its engine, or from its image, ours or the official one.
+# Variables that the engine or an image, official or built here, sets.
 OF_IMAGES = r"HOSTNAME|GPG_KEY|GOSU_VERSION|(ERLANG|OPENSSL|PYTHON|RABBITMQ|REDIS|PG|POSTGRES)_\w+"
-# What the start scripts of servers add.
+# Variables that the start scripts of servers set.
 OF_SERVERS = {
     "rabbitmq": r"(OLD)?PWD|BINDIR|EMU|PROGNAME|ROOTDIR|ERL_\w+|[A-Z]+(_[A-Z]+)*_(FILE|DIR|BASE)"
     "|SYS_PREFIX",
     "postgres": "PWD|PGDATA|PGLOCALEDIR|PGSYSCONFDIR",
 }
 DUMP = "for file in /proc/[0-9]*/environ; do cat $file; done 2>/dev/null || true"
-TOKEN = "not-for-arguments"  # noqa: S105 (of nobody)
+TOKEN = "not-for-arguments"  # noqa: S105 (no real secret)
 
 
 def named(environ: bytes) -> dict[str, str]:
-    """Return variables by name, without what a process wrote over them to show a title."""
+    """Return variables by name, without text that a process wrote over them as its title."""
     entries = (entry.partition("=") for entry in environ.decode().split("\0"))
     return {name: value for name, _, value in entries if child_environment.NAME.fullmatch(name)}
 
 
-def strangers(system: str, part: str, variables: Mapping[str, str]) -> set[str]:
-    """Return the variables of a container that are on no list."""
+def unlisted(system: str, part: str, variables: Mapping[str, str]) -> set[str]:
+    """Return the names of a container's variables that are on no list."""
     of_part = OF_SERVERS.get(part) or THEIRS[system]
     allowed = re.compile(f"{LISTED}|{OF_IMAGES}|{of_part}")
     passed = set() if part in OF_SERVERS or part == "redis" else {"SHOP_TOKEN"}
@@ -56,21 +56,21 @@ def strangers(system: str, part: str, variables: Mapping[str, str]) -> set[str]:
         "dask[distributed]",
     ],
 )
-def test_containers_have_variables_of_the_list_alone(
+def test_containers_have_only_listed_variables(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each process in each of them; and no argument of the engine's clients shows a secret."""
+    """All processes of all containers are checked, and the arguments of the engine's clients."""
     for name, value in JUNK.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SHOP_TOKEN", TOKEN)
-    given, passwords = dict[str, dict[str, str]](), list[str]()
+    variables_of, passwords = dict[str, dict[str, str]](), list[str]()
     prove = ComposeCluster.prove_connections
 
     def dump(cluster: ComposeCluster) -> None:
         prove(cluster)
         passwords.append(cluster.password)
         for name, part in cluster.parts.items():
-            given[name] = named(docker("exec", part.id, "sh", "-c", DUMP))
+            variables_of[name] = named(docker("exec", part.id, "sh", "-c", DUMP))
 
     monkeypatch.setattr(ComposeCluster, "prove_connections", dump)
     spec = spec_of(
@@ -83,11 +83,11 @@ def test_containers_have_variables_of_the_list_alone(
     with watching() as seen:
         row = run(tmp_path, spec).row
     assert (row.status, row.reason) == ("ok", "")
-    assert {"driver", "node0", "node1"} < {*given}
-    assert given["node1"]["SHOP_TOKEN"] == TOKEN
-    found = {part: strangers(row.backend, part, known) for part, known in given.items()}
-    assert not any(found.values()), found
-    words = [" ".join(process.words) for process in seen.values()]
-    # Commands that prepare are given the workers' variables, by name alone.
-    assert any("--env SHOP_TOKEN" in line for line in words) == label.startswith("django-q")
-    assert not [line for line in words for secret in (TOKEN, *passwords) if secret in line]
+    assert {"driver", "node0", "node1"} < {*variables_of}
+    assert variables_of["node1"]["SHOP_TOKEN"] == TOKEN
+    wrong = {part: unlisted(row.backend, part, known) for part, known in variables_of.items()}
+    assert not any(wrong.values()), wrong
+    commands = [" ".join(process.words) for process in seen.values()]
+    # Preparation commands get the workers' variables by name only.
+    assert any("--env SHOP_TOKEN" in line for line in commands) == label.startswith("django-q")
+    assert not [line for line in commands for secret in (TOKEN, *passwords) if secret in line]

@@ -73,7 +73,7 @@ def test_another_user_gets_nothing_done_on_a_redis(tmp_path: Path) -> None:
 
 def test_the_server_of_the_host_baseline_takes_pushes_and_nothing_else() -> None:
     """Its tool takes a password in its arguments only, so that server has none to keep."""
-    with host_baselines._own_redis() as (port, _):
+    with host_baselines._new_redis() as (port, _):
         assert as_nobody(say, port, *ATTACKS) == " ".join([":1", *["-NOPERM"] * 6])
 
 

@@ -1,7 +1,7 @@
-"""What a burst tells: its rate, its length, and what each task costs in worker-seconds.
+"""Computes the metrics of bursts: throughput, makespan, and the cost of a task in worker-seconds.
 
-The rate, and what follows from the length, are of the burst that ran again without record, where
-there was one (METHOD M19).
+If the burst was submitted again without instrumentation, throughput and makespan are those of the
+uninstrumented burst (METHOD M19).
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ OF_RATE = (REPEATED, UNRECORDED)
 
 
 def numbers() -> Iterator[tuple[str, str, str, str, Measure]]:
-    """Yield of numbers of bursts alone: name, unit, meaning, rows, measure; less is better.
+    """Yield the metrics of bursts only: name, unit, meaning, rows, measure; less is better.
 
-    Its rows are ``"burst"`` or ``"unrecorded"``, or those of the recorded burst, ``"task"``.
+    `rows` is the input: ``"task"`` (the recorded burst), ``"burst"`` (tasks and markers), or
+    ``"unrecorded"`` (the same, only if there was an uninstrumented burst).
     """
-    for name, about, rows, measure in (
-        ("worker", "Worker-seconds a task, its work included.", "burst", worker_time),
-        ("overhead", "Worker-seconds a task beyond its work.", "burst", overhead),
+    for name, meaning, rows, measure in (
+        ("worker", "Worker-seconds per task, including its work.", "burst", worker_time),
+        ("overhead", "Worker-seconds per task beyond its work.", "burst", overhead),
         ("interference", "Seconds that a task runs beyond its work.", "task", interference),
-        ("framework", "Worker-seconds a task in which it does not run.", "task", framework),
+        ("framework", "Worker-seconds per task in which it does not run.", "task", framework),
     ):
-        yield f"{name}_s_per_task", "s", about, rows, measure
-    about = "At most by how much what is recorded lowers the throughput: X_off / X_on - 1."
-    yield "harness_overhead", "1", about, "burst", harness_overhead
-    about = "How much higher the throughput is without record, X_off / X_on - 1, where it is that."
-    yield "record_overhead", "1", about, "unrecorded", record_overhead
+        yield f"{name}_s_per_task", "s", meaning, rows, measure
+    meaning = "Upper bound of the slowdown caused by recording, X_off / X_on - 1."
+    yield "harness_overhead", "1", meaning, "burst", harness_overhead
+    meaning = "Relative gain of throughput without instrumentation, X_off / X_on - 1."
+    yield "record_overhead", "1", meaning, "unrecorded", record_overhead
 
 
 def with_marks(tasks: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
-    """Add to `one_row_a_task` of a recorded burst the marks of those without record, with phases.
+    """Add the markers of uninstrumented bursts to `one_row_a_task` of the recorded burst.
 
-    See `lab.driver.uninstrumented`.
+    Each row has its phase. See `lab.driver.uninstrumented`.
     """
-    once = one_row_a_task(marks)
-    once = once.assign(phase=marks["phase"].loc[once.index])
-    return pd.concat([tasks.assign(phase=PHASE_NAMES[MEASURE]), once], ignore_index=True)
+    markers = one_row_a_task(marks)
+    markers = markers.assign(phase=marks["phase"].loc[markers.index])
+    return pd.concat([tasks.assign(phase=PHASE_NAMES[MEASURE]), markers], ignore_index=True)
 
 
-def _telling(
+def _representative(
     trial: TrialRow, burst: pd.DataFrame, phases: Sequence[int]
 ) -> tuple[pd.DataFrame, int, float]:
-    """Return the rows that tell of a burst, how many there should be, and tasks each stands for.
+    """Return the rows that represent a burst, their expected number, and the tasks per row.
 
-    Those are the marks of the first of `phases` that there was (METHOD M19), or else all tasks.
+    The rows are the markers of the first of `phases` that ran (METHOD M19), otherwise all tasks.
     """
     for phase in phases if "phase" in burst else ():
         marks = burst[burst["phase"] == PHASE_NAMES[phase]]
@@ -67,10 +68,10 @@ def _telling(
 def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the rate of completions between the 10 % and the 90 % completion (METHOD M8).
 
-    The shares are of all tasks, so that a system that loses tasks is not quicker for it. Where the
-    burst ran again without record, its marks tell the rate, each for the tasks before it.
+    The shares are of all tasks, so that lost tasks do not increase the rate. If there was an
+    uninstrumented burst, its markers are used; each represents the tasks since the previous one.
     """
-    tasks, n, each = _telling(trial, tasks, OF_RATE)
+    tasks, n, each = _representative(trial, tasks, OF_RATE)
     low, high = -(-n // 10), -(-9 * n // 10)
     if n < THROUGHPUT_FLOOR:
         raise RefusedError(f"Throughput needs {THROUGHPUT_FLOOR} tasks; there are {n}.")
@@ -88,8 +89,9 @@ def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the seconds from the first submit call to the last completion."""
-    tasks, n, each = _telling(trial, tasks, (UNRECORDED,))
-    # Marks are intended for the instant of the first submit, which is of a task without record.
+    tasks, n, each = _representative(trial, tasks, (UNRECORDED,))
+    # The first submitted task of an uninstrumented burst has no record; the due instant of the
+    # markers is the instant of its submit.
     first = tasks["t1_ns" if each == 1 else "t0_ns"].min()
     done = tasks["t4_ns"].dropna()
     if pd.isna(first) or not len(done):
@@ -97,13 +99,13 @@ def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     if len(done) == n:
         last = float(done.max() - first) / 1e9
         return Value(last, "", round(each * n), "last completion - first submit")
-    # Marks are offered after the window's end.
+    # Markers are offered after the end of the window.
     end = done.max() if pd.isna(trial.t_end_ns) else max(done.max(), trial.t_end_ns)
     return Value(float(end - first) / 1e9, ">", n, f"{n - len(done)} of {n} unfinished")
 
 
 def worker_time(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return worker-seconds a task, ``P T / n``: its work and all that the system adds."""
+    """Return worker-seconds per task, ``P T / n``: its work and all overhead."""
     total = _complete(makespan(trial, tasks))
     return Value(
         trial.workers * total.value / total.n, "", total.n, f"P T / n, P = {trial.workers}"
@@ -111,11 +113,11 @@ def worker_time(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 
 def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return worker-seconds a task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
+    """Return worker-seconds per task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
 
-    T is the makespan, P the worker slots. w is the duration the workload was calibrated to; a
-    workload without one (`nominal_ns` 0: noop, payload) counts as no work, so all it costs is
-    overhead.
+    T is the makespan, P the number of worker slots, n the number of tasks, and w the duration to
+    which the workload was calibrated. Without one (`nominal_ns` 0: noop, payload) w is 0, and the
+    whole time is overhead.
     """
     work_s = _work_s(trial)
     spent = worker_time(trial, tasks)
@@ -132,33 +134,33 @@ def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 
 def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return at most by how much the lab lowers this throughput, ``X_off / X_on - 1`` (METHOD M19).
+    """Return an upper bound of the slowdown by recording, ``X_off / X_on - 1`` (METHOD M19).
 
-    That is by what is recorded: all tasks, or one in some where the burst ran again without record.
+    All tasks are recorded; in an uninstrumented burst, only the markers.
 
-    A task pays c, measured in a loop before the block, in one of p processes that each have
-    ``p / X`` for it: so ``H = c / (p / X - c)``. At most, for a process may also wait; the driver's
-    part counts as if it were in the worker's process. The workers of one process share its
-    interpreter lock, so they count as one.
+    Recording a task costs c, measured in a loop before the block. Each of p processes has ``p / X``
+    for one task, so ``H = c / (p / X - c)``. It is an upper bound, because a process may also wait,
+    and because the driver's part of c counts as if it were in the worker's process. All workers of
+    one process share its interpreter lock, so they count as one process.
     """
     if pd.isna(trial.harness_ns):
         raise RefusedError(
-            "Not measured: this trial ran outside a campaign, or the table `baseline` says why its "
-            "block has no cost of instrumentation."
+            "Not measured: this trial ran outside a campaign, or the instrumentation cost of its "
+            "block could not be measured. The table `baseline` has the reason."
         )
     rate = throughput(trial, tasks)
-    known = 1 if pd.isna(trial.worker_processes) else int(trial.worker_processes)
-    p, each = min(known, int(trial.workers)), _telling(trial, tasks, OF_RATE)[2]
-    ours_s = float(trial.harness_ns) / 1e9 / each
-    left_s = p / rate.value - ours_s
-    method = f"at most c / (p / X - c), c = {ours_s * 1e6:.2f} us before the block, p = {p}"
-    if left_s <= ours_s:
-        return Value(1.0, ">", rate.n, f"most of a task is its record; {method}")
-    return Value(ours_s / left_s, "", rate.n, method)
+    processes = 1 if pd.isna(trial.worker_processes) else int(trial.worker_processes)
+    p, (_, _, each) = min(processes, int(trial.workers)), _representative(trial, tasks, OF_RATE)
+    cost_s = float(trial.harness_ns) / 1e9 / each
+    rest_s = p / rate.value - cost_s
+    method = f"at most c / (p / X - c), c = {cost_s * 1e6:.2f} us before the block, p = {p}"
+    if rest_s <= cost_s:
+        return Value(1.0, ">", rate.n, f"recording takes most of a task's time; {method}")
+    return Value(cost_s / rest_s, "", rate.n, method)
 
 
 def record_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return how much higher this throughput is than the recorded one, ``X_off / X_on - 1``.
+    """Return the relative gain of throughput without instrumentation, ``X_off / X_on - 1``.
 
     Both bursts ran in the same processes, the recorded one first (METHOD M19).
     """
@@ -168,17 +170,17 @@ def record_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 
 def interference(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return how much longer a task runs in place than alone, ``S_insitu - w`` (METHOD M17a).
+    """Return the time by which a task runs longer than its work, ``S_insitu - w`` (METHOD M17a).
 
-    With `framework` it makes up the overhead of the recorded burst, whose instants they need:
-    ``P T / n = w + (S_insitu - w) + rest``.
+    S_insitu is the mean of t4 - t3. Interference and `framework` add up to the overhead of the
+    recorded burst: ``P T / n = w + (S_insitu - w) + (P T / n - S_insitu)``.
     """
     work_s, in_place = _work_s(trial), _in_place(trial, tasks)
-    return Value(in_place.value - work_s, "", in_place.n, f"mean of t4 - t3, less w = {work_s:g} s")
+    return Value(in_place.value - work_s, "", in_place.n, f"mean of t4 - t3 - w, w = {work_s:g} s")
 
 
 def framework(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return worker-seconds a task in which it does not run, ``P T / n - S_insitu`` (M17a)."""
+    """Return worker-seconds per task in which it does not run, ``P T / n - S_insitu`` (M17a)."""
     spent = worker_time(trial, tasks)
     return Value(spent.value - _in_place(trial, tasks).value, "", spent.n, "P T / n - mean t4 - t3")
 
@@ -189,11 +191,11 @@ def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 def _work_s(trial: TrialRow) -> float:
     if trial.nominal_ns and not trial.executes:
-        raise RefusedError("Its tasks are recorded and not run: their work was never done.")
+        raise RefusedError("This backend completes tasks without running them: no work was done.")
     return float(trial.nominal_ns) / 1e9
 
 
 def _complete(total: Value) -> Value:
     if total.bound or total.value <= 0:
-        raise RefusedError(f"The burst has no end to count to: {total.method}.")
+        raise RefusedError(f"The burst did not complete: {total.method}.")
     return total

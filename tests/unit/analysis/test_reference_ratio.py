@@ -107,12 +107,12 @@ def test_who_names_a_system_is_told_which_references_join_it(
     assert main(words) == 0
     shown = capsys.readouterr()
     beside = "inline[call]@default, raw-redis[small]@default."
-    assert f"Beside them, as their ceilings: {beside}" in " ".join(shown.err.split())
+    assert f"Also running reference backends: {beside}" in " ".join(shown.err.split())
     assert shown.out.count("raw-redis[small]") == PRESETS["quick"].blocks
     assert main([*words, "-b", "raw-redis[small]", "-b", "inline"]) == 0
-    assert "Beside them" not in capsys.readouterr().err
+    assert "Also running" not in capsys.readouterr().err
     assert main([*words[:-1], "null"]) == 0
-    assert "Beside them" not in capsys.readouterr().err
+    assert "Also running" not in capsys.readouterr().err
 
 
 def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:

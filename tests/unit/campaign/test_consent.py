@@ -91,7 +91,7 @@ def test_no_file_chooses_code(
         for more in ([], typed) if command[0] != "claims" else ([],):
             assert main([*command, *more]) == 2, command
             told = " ".join(capsys.readouterr().err.split())
-            assert "results never choose code" in told
+            assert "Results never select code" in told
             assert "lab bench --task MODULE:FUNCTION" in told
     assert not trap.exists()
     assert not (tmp_path / "sprung").exists()
@@ -165,7 +165,7 @@ def test_a_function_runs_from_no_run_of_others(
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     row = f"{run}/{trial_id(run)}"
     assert main(["reproduce", row, *NAMED, "--results", str(tmp_path)]) == 2
-    assert "results never choose code" in " ".join(capsys.readouterr().err.split())
+    assert "Results never select code" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_key_is_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

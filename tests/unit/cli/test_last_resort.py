@@ -187,7 +187,7 @@ def test_a_current_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "The current folder is gone" in done.stderr
+    assert "The current folder does not exist" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -283,6 +283,6 @@ def test_a_report_and_a_history_that_fail_lose_no_campaign(
     assert shown.returncode == 0
     said = " ".join(shown.stderr.split())
     (run,) = (tmp_path / "runs").iterdir()
-    assert "No report page: A defect of the lab: TypeError" in said
-    assert f"To make it: lab report {run}" in said.replace("- ", "-")
-    assert "Not in the history: this run. A defect of the lab: TypeError" in said
+    assert "The report page was not written: A defect of the lab: TypeError" in said
+    assert f"To try again: lab report {run}" in said.replace("- ", "-")
+    assert "This run was not added to the history: A defect of the lab: TypeError" in said

@@ -100,7 +100,7 @@ def test_help_shows_every_option_and_an_example(told: Told) -> None:
         (["bench", "--cores", "0"], 2, "not a whole number from 1 to"),
         (["bench", "--workload", "cpu:fast"], 2, "not a whole number"),
         (["bench", "--resume", "nowhere"], 2, "nowhere is no run folder"),
-        (["report", "nowhere"], 2, "nowhere is no run folder"),
+        (["report", "nowhere"], 2, "nowhere is not a run folder"),
         (["bench", "--backend", "inline", "--nodes", "2"], 3, "cannot span nodes"),
         (
             ["bench", "--backend", "celery", "--arrival", "roundtrip", "--workload", "noop"],

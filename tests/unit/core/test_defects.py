@@ -203,7 +203,7 @@ def test_a_campaign_goes_on_without_its_instrumentation_cost(
 
 
 @pytest.mark.defect
-@pytest.mark.parametrize("name", ["_start", "_ask_redis", "_round_trips", "measure"])
+@pytest.mark.parametrize("name", ["_start", "_benchmark_redis", "_round_trips", "measure"])
 def test_a_broken_baseline_is_a_row_and_the_trials_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,7 +270,7 @@ def test_a_defect_in_planning_ends_the_plan_with_a_sentence(
     _, rows, notes = execute(tmp_path, two_trials(ladder=LADDERS["quick"]))
     assert [row.status for row in rows] == ["ok", "ok"]
     (sentence,) = notes.sentences
-    assert sentence.startswith("No more trials could be planned from what was measured: A defect")
+    assert sentence.startswith("The next trials could not be planned from the results: A defect")
 
 
 @pytest.mark.defect

@@ -34,7 +34,7 @@ BROKEN = {
     "stops": ("lab.backends", "class S(BaseException): ...\nraise S", ":X", "raised S"),
     "lacks": ("lab.backends", "import no_such_package", ":X", "ModuleNotFoundError"),
     "absent": ("lab.backends", "", ":X", "AttributeError"),
-    "text": ("lab.backends", "X = 'text'", ":X", "is no subclass of lab.plugin.Backend"),
+    "text": ("lab.backends", "X = 'text'", ":X", "is not a subclass of lab.plugin.Backend"),
     "partial": (
         "lab.backends",
         "from lab.core.backend import Backend\nclass X(Backend): ...",
@@ -45,14 +45,14 @@ BROKEN = {
         "lab.backends",
         INCOMPLETE,
         ":X",
-        "does not state family, summary, variants",
+        "does not define family, summary, variants",
     ),
     "a b": ("lab.backends", SOUND, ":Other", "a name that has other characters"),
     "rq": ("lab.backends", SOUND, ":Other", "the name of a built-in backend"),
     "loud": ("lab.backends", "print('LOUD')\nraise ValueError", ":X", "raised ValueError"),
     "task_raises": ("lab.workloads", "1 / 0", "", "raised ZeroDivisionError"),
     "task_empty": ("lab.workloads", "def run(x): ...", "", "does not define SUMMARY"),
-    "task_text": ("lab.workloads", "X = 'text'", ":X", "is no module"),
+    "task_text": ("lab.workloads", "X = 'text'", ":X", "is not a module"),
     "noop": ("lab.workloads", "", "", "the name of a built-in workload"),
     "latency": ("lab.workloads", "", "", "the name of a built-in workload"),
 }
@@ -105,7 +105,7 @@ def test_each_is_listed_with_its_reason(installed: Path) -> None:
     assert "package first and package second declare the same name" in line
     assert len(lines) == len(BROKEN) + 1
     table = " ".join(shown.stdout.partition("Left out")[2].split())
-    assert "no subclass of lab.plugin.Backend" in table
+    assert "not a subclass of lab.plugin.Backend" in table
     assert "rq[worker]" in shown.stdout
     assert "sound[" in shown.stdout
     assert "LOUD" not in shown.stdout + shown.stderr

@@ -1,4 +1,4 @@
-"""What a container uses is read from both versions of control groups; what is missing is None."""
+"""Tests reading the resource use of a container from both versions of control groups."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ V2 = {
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
-    """Lay out files as a kernel would."""
+    """Write the files of a control group below `root`, as the kernel lays them out."""
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -46,13 +46,13 @@ def machine(root: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(("files", "throttled_ns"), [(V1, 7), (V2, 7_000)], ids=["v1", "v2"])
-def test_both_versions_tell_the_same(
+def test_both_cgroup_versions_give_the_same_use(
     files: dict[str, str], throttled_ns: int, tmp_path: Path
 ) -> None:
-    """CPU in nanoseconds, memory less what could be dropped, throttling, and the network."""
-    found = host_files(7, ID, machine(tmp_path, files))
-    assert found is not None
-    assert parse(from_host(found)) == Use(
+    """CPU in ns, memory with and without inactive file pages, throttling, and network bytes."""
+    paths = host_files(7, ID, machine(tmp_path, files))
+    assert paths is not None
+    assert parse(from_host(paths)) == Use(
         cpu_ns=2_500_000_000,
         quota_periods=40,
         throttled_periods=4,
@@ -65,21 +65,21 @@ def test_both_versions_tell_the_same(
     )
 
 
-def test_a_process_of_the_same_number_on_another_machine_is_not_taken(tmp_path: Path) -> None:
-    """Where the engine is elsewhere, the number names somebody else's process here."""
+def test_host_files_ignores_a_local_process_with_the_pid_of_a_remote_one(tmp_path: Path) -> None:
+    """If the engine is on another machine, its pid may be that of an unrelated local process."""
     files = {"proc/7/cgroup": "3:cpu:/user.slice\n0::/user.slice\n", "proc/7/net/dev": NET}
     assert host_files(7, ID, machine(tmp_path, files)) is None
     assert host_files(8, ID, tmp_path) is None
 
 
-def test_what_is_missing_is_none_and_never_zero() -> None:
-    """No file, no number."""
+def test_values_of_missing_files_are_none_and_not_zero() -> None:
+    """Without files no value is known, and there are no counters."""
     assert set(parse({})) == {None}
     assert list(parse({}).counters()) == []
 
 
-def test_throttling_is_told_only_under_a_quota() -> None:
-    """Without a quota there are no periods, and nothing to say of them."""
+def test_throttling_counters_exist_only_under_a_quota() -> None:
+    """Without a quota there are no periods, and the throttling counters are left out."""
     free = parse({"cpu": "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n", "cpu_v1": "5\n"})
     assert [name for name, _, _ in free.counters()] == ["cpu_s"]
     bound = parse({"cpu": "nr_periods 9\nnr_throttled 3\nthrottled_time 2000000000\n"})
@@ -90,16 +90,16 @@ def test_throttling_is_told_only_under_a_quota() -> None:
     ]
 
 
-def test_a_container_that_ended_keeps_its_last_use(
+def test_meter_returns_the_last_use_of_an_ended_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its files go with it, but what it had used is not forgotten."""
-    found = host_files(7, ID, machine(tmp_path, V1))
-    assert found is not None
-    monkeypatch.setattr(cgroups, "host_files", lambda *_: found)
+    """The files of an ended container are gone, but its last known use remains."""
+    paths = host_files(7, ID, machine(tmp_path, V1))
+    assert paths is not None
+    monkeypatch.setattr(cgroups, "host_files", lambda *_: paths)
     meter = Meter(ID, 7)
     before = meter.read()
-    for path in found.values():
+    for path in paths.values():
         path.unlink()
     assert meter.read() == before
     assert before.cpu_ns == 2_500_000_000

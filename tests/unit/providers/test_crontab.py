@@ -1,4 +1,4 @@
-"""Jobs of cron run at the minute; of their lines none is left, and none too many removed."""
+"""Tests jobs in the crontab: they run at the minute, and only the lab's lines are removed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.cluster.containers import left_of
 from tests.factories.trials import run, spec_of
 
 MINUTELY = Periodic(2, 1, cron="* * * * *")
-DJANGO_NS = 100_000_000  # its start takes several times as much
-# What the program `crontab` does, in a file of the test's own.
+DJANGO_NS = 100_000_000  # a start of Django takes several times as long
+# A stand-in for the program `crontab` that uses a file of the test.
 CRONTAB = """#!/bin/sh
 case $1 in
 -l) cat {file} 2>/dev/null || {{ echo no crontab for you >&2; exit 1; }} ;;
@@ -43,7 +43,7 @@ THEIRS = "# mine\nMAILTO=me\n0 3 * * * backup # LAB_OWNER= but not quite\n\n"
 
 
 def line(owner: str, trial: str = "t-1") -> str:
-    """Write a line as django-crontab does."""
+    """Return a crontab line in the format of django-crontab."""
     return (
         f"* * * * * . x && python manage.py crontab run 1 # LAB_OWNER={owner} LAB_TRIAL={trial}\n"
     )
@@ -51,7 +51,7 @@ def line(owner: str, trial: str = "t-1") -> str:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The crontab of a user who has a stand-in for the program."""
+    """Put a stand-in for `crontab` on the path; return the file with its lines."""
     program = tmp_path / "bin" / "crontab"
     program.parent.mkdir()
     program.write_text(CRONTAB.format(file=tmp_path / "lines"))
@@ -60,10 +60,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "lines"
 
 
-def test_lines_of_dead_labs_go_and_everything_else_stays(
+def test_clean_removes_only_the_lines_of_ended_labs(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Byte for byte, whoever wrote it; a lab of another boot is dead, a living one's lines stay."""
+    """A lab of another boot has ended. All other lines stay byte for byte."""
     here, mine = processes.realm(), line(processes.owner())
     dead = line(f"{here}:999999999:1.00") + line("another-boot/1:1:1.00")
     file.write_text(f"{THEIRS}{dead}{mine}@daily theirs")
@@ -73,16 +73,16 @@ def test_lines_of_dead_labs_go_and_everything_else_stays(
     assert crontab.remove_dead() == 0
 
 
-def test_other_lines_are_bytes_in_any_encoding(file: Path) -> None:
-    """Latin-1, carriage returns and form feeds come back as they were."""
+def test_clean_keeps_lines_in_any_encoding(file: Path) -> None:
+    """Latin-1, carriage returns and form feeds are not changed."""
     theirs = b"# caf\xe9 \x0c \xc2\x85 of theirs\r\n0 3 * * * backup\r\n"
     file.write_bytes(theirs + line(f"{processes.realm()}:999999999:1.00").encode() + b"\xff")
     assert main(["clean"]) == 0
     assert file.read_bytes() == theirs + b"\xff"
 
 
-def test_a_trial_removes_its_own_lines_only(file: Path) -> None:
-    """Where nothing else was there, there is no crontab again."""
+def test_remove_trial_removes_only_the_lines_of_that_trial(file: Path) -> None:
+    """When no line remains, the crontab itself is removed."""
     other = line(processes.owner(), "t-2")
     file.write_text(line(processes.owner()) + other)
     assert crontab.remove_trial("t-1") == 1
@@ -92,10 +92,10 @@ def test_a_trial_removes_its_own_lines_only(file: Path) -> None:
     assert crontab.remove_trial("t-2") == 0
 
 
-def test_a_machine_without_cron_skips_and_says_how_to_get_it(
+def test_without_cron_its_backend_is_skipped_with_the_command_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the program nor the daemon is taken for granted."""
+    """Both the program `crontab` and the daemon may be missing."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ClusterError, match="No cron is installed here. Run: sudo apt install cron"):
         crontab.find()
@@ -103,18 +103,18 @@ def test_a_machine_without_cron_skips_and_says_how_to_get_it(
     offered = LocalCluster.offered()
     assert Service.CRON not in offered
     assert Service.REDIS in offered
-    said = obstacle(spec_of("django-crontab", arrival=MINUTELY), offered)
-    assert said == (
+    reason = obstacle(spec_of("django-crontab", arrival=MINUTELY), offered)
+    assert reason == (
         "django-crontab[cron] needs cron, which provider local lacks. "
         "Run: sudo apt install cron; sudo service cron start"
     )
 
 
 @pytest.mark.usefixtures("file")
-def test_a_cron_that_does_not_run_is_as_good_as_none(
+def test_find_rejects_a_cron_daemon_that_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it left behind when it ended is no proof."""
+    """Its pid file remains, but no process has that pid."""
     monkeypatch.setattr(crontab, "PID_FILE", tmp_path / "pid")
     (tmp_path / "pid").write_text("999999999\n")
     with pytest.raises(ClusterError, match="No cron runs here. Run: sudo service cron start"):
@@ -123,29 +123,29 @@ def test_a_cron_that_does_not_run_is_as_good_as_none(
 
 
 def lines() -> str:
-    """Return the crontab of the user who runs this."""
-    told = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
-    return told.stdout
+    """Return the crontab of the user who runs the tests."""
+    done = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
+    return done.stdout
 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("containers")
 def test_cron_runs_every_job_at_the_minute(tmp_path: Path) -> None:
-    """On this machine and in containers, of which each waits for the same minute."""
+    """Both providers run at once, so that they wait for the same minute."""
     before = lines()
     specs = [
         spec_of("django-crontab", arrival=MINUTELY, warmup_tasks=0, provider=provider)
         for provider in ("local", "compose")
     ]
     with ThreadPoolExecutor() as pool:
-        for made in pool.map(lambda spec: run(tmp_path, spec), specs):
-            row, occurrences = made.row, made.tables["occurrence"]
+        for result in pool.map(lambda spec: run(tmp_path, spec), specs):
+            row, occurrences = result.row, result.tables["occurrence"]
             assert (row.status, row.reason) == ("ok", "")
             assert (row.n_sent, row.n_done, row.n_phantom, row.n_failed) == (2, 2, 0, 0)
             assert row.services.startswith("cron 3.0")
             assert list(occurrences.verdict) == ["kept", "kept"]
             assert (occurrences.error_ns >= 0).all()
-            # Each job starts a Django: that is its own work, and no disturbance by others.
+            # Each job starts a Django. That counts as work of the backend, not as a disturbance.
             used_ns = {"local": row.cpu_workers_ns, "compose": row.cpu_services_ns}[row.provider]
             assert used_ns is not None
             assert used_ns > DJANGO_NS
@@ -154,9 +154,9 @@ def test_cron_runs_every_job_at_the_minute(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # others that begin clean up as well
-def test_a_killed_lab_leaves_lines_that_clean_removes(tmp_path: Path) -> None:
-    """They name their lab, which is gone."""
+@pytest.mark.alone  # each starting lab removes such lines as well
+def test_clean_removes_the_lines_of_a_killed_lab(tmp_path: Path) -> None:
+    """The lines name their lab, which has ended."""
     before = lines()
     code = KILLED.format(folder=str(tmp_path))
     lab = subprocess.Popen([sys.executable, "-c", code], env=child_environment.of_process())

@@ -1,4 +1,4 @@
-"""What belongs to dead labs is told from what belongs to living ones by its labels alone."""
+"""Tests that only engine objects of dead labs are removed, recognized by their labels alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELSEWHERE = "another-boot/1:12:3.00"
 
 
 class MadeUpEngine:
-    """An engine that holds what it is told to, and forgets what is removed."""
+    """A container engine with given objects; removed objects are recorded."""
 
     def __init__(self, *objects: tuple[str, str, str, str, str]) -> None:
         self.objects = list(objects)
@@ -36,20 +36,20 @@ class MadeUpEngine:
 
 @pytest.fixture
 def engine_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., MadeUpEngine]:
-    """Put a made-up engine in the place of the real one."""
+    """Replace the real engine by one with given objects."""
 
     def make(*objects: tuple[str, str, str, str, str]) -> MadeUpEngine:
-        made = MadeUpEngine(*objects)
-        monkeypatch.setattr(reaper, "docker", made)
-        return made
+        engine = MadeUpEngine(*objects)
+        monkeypatch.setattr(reaper, "docker", engine)
+        return engine
 
     return make
 
 
-def test_only_the_dead_are_removed_and_containers_first(
+def test_reap_dead_removes_only_objects_of_dead_labs_and_containers_first(
     engine_of: Callable[..., MadeUpEngine],
 ) -> None:
-    """A living lab's objects stay; containers go before the networks and volumes they hold."""
+    """Containers are removed before the networks and volumes that they use."""
     engine = engine_of(
         ("volume", "v-dead", "run-1", DEAD, "-"),
         ("network", "n-dead", "run-1", DEAD, "-"),
@@ -63,10 +63,10 @@ def test_only_the_dead_are_removed_and_containers_first(
 
 
 @pytest.mark.parametrize(("state", "removed"), [("running", 0), ("exited", 2)])
-def test_a_lab_of_another_machine_or_boot_is_judged_by_its_containers(
+def test_a_lab_of_another_machine_is_dead_if_none_of_its_containers_runs(
     state: str, removed: int, engine_of: Callable[..., MadeUpEngine]
 ) -> None:
-    """An engine may serve several machines: whose containers still run is left alone."""
+    """An engine may serve several machines, whose processes are not visible here."""
     engine_of(
         ("container", "c", "run-1", ELSEWHERE, state),
         ("network", "n", "run-1", ELSEWHERE, "-"),
@@ -74,15 +74,15 @@ def test_a_lab_of_another_machine_or_boot_is_judged_by_its_containers(
     assert reaper.reap_dead() == removed
 
 
-def test_remains_of_one_run_are_asked_for_by_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine filters; names play no part."""
-    asked = []
+def test_remains_filters_by_the_label_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine filters by label; names of objects do not matter."""
+    commands = []
 
     def docker(*words: str, **_: object) -> bytes:
-        asked.append(words)
+        commands.append(words)
         return b"abc\trun-9\tx:1:2\trunning\n" if words[0] == "container" else b""
 
     monkeypatch.setattr(reaper, "docker", docker)
     assert reaper.remains("run-9") == [Remains("container", "abc", "run-9", "x:1:2", running=True)]
-    assert all("label=lab.run=run-9" in words for words in asked)
-    assert [words[0] for words in asked] == ["container", "network", "volume"]
+    assert all("label=lab.run=run-9" in words for words in commands)
+    assert [words[0] for words in commands] == ["container", "network", "volume"]

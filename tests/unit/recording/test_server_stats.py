@@ -117,7 +117,7 @@ def test_a_server_that_does_not_answer_is_told_once_and_asked_no_more(
     time.sleep(0.02)
     watch.stop()
     assert {sample.source for sample in watch.samples} == {"driver"}
-    assert capsys.readouterr().err.count("redis tells its counters no more: ") == 1
+    assert capsys.readouterr().err.count("The counters of redis are not read any more: ") == 1
 
 
 def test_without_a_server_that_counts_nothing_is_done() -> None:
