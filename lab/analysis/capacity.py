@@ -16,7 +16,7 @@ from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.statistics import interval
 from lab.core.model import Burst, Flag, Probe, Step
 from lab.planning.presets import Ladder
-from lab.results.schema import MetricRow
+from lab.results.schema.metric import MetricRow
 
 SITE = [
     "label",

@@ -16,8 +16,9 @@ from lab.analysis.parallel import MANY_TRIALS, mapped
 from lab.analysis.sweeps import trends
 from lab.core.defects import contained
 from lab.core.model import Periodic, Status
-from lab.planning.tasks import AGAIN
-from lab.results.schema import MetricRow, TrialRow
+from lab.planning.phases import AGAIN
+from lab.results.schema import TrialRow
+from lab.results.schema.metric import MetricRow
 from lab.results.store import Store
 
 Row = TypeVar("Row")

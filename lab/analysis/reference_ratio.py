@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab.analysis.metrics.registry import CELL, last_attempts
 from lab.core.model import Burst
-from lab.results.schema import MetricRow
+from lab.results.schema.metric import MetricRow
 
 SHARE = "throughput_of_ceiling"
 THROUGHPUT = "throughput_per_s"

@@ -20,7 +20,8 @@ from lab.planning.plan import Plan, Skip
 from lab.planning.presets import Ladder
 from lab.results import formats
 from lab.results.arrow_schema import RESTORE, brief
-from lab.results.schema import SCHEMA_VERSION, CampaignRow
+from lab.results.schema import SCHEMA_VERSION
+from lab.results.schema.campaign import CampaignRow
 from lab.results.store import Store
 
 PLAN = "plan.json"

@@ -28,8 +28,9 @@ from lab.host import processes
 from lab.planning.plan import Plan, Skip
 from lab.providers import watchdog
 from lab.recording import host_counters
-from lab.results.schema import PARQUET_TABLES, MetricRow, TrialRow
+from lab.results.schema import PARQUET_TABLES, TrialRow
 from lab.results.schema.machine import BaselineRow
+from lab.results.schema.metric import MetricRow
 from lab.results.store import Store
 from lab.running import host_baselines, trial
 from lab.validation.trial_row import Collected, Context, collect, unrecorded

@@ -19,7 +19,8 @@ from lab.planning.plan import Plan, Skip
 from lab.providers import PROVIDERS
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import read
-from lab.results.schema import ClaimRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.metric import ClaimRow
 from lab.results.store import Store
 
 Asked = Sequence[tuple[str, Claim]]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lab.claims.claim import Says
 from lab.claims.published_claims import COLUMNS, SEED
 from lab.claims.result import Verdict
-from lab.results.schema import ClaimRow
+from lab.results.schema.metric import ClaimRow
 
 TABLE = "Published mark | measured mark"
 TABLE_COLUMNS = ("Package", "Type", "Concurrent", "Parallel", "Scheduling", "Notes")

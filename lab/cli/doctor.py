@@ -27,7 +27,8 @@ from lab.providers import crontab
 from lab.providers.engine import docker, find
 from lab.providers.images import official, resolve
 from lab.providers.servers import redis_server
-from lab.recording.host_counters import calibrate, disturbance, judge, read_host
+from lab.recording.host_counters import calibrate, read_host
+from lab.validation.disturbance import disturbance, judge
 
 NEEDED_PYTHON = (3, 11)
 WINDOW_S = 1.0

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from lab.core.backend import Backend, capabilities, setup_from_environment
+from lab.core.durations import longest_s
 from lab.core.errors import LabError
 from lab.core.model import (
     Abandoned,
@@ -40,17 +41,10 @@ from lab.core.model import (
 from lab.core.serialization import order_from_json
 from lab.driver import pacing, readiness, uninstrumented
 from lab.driver.load_generator import Offering, sentence, way
-from lab.driver.schedule_wait import Appointments, longest_s
+from lab.driver.schedule_wait import Appointments
 from lab.planning import registry
-from lab.planning.tasks import (
-    FIRST_TASK,
-    ids_of,
-    make_tasks,
-    plan_hash,
-    right_answer,
-    set_apart,
-    unchecked,
-)
+from lab.planning.phases import FIRST_TASK, ids_of
+from lab.planning.tasks import make_tasks, plan_hash, right_answer, set_apart, unchecked
 from lab.recording.ledger_reader import LOOK_S, Watcher, unfinished
 from lab.recording.server_stats import Sample, Watch
 from lab.worker.ledger import MEASURE, VERIFY, WARM_UP, Journal

@@ -12,34 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from lab.core import fire_times
+from lab.core.durations import GRACE_S, first_run_s
 from lab.core.errors import LabError
-from lab.core.model import Arrival, Idle, Job, Paced, Periodic
+from lab.core.model import Job, Periodic
 from lab.host import wall_clock
 from lab.recording.ledger_reader import LOOK_S, Watcher, executions
 from lab.worker.ledger import OK
 
 # The wall clock is read at this interval, together with CLOCK_MONOTONIC (METHOD M26).
 MINUTE_S = 60.0
-# A scheduler may take this long to notice a new job.
-PATIENCE_S = 60.0
-GRACE_S = 5.0
-
-
-def first_run_s(arrival: Periodic) -> float:
-    """Return the time limit for the first firing of a job, in seconds."""
-    return PATIENCE_S + fire_times.period_s(arrival)
-
-
-def longest_s(arrival: Arrival) -> float:
-    """Return the longest time from the start of the window to the last offer, in seconds.
-
-    With jobs it is the sum of the limits for the first firing and for all occurrences.
-    """
-    if isinstance(arrival, Periodic):
-        return first_run_s(arrival) + fire_times.window_s(arrival)
-    if isinstance(arrival, Paced):
-        return arrival.n_tasks / arrival.rate_hz
-    return arrival.seconds if isinstance(arrival, Idle) else 0.0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from pathlib import Path
 from lab.core.errors import LabError
 from lab.core.model import Task
 from lab.driver.load_generator import Offering, sentence
-from lab.planning.tasks import FIRST_TASK, ids_of, set_apart
+from lab.planning.phases import FIRST_TASK, ids_of
+from lab.planning.tasks import set_apart
 from lab.recording.ledger_reader import Watcher, executions, task_errors
 from lab.worker.ledger import MEASURE, NO_RECORD, OK, REPEATED, UNRECORDED
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.core import fire_times
 from lab.core.errors import ResultsError, UsageError
 from lab.core.model import Idle, Paced, Periodic, Retried, TrialSpec
-from lab.planning import ranges, registry, tasks
+from lab.planning import phases, ranges, registry
 from lab.planning.plan import Plan, Selection, total_s
 from lab.planning.ranges import Real, Whole
 
@@ -38,10 +38,10 @@ def require_feasible(plan: Plan) -> None:
     """
     for spec in plan.trials:
         arrival = spec.arrival
-        if arrival.n_tasks > tasks.MOST_TASKS:
+        if arrival.n_tasks > phases.MOST_TASKS:
             raise UsageError(
                 f"A window of {spec.workload} has {arrival.n_tasks:,} tasks, more than the limit "
-                f"of {tasks.MOST_TASKS:,}: use a smaller --tasks."
+                f"of {phases.MOST_TASKS:,}: use a smaller --tasks."
             )
         if isinstance(arrival, Periodic) and fire_times.planned_s(arrival) > ranges.DAY_S:
             raise UsageError(

@@ -10,21 +10,9 @@ from dataclasses import replace
 from types import ModuleType
 
 from lab.core.model import Job, Periodic, Task, TrialSpec
+from lab.planning.phases import FIRST_TASK
 from lab.worker.execution import UNCHECKED, checksum
-from lab.worker.ledger import MEASURE, NO_RECORD, UNRECORDED
-
-# One ledger holds all phases, and each has room for this many tasks.
-MOST_TASKS = 10_000_000
-FIRST_TASK = range(0, NO_RECORD, MOST_TASKS)
-# By their numbers in `lab.worker.ledger`; in the last two a burst is offered again: see
-# `lab.driver.uninstrumented`.
-PHASE_NAMES = ("verify", "warm_up", "measure", "unrecorded", "repeated")
-AGAIN = PHASE_NAMES[UNRECORDED:]
-
-
-def ids_of(phase: int) -> range:
-    """Return all numbers that tasks of a phase may have."""
-    return range(FIRST_TASK[phase], FIRST_TASK[phase] + MOST_TASKS)
+from lab.worker.ledger import MEASURE
 
 
 def make_tasks(

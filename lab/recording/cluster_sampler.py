@@ -2,13 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from lab.core.model import Arrival, Burst, Idle
 from lab.core.provider import Cluster
-from lab.recording import footprint
+from lab.host.procfs import text_of
 from lab.recording.host_counters import Sample
+
+PROC = Path("/proc")
+Roles = Mapping[str, Sequence[int]]
+"""Role (driver, services, workers) -> its process ids."""
+Counter = tuple[str, str, float, str]  # source, metric, value, unit
+# Name in smaps_rollup (kernel's Documentation/filesystems/proc.rst) -> metric of the lab.
+FIELDS = {"Pss": "pss_bytes", "Pss_Anon": "anonymous_bytes", "Rss": "rss_bytes"}
+
+
+def memory(roles: Roles) -> Iterator[Counter]:
+    """Sum PSS, its anonymous part and RSS over the processes of each role, and count the processes.
+
+    A role gets no sums if one of its processes is not readable. Reading takes the lock of the
+    process's memory map, so it is done once a second and never while latencies are measured.
+    """
+    for role, pids in roles.items():
+        texts = [text for pid in pids if (text := _rollup(pid)) != ""]
+        yield role, "processes", float(len(texts)), "1"
+        if texts and None not in texts:
+            rollups = [_bytes_of(text or "") for text in texts]
+            for name, metric in FIELDS.items():
+                if all(name in rollup for rollup in rollups):
+                    yield role, metric, float(sum(rollup[name] for rollup in rollups)), "bytes"
+
+
+def _rollup(pid: int) -> str | None:
+    """Read the rollup of a process; empty if it has ended, None if it is not readable."""
+    try:
+        return (PROC / str(pid) / "smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return "" if not (PROC / str(pid)).exists() or _has_ended(pid) else None
+    except OSError:
+        return None
+
+
+def _has_ended(pid: int) -> bool:
+    # A zombie has no memory, and reading its rollup fails.
+    return "\nState:\tZ" in (text_of(PROC / str(pid) / "status") or "\nState:\tZ")
+
+
+def _bytes_of(text: str) -> dict[str, int]:
+    lines = (line.split() for line in text.splitlines()[1:])
+    return {fields[0].rstrip(":"): int(fields[1]) * 1024 for fields in lines}
+
+
+class Wakeups:
+    """Counts the voluntary context switches of the threads of each role.
+
+    Each is followed by one wake-up. The kernel's count of a thread is gone when the thread ends, so
+    the last count read is used from then on.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, int, int], int] = {}
+        self._last: dict[tuple[str, int, int], int] = {}
+
+    def count(self, roles: Roles) -> Iterator[Counter]:
+        """Yield for each role the total of wake-ups since the first call."""
+        now = {
+            (role, pid, thread): n
+            for role, pids in roles.items()
+            for pid in pids
+            for thread, n in _switches(pid)
+        }
+        self._before = self._before or now
+        self._last |= now
+        for role in roles:
+            counts = {key: n for key, n in self._last.items() if key[0] == role}
+            wakeups = sum(n - self._before.get(key, 0) for key, n in counts.items())
+            yield role, "wakeups", float(wakeups), "1"
+
+
+def _switches(pid: int) -> Iterable[tuple[int, int]]:
+    with contextlib.suppress(OSError):
+        for thread in (PROC / str(pid) / "task").iterdir():
+            for line in (text_of(thread / "status") or "").splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    yield int(thread.name), int(line.split()[1])
+
 
 # A burst begins with the window: its first tasks run undisturbed before memory is read.
 FIRST_S = 0.5
@@ -24,7 +105,7 @@ class Gauges:
     def __init__(self, cluster: Cluster, arrival: Arrival) -> None:
         self._cluster = cluster
         self._looks_inside = isinstance(arrival, Burst | Idle)
-        self._wakeups = footprint.Wakeups()
+        self._wakeups = Wakeups()
         self._begun_ns = 0
 
     def at_the_edge(self) -> list[Sample]:
@@ -32,12 +113,12 @@ class Gauges:
         self._begun_ns = t_ns = time.monotonic_ns()
         return [Sample(t_ns, *counter) for counter in [*self._used(), *self._held()]]
 
-    def in_the_window(self) -> list[footprint.Counter]:
+    def in_the_window(self) -> list[Counter]:
         """Read the counters that may be read while tasks run."""
         is_due = time.monotonic_ns() - self._begun_ns > FIRST_S * 1e9
         return [*self._used(), *(self._held() if self._looks_inside and is_due else ())]
 
-    def _used(self) -> Iterator[footprint.Counter]:
+    def _used(self) -> Iterator[Counter]:
         cpu = self._cluster.cpu()
         for role, ns in (
             ("driver", cpu.driver_ns),
@@ -47,7 +128,7 @@ class Gauges:
             yield role, "cpu_s", ns / 1e9, "s"
         yield from self._cluster.counters()
 
-    def _held(self) -> Iterator[footprint.Counter]:
+    def _held(self) -> Iterator[Counter]:
         roles: Mapping[str, Sequence[int]] = self._cluster.processes()
-        yield from footprint.memory(roles)
+        yield from memory(roles)
         yield from self._wakeups.count(roles)

@@ -1,4 +1,4 @@
-"""Reads the machine's counters, and derives the flag of a trial from them (METHOD M23).
+"""Reads the counters of the machine that disturbances are judged by (METHOD M23).
 
 Counters are read at both ends of the window and once a second; only differences have meaning. The
 flag does not depend on the trial's results. A counter that the machine lacks is None, does not
@@ -7,16 +7,14 @@ change the flag, and is an empty cell in the row.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
-from lab.core.model import Flag
 from lab.host.procfs import cgroup_texts, text_of
 from lab.results.schema.column import column
 
@@ -44,64 +42,7 @@ class HostReading:
     throttled: int | None = column("periods in which the quota stopped the lab", "periods")
 
 
-@dataclass(frozen=True, slots=True)
-class Disturbance:
-    """The disturbance between two readings: shares of 1, and counts."""
-
-    steal: float | None
-    foreign_cpu: float | None
-    calibration_drift: float | None
-    pressure_cpu: float | None
-    pressure_memory: float | None
-    pressure_io: float | None
-    throttled: float | None
-    swap_ins: float | None
-    oom_kills: float | None
-    resolution: float
-
-
-# The fields of a `Disturbance` that are columns of a trial's row.
-DISTURBANCE_COLUMNS = ("steal", "foreign_cpu", "calibration_drift", "pressure_cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """The values above which a signal makes a trial noisy, or invalid."""
-
-    signal: str
-    noisy_above: float
-    invalid_above: float
-    sentence: str
-
-
-# The part of METHOD M23's table that comes from the machine's counters; problems in the trial's
-# records come as findings. CPU pressure has no threshold: saturated workers raise it too.
-THRESHOLDS = (
-    Threshold("steal", 0.01, 0.05, "steal: the hypervisor took {:.1%} of the CPU time"),
-    Threshold("foreign_cpu", 0.02, 0.10, "foreign CPU: other processes used {:.1%}"),
-    Threshold("calibration_drift", 0.03, 0.10, "drift: a fixed loop's time changed by {:.1%}"),
-    Threshold("throttled", 0.01, 0.10, "quota: it stopped the lab in {:.1%} of its periods"),
-    Threshold("pressure_memory", 0.001, math.inf, "memory: all threads waited {:.1%} of the time"),
-    Threshold("swap_ins", 0, math.inf, "swapping: {:.0f} pages were read back"),
-    Threshold("oom_kills", 0, 0, "out of memory: the kernel killed {:.0f} processes"),
-)
-# Read in ticks of 10 ms: only the part above the resolution of the window is used.
-IN_TICKS = ("steal", "foreign_cpu")
-
-
 Counter = tuple[str, str, float, str]  # source (a part of the cluster), metric, value, unit
-
-
-class Finding(Protocol):
-    """A problem in the trial's records."""
-
-    @property
-    def flag(self) -> Flag:
-        """The flag that it gives to the trial."""
-
-    @property
-    def reason(self) -> str:
-        """A sentence that describes it."""
 
 
 def read_host(root: Path = Path("/")) -> HostReading:
@@ -161,75 +102,6 @@ def _time_of_loop() -> int:
     for _ in range(CALIBRATION_STEPS):
         number = (number * 1_103_515_245 + 12_345) & 0x7FFFFFFF
     return time.monotonic_ns() - begin_ns
-
-
-def disturbance(
-    before: HostReading,
-    after: HostReading,
-    own_cpu_ns: int,
-    calibration_before_ns: int,
-    calibration_after_ns: int,
-) -> Disturbance:
-    """Compare two readings (formulas of METHOD M23).
-
-    `own_cpu_ns` is the CPU time of driver, servers, workers and the lab between the readings.
-    Foreign CPU is ``(busy - own) / total``; slightly below zero means none. Busy is elapsed time
-    minus idle and stolen time, because the kernel counts idle time exactly and busy time in ticks:
-    with tasks of 1 ms, the busy ticks of /proc/stat were 3 % too low, this formula 0.5 %.
-    """
-
-    def change(name: str) -> float | None:
-        begin, end = getattr(before, name), getattr(after, name)
-        return None if begin is None or end is None else float(end - begin)
-
-    window_s = (after.t_ns - before.t_ns) / 1e9
-    total_s = before.cpus * window_s if before.cpus else None
-    idle_s, steal_s = change("idle_s"), change("steal_s")
-    foreign_s = None
-    if total_s is not None and idle_s is not None and steal_s is not None:
-        foreign_s = total_s - idle_s - steal_s - own_cpu_ns / 1e9
-    return Disturbance(
-        steal=_share(steal_s, total_s),
-        foreign_cpu=_share(foreign_s, total_s),
-        calibration_drift=abs(calibration_after_ns / calibration_before_ns - 1),
-        pressure_cpu=_share(change("pressure_cpu_us"), window_s * 1e6),
-        pressure_memory=_share(change("pressure_memory_us"), window_s * 1e6),
-        pressure_io=_share(change("pressure_io_us"), window_s * 1e6),
-        throttled=_share(change("throttled"), change("quota_periods")),
-        swap_ins=change("swap_ins"),
-        oom_kills=change("oom_kills"),
-        # Rounding: one tick per CPU at each end, 2 % of a second and 0.1 % of twenty seconds.
-        resolution=2 * TICK_S / window_s if window_s else 1.0,
-    )
-
-
-def _share(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
-
-
-def judge(
-    disturbed: Disturbance | None, findings: Iterable[Finding] = ()
-) -> tuple[Flag, tuple[str, ...]]:
-    """Return the worst flag of all signals and findings, and the reason for each flag.
-
-    `disturbed` is None for a trial without a window.
-    """
-    signals = [] if disturbed is None else [_judged(disturbed, t) for t in THRESHOLDS]
-    problems = [(finding.flag, finding.reason) for finding in findings]
-    flags = [(flag, reason) for flag, reason in signals + problems if flag != Flag.OK]
-    worst = max((flag for flag, _ in flags), key=list(Flag).index, default=Flag.OK)
-    return worst, tuple(reason for _, reason in flags)
-
-
-def _judged(disturbed: Disturbance, threshold: Threshold) -> tuple[Flag, str]:
-    value: float | None = getattr(disturbed, threshold.signal)
-    if value is None:
-        return Flag.OK, ""
-    certain = value - (disturbed.resolution if threshold.signal in IN_TICKS else 0)
-    reason = threshold.sentence.format(value)
-    if certain > threshold.invalid_above:
-        return Flag.INVALID, reason
-    return (Flag.NOISY if certain > threshold.noisy_above else Flag.OK), reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""One attempt at one trial: cluster up, driver through its phases, cluster down.
-
-What happened is returned as it was seen from outside; `validation.trial_row` reads the folder.
-"""
+"""Runs one attempt at one trial: cluster up, driver through its phases, cluster down."""
 
 from __future__ import annotations
 
@@ -19,16 +16,17 @@ from typing import IO
 
 from lab.core import placement
 from lab.core.backend import capabilities, services_of
+from lab.core.durations import longest_s
 from lab.core.errors import ClusterError
 from lab.core.model import Abandoned, Capability, Job, Monitored, Status, TrialSpec
 from lab.core.placement import Placement
 from lab.core.provider import Cluster, CpuUse, Site
 from lab.core.serialization import Order, order_to_json
 from lab.driver import readiness
-from lab.driver.schedule_wait import longest_s
 from lab.host import child_environment, interrupts, processes
 from lab.planning import registry
-from lab.planning.tasks import ids_of, make_jobs
+from lab.planning.phases import ids_of
+from lab.planning.tasks import make_jobs
 from lab.providers import PROVIDERS
 from lab.recording import host_counters
 from lab.recording.cluster_sampler import Gauges

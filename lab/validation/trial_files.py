@@ -18,15 +18,8 @@ from lab.core.model import Periodic, TrialSpec
 from lab.core.outcomes import Ack
 from lab.host import wall_clock
 from lab.planning import registry
-from lab.planning.tasks import (
-    AGAIN,
-    FIRST_TASK,
-    PHASE_NAMES,
-    ids_of,
-    make_jobs,
-    make_tasks,
-    right_answer,
-)
+from lab.planning.phases import AGAIN, FIRST_TASK, PHASE_NAMES, ids_of
+from lab.planning.tasks import make_jobs, make_tasks, right_answer
 from lab.recording.driver_status import INSTANTS
 from lab.recording.ledger_reader import (
     OUTCOMES,
@@ -39,7 +32,7 @@ from lab.recording.ledger_reader import (
     task_errors,
 )
 from lab.recording.server_stats import BYTES, COMMANDS, Sample
-from lab.results.schema import TaskRow
+from lab.results.schema.task import TaskRow
 from lab.validation.schedule_match import judge
 from lab.worker import user_function
 from lab.worker.ledger import ACCEPTED, ERROR, MEASURE, NO_ANSWER, VERIFY, WARM_UP

@@ -12,11 +12,11 @@ import pandas as pd
 from lab.core.model import Flag, Paced, Periodic, Retried, TrialSpec
 from lab.core.outcomes import Ack, Verdict
 from lab.host import wall_clock
-from lab.recording import host_counters
 from lab.recording.driver_status import read_status
-from lab.results.schema import SampleRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.task import SampleRow
 from lab.running.trial import Outcome
-from lab.validation import checker, trial_files
+from lab.validation import checker, disturbance, trial_files
 from lab.validation.dimensions import identity
 from lab.validation.reasons import ending
 
@@ -75,7 +75,7 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     if (step_ns := wall_clock.step_ns(status.get("wall", []))) > wall_clock.LARGEST_STEP_NS:
         reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
         findings.append(checker.Finding(Flag.INVALID, reason))
-    flag, reasons = host_counters.judge(disturbed, findings)
+    flag, reasons = disturbance.judge(disturbed, findings)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         **identity(outcome, trial_files.unchecked(tasks, expected)),
@@ -163,7 +163,7 @@ def _counted(
     }
 
 
-def _disturbance(outcome: Outcome, context: Context) -> host_counters.Disturbance | None:
+def _disturbance(outcome: Outcome, context: Context) -> disturbance.Disturbance | None:
     # Includes the uninstrumented burst, because the throughput is computed from it.
     begin, end = outcome.begin, outcome.last or outcome.end
     if begin is None or end is None or context.calibration_ns is None:
@@ -171,7 +171,7 @@ def _disturbance(outcome: Outcome, context: Context) -> host_counters.Disturbanc
     known_ns = end.lab_ns - begin.lab_ns
     for role in ROLES:
         known_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
-    return host_counters.disturbance(begin.host, end.host, known_ns, *context.calibration_ns)
+    return disturbance.disturbance(begin.host, end.host, known_ns, *context.calibration_ns)
 
 
 def _findings(
@@ -212,7 +212,7 @@ def _cpu_findings(outcome: Outcome) -> list[checker.Finding]:
     return checker.cpu_check(used_ns, cpus, window_ns)
 
 
-def _used(outcome: Outcome, disturbed: host_counters.Disturbance | None) -> dict[str, Any]:
+def _used(outcome: Outcome, disturbed: disturbance.Disturbance | None) -> dict[str, Any]:
     begin, end = outcome.begin, outcome.end
     if begin is None or end is None:
         return {}
@@ -223,7 +223,7 @@ def _used(outcome: Outcome, disturbed: host_counters.Disturbance | None) -> dict
         stopped = end.cpu.throttled_periods - begin.cpu.throttled_periods
         used["throttle_ratio"] = stopped / periods
     if disturbed is not None:
-        used |= {name: getattr(disturbed, name) for name in host_counters.DISTURBANCE_COLUMNS}
+        used |= {name: getattr(disturbed, name) for name in disturbance.DISTURBANCE_COLUMNS}
     return used
 
 

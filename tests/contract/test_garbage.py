@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lab.analysis import compute
 from lab.core.model import Arrival, Burst, Flag, Paced, Periodic
-from lab.planning.tasks import FIRST_TASK
+from lab.planning.phases import FIRST_TASK
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import MAX_HOLE, PART_BYTES, read
 from lab.results.store import Store

@@ -11,7 +11,7 @@ import pytest
 from lab.core.model import Capability, Periodic
 from lab.planning import registry
 from lab.planning.compatibility import SCHEDULES
-from lab.planning.tasks import FIRST_TASK
+from lab.planning.phases import FIRST_TASK
 from lab.recording.ledger_reader import executions
 from lab.worker.ledger import MEASURE
 from tests.contract import rescheduling

@@ -15,7 +15,8 @@ from lab.analysis.estimates import estimates
 from lab.analysis.metrics.registry import trial_metrics
 from lab.analysis.scaling_laws import usl
 from lab.analysis.sweeps import trends
-from lab.results.schema import MetricRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.metric import MetricRow
 from tests.factories import campaigns
 from tests.factories.campaigns import BLANK, BOTH, SHARED, SYNTHETIC, typed
 from tests.factories.simulated import serve, window

@@ -21,7 +21,8 @@ from lab.analysis.metrics import registry
 from lab.analysis.sweeps import trends
 from lab.figures.history import of_run
 from lab.results import formats
-from lab.results.schema import CSV_TABLES, CampaignRow, TrialRow
+from lab.results.schema import CSV_TABLES, TrialRow
+from lab.results.schema.campaign import CampaignRow
 from lab.results.schema.machine import EnvironmentRow
 from lab.results.store import Store
 from tests.factories.systems import SYSTEMS, System

@@ -12,7 +12,8 @@ import pandas as pd
 
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics.registry import METRICS, trial_metrics
-from lab.results.schema import SampleRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.task import SampleRow
 from tests.factories.campaigns import BOTH, Campaign, campaign, typed
 from tests.factories.rows import as_rows
 from tests.factories.schedules import added, with_schedules

@@ -13,7 +13,8 @@ import pandas as pd
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Job
-from lab.results.schema import TaskRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.task import TaskRow
 from lab.validation.schedule_match import judge
 from tests.factories.campaigns import BOTH, typed
 

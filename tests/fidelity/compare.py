@@ -49,9 +49,9 @@ from lab.core.placement import cpu_text
 from lab.driver import instrumentation_cost
 from lab.host import processes
 from lab.planning import registry
+from lab.planning.phases import FIRST_TASK, ids_of
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Cell
-from lab.planning.tasks import FIRST_TASK, ids_of
 from lab.providers import choice
 from lab.providers.servers import SERVICES, last_line
 from lab.recording.driver_status import read_status

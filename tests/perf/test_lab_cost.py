@@ -14,7 +14,7 @@ from lab.core.model import Burst, Paced
 from lab.driver import instrumentation_cost
 from lab.driver.pacing import offsets_ns, pace
 from lab.planning import registry
-from lab.planning.tasks import AGAIN
+from lab.planning.phases import AGAIN
 from lab.running import trial
 from lab.validation.trial_row import collect
 from lab.worker import execution, ledger

@@ -18,7 +18,8 @@ from lab.analysis.metrics.latency import Measure
 from lab.analysis.statistics import Value
 from lab.core.defects import contained
 from lab.core.model import Burst, Flag, Paced, Periodic, Probe, RoundTrip, Status, Step
-from lab.results.schema import MetricRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.metric import MetricRow
 
 # Open loops whose latency is reported; probes have no latency metrics.
 OPEN = (Paced.kind, Step.kind)

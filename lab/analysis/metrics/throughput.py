@@ -13,7 +13,7 @@ import pandas as pd
 
 from lab.analysis.metrics.latency import Measure, mean_of, one_row_a_task
 from lab.analysis.statistics import RefusedError, Value
-from lab.planning.tasks import FIRST_TASK, PHASE_NAMES
+from lab.planning.phases import FIRST_TASK, PHASE_NAMES
 from lab.results.schema import TrialRow
 from lab.worker.ledger import MEASURE, REPEATED, UNRECORDED
 

@@ -13,7 +13,8 @@ from lab.analysis.estimates import estimates
 from lab.analysis.statistics import interval
 from lab.core.model import Flag, Status
 from lab.results import formats
-from lab.results.schema import EstimateRow, MetricRow
+from lab.results.schema import EstimateRow
+from lab.results.schema.metric import MetricRow
 
 CELL = {
     "workload": "noop", "size": 0, "arrival": "paced", "nodes": 1, "cores_per_node": 2,

@@ -16,7 +16,7 @@ from lab.claims.experiments import QUESTIONS, plan
 from lab.claims.published_claims import COLUMNS, CONFIG, NO, SEED, YES
 from lab.claims.result import Answer, Verdict, judge
 from lab.planning import registry
-from lab.results.schema import ClaimRow
+from lab.results.schema.metric import ClaimRow
 from tests.factories.campaigns import BLANK
 
 MS = 1_000_000

@@ -13,7 +13,7 @@ from lab.core import fire_times
 from lab.core.model import Job, Periodic
 from lab.driver.schedule_wait import Appointments
 from lab.host import wall_clock
-from lab.planning.tasks import FIRST_TASK
+from lab.planning.phases import FIRST_TASK
 from lab.validation.schedule_match import judge
 from lab.worker import execution, ledger
 from lab.worker.ledger import MEASURE

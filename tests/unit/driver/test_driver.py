@@ -12,7 +12,8 @@ from lab.core.serialization import Order, order_to_json
 from lab.driver import driver, readiness
 from lab.driver.driver import PHASES
 from lab.planning import registry
-from lab.planning.tasks import MOST_TASKS, PHASE_NAMES, make_jobs
+from lab.planning.phases import MOST_TASKS, PHASE_NAMES
+from lab.planning.tasks import make_jobs
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import executions
 from lab.running import trial

@@ -26,7 +26,7 @@ from lab.analysis.metrics.throughput import (
 from lab.analysis.statistics import RefusedError
 from lab.core.model import Burst, Paced, Task, Topology, TrialSpec
 from lab.driver import uninstrumented
-from lab.planning.tasks import AGAIN, FIRST_TASK, MOST_TASKS, PHASE_NAMES
+from lab.planning.phases import AGAIN, FIRST_TASK, MOST_TASKS, PHASE_NAMES
 from lab.running import trial
 from lab.validation.trial_row import Collected, collect
 from lab.worker import execution, ledger

@@ -16,15 +16,8 @@ from hypothesis import strategies as st
 
 from lab.core.model import Flag
 from lab.recording import host_counters
-from lab.recording.host_counters import (
-    Counter,
-    Disturbance,
-    HostReading,
-    Sampler,
-    disturbance,
-    judge,
-    read_host,
-)
+from lab.recording.host_counters import Counter, HostReading, Sampler, read_host
+from lab.validation.disturbance import Disturbance, disturbance, judge
 
 SECOND = 1_000_000_000
 QUIET = Disturbance(

@@ -18,7 +18,8 @@ from lab.core.arrivals import ARRIVALS
 from lab.core.model import Flag, Status
 from lab.history.samples import numbers
 from lab.results import arrow_schema
-from lab.results.schema import SampleRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.task import SampleRow
 from lab.results.store import Store
 from tests.factories import campaigns
 from tests.factories.rows import a_row, as_rows

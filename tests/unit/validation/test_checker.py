@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lab.core.outcomes import Verdict
-from lab.results.schema import SubmitRow, TaskRow, VerdictRow
+from lab.results.schema.task import SubmitRow, TaskRow, VerdictRow
 from lab.validation.checker import counts, negative_durations, verdicts
 
 BIG = 2**62 + 1  # a checksum that a float would round

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lab.core.model import Flag
-from lab.results.schema import SampleRow
+from lab.results.schema.task import SampleRow
 from lab.validation.checker import Finding, cpu_check, cross_checks
 from tests.factories.simulated import Instants, journal, poisson, serve, window
 

@@ -13,7 +13,7 @@ import pytest
 from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Job
 from lab.results.formats import from_parquet, to_parquet
-from lab.results.schema import MetricRow
+from lab.results.schema.metric import MetricRow
 from lab.validation.schedule_match import judge
 from tests.factories.simulated import trial
 

@@ -14,7 +14,8 @@ from lab.analysis.metrics.latency import one_row_a_task
 from lab.analysis.metrics.registry import METRICS, trial_metrics
 from lab.analysis.statistics import proportion
 from lab.results import formats
-from lab.results.schema import MetricRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.metric import MetricRow
 from tests.factories.simulated import trial
 
 S = 1_000_000_000

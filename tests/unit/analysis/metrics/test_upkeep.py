@@ -13,7 +13,9 @@ import pytest
 
 from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Burst, Idle, Paced
-from lab.results.schema import MetricRow, SampleRow, TrialRow
+from lab.results.schema import TrialRow
+from lab.results.schema.metric import MetricRow
+from lab.results.schema.task import SampleRow
 from lab.validation.trial_row import Collected
 from tests.factories.rows import a_row
 from tests.factories.trials import run, spec_of

@@ -19,7 +19,7 @@ from lab.planning.plan import make_plan
 from lab.planning.presets import GROUPS, PRESETS
 from lab.report.summary import summary
 from lab.report.workflows import shaped
-from lab.results.schema import MetricRow
+from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign
 from tests.factories.simulated import trial
 from tests.factories.trials import run, spec_of

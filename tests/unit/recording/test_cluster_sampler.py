@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.recording import footprint
+from lab.recording import cluster_sampler
 
 MB = 1_000_000
 # Each program says that it has started, and does the next thing with each line that it is given.
@@ -88,7 +88,7 @@ def go_on(process: subprocess.Popen[str]) -> None:
 
 def held(*pids: int) -> dict[str, float]:
     """Return each number of memory of these processes."""
-    return {metric: value for _, metric, value, _ in footprint.memory({"workers": pids})}
+    return {metric: value for _, metric, value, _ in cluster_sampler.memory({"workers": pids})}
 
 
 def test_fifty_megabytes_are_fifty_megabytes(start: Start) -> None:
@@ -130,7 +130,7 @@ def test_a_part_of_a_sum_is_no_sum(
     process.wait()
     assert held(process.pid) == {"processes": 0}
     assert alone > MB
-    monkeypatch.setattr(footprint, "PROC", tmp_path)
+    monkeypatch.setattr(cluster_sampler, "PROC", tmp_path)
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "smaps_rollup").write_text(
         "0-1 [rollup]\nRss: 8 kB\nPss: 4 kB\nPss_Anon: 2 kB\n"
@@ -148,7 +148,7 @@ def test_a_part_of_a_sum_is_no_sum(
 def test_every_waking_is_counted_once(start: Start) -> None:
     """A hundred naps are a hundred wake-ups, also when their thread has ended; waiting is none."""
     process = start(SLEEP)
-    wakeups = footprint.Wakeups()
+    wakeups = cluster_sampler.Wakeups()
 
     def count() -> float:
         ((role, metric, value, _),) = wakeups.count({"workers": [process.pid]})

@@ -1,0 +1,42 @@
+"""Defines the tables with one row for each metric of a trial, and for each claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.results.schema.column import column
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One number of one trial. Key: trial_id, attempt, metric."""
+
+    trial_id: str = column("identifier of the trial")
+    attempt: int = column("number of the attempt at the trial", least=1)
+    metric: str = column("name of the metric")
+    value: float | None = column("value of the metric; empty: refused")
+    bound: str = column("> for a lower bound, < for an upper bound, else empty")
+    unit: str = column("unit of the value")
+    n: int = column(
+        "tasks that the value was computed from; readings, for metrics of `sample`",
+        "tasks",
+        least=0,
+    )
+    method: str = column("how the value was computed, or why it was refused")
+    is_valid: int = column(
+        "0 if the trial is invalid or the value was refused, else 1", least=0, most=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """One published claim about a backend, and the result of its test. Key: backend, claim."""
+
+    backend: str = column("name of the backend")
+    claim: str = column("name of the claim; `lab claims --help` explains each")
+    words: str = column("text of the published claim")
+    seed: str = column("published mark: yes, no or with config")
+    here: str = column("measured mark, of the same three; empty: not measured")
+    verdict: str = column("holds, holds with: CONDITION, does not hold, or not measured: REASON")
+    why: str = column("measured numbers that support the verdict")
+    trials: str = column("trial_id of each trial that supports it, separated by spaces")
