@@ -1,4 +1,4 @@
-"""What docs/ shows is run: the adapter, the workload, and every line that reads results."""
+"""Tests the pages of docs/: examples run, links lead somewhere, cited rules are explained."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_examples_of_adapter_and_workload_run_as_they_stand(shown: str, tmp_
 
 
 def assert_complete(module: ModuleType) -> None:
-    """The example has each part that the table names, but for the one that most leave out."""
+    """The example has each part that the table names, except for the optional one."""
     text = (DOCS / "add-a-workload.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| (`.*?) \| ", text, re.MULTILINE)
     named = set(re.findall(r"`(\w+)", " ".join(table)))
@@ -84,8 +84,8 @@ def test_every_line_that_reads_results_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lab.cli", "bench", *chosen, *size]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
-    (made,) = (tmp_path / "results" / "runs").iterdir()
-    call_it_quiet(made)
+    (run_folder,) = (tmp_path / "results" / "runs").iterdir()
+    call_it_quiet(run_folder)
     program = "\n".join(snippets("read-the-results"))
     command = [sys.executable, "-W", "error", "-c", program]
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
