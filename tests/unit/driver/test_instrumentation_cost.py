@@ -1,4 +1,4 @@
-"""What the lab's own part of a task costs is measured, and H is computed from it (METHOD M19)."""
+"""Tests the measurement of the instrumentation cost, and H, computed from it (METHOD M19)."""
 
 from __future__ import annotations
 
@@ -29,41 +29,41 @@ def tasks(rate_hz: float, n: int = 100) -> pd.DataFrame:
     ("processes", "left_us"),
     [(1, 100), (4, 400), (9, 400), (None, 100)],
 )
-def test_h_is_the_record_over_the_rest(processes: int | None, left_us: float) -> None:
-    """10 000 tasks/s leave 100 us in one process and 400 us in each of four, of which 1 is ours."""
+def test_h_is_the_cost_over_the_rest_of_the_time(processes: int | None, left_us: float) -> None:
+    """At 10 000 tasks/s, a task has 100 us in one process and 400 us in each of four; c is 1 us."""
     trial = replace(TRIAL, harness_ns=1_000.0, worker_processes=processes)
-    told = harness_overhead(trial, tasks(10_000))
-    assert told.value == pytest.approx(1 / (left_us - 1), rel=1e-3)
-    assert told.method.startswith("at most c / (p / X - c), c = 1.00 us")
+    overhead = harness_overhead(trial, tasks(10_000))
+    assert overhead.value == pytest.approx(1 / (left_us - 1), rel=1e-3)
+    assert overhead.method.startswith("at most c / (p / X - c), c = 1.00 us")
 
 
-def test_a_task_that_is_mostly_record_has_a_lower_bound() -> None:
-    """Then the formula has no answer, and more than 100 % is all that can be said."""
-    told = harness_overhead(replace(TRIAL, harness_ns=2_000.0), tasks(400_000))
-    assert (told.value, told.bound) == (1.0, ">")
+def test_a_task_that_is_mostly_instrumentation_has_a_lower_bound() -> None:
+    """The formula has no solution then, and the result is the bound > 100 %."""
+    overhead = harness_overhead(replace(TRIAL, harness_ns=2_000.0), tasks(400_000))
+    assert (overhead.value, overhead.bound) == (1.0, ">")
 
 
 def test_without_a_measured_cost_there_is_no_h() -> None:
-    """A trial outside a campaign has no number, and says why."""
+    """A trial outside a campaign has no H; the refusal states the reason."""
     with pytest.raises(RefusedError, match="outside a campaign"):
         harness_overhead(replace(TRIAL, harness_ns=None), tasks(1_000))
 
 
-def test_the_cost_is_that_of_the_record(
+def test_the_cost_is_that_of_the_instrumentation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A record that is twenty microseconds dearer is found to be."""
+    """An instrumentation that takes 20 us longer has a cost that is higher by that."""
     for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
     execute, costs_ns = execution.execute, []
 
-    def dear(*arguments: Any) -> None:
+    def slower(*arguments: Any) -> None:
         until = time.monotonic_ns() + 20_000
         while time.monotonic_ns() < until:
             pass
         execute(*arguments)
 
-    for number, recorded in enumerate((execute, dear)):
+    for number, recorded in enumerate((execute, slower)):
         ledger._forget()
         monkeypatch.setattr(execution, "execute", recorded)
         folder = tmp_path / str(number)
@@ -75,6 +75,6 @@ def test_the_cost_is_that_of_the_record(
     assert costs_ns[1] - costs_ns[0] > 10_000
 
 
-def test_a_fresh_process_measures_it() -> None:
-    """A campaign asks one, whose records go nowhere."""
+def test_a_fresh_process_measures_the_cost() -> None:
+    """A campaign measures in a separate process, whose records are not kept."""
     assert instrumentation_cost.cost_ns() > 0

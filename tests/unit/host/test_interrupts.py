@@ -1,4 +1,4 @@
-"""A signal ends what can be cut short, once; a teardown is never cut short, however many come."""
+"""Tests that the first signal interrupts allowed blocks, and no signal a teardown."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from lab.host import interrupts
 from lab.host.interrupts import allowed, deferred
 from tests.unit.cli.test_main import ours, start_slow, until
 
-FLOOD = 40  # signals, 20 ms apart: as long as a teardown may take
+FLOOD = 40  # signals, 20 ms apart: longer than a teardown
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in interrupts.STOPPING}
-    for number in before:  # another test may have ended a command here, which then ignores them
+    for number in before:  # a command that another test ran in this process ignores them
         signal.signal(number, signal.SIG_DFL)
     interrupts.install()
     yield
@@ -36,7 +36,7 @@ def _handlers() -> Iterator[None]:
 
 
 def test_a_signal_waits_for_the_end_of_a_deferred_block() -> None:
-    """It raises only then; without a signal nothing does."""
+    """The signal raises at the end; without a signal, nothing is raised."""
     done = []
 
     def defer(name: str, *numbers: int) -> None:
@@ -52,10 +52,10 @@ def test_a_signal_waits_for_the_end_of_a_deferred_block() -> None:
 
 
 @pytest.mark.parametrize("place", ["before", "inside"])
-def test_one_signal_cuts_an_allowed_block_and_no_other_cuts_the_teardown(
+def test_one_signal_interrupts_an_allowed_block_and_none_the_teardown(
     place: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Each further one is answered by a sentence, and the first alone is raised."""
+    """Only the first signal raises; each later one prints a sentence."""
     done = []
 
     def run() -> None:
@@ -67,14 +67,14 @@ def test_one_signal_cuts_an_allowed_block_and_no_other_cuts_the_teardown(
                     signal.raise_signal(signal.SIGTERM)
                     done.append("never")
             finally:
-                with deferred():  # as where a teardown starts a process
+                with deferred():  # for example a teardown that starts a process
                     signal.raise_signal(signal.SIGINT)
                 signal.raise_signal(signal.SIGHUP)
                 done.append("down")
 
     with pytest.raises(KeyboardInterrupt):
         run()
-    signal.raise_signal(signal.SIGINT)  # nor what a command says and writes after it
+    signal.raise_signal(signal.SIGINT)  # nor the output of the command after it
     assert done == ["down"]
     assert (
         capfd.readouterr().err.count("ending the running processes first")
@@ -82,8 +82,8 @@ def test_one_signal_cuts_an_allowed_block_and_no_other_cuts_the_teardown(
     )
 
 
-def test_a_step_that_must_be_whole_defers_inside_an_allowed_block() -> None:
-    """A process is started and known, or was never started."""
+def test_an_atomic_step_defers_inside_an_allowed_block() -> None:
+    """A process is started and registered, or not started at all."""
     done = []
 
     def run() -> None:
@@ -98,8 +98,8 @@ def test_a_step_that_must_be_whole_defers_inside_an_allowed_block() -> None:
     assert done == ["started"]
 
 
-def test_a_signal_that_was_lost_is_raised_at_the_end() -> None:
-    """What raises in a finalizer is dropped by Python; the command ends all the same."""
+def test_a_suppressed_signal_is_raised_at_the_end() -> None:
+    """Python drops an exception in a finalizer, but the command must end."""
 
     def run() -> None:
         with deferred(), allowed(), contextlib.suppress(KeyboardInterrupt):
@@ -109,8 +109,8 @@ def test_a_signal_that_was_lost_is_raised_at_the_end() -> None:
         run()
 
 
-def test_other_threads_are_not_concerned() -> None:
-    """Signals reach the main thread, so what another one defers changes nothing here."""
+def test_other_threads_have_no_effect() -> None:
+    """Signals reach only the main thread, so blocks in another thread do not defer them."""
 
     def hold(entered: threading.Event, leave: threading.Event) -> None:
         with deferred(), allowed(), deferred():
@@ -128,26 +128,26 @@ def test_other_threads_are_not_concerned() -> None:
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """`nohup lab bench` outlives its terminal."""
+    """`nohup lab bench` continues after its terminal has closed."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     interrupts.install()
     signal.raise_signal(signal.SIGHUP)
 
 
 @pytest.mark.slow
-def test_a_lab_whose_terminal_closes_stops_as_by_any_signal(tmp_path: Path) -> None:
-    """It can write nowhere any more, and ends with 130 all the same."""
+def test_a_lab_stops_when_its_terminal_closes(tmp_path: Path) -> None:
+    """It cannot write any output, and ends with code 130."""
     master, terminal = pty.openpty()
-    words = (
+    arguments = (
         "-b thread-pool -w noop --arrival paced --rate 20 --tasks 2000 --cores 1 --provider local"
     )
     lab = subprocess.Popen(
-        [sys.executable, "-m", "lab.cli", "bench", *words.split(), "--results", str(tmp_path)],
+        [sys.executable, "-m", "lab.cli", "bench", *arguments.split(), "--results", str(tmp_path)],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
-        # What makes it the terminal of the session.
+        # This makes it the terminal of the session.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (no threads)
     )
     os.close(terminal)
@@ -165,7 +165,7 @@ def test_a_lab_whose_terminal_closes_stops_as_by_any_signal(tmp_path: Path) -> N
 def test_signals_without_end_leave_no_process(
     tmp_path: Path, number: signal.Signals, phase: str
 ) -> None:
-    """Whether they begin in a window or as the driver has ended; 130 is the exit code."""
+    """They begin in a window or when the driver has ended; the exit code is 130."""
     running = start_slow(tmp_path)
     if phase == "down":
         driver = next(p for p in ours(running.pid) if "lab.driver" in p.cmdline())

@@ -1,4 +1,4 @@
-"""Values that cannot be are refused with file, column and row, by every command that reads them."""
+"""Tests that impossible values in tables are refused with their file, column and row."""
 
 from __future__ import annotations
 
@@ -36,10 +36,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("table", "column", "value"), WRONG)
-def test_a_value_that_cannot_be_is_refused_by_its_row(
-    table: str, column: str, value: float
-) -> None:
-    """In CSV and in Parquet alike; the sentence names the range."""
+def test_an_impossible_value_is_refused_with_its_row(table: str, column: str, value: float) -> None:
+    """The rule is the same for CSV and Parquet, and the sentence states the range."""
     rows = [a_row(table), a_row(table, **{column: value})]
     for data, read in (
         (to_csv(table, rows, FILE, header=True), from_csv),
@@ -50,25 +48,25 @@ def test_a_value_that_cannot_be_is_refused_by_its_row(
 
 
 def test_nan_in_a_file_is_refused() -> None:
-    """The lab writes an empty cell; whoever writes nan has a number that is none."""
+    """The lab writes an empty cell instead of nan."""
     text = to_csv("metric", [a_row("metric")], FILE, header=True).replace(b"0.5", b"nan")
     with pytest.raises(ResultsError, match="'value' is nan in row 1, and can only be a finite"):
         from_csv("metric", text, FILE)
 
 
 def test_ranges_hold_the_fill_of_older_files() -> None:
-    """What fills a column of an older file is a value that the column can have."""
+    """The fill value of a column that an older file lacks is within the column's range."""
     for table in ("trial", "estimate", "metric"):
-        for name, about in declared(table).items():
-            if about["fill"] != "" and about["least"] is not None:
-                assert about["fill"] >= about["least"], name
+        for name, column in declared(table).items():
+            if column["fill"] != "" and column["least"] is not None:
+                assert column["fill"] >= column["least"], name
 
 
-def test_a_table_that_would_fill_the_memory_is_refused_by_its_description() -> None:
-    """120 million equal rows are a file of some megabytes."""
+def test_a_table_that_would_fill_the_memory_is_refused_by_its_metadata() -> None:
+    """Millions of equal rows fit into a file of some megabytes."""
     kind = schema("verdict")
-    one = dict(zip(kind.names, ("x", 1, "ok", 1, 1), strict=True))
-    groups = pa.Table.from_pylist([one], kind)
+    row = dict(zip(kind.names, ("x", 1, "ok", 1, 1), strict=True))
+    groups = pa.Table.from_pylist([row], kind)
     part = pa.concat_tables([groups] * 1_000).combine_chunks()
     part = pa.concat_tables([part] * 1_000).combine_chunks()
     sink = io.BytesIO()
@@ -86,7 +84,7 @@ SMALL = campaigns.Campaign(
 
 @pytest.mark.parametrize("command", ["report", "compare", "publish"])
 @pytest.mark.parametrize(("table", "column", "value"), [WRONG[0], WRONG[5], WRONG[9]])
-def test_commands_refuse_a_run_with_such_a_value(
+def test_commands_refuse_a_run_with_an_impossible_value(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     command: str,
@@ -94,7 +92,7 @@ def test_commands_refuse_a_run_with_such_a_value(
     column: str,
     value: Any,
 ) -> None:
-    """Derived tables are checked as well as measured ones."""
+    """Derived tables are checked like measured ones."""
     run = campaigns.write(campaigns.campaign(SMALL), tmp_path / "run")
     (run / "plan.json").write_text("{}")
     path = run / f"{table}.csv"

@@ -1,4 +1,4 @@
-"""What a trial's processes print is bounded, and its end is read without all of it."""
+"""Tests that logs of a trial are limited, and that their last line is read from the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lab.running import logs
 from tests.factories.trials import run, spec_of
 
 
-def test_a_log_is_cut_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line that says so comes last; a log within the limit stays as it is."""
+def test_a_log_is_truncated_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line states it; a log within the limit is not changed."""
     monkeypatch.setattr(logs, "MOST_BYTES", 100)
     (tmp_path / "long.log").write_bytes(b"a" * 250)
     (tmp_path / "short.log").write_bytes(b"b" * 100)
@@ -27,7 +27,7 @@ def test_a_log_is_cut_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_trial_whose_log_overflows_ends_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D10: the sentence names the log, what is allowed, and what to do."""
+    """The reason contains the log, the limit and the next step."""
     monkeypatch.setattr(logs, "MOST_BYTES", 200)
     row = run(tmp_path, spec_of("rq[simple-worker]")).row
     assert row.status == "failed"
@@ -38,7 +38,7 @@ def test_a_trial_whose_log_overflows_ends_with_the_reason(
 
 
 def test_the_last_line_of_a_sparse_log_is_read_at_once(tmp_path: Path) -> None:
-    """A log of a terabyte, which none of the machine's memory holds."""
+    """The log has a terabyte, more than the memory of the machine."""
     log = tmp_path / "huge.log"
     with log.open("wb") as file:
         os.truncate(file.fileno(), 2**40)

@@ -1,4 +1,4 @@
-"""What runs in a container starts the system's own commands, each in its slot, and waits well."""
+"""Tests that a container starts the commands of a node with their slots, and waits for servers."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
 def node(*commands: tuple[list[str], int]) -> subprocess.Popen[str]:
-    """Run a node's commands as its container would."""
+    """Run the commands of a node as its container does."""
     environment = {**os.environ, container.COMMANDS: json.dumps(commands)}
     argv = [sys.executable, "-m", container.__name__, "node"]
     return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_single_worker_is_the_process_itself() -> None:
-    """Nothing of ours stays between the container and the system's one process."""
+    """The lab's process is replaced by the worker."""
     started = node((SHOW, 4))
-    told, _ = started.communicate(timeout=60)
-    assert told.split() == ["0", str(started.pid)]
+    output, _ = started.communicate(timeout=60)
+    assert output.split() == ["0", str(started.pid)]
 
 
-def test_several_workers_get_slots_of_their_own_and_one_end_ends_the_node() -> None:
-    """Slots follow one another; a worker that ends takes the node down with its own code."""
+def test_several_workers_have_separate_slots_and_one_end_ends_the_node() -> None:
+    """Slots are numbered in order; a worker that ends also ends the node, with its exit code."""
     failing = [
         sys.executable,
         "-c",
         "import os; print(os.environ['LAB_SLOT'], flush=True); os._exit(7)",
     ]
     started = node((SLEEP, 2), (failing, 1))
-    told, _ = started.communicate(timeout=60)
-    assert (told.split(), started.returncode) == (["2"], 7)
+    output, _ = started.communicate(timeout=60)
+    assert (output.split(), started.returncode) == (["2"], 7)
 
 
-def test_waiting_tells_what_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is not up yet is asked again."""
+def test_waiting_returns_the_version_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer yet is called again."""
     refusals = [ConnectionError("refused"), ConnectionError("loading")]
 
-    def ask(_: str) -> str:
+    def connect(_: str) -> str:
         if refusals:
             raise refusals.pop()
         return "redis 9.9"
 
-    monkeypatch.setattr(container, "ABOUT", {"redis": ask})
+    monkeypatch.setattr(container, "ABOUT", {"redis": connect})
     monkeypatch.setattr(container, "LOOK_S", 0.0)
     assert container.wait("redis", "somewhere") == "redis 9.9"
 
 
 def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last complaint is the message."""
+    """The message contains the last error."""
 
     def refuse(_: str) -> str:
-        raise ConnectionError("nobody there")
+        raise ConnectionError("no route")
 
     monkeypatch.setattr(container, "ABOUT", {"redis": refuse})
-    with pytest.raises(SystemExit, match="redis did not answer in 0 s: nobody there"):
+    with pytest.raises(SystemExit, match="redis did not answer in 0 s: no route"):
         container.wait("redis", "somewhere", patience_s=0.0)
