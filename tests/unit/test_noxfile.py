@@ -1,4 +1,4 @@
-"""The commands of README: listed, explained, and in environments that are what their lock says."""
+"""Tests noxfile.py: the list of sessions, its script header, and the state of environments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC.loader.exec_module(noxfile)
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment that was made from a small lock and pyproject, both in `tmp_path`."""
+    """An environment that was installed from a small lock and pyproject.toml in `tmp_path`."""
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements/bench.txt").write_text("celery==5.7.0")
     (tmp_path / "pyproject.toml").write_text("[project]")
@@ -30,12 +30,12 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_list_of_commands_explains_itself() -> None:
-    """`nox -l` names each command with one sentence, selects tests and lint, and does not warn."""
+def test_list_describes_every_session() -> None:
+    """`nox -l` prints one sentence per session, selects tests and lint, and prints no warning."""
     command = [sys.executable, "-W", "always", "-m", "nox", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    told = re.findall(r"^([*-]) (\w+) -> (.+)$", listed.stdout, re.MULTILINE)
-    wanted = {
+    sessions = re.findall(r"^([*-]) (\w+) -> (.+)$", listed.stdout, re.MULTILINE)
+    expected = {
         "bench",
         "claims",
         "report",
@@ -51,14 +51,14 @@ def test_the_list_of_commands_explains_itself() -> None:
         "fidelity",
         "lock",
     }
-    assert {name for _, name, _ in told} == wanted
-    assert {name for mark, name, _ in told if mark == "*"} == {"tests", "lint"}
-    assert all(re.fullmatch(r"[A-Z][^.]*(?:[.]txt[^.]*)*\.", sentence) for *_, sentence in told)
+    assert {name for _, name, _ in sessions} == expected
+    assert {name for mark, name, _ in sessions if mark == "*"} == {"tests", "lint"}
+    assert all(re.fullmatch(r"[A-Z][^.]*(?:[.]txt[^.]*)*\.", sentence) for *_, sentence in sessions)
     assert listed.stderr == ""
 
 
-def test_the_noxfile_is_a_script_that_names_its_needs() -> None:
-    """`uv run noxfile.py` knows from the header which Python and which packages it takes."""
+def test_script_header_declares_python_and_packages() -> None:
+    """`uv run noxfile.py` reads the Python version and the packages from the header."""
     block = re.search(
         r"^# /// script\n((?:# .*\n)+)# ///$", (ROOT / "noxfile.py").read_text(), re.MULTILINE
     )
@@ -68,19 +68,19 @@ def test_the_noxfile_is_a_script_that_names_its_needs() -> None:
     assert header == {"requires-python": project["requires-python"], "dependencies": ["nox"]}
 
 
-def test_an_environment_is_current_until_what_it_was_made_from_changes(environment: Path) -> None:
+def test_environment_is_current_with_unchanged_sources(environment: Path) -> None:
     """A second call installs nothing."""
     assert noxfile.is_current(environment, "bench")
 
 
 @pytest.mark.parametrize("changed", ["requirements/bench.txt", "pyproject.toml"])
-def test_a_changed_source_makes_an_environment_stale(environment: Path, changed: str) -> None:
-    """A new lock or a new pyproject is installed at the next call."""
+def test_environment_is_stale_after_a_change_of_a_source(environment: Path, changed: str) -> None:
+    """After a change of the lock or of pyproject.toml, the next call installs."""
     (environment / changed).write_text("something else")
     assert not noxfile.is_current(environment, "bench")
 
 
-def test_an_environment_half_made_is_stale(environment: Path) -> None:
-    """An installation that was cut short left no stamp, and is done again."""
+def test_environment_is_stale_after_an_interrupted_installation(environment: Path) -> None:
+    """Without a stamp, the next call installs."""
     (environment / noxfile.STAMP).unlink()
     assert not noxfile.is_current(environment, "bench")

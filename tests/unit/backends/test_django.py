@@ -1,4 +1,4 @@
-"""The one Django project: who may see its pages, and that nobody may change anything there."""
+"""Tests the access to the pages of the shared Django project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from lab.backends import _django
 
-# In a process of its own: Django is set up once in a process.
+# In a separate process, because Django can be set up only once per process.
 SCRIPT = """
 import django
 from django.core.management import call_command
@@ -27,11 +27,8 @@ for visitor in (
 """
 
 
-def test_a_visitor_whom_the_server_names_may_look_and_not_touch() -> None:
-    """Without the password nobody has a page, and without a name the login.
-
-    Neither lets anybody schedule a function of theirs.
-    """
+def test_pages_are_read_only_and_need_password_and_user() -> None:
+    """401 without the password, 302 to the login without a user, 403 for a page that changes."""
     site = _django.environment({"INSTALLED_APPS": ["django_q"], "DATABASE": {"NAME": ":memory:"}})
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],

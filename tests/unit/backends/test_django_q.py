@@ -1,4 +1,4 @@
-"""django-q2's schedules are rows: what a job becomes, what its runs are given, and that it goes."""
+"""Tests the schedules of django-q2: their rows, the calls of their firings, and their removal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# In a process of its own: Django is set up once in a process. It does what a cluster's loop does
-# when a row is due, and shows what a worker would be given.
+# In a separate process, because Django can be set up only once per process. It runs the scheduler
+# of a cluster for due rows, and prints the calls that a worker would receive.
 SCRIPT = """
 import datetime
 from django.core.management import call_command
@@ -42,8 +42,8 @@ backend.stop()
 """
 
 
-def test_a_job_becomes_a_row_whose_runs_are_the_jobs(tmp_path: Path) -> None:
-    """Minutes and cron lines arrive as such, arguments as they were, and a removed row is gone."""
+def test_schedule_creates_a_row_with_the_jobs_call(tmp_path: Path) -> None:
+    """Interval, cron expression and arguments are unchanged; `unschedule` deletes the row."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],
         env={**os.environ, "LAB_LEDGER": str(tmp_path / "ledger")},

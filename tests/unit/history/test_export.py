@@ -1,4 +1,4 @@
-"""Results over commits: what asv is given, what it shows, and that its pages need no network."""
+"""Tests the export to asv: its files, its reports, and that its pages work offline."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ SMALL = campaigns.Campaign(
 
 def git(repository: Path, *arguments: str) -> str:
     """Run git and return what it prints."""
-    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-    command = ["git", "-C", str(repository), *who, *arguments]
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    command = ["git", "-C", str(repository), *identity, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of real commits with a run for each; from one on, a system costs 60 % more."""
+    """A repository with a run per commit; from `STEP_AT` on, one backend costs 60 % more."""
     folder = tmp_path_factory.mktemp("repository")
     git(folder, "init", "-q", "-b", "main")
     (folder / "asv.conf.json").write_text((ROOT / "asv.conf.json").read_text())
@@ -78,7 +78,7 @@ def exported(results: Path, repository: Path) -> list[Path]:
 
 
 def run_of(repository: Path, folder: Path, plan: campaigns.Campaign = SMALL) -> None:
-    """Write a made-up run of the newest commit."""
+    """Write a synthetic run of the newest commit."""
     tables = dict(campaigns.campaign.__wrapped__(plan))
     commit = git(repository, "rev-parse", "HEAD")
     tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
@@ -86,21 +86,21 @@ def run_of(repository: Path, folder: Path, plan: campaigns.Campaign = SMALL) -> 
 
 
 def run_asv(repository: Path, *arguments: str) -> str:
-    """Run asv where its configuration lies; what it prints on both streams is returned."""
+    """Run asv in the folder of its configuration; return the output of both streams."""
     command = [sys.executable, "-m", "asv", *arguments]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    return told
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    return output
 
 
-def test_a_file_is_written_for_each_commit_and_asv_reads_it(repository: Path) -> None:
-    """The reader of asv itself takes every file; a sample is a trial; a second export is equal."""
+def test_export_writes_one_file_per_commit_that_asv_reads(repository: Path) -> None:
+    """The reader of asv accepts every file; a sample is a trial; a second export is identical."""
     files = exported(repository / "results", repository)
-    own = [file for file in files if re.match(r"[0-9a-f]{8}-lab-local", file.name)]
-    assert len(own) == COMMITS == len({file.name[:8] for file in own})
+    results = [file for file in files if re.match(r"[0-9a-f]{8}-lab-local", file.name)]
+    assert len(results) == COMMITS == len({file.name[:8] for file in results})
     described = json.loads((repository / "results/asv/benchmarks.json").read_text())
-    for file in own:
+    for file in results:
         loaded = asv.results.Results.load(str(file))
         assert WORKER in loaded.get_all_result_keys()
         samples = loaded.get_result_samples(WORKER, described[WORKER]["params"])
@@ -110,20 +110,20 @@ def test_a_file_is_written_for_each_commit_and_asv_reads_it(repository: Path) ->
     assert [file.read_bytes() for file in again] == before
 
 
-def test_what_a_preset_asks_once_the_suite_asks_in_each_block() -> None:
-    """A sample is a trial, and one of them is no history."""
+def test_suite_runs_every_cell_in_each_block() -> None:
+    """A sample is a trial, and a single sample is not enough for asv."""
     assert not any(cell.once for cell in cells("quick"))
 
 
-def test_what_is_measured_thoroughly_has_the_samples_that_asv_needs() -> None:
-    """A trial a block: asv's test sees a change in a run of standard, and in one of publish."""
+def test_standard_and_publish_have_enough_samples_for_asv() -> None:
+    """With one trial per block, asv's test can detect a change in a run of these presets."""
     assert min(PRESETS[name].blocks for name in ("standard", "publish")) >= FEWEST_SAMPLES
 
 
-def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(
+def test_read_refuses_runs_without_a_commit_and_gives_reasons(
     repository: Path, tmp_path: Path
 ) -> None:
-    """A dirty tree, no checkout, and a commit that is not here: three sentences, no file."""
+    """Refused: a dirty tree, no checkout, and a commit that is not in the repository."""
     known = git(repository, "rev-parse", "HEAD")
     for name, commit, dirty in (("a", known, "1"), ("b", "", ""), ("c", "f" * 40, "0")):
         tables = dict(campaigns.campaign.__wrapped__(replace(SMALL, blocks=1)))
@@ -136,8 +136,8 @@ def test_a_run_that_belongs_to_no_commit_is_left_out_with_its_reason(
     assert "commit ffffffff is not in this repository" in history.refused["c"]
 
 
-def test_failed_and_not_run_are_told_apart(repository: Path, tmp_path: Path) -> None:
-    """A cell whose trials failed is null, one that nobody ran is NaN."""
+def test_export_distinguishes_failed_and_missing_cells(repository: Path, tmp_path: Path) -> None:
+    """A cell whose trials failed is null, a cell that was not run is NaN."""
     plan = replace(SMALL, cores=(1, 2), failed=(f"{SLOWED}[pool]@default",))
     run_of(repository, tmp_path / "runs" / "run", plan)
     values = json.loads(exported(tmp_path, repository)[-1].read_text())["results"][WORKER][0]
@@ -145,33 +145,31 @@ def test_failed_and_not_run_are_told_apart(repository: Path, tmp_path: Path) -> 
     assert sum(v is not None and math.isnan(v) for v in values) == 1  # inline on two cores
 
 
-def test_too_few_trials_are_an_interval_and_no_samples(repository: Path, tmp_path: Path) -> None:
-    """At 6 and 6 samples asv sees no difference, however large: it gets none below 7."""
+def test_export_omits_samples_below_the_minimum(repository: Path, tmp_path: Path) -> None:
+    """With 6 samples per side asv detects no difference; below 7 it gets only the interval."""
     run_of(repository, tmp_path / "runs" / "run", replace(SMALL, blocks=6))
     row = json.loads(exported(tmp_path, repository)[-1].read_text())["results"][WORKER]
     value, low, high, count, samples = (row[n] for n in (0, 5, 6, 10, 11))
     assert FEWEST_SAMPLES == 7
     assert set(samples) == {None}
     assert set(count) <= {None, 5, 6}  # None: inline has one core only
-    measured_ = [cell for cell in zip(low, value, high, strict=True) if cell[0] is not None]
-    assert len(measured_) == 3
-    assert all(a < v < b < math.inf for a, v, b in measured_)
+    cells_with_interval = [c for c in zip(low, value, high, strict=True) if c[0] is not None]
+    assert len(cells_with_interval) == 3
+    assert all(a < v < b < math.inf for a, v, b in cells_with_interval)
 
 
-def test_tasks_in_another_number_or_size_are_no_part_of_the_history(
-    repository: Path, tmp_path: Path
-) -> None:
-    """A curve needs the same question at each commit: not 60 tasks here and 100 there."""
+def test_export_omits_bursts_of_another_size(repository: Path, tmp_path: Path) -> None:
+    """All points of a series have the same number of tasks."""
     run_of(repository, tmp_path / "runs" / "run", replace(SMALL, burst_tasks=BURST.n_tasks + 1))
-    (_, about), *_ = [(f, json.loads(f.read_text())) for f in exported(tmp_path, repository)]
-    assert any("Paced" in name for name in about)
-    assert not any("Burst" in name for name in about)
+    described = json.loads(exported(tmp_path, repository)[0].read_text())
+    assert any("Paced" in name for name in described)
+    assert not any("Burst" in name for name in described)
 
 
-def test_a_machine_is_called_by_its_hash_or_the_name_it_was_given(
+def test_export_names_a_machine_by_its_hash_or_by_the_given_name(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never by its host name, not even when asked; what was written under an old name is gone."""
+    """The host name is refused; files under an old name are removed."""
     monkeypatch.setattr("platform.node", lambda: "secret.example.org")
     run_of(repository, tmp_path / "runs" / "run")
     first = exported(tmp_path, repository)[-1]
@@ -181,12 +179,12 @@ def test_a_machine_is_called_by_its_hash_or_the_name_it_was_given(
     second = exported(tmp_path, repository)[-1]
     assert second.parent.name == json.loads(second.read_text())["params"]["machine"] == "labbox"
     assert not first.exists()
-    for name, words in (
+    for name, message in (
         ("secret", "host's name"),
         ("../x", "not a valid machine name"),
         ("", "not a valid machine name"),
     ):
-        with pytest.raises(UsageError, match=words):
+        with pytest.raises(UsageError, match=message):
             machines.give(tmp_path, machine, name)
     with pytest.raises(UsageError, match="another machine"):
         machines.give(tmp_path, "machine-00000000", "labbox")
@@ -195,10 +193,10 @@ def test_a_machine_is_called_by_its_hash_or_the_name_it_was_given(
         exported(tmp_path, repository)
 
 
-def test_an_export_that_fails_leaves_the_old_files(
+def test_export_replaces_the_folder_atomically(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder is replaced whole; after a kill between the two renames it comes back."""
+    """A failed export keeps the old files; a folder lost between the two renames is restored."""
     run_of(repository, tmp_path / "runs" / "run")
     files = exported(tmp_path, repository)
     with monkeypatch.context() as broken:
@@ -219,8 +217,8 @@ def test_an_export_that_fails_leaves_the_old_files(
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "asv"}
 
 
-def test_asv_shows_the_step(repository: Path) -> None:
-    """Publish, show, compare and rm work on what was exported; the slowdown is marked."""
+def test_asv_commands_work_on_the_export(repository: Path) -> None:
+    """The commands publish, show, compare and rm succeed; compare marks the slowdown."""
     exported(repository / "results", repository)
     run_asv(repository, "publish")
     before, after = (git(repository, "rev-parse", f"HEAD~{n}") for n in (COMMITS - STEP_AT, 0))
@@ -233,8 +231,8 @@ def test_asv_shows_the_step(repository: Path) -> None:
     assert not list((repository / "results/asv").rglob(f"{after[:8]}-*.json"))
 
 
-def test_the_pages_are_served_below_a_path_that_nobody_guesses(repository: Path) -> None:
-    """`nox -s serve` prints where: on loopback, and without the path there is nothing to see."""
+def test_serve_needs_the_random_path(repository: Path) -> None:
+    """The printed address is on loopback; every address without the random path answers 404."""
     exported(repository / "results", repository)
     run_asv(repository, "publish")
     command = [sys.executable, "-m", "lab.history.serve"]
@@ -257,37 +255,37 @@ def test_the_pages_are_served_below_a_path_that_nobody_guesses(repository: Path)
 
 
 def fetched(address: str) -> str:
-    """Ask for a page."""
-    with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 (our own)
+    """Return the text of a page."""
+    with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 (a loopback address)
         return str(answer.read().decode())
 
 
-def test_serving_needs_pages(tmp_path: Path) -> None:
-    """Where there are none, the sentence says how to make them."""
+def test_serve_without_pages_is_a_usage_error(tmp_path: Path) -> None:
+    """The message names the command that builds the pages."""
     command = [sys.executable, "-m", "lab.history.serve", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Run: nox -s history" in done.stderr
 
 
-def test_the_pages_ask_nobody_else(repository: Path) -> None:
-    """No script, style or picture comes from another host, and each that is wanted is there."""
+def test_pages_load_only_local_assets(repository: Path) -> None:
+    """No script, style or image comes from another host, and every local one exists."""
     exported(repository / "results", repository)
     run_asv(repository, "publish")
     pages = repository / "results/asv-html"
     text = (pages / "index.html").read_text(encoding="utf-8")
-    wanted = re.findall(r'(?:src|href)="(vendor/[^"]+)"', text)
-    assert len(wanted) >= 10
-    assert all((pages / name).is_file() for name in wanted)
-    loaded = r"""<(?:script|link|img)\b[^>]*(?:src|href)=["']?(?:https?:)?//"""
-    assert not re.findall(loaded, text)
+    assets = re.findall(r'(?:src|href)="(vendor/[^"]+)"', text)
+    assert len(assets) >= 10
+    assert all((pages / name).is_file() for name in assets)
+    foreign = r"""<(?:script|link|img)\b[^>]*(?:src|href)=["']?(?:https?:)?//"""
+    assert not re.findall(foreign, text)
     with pytest.raises(FileNotFoundError, match="loads new.js"):
         asv_offline.localised('<script src="https://example.org/new.js"></script>')
     assert {file.stem for file in (asv_offline.VENDOR / "licences").iterdir()}
 
 
-def test_the_suite_has_one_name_for_each_cost_and_no_rate() -> None:
-    """Names are unique, versions are set by hand, and more is never better."""
+def test_suite_has_unique_names_and_only_costs() -> None:
+    """Names and titles are unique, and lower is better for every benchmark."""
     suite = list(benchmarks())
     assert len({b.name for b in suite}) == len(suite) > 5
     assert len({b.title for b in suite}) == len(suite)

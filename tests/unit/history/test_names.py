@@ -1,4 +1,4 @@
-"""What a foreign run says of itself becomes neither a path nor markup of the history."""
+"""Tests that names in a foreign run are neither used as paths nor as markup."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tests.factories import campaigns
 from tests.unit.history.test_export import SMALL, exported, git
 
 
-def test_names_of_a_foreign_run_make_no_markup_and_no_path(tmp_path: Path) -> None:
-    """A label that is none, a provider and a Python version that are paths: nothing is outside."""
+def test_export_rejects_names_that_are_paths_or_markup(tmp_path: Path) -> None:
+    """The run has a label with markup, and paths as provider and Python version."""
     tables = dict(campaigns.campaign.__wrapped__(SMALL))
     git(tmp_path, "init", "-q")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")

@@ -1,4 +1,4 @@
-"""A run as a package for others: valid, whole, free of traps; and a row of it measured again."""
+"""Tests the data package of a run, and the rerun of one of its rows."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SMALL = replace(campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], w
 
 
 @pytest.fixture(autouse=True)
-def _own_limit() -> Iterator[None]:
-    """Frictionless raises the limit of csv's fields for the whole process; the lab counts on it."""
+def _csv_limit() -> Iterator[None]:
+    """Restore csv's field limit, which Frictionless raises and the lab's readers rely on."""
     before = csv.field_size_limit()
     yield
     csv.field_size_limit(before)
@@ -35,7 +35,7 @@ def _own_limit() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real run of four trials, small enough for the ordinary suite."""
+    """The results folder of a real run of two trials."""
     folder = tmp_path_factory.mktemp("results")
     arguments = ["--backend", "inline", "--workload", "noop", "--arrival", "burst", "--tasks", "50"]
     chosen = [*arguments, "--backend", "thread-pool", "--blocks", "1", "--cores", "1"]
@@ -51,15 +51,15 @@ def package(results: Path) -> Path:
     return target
 
 
-def test_the_package_is_valid_by_the_standard(package: Path) -> None:
-    """Types, keys, references and constraints hold for every table, by somebody else's reader."""
+def test_package_is_valid_by_the_standard(package: Path) -> None:
+    """Frictionless accepts the types, keys, references and constraints of every table."""
     report = Package(str(package / "datapackage.json")).validate()
     assert report.valid, report.flatten(["title", "message"])
     assert {task.name for task in report.tasks} == {*CSV_TABLES, *PARQUET_TABLES}
 
 
-def test_a_package_for_a_repository_has_no_row_a_task(results: Path, tmp_path: Path) -> None:
-    """Its tables are valid without, and any of its rows can be measured again."""
+def test_package_without_tasks_is_valid_and_reproducible(results: Path, tmp_path: Path) -> None:
+    """With `--no-tasks`, the CSV tables are valid, and each row can be reproduced."""
     target = tmp_path / "reference"
     assert main(["publish", "--no-tasks", "--results", str(results), "--to", str(target)]) == 0
     report = Package(str(target / "datapackage.json")).validate()
@@ -71,14 +71,14 @@ def test_a_package_for_a_repository_has_no_row_a_task(results: Path, tmp_path: P
     assert reproduce.find(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
 
 
-def test_the_reference_is_valid_and_whole_and_the_readme_shows_it() -> None:
-    """Every published campaign of ours can be checked by others, and each chart is one of its."""
+def test_committed_packages_are_valid_and_contain_the_readmes_charts() -> None:
+    """Every package in results/reference is valid; every chart of the README is from one."""
     packages = sorted(path.parent for path in ROOT.glob("results/reference/*/datapackage.json"))
     assert packages
     for folder in packages:
         report = Package(str(folder / "datapackage.json")).validate()
         assert report.valid, report.flatten(["title", "message"])
-        assert_whole(folder)
+        assert_checksums(folder)
     charts = re.findall(r"!\[[^]]+\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert charts
     assert all(
@@ -89,16 +89,16 @@ def test_the_reference_is_valid_and_whole_and_the_readme_shows_it() -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("metric.csv", ",1/s,", ",1/s,x"),  # a number of tasks that is none
+        ("metric.csv", ",1/s,", ",1/s,x"),  # a number of tasks that is not a number
         ("trial.csv", "\n", "\n\n"),  # a row without a key
         ("datapackage.json", '"type": "integer"', '"type": "boolean"'),
-        ("environment.csv", "cpu.cores", "cpu.model"),  # a key twice
+        ("environment.csv", "cpu.cores", "cpu.model"),  # a duplicate key
     ],
 )
-def test_a_wrong_package_fails(
+def test_validation_detects_errors(
     package: Path, tmp_path: Path, file: str, old: str, new: str
 ) -> None:
-    """What the validation is worth: each of these is found."""
+    """Each of these errors makes a package invalid."""
     for source in package.iterdir():
         if source.is_file():
             (tmp_path / source.name).write_bytes(source.read_bytes())
@@ -108,16 +108,16 @@ def test_a_wrong_package_fails(
     assert not Package(str(tmp_path / "datapackage.json")).validate().valid
 
 
-def assert_whole(package: Path) -> None:
-    """Each file is the one whose checksum was written down."""
+def assert_checksums(package: Path) -> None:
+    """Assert that each file has the checksum in SHA256SUMS."""
     for line in (package / "SHA256SUMS").read_text().splitlines():
         digest, _, name = line.partition("  ")
         assert hashlib.sha256((package / name).read_bytes()).hexdigest() == digest
 
 
-def test_all_that_is_needed_lies_in_it(package: Path) -> None:
-    """Checksums hold, units are told, and the lock, the licence and the command are there."""
-    assert_whole(package)
+def test_package_contains_units_lock_licence_and_command(package: Path) -> None:
+    """The checksums match; units are in the descriptor and in the Parquet schema."""
+    assert_checksums(package)
     described = json.loads((package / "datapackage.json").read_text())
     of_trial = next(r for r in described["resources"] if r["name"] == "trial")
     units = {field["name"]: field["unit"] for field in of_trial["schema"]["fields"]}
@@ -130,8 +130,8 @@ def test_all_that_is_needed_lies_in_it(package: Path) -> None:
     assert tasks.names[:2] == ["trial_id", "attempt"]
 
 
-def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None:
-    """A formula in a text stays text; numbers below zero stay numbers."""
+def test_package_disarms_formulas(tmp_path: Path) -> None:
+    """An apostrophe precedes a formula in a text; negative numbers stay numbers."""
     tables = dict(campaigns.campaign.__wrapped__(SMALL))
     trials = tables["trial"]
     tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)", workload="=noop")
@@ -149,40 +149,33 @@ def test_a_cell_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path) -> None
     assert set(written.workload) == {"'=noop"}
     drawn = [pd.read_csv(file, dtype=str) for file in (target / "figures").glob("*.csv")]
     assert {value for cells in drawn for value in cells.get("workload", ())} == {"'=noop"}
-    # Figures are drawn from what is published; whatever else lies there stays at home.
+    # Figures are drawn from the published tables; other files of the folder are not copied.
     assert not (target / "figures" / "x.csv").exists()
     assert not (target / "figures" / "secret.csv").exists()
-    # It has points of other runs, which are no part of the package.
+    # It shows other runs, which are not in the package.
     assert not (target / "figures" / f"{OVER_TIME.name}.csv").exists()
 
 
-def test_nothing_is_overwritten_and_nothing_invented(
+def test_publish_and_reproduce_reject_wrong_arguments(
     results: Path, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that is there, a run that is not, a row that is none: one sentence, exit code 2."""
+    """Exit code 2 for an existing target, a missing run, and two rows that do not exist."""
     before = (package / "SHA256SUMS").read_bytes()
-    cases = {
-        (
-            "publish",
-            "--results",
-            str(results),
-            "--to",
-            str(package),
-        ): "Choose another folder with --to",
-        ("publish", "--results", str(tmp_path)): "holds no run to publish",
-        ("reproduce", "../../etc", "--results", str(results)): "is not a row",
-        ("reproduce", "f" * 16, "--results", str(results)): "holds no trial",
-    }
-    for arguments, words in cases.items():
-        assert main(list(arguments)) == 2
-        assert words in " ".join(capsys.readouterr().err.split())
+    for folder, arguments, message in (
+        (results, ["publish", "--to", str(package)], "Choose another folder with --to"),
+        (tmp_path, ["publish"], "holds no run to publish"),
+        (results, ["reproduce", "../../etc"], "is not a row"),
+        (results, ["reproduce", "f" * 16], "holds no trial"),
+    ):
+        assert main([*arguments, "--results", str(folder)]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
     assert (package / "SHA256SUMS").read_bytes() == before
 
 
-def test_a_row_is_measured_again_from_the_package_alone(
+def test_reproduce_runs_a_row_of_a_package_and_lists_differences(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same trial runs, and what is not as it was is said before it starts."""
+    """The same trial runs, without the original run; a changed fact is listed."""
     facts = pd.read_csv(package / "environment.csv", dtype=str, keep_default_na=False)
     other = tmp_path / "package"
     other.mkdir()
@@ -193,8 +186,8 @@ def test_a_row_is_measured_again_from_the_package_alone(
     facts.to_csv(other / "environment.csv", index=False)
     trial = pd.read_csv(other / "trial.csv").trial_id.iloc[0]
     assert main(["reproduce", f"{other}/{trial}", "--results", str(tmp_path)]) == 0
-    told = capsys.readouterr()
-    assert "cpu.model: Another CPU then, " in told.err
-    assert "worker_s_per_task" in told.out
+    captured = capsys.readouterr()
+    assert "cpu.model: Another CPU then, " in captured.err
+    assert "worker_s_per_task" in captured.out
     (again,) = (tmp_path / "runs").iterdir()
     assert list(pd.read_csv(again / "trial.csv").trial_id) == [trial]

@@ -1,4 +1,4 @@
-"""What is published holds no path, host, user, address or secret, and no line of a log."""
+"""Tests that published texts contain no path, host, user, address, secret or line of a log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 
 @pytest.fixture
 def scrub(monkeypatch: pytest.MonkeyPatch) -> Scrub:
-    """Of a machine and a user whose names are their own."""
+    """A `Scrub` of a machine and a user with known names."""
     monkeypatch.setattr(socket, "gethostname", lambda: f"{HOST}.corp.example")
     monkeypatch.setattr(platform, "node", lambda: HOST)
     monkeypatch.setattr(getpass, "getuser", lambda: USER)
@@ -55,8 +55,8 @@ def scrub(monkeypatch: pytest.MonkeyPatch) -> Scrub:
         ("\x1b[31mred", r"\x1b[31mred"),
     ],
 )
-def test_what_is_private_becomes_a_placeholder(scrub: Scrub, text: str, published: str) -> None:
-    """Places, names, addresses and secrets, wherever they stand in a text."""
+def test_text_replaces_private_parts(scrub: Scrub, text: str, published: str) -> None:
+    """Paths, names, addresses and secrets become placeholders."""
     assert scrub.text(text) == published
 
 
@@ -70,8 +70,8 @@ def test_what_is_private_becomes_a_placeholder(scrub: Scrub, text: str, publishe
         "background-task-lab, django_celery_beat.schedulers.DatabaseScheduler",
     ],
 )
-def test_the_labs_own_words_stay(scrub: Scrub, text: str) -> None:
-    """Labels, figures, versions, times, loopback."""
+def test_text_keeps_texts_of_the_lab(scrub: Scrub, text: str) -> None:
+    """Labels, numbers, versions, times and loopback addresses stay."""
     assert scrub.text(text) == text
 
 
@@ -95,14 +95,14 @@ def test_the_labs_own_words_stay(scrub: Scrub, text: str) -> None:
         ("", ""),
     ],
 )
-def test_a_reason_loses_what_it_quotes(scrub: Scrub, reason: str, published: str) -> None:
-    """The lab's sentence and the exception's type stay, a message or a log line does not."""
+def test_reason_removes_quotes(scrub: Scrub, reason: str, published: str) -> None:
+    """The lab's sentence and the exception's type stay; messages and log lines are removed."""
     assert scrub.reason(reason).startswith(published)
     assert "hunter2" not in scrub.reason(reason)
 
 
-def test_settings_stay_json(scrub: Scrub) -> None:
-    """Numbers and names stay, also of what is called a token; secrets and paths do not."""
+def test_settings_scrubs_values_and_returns_json(scrub: Scrub) -> None:
+    """Numbers stay, even under a key with "token"; secrets and paths are removed."""
     settings = {
         "token_ttl": 500,
         "password": "hunter2",
@@ -111,28 +111,28 @@ def test_settings_stay_json(scrub: Scrub) -> None:
     }
     text = scrub.settings(json.dumps(settings))
     assert "hunter2" not in text
-    found = json.loads(text)
-    assert found["token_ttl"] == 500
-    assert found["broker"]["dirs"] == ["<home>"]
-    assert found["loop"] == settings["loop"]
+    published = json.loads(text)
+    assert published["token_ttl"] == 500
+    assert published["broker"]["dirs"] == ["<home>"]
+    assert published["loop"] == settings["loop"]
 
 
 def texts(package: Path) -> dict[str, str]:
-    """Every file of a package as text; tables of tasks as CSV."""
-    found = {}
+    """Return every file of a package as text, with Parquet tables as CSV."""
+    contents = {}
     for file in sorted(f for f in package.rglob("*") if f.is_file()):
         name = file.relative_to(package).as_posix()
         if file.suffix == ".parquet":
-            found[name] = pd.read_parquet(file).to_csv()
+            contents[name] = pd.read_parquet(file).to_csv()
         elif file.suffix != ".png":
-            found[name] = file.read_text(encoding="utf-8")
-    return found
+            contents[name] = file.read_text(encoding="utf-8")
+    return contents
 
 
-def test_a_function_that_tells_secrets_is_published_without(
+def test_publish_removes_the_output_of_a_users_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It prints and raises a token, a path, the host's and the user's name: none is in a file."""
+    """It prints and raises a token, a path, and the names of host and user."""
     monkeypatch.setattr(socket, "gethostname", lambda: HOST)
     monkeypatch.setattr(getpass, "getuser", lambda: USER)
     chosen = [
@@ -141,14 +141,14 @@ def test_a_function_that_tells_secrets_is_published_without(
         "-b",
         "process-pool",
         "--task",
-        "tests.factories.user_tasks:tells",
+        "tests.factories.user_tasks:leaks",
     ]
     small = ["--arrival", "burst", "--tasks", "20", "--blocks", "1", "--cores", "1"]
     where = ["--provider", "local", "--allow-dirty", "--results", str(tmp_path)]
     main(["bench", *chosen, *small, *where, "--tables-only", "--allow-errors"])
     (run,) = (tmp_path / "runs").iterdir()
     reasons = "".join(pd.read_csv(run / "trial.csv").reason.dropna())
-    assert SECRETS["token"] in reasons  # who measures sees it
+    assert SECRETS["token"] in reasons  # the local run contains it
     target = tmp_path / "package"
     assert main(["publish", str(run), "--to", str(target)]) == 0
     for name, text in texts(target).items():
@@ -158,8 +158,8 @@ def test_a_function_that_tells_secrets_is_published_without(
     assert published.str.contains("RuntimeError").all()
 
 
-def test_every_text_of_a_foreign_run_is_scrubbed_and_escaped(tmp_path: Path) -> None:
-    """Reason, settings, services, command, flags, environment, preset: whatever they hold."""
+def test_publish_scrubs_and_escapes_every_text_of_a_foreign_run(tmp_path: Path) -> None:
+    """Private texts and markup are in all columns that contain free text."""
     tables = dict(campaigns.campaign.__wrapped__(SMALL))
     private = "redis://:hunter2@10.9.8.7:1/0 /srv/secret/place <script>alert(1)</script>"
     tables["trial"] = tables["trial"].assign(

@@ -1,4 +1,4 @@
-"""Numbers over trials of several cells, from made-up systems whose answers are known."""
+"""Tests trends (numbers over several cells) on synthetic backends with known answers."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ from tests.factories.bursts import (
 from tests.factories.simulated import serve, window
 
 
-def told(campaign: Sequence[Trial], **where: Any) -> dict[str, TrendRow]:
-    """Return the trends of a campaign by their metric, those of one line and place."""
+def trends_of(campaign: Sequence[Trial], **columns: Any) -> dict[str, TrendRow]:
+    """Return the trends of a campaign that have these column values, by their metric."""
     rows = trends(*tables(campaign), "c")
-    chosen = [r for r in rows if all(getattr(r, k) == value for k, value in where.items())]
-    assert len({row.metric for row in chosen}) == len(chosen), "several lines: say which"
+    chosen = [r for r in rows if all(getattr(r, k) == value for k, value in columns.items())]
+    assert len({row.metric for row in chosen}) == len(chosen), "rows of several lines: add columns"
     return {row.metric: row for row in chosen}
 
 
 @pytest.fixture(scope="module")
 def campaign() -> list[Trial]:
-    """A system that adds exactly 300 us to a task."""
+    """A campaign of a backend with an overhead of exactly 300 us per task."""
     return overheads()
 
 
-def test_the_four_ways_to_tell_what_a_task_costs_agree(campaign: list[Trial]) -> None:
-    """METHOD M17: of a system that adds exactly 300 us to a task, each finds 300 us to 5 %."""
+def test_four_overhead_metrics_agree(campaign: list[Trial]) -> None:
+    """METHOD M17: for an overhead of exactly 300 us, each of the four is within 5 % of it."""
     of_cells = {
         row.metric: row.estimate
         for row in estimates(*tables(campaign), "c", with_noisy=True)
         if (row.workload, row.n_planned) == ("noop", 4_000)
     }
-    rows = told(campaign)
+    rows = trends_of(campaign)
     four = {
         "worker-seconds": of_cells["overhead_s_per_task"],
         "marginal": rows["marginal_s_per_task"].estimate,
-        "smallest worth it": rows["metg_50_s"].estimate,
+        "METG": rows["metg_50_s"].estimate,
         "CPU seconds": of_cells["cpu_workers_s_per_task"],
     }
     assert four == {name: pytest.approx(OVERHEAD_S, rel=0.05) for name in four}
     assert rows["fixed_s"].estimate == pytest.approx(FIXED_S, rel=0.5)
 
 
-def test_each_has_an_interval_over_blocks_that_holds_the_truth(campaign: list[Trial]) -> None:
-    """A number a block, and its interval; the trials of one block are not independent."""
-    rows = told(campaign)
-    # The smallest task that is worth it pays its share of what any burst costs, too.
+def test_cost_intervals_over_blocks_contain_the_true_value(campaign: list[Trial]) -> None:
+    """Each block gives one number, because the trials of a block are not independent."""
+    rows = trends_of(campaign)
+    # METG includes the fixed cost of a burst, divided by its tasks.
     truth = {"marginal_s_per_task": OVERHEAD_S, "metg_50_s": OVERHEAD_S + WORKERS * FIXED_S / 1_000}
     for name, known_s in truth.items():
         row = rows[name]
@@ -81,43 +81,43 @@ def test_each_has_an_interval_over_blocks_that_holds_the_truth(campaign: list[Tr
     assert (rows["fixed_s"].along, rows["fixed_s"].n_planned) == ("tasks", None)
 
 
-def test_the_worker_seconds_of_a_task_are_work_interference_and_the_rest() -> None:
-    """METHOD M17a: ``P T / n = w + (S_insitu - w) + rest``; what slows the task is told apart."""
+def test_worker_seconds_are_work_plus_interference_plus_framework() -> None:
+    """METHOD M17a: ``P T / n = w + (S_insitu - w) + rest``; interference is a separate part."""
     row, _ = burst(0, 500, OVERHEAD_S, 1e-3, workload="cpu")
     zero = np.zeros(500)
     ends = serve(zero, np.full(500, OVERHEAD_S + 1.2e-3), WORKERS)
-    found = {m.metric: m.value or 0.0 for m in trial_metrics(row, window(zero, ends, 1.2e-3))}
-    assert found["interference_s_per_task"] == pytest.approx(0.2e-3, rel=1e-3)
-    assert found["framework_s_per_task"] == pytest.approx(OVERHEAD_S, rel=1e-3)
-    parts = 1e-3 + found["interference_s_per_task"] + found["framework_s_per_task"]
-    assert found["worker_s_per_task"] == pytest.approx(parts)
+    values = {m.metric: m.value or 0.0 for m in trial_metrics(row, window(zero, ends, 1.2e-3))}
+    assert values["interference_s_per_task"] == pytest.approx(0.2e-3, rel=1e-3)
+    assert values["framework_s_per_task"] == pytest.approx(OVERHEAD_S, rel=1e-3)
+    parts = 1e-3 + values["interference_s_per_task"] + values["framework_s_per_task"]
+    assert values["worker_s_per_task"] == pytest.approx(parts)
 
 
-def test_three_blocks_carry_no_interval(campaign: list[Trial]) -> None:
-    """A smoke test tells the order of magnitude, and that it is no more (METHOD M2)."""
-    row = told([t for t in campaign if t[0].block < 3])["metg_50_s"]
+def test_cost_of_three_blocks_has_no_interval(campaign: list[Trial]) -> None:
+    """The estimate of a smoke test has no interval, and its method states this (METHOD M2)."""
+    row = trends_of([t for t in campaign if t[0].block < 3])["metg_50_s"]
     assert row.estimate
     assert (row.ci_low, row.ci_high) == (None, None)
     assert "3 blocks: no interval" in row.method
 
 
-def test_what_is_never_worth_it_is_a_bound_without_an_interval() -> None:
-    """The longest task measured is too short: METG lies beyond it, and nobody knows how far."""
+def test_metg_above_the_longest_task_is_a_bound_without_an_interval() -> None:
+    """If the longest task is less than 50 % efficient, its duration is a lower bound of METG."""
     sizes = (10, 30, 100)
-    dear = [burst(b, 500, 0.01, us / 1e6, workload="cpu") for b in range(BLOCKS) for us in sizes]
-    row = told(dear)["metg_50_s"]
+    slow = [burst(b, 500, 0.01, us / 1e6, workload="cpu") for b in range(BLOCKS) for us in sizes]
+    row = trends_of(slow)["metg_50_s"]
     assert row.estimate == pytest.approx(100e-6)
     assert (row.bound, row.ci_low) == (">", None)
     assert "efficiency is 0.0099 at most" in row.method
 
 
-def test_trials_that_never_ended_leave_a_sentence_and_no_number(campaign: list[Trial]) -> None:
-    """Asked, and not supported: refused, not extrapolated from what is left."""
+def test_cost_is_refused_if_too_few_sizes_ended(campaign: list[Trial]) -> None:
+    """The number is refused with a reason, not extrapolated from the other trials."""
     failed = [
         (trial, [m for m in metrics if m.metric != "makespan_s" or trial.n_planned < 1_000])
         for trial, metrics in campaign
     ]
-    row = told(failed)["marginal_s_per_task"]
+    row = trends_of(failed)["marginal_s_per_task"]
     assert (row.estimate, row.n_blocks) == (None, 0)
     assert "bursts of 3 sizes; 2 ended" in row.method
 
@@ -127,13 +127,13 @@ def test_trials_that_never_ended_leave_a_sentence_and_no_number(campaign: list[T
 AXIS = {"along": "workers", "held": "strong: 1 core, 600 tasks"}
 
 
-def test_speed_ups_are_told_over_the_own_worker_and_over_the_inline_loop() -> None:
-    """Both bases, in absolute units: the system's own single worker costs what the call does not.
+def test_speed_up_has_two_bases() -> None:
+    """The bases are the backend's single worker and the inline loop, with absolute rates.
 
-    Efficiency and the serial share of Karp and Flatt follow from the former (METHOD M20).
+    Efficiency and the serial share of Karp and Flatt use the first one (METHOD M20).
     """
     loop = [burst(b, 600, 0.25e-3, 1e-3, **INLINE) for b in range(BLOCKS)]
-    rows = told(loop + sweep((1, 2, 4)), label=CELL["label"], **AXIS, at=4.0)
+    rows = trends_of(loop + sweep((1, 2, 4)), label=CELL["label"], **AXIS, at=4.0)
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     expected = {
         "speed_up": speed,
@@ -141,8 +141,8 @@ def test_speed_ups_are_told_over_the_own_worker_and_over_the_inline_loop() -> No
         "serial_share": (1 / speed - 1 / 4) / (1 - 1 / 4),
         "speed_up_over_inline": speed * 1.25,
     }
-    found = {name: rows[name].estimate for name in expected}
-    assert found == {name: pytest.approx(value, rel=0.02) for name, value in expected.items()}
+    estimated = {name: rows[name].estimate for name in expected}
+    assert estimated == {name: pytest.approx(value, rel=0.02) for name, value in expected.items()}
     for row in rows.values():
         assert row.ci_low is not None
         assert row.ci_high is not None
@@ -152,28 +152,30 @@ def test_speed_ups_are_told_over_the_own_worker_and_over_the_inline_loop() -> No
     assert "tasks/s of the inline loop" in rows["speed_up_over_inline"].method
 
 
-def test_a_campaign_without_the_inline_loop_says_so() -> None:
-    """The second base is missing, and nothing is put in its place."""
-    row = told(sweep((1, 2)), **AXIS, at=2.0)["speed_up_over_inline"]
+def test_speed_up_over_inline_is_refused_without_the_inline_loop() -> None:
+    """The second base is missing and is not replaced by another."""
+    row = trends_of(sweep((1, 2)), **AXIS, at=2.0)["speed_up_over_inline"]
     assert row.estimate is None
     assert row.method == "No block has both this throughput and that of the inline loop."
 
 
-def test_more_workers_than_cores_are_marked() -> None:
-    """A reader must see which points the machine's cores could not give."""
+def test_points_beyond_the_cores_are_marked() -> None:
+    """`beyond` states how a point demands more than the machine's cores."""
     rows = trends(*tables(sweep((1, 2))), "c")
     assert {(r.at, r.beyond) for r in rows if r.at} == {(1.0, ""), (2.0, "more workers than cores")}
-    over = trends(*tables(sweep((1, 2), node_mode="oversubscribed")), "c")
-    assert {row.beyond for row in over if row.at} == {"oversubscribed"}
+    oversubscribed = trends(*tables(sweep((1, 2), node_mode="oversubscribed")), "c")
+    assert {row.beyond for row in oversubscribed if row.at} == {"oversubscribed"}
     quota = trends(*tables(sweep((1, 2), node_mode="quota", throttle_ratio=0.25)), "c")
     assert {r.beyond for r in quota if r.at} == {"quota, throttled in 25% of its periods"}
 
 
-def test_weak_scaling_is_another_line_with_gustafsons_share() -> None:
-    """Twice the tasks for twice the workers; a trial may belong to both lines."""
+def test_weak_scaling_is_a_separate_line_with_gustafsons_share() -> None:
+    """The tasks grow with the workers; a trial may belong to a weak and to a strong line."""
     weak = [at(block, p, 300 * p) for block in range(BLOCKS) for p in (1, 2, 4)]
     strong = [at(block, p, 600) for block in range(BLOCKS) for p in (1, 4)]
-    rows = told(weak + strong, along="workers", held="weak: 1 core, 300 tasks per worker", at=4.0)
+    rows = trends_of(
+        weak + strong, along="workers", held="weak: 1 core, 300 tasks per worker", at=4.0
+    )
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     assert rows["serial_share"].estimate == pytest.approx((4 - speed) / 3, rel=0.02)
     assert "Gustafson" in rows["serial_share"].method
@@ -181,16 +183,16 @@ def test_weak_scaling_is_another_line_with_gustafsons_share() -> None:
     assert both == {"weak: 1 core, 300 tasks per worker", "strong: 1 core, 600 tasks"}
 
 
-def test_axes_are_never_mixed() -> None:
-    """Workers at fixed cores, cores at one worker each: a line for each, none for both."""
+def test_each_line_has_one_axis() -> None:
+    """A grid of cores and workers has lines along workers and lines along cores."""
     grid = [
         at(block, cores * slots, 600, cores=cores)
         for block in range(2)
         for cores in (1, 2)
         for slots in (1, 2)
     ]
-    found = {(row.along, row.held, row.at) for row in trends(*tables(grid), "c") if row.at}
-    assert found == {
+    points = {(row.along, row.held, row.at) for row in trends(*tables(grid), "c") if row.at}
+    assert points == {
         ("workers", "strong: 1 core, 600 tasks", 1.0),
         ("workers", "strong: 1 core, 600 tasks", 2.0),
         ("workers", "strong: 2 cores, 600 tasks", 2.0),
@@ -203,24 +205,22 @@ def test_axes_are_never_mixed() -> None:
 
 
 @pytest.mark.parametrize("steps", [(1, 2, 4, 8), (1, 2)])
-def test_a_law_that_the_points_do_not_identify_is_refused_by_its_sentence(
-    steps: tuple[int, ...],
-) -> None:
-    """No peak below the knee, and no law at all of two sizes (METHOD M21)."""
-    rows = told(sweep(steps), **AXIS, at=None)
+def test_law_coefficients_are_refused_if_not_identified(steps: tuple[int, ...]) -> None:
+    """Points below the knee do not identify the peak; two sizes identify no law (METHOD M21)."""
+    rows = trends_of(sweep(steps), **AXIS, at=None)
     assert (rows["peak"].estimate, rows["coherency"].estimate) == (None, None)
     if len(steps) > 2:
         assert rows["contention"].estimate == pytest.approx(SIGMA, abs=0.02)
-        said = "Not identified: Amdahl's law; no retrograde scaling identified up to 8 workers"
-        assert rows["peak"].method.startswith(said)
+        reason = "Not identified: Amdahl's law; no retrograde scaling identified up to 8 workers"
+        assert rows["peak"].method.startswith(reason)
     else:
         assert rows["contention"].estimate is None
         assert rows["contention"].method == "A law needs 3 sizes; 2 were measured."
 
 
-def test_kat_8_the_whole_way_from_trials_to_the_peak() -> None:
-    """Workers to 32, past the knee: the peak of Gunther's law is told with its interval."""
-    peak = told(sweep((1, 2, 4, 8, 16, 24, 32)), **AXIS, at=None)["peak"]
+def test_kat_8_peak_is_identified_past_the_knee() -> None:
+    """With up to 32 workers, the interval of the peak of Gunther's law contains the true one."""
+    peak = trends_of(sweep((1, 2, 4, 8, 16, 24, 32)), **AXIS, at=None)["peak"]
     assert peak.ci_low is not None
     assert peak.ci_high is not None
     assert peak.ci_low < 21.8 < peak.ci_high

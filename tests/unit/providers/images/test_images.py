@@ -1,4 +1,4 @@
-"""The images of clusters in containers: what they are called, how they are had, what they hold."""
+"""Tests the names, the sources and the content of the images of clusters in containers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ OFFICIAL = official.chosen()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_resolved() -> Iterator[None]:
-    """What one test resolved is not what another one meets."""
+def _no_cached_images() -> Iterator[None]:
+    """Clear the cache of `resolve` before and after each test."""
     images.resolve.cache_clear()
     yield
     images.resolve.cache_clear()
@@ -31,13 +31,13 @@ def _nothing_resolved() -> Iterator[None]:
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpEngine:
-    """An engine without images, and a registry that has everything official."""
+    """An engine without images, and a registry with all official images."""
     return MadeUpEngine(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small tree in the place of the checkout's."""
+    """A small source tree that replaces the checkout's."""
     for name in ("compose/Dockerfile", "requirements/bench.txt", "lab/a.py", "workloads/b.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -46,105 +46,102 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_official_images_are_pulled_once(engine: MadeUpEngine) -> None:
-    """Where a registry answers, its images are used; a second call does nothing."""
-    first, told = engine.build()
-    assert told[0] == f"Pulling {OFFICIAL['base']}."
+def test_build_pulls_official_images_once(engine: MadeUpEngine) -> None:
+    """If a registry responds, its images are used; a second call does nothing."""
+    first, progress = engine.build()
+    assert progress[0] == f"Pulling {OFFICIAL['base']}."
     assert [image.origin for image in (first.node, first.redis)] == [Origin.OFFICIAL] * 2
     assert first.redis.name == OFFICIAL["redis"]
     assert first.redis.id == f"sha256:id-of-{OFFICIAL['redis']}"
     assert (engine.asked("pull"), engine.asked("build"), engine.asked("import")) == (4, 1, 0)
-    second, told = engine.build()
-    assert (second, told) == (first, [])
+    assert engine.build() == (first, [])
     assert (engine.asked("pull"), engine.asked("build")) == (4, 1)
 
 
-def test_without_a_registry_everything_is_made_here(engine: MadeUpEngine) -> None:
-    """It is asked once, one sentence says so, and a second call does not ask again."""
+def test_build_without_a_registry_builds_every_image(engine: MadeUpEngine) -> None:
+    """The registry is queried once, one message reports this, and a second call does nothing."""
     engine.registry()
-    made, told = engine.build()
-    assert len([line for line in told if "Debian packages" in line]) == 1
-    assert {image.origin for image in (made.node, made.redis, made.postgres)} == {Origin.LOCAL}
+    built, progress = engine.build()
+    assert len([line for line in progress if "Debian packages" in line]) == 1
+    assert {image.origin for image in (built.node, built.redis, built.postgres)} == {Origin.LOCAL}
     assert (engine.asked("pull"), engine.asked("import"), engine.asked("build")) == (1, 1, 4)
-    assert engine.build() == (made, [])
+    assert engine.build() == (built, [])
     assert engine.asked("pull") == 1
     (engine.folder / "images.env").unlink()
     engine.registry(*OFFICIAL.values())
     assert engine.build()[0].redis.origin == Origin.OFFICIAL
 
 
-def test_what_the_registry_lacks_is_made_on_what_it_has(engine: MadeUpEngine) -> None:
-    """A registry without one server's image still gives the base of all that is made."""
+def test_build_uses_the_registrys_base_for_missing_images(engine: MadeUpEngine) -> None:
+    """An image that the registry lacks is built on the official base."""
     engine.registry(OFFICIAL["base"], OFFICIAL["redis"])
-    made, _ = engine.build()
-    origins = (made.node.origin, made.redis.origin, made.rabbitmq.origin)
+    built, _ = engine.build()
+    origins = (built.node.origin, built.redis.origin, built.rabbitmq.origin)
     assert origins == (Origin.OFFICIAL, Origin.OFFICIAL, Origin.LOCAL)
     assert engine.asked("import") == 0
 
 
-def test_an_image_that_the_user_named_is_never_replaced(
+def test_build_never_replaces_an_image_of_the_environment(
     engine: MadeUpEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment wins over compose.yaml, and what it names is had or the build ends."""
+    """The environment has priority over compose.yaml; if its image is missing, the build fails."""
     monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:9")
     with pytest.raises(ClusterError, match="LAB_REDIS_IMAGE is registry.example/redis:9"):
         engine.build()
     engine.registry(*OFFICIAL.values(), "registry.example/redis:9")
     assert engine.build()[0].environment["LAB_REDIS_IMAGE"] == "registry.example/redis:9"
     monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:10")
-    engine.registry("registry.example/redis:10")  # the base is refused before it is asked for
+    engine.registry("registry.example/redis:10")  # the base fails before this one is pulled
     (engine.folder / "images" / OFFICIAL["base"].replace(":", "-")).unlink()
     assert engine.build()[0].redis == Image(
         "registry.example/redis:10", "sha256:id-of-registry.example/redis:10", Origin.OFFICIAL
     )
 
 
-def test_an_image_is_made_of_the_bytes_that_it_is_named_after(
-    engine: MadeUpEngine, files: Path
-) -> None:
+def test_build_uses_the_files_as_they_were_at_its_start(engine: MadeUpEngine, files: Path) -> None:
     """Files that change during a build are in the next image, and not in this one."""
     before = recipe.names(OFFICIAL, recipe.read())["node"]
     change = f'touch {files}/lab/c.py; ls "$last/lab" "$last/workloads" > "$ENGINE/context"'
     docker_ = engine.folder / "docker"
     docker_.write_text(docker_.read_text().replace('"build "*)', f'"build "*) {change}'))
-    made, _ = engine.build()
+    built, _ = engine.build()
     assert (engine.folder / "context").read_text().split()[1::2] == ["a.py", "b.py"]
-    assert made.node.name == before == images.resolve().node.name
+    assert built.node.name == before == images.resolve().node.name
     assert engine.asked("build") == 1
     assert engine.build()[0].node.name == recipe.names(OFFICIAL, recipe.read())["node"] != before
 
 
-def test_a_missing_image_is_told_with_what_mends_it(engine: MadeUpEngine) -> None:
-    """To look for images changes nothing, and says what to run."""
+def test_resolve_reports_a_missing_image_with_the_command(engine: MadeUpEngine) -> None:
+    """`resolve` pulls nothing; its error names the command to run."""
     with pytest.raises(ClusterError, match="The image .+ is missing. Run: nox -s images"):
         images.resolve()
     assert engine.asked("pull") == 0
 
 
-def test_a_campaign_keeps_its_images_while_files_change(engine: MadeUpEngine, files: Path) -> None:
-    """What was resolved stays for the life of the process."""
+def test_resolve_ignores_later_changes_of_files(engine: MadeUpEngine, files: Path) -> None:
+    """The images of a process stay the same after a change of the files."""
     engine.build()
     before = images.resolve()
     (files / "lab/a.py").write_text("changed")
     assert images.resolve() is before
 
 
-def test_the_command_ends_with_a_table_or_a_sentence(
+def test_command_prints_a_table_or_an_error(
     engine: MadeUpEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps and errors go to standard error, the images to standard output."""
+    """Progress and errors go to standard error, the table to standard output."""
     assert __main__.main([]) == 0
     assert "official" in capsys.readouterr().out
-    monkeypatch.setenv("LAB_BASE_IMAGE", "nobody/has:it")
+    monkeypatch.setenv("LAB_BASE_IMAGE", "example/missing:1")
     assert __main__.main([]) == 5
     assert capsys.readouterr().err.startswith("  ")
     assert engine.asked("pull") == 5
 
 
-def test_a_lock_pins_what_is_pulled(
+def test_lock_pins_the_pulled_images(
     engine: MadeUpEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After `--lock` contents are named, not tags; a registry that fails leaves no half lock."""
+    """After `--lock`, images have digests; if a pull fails, no lock file is written."""
     monkeypatch.setattr(official, "LOCK", tmp_path / "images.lock")
     engine.registry(OFFICIAL["base"])
     with pytest.raises(ClusterError):
@@ -157,8 +154,8 @@ def test_a_lock_pins_what_is_pulled(
     assert images.resolve().redis.name == pinned["redis"]
 
 
-def test_a_name_follows_from_what_is_copied(files: Path) -> None:
-    """A changed file renames what holds it, and nothing else; byte code is no change."""
+def test_names_depend_on_the_copied_files(files: Path) -> None:
+    """A changed file changes the names of the images that contain it; byte code does not count."""
 
     def names(**sources: str) -> dict[str, str]:
         return recipe.names(OFFICIAL | {"redis": ""} | sources, recipe.read())
@@ -176,8 +173,10 @@ def test_a_name_follows_from_what_is_copied(files: Path) -> None:
     assert {part for part in before if other[part] != changed[part]} == {"base", "redis", "node"}
 
 
-def test_official_names_stand_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tags come from compose.yaml, the base from this Python, and a lock pins their content."""
+def test_chosen_reads_compose_file_and_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tags come from compose.yaml, the base from this Python, digests from the lock file."""
     assert OFFICIAL["base"] == f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
     text = official.COMPOSE_FILE.read_text()
     assert all(f":-{OFFICIAL[server]}}}" in text for server in recipe.SERVERS)
@@ -189,41 +188,42 @@ def test_official_names_stand_in_one_place(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.cluster
-def test_the_images_of_this_checkout_are_made_and_then_found() -> None:
-    """After a build everything is here, what a name says is in it, and no more is to be done."""
-    made, told = images.build(lambda _: None), list[str]()
-    assert images.build(told.append) == made
-    assert told == []
-    look = (
+def test_build_of_this_checkout_contains_its_files() -> None:
+    """A second build does nothing; the node image contains the checkout's modules."""
+    built = images.build(lambda _: None)
+    progress: list[str] = []
+    assert images.build(progress.append) == built
+    assert progress == []
+    program = (
         "import sys, lab.driver, lab.worker.execution\n"
         "print(lab.worker.execution.__file__, *sys.version_info[:2])"
     )
-    seen = docker("run", "--rm", "--network=none", made.node.name, "python", "-c", look).decode()
-    assert seen.split()[0] == "/app/lab/worker/execution.py"
-    kernel = docker(
-        "run", "--rm", "--network=none", made.node.name, "cat", "/app/lab/worker/execution.py"
+    run = ("run", "--rm", "--network=none", built.node.name)
+    assert docker(*run, "python", "-c", program).decode().split()[0] == (
+        "/app/lab/worker/execution.py"
     )
-    assert kernel == (recipe.ROOT / "lab/worker/execution.py").read_bytes()
+    module = docker(*run, "cat", "/app/lab/worker/execution.py")
+    assert module == (recipe.ROOT / "lab/worker/execution.py").read_bytes()
 
 
 @pytest.mark.cluster
-def test_workers_are_nobody_and_the_secrets_stay_outside() -> None:
-    """The node image runs as a user without rights, and holds no setting of pip's."""
+def test_node_image_is_unprivileged_and_contains_no_secrets() -> None:
+    """Its user is `lab`, and neither its files nor its history contain pip settings."""
     node = images.build(lambda _: None).node.name
     assert docker("image", "inspect", "--format", "{{.Config.User}}", node) == b"lab\n"
     find = ["find", "/", "-xdev", "(", "-name", "pip.conf", "-o", "-path", "/run/secrets/*", ")"]
     assert docker("run", "--rm", "--network=none", "--user=root", node, *find) == b""
-    words = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", node).decode()
-    assert not re.search(r"https?://|cert=", words)
+    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", node).decode()
+    assert not re.search(r"https?://|cert=", history)
 
 
 @pytest.mark.cluster
-def test_the_compose_file_lets_nothing_in_or_out() -> None:
-    """No port, no privilege, no socket, no folder of the host; an internal network; labels.
+def test_compose_file_isolates_the_cluster() -> None:
+    """No port, privilege, socket or folder of the host; an internal network; labels everywhere.
 
-    Only cron, which becomes the user of each line, has capabilities; no other part has any to gain.
+    Only cron has capabilities, because it switches to the user of each line.
     """
-    # A living owner's: a lab that begins beside this test kills what belongs to a dead one.
+    # The owner must be alive: another lab removes clusters of dead owners.
     labels = {"LAB_RUN": "r", "LAB_OWNER": processes.owner(), "LAB_TRIAL": "t"}
     environment = labels | {"LAB_NODE_IMAGE": "lab-node:1", "LAB_PASSWORD": "p"}
     argv = [
@@ -235,19 +235,21 @@ def test_the_compose_file_lets_nothing_in_or_out() -> None:
         "config",
         "--format=json",
     ]
-    told = json.loads(docker(*argv, environment=environment))
-    assert set(told["services"]) == {"driver", "node", *Service}
-    given = {
-        name: part.pop("cap_add") for name, part in told["services"].items() if "cap_add" in part
+    config = json.loads(docker(*argv, environment=environment))
+    assert set(config["services"]) == {"driver", "node", *Service}
+    capabilities = {
+        name: part.pop("cap_add") for name, part in config["services"].items() if "cap_add" in part
     }
-    assert given == {"cron": ["DAC_READ_SEARCH", "SETGID", "SETUID"]}
-    for part in told["services"].values():
+    assert capabilities == {"cron": ["DAC_READ_SEARCH", "SETGID", "SETUID"]}
+    for part in config["services"].values():
         assert not {"ports", "privileged", "network_mode", "devices"} & part.keys()
         assert {mount["type"] for mount in part.get("volumes", ())} <= {"volume"}
         assert part["init"]
         assert list(part["networks"]) == ["cluster"]
-    assert told["networks"]["cluster"]["internal"]
-    objects = [*told["services"].values(), *told["networks"].values(), *told["volumes"].values()]
-    assert all({"lab.run", "lab.owner", "lab.trial"} <= thing["labels"].keys() for thing in objects)
-    ledger = told["volumes"]["ledger"]["driver_opts"]
+    assert config["networks"]["cluster"]["internal"]
+    objects = [
+        item for kind in ("services", "networks", "volumes") for item in config[kind].values()
+    ]
+    assert all({"lab.run", "lab.owner", "lab.trial"} <= item["labels"].keys() for item in objects)
+    ledger = config["volumes"]["ledger"]["driver_opts"]
     assert (ledger["type"], ledger["device"]) == ("tmpfs", "tmpfs")
