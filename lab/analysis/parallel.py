@@ -1,6 +1,6 @@
-"""A function over many items in as many processes as there are CPUs, for what is made after a run.
+"""Applies a function to many items in as many processes as there are CPUs.
 
-Nothing is measured meanwhile, so nobody is disturbed.
+For computations after a run, when no measurement can be disturbed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
-# Trials of a run from which on the work of all is longer than the start of processes.
+Result = TypeVar("Result")
+# From this number of trials on, processes save more time than their start takes.
 MANY_TRIALS = 200
 
 
 def mapped(
-    function: Callable[[Item], Made], items: Sequence[Item], *, side_by_side: bool
-) -> list[Made]:
-    """Return what the function makes of each item, in their order.
+    function: Callable[[Item], Result], items: Sequence[Item], *, side_by_side: bool
+) -> list[Result]:
+    """Return the function's result for each item, in their order; exceptions are raised here.
 
-    Where it is to go on side by side, function, items and results are pickled. What is raised for
-    an item is raised here.
+    With `side_by_side` processes compute them: function, items and results must be picklable.
     """
     if not side_by_side:
         return list(map(function, items))
-    # Fresh ones, for libraries here may have threads. Ctrl-C is the parent's to answer.
+    # "spawn", because libraries may have threads here. The parent process handles Ctrl-C.
     with ProcessPoolExecutor(
         min(len(items), len(os.sched_getaffinity(0))),
         get_context("spawn"),

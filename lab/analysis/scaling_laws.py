@@ -1,7 +1,7 @@
-"""How throughput grows with workers: speed-up, efficiency, and a law where the data identify one.
+"""Computes speed-up and efficiency, and fits scaling laws (METHOD M20, M21).
 
-Pure functions of (workers, tasks/s) points, one a trial (METHOD M20, M21). Sources: Amdahl 1967;
-Karp and Flatt, CACM 1990; Gunther's Universal Scalability Law,
+The functions are pure; a point is (workers, tasks/s) of one trial. Sources: Amdahl 1967; Karp and
+Flatt, CACM 1990; Gunther's Universal Scalability Law,
 ``X(N) = lambda N / (1 + sigma (N - 1) + kappa N (N - 1))``.
 """
 
@@ -20,7 +20,7 @@ from lab.analysis.statistics import RefusedError
 
 Numbers = NDArray[np.float64]
 
-# METHOD M21: fewer sizes, or no clear gain over Amdahl's law, identify no retrograde term.
+# With fewer sizes, or no clear gain over Amdahl's law, the retrograde term is not identified (M21).
 SIZES_FLOOR = 6
 AICC_GAIN = 10.0
 RESAMPLES = 400
@@ -29,7 +29,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
-    """A fitted number with the interval that resampling of trials gives."""
+    """A fitted number with its 95 % interval, from resampled trials."""
 
     value: float
     low: float
@@ -38,11 +38,13 @@ class Coefficient:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What a system's scaling follows.
+    """A fitted scaling law.
 
-    `rate` is lambda, tasks/s of one worker; `contention` sigma, the serial share; `coherency`
-    kappa, the cost of workers waiting for each other, None under Amdahl's law. `peak` is the number
-    of workers beyond which more do harm, None where the data show none; `about` says it in words.
+    rate: lambda, tasks/s of one worker.
+    contention: sigma, the serial share.
+    coherency: kappa, the cost of workers that wait for each other; None under Amdahl's law.
+    peak: number of workers with the highest rate; None if the data show no peak.
+    about: name of the law and its peak, as text.
     """
 
     rate: Coefficient
@@ -53,32 +55,32 @@ class Law:
 
 
 def speed_up(rate: float, base: float) -> float:
-    """Return ``S = X(p) / X(base)``; the caller says which base it is (METHOD M20)."""
+    """Return ``S = X(p) / X(base)``; METHOD M20 lists the bases."""
     return rate / base
 
 
 def efficiency(rate: float, base: float, multiple: float) -> float:
-    """Return ``E = S / p``; p is how many times the base's workers there are."""
+    """Return ``E = S / p``; p is the number of workers divided by that of the base."""
     return speed_up(rate, base) / multiple
 
 
 def karp_flatt(speed: float, multiple: float) -> float:
     """Return the experimentally determined serial share, ``(1/S - 1/p) / (1 - 1/p)``.
 
-    It rises with p where overhead grows, and is constant where a serial part is the cause.
+    It rises with p if overhead grows, and is constant if a serial part is the cause.
 
     Raises:
-        RefusedError: The base itself has no serial share.
+        RefusedError: `multiple` is not above 1.
     """
     _require_growth(multiple)
     return (1 / speed - 1 / multiple) / (1 - 1 / multiple)
 
 
 def gustafson(speed: float, multiple: float) -> float:
-    """Return the serial share of weak scaling, where work grows too: f of ``S = p - f (p - 1)``.
+    """Return the serial share f of weak scaling, where work grows as well: ``S = p - f (p - 1)``.
 
     Raises:
-        RefusedError: The base itself has no serial share.
+        RefusedError: `multiple` is not above 1.
     """
     _require_growth(multiple)
     return (multiple - speed) / (multiple - 1)
@@ -86,7 +88,7 @@ def gustafson(speed: float, multiple: float) -> float:
 
 def _require_growth(multiple: float) -> None:
     if multiple <= 1:
-        raise RefusedError("The serial share needs more workers than the base has.")
+        raise RefusedError("A serial share needs more workers than the base has.")
 
 
 def usl(workers: Numbers, rate: float, contention: float, coherency: float) -> Numbers:
@@ -96,27 +98,27 @@ def usl(workers: Numbers, rate: float, contention: float, coherency: float) -> N
 
 
 def amdahl(workers: Numbers, rate: float, contention: float) -> Numbers:
-    """Return the rates of Amdahl's law, of which `contention` is the serial share."""
+    """Return the rates of Amdahl's law; `contention` is the serial share."""
     return usl(workers, rate, contention, 0.0)
 
 
 def fit(
     workers: Sequence[float], rates: Sequence[float], of: str = "workers", seed: int = 1
 ) -> Law:
-    """Fit the law that the points identify, trial by trial.
+    """Fit Amdahl's law, or the Universal Scalability Law if the points identify it.
 
-    The third coefficient and the peak are told only when at least `SIZES_FLOOR` sizes were
-    measured, one of them past the peak, the law's AICc is better than Amdahl's by more than
-    `AICC_GAIN`, and the coefficient's interval leaves out 0.
+    They identify it if there are at least `SIZES_FLOOR` sizes, one of them beyond the peak, its
+    AICc is lower than that of Amdahl's law by more than `AICC_GAIN`, and the interval of kappa
+    does not contain 0.
 
     Args:
-        workers: Workers of each trial.
+        workers: Number of workers of each trial.
         rates: Tasks per second of each trial, all positive.
-        of: What grew, if it was not workers.
-        seed: Of the resampling.
+        of: Name of the varied quantity, for the text.
+        seed: Seed of the resampling.
 
     Raises:
-        RefusedError: Fewer than three sizes were measured: two points fit anything.
+        RefusedError: There are fewer than three sizes, and two coefficients fit any two.
     """
     n, x = np.asarray(workers, dtype=float), np.asarray(rates, dtype=float)
     sizes = np.unique(n)
@@ -124,8 +126,8 @@ def fit(
         raise RefusedError(f"A law needs 3 sizes; {sizes.size} were measured.")
     simple, full = _fit(amdahl, n, x), _fit(usl, n, x)
     gain = _aicc(amdahl, simple, n, x) - _aicc(usl, full, n, x)
-    is_seen = sizes.size >= SIZES_FLOOR and _peak(full) < sizes[-1]
-    if is_seen and gain > AICC_GAIN and (law := _retrograde(full, n, x, of, seed)):
+    has_peak = sizes.size >= SIZES_FLOOR and _peak(full) < sizes[-1]
+    if has_peak and gain > AICC_GAIN and (law := _retrograde(full, n, x, of, seed)):
         return law
     resampled = _resample(amdahl, n, x, seed)
     rate, contention = (_coefficient(simple[i], resampled[:, i]) for i in (0, 1))
@@ -135,12 +137,12 @@ def fit(
 
 
 def _retrograde(full: Numbers, n: Numbers, x: Numbers, of: str, seed: int) -> Law | None:
-    """Return the whole law, or None where the interval of its third coefficient holds 0."""
+    """Return the Universal Scalability Law; None if the interval of kappa contains 0."""
     resampled = _resample(usl, n, x, seed)
     rate, contention, coherency = (_coefficient(full[i], resampled[:, i]) for i in range(3))
     if coherency.low <= 0:
         return None
-    peak = _coefficient(_peak(full), np.array([_peak(found) for found in resampled]))
+    peak = _coefficient(_peak(full), np.array([_peak(coefficients) for coefficients in resampled]))
     about = f"Universal Scalability Law; most tasks/s at {peak.value:.1f} {of}"
     return Law(rate, contention, coherency, peak, about)
 
@@ -152,30 +154,30 @@ def _peak(coefficients: Numbers) -> float:
 
 
 def _fit(law: Callable[..., Numbers], n: Numbers, x: Numbers) -> Numbers:
-    """Fit with relative weights, for a rate scatters in proportion to itself."""
+    """Fit with relative weights, because the scatter of a rate is proportional to it."""
     begin = [float((x / n).max()), 0.05, 0.001][: law.__code__.co_argcount - 1]
     upper = [np.inf, 1.0, 1.0][: len(begin)]
     with warnings.catch_warnings():
-        # It is not asked for: intervals come from resampling.
+        # The covariance is not used: intervals come from resampling.
         warnings.filterwarnings(
             "ignore", "Covariance of the parameters", scipy.optimize.OptimizeWarning
         )
         bounds = ([0.0] * len(begin), upper)
-        found, _ = scipy.optimize.curve_fit(law, n, x, begin, sigma=x, bounds=bounds)
-    return np.asarray(found)
+        coefficients, _ = scipy.optimize.curve_fit(law, n, x, begin, sigma=x, bounds=bounds)
+    return np.asarray(coefficients)
 
 
-def _aicc(law: Callable[..., Numbers], found: Numbers, n: Numbers, x: Numbers) -> float:
+def _aicc(law: Callable[..., Numbers], coefficients: Numbers, n: Numbers, x: Numbers) -> float:
     """Return Akaike's criterion with the correction for small samples, on relative residuals."""
-    count, k = n.size, found.size + 1
-    residual = float((((law(n, *found) - x) / x) ** 2).sum())
+    count, k = n.size, coefficients.size + 1
+    residual = float((((law(n, *coefficients) - x) / x) ** 2).sum())
     if count <= k + 1 or residual <= 0:
         return math.inf if residual > 0 else -math.inf
     return count * math.log(residual / count) + 2 * k + 2 * k * (k + 1) / (count - k - 1)
 
 
 def _resample(law: Callable[..., Numbers], n: Numbers, x: Numbers, seed: int) -> Numbers:
-    """Fit again and again, with trials drawn anew within each size."""
+    """Fit `RESAMPLES` bootstrap samples, with trials resampled within each size."""
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(n == size) for size in np.unique(n)]
     drawn = (

@@ -1,7 +1,7 @@
-"""From numbers to numbers with intervals: pure functions, and refusals where a sample is too small.
+"""Computes estimates with intervals, and refuses samples that are too small.
 
-The trial is the unit of inference (METHOD M9): `interval`, `paired_ratio` and `unstable` take one
-number a trial; `percentile` takes the tasks inside one trial.
+All functions are pure. The trial is the unit of inference (METHOD M9): `interval`, `paired_ratio`
+and `unstable` take one number per trial; `percentile` takes the tasks of one trial.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from numpy.typing import ArrayLike
 from lab.core.errors import NothingSelectedError
 from lab.core.model import Estimate
 
-# Fewer trials are a smoke test, and smoke results carry no interval (METHOD M2).
+# Fewer trials are a smoke test, whose results have no interval (METHOD M2).
 INTERVAL_FLOOR = 5
-# MLPerf early stopping (METHOD M11): confidence, and how many samples may lie above the answer.
+# MLPerf early stopping (METHOD M11): confidence, and number of samples that may exceed the result.
 FLOOR_CONFIDENCE = 0.99
 FLOOR_TOLERATED = 1
-# A ratio inside these bounds makes no difference that matters (METHOD M12).
+# A ratio within these bounds is no material difference (METHOD M12).
 EQUIVALENCE = (0.95, 1.05)
-# What the lab itself may cost for throughput to be taken from recorded trials (METHOD M19).
+# Largest instrumentation overhead for throughput of recorded trials: point, upper end (METHOD M19).
 SMALL_OVERHEAD, LARGEST_OVERHEAD = 0.02, 0.05
 UNSTABLE_CV = 0.10
 # |x - median| / MAD of ten standard deviations of a normal sample (METHOD M12, as hyperfine).
@@ -35,15 +35,16 @@ MAD_LIMIT = 14.826
 
 
 class RefusedError(NothingSelectedError):
-    """A number that was asked for and that the sample cannot support."""
+    """A requested number that the sample cannot support."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """One number of one trial.
 
-    `bound` is ``">"`` when unfinished tasks make the value a lower bound, else empty; `n` is how
-    many tasks it rests on; `method` says how it was made.
+    bound: ``">"`` if unfinished tasks make the value a lower bound, else empty.
+    n: number of tasks that it was computed from.
+    method: description of the computation.
     """
 
     value: float
@@ -53,7 +54,7 @@ class Value:
 
 
 class Comparison(StrEnum):
-    """What a ratio of two systems, with its interval, allows to be said of the first."""
+    """The result of a comparison of two backends: the first one against the second one."""
 
     SAME = "no material difference"
     FASTER = "faster"
@@ -63,10 +64,11 @@ class Comparison(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outliers:
-    """How many values lie far out, by three rules; they are counted and never dropped.
+    """Numbers of outliers by three rules; outliers are counted and never removed.
 
-    `mild` and `severe` are outside 1.5 and 3 interquartile ranges (Tukey; severe are not also
-    mild); `mad` is further than `MAD_LIMIT` median absolute deviations from the median.
+    mild: more than 1.5 interquartile ranges outside the quartiles (Tukey), and not severe.
+    severe: more than 3 interquartile ranges outside the quartiles.
+    mad: more than `MAD_LIMIT` median absolute deviations from the median.
     """
 
     mild: int
@@ -75,19 +77,18 @@ class Outliers:
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Estimate:
-    """Estimate the mean over trials with a t interval, on logarithms where all are positive.
+    """Estimate the mean over trials with a t interval, on logarithms if all values are positive.
 
-    Positive values, the rule (METHOD M9): ``exp(mean(ln y) +- t * s / sqrt(n))``, a geometric
-    mean. When any value is zero or negative there are no logarithms, and the arithmetic mean with
-    a t interval on the plain scale is given; `method` names which. Fewer than `INTERVAL_FLOOR`
-    values give a mean without an interval.
+    Positive values (METHOD M9): ``exp(mean(ln y) +- t * s / sqrt(n))``, a geometric mean. If a
+    value is zero or negative: the arithmetic mean, with a t interval of the values. `method` states
+    which. Fewer than `INTERVAL_FLOOR` values yield a mean without an interval.
 
     Raises:
-        RefusedError: There is no value, or one is not finite.
+        RefusedError: There is no value, or a value is not finite.
     """
     sample = np.asarray(values, dtype=float)
     if not sample.size or not np.isfinite(sample).all():
-        raise RefusedError(f"No mean of {sample.size} values: give one or more, all finite.")
+        raise RefusedError(f"No mean of {sample.size} values: one or more, all finite, are needed.")
     positive = bool((sample > 0).all())
     mean, low, high = _t_interval(np.log(sample) if positive else sample, level)
     name = "geometric mean" if positive else "arithmetic mean (a value is not positive)"
@@ -110,14 +111,14 @@ def _t_interval(sample: np.ndarray, level: float) -> tuple[float, float, float]:
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Estimate:
-    """Estimate the ratio a / b from pairs; the i-th values of both come from the same block.
+    """Estimate the ratio a / b from pairs; the i-th values of both are from the same block.
 
     ``exp(mean d +- t s / sqrt(B))`` with ``d = ln(a / b)`` of each block (METHOD M12). Pairing
     removes the drift of the machine, which both values of a block share.
 
     Raises:
         RefusedError: A value is not positive and finite, or there is no pair.
-        ValueError: The two are not equally long.
+        ValueError: The two sequences differ in length.
     """
     ratios = np.exp(_log_ratios(a, b))
     estimate = interval(ratios.tolist(), level)
@@ -128,11 +129,11 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) ->
 def harness_overhead(
     off: Sequence[float], on: Sequence[float], level: float = 0.95
 ) -> tuple[Estimate, bool]:
-    """Estimate what recording costs: ``H = X_off / X_on - 1`` of paired rates (METHOD M19).
+    """Estimate the instrumentation overhead ``H = X_off / X_on - 1`` of paired rates (METHOD M19).
 
     Returns:
-        The estimate, and whether throughput may be taken from recorded trials: at most 2 % at the
-        point and 5 % at the upper end; without an interval it may not.
+        The estimate, and whether throughput may be taken from recorded trials: the estimate must
+        be at most 2 %, and the upper end of its interval at most 5 %.
     """
     ratio = paired_ratio(off, on, level)
     if ratio.low is None or ratio.high is None:
@@ -146,11 +147,11 @@ def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
 
     Raises:
         RefusedError: A value is not positive and finite, or there are fewer than two pairs.
-        ValueError: The two are not equally long.
+        ValueError: The two sequences differ in length.
     """
     logs = _log_ratios(a, b)
     if logs.size < 2:  # noqa: PLR2004 (a spread needs two)
-        raise RefusedError(f"No test of {logs.size} pairs: it needs at least 2.")
+        raise RefusedError(f"A test needs at least 2 pairs; there are {logs.size}.")
     if not logs.std():
         return 1.0 if logs[0] == 0 else 0.0
     return float(scipy.stats.ttest_1samp(logs, 0.0).pvalue)
@@ -161,15 +162,17 @@ def _log_ratios(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
     usable = np.isfinite(pairs) & (pairs > 0)
     if not usable.all():
         wrong = pairs[~usable][0]
-        raise RefusedError(f"No ratio with the value {wrong:g}: both of a pair must be positive.")
+        raise RefusedError(
+            f"No ratio with the value {wrong:g}: both values of a pair must be positive."
+        )
     return np.asarray(np.log(pairs[:, 0]) - np.log(pairs[:, 1]))
 
 
 def compare(ratio: Estimate, better: str = "lower") -> Comparison:
-    """Say what a ratio a / b means for a, where `better` values are ``"lower"`` or ``"higher"``.
+    """Classify a ratio a / b; `better` is ``"lower"`` or ``"higher"``.
 
-    "No material difference" only when the whole interval lies in `EQUIVALENCE` (METHOD M12);
-    faster or slower only when the whole interval lies on one side of 1; else inconclusive.
+    "No material difference" if the whole interval is in `EQUIVALENCE` (METHOD M12); faster or
+    slower if the whole interval is on one side of 1; else inconclusive.
     """
     if ratio.low is None or ratio.high is None:
         return Comparison.INCONCLUSIVE
@@ -183,7 +186,8 @@ def compare(ratio: Estimate, better: str = "lower") -> Comparison:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust the p-values of a family of comparisons by Holm's step-down rule, in their order.
 
-    The k-th smallest of m is multiplied by m - k + 1, kept ascending and at most 1 (Holm 1979).
+    The k-th smallest of m is multiplied by m - k + 1; results are ascending and at most 1 (Holm
+    1979).
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
@@ -195,7 +199,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @cache
 def sample_floor(q: float) -> int:
-    """Return the fewest samples from which percentile `q` (0 < q < 100) may be told.
+    """Return the smallest number of samples for which percentile `q` (0 < q < 100) is reported.
 
     The smallest n with ``BinomCDF(t; n, 1 - q/100) <= 1 - c``, t = 1, c = 0.99 (METHOD M11;
     MLPerf Inference, "Early Stopping Criterion"): 662 for q = 99.
@@ -204,7 +208,7 @@ def sample_floor(q: float) -> int:
         ValueError: `q` is not between 0 and 100.
     """
     if not 0 < q < 100:  # noqa: PLR2004 (percent)
-        raise ValueError(f"A percentile lies between 0 and 100, not at {q}.")
+        raise ValueError(f"A percentile must be between 0 and 100; it is {q}.")
     above = float(1 - Fraction(str(q)) / 100)
 
     def enough(n: int) -> bool:
@@ -224,17 +228,16 @@ def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
     """Return percentile `q` of one trial's tasks by the inverse empirical CDF (METHOD M11).
 
     Args:
-        values: Observed values, one a task.
+        values: Observed values, one per task.
         q: Percent, 0 < q < 100.
-        censored: For each task whose value is only known to be larger, the bound it exceeds.
+        censored: The lower bounds of the other tasks, whose values are only known to be larger.
 
     Returns:
-        The value of rank ``ceil(n q / 100)`` among all n tasks. When that rank falls among the
-        censored tasks, or depends on where above its bound one of them truly lies, it is the
-        smallest value that is possible, and its bound is ``">"``.
+        The value of rank ``ceil(n q / 100)`` among all n tasks. If that rank is a censored task, or
+        depends on the unknown value of one, it is the smallest possible value, with bound ``">"``.
 
     Raises:
-        RefusedError: There are fewer tasks than `sample_floor` asks for.
+        RefusedError: There are fewer tasks than `sample_floor`.
     """
     observed, bounds = np.asarray(values, dtype=float), np.asarray(censored, dtype=float)
     n, floor = observed.size + bounds.size, sample_floor(q)
@@ -250,7 +253,7 @@ def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
     return Value(least, "" if known else ">", n, method)
 
 
-@cache  # a root is sought for each end, and most shares are 0 of the same n
+@cache  # each end is the root of an equation, and most shares are 0 of the same n
 def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
     """Estimate the share k / n with the two-sided Clopper-Pearson interval.
 
@@ -261,14 +264,14 @@ def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
         ValueError: `k` is negative or above `n`.
     """
     if n == 0:
-        raise RefusedError("No share of 0 tasks: offer at least one.")
+        raise RefusedError("A share needs at least one task; there are 0.")
     exact = scipy.stats.binomtest(k, n).proportion_ci(level, method="exact")
     method = f"{k} of {n}; Clopper-Pearson, two-sided"
     return Estimate(k / n, float(exact.low), float(exact.high), level, n, method)
 
 
 def outliers(values: ArrayLike) -> Outliers:
-    """Count values that lie far out (METHOD M12); an empty sample has none."""
+    """Count the outliers of a sample (METHOD M12); an empty sample has none."""
     sample = np.asarray(values, dtype=float)
     if not sample.size:
         return Outliers(0, 0, 0)
@@ -290,5 +293,5 @@ def variation(values: Sequence[float]) -> float:
 
 
 def unstable(values: Sequence[float]) -> bool:
-    """Tell whether trials differ by more than 10 % between each other (METHOD M23, pyperf)."""
+    """Return whether the coefficient of variation is above 10 % (METHOD M23, as pyperf)."""
     return variation(values) > UNSTABLE_CV

@@ -1,7 +1,7 @@
-"""How well a trial's schedule was kept: numbers from its occurrences (METHOD M26).
+"""Computes the schedule metrics of a trial from its occurrences (METHOD M26).
 
-Lateness is over the runs of all jobs. Jitter and drift are of one job, the median over jobs:
-whether jobs that are due at one instant wait for each other is a matter of lateness.
+Lateness is computed over the firings of all jobs; it includes the wait for other jobs that are due
+at the same instant. Jitter and drift are computed for each job; the metric is the median over jobs.
 """
 
 from __future__ import annotations
@@ -18,87 +18,87 @@ from lab.core.outcomes import Occurrence
 from lab.results.schema import TrialRow
 
 Measure = Callable[[TrialRow, pd.DataFrame], Value]
-"""From a trial's row and its occurrences to a value, or `RefusedError`."""
+"""Takes a trial's row and its occurrences, and returns a value or raises `RefusedError`."""
 
 Seconds = NDArray[np.float64]
 
-KEPT = (Occurrence.KEPT, Occurrence.EARLY)
-# With fewer, one late run makes the slope.
+FIRED = (Occurrence.KEPT, Occurrence.EARLY)
+# With fewer occurrences, one late firing determines the slope.
 DRIFT_FLOOR = 5
 
 
-def _kept(occurrences: pd.DataFrame) -> pd.DataFrame:
-    kept = occurrences[occurrences["verdict"].isin([str(verdict) for verdict in KEPT])]
-    if kept.empty:
-        raise RefusedError(f"None of {len(occurrences)} occurrences was kept.")
-    return kept
+def _fired(occurrences: pd.DataFrame) -> pd.DataFrame:
+    fired = occurrences[occurrences["verdict"].isin([str(verdict) for verdict in FIRED])]
+    if fired.empty:
+        raise RefusedError(f"None of {len(occurrences)} occurrences had a firing.")
+    return fired
 
 
-def _errors(kept: pd.DataFrame) -> Seconds:
-    return kept["error_ns"].to_numpy("float64") / 1e9
+def _errors(fired: pd.DataFrame) -> Seconds:
+    return fired["error_ns"].to_numpy("float64") / 1e9
 
 
 def lateness(q: float) -> Measure:
-    """Make the measure: percentile `q` of start - nominal instant, negative where early."""
+    """Return a measure: percentile `q` of start - nominal instant, seconds; negative if early."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
-        return percentile(_errors(_kept(occurrences)), q)
+        return percentile(_errors(_fired(occurrences)), q)
 
     return measure
 
 
 def latest(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
-    """Return the largest start - nominal instant."""
-    errors = _errors(_kept(occurrences))
+    """Return the largest start - nominal instant, seconds."""
+    errors = _errors(_fired(occurrences))
     return Value(float(errors.max()), "", errors.size, "maximum")
 
 
-def by_job(what: str, of_job: Callable[[pd.DataFrame], float]) -> Measure:
-    """Make the measure: the median over jobs of what each job's kept occurrences say."""
+def by_job(method: str, of_job: Callable[[pd.DataFrame], float]) -> Measure:
+    """Return a measure: the median over jobs of `of_job`, which gets one job's occurrences."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
-        kept = _kept(occurrences)
-        values = [of_job(own.sort_values("k")) for _, own in kept.groupby("job")]
-        method = what if len(values) == 1 else f"{what}, median of {len(values)} jobs"
-        return Value(float(np.median(values)), "", len(kept), method)
+        fired = _fired(occurrences)
+        values = [of_job(job.sort_values("k")) for _, job in fired.groupby("job")]
+        over_jobs = method if len(values) == 1 else f"{method}, median of {len(values)} jobs"
+        return Value(float(np.median(values)), "", len(fired), over_jobs)
 
     return measure
 
 
-def quartile_range(kept: pd.DataFrame) -> float:
+def quartile_range(fired: pd.DataFrame) -> float:
     """Return the interquartile range of one job's errors in seconds."""
-    errors = _errors(kept)
+    errors = _errors(fired)
     return percentile(errors, 75).value - percentile(errors, 25).value
 
 
-def deviation(kept: pd.DataFrame) -> float:
+def deviation(fired: pd.DataFrame) -> float:
     """Return the standard deviation of one job's errors in seconds."""
-    if len(kept) < 2:  # noqa: PLR2004 (a spread needs two)
-        raise RefusedError(f"No deviation of {len(kept)} occurrence.")
-    return float(_errors(kept).std(ddof=1))
+    if len(fired) < 2:  # noqa: PLR2004 (a standard deviation needs two)
+        raise RefusedError(f"A standard deviation needs 2 occurrences; there is {len(fired)}.")
+    return float(_errors(fired).std(ddof=1))
 
 
-def drift(kept: pd.DataFrame) -> float:
-    """Return the Theil-Sen slope of one job's errors in seconds an occurrence."""
-    if len(kept) < DRIFT_FLOOR:
-        raise RefusedError(f"Drift needs {DRIFT_FLOOR} occurrences; there are {len(kept)}.")
-    # An error that passes the end of its period goes on in the next one: undo that.
-    period_s = float(kept["nominal_ns"].diff().min()) / 1e9
-    errors = np.unwrap(_errors(kept), period=period_s)
-    return float(scipy.stats.theilslopes(errors, kept["k"].to_numpy()).slope)
+def drift(fired: pd.DataFrame) -> float:
+    """Return the Theil-Sen slope of one job's errors in seconds per occurrence."""
+    if len(fired) < DRIFT_FLOOR:
+        raise RefusedError(f"Drift needs {DRIFT_FLOOR} occurrences; there are {len(fired)}.")
+    # An error above one period appears as a small error of the next occurrence: unwrap it.
+    period_s = float(fired["nominal_ns"].diff().min()) / 1e9
+    errors = np.unwrap(_errors(fired), period=period_s)
+    return float(scipy.stats.theilslopes(errors, fired["k"].to_numpy()).slope)
 
 
-def longest_period_error(kept: pd.DataFrame) -> float:
+def longest_period_error(fired: pd.DataFrame) -> float:
     """Return the largest deviation of one job's periods from the specified one, in seconds."""
-    errors, k = _errors(kept), kept["k"].to_numpy()
+    errors, k = _errors(fired), fired["k"].to_numpy()
     periods = np.abs(np.diff(errors))[np.diff(k) == 1]
     if not periods.size:
-        raise RefusedError("No two occurrences in a row were kept.")
+        raise RefusedError("No two consecutive occurrences had a firing.")
     return float(periods.max())
 
 
 def count(verdict: Occurrence) -> Measure:
-    """Make the measure: how many occurrences, or runs too many, have a verdict."""
+    """Return a measure: the number of occurrences and surplus firings with a verdict."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
         return _counted(int((occurrences["verdict"] == str(verdict)).sum()), occurrences)
@@ -107,39 +107,39 @@ def count(verdict: Occurrence) -> Measure:
 
 
 def overlapping(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
-    """Return how many runs started while the run before of their job still ran."""
+    """Return how many firings started while the previous firing of the job still ran."""
     return _counted(int(occurrences["overlaps"].sum()), occurrences)
 
 
-def _counted(found: int, occurrences: pd.DataFrame) -> Value:
-    owed = len(occurrences.drop_duplicates(["job", "k"]))
-    if not owed:
-        raise RefusedError("No occurrence was owed: the window did not come to its end.")
-    return Value(float(found), "", owed, f"of {owed} occurrences owed")
+def _counted(number: int, occurrences: pd.DataFrame) -> Value:
+    due = len(occurrences.drop_duplicates(["job", "k"]))
+    if not due:
+        raise RefusedError("No occurrence was due: the window ended early.")
+    return Value(float(number), "", due, f"of {due} occurrences due")
 
 
 def numbers() -> Iterator[tuple[str, str, str, Measure]]:
-    """Yield each number's name, unit, meaning and measure; of all of them less is better."""
+    """Yield name, unit, meaning and measure of each metric; less is better for all of them."""
     for q in (50, 90, 99):
         yield f"lateness_s_p{q}", "s", f"p{q} of: start - nominal instant.", lateness(q)
     yield "lateness_s_max", "s", "Largest start - nominal instant.", latest
-    for name, unit, about, method, of_job in (
+    for name, unit, meaning, method, of_job in (
         ("jitter_s_iqr", "s", "Interquartile range of the error.", "p75 - p25", quartile_range),
         ("jitter_s_sd", "s", "Standard deviation of the error.", "sd", deviation),
         ("drift_s_per_occurrence", "s", "Slope of the error over occurrences.", "Theil-Sen", drift),
         (
             "period_error_s_max",
             "s",
-            "Largest deviation of the time between two runs from the period.",
+            "Largest deviation of the time between two firings from the period.",
             "maximum",
             longest_period_error,
         ),
     ):
-        yield name, unit, about, by_job(method, of_job)
-    for verdict, about in (
-        (Occurrence.MISSED, "Nominal instants without a run."),
-        (Occurrence.DOUBLED, "Runs beyond the one that was due."),
-        (Occurrence.EARLY, "Runs that started before the instant of their cron line."),
+        yield name, unit, meaning, by_job(method, of_job)
+    for verdict, meaning in (
+        (Occurrence.MISSED, "Nominal instants without a firing."),
+        (Occurrence.DOUBLED, "Firings in addition to the one that was due."),
+        (Occurrence.EARLY, "Firings that started before the instant of their cron line."),
     ):
-        yield str(verdict), "1", about, count(verdict)
-    yield "overlapping", "1", "Runs that started while the one before still ran.", overlapping
+        yield str(verdict), "1", meaning, count(verdict)
+    yield "overlapping", "1", "Firings that started while the previous one still ran.", overlapping

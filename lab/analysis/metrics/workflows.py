@@ -1,6 +1,6 @@
-"""What groups, chains, priorities and retries say: numbers from the executions of their tasks.
+"""Computes the metrics of groups, chains, priorities and retries from their executions.
 
-The tasks of a group or a chain were handed over in one call, and so have one instant t1.
+One call submits all tasks of a group or a chain, so they have the same instant t1.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lab.results.schema import TrialRow
 
 Seconds = NDArray[np.float64]
 Number = tuple[str, str, str, str, str, Measure]
-"""Kind of arrival, table, name, unit, what it is, and the measure."""
+"""Kind of arrival, table, name, unit, meaning, and measure."""
 
-JOIN = "its end as the system's own join tells it"
+JOIN = "the return of the backend's join"
 
 
 def numbers() -> Iterator[Number]:
-    """Yield the numbers of groups, chains, priorities and retries."""
+    """Yield the metrics of groups, chains, priorities and retries."""
     of, to = "p50 of: submit call of a", f"to {JOIN}."
     whole, last = join_percentile("t1_ns", 50), join_percentile("t4_ns", 50)
     link = "end of a chain's task to the start of the next."
@@ -33,31 +33,31 @@ def numbers() -> Iterator[Number]:
     yield Chained.kind, "task", "chain_s_p50", "s", f"{of} chain {to}", whole
     for q in (50, 90):
         yield Chained.kind, "task", f"link_s_p{q}", "s", f"p{q} of: {link}", link_percentile(q)
-    early = "Tasks of a chain that started before the one before had ended."
+    early = "Tasks of a chain that started before the previous one had ended."
     yield Chained.kind, "task", "links_early", "1", early, links_early
     overtaken = "Share of pairs in which a task of low priority overtook an urgent one."
     yield Ranked.kind, "task", "inversions", "1", overtaken, inversions
-    late = "p50 of: how much later than promised a task was run again."
+    late = "p50 of: delay of a retry beyond the requested one."
     yield Retried.kind, "execution", "retry_late_s_p50", "s", late, retry_percentile(50)
 
 
 def join_percentile(begin: str, q: float) -> Measure:
-    """Make the measure: percentile `q` over groups of the seconds from an instant to the join.
+    """Return a measure: percentile `q`, over groups, of the seconds from `begin` to the join.
 
-    `begin` is ``"t1_ns"``, of the one call, or ``"t4_ns"``, of which the last of the group counts.
-    A group whose join was never seen has none.
+    `begin` is ``"t1_ns"``, the submit call, or ``"t4_ns"``, the end of the group's last task.
+    Groups without a join are left out.
     """
 
     def measure(_trial: TrialRow, tasks: pd.DataFrame) -> Value:
-        ends = tasks.groupby("t1_ns").agg(begin=(begin, "max"), seen=("t5_ns", "max"))
-        ends = ends.dropna()
-        return percentile(_seconds(ends["seen"] - ends["begin"]), q)
+        groups = tasks.groupby("t1_ns").agg(begin=(begin, "max"), join=("t5_ns", "max"))
+        groups = groups.dropna()
+        return percentile(_seconds(groups["join"] - groups["begin"]), q)
 
     return measure
 
 
 def link_percentile(q: float) -> Measure:
-    """Make the measure: percentile `q` of the seconds from a link's end to the next one's start."""
+    """Return a measure: percentile `q` of the seconds from a link's end to the next one's start."""
 
     def measure(_trial: TrialRow, tasks: pd.DataFrame) -> Value:
         return percentile(_links(tasks), q)
@@ -66,7 +66,7 @@ def link_percentile(q: float) -> Measure:
 
 
 def links_early(_trial: TrialRow, tasks: pd.DataFrame) -> Value:
-    """Return how many links of chains started before the one before them had ended."""
+    """Return the number of chain links that started before the previous one had ended."""
     links = _links(tasks)
     return Value(float((links < 0).sum()), "", links.size, "links that started too early")
 
@@ -82,8 +82,9 @@ def _links(tasks: pd.DataFrame) -> Seconds:
 def inversions(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the share of pairs in which a task of low priority overtook an urgent one.
 
-    A pair is an urgent task and one of low priority that still waited when the urgent one had been
-    accepted; it is inverted where that one started first. The last `shape` tasks are urgent.
+    A pair is an urgent task and a task of low priority that still waited when the urgent one was
+    accepted; it is inverted if the task of low priority started first. The last `shape` tasks are
+    urgent.
     """
     ordered = tasks.sort_values("task_id")
     n_urgent = int(trial.shape or 0)
@@ -95,15 +96,15 @@ def inversions(trial: TrialRow, tasks: pd.DataFrame) -> Value:
         pairs += int(waiting.sum())
         inverted += int((waiting & (low < started_ns)).sum())
     if not pairs:
-        raise RefusedError("Nothing waited any more when the urgent tasks came.")
+        raise RefusedError("No task of low priority waited when the urgent tasks were accepted.")
     return Value(inverted / pairs, "", pairs, "pairs in which the urgent task started later")
 
 
 def retry_percentile(q: float) -> Measure:
-    """Make the measure: percentile `q` of how much later than promised a task ran again, seconds.
+    """Return a measure: percentile `q`, over executions, of a retry's lateness, seconds.
 
-    From the end of the execution that raised to the start of the next, less the promised delay;
-    below zero it was early. Of executions, not of tasks.
+    The lateness is the time from the end of an execution that raised to the start of the next one,
+    minus the requested delay; negative if the retry was early.
     """
 
     def measure(trial: TrialRow, executions: pd.DataFrame) -> Value:
@@ -113,7 +114,7 @@ def retry_percentile(q: float) -> Measure:
         waited = _seconds(ordered["t3_ns"] - before)
         waited = waited[~np.isnan(waited)]
         if not waited.size:
-            raise RefusedError("No task that raised was run again.")
+            raise RefusedError("No task that raised was retried.")
         return percentile(waited - float(trial.shape or 0.0), q)
 
     return measure

@@ -232,7 +232,7 @@ def test_proportion_holds_the_binomial_tails() -> None:
     found = proportion(7, 50)
     assert stats.binom.sf(6, 50, found.low) == pytest.approx(0.025)
     assert stats.binom.cdf(7, 50, found.high) == pytest.approx(0.025)
-    with pytest.raises(RefusedError, match="0 tasks"):
+    with pytest.raises(RefusedError, match="needs at least one task"):
         proportion(0, 0)
 
 

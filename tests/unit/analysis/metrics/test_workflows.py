@@ -79,7 +79,7 @@ def test_priorities_that_nobody_waited_for_tell_nothing() -> None:
     rows = [(0, "ok", 0, 1, 2, 3, None), (1, "ok", 9, 10, 25, 26, None)]
     found = told(Ranked.kind, 1, rows)["inversions"]
     assert found.value is None
-    assert found.method.startswith("Nothing waited")
+    assert found.method.startswith("No task of low priority waited")
 
 
 def test_a_retry_is_late_by_what_exceeds_the_promise() -> None:
