@@ -18,13 +18,13 @@ from lab.core.printable import printable
 
 
 class Terminal(Console):
-    """Passes each string, cells of tables among them, through `printable` before it is shown."""
+    """Prints strings, including table cells, after `printable` has replaced control characters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Make rich's text of a string: everything that is printed passes here."""
+        """Convert a string for printing; rich calls this for every string."""
         return super().render_str(printable(text), **options)
 
 

@@ -45,7 +45,7 @@ def check(folder: Path, workloads: Iterable[str], named: str, again: str) -> Non
     Args:
         folder: The run or the published package.
         workloads: The workloads of its trials that are about to run.
-        named: The workload on the command line, in the form of `own_task.name_of`.
+        named: The workload on the command line, in the form of `user_function.name_of`.
         again: The command that repeats them, for the message.
 
     Raises:

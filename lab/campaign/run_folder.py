@@ -1,4 +1,4 @@
-"""A run in its folder: the plan, and how it was asked for; made, opened again, and read."""
+"""Creates, opens and reads a run folder: the plan of a campaign and the options of its command."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from lab.results.schema.campaign import CampaignRow
 from lab.results.store import Store
 
 PLAN = "plan.json"
-NOTHING_BEGUN = "Nothing was begun; then type the same command again"
+NOT_STARTED = "Then repeat the command; no trial has run yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a campaign was asked for, as it lies in its folder.
+    """The plan and the options of a campaign, as ``plan.json`` contains them.
 
-    With a `ladder` the plan grows while it runs, by rules that are part of it.
+    reruns: how often an invalid trial runs again.
+    command: the command line after `lab`.
+    ladder: rules of a load sweep, by which the plan grows while it runs; None without one.
     """
 
     plan: Plan
@@ -44,7 +46,7 @@ class Run:
 
 
 def create(results: Path, run: Run) -> Store:
-    """Make a new run folder that holds the plan.
+    """Create a run folder with the plan.
 
     Raises:
         ResultsError: The folder cannot be written.
@@ -53,7 +55,7 @@ def create(results: Path, run: Run) -> Store:
     plan = _plan_to_json(run)
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
-    with files.sentences(store.folder, NOTHING_BEGUN):
+    with files.sentences(store.folder, NOT_STARTED):
         store.folder.mkdir(parents=True)
         try:
             _fill(store, run, digest, now)
@@ -64,7 +66,7 @@ def create(results: Path, run: Run) -> Store:
 
 
 def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
-    """Write all that a run begins with; it is a run once campaign.csv is there, written last."""
+    """Write the first files of a run; ``campaign.csv``, which makes the folder a run, is last."""
     _write(store, PLAN, json.dumps(_plan_to_json(run), indent=1).encode())
     consent.prove(store.folder, workloads(run.plan))
     fingerprint_id, facts = environment.fingerprint()
@@ -91,25 +93,26 @@ def _write(store: Store, name: str, data: bytes) -> None:
 
 
 def load(folder: Path, named: str = "") -> tuple[Store, Run]:
-    """Open a run folder to go on with it; `named` as for `read_plan`.
+    """Open a run folder to continue it; `named` as for `read_plan`.
 
     Raises:
         UsageError: There is no such run, or a function of its plan may not be called.
-        ResultsError: Its plan cannot be read, or machine, software or schema version is another.
+        ResultsError: The plan cannot be read, or the machine, the software or the schema version
+            has changed.
     """
     run = read_plan(folder, named, f"lab bench --resume {folder}")
     store = Store(folder)
     campaign = store.campaign()
     if (version := str(campaign.schema_version)) != SCHEMA_VERSION:
         raise ResultsError(
-            f"{folder.name} was begun with schema version {version} and this lab writes "
-            f"{SCHEMA_VERSION}: continue it with the lab that began it (commit "
+            f"{folder.name} has schema version {version}, and this lab writes {SCHEMA_VERSION}: "
+            "continue it with the version of the lab that started it (commit "
             f"{campaign.git_commit or 'unknown'}), or start a new run."
         )
     before = str(campaign.fingerprint_id)
     if before != (now := environment.fingerprint()[0]):
         raise ResultsError(
-            f"{folder.name} was begun on fingerprint {before} and this is {now}: machine or "
+            f"{folder.name} has fingerprint {before}, and this machine has {now}: machine or "
             "software differ, and their trials must not be mixed. Start a new run."
         )
     return store, run
@@ -119,16 +122,16 @@ def read_plan(folder: Path, named: str, again: str) -> Run:
     """Read a plan in order to run it.
 
     Args:
-        folder: The run.
-        named: The function that the command line names, as a workload; empty: none.
-        again: The command that reads it, for messages.
+        folder: The run folder.
+        named: The user's function on the command line, as a workload; empty if there is none.
+        again: The command that reads the plan, for messages.
 
     Raises:
         UsageError: There is no such run, or a function of its plan may not be called.
-        ResultsError: Its plan cannot be read, or a number of it is out of range.
+        ResultsError: Its plan cannot be read, or has a number that is out of range.
     """
     if not files.is_there(folder / PLAN):
-        raise UsageError(f"{folder} is no run folder. `lab report` lists the runs there are.")
+        raise UsageError(f"{folder} is not a run folder. Run folders are in results/runs.")
     run = parsed(folder)
     consent.check(folder, workloads(run.plan), named, again)
     feasible.require_in_range(folder / PLAN, run.plan.trials)
@@ -136,10 +139,10 @@ def read_plan(folder: Path, named: str, again: str) -> Run:
 
 
 def parsed(folder: Path) -> Run:
-    """Read the plan of a run or a package as data; nothing that it names is called.
+    """Read the plan of a run or a package as data, without a call to a function that it names.
 
     Raises:
-        ResultsError: It is missing or damaged.
+        ResultsError: The plan is missing or damaged.
     """
     path = folder / PLAN
     with files.sentences(path, RESTORE.rstrip(".")):
@@ -157,16 +160,16 @@ def parsed(folder: Path) -> Run:
             return checked(Run, rest, plan=Plan(trials, skips), ladder=ladder or None)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             why = brief(error) or type(error).__name__
-            raise ResultsError(f"{path} is damaged: {why}; start a new run.") from error
+            raise ResultsError(f"{path} is damaged: {why}. Start a new run.") from error
 
 
 def workloads(plan: Plan) -> set[str]:
-    """Return the names of the workloads of all trials, those that were skipped among them."""
+    """Return the names of the workloads of all trials, including the skipped ones."""
     return {spec.workload for spec in (*plan.trials, *(skip.spec for skip in plan.skips))}
 
 
 def write_plan(store: Store, run: Run) -> None:
-    """Write the plan so that a kill leaves the old one or the new one."""
+    """Replace the plan atomically: after a kill the file is the old or the new plan."""
     with files.sentences(store.folder / PLAN):
         _write(store, PLAN, json.dumps(_plan_to_json(run), indent=1).encode())
 

@@ -1,4 +1,4 @@
-"""Lets two campaigns take turns, block by block: what one of them does to be told (METHOD M30)."""
+"""Pauses a campaign before each block, so that another process can interleave two of them (M30)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.core.model import TrialSpec
 
 
 class Turns(ProgressWatch):
-    """Before each block, says ``turn RUN`` on standard output and waits for a line on its input."""
+    """Before each block, writes ``turn RUN`` to standard output and waits for a line of input."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -18,10 +18,10 @@ class Turns(ProgressWatch):
         self._block: int | None = None
 
     def trial(self, spec: TrialSpec) -> None:
-        """Wait for the turn of the trial's block; whoever gave turns and is gone ends the run.
+        """Wait for the line that starts the trial's block.
 
         Raises:
-            KeyboardInterrupt: Nobody gives turns any more.
+            KeyboardInterrupt: The process that starts the blocks has ended.
         """
         if spec.block != self._block:
             self._block = spec.block

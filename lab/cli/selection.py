@@ -1,4 +1,4 @@
-"""From what was typed to a `Selection` with every name resolved."""
+"""Resolves the options of `lab bench` to a `Selection`."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from lab.running import preflight, shadowed_modules
 from lab.worker import user_function
 
 T = TypeVar("T")
-# Fewer have no throughput.
+# Throughput needs this many tasks.
 FEWEST_TASKS = 20
 LOOP = "inline"
 QUICKEST = next(iter(PRESETS))
 
 
 def known(kind: str, name: str, names: Mapping[str, T]) -> T:
-    """Look a name up.
+    """Look up a name.
 
     Raises:
-        UnknownNameError: It is none of `names`.
+        UnknownNameError: It is not in `names`.
     """
     if name not in names:
         raise UnknownNameError(kind, name, names)
@@ -50,24 +50,28 @@ def known(kind: str, name: str, names: Mapping[str, T]) -> T:
 
 
 def select(options: argparse.Namespace, preset: Preset) -> Selection:
-    """Resolve the options of `lab bench`; what was not said is the preset's.
+    """Resolve the options of `lab bench`; the preset provides those that are missing.
 
     Raises:
-        UsageError: A name is unknown, or its package is not installed.
+        UsageError: A name is unknown, its package is not installed, or options contradict each
+            other.
     """
     known("provider", options.provider, PROVIDERS)
     child_environment.passed(options.pass_env or ())
     if options.args and options.task is None:
-        raise UsageError("--args are those of a function of your own: name it by --task.")
+        raise UsageError("--args needs --task MODULE:FUNCTION, the function that takes them.")
     cells = _cells(options, preset)
     cores = options.cores or placement.core_counts(len(placement.available_cpus()))
     if options.quota and not PROVIDERS[options.provider].has_quotas:
-        raise UsageError("--quota needs containers: say --provider compose.")
+        raise UsageError("--quota needs containers. Add --provider compose.")
     if options.quota >= min(cores):
-        raise UsageError(f"--quota {options.quota:g} is no limit for a node of {min(cores)} cores.")
+        raise UsageError(
+            f"--quota {options.quota:g} does not limit a node of {min(cores)} cores: it must be "
+            "smaller."
+        )
     chosen = _chosen(options.backend)
     selection = Selection(
-        labels=tuple(dict.fromkeys(one.label for one in chosen)),
+        labels=tuple(dict.fromkeys(selected.label for selected in chosen)),
         cells=cells,
         cores=cores,
         nodes=options.nodes,
@@ -79,7 +83,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         deadline_s=preset.deadline_s,
         quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offered(),
-        # Commits that take turns are compared with each other, not with a ceiling.
+        # Interleaved commits are compared with each other, not with references.
         references={} if options.turns else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),
     )
@@ -88,59 +92,67 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
 
 
 def named_function(options: argparse.Namespace) -> str:
-    """Return the function that the command line names, as a workload; empty where it names none."""
+    """Return the workload name of the user's function on the command line; empty without one."""
     return user_function.name_of(options.task, options.args) if options.task is not None else ""
 
 
 def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
-    """Return how thoroughly latency is measured against load; None where nobody asked for it."""
+    """Return the rules of the load sweep; None if the workload is not selected."""
     if LATENCY not in (options.workload or ()):
         return None
     chosen = LADDERS[preset.name]
-    gaps, blocks = options.gaps or chosen.gaps, options.blocks or chosen.blocks
-    return replace(chosen, gaps=gaps, blocks=blocks, rate_hz=options.rate or 0.0)
+    return replace(
+        chosen,
+        gaps=options.gaps or chosen.gaps,
+        blocks=options.blocks or chosen.blocks,
+        rate_hz=options.rate or 0.0,
+    )
 
 
-def _chosen(asked: Sequence[str] | None) -> list[registry.Selected]:
-    """Resolve what was asked for; without a wish, every system whose packages are there."""
-    if asked:
-        chosen = [registry.select(label) for label in asked]
-        for one in chosen:
-            registry.require(one)
+def _chosen(labels: Sequence[str] | None) -> list[registry.Selected]:
+    """Resolve labels; without labels, return every installed backend that is not a reference."""
+    if labels:
+        chosen = [registry.select(label) for label in labels]
+        for selected in chosen:
+            registry.require(selected)
         return chosen
-    known = registry.backends()
-    ceilings = {
+    backends = registry.backends()
+    references = {
         registry.select(label).name
-        for backend in known.values()
+        for backend in backends.values()
         for variant in backend.variants
         for label in ceilings_of(backend, variant.name)
     }
-    return _installed(registry.select(name) for name in known if name not in ceilings)
+    return _installed(registry.select(name) for name in backends if name not in references)
 
 
-def _installed(wanted: Iterable[registry.Selected]) -> list[registry.Selected]:
-    found = []
-    for one in wanted:
-        if package := registry.missing_package(one.backend, one.variant):
-            say(f"Left out {one.name}: package {package!r} is not installed.")
+def _installed(candidates: Iterable[registry.Selected]) -> list[registry.Selected]:
+    installed = []
+    for selected in candidates:
+        if package := registry.missing_package(selected.backend, selected.variant):
+            say(f"Left out {selected.name}: package {package!r} is not installed.")
         else:
-            found.append(one)
-    return found
+            installed.append(selected)
+    return installed
 
 
 def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
-    """Find the ceilings of what was chosen that were not, each with its place among them.
+    """Return the references of the chosen backends, by label, each with its smallest index.
 
-    The loop that calls the function and nothing else comes first, beside every system (METHOD M18,
-    B0).
+    The plain call of the function has index 0 for every backend; a backend's list begins at 1
+    (METHOD M18, B0).
     """
-    places: dict[registry.Selected, int] = {}
-    for system in chosen:
-        named = ceilings_of(system.backend, system.variant)
-        for place, label in enumerate([LOOP, *named] if named else []):
+    indexes: dict[registry.Selected, int] = {}
+    for selected in chosen:
+        listed = ceilings_of(selected.backend, selected.variant)
+        for index, label in enumerate([LOOP, *listed] if listed else []):
             reference = registry.select(label)
-            places[reference] = min(place, places.get(reference, place))
-    return {one.label: places[one] for one in _installed(places) if one not in chosen}
+            indexes[reference] = min(index, indexes.get(reference, index))
+    return {
+        reference.label: indexes[reference]
+        for reference in _installed(indexes)
+        if reference not in chosen
+    }
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
@@ -150,7 +162,7 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
     else:
         cells = list(preset.cells)
     if options.task is not None:
-        cells += _own_cells(options, preset)
+        cells += _user_function_cells(options, preset)
     if options.arrival:
         for kind in options.arrival:
             known("arrival", kind, OFFERED)
@@ -159,79 +171,80 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
         cells = [
             cell
             for kind in options.arrival
-            # What no preset has is about a workload of its own, unless another is typed.
+            # An arrival that the preset lacks has its own workload, unless another is selected.
             for cell in (_offered(cells, kind) if is_typed or kind in kinds else [OFFERED[kind]])
         ]
     return tuple(dict.fromkeys(_adjusted(cell, options, preset) for cell in cells))
 
 
 def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
-    """Return the cells of an arrival; a workload that has none takes the usual one."""
-    found = [cell for cell in cells if cell.arrival.kind == kind]
-    have = {cell.workload for cell in found}
-    usual = OFFERED[kind].arrival
-    return found + [replace(c, arrival=usual) for c in cells if c.workload not in have]
+    """Return the cells of an arrival; workloads without such a cell get its default one."""
+    of_kind = [cell for cell in cells if cell.arrival.kind == kind]
+    covered = {cell.workload for cell in of_kind}
+    default = OFFERED[kind].arrival
+    others = [cell for cell in cells if cell.workload not in covered]
+    return of_kind + [replace(cell, arrival=default) for cell in others]
 
 
 def _named_cells(name: str, preset: Preset) -> list[Cell]:
-    """Return the preset's cells of a workload, or the standard ones where it has none."""
+    """Return the preset's cells of a workload or group, or the standard ones if it has none."""
     if name in GROUPS:
         group = GROUPS[name]
         return list((preset.name == QUICKEST and group.quick) or group.cells)
     workload, colon, size = name.partition(":")
     unit = registry.workload(workload)[0].unit
     if colon and not unit:
-        raise UsageError(f"Workload {workload!r} has no size: write --workload {workload}.")
+        raise UsageError(f"Workload {workload!r} has no size. Write --workload {workload}.")
     try:
         typed = ranges.SIZES.get(unit, ranges.ANY_SIZE)(size) if colon else None
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"Size of workload {workload!r} in {unit}: {error}.") from error
     for cells in (preset.cells, STANDARD):
-        if own := [replace(c, size=typed) for c in cells if c.workload == workload]:
-            return own
+        if sized := [replace(c, size=typed) for c in cells if c.workload == workload]:
+            return sized
     return [Cell(workload, STANDARD[0].arrival, typed)]
 
 
-def _own_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
-    """Return the cells of a function of the user's own, which is called inline before."""
+def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
+    """Call the user's function, report the results, and return its cells."""
     name = user_function.name_of(options.task, options.args)
     shadowed_modules.refuse(name)
-    say(f"Calling {name} inline, three times.")
+    say(f"Calling {name} three times before the run.")
     with watchdog.on_duty(), temp_dirs.folder() as folder:
-        seen = preflight.rehearse(name, folder, preset.deadline_s, options.pass_env or ())
-    if seen.failure and not options.allow_errors:
+        result = preflight.rehearse(name, folder, preset.deadline_s, options.pass_env or ())
+    if result.failure and not options.allow_errors:
         raise UsageError(
-            f"{name} fails where it is called inline: {seen.failure}. Mend it, or say "
-            "--allow-errors to measure it all the same."
+            f"{name} fails when the lab calls it before the run: {result.failure}. Fix it, or "
+            "add --allow-errors to measure it anyway."
         )
     if options.provider == "compose":
-        user_code.pack(name)  # what cannot be carried into a container is told now
-    took = f"It takes {seen.nominal_ns / 1e9:.3g} s. " if seen.nominal_ns else ""
-    if seen.answer is None:
-        against = f"Answers are not checked: {seen.trouble}."
-    elif seen.trouble:
-        against = f"Answers are checked in the warm-up alone: {seen.trouble}."
+        user_code.pack(name)  # raises now if containers could not import it
+    duration = f"A call takes {result.nominal_ns / 1e9:.3g} s. " if result.nominal_ns else ""
+    if result.answer is None:
+        check = f"Answers are not checked: {result.trouble}."
+    elif result.trouble:
+        check = f"Answers are checked in the warm-up only: {result.trouble}."
     else:
-        against = "Its answer repeats."
-    say(took + against)
-    # Of every preset, what it asks of tasks that do nothing; in a share of the time it allows.
-    nothing = [c for c in _named_cells("noop", preset) if isinstance(c.arrival, Burst | Paced)]
+        check = "All answers are equal, and the lab checks each task's answer."
+    say(duration + check)
+    # The preset's bursts and paced arrivals of no-ops, in a third of its deadline.
+    noops = [c for c in _named_cells("noop", preset) if isinstance(c.arrival, Burst | Paced)]
     budget_s = preset.deadline_s / 3
     return [
         replace(
             cell,
             workload=name,
-            arrival=_within(cell.arrival, seen.nominal_ns, budget_s),
-            preflight=seen,
+            arrival=_within(cell.arrival, result.nominal_ns, budget_s),
+            preflight=result,
         )
-        for cell in nothing
+        for cell in noops
     ]
 
 
 def _within(arrival: Arrival, nominal_ns: int, budget_s: float) -> Arrival:
-    """Make an arrival no longer than a budget for tasks of this duration, on one worker slot.
+    """Limit an arrival of tasks of this duration to a budget, for one worker slot.
 
-    A paced one is offered no more than a fifth of what one worker can do.
+    The rate of a paced arrival is at most a fifth of the rate of one worker.
     """
     if not nominal_ns or not isinstance(arrival, Burst | Paced):
         return arrival
@@ -250,18 +263,26 @@ def _adjusted(cell: Cell, options: argparse.Namespace, preset: Preset) -> Cell:
     elif options.tasks:
         arrival = replace(arrival, n_tasks=options.tasks)
         if isinstance(arrival, Ranked) and arrival.n_tasks <= arrival.n_urgent:
-            urgent = f"{arrival.n_urgent} urgent tasks among them"
-            raise UsageError(f"--tasks {options.tasks} of arrival ranked: {urgent} need more.")
+            raise UsageError(
+                f"--tasks {options.tasks} is too small for arrival ranked: it must be more than "
+                f"its {arrival.n_urgent} urgent tasks."
+            )
     if options.occurrences and isinstance(arrival, Periodic):
         arrival = replace(arrival, n_occurrences=options.occurrences)
     if options.rate and isinstance(arrival, Paced):
         arrival = replace(arrival, rate_hz=options.rate)
         if arrival.n_tasks / options.rate > ranges.DAY_S:
-            n, rate = f"{arrival.n_tasks} tasks", f"{options.rate:g} a second"
-            raise UsageError(f"--rate: {n} at {rate} take longer than a day. Say more.")
+            raise UsageError(
+                f"--rate {options.rate:g}: {arrival.n_tasks} tasks take longer than a day. Use a "
+                "higher rate."
+            )
     if options.gaps and isinstance(arrival, Paced):
         arrival = replace(arrival, gaps=options.gaps)
-    # Who asks for a sweep or for blocks means every cell.
+    # A sweep or a number of blocks on the command line applies to every cell.
     sweep = options.cores or len(options.nodes) > 1 or len(options.workers or ()) > 1
-    widest, once = cell.widest and not sweep, cell.once and not options.blocks
-    return replace(cell, arrival=arrival, widest=widest, once=once)
+    return replace(
+        cell,
+        arrival=arrival,
+        widest=cell.widest and not sweep,
+        once=cell.once and not options.blocks,
+    )

@@ -43,7 +43,9 @@ def test_a_full_disk_leaves_no_part_of_a_run(
 ) -> None:
     """Whichever file of a new run does not fit, no folder is left and the same command works."""
     monkeypatch.setattr(os, "fsync", Disk(room).fsync)
-    with pytest.raises(DiskError, match=r"Free some space in .*Nothing was begun; .*same command"):
+    with pytest.raises(
+        DiskError, match=r"Free some space in .*repeat the command; no trial has run yet"
+    ):
         run_folder.create(tmp_path, RUN)
     assert not list((tmp_path / "runs").iterdir())
     monkeypatch.undo()

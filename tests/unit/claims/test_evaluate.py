@@ -74,7 +74,7 @@ def test_two_cores_are_used_by_processes_only(
     [
         (["--backend", "celry"], "Did you mean 'celery'"),
         (["--claim", "paralel"], "Did you mean 'parallel'"),
-        (["--resume", "nowhere"], "nowhere is no run folder"),
+        (["--resume", "nowhere"], "nowhere is not a run folder"),
     ],
 )
 def test_a_typo_is_told(arguments: list[str], message: str, told: Told) -> None:

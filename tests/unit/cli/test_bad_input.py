@@ -73,7 +73,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("-w noop:5", "Workload 'noop' has no size: write --workload noop."),
+        ("-w noop:5", "Workload 'noop' has no size. Write --workload noop."),
         ("-w flaky:1", "Workload 'flaky' has no size"),
         (
             "-w cpu:",
@@ -82,18 +82,18 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
         (f"-w cpu:{HUGE}", "is not a whole number from 1 to 3,600,000,000"),
         ("-w payload:2000000000", "is not a whole number from 1 to 1,073,741,824"),
         ("-w=", "Unknown workload ''"),
-        ("-b=", "'' is no backend"),
+        ("-b=", "'' is not a backend"),
         ("--arrival=", "Unknown arrival ''"),
         ("--preset=", "Unknown preset ''"),
         ("--task=", "'' is not the name of a function"),
-        ("--args=[1]", "name it by --task"),
+        ("--args=[1]", "--args needs --task"),
         (f"--cores {ranges.CPUS + 1}", f"is not a whole number from 1 to {ranges.CPUS}"),
         ("--workers 100000", "is not a whole number from 1 to 1,000"),
         ("-w cpu --blocks 1000 --workers 1,2,3,4,5,6,7,8,9,10 --nodes 1,2,3,4,5,6,7,8", "trials"),
         ("-b inline -w cpu:3600000000 --tasks 1000000", "more than the limit of 30"),
         ("-b thread-pool -w scaling --tasks 1000000 --workers 1000", "use a smaller --tasks"),
         ("-b deadline-loop -w periodic --occurrences 86400", "longer than a day"),
-        ("-b celery --arrival ranked --tasks 3", "5 urgent tasks among them need more"),
+        ("-b celery --arrival ranked --tasks 3", "must be more than its 5 urgent tasks"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(words: str, message: str, told: Told) -> None:

@@ -93,13 +93,17 @@ def test_help_shows_every_option_and_an_example(told: Told) -> None:
         (["bench", "--provider", "locl"], 2, "Did you mean 'local'"),
         (["bench", "--arrival", "brust"], 2, "Did you mean 'burst'"),
         (["bench", "--provider", "local", "--quota", "0.5"], 2, "--quota needs containers"),
-        (["bench", "--provider", "compose", "--cores", "1", "--quota", "1"], 2, "is no limit for"),
+        (
+            ["bench", "--provider", "compose", "--cores", "1", "--quota", "1"],
+            2,
+            "does not limit a node of 1 cores",
+        ),
         (["bench", "--quota", "0.01"], 2, "not a number from 0.1 to"),
         (["bench", "--provider", "local", "--rate", "0.0005"], 2, "take longer than a day"),
         (["bench", "--gaps", "gaussian"], 2, "invalid choice: 'gaussian'"),
         (["bench", "--cores", "0"], 2, "not a whole number from 1 to"),
         (["bench", "--workload", "cpu:fast"], 2, "not a whole number"),
-        (["bench", "--resume", "nowhere"], 2, "nowhere is no run folder"),
+        (["bench", "--resume", "nowhere"], 2, "nowhere is not a run folder"),
         (["report", "nowhere"], 2, "nowhere is not a run folder"),
         (["bench", "--backend", "inline", "--nodes", "2"], 3, "cannot span nodes"),
         (
@@ -259,7 +263,7 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("largest", "step"), [(4_096, "Nothing was begun"), (16_384, "lab bench --resume")]
+    ("largest", "step"), [(4_096, "no trial has run yet"), (16_384, "lab bench --resume")]
 )
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path, largest: int, step: str) -> None:
     """A run that cannot be created leaves nothing; one that cannot grow keeps its rows."""
@@ -276,5 +280,5 @@ def test_a_full_disk_keeps_what_was_finished(tmp_path: Path, largest: int, step:
     assert re.search(rf"the disk or its quota is full\. Free some space in .*{step}", told)
     assert "Traceback" not in shown.stderr
     assert [Store(run).campaign().seed for run in (tmp_path / "runs").iterdir()] == (
-        [] if step.startswith("Nothing") else [3]
+        [] if step.startswith("no trial") else [3]
     )
