@@ -1,9 +1,9 @@
-"""Starts processes that can always be found again, and makes sure none is left.
+"""Starts the processes of a trial with labels, and kills all labelled processes after the trial.
 
-Each carries two labels in its environment: ``LAB_OWNER``, the lab process it belongs to, and
-``LAB_TRIAL``. Labels pass on to children and survive `setsid`, which process groups do not, so
-work-horses and pool children are found as well, also after the lab itself was killed. A child that
-was given another environment is found by its mark (`lab.host.process_marks`).
+A process has two labels in its environment: ``LAB_OWNER``, the lab process that it belongs to, and
+``LAB_TRIAL``. Children inherit labels, also after `setsid`, which leaves the process group. So the
+lab finds work-horses and pool children, and a later lab finds those of a lab that was killed. A
+child with another environment is found by its mark (`lab.host.process_marks`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAME_START_S = 2.0
 
 @cache
 def realm() -> str:
-    """Name the boot and the process namespace in which a process id of ours has a meaning."""
+    """Return an identifier of the boot and the process namespace in which process ids are valid."""
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -39,15 +39,15 @@ def realm() -> str:
 
 
 def owner() -> str:
-    """Name this lab process so that no later process can be mistaken for it."""
+    """Return an identifier of this lab process that no later process can have."""
     me = psutil.Process()
     return f"{realm()}:{me.pid}:{me.create_time():.2f}"
 
 
 def is_alive(name: str) -> bool:
-    """Tell whether the lab process that `owner` named still runs.
+    """Return whether the lab process with the identifier `name`, from `owner`, still runs.
 
-    One of another realm cannot be asked, and is taken for alive.
+    A process of another realm cannot be checked, and counts as alive.
     """
     where, _, process_name = name.partition(":")
     if where != realm():
@@ -55,7 +55,7 @@ def is_alive(name: str) -> bool:
     pid, _, created = process_name.partition(":")
     try:
         process = psutil.Process(int(pid))
-        # A clock that was set moves the times psutil computes, though never by much.
+        # Setting the clock moves the start times that psutil computes, but never by much.
         return abs(process.create_time() - float(created)) < SAME_START_S and runs(process)
     except (psutil.Error, ValueError, OverflowError):
         return False
@@ -63,10 +63,10 @@ def is_alive(name: str) -> bool:
 
 @contextlib.contextmanager
 def pinned(cpus: Sequence[int]) -> Iterator[None]:
-    """Let processes started inside inherit an affinity; this thread's own is put back after.
+    """Set this thread's CPU affinity, which child processes inherit, and restore it afterwards.
 
-    Set before the fork rather than after it, so that no thread of the child escapes; and in the
-    parent, so that no Python runs between fork and exec.
+    The parent sets it before the fork, so that every thread of the child has it and no Python code
+    runs between fork and exec.
     """
     if not cpus or not psutil.LINUX:
         yield
@@ -87,31 +87,31 @@ def start(
     *,
     pipes: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a process on `cpus`, in a session of its own, writing to `log`.
+    """Start a process on `cpus`, in a new session, with its output in `log`.
 
-    With `pipes`, its standard input and output belong to the caller, and only errors to `log`. Its
-    current folder is ``PWD`` of `environment`, else that of its log, where no module lies: some
-    systems import from the current folder whatever PYTHONSAFEPATH says.
+    With `pipes`, standard input and output are pipes of the caller, and only errors go to `log`.
+    The current folder is ``PWD`` of `environment`, or the folder of `log`, which contains no
+    module: some backends import from the current folder in spite of PYTHONSAFEPATH.
     """
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE} if pipes else {}
     return _start(argv, cpus, environment, log, streams)
 
 
 def start_reading(
-    given: bytes,
+    standard_input: bytes,
     argv: Sequence[str],
     cpus: Sequence[int],
     environment: Mapping[str, str],
     log: Path,
 ) -> subprocess.Popen[bytes]:
-    """Start a process as `start` does, with `given` as its standard input, at most 64 KiB.
+    """Start a process as `start` does, with a standard input of at most 64 KiB.
 
-    It is the way for what no other user of the machine may read: arguments are for all.
+    For secrets: other users of the machine can read arguments, but not standard input.
     """
     process = _start(argv, cpus, environment, log, {"stdin": subprocess.PIPE})
     if process.stdin:
-        with contextlib.suppress(BrokenPipeError), process.stdin:  # its log says why it ended
-            process.stdin.write(given)
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # ended early: see its log
+            process.stdin.write(standard_input)
     return process
 
 
@@ -124,7 +124,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     stream: IO[bytes]
     mark = process_marks.of_trial(environment.get(TRIAL, ""))
-    # A start that a signal cut short could leave a process that nobody knows.
+    # A start that a signal interrupts could leave a process without a reference to it.
     with interrupts.deferred(), log.open("ab") as stream, pinned(cpus), process_marks.marking(mark):
         return subprocess.Popen(
             argv,
@@ -134,12 +134,12 @@ def _start(
             stdout=streams.get("stdout", stream),
             stderr=stream,
             start_new_session=True,
-            bufsize=0,  # nothing may wait in a buffer for a reader that is gone
+            bufsize=0,  # a buffer could never be flushed after its reader has ended
         )
 
 
 def ending(code: int) -> str:
-    """Say how a process ended, by its return code as `subprocess` gives it."""
+    """Describe how a process ended, from its return code as `subprocess` reports it."""
     if code >= 0:
         return f"ended with code {code}"
     names = {number.value: number.name for number in signal.Signals}
@@ -149,16 +149,16 @@ def ending(code: int) -> str:
 def limit_memory(process: subprocess.Popen[bytes], most_bytes: int) -> None:
     """Limit the address space of a process, and of each child that it starts from now on.
 
-    Should the machine's memory end before, the kernel is asked to kill these first.
+    If the machine runs out of memory, the kernel kills these processes first.
     """
-    if psutil.LINUX:  # nowhere else can the limits of another process be set
+    if psutil.LINUX:  # no other system can set limits of another process
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (most_bytes, most_bytes))
             Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000")
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """Return a process and all its descendants that still run."""
+    """Return a process and its running descendants; empty if it has ended."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -167,10 +167,10 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_ns(pids: Iterable[int]) -> int:
-    """Sum the CPU time of processes and of the children they have waited for, nanoseconds.
+    """Return the CPU time of processes and of the children that they have waited for, nanoseconds.
 
-    Own time comes from each process's CPU clock, exact to the nanosecond; that of children that
-    have ended only from the kernel's ticks of 10 ms.
+    The time of a running process is exact to a nanosecond (its CPU clock); that of ended children
+    has the resolution of the kernel's ticks, 10 ms.
     """
     total = 0
     for pid in pids:
@@ -178,11 +178,11 @@ def cpu_ns(pids: Iterable[int]) -> int:
             process = psutil.Process(pid)
             times = process.cpu_times()
             ended_s = times.children_user + times.children_system
-            total += _own_cpu_ns(process) + round(ended_s * 1e9)
+            total += _running_cpu_ns(process) + round(ended_s * 1e9)
     return total
 
 
-def _own_cpu_ns(process: psutil.Process) -> int:
+def _running_cpu_ns(process: psutil.Process) -> int:
     if psutil.LINUX:
         # clock_getcpuclockid(3): the complement of the pid, and 2 for the scheduler's clock.
         return time.clock_gettime_ns((~process.pid << 3) | 2)
@@ -191,9 +191,9 @@ def _own_cpu_ns(process: psutil.Process) -> int:
 
 
 def stop(*processes: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
-    """Ask processes to end, all at once, and end those that have not after `grace_s` seconds.
+    """Terminate processes, and kill those that still run after `grace_s` seconds.
 
-    Who must be ended takes his descendants along: nobody else would ask them.
+    The descendants of a process that must be killed are killed as well.
     """
     for process in processes:
         process.terminate()
@@ -212,30 +212,29 @@ def stop(*processes: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
 def labelled(
     by_label: Callable[[Mapping[str, str]], bool], by_mark: Callable[[int], bool] = lambda _: False
 ) -> list[psutil.Process]:
-    """Return the running processes of this user that one of the two accepts, this one excepted."""
-    found = []
+    """Return the processes whose environment or mark is accepted, except this process."""
+    accepted = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            is_marked = by_mark(process_marks.read(process)) and runs(
-                process
-            )  # a zombie has one as well
+            # A zombie has a mark as well.
+            is_marked = runs(process) and by_mark(process_marks.read(process))
             if process.pid != os.getpid() and (is_marked or by_label(process.environ())):
-                found.append(process)
-    return found
+                accepted.append(process)
+    return accepted
 
 
 def kill(processes: Iterable[psutil.Process]) -> int:
-    """Kill processes and wait until they run no more; return how many there were.
+    """Kill processes, wait until they have ended, and return their number.
 
-    Resource trackers come last, and only if they must: they end with those whom they serve, once
-    they have removed what these shared, and nobody else would remove it.
+    Resource trackers of `multiprocessing` get `GRACE_S` seconds to end by themselves: they first
+    remove the shared memory of the processes that they serve.
     """
-    found = [*processes]
-    trackers = [process for process in found if _is_tracker(process)]
-    _kill(process for process in found if process not in trackers)
+    targets = [*processes]
+    trackers = [process for process in targets if _is_tracker(process)]
+    _kill(process for process in targets if process not in trackers)
     _kill(await_end(trackers, GRACE_S))
-    await_end(found, STOP_S)
-    return len(found)
+    await_end(targets, STOP_S)
+    return len(targets)
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:
@@ -251,18 +250,20 @@ def _is_tracker(process: psutil.Process) -> bool:
 
 
 def await_end(processes: Iterable[psutil.Process], patience_s: float) -> list[psutil.Process]:
-    """Wait until processes have ended, and return those that have not in `patience_s` seconds."""
-    left = [*processes]
+    """Wait until processes have ended, and return those that still run after `patience_s` s."""
+    running = [process for process in processes if runs(process)]
     deadline = time.monotonic() + patience_s
-    while (left := [process for process in left if runs(process)]) and time.monotonic() < deadline:
+    while running and time.monotonic() < deadline:
         time.sleep(0.005)
-    return left
+        running = [process for process in running if runs(process)]
+    return running
 
 
 def runs(process: psutil.Process) -> bool:
-    """Tell whether a process has not ended yet.
+    """Return whether a process has not ended; a zombie has ended.
 
-    One that has stays a zombie until its parent looks; init of a container may take seconds.
+    A process stays a zombie until its parent waits for it; the init of a container may take
+    seconds to do so.
     """
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -271,19 +272,21 @@ def runs(process: psutil.Process) -> bool:
 
 
 def reap_trial(trial: str) -> int:
-    """Kill whatever a trial of this lab process left behind; return how many processes.
+    """Kill the remaining processes of a trial of this lab process, and return their number.
 
-    What is about to end by itself is none of it: the resource tracker of a driver that has ended
-    still removes what its children shared.
+    Processes that end within `GRACE_S` seconds do not count: the resource tracker of an ended
+    driver still removes shared memory.
     """
-    mine = owner()
+    this_lab = owner()
     mark = process_marks.of_trial(trial)
-    found = labelled(lambda env: env.get(OWNER) == mine and env.get(TRIAL) == trial, mark.__eq__)
-    return kill(await_end(found, GRACE_S))
+    remaining = labelled(
+        lambda env: env.get(OWNER) == this_lab and env.get(TRIAL) == trial, mark.__eq__
+    )
+    return kill(await_end(remaining, GRACE_S))
 
 
 def reap_orphans() -> int:
-    """Kill the processes of labs that are gone; those of living labs are left alone."""
+    """Kill the processes of lab processes that have ended, and return their number."""
     alive: dict[str, bool] = {}
 
     def orphaned(environment: Mapping[str, str]) -> bool:

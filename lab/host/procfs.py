@@ -1,4 +1,4 @@
-"""The small files of the kernel, and the control groups around us; one that is missing is None."""
+"""Reads small files of the kernel and the limits of the enclosing control groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ESTABLISHED = "01"
 
 
 def text_of(path: Path) -> str | None:
-    """Read a small file of the kernel; None where there is none or it may not be read."""
+    """Return the text of a kernel file; None if it does not exist or is not readable."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:
@@ -22,9 +22,9 @@ def text_of(path: Path) -> str | None:
 
 
 def cgroup_texts(controller: str, name: str, root: Path = Path("/")) -> list[str]:
-    """Read a control file of our own cgroup and of those around it, innermost first.
+    """Return the texts of a control file of this process's cgroup and its parents, innermost first.
 
-    Knows cgroup v1 (one tree a controller) and v2 (one tree). Empty when nothing is readable.
+    Supports cgroup v1 (one tree per controller) and v2 (one tree). Empty if none is readable.
     """
     mount = root / "sys/fs/cgroup"
     for line in (text_of(root / "proc/self/cgroup") or "").splitlines():
@@ -35,10 +35,10 @@ def cgroup_texts(controller: str, name: str, root: Path = Path("/")) -> list[str
             tree = mount
         else:
             continue
-        # In a container the group may be named as the host sees it; its tree then starts at ours.
-        own = tree / group.lstrip("/")
-        around = [own, *(p for p in own.parents if p == tree or tree in p.parents)]
-        texts = [text_of(folder / name) for folder in around]
+        # A container may show the group's path on the host, while its tree starts at that group.
+        innermost = tree / group.lstrip("/")
+        parents = [path for path in innermost.parents if path == tree or tree in path.parents]
+        texts = [text_of(folder / name) for folder in (innermost, *parents)]
         return [text for text in texts if text is not None]
     return []
 
@@ -48,14 +48,14 @@ def user_of_peer(peer: tuple[str, int], here: tuple[str, int], root: Path = ROOT
 
     Args:
         peer: Host and port of the other end.
-        here: Those of this end.
-        root: Where the kernel's files lie.
+        here: Host and port of this end.
+        root: Root folder of the kernel's files.
 
     Returns:
-        None where there is no such end, or where its process has closed it: the kernel shows what
-        nobody holds any more as root's.
+        None if there is no such connection, or if the process at the other end has closed it: the
+        kernel lists a socket without a process as a socket of root.
     """
-    wanted = [_in_kernels_words(*peer), _in_kernels_words(*here), ESTABLISHED]
+    wanted = [_kernel_address(*peer), _kernel_address(*here), ESTABLISHED]
     table = "tcp6" if ":" in peer[0] else "tcp"
     for line in (text_of(root / "proc/self/net" / table) or "").splitlines()[1:]:
         fields = line.split()
@@ -65,7 +65,7 @@ def user_of_peer(peer: tuple[str, int], here: tuple[str, int], root: Path = ROOT
     return None
 
 
-def _in_kernels_words(host: str, port: int) -> str:
+def _kernel_address(host: str, port: int) -> str:
     packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     number = "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
@@ -73,7 +73,7 @@ def _in_kernels_words(host: str, port: int) -> str:
 
 
 def cpu_limit(root: Path = Path("/")) -> float | str:
-    """Return how many CPUs the tightest quota allows: ``"none"``, or empty when unreadable."""
+    """Return the number of CPUs of the tightest quota; ``"none"``, or empty if unreadable."""
     quotas = [text.split() for text in cgroup_texts("cpu", "cpu.max", root)] or [
         [quota, period]
         for quota, period in zip(
@@ -87,22 +87,22 @@ def cpu_limit(root: Path = Path("/")) -> float | str:
 
 
 def memory_limit(root: Path = Path("/")) -> int | str:
-    """Return the tightest memory limit in bytes: ``"none"``, or empty when unreadable."""
+    """Return the tightest memory limit in bytes; ``"none"``, or empty if unreadable."""
     texts = cgroup_texts("memory", "memory.max", root) or cgroup_texts(
         "memory", "memory.limit_in_bytes", root
     )
-    # Version 1 says "no limit" by a number beyond any memory.
-    limits = [int(t) for t in texts if t not in NO_LIMIT and int(t) < 1 << 60]
+    # cgroup v1 writes "no limit" as a number that is larger than any memory.
+    limits = [int(text) for text in texts if text not in NO_LIMIT and int(text) < 1 << 60]
     return min(limits, default="none" if texts else "")
 
 
 def chosen(text: str | None) -> str | None:
-    """Pick the word in brackets, the kernel's way to show a choice."""
-    found = re.search(r"\[(\w+)\]", text or "")
-    return found and found[1]
+    """Return the word in brackets, which is how the kernel marks the active one of its choices."""
+    match = re.search(r"\[(\w+)\]", text or "")
+    return match and match[1]
 
 
 def cpu_values(pattern: str) -> str | None:
-    """Join the different values that a setting has on the CPUs; None where none is readable."""
+    """Return the distinct values of a CPU setting, joined by commas; None if none is readable."""
     values = {text for path in CPUS.glob(pattern) if (text := text_of(path))}
     return ",".join(sorted(values)) or None

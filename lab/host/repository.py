@@ -1,4 +1,4 @@
-"""Asks git about a checkout; where git cannot say, a campaign runs without a commit."""
+"""Runs git commands on a checkout; a campaign also runs without git."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lab.host import child_environment
 PATIENCE_S = 60.0
 
 
-def git(folder: Path, *words: str) -> str:
-    """Run a git command in `folder` and return what it printed.
+def git(folder: Path, *arguments: str) -> str:
+    """Run a git command in `folder`, and return its standard output.
 
-    Its environment is the list of `lab.host.child_environment`: variables that a git hook sets
-    would lead to the hook's repository.
+    Its environment is that of `lab.host.child_environment`: variables that a git hook sets would
+    select the hook's repository.
 
     Raises:
-        LabError: git is missing, refuses, or does not end; the message has its last line.
+        LabError: git is missing, fails, or does not end; the message has its error.
     """
-    command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(
             command,
@@ -37,17 +37,17 @@ def git(folder: Path, *words: str) -> str:
     except OSError as error:
         raise LabError(f"git cannot be started: {error.strerror}.") from error
     except subprocess.TimeoutExpired:
-        raise LabError(f"git {words[0]} did not end in {PATIENCE_S:.0f} s.") from None
+        raise LabError(f"git {arguments[0]} did not end in {PATIENCE_S:.0f} s.") from None
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("fatal:")]
         last = lines[0] if lines else done.stderr.strip().rpartition("\n")[2]
-        raise LabError(f"git {words[0]}: {last or f'code {done.returncode}'}")
+        raise LabError(f"git {arguments[0]}: {last or f'code {done.returncode}'}")
     return done.stdout.strip()
 
 
-def git_or_none(folder: Path, *words: str) -> str | None:
-    """Return what a git command printed; None where git cannot say."""
+def git_or_none(folder: Path, *arguments: str) -> str | None:
+    """Return the standard output of a git command; None if it fails."""
     try:
-        return git(folder, *words)
+        return git(folder, *arguments)
     except LabError:
         return None

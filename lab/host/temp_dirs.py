@@ -1,8 +1,8 @@
-"""Temporary folders that go with their lab: what somebody leaves there is removed with them.
+"""Creates temporary folders that belong to a lab process, and removes them with their contents.
 
-Pools keep their sockets in their trial's, and Dask's workers an empty folder each; who is killed
-removes none of it. A symbolic link in each folder, which points nowhere, names the lab it belongs
-to: it exists whole or not at all, and reading it opens nothing.
+Backends create files there and do not remove them when they are killed: sockets (pools) and empty
+folders (Dask workers). The target of a symbolic link in each folder is the identifier of its lab
+process: a link is created atomically, and reading it opens no file.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from lab.core.errors import DiskError
 from lab.host import processes
 
 VARIABLE = "TMPDIR"
-# Short, for the path of a socket may have a hundred characters; a trial's folder has more.
+# The path of a socket has at most some 100 characters, and that of a trial's folder is longer.
 PREFIX = "lab-"
-# What stays for the folder that holds ours: pools add some 45 characters, macOS allows 104.
+# The longest path of the parent folder: pools add some 45 characters, and macOS allows 104.
 LONGEST = 50
-SHORT = ("/tmp", "/var/tmp")  # noqa: S108 (a folder of our own is made there, for us alone)
+SHORT = ("/tmp", "/var/tmp")  # noqa: S108 (mkdtemp makes a folder of mode 0700 there)
 OWNER = "owner"
-# A folder without an owner is one that is just being made, unless it is older.
+# A younger folder without an owner may be one whose link is not created yet.
 YOUNG_S = 60.0
 
 
 def make() -> Path:
-    """Make a folder that belongs to this lab process."""
+    """Create a folder that belongs to this lab process."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_parents()[0]))
     (folder / OWNER).symlink_to(processes.owner())
     return folder
@@ -40,7 +40,7 @@ def make() -> Path:
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """Make a folder for as long as the block runs.
+    """Create a folder, and remove it after the block.
 
     Raises:
         DiskError: The disk of temporary folders is full.
@@ -54,37 +54,38 @@ def folder() -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and whatever was left in it."""
-    shutil.rmtree(folder, ignore_errors=True)  # who is just ending may be removing the same
+    """Remove a folder and its contents."""
+    shutil.rmtree(folder, ignore_errors=True)  # an ending process may remove the same files
 
 
 def remove_dead() -> int:
-    """Remove the folders of labs that are gone, those of living ones stay; return how many.
+    """Remove the folders of lab processes that have ended, and return their number.
 
-    Folders outlive a boot, so what another boot left is dead as well.
+    This includes folders from before the last boot.
     """
     removed = 0
     for path in (path for parent in _parents() for path in parent.glob(f"{PREFIX}*")):
-        with contextlib.suppress(OSError):  # somebody else was faster
-            about = path.lstat()
-            if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid():
-                removed += _remove_if_dead(path, time.time() - about.st_mtime)
+        with contextlib.suppress(OSError):  # another process has removed it
+            info = path.lstat()
+            if stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid():
+                removed += _remove_if_dead(path, time.time() - info.st_mtime)
     return removed
 
 
 def _parents() -> list[Path]:
-    """Return where folders are made: where the user wants them, unless sockets have no room there.
+    """Return the folders in which temporary folders may be; the first is for new ones.
 
-    Then in the system's own, which comes first; the user's stays where neither can be written.
+    It is the user's folder for temporary files. If its path is too long for sockets, the writable
+    folders of `SHORT` come first.
 
     Raises:
-        DiskError: No folder for temporary files can be written.
+        DiskError: No folder for temporary files is writable.
     """
     try:
         wanted = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:  # it tries to write into each; its words name them
+    except FileNotFoundError as error:  # its message lists the folders that it tried
         raise DiskError(
-            f"{error.strerror}: free some space in one of them, or name another one in TMPDIR."
+            f"{error.strerror}: free some space in one of them, or set TMPDIR to another folder."
         ) from error
     if len(os.fsencode(wanted)) <= LONGEST:
         return [wanted]
@@ -96,7 +97,7 @@ def _remove_if_dead(folder: Path, age_s: float) -> bool:
         owner = str((folder / OWNER).readlink())
     except FileNotFoundError:
         if age_s > YOUNG_S:
-            folder.rmdir()  # its lab was killed as it made it: it is empty, or it is not ours
+            folder.rmdir()  # a kill before the link leaves it empty; others are not the lab's
             return True
         return False
     boot = processes.realm().partition("/")[0]

@@ -1,11 +1,11 @@
-"""The wall clock beside CLOCK_MONOTONIC, and whether it was set meanwhile (METHOD M26)."""
+"""Compares the wall clock with CLOCK_MONOTONIC, and detects that it was set (METHOD M26)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-# The kernel slews both clocks alike, so their difference changes only when the wall clock is set.
+# The kernel slews both clocks equally: their difference changes only when the wall clock is set.
 LARGEST_STEP_NS = 1_000_000
 
 Reading = Sequence[int]
@@ -18,18 +18,18 @@ def read() -> Reading:
 
 
 def offset_ns(reading: Reading) -> int:
-    """Return the wall clock minus CLOCK_MONOTONIC, right to `bound_ns`."""
+    """Return the wall clock minus CLOCK_MONOTONIC in ns; the error is at most `bound_ns`."""
     before, wall, after = reading
     return wall - (before + after) // 2
 
 
 def bound_ns(reading: Reading) -> int:
-    """Return by how much the offset may be wrong: half the gap of the reading."""
+    """Return the largest error of the offset in ns: half of the time that the reading took."""
     return (reading[2] - reading[0] + 1) // 2
 
 
 def step_ns(readings: Sequence[Reading]) -> int:
-    """Return by how much the wall clock was set between readings at least, 0 if it was not."""
+    """Return the smallest step of the wall clock in ns that explains the readings; 0 for none."""
     lowest = min((offset_ns(r) + bound_ns(r) for r in readings), default=0)
     highest = max((offset_ns(r) - bound_ns(r) for r in readings), default=0)
     return max(0, highest - lowest)

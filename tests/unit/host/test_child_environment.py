@@ -116,8 +116,8 @@ def test_a_folder_with_names_of_the_standard_library_disturbs_no_command(
         ("DJANGO_SETTINGS_MODULE", "the lab sets or passes it itself"),
         ("PATH", "the lab sets or passes it itself"),
         ("LC_ALL", "the lab sets or passes it itself"),
-        ("A=B", "is no name of a variable"),
-        *((name, "a measured system reads it as its setting") for name in READ),
+        ("A=B", "is not the name of a variable"),
+        *((name, "a measured backend reads it as its setting") for name in READ),
     ],
 )
 def test_a_variable_that_cannot_be_passed_is_a_usage_error(
