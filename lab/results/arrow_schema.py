@@ -1,4 +1,4 @@
-"""The Arrow schema of each table in `results/schema`, and the rules by which a file follows it."""
+"""Builds the Arrow schema of each table in `lab/tables`, and checks files against it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.core.errors import ResultsError, UnknownNameError
 from lab.results.schema import SCHEMA_VERSION, TABLES
 
 _ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
-# Folders and files are named by these.
+# Names of folders and files contain these.
 IDS = ("campaign_id", "trial_id", "fingerprint_id")
 ID = r"^(\w[\w.-]*)?$"
 MINOR = re.compile("[0-9]{1,4}")
@@ -28,10 +28,10 @@ RESTORE = "Restore the file from a copy, or move the run folder away and run the
 
 @functools.cache
 def schema(table: str) -> pa.Schema:
-    """Make the Arrow schema of a table from its dataclass: types, nulls, units, descriptions.
+    """Return the Arrow schema of a table, from its dataclass: types, nulls, units, descriptions.
 
     Raises:
-        UnknownNameError: No table has that name.
+        UnknownNameError: There is no table of that name.
     """
     if table not in TABLES:
         raise UnknownNameError("table", table, TABLES)
@@ -48,59 +48,62 @@ def _column(declared: Field[Any], hint: Any) -> pa.Field:
 
 
 def key_of(table: str) -> list[str]:
-    """Return the columns whose values no two rows of a table share."""
+    """Return the columns of a table's key; no two rows have equal values in all of them."""
     return str(TABLES[table].__doc__).partition(" Key: ")[2].rstrip(".").split(", ")
 
 
 @functools.cache
 def declared(table: str) -> typing.Mapping[str, typing.Mapping[str, Any]]:
-    """Return what `lab.results.schema.column` declares of each column of a table, by its name."""
+    """Return the metadata of each column of a table, from `lab.results.schema.column`, by name."""
     return {field.name: field.metadata for field in fields(TABLES[table])}
 
 
 def require_columns(
     names: Sequence[str], table: str, origin: Path, *, in_full: bool = False
 ) -> None:
-    """Refuse columns that are not the table's in their order.
+    """Require the columns of a table in their order.
 
-    Those that a later minor added may be missing, unless `in_full`.
+    Columns that a minor version added may be missing, unless `in_full`.
 
     Raises:
-        ResultsError: A column is unknown, out of its order, or missing though no minor added it.
+        ResultsError: A column is unknown, out of order, or missing although 1.0 has it.
     """
-    about = declared(table)
-    first = {name for name in about if in_full or about[name]["since"] == "1.0"}
-    expected = [name for name in about if name in first or name in names]
+    metadata = declared(table)
+    required = {name for name in metadata if in_full or metadata[name]["since"] == "1.0"}
+    expected = [name for name in metadata if name in required or name in names]
     if list(names) != expected:
-        unknown = ", ".join(sorted(set(map(str, names)) - set(about)))[:200] or "none"
+        unknown = ", ".join(sorted(set(map(str, names)) - set(metadata)))[:200] or "none"
         missing = ", ".join(sorted(set(expected) - set(names))) or "none"
         raise ResultsError(
-            f"{origin} does not hold the columns of table {table!r} in their order "
+            f"{origin} does not have the columns of table {table!r} in their order "
             f"(unknown: {unknown}; missing: {missing}). {RESTORE}"
         )
 
 
 def require_all_columns(names: Sequence[str], table: str, origin: Path) -> None:
-    """Refuse to append to a file that lacks columns of this version.
+    """Require all columns of this schema version, in a file to which rows are appended.
 
     Raises:
-        ResultsError: An earlier minor version wrote the file.
+        ResultsError: The file lacks a column: an earlier minor version wrote it.
     """
     missing = [name for name in declared(table) if name not in names]
     if missing:
         raise ResultsError(
             f"{origin} lacks the columns {', '.join(missing)} of schema version {SCHEMA_VERSION}: "
-            "continue the run with the version of the lab that began it, or start a new run."
+            "continue the run with the version of the lab that started it, or start a new run."
         )
 
 
 def fill_columns(data: pa.Table, table: str, wanted: Sequence[str] | None = None) -> pa.Table:
-    """Add the columns that a later minor added: null, or the fill that the column declares.
+    """Add the columns that the file of an earlier minor version lacks.
 
     Args:
-        data: What a file of an earlier minor holds.
-        table: The name of its table.
-        wanted: The columns of the result; None means all.
+        data: Contents of the file.
+        table: Name of its table.
+        wanted: Columns of the result; None means all.
+
+    Returns:
+        The data, with missing columns full of nulls or of the fill value in their metadata.
     """
     columns = [column for column in schema(table) if wanted is None or column.name in wanted]
     for position, column in enumerate(columns):
@@ -114,31 +117,37 @@ def fill_columns(data: pa.Table, table: str, wanted: Sequence[str] | None = None
 def require_values(
     array: pa.Array, column: pa.Field, where: str, then: str, table: str = ""
 ) -> None:
-    """Refuse a null where there may be none, a number that cannot be, and an id that is a path.
+    """Check nulls and ids of a column, and with a `table` the range of its numbers.
 
-    With a `table`, numbers are held against the range that it declares for the column.
+    Args:
+        array: The values.
+        column: Declaration of the column.
+        where: File of the values, for messages.
+        then: The next step of the user, for messages.
+        table: Name of the table; empty: ranges are not checked.
 
     Raises:
-        ResultsError: One of the values may not be there.
+        ResultsError: A value is null although the column is not nullable, a number is out of
+            range, or an id has other characters than a name (it could be a path).
     """
     if array.null_count and not column.nullable:
         raise ResultsError(f"{where}: column {column.name!r} has an empty value. {then}")
     if table and not pa.types.is_string(column.type):
         _require_range(array, column.name, declared(table)[column.name], (where, then))
     if column.name in IDS:
-        foreign = array.filter(pa_compute.invert(pa_compute.match_substring_regex(array, ID)))
-        if len(foreign):
+        wrong = array.filter(pa_compute.invert(pa_compute.match_substring_regex(array, ID)))
+        if len(wrong):
             raise ResultsError(
-                f"{where}: {column.name} {foreign[0].as_py()[:80]!r} is no name of letters, digits "
-                f"and -._ alone. {then}"
+                f"{where}: {column.name} {wrong[0].as_py()[:80]!r} must consist of letters, "
+                f"digits and -._ only. {then}"
             )
 
 
 def _require_range(
-    array: pa.Array, name: str, about: typing.Mapping[str, Any], said: tuple[str, str]
+    array: pa.Array, name: str, metadata: typing.Mapping[str, Any], context: tuple[str, str]
 ) -> None:
-    """Refuse the first number of a column outside its range, by its row; nan and inf always."""
-    least, most = about["least"], about["most"]
+    """Require that all numbers of a column are finite and in its range."""
+    least, most = metadata["least"], metadata["most"]
     wrong = pa_compute.invert(pa_compute.is_finite(array))
     if least is not None:
         wrong = pa_compute.or_(wrong, pa_compute.less(array, least))
@@ -147,18 +156,19 @@ def _require_range(
     row = pa_compute.index(wrong, value=True).as_py()
     if row >= 0:
         ends = {"at least": least, "at most": most}
-        known = [f"{end} {limit:,}" for end, limit in ends.items() if limit is not None]
+        limits = [f"{end} {limit:,}" for end, limit in ends.items() if limit is not None]
+        where, then = context
         raise ResultsError(
-            f"{said[0]}: column {name!r} is {array[row].as_py()} in row {row + 1}, and can only be "
-            f"{' and '.join(known) or 'a finite number'}. {said[1]}"
+            f"{where}: column {name!r} is {array[row].as_py()} in row {row + 1}, and must be "
+            f"{' and '.join(limits) or 'a finite number'}. {then}"
         )
 
 
 def require_known_version(campaign: bytes, origin: Path) -> None:
-    """Refuse a ``campaign.csv`` of another major or a later minor, whatever its columns are.
+    """Require a readable schema version in a ``campaign.csv``, before its columns are checked.
 
     Raises:
-        ResultsError: This lab does not read its version.
+        ResultsError: This lab does not read that version.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(campaign.decode(errors="replace"))))
@@ -170,7 +180,12 @@ def require_known_version(campaign: bytes, origin: Path) -> None:
 
 
 def require_version(version: str, origin: Path, commit: str = "") -> None:
-    """Refuse another major version and a later minor one; `commit` is the lab's that wrote it.
+    """Require this major schema version, and this minor version or an earlier one.
+
+    Args:
+        version: Schema version of a file.
+        origin: The file, for the message.
+        commit: Commit of the lab that wrote it; empty if unknown.
 
     Raises:
         ResultsError: This lab does not read that version.
@@ -181,12 +196,12 @@ def require_version(version: str, origin: Path, commit: str = "") -> None:
         return
     writer = f"commit {commit[:12]}" if commit else "the version that wrote it"
     raise ResultsError(
-        f"{origin} has schema version {version[:20]!r}, this lab reads {major}.0 to "
-        f"{SCHEMA_VERSION}. Read it with a lab of its major version that is not older "
+        f"{origin} has schema version {version[:20]!r}, and this lab reads {major}.0 to "
+        f"{SCHEMA_VERSION}. Read it with a lab of the same major version that is not older "
         f"({writer}), or run the campaign again."
     )
 
 
 def brief(error: BaseException) -> str:
-    """Put the message of a library into one line of at most 200 letters."""
+    """Return an exception's message as one line of at most 200 characters."""
     return " ".join(str(error).split())[:200].rstrip(".")

@@ -1,8 +1,8 @@
-"""The run folder: the tables of `lab/results/schema` as files that survive a kill and a full disk.
+"""Stores the tables of a run in its folder, as files that survive a kill and a full disk.
 
-CSV tables are appended to, one write a row; tables with a row a task are one Parquet file a trial.
-The row in ``trial.csv`` is the commit point: it is written last, and a trial counts as finished
-when it is there. One lab at a time may write a run; anybody may read it meanwhile.
+CSV tables grow by one write per row; tables with a row per task are one Parquet file per trial.
+The row in ``trial.csv`` is written last, and makes a trial finished. One lab at a time may write a
+run; others may read it at the same time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REFERENCES = (  # table, its column, the table that must hold the value
 
 
 class Store:
-    """The tables of one run folder; its name is the campaign's id."""
+    """The tables of one run folder; the name of the folder is the campaign's id."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,10 +50,10 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Keep every other lab from writing this run, until the end of the block or a kill.
+        """Lock this run against writes of other labs, until the end of the block or a kill.
 
         Raises:
-            ResultsError: Another lab writes it, or a table may not be appended to.
+            ResultsError: Another lab writes the run, or a table is not writable.
         """
         lock = self.folder / "lock"
         with files.sentences(lock):
@@ -70,20 +70,21 @@ class Store:
             yield
 
     def trial_folder(self, trial_id: str, attempt: int) -> Path:
-        """Return where one attempt at one trial keeps its files.
+        """Return the folder of one attempt at one trial.
 
         Raises:
-            ResultsError: It would be outside the run: a folder on the way is a symbolic link.
+            ResultsError: A symbolic link leads out of the run.
         """
         folder = self.folder / "trials" / f"{trial_id}-{attempt}"
         files.require_inside(folder / "any", self.folder)
         return folder
 
     def append(self, row: Any) -> None:
-        """Add one row to its CSV table: all of it is on the disk, or nothing.
+        """Append one row to its CSV table; the whole row is on the disk afterwards, or nothing.
 
         Raises:
-            ResultsError: The disk is full, the row does not fit, or the file is not ours.
+            ResultsError: The disk is full, the row does not match the schema, or the file is not a
+                regular file of this run.
         """
         path = self._csv(_NAMES[type(row)])
         with files.sentences(path):
@@ -91,7 +92,7 @@ class Store:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
             descriptor = files.open_regular(path, self.folder, flags)
             try:
-                size = self._mend(path, descriptor)
+                size = self._remove_incomplete_row(path, descriptor)
                 data = formats.to_csv(path.stem, [row], path, header=size == 0)
                 _write_all_or_nothing(descriptor, data, size)
             finally:
@@ -101,10 +102,10 @@ class Store:
                 files.sync_folder(self.folder)
 
     def replace(self, table: str, rows: formats.Rows) -> None:
-        """Write a derived CSV table anew; a reader sees the old one or the new one.
+        """Replace a derived CSV table; a reader sees the old or the new table.
 
         Raises:
-            ResultsError: The disk is full, or a row does not fit.
+            ResultsError: The disk is full, or a row does not match the schema.
         """
         path = self._csv(table)
         data = formats.to_csv(table, rows, path, header=True)
@@ -112,10 +113,10 @@ class Store:
             files.replace(path, data, self.folder)
 
     def write_parquet(self, folder: Path, table: str, rows: formats.Rows) -> None:
-        """Write one trial's table into the trial's folder, whole or not at all.
+        """Write a Parquet table to a trial's folder; the whole file is there afterwards, or none.
 
         Raises:
-            ResultsError: The disk is full, or a row does not fit.
+            ResultsError: The disk is full, or a row does not match the schema.
         """
         path = folder / f"{_known(table, PARQUET_TABLES)}.parquet"
         data = formats.to_parquet(table, rows, path)
@@ -125,11 +126,15 @@ class Store:
     def read(self, table: str, folder: Path | None = None, columns: Columns = None) -> pd.DataFrame:
         """Read a table with the types of its dataclass; nulls are ``pd.NA``, never 0.
 
-        `folder` names the trial of a Parquet table, `columns` what is wanted of it. Without both,
-        all finished trials are read that have it; `attempt` says which attempt a row belongs to.
+        Args:
+            table: Name of the table.
+            folder: Folder of one trial, for a Parquet table; None: all finished trials, with an
+                additional column `attempt`.
+            columns: Columns to read from the folder's file; None means all.
 
         Raises:
-            ResultsError: The file is damaged, of another schema, or (one trial) not there.
+            ResultsError: The file is damaged or has another schema, or the file of a trial does
+                not exist.
         """
         if table in CSV_TABLES:
             self._require_known_version()
@@ -149,32 +154,32 @@ class Store:
         """Return the row of the campaign.
 
         Raises:
-            ResultsError: It is not there, or cannot be read.
+            ResultsError: The row does not exist or cannot be read.
         """
         rows = self.read("campaign")
         if len(rows) != 1:
             raise ResultsError(
-                f"{self._csv('campaign')} holds {len(rows)} campaigns, not one. {RESTORE}"
+                f"{self._csv('campaign')} has {len(rows)} rows, and must have one. {RESTORE}"
             )
         return rows.iloc[0]
 
     def finished_trials(self) -> set[tuple[str, int]]:
-        """Tell which trials are finished, as (trial_id, attempt): those with a row."""
+        """Return the finished trials, as (trial_id, attempt): those with a row."""
         trials = self.read("trial")
         return {(str(t), int(a)) for t, a in zip(trials.trial_id, trials.attempt, strict=True)}
 
     def check(self) -> None:
-        """Hold the keys: no two rows share one, and every reference leads to a row.
+        """Check the keys of all CSV tables: they are unique, and each reference has its row.
 
         Raises:
-            ResultsError: A key occurs twice, or leads nowhere.
+            ResultsError: A key occurs twice, or a reference has no row.
         """
         for table in CSV_TABLES:
             key = [name for name in key_of(table) if name in schema(table).names]
             rows = self.read(table)
             if table not in UNKEYED and (twice := rows[rows.duplicated(key)]).size:
                 value = ", ".join(map(str, twice[key].iloc[0]))
-                raise ResultsError(f"{self._csv(table)} holds the key {value} twice. {RESTORE}")
+                raise ResultsError(f"{self._csv(table)} has the key {value} twice. {RESTORE}")
         for table, column, target in REFERENCES:
             lost = set(self.read(table)[column]) - set(self.read(target)[column]) - {""}
             if lost:
@@ -196,13 +201,13 @@ class Store:
         return self.folder / f"{_known(table, CSV_TABLES)}.csv"
 
     def _require_writable(self) -> None:
-        """Refuse before any trial runs what would refuse its row."""
+        """Check before the first trial that rows can be appended to all CSV tables."""
         for path in filter(files.is_there, map(self._csv, CSV_TABLES)):
             with files.sentences(path):
                 os.close(files.open_regular(path, self.folder, os.O_RDWR | os.O_APPEND))
 
-    def _mend(self, path: Path, descriptor: int) -> int:
-        """Cut off what a kill left of a row; return the size of the finished rows in bytes."""
+    def _remove_incomplete_row(self, path: Path, descriptor: int) -> int:
+        """Remove an incomplete last row; return the size of the complete rows in bytes."""
         size = os.fstat(descriptor).st_size
         if size == self._known_sizes.get(path):
             return size
@@ -235,7 +240,7 @@ def _known(table: str, known: tuple[str, ...]) -> str:
 
 
 def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
-    """Append in one write and see it on the disk; else leave the file at `size` bytes."""
+    """Append data and sync it to the disk; if that fails, truncate the file to `size` bytes."""
     try:
         fits = os.write(descriptor, data) == len(data)
         os.fsync(descriptor)
@@ -247,10 +252,10 @@ def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def runs(results: Path, tell: Callable[[str], object]) -> list[Path]:
+def runs(results: Path, warn: Callable[[str], object]) -> list[Path]:
     """Return the run folders in `results`, the oldest first.
 
-    A run that cannot be read is left out, and `tell` is given the sentence that names it.
+    A run that cannot be read is left out, with a sentence passed to `warn`.
     """
     readable = []
     for folder in sorted((results / "runs").glob("*")):
@@ -260,5 +265,5 @@ def runs(results: Path, tell: Callable[[str], object]) -> list[Path]:
             Store(folder).campaign()
             readable.append(folder)
         except ResultsError as error:
-            tell(f"Left out: {error}")
+            warn(f"Left out: {error}")
     return readable

@@ -132,7 +132,7 @@ def damaged_csv(text: str) -> dict[str, bytes]:
         "quote that never closes in line 2": f'{header}\n"{first}\n{second}\n{first}\n'.encode(),
         "invalid UTF8": f"{header}\n{first}\n".encode().replace(b"x", b"\xff\xfe"),
         "is not a CSV file": b"\x89PNG\x00\x01",
-        "does not hold the columns": b"\x89PNG\r\n\x1a\n\x00\x01",
+        "does not have the columns": b"\x89PNG\r\n\x1a\n\x00\x01",
         "unknown: ": b"\n" + text.encode(),
     }
 

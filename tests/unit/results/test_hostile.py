@@ -69,7 +69,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "tasks gone": (lambda run: tasks(run).unlink(), "No such file"),
     "trials of another": (
         lambda run: (run / "trial.csv").write_text("a,b\n1,2\n"),
-        "does not hold the columns",
+        "does not have the columns",
     ),
     "trials are bytes": (
         lambda run: (run / "trial.csv").write_bytes(b"\x00\xff\x00"),
@@ -81,7 +81,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a trial is a path": (
         lambda run: rename(run / "trial.csv", first_id(run), "../../../etc"),
-        "trial_id '../../../etc' is no name",
+        "trial_id '../../../etc' must consist of",
     ),
     "the run is a path": (
         lambda run: list(
@@ -90,7 +90,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
                 [run / "campaign.csv", run / "trial.csv"],
             )
         ),
-        "campaign_id '../up' is no name",
+        "campaign_id '../up' must consist of",
     ),
 }
 

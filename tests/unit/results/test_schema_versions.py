@@ -33,7 +33,7 @@ def test_an_unknown_major_version_is_refused_everywhere(store: Store) -> None:
     assert len(Store(store.folder).read("metric")) == 1
     store.replace("campaign", [a_row("campaign", schema_version="2.0")])
     for table in CSV_TABLES:
-        with pytest.raises(ResultsError, match="schema version '2.0', this lab reads"):
+        with pytest.raises(ResultsError, match="schema version '2.0', and this lab reads"):
             Store(store.folder).read(table)
     with pytest.raises(ResultsError, match=r"schema version '2.0'"):
         Store(store.folder).append(a_row("metric"))
@@ -125,5 +125,5 @@ def test_a_run_of_an_earlier_minor_is_not_continued(tmp_path: Path) -> None:
     store = run_folder.create(tmp_path, run_folder.Run(Plan((), ()), "quick", 1, 1, "bench"))
     campaign = replace(a_row("campaign"), schema_version="1.0", git_commit="c0ffee")
     store.replace("campaign", [campaign])
-    with pytest.raises(ResultsError, match=r"schema version 1.0 and .*commit c0ffee"):
+    with pytest.raises(ResultsError, match=r"schema version 1.0, .*commit c0ffee"):
         run_folder.load(store.folder)

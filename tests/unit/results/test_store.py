@@ -213,7 +213,7 @@ def test_keys_are_unique_and_lead_somewhere(store: Store) -> None:
     store.check()
     shutil.copytree(store.folder, twice := store.folder.with_name("twice"))
     Store(twice).append(a_row("trial"))
-    with pytest.raises(ResultsError, match=r"trial.csv holds the key x, 1 twice"):
+    with pytest.raises(ResultsError, match=r"trial.csv has the key x, 1 twice"):
         Store(twice).check()
     store.append(a_row("metric", trial_id="ghost"))
     with pytest.raises(ResultsError, match="trial_id 'ghost' is not in trial.csv"):

@@ -43,14 +43,14 @@ def test_an_impossible_value_is_refused_with_its_row(table: str, column: str, va
         (to_csv(table, rows, FILE, header=True), from_csv),
         (to_parquet(table, rows, FILE), from_parquet),
     ):
-        with pytest.raises(ResultsError, match=rf"the_file.*'{column}' is .* in row 2, and can"):
+        with pytest.raises(ResultsError, match=rf"the_file.*'{column}' is .* in row 2, and must"):
             read(table, data, FILE)
 
 
 def test_nan_in_a_file_is_refused() -> None:
     """The lab writes an empty cell instead of nan."""
     text = to_csv("metric", [a_row("metric")], FILE, header=True).replace(b"0.5", b"nan")
-    with pytest.raises(ResultsError, match="'value' is nan in row 1, and can only be a finite"):
+    with pytest.raises(ResultsError, match="'value' is nan in row 1, and must be a finite"):
         from_csv("metric", text, FILE)
 
 
