@@ -1,9 +1,9 @@
-"""Proves that a cluster is ready: every worker of every node has answered a real task correctly.
+"""Proves that every worker slot of a cluster runs tasks correctly, before the trial continues.
 
-As many waiting tasks as there are workers must overlap in the ledger. That holds for threads,
-forks and coroutines alike, and a worker that is missing or wrong cannot hide. The same tasks are
-the clock handshake (METHOD M14): none may start before it was sent or end after it was seen to.
-Of a system that takes jobs and no tasks, it proves that its scheduler heeds what it is told.
+As many waiting tasks as there are worker slots must overlap in the ledger. This works for threads,
+processes and coroutines, and detects a missing or wrong worker. The same tasks compare the clocks
+(METHOD M14): none may start before it was submitted, or finish after it was seen to finish. For a
+backend that takes jobs but no tasks, a scheduled job must run.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from lab.worker.ledger import VERIFY, WARM_UP, time_namespace
 
 WAIT_US = 30_000
 LONGEST_WAIT_US = 500_000
-DEADLINE_S = 120.0  # RabbitMQ takes 10 s to boot, and a minute where others use the machine
+DEADLINE_S = 120.0  # RabbitMQ boots in 10 s, on a busy machine in a minute
 ROUNDS = 12
 MOST_FOR_A_WORKER = 16
-# How often the system is asked what became of tasks that do not end, and how long each may take.
-ASK_S, RESULT_S = 10.0, 1.0
-# Twice as long as the slowest scheduler here takes to find a new job.
+# Seconds between reads of the results of unfinished tasks, and the timeout of each read.
+CHECK_S, RESULT_S = 10.0, 1.0
+# Twice the time that the slowest scheduler needs to find a new job.
 TRY_S = 10.0
 
 
 def round_size(number: int, workers: int) -> tuple[int, int]:
-    """Return how many tasks, and how long they wait in microseconds, in round `number`.
+    """Return the number of tasks of round `number`, and how long each waits, microseconds.
 
-    One worker may take several tasks, by prefetching or because others are still starting: so
-    each round has more tasks, and longer ones. A node that takes ten at a time must leave some.
+    Each round has more and longer tasks, because one worker may take several of them: it prefetches
+    (some nodes take ten at a time), or others are still starting.
     """
     return workers * min(1 << number, MOST_FOR_A_WORKER), min(WAIT_US << number, LONGEST_WAIT_US)
 
 
 def most_tasks(workers: int) -> int:
-    """Return how many tasks all rounds have together."""
+    """Return the number of tasks of all rounds together."""
     return sum(round_size(number, workers)[0] for number in range(ROUNDS))
 
 
@@ -53,14 +53,22 @@ def prove(
     ledger: Path,
     topology: Topology,
 ) -> None:
-    """Offer waiting tasks of `module`, round after round, until the ledger proves every worker.
+    """Offer rounds of waiting tasks, until the ledger proves every worker slot.
 
-    `make` takes their number, how long they wait in us, and the number of the first.
+    Args:
+        offering: Submits the tasks.
+        module: The workload of the tasks.
+        make: Returns tasks; takes their number `n`, their wait `size` in microseconds, and the
+            number `skip` of tasks made before.
+        ledger: Folder of the workers' records.
+        topology: Nodes and worker slots to prove.
 
     Raises:
-        LabError: The system takes no task, or not all of its workers were at work at once.
+        LabError: The backend refuses tasks, or not all of its workers ran a task at one instant.
     """
-    backend, deadline, skip = offering.backend, time.monotonic() + DEADLINE_S, 0
+    backend = offering.backend
+    deadline = time.monotonic() + DEADLINE_S
+    skip = 0
     for number in range(ROUNDS):
         n, wait_us = round_size(number, backend.workers)
         tasks = make(n=n, size=wait_us, skip=skip)
@@ -69,46 +77,47 @@ def prove(
         sent = time.monotonic_ns()
         offering.offer(VERIFY, tasks, [sent] * n)
         if offering.error:
-            raise LabError(f"It took no tasks in the verify phase. {offering.error}")
+            raise LabError(f"The backend refused a task of the verify phase. {offering.error}")
         _await(offering, tasks, watcher, deadline)
-        answers = {t.id: right_answer(module, t, executes=backend.executes) for t in tasks}
+        answers = {task.id: right_answer(module, task, executes=backend.executes) for task in tasks}
         if is_proven(ledger, answers, sent, time.monotonic_ns(), topology):
             return
         if time.monotonic() > deadline:
             break
     raise LabError(
-        f"Not all of {backend.workers} workers were at work at once in the verify phase; "
-        "the logs folder of this trial says what they did."
+        f"The {backend.workers} workers did not all run a task at the same time in the verify "
+        "phase. See the logs folder of this trial."
     )
 
 
 def _await(offering: Offering, tasks: Sequence[Task], watcher: Watcher, deadline: float) -> None:
-    """Wait until all tasks have finished, or for the deadline.
+    """Wait until all tasks have finished, or until the deadline.
 
     Raises:
-        LabError: The system says that one which does not end has failed.
+        LabError: The backend reports that an unfinished task has failed.
     """
-    ask_at = time.monotonic() + ASK_S
+    check_at = time.monotonic() + CHECK_S
     while watcher.count() < len(tasks) and time.monotonic() < deadline:
         time.sleep(0.002)
-        if time.monotonic() > ask_at:
-            left = unfinished(watcher.folder, [task.id for task in tasks])
-            if why := offering.failure_of(left, RESULT_S):
-                raise LabError(f"A task of the verify phase failed. {why}")
-            ask_at = time.monotonic() + ASK_S
+        if time.monotonic() > check_at:
+            pending = unfinished(watcher.folder, [task.id for task in tasks])
+            if error := offering.failure_of(pending, RESULT_S):
+                raise LabError(f"A task of the verify phase failed. {error}")
+            check_at = time.monotonic() + CHECK_S
 
 
 def prove_scheduler(
     offering: Offering, module: ModuleType, make: Callable[..., list[Task]], ledger: Path
 ) -> None:
-    """Have one job after another scheduled, each for `TRY_S`, until one has run; remove them.
+    """Schedule one job after another, each for `TRY_S` seconds, until one has run.
 
-    A scheduler that is still starting may overlook a job, and later look for changes only:
-    django-celery-beat reads its jobs first and notes afterwards as of when. The jobs count as
-    warm-up: before a first run lies its period, so that it tells nothing of a cold start.
+    More than one, because a scheduler that is still starting may miss a job for ever:
+    django-celery-beat reads the jobs before the time of their last change. Each job is removed
+    again. The jobs belong to the warm-up phase: the first firing comes after a period and shows
+    nothing about a cold start.
 
     Raises:
-        LabError: None ran in time, or one raised or gave a wrong answer.
+        LabError: No job ran in time, a job raised, or its answer is wrong.
     """
     every_s = offering.backend.finest_period_s
     for number in range(round(DEADLINE_S / TRY_S)):
@@ -123,33 +132,34 @@ def prove_scheduler(
         if has_run:
             return
     raise LabError(
-        f"No job had run {DEADLINE_S:.0f} s after it was scheduled; "
-        "the logs folder of this trial says what the scheduler did."
+        f"No scheduled job ran within {DEADLINE_S:.0f} s. See the logs folder of this trial."
     )
 
 
 def is_proven(
     ledger: Path, answers: Mapping[int, int], sent_ns: int, seen_ns: int, topology: Topology
 ) -> bool:
-    """Tell whether the tasks of `answers` (id to right answer) prove every worker slot.
+    """Return whether the tasks of `answers` (id to right answer) prove every worker slot.
 
     Raises:
-        LabError: A wrong answer, clocks that disagree, or another time namespace.
+        LabError: An answer is wrong, clocks disagree, or a worker is in another time namespace.
     """
-    found: list[Execution] = []
+    verified: list[Execution] = []
     nodes = set()
     for path in ledger.glob("*.bin"):
         header, records = executions(path)
-        mine = [record for record in records if record.task_id in answers]
-        if mine and header.time_namespace != time_namespace():
-            raise LabError("A worker lives in another time namespace: clocks cannot be compared.")
-        found += mine
-        nodes |= {header.node for _ in mine}
-    if any(r.started_ns < sent_ns or r.finished_ns > seen_ns for r in found):
-        raise LabError("Clocks disagree: a task started before it was sent, or ended after it.")
-    if any(r.finished_ns and r.answer != answers[r.task_id] for r in found):
+        of_tasks = [record for record in records if record.task_id in answers]
+        if of_tasks and header.time_namespace != time_namespace():
+            raise LabError("A worker is in another time namespace: clocks cannot be compared.")
+        verified += of_tasks
+        nodes |= {header.node for _ in of_tasks}
+    if any(r.started_ns < sent_ns or r.finished_ns > seen_ns for r in verified):
+        raise LabError(
+            "Clocks disagree: a task started before it was sent, or ended after it was seen to end."
+        )
+    if any(r.finished_ns and r.answer != answers[r.task_id] for r in verified):
         raise LabError("A worker gave a wrong answer in the verify phase.")
-    spans = [(r.started_ns, r.finished_ns or seen_ns) for r in found]
+    spans = [(r.started_ns, r.finished_ns or seen_ns) for r in verified]
     return most_at_once(spans) >= topology.workers and len(nodes) == topology.nodes
 
 

@@ -1,4 +1,4 @@
-"""Reads what the driver last wrote of itself, and refuses what no driver writes."""
+"""Reads the status file of a driver, and reports a damaged one as a failed trial."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FIELDS_OF_SAMPLE = 5
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """Read the driver's status in a trial's folder; empty when it never got so far.
+    """Return the driver's status in a trial's folder; empty if the driver has not written one.
 
-    A damaged one is the status of a failed trial, with that as its reason.
+    A damaged file yields the status of a failed trial, with the damage as the reason.
     """
     path = folder / "status.json"
     try:
@@ -29,7 +29,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     except (ResultsError, OSError, ValueError) as error:
         return _damaged(" ".join(str(error).split())[:200])
     if not isinstance(status, dict):
-        return _damaged("it is no object")
+        return _damaged("it is not a JSON object")
     for name, is_right in RULES.items():
         if name in status and not is_right(status[name]):
             return _damaged(f"{name} is {str(status[name])[:40]!r}")
@@ -65,7 +65,7 @@ def _is_reading(value: Any) -> bool:
 
 
 def _is_sample(value: Any) -> bool:
-    """Check one reading: its instant, three texts, and the number."""
+    """Return whether a value is one reading: its instant, three strings, and a number."""
     if not isinstance(value, list) or len(value) != FIELDS_OF_SAMPLE:
         return False
     return _is_instant(value[0]) and all(map(_is_text, value[1:4])) and _is_number(value[4])

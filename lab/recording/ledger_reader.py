@@ -1,4 +1,4 @@
-"""Reads ledgers and journals: whole files afterwards, and counts while a trial runs."""
+"""Reads ledgers and journals: whole files after a trial, counts of finished tasks during it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lab.core import files
 from lab.core.errors import ResultsError
 from lab.worker.ledger import CANCELLED, LONGEST_ERROR, MAGIC, OK, RAISED, ROW_BYTES, WORDS
 
-UNFINISHED = -1  # never written: it is the absence of a count
+UNFINISHED = -1  # never written: a row without a count is unfinished
 OUTCOMES = {UNFINISHED: "unfinished", OK: "ok", RAISED: "raised", CANCELLED: "cancelled"}
 ERROR_NAME = re.compile(r"\d+-\d+-\d+-(\d+)-(\d+)\.error")
-# Threads that were killed between taking a row and storing it leave holes; no process here has
-# more threads than this, so a longer run of empty rows is the end of the file.
+# A thread that is killed between taking a row and storing it leaves an empty row. No process of a
+# trial has more threads than this, so more consecutive empty rows are the end of the file.
 MAX_HOLE = 1_024
 PART_BYTES = 16_384 * ROW_BYTES
-# Often enough to see a queue build up, seldom enough to cost an in-process system nothing.
+# Short enough to see a queue build up, long enough for no measurable cost in the same process.
 LOOK_S = 0.05
 
 
 class Header(NamedTuple):
-    """Who wrote a file, and in which time namespace."""
+    """The process that wrote a file, and its time namespace."""
 
     magic: int
     pid: int
@@ -39,7 +39,7 @@ class Header(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """One started execution; `finished_ns` is 0 while, or if, it never finished."""
+    """One started execution; `finished_ns` is 0 until it finishes."""
 
     task_id: int
     thread: int
@@ -52,7 +52,7 @@ class Execution(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """One offered task; instants are 0 until they happen."""
+    """One offered task; instants are 0 until they are recorded."""
 
     task_id: int
     phase: int
@@ -65,44 +65,44 @@ class Intent(NamedTuple):
 
 
 def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
-    """Read a file's header and its rows in the order taken, unpublished ones with count 0.
+    """Return a file's header and its rows in the order taken; unpublished rows have count 0.
 
     Raises:
         ValueError: The file is not a ledger of this byte order and version.
     """
-    found = header(path)
-    if any(found) and found.magic != MAGIC:
+    first = header(path)
+    if any(first) and first.magic != MAGIC:
         raise ValueError(f"{path.name} is not a ledger file of this machine's byte order.")
-    # No magic: its writer was killed before the file was complete.
-    return found, _filled(path) if found.magic == MAGIC else iter(())
+    # An empty header: the writer was killed before the file was complete.
+    return first, _filled(path) if first.magic == MAGIC else iter(())
 
 
 def is_ledger(path: Path) -> bool:
-    """Tell whether a file is one that a worker writes, of which a kill may have left a part."""
+    """Return whether a file is a worker's ledger, complete or cut short by a kill."""
     try:
         if path.lstat().st_size > files.LIMITS[path.suffix]:
             return False
-        found = header(path)
+        first = header(path)
     except (ResultsError, OSError, KeyError):
         return False
-    return not any(found) or found.magic == MAGIC
+    return not any(first) or first.magic == MAGIC
 
 
 def header(path: Path) -> Header:
-    """Read who wrote a file, and no more of it."""
+    """Return the header of a file, without reading its rows."""
     with files.opened(path, path.parent) as file:
         first = file.read(ROW_BYTES)
     return Header(*memoryview(first.ljust(ROW_BYTES, b"\0")).cast("q"))
 
 
 def executions(path: Path) -> tuple[Header, Iterator[Execution]]:
-    """Read a worker's file; an execution killed before it was published is unfinished."""
+    """Read a worker's ledger; an execution that was killed before its end is unfinished."""
     header, rows = read(path)
     return header, map(_execution, rows)
 
 
 def _execution(row: tuple[int, ...]) -> Execution:
-    # An unpublished row may hold some words of its finish, and a damaged one any: none count.
+    # An unpublished row may contain a part of its finish, and a damaged row any numbers.
     record = Execution._make(row)
     if record.published and record.outcome in (OK, RAISED, CANCELLED):
         return record
@@ -110,37 +110,37 @@ def _execution(row: tuple[int, ...]) -> Execution:
 
 
 def unfinished(folder: Path, task_ids: Iterable[int]) -> set[int]:
-    """Return those of some tasks of which no execution has ended."""
+    """Return the ids of those tasks that have no finished execution."""
     records = (record for path in folder.glob("*.bin") for record in executions(path)[1])
     return {*task_ids} - {record.task_id for record in records if record.published}
 
 
 class TaskError(NamedTuple):
-    """An exception that a worker wrote down: `path` begins with its type and message on a line."""
+    """An exception that a worker recorded; the first line of `path` is its type and message."""
 
     raised_ns: int
     task_id: int
     path: Path
 
     @property
-    def said(self) -> str:
-        """Its type and message."""
+    def summary(self) -> str:
+        """Type and message of the exception."""
         with self.path.open("rb") as file:
             return file.readline(LONGEST_ERROR).decode(errors="replace").strip()
 
 
 def task_errors(folder: Path) -> list[TaskError]:
-    """List the exceptions that lie beside the records of a trial, in the order of their instants.
+    """List the exceptions in a trial's ledger folder, in the order of their instants.
 
-    There are a few of each process; a link or a file that is longer than theirs is none of them.
+    A worker process writes only a few. Links, and files above `LONGEST_ERROR` bytes, are ignored.
     """
-    found = []
+    errors = []
     for path in folder.glob("*.error"):
         match = ERROR_NAME.fullmatch(path.name)
         is_file = not path.is_symlink() and path.is_file()
         if match and is_file and path.stat().st_size <= LONGEST_ERROR:
-            found.append(TaskError(int(match[1]), int(match[2]), path))
-    return sorted(found)
+            errors.append(TaskError(int(match[1]), int(match[2]), path))
+    return sorted(errors)
 
 
 def intents(path: Path) -> tuple[Header, Iterator[Intent]]:
@@ -150,7 +150,7 @@ def intents(path: Path) -> tuple[Header, Iterator[Intent]]:
 
 
 def _filled(path: Path) -> Iterator[tuple[int, ...]]:
-    """Yield the rows, a part of the file at a time, up to a hole that no process leaves."""
+    """Yield the rows that are not empty, up to `MAX_HOLE` consecutive empty ones."""
     hole = 0
     with files.opened(path, path.parent) as file:
         file.seek(ROW_BYTES)
@@ -165,9 +165,9 @@ def _filled(path: Path) -> Iterator[tuple[int, ...]]:
 
 
 class Watcher:
-    """Counts finished tasks while they happen, from shared memory and without touching a system.
+    """Counts finished executions of `tasks` during a trial, from memory shared with the workers.
 
-    Only executions of `tasks` count, once each time they finish.
+    It makes no call to the backend.
     """
 
     def __init__(self, folder: Path, tasks: range = range(2**63)) -> None:
@@ -176,7 +176,7 @@ class Watcher:
         self.finished = 0
 
     def count(self) -> int:
-        """Look at the rows not seen finished before and return the sum so far."""
+        """Read the new rows and those that were unfinished, and return the count so far."""
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 is_new = entry.name not in self._rows and entry.name.endswith(".bin")
@@ -187,11 +187,11 @@ class Watcher:
         return self.finished
 
     def reaches(self, n: int, within_s: float) -> bool:
-        """Look until `n` have finished; tell whether they have in so many seconds.
+        """Wait until `n` executions have finished, and return whether they have in time.
 
-        Each look takes the interpreter from a system that lives in this process: ten times as many
-        were seen to cost asyncio.to_thread on two cores a sixth of its rate. When a task finished
-        is in its record, so that fewer looks tell it no worse.
+        Each count takes the interpreter from a backend in this process: ten times as many counts
+        cost asyncio.to_thread a sixth of its rate on two cores. A longer interval loses no
+        precision, because finish times come from the records.
         """
         deadline = time.monotonic() + within_s
         while self.count() < n:
@@ -201,7 +201,7 @@ class Watcher:
         return True
 
     def _open(self, name: str, size: int) -> None:
-        if size < ROW_BYTES or size % ROW_BYTES:  # still being created, or no ledger
+        if size < ROW_BYTES or size % ROW_BYTES:  # incomplete, or not a ledger
             return
         with files.opened(self.folder / name, self.folder) as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

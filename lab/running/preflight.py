@@ -1,8 +1,8 @@
-"""Calls the user's function before a run: ``python -m lab.running.preflight NAME NOTES N``.
+"""Calls a user's function before a run: ``python -m lab.running.preflight NAME NOTES N``.
 
-In a process of its own, with a deadline and a limit of memory, for such a function may do anything.
-What it answered then is the right answer, how long it took is its nominal duration, and each way in
-which systems carry a task to a worker is tried with it.
+The calls run in a separate process with a deadline and a memory limit, because the function may do
+anything. They yield its right answer and its nominal duration. The same process tries each
+serializer that backends use for tasks on the function, its arguments and its answer.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from lab.worker.execution import checksum
 DEADLINE_S = 20.0
 LOOK_S = 0.01
 LONGEST_REASON = 200
-# What checking an answer may take in the window: some records of a task, without which a burst is
-# offered again where they lower its rate, or this share of the call. What takes longer is checked
-# in the warm-up alone.
+# The longest check of an answer in the window: the time of a few records, whose effect on the rate
+# of a burst the uninstrumented burst shows, or this share of the call. Longer checks are made in
+# the warm-up only.
 CHEAP_CHECK_NS, MOST_OF_A_CALL = 20_000, 0.01
-# The quickest of so many counts: the first one also imports what it needs.
+# The fastest of these checks counts: the first one also imports modules.
 CHECKS = 3
 
 Note = Callable[..., None]
@@ -39,55 +39,56 @@ Note = Callable[..., None]
 def rehearse(
     workload: str, folder: Path, deadline_s: float = DEADLINE_S, pass_env: Sequence[str] = ()
 ) -> Rehearsal:
-    """Have a function of the user's own called three times, and tell what was seen.
+    """Call a user's function three times, and return the results.
 
-    Twice in one process and once in another, in which sets of text have another order: an answer
-    that is the same each time is one that any worker must give.
+    Twice in one process and once in another with another hash seed, so that sets of strings have
+    another order. If all answers are equal, every worker must give this answer.
 
     Args:
-        workload: Its name with its arguments, as `own_task.name_of` makes it.
-        folder: Where what it prints may lie.
-        deadline_s: How long its import and its calls may take in each of both processes.
-        pass_env: The user's variables that it is given.
+        workload: Name of the function with its arguments, from `user_function.name_of`.
+        folder: Folder for the output of the function.
+        deadline_s: Seconds that the import and the calls may take, in each process.
+        pass_env: Names of the user's environment variables that the function gets.
 
     Raises:
-        UsageError: There is no such function, or its arguments cannot be had.
+        UsageError: The function or its arguments do not exist or cannot be imported.
     """
-    given = {**child_environment.passed(pass_env), **child_environment.with_users_code()}
-    seen = _look_on(workload, folder, 1, deadline_s, given)
-    nominal_ns, check_ns = seen.get("nominal_ns", 0), seen.get("check_ns", 0)
-    if "answer" in seen:
-        again = _look_on(workload, folder, 2, deadline_s, given)
-        if again.get("answer") != seen["answer"]:
-            other = again["trouble"] or "two processes gave different answers"
-            seen |= {"answer": None, "trouble": other, "failure": again["failure"]}
+    environment = {**child_environment.passed(pass_env), **child_environment.with_users_code()}
+    notes = _call_in_process(workload, folder, 1, deadline_s, environment)
+    nominal_ns, check_ns = notes.get("nominal_ns", 0), notes.get("check_ns", 0)
+    if "answer" in notes:
+        second = _call_in_process(workload, folder, 2, deadline_s, environment)
+        if second.get("answer") != notes["answer"]:
+            trouble = second["trouble"] or "two processes gave different answers"
+            notes |= {"answer": None, "trouble": trouble, "failure": second["failure"]}
         elif check_ns > max(CHEAP_CHECK_NS, MOST_OF_A_CALL * nominal_ns):
             cost = f"a check takes {check_ns / 1e6:.3g} ms, a call {nominal_ns / 1e6:.3g} ms"
-            seen |= {"trouble": cost}
+            notes |= {"trouble": cost}
     return Rehearsal(
         nominal_ns=nominal_ns,
-        answer=seen.get("answer"),
-        is_coroutine=seen.get("is_coroutine", False),
-        trouble=seen["trouble"],
-        refusals=tuple(seen.get("refusals", {}).items()),
-        check_ns=0 if seen["trouble"] else check_ns,
-        failure=seen["failure"],
+        answer=notes.get("answer"),
+        is_coroutine=notes.get("is_coroutine", False),
+        trouble=notes["trouble"],
+        refusals=tuple(notes.get("refusals", {}).items()),
+        check_ns=0 if notes["trouble"] else check_ns,
+        failure=notes["failure"],
     )
 
 
-def _look_on(
-    workload: str, folder: Path, number: int, deadline_s: float, given: Mapping[str, str]
+def _call_in_process(
+    workload: str, folder: Path, number: int, deadline_s: float, environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Have process `number` of a rehearsal run to its end, and return what it noted."""
-    told, trial = folder / f"rehearsal-{number}.json", f"rehearsal-{os.getpid()}"
+    """Run process `number` of a rehearsal until it ends or the deadline, and return its notes."""
+    notes_file = folder / f"rehearsal-{number}.json"
+    trial = f"rehearsal-{os.getpid()}"
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: trial}
-    # It may write where tasks find the ledger.
+    # The function may write to the folder in which tasks have the ledger.
     labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
-    labels |= {"PYTHONHASHSEED": str(number), **given}
-    # By a file: an argument of a process has at most 128 KiB.
+    labels |= {"PYTHONHASHSEED": str(number), **environment}
+    # In a file, because an argument of a process has at most 128 KiB.
     name = folder / "rehearsal-name"
     name.write_text(workload, encoding="utf-8")
-    argv = [sys.executable, "-m", __name__, str(name), str(told), str(3 - number)]
+    argv = [sys.executable, "-m", __name__, str(name), str(notes_file), str(3 - number)]
     with interrupts.deferred():
         process = processes.start(argv, (), labels, folder / "rehearsal.log")
         processes.limit_memory(process, user_function.memory_bytes())
@@ -102,32 +103,32 @@ def _look_on(
             processes.stop(process)
             processes.reap_trial(trial)
     ending = f"did not end in {deadline_s:.0f} s" if code is None else processes.ending(code)
-    seen: dict[str, Any] = dict.fromkeys(("trouble", "failure"), f"the call {ending}")
+    notes: dict[str, Any] = dict.fromkeys(("trouble", "failure"), f"the call {ending}")
     with contextlib.suppress(OSError, ValueError):
-        seen |= json.loads(told.read_text(encoding="utf-8"))
-    if "is_coroutine" not in seen:
-        seen.setdefault("unknown", f"{workload} cannot be imported: its import {ending}.")
-    if "unknown" in seen:
-        raise UsageError(seen["unknown"])
-    return seen
+        notes |= json.loads(notes_file.read_text(encoding="utf-8"))
+    if "is_coroutine" not in notes:
+        notes.setdefault("unknown", f"{workload} cannot be imported: its import {ending}.")
+    if "unknown" in notes:
+        raise UsageError(notes["unknown"])
+    return notes
 
 
-def main(workload: str, told: Path, n_calls: int) -> None:
-    """Rehearse in this process; `told` holds at every moment what was seen so far."""
-    seen: dict[str, Any] = {}
+def main(workload: str, notes_file: Path, n_calls: int) -> None:
+    """Call the function in this process, and write each result to `notes_file` at once."""
+    notes: dict[str, Any] = {}
 
     def note(**more: Any) -> None:
-        seen.update(more)
-        temporary = told.with_suffix(".new")
-        temporary.write_text(json.dumps(seen), encoding="utf-8")
-        temporary.replace(told)
+        notes.update(more)
+        temporary = notes_file.with_suffix(".new")
+        temporary.write_text(json.dumps(notes), encoding="utf-8")
+        temporary.replace(notes_file)
 
-    _look(workload, n_calls, note)
-    os._exit(0)  # whatever threads it has left behind
+    _rehearse(workload, n_calls, note)
+    os._exit(0)  # does not wait for threads of the function
 
 
-def _look(workload: str, n_calls: int, note: Note) -> None:
-    """Find the function, try who can carry it, and call it; note what was seen on the way."""
+def _rehearse(workload: str, n_calls: int, note: Note) -> None:
+    """Import the function, try the serializers, call it, and note each result."""
     try:
         name, arguments = user_function.parts(workload)
         function = user_function.find(name)
@@ -135,17 +136,17 @@ def _look(workload: str, n_calls: int, note: Note) -> None:
         note(unknown=str(error))
         return
     except SystemExit as error:
-        how = f" with code {error.code}" if isinstance(error.code, int) else _said(error)
-        why = f"importing it exits{how}. Workers import it as well: guard what a script does by "
+        how = f" with code {error.code}" if isinstance(error.code, int) else _message(error)
+        why = f"its import exits{how}. Workers import it as well: put the code of a script below "
         why += '`if __name__ == "__main__":`'
         note(unknown=f"{workload} cannot be imported from {Path.cwd()}: {why}.")
         return
     except BaseException as error:  # noqa: BLE001 (an import may raise anything)
-        why = f"{type(error).__name__}{_said(error)}"
+        why = f"{type(error).__name__}{_message(error)}"
         note(unknown=f"{workload} cannot be imported from {Path.cwd()}: {why}.")
         return
     if not callable(function):
-        note(unknown=f"{name} is of type {type(function).__name__}, which cannot be called.")
+        note(unknown=f"{name} has the type {type(function).__name__}, which cannot be called.")
         return
     refusals = _refusals("function", function) | _refusals("arguments", arguments)
     note(is_coroutine=inspect.iscoroutinefunction(function), refusals=refusals)
@@ -154,8 +155,8 @@ def _look(workload: str, n_calls: int, note: Note) -> None:
     note(refusals=refusals | _refusals("answer", answers[-1]))
     try:
         sums = {*map(checksum, answers)}
-    except Exception as error:  # noqa: BLE001 (an object may do anything as it is pickled)
-        note(trouble=f"its answer cannot be pickled: {type(error).__name__}{_said(error)}")
+    except Exception as error:  # noqa: BLE001 (pickling calls code of the object)
+        note(trouble=f"its answer cannot be pickled: {type(error).__name__}{_message(error)}")
         return
     if len(sums) > 1:
         note(trouble="two calls gave different answers")
@@ -164,7 +165,7 @@ def _look(workload: str, n_calls: int, note: Note) -> None:
 
 
 def _check_ns(answer: Any) -> int:
-    """Time the check of an answer; that of an integer is a part of every task's record."""
+    """Return the time to check an answer; 0 for an integer, which every task's record includes."""
     if type(answer) is int:
         return 0
     took_ns = []
@@ -176,7 +177,7 @@ def _check_ns(answer: Any) -> int:
 
 
 def _call(workload: str, note: Note) -> Any:
-    """Call the function and note how long it took, or how it failed, which is the end."""
+    """Call the function, and note its duration; if it fails, note the failure and exit."""
     try:
         call = user_function.parts(workload)
         begin = time.perf_counter_ns()
@@ -186,38 +187,41 @@ def _call(workload: str, note: Note) -> Any:
 
             begin = time.perf_counter_ns()
             answer = asyncio.run(user_function.awaited(answer))
-    except BaseException as error:  # noqa: BLE001 (also SystemExit: how it fails is the finding)
-        how = f"the call raised {type(error).__name__}{_said(error)}"
+    except BaseException as error:  # noqa: BLE001 (every failure is noted, also SystemExit)
+        how = f"the call raised {type(error).__name__}{_message(error)}"
         note(trouble=how, failure=how)
         os._exit(0)
     note(nominal_ns=time.perf_counter_ns() - begin)
     return answer
 
 
-def _refusals(what: str, thing: Any) -> dict[str, str]:
-    """Try each carrier, and return by its name why it cannot carry a thing."""
-    found = {}
+def _refusals(role: str, value: Any) -> dict[str, str]:
+    """Try each serializer on a value, and return the reasons of those that fail, by their names.
+
+    `role` is ``"function"``, ``"arguments"`` or ``"answer"``.
+    """
+    reasons = {}
     for carrier in Carrier:
-        # As JSON only a function's name goes, and a task is registered under one of its own.
-        if carrier is Carrier.MEMORY or (carrier is Carrier.JSON and what == "function"):
+        # JSON contains the registered name of a function, not the function.
+        if carrier is Carrier.MEMORY or (carrier is Carrier.JSON and role == "function"):
             continue
-        with contextlib.suppress(ImportError):  # then no system that uses it is installed
+        with contextlib.suppress(ImportError):  # no backend that uses it is installed
             encode = user_function.find(carrier.value)
             try:
-                encode(thing)
-            except Exception as error:  # noqa: BLE001 (encoders raise anything: it is the finding)
+                encode(value)
+            except Exception as error:  # noqa: BLE001 (encoders raise errors of any type)
                 way = carrier.name.lower()
-                found[carrier.value] = f"its {what} cannot be carried by {way}{_said(error)}"
-    return found
+                reasons[carrier.value] = f"its {role} cannot be carried by {way}{_message(error)}"
+    return reasons
 
 
-def _said(error: BaseException) -> str:
-    """Return a colon and the message of what was raised, on one line; nothing without one."""
+def _message(error: BaseException) -> str:
+    """Return a colon and the message of an exception on one line; empty if it has none."""
     try:
-        said = " ".join(str(error).split())[:LONGEST_REASON]
-    except Exception:  # noqa: BLE001 (its text is the user's code as well)
+        message = " ".join(str(error).split())[:LONGEST_REASON]
+    except Exception:  # noqa: BLE001 (`__str__` may be the user's code)
         return ""
-    return f": {said}" if said else ""
+    return f": {message}" if message else ""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Names of the user's files that are also names of modules which Python or a system imports.
+"""Refuses a user's module whose name is that of a module of Python or of a backend's packages.
 
-Such a file is never imported where a function of the user's runs, for his folder is searched last;
-in his own programs it is. So the function would not be the one that he knows.
+Workers search the user's folder last and would import the other module, while the user's programs
+import the user's file. So the function would not be the one that the user knows.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from lab.worker import user_function
 
 
 def refuse(workload: str) -> None:
-    """Check the folder that holds a function of the user's, before anything imports from it.
+    """Check the folder of a user's function, before anything is imported from it.
 
     Raises:
-        UsageError: A module there has the name of one of the standard library or of a system.
+        UsageError: A module in it has the name of a module of the standard library or of an
+            installed package.
     """
     known = sys.stdlib_module_names | _packages_of_systems()
     for package in sorted(user_function.packages(workload)):
@@ -31,13 +32,13 @@ def refuse(workload: str) -> None:
                     name == package and _finds(name, child_environment.own_path())
                 ):
                     raise UsageError(
-                        f"{file} has the name of an installed module, which is imported in its "
-                        "place: rename it, or run --task from a folder without it."
+                        f"{file} has the name of an installed module, which workers would import "
+                        "instead: rename the file, or run --task from a folder without it."
                     )
 
 
 def _folders_of(package: str) -> Iterator[Path]:
-    """Yield the user's folder that a package is in; none where it is installed, or nowhere."""
+    """Yield the user's folder that contains a package; nothing if the package is installed."""
     for folder in child_environment.users_folders():
         if str(folder) not in child_environment.own_path() and _finds(package, [str(folder)]):
             yield folder
@@ -45,7 +46,7 @@ def _folders_of(package: str) -> Iterator[Path]:
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield names and files of the modules and packages that lie in a folder."""
+    """Yield the names and paths of the modules and packages in a folder."""
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if file.suffix == ".py" and file.is_file():
             yield file.stem, file

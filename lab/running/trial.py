@@ -1,4 +1,4 @@
-"""Runs one attempt at one trial: cluster up, driver through its phases, cluster down."""
+"""Runs one attempt at one trial: starts the cluster, follows the driver, stops the cluster."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from lab.running import logs
 from lab.worker.ledger import MEASURE
 
 LOOK_S = 0.25
-# Beside deadlines of its own, a driver may take this long for imports, booting and stopping.
+# Time for imports, start and stop of a driver, in addition to its deadlines.
 SLACK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The machine and our own CPU use at one edge of the window."""
+    """Readings of the machine and of CPU times at the begin or end of a period."""
 
     host: host_counters.HostReading
     cpu: CpuUse
@@ -50,12 +50,14 @@ class Reading:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one attempt looked like from outside its cluster.
+    """The lab's observations of one attempt, from outside the cluster.
 
-    `driver_code` is how the driver ended, as `subprocess` gives it; `died` says what of the cluster
-    had ended by then.
-
-    Readings are of the window's begin and end, and of when its burst had been offered again.
+    driver_code: return code of the driver, as `subprocess` reports it; None if the lab stopped it.
+    died: the process of the cluster that had ended by then, with its reason; empty if none had.
+    executed_ns: start of the first worker command, ns of CLOCK_MONOTONIC; None without one.
+    begin, end, last: readings at the start of the window, its end, and the end of the
+        uninstrumented burst.
+    leftovers: number of processes that remained and were killed.
     """
 
     spec: TrialSpec
@@ -80,7 +82,7 @@ class Outcome:
 
 
 def place(spec: TrialSpec) -> Placement:
-    """Return which CPUs each role of a trial gets on this machine."""
+    """Return the CPUs of each role of a trial on this machine."""
     chosen = registry.select(spec.label)
     return placement.place(
         placement.available_cpus(),
@@ -97,14 +99,14 @@ def run(
     on_phase: Callable[[str], None],
     harness_ns: float | None = None,
 ) -> Outcome:
-    """Run one attempt in `folder`, and leave no process behind, whatever happens.
+    """Run one attempt in `folder`; no process of it remains, whatever happens.
 
-    Where `harness_ns` tells what the record of a task costs, a burst that it slows down is offered
-    again without (METHOD M19). A cluster that does not come up or dies makes an outcome with its
-    reason; KeyboardInterrupt passes through once everything is down.
+    With `harness_ns`, the instrumentation cost of a task, a burst that recording slows down is
+    offered again without (METHOD M19). A cluster that does not start, or that dies, yields a
+    failed outcome with a reason. KeyboardInterrupt is raised after the cluster has stopped.
     """
     started = time.monotonic_ns()
-    # Processes of the trial have other current folders.
+    # Absolute, because processes of the trial have other current folders.
     outcome = _begun(spec, attempt, folder.absolute(), datetime.now(UTC))
     cluster = PROVIDERS[spec.provider](_site(outcome))
     with interrupts.deferred():
@@ -126,7 +128,7 @@ def _drive(
     on_phase: Callable[[str], None],
     harness_ns: float | None,
 ) -> None:
-    """Bring the cluster up and take the driver through its phases."""
+    """Start the cluster and the driver, and follow the driver until it ends."""
     on_phase("up")
     cluster.up()
     outcome.services, outcome.images = cluster.services, cluster.images
@@ -141,7 +143,7 @@ def _drive(
 
 
 def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:
-    """Describe an attempt that ended with the lab that ran it, from what lies in its folder."""
+    """Return the outcome of an attempt whose lab was killed, for the files in its folder."""
     outcome = _begun(spec, attempt, folder, datetime.fromtimestamp(folder.stat().st_mtime, UTC))
     outcome.status = Status.INTERRUPTED
     outcome.reason = "The lab was stopped during this trial; `lab bench --resume` runs it again."
@@ -149,25 +151,22 @@ def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:
 
 
 def failed(spec: TrialSpec, attempt: int, folder: Path, reason: str) -> Outcome:
-    """Describe an attempt that a defect of the lab ended."""
+    """Return the outcome of an attempt that failed because of a defect of the lab."""
     outcome = _begun(spec, attempt, folder, datetime.now(UTC))
     outcome.status, outcome.reason = Status.FAILED, reason
     return outcome
 
 
 def not_run(spec: TrialSpec, reason: str) -> Outcome:
-    """Describe a configuration that its backend cannot take."""
+    """Return the outcome of a configuration that its backend does not support."""
     return Outcome(spec, 1, Path(), place(spec), 0, "", Status.SKIPPED, reason)
 
 
 def _begun(spec: TrialSpec, attempt: int, folder: Path, at: datetime) -> Outcome:
-    seed, started = _hash_seed(spec, attempt), at.isoformat(timespec="seconds")
-    return Outcome(spec, attempt, folder, place(spec), seed, started)
-
-
-def _hash_seed(spec: TrialSpec, attempt: int) -> int:
-    # Another one for each trial (METHOD M2), and a pure function, so that a row can be repeated.
-    return (spec.seed + attempt) % 2**32
+    # Differs between trials (METHOD M2), and follows from the spec, so that a rerun has the same.
+    hash_seed = (spec.seed + attempt) % 2**32
+    started = at.isoformat(timespec="seconds")
+    return Outcome(spec, attempt, folder, place(spec), hash_seed, started)
 
 
 def _site(outcome: Outcome) -> Site:
@@ -191,7 +190,7 @@ def _site(outcome: Outcome) -> Site:
 
 
 def jobs_of(spec: TrialSpec) -> tuple[Job, ...]:
-    """Return the jobs that a trial's system is to keep; none unless it is periodic."""
+    """Return the jobs of a periodic trial; empty for other trials."""
     _, module = registry.workload(spec.workload)
     promised = capabilities(registry.select(spec.label).backend, spec.variant)
     return make_jobs(module, spec, as_coroutines=Capability.COROUTINES in promised)
@@ -200,7 +199,7 @@ def jobs_of(spec: TrialSpec) -> tuple[Job, ...]:
 def _follow(
     cluster: Cluster, driver: Popen[bytes], outcome: Outcome, on_phase: Callable[[str], None]
 ) -> None:
-    """Follow the driver's words to its end; take readings where it waits for them."""
+    """Follow the driver's lines to its end, and take readings at its gates."""
     spec = outcome.spec
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 5 * spec.deadline_s
     deadline += longest_s(spec.arrival)
@@ -211,7 +210,7 @@ def _follow(
             if word == "gate verified":
                 cluster.prove()
             elif word == "gate measure":
-                _ask_monitor(cluster, outcome)
+                _read_monitor(cluster, outcome)
                 edges += gauges.at_the_edge()
                 outcome.begin = _reading(cluster)
                 sampler.start()
@@ -237,7 +236,7 @@ def _follow(
 
 
 def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, str] | None:
-    """Say how a trial whose driver is silent has ended, and why; None while it goes on."""
+    """Return status and reason of a trial that must stop while its driver is silent, else None."""
     if reason := cluster.failure() or logs.overflow(folder / "logs"):
         return Status.FAILED, reason
     if time.monotonic() > deadline:
@@ -245,14 +244,14 @@ def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, s
     return None
 
 
-def _ask_monitor(cluster: Cluster, outcome: Outcome) -> None:
-    """Ask the system's own monitor where the arrival wants that, and keep its answer."""
+def _read_monitor(cluster: Cluster, outcome: Outcome) -> None:
+    """Save the output of the backend's monitor, if the arrival requires it."""
     if isinstance(outcome.spec.arrival, Monitored):
         (outcome.folder / "monitor.txt").write_text(cluster.monitor(), encoding="utf-8")
 
 
 def _outlive(cluster: Cluster, outcome: Outcome) -> None:
-    """Give the tasks of a submitter that was killed their time."""
+    """Wait for the tasks of a submitter that was killed."""
     spec, deadline = outcome.spec, time.monotonic() + outcome.spec.deadline_s
     watcher = Watcher(outcome.folder / "ledger", ids_of(MEASURE))
     while watcher.count() < spec.arrival.n_tasks and time.monotonic() < deadline:
@@ -263,7 +262,7 @@ def _outlive(cluster: Cluster, outcome: Outcome) -> None:
 
 
 def _words(driver: Popen[bytes]) -> Iterator[str]:
-    """Yield each line the driver says, and an empty one whenever it has been silent."""
+    """Yield each line of the driver, and an empty one whenever it has been silent."""
     descriptor = _open(driver.stdout).fileno()
     os.set_blocking(descriptor, False)
     buffered = b""
@@ -283,7 +282,7 @@ def _words(driver: Popen[bytes]) -> Iterator[str]:
 
 
 def _go(driver: Popen[bytes]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # it died; the end of its words tells that
+    with contextlib.suppress(BrokenPipeError):  # it has ended, which `_words` reports
         _open(driver.stdin).write(b"go\n")
 
 

@@ -1,4 +1,4 @@
-"""Why a trial ended as it did: status and reason of its row, with what caused it where known."""
+"""Decides the status of a trial and the reason in its row, with the cause if it is known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.validation import trial_files
 
 
 class Ending(NamedTuple):
-    """How a trial ended; `reason` is empty where it ended well."""
+    """Status of a trial; `reason` is empty if the status is ok."""
 
     status: Status
     reason: str
@@ -28,35 +28,35 @@ def ending(
     counted: Mapping[str, Any],
     tasks: pd.DataFrame,
 ) -> Ending:
-    """Decide by what the lab saw, then by what the driver said, then by the ledger.
+    """Decide by the lab's observations, then by the driver's status, then by the ledger.
 
     Args:
-        outcome: The attempt as it was seen from outside.
-        status: What the driver last said of itself.
+        outcome: The lab's observations of the attempt.
+        status: The last status that the driver wrote.
         counted: Columns of the row with numbers of tasks.
         tasks: `TaskRow` columns, of all phases.
     """
-    if strangers := trial_files.strangers(outcome.folder):
-        # Its records prove nothing.
-        more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-        reason = f"A task wrote into the ledger's folder: {strangers[0]}{more}."
+    if foreign := trial_files.strangers(outcome.folder):
+        # A task that writes there could have forged records.
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        reason = f"A task wrote into the ledger's folder: {foreign[0]}{more}."
         return Ending(Status.FAILED, reason)
-    ended = _seen(outcome, status, tasks) or _counted(outcome, status, counted, tasks)
+    ended = _ended_early(outcome, status, tasks) or _counted(outcome, status, counted, tasks)
     if ended.status == Status.OK:
         return ended
     return Ending(ended.status, _with_cause(ended.reason, outcome.folder))
 
 
-def _seen(outcome: Outcome, status: Mapping[str, Any], tasks: pd.DataFrame) -> Ending | None:
-    """Return how a trial ended early; None where it came to its end."""
-    said = str(status.get("status", "running"))
+def _ended_early(outcome: Outcome, status: Mapping[str, Any], tasks: pd.DataFrame) -> Ending | None:
+    """Return how a trial ended early; None if it was complete."""
+    driver_status = str(status.get("status", "running"))
     if outcome.status != Status.OK:
         return Ending(outcome.status, outcome.reason)
-    if said == Status.OK:
+    if driver_status == Status.OK:
         return None
-    if outcome.died:  # the driver's own words tell what followed from it
+    if outcome.died:  # the cause; the driver's reason is a consequence
         return Ending(Status.FAILED, outcome.died)
-    if said == "running":
+    if driver_status == "running":
         code, phases = outcome.driver_code, status.get("phases", [])
         how = "ended early" if code is None else processes.ending(code)
         where = f" in phase {phases[-1][0]}" if phases else ""
@@ -64,10 +64,10 @@ def _seen(outcome: Outcome, status: Mapping[str, Any], tasks: pd.DataFrame) -> E
         return Ending(Status.FAILED, f"The driver {how}{where}: {last}")
     reasons = [str(status.get("reason", ""))]
     if began := trial_files.cut_short(tasks):
-        reasons.append(f"{began} of them began and did not end.")
+        reasons.append(f"{began} of them started and did not finish.")
     if "submit_error" in status:
         reasons.append(_refused(status))
-    return Ending(Status(said), " ".join(reasons))
+    return Ending(Status(driver_status), " ".join(reasons))
 
 
 def _counted(
@@ -76,18 +76,21 @@ def _counted(
     counted: Mapping[str, Any],
     tasks: pd.DataFrame,
 ) -> Ending:
-    """Return what the ledger says of a trial that came to its end."""
+    """Return the status of a complete trial, from the ledger."""
     spec = outcome.spec
-    planned, of_warm_up = spec.arrival.n_tasks, f"{spec.warmup_tasks} tasks of the warm-up"
-    for number, what in (
+    planned = spec.arrival.n_tasks
+    for number, problem in (
         (counted["n_corrupted"], f"of {planned} tasks gave a wrong answer."),
-        (trial_files.wrong_in_warm_up(spec, tasks), f"of {of_warm_up} gave a wrong answer."),
+        (
+            trial_files.wrong_in_warm_up(spec, tasks),
+            f"of {spec.warmup_tasks} tasks of the warm-up gave a wrong answer.",
+        ),
         (counted["n_failed"], f"of {planned} tasks raised."),
     ):
         if number:
-            return Ending(Status.FAILED, f"{number} {what}")
+            return Ending(Status.FAILED, f"{number} {problem}")
     if counted["n_sent"] and "submit_error" in status:
-        # A server that died refuses what is sent to it.
+        # The end of a server is the cause of refused tasks.
         return Ending(Status.FAILED, outcome.died or _refused(status))
     return Ending(Status.OK, "")
 
@@ -97,10 +100,10 @@ def _refused(status: Mapping[str, Any]) -> str:
 
 
 def _with_cause(reason: str, folder: Path) -> str:
-    """Add the first exception that a worker wrote down, and the file that has its traceback."""
+    """Add the first exception that a worker recorded, and the file with its traceback."""
     if (error := trial_files.first_error(folder)) is None:
         return reason
     file = f"(traceback: ledger/{error.path.name})"
-    if error.said in reason:
+    if error.summary in reason:
         return f"{reason.removesuffix('.')} {file}."
-    return f"{reason.removesuffix('.')}. First exception of a task: {error.said} {file}."
+    return f"{reason.removesuffix('.')}. First exception of a task: {error.summary} {file}."

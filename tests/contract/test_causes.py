@@ -74,7 +74,7 @@ def test_a_function_that_fails_when_its_burst_is_offered_again_fails_its_trial(
     made = run(tmp_path, label, task, 1e6, arrival=Burst(n_tasks), warmup_tasks=5)
     row = made.row
     assert (row.status, row.n_done, row.n_phantom) == ("failed", n_tasks, 0)
-    assert row.reason.startswith("As the burst was offered again without record, a task ")
+    assert row.reason.startswith("In the uninstrumented burst, a task ")
     assert words in row.reason
     assert made.tables["task"].t0_ns.notna().all()
     assert set(made.tables["task"].phase) <= {"verify", "warm_up", "measure", "unrecorded"}
@@ -92,7 +92,7 @@ def test_each_process_writes_few_and_short_exceptions_down(
     errors = ledger_reader.task_errors(tmp_path)
     assert [error.task_id for error in errors] == [*range(MOST_ERRORS)]
     assert all(error.path.stat().st_size <= LONGEST_ERROR for error in errors)
-    assert errors[0].said.startswith("ValueError: xxx")
+    assert errors[0].summary.startswith("ValueError: xxx")
     ledger._forget()
     ledger.note_error(99, ValueError("in a child"))
     assert len(ledger_reader.task_errors(tmp_path)) == MOST_ERRORS + 1
@@ -118,7 +118,7 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
     (tmp_path / "0-0-1-2-6.error").write_bytes(b"x" * (LONGEST_ERROR + 1))
     (tmp_path / "mine.error").write_text("not ours")
     (error,) = ledger_reader.task_errors(tmp_path)
-    assert (error.task_id, error.said) == (3, "ValueError: ours")
+    assert (error.task_id, error.summary) == (3, "ValueError: ours")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
     [
         ("process-pool", "killed_later", "timeout", "BrokenProcessPool: A process in the process"),
         ("joblib", "killed_later", "failed", "Submitting failed: TerminatedWorkerError: "),
-        ("multiprocessing", "killed_later", "timeout", "began and did not end."),
-        ("celery", "killed", "timeout", "24 of them began and did not end."),
+        ("multiprocessing", "killed_later", "timeout", "started and did not finish."),
+        ("celery", "killed", "timeout", "24 of them started and did not finish."),
         ("rq", "killed", "timeout", "RuntimeError: Work-horse terminated unexpectedly"),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_pool_that_broke_says_so(
     ("label", "words"),
     [
         ("process-pool", "The result of one: BrokenProcessPool: "),
-        ("multiprocessing", "began and did not end."),
+        ("multiprocessing", "started and did not finish."),
         ("rq", "The result of one: RuntimeError: Work-horse terminated"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_backend_that_takes_no_tasks_ends_with_its_error(
     driven.run()
     assert seen == ["boot", "verify", "stop", "ended"]
     assert read_status(tmp_path)["reason"] == (
-        "It took no tasks in the verify phase. ConnectionError: the queue is gone"
+        "The backend refused a task of the verify phase. ConnectionError: the queue is gone"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_scheduler_that_ignores_all_jobs_fails_before_the_window(
     driven, received = driver_with_jobs(tmp_path, monkeypatch, 9)
     driven.run()
     assert [name for name, _ in read_status(tmp_path)["phases"]][:3] == ["boot", "verify", "stop"]
-    assert "No job had run" in read_status(tmp_path)["reason"]
+    assert "No scheduled job ran" in read_status(tmp_path)["reason"]
     assert len(received) == 3
 
 

@@ -160,7 +160,7 @@ def test_a_burst_that_does_not_end_again_has_run_out_of_time(
     lossy: Any = SimpleNamespace(backend=SimpleNamespace(workers=1), offer_sparsely=lambda *_: 0)
     tasks = [Task(i, "module:run", i) for i in range(100)]
     told = uninstrumented.offer_again(lossy, tasks, tmp_path, 1e6, 0.02)
-    assert told == "The burst that was offered again without record did not end."
+    assert told == "The uninstrumented burst did not finish."
 
 
 def test_the_rate_is_that_of_the_marks_and_the_length_that_of_one_burst() -> None:

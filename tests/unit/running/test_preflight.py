@@ -16,8 +16,8 @@ HERE = "tests.factories.user_tasks"
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("exits_at_import", "importing it exits: SHOP_CONFIG is not set"),
-        ("guardless", "importing it exits with code 2. Workers import it as well"),
+        ("exits_at_import", "its import exits: SHOP_CONFIG is not set"),
+        ("guardless", "its import exits with code 2. Workers import it as well"),
         ("dies_at_import", "its import ended with code 4"),
         ("sleeps_at_import", "its import did not end in 2 s"),
         ("interrupts_at_import", "KeyboardInterrupt"),
@@ -40,7 +40,7 @@ def test_a_function_that_fails_before_the_run_stops_it(
     words += f" --results {tmp_path}"
     assert main(words.split()) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{HERE}:{task} fails where it is called inline: the call" in said
+    assert f"{HERE}:{task} fails when the lab calls it before the run: the call" in said
     assert "--allow-errors" in said
     assert main([*words.split(), "--allow-errors", "--dry-run"]) == 0
 
@@ -49,7 +49,7 @@ def test_a_function_that_fails_before_the_run_stops_it(
     ("task", "words"),
     [
         ("absent", "cannot be imported"),
-        ("PAIR", "is of type tuple, which cannot be called"),
+        ("PAIR", "has the type tuple, which cannot be called"),
         (f"add({HERE}:add)", "must be a list, tuple or mapping"),
     ],
 )
