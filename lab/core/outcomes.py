@@ -1,4 +1,4 @@
-"""The words for what became of a submit call, of a task, and of a nominal instant."""
+"""Defines the outcomes of a submit call, of a task, and of an occurrence of a job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Ack(StrEnum):
-    """What the submit call said: the sets K and U of METHOD M28."""
+    """Result of a submit call (METHOD M28, sets K and U); unknown if it did not return."""
 
     OK = "ok"
     ERROR = "error"
@@ -14,23 +14,23 @@ class Ack(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What became of one task, told from the ledger and the intents (METHOD M28)."""
+    """Outcome of one task, from the ledger and the journal (METHOD M28)."""
 
     OK = "ok"
     LOST = "lost"  # acknowledged, never started
     PARTIAL = "partial"  # started, never finished
-    FAILED = "failed"  # finished by raising
+    FAILED = "failed"  # raised an exception
     DUPLICATED = "duplicated"  # finished more than once
     CORRUPTED = "corrupted"  # finished with a wrong answer
-    RECOVERED = "recovered"  # not acknowledged, finished all the same
+    RECOVERED = "recovered"  # not acknowledged, but finished
     REFUSED = "refused"  # not acknowledged, not executed: not a loss
     PHANTOM = "phantom"  # executed, never offered
 
 
 class Occurrence(StrEnum):
-    """What became of one nominal instant of a job, or of a run too many (METHOD M26)."""
+    """Outcome of one occurrence of a job, or of a surplus firing (METHOD M26)."""
 
-    KEPT = "kept"
-    EARLY = "early"  # kept, and started before the instant that a cron line names
-    MISSED = "missed"  # no run
-    DOUBLED = "doubled"  # one more run than was due
+    KEPT = "kept"  # had its firing; the stored value (wording: allow)
+    EARLY = "early"  # had its firing, which started before the instant of the cron line
+    MISSED = "missed"  # had no firing
+    DOUBLED = "doubled"  # a surplus firing

@@ -1,4 +1,4 @@
-"""Writes and reads trial specs as JSON: the plan of a run, and what a driver is given."""
+"""Writes and reads trial specs and driver orders as JSON."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 from lab.core.model import ARRIVALS, Topology, TrialSpec
 
-Made = TypeVar("Made")
+Kind = TypeVar("Kind")
 LARGEST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one driver process is given in ``trial.json``; its setup comes as a worker's does.
+    """The contents of a driver's ``trial.json``; its setup is in the environment, as a worker's is.
 
-    `harness_ns` is what the lab's record of a task costs, None where that was not measured.
+    harness_ns: instrumentation cost of a task, nanoseconds; None if it was not measured.
     """
 
     spec: TrialSpec
@@ -25,7 +25,7 @@ class Order:
 
 
 def spec_to_json(spec: TrialSpec) -> dict[str, Any]:
-    """Return the spec as JSON-able fields; the arrival says its kind."""
+    """Return a spec as fields for JSON; those of the arrival include its kind."""
     return asdict(spec) | {"arrival": {"kind": spec.arrival.kind, **asdict(spec.arrival)}}
 
 
@@ -34,7 +34,7 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
 
     Raises:
         KeyError: A field or a kind of arrival is unknown or missing.
-        TypeError: A field holds a value of another type.
+        TypeError: A field has a value of another type.
         ValueError: A number is out of range.
     """
     arrival = dict(fields["arrival"])
@@ -48,12 +48,12 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
     return checked(TrialSpec, plain, **parts)
 
 
-def checked(kind: type[Made], fields: Mapping[str, Any], **made: Any) -> Made:
-    """Make a dataclass of JSON fields, whose types must be those of its annotations.
+def checked(kind: type[Kind], fields: Mapping[str, Any], **objects: Any) -> Kind:
+    """Create a dataclass from JSON fields of the types of its annotations, and from objects.
 
     Raises:
         KeyError: A field is unknown.
-        TypeError: A field is missing, or holds a value of another type.
+        TypeError: A field is missing, or has a value of another type.
         ValueError: A number is out of range.
     """
     hints = typing.get_type_hints(kind)
@@ -63,17 +63,17 @@ def checked(kind: type[Made], fields: Mapping[str, Any], **made: Any) -> Made:
             raise TypeError(f"{name} is a {type(value).__name__}")
         if type(value) in (int, float) and not 0 <= value < LARGEST:
             raise ValueError(f"{name} is {str(value)[:40]}, and must be at least 0 and below 2^63")
-    return kind(**fields, **made)
+    return kind(**fields, **objects)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
-        raise TypeError("pass_env is no list of texts")
+    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
+        raise TypeError("pass_env is not a list of strings")
     return tuple(values)
 
 
 def order_to_json(order: Order) -> dict[str, Any]:
-    """Return the order as JSON-able fields."""
+    """Return an order as fields for JSON."""
     return asdict(order) | {"spec": spec_to_json(order.spec)}
 
 

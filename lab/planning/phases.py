@@ -1,18 +1,18 @@
-"""Names the phases of a trial, and the task numbers that belong to each."""
+"""Defines the phases of a trial, and the range of task ids of each."""
 
 from __future__ import annotations
 
 from lab.worker.ledger import NO_RECORD, UNRECORDED
 
-# One ledger holds all phases, and each has room for this many tasks.
+# All phases share a ledger; each has this many task ids.
 MOST_TASKS = 10_000_000
 FIRST_TASK = range(0, NO_RECORD, MOST_TASKS)
-# By their numbers in `lab.worker.ledger`; in the last two a burst is offered again: see
+# In the order of their numbers in `lab.worker.ledger`. The last two repeat a burst: see
 # `lab.driver.uninstrumented`.
 PHASE_NAMES = ("verify", "warm_up", "measure", "unrecorded", "repeated")
 AGAIN = PHASE_NAMES[UNRECORDED:]
 
 
 def ids_of(phase: int) -> range:
-    """Return all numbers that tasks of a phase may have."""
+    """Return the range of task ids of a phase."""
     return range(FIRST_TASK[phase], FIRST_TASK[phase] + MOST_TASKS)

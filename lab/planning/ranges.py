@@ -1,6 +1,6 @@
-"""The numbers that the command line takes: each has a range, which help and refusal state alike.
+"""Defines the ranges of the numbers on the command line, and parses such numbers.
 
-`lab.planning.feasible` holds plans that are read from files to the same ranges.
+`lab.planning.feasible` applies the same ranges to plans in files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lab.core.placement import available_cpus
 
-# ASCII only: int and float read the digits of every script, underscores and spaces.
+# ASCII only: int and float also accept digits of other scripts, underscores and spaces.
 WHOLE = re.compile(r"[0-9]{1,30}")
 REAL = re.compile(r"[0-9]{0,30}\.?[0-9]{0,30}(?:[eE][+-]?[0-9]{1,3})?")
 SHOWN_LETTERS = 40
@@ -33,7 +33,7 @@ class Whole:
         """Parse a number.
 
         Raises:
-            argparse.ArgumentTypeError: It is none of the range.
+            argparse.ArgumentTypeError: It is not a whole number in the range.
         """
         number = int(text) if WHOLE.fullmatch(text) else self.low - 1
         if not self.low <= number <= self.high:
@@ -56,7 +56,7 @@ class Real:
         """Parse a number.
 
         Raises:
-            argparse.ArgumentTypeError: It is none of the range.
+            argparse.ArgumentTypeError: It is not a number in the range.
         """
         has_digit = re.match(r"\.?[0-9]", text) is not None
         number = float(text) if has_digit and REAL.fullmatch(text) else -1.0
@@ -67,7 +67,7 @@ class Real:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Parses whole numbers of one range separated by commas, each once."""
+    """Parses whole numbers of one range, separated by commas, and drops duplicates."""
 
     each: Whole
 
@@ -79,7 +79,7 @@ class Several:
         """Parse numbers.
 
         Raises:
-            argparse.ArgumentTypeError: One is none of the range.
+            argparse.ArgumentTypeError: One of them is not a whole number in the range.
         """
         return tuple(dict.fromkeys(self.each(part) for part in text.split(",")))
 
@@ -88,7 +88,7 @@ NUMBERS = (Whole, Real, Several)
 
 
 def shown(text: str) -> str:
-    """Quote what was typed, cut short."""
+    """Return typed text in quotes, truncated to `SHOWN_LETTERS` characters."""
     cut = text if len(text) <= SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}..."
     return repr(cut)
 
@@ -100,23 +100,23 @@ OCCURRENCES = Whole(1, 86_400)
 SECONDS = Real(0.1, DAY_S)
 RATE_HZ = Real(0.0001, 1_000_000)
 CORES = Several(Whole(1, CPUS))
-# In a plan that was made on a larger machine; its nodes share the cores that there are.
+# For a plan from a larger machine: its nodes share the cores of this one.
 PLANNED_CORES = Whole(1, 4_096)
 NODES = Several(Whole(1, 64))
 WORKERS_PER_CORE = Several(Whole(1, 1_000))
-# The kernel has no quota below 1 ms of a period of 10 ms.
+# The smallest quota of the kernel is 1 ms of a period of 10 ms.
 QUOTA_CPUS = Real(0.1, CPUS)
 BLOCKS = Whole(1, 1_000)
 PAIRS = Whole(1, 1_000)
 SEED = Whole(0, 2**31 - 1)
 THRESHOLD_PERCENT = Real(0, 10_000)
-# Of workloads, by the unit of their size: an hour, and a GiB.
+# Sizes of workloads by unit; the largest are an hour and 1 GiB.
 SIZES: Mapping[str, Whole] = {
     "us": Whole(1, 3_600_000_000),
     "B": Whole(1, 2**30),
     "KiB": Whole(1, 2**20),
 }
 ANY_SIZE = Whole(1, 1_000_000_000)
-# Of a campaign.
+# Limits of a campaign.
 MOST_TRIALS = 100_000
 LONGEST_DAYS = 30

@@ -1,8 +1,7 @@
-"""Names to backends and workloads, by listing the packages and the entry points.
+"""Finds backends and workloads by name, in the lab's packages and in entry points.
 
-Nothing is registered by hand: a file in `lab/backends/` or `workloads/` is an entry, and so is
-what an installed package declares under the entry point groups ``lab.backends`` (a `Backend`)
-and ``lab.workloads`` (a module).
+Each file in `lab/backends/` and `workloads/` is an entry, and so is each entry point of an
+installed package in the groups ``lab.backends`` (a `Backend`) and ``lab.workloads`` (a module).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from lab.planning.presets import GROUPS
 from lab.worker import user_function
 
 BACKEND, WORKLOAD = "backend", "workload"
-# Of each kind: the entry point group, the package of built-ins, and names with other meanings.
+# For each kind: the entry point group, the package of built-ins, and reserved names.
 GROUPS_OF: Mapping[str, tuple[str, ModuleType, Collection[str]]] = {
     BACKEND: ("lab.backends", backend_package, ()),
     WORKLOAD: ("lab.workloads", workload_package, GROUPS),
@@ -45,9 +44,10 @@ LABEL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A task function by name, the right answer, and how big a task is.
+    """A workload: its task function and the size of its tasks.
 
-    `function` and `coroutine` are ``"module:attribute"`` names that any worker can import.
+    function, coroutine: ``"module:attribute"`` names that any worker can import.
+    unit: unit of the size; empty if tasks have no size.
     """
 
     name: str
@@ -68,13 +68,13 @@ class Selected(NamedTuple):
 
     @property
     def label(self) -> str:
-        """``backend[variant]@profile`` with every part said."""
+        """The full label, ``backend[variant]@profile``."""
         return f"{self.name}[{self.variant}]@{self.profile}"
 
 
 @functools.cache
 def _declared(kind: str) -> tuple[Mapping[str, entry_points.Loader], Sequence[LeftOut]]:
-    """List loaders by name, of built-ins and of packages, and what claims a name it cannot have."""
+    """Return the loaders by name, and the entry points whose name is taken or reserved."""
     group, package, reserved = GROUPS_OF[kind]
     built_in: dict[str, entry_points.Loader] = {
         info.name.replace("_", "-") if kind == BACKEND else info.name: functools.partial(
@@ -93,32 +93,32 @@ def _loaded(kind: str, name: str) -> Any:
 
     Raises:
         UnknownNameError: There is no such entry.
-        UnusableEntryError: It cannot be imported, or is not what it should be.
+        UnusableEntryError: It cannot be imported, or is not a valid backend or workload.
     """
     known, left_out = _declared(kind)
     if name in known:
         return CHECKS[kind](entry_points.load(known[name]))
-    if refused := next((one for one in left_out if one.name == name), None):
+    if refused := next((entry for entry in left_out if entry.name == name), None):
         raise UnusableEntryError(refused.reason)
     raise UnknownNameError(kind, name, known)
 
 
 def _usable(kind: str) -> dict[str, Any]:
-    found = {}
+    usable = {}
     for name in _declared(kind)[0]:
         with contextlib.suppress(UnusableEntryError):
-            found[name] = _loaded(kind, name)
-    return found
+            usable[name] = _loaded(kind, name)
+    return usable
 
 
 def refresh() -> None:
-    """Look at the installed packages again, in a process in which they have changed."""
+    """Forget the entries, so that changes of the installed packages take effect."""
     for cache in (_declared, _loaded, backends):
         cache.cache_clear()
 
 
 def left_out() -> list[LeftOut]:
-    """Import every entry, and list those that cannot be used, each with its reason."""
+    """Import every entry, and return those that cannot be used, with reasons."""
     unusable: list[LeftOut] = []
     for kind in GROUPS_OF:
         known, refused = _declared(kind)
@@ -133,16 +133,16 @@ def left_out() -> list[LeftOut]:
 
 @functools.cache
 def backends() -> Mapping[str, type[Backend]]:
-    """Return every usable backend by name, ours by file name and others by entry point name."""
+    """Return every usable backend by the name of its file or entry point."""
     return MappingProxyType(_usable(BACKEND))
 
 
 def backend(name: str) -> type[Backend]:
-    """Return one backend, and import no other.
+    """Return one backend, without importing others.
 
     Raises:
         UnknownNameError: There is no such backend.
-        UsageError: It cannot be used; the message says why.
+        UsageError: It cannot be used; the message has the reason.
     """
     return cast("type[Backend]", _named(BACKEND, name))
 
@@ -155,15 +155,15 @@ def _named(kind: str, name: str) -> Any:
 
 
 def select(label: str) -> Selected:
-    """Resolve ``backend[variant]@profile``; what is left out is the backend's first.
+    """Resolve ``backend[variant]@profile``; a missing part means the backend's first.
 
     Raises:
-        UnknownNameError: A part names nothing known.
-        UsageError: The text is no label.
+        UnknownNameError: A part is unknown.
+        UsageError: The text is not a label.
     """
     match = LABEL.fullmatch(label)
     if match is None:
-        raise UsageError(f"{label!r} is no backend. Write backend[variant]@profile.")
+        raise UsageError(f"{label!r} is not a backend. Write backend[variant]@profile.")
     name = match["backend"]
     chosen = backend(name)
     variant = match["variant"] or chosen.variants[0].name
@@ -176,37 +176,37 @@ def select(label: str) -> Selected:
 
 
 def ceiling(label: str) -> str:
-    """Return the whole label of the reference that bounds a system; empty where none does."""
+    """Return the full label of a backend's first reference; empty if it has none."""
     chosen = select(label)
-    named = ceilings_of(chosen.backend, chosen.variant)
-    return select(named[0]).label if named else ""
+    references = ceilings_of(chosen.backend, chosen.variant)
+    return select(references[0]).label if references else ""
 
 
 def profiles_of(backend: type[Backend], variant: str) -> Sequence[Profile]:
-    """Return the profiles that change something for a variant, `default` first."""
+    """Return the profiles that apply to a variant, `default` first."""
     return [p for p in backend.profiles if not p.variants or variant in p.variants]
 
 
 def missing(packages: Iterable[str]) -> str | None:
-    """Return the first of `packages` that is not installed."""
+    """Return the first of `packages` that is not installed; None if all are."""
     return next((p for p in packages if importlib.util.find_spec(p) is None), None)
 
 
 def missing_package(backend: type[Backend], variant: str) -> str | None:
-    """Return the first package that a variant needs and that is not installed."""
-    own = next(v.packages for v in backend.variants if v.name == variant)
-    return missing((*backend.packages, *own))
+    """Return the first missing package of a backend and its variant; None if there is none."""
+    of_variant = next(v.packages for v in backend.variants if v.name == variant)
+    return missing((*backend.packages, *of_variant))
 
 
 def require(selected: Selected) -> None:
-    """Raise MissingExtraError unless everything that the variant needs is importable."""
+    """Raise MissingExtraError unless all packages of the backend and its variant are installed."""
     name, backend, variant, _ = selected
     if package := missing_package(backend, variant):
         raise MissingExtraError(f"{name}[{variant}]", package, backend.extra)
 
 
 def is_foreign(label: str, workload: str) -> bool:
-    """Tell whether a trial runs a function of the user's, or code of another package."""
+    """Return whether a trial runs a user's function, or code of another package."""
     tasks = workload_modules().get(workload, user_function)
     modules = [select(label).backend.__module__, tasks.__name__]
     ours = (f"{backend_package.__name__}.", f"{workload_package.__name__}.")
@@ -220,7 +220,7 @@ def setup(
     jobs: tuple[Job, ...] = (),
     password: str = "",
 ) -> Setup:
-    """Put together what the adapter is told."""
+    """Return the context of an adapter: its variant, settings, topology and endpoints."""
     settings = settings_of(selected.backend, selected.variant, selected.profile)
     return Setup(
         backend=selected.name,
@@ -235,7 +235,7 @@ def setup(
 
 
 def has_own_workers(selected: Selected) -> bool:
-    """Tell whether the system's workers are processes of their own, apart from the driver's."""
+    """Return whether the backend has worker processes that the driver does not start."""
     servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
     return bool(selected.backend.node_commands(setup(selected, Topology(1, 1, 1), servers)))
 
@@ -246,18 +246,18 @@ def workload_modules() -> dict[str, ModuleType]:
 
 
 def workload_names() -> frozenset[str]:
-    """Return the names of all registered workloads, and import none."""
+    """Return the names of all registered workloads, without importing them."""
     return frozenset(_declared(WORKLOAD)[0])
 
 
 def workload(name: str) -> tuple[Workload, ModuleType]:
-    """Return one workload and its module, or what represents a function of the user's own.
+    """Return one workload and its module; for a user's function `user_function` creates one.
 
-    A name that comes from a file has passed `consent.check` before its tasks are made.
+    The caller passes names from files through `consent.check` before it makes tasks.
 
     Raises:
         UnknownNameError: There is no such workload.
-        UsageError: It cannot be used; the message says why.
+        UsageError: It cannot be used; the message has the reason.
     """
     module = (
         user_function.as_workload(name) if user_function.is_own(name) else _named(WORKLOAD, name)

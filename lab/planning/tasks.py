@@ -1,4 +1,4 @@
-"""Makes the tasks of each phase from a spec; their numbers tell which phase they belong to."""
+"""Creates the tasks of each phase of a trial; each phase has its own range of task ids."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lab.worker.ledger import MEASURE
 def make_tasks(
     module: ModuleType, size: int, seed: int, ids: Iterable[int], *, as_coroutines: bool
 ) -> list[Task]:
-    """Make tasks of a workload, each with an argument of its own that seed and id decide."""
+    """Return tasks of a workload; seed and id determine the argument of each."""
     function = f"{module.__name__}:{'run_async' if as_coroutines else 'run'}"
-    return [Task(i, function, module.argument(size, seed + i)) for i in ids]
+    return [Task(task_id, function, module.argument(size, seed + task_id)) for task_id in ids]
 
 
 def unchecked(tasks: Iterable[Task]) -> list[Task]:
-    """Return the same tasks without a check of their answers; they call a user's function."""
+    """Return the same tasks of a user's function, without a check of their answers."""
     return [replace(task, function=f"{task.function}{UNCHECKED}") for task in tasks]
 
 
 def make_jobs(module: ModuleType, spec: TrialSpec, *, as_coroutines: bool) -> tuple[Job, ...]:
-    """Make the jobs of a periodic trial: its window's tasks, each with the schedule of all."""
+    """Return the jobs of a periodic trial: the tasks of its window, all with one schedule."""
     arrival = spec.arrival
     if not isinstance(arrival, Periodic):
         return ()
@@ -41,12 +41,12 @@ def make_jobs(module: ModuleType, spec: TrialSpec, *, as_coroutines: bool) -> tu
 
 
 def set_apart() -> None:
-    """Keep the objects that are there by now, a plan's tasks, from the garbage collector.
+    """Exclude all current objects, such as a plan's tasks, from garbage collection.
 
-    They are the lab's, and lie in the process in which some systems live: each full collection
-    would walk through all of them, on the system's time, which was seen to add up to two
-    microseconds a task. What comes later is collected as ever: the second collection also resets
-    the number of old objects, by which the interpreter decides when a full one is due.
+    Some backends run in this process. Each full collection would traverse the lab's tasks in the
+    backend's time, which cost up to two microseconds per task. Later objects are collected as
+    usual: the second collection also resets the number of old objects, from which the interpreter
+    decides when a full collection is due.
     """
     gc.collect()
     gc.freeze()
@@ -54,7 +54,7 @@ def set_apart() -> None:
 
 
 def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:
-    """Return sixteen hex digits over instants and arguments: equal plans, equal hashes."""
+    """Return a hash of the instants and arguments of a plan, as 16 hexadecimal digits."""
     digest = hashlib.sha256(json.dumps(list(offsets_ns)).encode())
     for task in tasks:
         digest.update(repr((task.id, task.argument)).encode())
@@ -62,5 +62,5 @@ def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:
 
 
 def right_answer(module: ModuleType, task: Task | Job, *, executes: bool) -> int:
-    """Return the checksum of a task's right answer; 0 from a system that runs no task."""
+    """Return the checksum of a task's right answer; 0 if the backend runs no task."""
     return checksum(module.answer(task.argument)) if executes else 0

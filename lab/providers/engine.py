@@ -67,7 +67,7 @@ def docker(
 
     Args:
         arguments: The words of the command after ``docker``.
-        environment: Variables to add to those of `surroundings.of_engine`.
+        environment: Variables to add to those of `child_environment.of_engine`.
         given: The standard input of the command.
         patience_s: The time limit in seconds.
 

@@ -1,7 +1,7 @@
-"""Removes what killed labs left behind; as a program, the watchdog of one lab process.
+"""Removes processes, containers and files of killed labs; as a program, watches one lab process.
 
-``python -m lab.providers.watchdog`` sleeps in a read of its standard input, which ends when its lab
-dies, however that happens, and then removes whatever appears until nothing more does.
+``python -m lab.providers.watchdog`` waits for the end of its standard input, which comes when its
+lab process ends for any reason. Then it removes what remains, until nothing new appears.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from lab.providers import crontab, reaper
 
 READY, DONE = b"ready\n", b"done\n"
 LOOK_S = 0.2
-# Something may still be on its way, such as what an orphaned `compose up` creates.
+# An orphaned `compose up`, for example, may still create containers.
 QUIET_S = 3.0
 GIVE_UP_S = 120.0
-# What can be left behind -> how it is removed; processes first, for they would make more.
+# Descriptions of removals, and their functions. Processes come first: they could create more.
 REMOVALS: Mapping[str, Callable[[], int]] = {
     "processes of killed labs ended": processes.reap_orphans,
     "containers, networks and volumes of killed labs removed": reaper.reap_dead,
@@ -31,15 +31,15 @@ REMOVALS: Mapping[str, Callable[[], int]] = {
 
 
 def remove_dead() -> dict[str, int]:
-    """Remove what labs that are gone left behind, of living ones nothing; return how many."""
-    return {what: remove() for what, remove in REMOVALS.items()}
+    """Remove the remains of labs that have ended, and return the number of each kind."""
+    return {description: remove() for description, remove in REMOVALS.items()}
 
 
 @contextlib.contextmanager
 def on_duty() -> Iterator[None]:
-    """Have what this process starts removed if it dies inside the block.
+    """Start a watchdog that cleans up if this process dies in the block.
 
-    The watchdog is ready before the block begins, so that its start disturbs no measurement.
+    It is ready before the block begins, so that its start disturbs no measurement.
     """
     child = subprocess.Popen(
         [sys.executable, "-m", __name__],
@@ -58,7 +58,7 @@ def on_duty() -> Iterator[None]:
 
 
 def watch() -> None:
-    """Wait for the end of standard input, then remove until nothing new appears."""
+    """Wait for the end of standard input, then remove remains until nothing new appears."""
     for number in interrupts.STOPPING:
         signal.signal(number, signal.SIG_IGN)
     sys.stdout.buffer.write(READY)
