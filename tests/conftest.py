@@ -1,4 +1,4 @@
-"""What holds for every test: neither time nor the outside decides, and nothing stays behind."""
+"""Defines fixtures and hooks for all tests: isolation, no remaining process, no skip."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ from tests.factories import broken_workloads
 if TYPE_CHECKING:
     from lab.figures import Picture, Tables
 
-# No deadline, for the suite shares its machine; the same examples each time, so that red is news.
+# No deadline, because the machine is shared; the same examples in each run, so that a failure is a
+# consequence of a change.
 settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
 GRACE_S = 5.0
 SIGNALS_AT_START = {number: signal.getsignal(number) for number in interrupts.STOPPING}
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 Told = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -44,11 +45,11 @@ def _is_alone(item: pytest.Item | None) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that are alone come first, in one go: each wait for others to end idles a core."""
+    """Run tests marked `alone` first and together: each wait for other tests idles a core."""
     items.sort(key=lambda item: not _is_alone(item))
 
 
-# What keeps others out while this process has its turn.
+# The locks that this process holds while it runs a test.
 _locks: list[TextIO] = []
 
 
@@ -56,14 +57,14 @@ _locks: list[TextIO] = []
 def pytest_runtest_protocol(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
-    """Where tests run side by side (pytest-xdist), one that is marked `alone` has no other beside.
+    """Run a test marked `alone` while no other test runs, also with parallel tests (pytest-xdist).
 
-    It closes the door, so that nobody begins, and waits until all who are at work have ended.
-    The locks are a process's own: what a test forks and leaves behind holds none. Waiting is no
-    part of a test's time.
+    The lock `door` is for starting, `room` for running: a test marked `alone` holds `door`, so that
+    no test starts, and waits for all running tests to release `room`. The locks belong to a
+    process (`lockf`), so a forked child holds none. The wait is not part of a test's time.
     """
     if "PYTEST_XDIST_WORKER" in os.environ and not _locks:
-        _take_turn(item)
+        _lock(item)
     try:
         return (yield)
     finally:
@@ -72,7 +73,7 @@ def pytest_runtest_protocol(
                 _locks.pop().close()
 
 
-def _take_turn(item: pytest.Item) -> None:
+def _lock(item: pytest.Item) -> None:
     assert item.config.cache is not None
     folder = item.config.cache.mkdir("turns")
     with (folder / "door").open("w") as door:
@@ -83,25 +84,26 @@ def _take_turn(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What the lab remembers of its user between commands lies in a folder of the tests."""
+    """Keep the lab's state between commands in a folder of the tests, not of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lab's own variables reach a test only when the test sets them."""
+def _no_lab_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the lab's variables from the environment; a test sets those that it needs."""
     for name in [name for name in os.environ if name.startswith("LAB_")]:
         monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
-    """A command sets the handlers of signals for its whole process, here pytest's.
+def _default_signals() -> Iterator[None]:
+    """Reset the signal handlers before and after a test, because commands replace them.
 
-    What a later test forks would inherit it, and might ignore who ends it: what a handler raises
-    just after a fork is lost. A fixture of a whole module has run its commands before this one.
+    Here a command runs in pytest's process. A child that a later test forks would inherit the
+    handlers and could ignore a signal: an exception that a handler raises just after a fork is
+    lost. The reset before the test is for commands in fixtures of a module.
     """
     _reset_signals()
     yield
@@ -115,44 +117,44 @@ def _reset_signals() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
-    """A test that leaves a process behind has failed, whatever else it found."""
+    """Fail a test whose processes still run after it, and kill them."""
     before = children()
     yield
-    left = processes.await_end(children() - before, GRACE_S)
-    told = [" ".join(process.cmdline()) for process in left]
-    for process in left:
+    remaining = processes.await_end(children() - before, GRACE_S)
+    commands = [" ".join(process.cmdline()) for process in remaining]
+    for process in remaining:
         process.kill()
-    assert not told, f"Still running after the test: {told}"
+    assert not commands, f"Still running after the test: {commands}"
 
 
 class _Defects(logging.Handler):
-    """Collects the defects of the lab that were contained in this process."""
+    """Collects the exceptions of the lab's defects that it handled in this process."""
 
     def __init__(self) -> None:
         super().__init__()
         self.errors: list[BaseException] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the exception."""
+        """Store the exception of a record."""
         if record.exc_info and record.exc_info[1]:
             self.errors.append(record.exc_info[1])
 
 
 @pytest.fixture(autouse=True)
 def defects_met(request: pytest.FixtureRequest) -> Iterator[list[BaseException]]:
-    """A defect that the lab contained fails the test all the same, unless it is marked for it."""
+    """Fail a test in which the lab handled a defect of its own, unless it is marked `defect`."""
     handler = _Defects()
     defects.LOGGER.addHandler(handler)
     yield handler.errors
     defects.LOGGER.removeHandler(handler)
     if request.node.get_closest_marker("defect") is None:
         for error in handler.errors:
-            raise AssertionError("The lab met a defect of its own.") from error
+            raise AssertionError("The lab handled a defect of its own.") from error
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A skip is a failure, also where containers are missing: what did not run showed nothing."""
+    """Report a skip as a failure, also without containers: a skipped test shows nothing."""
     report = yield
     if report.skipped and "wasxfail" not in vars(report):
         report.outcome = "failed"
@@ -162,7 +164,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place for temporary files that a test has for itself; short, for sockets lie there."""
+    """Provide a separate folder for temporary files, with a path short enough for sockets."""
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         monkeypatch.setenv("TMPDIR", folder)
@@ -171,32 +173,32 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def containers() -> Images:
-    """The images of clusters in containers; where they cannot be had, the test fails."""
+    """Build the images of clusters in containers; a test fails if that is not possible."""
     return images.build(lambda _: None)
 
 
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
-    """Make what is dear once for a session, not once in each of its processes (pytest-xdist).
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Result]) -> Result:
+    """Return the result of `make`, called once per session and not in each of its processes.
 
-    `make` is given a folder of its own, for files that everybody reads.
+    `make` gets a folder for files that all processes (pytest-xdist) read.
     """
-    own = factory.getbasetemp()
-    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    kept = folder / f"{name}.pickle"
+    of_process = factory.getbasetemp()
+    folder = of_process.parent if "PYTEST_XDIST_WORKER" in os.environ else of_process
+    saved = folder / f"{name}.pickle"
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            kept.write_bytes(pickle.dumps(make(folder / name)))
-    made: Made = pickle.loads(kept.read_bytes())  # noqa: S301 (our own)
-    return made
+        if not saved.exists():
+            saved.write_bytes(pickle.dumps(make(folder / name)))
+    result: Result = pickle.loads(saved.read_bytes())  # noqa: S301 (written above)
+    return result
 
 
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """A made-up campaign of few systems that has all that figures and pages show."""
+    """Return a synthetic campaign of few backends, with data for every figure and page."""
 
     def make(_: Path) -> Tables:
-        # Here and below: most tests need neither pandas nor matplotlib.
+        # Imported here and below, because most tests need neither pandas nor matplotlib.
         from tests.factories.campaigns import SMALL
         from tests.factories.load_sweeps import with_ladder
         from tests.factories.resources import everything
@@ -208,7 +210,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 
 @pytest.fixture(scope="session")
 def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Picture]:
-    """Every figure of it, drawn once for all tests."""
+    """Draw every figure of the synthetic campaign, once for all tests."""
 
     def make(folder: Path) -> Mapping[str, Picture]:
         from lab.figures import FIGURES, save
@@ -223,7 +225,7 @@ def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mappi
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a third party's package that brings the workloads of `broken_workloads`."""
+    """Write a third-party package with the workloads of `broken_workloads`; return its folder."""
     folder = tmp_path_factory.mktemp("misbehaving")
     broken_workloads.write(folder)
     return folder
@@ -231,7 +233,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def misbehaving(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The workloads of `broken_workloads`, installed on this machine; file name by name."""
+    """Install the workloads of `broken_workloads`; return file names by workload name."""
     monkeypatch.syspath_prepend(str(package))
     monkeypatch.setenv("PYTHONPATH", str(package), prepend=os.pathsep)
     registry.refresh()
@@ -241,7 +243,7 @@ def misbehaving(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
 
 @pytest.fixture(scope="session")
 def with_package(containers: Images, package: Path) -> Iterator[Images]:
-    """The images, the workloads of `broken_workloads` installed in the one of the nodes."""
+    """Return the images, with the workloads of `broken_workloads` in the image of the nodes."""
     with having(package, containers) as images_with_package:
         yield images_with_package
 
@@ -250,20 +252,20 @@ def with_package(containers: Images, package: Path) -> Iterator[Images]:
 def misbehaving_inside(
     with_package: Images, misbehaving: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """The same workloads, for clusters in containers as well."""
+    """Install the same workloads for clusters in containers as well."""
     monkeypatch.setattr(images, "resolve", lambda: with_package)
     return misbehaving
 
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Offer the command `lab` in this process, for what it says before anything runs."""
+    """Return a function that runs the command `lab` in this process and captures its output."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         try:
             code = main(arguments)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
+        except SystemExit as error:
+            code = int(error.code or 0)
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return run

@@ -1,4 +1,4 @@
-"""Made-up bursts whose costs and scaling are known, with metrics by the lab's own functions."""
+"""Simulates bursts with known costs and scaling; the lab's functions compute the metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories.campaigns import BLANK, BOTH, SHARED, SYNTHETIC, typed
 from tests.factories.simulated import serve, window
 
 Trial = tuple[TrialRow, list[MetricRow]]
-# What the made-up system adds to every task, and to every burst.
+# Overhead of the simulated backend for every task, and for every burst.
 OVERHEAD_S, FIXED_S = 300e-6, 3e-3
 BLOCKS, WORKERS = 6, 2
 NOISE = 0.001
@@ -42,14 +42,15 @@ CELL: dict[str, Any] = {
 
 
 def burst(block: int, n: int, overhead_s: float, work_s: float = 0.0, **changes: Any) -> Trial:
-    """Run a burst on a simulated system that spends `overhead_s` before each task of `work_s`.
+    """Simulate a burst on a backend that spends `overhead_s` before each task of `work_s`.
 
-    It spends it on the worker's CPU, and takes `FIXED_S` to begin. Trials differ by a little.
+    The overhead is CPU time of the worker. The burst takes `FIXED_S` to begin. The speed of trials
+    scatters by `NOISE`.
     """
     cell = CELL | {"size": round(work_s * 1e6), "nominal_ns": round(work_s * 1e9)} | changes
     cell |= {"block": block, "n_planned": n, "n_sent": n, "n_done": n, "cpu_driver_ns": 0}
-    told = [cell[k] for k in ("label", "block", "size", "workers", "cores_per_node")]
-    cell["trial_id"] = re.sub(r"[^\w.]+", "-", f"{told} {n}").strip("-")
+    key = [cell[name] for name in ("label", "block", "size", "workers", "cores_per_node")]
+    cell["trial_id"] = re.sub(r"[^\w.]+", "-", f"{key} {n}").strip("-")
     seed = zlib.crc32(cell["trial_id"].encode())
     pace = 1 + NOISE * np.random.default_rng(seed).normal()
     busy = np.full(n, (overhead_s + work_s) * pace)
@@ -60,13 +61,13 @@ def burst(block: int, n: int, overhead_s: float, work_s: float = 0.0, **changes:
 
 
 def tables(campaign: Sequence[Trial]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the tables `trial` and `metric` as the store gives them."""
+    """Return the tables `trial` and `metric` as the store would."""
     numbers = [row for _, metrics in campaign for row in metrics]
     return typed("trial", [trial for trial, _ in campaign]), typed("metric", numbers)
 
 
 def whole(campaign: Sequence[Trial]) -> dict[str, pd.DataFrame]:
-    """Make all tables of a campaign, as a page needs them."""
+    """Return all tables of a campaign, as a page needs them."""
     trials, metrics = tables(campaign)
     over_trials = [r for name, b in BOTH for r in estimates(trials, metrics, name, with_noisy=b)]
     return {
@@ -79,7 +80,7 @@ def whole(campaign: Sequence[Trial]) -> dict[str, pd.DataFrame]:
 
 
 def overheads(overhead_s: float = OVERHEAD_S, **changes: Any) -> list[Trial]:
-    """Offer what ``--workload overhead`` offers in standard, in smaller bursts."""
+    """Simulate the cases of ``--workload overhead`` in the standard preset, with smaller bursts."""
     return [
         trial
         for block in range(BLOCKS)
@@ -93,7 +94,7 @@ def overheads(overhead_s: float = OVERHEAD_S, **changes: Any) -> list[Trial]:
     ]
 
 
-# The inline loop, which takes 1.25 ms for what is calibrated to 1 ms.
+# The inline loop, which takes 1.25 ms for work that is calibrated to 1 ms.
 INLINE: dict[str, Any] = {
     "label": "inline[call]@default",
     "backend": "inline",
@@ -108,13 +109,13 @@ SIGMA, KAPPA = 0.05, 0.002
 
 
 def at(block: int, workers: int, n: int, cores: int = 1, **changes: Any) -> Trial:
-    """Run tasks of 1 ms on a system that scales by Gunther's law."""
+    """Simulate tasks of 1 ms on a backend that scales by Gunther's law."""
     size = {"workers": workers, "workers_per_node": workers, "cores_per_node": cores}
     alone, together = usl(np.array([1.0, workers]), 1e3, SIGMA, KAPPA)
-    slowed = workers * float(alone / together)
-    return burst(block, n, 1e-3 * (slowed - 1), 1e-3, **{"workload": "cpu", **size, **changes})
+    slowdown = workers * float(alone / together)
+    return burst(block, n, 1e-3 * (slowdown - 1), 1e-3, **{"workload": "cpu", **size, **changes})
 
 
 def sweep(steps: Sequence[int], **changes: Any) -> list[Trial]:
-    """Grow the workers on one core, for the same 600 tasks."""
-    return [at(block, p, 600, **changes) for block in range(BLOCKS) for p in steps]
+    """Simulate the same 600 tasks with growing numbers of workers on one core."""
+    return [at(block, workers, 600, **changes) for block in range(BLOCKS) for workers in steps]

@@ -1,7 +1,7 @@
-"""A plausible campaign that nobody measured: the tidy tables for tests of figures and pages.
+"""Builds the tables of a synthetic campaign, for tests of figures and pages.
 
-Deterministic. Every system has a cost a task, a serial share and a latency; trials scatter by a
-log-normal, as real ones do. `campaign` gives the tables as `lab.results.store.Store.read` would.
+Deterministic. Every backend has a cost per task, a serial share and a latency; trials scatter
+log-normally, as real ones do. `campaign` returns the tables as `Store.read` would.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from lab.results.schema.machine import EnvironmentRow
 from lab.results.store import Store
 from tests.factories.systems import SYSTEMS, System
 
-__all__ = ["SYSTEMS", "System"]  # beside what is made here
+__all__ = ["SYSTEMS", "System"]  # imported from here
 SYNTHETIC = "synthetic"
 BOTH = ((SYNTHETIC, True), (f"{SYNTHETIC}/without-noisy", False))
 WORKLOADS: Mapping[str, tuple[int, str, int]] = {
     "noop": (0, "", 0),
     "cpu": (16_000, "iterations", 1_000_000),
 }
-CORES, LOST_EVERY = 2, 50  # what the made-up machine has: more is oversubscribed
+# Cores of the synthetic machine: nodes with more are oversubscribed. One of so many tasks is lost.
+CORES, LOST_EVERY = 2, 50
 BLANK = TrialRow(
     **{n: {int: 0, str: "", float: 0.0}.get(hint) for n, hint in get_type_hints(TrialRow).items()}  # type: ignore[arg-type]
 )
@@ -56,7 +57,7 @@ SHARED: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Campaign:
-    """How big the made-up campaign is, and what went wrong in it."""
+    """The size and the faults of a synthetic campaign."""
 
     systems: Sequence[System] = SYSTEMS
     blocks: int = 5
@@ -73,12 +74,12 @@ class Campaign:
 
 
 SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"}))
-"""Few systems, with all that a figure shows: `made_up` of conftest.py."""
+"""Few backends, with data for every figure: the fixture `made_up` of conftest.py."""
 
 
 @cache
 def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
-    """Make all tables of a made-up campaign; metrics and estimates are the lab's own."""
+    """Return all tables of a synthetic campaign; the lab computes its metrics and estimates."""
     rng = np.random.default_rng(plan.seed)
     trials = trials_of(plan)
     windows = {trial.trial_id: _tasks(trial, plan, rng) for trial in trials}
@@ -101,7 +102,7 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
 
 
 def _earlier(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Make the headline numbers of a run on an earlier commit, which was a tenth slower."""
+    """Return the main numbers of a run on an earlier commit, which was a tenth slower."""
     before = {"campaign_id": "before", "git_commit": "b" * 40, "started_utc": "2026-11-21T09:00:00"}
     slower = {name: tables["estimate"][name] * 1.1 for name in ("estimate", "ci_low", "ci_high")}
     return of_run(
@@ -114,13 +115,13 @@ def _earlier(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def trials_of(plan: Campaign) -> list[TrialRow]:
-    """Make the trials of the campaign, some of them disturbed."""
+    """Return the trials of the campaign, some of them disturbed."""
     trials = [trial for block in range(plan.blocks) for trial in _block(plan, block)]
     return [_disturbed(trial, number, plan) for number, trial in enumerate(trials)]
 
 
 def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
-    """Write the tables as a run folder of `lab.results.store.Store` and return the folder."""
+    """Write the tables to a run folder, and return the folder."""
     store = Store(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in set(CSV_TABLES) & set(tables):
@@ -134,7 +135,7 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
 
 
 def typed(name: str, rows: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
-    """Pass rows through the store's format, so that types and nulls are those of a real run."""
+    """Convert rows to a frame with the types and nulls that the store would return."""
     return formats.from_parquet(name, formats.to_parquet(name, rows, Path(name)), Path(name))
 
 
@@ -230,7 +231,7 @@ def _system(trial: TrialRow, plan: Campaign) -> System:
 
 
 def _tasks(trial: TrialRow, plan: Campaign, rng: np.random.Generator) -> pd.DataFrame:
-    """Make the window of a trial; lost tasks are spread over it and never start."""
+    """Return the tasks of a trial's window; lost tasks are evenly spread and never start."""
     n = trial.n_sent
     t0, t3, t4 = (_paced if trial.arrival == "paced" else _burst)(trial, plan, n, rng)
     t1 = t0 + 2_000 + np.arange(n) * (trial.arrival == "burst")
@@ -270,7 +271,7 @@ def _burst(
     trial: TrialRow, plan: Campaign, n: int, rng: np.random.Generator
 ) -> tuple[Any, Any, Any]:
     system, work_s = _system(trial, plan), trial.nominal_ns / 1e9
-    # Threads of one interpreter share its lock: their work does not run side by side.
+    # Threads of one interpreter share its lock: their work does not run in parallel.
     serial = 0.97 if system.family in {"threads", "asyncio"} and work_s else system.serial
     speed_up = 1 / (serial + (1 - serial) / trial.workers)
     each_s = (work_s + system.cost_s) / speed_up * math.exp(rng.normal(0, 0.04))

@@ -1,4 +1,4 @@
-"""A machine whose engine, registry and bootstrap program are made up, as programs on the path."""
+"""Fakes a container engine, an image registry and a bootstrap program, as programs on PATH."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from lab.providers import images
 from lab.providers.images import debian, official, steps
 
-# A file in images/ is an image. It pulls what the file registry names, and refuses the rest. Its
-# folder is its own: no variable reaches a client of the engine that is not on the lab's list.
+# A file in images/ is an image. `pull` succeeds for the names in the file `registry`. The program
+# finds its folder from $0, because the lab passes only listed variables to a client of the engine.
 ENGINE = """#!/bin/sh
 ENGINE=$(dirname "$0")
 echo "$*" >> "$ENGINE/calls"
@@ -47,7 +47,7 @@ echo 'I: running apt-get update...'
 
 
 class MadeUpEngine:
-    """What a build asks of a machine, and a record of what it was asked."""
+    """Fake programs for a build, with a record of the commands that it ran."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -62,15 +62,15 @@ class MadeUpEngine:
         self.registry(*official.chosen().values())
 
     def registry(self, *names: str) -> None:
-        """Let the registry have these images and no others."""
+        """Set the images of the registry."""
         (self.folder / "registry").write_text(" ".join(names), encoding="utf-8")
 
     def build(self) -> tuple[images.Images, list[str]]:
-        """Build; return what came of it and what was told meanwhile."""
-        told: list[str] = []
-        return images.build(told.append), told
+        """Build the images; return them and the progress messages."""
+        messages: list[str] = []
+        return images.build(messages.append), messages
 
-    def asked(self, command: str) -> int:
-        """Count the commands of one kind so far."""
+    def n_calls(self, command: str) -> int:
+        """Return how many commands with this beginning have run."""
         lines = (self.folder / "calls").read_text(encoding="utf-8").splitlines()
         return sum(line.startswith(command) for line in lines)

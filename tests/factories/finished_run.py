@@ -1,4 +1,4 @@
-"""A small campaign that was really run, of two systems in one process each, with all its files."""
+"""Runs a small campaign of two in-process backends, with all its files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS, BLOCKS, N = ("thread-pool", "threading[queue]"), 2, 50
 
 
 def write(results: Path) -> Path:
-    """Run it, with its report; return the run's folder. It belongs to the commit at hand."""
+    """Run the campaign and write its report; return the run folder, of the current commit."""
     specs = tuple(
         spec_of(label, arrival=Burst(N), block=block) for block in range(BLOCKS) for label in LABELS
     )

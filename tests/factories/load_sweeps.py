@@ -1,7 +1,7 @@
-"""A load ladder that nobody measured, beside the trials of a made-up campaign.
+"""Adds a load sweep to a synthetic campaign.
 
-Each system is one FIFO worker with a constant service, so that all is known of it: what it can
-sustain, and how long its tasks wait.
+Each backend is one FIFO worker with a constant service time, so that its sustainable rate and the
+waits of its tasks are known exactly.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from tests.factories.campaigns import BOTH, SYNTHETIC, typed
 from tests.factories.schedules import added
 from tests.factories.simulated import poisson, serve_one, window
 
-# What the worker of each label can do in a second.
+# Tasks per second of each label's worker.
 SPEEDS: Mapping[str, float] = {"inline[call]@default": 2_000.0, "rq[simple-worker]@default": 100.0}
-HELD, FAILED = 0.95, 1.05  # probes, of the speed
+HELD, FAILED = 0.95, 1.05  # rates of a passed and a failed probe, as shares of the speed
 FRACTIONS = (0.3, 0.9, 1.2)
 EQUAL_HZ = 40.0
 TRIALS = 2
-TASKS = 2_000  # an overload of a seventh is sure then
+TASKS = 2_000  # enough to detect an overload of a seventh
 
 
 def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Add probes and steps of two systems to a made-up campaign."""
+    """Add probes and load levels of two backends to a synthetic campaign."""
     rng = np.random.default_rng(8)
-    made = [(trial, _tasks(trial, rng)) for trial in _trials(tables["trial"])]
-    # A task row is told its attempt by the folder that it lies in.
+    sweep = [(trial, _tasks(trial, rng)) for trial in _trials(tables["trial"])]
+    # A file of tasks has no column for the attempt, which is in the name of its folder.
     columns = [name for name in tables["task"].columns if name != "attempt"]
     more: dict[str, Any] = {
-        "trial": [trial for trial, _ in made],
-        "task": pd.concat(tasks for _, tasks in made)[columns],
-        "metric": [row for trial, tasks in made for row in trial_metrics(trial, tasks)],
+        "trial": [trial for trial, _ in sweep],
+        "task": pd.concat(tasks for _, tasks in sweep)[columns],
+        "metric": [row for trial, tasks in sweep for row in trial_metrics(trial, tasks)],
     }
     both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
-    found = capacities(both["trial"], both["metric"])
-    rho = typed("metric", loads(both["trial"], both["metric"], found))
+    capacity = capacities(both["trial"], both["metric"])
+    rho = typed("metric", loads(both["trial"], both["metric"], capacity))
     both["metric"] = pd.concat([both["metric"], rho], ignore_index=True)
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
-    bends = capacity_estimates.estimates(*of, found, SYNTHETIC)
-    return both | {"estimate": typed("estimate", [*over_trials, *bends])}
+    of_capacity = capacity_estimates.estimates(*of, capacity, SYNTHETIC)
+    return both | {"estimate": typed("estimate", [*over_trials, *of_capacity])}
 
 
 def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
@@ -65,8 +65,8 @@ def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
         )  # fmt: skip
         probes = [("probe", "uniform", share * speed, 0) for share in (HELD, FAILED)]
         rates = [*(share * HELD * speed for share in FRACTIONS), EQUAL_HZ]
-        steps = [("ladder", "poisson", rate, block) for rate in rates for block in range(TRIALS)]
-        for arrival, gaps, rate, block in (*probes, *steps):
+        levels = [("ladder", "poisson", rate, block) for rate in rates for block in range(TRIALS)]
+        for arrival, gaps, rate, block in (*probes, *levels):
             name = f"{label}{arrival}{rate}"
             changes = {"arrival": arrival, "gaps": gaps, "rate_hz": float(f"{rate:.4g}")}
             trial_id = f"{zlib.crc32(name.encode()):08x}{block:08x}"

@@ -1,4 +1,4 @@
-"""Readings that nobody took, for the trials of a made-up campaign, and idle trials beside them."""
+"""Adds memory readings and idle trials to a synthetic campaign."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.factories.schedules import added, with_schedules
 
 SECOND = 1_000_000_000
 MB = 1_000_000
-BASE_MB, WORKER_MB = 20, 15  # what all workers share, and what each holds besides
-DRAINED = 1.1  # times what an idle worker holds
+BASE_MB, WORKER_MB = 20, 15  # shared by all workers, and of each worker
+DRAINED = 1.1  # memory after the drain, as a multiple of an idle worker's
 IDLE_WAKEUPS_PER_S = 4.0
 MEMORY = ("pss_bytes", "rss_bytes", "anonymous_bytes")
 
 
 def with_upkeep(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Add readings of memory to every burst trial, and an idle trial of each label and block."""
+    """Add memory readings to every burst trial, and an idle trial for each label and block."""
     rng = np.random.default_rng(5)
     bursts = [row for row in as_rows(tables["trial"], "trial") if row.arrival == "burst"]
     idle = [_idle(trial) for trial in bursts if trial.workers == 1 and trial.workload == "noop"]
@@ -47,7 +47,7 @@ def with_upkeep(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def everything(plan: Campaign) -> dict[str, pd.DataFrame]:
-    """Make a campaign with all that there is: bursts, paced, periodic and idle trials."""
+    """Return a synthetic campaign with burst, paced, periodic and idle trials."""
     return with_upkeep(with_schedules(campaign(plan)))
 
 

@@ -1,4 +1,4 @@
-"""Rows for the tests of the tables: any that the annotations allow, and plain ones."""
+"""Generates rows for the tests of the tables: arbitrary valid rows, and plain ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ID = st.from_regex(r"(\w[\w.-]*)?", fullmatch=True, alphabet=st.characters(codec
 
 
 def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
-    """Make any rows that the table's annotations allow."""
+    """Return a strategy for rows that the annotations of a table allow."""
     columns = {}
     for name, hint in get_type_hints(TABLES[table]).items():
         kinds = get_args(hint) or (hint,)
@@ -28,7 +28,7 @@ def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
 
 
 def _kind(table: str, name: str, kind: type) -> st.SearchStrategy[Any]:
-    """Make any value of a column that is within the range that it declares."""
+    """Return a strategy for values of a column that are in its declared range."""
     least, most = (declared(table)[name][end] for end in ("least", "most"))
     if kind is int:
         ends = (-(2**63) if least is None else least, 2**63 - 1 if most is None else most)
@@ -39,7 +39,7 @@ def _kind(table: str, name: str, kind: type) -> st.SearchStrategy[Any]:
 
 
 def a_row(table: str, **changes: Any) -> Any:
-    """Make one plain row of a table."""
+    """Return one plain row of a table."""
     plain = {int: 1, float: 0.5, str: "x"}
     hints = get_type_hints(TABLES[table])
     values = {name: plain[(get_args(hint) or (hint,))[0]] for name, hint in hints.items()}
@@ -49,7 +49,7 @@ def a_row(table: str, **changes: Any) -> Any:
 
 
 def as_rows(frame: pd.DataFrame, table: str) -> list[Any]:
-    """Turn a frame back into rows, with None for null."""
+    """Convert a frame to rows, with None for null."""
     columns = [
         [None if value is pd.NA else value for value in frame[f.name].tolist()]
         for f in fields(TABLES[table])

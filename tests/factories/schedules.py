@@ -1,4 +1,4 @@
-"""Periodic trials that nobody measured, beside those of a made-up campaign."""
+"""Adds periodic trials to a synthetic campaign."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEDULES = {
 }
 N_OCCURRENCES = 30
 TRIALS = 2
-# Systems by label: how late in ms, and how much later at each occurrence.
+# By label: lateness of the first firing in ms, and the increase with each occurrence in ms.
 FAULTS: Mapping[str, tuple[float, float]] = {
     "inline[call]@default": (0.2, 0.0),
     "rq[simple-worker]@default": (40.0, 2.0),
@@ -34,15 +34,19 @@ FAULTS: Mapping[str, tuple[float, float]] = {
 
 
 def with_schedules(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Add periodic trials to a made-up campaign: one run of each is missed, and one doubled."""
+    """Add periodic trials to a synthetic campaign: each has a missed and a doubled occurrence."""
     rng = np.random.default_rng(3)
-    made = {trial.trial_id: (trial, _runs(trial, rng)) for trial in _trials(tables["trial"])}
-    judged = {i: judge(*_asked(t, runs)) for i, (t, runs) in made.items()}
-    metrics = [row for i, (t, runs) in made.items() for row in trial_metrics(t, runs, judged[i])]
+    firings = {trial.trial_id: (trial, _firings(trial, rng)) for trial in _trials(tables["trial"])}
+    judged = {trial_id: _judged(trial, rows) for trial_id, (trial, rows) in firings.items()}
+    metrics = [
+        metric
+        for trial_id, (trial, rows) in firings.items()
+        for metric in trial_metrics(trial, rows, judged[trial_id])
+    ]
     more: dict[str, Any] = {
-        "trial": [trial for trial, _ in made.values()],
+        "trial": [trial for trial, _ in firings.values()],
         "metric": metrics,
-        "task": pd.concat(runs for _, runs in made.values()),
+        "task": pd.concat(rows for _, rows in firings.values()),
         "occurrence": pd.concat(judged.values()),
     }
     both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
@@ -52,7 +56,7 @@ def with_schedules(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame
 
 
 def added(name: str, table: pd.DataFrame, rows: Sequence[Any] | pd.DataFrame) -> pd.DataFrame:
-    """Put rows below a made-up table; of tables in folders, their first attempt tells it."""
+    """Append rows to a synthetic table; rows without an attempt belong to the first."""
     frame = typed(name, rows)
     if "attempt" not in frame.columns:
         frame = frame.assign(attempt=1)
@@ -82,13 +86,12 @@ def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
                 )
 
 
-def _asked(
-    trial: TrialRow, runs: pd.DataFrame
-) -> tuple[list[Job], pd.DataFrame, int, tuple[int, int], int]:
-    return [SCHEDULES[trial.schedule]], runs, N_OCCURRENCES, (0, trial.t_end_ns or 0), 0
+def _judged(trial: TrialRow, firings: pd.DataFrame) -> pd.DataFrame:
+    window_ns = (0, trial.t_end_ns or 0)
+    return judge([SCHEDULES[trial.schedule]], firings, N_OCCURRENCES, window_ns, 0)
 
 
-def _runs(trial: TrialRow, rng: np.random.Generator) -> pd.DataFrame:
+def _firings(trial: TrialRow, rng: np.random.Generator) -> pd.DataFrame:
     late_ms, drift_ms = FAULTS[trial.label]
     period = SECOND if "every" in trial.schedule else 60 * SECOND
     k = np.arange(N_OCCURRENCES + 1)

@@ -1,4 +1,4 @@
-"""Made-up systems: what a task costs each, how it scales, and how soon it starts one."""
+"""Defines synthetic backends by their cost per task, their scaling and their latency."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class System:
-    """A made-up system: family, cost of a task in seconds, serial share, median latency in s."""
+    """A synthetic backend.
+
+    cost_s: cost of a task, seconds.
+    serial: serial share of its work, 0 to 1.
+    latency_s: median latency, seconds.
+    """
 
     backend: str
     variant: str

@@ -1,4 +1,4 @@
-"""Runs single trials for tests, through everything that a campaign uses."""
+"""Runs single trials for tests, by the same functions as a campaign."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def spec_of(
     size: int = 0,
     **changes: Any,
 ) -> TrialSpec:
-    """Make a small spec; `changes` overrides any of its fields."""
+    """Return a small spec; `changes` overrides any of its fields."""
     chosen = registry.select(label)
     _, module = registry.workload(workload)
     fields: dict[str, Any] = {
@@ -54,7 +54,7 @@ def spec_of(
 
 
 def run(folder: Path, spec: TrialSpec) -> Collected:
-    """Run one attempt in `folder` and judge it."""
+    """Run one attempt in `folder`, and return its result."""
     phases: list[str] = []
     return collect(trial.run(spec, 1, folder / spec.id, phases.append), CONTEXT)
 
@@ -62,7 +62,7 @@ def run(folder: Path, spec: TrialSpec) -> Collected:
 def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> Collected:
     """Run one attempt, and call `look` once with its cluster, just before the window begins.
 
-    All processes of the trial run by then, the system's monitor among them.
+    At that time all processes of the trial run, including the backend's monitor.
     """
     read, clusters = trial._reading, list[Cluster]()
 
@@ -77,30 +77,30 @@ def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> C
 
 
 def ask_beside(
-    folder: Path, spec: TrialSpec, module: ModuleType, *words: str
+    folder: Path, spec: TrialSpec, module: ModuleType, *arguments: str
 ) -> tuple[Setup, Site, str]:
-    """Run a module's program where the driver would be, with the trial's folder as its first word.
+    """Run a module as a program in place of the driver; its first argument is the trial's folder.
 
     Returns:
-        The trial's setup, its site, and what the program printed. The cluster is down by then.
+        The trial's setup, its site, and the output of the program. The cluster has been stopped.
     """
     outcome = trial.Outcome(spec, 1, folder / spec.id, trial.place(spec), 0, "")
     site = trial._site(outcome)
     cluster = LocalCluster(site)
     try:
-        made = cluster.up()
+        setup = cluster.up()
         (site.folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
         environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
-        environment["LAB_SETUP"] = setup_to_json(made)
-        command = [sys.executable, "-m", module.__name__, str(site.folder), *words]
-        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stderr
+        environment["LAB_SETUP"] = setup_to_json(setup)
+        command = [sys.executable, "-m", module.__name__, str(site.folder), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
     finally:
         cluster.down()
-    return made, site, told.stdout
+    return setup, site, done.stdout
 
 
 def call_it_quiet(run_folder: Path) -> None:
-    """Make a run's invalid trials noisy ones, which count: a test's machine may be busy."""
+    """Replace the flag invalid by noisy in a run, so that its trials count on a busy machine."""
     table = run_folder / "trial.csv"
     table.write_text(table.read_text().replace(f",{Flag.INVALID},", f",{Flag.NOISY},"))

@@ -53,9 +53,9 @@ def test_build_pulls_official_images_once(engine: MadeUpEngine) -> None:
     assert [image.origin for image in (first.node, first.redis)] == [Origin.OFFICIAL] * 2
     assert first.redis.name == OFFICIAL["redis"]
     assert first.redis.id == f"sha256:id-of-{OFFICIAL['redis']}"
-    assert (engine.asked("pull"), engine.asked("build"), engine.asked("import")) == (4, 1, 0)
+    assert (engine.n_calls("pull"), engine.n_calls("build"), engine.n_calls("import")) == (4, 1, 0)
     assert engine.build() == (first, [])
-    assert (engine.asked("pull"), engine.asked("build")) == (4, 1)
+    assert (engine.n_calls("pull"), engine.n_calls("build")) == (4, 1)
 
 
 def test_build_without_a_registry_builds_every_image(engine: MadeUpEngine) -> None:
@@ -64,9 +64,9 @@ def test_build_without_a_registry_builds_every_image(engine: MadeUpEngine) -> No
     built, progress = engine.build()
     assert len([line for line in progress if "Debian packages" in line]) == 1
     assert {image.origin for image in (built.node, built.redis, built.postgres)} == {Origin.LOCAL}
-    assert (engine.asked("pull"), engine.asked("import"), engine.asked("build")) == (1, 1, 4)
+    assert (engine.n_calls("pull"), engine.n_calls("import"), engine.n_calls("build")) == (1, 1, 4)
     assert engine.build() == (built, [])
-    assert engine.asked("pull") == 1
+    assert engine.n_calls("pull") == 1
     (engine.folder / "images.env").unlink()
     engine.registry(*OFFICIAL.values())
     assert engine.build()[0].redis.origin == Origin.OFFICIAL
@@ -78,7 +78,7 @@ def test_build_uses_the_registrys_base_for_missing_images(engine: MadeUpEngine) 
     built, _ = engine.build()
     origins = (built.node.origin, built.redis.origin, built.rabbitmq.origin)
     assert origins == (Origin.OFFICIAL, Origin.OFFICIAL, Origin.LOCAL)
-    assert engine.asked("import") == 0
+    assert engine.n_calls("import") == 0
 
 
 def test_build_never_replaces_an_image_of_the_environment(
@@ -107,7 +107,7 @@ def test_build_uses_the_files_as_they_were_at_its_start(engine: MadeUpEngine, fi
     built, _ = engine.build()
     assert (engine.folder / "context").read_text().split()[1::2] == ["a.py", "b.py"]
     assert built.node.name == before == images.resolve().node.name
-    assert engine.asked("build") == 1
+    assert engine.n_calls("build") == 1
     assert engine.build()[0].node.name == recipe.names(OFFICIAL, recipe.read())["node"] != before
 
 
@@ -115,7 +115,7 @@ def test_resolve_reports_a_missing_image_with_the_command(engine: MadeUpEngine) 
     """`resolve` pulls nothing; its error names the command to run."""
     with pytest.raises(ClusterError, match="The image .+ is missing. Run: nox -s images"):
         images.resolve()
-    assert engine.asked("pull") == 0
+    assert engine.n_calls("pull") == 0
 
 
 def test_resolve_ignores_later_changes_of_files(engine: MadeUpEngine, files: Path) -> None:
@@ -135,7 +135,7 @@ def test_command_prints_a_table_or_an_error(
     monkeypatch.setenv("LAB_BASE_IMAGE", "example/missing:1")
     assert __main__.main([]) == 5
     assert capsys.readouterr().err.startswith("  ")
-    assert engine.asked("pull") == 5
+    assert engine.n_calls("pull") == 5
 
 
 def test_lock_pins_the_pulled_images(
