@@ -190,18 +190,18 @@ def overtaking(shown: Sequence[Shown]) -> Finding:
         waiting += int((low.t3_ns > accepted_ns).sum())
         overtaken += int((low.t3_ns > max(accepted_ns, started_ns)).sum())
     if not waiting:
-        return Finding(None, "no task was waiting when the urgent tasks were accepted")
+        return Finding(None, "no task was waiting when the urgent tasks were acknowledged")
     share = overtaken / waiting
     return Finding(share >= OVERTAKEN, f"urgent tasks overtook {share:.0%} of the waiting tasks")
 
 
 def survives(shown: Sequence[Shown]) -> Finding:
-    """Check that accepted tasks run after their submitter has been killed."""
+    """Check that acknowledged tasks run after their submitter has been killed."""
     (only,) = shown
     ended, planned = only.ended, only.row.n_planned
     after = int((ended.t4_ns > only.tasks.t2_ns.max()).sum())
     done = ended.task_id.nunique()
-    why = f"of {planned} accepted tasks {done} ended, {after} after their submitter was killed"
+    why = f"of {planned} acknowledged tasks {done} ended, {after} after their submitter was killed"
     holds = done == planned
     return Finding(None if holds and not after else holds, why)
 

@@ -161,7 +161,7 @@ QUESTIONS: Mapping[str, Question] = {
         "urgent tasks overtake at least half of the waiting tasks", RANKED, checks.overtaking
     ),
     "background": Question(
-        "accepted tasks end after their submitter is killed", ABANDONED, checks.survives
+        "acknowledged tasks end after their submitter is killed", ABANDONED, checks.survives
     ),
     "monitoring": Question(
         "the backend's monitor answers over HTTP and lists the cluster",

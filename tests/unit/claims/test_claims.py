@@ -1,4 +1,4 @@
-"""Claims are judged by the ledger: each judge by made-up records, each verdict by answers."""
+"""Tests the checks of claims with synthetic records, and the verdicts with synthetic answers."""
 
 from __future__ import annotations
 
@@ -23,49 +23,55 @@ MS = 1_000_000
 DRIVER = 100
 INSTANTS = ["t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
 AT_ONCE = [(0, 10)] * 4
-IN_TURNS = [(0, 10), (10, 20), (20, 30), (30, 40)]
+ONE_AFTER_ANOTHER = [(0, 10), (10, 20), (20, 30), (30, 40)]
 
 
 def shown(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> Shown:
-    """Make a trial of one execution for each span from start to end.
+    """Return a trial with one execution per span from start to end.
 
-    Facts that are columns of tasks, or the submitter's, are theirs; the others are the row's.
+    `facts` are columns of the tasks, `occurrences`, `seen`, or else columns of the trial's row.
     """
     n = len(spans_ms)
     columns = {"task_id": range(n), "t2_ns": 1, "worker": "7:1", "outcome": "ok", "node": 0}
     columns |= {name: facts.pop(name) for name in list(facts) if name in [*columns, *INSTANTS]}
     starts, ends = zip(*spans_ms, strict=True)
-    given = {
+    instants = {
         "t1_ns": 0,
         "t3_ns": [round(t * MS) for t in starts],
         "t4_ns": [round(t * MS) for t in ends],
     }
-    tasks = pd.DataFrame({**given, "t5_ns": None, **columns}, index=range(n))
+    tasks = pd.DataFrame({**instants, "t5_ns": None, **columns}, index=range(n))
     occurrences = facts.pop("occurrences", pd.DataFrame())
     row = {"workers": 4, "n_planned": n, "n_done": n, "flag": "ok", "reason": "", **facts}
     seen = row.pop("seen", None)
     python = "CPython 3.11 with the GIL"
-    made = replace(BLANK, **row)
     return Shown(
-        made, tasks.astype(dict.fromkeys(INSTANTS, "Int64")), occurrences, DRIVER, seen, python
+        replace(BLANK, **row),
+        tasks.astype(dict.fromkeys(INSTANTS, "Int64")),
+        occurrences,
+        DRIVER,
+        seen,
+        python,
     )
 
 
-@pytest.mark.parametrize("ask", [checks.overlap, checks.all_workers, checks.io_bound])
-def test_waiting_at_once_or_in_turns(ask: Callable[[Sequence[Shown]], Finding]) -> None:
-    """Spans that overlap are concurrent, use all slots, and are fit for waiting; turns are not."""
-    assert ask([shown(AT_ONCE)]).holds is True
-    assert ask([shown(IN_TURNS)]).holds is False
+@pytest.mark.parametrize("check", [checks.overlap, checks.all_workers, checks.io_bound])
+def test_concurrency_checks_need_overlapping_spans(
+    check: Callable[[Sequence[Shown]], Finding],
+) -> None:
+    """Overlapping spans pass the three checks of concurrency; spans in sequence fail them."""
+    assert check([shown(AT_ONCE)]).holds is True
+    assert check([shown(ONE_AFTER_ANOTHER)]).holds is False
 
 
-def test_a_busy_machine_can_speak_for_waiting_but_not_against_it() -> None:
-    """What others use of the machine only ever makes tasks wait less at once."""
+def test_io_bound_is_undecided_only_if_it_fails_on_a_busy_machine() -> None:
+    """Other processes can only reduce the number of tasks that wait at once."""
     assert checks.io_bound([shown(AT_ONCE, flag="invalid")]).holds is True
-    assert checks.io_bound([shown(IN_TURNS, flag="invalid")]).holds is None
+    assert checks.io_bound([shown(ONE_AFTER_ANOTHER, flag="invalid")]).holds is None
 
 
 def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> list[Shown]:
-    """Make blocks of a trial with one worker and one with two, `ratio` times as fast."""
+    """Return blocks with one trial of one worker and one of two, `ratio` times as fast."""
     return [
         shown([(0, took)], block=block, workers=workers, **row)
         for block in range(n_blocks)
@@ -74,30 +80,31 @@ def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> l
 
 
 @pytest.mark.parametrize(("ratio", "holds"), [(1.9, True), (0.98, False), (1.25, None)])
-def test_a_second_core_gains_or_not(ratio: float, holds: bool | None) -> None:
-    """The whole interval decides, and the interpreter is named with its build."""
-    found = checks.gain(pairs(ratio))
-    assert found.holds is holds
-    assert f"{ratio:.2f} (" in found.why
-    assert "CPython 3.11 with the GIL" in found.why
+def test_gain_is_decided_by_the_whole_interval(ratio: float, holds: bool | None) -> None:
+    """The evidence contains the ratio and the build of the interpreter."""
+    finding = checks.gain(pairs(ratio))
+    assert finding.holds is holds
+    assert f"{ratio:.2f} (" in finding.why
+    assert "CPython 3.11 with the GIL" in finding.why
 
 
-def test_disturbed_pairs_tell_nothing_of_a_gain() -> None:
-    """Trials that are invalid are left out, and fewer than five pairs have no interval."""
-    busy = [replace(one, row=replace(one.row, flag="invalid")) for one in pairs(1.9)[:1]]
-    found = checks.gain([*busy, *pairs(1.9)[1:]])
-    assert found.holds is None
-    assert "4 of 5 pairs" in found.why
+def test_gain_is_undecided_with_fewer_than_five_valid_pairs() -> None:
+    """Pairs with an invalid trial are left out, and fewer than five pairs have no interval."""
+    disturbed, *valid = pairs(1.9)
+    disturbed = replace(disturbed, row=replace(disturbed.row, flag="invalid"))
+    finding = checks.gain([disturbed, *valid])
+    assert finding.holds is None
+    assert "4 of 5 pairs" in finding.why
 
 
-def test_pairs_are_tried_until_there_are_five_and_no_more_than_was_said_before() -> None:
-    """Only disturbance counts, never the answer; what is disturbed may be run again twice."""
-    asked = [("parallel", "process-pool"), ("concurrent", "process-pool")]
-    computing = [spec for spec in plan(asked, 1).trials if spec.workload == "cpu"]
-    (waiting,) = (spec for spec in plan(asked, 1).trials if spec.workload == "io")
+def test_pairs_are_run_until_five_are_valid_within_a_fixed_limit() -> None:
+    """Only the flag counts, never the value; a disturbed trial may be repeated twice."""
+    tests = [("parallel", "process-pool"), ("concurrent", "process-pool")]
+    computing = [spec for spec in plan(tests, 1).trials if spec.workload == "cpu"]
+    (waiting,) = (spec for spec in plan(tests, 1).trials if spec.workload == "io")
     assert len(computing) == 2 * experiments.MOST_PAIRS
-    of_it: dict[str, Any] = {"label": waiting.label, "workload": "cpu", "status": "ok"}
-    rows = [one.row for one in pairs(1.25, **of_it)]  # a ratio that tells nothing either way
+    facts: dict[str, Any] = {"label": waiting.label, "workload": "cpu", "status": "ok"}
+    rows = [trial.row for trial in pairs(1.25, **facts)]  # a ratio that decides nothing
     assert experiments.attempts(computing[10], rows) == 0
     assert experiments.attempts(computing[10], [*rows[:-1], replace(rows[-1], flag="invalid")]) == 3
     assert experiments.attempts(computing[8], rows[:8]) == 3
@@ -105,8 +112,8 @@ def test_pairs_are_tried_until_there_are_five_and_no_more_than_was_said_before()
     assert experiments.attempts(waiting, rows) == 1
 
 
-def test_whose_memory_tasks_live_in() -> None:
-    """Process and thread of the records decide."""
+def test_memory_checks_compare_process_and_thread_ids() -> None:
+    """Tasks in the driver share its memory; tasks in one process per slot do not."""
     threads = [f"{DRIVER}:1", f"{DRIVER}:2", f"{DRIVER}:1", f"{DRIVER}:2"]
     processes = ["7:1", "8:1", "9:1", "10:1"]
     in_driver, apart = shown(AT_ONCE, worker=threads), shown(AT_ONCE, worker=processes)
@@ -121,30 +128,30 @@ def test_whose_memory_tasks_live_in() -> None:
     assert checks.several_nodes([shown(AT_ONCE)]).holds is False
 
 
-def test_what_the_submitter_sees_of_changes() -> None:
-    """All of them or it is not shared."""
+def test_shared_data_needs_every_change_to_be_seen() -> None:
+    """The submitter must see the changes of all tasks."""
     assert checks.seen_by_submitter([shown(AT_ONCE, seen=4)]).holds is True
     assert checks.seen_by_submitter([shown(AT_ONCE, seen=0)]).holds is False
 
 
-def test_retries() -> None:
-    """A task that raised must have returned later; one that only raised was not retried."""
-    ids, spans = [0, 1, 0, 1], IN_TURNS
+def test_retry_needs_every_task_that_raised_to_return() -> None:
+    """A task that raised and did not return later was not retried."""
+    ids, spans = [0, 1, 0, 1], ONE_AFTER_ANOTHER
     both = shown(spans, task_id=ids, outcome=["raised", "raised", "ok", "ok"])
     one = shown(spans[:3], task_id=ids[:3], outcome=["raised", "raised", "ok"])
     assert checks.retried([both]).holds is True
     assert checks.retried([one]).holds is False
-    assert checks.retried([shown(spans)]).holds is False  # nothing raised: nothing was tried
+    assert checks.retried([shown(spans)]).holds is False  # without an error nothing is tested
 
 
 def ranked(order: Sequence[int], accepted_ms: float = 0.0) -> Shown:
-    """Make a trial whose tasks, of which the last five are urgent, start in `order`."""
+    """Return a trial whose tasks start in `order`; the last five ids are urgent."""
     starts = [order.index(task) * 10 for task in range(len(order))]
     return shown([(t, t + 10) for t in starts], t2_ns=round(accepted_ms * MS))
 
 
-def test_urgent_tasks_overtake_or_wait_their_turn() -> None:
-    """The share overtaken is 0 in the order of arrival; an empty queue tells nothing."""
+def test_priority_needs_urgent_tasks_to_overtake_waiting_ones() -> None:
+    """The share of overtaken tasks is 0 in FIFO order; with an empty queue it is unknown."""
     first_in_first_out = list(range(15))
     urgent_first = [0, 10, 11, 12, 13, 14, *range(1, 10)]
     assert checks.overtaking([ranked(first_in_first_out)]).holds is False
@@ -154,16 +161,16 @@ def test_urgent_tasks_overtake_or_wait_their_turn() -> None:
     assert checks.overtaking([ranked(first_in_first_out, accepted_ms=99)]).holds is None
 
 
-def test_tasks_survive_their_submitter_or_do_not() -> None:
-    """Those that ended before it was killed say nothing of it."""
-    assert checks.survives([shown(IN_TURNS)]).holds is True
-    lost = shown(IN_TURNS, outcome=["ok", "unfinished", "unstarted", "unstarted"])
+def test_background_needs_tasks_that_end_after_the_submitter() -> None:
+    """Tasks that ended before the kill decide nothing."""
+    assert checks.survives([shown(ONE_AFTER_ANOTHER)]).holds is True
+    lost = shown(ONE_AFTER_ANOTHER, outcome=["ok", "unfinished", "unstarted", "unstarted"])
     assert checks.survives([lost]).holds is False
-    assert checks.survives([shown(IN_TURNS, t2_ns=50 * MS)]).holds is None
+    assert checks.survives([shown(ONE_AFTER_ANOTHER, t2_ns=50 * MS)]).holds is None
 
 
-def kept(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) -> pd.DataFrame:
-    """Make occurrences of jobs with these verdicts, each taking `took_s` seconds."""
+def occurrences_of(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) -> pd.DataFrame:
+    """Return occurrences of jobs with these verdicts, each of which takes `took_s` seconds."""
     rows = [(job, k, verdict) for k, verdict in enumerate(verdicts) for job in range(jobs)]
     table = pd.DataFrame(rows, columns=["job", "k", "verdict"])
     nominal = (table.k * 60_000_000_000).astype("Int64")
@@ -171,20 +178,21 @@ def kept(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) -> pd.Data
     return table.assign(nominal_ns=nominal, started_ns=nominal, finished_ns=ends, error_ns=5 * MS)
 
 
-def test_a_schedule_is_kept_or_not() -> None:
-    """Half of the occurrences and more is a schedule."""
-    good = shown([(0, 1)], occurrences=kept(["kept", "early", "missed"]))
-    poor = shown([(0, 1)], occurrences=kept(["kept", "missed", "missed"]))
+def test_scheduling_needs_more_than_half_of_the_occurrences() -> None:
+    """Early firings count as kept."""
+    good = shown([(0, 1)], occurrences=occurrences_of(["kept", "early", "missed"]))
+    poor = shown([(0, 1)], occurrences=occurrences_of(["kept", "missed", "missed"]))
     assert checks.scheduled([good]).holds is True
     assert checks.scheduled([poor]).holds is False
 
 
-def test_a_job_is_removed_or_runs_on() -> None:
-    """One run may have been under way."""
-    heeded, ignored, never = (
-        shown(IN_TURNS, task_id=0, t5_ns=removed_ms * MS) for removed_ms in (30, 15, 5)
+def test_dynamic_schedule_needs_a_job_to_stop_after_its_removal() -> None:
+    """One firing after the removal is allowed, because it may have been queued already."""
+    stopped, continued, never_ran = (
+        shown(ONE_AFTER_ANOTHER, task_id=0, t5_ns=removed_ms * MS) for removed_ms in (30, 15, 5)
     )
-    assert [checks.rescheduled([each]).holds for each in (heeded, ignored, never)] == [
+    trials = (stopped, continued, never_ran)
+    assert [checks.rescheduled([trial]).holds for trial in trials] == [
         True,
         False,
         False,
@@ -192,17 +200,17 @@ def test_a_job_is_removed_or_runs_on() -> None:
 
 
 @pytest.mark.parametrize(("took_s", "holds"), [(3.2, True), (6.1, False)])
-def test_jobs_due_at_once_gain_or_not(took_s: float, holds: bool) -> None:
-    """Two jobs of three seconds end together after three, or after six."""
+def test_jobs_gain_needs_jobs_that_run_in_parallel(took_s: float, holds: bool) -> None:
+    """Two parallel jobs of three seconds end after three seconds, sequential jobs after six."""
     facts = {"nominal_ns": 3_000_000_000, "n_planned": 2, "cores_per_node": 2}
-    table = kept(["kept"] * 5, took_s, jobs=2)
+    table = occurrences_of(["kept"] * 5, took_s, jobs=2)
     assert checks.jobs_gain([shown([(0, 1)], occurrences=table, **facts)]).holds is holds
     disturbed = shown([(0, 1)], occurrences=table, flag="invalid", **facts)
     assert checks.jobs_gain([disturbed]).holds is None
 
 
-def test_a_monitor_answers_or_not() -> None:
-    """The trial failed with what it said instead."""
+def test_monitoring_fails_only_by_an_error_of_the_monitor() -> None:
+    """The error of another server decides nothing."""
     assert checks.answered([shown(AT_ONCE)]).holds is True
     assert checks.answered([shown(AT_ONCE, reason="redis-server did not start")]).holds is None
     for why in ("The monitor did not answer /.", "monitor (flower) ended with code 1: no port"):
@@ -210,7 +218,7 @@ def test_a_monitor_answers_or_not() -> None:
 
 
 def answer(holds: bool | None, condition: str = "") -> Answer:
-    """Make an answer with its trial."""
+    """Return an answer with a trial id."""
     return Answer("x", condition, Finding(holds, f"why {holds}"), (f"t-{holds}-{condition}",))
 
 
@@ -231,17 +239,17 @@ def answer(holds: bool | None, condition: str = "") -> Answer:
         (NO, [answer(True, "effort")], CONFIG, "does not hold"),
     ],
 )
-def test_a_verdict_for_every_answer(
+def test_judge_compares_the_measured_mark_with_the_published_one(
     says: Says, answers: list[Answer], here: Says | None, sentence: str
 ) -> None:
-    """What was found is one mark of the seed's own, and the verdict compares the two."""
-    found = judge(Claim("concurrent", says, "words"), answers)
-    assert (found.here, found.sentence) == (here, sentence)
-    assert found.trials
+    """The verdict lists its trials."""
+    judgement = judge(Claim("concurrent", says, "words"), answers)
+    assert (judgement.here, judgement.sentence) == (here, sentence)
+    assert judgement.trials
 
 
-def test_some_claims_take_every_way() -> None:
-    """One way that is not so is enough against them, and one that is open leaves them open."""
+def test_claims_about_each_label_need_every_label() -> None:
+    """One failing label is enough for `does not hold`, one undecided label for `not measured`."""
     claim = Claim("runs", YES, "words", each=True)
     verdicts = [
         judge(claim, answers).verdict
@@ -254,8 +262,8 @@ def test_some_claims_take_every_way() -> None:
     assert verdicts == [Verdict.HOLDS, Verdict.FAILS, Verdict.UNMEASURED]
 
 
-def test_the_seed_is_about_our_backends() -> None:
-    """Every system, way and question that the claims name exists, and no claim occurs twice."""
+def test_published_claims_name_existing_backends_and_questions() -> None:
+    """Every backend, label and question exists, and no claim occurs twice."""
     for name, system in SEED.items():
         assert name in registry.backends()
         names = [claim.name for claim in system.claims]
@@ -267,16 +275,16 @@ def test_the_seed_is_about_our_backends() -> None:
                 assert registry.select(label).name.startswith(name)
 
 
-def test_trials_are_shared_between_questions() -> None:
-    """One burst of waiting tasks answers all that is asked of it."""
-    asked = [(q, "thread-pool") for q in ("concurrent", "io-bound", "all-workers", "parallel")]
-    made = plan(asked, seed=1)
-    assert [spec.workload for spec in made.trials].count("io") == 1
-    assert [spec.workload for spec in made.trials].count("cpu") == 2 * experiments.MOST_PAIRS
+def test_plan_shares_trials_between_questions() -> None:
+    """One burst of waiting tasks is used by three questions."""
+    tests = [(q, "thread-pool") for q in ("concurrent", "io-bound", "all-workers", "parallel")]
+    workloads = [spec.workload for spec in plan(tests, seed=1).trials]
+    assert workloads.count("io") == 1
+    assert workloads.count("cpu") == 2 * experiments.MOST_PAIRS
 
 
-def test_the_tables_show_both_marks_and_what_failed() -> None:
-    """A cell has the seed's mark and ours; the second table leaves out what simply holds."""
+def test_render_shows_both_marks_and_the_exceptions() -> None:
+    """A cell has the published and the measured mark; the second table omits plain `holds`."""
     rows = [
         ClaimRow(
             "joblib",

@@ -1,4 +1,4 @@
-"""Claims tried on real systems: through the command, and the promises that only probes ask for."""
+"""Tests claims on real backends: the command, and the features that only claims use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories.trials import run
 from tests.unit.cli.test_main import lab
 
 MOST_PAIRS = 6
-PROMISES = {
+FEATURES = {
     "retry": Capability.RETRY,
     "priority": Capability.PRIORITY,
     "monitoring": Capability.MONITOR,
@@ -30,16 +30,16 @@ PROMISES = {
 
 
 def claim_rows(results: Path) -> dict[str, Any]:
-    """Return what the only run of a folder says of each claim."""
+    """Return the claim rows of the only run in a folder, by claim."""
     (folder,) = (results / "runs").iterdir()
     rows = Store(folder).read("claim")
     return {str(row.claim): row for row in rows.itertuples()}
 
 
-def test_one_trial_answers_what_is_asked_of_it(tmp_path: Path) -> None:
-    """Threads wait at once in the submitter's process, and the trial that shows it is named."""
-    asked = ("-c", "concurrent", "-c", "shared-memory", "-c", "scheduling")
-    shown = lab("claims", "-b", "thread-pool", *asked, "--results", str(tmp_path))
+def test_one_trial_answers_several_questions(tmp_path: Path) -> None:
+    """Threads wait at once in the submitter's process, and the row has the trial's id."""
+    claims = ("-c", "concurrent", "-c", "shared-memory", "-c", "scheduling")
+    shown = lab("claims", "-b", "thread-pool", *claims, "--results", str(tmp_path))
     assert shown.returncode == 0, shown.stderr
     rows = claim_rows(tmp_path)
     assert {name: row.verdict for name, row in rows.items()} == dict.fromkeys(rows, "holds")
@@ -56,16 +56,16 @@ def test_one_trial_answers_what_is_asked_of_it(tmp_path: Path) -> None:
 def test_two_cores_are_used_by_processes_only(
     name: str, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the GIL. On a machine that is busy the lab says no more than that."""
+    """With the GIL. On a busy machine the claim is not measured."""
     whole = experiments.plan
     monkeypatch.setattr(experiments, "ATTEMPTS", 1)
     monkeypatch.setattr(
-        experiments, "plan", lambda *asked: Plan(whole(*asked).trials[: 2 * MOST_PAIRS], ())
+        experiments, "plan", lambda *arguments: Plan(whole(*arguments).trials[: 2 * MOST_PAIRS], ())
     )
     assert main.main(["claims", "-b", name, "-c", "parallel", "--results", str(tmp_path)]) == 0
     row = claim_rows(tmp_path)["parallel"]
     assert row.here == here or row.verdict.startswith("not measured: the machine was busy")
-    # Five pairs that nothing disturbed are enough, and one of six may have been disturbed.
+    # Five valid pairs are enough, so one of the six may be disturbed.
     assert len(row.trials.split()) in ((10, 12) if row.here else (12,))
 
 
@@ -77,41 +77,41 @@ def test_two_cores_are_used_by_processes_only(
         (["--resume", "nowhere"], "nowhere is not a run folder"),
     ],
 )
-def test_a_typo_is_told(arguments: list[str], message: str, told: Told) -> None:
-    """The closest name is offered, with exit code 2."""
+def test_a_typo_has_a_suggestion(arguments: list[str], message: str, told: Told) -> None:
+    """The message has the closest name, and the exit code is 2."""
     shown = told("claims", *arguments)
     assert shown.returncode == 2
     assert message in " ".join(shown.stderr.split())
 
 
-def test_what_the_seed_does_not_say_is_nothing_to_try(tmp_path: Path, told: Told) -> None:
-    """It says nothing of retries by threads: exit code 3, and no run folder."""
+def test_a_claim_that_is_not_published_selects_nothing(tmp_path: Path, told: Told) -> None:
+    """There is no claim about retries of threads: exit code 3, and no run folder."""
     shown = told("claims", "-b", "threading", "-c", "retry", "--results", str(tmp_path / "r"))
     assert shown.returncode == 3
     assert not (tmp_path / "r").exists()
 
 
-def promising() -> Iterator[Any]:
-    """Name each backend's first variant that makes a promise and runs without containers."""
+def with_features() -> Iterator[Any]:
+    """Yield each backend's first variant with a feature that runs without containers."""
     for name, backend in registry.backends().items():
-        for question, promise in PROMISES.items():
+        for question, feature in FEATURES.items():
             for variant in backend.variants:
                 local = set(services_of(backend, variant.name)) <= LocalCluster.offers
-                if promise in variant.capabilities and local:
+                if feature in variant.capabilities and local:
                     yield pytest.param(question, f"{name}[{variant.name}]")
                     break
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("question", "label"), list(promising()))
-def test_a_promise_is_kept(question: str, label: str, tmp_path: Path) -> None:
-    """Who promises retries, priorities or a monitor has them, by the probe that asks for them."""
-    asked = QUESTIONS[question]
+@pytest.mark.parametrize(("question", "label"), list(with_features()))
+def test_a_declared_feature_works(question: str, label: str, tmp_path: Path) -> None:
+    """Retries, priorities and monitors pass the check of their claim."""
     (spec,) = experiments.plan([(question, label)], seed=7).trials
-    made = run(tmp_path, spec)
-    assert (made.row.status, made.row.reason) == ("ok", "")
-    found = asked.judge([evaluate.shown(made.row, made.tables, tmp_path / spec.id, "")])
-    assert found.holds is True, found.why
+    result = run(tmp_path, spec)
+    assert (result.row.status, result.row.reason) == ("ok", "")
+    trial = evaluate.shown(result.row, result.tables, tmp_path / spec.id, "")
+    finding = QUESTIONS[question].judge([trial])
+    assert finding.holds is True, finding.why
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_a_promise_is_kept(question: str, label: str, tmp_path: Path) -> None:
         ("multiprocessing", "shared_block", 40),
     ],
 )
-def test_a_submitter_sees_what_it_shares(
+def test_the_submitter_sees_changes_of_shared_data(
     label: str, workload: str, seen: int, tmp_path: Path
 ) -> None:
-    """A variable is shared by threads and not by processes; those may share a block of memory."""
+    """Threads share variables; processes share only a block of shared memory."""
     question = {"shared_global": "shared-variable", "shared_block": "shared-block"}[workload]
     (spec,) = experiments.plan([(question, label)], seed=7).trials
-    made = run(tmp_path, spec)
-    assert evaluate.shown(made.row, made.tables, tmp_path / spec.id, "").seen == seen
+    result = run(tmp_path, spec)
+    assert evaluate.shown(result.row, result.tables, tmp_path / spec.id, "").seen == seen
