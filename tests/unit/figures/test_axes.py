@@ -1,4 +1,4 @@
-"""Tests the axes of every figure with values that leave them no width."""
+"""Tests the axes of every figure with values that give an axis without width."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lab.figures import FIGURES, Picture, draw
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_values_equal_but_for_rounding_have_an_axis(
+def test_values_that_differ_by_rounding_have_an_axis_with_a_width(
     name: str, pictures: Mapping[str, Picture]
 ) -> None:
-    """Values that differ by less than their logarithms do are drawn, on an axis with a width."""
+    """The values differ, but their logarithms are equal in floating point."""
     data = pd.read_csv(pictures[name].stem.with_suffix(".csv"))
     for column in data.columns.intersection(["panel", "name", "x"]):
         data = data[data[column] == data[column].iloc[0]].reset_index(drop=True)

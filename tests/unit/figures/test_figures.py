@@ -1,4 +1,4 @@
-"""Figures tell the distribution, what they rest on, and nothing that was not measured."""
+"""Tests figures: they show the distribution and their provenance, and only measured data."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ SMOKE = replace(SMALL, systems=SMALL.systems[-1:], workloads=("noop",), blocks=3
 
 @pytest.fixture(scope="module")
 def tables(made_up: Tables) -> Tables:
-    """A campaign of few systems with all that a figure shows."""
+    """Return a campaign of few backends that has data for every figure."""
     return made_up
 
 
 @pytest.fixture(scope="module")
 def saved(pictures: Mapping[str, Picture]) -> Mapping[str, Picture]:
-    """Every figure of that campaign."""
+    """Return every figure of that campaign."""
     return pictures
 
 
 def test_the_metrics_that_figures_read_exist() -> None:
-    """A renamed metric must not leave an empty figure behind."""
+    """A renamed metric would give an empty figure."""
     assert {THROUGHPUT, OVERHEAD} <= set(METRICS)
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_picture_carries_what_it_rests_on(name: str, saved: Mapping[str, Picture]) -> None:
-    """Files and caption hold n, the interval's method and the plan's hash (METHOD M34)."""
+def test_a_picture_has_its_provenance(name: str, saved: Mapping[str, Picture]) -> None:
+    """Files and caption contain n, the interval's method and the plan's hash (METHOD M34)."""
     picture = saved[name]
     assert all(picture.metadata[key] for key in REQUIRED)
     with Image.open(picture.stem.with_suffix(".png")) as image:
         assert {key: image.info[key] for key in picture.metadata} == picture.metadata
     svg = picture.stem.with_suffix(".svg").read_text(encoding="utf-8")
-    found = re.search(r"<dc:description>(.*?)</dc:description>", svg, re.DOTALL)
-    assert found is not None
-    assert json.loads(found[1]) == picture.metadata
+    description = re.search(r"<dc:description>(.*?)</dc:description>", svg, re.DOTALL)
+    assert description is not None
+    assert json.loads(description[1]) == picture.metadata
     assert f"n = {picture.metadata['n_trials']} trials" in picture.caption
     assert picture.metadata["ci_method"] in picture.caption
 
@@ -63,20 +63,20 @@ def test_a_picture_carries_what_it_rests_on(name: str, saved: Mapping[str, Pictu
 def test_a_picture_is_drawn_from_the_csv_beside_it(
     name: str, saved: Mapping[str, Picture], tmp_path: Path
 ) -> None:
-    """The CSV alone gives the same picture to the byte, on any day, and changes no setting."""
+    """The CSV gives the same picture byte for byte, without a date and without new settings."""
     first, before = saved[name], dict(mpl.rcParams)
     again = replace(first, stem=tmp_path / "again")
     write(draw(FIGURES[name], pd.read_csv(first.stem.with_suffix(".csv"))), again)
-    for ending in (".svg", ".png"):
-        data = first.stem.with_suffix(ending).read_bytes()
-        assert again.stem.with_suffix(ending).read_bytes() == data
+    for suffix in (".svg", ".png"):
+        data = first.stem.with_suffix(suffix).read_bytes()
+        assert again.stem.with_suffix(suffix).read_bytes() == data
         assert b"<dc:date>" not in data
     assert dict(mpl.rcParams) == before
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_nothing_measured_is_nothing_drawn(name: str, tables: Tables, tmp_path: Path) -> None:
-    """Without a usable trial there is no picture, and no file."""
+def test_without_data_nothing_is_drawn(name: str, tables: Tables, tmp_path: Path) -> None:
+    """Without a usable trial there is no picture and no file."""
     bad = {**tables, "trial": tables["trial"].assign(flag="invalid")}
     bad["estimate"] = tables["estimate"].assign(estimate=float("nan"))
     assert save(FIGURES[name], bad, tmp_path) is None
@@ -84,7 +84,7 @@ def test_nothing_measured_is_nothing_drawn(name: str, tables: Tables, tmp_path: 
 
 
 def test_every_usable_trial_is_a_point(tables: Tables) -> None:
-    """Raw trials are visible: noisy ones too, invalid ones not."""
+    """Noisy trials are drawn, invalid trials are not."""
     data = FIGURES["scaling"].data(tables)
     shown = data[data["kind"] == "trial"]
     trials = tables["trial"]
@@ -95,7 +95,7 @@ def test_every_usable_trial_is_a_point(tables: Tables) -> None:
 
 
 def test_only_the_last_attempt_counts(tables: Tables) -> None:
-    """A trial that was run again is one point, that of its last attempt."""
+    """A repeated trial is one point, from its last attempt."""
     trials, metrics = tables["trial"], tables["metric"]
     again = {
         **tables,
@@ -116,20 +116,20 @@ def dotted(ax: Axes) -> list[tuple[np.ndarray, np.ndarray, str]]:
     ]
 
 
-def test_the_ideal_line_starts_at_the_labels_own_value(tables: Tables) -> None:
-    """Perfect scaling is one core's throughput of that label times the cores (METHOD M20)."""
+def test_the_ideal_line_starts_at_the_labels_first_value(tables: Tables) -> None:
+    """Perfect scaling is the label's throughput on one core times the cores (METHOD M20)."""
     data = FIGURES["scaling"].data(tables)
     cells = data[(data["kind"] == "estimate") & (data["workload"] == "noop")]
-    own = cells[(cells["name"] == "thread-pool") & (cells["x"] == 1)]["y"].iloc[0]
+    first = cells[(cells["name"] == "thread-pool") & (cells["x"] == 1)]["y"].iloc[0]
     absolute, relative = draw(FIGURES["scaling"], data).axes[:2]
     ideal = next(y for _, y, colour in dotted(absolute) if colour == colour_of("threads"))
-    assert ideal == pytest.approx([own, 2 * own])
+    assert ideal == pytest.approx([first, 2 * first])
     ((x, y, _),) = dotted(relative)
     assert y == pytest.approx(x)
 
 
-def test_one_size_is_no_scaling() -> None:
-    """With a single core count the figure says that there is nothing to see."""
+def test_one_size_has_no_scaling() -> None:
+    """With a single number of cores, panel and caption state that there is no scaling."""
     data = FIGURES["scaling"].data(campaign(replace(SMOKE, cores=(1,))))
     figure = draw(FIGURES["scaling"], data)
     assert {text.get_text() for text in figure.axes[1].texts} == {
@@ -139,7 +139,7 @@ def test_one_size_is_no_scaling() -> None:
 
 
 def test_points_under_a_quota_are_hollow() -> None:
-    """They stand for smaller machines, and the caption and the topology's name say so."""
+    """The caption and the topology's name state the quota."""
     tables = dict(campaign(SMOKE))
     tables["trial"] = tables["trial"].assign(node_mode="quota", quota_cpus=0.5)
     tables["estimate"] = tables["estimate"].assign(quota_cpus=0.5)
@@ -155,7 +155,7 @@ def test_points_under_a_quota_are_hollow() -> None:
 
 
 def test_oversubscribed_points_are_hollow() -> None:
-    """Points beyond the machine's cores are marked, and the caption says what that means."""
+    """Points that need more cores than the machine has are hollow, and the caption explains it."""
     data = FIGURES["scaling"].data(campaign(replace(SMOKE, cores=(1, 2, 4))))
     faces = {
         round(float(np.asarray(line.get_xdata())[0])): line.get_markerfacecolor()
@@ -167,7 +167,7 @@ def test_oversubscribed_points_are_hollow() -> None:
 
 
 def test_axes_are_not_mixed(tables: Tables) -> None:
-    """Workers at fixed cores are another panel than cores at fixed workers per core."""
+    """Workers at fixed cores, and cores at fixed workers per core, have separate panels."""
     trials = tables["trial"]
     more = trials.assign(workers_per_node=4, trial_id="more" + trials["trial_id"])
     estimates, metrics = tables["estimate"], tables["metric"]
@@ -185,7 +185,7 @@ def test_axes_are_not_mixed(tables: Tables) -> None:
 
 
 def test_unstarted_tasks_keep_a_curve_below_one(tables: Tables) -> None:
-    """Tasks that never started stay in the count of the latency curve (METHOD M6)."""
+    """Tasks that never started count in the latency curve (METHOD M6)."""
     data = FIGURES["latency"].data(tables)
     tops = data[data["kind"] == "curve"].groupby("name")["fraction"].max()
     lost = (SMALL.paced_tasks // LOST_EVERY) / SMALL.paced_tasks
@@ -195,20 +195,20 @@ def test_unstarted_tasks_keep_a_curve_below_one(tables: Tables) -> None:
 
 
 def test_latency_is_of_paced_arrivals_only(tables: Tables) -> None:
-    """The waits of a burst are no latency (METHOD M6)."""
+    """The waits of a burst are not latencies (METHOD M6)."""
     burst = {**tables, "trial": tables["trial"].assign(arrival="burst")}
     assert FIGURES["latency"].data(burst).empty
     assert set(FIGURES["latency"].data(tables)["arrival"]) == {"paced"}
 
 
-def test_the_curve_is_that_of_the_tasks(tables: Tables) -> None:
-    """Half of all waits, counted from the intended instant, lie below the curve's middle."""
+def test_the_latency_curve_matches_the_tasks(tables: Tables) -> None:
+    """Median and maximum of the curve equal those of the tasks' waits."""
     data = FIGURES["latency"].data(tables)
     curve = data[(data["kind"] == "curve") & (data["name"] == "inline")]
     trials = tables["trial"]
-    own = trials[(trials["label"] == "inline[call]@default") & (trials["arrival"] == "paced")]
-    own = own[own["flag"] != "invalid"]
-    tasks = tables["task"][tables["task"]["trial_id"].isin(own["trial_id"])]
+    paced = trials[(trials["label"] == "inline[call]@default") & (trials["arrival"] == "paced")]
+    paced = paced[paced["flag"] != "invalid"]
+    tasks = tables["task"][tables["task"]["trial_id"].isin(paced["trial_id"])]
     waits = (tasks["t3_ns"] - tasks["t0_ns"]).astype(float) / 1e9
     middle = float(np.interp(0.5, curve["fraction"], curve["latency_s"]))
     assert middle == pytest.approx(waits.median(), rel=0.01)
@@ -216,36 +216,36 @@ def test_the_curve_is_that_of_the_tasks(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("n", [sample_floor(99) - 1, sample_floor(99)])
-def test_percentiles_are_marked_only_where_each_trial_supports_them(n: int) -> None:
-    """No p99 below its sample floor, however many trials are pooled (METHOD M11, KAT-7)."""
-    made = campaign(replace(SMALL, systems=SMALL.systems[:1], workloads=("noop",), paced_tasks=n))
-    data = FIGURES["latency"].data(made)
+def test_percentiles_are_marked_only_if_each_trial_supports_them(n: int) -> None:
+    """There is no p99 below its sample floor, for any number of trials (METHOD M11, KAT-7)."""
+    one = replace(SMALL, systems=SMALL.systems[:1], workloads=("noop",), paced_tasks=n)
+    data = FIGURES["latency"].data(campaign(one))
     marks = set(data[data["kind"] == "mark"]["fraction"])
     assert marks == ({0.5, 0.9, 0.99} if n >= sample_floor(99) else {0.5, 0.9})
 
 
 def test_a_percentile_among_unfinished_tasks_is_not_marked(tables: Tables) -> None:
-    """Two percent never started: nobody knows the p99, and no mark claims to."""
+    """Two percent of the tasks never started, so the p99 is unknown."""
     data = FIGURES["latency"].data(tables)
     marks = data[(data["kind"] == "mark") & (data["name"] == "rq")]
     assert set(marks["fraction"]) == {0.5, 0.9}
 
 
 def test_few_trials_have_a_range_and_no_interval() -> None:
-    """Three trials give dots and their range; the caption says why there is no interval."""
+    """Three trials have points and a range; the caption mentions the range."""
     data = FIGURES["overhead"].data(campaign(SMOKE))
     assert data["low"].isna().all()
     assert data["high"].isna().all()
     assert "range of the trials" in FIGURES["overhead"].caption(data)
 
 
-def test_the_floor_is_the_plain_call(tables: Tables) -> None:
-    """A line shows what the function costs when it is simply called."""
+def test_a_dashed_line_is_the_plain_call(tables: Tables) -> None:
+    """The line is at the overhead of the plain function call."""
     data = FIGURES["overhead"].data(tables)
-    own = data[(data["kind"] == "estimate") & (data["name"] == "inline")].iloc[0]
+    inline = data[(data["kind"] == "estimate") & (data["name"] == "inline")].iloc[0]
     panel = draw(FIGURES["overhead"], data).axes[0]
     (line,) = [line for line in panel.get_lines() if line.get_linestyle() == "--"]
-    assert set(np.asarray(line.get_xdata())) == {own["y"]}
+    assert set(np.asarray(line.get_xdata())) == {inline["y"]}
 
 
 def test_the_cheapest_is_at_the_top(tables: Tables) -> None:
@@ -257,8 +257,8 @@ def test_the_cheapest_is_at_the_top(tables: Tables) -> None:
     assert low > high
 
 
-def test_what_a_log_axis_cannot_show_is_said(tables: Tables) -> None:
-    """Overheads at or below zero have an arrowhead and a sentence, and no mark."""
+def test_values_outside_a_logarithmic_axis_are_counted(tables: Tables) -> None:
+    """Overheads at or below zero have an arrowhead and are counted in the caption."""
     data = FIGURES["overhead"].data(tables)
     below = data.assign(y=data["y"].where(data["name"] != "inline", -1e-6))
     lines = [line for ax in draw(FIGURES["overhead"], below).axes for line in ax.get_lines()]
@@ -268,8 +268,8 @@ def test_what_a_log_axis_cannot_show_is_said(tables: Tables) -> None:
     assert f"In {trials} trials the overhead is not above zero" in caption
 
 
-def test_a_panel_with_nothing_above_zero_says_so(tables: Tables) -> None:
-    """Where no overhead is positive there is no log axis, and no warning."""
+def test_a_panel_without_positive_values_has_a_linear_axis(tables: Tables) -> None:
+    """Without a positive overhead there is a text instead, and no warning of matplotlib."""
     data = FIGURES["overhead"].data(tables)
     below = data.assign(y=data["y"].where(data["workload"] != "cpu", -1e-6))
     noop, cpu = draw(FIGURES["overhead"], below).axes
@@ -277,8 +277,8 @@ def test_a_panel_with_nothing_above_zero_says_so(tables: Tables) -> None:
     assert [text.get_text() for text in cpu.texts] == ["no value above zero"]
 
 
-def test_names_are_text_whatever_they_hold(tables: Tables, tmp_path: Path) -> None:
-    """Signs that mean mathematics or markup to a drawing library are drawn as they are."""
+def test_names_with_markup_are_drawn_as_text(tables: Tables, tmp_path: Path) -> None:
+    """Characters of mathematical markup and of HTML are drawn unchanged."""
     hostile = {
         name: table.assign(label=table["label"].str.replace("thread-pool", "$x^{<b>&$"))
         for name, table in tables.items()

@@ -1,4 +1,4 @@
-"""Names and colours: fixed for ever, different to every eye, short where nothing is lost."""
+"""Tests colours, markers and names: distinct, readable, and as short as is unambiguous."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.analysis.queries import workload_names
 from lab.figures.theme import FAMILY_COLOURS, SPARE_COLOURS, colour_of
 from tests.factories.campaigns import Campaign, trials_of
 
-# What a dichromat sees, on linear RGB (Machado, Oliveira and Fernandes 2009, severity 1.0).
+# Simulation of dichromats on linear RGB (Machado, Oliveira and Fernandes 2009, severity 1.0).
 VISION = {
     "trichromat": np.eye(3),
     "protanope": np.array(
@@ -50,26 +50,26 @@ TO_LAB = np.array(
 
 
 def linear(colour: str) -> np.ndarray:
-    """Turn an sRGB colour into linear light."""
+    """Convert an sRGB colour to linear RGB."""
     channels = np.array(to_rgb(colour))
     return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
 
 
 def seen(colour: str, vision: str) -> np.ndarray:
-    """Place a colour where an eye puts it: equal distances look equally different."""
+    """Return a colour in OKLab, in which equal distances look equally different."""
     light = np.clip(VISION[vision] @ linear(colour), 0, 1)
     return np.asarray(TO_LAB @ np.cbrt(TO_CONES @ light))
 
 
 @pytest.fixture(scope="module")
 def trials() -> pd.DataFrame:
-    """One block of every made-up system."""
+    """Return one block of every synthetic backend."""
     return pd.DataFrame(trials_of(Campaign(blocks=1)))
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_families_look_different_to_every_eye(vision: str) -> None:
-    """No two families have colours that a reader with this vision takes for one."""
+def test_colours_of_families_are_distinguishable(vision: str) -> None:
+    """No two families have colours that look equal with this vision."""
     distances = {
         pair: float(np.linalg.norm(seen(colours[0], vision) - seen(colours[1], vision)))
         for pair in itertools.combinations(FAMILY_COLOURS, 2)
@@ -78,27 +78,27 @@ def test_families_look_different_to_every_eye(vision: str) -> None:
     assert {pair: d for pair, d in distances.items() if d < 0.07} == {}
 
 
-def test_every_colour_shows_on_paper() -> None:
-    """Marks stand out from the white ground: contrast of at least 2 (WCAG's formula)."""
+def test_every_colour_contrasts_with_white() -> None:
+    """The contrast is at least 2 (formula of WCAG)."""
     colours = [*FAMILY_COLOURS.values(), *SPARE_COLOURS]
     light = {colour: linear(colour) @ [0.2126, 0.7152, 0.0722] for colour in colours}
     assert {colour for colour, share in light.items() if 1.05 / (share + 0.05) < 2} == set()
 
 
-def test_an_unknown_family_keeps_one_colour() -> None:
-    """A family of somebody else's has a colour by its name alone, and takes nobody's."""
+def test_an_unknown_family_has_a_fixed_colour() -> None:
+    """Its colour depends only on its name, and differs from those of known families."""
     assert colour_of("huey") == colour_of("huey") in SPARE_COLOURS
     assert not set(SPARE_COLOURS) & set(FAMILY_COLOURS.values())
 
 
-def test_markers_tell_the_labels_of_a_family_apart(trials: pd.DataFrame) -> None:
-    """Colour and marker together name a label."""
+def test_markers_differ_within_a_family(trials: pd.DataFrame) -> None:
+    """Colour and marker together identify a label."""
     looks = identify(trials)
     assert not looks.duplicated(["family", "marker"]).any()
 
 
-def test_names_lose_only_what_tells_nothing(trials: pd.DataFrame) -> None:
-    """A variant is dropped where a backend has one, a profile where all are default."""
+def test_names_omit_only_common_parts(trials: pd.DataFrame) -> None:
+    """The variant is omitted if a backend has one, the profile if all are default."""
     names = identify(trials).set_index("label")["name"]
     assert names["inline[call]@default"] == "inline"
     assert names["rq[worker]@default"] == "rq[worker]"
@@ -109,6 +109,6 @@ def test_names_lose_only_what_tells_nothing(trials: pd.DataFrame) -> None:
 
 
 def test_a_workload_with_several_sizes_is_named_with_its_size(trials: pd.DataFrame) -> None:
-    """Two sizes of one workload are never drawn as one."""
+    """Two sizes of a workload have different names."""
     payload = trials.head(2).assign(workload="payload", size=[1, 1024], size_unit="B", nominal_ns=0)
     assert list(workload_names(payload)) == ["payload 1 B", "payload 1,024 B"]

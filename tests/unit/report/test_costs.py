@@ -1,4 +1,4 @@
-"""What a task costs and what more workers bring, as the page, the terminal and figures say it."""
+"""Tests the tables and figures of task costs and speed-ups."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ US = 1e6
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """Two systems, one of which costs ten times as much."""
+    """Return two backends, one of which costs ten times as much as the other."""
     return whole(overheads() + overheads(10 * OVERHEAD_S, **DEAR))
 
 
 @pytest.fixture(scope="module")
 def scaling() -> Tables:
-    """A system on 1, 2 and 4 workers of one core, beside the inline loop."""
+    """Return a backend on 1, 2 and 4 workers of one core, with the inline loop."""
     loop = [burst(b, 600, 0.25e-3, 1e-3, **INLINE) for b in range(BLOCKS)]
     return whole(loop + sweep((1, 2, 4)))
 
 
-def test_a_row_tells_all_four_costs_of_a_label(tables: Tables) -> None:
-    """The cheapest first; the largest burst is the one whose worker- and CPU seconds are told."""
+def test_a_row_has_all_four_costs_of_a_label(tables: Tables) -> None:
+    """The cheapest is first; worker-seconds and CPU seconds are from the largest burst."""
     cheap, dear = costs(tables)
     assert (cheap.label, dear.label) == ("x[y]@default", DEAR["label"])
     assert cheap.burst == "noop, 4,000 tasks"
@@ -50,8 +50,8 @@ def test_a_row_tells_all_four_costs_of_a_label(tables: Tables) -> None:
         assert all(row.numbers[name].interval for name in names)
 
 
-def test_the_terminal_says_the_same_as_the_page(tables: Tables, tmp_path: Path) -> None:
-    """The tables of both have a row for each label."""
+def test_terminal_and_page_have_the_same_costs(tables: Tables, tmp_path: Path) -> None:
+    """Both tables have a row for each label."""
     folder = write(tables, tmp_path / "run")
     titles = {title: rows for title, _, rows in report.terminal_tables(folder)}
     assert [row[0] for row in titles["Cost of a task, measured in four ways"]] == ["x", "rq"]
@@ -62,8 +62,8 @@ def test_the_terminal_says_the_same_as_the_page(tables: Tables, tmp_path: Path) 
         assert row.numbers["metg_50_s"].text in page
 
 
-def test_a_campaign_without_them_has_no_such_table() -> None:
-    """What nobody asked for is no empty table."""
+def test_a_campaign_without_sweeps_has_no_table_of_costs() -> None:
+    """Without marginal cost, METG and speed-ups both tables are empty."""
     plain = campaign(Campaign(blocks=1, cores=(1,)))
     assert costs(plain) == []
     assert growths(plain) == []
@@ -71,8 +71,8 @@ def test_a_campaign_without_them_has_no_such_table() -> None:
     assert as_growth_table([])[2] == []
 
 
-def test_of_three_blocks_the_curve_is_drawn_without_an_interval() -> None:
-    """The preset quick has no more: a diamond stands where half is work, and no bar over it."""
+def test_three_blocks_have_a_diamond_without_an_interval() -> None:
+    """The preset quick has only three blocks: METG has a diamond, but no bar."""
     few = whole([t for t in overheads() if t[0].block < 3])
     data = FIGURES["granularity"].data(few)
     (axes,) = draw(FIGURES["granularity"], data).axes
@@ -81,14 +81,14 @@ def test_of_three_blocks_the_curve_is_drawn_without_an_interval() -> None:
     assert not [path for path in paths if set(np.asarray(path.vertices)[:, 1]) == {0.5}]
 
 
-def test_a_topology_of_one_size_has_no_curve() -> None:
-    """Trials of the workload scaling in the same run are points of another chart."""
+def test_a_topology_with_one_size_has_no_curve() -> None:
+    """Trials of the workload scaling in the same run are not in the chart."""
     data = FIGURES["granularity"].data(whole(overheads() + sweep((1, 2))))
     assert set(data["panel"]) == {"cpu \N{MIDDLE DOT} 2 cores, 2 workers"}
 
 
 def test_the_curve_crosses_one_half_at_its_diamond(tables: Tables) -> None:
-    """METG is drawn where the figure's own curve says that half the time is work."""
+    """METG is at the length at which the drawn curve has an efficiency of 50 %."""
     chart = FIGURES["granularity"]
     data = chart.data(tables)
     marks = data[data["kind"] == "metg"].set_index("name")["x"].astype("float64")
@@ -104,14 +104,14 @@ def test_the_curve_crosses_one_half_at_its_diamond(tables: Tables) -> None:
     assert [text.get_text() for text in legend.get_texts()][:2] == ["x", "rq"]
 
 
-def test_grids_are_told_once(tables: Tables) -> None:
-    """Tasks of ever shorter lengths have a figure of their own, and no panel each elsewhere."""
+def test_workloads_with_several_durations_are_only_in_one_figure(tables: Tables) -> None:
+    """The figure of overhead leaves them out."""
     assert set(FIGURES["overhead"].data(tables)["panel"]) == {"noop"}
     assert set(FIGURES["overhead"].data(tables)["n_planned"]) == {4_000}
 
 
-def test_each_step_has_both_bases_and_the_last_line_the_law(scaling: Tables) -> None:
-    """Speed-up over its own worker, times the inline loop, efficiency, and why there is no law."""
+def test_each_step_has_both_bases_and_each_line_a_law(scaling: Tables) -> None:
+    """A step has speed-up, efficiency and speed-up over inline; the line has the law."""
     (line,) = growths(scaling)
     assert line.title == "cpu 1 ms \N{MIDDLE DOT} strong: 1 core, 600 tasks"
     steps = {step.at: step for step in line.steps if step.name == "x"}
@@ -132,8 +132,8 @@ def test_each_step_has_both_bases_and_the_last_line_the_law(scaling: Tables) -> 
     assert [(row[1], row[2]) for row in last] == [("x", "4 workers")]
 
 
-def test_the_figure_has_both_bases_and_marks_what_is_beyond_the_cores(scaling: Tables) -> None:
-    """The inline loop is a dashed line, more workers than cores are hollow, ratios have bars."""
+def test_the_figure_has_both_bases_and_hollow_marks(scaling: Tables) -> None:
+    """The inline loop is a dashed line; points with more workers than cores are hollow."""
     data = FIGURES["scaling"].data(scaling)
     absolute, relative = draw(FIGURES["scaling"], data).axes
     dashed = [line for line in absolute.get_lines() if line.get_linestyle() == "--"]
@@ -151,8 +151,8 @@ def test_the_figure_has_both_bases_and_marks_what_is_beyond_the_cores(scaling: T
     assert "dashed line is the inline loop" in caption
 
 
-def test_a_step_that_no_block_pairs_with_its_start_has_no_multiple() -> None:
-    """It has a place on the left alone, as has a label without that start; both are drawn."""
+def test_a_step_without_a_common_block_has_no_speed_up() -> None:
+    """It is drawn only on the left, and so is a label without the smallest configuration."""
     steps = [at(block, p, 600) for block in range(4) for p in ((1, 4) if block % 2 else (2, 4))]
     steps += [at(block, p, 600, **DEAR) for block in range(4) for p in (2, 4)]
     data = FIGURES["scaling"].data(whole(steps))
@@ -162,8 +162,8 @@ def test_a_step_that_no_block_pairs_with_its_start_has_no_multiple() -> None:
     assert sorted(round(float(x[0])) for x in lines if len(x) == 1) == [1, 4]
 
 
-def test_weak_and_strong_lines_have_panels_of_their_own() -> None:
-    """Axes and kinds of work are never mixed in one panel (METHOD M20)."""
+def test_weak_and_strong_lines_have_separate_panels() -> None:
+    """Axes and kinds of scaling are never mixed in one panel (METHOD M20)."""
     weak = [at(block, p, 300 * p) for block in range(2) for p in (1, 2)]
     data = FIGURES["scaling"].data(whole(weak + [at(block, 1, 600) for block in range(2)]))
     assert set(data["panel"]) == {

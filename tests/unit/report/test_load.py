@@ -1,4 +1,4 @@
-"""What is shown of a load ladder: in the terminal, on the page, and as a picture."""
+"""Tests the tables and the figure of a load sweep, in the terminal and on the page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from lab import report
 from lab.analysis.capacity import capacities
+from lab.core.model import Step
 from lab.figures import FIGURES, Tables, draw
 from lab.report.load import BEYOND, Grid, _equal_rates, grids
 from lab.report.number_format import NOT_MEASURED
@@ -34,23 +35,23 @@ RQ, INLINE = "rq[simple-worker]@default", "inline[call]@default"
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """A small campaign with the load ladders of two systems."""
+    """Return a small campaign with load sweeps of two backends."""
     return with_ladder(campaign(SMALL))
 
 
 @pytest.fixture(scope="module")
-def told(tables: Tables) -> list[Grid]:
-    """Its tables."""
+def load_tables(tables: Tables) -> list[Grid]:
+    """Return the tables of these load sweeps."""
     return grids(tables)
 
 
 def texts(grid: Grid) -> dict[str, list[str]]:
-    """The cells of each label."""
+    """Return the texts of the cells by label."""
     return {line.label: [number.text for number in line.numbers] for line in grid.lines}
 
 
-def test_what_each_sustains_is_the_bracket_of_its_probes(tables: Tables) -> None:
-    """Held below its speed and not above: that is the estimate's interval."""
+def test_the_interval_of_capacity_is_the_bracket_of_its_probes(tables: Tables) -> None:
+    """The highest rate that was held is the estimate, the lowest rate that failed the end."""
     estimates = tables["estimate"]
     rows = estimates[estimates["metric"] == "sustainable_per_s"].set_index("label")
     for label, speed in SPEEDS.items():
@@ -60,20 +61,20 @@ def test_what_each_sustains_is_the_bracket_of_its_probes(tables: Tables) -> None
         assert "2 probes at 2 rates" in row["method"]
 
 
-def test_a_probe_of_which_nothing_can_be_said_was_not_held(tables: Tables) -> None:
-    """Its verdict is null in a table read back: neither sustained nor surely overloaded."""
+def test_a_probe_with_an_unknown_result_was_not_held(tables: Tables) -> None:
+    """A null in the metric table counts as not sustained."""
     metrics, trials = tables["metric"], tables["trial"]
     probes = trials.loc[trials["arrival"] == "probe", "trial_id"]
     unsure = (metrics["metric"] == "overloaded") & metrics["trial_id"].isin(probes)
     values = metrics["value"].astype("Float64").mask(unsure)
-    found = capacities(trials, metrics.assign(value=values))
-    known = [one for one in found.values() if one.answers]
-    assert len(known) == len(SPEEDS)
-    assert {answer.held for one in known for answer in one.answers} == {False}
+    results = capacities(trials, metrics.assign(value=values)).values()
+    probed = [capacity for capacity in results if capacity.answers]
+    assert len(probed) == len(SPEEDS)
+    assert {answer.held for capacity in probed for answer in capacity.answers} == {False}
 
 
 def test_throughput_at_an_slo_is_of_sustained_rates_only(tables: Tables) -> None:
-    """100 ms is kept by rq at 0.9; 10 ms at none; 1 s is never broken, and so a bound."""
+    """Rq keeps 100 ms at 0.9, and 10 ms at no rate; it always keeps 1 s, so that is a bound."""
     estimates = tables["estimate"].set_index(["label", "metric"])
     sustained = HELD * SPEEDS[RQ]
     rows: Any = (estimates.loc[(RQ, f"rate_at_{slo}_per_s")] for slo in ("10ms", "100ms", "1s"))
@@ -84,9 +85,9 @@ def test_throughput_at_an_slo_is_of_sustained_rates_only(tables: Tables) -> None
     assert middle["estimate"] <= wide["estimate"]
 
 
-def test_the_tables_are_at_equal_shares_and_at_equal_rates(told: list[Grid]) -> None:
-    """Both are there (METHOD M8), the fastest first, and an overload says that it is one."""
-    limits, shares, rates = told
+def test_waits_are_at_equal_shares_and_at_equal_rates(load_tables: list[Grid]) -> None:
+    """There is a table of each (METHOD M8), the fastest first, and overloads are marked."""
+    limits, shares, rates = load_tables
     assert [line.label for line in limits.lines] == [INLINE, RQ]
     assert shares.headings == [f"{share:g}" for share in FRACTIONS]
     assert rates.headings == [f"{EQUAL_HZ:g} /s"]
@@ -100,35 +101,37 @@ def test_the_tables_are_at_equal_shares_and_at_equal_rates(told: list[Grid]) -> 
     assert all(cells[0].count("/") == 2 for cells in texts(rates).values())
 
 
-def test_a_rate_that_few_share_by_chance_is_no_equal_rate(tables: Tables) -> None:
-    """Two systems' own fractions may meet; columns are the rates that all were to be offered."""
+def test_a_rate_that_some_labels_share_is_not_an_equal_rate(tables: Tables) -> None:
+    """Fractions of two labels may coincide; columns are the rates that all labels have."""
     trials = tables["trial"]
-    own = trials[(trials["label"] == RQ) & (trials["arrival"] == "step")].head(1)
-    by_chance = own.assign(rate_hz=SPEEDS[RQ])
-    both = [by_chance.assign(label=label) for label in (RQ, INLINE)]
-    third = trials[(trials["label"] == INLINE) & (trials["rate_hz"] == EQUAL_HZ)].head(1)
+    steps = trials[trials["arrival"] == Step.kind]
+    coincident = steps[steps["label"] == RQ].head(1).assign(rate_hz=SPEEDS[RQ])
+    both = [coincident.assign(label=label) for label in (RQ, INLINE)]
+    third = steps[(steps["label"] == INLINE) & (steps["rate_hz"] == EQUAL_HZ)].head(1)
     more = pd.concat([trials, *both, third.assign(label="asyncio[plain]@default")])
-    steps = more[more["arrival"] == "step"]
+    shared = more[(more["arrival"] == Step.kind) & (more["rate_hz"] == SPEEDS[RQ])]
+    assert set(shared["label"]) == {RQ, INLINE}
     assert _equal_rates(steps.head(0), more) == [EQUAL_HZ]
 
 
-def test_what_was_not_offered_says_why(tables: Tables) -> None:
-    """A rate beyond a system is a skipped row, and its cell names it."""
+def test_a_skipped_rate_has_its_reason_in_its_cell(tables: Tables) -> None:
+    """A rate above the capacity of a label is a skipped trial; its cell has the reason."""
     trials = tables["trial"]
-    own = (trials["label"] == RQ) & (trials["rate_hz"] == EQUAL_HZ)
+    chosen = (trials["label"] == RQ) & (trials["rate_hz"] == EQUAL_HZ)
     skipped = trials.assign(
-        status=trials["status"].where(~own, "skipped"), reason=trials["reason"].where(~own, "no.")
+        status=trials["status"].where(~chosen, "skipped"),
+        reason=trials["reason"].where(~chosen, "no."),
     )
     estimates = tables["estimate"]
-    gone = (estimates["label"] == RQ) & (estimates["rate_hz"] == EQUAL_HZ)
-    both = {**tables, "trial": skipped, "estimate": estimates[~gone.fillna(value=False)]}
+    removed = (estimates["label"] == RQ) & (estimates["rate_hz"] == EQUAL_HZ)
+    both = {**tables, "trial": skipped, "estimate": estimates[~removed.fillna(value=False)]}
     rates = grids(both)[2]
     assert texts(rates)[RQ] == [BEYOND]
     assert rates.lines[1].numbers[0].note == "no."
 
 
-def test_terminal_and_page_show_them_only_where_they_are(tables: Tables, tmp_path: Path) -> None:
-    """A campaign without a ladder has no such section."""
+def test_terminal_and_page_show_load_sweeps(tables: Tables, tmp_path: Path) -> None:
+    """A campaign without a load sweep has no such section."""
     titles = [title for title, *_ in report.terminal_tables(write(tables, tmp_path / "run"))]
     assert [title.partition(";")[0] for title in titles[1:]] == [
         "Sustainable rate",
@@ -141,7 +144,7 @@ def test_terminal_and_page_show_them_only_where_they_are(tables: Tables, tmp_pat
 
 
 def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
-    """Rows for p50, p90 and p99; each trial with the tasks for it is a point, overloads hollow."""
+    """There are rows for p50, p90 and p99; trials are points, and overloaded ones are hollow."""
     data = FIGURES["load"].data(tables)
     trials = data[data["kind"] == "trial"]
     steps = tables["trial"][tables["trial"]["arrival"] == "ladder"]
@@ -161,8 +164,8 @@ def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
     assert f"({TRIALS * len(SPEEDS)} trials)" in FIGURES["load"].caption(data)
 
 
-def test_a_ladder_that_was_disturbed_throughout_has_a_page_all_the_same(tables: Tables) -> None:
-    """Without a valid trial nothing is told of a step, nor which share it was."""
+def test_a_load_sweep_without_valid_trials_has_a_page(tables: Tables) -> None:
+    """Without a valid trial the waits are dashes, and the table of shares is left out."""
     estimates, metrics = tables["estimate"], tables["metric"]
     steps = tables["trial"].loc[tables["trial"]["arrival"] == "ladder", "trial_id"]
     disturbed = {
@@ -180,8 +183,8 @@ def test_a_ladder_that_was_disturbed_throughout_has_a_page_all_the_same(tables: 
     assert 'id="load-sweep"' in render(disturbed, dict.fromkeys(FIGURES.values()))
 
 
-def test_a_system_that_sustained_nothing_has_its_row_in_every_table(tables: Tables) -> None:
-    """No probe was held, so no step was offered to it: its cells say so."""
+def test_a_label_without_capacity_has_a_row_in_every_table(tables: Tables) -> None:
+    """It has no load levels, so its cells are `not measured`."""
     estimates, trials = tables["estimate"], tables["trial"]
     no_steps = {
         **tables,
@@ -193,8 +196,8 @@ def test_a_system_that_sustained_nothing_has_its_row_in_every_table(tables: Tabl
     assert NOT_MEASURED not in texts(shares)[INLINE]
 
 
-def test_a_percentile_without_its_tasks_is_a_dash_and_no_point(tables: Tables) -> None:
-    """No p99 of few tasks, in table or figure (METHOD M11)."""
+def test_a_refused_percentile_is_a_dash_and_no_point(tables: Tables) -> None:
+    """A p99 of too few tasks is neither in the table nor in the figure (METHOD M11)."""
     estimates, metrics = tables["estimate"], tables["metric"]
     is_p99 = estimates["metric"] == "queue_latency_s_p99"
     refused = {
@@ -208,6 +211,6 @@ def test_a_percentile_without_its_tasks_is_a_dash_and_no_point(tables: Tables) -
     assert set(FIGURES["load"].data(refused)["percentile"]) == {"p50", "p90"}
 
 
-def test_a_campaign_without_one_draws_nothing() -> None:
-    """The latencies of plain paced trials are no load ladder."""
+def test_a_campaign_without_a_load_sweep_has_no_figure() -> None:
+    """Paced trials are not part of a load sweep."""
     assert FIGURES["load"].data(campaign(replace(SMALL, blocks=1))).empty

@@ -1,4 +1,4 @@
-"""The report says everything that was found, invents nothing, and needs nothing but itself."""
+"""Tests the report page: complete, self-contained, and safe against markup in data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVIL = "<script>alert('x')</script>"
 
 
 class Page(HTMLParser):
-    """What a reader sees of a page, and what the page asks a browser to fetch or run."""
+    """Collects the visible text of a page, its tags, and the addresses that it refers to."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -46,19 +46,19 @@ class Page(HTMLParser):
         self.text = " ".join(" ".join(self.words).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the tag, and where it points to."""
+        """Collect the tag and its addresses."""
         self.tags.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
 
     def handle_data(self, data: str) -> None:
-        """Keep what is shown, and neither style nor script."""
+        """Collect visible text, without styles and scripts."""
         if self.tags and self.tags[-1] not in {"style", "script"}:
             self.words.append(data)
 
 
 @pytest.fixture(scope="module")
 def tables(made_up: Tables) -> Tables:
-    """A campaign of three systems with noise and losses."""
+    """Return a campaign of three backends with noise and losses."""
     return made_up
 
 
@@ -66,20 +66,20 @@ def tables(made_up: Tables) -> Tables:
 def folder(
     tables: Tables, pictures: Mapping[str, Picture], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Its run folder with its report, beside an older run of the same kind."""
-    made = write(tables, tmp_path_factory.mktemp("runs") / "run")
-    before = Store(made.with_name("before"))
+    """Write its run folder with the report, beside an older run with the same fingerprint."""
+    run = write(tables, tmp_path_factory.mktemp("runs") / "run")
+    before = Store(run.with_name("before"))
     before.replace("campaign", tables["campaign"].assign(campaign_id="before"))
     for name in ("trial", "estimate"):
         before.replace(name, tables[name])
     drawn = {chart: pictures.get(name) for name, chart in FIGURES.items()}
-    (made / PAGE).write_text(render(RunTables(Store(made)), drawn), encoding="utf-8")
-    return made
+    (run / PAGE).write_text(render(RunTables(Store(run)), drawn), encoding="utf-8")
+    return run
 
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Page:
-    """Its page."""
+    """Return its page."""
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
@@ -89,15 +89,15 @@ def shown(tables: Tables) -> Page:
 
 
 def test_the_page_is_one_file(page: Page) -> None:
-    """It fetches nothing: pictures are inside, links lead into the page."""
+    """It loads no other file: pictures are inside, and links lead into the page."""
     assert page.addresses
     assert not [a for a in page.addresses if not a.startswith(("#", "data:image/svg+xml;base64,"))]
     assert not {"link", "iframe", "object"} & set(page.tags)
     assert page.tags.count("img") == len(FIGURES)
 
 
-def test_a_browser_runs_our_script_alone(folder: Path) -> None:
-    """It sorts tables; the page's own policy forbids any other, and any fetching."""
+def test_a_browser_runs_only_the_script_of_the_page(folder: Path) -> None:
+    """The page's content security policy forbids other scripts and all requests."""
     text = (folder / "report.html").read_text(encoding="utf-8")
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -107,23 +107,23 @@ def test_a_browser_runs_our_script_alone(folder: Path) -> None:
     assert not re.search(r"\s(?:on\w+|srcdoc)=", text.replace(script, ""))
 
 
-def test_runs_of_equal_fingerprint_beside_it_are_its_history(folder: Path) -> None:
-    """What the older run measured is beside what this one did, and damage there hurts nobody."""
+def test_runs_with_the_same_fingerprint_are_the_history(folder: Path) -> None:
+    """The older run is in `earlier`, and a damaged run beside it is left out."""
     assert set(RunTables(Store(folder))["earlier"]["campaign_id"]) == {"before"}
     (folder.parent / "damaged").mkdir()
     (folder.parent / "damaged" / "campaign.csv").write_text("<html>")
     assert set(RunTables(Store(folder))["earlier"]["campaign_id"]) == {"before"}
 
 
-def test_links_lead_somewhere(folder: Path) -> None:
-    """Every section that the page points to is there."""
+def test_links_have_a_target(folder: Path) -> None:
+    """Every section that a link names exists."""
     text = (folder / "report.html").read_text(encoding="utf-8")
     targets = set(re.findall(r'href="#([^"]+)"', text))
     assert targets <= set(re.findall(r'<\w+ id="([^"]+)"', text))
 
 
-def test_the_page_says_what_was_run(page: Page) -> None:
-    """Command, commit and whether it was changed, machine, interpreter, server."""
+def test_the_page_describes_the_campaign(page: Page) -> None:
+    """It has command, commit, uncommitted changes, machine, interpreter and server."""
     for fact in (
         "lab bench --preset quick",
         "with uncommitted changes",
@@ -135,69 +135,69 @@ def test_the_page_says_what_was_run(page: Page) -> None:
 
 
 def test_a_fact_that_was_not_read_is_unknown(page: Page) -> None:
-    """The made-up machine does not tell its memory."""
+    """The synthetic machine has no fact about its memory."""
     assert "memory unknown" in page.text
 
 
-def test_what_comes_from_data_is_text(tables: Tables) -> None:
-    """Markup in a table is shown, never obeyed, whatever column it stands in."""
+def test_markup_in_trials_is_shown_as_text(tables: Tables) -> None:
+    """This is true for every column that the page shows."""
     evil = {
         column: EVIL.replace("x", column)
         for column in ("label", "backend", "reason", "settings", "services")
     }
-    spoilt = {
+    hostile = {
         name: table.assign(**{column: text for column, text in evil.items() if column in table})
         for name, table in tables.items()
     }
-    spoilt["trial"] = spoilt["trial"].assign(status="failed", flag_reasons=EVIL)
-    page = shown(spoilt)
+    hostile["trial"] = hostile["trial"].assign(status="failed", flag_reasons=EVIL)
+    page = shown(hostile)
     assert page.tags.count("script") == 1
     assert [text for text in evil.values() if text not in page.text] == []
 
 
-def test_markup_in_the_other_tables_is_text_too(tables: Tables) -> None:
+def test_markup_in_other_tables_is_shown_as_text(tables: Tables) -> None:
     """Neither the campaign nor the environment can add a tag to the page."""
-    about = tables["campaign"].assign(command=EVIL, campaign_id=EVIL, git_commit=EVIL)
+    campaigns = tables["campaign"].assign(command=EVIL, campaign_id=EVIL, git_commit=EVIL)
     facts = tables["environment"].assign(value=EVIL)
-    page = shown({**tables, "campaign": about, "environment": facts})
+    page = shown({**tables, "campaign": campaigns, "environment": facts})
     assert page.tags.count("script") == 1
     assert page.text.count(EVIL) > 4
 
 
-def test_a_run_of_failures_is_a_report(tmp_path: Path) -> None:
-    """Where everything failed the page says so, names every trial, and draws nothing."""
+def test_a_run_in_which_all_trials_failed_has_a_report(tmp_path: Path) -> None:
+    """The page lists every trial with its reason, and has no picture."""
     tables = campaign(FAILED)
     page = Page(report.write(write(tables, tmp_path / "run")).read_text(encoding="utf-8"))
     assert "img" not in page.tags
     assert "Not measured: this campaign holds no valid trial of paced arrivals." in page.text
     assert all(trial_id in page.text for trial_id in tables["trial"]["trial_id"])
     assert "The broker did not answer within 10 s." in page.text
-    for made in summary(tables):
-        texts = {number.text for number in made.numbers.values()} | {made.lost.text}
+    for row in summary(tables):
+        texts = {number.text for number in row.numbers.values()} | {row.lost.text}
         assert texts <= {"failed", "not measured"}
 
 
-def test_no_trial_at_all_is_a_report(tables: Tables) -> None:
-    """A campaign that was stopped before its first trial has a page."""
+def test_a_campaign_without_trials_has_a_report(tables: Tables) -> None:
+    """A campaign may be stopped before its first trial."""
     nothing = {name: t.head(0) for name, t in tables.items() if name != "campaign"}
     assert "No trial was run." in shown({**tables, **nothing}).text
 
 
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
-    """The message names the folder and the next step."""
+    """The message contains the folder and the next step."""
     with pytest.raises(ResultsError, match="is not a run folder"):
         report.write(tmp_path)
 
 
 def test_a_percentile_below_its_floor_is_refused_with_the_reason() -> None:
-    """Too few tasks for a p99: the page says refused, and why (KAT-7)."""
+    """With too few tasks for a p99 the page shows `refused` and the reason (KAT-7)."""
     tables = campaign(replace(SMALL, systems=FEW[:1], workloads=("noop",), paced_tasks=100))
     assert [row.numbers["p99"].text for row in summary(tables)] == ["refused"]
     assert "p99 needs 662 tasks (METHOD M11); there are 100" in shown(tables).text
 
 
 def test_skips_are_shown_with_their_reason(tables: Tables) -> None:
-    """A configuration that was not run is in the list, and counts as nothing else."""
+    """A skipped configuration is listed with the failures, and is not in the summary."""
     why = "celery[threads] does not take a whole batch."
     skipped = (
         tables["trial"]
@@ -212,8 +212,8 @@ def test_skips_are_shown_with_their_reason(tables: Tables) -> None:
     assert summary({**tables, "trial": skipped}) == []
 
 
-def test_the_page_says_how_noisy_it_was(tables: Tables, page: Page) -> None:
-    """Flags by reason, without the numbers in the reasons, and the spread of what disturbed."""
+def test_the_page_shows_the_noise(tables: Tables, page: Page) -> None:
+    """It has the flags by reason, without figures, and the spread of each disturbance."""
     trials = tables["trial"]
     noisy = int((trials["flag"] == "noisy").sum())
     assert ("noisy", "steal", noisy) in flag_reasons(trials)
@@ -224,9 +224,9 @@ def test_the_page_says_how_noisy_it_was(tables: Tables, page: Page) -> None:
 
 
 def test_headlines_are_compared_without_noisy_trials(tables: Tables) -> None:
-    """Each number that rests on noisy trials is shown without them too (METHOD M23)."""
-    found = changes(tables)
-    assert found
+    """Each number that includes noisy trials is also shown without them (METHOD M23)."""
+    compared = changes(tables)
+    assert compared
     table = tables["estimate"]
     both = table[table["metric"] == "throughput_per_s"].merge(
         table[table["analysis_id"].str.endswith("without-noisy")],
@@ -234,12 +234,12 @@ def test_headlines_are_compared_without_noisy_trials(tables: Tables) -> None:
     )
     both = both[(both["n_noisy_x"] > 0) & (both["arrival"] == "burst")]
     ratios = both["estimate_y"] / both["estimate_x"] - 1
-    told = [change.ratio for change in found if change.metric == "tasks/s"]
-    assert sorted(told) == pytest.approx(sorted(ratios))
+    shown_ratios = [change.ratio for change in compared if change.metric == "tasks/s"]
+    assert sorted(shown_ratios) == pytest.approx(sorted(ratios))
 
 
-def test_settings_are_those_in_force(tables: Tables) -> None:
-    """Every setting of every label is on the page, and text that is no JSON as it is."""
+def test_the_page_shows_effective_settings(tables: Tables) -> None:
+    """It has every setting of every label; settings that are not JSON are shown unchanged."""
     trials = tables["trial"]
     some = trials.assign(settings=trials["backend"].map({"rq": '{"timeout": 180}', "inline": "?"}))
     page = shown({**tables, "trial": some.fillna({"settings": "{}"})})
@@ -247,8 +247,8 @@ def test_settings_are_those_in_force(tables: Tables) -> None:
     assert "as recorded ?" in page.text
 
 
-def test_columns_without_a_number_are_named(tables: Tables) -> None:
-    """A workload's table leaves out what nobody measured there, and says so."""
+def test_columns_without_a_number_are_listed_below_the_table(tables: Tables) -> None:
+    """The table of a workload leaves out columns without any number."""
     burst = {**tables}
     for name in ("trial", "estimate"):
         burst[name] = tables[name][tables[name]["arrival"] == "burst"]

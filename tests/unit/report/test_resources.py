@@ -1,4 +1,4 @@
-"""What a worker costs, on the page, in the terminal and as a picture."""
+"""Tests the table and the figure of worker costs, on the page and in the terminal."""
 
 from __future__ import annotations
 
@@ -23,49 +23,50 @@ SMALL = Campaign(
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """A campaign of two systems on one and two cores."""
+    """Return a campaign of two backends on one and two cores."""
     return with_upkeep(campaign(SMALL))
 
 
-def test_every_column_is_a_metric_of_the_lab() -> None:
-    """The table asks for no number that the lab does not compute."""
+def test_every_column_is_a_registered_metric() -> None:
+    """Each column has an arrival for which the metric is computed."""
     assert {column.metric for column in COLUMNS} <= set(METRICS)
     plain = [column for column in COLUMNS if column not in POOLED]
     assert all(column.arrival in METRICS[column.metric].arrivals for column in plain)
 
 
-def test_a_row_tells_memory_and_waiting_of_one_worker(tables: Tables) -> None:
-    """Burst and idle trials of a topology share a row; a number is its estimate in its unit."""
+def test_a_row_has_memory_and_idle_cost_per_worker(tables: Tables) -> None:
+    """Burst and idle trials of a topology share a row; numbers are estimates in its units."""
     rows = {(row.name, row.cores_x_nodes): row for row in upkeep(tables)}
     assert set(rows) == {(n, c) for n in ("thread-pool", "rq") for c in ("1 x 1", "2 x 1")}
     one, two = rows["rq", "1 x 1"].numbers, rows["rq", "2 x 1"].numbers
     estimates = tables["estimate"]
-    own = estimates[
+    estimate = estimates[
         (estimates["metric"] == "memory_bytes_per_worker_idle")
         & (estimates["label"] == "rq[simple-worker]@default")
         & (estimates["arrival"] == "burst")
         & (estimates["workers_per_node"] == 2)
     ]
-    assert two["idle"].value == pytest.approx(own["estimate"].iloc[0] / 1e6)
+    assert two["idle"].value == pytest.approx(estimate["estimate"].iloc[0] / 1e6)
     assert one["wakeups"].value == pytest.approx(IDLE_WAKEUPS_PER_S)
     assert two["wakeups"].text == "not measured"
     assert two["leak"].text == "refused"
 
 
-def test_cold_starts_are_told_over_all_trials_of_a_topology(tables: Tables) -> None:
-    """They have nothing to do with the workload: ten trials of two cells make one estimate."""
+def test_cold_starts_are_estimated_over_all_trials_of_a_topology(tables: Tables) -> None:
+    """They do not depend on the workload: trials of two cells give one estimate."""
     metrics = tables["metric"]
-    known = (metrics["metric"] == "cold_start_s") & (metrics["trial_id"].str.len() > 0)
-    told = metrics.assign(
-        value=metrics["value"].where(~known, 2.0), is_valid=metrics["is_valid"].where(~known, 1)
+    is_start = (metrics["metric"] == "cold_start_s") & (metrics["trial_id"].str.len() > 0)
+    equal = metrics.assign(
+        value=metrics["value"].where(~is_start, 2.0),
+        is_valid=metrics["is_valid"].where(~is_start, 1),
     )
-    rows = upkeep({**tables, "metric": told})
+    rows = upkeep({**tables, "metric": equal})
     (row,) = (r for r in rows if (r.name, r.cores_x_nodes) == ("rq", "1 x 1"))
     start = row.numbers["cold_start"]
     assert (start.text, start.interval) == ("2.00", "2.00 to 2.00")
-    # Five blocks of a burst and an idle trial, less what was invalid.
+    # Five blocks of a burst and an idle trial, without the invalid ones.
     assert int(start.note.partition(" trials")[0].rpartition(" ")[2]) > SMALL.blocks
-    bounded = told.assign(bound=told["bound"].where(~known, "<"))
+    bounded = equal.assign(bound=equal["bound"].where(~is_start, "<"))
     (row,) = (
         r
         for r in upkeep({**tables, "metric": bounded})
@@ -74,22 +75,22 @@ def test_cold_starts_are_told_over_all_trials_of_a_topology(tables: Tables) -> N
     assert (row.numbers["cold_start"].text, row.numbers["cold_start"].interval) == ("<2.00", "")
 
 
-def test_page_and_terminal_have_the_table_where_there_is_something_to_say(
+def test_page_and_terminal_have_the_table_if_memory_was_read(
     tables: Tables, tmp_path: Path
 ) -> None:
-    """It is there with readings of memory, and gone without."""
+    """Without any reading there is no table; columns without a number are left out."""
     nothing = dict.fromkeys(FIGURES.values())
     assert 'id="upkeep"' in render(tables, nothing)
     assert 'id="upkeep"' not in render(campaign(SMALL), nothing)
-    made = {table[0]: table for table in terminal_tables(write(tables, tmp_path / "run"))}
-    _, headings, rows = made["What does a worker cost?"]
+    by_title = {table[0]: table for table in terminal_tables(write(tables, tmp_path / "run"))}
+    _, headings, rows = by_title["What does a worker cost?"]
     assert len(rows) == 4
     assert {"idle MB", "waiting MB", "idle wake-ups/s"} <= set(headings)
     assert "broker MB" not in headings
 
 
-def test_users_questions_are_answered(tables: Tables) -> None:
-    """Memory and waiting are told in sentences, the least first; without trials none is."""
+def test_memory_and_idle_cost_are_answered(tables: Tables) -> None:
+    """Each has sentences with all labels; without idle trials there is none."""
     said = {a.question.name: [s.text for s in a.said] for a in answers(tables)}
     one, two = (text for text in said["memory"] if "before its tasks" in text)
     assert one.startswith("noop, ")
@@ -101,8 +102,8 @@ def test_users_questions_are_answered(tables: Tables) -> None:
     assert not nothing["idle"]
 
 
-def test_the_picture_tells_what_a_further_worker_adds(tables: Tables) -> None:
-    """Every usable burst trial is a point in each state, and the slope stands in the legend."""
+def test_the_figure_has_the_memory_of_an_additional_worker(tables: Tables) -> None:
+    """Every usable burst trial is a point in each state, and the legend has the slope."""
     data = FIGURES["memory"].data(tables)
     trials = tables["trial"]
     burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "invalid")]
@@ -115,8 +116,8 @@ def test_the_picture_tells_what_a_further_worker_adds(tables: Tables) -> None:
     assert slopes == pytest.approx([WORKER_MB * DRAINED] * 2, abs=5)
 
 
-def test_one_number_of_workers_has_no_slope() -> None:
-    """Where nothing grows, the legend has names alone."""
+def test_a_single_number_of_workers_has_no_slope() -> None:
+    """The legend then has only names."""
     data = FIGURES["memory"].data(with_upkeep(campaign(replace(SMALL, cores=(1,)))))
     legend = FIGURES["memory"].draw(data).axes[1].get_legend()
     assert legend is not None

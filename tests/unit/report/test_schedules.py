@@ -1,4 +1,4 @@
-"""What is shown of kept schedules: in the terminal, on the page, and as a picture."""
+"""Tests the table and the figure of schedules, in the terminal and on the page."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.factories.schedules import FAULTS, N_OCCURRENCES, SCHEDULES, TRIALS, 
 
 FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "simple-worker"})
 SMALL = Campaign(systems=FEW, cores=(1,), workloads=("noop",))
-OWED = N_OCCURRENCES * TRIALS
+DUE = N_OCCURRENCES * TRIALS
 
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """A small campaign with periodic trials of two systems."""
+    """Return a small campaign with periodic trials of two backends."""
     return with_schedules(campaign(replace(SMALL, blocks=2)))
 
 
-def test_a_row_holds_what_its_trials_say(tables: Tables) -> None:
-    """Counts are sums over trials, the latest is the maximum, and the punctual come first."""
+def test_a_row_summarizes_its_trials(tables: Tables) -> None:
+    """Counts are sums, the latest firing is the maximum, and the most punctual row is first."""
     rows = schedules(tables)
     assert len(rows) == len(FAULTS) * len(SCHEDULES)
-    assert {row.owed for row in rows} == {OWED}
+    assert {row.owed for row in rows} == {DUE}
     assert {tuple(row.counts) for row in rows} == {("2", "2", "0", "0")}
     for first, second in (rows[:2], rows[2:]):
         assert first.title == second.title
@@ -41,35 +41,35 @@ def test_a_row_holds_what_its_trials_say(tables: Tables) -> None:
     assert drift == pytest.approx(2_000, rel=0.1)
 
 
-def test_periodic_trials_have_a_table_of_their_own(tables: Tables, tmp_path: Path) -> None:
-    """They are no row of the summary, and a run without them has no second table."""
-    summary, kept = report.terminal_tables(write(tables, tmp_path / "run"))
-    assert kept[0] == "Is the schedule kept?"
+def test_periodic_trials_have_a_separate_table(tables: Tables, tmp_path: Path) -> None:
+    """They are not in the summary, and a run without them has no second table."""
+    summary, schedule = report.terminal_tables(write(tables, tmp_path / "run"))
+    assert schedule[0] == "Is the schedule kept?"
     assert len(summary[2]) == len(FEW)
-    assert all(str(OWED) in row for row in kept[2])
+    assert all(str(DUE) in row for row in schedule[2])
     (only,) = report.terminal_tables(write(campaign(SMALL), tmp_path / "other"))
     assert only[2]
 
 
-def test_the_page_asks_only_where_there_is_an_answer(tables: Tables) -> None:
-    """The section is there with periodic trials, and gone without."""
+def test_the_page_has_a_section_for_periodic_trials(tables: Tables) -> None:
+    """Without periodic trials there is no section."""
     nothing = dict.fromkeys(FIGURES.values())
     assert 'id="schedules"' in render(tables, nothing)
     assert 'id="schedules"' not in render(campaign(SMALL), nothing)
 
 
-def test_what_no_trial_can_tell_is_no_zero(tables: Tables) -> None:
-    """Where every trial is invalid, a row says so and counts nothing."""
+def test_invalid_trials_have_no_counts(tables: Tables) -> None:
+    """If every trial is invalid, numbers and counts are `not measured` instead of zero."""
     periodic = tables["trial"]["arrival"] == "periodic"
     flags = tables["trial"]["flag"].where(~periodic, "invalid")
     rows = schedules({**tables, "trial": tables["trial"].assign(flag=flags)})
     assert {row.latest.text for row in rows} == {"not measured"}
-    assert {word for row in rows for word in row.counts} == {"not measured"}
+    assert {count for row in rows for count in row.counts} == {"not measured"}
     assert {row.flags for row in rows} == {"2 invalid"}
 
 
 def test_every_occurrence_is_a_point(tables: Tables) -> None:
-    """Those that were missed have no error, and a legend counts them."""
+    """Missed occurrences have no error; the legend counts them."""
     data = FIGURES["schedule"].data(tables)
     assert len(data) == len(FAULTS) * len(SCHEDULES) * TRIALS * (N_OCCURRENCES + 1)
     assert data.loc[data["verdict"] == "missed", "error_s"].isna().all()
@@ -78,4 +78,4 @@ def test_every_occurrence_is_a_point(tables: Tables) -> None:
     assert drawn == len(data)
     legends = [ax.get_legend() for ax in axes]
     texts = {text.get_text() for legend in legends if legend for text in legend.get_texts()}
-    assert texts == {f"{name}: {OWED - 2} / 2 / 2" for name in ("inline", "rq")}
+    assert texts == {f"{name}: {DUE - 2} / 2 / 2" for name in ("inline", "rq")}

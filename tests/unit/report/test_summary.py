@@ -1,4 +1,4 @@
-"""The summary shows the estimates as they are: with bounds, with reasons, and never a made-up 0."""
+"""Tests the summary: estimates with bounds, reasons for missing numbers, and no invented 0."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = Campaign(systems=FEW, cores=(1,))
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """A campaign of three systems with noise and losses."""
+    """Return a campaign of three backends with noise and losses."""
     return campaign(SMALL)
 
 
@@ -32,8 +32,8 @@ def row(tables: Tables, name: str, workload: str = "noop") -> Row:
     return next(r for r in summary(tables) if (r.name, r.workload) == (name, workload))
 
 
-def test_what_was_not_measured_is_never_zero() -> None:
-    """One backend and no paced trial: latencies are not measured."""
+def test_a_missing_number_is_not_zero() -> None:
+    """Without paced trials the latencies are `not measured`."""
     tables = campaign(replace(SMALL, systems=FEW[1:2], rates_hz=()))
     (noop,) = (r for r in summary(tables) if r.workload == "noop")
     assert {noop.numbers[name].text for name in ("p50", "p90", "p99", "round_trip")} == {
@@ -42,82 +42,82 @@ def test_what_was_not_measured_is_never_zero() -> None:
 
 
 def test_unread_cpu_time_is_not_measured(tables: Tables) -> None:
-    """A role whose CPU time is unknown is no role that used none."""
-    gone = tables["estimate"]["metric"] == "cpu_workers_s_per_task"
-    assert row({**tables, "estimate": tables["estimate"][~gone]}, "rq").cpu.text.endswith(
+    """An unknown CPU time is `not measured`; a label without servers has `none`."""
+    removed = tables["estimate"]["metric"] == "cpu_workers_s_per_task"
+    assert row({**tables, "estimate": tables["estimate"][~removed]}, "rq").cpu.text.endswith(
         "/ not measured"
     )
     assert row(tables, "inline").cpu.text.split(" / ")[1] == "none"
 
 
-def test_every_column_is_a_metric_of_the_lab() -> None:
-    """The summary asks for no number that the lab does not compute."""
+def test_every_column_is_a_registered_metric() -> None:
+    """Each column has an arrival for which the metric is computed."""
     known = {*METRICS, SHARE}
     assert {c.metric for c in COLUMNS} | {f"cpu_{r}_s_per_task" for r in ROLES} <= known
-    asked = [(METRICS[c.metric], c.arrival) for c in COLUMNS if c.metric != SHARE]
-    assert all(arrival in metric.arrivals for metric, arrival in asked)
+    columns = [(METRICS[c.metric], c.arrival) for c in COLUMNS if c.metric != SHARE]
+    assert all(arrival in metric.arrivals for metric, arrival in columns)
 
 
 def test_a_number_is_the_estimate(tables: Tables) -> None:
-    """The summary shows the table's estimate and interval, in the unit of its heading."""
+    """The summary shows estimate and interval of the table, in the unit of the heading."""
     table = tables["estimate"]
-    own = table[(table["label"] == "rq[simple-worker]@default") & (table["workload"] == "noop")]
-    own = own[own["analysis_id"] == "synthetic"].set_index("metric")
-    told = row(tables, "rq").numbers["overhead"]
+    cell = table[(table["label"] == "rq[simple-worker]@default") & (table["workload"] == "noop")]
+    cell = cell[cell["analysis_id"] == "synthetic"].set_index("metric")
+    number = row(tables, "rq").numbers["overhead"]
     names = ["estimate", "ci_low", "ci_high"]
-    value, low, high = own.loc["overhead_s_per_task", names].to_numpy("float64") * 1e6
-    assert told.text == digits(value)
-    assert told.interval == f"{digits(low)} to {digits(high)}"
-    assert f"of {SMALL.blocks} trials" in told.note
+    value, low, high = cell.loc["overhead_s_per_task", names].to_numpy("float64") * 1e6
+    assert number.text == digits(value)
+    assert number.interval == f"{digits(low)} to {digits(high)}"
+    assert f"of {SMALL.blocks} trials" in number.note
 
 
 def test_a_lower_bound_is_marked(tables: Tables) -> None:
-    """A percentile among unfinished tasks is shown as more than a value (METHOD M6)."""
+    """A percentile that falls among unfinished tasks has a `>` (METHOD M6)."""
     assert row(tables, "rq").numbers["p99"].text.startswith(">")
 
 
 def test_losses_have_their_upper_bound(tables: Tables) -> None:
-    """Lost tasks are counted over all that were sent, none lost is no promise (METHOD M28)."""
+    """Lost tasks are counted over all sent tasks, with a bound even for zero (METHOD M28)."""
     trials = tables["trial"]
-    own = trials[(trials["backend"] == "rq") & (trials["workload"] == "noop")]
-    n, k = int(own["n_sent"].sum()), SMALL.blocks * (SMALL.paced_tasks // LOST_EVERY)
-    told = row(tables, "rq").lost
-    assert told.text == f"{k} of {n:,}"
-    assert told.interval == f"≤ {percent(proportion(k, n).high or 0)}"
+    cell = trials[(trials["backend"] == "rq") & (trials["workload"] == "noop")]
+    n, k = int(cell["n_sent"].sum()), SMALL.blocks * (SMALL.paced_tasks // LOST_EVERY)
+    lost = row(tables, "rq").lost
+    assert lost.text == f"{k} of {n:,}"
+    assert lost.interval == f"≤ {percent(proportion(k, n).high or 0)}"
     none = row(tables, "inline").lost
     assert none.text == f"0 of {n:,}"
     assert none.interval == f"≤ {percent(3.69 / n)}"
 
 
-def test_a_cell_without_a_usable_trial_says_what_became_of_it(tables: Tables) -> None:
-    """All trials invalid: no number, and the word for why there is none."""
+def test_a_cell_without_a_usable_trial_shows_the_flag(tables: Tables) -> None:
+    """If all trials are invalid, the cell has `invalid` instead of a number."""
     trials = tables["trial"].assign(flag="invalid")
-    told = row({**tables, "trial": trials}, "rq").numbers["throughput"]
-    assert (told.text, told.value) == ("invalid", None)
+    number = row({**tables, "trial": trials}, "rq").numbers["throughput"]
+    assert (number.text, number.value) == ("invalid", None)
 
 
 def test_losses_of_failed_trials_count(tables: Tables) -> None:
-    """A trial that failed after it had lost tasks has lost them all the same."""
+    """The status of a trial does not change how its lost tasks are counted."""
     trials = tables["trial"].assign(status="failed", flag="invalid")
     assert row({**tables, "trial": trials}, "rq").lost == row(tables, "rq").lost
 
 
-def test_an_interrupted_trial_has_lost_nothing(tables: Tables) -> None:
-    """What it had not finished is unknown (METHOD M28)."""
+def test_an_interrupted_trial_has_no_losses(tables: Tables) -> None:
+    """The outcome of its unfinished tasks is unknown (METHOD M28)."""
     trials = tables["trial"].assign(status="interrupted")
     assert row({**tables, "trial": trials}, "rq").lost.text == "interrupted"
 
 
 def test_the_terminal_shows_the_same_numbers(tables: Tables, tmp_path: Path) -> None:
-    """Terminal and page have one source."""
+    """Terminal and page use the same rows."""
     ((title, headings, rows),) = report.terminal_tables(write(tables, tmp_path / "run"))
     assert title == "Summary of run, latencies at 100 tasks/s"
     table = pd.DataFrame(rows, columns=list(headings))
-    own = table[(table["label"] == "rq") & (table["workload"] == "noop")].iloc[0]
-    told = row(tables, "rq")
-    assert own["tasks/s"] == told.numbers["throughput"].text
-    assert own["p50 ms"] == told.numbers["p50"].text
-    assert own["lost"] == told.lost.text
+    in_terminal = table[(table["label"] == "rq") & (table["workload"] == "noop")].iloc[0]
+    on_page = row(tables, "rq")
+    assert in_terminal["tasks/s"] == on_page.numbers["throughput"].text
+    assert in_terminal["p50 ms"] == on_page.numbers["p50"].text
+    assert in_terminal["lost"] == on_page.lost.text
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_terminal_shows_the_same_numbers(tables: Tables, tmp_path: Path) -> 
     ],
 )
 def test_three_digits(value: float, text: str) -> None:
-    """A number has three significant digits, however large it is."""
+    """A number of any size has three significant digits."""
     assert digits(value) == text
 
 

@@ -1,4 +1,4 @@
-"""Answers are made from rows: they change with them, name them, and say when there are none."""
+"""Tests the answers: they follow from the rows, list them, and are empty without them."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ PLAN = Campaign(systems=FEW, blocks=6)
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """A campaign of a plain loop, threads and a queue, with schedules."""
+    """Return a campaign of a plain loop, threads and a queue, with schedules."""
     return with_schedules(campaign(PLAN))
 
 
-def only(said: list[Said], words: str) -> Said:
-    """The one sentence that holds these words."""
-    (found,) = [sentence for sentence in said if words in sentence.text]
-    return found
+def only(sentences: list[Said], text: str) -> Said:
+    """Return the only sentence that contains `text`."""
+    (match,) = [sentence for sentence in sentences if text in sentence.text]
+    return match
 
 
-def test_every_row_that_is_named_is_there(tables: Tables) -> None:
-    """A reader can look up each id, and the estimate that a sentence tells is in its row."""
+def test_every_listed_row_exists(tables: Tables) -> None:
+    """Each id is in a table, and each estimate belongs to a label of its sentence."""
     known = set(tables["trial"]["trial_id"])
     names = {"inline[call]@default": "inline", "rq[simple-worker]@default": "rq"}
     for answered in answers(tables):
         for said in answered.said:
             assert said.rows, said.text
             numbers = [re.fullmatch(r"estimate\.csv row (\d+)", row) for row in said.rows]
-            for found in filter(None, numbers):
-                row = tables["estimate"].iloc[int(found[1]) - 1]
+            for number in filter(None, numbers):
+                row = tables["estimate"].iloc[int(number[1]) - 1]
                 assert names.get(row.label, "thread-pool") in said.text
-            trials = {r for r, found in zip(said.rows, numbers, strict=True) if not found}
+            trials = {r for r, number in zip(said.rows, numbers, strict=True) if not number}
             assert trials <= known
 
 
-def test_nothing_measured_is_nothing_said(tables: Tables) -> None:
-    """Without a row no answer holds a sentence; each names a command, or what is lacking."""
+def test_without_rows_no_answer_has_a_sentence(tables: Tables) -> None:
+    """Each then has a command that measures it, or a description of what is missing."""
     empty = {name: table.head(0) for name, table in tables.items()}
     for answered in answers({**empty, "campaign": tables["campaign"]}):
         assert answered.said == []
@@ -63,14 +63,14 @@ def test_nothing_measured_is_nothing_said(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("command", [q.command for q in QUESTIONS if q.command])
-def test_the_command_that_would_measure_it_is_one(command: str) -> None:
-    """What a reader is told to type is understood."""
-    _, _, session, _, *words = shlex.split(command)
-    assert parser().parse_args([session, *words]).command == session
+def test_the_command_of_a_question_is_valid(command: str) -> None:
+    """The parser of the lab accepts it."""
+    _, _, session, _, *arguments = shlex.split(command)
+    assert parser().parse_args([session, *arguments]).command == session
 
 
-def test_losses_are_counted_and_blamed(tables: Tables) -> None:
-    """Who lost is named with how many in how many trials; where none did, a bound stands."""
+def test_losses_are_counted_by_label(tables: Tables) -> None:
+    """A label with losses has counts of tasks and trials; without any loss there is a bound."""
     lost, doubled = losses(tables)
     paced = tables["trial"].query("backend == 'rq' and arrival == 'paced'")
     count = int(paced["n_lost"].sum())
@@ -80,8 +80,8 @@ def test_losses_are_counted_and_blamed(tables: Tables) -> None:
     assert "completed more than once: with 95 % confidence fewer than" in doubled.text
 
 
-def test_overhead_is_ranked_and_set_against_the_loop(tables: Tables) -> None:
-    """The cheapest comes first; what the pairs cannot tell apart is not called slower."""
+def test_overhead_is_ranked_and_compared_with_the_loop(tables: Tables) -> None:
+    """The cheapest is first; slower labels have their ratio to the loop."""
     said = list(overhead(tables))
     first = only(said, "Overhead per task, noop, 1 core, 1 worker: ").text
     assert re.search(r"worker: inline .*; thread-pool .*; rq ", first)
@@ -90,17 +90,17 @@ def test_overhead_is_ranked_and_set_against_the_loop(tables: Tables) -> None:
     assert "rq on 1 core" in slower
 
 
-def test_the_answer_turns_when_the_rows_do(tables: Tables) -> None:
-    """With the queue's numbers a thousand times smaller it is the cheapest."""
-    found = tables["estimate"]
-    queue = found["label"].str.startswith("rq")
-    turned = found.assign(estimate=found["estimate"].where(~queue, found["estimate"] / 1e6))
-    first = only(list(overhead({**tables, "estimate": turned})), "noop, 1 core, 1 worker: ").text
+def test_the_answer_follows_the_rows(tables: Tables) -> None:
+    """With the queue's numbers a million times smaller it is the cheapest."""
+    table = tables["estimate"]
+    queue = table["label"].str.startswith("rq")
+    changed = table.assign(estimate=table["estimate"].where(~queue, table["estimate"] / 1e6))
+    first = only(list(overhead({**tables, "estimate": changed})), "noop, 1 core, 1 worker: ").text
     assert "worker: rq " in first
 
 
 def test_few_blocks_rank_nothing() -> None:
-    """Three blocks give no interval, so nothing is quicker than anything (METHOD M2)."""
+    """Three blocks have no interval, so no label is faster than another (METHOD M2)."""
     few = campaign(replace(PLAN, blocks=3))
     loop = only(list(overhead(few)), "For tasks of noop").text
     assert "not significantly different from a plain loop" in loop
@@ -110,23 +110,23 @@ def test_few_blocks_rank_nothing() -> None:
 
 
 def test_waits_are_ranked_at_their_rate(tables: Tables) -> None:
-    """Each offered rate has its own order; six blocks tell these three systems apart."""
+    """Each offered rate has an order; with six blocks these three labels differ."""
     waits = only(list(latency(tables)), "median wait").text
     assert waits.startswith("noop at 100/s, 1 core, 1 worker, median wait: inline ")
     assert "not significantly different" not in waits
     assert re.search(r"thread-pool .* us \(.* to .*\); rq .* ms", waits)
 
 
-def test_a_step_of_a_ladder_at_which_nobody_else_was_asked_ranks_nobody(made_up: Tables) -> None:
-    """Of a ladder, only the rates that are equal for all are told; the rest is a curve."""
-    steps = {f"{rate:g}/s" for rate in made_up["trial"].query("arrival == 'ladder'").rate_hz}
-    told = [said for said in latency(made_up) if any(f" at {rate}" in said.text for rate in steps)]
-    assert told
-    assert min(len(said.parts) for said in told) > 1
+def test_a_load_level_of_a_single_label_is_not_ranked(made_up: Tables) -> None:
+    """Of a load sweep, the answer has only the rates that several labels share."""
+    levels = {f"{rate:g}/s" for rate in made_up["trial"].query("arrival == 'ladder'").rate_hz}
+    ranked = [s for s in latency(made_up) if any(f" at {rate}" in s.text for rate in levels)]
+    assert ranked
+    assert min(len(sentence.parts) for sentence in ranked) > 1
 
 
-def test_scaling_says_how_far_it_goes(tables: Tables) -> None:
-    """Threads stop where the interpreter's lock stops them, and a queue of processes goes on."""
+def test_scaling_reports_where_gains_end(tables: Tables) -> None:
+    """A queue of processes gains up to the largest number of workers."""
     cpu = only(list(scaling(tables)), "cpu 1 ms: ").text
     of = {part.split()[0]: part for part in cpu.removeprefix("cpu 1 ms: ").split("; ")}
     assert "beyond" not in of["rq"]
@@ -134,8 +134,8 @@ def test_scaling_says_how_far_it_goes(tables: Tables) -> None:
     only(list(threads(tables)), "cpu 1 ms, throughput relative to a plain loop: thread-pool with 1")
 
 
-def test_free_threads_are_told_only_without_the_lock(tables: Tables) -> None:
-    """With the lock on there is nothing to say."""
+def test_free_threads_need_a_python_without_the_gil(tables: Tables) -> None:
+    """With the GIL there is no sentence."""
     assert list(free_threads(tables)) == []
     both = campaign(replace(PLAN, systems=(FEW[1], SYSTEMS[5])))
     fact = both["environment"].iloc[0].to_dict() | {"key": "python.gil", "value": "0"}
@@ -144,8 +144,8 @@ def test_free_threads_are_told_only_without_the_lock(tables: Tables) -> None:
     assert "cpu 1 ms, 1 core, 1 worker, throughput: thread-pool has " in said[0].text
 
 
-def test_schedules_are_told_with_their_misses(tables: Tables) -> None:
-    """One run of each trial was missed and one doubled."""
+def test_schedules_have_missed_and_doubled_occurrences(tables: Tables) -> None:
+    """One occurrence of each trial is missed and one doubled."""
     said = only(list(punctuality(tables)), "1 job every 1 s")
     assert "2 missed, 2 doubled" in said.text
     periodic = tables["trial"].query("arrival == 'periodic'")
@@ -153,17 +153,17 @@ def test_schedules_are_told_with_their_misses(tables: Tables) -> None:
 
 
 def test_cron_counts_only_in_containers(tables: Tables) -> None:
-    """The same trials answer the question when images stand in their rows, and not before."""
+    """The trials answer the question only if their rows have images."""
     trials = tables["trial"]
-    own = trials["arrival"] == "periodic"
-    cron = trials.assign(backend=trials["backend"].where(~own, "django-crontab"))
+    periodic = trials["arrival"] == "periodic"
+    cron = trials.assign(backend=trials["backend"].where(~periodic, "django-crontab"))
     assert list(cron_in_a_container({**tables, "trial": cron})) == []
     (said,) = cron_in_a_container({**tables, "trial": cron.assign(images="lab")})
     assert said.text.startswith("232 of 240 occurrences ran in containers")
 
 
-def test_claims_answer_what_is_claimed(tables: Tables) -> None:
-    """What `lab claims` found is told with its trials; what it did not measure is not."""
+def test_claimed_reports_measured_verdicts(tables: Tables) -> None:
+    """A verdict has its trials; claims that were not measured are left out."""
     rows = [
         a_row("claim", backend="celery", claim="retry", verdict="holds", trials="a b"),
         a_row("claim", backend="rq", claim="retry", verdict="not measured: no"),
@@ -174,7 +174,7 @@ def test_claims_answer_what_is_claimed(tables: Tables) -> None:
 
 
 def test_boots_and_payloads(tables: Tables) -> None:
-    """The quickest to be ready comes first; payloads are told by their size."""
+    """The first label to be ready is listed first; payloads are listed by size."""
     trials = tables["trial"]
     took = trials["backend"].map({"inline": 1, "thread-pool": 2, "rq": 3}) * 1_000_000_000
     said = only(list(cold_start({**tables, "trial": trials.assign(boot_ns=took)})), "1 core, 1 w")
@@ -188,8 +188,8 @@ def test_boots_and_payloads(tables: Tables) -> None:
     only(list(payloads({**tables, **renamed})), "1 core, 1 worker, tasks per second: inline")
 
 
-def test_groups_are_told_by_their_size(tables: Tables) -> None:
-    """Estimates of groups of 5 and of 10 are told apart, each with the smallest first."""
+def test_groups_are_ranked_by_size(tables: Tables) -> None:
+    """Groups of 5 and of 10 have separate sentences, each with the smallest number first."""
     assert list(ranked("group_s_p50", "groups of {shape:g}", seconds)(tables)) == []
     burst = tables["estimate"].query("metric == 'overhead_s_per_task' and workload == 'noop'")
     sizes = {"trial": tables["trial"].query("arrival == 'burst'"), "estimate": burst}
@@ -204,18 +204,18 @@ def test_groups_are_told_by_their_size(tables: Tables) -> None:
     only(said, "noop, 1 core, 1 worker, groups of 10")
 
 
-def test_the_matrix_has_every_label_and_every_question(tables: Tables) -> None:
-    """A number for each question that was measured, and never an empty cell."""
+def test_the_overview_has_every_label_and_no_empty_cell(tables: Tables) -> None:
+    """Every cell has a text, and every column belongs to a question."""
     names = {question.name for question in QUESTIONS}
     assert {column.question for column in COLUMNS} <= names
-    made = {line.name: line.numbers for line in lines(tables)}
-    assert set(made) == {"inline", "thread-pool", "rq"}
-    assert all(number.text for numbers in made.values() for number in numbers)
-    lost = made["rq"][0]
+    rows = {line.name: line.numbers for line in lines(tables)}
+    assert set(rows) == {"inline", "thread-pool", "rq"}
+    assert all(number.text for numbers in rows.values() for number in numbers)
+    lost = rows["rq"][0]
     assert lost.value is not None
     assert lost.value > 0
 
 
-def test_durations_have_the_unit_that_suits_them() -> None:
-    """Seconds, milliseconds, microseconds."""
+def test_durations_are_in_seconds_milliseconds_or_microseconds() -> None:
+    """The unit is the largest that is not above the value."""
     assert [seconds(x) for x in (2.5, 0.0112, 4.2e-7)] == ["2.50 s", "11.2 ms", "0.420 us"]
