@@ -287,14 +287,7 @@ def test_render_shows_both_marks_and_the_exceptions() -> None:
     """A cell has the published and the measured mark; the second table omits plain `holds`."""
     rows = [
         ClaimRow(
-            "joblib",
-            "concurrent",
-            "w",
-            "with config",
-            "yes",
-            "holds without configuration",
-            "a",
-            "t1",
+            "joblib", "concurrent", "w", "with config", "yes", Verdict.HOLDS_WITHOUT, "a", "t1"
         ),
         ClaimRow("joblib", "parallel", "w", "yes", "", "not measured: busy", "busy", "t1 t2 t3"),
         ClaimRow("joblib", "scheduling", "w", "no", "no", "holds", "c", ""),
