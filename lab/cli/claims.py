@@ -6,18 +6,17 @@ import argparse
 import secrets
 import shlex
 import sys
-from pathlib import Path
 
 from lab.campaign import run_folder, runner
 from lab.claims import evaluate, experiments, render
 from lab.claims.experiments import QUESTIONS
 from lab.claims.published_claims import SEED
 from lab.cli.options import command_line
+from lab.cli.parser import add_claims
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import known
 from lab.console import duration, say, show_table
 from lab.core.errors import ExitCode, NothingSelectedError
-from lab.planning import ranges
 from lab.planning.plan import total_s
 from lab.results.store import Store
 
@@ -37,40 +36,6 @@ folders in the run hold every record. A claim is true when:
 
 All clusters are processes on this machine. The exit code does not depend on the verdicts.
 """
-
-
-def describe(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `lab claims`."""
-    parser.epilog = EPILOG
-    parser.add_argument(
-        "--backend",
-        "-b",
-        action="append",
-        metavar="NAME",
-        help="backend whose claims are tested; repeatable (default: all)",
-    )
-    parser.add_argument(
-        "--claim",
-        "-c",
-        action="append",
-        metavar="NAME",
-        help="claim to test; repeatable (default: all)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=ranges.SEED,
-        metavar="N",
-        help=f"seed of the trial order and of the task arguments; {ranges.SEED}",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue this run folder")
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="FOLDER",
-        help="folder that holds runs/ (default: results)",
-    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -124,7 +89,7 @@ def _claims(options: argparse.Namespace) -> evaluate.Asked:
 def _first_options(command: str) -> argparse.Namespace:
     """Return the options of the command that created a run."""
     parser = argparse.ArgumentParser()
-    describe(parser)
+    add_claims(parser)
     return parser.parse_args(shlex.split(command)[1:])
 
 

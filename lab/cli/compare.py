@@ -16,10 +16,9 @@ from lab.comparison.compare import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
-from lab.planning.ranges import PAIRS, THRESHOLD_PERCENT
 from lab.results.store import runs
 
-EPILOG = """\
+EPILOG = f"""\
 examples:
   lab compare 1f3c9ab 8d20e41                    two commits: all runs measured on each
   lab compare results/runs/A results/runs/B      two runs
@@ -39,46 +38,10 @@ interleaved commits; pairs show the smallest changes. If a metric with --pairs i
 looks worse by more than --threshold, both commits are measured again with twice the pairs.
 Exit code 4: a metric is worse by more than --threshold. Exit code 3: the sides have no usable
 metric in common.
+
+Headline metrics: {", ".join(HEADLINES[:3])},
+{", ".join(HEADLINES[3:])}.
 """
-
-
-def describe(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `lab compare`."""
-    parser.epilog = EPILOG
-    parser.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
-    text = "A/A test: compare a run with itself (default: the latest)"
-    parser.add_argument("--null", nargs="?", const="", metavar="RUN", help=text)
-    parser.add_argument(
-        "--pairs",
-        type=PAIRS,
-        metavar="N",
-        help=f"first measure commits A and B, interleaved in N blocks (METHOD M30: 15); {PAIRS}",
-    )
-    parser.add_argument(
-        "--bench", default="", metavar="WORDS", help="arguments of lab bench for --pairs"
-    )
-    parser.add_argument(
-        "--run", type=Path, metavar="RUN", help="run that holds the backends (default: the latest)"
-    )
-    parser.add_argument(
-        "--metric",
-        action="append",
-        metavar="NAME",
-        help=f"metric to compare; repeatable (default: {', '.join(HEADLINES)})",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=THRESHOLD_PERCENT,
-        default=5.0,
-        metavar="PERCENT",
-        help="exit with code 4 if a metric is worse by more than this (default: 5); "
-        f"{THRESHOLD_PERCENT}",
-    )
-    parser.add_argument("--format", default="table", metavar="FORM", help="table, markdown or json")
-    parser.add_argument(
-        "--other-machine", action="store_true", help="compare even if machine or software differ"
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:

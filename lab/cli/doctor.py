@@ -5,6 +5,7 @@ Returns data only; `lab.console` prints it. The checks change nothing on the mac
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -16,12 +17,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from lab.console import show_table
 from lab.core.backend import Backend
 from lab.core.defects import contained
-from lab.core.errors import ClusterError
+from lab.core.errors import ClusterError, ExitCode
 from lab.core.model import Flag
 from lab.core.placement import available_cpus
 from lab.host.environment import fingerprint, git_state
+from lab.planning import registry
 from lab.planning.registry import left_out, missing
 from lab.providers import crontab
 from lab.providers.engine import docker, find
@@ -61,6 +64,13 @@ class Check:
     state: State
     finding: str
     fix: str = ""
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print the checks of this machine, with the command that fixes each failed one."""
+    checks = [(c.name, c.state, c.finding, c.fix) for c in examine(registry.backends())]
+    show_table("Doctor", ("check", "state", "finding", "to fix it"), checks)
+    return ExitCode.FINE
 
 
 def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results")) -> list[Check]:

@@ -25,13 +25,6 @@ set another name with `lab history --machine machine-1a2b3c4d=labbox`.
 """
 
 
-def describe(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `lab history`."""
-    parser.epilog = EPILOG
-    parser.add_argument("--machine", metavar="HASH=NAME", help="set the name of a machine")
-    parser.add_argument("--results", type=Path, default=Path("results"), help=argparse.SUPPRESS)
-
-
 def run(options: argparse.Namespace) -> int:
     """Rewrite asv's files and pages, and the page of change points.
 

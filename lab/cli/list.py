@@ -10,7 +10,7 @@ from lab.planning import registry
 from lab.planning.presets import GROUPS, PRESETS
 
 
-def list_names(_: argparse.Namespace) -> int:
+def run(_: argparse.Namespace) -> int:
     """Print backends, workloads and presets, and the entry points that cannot be used."""
     for entry in registry.left_out():
         say(str(entry))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.cli.main import parser
+from lab.cli.parser import parser
 from lab.planning.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]

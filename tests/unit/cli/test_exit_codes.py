@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.analysis.statistics import RefusedError
-from lab.cli.main import main, parser
+from lab.cli.main import main
+from lab.cli.parser import parser
 from lab.core.errors import (
     EXIT_CODES,
     ClusterError,

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from lab import figures
-from lab.cli import history, main
+from lab.cli import history, report
+from lab.cli import list as list_command
 from lab.core import defects
 from lab.core.errors import LabError
 from lab.host import child_environment, repository
@@ -200,7 +201,7 @@ def test_an_unexpected_exception_ends_in_one_sentence_and_5(
     def fail(*_: object) -> NoReturn:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(main, "list_names", fail)
+    monkeypatch.setattr(list_command, "run", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     shown = told("list")
     assert shown.returncode == 5
@@ -221,13 +222,13 @@ def test_ctrl_c_stays_130_and_no_temporary_folder_is_needed(
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "list_names", stop)
+    monkeypatch.setattr(list_command, "run", stop)
     assert told("list").returncode == 130
 
     def fail(*_: object) -> NoReturn:
         raise ValueError("x")
 
-    monkeypatch.setattr(main, "list_names", fail)
+    monkeypatch.setattr(list_command, "run", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not" / "there"))
     shown = told("list")
     assert shown.returncode == 5
@@ -263,7 +264,7 @@ def test_a_figure_that_fails_leaves_the_page(
 
     monkeypatch.setattr(page, "save", save)
     text = page.write(run).read_text()
-    assert text.count("Not drawn. A defect of the lab: ZeroDivisionError") == 1
+    assert text.count("not drawn. A defect of the lab: ZeroDivisionError") == 1
     assert (run / "figures" / "scaling.svg").exists()
     assert not (run / "figures" / "latency.svg").exists()
 
@@ -277,7 +278,7 @@ def test_a_report_and_a_history_that_fail_lose_no_campaign(
     def fail(*_: object, **__: object) -> NoReturn:
         raise TypeError
 
-    monkeypatch.setattr(main, "_shown", fail)
+    monkeypatch.setattr(report, "show", fail)
     monkeypatch.setattr(history, "add", fail)
     shown = told("bench", *ONE, "--results", str(tmp_path))
     assert shown.returncode == 0

@@ -78,7 +78,7 @@ def test_a_message_of_an_error_shows_text_as_text(
     def fails(_: object) -> int:
         raise LabError(HOSTILE)
 
-    monkeypatch.setattr("lab.cli.main.list_names", fails)
+    monkeypatch.setattr("lab.cli.list.run", fails)
     assert main(["list"]) == LabError.exit_code
     assert SHOWN in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.analysis.statistics import sample_floor
-from lab.cli.main import parser
+from lab.cli.parser import parser
 from lab.cli.selection import select
 from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lab.analysis.metrics.registry import trial_metrics
-from lab.cli.main import parser
+from lab.cli.parser import parser
 from lab.cli.selection import select
 from lab.core.model import Capability, Chained, FanOut, Ranked, Retried
 from lab.planning import registry

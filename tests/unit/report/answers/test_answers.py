@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from lab.cli.main import parser
+from lab.cli.parser import parser
 from lab.figures import Tables
 from lab.report.answers import QUESTIONS, answers
 from lab.report.answers.answer import Said

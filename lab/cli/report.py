@@ -1,0 +1,49 @@
+"""Runs `lab report`: recomputes the tables of a run and draws its figures and page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab import report
+from lab.analysis import compute
+from lab.console import duration, say, show_line, show_table
+from lab.core.errors import ExitCode, UsageError
+from lab.results.store import Store, runs
+
+# Seconds for the metrics of a trial, for its part of a page, and for all figures of a quick run;
+# measured on two cores.
+METRICS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Recompute tables, figures and page of a run from its trials."""
+    folder = options.run or _latest()
+    if not (folder / "campaign.csv").exists():
+        raise UsageError(f"{folder} is not a run folder: it contains no campaign.csv.")
+    store = Store(folder)
+    store.check()
+    n_trials = len(store.read("trial"))
+    say(f"Recomputing metrics of {n_trials} trials: about {duration(n_trials * METRICS_S)}.")
+    for sentence in compute.derive(store):
+        say(sentence)
+    say(f"Report page: {show(folder, n_trials)}")
+    return ExitCode.FINE
+
+
+def _latest() -> Path:
+    folders = runs(Path("results"), say)
+    if not folders:
+        raise UsageError("There is no run in results/runs. To create one: lab bench")
+    return folders[-1]
+
+
+def show(folder: Path, n_trials: int) -> Path:
+    """Write figures and page, print the tables, and return the path of the page."""
+    say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
+    page = report.write(folder)
+    for table in report.terminal_tables(folder):
+        show_table(*table)
+    for answer in report.sentences(folder):
+        show_line(answer)
+    return page

@@ -1,0 +1,48 @@
+"""Runs `lab reproduce`: measures one row of a run again, and prints both results."""
+
+from __future__ import annotations
+
+import argparse
+
+from lab.campaign import consent
+from lab.campaign.run_folder import PLAN
+from lab.cli.progress import ProgressWatch
+from lab.cli.selection import named_function
+from lab.console import say, show_table
+from lab.core.errors import ExitCode
+from lab.planning import feasible
+from lab.providers import choice
+from lab.publishing import package, reproduce
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the differences, rerun the row's trial, and print its metrics beside the old ones."""
+    published, spec = reproduce.find(options.row, options.results)
+    again = f"lab reproduce {options.row}"
+    consent.check(published, [spec.workload], named_function(options), again)
+    feasible.require_in_range(published / PLAN, [spec])
+    differing = reproduce.differences(published)
+    say("\n".join(["Differences:", *differing]) if differing else "Machine and software match.")
+    choice.prepare({spec.provider}, say)
+    try:
+        with ProgressWatch() as watch:
+            store = reproduce.again(
+                spec, options.results, watch, f"reproduce {published.name}/{spec.id}"
+            )
+    except KeyboardInterrupt:
+        say(f"Interrupted before the trial ended. To rerun it: lab reproduce {options.row}")
+        raise
+    then, now = (package.numbers_of(folder, spec.id) for folder in (published, store.folder))
+    both = then.merge(now, on="metric", suffixes=("_then", "_now"))
+    rows = [
+        (str(row.metric), _number(row.value_then), _number(row.value_now), str(row.unit_then))
+        for row in both.itertuples()
+    ]
+    show_table(f"{spec.label}, then and now", ("metric", "then", "now", "unit"), rows)
+    say(f"Run folder: {store.folder}")
+    is_ok = bool((store.read("trial").status == "ok").all())
+    return ExitCode.FINE if is_ok else ExitCode.TRIAL_FAILED
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "refused"
