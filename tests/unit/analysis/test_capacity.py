@@ -1,4 +1,4 @@
-"""The search for the sustainable rate finds what is known of made-up systems (METHOD M8)."""
+"""Tests the search for the sustainable rate on simulated systems of known speed (METHOD M8)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ STANDARD = LADDERS["standard"]
 
 
 def search(
-    saturation_hz: float, ask: Callable[[float, int], Answer], ladder: Ladder = STANDARD
+    saturation_hz: float, probe: Callable[[float, int], Answer], ladder: Ladder = STANDARD
 ) -> Capacity:
-    """Search to the end; `ask` is told the rate and how often it was asked before."""
+    """Search to the end; `probe` takes the rate and the number of earlier probes at it."""
     known = Capacity(saturation_hz)
     while (rate := next_rate(known, ladder)) is not None:
-        answer = ask(rate, len(known.at(rate)))
+        answer = probe(rate, len(known.at(rate)))
         known = replace(known, answers=[*known.answers, answer])
         assert len(known.answers) <= ladder.repeats * ladder.most_rates
     return known
 
 
 def below(speed_hz: float) -> Callable[[float, int], Answer]:
-    """Make a system that holds every rate up to its speed."""
+    """Return the probe of a system that sustains every rate up to its speed."""
     return lambda rate, _: Answer(rate, held=rate <= speed_hz)
 
 
 @pytest.mark.parametrize("speed", [0.3, 0.55, 0.7, 0.93, 1.05])
 def test_bisection_brackets_the_speed(speed: float) -> None:
-    """However far the burst was off: the rate that was held, and one 5 % above that was not."""
+    """The sustained and the failed rate enclose the speed, for any error of the saturation."""
     known = search(1_000.0, below(1_000 * speed))
     assert known.sustained_hz is not None
     assert known.failed_hz is not None
@@ -41,8 +41,8 @@ def test_bisection_brackets_the_speed(speed: float) -> None:
     assert known.bound == ""
 
 
-def test_most_of_three_probes_decide_and_the_third_only_where_two_disagree() -> None:
-    """One probe that a hiccup spoiled does not move the answer."""
+def test_the_majority_of_three_probes_decides_and_the_third_runs_only_if_two_disagree() -> None:
+    """One disturbed probe does not change the result."""
     spoiled = search(1_000.0, lambda rate, n: Answer(rate, held=rate <= 700 and n != 0))
     plain = search(1_000.0, below(700))
     assert (spoiled.sustained_hz, spoiled.failed_hz) == (plain.sustained_hz, plain.failed_hz)
@@ -50,36 +50,36 @@ def test_most_of_three_probes_decide_and_the_third_only_where_two_disagree() -> 
     assert {len(spoiled.at(rate)) for rate in spoiled.rates if rate <= 700} == {3}
 
 
-def test_answers_that_cannot_be_believed_are_asked_again_and_never_counted_as_held() -> None:
-    """A disturbed probe is none; where all were disturbed, nobody saw the rate held."""
+def test_invalid_probes_are_repeated_and_never_count_as_sustained() -> None:
+    """If all probes of a rate were disturbed, the rate is not sustained."""
     once = search(1_000.0, lambda rate, n: Answer(rate, None if n == 0 else rate <= 700))
     assert once.sustained_hz == search(1_000.0, below(700)).sustained_hz
     never = search(1_000.0, lambda rate, _: Answer(rate, None))
     assert never.sustained_hz is None
 
 
-def test_what_the_generator_cannot_make_is_a_bound_and_no_failure() -> None:
-    """The capacity is then more than what was held."""
+def test_a_rate_above_the_limit_of_the_generator_gives_a_bound_and_no_failure() -> None:
+    """The capacity is then larger than the sustained rate."""
     limited = search(1_000.0, lambda rate, _: Answer(rate, held=rate <= 700, is_limited=rate > 700))
     assert limited.bound == ">"
     assert limited.sustained_hz is not None
     assert 600 < limited.sustained_hz <= 700
 
 
-def test_beyond_the_ceiling_the_ceiling_is_asked_first() -> None:
-    """A pool that does 100,000 a second is asked twice, and its capacity is a bound."""
+def test_a_saturation_above_the_highest_rate_is_probed_at_the_highest_rate_first() -> None:
+    """A pool with 100,000 tasks per second gets two probes, and its capacity is a bound."""
     fast = search(100_000.0, below(100_000))
     assert [answer.rate_hz for answer in fast.answers] == [CEILING_HZ] * 2
     assert (fast.sustained_hz, fast.bound) == (CEILING_HZ, ">")
 
 
 def test_without_a_burst_there_is_no_search() -> None:
-    """A system whose burst failed is not probed."""
+    """A backend whose burst failed is not probed."""
     assert next_rate(Capacity(None), STANDARD) is None
 
 
-def test_a_quick_search_asks_less() -> None:
-    """Three rates, once each."""
+def test_a_quick_search_has_three_probes() -> None:
+    """It probes three rates once each."""
     known = search(1_000.0, below(700), LADDERS["quick"])
     assert len(known.answers) == 3
     assert known.sustained_hz is not None

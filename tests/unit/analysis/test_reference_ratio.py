@@ -1,4 +1,4 @@
-"""The speed-of-light rows of METHOD M18: who bounds whom, what runs beside whom, and the ratio."""
+"""Tests references: which one bounds a backend, where it runs, and the ratio (METHOD M18)."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ COST_S = {s.backend: s.cost_s for s in SYSTEMS}
 
 
 @pytest.mark.parametrize("chosen", VARIANTS, ids=lambda chosen: chosen.label)
-def test_every_system_has_a_ceiling_and_no_ceiling_has_one(chosen: Selected) -> None:
-    """Labels lead to references, so a row can always name what it is compared with."""
-    named = [registry.select(label) for label in ceilings_of(chosen.backend, chosen.variant)]
-    assert bool(named) == (chosen.backend.family != "reference")
-    assert all(one.backend.family == "reference" for one in named)
-    assert registry.ceiling(chosen.label) == (named[0].label if named else "")
+def test_every_backend_except_references_has_a_reference(chosen: Selected) -> None:
+    """The labels of references can be selected, and the first one is in the row."""
+    references = [registry.select(label) for label in ceilings_of(chosen.backend, chosen.variant)]
+    assert bool(references) == (chosen.backend.family != "reference")
+    assert all(reference.backend.family == "reference" for reference in references)
+    assert registry.ceiling(chosen.label) == (references[0].label if references else "")
 
 
-def test_a_reference_nobody_asked_for_takes_what_wants_one_of_its_place() -> None:
-    """The first ceiling stands beside the burst, in each block; the second would, if two did."""
+def test_an_added_reference_runs_only_the_cells_that_use_it() -> None:
+    """The first reference runs the burst in each block; the second is not used by this cell."""
     trials = make_plan(BESIDE).trials
     assert [(s.arrival.kind, s.block) for s in trials if s.label == QUEUE] == [
         ("burst", 0), ("burst", 1),
@@ -78,18 +78,18 @@ def test_a_reference_nobody_asked_for_takes_what_wants_one_of_its_place() -> Non
     )
     plan = make_plan(replace(BESIDE, cells=periodic))
     assert CLOCK not in {s.label for s in plan.trials}
-    # What nobody asked for and what cannot be is not told; what was asked for is.
+    # A skipped trial of an added reference is not reported; that of a selected label is.
     assert {skip.spec.label for skip in plan.skips} == {POOL}
 
 
 def test_references_change_no_other_trial() -> None:
-    """What was measured without them stays comparable."""
+    """All trials without references are in the plan with references as well."""
     alone = make_plan(replace(BESIDE, references={})).trials
     assert {s.id for s in alone} < {s.id for s in make_plan(BESIDE).trials}
 
 
-def test_a_reference_takes_no_cell_that_no_system_takes() -> None:
-    """A schedule that stands in for tasks is for those who take none; so is its ceiling."""
+def test_a_reference_runs_no_cell_that_no_backend_runs() -> None:
+    """A fallback schedule is only for backends that accept no tasks; so is its reference."""
     cells = (BURST, Cell("noop", Periodic(1, 4, every_s=1.0), fallback=True, ceilings=None))
     clock = {CLOCK: 0}
     assert not [s for s in make_plan(replace(BESIDE, cells=cells, references=clock)).trials
@@ -99,16 +99,16 @@ def test_a_reference_takes_no_cell_that_no_system_takes() -> None:
     assert sorted(arrivals) == [("celery-beat", "periodic"), ("deadline-loop", "periodic")]
 
 
-def test_who_names_a_system_is_told_which_references_join_it(
+def test_bench_prints_which_references_it_adds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line names those that run and no others; one that was asked for is not added."""
+    """One line has the added references; a selected reference is not added."""
     words = ["bench", "--dry-run", "--provider", "local", "-w", "noop", "-b", "rq"]
     assert main(words) == 0
-    shown = capsys.readouterr()
-    beside = "inline[call]@default, raw-redis[small]@default."
-    assert f"Also running reference backends: {beside}" in " ".join(shown.err.split())
-    assert shown.out.count("raw-redis[small]") == PRESETS["quick"].blocks
+    printed = capsys.readouterr()
+    added = "inline[call]@default, raw-redis[small]@default."
+    assert f"Also running reference backends: {added}" in " ".join(printed.err.split())
+    assert printed.out.count("raw-redis[small]") == PRESETS["quick"].blocks
     assert main([*words, "-b", "raw-redis[small]", "-b", "inline"]) == 0
     assert "Also running" not in capsys.readouterr().err
     assert main([*words[:-1], "null"]) == 0
@@ -116,7 +116,7 @@ def test_who_names_a_system_is_told_which_references_join_it(
 
 
 def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
-    """Make a campaign of these systems in which some are bounded by others, by backend."""
+    """Return the tables of a campaign of `systems`; `names` maps a backend to its reference."""
     few = tuple(s for s in SYSTEMS if s.backend in systems)
     tables = dict(campaign(Campaign(systems=few, workloads=("noop",), cores=(1,))))
     trials = tables["trial"].assign(harness_ns=900.0, worker_processes=1)
@@ -134,20 +134,20 @@ def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
 
 
 def row_of(tables: Tables, name: str) -> Row:
-    """Return the summary's row of a label at the workload without work."""
+    """Return the summary's row of a label with the workload noop."""
     return next(r for r in summary(tables) if (r.name, r.workload) == (name, "noop"))
 
 
-def test_a_row_says_how_near_its_ceiling_it_is() -> None:
-    """The ratio is that of the costs a task, paired by block, with an interval and with a name."""
+def test_a_row_has_the_ratio_to_its_reference() -> None:
+    """The ratio is that of the costs per task, paired by block, with interval and reference."""
     bounds = {"thread-pool": "inline[call]@default"}
     tables = with_ceilings(bounds, ("inline", "thread-pool"))
     table = tables["estimate"]
-    own = table[(table["metric"] == SHARE) & (table["workload"] == "noop")]
-    assert list(own["label"].str.partition("[")[0]) == ["thread-pool"]
+    ratio = table[(table["metric"] == SHARE) & (table["workload"] == "noop")]
+    assert list(ratio["label"].str.partition("[")[0]) == ["thread-pool"]
     expected = COST_S["inline"] / COST_S["thread-pool"]
-    assert own["estimate"].iloc[0] == pytest.approx(expected, rel=0.1)
-    assert own["ci_low"].iloc[0] < expected < own["ci_high"].iloc[0]
+    assert ratio["estimate"].iloc[0] == pytest.approx(expected, rel=0.1)
+    assert ratio["ci_low"].iloc[0] < expected < ratio["ci_high"].iloc[0]
     assert "inline[call] in the same block" in tables["metric"]["method"].str.cat()
     assert row_of(tables, "thread-pool").numbers["of_ceiling"].text.endswith(" of inline[call]")
     assert row_of(tables, "inline").numbers["of_ceiling"].text == "a reference"
@@ -156,19 +156,19 @@ def test_a_row_says_how_near_its_ceiling_it_is() -> None:
     assert re.fullmatch(r"thread-pool .+ % \(.+ % to .+ %\) of inline\[call\]", part)
 
 
-def test_a_missing_ceiling_is_told_loudly() -> None:
-    """The row says what to add, and the page says that the rate alone says little."""
+def test_a_missing_reference_is_reported_with_the_next_step() -> None:
+    """The row has the option to add, and the page has a warning about the throughput."""
     bounds = {"celery": "raw-redis[one-by-one]@default"}
     tables = with_ceilings(bounds, ("inline", "celery"))
     share = row_of(tables, "celery[prefork]").numbers["of_ceiling"]
     assert share.text == "not measured"
     assert "add -b 'raw-redis[one-by-one]'" in share.note
-    own = tables["estimate"]["label"].str.startswith("celery[prefork]")
+    of_celery = tables["estimate"]["label"].str.startswith("celery[prefork]")
     lost = {
         **tables,
-        "estimate": tables["estimate"].assign(estimate=lambda t: t.estimate.mask(own)),
+        "estimate": tables["estimate"].assign(estimate=lambda t: t.estimate.mask(of_celery)),
     }
-    # What has no rate of its own lacks more than a ceiling.
+    # Without a throughput the ratio is refused, whatever its reference.
     assert row_of(lost, "celery[prefork]").numbers["of_ceiling"].text == "refused"
     page = render(tables, dict.fromkeys(FIGURES.values()))
     assert "The reference was not measured" in page
@@ -177,22 +177,22 @@ def test_a_missing_ceiling_is_told_loudly() -> None:
     assert "Instrumentation lowers this throughput" in page
 
 
-def test_what_the_record_costs_is_told_of_every_burst() -> None:
-    """H is c / (p / X - c); above the bounds of METHOD M19 the throughput carries a mark."""
+def test_every_burst_has_its_instrumentation_overhead() -> None:
+    """H is c / (p / X - c); above the limits of METHOD M19 the throughput has a mark."""
     tables = with_ceilings({}, ("inline", "thread-pool", "rq"))
     table = tables["estimate"]
-    own = table[(table["metric"] == "harness_overhead") & (table["workload"] == "noop")]
-    values = own.set_index(own["label"].str.partition("@")[0])["estimate"]
+    rows = table[(table["metric"] == "harness_overhead") & (table["workload"] == "noop")]
+    values = rows.set_index(rows["label"].str.partition("@")[0])["estimate"]
     expected = 0.9e-6 / (1.9e-3 - 0.9e-6)
     assert values["rq[simple-worker]"] == pytest.approx(expected, rel=0.1)
-    assert list(own[own["label"].str.startswith("inline")]["bound"]) == [">"]
+    assert list(rows[rows["label"].str.startswith("inline")]["bound"]) == [">"]
     marked = {name: ABOVE in row_of(tables, name).numbers["throughput"].text
               for name in ("inline", "thread-pool", "rq[simple-worker]")}  # fmt: skip
     assert marked == {"inline": True, "thread-pool": True, "rq[simple-worker]": False}
 
 
-def test_the_chart_of_overhead_names_the_ceiling_of_each_row() -> None:
-    """Its data has what the ceiling costs on the same workers, and its words say what a tick is."""
+def test_the_overhead_figure_names_the_reference_of_each_row() -> None:
+    """Its data has the cost of the reference on the same workers, and its legend fits."""
     bounds = {"thread-pool": "inline[call]@default", "rq": "raw-redis[one-by-one]@default"}
     chart = FIGURES["overhead"]
     data = chart.data(with_ceilings(bounds, ("inline", "thread-pool", "rq")))
@@ -211,36 +211,36 @@ def test_the_chart_of_overhead_names_the_ceiling_of_each_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "output",
     ['"LPUSH","63291.14"\n', '"test","rps","avg_latency_ms"\n"LPUSH","63291.14","0.4"\n'],
 )
-def test_the_brokers_own_benchmark_is_read(told: str) -> None:
-    """Both shapes that its versions print."""
-    assert host_baselines.rate_of(told) == 63291.14
+def test_the_rate_of_redis_benchmark_is_parsed(output: str) -> None:
+    """Its versions print two formats."""
+    assert host_baselines.rate_of(output) == 63291.14
 
 
-def test_what_the_machine_does_alone_is_measured_for_those_who_need_it(
+def test_host_baselines_are_measured_for_the_backends_that_need_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Processes for who starts some, Redis for who needs it; what lacks says how to get it."""
+    """Process starts for backends with workers, Redis for those on Redis, else a reason."""
 
-    def nothing(*_: object) -> str:
+    def fail(*_: object) -> str:
         raise ClusterError(host_baselines.MISSING)
 
-    monkeypatch.setattr(host_baselines, "_locally", nothing)
+    monkeypatch.setattr(host_baselines, "_locally", fail)
     assert list(host_baselines.measure([spec_of("thread-pool")], "c", 0)) == []
     rows = list(host_baselines.measure([spec_of("thread-pool"), spec_of("rq")], "c", 3))
     started = [row for row in rows if row.baseline == "python -c 'pass'"]
     assert [row.repeat for row in started] == [0, 1]
     assert all(row.value and row.value > 0 for row in started)
-    asked = [row for row in rows if row.baseline.startswith(host_baselines.TOOL)]
-    assert {(row.baseline, row.value, row.method, row.block) for row in asked} == {
+    missing = [row for row in rows if row.baseline.startswith(host_baselines.TOOL)]
+    assert {(row.baseline, row.value, row.method, row.block) for row in missing} == {
         ("redis-benchmark -P 1", None, host_baselines.MISSING, 3),
         ("redis-benchmark -P 16", None, host_baselines.MISSING, 3),
     }
     pings = {row.baseline: row for row in rows if "PING" in row.baseline}
     assert {name.rpartition(" over ")[2] for name in pings} == {"TCP", "a Unix socket"}
-    # A round trip to another process and back: neither free nor slow.
+    # A round trip to another process takes between 1 us and 10 ms.
     assert all(row.value and 100 < row.value < 1_000_000 for row in pings.values())
     assert all(row.method == host_baselines.PINGED for row in pings.values())
 
@@ -248,32 +248,32 @@ def test_what_the_machine_does_alone_is_measured_for_those_who_need_it(
 def test_a_server_that_does_not_start_is_a_row_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The campaign goes on without what the machine could not be asked."""
+    """The campaign continues without these host baselines."""
 
-    def nothing(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ClusterError("No redis-server was found.")
 
-    monkeypatch.setattr(RedisService, "start", nothing)
+    monkeypatch.setattr(RedisService, "start", fail)
     rows = list(host_baselines.measure([spec_of("rq")], "c", 0))
-    told = {row.method for row in rows if "PING" in row.baseline and row.value is None}
-    assert told == {"No redis-server was found."}
+    reasons = {row.method for row in rows if "PING" in row.baseline and row.value is None}
+    assert reasons == {"No redis-server was found."}
 
 
-def test_the_page_shows_what_the_machine_does_alone() -> None:
-    """The mean over blocks with its interval, and the reason where it was not measured."""
+def test_the_page_shows_the_host_baselines() -> None:
+    """The page has the mean over blocks with its interval, or the reason without a value."""
     rows = [
-        *(BaselineRow("c", block, "python -c 'pass'", 0, 0.02, "s", "told") for block in range(5)),
+        *(BaselineRow("c", block, "python -c 'pass'", 0, 0.02, "s", "how") for block in range(5)),
         BaselineRow("c", 0, "redis-benchmark -P 1", 0, None, "1/s", host_baselines.MISSING),
     ]
-    known, asked = sections.baselines({"baseline": typed("baseline", rows)})
-    assert (known.number.text, known.unit, asked.number.text) == ("20.0", "ms", "not measured")
-    assert asked.method == host_baselines.MISSING
+    measured, missing = sections.baselines({"baseline": typed("baseline", rows)})
+    assert (measured.number.text, measured.unit) == ("20.0", "ms")
+    assert (missing.number.text, missing.method) == ("not measured", host_baselines.MISSING)
 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("containers")
-def test_redis_asks_itself_in_a_container() -> None:
-    """Where Redis is a container's, its image has the tool; pipelines make it faster."""
+def test_redis_benchmark_runs_in_a_container() -> None:
+    """With containers the tool of the Redis image is used; pipelining increases the rate."""
     rows = list(host_baselines.measure([spec_of("rq", provider="compose")], "c", 0))
     rates = [row.value for row in rows if row.baseline.startswith(host_baselines.TOOL)]
     assert len(rates) == 2
@@ -282,8 +282,8 @@ def test_redis_asks_itself_in_a_container() -> None:
     assert rates[0] < rates[1]
 
 
-def test_what_runs_no_task_has_no_rate_of_work(made_up: Tables) -> None:
-    """As `null`: it is there among no-ops, and not where tasks take a time that it leaves out."""
+def test_a_backend_that_runs_no_tasks_is_shown_only_without_work(made_up: Tables) -> None:
+    """A backend such as `null` is in the scaling figure of noop, and of no longer tasks."""
     idle = made_up["trial"]["label"].str.startswith("thread-pool[")
     trials = made_up["trial"].assign(executes=(~idle).astype(int))
     assert (idle & (trials["nominal_ns"] > 0)).any()

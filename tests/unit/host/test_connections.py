@@ -1,4 +1,4 @@
-"""The proof of connection: a client or worker that talks to a server of others fails its trial."""
+"""Tests the check of connections: a connection to a foreign server fails the trial."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ PASSWORD = "of-another-project"  # noqa: S105 (of a server of this test)
 
 
 def to(pid: int, there: tuple[str, int], state: str = psutil.CONN_ESTABLISHED) -> Connection:
-    """Make a connection of a process."""
+    """Return a connection of process `pid` to `there`."""
     return Connection(pid, ("127.0.0.1", 40_000 + pid), there, state)
 
 
 @pytest.mark.parametrize("state", sorted(OPEN))
 @pytest.mark.parametrize(("pid", "name"), [(2, "node0-0"), (3, "node0-0"), (4, "driver")])
-def test_a_connection_to_others_is_named(pid: int, name: str, state: str) -> None:
-    """Whoever has it, and also while it is being made."""
-    ours = [LISTENS, to(2, SERVER), to(4, SERVER)]
-    assert foreign(PARTS, ours) == ""
-    assert foreign(PARTS, [*ours, to(9, OTHER)]) == ""
-    found = foreign(PARTS, [*ours, to(pid, OTHER, state)])
-    assert found.startswith(f"{name} is connected to 127.0.0.1:16379")
+def test_foreign_names_the_process_and_the_address(pid: int, name: str, state: str) -> None:
+    """It covers workers and driver, and connections that are still being opened."""
+    expected = [LISTENS, to(2, SERVER), to(4, SERVER)]
+    assert foreign(PARTS, expected) == ""
+    assert foreign(PARTS, [*expected, to(9, OTHER)]) == ""
+    message = foreign(PARTS, [*expected, to(pid, OTHER, state)])
+    assert message.startswith(f"{name} is connected to 127.0.0.1:16379")
 
 
-def test_a_worker_without_a_server_is_named() -> None:
-    """Any process of the worker will do; without a server there is nothing to be connected to."""
+def test_unconnected_names_a_worker_without_a_server() -> None:
+    """One process of a worker must be connected; without servers no connection is needed."""
     assert unconnected(PARTS, [LISTENS, to(3, SERVER)]) == ""
     assert unconnected(PARTS, [LISTENS, to(4, SERVER)]).startswith("node0-0 is connected to no")
     assert unconnected(PARTS._replace(servers=()), []) == ""
@@ -50,13 +50,13 @@ def test_a_worker_without_a_server_is_named() -> None:
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    """A server of another project, where the shell's variables lead; one message waits there."""
+    """Start a foreign server with one message, and point the shell's variables to it."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "others"}
     with temp_dirs.folder() as folder:
         server = RedisService().start(folder, (), labels, PASSWORD)
         for name, value in JUNK.items():
-            leads = value.startswith(("redis://", "amqp://", "tcp://", "postgresql://"))
-            monkeypatch.setenv(name, server.endpoint if leads else value)
+            is_url = value.startswith(("redis://", "amqp://", "tcp://", "postgresql://"))
+            monkeypatch.setenv(name, server.endpoint if is_url else value)
         client = redis.Redis.from_url(server.endpoint)
         client.lpush("shop", "a message of another project")
         try:
@@ -67,7 +67,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
 
 
 def seen_by(others: redis.Redis) -> tuple[int, int]:
-    """Return how many connections the server had and how many messages wait there."""
+    """Return the number of connections that the server had, and of its waiting messages."""
     return int(others.info("stats")["total_connections_received"]), int(others.llen("shop"))
 
 
@@ -80,10 +80,10 @@ def seen_by(others: redis.Redis) -> tuple[int, int]:
         *("dask[distributed]", "thread-pool", "process-pool[spawn]"),
     ],
 )
-def test_no_connection_reaches_a_server_of_others(
+def test_no_connection_reaches_a_foreign_server(
     label: str, others: redis.Redis, tmp_path: Path
 ) -> None:
-    """The trial is ok by its own server, and the other one has seen nobody."""
+    """The trial runs on its own server, and the foreign one has no new connection."""
     before = seen_by(others)
     row = run(tmp_path, spec_of(label, arrival=Burst(20))).row
     assert (row.status, row.reason) == ("ok", "")
@@ -92,7 +92,7 @@ def test_no_connection_reaches_a_server_of_others(
 
 # Celery's name for the queue that its workers read unless another is chosen.
 DEFAULT_QUEUE = "celery"
-# A worker that took it would discard it: no such task is registered.
+# A worker that received it would discard it, because no such task is registered.
 OF_ANOTHER = {
     "body": "W1tdLCB7fSwge31d",
     "content-encoding": "utf-8",
@@ -104,10 +104,10 @@ OF_ANOTHER = {
 
 
 @pytest.mark.slow
-def test_a_variable_of_the_shell_leaves_a_waiting_message_where_it_is(
+def test_a_message_in_the_default_queue_of_a_foreign_server_stays(
     others: redis.Redis, tmp_path: Path
 ) -> None:
-    """In the queue that a worker of Celery reads by default (celery#4284)."""
+    """A Celery worker reads this queue by default (celery#4284)."""
     others.lpush(DEFAULT_QUEUE, json.dumps(OF_ANOTHER))
     row = run(tmp_path, spec_of("celery", arrival=Burst(20))).row
     assert (row.status, row.reason) == ("ok", "")
@@ -119,7 +119,7 @@ def test_a_variable_of_the_shell_leaves_a_waiting_message_where_it_is(
 def test_a_worker_that_is_connected_elsewhere_fails_the_trial(
     others: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No command line leads there; whatever else does, the row says what the worker did."""
+    """A variable of `--pass-env` has the foreign address, and the reason shows the connection."""
     monkeypatch.setattr(child_environment, "SYSTEMS", re.compile("(?!)"))
     spec = spec_of("celery", arrival=Burst(20), pass_env=("CELERY_BROKER_URL",))
     row = run(tmp_path, spec).row
@@ -128,12 +128,12 @@ def test_a_worker_that_is_connected_elsewhere_fails_the_trial(
     assert f"is connected to 127.0.0.1:{port}, which is no part of this trial" in row.reason
 
 
-def test_a_look_sees_this_process() -> None:
-    """By the number of the process, and with both ends."""
+def test_connections_lists_a_connection_of_this_process() -> None:
+    """The entry has both addresses of the connection."""
     from lab.host.connections import connections
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         with socket.create_connection(address) as client:
             here = client.getsockname()
-            assert [one for one in connections() if (one.here, one.there) == (here, address)]
+            assert (here, address) in [(entry.here, entry.there) for entry in connections()]

@@ -1,4 +1,4 @@
-"""Whether a system kept up, told from the backlog: simulated queues whose answer is known (M8)."""
+"""Tests the backlog and its verdict on simulated queues with a known load (METHOD M8)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS = 10
 
 
 def loaded(rho: float, seed: int, gaps: str = "poisson", n: int = 0) -> pd.DataFrame:
-    """Simulate a window at a share of what two workers of exponential service can do."""
+    """Simulate a window of two workers with exponential service times at the utilization `rho`."""
     rng, rate = np.random.default_rng(seed), rho * SPEED_HZ
     n = n or round(rate * SECONDS)
     t0 = poisson(rng, rate, n) if gaps == "poisson" else np.arange(1, n + 1) / rate
@@ -27,37 +27,37 @@ def loaded(rho: float, seed: int, gaps: str = "poisson", n: int = 0) -> pd.DataF
     return window(t0, serve(t0, service, WORKERS), service)
 
 
-def told(tasks: pd.DataFrame, **changes: Any) -> dict[str, float | None]:
-    """Compute the lab's metrics of such a window."""
+def metrics_of(tasks: pd.DataFrame, **changes: Any) -> dict[str, float | None]:
+    """Return the metrics of a window by name."""
     rows = trial_metrics(trial(n_sent=len(tasks), **changes), tasks)
     return {row.metric: row.value for row in rows}
 
 
-def test_an_overload_grows_by_what_is_too_much() -> None:
+def test_the_slope_of_an_overload_is_the_excess_rate() -> None:
     """At rho 1.2 the backlog's slope is lambda - mu within 10 %, and the verdict is overloaded."""
     slopes, excesses = [], []
     for seed in range(10):
-        found = told(loaded(1.2, seed))
-        assert found["overloaded"] == 1
-        assert found["backlog_slope_low_per_s"] > 0  # type: ignore[operator]
-        slopes.append(found["backlog_slope_per_s"])
-        excesses.append(found["excess_per_s"])
+        values = metrics_of(loaded(1.2, seed))
+        assert values["overloaded"] == 1
+        assert values["backlog_slope_low_per_s"] > 0  # type: ignore[operator]
+        slopes.append(values["backlog_slope_per_s"])
+        excesses.append(values["excess_per_s"])
     assert np.mean(slopes) == pytest.approx(0.2 * SPEED_HZ, rel=0.1)  # type: ignore[arg-type]
     assert slopes == pytest.approx(excesses, rel=0.2)
 
 
 @pytest.mark.parametrize("rho", [0.3, 0.7, 0.9])
 def test_below_capacity_the_slope_s_interval_contains_zero(rho: float) -> None:
-    """In 19 of 20 trials and more, though readings of one queue resemble each other."""
+    """It does so in at least 90 % of 40 trials, although readings of one queue are correlated."""
     inside = 0
     for seed in range(40):
-        found = backlog(trial(), loaded(rho, seed)).slope
-        inside += (found.low or 0) <= 0 <= (found.high or 0)
+        slope = backlog(trial(), loaded(rho, seed)).slope
+        inside += (slope.low or 0) <= 0 <= (slope.high or 0)
     assert inside >= 36
 
 
-def test_an_interval_that_takes_readings_for_independent_would_not_contain_it() -> None:
-    """Why it is widened: at rho 0.9 plain least squares sees slopes where there are none."""
+def test_an_interval_for_independent_readings_would_be_too_narrow() -> None:
+    """On random walks the interval of plain least squares contains 0 in less than half of them."""
     inside = 0
     for seed in range(40):
         values = np.cumsum(np.random.default_rng(seed).normal(0, 1, 200)) * 0.95
@@ -67,29 +67,29 @@ def test_an_interval_that_takes_readings_for_independent_would_not_contain_it() 
         residuals = y - y.mean() - slope * x
         half = 2.02 * np.sqrt(residuals @ residuals / 38 / (x @ x))
         inside += abs(slope) <= half
-        honest = trend(at, y)
-        assert (honest.high or 0) - (honest.low or 0) > 2 * half
+        corrected = trend(at, y)
+        assert (corrected.high or 0) - (corrected.low or 0) > 2 * half
     assert inside < 20
 
 
 @pytest.mark.parametrize(("rho", "verdict"), [(0.1, 0), (0.3, 0), (1.5, 1)])
-def test_in_a_short_window_what_is_under_way_is_no_backlog(rho: float, verdict: int) -> None:
-    """Of 64 tasks one is more than 1 %, and one is at work whenever somebody looks."""
-    found = [told(loaded(rho, seed, "uniform", n=64))["overloaded"] for seed in range(20)]
-    assert set(found) <= {verdict, None}
-    assert found.count(verdict) >= 16
+def test_running_tasks_of_a_short_window_are_no_backlog(rho: float, verdict: int) -> None:
+    """One of 64 tasks is more than 1 %, and at any time one is running."""
+    values = [metrics_of(loaded(rho, seed, "uniform", n=64))["overloaded"] for seed in range(20)]
+    assert set(values) <= {verdict, None}
+    assert values.count(verdict) >= 16
 
 
 @pytest.mark.parametrize(("rho", "verdict"), [(0.5, 0), (0.8, 0), (1.05, 1), (1.3, 1)])
-def test_evenly_paced_probes_are_told_apart(rho: float, verdict: int) -> None:
-    """Near capacity there may be no verdict; clear of it, there is never the wrong one."""
-    found = [told(loaded(rho, seed, "uniform"))["overloaded"] for seed in range(10)]
-    assert set(found) <= {verdict, None}
-    assert found.count(verdict) >= 8
+def test_uniformly_paced_probes_never_get_the_wrong_verdict(rho: float, verdict: int) -> None:
+    """Some may have no verdict, because they are near the capacity."""
+    values = [metrics_of(loaded(rho, seed, "uniform"))["overloaded"] for seed in range(10)]
+    assert set(values) <= {verdict, None}
+    assert values.count(verdict) >= 8
 
 
-def test_what_cannot_be_told_is_refused_with_its_reason() -> None:
-    """A window that ends in a backlog without a slope is neither; few tasks are none at all."""
+def test_a_backlog_that_cannot_be_computed_is_refused_with_its_reason() -> None:
+    """Too few tasks and tasks due at one instant are refused."""
     tasks = loaded(0.5, 1)
     late = tasks.assign(t4_ns=tasks["t4_ns"].where(tasks.index < len(tasks) - 60, 2 * 10**10))
     rows = {row.metric: row for row in trial_metrics(trial(n_sent=len(late)), late)}
@@ -101,8 +101,8 @@ def test_what_cannot_be_told_is_refused_with_its_reason() -> None:
         backlog(trial(), same)
 
 
-def test_tasks_that_never_finish_are_a_backlog() -> None:
-    """Every fifth is lost: the backlog grows by them, and the drain lasts to the end."""
+def test_tasks_that_never_finish_count_as_backlog() -> None:
+    """Every fifth task is lost: the backlog grows by them, and the drain lasts until the end."""
     tasks = loaded(0.5, 2)
     lost = tasks.assign(t4_ns=tasks["t4_ns"].astype("Int64").mask(tasks["task_id"] % 5 == 0))
     lost["outcome"] = lost["outcome"].where(lost["t4_ns"].notna(), "unfinished")
