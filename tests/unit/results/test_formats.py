@@ -1,4 +1,4 @@
-"""The bytes of a table are exactly its rows, and other bytes are refused."""
+"""Tests that tables are written and read back exactly, and that damaged files are refused."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FILE = Path("the_file")
 @pytest.mark.parametrize("table", TABLES)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-def test_csv_and_parquet_return_what_they_were_given(table: str, data: st.DataObject) -> None:
-    """Any values of the annotated types come back equal, nulls as nulls, from rows or a frame."""
+def test_csv_and_parquet_return_the_written_rows(table: str, data: st.DataObject) -> None:
+    """Any values of the annotated types are read back equal, from rows or from a frame."""
     rows = data.draw(rows_of(table))
     text = to_csv(table, [], FILE, header=True)
     text += b"".join(to_csv(table, [row], FILE, header=False) for row in rows)
@@ -38,8 +38,8 @@ def test_csv_and_parquet_return_what_they_were_given(table: str, data: st.DataOb
     assert binary == to_parquet(table, rows, FILE)
 
 
-def test_a_large_csv_is_read_whole() -> None:
-    """Rows with line ends in them, in a file of several megabytes, are read as they were."""
+def test_a_large_csv_is_read_completely() -> None:
+    """A file of several megabytes has rows that contain line ends."""
     rows = [a_row("metric", trial_id=str(n), method="long, \n" * 2_000) for n in range(200)]
     rows.append(a_row("metric", method="x\n" * 2_000_000))
     text = to_csv("metric", rows, FILE, header=True)
@@ -49,7 +49,7 @@ def test_a_large_csv_is_read_whole() -> None:
 @pytest.mark.parametrize("rows", [0, 1])
 @pytest.mark.parametrize("table", TABLES)
 def test_types_come_from_the_annotations(table: str, rows: int) -> None:
-    """A column that may be null has pandas' nullable type, filled or empty; no integer is float."""
+    """A column that may be null has a nullable type of pandas, with and without rows."""
     some = [a_row(table)] * rows
     names = {int: "int64", float: "float64", int | None: "Int64", float | None: "Float64"}
     for frame in (
@@ -61,17 +61,20 @@ def test_types_come_from_the_annotations(table: str, rows: int) -> None:
             assert str(frame[name].dtype) == names.get(hint, "str")
 
 
-def test_parquet_carries_units_and_meanings() -> None:
-    """Whoever opens a file without the lab finds unit and meaning beside each column."""
+def test_parquet_contains_units_and_descriptions() -> None:
+    """Unit and description are metadata of each column, for readers without the lab."""
     written = pq.read_schema(pa.BufferReader(to_parquet("task", [a_row("task")], FILE)))
     assert written.metadata[b"schema_version"] == SCHEMA_VERSION.encode()
-    assert written.field("t0_ns").metadata == {b"about": b"intended instant", b"unit": b"ns"}
+    assert written.field("t0_ns").metadata == {
+        b"about": b"instant at which it was due",
+        b"unit": b"ns",
+    }
     assert written.field("t0_ns").type == pa.int64()
 
 
 @pytest.mark.parametrize("text", ["plain", 'a "b"', "line 1\nline 2", "\n\n", '"\r\n"'])
 def test_an_unfinished_row_is_left_out(text: str) -> None:
-    """Wherever in the last row a kill cut the file, the rows before it are read."""
+    """A kill may cut the last row at any byte; the rows before it are read."""
     rows = [a_row("metric", trial_id=str(number), method=text) for number in range(3)]
     two = to_csv("metric", rows[:2], FILE, header=True)
     whole = to_csv("metric", rows, FILE, header=True)
@@ -95,14 +98,14 @@ def test_an_unfinished_row_is_left_out(text: str) -> None:
     ],
 )
 def test_a_value_of_a_wrong_type_is_refused(column: str, value: Any) -> None:
-    """A float for an integer, text for a number, or a null where none may be is not written."""
+    """A float for an integer, text for a number, or a null in a required column is not written."""
     row = replace(a_row("metric"), **{column: value})
     with pytest.raises(ResultsError, match=f"Cannot write the_file: column '{column}'"):
         to_csv("metric", [row], FILE, header=False)
 
 
-def test_not_a_number_is_no_value() -> None:
-    """NaN is written as null, and refused where no null may be."""
+def test_nan_is_a_null() -> None:
+    """NaN is written as null, and refused in a required column."""
     text = to_csv("metric", [a_row("metric", value=float("nan"))], FILE, header=True)
     assert from_csv("metric", text, FILE)["value"].isna().all()
     with pytest.raises(ResultsError, match="'value' has an empty value"):
@@ -110,7 +113,7 @@ def test_not_a_number_is_no_value() -> None:
 
 
 def test_a_frame_with_float_nanoseconds_is_refused() -> None:
-    """Nanoseconds that went through a float have lost digits, so a float column is no input."""
+    """Nanoseconds lose digits in a float, so a float column is refused."""
     frame = pd.DataFrame([asdict(a_row("task")), asdict(a_row("task"))])
     frame.loc[0, "t3_ns"] = np.nan
     assert frame.t3_ns.dtype == "float64"
@@ -121,7 +124,7 @@ def test_a_frame_with_float_nanoseconds_is_refused() -> None:
 
 
 def damaged_csv(text: str) -> dict[str, bytes]:
-    """Make every kind of damage from a sound metric.csv of two rows."""
+    """Return damaged versions of an intact metric.csv with two rows, by message."""
     header, first, second, _ = text.split("\n")
     return {
         "unknown: extra": f"{header},extra\n{first},1\n".encode(),
@@ -139,28 +142,28 @@ def damaged_csv(text: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("sentence", list(damaged_csv("\n\n\n")))
 def test_a_damaged_csv_is_refused_with_one_sentence(sentence: str) -> None:
-    """A sentence names the file, what is wrong in it, and the next step."""
+    """The sentence contains the file, the problem and the next step."""
     rows = [a_row("metric"), a_row("metric", trial_id="y")]
     damaged = damaged_csv(to_csv("metric", rows, FILE, header=True).decode())[sentence]
     with pytest.raises(ResultsError) as caught:
         from_csv("metric", damaged, FILE)
-    told = str(caught.value)
-    assert sentence in told
-    assert "the_file" in told
-    assert "Restore" in told
-    assert "\n" not in told
+    message = str(caught.value)
+    assert sentence in message
+    assert "the_file" in message
+    assert "Restore" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
 def test_a_truncated_parquet_is_refused(share: float) -> None:
-    """A Parquet file that is not whole is told by name, wherever it was cut."""
+    """The message contains the name of the file, wherever the file was cut."""
     whole = to_parquet("task", [a_row("task")] * 50, FILE)
     with pytest.raises(ResultsError, match=r"the_file is damaged: .*Restore"):
         from_parquet("task", whole[: int(len(whole) * share)], FILE)
 
 
 def test_a_flipped_bit_in_a_parquet_is_refused() -> None:
-    """A page that does not fit its checksum is not a measurement."""
+    """The checksum of a page is verified."""
     rows = [a_row("task", task_id=number * 7919) for number in range(500)]
     content = bytearray(to_parquet("task", rows, FILE))
     content[len(content) // 8] ^= 4
@@ -170,7 +173,7 @@ def test_a_flipped_bit_in_a_parquet_is_refused() -> None:
 
 @pytest.mark.parametrize("change", ["unit", "type", "version", "column", "null"])
 def test_a_parquet_of_another_schema_is_refused(change: str) -> None:
-    """A wrong unit, type, column, null or major version is refused, however plausible the rest."""
+    """A wrong unit, type, column, null or major version is refused."""
     table = pa.Table.from_pylist([asdict(a_row("task"))], schema=schema("task"))
     position = table.schema.get_field_index("t0_ns")
     column = table.schema.field("t0_ns")

@@ -1,4 +1,4 @@
-"""The ledger holds what happened: under threads, forks, spawned children, coroutines and kills."""
+"""Tests that the ledger is complete: with threads, forks, spawned children, coroutines, kills."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.worker import execution, ledger
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty ledger folder that this process records into."""
+    """Return an empty ledger folder that this process writes to."""
     for name, value in {"LEDGER": str(tmp_path), "NODE": "3", "SLOT": "5"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
     ledger._forget()
@@ -31,37 +31,37 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def read_all(folder: Path) -> list[Execution]:
     """Return every execution of every file, by task id."""
-    found = [record for path in folder.glob("*.bin") for record in executions(path)[1]]
-    return sorted(found, key=lambda record: record.task_id)
+    records = [record for path in folder.glob("*.bin") for record in executions(path)[1]]
+    return sorted(records, key=lambda record: record.task_id)
 
 
 def double(argument: int) -> int:
-    """Answer a task."""
+    """Return the answer of a task."""
     return 2 * argument
 
 
 async def nap(argument: int) -> int:
-    """Answer a coroutine task after others had their turn."""
+    """Return the answer of a coroutine task after other coroutines have run."""
     await asyncio.sleep(0.001)
     return argument
 
 
-def stumble(argument: int) -> int:
-    """Fail a task."""
+def fail(argument: int) -> int:
+    """Raise an exception in a task."""
     raise ValueError(argument)
 
 
-DOUBLE, NAP, STUMBLE = (f"{__name__}:{name}" for name in ("double", "nap", "stumble"))
+DOUBLE, NAP, FAIL = (f"{__name__}:{name}" for name in ("double", "nap", "fail"))
 
 
 @pytest.fixture(autouse=True)
 def functions() -> None:
-    """Let the kernel find this file's tasks, which pytest does not import by name."""
-    execution._functions.update({DOUBLE: double, NAP: nap, STUMBLE: stumble})
+    """Register the tasks of this file, which pytest does not import by name."""
+    execution._functions.update({DOUBLE: double, NAP: nap, FAIL: fail})
 
 
-def test_a_record_says_who_did_what_when(folder: Path) -> None:
-    """A record carries task, thread, attempt, instants in order, and the answer's checksum."""
+def test_a_record_is_complete(folder: Path) -> None:
+    """A record has task, thread, attempt, ordered instants, and the checksum of the answer."""
     before = time.monotonic_ns()
     assert execution.execute(7, DOUBLE, 21, attempt=2) == 42
     after = time.monotonic_ns()
@@ -76,19 +76,19 @@ def test_a_record_says_who_did_what_when(folder: Path) -> None:
 
 
 def test_a_task_that_raises_is_recorded_and_raises(folder: Path) -> None:
-    """The system sees the exception, and the ledger an execution that raised."""
+    """The backend gets the exception, and the ledger records it."""
     with pytest.raises(ValueError, match="13"):
-        execution.execute(1, STUMBLE, 13)
+        execution.execute(1, FAIL, 13)
     (record,) = read_all(folder)
     assert record.outcome == ledger.RAISED
     assert record.finished_ns >= record.started_ns > 0
 
 
 def test_threads_lose_no_record_while_files_grow(folder: Path) -> None:
-    """Eight threads write far past the first file's end, each task exactly once."""
+    """Eight threads write far beyond the end of the first file, each task exactly once."""
     n = ledger.FIRST_ROWS * 6
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)  # as many chances to collide as there can be
+    sys.setswitchinterval(1e-5)  # maximises the number of collisions
     try:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda i: execution.execute(i, DOUBLE, i), range(n)))
@@ -101,7 +101,7 @@ def test_threads_lose_no_record_while_files_grow(folder: Path) -> None:
 
 
 def test_coroutines_interleave_in_one_file(folder: Path) -> None:
-    """Coroutines that overlap keep their own rows."""
+    """Overlapping coroutines write separate rows."""
 
     async def main() -> None:
         await asyncio.gather(*(execution.execute_async(i, NAP, i) for i in range(50)))
@@ -113,7 +113,7 @@ def test_coroutines_interleave_in_one_file(folder: Path) -> None:
 
 
 def test_a_cancelled_coroutine_is_recorded_as_cancelled(folder: Path) -> None:
-    """Cancelling is told apart from raising."""
+    """A cancelled task is recorded differently from a task that raised."""
 
     async def main() -> None:
         task = asyncio.create_task(execution.execute_async(1, NAP, 1))
@@ -125,7 +125,7 @@ def test_a_cancelled_coroutine_is_recorded_as_cancelled(folder: Path) -> None:
     assert [record.outcome for record in read_all(folder)] == [ledger.CANCELLED]
 
 
-# A program of its own, because a fork server keeps the environment that it was started in.
+# A separate program, because a fork server keeps the environment in which it was started.
 FAMILY = """
 import multiprocessing, sys
 from lab.worker import execution as kernel
@@ -135,7 +135,7 @@ def work(first):
         kernel.execute(i, "workloads.noop:run", i)
 
 if __name__ == "__main__":
-    work(0)  # the parent's file is open when the children are made
+    work(0)  # the parent's file is open when the children start
     context = multiprocessing.get_context(sys.argv[1])
     children = [context.Process(target=work, args=(1_000 * n,)) for n in (1, 2)]
     for child in children:
@@ -147,8 +147,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_children_write_files_of_their_own(folder: Path, tmp_path: Path, method: str) -> None:
-    """Parent and children record side by side, whatever the start method."""
+def test_children_write_separate_files(folder: Path, tmp_path: Path, method: str) -> None:
+    """Parent and children write at the same time, with every start method."""
     program = tmp_path / "family.py"
     program.write_text(FAMILY)
     subprocess.run([sys.executable, str(program), method], check=True)
@@ -166,7 +166,7 @@ for i in itertools.count():
 
 
 def test_records_before_a_sigkill_are_readable(folder: Path) -> None:
-    """KAT-16: a recorder is killed at full speed; every record it counted is whole."""
+    """KAT-16: a process is killed at full speed; every published record is complete."""
     child = subprocess.Popen([sys.executable, "-c", ENDLESS])
     watcher = Watcher(folder)
     while watcher.count() < 5_000:
@@ -182,24 +182,24 @@ def test_records_before_a_sigkill_are_readable(folder: Path) -> None:
 
 
 def test_an_unfinished_execution_is_read_as_unfinished(folder: Path) -> None:
-    """A row that was begun and never published keeps its start and nothing else."""
+    """A row that was begun and not published has a start and no end."""
     words, row = ledger.begin(9, 0, 1_000)
-    words[row + 3] = 2_000  # a finish that was under way when the process was killed
+    words[row + 3] = 2_000  # the process was killed while it wrote the finish
     (record,) = read_all(folder)
     assert (record.task_id, record.started_ns, record.finished_ns) == (9, 1_000, 0)
     assert Watcher(folder).count() == 0
 
 
-def test_a_hole_left_by_a_killed_thread_does_not_hide_what_follows(folder: Path) -> None:
-    """A row that was taken and never written is passed over."""
+def test_an_empty_row_of_a_killed_thread_does_not_hide_later_rows(folder: Path) -> None:
+    """A row that was taken and not written is skipped."""
     execution.execute(1, DOUBLE, 1)
     ledger._segment[0]()
     execution.execute(2, DOUBLE, 2)
     assert [record.task_id for record in read_all(folder)] == [1, 2]
 
 
-def test_a_watcher_counts_each_finish_once_and_only_its_own(folder: Path) -> None:
-    """Counting again adds only what is new; earlier phases do not count."""
+def test_a_watcher_counts_each_finish_of_its_tasks_once(folder: Path) -> None:
+    """A second count adds only new rows, and tasks of earlier phases are not counted."""
     watcher = Watcher(folder, range(10, 100))
     for i in range(20):
         execution.execute(i, DOUBLE, i)
@@ -210,36 +210,34 @@ def test_a_watcher_counts_each_finish_once_and_only_its_own(folder: Path) -> Non
     assert watcher.count() == watcher.count() == 11
 
 
-def test_a_watcher_looks_seldom_until_enough_have_finished(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each look takes the interpreter from a system in this process: twenty a second, no more."""
-    looks = 0
+def test_a_watcher_reads_the_ledger_seldom(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read takes CPU time from a backend in the same process: at most twenty per second."""
+    reads = 0
 
-    def count(watcher: Watcher, own: Callable[[Watcher], int] = Watcher.count) -> int:
-        nonlocal looks
-        looks += 1
-        return own(watcher)
+    def count(watcher: Watcher, original: Callable[[Watcher], int] = Watcher.count) -> int:
+        nonlocal reads
+        reads += 1
+        return original(watcher)
 
     monkeypatch.setattr(Watcher, "count", count)
     watcher = Watcher(folder)
     assert not watcher.reaches(1, 0.2)
-    assert looks <= 6
+    assert reads <= 6
     execution.execute(1, DOUBLE, 1)
     assert watcher.reaches(1, 0.0)
     assert not watcher.reaches(2, 0.0)
 
 
-def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
-    """A file of another format, or of the other byte order, is no ledger."""
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    """The file is a ledger of the other byte order."""
     path = tmp_path / "x.bin"
     path.write_bytes(ledger.MAGIC.to_bytes(8, "big" if sys.byteorder == "little" else "little") * 8)
     with pytest.raises(ValueError, match=r"x\.bin is not a ledger"):
         executions(path)
 
 
-def test_the_journal_keeps_intents_that_never_returned(tmp_path: Path) -> None:
-    """What was offered and not answered is unknown: neither accepted nor refused."""
+def test_the_journal_has_tasks_whose_submit_call_did_not_return(tmp_path: Path) -> None:
+    """Such a task is unknown: neither accepted nor refused."""
     journal = ledger.Journal(str(tmp_path / "intents.bin"), 3)
     first, second = journal.plan([5, 6], 2, [100, 200])
     for word, value in ((ledger.T1, 110), (ledger.T2, 120), (ledger.T5, 130), (ledger.ACK, 1)):
@@ -262,23 +260,23 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))
 try:
     ledger.create(sys.argv[1], 0, 0, ledger.FIRST_ROWS)
 except OSError as error:
-    sys.exit(f"told: {error.strerror}")
+    sys.exit(f"raised: {error.strerror}")
 """
 
 
 def test_a_full_disk_is_an_error_and_not_a_bus_error(tmp_path: Path) -> None:
-    """Space is taken when the file is made, so a disk that is full is told and kills nobody."""
+    """The file is allocated when it is created, so a full disk raises an exception."""
     child = subprocess.run(
         [sys.executable, "-c", SMALL_DISK, str(tmp_path / "x.bin")],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (child.returncode, child.stderr.strip()) == (1, "told: No space left on device")
+    assert (child.returncode, child.stderr.strip()) == (1, "raised: No space left on device")
 
 
-def test_a_file_whose_writer_was_killed_at_once_is_empty(tmp_path: Path) -> None:
-    """A kill between making a file and writing its header leaves no records, and no error."""
+def test_a_file_without_a_header_is_empty(tmp_path: Path) -> None:
+    """A process that is killed before it writes the header leaves no records; reading succeeds."""
     (tmp_path / "none.bin").touch()
     (tmp_path / "zeros.bin").write_bytes(bytes(128))
     assert read_all(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The metrics of a trial."""
+"""Tests the metrics of a trial."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ S = 1_000_000_000
 
 
 def window(n: int = 1_000, **seconds: ArrayLike) -> pd.DataFrame:
-    """Make executions of n tasks, a NaN among the seconds being a null.
+    """Make executions of n tasks; NaN becomes null.
 
-    Intended every 10 ms, sent 1 ms late in 2 ms, started 10 ms and finished 30 ms after that.
+    By default a task is due every 10 ms, and t1 to t4 are 1, 3, 11 and 41 ms later.
     """
     t0 = np.arange(n) / 100
-    given = {"t0": t0, "t1": t0 + 1e-3, "t2": t0 + 3e-3, "t3": t0 + 11e-3, "t4": t0 + 41e-3}
-    given |= {"t5": np.full(n, np.nan)} | {k: np.asarray(v, float) for k, v in seconds.items()}
+    instants_s = {"t0": t0, "t1": t0 + 1e-3, "t2": t0 + 3e-3, "t3": t0 + 11e-3, "t4": t0 + 41e-3}
+    instants_s |= {"t5": np.full(n, np.nan)} | {k: np.asarray(v, float) for k, v in seconds.items()}
     tasks = pd.DataFrame({"task_id": np.arange(n), "outcome": "ok"})
-    for name, instants in given.items():
-        whole = np.rint(np.nan_to_num(instants) * 1e9).astype("int64")
+    for name, values in instants_s.items():
+        whole = np.rint(np.nan_to_num(values) * 1e9).astype("int64")
         tasks[f"{name}_ns"] = pd.array(whole, dtype="Int64")
-        tasks.loc[np.isnan(instants), f"{name}_ns"] = pd.NA
+        tasks.loc[np.isnan(values), f"{name}_ns"] = pd.NA
     tasks.loc[tasks["t4_ns"].isna(), "outcome"] = "unfinished"
     tasks.loc[tasks["t3_ns"].isna(), "outcome"] = "unstarted"
     return tasks
 
 
-def told(row: TrialRow, tasks: pd.DataFrame) -> dict[str, MetricRow]:
-    """Compute a trial's metrics by name."""
+def metrics_of(row: TrialRow, tasks: pd.DataFrame) -> dict[str, MetricRow]:
+    """Return the metrics of a trial by name."""
     return {metric.metric: metric for metric in trial_metrics(row, tasks)}
 
 
-def test_each_name_carries_its_unit_and_says_what_it_is() -> None:
-    """A reader of the table needs no other page."""
+def test_each_metric_has_unit_direction_and_description() -> None:
+    """The name of a duration contains its unit."""
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.unit in {"s", "1/s", "1", "bytes", "bytes/s"}
@@ -54,9 +54,9 @@ def test_each_name_carries_its_unit_and_says_what_it_is() -> None:
         assert metric.about.endswith(".")
 
 
-def test_latencies_are_told_from_the_intended_instant() -> None:
-    """The generator's lag is part of what a user waits for (METHOD M6)."""
-    found = told(trial(), window())
+def test_latencies_begin_at_the_intended_instant() -> None:
+    """The generator's lag is part of the latency (METHOD M6)."""
+    metrics = metrics_of(trial(), window())
     expected = {
         "generator_lag_s_p99": 0.001,
         "submit_s_p50": 0.002,
@@ -70,13 +70,14 @@ def test_latencies_are_told_from_the_intended_instant() -> None:
         "cpu_driver_s_per_task": 0.003,
         "cpu_workers_s_per_task": 0.006,
     }
-    assert {name: found[name].value for name in expected} == pytest.approx(expected)
-    assert {(m.bound, m.is_valid, m.n) for m in found.values()} == {("", 1, 1_000)}
+    assert {name: metrics[name].value for name in expected} == pytest.approx(expected)
+    assert {(m.bound, m.is_valid, m.n) for m in metrics.values()} == {("", 1, 1_000)}
 
 
-def test_latency_is_told_of_paced_arrivals_only() -> None:
-    """A burst has a makespan, round trips have round trips, and only a plan has latency (M6)."""
-    names = {kind: set(told(trial(kind), window())) for kind in ("burst", "paced", "roundtrip")}
+def test_only_paced_arrivals_have_latencies() -> None:
+    """A burst has a makespan, round trips have round-trip times, paced tasks latencies (M6)."""
+    kinds = ("burst", "paced", "roundtrip")
+    names = {kind: set(metrics_of(trial(kind), window())) for kind in kinds}
     latencies = {name for name in METRICS if name.startswith(("queue_", "end_", "generator_"))}
     assert latencies
     assert latencies <= names["paced"]
@@ -89,75 +90,77 @@ def test_latency_is_told_of_paced_arrivals_only() -> None:
 MODES = [("cpuset", None), ("quota", 0.01), ("quota", 0.5), ("quota", None), ("oversubscribed", 0)]
 
 
-@pytest.mark.parametrize(("mode", "stopped"), MODES)
-def test_latency_is_told_of_whole_cpus_only(mode: str, stopped: float | None) -> None:
-    """KAT-12: what a quota or a crowd adds to a wait is not the system's; its throughput stays."""
-    is_told = (mode, stopped) in MODES[:2]  # a quota that hardly ever stops a node does not show
-    paced = told(trial(node_mode=mode, throttle_ratio=stopped), window())
-    seen = np.arange(1_000) / 100 + 0.05
-    trips = told(trial("roundtrip", node_mode=mode, throttle_ratio=stopped), window(t5=seen))
+@pytest.mark.parametrize(("mode", "throttled"), MODES)
+def test_latency_needs_whole_cpus(mode: str, throttled: float | None) -> None:
+    """KAT-12: latencies under a quota or oversubscription are refused; throughput is not."""
+    is_reported = (mode, throttled) in MODES[:2]  # a quota that hardly stops a node has no effect
+    paced = metrics_of(trial(node_mode=mode, throttle_ratio=throttled), window())
+    received = np.arange(1_000) / 100 + 0.05
+    closed = trial("roundtrip", node_mode=mode, throttle_ratio=throttled)
+    trips = metrics_of(closed, window(t5=received))
     latencies = {name for name in paced if name.startswith(("queue_", "end_"))}
-    found = [paced[name] for name in latencies] + [trips["round_trip_s_p50"]]
-    assert {metric.value is not None for metric in found} == {is_told}
-    assert is_told or all("METHOD M22" in metric.method for metric in found)
+    metrics = [paced[name] for name in latencies] + [trips["round_trip_s_p50"]]
+    assert {metric.value is not None for metric in metrics} == {is_reported}
+    assert is_reported or all("METHOD M22" in metric.method for metric in metrics)
     assert paced["throughput_per_s"].value is not None
 
 
-def test_percentiles_of_few_tasks_are_refused_and_say_why() -> None:
-    """KAT-7: below the floor the row is there, without a value, and not valid."""
-    found = told(trial(n_sent=661), window(661))
-    assert found["end_to_end_s_p95"].value == pytest.approx(0.041)
-    refused = found["end_to_end_s_p99"]
+def test_percentiles_of_few_tasks_are_refused_with_the_reason() -> None:
+    """KAT-7: below the minimum number of tasks, the row has no value and is not valid."""
+    metrics = metrics_of(trial(n_sent=661), window(661))
+    assert metrics["end_to_end_s_p95"].value == pytest.approx(0.041)
+    refused = metrics["end_to_end_s_p99"]
     assert (refused.value, refused.is_valid, refused.n) == (None, 0, 661)
     assert refused.method == "p99 needs 662 tasks (METHOD M11); there are 661."
-    assert told(trial(n_sent=662), window(662))["end_to_end_s_p99"].value == pytest.approx(0.041)
+    enough = metrics_of(trial(n_sent=662), window(662))["end_to_end_s_p99"]
+    assert enough.value == pytest.approx(0.041)
 
 
 @pytest.mark.parametrize("how", ["unstarted", "unfinished", "raised", "no row"])
-def test_tasks_without_an_answer_are_lower_bounds_however_they_ended(how: str) -> None:
-    """With 7 % unanswered p90 is known and p95 is only ">x"; no way to fail makes it better."""
+def test_tasks_without_an_answer_are_lower_bounds(how: str) -> None:
+    """With 7 % unanswered, p90 is known and p95 is ">x", whatever the outcome of those tasks."""
     tasks = window()
     some = tasks["task_id"] % 100 < 7
     ends = {"unstarted": ["t3_ns", "t4_ns"], "unfinished": ["t4_ns"]}.get(how, [])
     tasks.loc[some, ends] = pd.NA
     tasks.loc[some, "outcome"] = how
-    found = told(trial(), tasks[~some] if how == "no row" else tasks)
-    p90, p95, mean = (found[f"end_to_end_s_{which}"] for which in ("p90", "p95", "mean"))
+    metrics = metrics_of(trial(), tasks[~some] if how == "no row" else tasks)
+    p90, p95, mean = (metrics[f"end_to_end_s_{which}"] for which in ("p90", "p95", "mean"))
     assert (p90.bound, p95.bound, mean.bound) == ("", ">", ">")
     assert p90.value == pytest.approx(0.041)
-    # The 20th last sent of the 70 was sent at 7.01 s of 100 s; of no row nothing is known.
+    # The 20th last of the 70 was sent at 7.01 s of 100 s; a task without a row has the bound 0.
     assert p95.value == pytest.approx(0.041 if how == "no row" else 92.99)
     assert "70 of 1000 unfinished" in p95.method
     assert p95.n == 1_000
 
 
-def test_a_task_that_waits_for_ever_has_no_queue_latency_but_a_bound() -> None:
-    """Started and unfinished tasks have a queue latency; unstarted ones only exceed theirs."""
+def test_an_unstarted_task_has_a_bound_of_its_queue_latency() -> None:
+    """Tasks that started and did not finish have an exact queue latency."""
     tasks = window()
     tasks.loc[tasks["task_id"] % 10 == 0, ["t4_ns"]] = pd.NA
-    assert told(trial(), tasks)["queue_latency_s_p99"].bound == ""
+    assert metrics_of(trial(), tasks)["queue_latency_s_p99"].bound == ""
     tasks.loc[tasks["task_id"] % 10 == 0, ["t3_ns"]] = pd.NA
-    assert told(trial(), tasks)["queue_latency_s_p99"].bound == ">"
+    assert metrics_of(trial(), tasks)["queue_latency_s_p99"].bound == ">"
 
 
-def test_throughput_is_the_rate_of_the_middle_of_the_completions() -> None:
-    """Slow first and last tenths do not count; completions need not come in order (M8)."""
+def test_throughput_is_the_rate_between_10_and_90_percent_completion() -> None:
+    """Slow first and last tenths have no effect, nor has the order of completions (M8)."""
     finish = np.concatenate([[0.0] * 9, np.linspace(50, 51, 81), [99.0] * 10])
     shuffled = np.random.default_rng(1).permutation(finish)
-    value = told(trial("burst", 100), window(100, t4=shuffled))["throughput_per_s"].value
+    value = metrics_of(trial("burst", 100), window(100, t4=shuffled))["throughput_per_s"].value
     assert value == pytest.approx(80.0)
 
 
-def test_losing_tasks_does_not_make_a_system_quick() -> None:
-    """The 90 % completion is of all tasks offered, and without it there is no throughput."""
+def test_lost_tasks_do_not_raise_the_throughput() -> None:
+    """The 90 % completion counts all offered tasks; without it, throughput is refused."""
     finish = np.arange(100.0)
     finish[89:] = np.nan
-    refused = told(trial("burst", 100), window(100, t4=finish))["throughput_per_s"]
+    refused = metrics_of(trial("burst", 100), window(100, t4=finish))["throughput_per_s"]
     assert refused.value is None
     assert refused.method == "Only 89 of 100 tasks finished: no 90 % completion."
-    few = told(trial("burst", 19), window(19))["throughput_per_s"]
+    few = metrics_of(trial("burst", 19), window(19))["throughput_per_s"]
     assert few.method == "Throughput needs 20 tasks; there are 19."
-    at_once = told(trial("burst", 50), window(50, t4=np.ones(50)))["throughput_per_s"]
+    at_once = metrics_of(trial("burst", 50), window(50, t4=np.ones(50)))["throughput_per_s"]
     assert "one tick" in at_once.method
 
 
@@ -169,103 +172,103 @@ def burst_of(n: int, makespan_s: float) -> pd.DataFrame:
 
 def test_overhead_and_efficiency_follow_their_formulas() -> None:
     """100 tasks of 10 ms on 2 workers in 0.8 s: 1.6 worker-seconds for 1.0 of work (M17a)."""
-    found = told(trial("burst", 100, nominal_ns=10_000_000), burst_of(100, 0.8))
-    assert found["makespan_s"].value == pytest.approx(0.8)
-    assert found["overhead_s_per_task"].value == pytest.approx(0.006)
-    assert found["efficiency"].value == pytest.approx(1 / 1.6)
+    metrics = metrics_of(trial("burst", 100, nominal_ns=10_000_000), burst_of(100, 0.8))
+    assert metrics["makespan_s"].value == pytest.approx(0.8)
+    assert metrics["overhead_s_per_task"].value == pytest.approx(0.006)
+    assert metrics["efficiency"].value == pytest.approx(1 / 1.6)
 
 
 def test_a_workload_without_calibrated_work_is_all_overhead() -> None:
-    """For no-ops the ideal is zero, and an efficiency would be zero for everyone."""
-    found = told(trial("burst", 100), burst_of(100, 0.8))
-    assert found["overhead_s_per_task"].value == pytest.approx(0.016)
-    assert "w = 0 s" in found["overhead_s_per_task"].method
-    assert "efficiency" not in found
+    """The ideal time of no-ops is zero, so every efficiency would be zero."""
+    metrics = metrics_of(trial("burst", 100), burst_of(100, 0.8))
+    assert metrics["overhead_s_per_task"].value == pytest.approx(0.016)
+    assert "w = 0 s" in metrics["overhead_s_per_task"].method
+    assert "efficiency" not in metrics
 
 
-def test_a_backend_that_runs_no_task_has_no_overhead_beyond_their_work() -> None:
-    """The ceiling of the harness ends a burst of long tasks at once, and saves no work by it."""
-    found = told(trial("burst", 100, nominal_ns=10_000_000, executes=0), burst_of(100, 0.2))
-    refused = [found["overhead_s_per_task"], found["efficiency"]]
+def test_a_backend_that_runs_no_tasks_has_no_overhead_for_tasks_with_work() -> None:
+    """The `null` backend ends a burst of long tasks at once, because it does not run them."""
+    metrics = metrics_of(trial("burst", 100, nominal_ns=10_000_000, executes=0), burst_of(100, 0.2))
+    refused = [metrics["overhead_s_per_task"], metrics["efficiency"]]
     assert [(metric.value, metric.is_valid) for metric in refused] == [(None, 0)] * 2
     assert all("without running them" in metric.method for metric in refused)
-    of_no_ops = told(trial("burst", 100, executes=0), burst_of(100, 0.2))
+    of_no_ops = metrics_of(trial("burst", 100, executes=0), burst_of(100, 0.2))
     assert of_no_ops["overhead_s_per_task"].value == pytest.approx(0.004)
 
 
-def test_an_unfinished_burst_has_a_makespan_that_is_a_bound_and_no_overhead() -> None:
-    """The end of the window is the least it can have taken."""
+def test_an_unfinished_burst_has_a_lower_bound_of_its_makespan_and_no_overhead() -> None:
+    """The bound is the end of the window."""
     tasks = burst_of(100, 0.8)
     tasks.loc[3, "t4_ns"] = pd.NA
-    found = told(trial("burst", 100), tasks)
-    assert found["makespan_s"].value == pytest.approx(99.5)
-    assert found["makespan_s"].bound == ">"
-    assert found["overhead_s_per_task"].value is None
-    assert "1 of 100 unfinished" in found["overhead_s_per_task"].method
-    nothing = told(trial("burst", 0, status="failed", t_end_ns=None), tasks[:0])
+    metrics = metrics_of(trial("burst", 100), tasks)
+    assert metrics["makespan_s"].value == pytest.approx(99.5)
+    assert metrics["makespan_s"].bound == ">"
+    assert metrics["overhead_s_per_task"].value is None
+    assert "1 of 100 unfinished" in metrics["overhead_s_per_task"].method
+    nothing = metrics_of(trial("burst", 0, status="failed", t_end_ns=None), tasks[:0])
     assert {m.value for m in nothing.values()} == {None}
 
 
-def test_tasks_of_one_batch_call_have_no_submit_cost_of_their_own() -> None:
-    """One call for all is not a thousand calls that each took so long."""
+def test_tasks_of_one_batch_call_have_no_submit_time() -> None:
+    """The time of the single call is not the time of each task."""
     zero = np.zeros(1_000)
-    found = told(trial("burst"), window(t0=zero, t1=zero, t2=zero + 5))
-    assert found["submit_s_p50"].value is None
-    assert "in one call" in found["submit_s_p50"].method
+    metrics = metrics_of(trial("burst"), window(t0=zero, t1=zero, t2=zero + 5))
+    assert metrics["submit_s_p50"].value is None
+    assert "in one call" in metrics["submit_s_p50"].method
 
 
-def test_round_trips_end_in_the_submitter_s_hands() -> None:
-    """T5 - t0, and a result never seen is a lower bound."""
+def test_round_trips_end_when_the_submitter_has_the_result() -> None:
+    """A round trip is t5 - t0; a result that did not arrive gives a lower bound."""
     seen = np.arange(1_000) / 100 + 0.05
-    found = told(trial("roundtrip"), window(t5=seen))
-    assert found["round_trip_s_p99"].value == pytest.approx(0.05)
+    metrics = metrics_of(trial("roundtrip"), window(t5=seen))
+    assert metrics["round_trip_s_p99"].value == pytest.approx(0.05)
     seen[-20:] = np.nan
-    assert told(trial("roundtrip"), window(t5=seen))["round_trip_s_p99"].bound == ">"
+    assert metrics_of(trial("roundtrip"), window(t5=seen))["round_trip_s_p99"].bound == ">"
 
 
-def test_cpu_time_is_told_of_services_that_exist() -> None:
-    """A counter that could not be read is a refusal; a service that is not there is no metric."""
-    assert "cpu_services_s_per_task" not in told(trial(), window())
-    assert "broker_commands_per_task" not in told(trial(), window())
-    refused = told(trial(services="redis-server 7"), window())["cpu_services_s_per_task"]
+def test_cpu_time_of_servers_needs_servers() -> None:
+    """An unreadable counter is a refusal; a backend without servers does not have the metric."""
+    assert "cpu_services_s_per_task" not in metrics_of(trial(), window())
+    assert "broker_commands_per_task" not in metrics_of(trial(), window())
+    refused = metrics_of(trial(services="redis-server 7"), window())["cpu_services_s_per_task"]
     assert refused.value is None
     assert "cpu_services_ns is None" in refused.method
 
 
 @pytest.mark.parametrize(("n_lost", "n_partial", "k"), [(0, 0, 0), (3, 0, 3), (2, 4, 6)])
-def test_losses_are_told_with_their_bound_and_n(n_lost: int, n_partial: int, k: int) -> None:
-    """None lost of 1000 is not a loss rate of zero (METHOD M28)."""
-    found = told(trial(n_lost=n_lost, n_partial=n_partial), window())["lost_upper_95"]
-    assert found.value == proportion(k, 1_000).high
-    assert f"{k} of 1000" in found.method
+def test_losses_have_a_bound_and_n(n_lost: int, n_partial: int, k: int) -> None:
+    """Without a loss in 1000 tasks, the loss rate may still be above zero (METHOD M28)."""
+    metrics = metrics_of(trial(n_lost=n_lost, n_partial=n_partial), window())["lost_upper_95"]
+    assert metrics.value == proportion(k, 1_000).high
+    assert f"{k} of 1000" in metrics.method
 
 
 def test_one_row_a_task_is_the_execution_that_answered_first() -> None:
-    """Its instants belong together, so the parts of the latency add up."""
+    """All instants are of one execution, so the parts of the latency add up."""
     tasks = pd.concat([window(3)] * 3, ignore_index=True)
     tasks["t3_ns"] += np.repeat([0, 2, 1], 3) * S
     tasks["t4_ns"] += np.repeat([0, 2, 1], 3) * S
     tasks.loc[[0, 1], "outcome"] = ["raised", "unfinished"]
     tasks.loc[1, "t4_ns"] = pd.NA
-    kept = one_row_a_task(tasks)
-    assert sorted(kept["task_id"]) == [0, 1, 2]
-    wait = kept.sort_values("task_id")["t3_ns"] - kept.sort_values("task_id")["t0_ns"]
+    rows = one_row_a_task(tasks)
+    assert sorted(rows["task_id"]) == [0, 1, 2]
+    wait = rows.sort_values("task_id")["t3_ns"] - rows.sort_values("task_id")["t0_ns"]
     assert wait.tolist() == [S + 11_000_000, S + 11_000_000, 11_000_000]
     lag, queue, service = (
-        kept[end] - kept[start]
+        rows[end] - rows[start]
         for start, end in (("t0_ns", "t1_ns"), ("t1_ns", "t3_ns"), ("t3_ns", "t4_ns"))
     )
-    assert (lag + queue + service == kept["t4_ns"] - kept["t0_ns"]).all()
+    assert (lag + queue + service == rows["t4_ns"] - rows["t0_ns"]).all()
 
 
 def test_instants_far_from_zero_keep_their_nanoseconds() -> None:
-    """After a year of uptime a float would round an instant to 4 ns."""
+    """After a year of uptime, a float would round an instant to 4 ns."""
     year = 365 * 86_400 * S
     tasks = window()
     for name in ("t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns"):
         tasks[name] += year
     tasks["t4_ns"] = tasks["t3_ns"] + 1
-    assert told(trial(t_end_ns=year + 100 * S), tasks)["service_s_p50"].value == 1e-9
+    assert metrics_of(trial(t_end_ns=year + 100 * S), tasks)["service_s_p50"].value == 1e-9
 
 
 @pytest.mark.parametrize(
@@ -279,17 +282,17 @@ def test_instants_far_from_zero_keep_their_nanoseconds() -> None:
         ({"status": "interrupted"}, 0),
     ],
 )
-def test_numbers_of_a_trial_that_cannot_be_used_are_kept_and_marked(
+def test_metrics_of_an_unusable_trial_have_values_and_are_not_valid(
     changes: dict[str, Any], valid: int
 ) -> None:
-    """Nothing is dropped: the value is there, and says whether it counts."""
-    found = told(trial(**changes), window())["end_to_end_s_p50"]
-    assert found.value == pytest.approx(0.041)
-    assert found.is_valid == valid
+    """The row has the value, and `is_valid` states whether it may be used."""
+    metrics = metrics_of(trial(**changes), window())["end_to_end_s_p50"]
+    assert metrics.value == pytest.approx(0.041)
+    assert metrics.is_valid == valid
 
 
 def test_rows_fit_the_table_with_their_refusals(tmp_path: Path) -> None:
-    """What is told of a trial can be written and read back; a refusal is a null."""
+    """Metrics can be written and read back; a refused one is null."""
     rows = trial_metrics(trial(n_sent=100), window(100))
     written = formats.to_csv("metric", rows, tmp_path, header=True)
     read = formats.from_csv("metric", written, tmp_path)
