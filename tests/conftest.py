@@ -37,7 +37,7 @@ settings.load_profile("lab")
 GRACE_S = 5.0
 SIGNALS_AT_START = {number: signal.getsignal(number) for number in interrupts.STOPPING}
 Result = TypeVar("Result")
-Told = Callable[..., subprocess.CompletedProcess[str]]
+RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _is_alone(item: pytest.Item | None) -> bool:
@@ -258,7 +258,7 @@ def misbehaving_inside(
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
+def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
     """Return a function that runs the command `lab` in this process and captures its output."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 from lab.core.model import Burst, Capability, Periodic, Service, Topology
 from lab.host import child_environment
 from lab.planning import registry
-from tests.conftest import Told
+from tests.conftest import RunCli
 from tests.contract.watching import Seen, watching
 from tests.factories.foreign_environment import JUNK, write_shadows
 from tests.factories.trials import run, spec_of
@@ -153,16 +153,16 @@ def test_a_file_that_an_installed_module_hides_is_a_usage_error(
     named: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    told: Told,
+    run_cli: RunCli,
 ) -> None:
     """Before the function is called; what another function needs not hinders nobody."""
     for name in files:
         (tmp_path / f"{name}.py").write_text("def charge():\n    raise SystemExit\n")
     monkeypatch.chdir(tmp_path)
     words = ("bench", "-b", "inline", "--provider", "local", "--dry-run", "--task")
-    shown = told(*words, task)
+    shown = run_cli(*words, task)
     assert shown.returncode == 2
     assert f"{tmp_path / named} has the name of an installed module" in shown.stderr
     assert "Traceback" not in shown.stderr
     assert "Calling" not in shown.stderr
-    assert "installed module" not in told(*words, "math:exp", "--args", "[1]").stderr
+    assert "installed module" not in run_cli(*words, "math:exp", "--args", "[1]").stderr

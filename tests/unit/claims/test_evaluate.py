@@ -17,7 +17,7 @@ from lab.planning import registry
 from lab.planning.plan import Plan
 from lab.providers.local import LocalCluster
 from lab.results.store import Store
-from tests.conftest import Told
+from tests.conftest import RunCli
 from tests.factories.trials import run
 from tests.unit.cli.test_main import lab
 
@@ -77,16 +77,16 @@ def test_two_cores_are_used_by_processes_only(
         (["--resume", "nowhere"], "nowhere is not a run folder"),
     ],
 )
-def test_a_typo_has_a_suggestion(arguments: list[str], message: str, told: Told) -> None:
+def test_a_typo_has_a_suggestion(arguments: list[str], message: str, run_cli: RunCli) -> None:
     """The message has the closest name, and the exit code is 2."""
-    shown = told("claims", *arguments)
+    shown = run_cli("claims", *arguments)
     assert shown.returncode == 2
     assert message in " ".join(shown.stderr.split())
 
 
-def test_a_claim_that_is_not_published_selects_nothing(tmp_path: Path, told: Told) -> None:
+def test_a_claim_that_is_not_published_selects_nothing(tmp_path: Path, run_cli: RunCli) -> None:
     """There is no claim about retries of threads: exit code 3, and no run folder."""
-    shown = told("claims", "-b", "threading", "-c", "retry", "--results", str(tmp_path / "r"))
+    shown = run_cli("claims", "-b", "threading", "-c", "retry", "--results", str(tmp_path / "r"))
     assert shown.returncode == 3
     assert not (tmp_path / "r").exists()
 

@@ -12,7 +12,7 @@ from lab.cli.main import main
 from lab.cli.options import OPTIONS
 from lab.core.errors import ExitCode
 from lab.planning import ranges
-from tests.conftest import Told
+from tests.conftest import RunCli
 
 LOCAL = ("--provider", "local", "--dry-run")
 HUGE = "9" * 26
@@ -25,16 +25,16 @@ NUMBERS = {
 }
 
 
-def test_each_number_has_a_range_and_the_help_shows_it(told: Told) -> None:
+def test_each_number_has_a_range_and_the_help_shows_it(run_cli: RunCli) -> None:
     """One table, `lab.planning.ranges`: what is refused is what was said."""
     assert set(NUMBERS) == {
         *("--rate", "--tasks", "--seconds", "--occurrences", "--cores", "--nodes", "--workers"),
         *("--quota", "--blocks", "--seed"),
     }
-    shown = " ".join(told("bench", "--help").stdout.split())
+    shown = " ".join(run_cli("bench", "--help").stdout.split())
     for name, kind in NUMBERS.items():
         assert str(kind) in shown, name
-    assert str(ranges.PAIRS) in " ".join(told("compare", "--help").stdout.split())
+    assert str(ranges.PAIRS) in " ".join(run_cli("compare", "--help").stdout.split())
 
 
 @pytest.mark.parametrize("option", sorted(NUMBERS))
@@ -58,10 +58,10 @@ def test_each_number_has_a_range_and_the_help_shows_it(told: Told) -> None:
     ids=lambda value: repr(value)[:20],
 )
 def test_a_number_out_of_its_range_is_refused_with_the_range(
-    option: str, value: str, told: Told
+    option: str, value: str, run_cli: RunCli
 ) -> None:
     """N2: whatever int or float would take for a number, exit code 2, one short sentence."""
-    shown = told("bench", *LOCAL, "-b", "inline", f"{option}={value}")
+    shown = run_cli("bench", *LOCAL, "-b", "inline", f"{option}={value}")
     assert shown.returncode == ExitCode.USAGE
     last = shown.stderr.strip().rpartition("lab bench: error: ")[2]
     assert last.startswith(f"argument {option}: ")
@@ -96,17 +96,17 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
         ("-b celery --arrival ranked --tasks 3", "must be more than its 5 urgent tasks"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(words: str, message: str, told: Told) -> None:
+def test_what_cannot_be_is_one_sentence(words: str, message: str, run_cli: RunCli) -> None:
     """Sizes where there are none, empty names, and campaigns of a size that nobody can run."""
-    shown = told("bench", *LOCAL, *words.split())
+    shown = run_cli("bench", *LOCAL, *words.split())
     assert (shown.returncode, shown.stdout) == (ExitCode.USAGE, "")
     assert message in " ".join(shown.stderr.split())
 
 
 @pytest.mark.parametrize("given", ["[" * 100_000, "[" + "9" * 5_000 + "]", "5", "{", "\udcff"])
-def test_arguments_that_are_no_json_are_one_sentence(given: str, told: Told) -> None:
+def test_arguments_that_are_no_json_are_one_sentence(given: str, run_cli: RunCli) -> None:
     """Depth and length do not matter; what was typed is quoted, cut short."""
-    shown = told("bench", *LOCAL, "--task", "os:getcwd", "--args", given)
+    shown = run_cli("bench", *LOCAL, "--task", "os:getcwd", "--args", given)
     assert shown.returncode == ExitCode.USAGE
     assert len(shown.stderr) < 1_000
 
@@ -122,22 +122,22 @@ def test_arguments_that_are_no_json_are_one_sentence(given: str, told: Told) -> 
         f"claims --seed {HUGE}",
     ],
 )
-def test_other_commands_have_ranges_too(words: str, told: Told) -> None:
+def test_other_commands_have_ranges_too(words: str, run_cli: RunCli) -> None:
     """A threshold that is no number would judge nothing as worse."""
-    shown = told(*words.split())
+    shown = run_cli(*words.split())
     assert shown.returncode == ExitCode.USAGE
     assert "number from" in " ".join(shown.stderr.split())
 
 
-def test_what_is_named_twice_counts_once(told: Told) -> None:
+def test_what_is_named_twice_counts_once(run_cli: RunCli) -> None:
     """Duplicates are no mistake."""
-    once = told(
+    once = run_cli(
         "bench",
         *LOCAL,
         *["-b", "inline", "-w", "noop", "--cores", "1", "--blocks", "1", "--seed", "1"],
     )
     twice = "-b inline -b inline -w noop -w noop --cores 1,1 --blocks 1 --seed 1"
-    assert told("bench", *LOCAL, *twice.split()).stdout == once.stdout
+    assert run_cli("bench", *LOCAL, *twice.split()).stdout == once.stdout
 
 
 NASTY = st.sampled_from(

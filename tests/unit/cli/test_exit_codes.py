@@ -20,7 +20,7 @@ from lab.core.errors import (
     UsageError,
 )
 from lab.providers import choice
-from tests.conftest import Told
+from tests.conftest import RunCli
 from tests.factories import campaigns
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +103,7 @@ def test_a_comparison_with_nothing_in_common_ends_in_3(
 
 
 def test_a_machine_that_cannot_host_a_cluster_ends_in_5(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run_cli: RunCli
 ) -> None:
     """A failure of the engine before the run is not a failed trial."""
 
@@ -112,7 +112,7 @@ def test_a_machine_that_cannot_host_a_cluster_ends_in_5(
 
     monkeypatch.setattr(choice, "prepare", fail)
     words = ("-b", "inline", "-w", "noop", "--provider", "local", "--results", str(tmp_path / "r"))
-    shown = told("bench", *words)
+    shown = run_cli("bench", *words)
     assert shown.returncode == 5
     assert "No container engine answers." in shown.stderr
     assert not (tmp_path / "r").exists()

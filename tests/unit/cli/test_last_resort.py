@@ -22,7 +22,7 @@ from lab.host import child_environment, repository
 from lab.host.environment import fingerprint, git_state
 from lab.report import page
 from lab.results.store import Store
-from tests.conftest import Told
+from tests.conftest import RunCli
 from tests.factories import campaigns
 
 SMALL = ("-b", "inline", "-w", "noop", "--arrival", "burst", "--tasks", "20", "--blocks", "1")
@@ -97,17 +97,17 @@ def test_a_git_that_fails_is_a_reason(
 
 
 def test_without_git_every_question_has_an_answer(
-    few_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    few_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     """Comparing commits says what is missing; history finds no run; neither is a traceback."""
     monkeypatch.setenv("PATH", str(few_programs))
     assert git_state() == ("", "")
     results = ("--results", str(tmp_path))
-    shown = told("compare", "main", "HEAD", "--pairs", "1", *results)
+    shown = run_cli("compare", "main", "HEAD", "--pairs", "1", *results)
     assert "git is not installed. Run: sudo apt install git" in " ".join(shown.stderr.split())
     assert shown.returncode == 2
-    assert told("compare", "main", "HEAD", *results).returncode == 2
-    assert told("history", *results).returncode == 3
+    assert run_cli("compare", "main", "HEAD", *results).returncode == 2
+    assert run_cli("history", *results).returncode == 3
 
 
 def test_a_checkout_of_another_user_is_none(
@@ -167,11 +167,11 @@ def as_runs_file(results: Path) -> None:
     ids=lambda w: w[0],
 )
 def test_results_that_are_no_folder_are_a_sentence(
-    words: tuple[str, ...], damage: Callable[[Path], None], tmp_path: Path, told: Told
+    words: tuple[str, ...], damage: Callable[[Path], None], tmp_path: Path, run_cli: RunCli
 ) -> None:
     """Every command that reads or writes them says so, before it measures anything."""
     damage(tmp_path / "results")
-    shown = told(*words, "--results", str(tmp_path / "results"))
+    shown = run_cli(*words, "--results", str(tmp_path / "results"))
     assert shown.returncode in {2, 3, 5}, shown.stderr
     assert "A defect of the lab" not in shown.stderr
 
@@ -194,7 +194,7 @@ def test_a_current_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.defect
 def test_an_unexpected_exception_ends_in_one_sentence_and_5(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     """With the place, and the file that has the traceback."""
 
@@ -203,7 +203,7 @@ def test_an_unexpected_exception_ends_in_one_sentence_and_5(
 
     monkeypatch.setattr(list_command, "run", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    shown = told("list")
+    shown = run_cli("list")
     assert shown.returncode == 5
     said = " ".join(shown.stderr.split())
     assert said.startswith("lab: A defect of the lab: RecursionError")
@@ -215,7 +215,7 @@ def test_an_unexpected_exception_ends_in_one_sentence_and_5(
 
 @pytest.mark.defect
 def test_ctrl_c_stays_130_and_no_temporary_folder_is_needed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     """The sentence is there without the file."""
 
@@ -223,14 +223,14 @@ def test_ctrl_c_stays_130_and_no_temporary_folder_is_needed(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(list_command, "run", stop)
-    assert told("list").returncode == 130
+    assert run_cli("list").returncode == 130
 
     def fail(*_: object) -> NoReturn:
         raise ValueError("x")
 
     monkeypatch.setattr(list_command, "run", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not" / "there"))
-    shown = told("list")
+    shown = run_cli("list")
     assert shown.returncode == 5
     assert "A defect of the lab: ValueError" in shown.stderr
 
@@ -271,7 +271,7 @@ def test_a_figure_that_fails_leaves_the_page(
 
 @pytest.mark.defect
 def test_a_report_and_a_history_that_fail_lose_no_campaign(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
     """What was measured is named, with the command that makes the page."""
 
@@ -280,7 +280,7 @@ def test_a_report_and_a_history_that_fail_lose_no_campaign(
 
     monkeypatch.setattr(report, "show", fail)
     monkeypatch.setattr(history, "add", fail)
-    shown = told("bench", *ONE, "--results", str(tmp_path))
+    shown = run_cli("bench", *ONE, "--results", str(tmp_path))
     assert shown.returncode == 0
     said = " ".join(shown.stderr.split())
     (run,) = (tmp_path / "runs").iterdir()

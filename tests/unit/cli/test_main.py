@@ -18,7 +18,7 @@ import pytest
 
 from lab.host import processes
 from lab.results.store import Store
-from tests.conftest import Told
+from tests.conftest import RunCli
 
 SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
 
@@ -68,17 +68,17 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 @pytest.mark.parametrize("command", [[], ["bench"], ["list"], ["report"], ["doctor"], ["clean"]])
-def test_help_teaches_and_costs_nothing(command: list[str], told: Told) -> None:
+def test_help_teaches_and_costs_nothing(command: list[str], run_cli: RunCli) -> None:
     """Every command explains itself on standard output."""
-    shown = told(*command, "--help")
+    shown = run_cli(*command, "--help")
     assert shown.returncode == 0
     assert "usage: lab" in shown.stdout
     assert shown.stderr == ""
 
 
-def test_help_shows_every_option_and_an_example(told: Told) -> None:
+def test_help_shows_every_option_and_an_example(run_cli: RunCli) -> None:
     """The options that the README promises are there, with an example to copy."""
-    shown = told("bench", "--help").stdout
+    shown = run_cli("bench", "--help").stdout
     options = "backend workload cores nodes workers preset blocks seed provider dry-run resume"
     assert all(f"--{option}" in shown for option in options.split())
     assert "--backend 'celery[threads]@safe'" in shown
@@ -114,10 +114,10 @@ def test_help_shows_every_option_and_an_example(told: Told) -> None:
     ],
 )
 def test_a_mistake_gets_one_sentence(
-    arguments: list[str], code: int, message: str, told: Told
+    arguments: list[str], code: int, message: str, run_cli: RunCli
 ) -> None:
     """Exit code and sentence are right, there is no traceback, and nothing was made."""
-    shown = told(*arguments, *provider(arguments))
+    shown = run_cli(*arguments, *provider(arguments))
     assert shown.returncode == code
     assert message in " ".join(shown.stderr.split())
     assert "Traceback" not in shown.stderr
@@ -130,9 +130,9 @@ def test_a_mistake_ends_the_process() -> None:
     assert "Did you mean 'celery'" in " ".join(shown.stderr.split())
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, told: Told) -> None:
+def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, run_cli: RunCli) -> None:
     """The plan says what, in which order, and how long; no file appears."""
-    shown = told(
+    shown = run_cli(
         "bench",
         "--dry-run",
         "--provider",
@@ -153,17 +153,17 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, told: Told)
     ("asked", "trials"), [("", 1), ("--cores 1,2", 2), ("--cores 1,2 --blocks 3", 6)]
 )
 def test_cores_and_blocks_that_are_asked_for_are_for_every_cell(
-    asked: str, trials: int, told: Told
+    asked: str, trials: int, run_cli: RunCli
 ) -> None:
     """Only where nobody says a word does the quick preset ask for latencies once."""
     paced = "bench --dry-run --provider local -b thread-pool -w noop --arrival paced"
-    shown = told(*paced.split(), *asked.split())
+    shown = run_cli(*paced.split(), *asked.split())
     assert shown.stdout.splitlines()[-1].startswith(f"{trials} trials, ")
 
 
-def test_lists_are_data_on_standard_output(told: Told) -> None:
+def test_lists_are_data_on_standard_output(run_cli: RunCli) -> None:
     """`lab list` names every backend and workload, without colour when piped."""
-    shown = told("list")
+    shown = run_cli("list")
     assert shown.returncode == 0
     assert all(word in shown.stdout for word in ("celery[prefork]", "safe", "payload", "standard"))
     assert "\x1b[" not in shown.stdout

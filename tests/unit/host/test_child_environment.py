@@ -17,7 +17,7 @@ from lab.core.serialization import spec_from_json, spec_to_json
 from lab.host import child_environment
 from lab.results.store import Store
 from lab.worker.execution import checksum
-from tests.conftest import Told
+from tests.conftest import RunCli
 from tests.factories.foreign_environment import JUNK, write_shadows
 from tests.factories.trials import spec_of
 
@@ -121,10 +121,10 @@ def test_a_folder_with_names_of_the_standard_library_disturbs_no_command(
     ],
 )
 def test_a_variable_that_cannot_be_passed_is_a_usage_error(
-    name: str, words: str, told: Told
+    name: str, words: str, run_cli: RunCli
 ) -> None:
     """One sentence, before anything runs."""
-    shown = told("bench", "--provider", "local", "--dry-run", "-b", "inline", "--pass-env", name)
+    shown = run_cli("bench", "--provider", "local", "--dry-run", "-b", "inline", "--pass-env", name)
     assert shown.returncode == 2
     assert words in shown.stderr
 
