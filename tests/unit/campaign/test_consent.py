@@ -1,4 +1,4 @@
-"""Results are data: no file chooses code, and a user's function runs again only for its user."""
+"""Tests that no file of results selects code, and that only its user can rerun a function."""
 
 from __future__ import annotations
 
@@ -26,35 +26,36 @@ QUIET = ["--provider", "local", "--allow-dirty", "--tables-only"]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two finished runs: one of a registered workload, one of a function of this user."""
+    """Create two runs: one of a registered workload, one of a function of this user."""
     folder = tmp_path_factory.mktemp("results")
-    for chosen in (["-w", "noop"], NAMED):
-        assert main(["bench", *chosen, *SMALL, *QUIET, "--results", str(folder)]) == 0
+    for workload in (["-w", "noop"], NAMED):
+        assert main(["bench", *workload, *SMALL, *QUIET, "--results", str(folder)]) == 0
     return folder
 
 
 def run_of(results: Path, *, is_function: bool) -> Path:
-    """One of the two runs."""
+    """Return one of the two runs."""
     runs = (results / "runs").iterdir()
     return next(run for run in runs if (run / consent.PROOF).exists() == is_function)
 
 
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A module `trap` on the path; the file that this returns exists once it was imported."""
-    sprung = tmp_path / "sprung"
+    """Put a module `trap` on the path; its import creates the returned file."""
+    imported_mark = tmp_path / "sprung"
     folder = tmp_path / "modules"
     folder.mkdir()
-    text = f"open({str(sprung)!r}, 'w')\nARGUMENTS = []\ndef run(*_): open({str(sprung)!r}, 'w')\n"
+    create = f"open({str(imported_mark)!r}, 'w')"
+    text = f"{create}\nARGUMENTS = []\ndef run(*_): {create}\n"
     (folder / "trap.py").write_text(text)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    yield sprung
+    yield imported_mark
     sys.modules.pop("trap", None)
 
 
 def trial_id(run: Path) -> str:
-    """The id of the one trial of a plan, whatever it names."""
+    """Return the id of the only trial of a plan."""
     (fields,) = json.loads((run / "plan.json").read_text())["trials"]
     return spec_from_json(fields).id
 
@@ -70,7 +71,7 @@ def test_no_file_chooses_code(
     workload: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Going on, repeating, reproducing: each refuses a function that a foreign plan names."""
+    """Each command rejects the function of a foreign plan, also if the command line names it."""
     run = shutil.copytree(run_of(results, is_function=False), tmp_path / "results" / "runs" / "r")
     workload = workload.replace("'", '\\"')
     text = (run / "plan.json").read_text()
@@ -90,17 +91,17 @@ def test_no_file_chooses_code(
     for command in commands:
         for more in ([], typed) if command[0] != "claims" else ([],):
             assert main([*command, *more]) == 2, command
-            told = " ".join(capsys.readouterr().err.split())
-            assert "Results never select code" in told
-            assert "lab bench --task MODULE:FUNCTION" in told
+            message = " ".join(capsys.readouterr().err.split())
+            assert "Results never select code" in message
+            assert "lab bench --task MODULE:FUNCTION" in message
     assert not trap.exists()
     assert not (tmp_path / "sprung").exists()
 
 
-def test_reading_a_run_imports_nothing_that_it_names(
+def test_commands_that_read_a_run_do_not_import_its_function(
     results: Path, tmp_path: Path, trap: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Report, comparison, history and package of a run whose tables name a function."""
+    """The commands are report, compare, history and publish."""
     run = shutil.copytree(run_of(results, is_function=False), tmp_path / "results" / "runs" / "r")
     for file in ("plan.json", "trial.csv"):
         text = (run / file).read_text()
@@ -114,10 +115,10 @@ def test_reading_a_run_imports_nothing_that_it_names(
     assert not trap.exists()
 
 
-def test_a_function_runs_again_from_its_users_run_when_it_is_named(
+def test_a_function_runs_again_from_its_users_run_if_the_command_names_it(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unnamed, or named otherwise, it is refused in a sentence that shows what to type."""
+    """Without the name, or with another one, it is rejected, and the message has the command."""
     run = run_of(results, is_function=True)
     to_type = "--task tests.factories.user_tasks:add --args '[1, 2]'"
     where = ["--results", str(tmp_path)]
@@ -129,22 +130,22 @@ def test_a_function_runs_again_from_its_users_run_when_it_is_named(
     for command in commands:
         for more in ([], ["--task", FUNCTION], ["--task", FUNCTION, "--args", "[1, 3]"]):
             assert main([*command, *more]) == 2
-            told = " ".join(capsys.readouterr().err.split())
-            assert f"Type: lab {' '.join(command[:3]).removesuffix(' --results')}" in told
-            assert to_type in told
+            message = " ".join(capsys.readouterr().err.split())
+            assert f"Type: lab {' '.join(command[:3]).removesuffix(' --results')}" in message
+            assert to_type in message
         resumed = ["--tables-only"] if "--resume" in command else []
         assert main([*command, *NAMED, *resumed]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", ["package", "copy", "another user", "key of others", "no state"])
-def test_a_function_runs_from_no_run_of_others(
+def test_a_function_does_not_run_from_a_run_without_proof(
     results: Path,
     tmp_path: Path,
     case: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The user's own function is refused where nothing proves who created the run."""
+    """Even the user's own function is rejected if the run does not prove who created it."""
     run = run_of(results, is_function=True)
     state = Path(os.environ["XDG_STATE_HOME"])
     if case == "package":
@@ -168,8 +169,8 @@ def test_a_function_runs_from_no_run_of_others(
     assert "Results never select code" in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_key_is_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else can read it, a link to a key is none, and without a home there is no proof."""
+def test_only_the_user_can_read_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A symbolic link is not accepted as key, and without a key no proof is written."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     run = tmp_path / "run"
     run.mkdir()
@@ -201,10 +202,10 @@ def test_the_key_is_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.Monke
         ("nodes", "1"),
     ],
 )
-def test_a_plan_with_a_field_that_cannot_be_is_refused(
+def test_a_plan_with_an_invalid_field_is_rejected(
     results: Path, tmp_path: Path, field: str, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each field has a type, numbers are finite and not negative, and none is unknown."""
+    """Each field has a type, numbers are finite and not negative, and no field is unknown."""
     run = shutil.copytree(run_of(results, is_function=False), tmp_path / "results" / "runs" / "r")
     plan = json.loads((run / "plan.json").read_text())
     spec = plan["trials"][0]
@@ -215,7 +216,7 @@ def test_a_plan_with_a_field_that_cannot_be_is_refused(
     assert "is damaged" in capsys.readouterr().err
 
 
-# Modules that turn text or bytes into code, and the files of lab/ that import them.
+# Modules that can turn text or bytes into code, and the files of lab/ that may import them.
 CODE_FROM_TEXT = {
     *("cloudpickle", "code", "dill", "imp", "importlib", "joblib", "marshal", "pickle", "runpy"),
     *("shelve", "yaml", "zipimport"),
@@ -223,40 +224,40 @@ CODE_FROM_TEXT = {
 KNOWN = {
     "importlib": {
         "worker/execution.py",  # a task's function, in its worker
-        "worker/user_function.py",  # what the command line names: see `consent`
+        "worker/user_function.py",  # the function on the command line: see `consent`
         "planning/registry.py",  # the files of lab/backends and workloads
-        "planning/entry_points.py",  # entry points of what is installed beside the lab
+        "planning/entry_points.py",  # entry points of installed packages
         "backends/_rq/preloading.py",  # the lab's workloads, in RQ's worker
-        "providers/user_code.py",  # where a function's package lies; imports nothing
+        "providers/user_code.py",  # finds a function's package; imports nothing
         "running/shadowed_modules.py",  # names of the standard library's modules
         *("providers/servers.py", "host/environment.py"),  # names, versions, files of packages
         *("history/page.py", "report/page.py"),  # the lab's templates
     },
-    "runpy": {"backends/_rq/preloading.py"},  # RQ's own command
+    "runpy": {"backends/_rq/preloading.py"},  # the command of RQ
     "pickle": {
-        "worker/canonical.py",  # writes, and reads nothing
-        # Messages of a trial, from its own server, in its worker.
+        "worker/canonical.py",  # writes only
+        # Messages of a trial from its server, in its worker.
         *("backends/raw_amqp.py", "backends/raw_redis.py", "backends/raw_sql.py"),
     },
-    "joblib": {"backends/joblib.py"},  # the system itself
+    "joblib": {"backends/joblib.py"},  # the backend
 }
 
 
 def test_every_place_that_turns_text_into_code_is_known() -> None:
-    """No pickle, yaml, eval or import of a name that a result holds: here is the complete list."""
+    """Compare all uses of pickle, yaml, eval and dynamic imports in lab/ with the lists here."""
     importers: dict[str, set[str]] = {}
-    words = set()
+    names = set()
     for file in LAB.rglob("*.py"):
         name = file.relative_to(LAB).as_posix()
         for module in imported(file):
             importers.setdefault(module.partition(".")[0], set()).add(name)
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Name | ast.Attribute):
-                words.add((name, node.id if isinstance(node, ast.Name) else node.attr))
+                names.add((name, node.id if isinstance(node, ast.Name) else node.attr))
     assert {m: files for m, files in importers.items() if m in CODE_FROM_TEXT} == KNOWN
     dangerous = {"eval", "exec", "__import__", "read_pickle", "read_hdf", "allow_pickle"}
-    assert not {(file, word) for file, word in words if word in dangerous}
-    assert {file for file, word in words if word == "import_module"} == {
+    assert not {(file, name) for file, name in names if name in dangerous}
+    assert {file for file, name in names if name == "import_module"} == {
         *(
             "worker/execution.py",
             "worker/user_function.py",

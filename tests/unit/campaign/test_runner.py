@@ -1,4 +1,4 @@
-"""What was disturbed runs again: seldom, so that a campaign keeps the time that it told."""
+"""Tests that disturbed trials run again, but not so often that the campaign takes much longer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.factories.trials import spec_of
 
 
 class Silent:
-    """Says nothing."""
+    """An observer that ignores all events."""
 
     def begin(self, *_: object) -> None:
-        """Hear of the trials."""
+        """Ignore an event."""
 
     trial = phase = row = note = begin
 
@@ -26,9 +26,9 @@ class Silent:
 @pytest.mark.parametrize(
     ("arrivals", "expected"),
     [
-        # Two of three attempts are already more than a quarter of all.
+        # After the first trial, two of three attempts were repeated: more than a quarter.
         ([Burst(20), Burst(21), Burst(22)], [3, 1, 1]),
-        # The search asks again by itself, where it cannot believe what it was answered.
+        # The search for capacity repeats invalid probes itself.
         ([Probe(20, 200.0), Probe(20, 100.0)], [1, 1]),
     ],
 )
@@ -38,7 +38,7 @@ def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every attempt is a row with its flag, and two reruns are the most of one trial."""
+    """Every attempt has a row with its flag, and a trial has at most two reruns."""
     speeds = itertools.count(1)
     monkeypatch.setattr(host_counters, "calibrate", lambda: 2 ** next(speeds))
     specs = [spec_of("inline", arrival=kind) for kind in arrivals]

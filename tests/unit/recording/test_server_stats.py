@@ -1,4 +1,4 @@
-"""Servers' own counters are read without what the asking adds, and never at a trial's cost."""
+"""Tests reading the counters of servers without the lab's own requests in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.recording.server_stats import COMMANDS, READERS, Counts, Watch
 from lab.validation.trial_files import read_counters
 from tests.factories.trials import run, spec_of
 
-# A page as the plugin writes it.
+# A page in the format of the Prometheus plugin.
 PAGE = """# TYPE rabbitmq_connections gauge
 rabbitmq_connections 3
 rabbitmq_global_messages_received_total{protocol="amqp091"} 7
@@ -30,7 +30,7 @@ telemetry_scrape_duration_seconds_sum{registry="default",content_type="text/plai
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The endpoint of a Redis that nobody else uses."""
+    """Start a Redis for this test only; return its endpoint."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "counters"}
     running = RedisService().start(tmp_path, (), labels, "secret")
     yield running.endpoint
@@ -38,16 +38,17 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def by_name(counts: Counts) -> dict[str, float]:
-    """Forget the units."""
+    """Return the counts by name, without units."""
     return {name: value for (name, _), value in counts.items()}
 
 
-def test_redis_counts_what_others_do_and_not_our_asking(server: str) -> None:
-    """Between two looks nothing has happened; after ten commands exactly these have."""
+def test_redis_counters_exclude_the_requests_of_the_reader(server: str) -> None:
+    """Three readings are equal; after ten commands of another client exactly these are added."""
     reader = READERS["redis"](server)
     before = [by_name(reader.read()) for _ in range(3)]
     fixed = ("commands", "clients", "received_bytes", "sent_bytes")
-    assert [[one[name] for name in fixed] for one in before] == [[before[0][n] for n in fixed]] * 3
+    first = [before[0][name] for name in fixed]
+    assert [[counts[name] for name in fixed] for counts in before] == [first] * 3
     port = int(server.rpartition(":")[2].partition("/")[0])
     with socket.create_connection(("127.0.0.1", port)) as other, other.makefile("rb") as answers:
         other.sendall(b"AUTH secret\r\n")
@@ -61,13 +62,13 @@ def test_redis_counts_what_others_do_and_not_our_asking(server: str) -> None:
     assert after["memory_bytes"] > 0
 
 
-def test_rabbitmq_counters_are_summed_over_kinds_of_queues(
+def test_rabbitmq_counters_are_summed_over_types_of_queues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Labels are summed over, and of the page's hundreds of lines only ours are kept."""
+    """Values are summed over labels, and lines of other counters are ignored."""
 
     class Connection:
-        """Answers with the page."""
+        """A connection whose answer is the page."""
 
         def __init__(self, host: str, port: int, timeout: float) -> None:
             assert (host, port, timeout > 0) == ("rabbitmq", 15692, True)
@@ -91,8 +92,8 @@ def test_rabbitmq_counters_are_summed_over_kinds_of_queues(
 
 
 def test_a_watch_reads_at_both_ends_and_in_between(server: str) -> None:
-    """Every reading has its instant, and what it costs the driver is a sample beside it."""
-    watch = Watch({"redis": server, "dask-scheduler": "tcp://nobody:1"}, period_s=0.01)
+    """Every reading has its instant, and a sample of its CPU cost in the driver."""
+    watch = Watch({"redis": server, "dask-scheduler": "tcp://nowhere:1"}, period_s=0.01)
     begin = time.monotonic_ns()
     watch.start()
     time.sleep(0.1)
@@ -106,10 +107,10 @@ def test_a_watch_reads_at_both_ends_and_in_between(server: str) -> None:
     assert {sample.source for sample in watch.samples} == {"redis", "driver"}
 
 
-def test_a_server_that_does_not_answer_is_told_once_and_asked_no_more(
+def test_a_server_that_does_not_answer_is_reported_once_and_not_read_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its counters are missing then, which is no fault of the trial."""
+    """Its counters are missing, and the trial does not fail."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     watch = Watch({"redis": f"redis://127.0.0.1:{port}/0"}, period_s=0.001)
@@ -120,8 +121,8 @@ def test_a_server_that_does_not_answer_is_told_once_and_asked_no_more(
     assert capsys.readouterr().err.count("The counters of redis are not read any more: ") == 1
 
 
-def test_without_a_server_that_counts_nothing_is_done() -> None:
-    """A system that lives in the driver's process is not disturbed."""
+def test_without_a_server_to_read_no_thread_is_started() -> None:
+    """A backend in the driver's process is not disturbed."""
     watch = Watch({})
     watch.start()
     watch.stop()
@@ -129,43 +130,43 @@ def test_without_a_server_that_counts_nothing_is_done() -> None:
     assert watch._thread.ident is None
 
 
-def test_a_trial_tells_what_its_broker_did(tmp_path: Path) -> None:
-    """Commands and bytes of the window are in the row, and a task in the metrics (M17d)."""
-    made = run(tmp_path, spec_of("celery[threads]", arrival=Burst(100)))
-    samples = made.tables["sample"]
+def test_a_trial_has_the_commands_and_bytes_of_its_broker(tmp_path: Path) -> None:
+    """The row has those of the window, and the metrics those per task (M17d)."""
+    result = run(tmp_path, spec_of("celery[threads]", arrival=Burst(100)))
+    samples = result.tables["sample"]
     of_redis = samples[samples.source == "redis"].groupby("metric").value.agg(["first", "last"])
     change = of_redis["last"] - of_redis["first"]
-    assert made.row.broker_commands == change["commands"]
-    assert made.row.broker_bytes == change["received_bytes"] + change["sent_bytes"]
-    tasks = made.tables["task"].query("phase == 'measure'")
-    told = {metric.metric: metric.value for metric in trial_metrics(made.row, tasks)}
-    # At least a push, a pop and an acknowledgement a task; its message is longer than 500 bytes.
-    assert 3 <= (told["broker_commands_per_task"] or 0) < 100
-    assert 500 < (told["broker_bytes_per_task"] or 0) < 50_000
+    assert result.row.broker_commands == change["commands"]
+    assert result.row.broker_bytes == change["received_bytes"] + change["sent_bytes"]
+    tasks = result.tables["task"].query("phase == 'measure'")
+    metrics = {metric.metric: metric.value for metric in trial_metrics(result.row, tasks)}
+    # A task has at least a push, a pop and an acknowledgement, and a message above 500 bytes.
+    assert 3 <= (metrics["broker_commands_per_task"] or 0) < 100
+    assert 500 < (metrics["broker_bytes_per_task"] or 0) < 50_000
     assert (samples.query("source == 'driver' and metric == 'counters_cpu_s'").value > 0).all()
 
 
 @pytest.mark.parametrize(
-    ("label", "heard_until_ns", "expected"),
+    ("label", "last_read_ns", "expected"),
     [
         ("rq", 11, (30, 50)),  # two counters of bytes: 20 and 30
-        ("rq", 9, (None, None)),  # the server fell silent before the window's end
+        ("rq", 9, (None, None)),  # the server stopped answering before the end of the window
         ("celery[prefork+rabbitmq]", 11, (60, None)),  # no bytes, and three counters of commands
         ("dask[distributed]", 11, (None, None)),  # a server without a reader
         ("thread-pool", 11, (None, None)),
     ],
 )
-def test_what_a_server_does_not_count_is_null(
-    label: str, heard_until_ns: int, expected: tuple[int | None, int | None]
+def test_counts_are_null_if_a_server_has_no_such_counter(
+    label: str, last_read_ns: int, expected: tuple[int | None, int | None]
 ) -> None:
-    """No counter, no number; several counters and servers are summed."""
-    grown = {"commands": 30, "received_bytes": 20, "sent_bytes": 30}
-    grown |= dict(zip(COMMANDS["rabbitmq"], (10, 20, 30), strict=True))
+    """Several counters and servers are summed."""
+    increase = {"commands": 30, "received_bytes": 20, "sent_bytes": 30}
+    increase |= dict(zip(COMMANDS["rabbitmq"], (10, 20, 30), strict=True))
     samples = [
         (t_ns, source, metric, "1", 5.0 + growth * (t_ns > 1))
-        for metric, growth in grown.items()
+        for metric, growth in increase.items()
         for source in [("rabbitmq" if metric in COMMANDS["rabbitmq"] else "redis")]
-        for t_ns in (1, 5, heard_until_ns)
+        for t_ns in (1, 5, last_read_ns)
     ]
-    told = read_counters(spec_of(label), {"t_end_ns": 10, "samples": samples})
-    assert (told["broker_commands"], told["broker_bytes"]) == expected
+    counters = read_counters(spec_of(label), {"t_end_ns": 10, "samples": samples})
+    assert (counters["broker_commands"], counters["broker_bytes"]) == expected

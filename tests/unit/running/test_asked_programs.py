@@ -1,4 +1,4 @@
-"""Programs that the lab asks beside its trials: whatever they do, it is a number or a reason."""
+"""Tests that a helper program that fails gives a message instead of a number, and no exception."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from tests.factories.trials import run, spec_of
         ("import time; time.sleep(60)", "did not end in"),
     ],
 )
-def test_a_helper_that_fails_or_prints_garbage_is_a_sentence(
+def test_the_message_has_the_failure_of_the_helper_process(
     program: str,
     reason: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the helper process of the instrumentation cost did is in the message."""
+    """The helper of the instrumentation cost exits, prints no number, or does not end."""
     script = tmp_path / "helper"
     script.write_text(f"#!{sys.executable}\n{program}\n")
     script.chmod(0o755)
-    child_environment.of_process()  # which asks the interpreter itself, once
+    child_environment.of_process()  # runs the interpreter once and stores the result
     monkeypatch.setattr(sys, "executable", str(script))
     monkeypatch.setattr(instrumentation_cost, "DEADLINE_S", 3.0)
-    with pytest.raises(LabError) as refused:
+    with pytest.raises(LabError) as error:
         instrumentation_cost.cost_ns()
-    assert reason in str(refused.value)
+    assert reason in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -55,21 +55,23 @@ def test_a_helper_that_fails_or_prints_garbage_is_a_sentence(
         ('"LPUSH","fast"\n', "redis-benchmark printed no rate"),
     ],
 )
-def test_a_tool_that_prints_no_rate_is_refused(printed: str, reason: str) -> None:
-    """What cannot be read is no number."""
+def test_output_of_redis_benchmark_without_a_rate_is_rejected(printed: str, reason: str) -> None:
+    """The message has the last line of the output."""
     with pytest.raises(LabError, match=reason):
         host_baselines.rate_of(printed)
 
 
-def test_a_tool_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A redis-benchmark with an exit code, and a server that does not start: rows with reasons."""
+def test_a_failed_tool_or_server_is_the_reason_of_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First redis-benchmark ends with an exit code, then the server does not start."""
     tool = tmp_path / host_baselines.TOOL
     tool.write_text("#!/bin/sh\necho cannot connect >&2\nexit 3\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     rows = list(host_baselines.measure([spec_of("raw-redis")], "c", 0))
-    asked = {row.method for row in rows if row.baseline.startswith(host_baselines.TOOL)}
-    assert asked == {"redis-benchmark ended with code 3: cannot connect"}
+    reasons = {row.method for row in rows if row.baseline.startswith(host_baselines.TOOL)}
+    assert reasons == {"redis-benchmark ended with code 3: cannot connect"}
     monkeypatch.setattr(host_baselines._RedisWithSocket, "options", ("--no-such-option", "1"))
     rows = list(host_baselines.measure([spec_of("raw-redis")], "c", 0))
     assert {row.value for row in rows if "redis" in row.baseline} == {None}
@@ -85,10 +87,10 @@ def test_a_tool_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("exec sleep 60", "redis-server --version did not end in 1 s"),
     ],
 )
-def test_a_redis_that_does_not_say_its_version_is_a_row(
+def test_a_redis_server_that_fails_to_print_its_version_is_the_reason(
     program: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same sentence is the reason of a trial and the finding of the doctor."""
+    """The same sentence is the reason of a trial and the finding of `lab doctor`."""
     tool = tmp_path / "redis-server"
     tool.write_text(f"#!/bin/sh\n{program}\n")
     tool.chmod(0o755)
@@ -102,10 +104,10 @@ def test_a_redis_that_does_not_say_its_version_is_a_row(
     assert reason in check.finding
 
 
-def test_a_redis_that_cannot_be_started_is_a_row(
+def test_a_redis_server_that_cannot_be_started_is_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file is executable, and no program."""
+    """Its file is executable, but not a program."""
     tool = tmp_path / "redis-server"
     tool.write_bytes(b"\0\1\2")
     tool.chmod(0o755)
@@ -115,10 +117,10 @@ def test_a_redis_that_cannot_be_started_is_a_row(
     assert (row.status, row.reason) == ("failed", reason)
 
 
-def test_a_redis_that_prints_no_version_has_an_unknown_one(
+def test_the_version_is_unknown_if_the_output_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its output is bytes of any encoding; a server that answers can still be measured."""
+    """The output may have any encoding, and the server can still be measured."""
     tool = tmp_path / "redis-server"
     tool.write_text("#!/bin/sh\nprintf '\\377 garbage'\n")
     tool.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The checker: what became of each task."""
+"""Tests the class that the checker gives to each task (METHOD M28)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LEDGER_TYPES = dict.fromkeys(
 
 
 def submit(task_id: int, ack: str = "ok", phase: str = "measure") -> SubmitRow:
-    """Make one row of the driver's journal."""
+    """Return one row of the driver's journal."""
     return SubmitRow("trial", task_id, phase, 0, 1, 2, ack)
 
 
 def run(
     task_id: int, outcome: str = "ok", answer: int | None = BIG, phase: str = "measure"
 ) -> TaskRow:
-    """Make one execution as `outcome` says; an unstarted one has no instants."""
+    """Return one execution with an outcome; an unstarted one has no instants."""
     t3 = None if outcome == "unstarted" else 3
     t4 = None if outcome in {"unstarted", "unfinished"} else 4
     answer = answer if outcome == "ok" else None
@@ -33,8 +33,8 @@ def run(
 
 
 def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the two tables as the store would give them, executions first."""
-    # Object first: beside a null, pandas would make floats of checksums and round them.
+    """Return the tables of executions and submits, with the types of the store."""
+    # Object first, because pandas turns a column of integers and nulls into floats.
     tasks = pd.DataFrame(runs, columns=[f.name for f in fields(TaskRow)], dtype="object")
     return tasks.astype({"task_id": "int64", "outcome": "str", **LEDGER_TYPES}), pd.DataFrame(
         submits, columns=[f.name for f in fields(SubmitRow)]
@@ -52,15 +52,15 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
         ("ok", [run(7, "cancelled")], Verdict.FAILED),
         ("ok", [run(7), run(7)], Verdict.DUPLICATED),
         ("ok", [run(7, answer=BIG + 1)], Verdict.CORRUPTED),
-        # The lab could not check it, and the row says so: no fault of the system is known.
+        # The lab could not check the answer, so no error of the system is known.
         ("ok", [run(7, answer=None)], Verdict.OK),
         ("error", [run(7)], Verdict.RECOVERED),
         ("unknown", [run(7)], Verdict.RECOVERED),
         ("error", [], Verdict.REFUSED),
         ("unknown", [run(7, "unstarted")], Verdict.REFUSED),
-        # Redelivered after a worker was killed: it was done once.
+        # Redelivered after a worker was killed, and finished once.
         ("ok", [run(7, "unfinished"), run(7)], Verdict.OK),
-        # Two classes fit: correctness first.
+        # Two classes apply: the first one in the order counts.
         ("ok", [run(7, answer=1), run(7)], Verdict.CORRUPTED),
         ("error", [run(7, answer=1)], Verdict.CORRUPTED),
         ("ok", [run(7, "raised"), run(7, "raised")], Verdict.FAILED),
@@ -70,17 +70,15 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
         ("error", [run(7, "unfinished")], Verdict.PARTIAL),
     ],
 )
-def test_each_class_is_told_from_ledger_and_intents(
-    ack: str, runs: list[TaskRow], verdict: Verdict
-) -> None:
+def test_each_task_has_one_class(ack: str, runs: list[TaskRow], verdict: Verdict) -> None:
     """Every combination of acknowledgement and executions has one class, in a fixed order."""
     table = verdicts(*tables([submit(7, ack)], runs), {7: BIG})
     assert table["verdict"].tolist() == [verdict]
     assert counts(table) == {v: int(v == verdict) for v in Verdict}
 
 
-def test_a_phantom_is_in_no_submit_row_of_any_phase() -> None:
-    """Tasks of the warm-up are no phantoms, and no tasks of the window either."""
+def test_only_an_execution_without_a_submit_in_any_phase_is_a_phantom() -> None:
+    """Tasks of the warm-up are neither phantoms nor tasks of the window."""
     submits = [submit(1, phase="verify"), submit(2, phase="warm_up"), submit(3)]
     runs = [run(1, phase="verify"), run(2, phase="warm_up", answer=0), run(3), run(9, phase="")]
     table = verdicts(*tables(submits, runs), {3: BIG})
@@ -88,23 +86,23 @@ def test_a_phantom_is_in_no_submit_row_of_any_phase() -> None:
     assert list(table.columns) == [f.name for f in fields(VerdictRow)]
 
 
-def test_starts_and_completions_are_counted_apart() -> None:
-    """A restart that never finished is a start and no completion."""
+def test_starts_and_completions_are_counted_separately() -> None:
+    """An execution that never finished is a start and no completion."""
     runs = [run(1), run(1, "unfinished"), run(1), run(2, "unstarted")]
     table = verdicts(*tables([submit(1), submit(2)], runs), {1: BIG, 2: BIG})
     assert table[["starts", "completions"]].to_numpy().tolist() == [[3, 2], [0, 0]]
     assert table["starts"].dtype == "int64"
 
 
-def test_a_trial_that_left_nothing_has_no_verdicts() -> None:
-    """Empty tables are read without a complaint, with or without offers."""
+def test_a_trial_without_records_has_no_verdicts() -> None:
+    """Empty tables of executions, of submits, or of both raise no error."""
     assert sum(counts(verdicts(*tables([], []), {})).values()) == 0
     assert counts(verdicts(*tables([submit(1)], []), {1: 0}))[Verdict.LOST] == 1
     assert counts(verdicts(*tables([], [run(1)]), {}))[Verdict.PHANTOM] == 1
 
 
-def test_negative_durations_are_those_that_causality_forbids() -> None:
-    """Four durations cannot be negative; a start before submit returned can."""
+def test_negative_durations_counts_only_impossible_ones() -> None:
+    """Four durations cannot be negative; a start before the return of submit is possible."""
     tasks, _ = tables([], [run(1), run(2, "unstarted"), run(3), run(4), run(5), run(6)])
     assert negative_durations(tasks) == 0
     tasks.loc[0, "t2_ns"] = 99

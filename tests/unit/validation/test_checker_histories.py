@@ -1,4 +1,4 @@
-"""KAT-10: histories into which faults were put are classified exactly (METHOD M28)."""
+"""Tests that random histories with injected faults are classified exactly (KAT-10, METHOD M28)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.validation.checker import counts, verdicts
 
 @dataclass(frozen=True)
 class Fate:
-    """What is done to one task: acknowledgement, executions by outcome, and the class it has."""
+    """The history of one task: its acknowledgement, its executions, and the expected class."""
 
     verdict: Verdict
     ack: str
@@ -34,7 +34,7 @@ def fates(
     runs: st.SearchStrategy[tuple[str, ...]],
     restarts: st.SearchStrategy[tuple[str, ...]] = RESTARTS,
 ) -> st.SearchStrategy[Fate]:
-    """Make fates of one class; a worker may die over the task any number of times before."""
+    """Return a strategy for fates of one class; killed workers may have restarted the task."""
     return st.builds(
         lambda ack, killed, runs: Fate(verdict, ack, killed + runs), ack, restarts, runs
     )
@@ -54,7 +54,7 @@ FATES = st.one_of(
         ANY_ACK,
         st.sampled_from([("wrong",), ("wrong", "ok"), ("ok", "wrong"), ("raised", "wrong")]),
     ),
-    # An id that nobody offered has no acknowledgement; it may or may not finish.
+    # A phantom has no acknowledgement; it may or may not finish.
     fates(Verdict.PHANTOM, st.just(Ack.OK), st.sampled_from([("ok",), ("unfinished",)])),
 )
 
@@ -62,7 +62,7 @@ FATES = st.one_of(
 def history(
     fates_by_id: dict[int, Fate], before: list[int]
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """Make executions and offers in the order of ids, with `before` as tasks of the warm-up."""
+    """Return executions and offers in the order of ids; `before` are tasks of the warm-up."""
     offers: list[dict[str, object]] = [
         {"task_id": i, "phase": "measure", "ack": str(fate.ack)}
         for i, fate in fates_by_id.items()
@@ -96,19 +96,19 @@ def right(task_id: int) -> int:
 def test_kat_10_injected_faults_are_classified_exactly(
     fates_by_id: dict[int, Fate], before: list[int], order: random.Random
 ) -> None:
-    """Loss, duplicate, phantom, corruption, indeterminate and reordered records: each its class."""
+    """The faults are loss, duplicates, phantoms, corruption, unknown acknowledgement and order."""
     executions, offers = history(fates_by_id, before)
     order.shuffle(executions)
     order.shuffle(offers)
-    whole = ["t3_ns", "t4_ns", "answer"]
-    columns = ["task_id", *whole, "outcome"]
+    integers = ["t3_ns", "t4_ns", "answer"]
+    columns = ["task_id", *integers, "outcome"]
     tasks = pd.DataFrame(executions, columns=columns, dtype="object").astype(
-        {"task_id": "int64", "outcome": "str", **dict.fromkeys(whole, "Int64")}
+        {"task_id": "int64", "outcome": "str", **dict.fromkeys(integers, "Int64")}
     )
     submits = pd.DataFrame(offers, columns=["task_id", "phase", "ack"]).assign(trial_id="t")
     table = verdicts(tasks.assign(trial_id="t"), submits, {i: right(i) for i in fates_by_id})
-    found = dict(zip(table["task_id"], table["verdict"], strict=True))
-    assert found == {i: fate.verdict for i, fate in fates_by_id.items()}
+    verdict_of = dict(zip(table["task_id"], table["verdict"], strict=True))
+    assert verdict_of == {i: fate.verdict for i, fate in fates_by_id.items()}
     assert sum(counts(table).values()) == len(fates_by_id)
     starts = {i: sum(r != "unstarted" for r in fate.runs) for i, fate in fates_by_id.items()}
     assert dict(zip(table["task_id"], table["starts"], strict=True)) == starts

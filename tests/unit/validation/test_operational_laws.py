@@ -1,4 +1,4 @@
-"""The operational laws: the ledger against figures that it did not make (METHOD M13)."""
+"""Tests the checks of the ledger by operational laws and independent counts (METHOD M13)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.factories.simulated import Instants, journal, poisson, serve, window
 
 
 def flags(findings: list[Finding]) -> list[Flag]:
-    """The flags alone."""
+    """Return the flags of the findings."""
     return [finding.flag for finding in findings]
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A simulated queue: its tables, and how long a reading of its length took at most."""
+    """A simulated queue: its tables and its number of workers."""
 
     tasks: pd.DataFrame
     submits: pd.DataFrame
@@ -32,7 +32,7 @@ class Queue:
 
 
 def queue(seed: int, n: int, load: float, workers: int = 2, every_s: float = 0.05) -> Queue:
-    """Simulate FIFO workers of mean service 20 ms, and a sampler that takes up to 3 ms to look."""
+    """Simulate FIFO workers with 20 ms mean service, and a sampler with up to 3 ms per reading."""
     rng = np.random.default_rng(seed)
     t1 = poisson(rng, load * workers / 0.02, n)
     service = rng.exponential(0.02, n)
@@ -45,7 +45,7 @@ def queue(seed: int, n: int, load: float, workers: int = 2, every_s: float = 0.0
 
 
 def readings(at_s: Instants, counted: NDArray[np.int64]) -> pd.DataFrame:
-    """Make the sample table of the ledger's count, beside a row of something else."""
+    """Return a sample table with the ledger's counts and one unrelated row."""
     rows = [
         SampleRow("trial", int(t * 1e9), "ledger", "in_system", float(n), "tasks")
         for t, n in zip(at_s, counted, strict=True)
@@ -58,29 +58,29 @@ TENTH = np.arange(100_000) % 10 == 4
 
 
 def drop_rows(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Leave out every tenth row."""
+    """Remove every tenth row."""
     return pd.DataFrame(tasks[~TENTH[: len(tasks)]])
 
 
 def drop_finishes(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the finish of every tenth row."""
+    """Remove the finish of every tenth row."""
     return tasks.assign(t4_ns=tasks["t4_ns"].mask(TENTH[: len(tasks)]))
 
 
 @pytest.mark.parametrize("load", [0.05, 0.5, 0.9, 3.0])
 @pytest.mark.parametrize("n", [5, 100, 2_000])
-def test_a_sound_recorder_is_not_accused(n: int, load: float) -> None:
-    """Light, heavy and overloaded, short and long: at most 1 of 100 looks wrong by chance."""
+def test_a_correct_ledger_passes_the_checks(n: int, load: float) -> None:
+    """At any load and length at most one of 20 trials has a finding by chance."""
     trials = 4 if n > 1_000 else 20
-    accused = []
+    findings = []
     for seed in range(trials):
         sound = queue(seed, n, load)
-        accused += cross_checks(sound.tasks, sound.submits, sound.samples, sound.workers)
-    assert not accused[trials // 20 :]
+        findings += cross_checks(sound.tasks, sound.submits, sound.samples, sound.workers)
+    assert not findings[trials // 20 :]
 
 
-def test_a_few_readings_of_a_sound_queue_may_be_far_from_the_mean_over_time() -> None:
-    """This is why the rows are read at the instants of the samples: five readings mislead."""
+def test_the_mean_of_few_readings_may_be_far_from_the_mean_over_time() -> None:
+    """For this reason the rows are evaluated at the instants of the readings."""
     worst = 0.0
     for seed in range(20):
         sound = queue(seed, 300, 0.8, every_s=0.5)
@@ -94,18 +94,18 @@ def test_a_few_readings_of_a_sound_queue_may_be_far_from_the_mean_over_time() ->
 
 @pytest.mark.parametrize("breaking", [drop_rows, drop_finishes])
 @pytest.mark.parametrize(("n", "load"), [(200, 0.3), (2_000, 0.8), (1_000, 3.0)])
-def test_a_recorder_that_drops_a_tenth_is_caught(breaking: Break, n: int, load: float) -> None:
-    """METHOD M13: rows that are missing make Little's law fail, in every trial."""
+def test_a_ledger_without_every_tenth_record_fails(breaking: Break, n: int, load: float) -> None:
+    """Missing rows violate Little's law in every trial (METHOD M13)."""
     for seed in range(4):
         sound = queue(seed, n, load)
-        found = cross_checks(breaking(sound.tasks), sound.submits, sound.samples, sound.workers)
-        assert flags(found) == [Flag.INVALID]
-        assert "inconsistent: Little's law" in found[0].reason
-        assert ";" not in found[0].reason  # reasons are joined by semicolons in the trial's row
+        findings = cross_checks(breaking(sound.tasks), sound.submits, sound.samples, sound.workers)
+        assert flags(findings) == [Flag.INVALID]
+        assert "inconsistent: Little's law" in findings[0].reason
+        assert ";" not in findings[0].reason  # semicolons join the reasons in the trial's row
 
 
-def test_a_batch_accepted_in_one_long_call_is_consistent() -> None:
-    """While the call lasts nothing is accepted yet and tasks finish: the count is below zero."""
+def test_a_batch_that_finishes_during_its_submit_call_is_consistent() -> None:
+    """Tasks finish before the call has acknowledged them, so the count is below zero."""
     n = 400
     finish = np.linspace(0.1, 4.0, n)
     zero = np.zeros(n)
@@ -118,28 +118,28 @@ def test_a_batch_accepted_in_one_long_call_is_consistent() -> None:
 
 
 def test_refused_tasks_are_not_in_the_system() -> None:
-    """What the system did not accept is not waited for, by the count or by the rows."""
+    """Neither the count nor the rows include tasks that were not acknowledged."""
     sound = queue(1, 500, 0.7)
     refused = sound.submits.assign(
         task_id=sound.submits["task_id"] + 1_000, ack="error", t1_ns=0, t2_ns=1
     )
     both = pd.concat([sound.submits, refused])
     assert cross_checks(sound.tasks, both, sound.samples, sound.workers) == []
-    found = cross_checks(sound.tasks, both.assign(ack="ok"), sound.samples, sound.workers)
-    assert flags(found) == [Flag.INVALID]
+    findings = cross_checks(sound.tasks, both.assign(ack="ok"), sound.samples, sound.workers)
+    assert flags(findings) == [Flag.INVALID]
 
 
-def test_more_tasks_at_once_than_worker_slots_is_impossible() -> None:
-    """Two workers that were busy as one claims is a ledger that is wrong."""
+def test_more_running_tasks_than_worker_slots_are_inconsistent() -> None:
+    """A ledger with two running tasks on one slot is wrong."""
     sound = queue(2, 500, 3.0, workers=2)
-    found = cross_checks(sound.tasks, sound.submits, sound.samples, 1)
-    assert [f.reason for f in found if f.flag is Flag.INVALID] == [
+    findings = cross_checks(sound.tasks, sound.submits, sound.samples, 1)
+    assert [f.reason for f in findings if f.flag is Flag.INVALID] == [
         "inconsistent: 2.00 tasks ran at once on 1 worker slots"
     ]
 
 
-def test_without_rows_or_readings_nothing_is_claimed() -> None:
-    """An empty trial is not inconsistent with itself."""
+def test_without_rows_or_readings_there_are_no_findings() -> None:
+    """An empty trial is not inconsistent."""
     sound = queue(3, 50, 0.5)
     nothing = cross_checks(sound.tasks[:0], sound.submits[:0], sound.samples[:0], 1)
     unread = cross_checks(sound.tasks, sound.submits, sound.samples[:2], 2)
@@ -148,5 +148,5 @@ def test_without_rows_or_readings_nothing_is_claimed() -> None:
 
 @pytest.mark.parametrize(("cpu_ns", "n"), [(2_000_000, 0), (int(2.09e6), 0), (int(2.2e6), 1)])
 def test_cpu_time_is_bounded_by_the_cpus(cpu_ns: int, n: int) -> None:
-    """Two CPUs cannot work for more than twice the window, give or take 5 %."""
+    """Two CPUs cannot use more CPU time than twice the window, with a tolerance of 5 %."""
     assert flags(cpu_check(cpu_ns, 2, 1_000_000)) == [Flag.INVALID] * n

@@ -1,4 +1,4 @@
-"""Equal answers have equal checksums wherever they were computed, and others do not."""
+"""Tests that equal answers have equal checksums in all processes, and different ones do not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print([checksum(getattr(answers, name)()) for name in sys.argv[1:]])
 
 
 def reordered(value: Any, draw: random.Random) -> Any:
-    """Return an equal value whose dictionaries and sets were filled in another order."""
+    """Return an equal value whose dictionaries and sets have another insertion order."""
     if isinstance(value, dict):
         items = [*value.items()]
         draw.shuffle(items)
@@ -55,18 +55,18 @@ def reordered(value: Any, draw: random.Random) -> Any:
 
 @given(value=VALUES, draw=st.randoms(use_true_random=False))
 def test_equal_values_have_equal_checksums(value: Any, draw: random.Random) -> None:
-    """Copied, carried by pickle, filled in another order, or with parts that are one object."""
+    """The copies are deep, pickled, in another insertion order, or share parts."""
     expected = checksum(value)
     assert checksum(copy.deepcopy(value)) == expected
-    assert checksum(pickle.loads(pickle.dumps(value))) == expected  # noqa: S301 (our own)
+    assert checksum(pickle.loads(pickle.dumps(value))) == expected  # noqa: S301 (of this test)
     assert checksum(reordered(value, draw)) == expected
     twice = [value, value]
     assert checksum(twice) == checksum([value, copy.deepcopy(value)])
 
 
 @given(a=VALUES, b=VALUES)
-def test_values_that_differ_have_other_checksums(a: Any, b: Any) -> None:
-    """Two values drawn at random mostly do; equal ones may differ in type, as 1 and 1.0."""
+def test_different_values_have_different_checksums(a: Any, b: Any) -> None:
+    """Pairs that compare equal, such as 1 and 1.0, are not drawn."""
     assume(a != b)
     assert checksum([a]) != checksum([b])
 
@@ -89,14 +89,14 @@ def test_values_that_differ_have_other_checksums(a: Any, b: Any) -> None:
         (memoryview(b"a"), memoryview(b"b")),
     ],
 )
-def test_types_and_places_are_told_apart(a: Any, b: Any) -> None:
-    """What prints alike, or has the same bytes, may be another answer."""
+def test_type_shape_and_order_change_the_checksum(a: Any, b: Any) -> None:
+    """The values print alike, have the same bytes, or compare equal."""
     assert checksum(a) != checksum(b)
 
 
 @given(place=st.integers(0, 4_999), shape=st.sampled_from([(5_000,), (50, 100)]))
-def test_each_place_of_a_large_array_counts(place: int, shape: tuple[int, ...]) -> None:
-    """`repr` shows three at each end."""
+def test_each_element_of_a_large_array_counts(place: int, shape: tuple[int, ...]) -> None:
+    """`repr` would show only three elements at each end."""
     array = np.arange(5_000.0).reshape(shape)
     other = array.copy()
     other.flat[place] += 1
@@ -107,7 +107,7 @@ def test_each_place_of_a_large_array_counts(place: int, shape: tuple[int, ...]) 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
 def test_another_process_has_the_same_checksums(seed: str) -> None:
-    """Sets of text have another order there, and text another identity."""
+    """There sets of text have another order, and equal text is another object."""
     names = ["unordered", "filled", "shared", "copied", "bad_repr", "nan", "surrogate"]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *names],
@@ -130,7 +130,7 @@ def test_another_process_has_the_same_checksums(seed: str) -> None:
     ],
     ids=["deep", "cyclic", "bad_pickle", "lock"],
 )
-def test_what_cannot_be_written_down_raises(value: Any, error: type[Exception]) -> None:
-    """The preflight says why, and nobody checks such answers."""
+def test_a_value_that_cannot_be_pickled_raises(value: Any, error: type[Exception]) -> None:
+    """The preflight check reports the reason, and such answers are not checked."""
     with pytest.raises(error):
         checksum(value)
