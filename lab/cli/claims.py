@@ -21,7 +21,7 @@ from lab.planning.plan import total_s
 from lab.results.store import Store
 
 NAME = "claims"
-_LINES = "\n".join(f"  {name:<17}{question.about}" for name, question in QUESTIONS.items())
+_LINES = "\n".join(f"  {name:<18}{question.about}" for name, question in QUESTIONS.items())
 EPILOG = f"""\
 examples:
   lab claims                                     all published claims

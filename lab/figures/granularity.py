@@ -118,7 +118,7 @@ def caption(frame: pd.DataFrame) -> str:
 
 GRANULARITY = Chart(
     "granularity",
-    "How long a task must be",
+    "Efficiency by task length",
     "burst with tasks of three or more lengths (--workload overhead)",
     data,
     draw,

@@ -124,7 +124,7 @@ def caption(frame: pd.DataFrame) -> str:
 
 OVER_TIME = Chart(
     "over_time",
-    "Over time",
+    "History of the runs",
     "metric that another run in this folder, with the same fingerprint, measured too",
     data,
     draw,

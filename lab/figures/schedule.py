@@ -109,4 +109,4 @@ def caption(frame: pd.DataFrame) -> str:
     )
 
 
-SCHEDULE = Chart("schedule", "Kept schedules", "valid periodic trial", data, draw, caption)
+SCHEDULE = Chart("schedule", "Lateness of schedules", "valid periodic trial", data, draw, caption)

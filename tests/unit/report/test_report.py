@@ -169,7 +169,7 @@ def test_a_run_in_which_all_trials_failed_has_a_report(tmp_path: Path) -> None:
     tables = campaign(FAILED)
     page = Page(report.write(write(tables, tmp_path / "run")).read_text(encoding="utf-8"))
     assert "img" not in page.tags
-    assert "Not measured: this campaign holds no valid trial of paced arrivals." in page.text
+    assert "Not measured: this campaign has no valid trial of paced arrivals." in page.text
     assert all(trial_id in page.text for trial_id in tables["trial"]["trial_id"])
     assert "The broker did not answer within 10 s." in page.text
     for row in summary(tables):
