@@ -1,4 +1,4 @@
-"""Workloads of tests, most of which misbehave; written where a test asks, for any worker."""
+"""Writes a package of workloads for tests; most of them misbehave."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ NAMES = {
 
 
 def write(folder: Path) -> None:
-    """Lay the workloads out in `folder` as an installed package that declares them."""
-    about = folder / "misbehaving-1.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
+    """Write the workloads to `folder`, as an installed package with entry points."""
+    metadata = folder / "misbehaving-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
     lines = [f"{module} = {module}" for module in NAMES.values()]
-    (about / "entry_points.txt").write_text("\n".join(["[lab.workloads]", *lines]))
+    (metadata / "entry_points.txt").write_text("\n".join(["[lab.workloads]", *lines]))
     for name, module in NAMES.items():
         (folder / f"{module}.py").write_text(globals()[name])

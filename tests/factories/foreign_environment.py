@@ -1,4 +1,4 @@
-"""Another project's surroundings: variables of its shell, and modules of its folder."""
+"""Defines the environment variables and modules of another project."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ SHADOWS = ("statistics", "queue", "celery", "redis", "selectors", "json", "rq", 
 
 
 def write_shadows(folder: Path) -> None:
-    """Write modules whose import fails, under names of the standard library and of systems."""
+    """Write modules whose import fails, with names of the standard library and of backends."""
     for name in SHADOWS:
         (folder / f"{name}.py").write_text(f'raise RuntimeError("imported {name} of the user")\n')

@@ -1,7 +1,7 @@
-"""Another user of the machine, and what it may try: ``python -m tests.factories.intruders``.
+"""Calls functions as another user of the machine: ``python -m tests.factories.intruders``.
 
-Only root becomes another user, so where tests run as somebody else they need sudo without a
-password, as CI has it. The function to call comes by standard input; its answer is printed.
+Only root can become another user: tests of other users need sudo without a password, as in CI. The
+program reads the function from standard input, and prints its result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PATIENCE_S = 60.0
 
 
 def as_user(user: int, act: Callable[..., Any], *arguments: Any) -> Any:
-    """Call `act` as another user of this machine, and return its answer, or the error's words."""
+    """Call `act` as another user of this machine; return its result or its error as text."""
     sudo = ["sudo", "-n", "--"] if os.geteuid() != ROOT else []
     done = subprocess.run(
         [*sudo, sys.executable, "-m", __name__],
@@ -31,38 +31,38 @@ def as_user(user: int, act: Callable[..., Any], *arguments: Any) -> Any:
         check=True,
         timeout=PATIENCE_S,
     )
-    return pickle.loads(done.stdout)  # noqa: S301 (our own)
+    return pickle.loads(done.stdout)  # noqa: S301 (`main` wrote it)
 
 
 def as_nobody(act: Callable[..., str], *arguments: Any) -> str:
-    """Call `act` as a user who is neither root nor the one of this process."""
+    """Call `act` as a user who is neither root nor the user of this process."""
     answer: str = as_user(NOBODY, act, *arguments)
     return answer
 
 
 def say(port: int, *lines: str) -> str:
-    """Say lines to what listens on a port of loopback, and return the first word of each answer."""
+    """Send lines to a port on loopback, and return the first word of each answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         answers = connection.makefile("r", encoding="utf-8")
-        heard = []
+        words = []
         for line in lines:
             connection.sendall(f"{line}\r\n".encode())
-            heard.append(answers.readline().split()[0])
-    return " ".join(heard)
+            words.append(answers.readline().split()[0])
+    return " ".join(words)
 
 
 def knock(port: int) -> str:
-    """Ask a port as a client of HTTP does, and one of Redis; return how that was refused."""
+    """Send an HTTP and a Redis request to a port; return the status or error of its refusal."""
     answer = first_words(port, b"GET / HTTP/1.0\r\n\r\n")
-    if found := re.match(r"HTTP/1\.[01] (\d{3}) ", answer):
-        return found[1]
-    if answer.startswith("-"):  # an error as Redis words it
+    if match := re.match(r"HTTP/1\.[01] (\d{3}) ", answer):
+        return match[1]
+    if answer.startswith("-"):  # an error in the Redis protocol
         return first_words(port, b"CONFIG SET dir /tmp\r\n").split()[0]
     return answer or "closed"
 
 
 def first_words(port: int, question: bytes) -> str:
-    """Return what the first answer to a question holds; nothing where the connection is closed."""
+    """Return the first bytes of an answer as text; empty if the connection is closed."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         try:
             connection.sendall(question)
@@ -72,8 +72,8 @@ def first_words(port: int, question: bytes) -> str:
 
 
 def main() -> None:
-    """Become the user, call the function, and print its answer as a pickle."""
-    user, act, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 (our own)
+    """Become the user, call the function, and print its result as a pickle."""
+    user, act, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 (`as_user` wrote it)
     if user != ROOT:
         os.setgroups([])
         os.setgid(user)

@@ -1,4 +1,4 @@
-"""Which sockets the processes of a trial listen on, for tests."""
+"""Lists the sockets on which the processes of a trial listen, for tests."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import psutil
 
 from lab.providers.network import address
 
-# Words of a command that say what it is; a process without any is a part of its parent.
+# Parts of a command line that identify a program; a process without one counts as its parent.
 NAMES = (
     *("redis-server", "dask scheduler", "dask worker", "flower", "runserver"),
     *("epmd", "beam.smp", "postgres"),
 )
-LISTEN, CLOSE = "0A", "07"  # a UDP socket that takes from anybody is in the state "close"
+LISTEN, CLOSE = "0A", "07"  # a UDP socket that is not connected has the state "close"
 ACCEPTS = 0x10000  # __SO_ACCEPTCON of a Unix socket
 EPHEMERAL = 32_768
 PLAIN = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 (to compare with)
 
 
 class Socket(NamedTuple):
-    """What listens, and where: `address` without a port that the kernel has chosen."""
+    """A listening socket; `address` does not contain a port that the kernel has chosen."""
 
     process: str
     address: str
@@ -33,16 +33,16 @@ class Socket(NamedTuple):
 
 
 def of(pids: Iterable[int]) -> set[Socket]:
-    """Return what processes listen on, also where they are in containers of this machine."""
-    found = set()
+    """Return the sockets on which processes listen, also of processes in containers."""
+    sockets = set()
     for pid in pids:
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
-            held = set(_inodes(pid))
+            open_inodes = set(_inodes(pid))
             name = _name(psutil.Process(pid))
             for inode, address, port in [*_internet(pid), *_unix(pid)]:
-                if inode in held:
-                    found.add(Socket(name, address, port))
-    return found
+                if inode in open_inodes:
+                    sockets.add(Socket(name, address, port))
+    return sockets
 
 
 def _name(process: psutil.Process | None) -> str:
@@ -58,8 +58,8 @@ def _name(process: psutil.Process | None) -> str:
 def _inodes(pid: int) -> Iterator[int]:
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
-            if found := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link)):  # noqa: PTH115
-                yield int(found[1])
+            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link)):  # noqa: PTH115
+                yield int(match[1])
 
 
 def _internet(pid: int) -> Iterator[tuple[int, str, int]]:
@@ -82,7 +82,7 @@ def _unix(pid: int) -> Iterator[tuple[int, str, int]]:
 
 
 def _guarded_by(pid: int, path: str) -> str:
-    """Tell what keeps another user from a socket."""
+    """Return what protects a Unix socket from other users."""
     if not path.startswith("/"):
         return "without a file"
     if Path(f"/proc/{pid}/ns/mnt").stat().st_ino != Path("/proc/self/ns/mnt").stat().st_ino:

@@ -1,4 +1,4 @@
-"""Functions such as a user may bring to `lab bench --task`: good ones, and those that misbehave."""
+"""Defines functions for `lab bench --task`: some work, others misbehave."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def measure(number: int, text: bytes) -> int:
 
 
 def locked(lock: threading.Lock) -> bool:
-    """Tell whether the lock is held."""
+    """Return whether the lock is held."""
     return lock.locked()
 
 
@@ -40,23 +40,23 @@ async def later(number: int) -> int:
 
 
 async def waits(number: int) -> int:
-    """Return the number after a while in which others may run."""
+    """Return the number after a sleep during which other coroutines can run."""
     await asyncio.sleep(2 * WAIT_NS / 1e9)
     return number
 
 
 def unrepeatable() -> float:
-    """Return something else each time."""
+    """Return a different number in each call."""
     return random.SystemRandom().random()
 
 
 def unordered() -> list[str]:
-    """Return what is in another order in each process."""
+    """Return a list whose order depends on the hash seed of the process."""
     return [*{"a", "b", "c", "d", "e", "f"}]
 
 
 def lines() -> object:
-    """Return what no queue can carry back."""
+    """Return an object that cannot be pickled."""
     return (line for line in "abc")
 
 
@@ -66,17 +66,17 @@ def raises() -> None:
 
 
 def exits() -> None:
-    """Leave by `sys.exit`."""
+    """Exit with `sys.exit`."""
     sys.exit(3)
 
 
 def dies() -> None:
-    """Leave without a word."""
+    """Exit without cleanup."""
     os._exit(3)
 
 
 def killed() -> None:
-    """Die as a process dies that wants too much memory."""
+    """Kill the process with SIGKILL, as the kernel does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -86,12 +86,12 @@ def sleeps() -> None:
 
 
 def oversleeps() -> None:
-    """Sleep for longer than anybody waits, but not for ever."""
+    """Sleep for longer than the test's deadline."""
     time.sleep(3)
 
 
 def forks() -> int:
-    """Fork, and have the child come back as the parent does."""
+    """Fork, and return in the child as well as in the parent."""
     os.fork()
     return 1
 
@@ -111,7 +111,7 @@ def allocates() -> int:
 
 
 def writes() -> int:
-    """Write into the folder of the ledger, twice as a ledger might look."""
+    """Write two files into the folder of the ledger."""
     folder = Path(os.environ["LAB_LEDGER"])
     folder.joinpath("mine.bin").write_bytes(b"no ledger" * 100)
     folder.joinpath("mine.txt").write_text("nor this")
@@ -119,14 +119,14 @@ def writes() -> int:
 
 
 def removes() -> int:
-    """Remove what the ledger has so far."""
+    """Remove the files of the ledger."""
     for path in Path(os.environ["LAB_LEDGER"]).glob("*.bin"):
         path.unlink(missing_ok=True)
     return 1
 
 
 def starts_child() -> int:
-    """Leave a child in a session of its own, with an empty environment and no pipe of ours."""
+    """Start a child in a new session, with an empty environment and no inherited pipe."""
     null = subprocess.DEVNULL
     subprocess.Popen(
         ["/bin/sleep", "4321"], env={}, start_new_session=True, stdin=null, stdout=null, stderr=null
@@ -143,7 +143,7 @@ SECRETS = {
 
 
 def leaks() -> int:
-    """Print private texts, and raise them."""
+    """Print private strings, and raise an error with them."""
     text = " ".join(SECRETS.values())
     sys.stdout.write(text)
     raise RuntimeError(text)

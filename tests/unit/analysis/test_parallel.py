@@ -1,4 +1,4 @@
-"""Work on many items in several processes: the same results, the same order, the same errors."""
+"""Tests that parallel computation has the same results, order and errors as a loop."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from tests.factories.campaigns import SMALL
 
 
 def squared(number: int) -> tuple[int, int]:
-    """Return the square, and who found it."""
+    """Return the square, and the id of the process that computed it."""
     if number < 0:
-        raise ValueError("a negative one")
+        raise ValueError("a negative number")
     return number**2, os.getpid()
 
 
-def test_results_keep_their_order_and_come_from_elsewhere() -> None:
-    """What is asked for side by side is made in other processes, the rest in this one."""
-    found = mapped(squared, range(200), side_by_side=True)
-    assert [square for square, _ in found] == [n**2 for n in range(200)]
-    assert os.getpid() not in {pid for _, pid in found}
+def test_results_have_their_order_and_come_from_other_processes() -> None:
+    """Parallel results come from other processes, the others from this one."""
+    results = mapped(squared, range(200), side_by_side=True)
+    assert [square for square, _ in results] == [n**2 for n in range(200)]
+    assert os.getpid() not in {pid for _, pid in results}
     assert mapped(squared, [3], side_by_side=False) == [(9, os.getpid())]
 
 
-def test_an_error_is_raised_here() -> None:
-    """None of it stays in the other process."""
-    with pytest.raises(ValueError, match="a negative one"):
+def test_an_error_of_another_process_is_raised_here() -> None:
+    """The exception of an item is raised in the calling process."""
+    with pytest.raises(ValueError, match="a negative number"):
         mapped(squared, [1, -1], side_by_side=True)
 
 
 @pytest.mark.slow
-def test_a_large_run_has_the_same_numbers_and_pictures_either_way(
+def test_a_run_has_the_same_files_with_and_without_parallel_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the byte."""
+    """Tables, figures and the report are equal to the byte."""
     tables = campaigns.campaign(SMALL)
-    alone, several = (made(tables, tmp_path / way / "run", monkeypatch) for way in ("a", "s"))
-    assert several == alone
+    alone, parallel = (derived(tables, tmp_path / way / "run", monkeypatch) for way in ("a", "p"))
+    assert parallel == alone
     assert {"metric.csv", "figures/latency.svg", "report.html"} <= set(alone)
 
 
-def made(
+def derived(
     tables: Mapping[str, pd.DataFrame], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Mapping[str, bytes]:
-    """Make all of a run that follows from its trials; return the files by name."""
+    """Compute all derived files of a run, and return their contents by name."""
     many = len(tables["trial"]) + (folder.parent.name == "a")
     monkeypatch.setattr(compute, "MANY_TRIALS", many)
     monkeypatch.setattr(page, "MANY_TRIALS", many)

@@ -1,4 +1,4 @@
-"""No text from a file, a log, an exception or a function of the user's steers the terminal."""
+"""Tests that text from files, logs, exceptions and user functions cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u
 
 
 @given(st.text())
-def test_what_is_left_prints(text: str) -> None:
-    """Whatever the text, only characters that print are left, and line ends."""
+def test_only_printable_characters_remain(text: str) -> None:
+    """For any text, the result has only printable characters and line ends."""
     shown = printable(text)
     assert not [c for c in shown if unicodedata.category(c)[0] == "C" and c != "\n"]
     assert printable(shown) == shown
 
 
-def test_letters_of_every_script_stay() -> None:
-    """Only what steers is changed; a long line is cut."""
+def test_letters_of_every_script_remain() -> None:
+    """Only control characters are replaced; a long line is truncated."""
     for text in ("plain", "für µs é 漢字 ☃ עברית", "a\nb"):
         assert printable(text) == text
     assert printable(HOSTILE) == SHOWN
@@ -47,10 +47,10 @@ def test_letters_of_every_script_stay() -> None:
     assert len(one_line("x" * 1_000)) == 300
 
 
-def test_every_way_to_the_terminal_shows_text_as_text(
+def test_lines_tables_plans_and_progress_are_printable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Lines, tables, plans and progress of a run that is full of it."""
+    """All output of a run whose names contain control characters."""
     monkeypatch.setattr(console, "data_console", Terminal(width=400))
     monkeypatch.setattr(console, "progress_console", Terminal(stderr=True, width=400))
     spec = replace(spec_of("inline"), workload=HOSTILE)
@@ -70,10 +70,10 @@ def test_every_way_to_the_terminal_shows_text_as_text(
     assert shown.out.count(SHOWN) >= 3
 
 
-def test_a_message_of_an_error_shows_text_as_text(
+def test_an_error_message_is_printable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command line's own last word, whatever an exception quotes."""
+    """The message of an exception is printed without control characters."""
 
     def fails(_: object) -> int:
         raise LabError(HOSTILE)
@@ -83,15 +83,15 @@ def test_a_message_of_an_error_shows_text_as_text(
     assert SHOWN in capsys.readouterr().err
 
 
-def test_a_hostile_run_is_reported_as_text(
+def test_the_report_of_a_hostile_run_is_printable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Labels, workloads and reasons of a foreign run, on standard output and on standard error."""
+    """Labels, workloads and reasons of another user's run cannot control the terminal."""
     small = replace(
         campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], workloads=("noop",)
     )
     tables = dict(campaigns.campaign.__wrapped__(small))
-    hostile = HOSTILE.replace("\x00", "").replace("\r", "")  # these two no CSV brings back
+    hostile = HOSTILE.replace("\x00", "").replace("\r", "")  # a CSV file cannot contain these
     tables["trial"] = tables["trial"].assign(workload=hostile, status="failed", reason=hostile)
     run = campaigns.write(tables, tmp_path / "runs" / "run")
     main(["report", str(run)])
@@ -99,24 +99,22 @@ def test_a_hostile_run_is_reported_as_text(
     assert not STEERING.search(shown.out + shown.err)
 
 
-def test_a_comment_for_a_pull_request_shows_text_as_text() -> None:
-    """Markdown goes to the terminal as well."""
+def test_a_comment_for_a_pull_request_is_printable() -> None:
+    """Markdown is also printed in the terminal."""
     assert not STEERING.search(_escaped(HOSTILE))
 
 
 def policy(html: str) -> str:
-    """The content security policy of a page."""
-    (found,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
-    return str(found)
+    """Return the content security policy of a page."""
+    (content,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
+    return str(content)
 
 
-def test_every_page_forbids_what_it_does_not_need() -> None:
-    """Every template of a page has a policy, and each page is written with it."""
+def test_every_page_has_a_content_security_policy() -> None:
+    """Every template of a page has a strict policy, and a rendered page as well."""
     templates = sorted(Path(console.__file__).parent.rglob("*.html.j2"))
     assert [file.parent.name for file in templates] == ["history", "report"]
     for file in templates:
-        told = policy(file.read_text(encoding="utf-8"))
-        assert {"default-src 'none'", "base-uri 'none'", "form-action 'none'"} <= set(
-            told.split("; ")
-        )
+        rules = policy(file.read_text(encoding="utf-8")).split("; ")
+        assert {"default-src 'none'", "base-uri 'none'", "form-action 'none'"} <= set(rules)
     assert "script-src" not in policy(history_page.render(Steps([], 0, 0), ""))

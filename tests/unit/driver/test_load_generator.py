@@ -1,4 +1,4 @@
-"""The generator's self-check: it kept its plan, or the trial says that it did not (METHOD M7)."""
+"""Tests the check that the load generator followed its plan (METHOD M7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.factories.simulated import Instants, journal, poisson
 
 
 def sends(t0_s: Instants, call_s: float, jitter_s: float = 0.0) -> pd.DataFrame:
-    """Simulate one submitter that keeps a plan as well as it can: a call lasts `call_s`."""
+    """Simulate one submitter that follows a plan; a submit call takes `call_s`."""
     rng = np.random.default_rng(3)
     t1_s, free = np.empty_like(t0_s), 0.0
     for i, (instant, late) in enumerate(
@@ -25,32 +25,32 @@ def sends(t0_s: Instants, call_s: float, jitter_s: float = 0.0) -> pd.DataFrame:
 
 
 def plan(rate_hz: float, n: int, seed: int = 1) -> Instants:
-    """Make the instants of a Poisson plan."""
+    """Return the instants of a Poisson plan."""
     return poisson(np.random.default_rng(seed), rate_hz, n)
 
 
 def flags(findings: list[Finding]) -> list[Flag]:
-    """The flags alone."""
+    """Return the flags of findings."""
     return [finding.flag for finding in findings]
 
 
 @pytest.mark.parametrize("n", [300, 6_000])
 @pytest.mark.parametrize("call_s", [1e-5, 5e-4])
-def test_a_generator_that_keeps_its_plan_is_not_accused(call_s: float, n: int) -> None:
-    """Neither the chance in the plan nor calls that follow each other count against it."""
-    accused = [
+def test_a_generator_that_follows_its_plan_has_no_finding(call_s: float, n: int) -> None:
+    """Neither the randomness of the plan nor consecutive calls cause findings."""
+    findings = [
         finding
         for seed in range(40)
         for finding in generator_check(
             sends(plan(200, n, seed), call_s, 2e-4), Paced(n, 200.0), 0.1
         )
     ]
-    assert len(accused) <= 2  # of 40 tests of gaps at p 0.01
-    assert all("exponential" in finding.reason for finding in accused)
+    assert len(findings) <= 2  # of 40 tests of gaps at p 0.01
+    assert all("exponential" in finding.reason for finding in findings)
 
 
-def test_the_submitter_s_short_gaps_are_why_gaps_are_tested_beyond_its_dead_time() -> None:
-    """The plain test of all gaps would accuse the sound generator above."""
+def test_a_test_of_all_gaps_would_reject_a_correct_generator() -> None:
+    """Therefore only gaps beyond the submitter's dead time are tested."""
     t1 = sends(plan(200, 20_000), 5e-4, 2e-4)["t1_ns"].to_numpy("int64")
     assert stats.kstest(np.diff(t1) / 1e9, "expon", args=(0, 1 / 200)).pvalue < 1e-6
 
@@ -59,23 +59,23 @@ def test_the_submitter_s_short_gaps_are_why_gaps_are_tested_beyond_its_dead_time
     ("stretch", "expected"),
     [(1.0, []), (1.01, []), (1.03, [Flag.NOISY]), (1.2, [Flag.INVALID]), (0.9, [Flag.INVALID])],
 )
-def test_the_rate_is_held_against_the_plan(stretch: float, expected: list[Flag]) -> None:
-    """2 % off is noisy, 5 % is invalid; the lag that goes with it is not judged here."""
+def test_the_rate_is_compared_with_the_plan(stretch: float, expected: list[Flag]) -> None:
+    """A deviation of 2 % is noisy, of 5 % invalid; the lag is not checked here."""
     t0 = np.arange(1, 1_001) / 100
-    found = generator_check(
+    findings = generator_check(
         journal(t0, stretch * t0, stretch * t0 + 1e-5), Paced(1_000, 100.0, "uniform"), 1e3
     )
-    assert flags(found) == expected
+    assert flags(findings) == expected
 
 
-def test_tasks_never_sent_make_the_rate_wrong() -> None:
-    """A driver that died half way offered half the rate."""
-    found = generator_check(sends(plan(100, 500), 1e-5), Paced(1_000, 100.0))
-    assert (Flag.INVALID, True) in [(f.flag, "rate -50" in f.reason) for f in found]
+def test_tasks_that_were_never_sent_lower_the_rate() -> None:
+    """A driver that died half way offered half of the rate."""
+    findings = generator_check(sends(plan(100, 500), 1e-5), Paced(1_000, 100.0))
+    assert (Flag.INVALID, True) in [(f.flag, "rate -50" in f.reason) for f in findings]
 
 
-def test_a_busy_submitter_and_its_lag_are_told() -> None:
-    """At 45 % a call queues behind another; a long latency forgives the lag, not the load."""
+def test_a_busy_submitter_and_its_lag_are_reported() -> None:
+    """At 45 % calls wait for each other; a long latency excuses the lag, but not the load."""
     busy = sends(np.arange(1, 2_001) / 100, 4.5e-3)
     load, lag = "submitter 45% busy", "p99 lag"
     uniform = Paced(2_000, 100.0, "uniform")
@@ -87,17 +87,17 @@ def test_a_busy_submitter_and_its_lag_are_told() -> None:
     assert [load in reason for reason in reasons] == [True]
 
 
-def test_sends_that_are_not_poisson_are_told() -> None:
-    """Even gaps under a plan that says Poisson fail the test; under one that says even, not."""
+def test_gaps_that_are_not_exponential_are_reported() -> None:
+    """Uniform gaps fail the test of a Poisson plan, and pass the test of a uniform plan."""
     even = sends(np.arange(1, 2_001) / 100, 1e-5)
-    found = generator_check(even, Paced(2_000, 100.0))
-    assert flags(found) == [Flag.NOISY]
-    assert "not exponential" in found[0].reason
+    findings = generator_check(even, Paced(2_000, 100.0))
+    assert flags(findings) == [Flag.NOISY]
+    assert "not exponential" in findings[0].reason
     assert generator_check(even, Paced(2_000, 100.0, "uniform")) == []
 
 
 @pytest.mark.parametrize("arrival", [Burst(9), RoundTrip(9), Paced(9, 1.0)])
-def test_without_a_plan_or_a_send_there_is_nothing_to_find(
+def test_without_a_plan_or_a_send_there_is_no_finding(
     arrival: Burst | RoundTrip | Paced,
 ) -> None:
     """Bursts and round trips have no plan; an empty window has no sends."""
@@ -106,9 +106,9 @@ def test_without_a_plan_or_a_send_there_is_nothing_to_find(
     assert generator_check(window[:0] if empty else window, arrival) == []
 
 
-def test_no_reason_breaks_the_list_of_reasons() -> None:
-    """Reasons are joined by semicolons in the trial's row, so none may hold one."""
+def test_no_reason_contains_a_semicolon() -> None:
+    """Semicolons separate the reasons in the trial's row."""
     sent = plan(1, 99)
-    found = generator_check(journal(plan(10, 99), sent, sent + 0.5), Paced(99, 10.0))
-    assert len(found) > 1
-    assert not [finding for finding in found if ";" in finding.reason]
+    findings = generator_check(journal(plan(10, 99), sent, sent + 0.5), Paced(99, 10.0))
+    assert len(findings) > 1
+    assert not [finding for finding in findings if ";" in finding.reason]

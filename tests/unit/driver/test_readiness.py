@@ -1,4 +1,4 @@
-"""KAT-11: all participants read one clock, and whoever does not is refused."""
+"""Tests that all processes of a trial use the same clock (KAT-11), and the proof of workers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _record(folder: Path, monkeypatch: pytest.MonkeyPatch, started_ns: int, answ
 def test_a_worker_in_another_time_namespace_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its clock may be shifted, so none of its instants means anything here."""
+    """Its clock may be shifted, so that its instants cannot be compared."""
     _record(tmp_path, monkeypatch, 500, 8)
     monkeypatch.setattr(readiness, "time_namespace", lambda: -1)
     with pytest.raises(LabError, match="another time namespace"):
@@ -60,21 +60,21 @@ def test_a_worker_in_another_time_namespace_is_refused(
 def test_a_task_outside_its_exchange_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent_ns: int, seen_ns: int
 ) -> None:
-    """Starting before it was sent, or ending after it was seen, means clocks that disagree."""
+    """A start before the submit call, or an end after its observation, shows different clocks."""
     _record(tmp_path, monkeypatch, 500, 8)
     with pytest.raises(LabError, match="Clocks disagree"):
         readiness.is_proven(tmp_path, {4: 8}, sent_ns, seen_ns, Topology(1, 1, 1))
 
 
-def test_a_wrong_answer_is_no_readiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that answers wrongly ends the trial before anything is measured."""
+def test_a_wrong_answer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong answer ends the trial before the window."""
     _record(tmp_path, monkeypatch, 500, 9)
     with pytest.raises(LabError, match="wrong answer"):
         readiness.is_proven(tmp_path, {4: 8}, 400, 700, Topology(1, 1, 1))
 
 
 def test_a_missing_worker_is_not_proven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One worker that answers is not two, and one node is not two."""
+    """One worker does not prove two workers, or two nodes."""
     _record(tmp_path, monkeypatch, 500, 8)
     assert readiness.is_proven(tmp_path, {4: 8}, 400, 700, Topology(1, 1, 1))
     assert not readiness.is_proven(tmp_path, {4: 8}, 400, 700, Topology(1, 2, 2))
@@ -82,7 +82,7 @@ def test_a_missing_worker_is_not_proven(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_overlap_counts_spans_at_one_instant() -> None:
-    """Spans that only touch do not overlap."""
+    """Spans overlap only if they share more than an instant."""
     assert readiness.most_at_once([(0, 5), (5, 9), (1, 4), (2, 3)]) == 3
     assert readiness.most_at_once([(0, 5), (5, 9)]) == 1
     assert readiness.most_at_once([]) == 0

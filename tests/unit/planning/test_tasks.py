@@ -1,4 +1,4 @@
-"""What a plan's tasks are, and what they are kept from."""
+"""Tests the exclusion of a plan's tasks from garbage collection."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def _thawed() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_thawed")
-def test_the_collector_walks_over_no_plan_but_collects_what_comes_later() -> None:
-    """The objects before the window cost its collections nothing; a cycle made in it is freed."""
+def test_only_later_objects_are_garbage_collected() -> None:
+    """The collector does not traverse earlier objects; it frees a later reference cycle."""
     plan = [[n] for n in range(1_000)]
     set_apart()
-    seen = {id(found) for found in gc.get_objects()}
-    assert not seen & set(map(id, plan))
+    tracked = {id(item) for item in gc.get_objects()}
+    assert not tracked & set(map(id, plan))
 
     class Later:
         pass
 
     later = Later()
     later.itself = later  # type: ignore[attr-defined]
-    gone = weakref.ref(later)
+    reference = weakref.ref(later)
     del later
     gc.collect()
-    assert gone() is None
+    assert reference() is None
