@@ -83,7 +83,7 @@ def elsewhere() -> Iterator[str]:
 
 def pour(source: socket.socket, target: socket.socket) -> None:
     """Copy until the source ends, then end the target's half."""
-    with contextlib.suppress(OSError):  # whoever hangs up first ends it for both
+    with contextlib.suppress(OSError):  # the side that closes first ends both directions
         while chunk := source.recv(65_536):
             target.sendall(chunk)
         target.shutdown(socket.SHUT_WR)

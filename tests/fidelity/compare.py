@@ -6,24 +6,24 @@ roles, each with fresh servers. Both rates are computed by the same function, th
 ledger, as in a campaign: where the record of each task would lower it, from the marks of a burst
 without (METHOD M19). A ratio of 1 means that the lab takes nothing away from a system.
 
-Next to the ratio stands what the lab adds to a task in microseconds. `null` has no script: nobody
-would write one.
+Beside the ratio is the time that the lab adds to a task, in microseconds. `null` has no script,
+because it measures nothing but the lab.
 
-Some ratios tell more of the system than of the lab:
+Some ratios depend more on the system than on the lab:
 
 * A script notes each task, in worker processes by a write to a file, and the lab one in a hundred
   where that is quicker: batches of no-ops (`joblib[loky]`, `multiprocessing[fork+map]`) are little
   else than such writes. Around each task the lab has a function of its own, in asyncio a coroutine,
   which plain calls and queues of one process show.
 * joblib's automatic batches double until one takes 0.2 s, which no-ops never let them reach: the
-  rate is that of a few last batches, whose sizes hang on what ran before. ``+batch-1`` tells more.
+  rate is that of the last few batches, whose sizes depend on earlier ones. Use ``+batch-1``.
 * Where threads take tasks from a queue (`threading[queue]`, `thread-pool`), a submitter that is
   faster than they are never wakes one, and a slower one wakes one for each task, at several times
   the price of a task. Half a microsecond decides on which side no-ops fall.
 * APScheduler inspects the signature of each job, at some microseconds a parameter, so the adapter
   gives it a function of one parameter, as the script's is.
-* In each process that RQ forks for a job, the lab's record begins anew: 3.5 ms for the import of
-  what records and for a file, of some 25 ms that a job takes.
+* In each process that RQ forks for a job, recording starts again: 3.5 ms for an import and a file,
+  of about 25 ms that a job takes.
 * On a busy machine the GIL's and the scheduler's turns decide: compare ratios of a quiet one.
 """
 
@@ -76,7 +76,7 @@ TASKS = {
     "django-rq": 200,
     "inline": 300_000,
     "joblib": 5_000,
-    # Batches of no-ops only grow: few tasks would tell how far they had grown before the window.
+    # Batches of no-ops only grow: with few tasks, the rate depends on their size before the window.
     "joblib[loky]": 200_000,
     "joblib[multiprocessing]": 200_000,
     "multiprocessing": 30_000,
@@ -179,7 +179,7 @@ def spec_of(label: str, pair: int) -> TrialSpec:
 
 
 def lab_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
-    """Run one trial and return the rate that its ledger tells."""
+    """Run one trial and return the rate that its ledger shows."""
     outcome = trial.run(spec, 1, folder / "trial", lambda _: None, harness_ns)
     status = read_status(outcome.folder)
     if (outcome.status, status.get("status")) != (Status.OK, Status.OK):
@@ -191,9 +191,9 @@ def lab_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
     }
     last = max(finished_ns)
     phase = next(p for p in (REPEATED, UNRECORDED, MEASURE) if last in ids_of(p))
-    told = [at for number, at in finished_ns.items() if number in ids_of(phase)]
+    instants = [at for number, at in finished_ns.items() if number in ids_of(phase)]
     # Each mark stands for the tasks before it, and the number of the last says how many there were.
-    return stamps.rate_hz(told) * (last - FIRST_TASK[phase] + 1) / len(told)
+    return stamps.rate_hz(instants) * (last - FIRST_TASK[phase] + 1) / len(instants)
 
 
 def script_rate(spec: TrialSpec, folder: Path) -> float:
@@ -201,11 +201,11 @@ def script_rate(spec: TrialSpec, folder: Path) -> float:
     place = trial.place(spec)
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "fidelity"}
     script = f"tests.fidelity.with_{spec.backend.replace('-', '_')}"
-    told = ["--variant", spec.variant, "--worker-cpus", cpu_text(place.nodes[0])]
-    told += ["--tasks", str(spec.arrival.n_tasks), "--workers", str(spec.topology.workers)]
+    options = ["--variant", spec.variant, "--worker-cpus", cpu_text(place.nodes[0])]
+    options += ["--tasks", str(spec.arrival.n_tasks), "--workers", str(spec.topology.workers)]
     if inside.is_needed(spec.label):
-        return float(inside.printed_by(script, told, spec, folder))
-    argv = [sys.executable, "-m", script, *told]
+        return float(inside.printed_by(script, options, spec, folder))
+    argv = [sys.executable, "-m", script, *options]
     servers = []
     try:
         for service in services_of(registry.select(spec.label).backend, spec.variant):

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 
 
 def is_needed(label: str) -> bool:
-    """Tell whether a variant has a server that comes with containers only."""
+    """Return whether a variant has a server that comes with containers only."""
     chosen = registry.select(label)
     return not set(services_of(chosen.backend, chosen.variant)) <= set(SERVICES)
 
@@ -44,19 +44,19 @@ def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: P
     everywhere = tuple(sorted({*place.driver, *place.nodes[0]}))
     with (
         tempfile.TemporaryDirectory() as package,
-        having(_here(Path(package)), images.resolve()) as made,
+        having(_here(Path(package)), images.resolve()) as built,
     ):
         labels = {
             processes.OWNER: processes.owner(),
             processes.TRIAL: "fidelity",
-            variable("node"): made.node.name,
+            variable("node"): built.node.name,
         }
         site = Site(spec, servers, folder / "trial", replace(place, driver=everywhere), labels)
         site.folder.mkdir()
         cluster = ComposeCluster(site)
         try:
             cluster.up()
-            told = [
+            addresses = [
                 word
                 for name, where in endpoints(
                     services_of(chosen.backend, chosen.variant), cluster.password
@@ -64,7 +64,7 @@ def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: P
                 for word in (f"--{name}", where)
             ]
             words = ("taskset", "--cpu-list", cpu_text(place.driver), "python", "-m", module)
-            return docker("exec", cluster.parts[DRIVER].id, *words, *arguments, *told).decode()
+            return docker("exec", cluster.parts[DRIVER].id, *words, *arguments, *addresses).decode()
         finally:
             cluster.down()
 

@@ -1,4 +1,4 @@
-"""What more nodes bring: the same burst on 1, 2, 4 nodes of one core each, in interleaved rounds.
+"""Measures the same burst on 1, 2, 4 nodes of one core each, in interleaved rounds.
 
 ``python -m tests.fidelity.nodes --rounds 10 --backend 'celery[prefork]'``. The ratios are of
 throughput to that of the first number of nodes: of tasks that wait, which scale as far as the
@@ -55,12 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         choice.prepare({choice.CONTAINERS}, console.say)
-        asked = [question(given.backend, w, given.nodes, given.rounds, given.seed) for w in TASKS]
-        ask(asked, random.Random(given.seed))
+        questions = [
+            question(given.backend, w, given.nodes, given.rounds, given.seed) for w in TASKS
+        ]
+        ask(questions, random.Random(given.seed))
     except LabError as error:
         console.say(str(error))
         return error.exit_code
-    show(f"What more nodes bring: {given.rounds} interleaved rounds", asked)
+    show(f"What more nodes bring: {given.rounds} interleaved rounds", questions)
     return 0
 
 

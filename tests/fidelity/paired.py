@@ -40,29 +40,29 @@ class Question:
 
 
 def ask(questions: Sequence[Question], order: random.Random) -> None:
-    """Run every round of every question, and tell each value as it comes."""
+    """Run every round of every question, and print each value as it comes."""
     for number in range(len(questions[0].rounds)):
         runs = [(question, side) for question in questions for side in question.rounds[number]]
         for question, side in order.sample(runs, len(runs)):
             value, flag = _value(question.rounds[number][side], question.metric)
             question.values.setdefault(side, []).append(value)
             question.disturbed.extend([flag] if flag != Flag.OK else [])
-            told = f"{question.name}, {side}: {question.metric} {value:.6g}, {flag}"
-            console.say(f"round {number + 1}/{len(question.rounds)} {told}")
+            words = f"{question.name}, {side}: {question.metric} {value:.6g}, {flag}"
+            console.say(f"round {number + 1}/{len(question.rounds)} {words}")
 
 
 def _value(spec: TrialSpec, metric: str) -> tuple[float, Flag]:
     before_ns = host_counters.calibrate()
     with tempfile.TemporaryDirectory() as folder:
         outcome = trial.run(spec, 1, Path(folder) / "trial", lambda _: None)
-        made = collect(outcome, Context("paired", "", 0, (before_ns, host_counters.calibrate())))
-    if made.row.status != Status.OK:
-        raise LabError(f"{spec.label} on {spec.provider} {made.row.status}: {made.row.reason}")
-    window = made.tables["task"].query("phase == 'measure'")
-    found = {told.metric: told for told in registry.trial_metrics(made.row, window)}[metric]
-    if found.value is None:
-        raise LabError(f"{spec.label} on {spec.provider} has no {metric}: {found.method}")
-    return found.value, Flag(made.row.flag)
+        result = collect(outcome, Context("paired", "", 0, (before_ns, host_counters.calibrate())))
+    if result.row.status != Status.OK:
+        raise LabError(f"{spec.label} on {spec.provider} {result.row.status}: {result.row.reason}")
+    window = result.tables["task"].query("phase == 'measure'")
+    number = {row.metric: row for row in registry.trial_metrics(result.row, window)}[metric]
+    if number.value is None:
+        raise LabError(f"{spec.label} on {spec.provider} has no {metric}: {number.method}")
+    return number.value, Flag(result.row.flag)
 
 
 def show(title: str, questions: Sequence[Question]) -> None:
@@ -80,6 +80,6 @@ def _rows(question: Question) -> list[Sequence[str]]:
         ends = "-" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
         means = [f"{statistics.interval(values).value:.4g}" for values in (its, mine)]
         disturbed = f"{len(question.disturbed)} of {runs}"
-        told = (*means, f"{ratio.value:.3f}", ends, disturbed)
-        rows.append((question.name, question.metric, side, *told))
+        texts = (*means, f"{ratio.value:.3f}", ends, disturbed)
+        rows.append((question.name, question.metric, side, *texts))
     return rows

@@ -1,8 +1,8 @@
-"""What a container costs: the same trials of no-ops by both providers, in interleaved pairs.
+"""Measures the cost of containers: trials of no-ops by both providers, in interleaved pairs.
 
 ``python -m tests.fidelity.providers --pairs 10 --backend thread-pool``. The ratios are of
 containers to plain processes: of the throughput of a burst, and of the round trip where a system
-hands results back. Roles have the same CPUs in both; tell of a quiet machine only.
+hands results back. Roles have the same CPUs in both. Results of a busy machine mean nothing.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def questions(label: str, pairs: int, seed: int) -> Iterator[Question]:
     """Ask for the throughput of a system, and for its round trip if it has one."""
     chosen = registry.select(label)
     name = f"{chosen.name}[{chosen.variant}]"
-    asked: dict[str, Arrival] = {
+    arrivals: dict[str, Arrival] = {
         "throughput_per_s": Burst(TASKS.get(name) or TASKS[chosen.name]),
         "round_trip_s_p50": RoundTrip(ROUND_TRIPS),
     }
     if Capability.RESULT not in capabilities(chosen.backend, chosen.variant):
-        del asked["round_trip_s_p50"]
-    for metric, arrival in asked.items():
+        del arrivals["round_trip_s_p50"]
+    for metric, arrival in arrivals.items():
         selection = Selection(
             labels=(name,),
             cells=(Cell("noop", arrival),),
@@ -68,12 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         choice.prepare({choice.CONTAINERS}, console.say)
         labels = given.backend or DEFAULT
-        asked = [one for label in labels for one in questions(label, given.pairs, given.seed)]
-        ask(asked, random.Random(given.seed))
+        selected = [one for label in labels for one in questions(label, given.pairs, given.seed)]
+        ask(selected, random.Random(given.seed))
     except LabError as error:
         console.say(str(error))
         return error.exit_code
-    show(f"What a container costs: {given.pairs} interleaved pairs", asked)
+    show(f"What a container costs: {given.pairs} interleaved pairs", selected)
     return 0
 
 

@@ -1,8 +1,8 @@
-"""What the scripts of this folder share: options, stamps of completions, worker processes.
+"""Code that the scripts of this folder share: options, stamps of completions, worker processes.
 
-Each script is the shortest one that somebody without the lab would write to learn a system's
-throughput honestly: workers up, warmed up, then a burst of no-op tasks, and the rate between the
-10 % and the 90 % completion, by instants that the task itself takes. Run one from the root, for
+Each script is the shortest one that measures a system's throughput without the lab: workers up,
+warmed up, then a burst of no-op tasks, and the rate between the 10 % and the 90 % completion, by
+instants that the task itself takes. Run one from the root, for
 instance ``python -m tests.fidelity.with_thread_pool --tasks 5000 --workers 2``.
 
 Within one process an instant is appended to a list, the cheapest record there is. Worker

@@ -11,7 +11,7 @@ from tests.fidelity import stamps
 
 NAME = "tests.fidelity.with_celery"
 POOLS = ("prefork", "threads", "gevent", "solo")
-KEPT = ("prefork+results", "threads+results", "gevent+results")
+WITH_RESULTS = ("prefork+results", "threads+results", "gevent+results")
 PRIORITIES = "FIDELITY_PRIORITIES"
 ON_RABBITMQ = (
     *("prefork+rabbitmq", "prefork+rabbitmq+priorities"),
@@ -31,7 +31,7 @@ def noop(number: int) -> int:
 
 def main() -> None:
     """Start a worker, warm it up, send all tasks and wait for them."""
-    given = stamps.options(__doc__, *POOLS, *KEPT, *ON_RABBITMQ)
+    given = stamps.options(__doc__, *POOLS, *WITH_RESULTS, *ON_RABBITMQ)
     pool, *extras = given.variant.split("+")
     os.environ["CELERY_BROKER_URL"] = given.rabbitmq if "rabbitmq" in extras else given.redis
     if "results" in extras:

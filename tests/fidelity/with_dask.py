@@ -45,10 +45,10 @@ def main() -> None:
             stack.enter_context(stamps.workers([command], given.worker_cpus))
             client = stack.enter_context(Client(given.dask_scheduler))  # type: ignore[no-untyped-call]
             client.wait_for_workers(processes)
-            kept = []
+            futures = []
 
             def run(tasks: int) -> None:
-                kept.append(client.map(stamps.noop, range(tasks), pure=False))
+                futures.append(client.map(stamps.noop, range(tasks), pure=False))
 
         for tasks in (20 * given.workers, given.tasks):
             run(tasks)

@@ -1,4 +1,4 @@
-"""What a long history costs: 100 commits of 500 cells, ten trials each; `nox -s perf`."""
+"""Times a long history: 100 commits of 500 cells, ten trials each; `nox -s perf`."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run.mkdir(parents=True)
         row = replace(_campaign_row(MadeUp()), git_commit=commit, git_dirty="0")
         values = metrics.assign(value=np.exp(rng.normal(0, 0.04, len(metrics))))
-        own: dict[str, Any] = {"campaign": [row], "metric": values}
+        of_run: dict[str, Any] = {"campaign": [row], "metric": values}
         for name, content in {
             **written,
-            **{n: formats.to_csv(n, rows, run, header=True) for n, rows in own.items()},
+            **{n: formats.to_csv(n, rows, run, header=True) for n, rows in of_run.items()},
         }.items():
             (run / f"{name}.csv").write_bytes(content)
     return folder
@@ -126,6 +126,6 @@ def test_publish_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
 def test_steps_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
     """Two detectors over 500 curves of 100 points, in which there is nothing to find."""
     history = run_index.read(repository / "results", repository)
-    found = benchmark.pedantic(lambda: change_points.find(history, {}), rounds=1)
-    assert found.n_series >= 500
-    benchmark.extra_info["false_alarms"] = sum(one.row.status == "alarm" for one in found.changes)
+    changes = benchmark.pedantic(lambda: change_points.find(history, {}), rounds=1)
+    assert changes.n_series >= 500
+    benchmark.extra_info["false_alarms"] = sum(one.row.status == "alarm" for one in changes.changes)

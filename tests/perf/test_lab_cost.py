@@ -1,4 +1,4 @@
-"""What the lab itself costs; `nox -s perf`. Figures, not verdicts: nothing here fails for time."""
+"""Times the lab itself; `nox -s perf`. Nothing here fails because of a time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_one_record_with_its_two_clock_reads(benchmark: Any) -> None:
 
 
 def test_an_empty_loop(benchmark: Any) -> None:
-    """What the loops here cost by themselves."""
+    """Times the empty loop that the other loops contain."""
 
     def loop() -> None:
         for _ in range(RECORDS):
@@ -79,7 +79,7 @@ def test_a_bare_call_of_a_task(benchmark: Any) -> None:
 
 @pytest.mark.usefixtures("recording")
 def test_kernel_execute_of_the_same_task(benchmark: Any) -> None:
-    """What a worker pays for a task that is measured."""
+    """Times a task with its record, as a worker runs it."""
     execute = execution.execute
 
     def loop() -> None:
@@ -112,11 +112,13 @@ def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
 
     def one() -> None:
         spec = spec_of(backend, arrival=Burst(1_000), seed=len(rates), deadline_s=120.0)
-        made = collect(trial.run(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT)
-        tasks = made.tables["task"]
+        result = collect(
+            trial.run(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT
+        )
+        tasks = result.tables["task"]
         window, marks = tasks[tasks.phase == "measure"], tasks[tasks.phase.isin(AGAIN)]
-        told = trial_metrics(made.row, window, marks=marks)
-        rates.extend(m.value for m in told if m.metric == "throughput_per_s" and m.value)
+        values = trial_metrics(result.row, window, marks=marks)
+        rates.extend(m.value for m in values if m.metric == "throughput_per_s" and m.value)
 
     benchmark.pedantic(one, rounds=5)
     rates.sort()

@@ -31,7 +31,7 @@ class UnprintableError(Exception):
 
 
 def boom() -> None:
-    """Raise what is told by its message."""
+    """Raise an exception that its message explains."""
     raise ValueError("the disk of customer 4711 is missing")
 
 

@@ -97,9 +97,9 @@ def _make_huey(setup: Setup) -> Any:
 
 @cache
 def _worker_huey() -> Any:
-    made = _make_huey(setup_from_environment())
-    made.task()(execute)
-    return made
+    app = _make_huey(setup_from_environment())
+    app.task()(execute)
+    return app
 
 
 def __getattr__(name: str) -> Any:
