@@ -1,4 +1,4 @@
-"""The command line's bad input: refused in one sentence, with the range, before anything starts."""
+"""Tests that bad input is refused in one sentence with the range, before anything starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = {
 
 
 def test_each_number_has_a_range_and_the_help_shows_it(run_cli: RunCli) -> None:
-    """One table, `lab.planning.ranges`: what is refused is what was said."""
+    """Help texts and checks use the same table, `lab.planning.ranges`."""
     assert set(NUMBERS) == {
         *("--rate", "--tasks", "--seconds", "--occurrences", "--cores", "--nodes", "--workers"),
         *("--quota", "--blocks", "--seed"),
@@ -60,7 +60,7 @@ def test_each_number_has_a_range_and_the_help_shows_it(run_cli: RunCli) -> None:
 def test_a_number_out_of_its_range_is_refused_with_the_range(
     option: str, value: str, run_cli: RunCli
 ) -> None:
-    """N2: whatever int or float would take for a number, exit code 2, one short sentence."""
+    """Texts that `int` or `float` would accept are refused too, in one short sentence."""
     shown = run_cli("bench", *LOCAL, "-b", "inline", f"{option}={value}")
     assert shown.returncode == ExitCode.USAGE
     last = shown.stderr.strip().rpartition("lab bench: error: ")[2]
@@ -71,7 +71,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("text", "message"),
     [
         ("-w noop:5", "Workload 'noop' has no size. Write --workload noop."),
         ("-w flaky:1", "Workload 'flaky' has no size"),
@@ -96,23 +96,23 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
         ("-b celery --arrival ranked --tasks 3", "must be more than its 5 urgent tasks"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(words: str, message: str, run_cli: RunCli) -> None:
-    """Sizes where there are none, empty names, and campaigns of a size that nobody can run."""
-    shown = run_cli("bench", *LOCAL, *words.split())
+def test_an_impossible_selection_is_one_sentence(text: str, message: str, run_cli: RunCli) -> None:
+    """Sizes of workloads without one, empty names and too large campaigns are refused."""
+    shown = run_cli("bench", *LOCAL, *text.split())
     assert (shown.returncode, shown.stdout) == (ExitCode.USAGE, "")
     assert message in " ".join(shown.stderr.split())
 
 
 @pytest.mark.parametrize("given", ["[" * 100_000, "[" + "9" * 5_000 + "]", "5", "{", "\udcff"])
-def test_arguments_that_are_no_json_are_one_sentence(given: str, run_cli: RunCli) -> None:
-    """Depth and length do not matter; what was typed is quoted, cut short."""
+def test_arguments_that_are_not_json_are_one_sentence(given: str, run_cli: RunCli) -> None:
+    """The sentence quotes the text, truncated, whatever its depth and length."""
     shown = run_cli("bench", *LOCAL, "--task", "os:getcwd", "--args", given)
     assert shown.returncode == ExitCode.USAGE
     assert len(shown.stderr) < 1_000
 
 
 @pytest.mark.parametrize(
-    "words",
+    "text",
     [
         "compare a b --threshold nan",
         "compare a b --threshold -1",
@@ -122,15 +122,15 @@ def test_arguments_that_are_no_json_are_one_sentence(given: str, run_cli: RunCli
         f"claims --seed {HUGE}",
     ],
 )
-def test_other_commands_have_ranges_too(words: str, run_cli: RunCli) -> None:
-    """A threshold that is no number would judge nothing as worse."""
-    shown = run_cli(*words.split())
+def test_other_commands_have_ranges_too(text: str, run_cli: RunCli) -> None:
+    """With a threshold of nan, no number would be judged as worse."""
+    shown = run_cli(*text.split())
     assert shown.returncode == ExitCode.USAGE
     assert "number from" in " ".join(shown.stderr.split())
 
 
-def test_what_is_named_twice_counts_once(run_cli: RunCli) -> None:
-    """Duplicates are no mistake."""
+def test_a_repeated_selection_is_used_once(run_cli: RunCli) -> None:
+    """Duplicates are allowed."""
     once = run_cli(
         "bench",
         *LOCAL,
@@ -166,7 +166,7 @@ NASTY = st.sampled_from(
         *("*", "\x1b[31m"),
     ]
 )
-# Neither containers nor a call of a function are for a test of words.
+# Options that would start containers or call a function are not used.
 FIXED = ("--provider", "--task", "--like", "--resume", "--turns", "--dry-run", "--preset")
 NAMES = [
     word
@@ -190,13 +190,13 @@ WORDS = st.lists(
     max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_no_words_at_all_end_in_a_traceback(
+def test_no_arguments_cause_a_traceback(
     words: list[tuple[str, ...]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Any words from the options' names and nasty values: a plan, or a refusal; never a defect."""
+    """Option names with unusual values give a plan or a refusal, never a defect."""
     flat = [word for group in words for word in group]
     results = tmp_path_factory.getbasetemp() / "none"
-    # At the end, so that they hold whatever comes before; one system keeps the plan small.
+    # At the end, so that they override earlier options; one backend keeps the plan small.
     fixed = [*LOCAL, "--preset", "quick", "-b", "inline", "--results", str(results)]
     try:
         code = main(["bench", *flat, *fixed])

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a machine: no traceback reaches the user, and what can be measured is."""
+"""Tests that no problem of the machine shows the user a traceback or stops other measurements."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ONE = (*SMALL, "--cores", "1", "--provider", "local", "--seed", "1")
 
 
 def lab(*arguments: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
-    """Run the command with some variables of the environment changed, or taken away (None)."""
-    changed = {**os.environ, **variables}
+    """Run the command with some environment variables changed, or removed (None)."""
+    environment = {**os.environ, **variables}
     return subprocess.run(
         [sys.executable, "-m", "lab.cli", *arguments],
-        env={name: value for name, value in changed.items() if value is not None},
+        env={name: value for name, value in environment.items() if value is not None},
         capture_output=True,
         text=True,
         errors="replace",
@@ -44,7 +44,7 @@ def lab(*arguments: str, **variables: str | None) -> subprocess.CompletedProcess
 
 @pytest.fixture
 def few_programs(tmp_path: Path) -> Path:
-    """A folder for PATH that holds no git, no ps, no docker and no Redis."""
+    """Return a folder for PATH without git, ps, docker and Redis."""
     folder = tmp_path / "programs"
     folder.mkdir()
     return folder
@@ -53,7 +53,7 @@ def few_programs(tmp_path: Path) -> Path:
 def test_without_git_a_campaign_is_measured_without_a_commit(
     few_programs: Path, tmp_path: Path
 ) -> None:
-    """N1: as `lab doctor` says; the run is left out of the history, and the command ends in 0."""
+    """The run is left out of the history, and the command ends with code 0."""
     results = tmp_path / "results"
     shown = lab("bench", *ONE, "--results", str(results), PATH=str(few_programs))
     assert shown.returncode == 0, shown.stderr
@@ -66,7 +66,7 @@ def test_without_git_a_campaign_is_measured_without_a_commit(
 
 
 def script(folder: Path, name: str, text: str) -> None:
-    """Put a program into a folder of PATH."""
+    """Write a program into a folder of PATH."""
     (folder / name).write_text(f"#!/bin/sh\n{text}\n")
     (folder / name).chmod(0o755)
 
@@ -83,10 +83,10 @@ def script(folder: Path, name: str, text: str) -> None:
         ("exec sleep 60", "git status did not end in 1 s."),
     ],
 )
-def test_a_git_that_fails_is_a_reason(
+def test_the_failure_of_git_has_a_reason(
     text: str, reason: str, few_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the lab goes on without a commit."""
+    """The lab continues without a commit."""
     script(few_programs, "git", text)
     monkeypatch.setenv("PATH", str(few_programs), prepend=os.pathsep)
     monkeypatch.setattr(repository, "PATIENCE_S", 1.0)
@@ -96,10 +96,10 @@ def test_a_git_that_fails_is_a_reason(
     assert git_state() == ("", "")
 
 
-def test_without_git_every_question_has_an_answer(
+def test_without_git_commands_report_that_it_is_missing(
     few_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
-    """Comparing commits says what is missing; history finds no run; neither is a traceback."""
+    """A comparison of commits reports it; history has no run; neither shows a traceback."""
     monkeypatch.setenv("PATH", str(few_programs))
     assert git_state() == ("", "")
     results = ("--results", str(tmp_path))
@@ -110,10 +110,10 @@ def test_without_git_every_question_has_an_answer(
     assert run_cli("history", *results).returncode == 3
 
 
-def test_a_checkout_of_another_user_is_none(
+def test_a_checkout_of_another_user_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git refuses it ("dubious ownership"); GIT_TEST_... is its own switch for that."""
+    """Git refuses it ("dubious ownership"); GIT_TEST_... is a switch of Git for tests."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     monkeypatch.setattr(child_environment, "of_process", lambda: dict(os.environ))
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
@@ -129,59 +129,59 @@ def test_a_checkout_of_another_user_is_none(
 def test_an_odd_environment_changes_nothing(
     variables: dict[str, str | None], tmp_path: Path
 ) -> None:
-    """No home, no terminal type, no Unicode: the campaign is measured and reported."""
+    """A campaign runs without a home, a terminal type or Unicode."""
     shown = lab("bench", *ONE, "--results", str(tmp_path), **variables)
     assert (shown.returncode, "Traceback" in shown.stderr) == (0, False), shown.stderr
 
 
-def test_output_that_is_closed_or_full_ends_in_no_traceback() -> None:
-    """The shell's `>&-` and a device without space."""
+def test_closed_or_full_output_shows_no_traceback() -> None:
+    """The output is the shell's `>&-`, and a device without space."""
     listing = f"{sys.executable} -m lab.cli list"
-    for where, codes in ((">&-", {0}), (">/dev/full", {5})):
+    for redirection, codes in ((">&-", {0}), (">/dev/full", {5})):
         done = subprocess.run(
-            ["/bin/sh", "-c", f"{listing} {where}"],
+            ["/bin/sh", "-c", f"{listing} {redirection}"],
             env=dict(os.environ),
             capture_output=True,
             text=True,
             check=False,
         )
         assert "Traceback" not in done.stderr
-        assert done.returncode in codes, (where, done.stderr)
+        assert done.returncode in codes, (redirection, done.stderr)
 
 
 def as_file(results: Path) -> None:
-    """Put a file in the place of the folder."""
+    """Replace the folder by a file."""
     results.write_text("not a folder")
 
 
 def as_runs_file(results: Path) -> None:
-    """Put a file in the place of the folder of runs."""
+    """Replace the folder of runs by a file."""
     results.mkdir()
     (results / "runs").write_text("not a folder")
 
 
 @pytest.mark.parametrize("damage", [as_file, as_runs_file])
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [("bench", *ONE), ("history",), ("compare", "a", "b"), ("publish",)],
     ids=lambda w: w[0],
 )
-def test_results_that_are_no_folder_are_a_sentence(
-    words: tuple[str, ...], damage: Callable[[Path], None], tmp_path: Path, run_cli: RunCli
+def test_a_results_folder_that_is_a_file_is_a_sentence(
+    arguments: tuple[str, ...], damage: Callable[[Path], None], tmp_path: Path, run_cli: RunCli
 ) -> None:
-    """Every command that reads or writes them says so, before it measures anything."""
+    """Every command that uses the folder reports it, before it measures anything."""
     damage(tmp_path / "results")
-    shown = run_cli(*words, "--results", str(tmp_path / "results"))
+    shown = run_cli(*arguments, "--results", str(tmp_path / "results"))
     assert shown.returncode in {2, 3, 5}, shown.stderr
     assert "A defect of the lab" not in shown.stderr
 
 
-def test_a_current_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
-    """Deleted below the shell."""
+def test_a_deleted_current_folder_is_a_sentence(tmp_path: Path) -> None:
+    """The shell deletes its current folder."""
     gone = tmp_path / "gone"
-    typed = f"mkdir {gone} && cd {gone} && rmdir {gone} && {sys.executable} -m lab.cli bench"
+    command = f"mkdir {gone} && cd {gone} && rmdir {gone} && {sys.executable} -m lab.cli bench"
     done = subprocess.run(
-        ["/bin/sh", "-c", f"{typed} {' '.join(ONE)}"],
+        ["/bin/sh", "-c", f"{command} {' '.join(ONE)}"],
         env=dict(os.environ),
         capture_output=True,
         text=True,
@@ -193,10 +193,10 @@ def test_a_current_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.defect
-def test_an_unexpected_exception_ends_in_one_sentence_and_5(
+def test_an_unexpected_exception_ends_with_one_sentence_and_code_5(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
-    """With the place, and the file that has the traceback."""
+    """The sentence has the place, and the file with the traceback."""
 
     def fail(*_: object) -> NoReturn:
         raise RecursionError("too deep")
@@ -205,19 +205,19 @@ def test_an_unexpected_exception_ends_in_one_sentence_and_5(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     shown = run_cli("list")
     assert shown.returncode == 5
-    said = " ".join(shown.stderr.split())
-    assert said.startswith("lab: A defect of the lab: RecursionError")
-    assert "report it as an issue. Its folder:" in said
-    assert "Traceback" not in said
+    message = " ".join(shown.stderr.split())
+    assert message.startswith("lab: A defect of the lab: RecursionError")
+    assert "report it as an issue. Its folder:" in message
+    assert "Traceback" not in message
     (folder,) = tmp_path.glob("lab-defect-*")
     assert "too deep" in (folder / defects.FILE).read_text()
 
 
 @pytest.mark.defect
-def test_ctrl_c_stays_130_and_no_temporary_folder_is_needed(
+def test_ctrl_c_ends_with_130_and_needs_no_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
-    """The sentence is there without the file."""
+    """Without a temporary folder, the sentence is shown without the file."""
 
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -237,7 +237,7 @@ def test_ctrl_c_stays_130_and_no_temporary_folder_is_needed(
 
 @pytest.mark.defect
 def test_a_part_of_the_fingerprint_that_fails_is_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are there, and the part says why it was not read."""
+    """The other parts are read, and the fact has the reason."""
 
     def fail() -> NoReturn:
         raise OSError("no /proc/vmstat")
@@ -251,10 +251,10 @@ def test_a_part_of_the_fingerprint_that_fails_is_a_fact(monkeypatch: pytest.Monk
 
 
 @pytest.mark.defect
-def test_a_figure_that_fails_leaves_the_page(
+def test_a_figure_that_fails_does_not_stop_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its place says why, and the others are drawn."""
+    """The page shows the reason in its place, and the others are drawn."""
     run = campaigns.write(dict(campaigns.campaign.__wrapped__(campaigns.SMALL)), tmp_path / "run")
 
     def save(chart: object, *arguments: object) -> object:
@@ -270,10 +270,10 @@ def test_a_figure_that_fails_leaves_the_page(
 
 
 @pytest.mark.defect
-def test_a_report_and_a_history_that_fail_lose_no_campaign(
+def test_a_failed_report_or_history_does_not_lose_the_campaign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
 ) -> None:
-    """What was measured is named, with the command that makes the page."""
+    """The messages contain the run, and the command that writes the page."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         raise TypeError
@@ -282,8 +282,8 @@ def test_a_report_and_a_history_that_fail_lose_no_campaign(
     monkeypatch.setattr(history, "add", fail)
     shown = run_cli("bench", *ONE, "--results", str(tmp_path))
     assert shown.returncode == 0
-    said = " ".join(shown.stderr.split())
+    message = " ".join(shown.stderr.split())
     (run,) = (tmp_path / "runs").iterdir()
-    assert "The report page was not written: A defect of the lab: TypeError" in said
-    assert f"To try again: lab report {run}" in said.replace("- ", "-")
-    assert "This run was not added to the history: A defect of the lab: TypeError" in said
+    assert "The report page was not written: A defect of the lab: TypeError" in message
+    assert f"To try again: lab report {run}" in message.replace("- ", "-")
+    assert "This run was not added to the history: A defect of the lab: TypeError" in message

@@ -1,4 +1,4 @@
-"""What disturbs a trial is seen and flagged; what the reading itself blurs is not."""
+"""Tests that disturbances are flagged, and that rounding of the counters is not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ AFTER = replace(BEFORE, t_ns=10 * SECOND, idle_s=140.0)
 
 
 @dataclass(frozen=True)
-class Found:
+class Problem:
     """A finding of the records."""
 
     flag: Flag
@@ -46,7 +46,7 @@ class Found:
 
 
 def test_shares_are_of_all_cpu_time() -> None:
-    """Of 40 s on four CPUs, 30 idle, 2 stolen and 5 our own leave 3 to others: formulas of M23."""
+    """40 s on four CPUs are 30 s idle, 2 s stolen, 5 s of the lab and 3 s of others (M23)."""
     after = replace(AFTER, idle_s=130.0, steal_s=3.0)
     seen = disturbance(BEFORE, after, 5 * SECOND, 1_000, 1_050)
     assert seen.steal == pytest.approx(2 / 40)
@@ -56,7 +56,7 @@ def test_shares_are_of_all_cpu_time() -> None:
 
 
 def test_pressure_is_of_the_window() -> None:
-    """Pressure counters are microseconds; the quota's periods are counted among themselves."""
+    """Pressure counters are in microseconds; throttling is a share of the quota's periods."""
     after = replace(
         AFTER,
         pressure_cpu_us=2_000_010,
@@ -72,13 +72,13 @@ def test_pressure_is_of_the_window() -> None:
     assert (seen.throttled, seen.swap_ins, seen.oom_kills) == (0.25, 2.0, 1.0)
 
 
-def test_the_clock_may_run_faster_as_well() -> None:
-    """A CPU that got faster makes the comparison as wrong as one that got slower."""
+def test_a_faster_loop_is_a_drift_too() -> None:
+    """A CPU that becomes faster distorts the comparison like one that becomes slower."""
     assert disturbance(BEFORE, AFTER, 0, 1_000, 900).calibration_drift == pytest.approx(0.1)
 
 
-def test_an_unreadable_signal_is_null_and_raises_no_flag() -> None:
-    """What the machine does not tell is None, never 0, and nothing is concluded from it."""
+def test_an_unreadable_signal_is_null_and_does_not_change_the_flag() -> None:
+    """A counter that the machine lacks is None, never 0."""
     nothing = HostReading(0, *[None] * (len(fields(HostReading)) - 1))
     seen = disturbance(nothing, replace(nothing, t_ns=SECOND), SECOND, 1, 1)
     assert {seen.steal, seen.foreign_cpu, seen.pressure_cpu, seen.throttled, seen.swap_ins} == {
@@ -103,7 +103,7 @@ TABLE = [
 def test_thresholds_are_those_of_the_method(
     signal: str, noisy: float | None, invalid: float | None
 ) -> None:
-    """At a threshold nothing happens yet, above it the flag is raised with a reason."""
+    """A value at the threshold has no effect; above it, the flag has a reason."""
     for threshold, flag, below in (
         (noisy, Flag.NOISY, Flag.OK),
         (invalid, Flag.INVALID, Flag.OK if noisy is None else Flag.NOISY),
@@ -118,17 +118,17 @@ def test_thresholds_are_those_of_the_method(
         assert judge(replace(QUIET, **{signal: 1e9}))[0] == Flag.NOISY
 
 
-def test_the_worst_flag_wins_and_every_reason_is_told() -> None:
-    """Signals and findings count alike, and none hides another."""
+def test_the_worst_flag_is_used_with_every_reason() -> None:
+    """Signals and findings have the same weight, and all reasons are listed."""
     seen = replace(QUIET, foreign_cpu=0.05, calibration_drift=0.5)
-    flag, reasons = judge(seen, [Found(Flag.OK, "fine"), Found(Flag.NOISY, "the records differ")])
+    flag, reasons = judge(seen, [Problem(Flag.OK, "fine"), Problem(Flag.NOISY, "a mismatch")])
     assert flag == Flag.INVALID
     assert [reason.split(":")[0] for reason in reasons] == [
         "foreign CPU",
         "drift",
-        "the records differ",
+        "a mismatch",
     ]
-    assert judge(None, [Found(Flag.INVALID, "3 wrong")]) == (Flag.INVALID, ("3 wrong",))
+    assert judge(None, [Problem(Flag.INVALID, "3 wrong")]) == (Flag.INVALID, ("3 wrong",))
     assert judge(None) == (Flag.OK, ())
 
 
@@ -136,12 +136,12 @@ def test_the_worst_flag_wins_and_every_reason_is_told() -> None:
     cpus=st.integers(1, 256),
     window_s=st.floats(0.1, 60),
     start_s=st.floats(0, 1e6),
-    own=st.floats(0, 1),
+    share=st.floats(0, 1),
 )
 def test_rounding_alone_never_raises_a_flag(
-    cpus: int, window_s: float, start_s: float, own: float
+    cpus: int, window_s: float, start_s: float, share: float
 ) -> None:
-    """A machine on which only we ran is ok, however the ticks of its CPUs fell at both ends."""
+    """A machine that runs only the lab is ok, whatever the position of the ticks at both ends."""
 
     def read(at_s: float, idle_s: float) -> HostReading:
         ticks = cpus * int(idle_s / cpus / host_counters.TICK_S)
@@ -153,15 +153,15 @@ def test_rounding_alone_never_raises_a_flag(
             steal_s=0.0,
         )
 
-    idle_s = cpus * window_s * (1 - own)
+    idle_s = cpus * window_s * (1 - share)
     before, after = read(start_s, start_s), read(start_s + window_s, start_s + idle_s)
-    own_ns = int(cpus * window_s * own * SECOND)
+    own_ns = int(cpus * window_s * share * SECOND)
     assert judge(disturbance(before, after, own_ns, 1, 1)) == (Flag.OK, ())
 
 
 @pytest.mark.parametrize("window_s", [1, 10, 60])
-def test_a_long_window_sees_less(window_s: int) -> None:
-    """Three per cent of foreign CPU are within the rounding of one second, not of ten."""
+def test_a_long_window_resolves_smaller_shares(window_s: int) -> None:
+    """Three percent of foreign CPU are within the rounding of one second, not of ten."""
     idle_s = 100.0 + 4 * window_s * 0.97
     after = replace(AFTER, t_ns=window_s * SECOND, idle_s=idle_s)
     flag = judge(disturbance(BEFORE, after, 0, 1, 1))[0]
@@ -171,8 +171,8 @@ def test_a_long_window_sees_less(window_s: int) -> None:
 HOG = "print(flush=True)\nwhile True: pass"
 
 
-def test_a_cpu_hog_beside_the_window_is_seen() -> None:
-    """KAT-13: another process burns CPU; the trial is flagged, and says foreign CPU."""
+def test_another_process_that_uses_a_cpu_is_flagged() -> None:
+    """KAT-13: another process burns CPU; the reason of the flag is foreign CPU."""
     hogs = [
         subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE)
         for _ in range((psutil.cpu_count() or 1) // 4 + 1)
@@ -200,8 +200,8 @@ def test_a_cpu_hog_beside_the_window_is_seen() -> None:
     assert any(reason.startswith("foreign CPU") for reason in reasons)
 
 
-def test_our_own_cpu_is_not_foreign() -> None:
-    """What driver, services, workers and the lab used is taken off before anything is judged."""
+def test_cpu_time_of_the_lab_is_not_foreign() -> None:
+    """The CPU time of driver, servers, workers and the lab is subtracted first."""
     busy = replace(AFTER, idle_s=104.0)
     assert judge(disturbance(BEFORE, busy, 36 * SECOND, 1, 1)) == (Flag.OK, ())
     assert judge(disturbance(BEFORE, busy, 30 * SECOND, 1, 1))[0] == Flag.INVALID
@@ -221,8 +221,8 @@ PROC = {
 }
 
 
-def test_each_counter_is_read_where_the_kernel_keeps_it(tmp_path: Path) -> None:
-    """The fields of /proc/stat, the totals of PSI and the rest land in the right columns."""
+def test_each_counter_is_read_from_its_file(tmp_path: Path) -> None:
+    """The fields of /proc/stat, the totals of PSI and the others are in the right columns."""
     for name, text in PROC.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -232,14 +232,14 @@ def test_each_counter_is_read_where_the_kernel_keeps_it(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_nulls(tmp_path: Path) -> None:
-    """On a machine without /proc every counter is None; only the clock is there."""
+    """On a machine without /proc, every counter except the clock is None."""
     reading = read_host(tmp_path)
     assert {getattr(reading, f.name) for f in fields(reading)[1:]} == {None}
     assert reading.t_ns > 0
 
 
 def test_calibration_takes_the_shortest_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interruption of some repeats does not count as a slower machine."""
+    """Interruptions of some repeats do not change the result."""
     assert host_counters.calibrate() > 0
     times = iter([14, 11, 90, 10, *[12] * host_counters.CALIBRATION_REPEATS])
     monkeypatch.setattr(host_counters, "_time_of_loop", lambda: next(times))
@@ -247,7 +247,7 @@ def test_calibration_takes_the_shortest_time(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_sampler_samples_until_it_is_stopped() -> None:
-    """Host counters, roles and its own cost are read from start to stop, and then no more."""
+    """Host counters, roles and the cost of the sampler are read from start to stop, not after."""
     calls = threading.Semaphore(0)
 
     def roles() -> list[Counter]:
@@ -270,8 +270,8 @@ def test_the_sampler_samples_until_it_is_stopped() -> None:
     assert len({(s.t_ns, s.source, s.metric) for s in samples}) == len(samples)
 
 
-def test_what_goes_wrong_in_the_sampler_is_told() -> None:
-    """An error in its thread is not lost: stop raises it."""
+def test_an_error_in_the_sampler_is_raised_by_stop() -> None:
+    """The error of the thread is not lost."""
 
     def broken() -> list[Counter]:
         raise RuntimeError("the roles are gone")
@@ -283,5 +283,5 @@ def test_what_goes_wrong_in_the_sampler_is_told() -> None:
 
 
 def test_a_sampler_that_never_started_has_no_samples() -> None:
-    """A trial that fails before its window may stop its sampler all the same."""
+    """A trial that fails before its window may stop a sampler that has not started."""
     assert Sampler(list).stop() == []

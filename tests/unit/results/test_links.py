@@ -1,6 +1,6 @@
-"""What a run's writers do where something else lies in a file's place, or where the disk is full.
+"""Tests writing to a run with a link or a folder in place of a file, or to a full disk.
 
-Anybody may have filled a run: no link in it is followed, neither to a file nor to a folder.
+A run may come from another user, so no link in it is followed, neither to a file nor to a folder.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tests.conftest import once
 from tests.factories import finished_run
 
 RUN = "run"
-THEIRS = "belongs to somebody else\n"
+THEIRS = "belongs to another user\n"
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder in which all is well."""
+    """Return an intact run folder."""
     return once(tmp_path_factory, "finished", finished_run.write)
 
 
 @pytest.fixture
 def results(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A results folder with a copy of it, in the current folder."""
+    """Return a results folder with a copy of the run, in the current folder."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(sound, tmp_path / "results" / "runs" / RUN)
     return tmp_path / "results"
@@ -45,7 +45,7 @@ def results(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A folder of somebody else's, with one file."""
+    """Return a folder of another user, with one file."""
     folder = tmp_path / "home"
     folder.mkdir()
     (folder / "key").write_text(THEIRS)
@@ -53,12 +53,12 @@ def victim(tmp_path: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """The text of each file of a folder."""
+    """Return the text of each file in a folder."""
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 def link(path: Path, to: Path) -> None:
-    """Put a link in the place of a file or a folder."""
+    """Replace a file or a folder by a link."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.rmtree(path)
@@ -75,7 +75,7 @@ LINKS = (
 def test_no_link_to_a_file_is_followed(
     results: Path, victim: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """S3: whatever the lab writes into a run, the file that a link leads to stays as it is."""
+    """Writing into a run does not change the target of a link."""
     run = results / "runs" / RUN
     for name in LINKS:
         link(run / name, victim / "key")
@@ -87,23 +87,23 @@ def test_no_link_to_a_file_is_followed(
     assert THEIRS.encode() not in packed
 
 
-def give_a_second_name(path: Path, folder: Path) -> None:
-    """Make a file of the run a hard link to one in a folder of somebody else's."""
-    there = folder / str(path).replace(os.sep, "-")
-    there.hardlink_to(path)
+def add_hard_link(path: Path, folder: Path) -> None:
+    """Give a file of the run a second name in a folder of another user."""
+    other = folder / str(path).replace(os.sep, "-")
+    other.hardlink_to(path)
 
 
-def test_no_hard_link_is_written_through(
+def test_files_with_hard_links_are_not_written_in_place(
     results: Path, victim: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Files of the run have second names elsewhere: their content there stays as it is."""
+    """The content under the second name of each file does not change."""
     run = results / "runs" / RUN
     for name in LINKS:
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).touch()
     for path in run.rglob("*"):
         if path.is_file():
-            give_a_second_name(path, victim)
+            add_hard_link(path, victim)
     before = {path: path.read_bytes() for path in victim.iterdir()}
     for command in ("report", "bench --resume", "history", "publish"):
         main([*command.split(), *([] if command == "history" else [str(run)])])
@@ -115,18 +115,18 @@ def test_no_hard_link_is_written_through(
 def test_a_table_with_a_second_name_is_not_appended_to(
     results: Path, victim: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A campaign is not resumed: one sentence says why, before any trial runs."""
+    """The campaign is not resumed; one sentence has the reason, before any trial runs."""
     run = results / "runs" / RUN
     table = run / "trial.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
     (run / name).touch()
-    give_a_second_name(run / name, victim)
+    add_hard_link(run / name, victim)
     before = (run / name).read_bytes()
     assert main(["bench", "--resume", str(run)]) == ExitCode.USAGE
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"{name} has 2 names (hard links)" in told
-    assert "replace it by a copy" in told
-    assert "Trial" not in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"{name} has 2 names (hard links)" in message
+    assert "replace it by a copy" in message
+    assert "Trial" not in message
     assert (run / name).read_bytes() == before
 
 
@@ -134,7 +134,7 @@ def test_a_table_with_a_second_name_is_not_appended_to(
 def test_no_link_to_a_folder_is_followed(
     results: Path, victim: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """S3: nothing is written below a folder that is a link."""
+    """Nothing is written below a folder that is a link."""
     run = results / "runs" / RUN
     link(run / name, victim)
     for command in (["report", str(run)], ["bench", "--resume", str(run)], ["publish", str(run)]):
@@ -147,24 +147,22 @@ def test_no_link_to_a_folder_is_followed(
 def test_a_folder_in_the_place_of_a_file_is_a_sentence(
     results: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """D11: one sentence names it."""
+    """One sentence contains its path."""
     path = results / "runs" / RUN / name
     path.unlink(missing_ok=True)
     path.mkdir()
     command = ["bench", "--resume"] if name == "lock" else ["report"]
     code = main([*command, str(path.parent)])
-    told = " ".join(capsys.readouterr().err.split())
-    assert code == ExitCode.USAGE, told
-    assert f"{name.removesuffix('.new')}" in told
-    assert "Is a directory" in told or "is a folder" in told
-    assert "defect" not in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert code == ExitCode.USAGE, message
+    assert f"{name.removesuffix('.new')}" in message
+    assert "Is a directory" in message or "is a folder" in message
+    assert "defect" not in message
 
 
 @pytest.mark.parametrize("name", ["machines.json", "history/steps.html", "history", "null/x.json"])
-def test_the_folder_of_results_holds_no_link_that_is_followed(
-    tmp_path: Path, victim: Path, name: str
-) -> None:
-    """Siblings of S3: names of machines, the page of steps, and the noise of a machine."""
+def test_no_link_in_the_results_folder_is_followed(tmp_path: Path, victim: Path, name: str) -> None:
+    """The files are the names of machines, the page of change points and the noise of a machine."""
     link(tmp_path / name, victim / "key" if "." in name else victim)
     path = tmp_path / name if "." in name else tmp_path / name / "steps.html"
     if path.is_symlink():
@@ -176,27 +174,27 @@ def test_the_folder_of_results_holds_no_link_that_is_followed(
     assert content(victim) == {"key": THEIRS}
 
 
-def test_names_of_machines_are_read_from_no_link(tmp_path: Path, victim: Path) -> None:
-    """A file of somebody else's is called damaged, not read."""
+def test_names_of_machines_are_not_read_from_a_link(tmp_path: Path, victim: Path) -> None:
+    """The link is reported as damaged, and its target is not read."""
     (victim / "key").write_text('{"machine-1": "labbox"}')
     link(tmp_path / machines.NAMES, victim / "key")
     with pytest.raises(ResultsError, match="is damaged"):
         machines.names(tmp_path)
 
 
-def test_a_proof_that_is_a_fifo_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading it would wait for ever."""
+def test_a_proof_that_is_a_fifo_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read of the FIFO would block forever."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     consent.prove(tmp_path, ["shop:work"])
     (tmp_path / consent.PROOF).unlink()
     os.mkfifo(tmp_path / consent.PROOF)
-    with pytest.raises(Exception, match="bears no proof"):
+    with pytest.raises(Exception, match="contains no proof"):
         consent.check(tmp_path, ["shop:work"], "shop:work", "lab bench")
 
 
 @pytest.mark.defect
 def test_the_traceback_of_a_defect_replaces_a_link(tmp_path: Path, victim: Path) -> None:
-    """A trial's folder of a foreign run may hold anything under that name."""
+    """A trial's folder of another user may contain any file of that name."""
     link(tmp_path / "trial" / defects.FILE, victim / "key")
     defects.describe(ZeroDivisionError(), tmp_path / "trial")
     assert "ZeroDivisionError" in (tmp_path / "trial" / defects.FILE).read_text()
@@ -204,7 +202,7 @@ def test_the_traceback_of_a_defect_replaces_a_link(tmp_path: Path, victim: Path)
 
 
 def full(ending: str) -> Callable[[int], None]:
-    """A disk that is full as soon as a file of this name is to be on it."""
+    """Return an `fsync` that fails, because the disk is full, for files of this name."""
 
     def fsync(descriptor: int) -> None:
         if ending in Path(f"/proc/self/fd/{descriptor}").readlink().name:
@@ -217,7 +215,7 @@ def full(ending: str) -> Callable[[int], None]:
 def test_a_disk_that_is_full_while_drawing_ends_the_report(
     made_up: Tables, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D3: a figure that does not fit is no reason on a page that would not fit either."""
+    """The page would not fit either, so the report ends."""
     monkeypatch.setattr(os, "fsync", full(f"overhead{ending}"))
     with pytest.raises(DiskError, match="is full. Free some space in .*figures"):
         page.draw_figures(made_up, tmp_path, [FIGURES["overhead"]])
@@ -225,29 +223,29 @@ def test_a_disk_that_is_full_while_drawing_ends_the_report(
 
 
 @pytest.mark.parametrize("command", ["report", "publish"])
-def test_a_disk_that_is_full_as_the_page_is_written_is_a_sentence(
+def test_a_disk_that_is_full_while_writing_the_page_is_a_sentence(
     results: Path,
     command: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """D3: it names the folder and the next step, and leaves no half of a file."""
+    """The sentence has the folder and the next step, and no partial file remains."""
     run = results / "runs" / RUN
     before = (run / "report.html").read_bytes()
     monkeypatch.setattr(os, "fsync", full("report.html"))
     assert main([command, str(run)]) == ExitCode.MACHINE_FAILED
-    told = " ".join(capsys.readouterr().err.split())
-    assert "the disk or its quota is full. Free some space in " in told
-    assert "report.html: the disk" in told
-    assert "Then type the same command again." in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "the disk or its quota is full. Free some space in " in message
+    assert "report.html: the disk" in message
+    assert "Then type the same command again." in message
     assert [*results.rglob("report.html*")] == [run / "report.html"]
     assert (run / "report.html").read_bytes() == before
 
 
-def test_a_full_temporary_folder_is_a_sentence_that_names_it(
+def test_a_full_temporary_folder_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D7: a write that does not fit has no file name of its own; another error passes."""
+    """The error of a write has no file name, so the sentence has the folder; other errors pass."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(temp_dirs, "LONGEST", 1_000)
     with (
@@ -263,11 +261,11 @@ def test_a_full_temporary_folder_is_a_sentence_that_names_it(
 def test_no_temporary_folder_at_all_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """D7: where not one can be written, the sentence names those that were tried."""
+    """If no candidate is writable, the sentence contains all of them."""
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "gone")])
     assert main(["clean"]) == ExitCode.MACHINE_FAILED
-    told = " ".join(capsys.readouterr().err.split())
-    assert "gone" in told
-    assert "TMPDIR" in told
-    assert "defect" not in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "gone" in message
+    assert "TMPDIR" in message
+    assert "defect" not in message
