@@ -30,7 +30,7 @@ from lab.providers.engine import docker
 from lab.recording.server_stats import COMMANDS
 from lab.validation.trial_row import Collected
 from tests.cluster.containers import elsewhere, left_of, standing
-from tests.contract.exactly_once import PRESENT_AGAIN, assert_exactly_once, may_raise
+from tests.contract.exactly_once import REDELIVERING, assert_exactly_once, may_raise
 from tests.contract.test_backends import BUSY, coroutine_spec
 from tests.factories.trials import run, spec_of
 
@@ -68,7 +68,7 @@ CASES = [
     *((label, nodes, 1_000) for label, nodes in (*EVERY, *FURTHER)),
     # These have 1 000 tasks on two nodes already, so 100 tasks on one node are enough.
     *((label, nodes, 100) for label, nodes in ON_ONE),
-    *((label, nodes, 100) for label, nodes in EVERY if label in PRESENT_AGAIN),
+    *((label, nodes, 100) for label, nodes in EVERY if label in REDELIVERING),
 ]
 
 
@@ -82,7 +82,7 @@ def test_each_task_of_every_kind_runs_exactly_once_in_containers(
     label: str, nodes: int, n_tasks: int, tmp_path: Path, misbehaving_inside: dict[str, str]
 ) -> None:
     """All nodes work, no object remains in the engine, and row and samples are complete."""
-    raises = may_raise(label) and not (label in PRESENT_AGAIN and n_tasks > 100)
+    raises = may_raise(label) and not (label in REDELIVERING and n_tasks > 100)
     spec = spec_of(
         label,
         misbehaving_inside["MIXED"],

@@ -1,8 +1,7 @@
 """Changes a schedule while it runs, as a driver: ``python -m tests.contract.rescheduling FOLDER``.
 
-In mid-window the first job is removed; the second is added to run once an hour, and changed to run
-as often as the first. Prints the instants of
-CLOCK_MONOTONIC at which the removal had returned and at which all was over.
+It adds the second job with a period of an hour, changes the period to that of the first job, and
+removes the first job. It prints two instants of CLOCK_MONOTONIC: after the removal, and at the end.
 """
 
 from __future__ import annotations
@@ -20,21 +19,25 @@ SELDOM_S = 3600.0
 
 
 def await_runs(ledger: Path, job_id: int, n: int) -> None:
-    """Wait until a job has run `n` times."""
+    """Wait until a job has fired `n` times.
+
+    Raises:
+        TimeoutError: It did not within `PATIENCE_S`.
+    """
     watcher = Watcher(ledger, range(job_id, job_id + 1))
     if not watcher.reaches(n, PATIENCE_S):
-        raise TimeoutError(f"Job {job_id} ran {watcher.finished} times, not {n}.")
+        raise TimeoutError(f"Job {job_id} fired {watcher.finished} times, not {n}.")
 
 
 def main(folder: Path) -> None:
     """Schedule the first job; then add the second, change it, and remove the first.
 
-    The scheduler is ready by then: before, it may overlook a job.
+    The changes follow two firings, because a scheduler that is not ready may miss a job.
     """
-    made, ledger = Driver(folder, lambda _: None, lambda: None), folder / "ledger"
-    made.boot()
-    made.verify()
-    backend, (first, second) = made.backend, made.jobs
+    driver, ledger = Driver(folder, lambda _: None, lambda: None), folder / "ledger"
+    driver.boot()
+    driver.verify()
+    backend, (first, second) = driver.backend, driver.jobs
     handle = backend.schedule(first)
     await_runs(ledger, first.id, 2)
     seldom = backend.schedule(replace(second, every_s=SELDOM_S))

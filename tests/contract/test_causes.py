@@ -1,4 +1,4 @@
-"""What failed says why: the exception, the pool that broke, the signal stand in the row."""
+"""Tests that the row of a failed trial has the cause: an exception, a broken pool, a signal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOOM = "ValueError: the disk of customer 4711 is missing"
 
 
 def run(folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes: Any) -> Collected:
-    """Run a burst of a function that fails."""
+    """Run a burst of a failing function."""
     fields: dict[str, Any] = {"arrival": Burst(10), "warmup_tasks": 0, "deadline_s": 3.0}
     spec = spec_of(label, f"{FAILING}:{task}", unchecked="it fails", **{**fields, **changes})
     outcome = trial.run(spec, 1, folder / spec.id, lambda _: None, harness_ns)
@@ -28,7 +28,7 @@ def run(folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes:
 
 
 @pytest.mark.parametrize(
-    ("label", "task", "words"),
+    ("label", "task", "message"),
     [
         ("inline", "boom", BOOM),
         ("thread-pool", "boom", BOOM),
@@ -45,13 +45,13 @@ def run(folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes:
         ("multiprocessing", "own_pool", "AssertionError: daemonic processes are not allowed"),
     ],
 )
-def test_the_exception_of_a_task_stands_in_the_row(
-    label: str, task: str, words: str, tmp_path: Path
+def test_row_has_the_exception_of_a_task(
+    label: str, task: str, message: str, tmp_path: Path
 ) -> None:
-    """And the file that the row names has its traceback."""
+    """The reason contains the exception, and names the file with its traceback."""
     row = run(tmp_path, label, task).row
     assert row.status == "failed"
-    assert row.reason.count(words) == 1
+    assert row.reason.count(message) == 1
     name = row.reason.rpartition("(traceback: ")[2].removesuffix(").")
     (text,) = [path.read_text() for path in tmp_path.glob(f"*/{name}")]
     assert f"in {task}" in text
@@ -60,30 +60,30 @@ def test_the_exception_of_a_task_stands_in_the_row(
 
 @pytest.mark.parametrize("label", ["inline", "thread-pool", "process-pool"])
 @pytest.mark.parametrize(
-    ("task", "n_tasks", "words"),
+    ("task", "n_tasks", "message"),
     [
         ("counted", 50, "ConnectionError: too many requests"),
         ("seldom", 60, "StopIteration"),
         ("fast_fail", 60, "StopIteration"),
     ],
 )
-def test_a_function_that_fails_when_its_burst_is_offered_again_fails_its_trial(
-    label: str, task: str, n_tasks: int, words: str, tmp_path: Path
+def test_failure_in_the_uninstrumented_burst_fails_the_trial(
+    label: str, task: str, n_tasks: int, message: str, tmp_path: Path
 ) -> None:
-    """The recorded burst is readable, and the row has the exception of the other one."""
-    made = run(tmp_path, label, task, 1e6, arrival=Burst(n_tasks), warmup_tasks=5)
-    row = made.row
+    """The recorded burst is readable, and the row has the exception of the uninstrumented one."""
+    result = run(tmp_path, label, task, 1e6, arrival=Burst(n_tasks), warmup_tasks=5)
+    row = result.row
     assert (row.status, row.n_done, row.n_phantom) == ("failed", n_tasks, 0)
     assert row.reason.startswith("In the uninstrumented burst, a task ")
-    assert words in row.reason
-    assert made.tables["task"].t0_ns.notna().all()
-    assert set(made.tables["task"].phase) <= {"verify", "warm_up", "measure", "unrecorded"}
+    assert message in row.reason
+    assert result.tables["task"].t0_ns.notna().all()
+    assert set(result.tables["task"].phase) <= {"verify", "warm_up", "measure", "unrecorded"}
 
 
-def test_each_process_writes_few_and_short_exceptions_down(
+def test_process_writes_a_limited_number_of_short_exceptions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many there are, and however long; a fork begins anew."""
+    """Number and length of the files are limited per process; a fork counts from zero."""
     for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
     ledger._forget()
@@ -99,10 +99,8 @@ def test_each_process_writes_few_and_short_exceptions_down(
     ledger._forget()
 
 
-def test_an_exception_that_cannot_be_written_down_is_no_failure_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The record of the task still says that it raised."""
+def test_unwritable_exception_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the file cannot be written, no error is raised; the record has the outcome anyway."""
     monkeypatch.setenv("LAB_LEDGER", str(tmp_path / "absent"))
     ledger._forget()
     ledger.note_error(1, ValueError("no folder"))
@@ -110,8 +108,8 @@ def test_an_exception_that_cannot_be_written_down_is_no_failure_of_ours(
     assert not list(tmp_path.iterdir())
 
 
-def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
-    """No link, no folder, nothing large, whatever its name."""
+def test_task_errors_reads_only_files_of_the_lab(tmp_path: Path) -> None:
+    """Links, folders, large files and other names are ignored."""
     (tmp_path / "0-0-1-2-3.error").write_text("ValueError: ours\n\ntext")
     (tmp_path / "0-0-1-2-4.error").symlink_to(tmp_path / "0-0-1-2-3.error")
     (tmp_path / "0-0-1-2-5.error").mkdir()
@@ -122,7 +120,7 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "task", "status", "words"),
+    ("label", "task", "status", "message"),
     [
         ("process-pool", "killed_later", "timeout", "BrokenProcessPool: A process in the process"),
         ("joblib", "killed_later", "failed", "Submitting failed: TerminatedWorkerError: "),
@@ -131,34 +129,36 @@ def test_only_files_of_ours_are_read(tmp_path: Path) -> None:
         ("rq", "killed", "timeout", "RuntimeError: Work-horse terminated unexpectedly"),
     ],
 )
-def test_a_pool_that_broke_says_so(
-    label: str, task: str, status: str, words: str, tmp_path: Path
+def test_row_has_the_cause_of_a_broken_pool(
+    label: str, task: str, status: str, message: str, tmp_path: Path
 ) -> None:
-    """By the result of a task that did not end, or else by how many of them began."""
+    """The reason has the result of an unfinished task, or the number of started ones."""
     two = Topology(1, 1, 2)
     row = run(tmp_path, label, task, arrival=Burst(24), topology=two, deadline_s=12.0).row
     assert row.status == status
-    assert words in row.reason
+    assert message in row.reason
 
 
 @pytest.mark.parametrize(
-    ("label", "words"),
+    ("label", "message"),
     [
         ("process-pool", "The result of one: BrokenProcessPool: "),
         ("multiprocessing", "started and did not finish."),
         ("rq", "The result of one: RuntimeError: Work-horse terminated"),
     ],
 )
-def test_a_pool_that_breaks_in_the_warm_up_says_so(label: str, words: str, tmp_path: Path) -> None:
-    """As in the window."""
+def test_row_has_the_cause_of_a_pool_that_breaks_in_the_warm_up(
+    label: str, message: str, tmp_path: Path
+) -> None:
+    """The reason is the same as for the window."""
     row = run(tmp_path, label, "killed", warmup_tasks=4).row
     assert row.status == "failed"
     assert row.reason.startswith("The warm-up of 4 tasks did not finish in 3 s.")
-    assert words in row.reason
+    assert message in row.reason
 
 
-def test_a_client_that_refuses_every_task_says_so(tmp_path: Path) -> None:
-    """And its burst is not offered again, for there is no rate to compare."""
+def test_row_has_the_error_of_a_client_that_refuses_every_task(tmp_path: Path) -> None:
+    """The uninstrumented burst does not run, because there is no rate to compare."""
     task = "tests.factories.user_tasks:locked(tests.factories.user_tasks:LOCK)"
     spec = spec_of("rq[simple-worker]", task, Burst(50), unchecked="it is refused")
     row = collect(trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6), CONTEXT).row
@@ -167,8 +167,8 @@ def test_a_client_that_refuses_every_task_says_so(tmp_path: Path) -> None:
     assert "pickle" in row.reason
 
 
-def test_an_argument_that_no_process_can_have_says_so(tmp_path: Path) -> None:
-    """A pool takes the task, and fails to hand it over."""
+def test_row_has_the_error_of_an_argument_that_cannot_be_pickled(tmp_path: Path) -> None:
+    """The pool accepts the task, and fails to send it to a process."""
     task = "tests.factories.user_tasks:locked(tests.factories.user_tasks:LOCK)"
     spec = spec_of(
         "process-pool", task, Burst(5), unchecked="it fails", warmup_tasks=0, deadline_s=2.0
@@ -181,10 +181,8 @@ def test_an_argument_that_no_process_can_have_says_so(tmp_path: Path) -> None:
 @pytest.mark.cluster
 @pytest.mark.usefixtures("containers")
 @pytest.mark.parametrize("label", ["rq[simple-worker]", "dask[distributed]"])
-def test_the_exception_of_a_task_in_a_container_stands_in_the_row(
-    label: str, tmp_path: Path
-) -> None:
-    """And its traceback lies beside the ledger, where the lab can read it."""
+def test_row_has_the_exception_of_a_task_in_a_container(label: str, tmp_path: Path) -> None:
+    """The traceback is in the ledger's folder, which the lab can read."""
     row = run(tmp_path, label, "boom", provider="compose").row
     assert row.status == "failed"
     assert f"{BOOM} (traceback: ledger/" in row.reason

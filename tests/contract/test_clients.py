@@ -1,4 +1,4 @@
-"""The submitter's half of a system with workers of its own: stopped twice, it leaves nothing."""
+"""Tests that the clients of backends with worker processes release all resources when stopped."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from lab.core.backend import services_of
 from lab.planning import registry
 from tests.contract import stopping
-from tests.contract.test_backends import LABELS, left_behind
+from tests.contract.test_backends import LABELS, remaining_processes
 from tests.factories.trials import ask_beside, spec_of
 
 
 def clients() -> list[list[str]]:
-    """Group the labels of systems that are not all in the driver, by system and its servers."""
+    """Return the labels with worker processes or servers, grouped by backend and servers."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for label in LABELS:
         chosen = registry.select(label)
@@ -27,15 +27,15 @@ def clients() -> list[list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", clients(), ids=lambda labels: labels[0])
-def test_a_client_that_is_stopped_twice_leaves_nothing(
+def test_stopped_client_releases_all_resources(
     labels: list[str], tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No thread, socket, file or process in its own process, and none of its cluster either."""
+    """After two calls of `stop`, neither its process nor its cluster has resources left."""
     chosen = registry.select(labels[0])
     monkeypatch.setattr(chosen.backend, "node_commands", lambda _: ())
-    # A trial of its own: one test beside another must not take its processes for what is left.
+    # A separate seed, so that the processes of concurrent tests belong to another trial.
     spec = spec_of(labels[0], seed=7)
-    _, _, told = ask_beside(tmp_path, spec, stopping, *labels)
-    assert json.loads(told.splitlines()[-1]) == {label: [] for label in labels}
-    assert left_behind(spec.id) == []
+    _, _, output = ask_beside(tmp_path, spec, stopping, *labels)
+    assert json.loads(output.splitlines()[-1]) == {label: [] for label in labels}
+    assert remaining_processes(spec.id) == []
     assert list(temporary.iterdir()) == []

@@ -1,6 +1,6 @@
-"""Servers are a trial's alone: nothing shows their password, and nobody else gets in.
+"""Tests that other users cannot use a trial's servers, and that nothing exposes their password.
 
-SECURITY.md has the table of what listens; here it is held against what does.
+The table of listeners in SECURITY.md is compared with the sockets that listen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.factories.intruders import ROOT, as_nobody, as_user, first_words, kno
 from tests.factories.trials import look_in, spec_of
 
 SECURITY = Path(__file__).parents[2] / "SECURITY.md"
-# What another user might type: to enqueue, to write files, to have code loaded.
+# Commands of an attacker: to enqueue a task, to write files, to load code.
 ATTACKS = (
     "LPUSH tasks hostile",
     "CONFIG SET dir /tmp",
@@ -40,7 +40,7 @@ ATTACKS = (
     "EVAL return(1) 0",
     "FLUSHALL",
 )
-# Of cron alone, which becomes the user of its jobs.
+# The capabilities of cron, which switches to the user of a job; other containers have none.
 CAPABILITIES = ["DAC_READ_SEARCH", "SETGID", "SETUID"]
 MINUTE_S = 60.0
 REFUSALS = {"-NOAUTH", "closed", "401", "404"}
@@ -59,8 +59,8 @@ WITH_CONTAINERS = (
 )
 
 
-def test_another_user_gets_nothing_done_on_a_redis(tmp_path: Path) -> None:
-    """S2: neither a pickle for RQ is enqueued nor a file written; without the password, nothing."""
+def test_redis_rejects_commands_without_the_password(tmp_path: Path) -> None:
+    """Threat S2: another user can neither enqueue a pickle for RQ nor write a file."""
     running = RedisService().start(tmp_path, (), {processes.OWNER: processes.owner()}, "secret")
     try:
         port = urlsplit(running.endpoint).port
@@ -71,26 +71,26 @@ def test_another_user_gets_nothing_done_on_a_redis(tmp_path: Path) -> None:
         processes.stop(running.process)
 
 
-def test_the_server_of_the_host_baseline_takes_pushes_and_nothing_else() -> None:
-    """Its tool takes a password in its arguments only, so that server has none to keep."""
+def test_redis_of_the_host_baseline_accepts_only_pushes() -> None:
+    """It has no password, because redis-benchmark accepts one only as an argument."""
     with host_baselines._new_redis() as (port, _):
         assert as_nobody(say, port, *ATTACKS) == " ".join([":1", *["-NOPERM"] * 6])
 
 
 def test_dask_closes_connections_of_other_users(tmp_path: Path) -> None:
-    """Its scheduler runs what it is sent: another user's connection ends before it is read."""
+    """The scheduler executes code of its peers, so it closes a connection before reading it."""
     running = DaskScheduler().start(tmp_path, (), {processes.OWNER: processes.owner()}, "")
     try:
         port = urlsplit(running.endpoint).port or 0
         assert as_nobody(knock, port) == "closed"
-        assert first_words(port, b"") != ""  # to us it speaks first
+        assert first_words(port, b"") != ""  # it greets its own user
     finally:
         processes.stop(running.process)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_kernel_says_which_user_a_peer_is(host: str) -> None:
-    """For as long as a process holds the other end: what nobody holds, it shows as root's."""
+def test_user_of_peer_is_known_while_a_process_holds_the_socket(host: str) -> None:
+    """The kernel lists a closed socket under root, so that its user is unknown."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as server:
         here = server.getsockname()[:2]
@@ -106,7 +106,7 @@ def test_the_kernel_says_which_user_a_peer_is(host: str) -> None:
 
 
 def spec_for(label: str, provider: str) -> TrialSpec:
-    """Choose a trial in which the system starts all that it can: its monitor, or its scheduler."""
+    """Return a trial in which the backend also starts its monitor or its scheduler, if any."""
     chosen = registry.select(label)
     promised = capabilities(chosen.backend, chosen.variant)
     if not promised & {Capability.SUBMIT, Capability.BATCH}:
@@ -120,31 +120,31 @@ def spec_for(label: str, provider: str) -> TrialSpec:
 
 
 def table(provider: str, label: str) -> list[tuple[str, str]]:
-    """Return process and address of each row of SECURITY.md for a variant of a system."""
+    """Return process and address of each row of SECURITY.md for a variant."""
     text = SECURITY.read_text(encoding="utf-8")
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
-    found = []
+    listeners = []
     for where, systems, process, address, *_ in (map(str.strip, row) for row in rows):
-        begins = tuple(re.findall(r"`([^`]+)`", systems))
-        if where == provider and label.startswith(begins):
-            found.append((process, address))
-    return found
+        prefixes = tuple(re.findall(r"`([^`]+)`", systems))
+        if where == provider and label.startswith(prefixes):
+            listeners.append((process, address))
+    return listeners
 
 
 def check(spec: TrialSpec, folder: Path, label: str) -> None:
-    """Run a trial, and look at arguments, sockets and files while and after it runs."""
+    """Run a trial; check arguments and sockets during it, and files after it."""
     passwords, shown, answers = list[str](), list[str](), list[str]()
     sockets = set[listening.Socket]()
 
     def look(cluster: Cluster) -> None:
         passwords.append(cluster.password)
-        words = (" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"]))
-        shown.extend(line for line in words if cluster.password in line)
+        lines = (" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"]))
+        shown.extend(line for line in lines if cluster.password in line)
         pids = [pid for part in cluster.processes().values() for pid in part]
-        # Only root sees what processes in containers, which have users of their own, have open.
+        # Only root can read the sockets of processes in containers, which have other users.
         sockets.update(as_user(ROOT, listening.of, pids))
-        if spec.provider == "local":  # in containers nothing is reached from here
-            ports = [one.port for one in sockets if one.address.startswith("TCP")]
+        if spec.provider == "local":  # the ports of containers are not reachable
+            ports = [item.port for item in sockets if item.address.startswith("TCP")]
             answers.extend(as_nobody(knock, port) for port in ports)
 
     row = look_in(folder, spec, look).row
@@ -155,32 +155,32 @@ def check(spec: TrialSpec, folder: Path, label: str) -> None:
     assert "trial.json" in {file.name for file in files}
     assert [file for file in files if password.encode() in file.read_bytes()] == []
     assert password not in repr(row)
-    assert {found[:2] for found in sockets} == {*table(spec.provider, label)}
+    assert {item[:2] for item in sockets} == {*table(spec.provider, label)}
     assert set(answers) <= REFUSALS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", LOCAL)
-def test_a_trial_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
-    """No argument and no file shows the password, all that listens is known, and none lets in."""
+def test_trial_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
+    """No argument or file contains the password; every listener is known and rejects others."""
     check(spec_for(label, "local"), tmp_path, label)
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("label", WITH_CONTAINERS)
 @pytest.mark.usefixtures("containers")
-def test_a_trial_in_containers_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
-    """The same of processes in containers, and of the engine's client outside."""
+def test_trial_in_containers_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
+    """The same for processes in containers, and for the engine's client."""
     check(spec_for(label, "compose"), tmp_path, label)
 
 
 @pytest.mark.cluster
 def test_every_container_is_confined() -> None:
-    """Read-only, without capabilities, and with limits: servers as well as nodes and driver."""
-    needed = ("RUN", "OWNER", "TRIAL", "PASSWORD", "NODE_IMAGE")
-    environment = {f"LAB_{name}": "test" for name in needed}
-    words = ("compose", "-f", str(FILE), "--profile", "*", "config", "--format", "json")
-    services = json.loads(docker(*words, environment=environment))["services"]
+    """Servers, nodes and driver are read-only, without capabilities, and have limits."""
+    required = ("RUN", "OWNER", "TRIAL", "PASSWORD", "NODE_IMAGE")
+    environment = {f"LAB_{name}": "test" for name in required}
+    command = ("compose", "-f", str(FILE), "--profile", "*", "config", "--format", "json")
+    services = json.loads(docker(*command, environment=environment))["services"]
     assert {"redis", "rabbitmq", "postgres", "dask-scheduler", "cron", "node"} <= {*services}
     for name, service in services.items():
         assert service["read_only"] is True, name

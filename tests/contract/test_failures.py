@@ -1,4 +1,4 @@
-"""Whatever dies, hangs or lies in a trial becomes a row with one clear sentence."""
+"""Tests that a killed process, a hanging task or a wrong answer becomes a row with its reason."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from lab.running import trial
 from lab.validation.trial_row import Collected, collect
 from tests.factories.trials import CONTEXT, run, spec_of
 
-# Slow enough that something can be killed in the middle of it.
+# Slow enough that a process can be killed in the middle of it.
 STEADY = Paced(200, rate_hz=100.0, gaps="uniform")
 
 
-def alone(case: str) -> int:
-    """Return a seed of a test's own: equal trials that run at once are found by equal labels."""
+def seed_of(case: str) -> int:
+    """Return a distinct seed for a test, because equal trials have equal labels on processes."""
     return zlib.crc32(case.encode()) % 2**31
 
 
 def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measure") -> Collected:
-    """Run a trial and kill the process whose command line holds `victim` as a phase begins."""
+    """Run a trial; at the start of a phase, kill the processes whose command contains `victim`."""
 
     def on_phase(name: str) -> None:
         if name == phase:
-            mine = processes.labelled(lambda env: env.get(processes.TRIAL) == f"{spec.id}-1")
-            victims = [p for p in mine if victim in " ".join(p.cmdline())]
+            running = processes.labelled(lambda env: env.get(processes.TRIAL) == f"{spec.id}-1")
+            victims = [p for p in running if victim in " ".join(p.cmdline())]
             assert victims
             for process in victims:
                 process.kill()
@@ -43,7 +43,7 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measu
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("label", "victim", "words"),
+    ("label", "victim", "messages"),
     [
         ("celery[threads]", "redis-server", ["redis was killed by SIGKILL"]),
         ("rq[simple-worker]", "redis-server", ["redis was killed by SIGKILL"]),
@@ -52,27 +52,27 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measu
         ("thread-pool", "lab.driver", ["The driver was killed by SIGKILL in phase measure"]),
     ],
 )
-def test_what_is_killed_in_mid_trial_is_named(
-    label: str, victim: str, words: list[str], tmp_path: Path
+def test_row_names_a_process_that_is_killed_in_the_window(
+    label: str, victim: str, messages: list[str], tmp_path: Path
 ) -> None:
-    """The row says which part ended and how; its evidence is readable and nothing is left."""
-    spec = spec_of(label, arrival=STEADY, seed=alone(victim))
-    made = run_and_kill(tmp_path, spec, victim)
-    assert made.row.status == "failed"
-    assert all(word in made.row.reason for word in words), made.row.reason
-    assert len(made.tables["submit"]) > 0
-    left = processes.labelled(lambda env: env.get(processes.TRIAL, "").startswith(spec.id))
-    assert left == []
+    """The reason has process and signal; the tables are readable, and no process remains."""
+    spec = spec_of(label, arrival=STEADY, seed=seed_of(victim))
+    result = run_and_kill(tmp_path, spec, victim)
+    assert result.row.status == "failed"
+    assert all(message in result.row.reason for message in messages), result.row.reason
+    assert len(result.tables["submit"]) > 0
+    remaining = processes.labelled(lambda env: env.get(processes.TRIAL, "").startswith(spec.id))
+    assert remaining == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["boot", "verify", "warm_up"])
 @pytest.mark.parametrize("label", ["rq[simple-worker]", "celery[threads]"])
-def test_a_server_that_is_killed_is_the_reason_in_every_phase(
+def test_row_names_a_server_that_is_killed_in_any_phase(
     label: str, phase: str, tmp_path: Path
 ) -> None:
-    """And not what its client says of it, which ends first."""
-    spec = spec_of(label, seed=alone(phase))
+    """The reason is the server's end, not the error of its client, which ends first."""
+    spec = spec_of(label, seed=seed_of(phase))
     row = run_and_kill(tmp_path, spec, "redis-server", phase).row
     assert row.status == "failed"
     assert row.reason.startswith("redis was killed by SIGKILL")
@@ -86,12 +86,10 @@ def test_a_server_that_is_killed_is_the_reason_in_every_phase(
     [("celery[threads]", phase) for phase in PHASES[:-1]]
     + [("thread-pool", phase) for phase in PHASES[2:-1]],
 )
-def test_a_driver_that_is_killed_is_named_with_its_phase(
-    label: str, phase: str, tmp_path: Path
-) -> None:
-    """The reason names signal and phase, also between two: one begins as the one before ends."""
+def test_row_names_a_killed_driver_with_its_phase(label: str, phase: str, tmp_path: Path) -> None:
+    """The reason has the signal and the phase."""
     # So long that the warm-up takes more than a second.
-    spec = spec_of(label, "io", Burst(3), size=300_000, seed=alone(f"driver {phase}"))
+    spec = spec_of(label, "io", Burst(3), size=300_000, seed=seed_of(f"driver {phase}"))
     row = run_and_kill(tmp_path, spec, "lab.driver", phase).row
     assert row.status == "failed"
     assert row.reason.startswith(f"The driver was killed by SIGKILL in phase {phase}")
@@ -99,10 +97,10 @@ def test_a_driver_that_is_killed_is_named_with_its_phase(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["thread-pool", "process-pool", "asyncio", "celery[threads]"])
-def test_a_task_that_hangs_meets_the_deadline(
+def test_hanging_task_ends_the_trial_at_its_deadline(
     label: str, tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
-    """The trial ends at its deadline, tells what is unfinished, and frees the machine."""
+    """The trial is a timeout, and its row counts the unfinished tasks."""
     spec = spec_of(
         label,
         misbehaving["HANGING"],
@@ -121,20 +119,18 @@ def test_a_task_that_hangs_meets_the_deadline(
 
 
 @pytest.mark.parametrize("label", ["thread-pool", "rq[simple-worker]"])
-def test_a_wrong_answer_makes_the_trial_invalid(
+def test_wrong_answer_makes_the_trial_invalid(
     label: str, tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
-    """A fast wrong answer is no result: the row is failed and invalid, and counts them."""
+    """The row is failed and invalid, and counts the wrong answers."""
     spec = spec_of(label, misbehaving["LYING"], Burst(30), seed=0, warmup_tasks=0)
     row = run(tmp_path, spec).row
     assert (row.status, row.flag) == ("failed", "invalid")
     assert (row.n_corrupted, row.reason) == (3, "3 of 30 tasks gave a wrong answer.")
 
 
-def test_a_worker_that_dies_loses_tasks_and_says_so(
-    tmp_path: Path, misbehaving: dict[str, str]
-) -> None:
-    """A killed pool child breaks the pool: what was in it is counted, not forgotten."""
+def test_tasks_of_a_dead_worker_are_counted(tmp_path: Path, misbehaving: dict[str, str]) -> None:
+    """A killed process breaks the pool; its unfinished tasks are counted as partial."""
     spec = spec_of(
         "process-pool", misbehaving["DYING"], Burst(30), seed=0, warmup_tasks=0, deadline_s=2.0
     )
@@ -144,20 +140,20 @@ def test_a_worker_that_dies_loses_tasks_and_says_so(
     assert row.n_done < 30
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    """When every port tried is taken, the sentence quotes the server."""
+def test_server_without_a_free_port_is_an_error(tmp_path: Path) -> None:
+    """If every port that is tried is in use, the message quotes the server."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        taken = holder.getsockname()[1]
+        port = holder.getsockname()[1]
         with pytest.raises(ClusterError, match=r"redis-server did not start: .*listening on port"):
-            RedisService().start(tmp_path, (), {}, "p", lambda: taken)
-    children = (" ".join(child.cmdline()) for child in psutil.Process().children())
-    assert not any("redis-server" in words for words in children)
+            RedisService().start(tmp_path, (), {}, "p", lambda: port)
+    commands = (" ".join(child.cmdline()) for child in psutil.Process().children())
+    assert not any("redis-server" in command for command in commands)
 
 
-def test_a_port_taken_at_first_is_tried_elsewhere(tmp_path: Path) -> None:
-    """Losing a race for a port costs a try and not the trial."""
+def test_server_tries_another_port_if_the_first_is_in_use(tmp_path: Path) -> None:
+    """A lost race for a port costs an attempt, not the trial."""
     from lab.providers.servers import free_port
 
     with socket.socket() as holder:

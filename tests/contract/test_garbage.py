@@ -1,4 +1,4 @@
-"""Whatever lies in a trial's folder, the trial is a row: ledgers, journals and status files."""
+"""Tests that damaged files in a trial's folder never end a campaign: the trial becomes a row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from lab.worker.ledger import FIRST_ROWS, MAGIC, ROW_BYTES, WORDS
 from tests.factories.trials import CONTEXT, spec_of
 
 S = 1_000_000_000
-FOUND_IS_ENOUGH = (Phase.explicit, Phase.reuse, Phase.generate)  # an example takes seconds
+# Without shrinking, because an example takes seconds.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 N = 60
 ARRIVALS: Sequence[Arrival] = (Burst(N), Paced(N, 100.0), Periodic(2, 3, every_s=1.0))
 WORD = (
@@ -41,7 +42,7 @@ HEADER = struct.pack("8q", MAGIC, 7, 0, 0, 0, FIRST_ROWS, 50 * S, 1)
 
 
 def record(n: int, journal: bool) -> list[tuple[int, ...]]:
-    """Sound rows of a window: of the journal, or of a worker."""
+    """Return valid rows of a window: of the journal, or of a worker's ledger."""
     rows: list[tuple[int, ...]] = []
     for k in range(n):
         t0 = 100 * S + k * 10_000_000
@@ -56,7 +57,7 @@ def record(n: int, journal: bool) -> list[tuple[int, ...]]:
 
 @st.composite
 def contents(draw: st.DrawFn, *, journal: bool) -> bytes:
-    """A ledger file, in which words, rows, or the whole are any."""
+    """Draw a ledger file with arbitrary words, rows, or bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=300))
     words = [word for row in record(N, journal) for word in row]
@@ -91,13 +92,13 @@ STATUSES = st.one_of(
         lambda changes: json.dumps(STATUS | changes).encode()
     ),
     st.sets(st.sampled_from(list(STATUS))).map(
-        lambda gone: json.dumps({k: v for k, v in STATUS.items() if k not in gone}).encode()
+        lambda keys: json.dumps({k: v for k, v in STATUS.items() if k not in keys}).encode()
     ),
 )
 
 
 def row_of(folder: Path, arrival: Arrival, files: dict[str, bytes]) -> Any:
-    """Write a trial's folder, judge it as a resumed campaign does, and derive its numbers."""
+    """Write a trial's folder; return its row and derive its metrics, like a resumed campaign."""
     shutil.rmtree(folder, ignore_errors=True)
     store = Store(folder / "run")
     spec = spec_of("thread-pool", arrival=arrival)
@@ -105,46 +106,46 @@ def row_of(folder: Path, arrival: Arrival, files: dict[str, bytes]) -> Any:
     for name, data in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(data)
-    made = collect(trial.killed(spec, 1, place), CONTEXT)
-    for table, rows in made.tables.items():
+    result = collect(trial.killed(spec, 1, place), CONTEXT)
+    for table, rows in result.tables.items():
         store.write_parquet(place, table, rows)
-    store.append(made.row)
+    store.append(result.row)
     compute.derive(store)
     faults = store.read("metric").method.str.contains("fault of the lab")
     assert not faults.any(), store.read("metric").method[faults].tolist()
-    return made.row
+    return result.row
 
 
-@settings(max_examples=10, deadline=None, phases=FOUND_IS_ENOUGH)
+@settings(max_examples=10, deadline=None, phases=PHASES)
 @given(
     arrival=st.sampled_from(ARRIVALS),
     journal=contents(journal=True),
     ledger=contents(journal=False),
     status=STATUSES,
 )
-def test_any_record_gives_a_row(
+def test_damaged_files_give_a_row(
     tmp_path_factory: pytest.TempPathFactory,
     arrival: Arrival,
     journal: bytes,
     ledger: bytes,
     status: bytes,
 ) -> None:
-    """No word of a ledger, a journal or a status ends the campaign that finds it."""
+    """No content of a ledger, a journal or a status file raises an error."""
     folder = tmp_path_factory.getbasetemp() / "garbage"
     files = {"intents.bin": journal, "ledger/0-0-7-0.bin": ledger, "status.json": status}
     row = row_of(folder, arrival, files)
-    # Failed: what is no ledger lies in the ledger's folder.
+    # Failed, if a file in the ledger's folder is not a ledger.
     assert row.status in ("interrupted", "failed")
     assert row.n_planned == arrival.n_tasks
 
 
 def packed(rows: Sequence[Sequence[int]]) -> bytes:
-    """A ledger file of these rows."""
+    """Return a ledger file with these rows."""
     return HEADER + b"".join(struct.pack("8q", *row) for row in rows)
 
 
-def test_a_phantom_is_counted_and_stored(tmp_path: Path) -> None:
-    """An execution that nobody offered makes the trial invalid, and no column another type."""
+def test_execution_without_an_offer_is_counted_and_stored(tmp_path: Path) -> None:
+    """It makes the trial invalid, and does not change the type of a column."""
     foreign = (FIRST_TASK[2] + 999, 9, 100 * S, 100 * S + 1, 0, 0, 0, 1)
     files = {
         "intents.bin": packed(record(N, journal=True)),
@@ -161,8 +162,8 @@ def test_a_phantom_is_counted_and_stored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("instant", [-5, 2**62, 2**63 - 1])
-def test_an_instant_that_no_clock_says_makes_a_trial_invalid(tmp_path: Path, instant: int) -> None:
-    """It counts as a duration below zero or as unfinished, and is never a latency."""
+def test_impossible_instant_makes_the_trial_invalid(tmp_path: Path, instant: int) -> None:
+    """It counts as a negative duration, and never as a latency."""
     rows = record(N, journal=False)
     rows[3] = (*rows[3][:2], instant, *rows[3][3:])
     files = {
@@ -175,14 +176,14 @@ def test_an_instant_that_no_clock_says_makes_a_trial_invalid(tmp_path: Path, ins
 
 
 def link(path: Path) -> None:
-    """Put a link to a file of the user's in the place of a file."""
+    """Create a link to a file of the user."""
     secret = path.parent.parent / "secret"
     secret.write_bytes(packed(record(N, journal=False)))
     path.symlink_to(secret)
 
 
 def sparse(path: Path) -> None:
-    """Make a file of 40 GB that takes no space."""
+    """Create a sparse file of 40 GB."""
     with path.open("wb") as file:
         file.write(HEADER)
         file.truncate(40 << 30)
@@ -198,8 +199,10 @@ KINDS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["ledger/x.bin", "intents.bin", "status.json"])
-def test_no_other_kind_of_file_is_opened(tmp_path: Path, kind: str, name: str) -> None:
-    """A FIFO would hang, a link would read what is not ours, a sparse file fill the memory."""
+def test_only_regular_files_of_plausible_size_are_read(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    """A FIFO would block, a link would expose a private file, a sparse file would fill memory."""
     spec = spec_of("thread-pool", arrival=Burst(N))
     place = tmp_path / "run" / "trials" / f"{spec.id}-1"
     (place / "ledger").mkdir(parents=True)
@@ -212,14 +215,14 @@ def test_no_other_kind_of_file_is_opened(tmp_path: Path, kind: str, name: str) -
         assert row.reason == "A task wrote into the ledger's folder: x.bin."
 
 
-def test_a_status_nested_too_deeply_is_damaged(tmp_path: Path) -> None:
-    """Python's JSON reader ends in a RecursionError there."""
+def test_deeply_nested_status_is_damaged(tmp_path: Path) -> None:
+    """Python's JSON parser raises a RecursionError."""
     (tmp_path / "status.json").write_text("[" * 200_000)
     assert "nested too deeply" in read_status(tmp_path)["reason"]
 
 
-def test_a_record_is_read_in_parts(tmp_path: Path) -> None:
-    """Rows behind the first part of a large file are read; a long hole ends it."""
+def test_ledger_is_read_in_parts(tmp_path: Path) -> None:
+    """Rows after the first part of a large file are read; a long hole ends the file."""
     n = 2 * PART_BYTES // ROW_BYTES + 5
     path = tmp_path / "x.bin"
     rows = [(k, 1, 1, 1, 1, 1, 1, 1) for k in range(n)]

@@ -1,4 +1,4 @@
-"""Campaigns that are struck at random leave nothing behind, and lose no row."""
+"""Tests that campaigns with random kills lose no row and release all resources."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-STRIKES = {"local": 7, "compose": 3}  # ten in all: each takes half a minute
-ABOUT = ("chains", "seconds")
+KILLS = {"local": 7, "compose": 3}  # each takes half a minute
+SUMMARY = ("chains", "seconds")
 
 
-@pytest.mark.alone  # the instants are drawn for a machine that does nothing else
+@pytest.mark.alone  # the random instants are for an idle machine
 @pytest.mark.parametrize(
     "provider",
     [
@@ -20,18 +20,18 @@ ABOUT = ("chains", "seconds")
         pytest.param("compose", marks=pytest.mark.cluster),
     ],
 )
-def test_strikes_at_random_instants_leave_nothing_and_lose_nothing(
+def test_random_kills_lose_no_row_and_leave_no_process(
     provider: str, request: pytest.FixtureRequest
 ) -> None:
-    """No survivor, no unreadable table, no row missing, extra or doubled, no temporary folder."""
+    """No surviving process, unreadable table, wrong row or temporary folder is counted."""
     if provider == "compose":
         request.getfixturevalue("containers")
-    n = STRIKES[provider]
-    words = [sys.executable, "-m", "tests.contract.kills", str(n), "--provider", provider]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    n = KILLS[provider]
+    command = [sys.executable, "-m", "tests.contract.kills", str(n), "--provider", provider]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
-    struck = {name: number for name, number in counts.items() if name.startswith("strikes")}
-    assert struck.pop("strikes") == sum(struck.values()) >= n
-    wrong = counts.keys() - struck.keys() - {"strikes", *ABOUT}
-    assert not wrong, done.stderr
+    kills = {name: number for name, number in counts.items() if name.startswith("kills")}
+    assert kills.pop("kills") == sum(kills.values()) >= n
+    errors = counts.keys() - kills.keys() - {"kills", *SUMMARY}
+    assert not errors, done.stderr

@@ -1,4 +1,4 @@
-"""Children that tasks start go with their trial, whatever they drop, and after a killed lab."""
+"""Tests that child processes of tasks end with their trial, and after the death of the lab."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ N_TASKS = 5
 
 
 def sleepers(lab: int) -> list[psutil.Process]:
-    """The children that `own_functions.starts_child` starts in trials of the process `lab`."""
+    """Return the processes that `starts_child` has started in trials of the process `lab`."""
     asleep = (p for p in psutil.process_iter(["cmdline"]) if "4321" in (p.info["cmdline"] or ()))
     return [
         process for process in asleep if process_marks.lab_of(process_marks.read(process)) == lab
@@ -30,25 +30,25 @@ def sleepers(lab: int) -> list[psutil.Process]:
 def test_children_without_labels_end_with_their_trial_and_are_counted(
     tmp_path: Path, label: str
 ) -> None:
-    """Also those of tasks that run in the driver, and those whose parent has ended."""
+    """This includes children of tasks in the driver, and children whose parent has ended."""
     spec = own_spec(label, "starts_child", arrival=Burst(N_TASKS), warmup_tasks=0)
     outcome = trial.run(spec, 1, tmp_path / spec.id, lambda _: None)
     assert outcome.status == "ok"
-    # A burst that is offered again, without its record, starts as many once more.
+    # An uninstrumented burst starts the same number again.
     assert outcome.leftovers in {N_TASKS, 2 * N_TASKS}
     assert sleepers(os.getpid()) == []
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # others that begin clean up as well
+@pytest.mark.alone  # another lab would also remove them when it starts
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGHUP])
-def test_children_without_labels_end_after_a_lab_that_was_killed(
+def test_children_without_labels_end_after_the_death_of_the_lab(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Its watchdog ends them, though nothing but the mark says whose they are."""
-    words = ("-b", "process-pool", "--arrival", "paced", "--rate", "20", "--tasks", "400")
+    """The lab's watchdog finds them by their mark, and ends them."""
+    options = ("-b", "process-pool", "--arrival", "paced", "--rate", "20", "--tasks", "400")
     lab = begin(
-        "bench", "--task", f"{HERE}:starts_child", *words, "--cores", "1", "--blocks", "1",
+        "bench", "--task", f"{HERE}:starts_child", *options, "--cores", "1", "--blocks", "1",
         "--results", str(tmp_path),
     )  # fmt: skip
     until(lambda: len(sleepers(lab.pid)) > 2 * N_TASKS and list(tmp_path.glob("runs/*/trials/*")))

@@ -1,4 +1,4 @@
-"""Long paths and long arguments: what has a limit is kept short, or handed over by a file."""
+"""Tests long paths and arguments, which the lab shortens or passes in a file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lab.results.store import Store
 from lab.running import preflight
 from tests.factories.trials import run, spec_of
 
-# More than the 128 KiB that one argument or variable of a process may have, once it is JSON.
+# As JSON, longer than the 128 KiB limit of one argument or variable of a process.
 LETTERS = "é" * 40_000
 LISTENS = "import multiprocessing as m; m.Manager().list(); print('listens')"
 
 
-def test_sockets_have_room_in_the_folder_of_a_trial(
+def test_temporary_folder_is_short_enough_for_sockets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever TMPDIR is; what is left there is found again."""
+    """This holds for any TMPDIR; the folder of a dead owner is found and removed."""
     long = tmp_path / ("long" * 30)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
@@ -42,10 +42,10 @@ def test_sockets_have_room_in_the_folder_of_a_trial(
 
 
 @pytest.mark.slow
-def test_a_campaign_runs_with_a_long_temporary_folder(
+def test_campaign_runs_with_a_long_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a Redis, whose socket the baseline measures, and with pools that listen (C8)."""
+    """It has a Redis socket for the host baseline, and pools with sockets (C8)."""
     long = tmp_path / ("long" * 30)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))
@@ -55,16 +55,16 @@ def test_a_campaign_runs_with_a_long_temporary_folder(
     assert main([*words.split(), "--results", str(tmp_path / "r")]) == 0
 
 
-def test_a_long_argument_is_rehearsed(tmp_path: Path) -> None:
-    """Its name has more characters than an argument of a process may have (C12)."""
-    seen = preflight.rehearse(f'builtins:len["{LETTERS}"]', tmp_path)
-    assert (seen.answer, seen.trouble) == (40_000, "")
+def test_preflight_accepts_a_long_argument(tmp_path: Path) -> None:
+    """The function's name is longer than an argument of a process may be (C12)."""
+    result = preflight.rehearse(f'builtins:len["{LETTERS}"]', tmp_path)
+    assert (result.answer, result.trouble) == (40_000, "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["inline", "process-pool", "celery", "rq", "dask[distributed]"])
-def test_a_long_argument_is_measured(label: str, tmp_path: Path) -> None:
-    """Through each carrier."""
+def test_backends_accept_a_long_argument(label: str, tmp_path: Path) -> None:
+    """The labels cover each way to serialise an argument."""
     words = ["bench", "--task", "builtins:len", "--args", f'["{LETTERS}"]', "-b", label]
     words += [
         "--tasks",
@@ -86,8 +86,8 @@ def test_a_long_argument_is_measured(label: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["celery-beat[static]", "apscheduler"])
-def test_two_thousand_jobs_are_scheduled(label: str, tmp_path: Path) -> None:
-    """They are longer than one variable may be: driver and scheduler read them from a file."""
+def test_schedulers_accept_two_thousand_jobs(label: str, tmp_path: Path) -> None:
+    """They are longer than a variable may be: driver and scheduler read them from a file."""
     arrival = Periodic(2_000, 2, every_s=10.0)
     row = run(tmp_path, spec_of(label, arrival=arrival, deadline_s=60.0)).row
     assert (row.status, row.reason) == ("ok", "")

@@ -1,4 +1,4 @@
-"""Ceilings of what passes Redis carry messages as large as the systems' own (METHOD M18, B3)."""
+"""Tests that the references on Redis have messages of the same size as the backends (M18, B3)."""
 
 from __future__ import annotations
 
@@ -17,40 +17,43 @@ from lab.providers.servers import RedisService
 from workloads import noop
 
 N = 20
-PASS_REDIS = ["celery", "django-q", "django-rq", "rq"]
+ON_REDIS = ["celery", "django-q", "django-rq", "rq"]
 
 
-def test_every_system_of_redis_alone_is_asked() -> None:
-    """A new one is measured too."""
-    found = {
+def test_list_contains_every_backend_with_a_reference_on_redis() -> None:
+    """A new backend must be added to the list, so that it is measured."""
+    names = {
         name
         for name, backend in registry.backends().items()
         for variant in backend.variants
         if backend.family != "reference"
         and "raw-redis" in str(ceilings_of(backend, variant.name)[:1])
     }
-    assert sorted(found) == PASS_REDIS
+    assert sorted(names) == ON_REDIS
 
 
-@pytest.mark.parametrize("name", PASS_REDIS)
-def test_a_ceilings_message_is_as_large_as_the_systems_own(name: str, tmp_path: Path) -> None:
-    """What a no-op adds to Redis where nobody takes it: entries of lists, fields of hashes."""
-    system = registry.select(name)
-    ceiling = registry.select(registry.ceiling(name))
-    assert services_of(system.backend, system.variant) == (Service.REDIS,)
+@pytest.mark.parametrize("name", ON_REDIS)
+def test_message_of_the_reference_is_as_large_as_the_backends(name: str, tmp_path: Path) -> None:
+    """The size is that of a waiting no-op in Redis: entries of lists, and fields of hashes."""
+    backend = registry.select(name)
+    reference = registry.select(registry.ceiling(name))
+    assert services_of(backend.backend, backend.variant) == (Service.REDIS,)
     running = RedisService().start(tmp_path, (), {processes.OWNER: processes.owner()}, "p")
     try:
         with redis.Redis.from_url(running.endpoint) as server:
-            kept = {one.name: _kept_by(one, running.endpoint, server) for one in (system, ceiling)}
+            sizes = {
+                chosen.name: _bytes_per_task(chosen, running.endpoint, server)
+                for chosen in (backend, reference)
+            }
     finally:
         processes.stop(running.process)
-    assert kept["raw-redis"] == pytest.approx(kept[name], rel=0.1)
+    assert sizes["raw-redis"] == pytest.approx(sizes[name], rel=0.1)
 
 
-def _kept_by(chosen: registry.Selected, endpoint: str, server: redis.Redis) -> float:
-    """Return bytes a task."""
+def _bytes_per_task(chosen: registry.Selected, endpoint: str, server: redis.Redis) -> float:
+    """Return the bytes in Redis per task."""
     server.flushall()
-    # In a process of its own: Django takes its settings once.
+    # In a separate process, because Django can be set up only once.
     fresh = multiprocessing.get_context("spawn").Process(
         target=submit, args=(chosen.label, endpoint)
     )
@@ -61,7 +64,7 @@ def _kept_by(chosen: registry.Selected, endpoint: str, server: redis.Redis) -> f
 
 
 def submit(label: str, endpoint: str) -> None:
-    """Have a system take some no-ops."""
+    """Submit some no-op tasks, which no worker takes."""
     chosen = registry.select(label)
     setup = registry.setup(chosen, Topology(1, 1, 1), {Service.REDIS: endpoint})
     backend = chosen.backend(setup)
@@ -72,12 +75,12 @@ def submit(label: str, endpoint: str) -> None:
 
 
 def _sizes(server: redis.Redis) -> list[int]:
-    """Measure what stands in the lists and hashes; sets only name the queues."""
-    found: list[int] = []
+    """Return the sizes in lists and hashes; sets contain only the names of queues."""
+    sizes: list[int] = []
     for key in server.scan_iter():
         kind: Any = server.type(key)
         if kind == b"list":
-            found += map(len, server.lrange(key, 0, -1))
+            sizes += map(len, server.lrange(key, 0, -1))
         elif kind == b"hash":
-            found += (len(part) for pair in server.hgetall(key).items() for part in pair)
-    return found
+            sizes += (len(part) for pair in server.hgetall(key).items() for part in pair)
+    return sizes

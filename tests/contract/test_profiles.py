@@ -1,4 +1,4 @@
-"""A profile's settings reach the part of a system that they are for."""
+"""Tests that the settings of a profile reach Dask's scheduler."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tests.factories.trials import spec_of
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("profile", "value"), [("default", 1.1), ("tuned", 2.0)])
-def test_dasks_scheduler_is_told(profile: str, value: float, tmp_path: Path) -> None:
-    """It is a server, started before anything else, and reads its setting from its environment."""
+def test_dask_scheduler_has_the_profiles_setting(
+    profile: str, value: float, tmp_path: Path
+) -> None:
+    """The scheduler is a server, which reads the setting from its environment."""
     import dask.config
     from distributed import Client
 
@@ -24,8 +26,8 @@ def test_dasks_scheduler_is_told(profile: str, value: float, tmp_path: Path) -> 
     outcome = trial.Outcome(spec, 1, tmp_path / spec.id, trial.place(spec), 1, "")
     cluster = LocalCluster(trial._site(outcome))
     try:
-        made = cluster.up()
-        address = made.endpoints[Service.DASK_SCHEDULER]
+        endpoints = cluster.up().endpoints
+        address = endpoints[Service.DASK_SCHEDULER]
         with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
             assert client.run_on_scheduler(dask.config.get, SATURATION) == value
     finally:

@@ -1,4 +1,4 @@
-"""The contract of schedules, held by every variant that has a scheduler, through real clusters."""
+"""Tests the contract of schedules for every variant with a scheduler, on real clusters."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lab.planning.phases import FIRST_TASK
 from lab.recording.ledger_reader import executions
 from lab.worker.ledger import MEASURE
 from tests.contract import rescheduling
-from tests.contract.test_backends import LABELS, left_behind, promised
+from tests.contract.test_backends import LABELS, promised, remaining_processes
 from tests.factories.trials import ask_beside, run, spec_of
 
 PERIOD_S = 1.0
 pytestmark = pytest.mark.slow
 
 
-def keepers(capabilities: frozenset[Capability]) -> Sequence[str]:
-    """List the labels that promise one of these, and whose scheduler knows seconds."""
+def schedulers(capabilities: frozenset[Capability]) -> Sequence[str]:
+    """Return the labels with one of these capabilities whose schedulers support seconds."""
     return [
         label
         for label in LABELS
@@ -32,41 +32,39 @@ def keepers(capabilities: frozenset[Capability]) -> Sequence[str]:
     ]
 
 
-def in_time(label: str) -> Any:
-    """Let what starts an interpreter for each job, a second of a CPU, run alone."""
+def with_marks(label: str) -> Any:
+    """Mark labels to run alone that start an interpreter per job, which uses a CPU second."""
     return pytest.param(label, marks=[pytest.mark.alone] * ("spawn" in label))
 
 
-@pytest.mark.parametrize("label", [in_time(label) for label in keepers(SCHEDULES)])
-def test_jobs_run_again_and_again(label: str, tmp_path: Path) -> None:
-    """Every job runs and answers right; its occurrences are judged and no run is a duplicate."""
-    made = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))
-    row, occurrences = made.row, made.tables["occurrence"]
+@pytest.mark.parametrize("label", [with_marks(label) for label in schedulers(SCHEDULES)])
+def test_jobs_fire_at_every_occurrence(label: str, tmp_path: Path) -> None:
+    """Every job fires with right answers; firings are not counted as duplicates."""
+    result = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))
+    row, occurrences = result.row, result.tables["occurrence"]
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_sent, row.n_done, row.n_duplicated) == (2, 2, 0)
     assert (row.n_corrupted, row.n_failed, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
-    owed = {(FIRST_TASK[MEASURE] + job, k) for job in range(2) for k in range(4)}
-    assert set(zip(occurrences.job, occurrences.k, strict=True)) == owed
-    ran = occurrences[occurrences.verdict != "missed"]
-    assert set(ran.job) == set(occurrences.job)
-    assert (ran.started_ns > row.t_begin_ns).all()
-    assert left_behind(row.trial_id) == []
+    due = {(FIRST_TASK[MEASURE] + job, k) for job in range(2) for k in range(4)}
+    assert set(zip(occurrences.job, occurrences.k, strict=True)) == due
+    fired = occurrences[occurrences.verdict != "missed"]
+    assert set(fired.job) == set(occurrences.job)
+    assert (fired.started_ns > row.t_begin_ns).all()
+    assert remaining_processes(row.trial_id) == []
 
 
-@pytest.mark.parametrize("label", keepers(frozenset({Capability.RESCHEDULE})))
-def test_a_job_is_added_and_changed_and_another_removed_while_they_run(
-    label: str, tmp_path: Path
-) -> None:
-    """The new job runs as it is told last, and the removed one stops, but for a run on its way."""
-    # A trial of its own: the test above may run beside it, with the same system and jobs.
+@pytest.mark.parametrize("label", schedulers(frozenset({Capability.RESCHEDULE})))
+def test_jobs_can_be_added_changed_and_removed_while_they_run(label: str, tmp_path: Path) -> None:
+    """The new job uses its last schedule; the removed one fires at most once more."""
+    # A separate seed, because the test above may run concurrently with the same jobs.
     spec = spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S), seed=6)
-    made, site, told = ask_beside(tmp_path, spec, rescheduling)
-    removed_ns, over_ns = map(int, told.split())
-    runs = [record for path in site.ledger.glob("*.bin") for record in executions(path)[1]]
-    first, second = (job.id for job in made.jobs)
+    setup, site, output = ask_beside(tmp_path, spec, rescheduling)
+    removed_ns, end_ns = map(int, output.split())
+    firings = [record for path in site.ledger.glob("*.bin") for record in executions(path)[1]]
+    first, second = (job.id for job in setup.jobs)
     period_ns = round(PERIOD_S * 1e9)
-    late = [r for r in runs if r.task_id == first and r.started_ns > removed_ns + period_ns]
-    assert over_ns > removed_ns + 2 * period_ns
+    late = [f for f in firings if f.task_id == first and f.started_ns > removed_ns + period_ns]
+    assert end_ns > removed_ns + 2 * period_ns
     assert late == []
-    assert len([r for r in runs if r.task_id == second]) >= 3
-    assert left_behind(spec.id) == []
+    assert len([f for f in firings if f.task_id == second]) >= 3
+    assert remaining_processes(spec.id) == []

@@ -1,6 +1,6 @@
-"""A package of somebody else's brings a backend: listed, held to the contract, run and charted.
+"""Tests a backend of another package: it is listed, tested by the contract, run and charted.
 
-`third_party/lab_huey` was written from docs/add-a-backend.md. Nothing in lab/ knows of it.
+`third_party/lab_huey` follows docs/add-a-backend.md. No module of the lab refers to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PACKAGE = ROOT / "tests" / "third_party" / "lab_huey"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a process that finds the package installed, from its own wheel."""
+    """The environment of a process in which the package is installed from its wheel."""
     folder = tmp_path_factory.mktemp("lab_huey")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=PACKAGE, capture_output=True, check=True)
@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
     path = os.pathsep.join([str(folder / "site"), str(ROOT)])
-    # Its own pytest is part of one of our tests, and waits for no turn.
+    # The inner pytest is part of an outer test, and must not wait for the lock of the workers.
     ours = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
     return {**ours, "PYTHONPATH": path, "COLUMNS": "200"}
 
@@ -44,25 +44,25 @@ def python(environment: dict[str, str], *arguments: str) -> subprocess.Completed
     )
 
 
-def test_it_is_listed(installed: dict[str, str]) -> None:
-    """Its variants and profiles can be named like any other."""
+def test_list_shows_the_backend(installed: dict[str, str]) -> None:
+    """Its variants and profiles are in the list."""
     shown = python(installed, "-m", "lab.cli", "list")
     assert shown.returncode == 0, shown.stderr
     rows = re.findall(r"huey\[(\w+)\]\W+default, tuned\W+yes", shown.stdout)
     assert rows == ["thread", "process"]
 
 
-def test_the_lab_does_not_know_it(installed: dict[str, str]) -> None:
-    """Without the package there is no such backend, and lab/ holds no word of it."""
+def test_lab_does_not_refer_to_the_backend(installed: dict[str, str]) -> None:
+    """Without the package, there is no such backend, and no module of lab/ mentions it."""
     shown = python({**installed, "PYTHONPATH": str(ROOT)}, "-m", "lab.cli", "list")
     assert "huey" not in shown.stdout
     assert not [f for f in (ROOT / "lab").rglob("*.py") if "huey" in f.read_text(encoding="utf-8")]
 
 
 @pytest.mark.slow
-def test_it_passes_the_contract(installed: dict[str, str]) -> None:
-    """Every test that the registry's own backends are held to holds for it as well."""
-    asked = (
+def test_backend_passes_the_contract(installed: dict[str, str]) -> None:
+    """The contract test of the lab's backends also tests this one."""
+    arguments = (
         "-m",
         "pytest",
         "-v",
@@ -72,20 +72,22 @@ def test_it_passes_the_contract(installed: dict[str, str]) -> None:
         "no:cacheprovider",
         "tests/contract/test_backends.py",
     )
-    shown = python(installed, *asked, "-k", "huey")
+    shown = python(installed, *arguments, "-k", "huey")
     assert shown.returncode == 0, shown.stdout
     passed = set(re.findall(r"::(test_\w+)\[huey.*PASSED", shown.stdout))
     assert passed >= {
-        "test_a_thousand_tasks_of_every_kind_run_exactly_once",
-        "test_a_round_trip_sees_each_result_after_the_task",
-        "test_stop_is_idempotent_and_leaves_nothing",
-        "test_every_backend_says_what_it_is",
+        "test_a_thousand_tasks_run_exactly_once",
+        "test_round_trip_receives_each_result_after_its_task",
+        "test_stop_is_idempotent_and_releases_all_resources",
+        "test_backend_declares_its_facts",
     }
 
 
 @pytest.mark.slow
-def test_it_runs_in_a_campaign_and_is_charted(installed: dict[str, str], tmp_path: Path) -> None:
-    """Its trials are rows, its estimates stand in the table, and its label in the figures."""
+def test_backend_runs_in_a_campaign_and_is_charted(
+    installed: dict[str, str], tmp_path: Path
+) -> None:
+    """Its trials have rows and estimates, and its label is in the figures."""
     chosen = ("-b", "huey", "-b", "thread-pool", "-w", "noop", "--arrival", "burst")
     size = ("--blocks", "2", "--tasks", "40", "--cores", "1", "--seed", "3")
     where = ("--provider", "local", "--tables-only", "--results", str(tmp_path))

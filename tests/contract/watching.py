@@ -1,4 +1,4 @@
-"""Looks at the processes of a trial while it runs: which there were, and what they were given."""
+"""Records the processes below this one while a trial runs, with their variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_S = 0.01
 
 
 class Seen(NamedTuple):
-    """One process: how it was started, and the variables that it was given."""
+    """One process: its command line, and its initial variables."""
 
     words: tuple[str, ...]
     variables: Mapping[str, str]
@@ -24,10 +24,13 @@ class Seen(NamedTuple):
 
 @contextlib.contextmanager
 def watching() -> Iterator[dict[int, Seen]]:
-    """Yield a table that grows while programs run below this process; forks are no programs."""
+    """Yield a table of the programs that run below this process; it grows while they run.
+
+    A fork without exec is not a program.
+    """
     seen: dict[int, Seen] = {}
     ended = threading.Event()
-    # An earlier test may have left this process a child, such as a resource tracker.
+    # This process may have child processes of earlier tests, such as a resource tracker.
     earlier = {process.pid for process in psutil.Process().children(recursive=True)}
     thread = threading.Thread(target=_watch, args=(seen, ended, earlier))
     thread.start()
@@ -41,17 +44,17 @@ def watching() -> Iterator[dict[int, Seen]]:
 def _watch(seen: dict[int, Seen], ended: threading.Event, earlier: set[int]) -> None:
     me = psutil.Process()
     while not ended.is_set():
-        for process in (one for one in me.children(recursive=True) if one.pid not in earlier):
+        for process in (p for p in me.children(recursive=True) if p.pid not in earlier):
             with contextlib.suppress(psutil.Error, OSError):
                 words = tuple(process.cmdline())
-                # Between fork and exec it has this process's own words and variables.
+                # Between fork and exec it has the command line and variables of this process.
                 if process.exe() and words != tuple(me.cmdline()):
-                    given = _given(process.pid)
-                    if given and tuple(process.cmdline()) == words:
-                        seen[process.pid] = Seen(words, given)
+                    variables = _variables(process.pid)
+                    if variables and tuple(process.cmdline()) == words:
+                        seen[process.pid] = Seen(words, variables)
         time.sleep(LOOK_S)
 
 
-def _given(pid: int) -> dict[str, str]:
+def _variables(pid: int) -> dict[str, str]:
     entries = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes()).split("\0")
     return {name: value for name, _, value in (entry.partition("=") for entry in entries) if name}
