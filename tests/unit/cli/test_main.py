@@ -1,4 +1,4 @@
-"""The command `lab`, as a person meets it: help, typos, plans, runs, stops and resumes."""
+"""Tests the command `lab` as a user calls it: help, typos, plans, runs, stops and resumes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
 def lab(
     *arguments: str, python: Sequence[str] = (), **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command and return what it printed and how it ended; clusters are local ones."""
+    """Run the command to its end, with the local provider by default."""
     return subprocess.run(
         [sys.executable, *python, "-m", "lab.cli", *arguments, *provider(arguments)],
         capture_output=True,
@@ -37,30 +37,30 @@ def lab(
 
 
 def provider(arguments: Sequence[str]) -> list[str]:
-    """Choose the provider that every machine has, where the test does not."""
+    """Return the option for the local provider, unless the test names one."""
     is_open = arguments[:1] == ("bench",) and "--provider" not in arguments
     return ["--provider", "local"] if is_open else []
 
 
 def begin(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start the command and leave it running; clusters are local ones."""
+    """Start the command in the background, with the local provider by default."""
     return subprocess.Popen(
         [sys.executable, "-m", "lab.cli", *arguments, *provider(arguments)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        # As in a terminal: what a shell starts in the background would ignore Ctrl-C.
+        # A background process of a shell ignores Ctrl-C; one of a terminal does not.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads)
     )
 
 
 def ours(pid: int) -> list[psutil.Process]:
-    """Return what the lab process `pid` started and still runs; some of it may just be ending."""
+    """Return the running processes that the lab process `pid` started."""
     return processes.labelled(lambda env: f":{pid}:" in env.get(processes.OWNER, ""))
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for a condition, which must come."""
+    """Wait until a condition is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen"
@@ -124,14 +124,14 @@ def test_a_mistake_gets_one_sentence(
 
 
 def test_a_mistake_ends_the_process() -> None:
-    """What `main` returns is the exit code, and the sentence is all that is said."""
+    """The exit code is the result of `main`, and the sentence is the only output."""
     shown = lab("bench", "--backend", "celry")
     assert (shown.returncode, shown.stdout) == (2, "")
     assert "Did you mean 'celery'" in " ".join(shown.stderr.split())
 
 
 def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, run_cli: RunCli) -> None:
-    """The plan says what, in which order, and how long; no file appears."""
+    """The plan has the trials in order and the estimated time; no file is created."""
     shown = run_cli(
         "bench",
         "--dry-run",
@@ -150,14 +150,14 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, run_cli: Ru
 
 
 @pytest.mark.parametrize(
-    ("asked", "trials"), [("", 1), ("--cores 1,2", 2), ("--cores 1,2 --blocks 3", 6)]
+    ("options", "trials"), [("", 1), ("--cores 1,2", 2), ("--cores 1,2 --blocks 3", 6)]
 )
-def test_cores_and_blocks_that_are_asked_for_are_for_every_cell(
-    asked: str, trials: int, run_cli: RunCli
+def test_cores_and_blocks_of_the_command_line_apply_to_every_case(
+    options: str, trials: int, run_cli: RunCli
 ) -> None:
-    """Only where nobody says a word does the quick preset ask for latencies once."""
+    """Without these options the quick preset runs one paced trial."""
     paced = "bench --dry-run --provider local -b thread-pool -w noop --arrival paced"
-    shown = run_cli(*paced.split(), *asked.split())
+    shown = run_cli(*paced.split(), *options.split())
     assert shown.stdout.splitlines()[-1].startswith(f"{trials} trials, ")
 
 
@@ -169,16 +169,16 @@ def test_lists_are_data_on_standard_output(run_cli: RunCli) -> None:
     assert "\x1b[" not in shown.stdout
 
 
-def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
-    """The one command goes through everything and names what it left."""
+def test_a_run_has_tables_figures_and_a_page(tmp_path: Path) -> None:
+    """One command runs the trials, writes the results, and prints the run folder."""
     shown = lab(
         "bench", "-b", "inline", "-b", "thread-pool", "-w", "noop", *SMALL,
         "--results", str(tmp_path),
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     (run,) = (tmp_path / "runs").iterdir()
-    said = " ".join(shown.stderr.split())
-    assert str(run) in said.replace(" ", "") or str(run) in said
+    messages = " ".join(shown.stderr.split())
+    assert str(run) in messages.replace(" ", "") or str(run) in messages
     assert (run / "report.html").exists()
     store = Store(run)
     store.check()
@@ -190,10 +190,10 @@ def test_a_run_leaves_tables_figures_and_a_page(tmp_path: Path) -> None:
     assert str(tmp_path) not in store.read("campaign").command.iloc[0]
 
 
-def test_a_failed_trial_ends_in_exit_code_one_and_the_rest_goes_on(
+def test_a_failed_trial_gives_exit_code_one_and_the_others_run(
     tmp_path: Path, misbehaving: dict[str, str]
 ) -> None:
-    """One workload raises, the other is measured all the same."""
+    """One workload raises, and the other is measured."""
     shown = lab(
         "bench", "-b", "thread-pool", "-w", misbehaving["RAISING"], "-w", "noop", *SMALL,
         "--tables-only", "--results", str(tmp_path),
@@ -219,7 +219,7 @@ def start_slow(results: Path) -> subprocess.Popen[bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_cleans_up_and_loses_no_finished_trial(tmp_path: Path, number: int) -> None:
-    """Ctrl-C and SIGTERM take the cluster down at once and end with 130."""
+    """Ctrl-C and SIGTERM stop the cluster at once, and the exit code is 130."""
     running = start_slow(tmp_path)
     running.send_signal(number)
     assert running.wait(30) == 130
@@ -229,10 +229,10 @@ def test_a_stop_cleans_up_and_loses_no_finished_trial(tmp_path: Path, number: in
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # others that begin clean up as well
+@pytest.mark.alone  # each starting lab cleans up as well
 @pytest.mark.parametrize("killed", ["lab", "lab and watchdog"])
 def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> None:
-    """Its watchdog leaves no process, else `lab clean`; a resume runs exactly what is missing."""
+    """Its watchdog or `lab clean` stops all processes; a resume runs exactly the missing trials."""
     running = start_slow(tmp_path)
     assert ours(running.pid) != []
     if killed != "lab":
@@ -254,7 +254,7 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> 
     pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
     ok = after[after.status == "ok"]
     assert ok.trial_id.nunique() == 4
-    # An invalid trial may have been at its second attempt; none that was finished begins anew.
+    # An invalid trial may have a second attempt, but no finished trial runs again.
     assert not set(ok.trial_id[ok.index >= len(before)]) & set(before.trial_id)
     assert (after.status == "interrupted").sum() == 1
     again = lab("bench", "--tables-only", "--resume", str(run))
@@ -265,19 +265,19 @@ def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> 
 @pytest.mark.parametrize(
     ("largest", "step"), [(4_096, "no trial has run yet"), (16_384, "lab bench --resume")]
 )
-def test_a_full_disk_keeps_what_was_finished(tmp_path: Path, largest: int, step: str) -> None:
-    """A run that cannot be created leaves nothing; one that cannot grow keeps its rows."""
+def test_a_full_disk_loses_no_finished_trial(tmp_path: Path, largest: int, step: str) -> None:
+    """If the run cannot be created, no file remains; if it cannot grow, its rows remain."""
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
-    # -B: byte code would be cut short as well, and a stump of it breaks every later import.
+    # -B, because byte code would be truncated as well, which breaks every later import.
     selected = ("bench", "-b", "inline", *SMALL, "--results", str(tmp_path))
     shown = lab(*selected, python=["-B"], preexec_fn=limit)
     assert shown.returncode == 5
-    told = " ".join(shown.stderr.split())
-    assert re.search(rf"the disk or its quota is full\. Free some space in .*{step}", told)
+    message = " ".join(shown.stderr.split())
+    assert re.search(rf"the disk or its quota is full\. Free some space in .*{step}", message)
     assert "Traceback" not in shown.stderr
     assert [Store(run).campaign().seed for run in (tmp_path / "runs").iterdir()] == (
         [] if step.startswith("no trial") else [3]
