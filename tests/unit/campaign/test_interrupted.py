@@ -1,4 +1,4 @@
-"""A window that was interrupted is a row of its run, which is continued and reported (case D1)."""
+"""Tests that an interrupted window is a row of its run, which can be resumed and reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACED = ["--arrival", "paced", "--rate", "40", "--tasks", "120"]
 
 @pytest.mark.slow
 def test_an_interrupted_paced_window_is_reported(tmp_path: Path) -> None:
-    """The interrupted attempt has no end; resuming and reporting do not need one."""
+    """The interrupted attempt has no end, which neither resuming nor reporting needs."""
     running = begin(
         *("bench", "-b", "thread-pool", "-w", "noop", *PACED, "--cores", "1", "--blocks", "1"),
         *("--tables-only", "--results", str(tmp_path)),
@@ -37,7 +37,7 @@ def test_an_interrupted_paced_window_is_reported(tmp_path: Path) -> None:
 
 
 def phases(file: Path) -> set[str]:
-    """The phases that a driver has entered, by its status file."""
+    """Return the phases in a driver's status file."""
     if file.name != "status.json":
         return set()
     return {name for name, _ in json.loads(file.read_text())["phases"]}
