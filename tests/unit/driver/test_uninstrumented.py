@@ -1,4 +1,4 @@
-"""A burst runs again without its record where that lowers its rate, and tells it (METHOD M19)."""
+"""Tests the uninstrumented burst, offered if recording has lowered the rate (METHOD M19)."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ MICROSECOND = 1_000
 
 
 def run(folder: Path, spec: TrialSpec, harness_ns: float | None) -> Collected:
-    """Run a trial whose record costs so much, and judge it."""
+    """Run a trial with an instrumentation cost of `harness_ns`, and return its result."""
     return collect(trial.run(spec, 1, folder / spec.id, lambda _: None, harness_ns), CONTEXT)
 
 
-def phases(made: Collected) -> dict[str, int]:
-    """Count a trial's executions by phase."""
-    return dict(made.tables["task"].phase.value_counts())
+def phases(collected: Collected) -> dict[str, int]:
+    """Return the number of a trial's executions by phase."""
+    return dict(collected.tables["task"].phase.value_counts())
 
 
 def of(phase: int, finished_ns: list[int], places: list[int]) -> pd.DataFrame:
-    """Make tasks of a phase, intended for instant 0, by where they stand and when they finished."""
+    """Return tasks of a phase, due at instant 0, by their indexes and finish instants."""
     n = len(places)
     instants = {f"t{i}_ns": pd.array([0] * n, "Int64") for i in (0, 1, 2, 3, 5)}
     finished = pd.array(finished_ns, "Int64")
     ids = [FIRST_TASK[phase] + place for place in places]
-    told = {"task_id": ids, "outcome": "ok", "phase": PHASE_NAMES[phase], **instants}
-    return pd.DataFrame({**told, "t4_ns": finished})
+    columns = {"task_id": ids, "outcome": "ok", "phase": PHASE_NAMES[phase], **instants}
+    return pd.DataFrame({**columns, "t4_ns": finished})
 
 
-def test_a_number_beyond_the_last_phase_leaves_no_record(
+def test_a_task_with_an_id_beyond_the_last_phase_is_not_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The task runs and answers; one below that number has a file."""
+    """The task runs and answers without a record; a task with a smaller id has one."""
     for name, value in {"LEDGER": str(tmp_path), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
     ledger._forget()
@@ -80,8 +80,8 @@ def test_a_number_beyond_the_last_phase_leaves_no_record(
 
 
 @given(n=st.integers(2 * uninstrumented.FEWEST_MARKS, 5_000), times=st.integers(1, 3))
-def test_marks_are_spread_evenly_and_the_last_task_is_one(n: int, times: int) -> None:
-    """The work is the same, and a mark's number says where it stands."""
+def test_markers_are_evenly_spaced_and_include_the_last_task(n: int, times: int) -> None:
+    """The work is the same, and the id of a marker contains its index."""
     tasks = [Task(FIRST_TASK[MEASURE] + i, "module:run", i * i) for i in range(n)] * times
     marks = uninstrumented.n_marks(n)
     again, places = uninstrumented.sparse(tasks, marks, UNRECORDED)
@@ -94,8 +94,8 @@ def test_marks_are_spread_evenly_and_the_last_task_is_one(n: int, times: int) ->
 
 
 @pytest.mark.parametrize(("n", "marks"), [(39, 0), (40, 20), (2_000, 20), (30_000, 300)])
-def test_one_task_in_a_hundred_is_a_mark_but_no_fewer_than_a_rate_needs(n: int, marks: int) -> None:
-    """And a burst that has no room for them has none."""
+def test_one_task_in_a_hundred_is_a_marker_and_at_least_twenty(n: int, marks: int) -> None:
+    """A burst with too few tasks has no markers."""
     assert uninstrumented.n_marks(n) == marks
     assert uninstrumented.FEWEST_MARKS == THROUGHPUT_FLOOR
 
@@ -104,90 +104,91 @@ def test_one_task_in_a_hundred_is_a_mark_but_no_fewer_than_a_rate_needs(n: int, 
     ("processes", "harness_ns", "by"),
     [(1, 1_000, 1 / 9), (2, 1_000, 1 / 19), (1, 10_000, math.inf)],
 )
-def test_how_much_a_record_lowers_a_rate(processes: int, harness_ns: int, by: float) -> None:
-    """Of 10 us from one task to the next in each process a record takes 1 us, or all."""
+def test_recording_lowers_a_rate_by_its_share(processes: int, harness_ns: int, by: float) -> None:
+    """Of the 10 us between two tasks, times processes, a record takes 1 us or all."""
     finished = [i * 10 * MICROSECOND for i in range(100)]
     assert uninstrumented.lowered_by(finished, processes, harness_ns) == pytest.approx(by)
 
 
 @pytest.mark.parametrize("label", SYSTEMS)
-def test_every_quick_system_runs_its_burst_again(label: str, tmp_path: Path) -> None:
-    """Only its marks have rows, and what became of the tasks is told of the recorded burst."""
+def test_every_quick_backend_repeats_its_burst(label: str, tmp_path: Path) -> None:
+    """Only the markers have rows; the outcomes are those of the recorded burst."""
     topology = Topology(1, 1, 1 if label in {"inline", "null"} else 2)
-    made = run(tmp_path, spec_of(label, arrival=Burst(100), topology=topology), 2e6)
-    row = made.row
+    collected = run(tmp_path, spec_of(label, arrival=Burst(100), topology=topology), 2e6)
+    row = collected.row
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_sent, row.n_done, row.n_phantom, row.n_duplicated) == (100, 100, 0, 0)
     assert row.n_negative == 0
-    found = phases(made)
-    assert found["measure"] == 100
-    assert found["unrecorded"] == uninstrumented.FEWEST_MARKS
-    assert found.get("repeated", 20) == uninstrumented.FEWEST_MARKS
-    tasks = made.tables["task"]
+    executions = phases(collected)
+    assert executions["measure"] == 100
+    assert executions["unrecorded"] == uninstrumented.FEWEST_MARKS
+    assert executions.get("repeated", 20) == uninstrumented.FEWEST_MARKS
+    tasks = collected.tables["task"]
     marks = tasks[tasks.phase.isin(AGAIN)]
     assert set(marks.outcome) == {"ok"}
     assert (marks.t4_ns > row.t_end_ns).all()
-    told = {m.metric: m for m in trial_metrics(row, tasks[tasks.phase == "measure"], marks=marks)}
-    assert told["throughput_per_s"].method.endswith("recorded")
-    assert told["makespan_s"].n == 100
-    assert told["record_overhead"].value is not None
+    window = tasks[tasks.phase == "measure"]
+    metrics = {metric.metric: metric for metric in trial_metrics(row, window, marks=marks)}
+    assert metrics["throughput_per_s"].method.endswith("recorded")
+    assert metrics["makespan_s"].n == 100
+    assert metrics["record_overhead"].value is not None
 
 
 @pytest.mark.parametrize(
     ("arrival", "harness_ns"), [(Burst(100), None), (Burst(100), 1e-3), (Burst(39), 1e9)]
 )
-def test_what_record_does_not_lower_runs_once(
+def test_a_burst_whose_rate_is_not_lowered_is_not_repeated(
     arrival: Burst, harness_ns: float | None, tmp_path: Path
 ) -> None:
-    """Nor does what nobody can tell of."""
+    """A burst with an unknown cost, a negligible cost or too few tasks runs once."""
     assert not set(AGAIN) & set(
         phases(run(tmp_path, spec_of("inline", arrival=arrival), harness_ns))
     )
 
 
-def test_only_bursts_run_again(tmp_path: Path) -> None:
-    """Latency is told from recorded tasks alone."""
-    made = run(tmp_path, spec_of("inline", arrival=Paced(40, rate_hz=1_000.0)), 1e9)
-    assert not set(AGAIN) & set(phases(made))
+def test_only_bursts_are_repeated(tmp_path: Path) -> None:
+    """Latency is measured with recorded tasks only."""
+    collected = run(tmp_path, spec_of("inline", arrival=Paced(40, rate_hz=1_000.0)), 1e9)
+    assert not set(AGAIN) & set(phases(collected))
 
 
-def test_a_burst_that_does_not_end_again_has_run_out_of_time(
+def test_a_repeated_burst_that_does_not_finish_has_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason stands in the trial's row, and the rate is refused rather than guessed."""
+    """The trial's row has the reason, and no rate is reported."""
     of_phase = {MEASURE: list(range(100)), UNRECORDED: [5]}
     monkeypatch.setattr(uninstrumented, "_finished_ns", lambda _, phase: of_phase[phase])
     lossy: Any = SimpleNamespace(backend=SimpleNamespace(workers=1), offer_sparsely=lambda *_: 0)
     tasks = [Task(i, "module:run", i) for i in range(100)]
-    told = uninstrumented.offer_again(lossy, tasks, tmp_path, 1e6, 0.02)
-    assert told == "The uninstrumented burst did not finish."
+    reason = uninstrumented.offer_again(lossy, tasks, tmp_path, 1e6, 0.02)
+    assert reason == "The uninstrumented burst did not finish."
 
 
-def test_the_rate_is_that_of_the_marks_and_the_length_that_of_one_burst() -> None:
-    """2,000 tasks at 1 us each recorded; 0.5 us without; 0.4 us over ten times as many."""
+def test_the_rate_is_from_the_last_burst_and_the_length_from_the_uninstrumented_one() -> None:
+    """2,000 tasks take 1 us each with records, 0.5 us without, and 0.4 us in ten times as many."""
     row = simulated.trial("burst", 2_000, workers=1, harness_ns=100.0, worker_processes=1)
     recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
     once = [100 * (i + 1) - 1 for i in range(20)]
     often = [1_000 * (i + 1) - 1 for i in range(20)]
-    unrecorded_ = of(UNRECORDED, [500 * (place + 1) for place in once], once)
+    unrecorded = of(UNRECORDED, [500 * (place + 1) for place in once], once)
     repeated = of(REPEATED, [400 * (place + 1) for place in often], often)
     tasks = recorded.drop(columns="phase")
-    one = with_marks(tasks, unrecorded_)
-    assert throughput(row, one).value == pytest.approx(2e6)
-    assert throughput(row, one).n == 2_000
-    assert record_overhead(row, one).value == pytest.approx(1.0)
-    both = with_marks(tasks, pd.concat([unrecorded_, repeated], ignore_index=True))
+    second = with_marks(tasks, unrecorded)
+    assert throughput(row, second).value == pytest.approx(2e6)
+    assert throughput(row, second).n == 2_000
+    assert record_overhead(row, second).value == pytest.approx(1.0)
+    both = with_marks(tasks, pd.concat([unrecorded, repeated], ignore_index=True))
     rate, length = throughput(row, both), makespan(row, both)
     assert rate.value == pytest.approx(2.5e6)
     assert (rate.n, rate.method.rpartition(", ")[2]) == (20_000, "one task in 1000 recorded")
     assert length.value == pytest.approx(2_000 * 500e-9)
     assert length.n == 2_000
-    # A record of 0.1 us in a thousand tasks of 0.4 us.
+    # One record of 0.1 us per thousand tasks of 0.4 us.
     assert harness_overhead(row, both).value == pytest.approx(1e-4 / (0.4 - 1e-4))
 
 
-def test_marks_that_never_came_refuse_the_rate() -> None:
-    """Half of them finished: the rate of the recorded burst does not stand in."""
+def test_the_rate_is_refused_if_markers_did_not_finish() -> None:
+    """Half of them finished: the rate of the recorded burst does not replace theirs."""
     row = simulated.trial("burst", 2_000, t_end_ns=1)
     recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
     places = [100 * (i + 1) - 1 for i in range(20)]
@@ -202,8 +203,8 @@ def test_marks_that_never_came_refuse_the_rate() -> None:
     assert length.value == pytest.approx(2_000 * 500e-9)
 
 
-def test_what_disturbs_the_burst_without_record_disturbs_the_trial(tmp_path: Path) -> None:
-    """The machine is watched until that is over too, for the rate is its own."""
+def test_a_disturbance_of_the_uninstrumented_burst_flags_the_trial(tmp_path: Path) -> None:
+    """The lab reads host counters until its end, because the rate is measured in it."""
     spec = spec_of("inline", arrival=Burst(100))
     outcome = trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6)
     context = replace(CONTEXT, calibration_ns=(1_000, 1_000))

@@ -1,4 +1,4 @@
-"""What the lab passes on to the processes that it starts: variables, folders, and nothing else."""
+"""Tests the environment variables and import paths of the processes that the lab starts."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.factories.foreign_environment import JUNK, write_shadows
 from tests.factories.trials import spec_of
 
 LAB = Path(child_environment.__file__).parents[1]
-# Files that ask git and asv, tools of the user's, and measure nothing.
+# Files that run tools of the user (git, asv) outside measurements.
 OF_THE_USER = {"cli/history.py", "worker/container.py"}
-# Documented by the systems or read in their code: addresses of servers, and settings.
+# Addresses of servers and settings, from the backends' documentation or code.
 READ = [
     *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_RESULT_BACKEND", "BROKER_URL"),
     *("RESULT_BACKEND", "CONFIG_MODULE", "CELERY_CONFIG_MODULE", "C_FORCE_ROOT", "KOMBU_LOG_DEBUG"),
@@ -38,14 +38,14 @@ SHOW = "import json, os, sys; print(json.dumps([dict(os.environ), sys.path]))"
 
 @pytest.fixture
 def junk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this process the variables of a user who works on something else."""
+    """Set the environment variables of another project."""
     for name, value in JUNK.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.mark.usefixtures("junk")
-def test_only_names_on_the_list_are_passed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the shell holds; the engine's client is given what leads it to its engine."""
+def test_only_listed_variables_are_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's client also gets the variables with the address of its engine."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "another")
     assert not {*child_environment.of_process(), *child_environment.of_download()} & {*JUNK}
@@ -59,7 +59,7 @@ def test_only_names_on_the_list_are_passed(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("junk")
 def test_modules_of_the_user_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind the standard library and every installed package, in the order that Python has."""
+    """The user's folders follow the standard library and installed packages, in Python's order."""
     here, other = tmp_path / "here", tmp_path / "other"
     for folder in (here, other):
         folder.mkdir()
@@ -68,17 +68,17 @@ def test_modules_of_the_user_come_last(tmp_path: Path, monkeypatch: pytest.Monke
     environment = child_environment.of_process() | child_environment.with_users_code()
     command = [sys.executable, "-c", SHOW]
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
-    seen, path = json.loads(done.stdout)
+    variables, path = json.loads(done.stdout)
     assert path == [*child_environment.own_path(), str(here), str(other)]
-    assert not set(seen) & {*JUNK}
+    assert not set(variables) & {*JUNK}
     done = subprocess.run(
         command, env=child_environment.of_process(), capture_output=True, check=True
     )
     assert json.loads(done.stdout)[1] == [*child_environment.own_path()]
 
 
-def test_each_process_is_given_its_environment() -> None:
-    """No file of lab/ starts a program with whatever this process was given."""
+def test_each_process_is_started_with_an_explicit_environment() -> None:
+    """No file of lab/ starts a program that inherits the environment of the lab."""
     missing = [
         f"{file.relative_to(LAB)}:{node.lineno}"
         for file in LAB.rglob("*.py")
@@ -91,10 +91,10 @@ def test_each_process_is_given_its_environment() -> None:
     assert missing == []
 
 
-def test_a_folder_with_names_of_the_standard_library_disturbs_no_command(
+def test_modules_of_the_current_folder_do_not_affect_a_command(
     tmp_path: Path,
 ) -> None:
-    """Files such as statistics.py lie where the lab is started: nothing of the user's is asked."""
+    """A file such as statistics.py in the current folder does not replace a standard module."""
     write_shadows(tmp_path)
     script = Path(sys.executable).with_name("lab")
     words = ["bench", "-b", "thread-pool", "-b", "process-pool", "-w", "noop", "--tasks", "20"]
@@ -123,25 +123,25 @@ def test_a_folder_with_names_of_the_standard_library_disturbs_no_command(
 def test_a_variable_that_cannot_be_passed_is_a_usage_error(
     name: str, words: str, run_cli: RunCli
 ) -> None:
-    """One sentence, before anything runs."""
+    """The message comes before anything runs."""
     shown = run_cli("bench", "--provider", "local", "--dry-run", "-b", "inline", "--pass-env", name)
     assert shown.returncode == 2
     assert words in shown.stderr
 
 
 @pytest.mark.parametrize("name", ["API_URL", "REDIS_URL", "DATABASE_URL", "OMP_NUM_THREADS"])
-def test_a_variable_that_no_system_reads_is_passed(
+def test_a_variable_that_no_backend_reads_is_passed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lab gives each system its addresses by other names."""
+    """The lab passes addresses to backends in other variables."""
     monkeypatch.setenv(name, "7")
     assert child_environment.passed([name]) == {name: "7"}
 
 
-def test_a_named_variable_reaches_the_function_and_its_name_the_row(
+def test_a_passed_variable_reaches_the_function_and_its_name_the_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its value is in no file of the run, and a resumed run needs it again."""
+    """No file of the run contains its value; a resumed run requires the variable again."""
     monkeypatch.setenv("SHOP_TOKEN", "not-for-results")
     words = "bench --task os:getenv -b process-pool --arrival burst --blocks 1 --cores 1 --tasks 5"
     words += " --pass-env SHOP_TOKEN --provider local --allow-dirty --tables-only"
@@ -161,8 +161,8 @@ def test_a_named_variable_reaches_the_function_and_its_name_the_row(
     assert main(resume) == 2
 
 
-def test_ids_of_trials_without_such_variables_stay() -> None:
-    """A field at its default is left out of the id."""
+def test_ids_of_trials_without_passed_variables_are_unchanged() -> None:
+    """The id does not include a field with its default value."""
     spec = spec_of("inline")
     assert "pass_env" in asdict(spec)
     assert spec.id == "7ca76e19a99dd653"

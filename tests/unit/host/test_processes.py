@@ -1,4 +1,4 @@
-"""Processes of ours can be counted, pinned, found again by label, and ended without exception."""
+"""Tests that the lab's processes are pinned, measured, identified by labels, and killed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ print("deaf", flush=True)
 time.sleep(60)
 """
 
-# What processes share by name is on nobody's list but the tracker's.
+# Only the resource tracker knows the names of shared semaphores.
 SHARING = """
 import multiprocessing, time
 shared = multiprocessing.get_context("spawn").Semaphore()
@@ -51,19 +51,19 @@ def start(tmp_path: Path, argv: list[str], **environment: str) -> subprocess.Pop
     return processes.start(argv, (), environment, tmp_path / "log")
 
 
-def test_a_started_process_runs_on_its_cpus_alone(tmp_path: Path) -> None:
-    """The affinity is the child's from the first instruction, and ours is unchanged."""
-    ours = os.sched_getaffinity(0)
-    cpu = min(ours)
+def test_a_started_process_runs_on_its_cpus_only(tmp_path: Path) -> None:
+    """The child has the affinity from its first instruction; that of this process is unchanged."""
+    before = os.sched_getaffinity(0)
+    cpu = min(before)
     show = "import os; print(sorted(os.sched_getaffinity(0)))"
     child = processes.start([sys.executable, "-c", show], (cpu,), {}, tmp_path / "log")
     child.wait()
     assert (tmp_path / "log").read_text().strip() == f"[{cpu}]"
-    assert os.sched_getaffinity(0) == ours
+    assert os.sched_getaffinity(0) == before
 
 
-def test_children_are_found_by_label_however_they_detach(tmp_path: Path) -> None:
-    """A process that left session and group still carries its label, and is ended."""
+def test_detached_children_are_killed_by_their_label(tmp_path: Path) -> None:
+    """A process that has left its session and group still has its label."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "t-1"}
     child = start(tmp_path, [sys.executable, "-c", ESCAPING], **labels)
     while len(processes.tree(child.pid)) < 2:
@@ -74,7 +74,7 @@ def test_children_are_found_by_label_however_they_detach(tmp_path: Path) -> None
     assert processes.reap_trial("t-1") == 0
 
 
-# Drops labels and session, and its parent ends before it: nothing but the mark is left.
+# A child without labels, in another session, whose parent has ended: it has only the mark.
 UNLABELLED = """
 import os, subprocess
 if os.fork() == 0:
@@ -83,15 +83,15 @@ if os.fork() == 0:
 
 
 def sleepers() -> list[psutil.Process]:
-    """The processes that `UNLABELLED` leaves behind."""
+    """Return the remaining processes of `UNLABELLED`."""
     mark = process_marks.of_trial("t-3")
     return [
         p for p in psutil.process_iter() if process_marks.read(p) == mark and p.name() == "sleep"
     ]
 
 
-def test_a_child_without_labels_is_found_by_its_mark(tmp_path: Path) -> None:
-    """It has an empty environment, another session, and no parent; it goes with its own trial."""
+def test_a_child_without_labels_is_killed_by_its_mark(tmp_path: Path) -> None:
+    """It has an empty environment, another session and no parent; only its trial kills it."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "t-3"}
     assert start(tmp_path, [sys.executable, "-c", UNLABELLED], **labels).wait() == 0
     until(sleepers)
@@ -104,7 +104,7 @@ def test_a_child_without_labels_is_found_by_its_mark(tmp_path: Path) -> None:
 
 
 def test_a_mark_names_its_lab_and_changes_nothing_of_this_process() -> None:
-    """Whose lab has ended is an orphan, though another process may have its number by now."""
+    """A mark of an ended lab is recognised, also if another process has its process id."""
     assert process_marks.read(psutil.Process()) == 0
     mark = process_marks.of_trial("t-5")
     with process_marks.marking(mark):
@@ -113,24 +113,24 @@ def test_a_mark_names_its_lab_and_changes_nothing_of_this_process() -> None:
     assert process_marks.read(psutil.Process()) == 0
     child.kill()
     until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
-    assert processes.labelled(lambda _: False, mark.__eq__) == []  # though it keeps its mark
+    assert processes.labelled(lambda _: False, mark.__eq__) == []  # although it has its mark
     child.wait()
     assert not process_marks.is_of_dead_lab(mark)
     assert not process_marks.is_of_dead_lab(0)
-    reused = mark ^ (1 << 16)  # the same process id, started at another moment
+    reused = mark ^ (1 << 16)  # the same process id with another start time
     assert process_marks.is_of_dead_lab(reused)
 
 
-def test_what_is_about_to_end_is_not_left_behind(tmp_path: Path) -> None:
-    """It may still be removing what is its to remove, as resource trackers do."""
+def test_a_process_that_is_about_to_end_is_not_killed(tmp_path: Path) -> None:
+    """It may still remove shared memory, as resource trackers do."""
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: "t-2"}
     child = start(tmp_path, [sys.executable, "-c", "import time; time.sleep(0.1)"], **labels)
     assert processes.reap_trial("t-2") == 0
     assert child.wait() == 0
 
 
-def test_an_ended_process_is_gone_though_nobody_has_looked(tmp_path: Path) -> None:
-    """Its parent may take seconds to collect it, and nothing of ours waits for that."""
+def test_a_zombie_counts_as_ended(tmp_path: Path) -> None:
+    """Its parent may take seconds to wait for it; the lab does not wait for the parent."""
     child = start(tmp_path, SLEEP)
     begin = time.monotonic()
     assert processes.kill([psutil.Process(child.pid)]) == 1
@@ -139,22 +139,22 @@ def test_an_ended_process_is_gone_though_nobody_has_looked(tmp_path: Path) -> No
     assert child.wait() == -9
 
 
-@pytest.mark.alone  # others that begin reap as well
-def test_only_what_belongs_to_dead_labs_is_reaped(tmp_path: Path) -> None:
-    """A living lab's processes stay, and those of another boot or namespace; a dead one's go."""
+@pytest.mark.alone  # other tests kill orphans as well
+def test_only_processes_of_dead_labs_are_killed(tmp_path: Path) -> None:
+    """Processes of a running lab, and those of another boot or namespace, remain."""
     here = processes.realm()
-    mine = start(tmp_path, SLEEP, LAB_OWNER=processes.owner())
+    alive = start(tmp_path, SLEEP, LAB_OWNER=processes.owner())
     dead = start(tmp_path, SLEEP, LAB_OWNER=f"{here}:999999999:1.00")
     reused = start(tmp_path, SLEEP, LAB_OWNER=f"{here}:{os.getpid()}:1.00")
     foreign = start(tmp_path, SLEEP, LAB_OWNER="another/1:999999999:1.00")
     assert processes.reap_orphans() == 2
-    assert [child.poll() for child in (mine, dead, reused, foreign)] == [None, -9, -9, None]
-    processes.stop(foreign, mine)
-    assert (foreign.poll(), mine.poll()) == (-15, -15)
+    assert [child.poll() for child in (alive, dead, reused, foreign)] == [None, -9, -9, None]
+    processes.stop(foreign, alive)
+    assert (foreign.poll(), alive.poll()) == (-15, -15)
 
 
-def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path: Path) -> None:
-    """Work of living processes and of ended children is not lost."""
+def test_cpu_time_includes_ended_children(tmp_path: Path) -> None:
+    """The time of a running process is its own; after its end it is part of its parent's."""
     child = start(tmp_path, [sys.executable, "-c", BURN])
     while "done" not in (tmp_path / "log").read_text():
         time.sleep(0.01)
@@ -166,8 +166,8 @@ def test_cpu_time_is_counted_by_process_and_after_its_end_by_its_parent(tmp_path
     assert processes.cpu_ns([child.pid]) == 0
 
 
-def test_a_process_that_ignores_the_request_is_ended(tmp_path: Path) -> None:
-    """Asking comes first, and ends in SIGKILL, of its children as well."""
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """SIGKILL follows SIGTERM, for its children as well."""
     child = start(tmp_path, [sys.executable, "-c", STUBBORN])
     while not (tmp_path / "log").read_text():
         time.sleep(0.01)
@@ -178,8 +178,8 @@ def test_a_process_that_ignores_the_request_is_ended(tmp_path: Path) -> None:
     assert not any(processes.runs(process) for process in family[1:])
 
 
-def test_what_killed_processes_shared_is_removed(tmp_path: Path) -> None:
-    """Their tracker, which does it, is given the time to."""
+def test_shared_semaphores_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    """The resource tracker, which removes them, has time to do so."""
     child = start(tmp_path, [sys.executable, "-c", SHARING])
     while not (name := (tmp_path / "log").read_text().strip()):
         time.sleep(0.01)
@@ -192,11 +192,11 @@ def test_what_killed_processes_shared_is_removed(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def command() -> None:
-    """Set SIGTERM's handler as a command does that a whole module's fixture has run."""
+    """Set a handler of SIGTERM, as a command in a fixture of a module does."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.mark.usefixtures("command")
-def test_what_a_test_forks_dies_of_being_terminated() -> None:
-    """A child with a command's handler was seen to live on, and the pool to wait for it."""
+def test_a_test_has_the_default_handler_of_sigterm() -> None:
+    """A forked child with a command's handler survived SIGTERM, and its pool waited for it."""
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -1,4 +1,4 @@
-"""A plan is a pure function of what was asked for and the seed: order, pairing, resume."""
+"""Tests that a plan is a pure function of the selection and its seed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ SELECTION = Selection(
 
 
 def key(spec: TrialSpec) -> tuple[object, ...]:
-    """Return what a configuration is, without its block."""
+    """Return the identity of a configuration, without its block."""
     return (spec.label, spec.workload, spec.arrival, spec.topology)
 
 
-def test_each_block_holds_every_configuration_once() -> None:
+def test_each_block_has_every_configuration_once() -> None:
     """Blocks are complete (METHOD M3)."""
     plan = make_plan(SELECTION)
     blocks = [Counter(key(s) for s in plan.trials if s.block == b) for b in range(6)]
@@ -44,8 +44,8 @@ def test_each_block_holds_every_configuration_once() -> None:
     assert set(blocks[0].values()) == {1}
 
 
-def test_a_cell_may_leave_the_sweep_to_others() -> None:
-    """Each backend then has it once a block, on the widest topology that it can take."""
+def test_a_widest_cell_runs_on_one_topology() -> None:
+    """Each backend runs it once per block, on the widest topology that it supports."""
     plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(10), widest=True),)))
     assert {(s.backend, s.topology.cores_per_node, s.topology.workers) for s in plan.trials} == {
         ("thread-pool", 2, 4), ("celery", 2, 4), ("inline", 1, 1),
@@ -54,15 +54,15 @@ def test_a_cell_may_leave_the_sweep_to_others() -> None:
     assert plan.skips == ()
 
 
-def test_a_cell_that_no_topology_fits_is_skipped_once() -> None:
-    """The sentence is said for the widest."""
+def test_a_widest_cell_without_a_supported_topology_is_skipped_once() -> None:
+    """The reason is for the widest topology."""
     cells = (Cell("noop", RoundTrip(5), widest=True),)
     plan = make_plan(replace(SELECTION, cells=cells))
     assert [(s.spec.backend, s.spec.topology.workers) for s in plan.skips] == [("celery", 4)]
 
 
-def test_a_cell_may_be_in_the_first_block_only() -> None:
-    """What takes long and carries no interval anyhow is asked once."""
+def test_a_once_cell_is_in_the_first_block_only() -> None:
+    """It is for cells that take long and have no interval."""
     cells = (Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0), once=True))
     plan = make_plan(replace(SELECTION, cells=cells))
     blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
@@ -70,8 +70,8 @@ def test_a_cell_may_be_in_the_first_block_only() -> None:
     assert blocks == {"burst": set(range(6)), "paced": {0}}
 
 
-def test_a_fallback_is_for_those_who_can_take_nothing_before_it() -> None:
-    """Who has a trial already is not asked, and who has none says why not."""
+def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
+    """A backend with an earlier cell neither runs nor skips it."""
     cells = (
         Cell("noop", Burst(10), widest=True),
         *(
@@ -87,45 +87,47 @@ def test_a_fallback_is_for_those_who_can_take_nothing_before_it() -> None:
     assert [s.spec.backend for s in plan.skips].count("celery") == 0
 
 
-def test_quick_has_every_system_and_its_ceilings_and_fits_into_five_minutes() -> None:
-    """On two cores, with every percentile up to p90, by the estimate that is shown."""
+def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
+    """On two cores, with every percentile up to p90, according to the displayed estimate."""
     quick = PRESETS["quick"]
-    asked = select(parser().parse_args(["bench", "--provider", "local"]), quick)
-    trials = make_plan(replace(asked, cores=(1, 2), offers=frozenset(Service))).trials
-    systems = {n for n, one in registry.backends().items() if one.family != "reference"}
-    assert {s.backend for s in trials} >= systems | {"inline", "pipe", "queue", "raw-redis"}
+    selection = select(parser().parse_args(["bench", "--provider", "local"]), quick)
+    trials = make_plan(replace(selection, cores=(1, 2), offers=frozenset(Service))).trials
+    backends = {
+        name for name, backend in registry.backends().items() if backend.family != "reference"
+    }
+    assert {s.backend for s in trials} >= backends | {"inline", "pipe", "queue", "raw-redis"}
     assert total_s(trials, {}) <= 300
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
 
 
 def test_weak_cells_have_more_tasks_for_more_workers() -> None:
-    """A trial that strong and weak scaling share is run once."""
+    """A trial that strong and weak scaling share runs once."""
     cells = (Cell("cpu", Burst(40)), Cell("cpu", Burst(20), weak=True))
     chosen = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
     trials = make_plan(replace(chosen, workers_per_core=(1, 2, 4))).trials
-    found = sorted((s.topology.workers, s.arrival.n_tasks) for s in trials)
-    assert found == [(1, 20), (1, 40), (2, 40), (4, 40), (4, 80)]
+    sizes = sorted((s.topology.workers, s.arrival.n_tasks) for s in trials)
+    assert sizes == [(1, 20), (1, 40), (2, 40), (4, 40), (4, 80)]
 
 
-def test_systems_behind_a_server_have_fewer_tasks_where_the_cell_says_so() -> None:
-    """A burst that takes a pool a second would take them a minute."""
+def test_a_slower_cell_has_fewer_tasks_for_backends_with_worker_processes() -> None:
+    """A burst that takes a pool a second would take such a backend a minute."""
     plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(1_000), slower=10),), blocks=1))
     tasks = {s.backend: s.arrival.n_tasks for s in plan.trials}
     assert tasks == {"thread-pool": 1_000, "inline": 1_000, "celery": 100}
 
 
-def test_a_cell_has_its_own_worker_slots_unless_others_are_asked_for() -> None:
-    """What is asked for on the command line holds for all cells."""
+def test_selected_worker_slots_replace_those_of_a_cell() -> None:
+    """A selection of worker slots applies to all cells."""
     cells = (Cell("noop", Burst(10), workers=(1, 4)), Cell("io", Burst(10), 1_000))
-    own = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
-    for asked, noop, io in ((), {1, 4}, {1}), ((2,), {2}, {2}):
-        trials = make_plan(replace(own, workers_per_core=asked)).trials
+    selection = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    for slots, noop, io in ((), {1, 4}, {1}), ((2,), {2}, {2}):
+        trials = make_plan(replace(selection, workers_per_core=slots)).trials
         assert {s.topology.workers for s in trials if s.workload == "noop"} == noop
         assert {s.topology.workers for s in trials if s.workload == "io"} == io
 
 
-def test_long_tasks_warm_up_for_seconds_and_not_for_minutes() -> None:
-    """Five seconds of work for each slot are enough (METHOD M16)."""
+def test_the_warm_up_of_long_tasks_takes_five_seconds() -> None:
+    """Five seconds of work per worker slot are enough (METHOD M16)."""
     cells = (Cell("io", Burst(1_000), 100_000),)
     plan = make_plan(replace(SELECTION, cells=cells, warmup_per_slot=200, cores=(1,)))
     assert {s.warmup_tasks // s.topology.workers for s in plan.trials} == {50}
@@ -133,10 +135,10 @@ def test_long_tasks_warm_up_for_seconds_and_not_for_minutes() -> None:
 
 @pytest.mark.parametrize("name", ["overhead", "scaling"])
 @pytest.mark.parametrize(("preset", "longest_s"), [("quick", 240), ("standard", 1_800)])
-def test_a_group_has_an_end(name: str, preset: str, longest_s: int) -> None:
-    """By the estimate that is shown, on two cores, for a backend with workers of its own."""
+def test_a_group_takes_limited_time(name: str, preset: str, longest_s: int) -> None:
+    """By the displayed estimate, on two cores, for a backend with worker processes."""
     chosen, group = PRESETS[preset], GROUPS[name]
-    asked = replace(
+    selection = replace(
         SELECTION,
         labels=SELECTION.labels[2:],
         cells=group.quick if preset == "quick" else group.cells,
@@ -145,11 +147,11 @@ def test_a_group_has_an_end(name: str, preset: str, longest_s: int) -> None:
         warmup_per_slot=chosen.warmup_per_slot,
         deadline_s=chosen.deadline_s,
     )
-    assert 0 < total_s(make_plan(asked).trials, {}) < longest_s
+    assert 0 < total_s(make_plan(selection).trials, {}) < longest_s
 
 
-def test_blocks_come_one_after_the_other_in_orders_of_their_own() -> None:
-    """Order inside a block is a seeded permutation, another one for each block and seed."""
+def test_each_block_has_another_random_order() -> None:
+    """The order within a block is a seeded permutation; it differs between blocks and seeds."""
     plan = make_plan(SELECTION)
     assert [s.block for s in plan.trials] == sorted(s.block for s in plan.trials)
     orders = [tuple(key(s) for s in plan.trials if s.block == b) for b in range(6)]
@@ -169,13 +171,13 @@ def test_a_block_offers_the_same_plan_to_every_backend() -> None:
 
 
 def test_adding_a_backend_changes_no_other_trial() -> None:
-    """What was measured stays comparable when the selection grows."""
+    """Earlier results remain comparable when the selection grows."""
     fewer = make_plan(replace(SELECTION, labels=SELECTION.labels[:2]))
     assert {s.id for s in fewer.trials} < {s.id for s in make_plan(SELECTION).trials}
 
 
-def test_what_a_backend_cannot_take_is_skipped_with_a_sentence() -> None:
-    """Capabilities decide, and the reason is said once."""
+def test_an_unsupported_configuration_is_skipped_with_a_reason() -> None:
+    """Capabilities decide, and each reason is reported once."""
     cells = (Cell("noop", RoundTrip(5)),)
     plan = make_plan(replace(SELECTION, cells=cells, nodes=(1, 2)))
     reasons = {(s.spec.backend, s.spec.topology.nodes): s.reason for s in plan.skips}
@@ -186,8 +188,8 @@ def test_what_a_backend_cannot_take_is_skipped_with_a_sentence() -> None:
     assert all(s.backend in ("thread-pool", "inline") for s in plan.trials)
 
 
-def test_a_quota_is_of_nodes_and_no_node_is_the_driver() -> None:
-    """Systems with workers of their own get it; others are skipped with a sentence."""
+def test_a_quota_is_only_for_backends_with_worker_processes() -> None:
+    """Other backends are skipped, because their node is the driver, which has no quota."""
     plan = make_plan(replace(SELECTION, cores=(1,), quota_cpus=0.5))
     assert {spec.backend for spec in plan.trials} == {"celery"}
     assert {spec.topology.quota_cpus for spec in plan.trials} == {0.5}
@@ -219,10 +221,10 @@ def test_specs_survive_json() -> None:
         assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
 
 
-def test_the_estimate_learns_from_what_was_seen() -> None:
-    """Known labels are estimated by their own mean, others by the plan."""
+def test_the_estimate_uses_the_lengths_of_past_trials() -> None:
+    """A label with past trials is estimated by their mean, others by the spec."""
     trials = make_plan(SELECTION).trials
     known = trials[0].label
-    seen = total_s(trials, {known: [100.0, 200.0]})
+    total = total_s(trials, {known: [100.0, 200.0]})
     rest = sum(estimate_s(s) for s in trials if s.label != known)
-    assert seen == pytest.approx(rest + 150.0 * sum(s.label == known for s in trials))
+    assert total == pytest.approx(rest + 150.0 * sum(s.label == known for s in trials))

@@ -1,4 +1,4 @@
-"""Names lead to backends and workloads, and a wrong name leads to the closest right one."""
+"""Tests the selection of backends and workloads by name, and the messages for wrong names."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lab.planning import registry
 ONE = Topology(1, 1, 1)
 
 
-def test_a_bare_name_means_the_first_variant_as_installed() -> None:
-    """What is left out of a label is the backend's first variant and profile."""
+def test_a_name_alone_selects_the_first_variant_and_profile() -> None:
+    """A missing part of a label means the backend's first."""
     chosen = registry.select("celery")
     assert (chosen.name, chosen.variant, chosen.profile) == ("celery", "prefork", "default")
 
 
 def test_a_label_names_backend_variant_and_profile() -> None:
-    """The label of the CLI is the label of the rows."""
+    """The command line and the rows have the same labels."""
     chosen = registry.select("celery[threads]@safe")
     assert (chosen.name, chosen.variant, chosen.profile) == ("celery", "threads", "safe")
 
@@ -36,7 +36,7 @@ def test_a_label_names_backend_variant_and_profile() -> None:
     ],
 )
 def test_a_typo_gets_the_closest_known_names(label: str, message: str) -> None:
-    """The message names what was typed and what was probably meant, with exit code 2."""
+    """The message has the typed name and the closest known ones; the exit code is 2."""
     with pytest.raises(UnknownNameError) as caught:
         registry.select(label)
     assert message in str(caught.value)
@@ -44,8 +44,8 @@ def test_a_typo_gets_the_closest_known_names(label: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "celery[", "a b", "celery[x]y"])
-def test_what_is_no_label_is_refused(label: str) -> None:
-    """Text of another form says what the form is."""
+def test_text_of_another_form_is_refused(label: str) -> None:
+    """A label has the form backend[variant]@profile."""
     with pytest.raises(UsageError):
         registry.select(label)
 
@@ -57,16 +57,16 @@ def test_what_is_no_label_is_refused(label: str) -> None:
         ("celery", True),
         ("dask[threads]", False),
         ("dask[distributed]", True),
-        ("django-q[orm+sqlite]", True),  # though it needs no server
+        ("django-q[orm+sqlite]", True),  # although it needs no server
     ],
 )
-def test_workers_live_in_the_driver_or_apart(label: str, has: bool) -> None:
-    """Whoever has a worker command has workers of its own, which placement must know."""
+def test_a_backend_with_a_worker_command_has_worker_processes(label: str, has: bool) -> None:
+    """Placement depends on it."""
     assert registry.has_own_workers(registry.select(label)) is has
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
-    """The reader can copy the next step."""
+    """The message contains a command to copy."""
 
     class Absent(Backend):
         packages = ("no_such_package_at_all",)
@@ -79,10 +79,10 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
         registry.require(chosen)
 
 
-def test_a_package_of_one_variant_is_asked_for_by_that_variant_only(
+def test_a_package_of_one_variant_is_required_by_that_variant_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without uvloop, asyncio runs as ever; its variant says what to install."""
+    """Without uvloop, asyncio is available; its variant uvloop is not."""
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "uvloop" else find_spec(name)
@@ -92,31 +92,31 @@ def test_a_package_of_one_variant_is_asked_for_by_that_variant_only(
         registry.require(registry.select("asyncio[uvloop]"))
 
 
-def test_a_profile_is_offered_only_where_it_changes_something() -> None:
-    """A second name of the same settings would be compared with itself."""
+def test_a_profile_exists_only_for_variants_that_it_changes() -> None:
+    """Two names of the same settings would be compared with each other."""
     chosen = registry.select("rq[worker]@tuned")
     assert chosen.profile == "tuned"
     with pytest.raises(UnknownNameError, match=r"profile of rq\[simple-worker\] 'tuned'"):
         registry.select("rq[simple-worker]@tuned")
 
 
-def test_a_profile_of_one_name_may_differ_by_variant() -> None:
-    """Only where heartbeats cost time are they off: elsewhere they are what finds a lost broker."""
+def test_the_settings_of_a_profile_may_differ_by_variant() -> None:
+    """Heartbeats are off only where they cost time; elsewhere they detect a lost broker."""
     settings = {
         variant: registry.setup(registry.select(f"celery[{variant}]@tuned"), ONE, {}).settings
         for variant in ("gevent", "gevent+rabbitmq", "prefork+rabbitmq")
     }
-    assert all(given["worker_prefetch_multiplier"] == 64 for given in settings.values())
+    assert all(values["worker_prefetch_multiplier"] == 64 for values in settings.values())
     assert {v for v in settings if "broker_heartbeat" in settings[v]} == {"gevent+rabbitmq"}
 
 
-# What these do depends on where they run: test_claims has them in real trials.
+# Their answers depend on the process: the tests of claims run them in real trials.
 FOR_CLAIMS = {"flaky", "shared_block", "shared_global", "shared_store"}
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.workload_modules()) - FOR_CLAIMS))
 def test_every_workload_gives_the_right_answer(name: str) -> None:
-    """Function and coroutine agree with the known answer, for several sizes and seeds."""
+    """Function and coroutine return the known answer, for several sizes and seeds."""
     import asyncio
 
     _, module = registry.workload(name)
