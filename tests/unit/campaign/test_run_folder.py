@@ -1,4 +1,4 @@
-"""A run is created whole or not at all, and a damaged run stands in nobody's way (case D2)."""
+"""Tests that a run is created completely or not at all, and that damaged runs are skipped."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SMALL = campaigns.Campaign(
 
 
 class Disk:
-    """A disk with room for so many files more."""
+    """A disk with space for a number of further files."""
 
     def __init__(self, room: int) -> None:
         self.room = room
 
     def fsync(self, descriptor: int) -> None:
-        """Tell a full disk as some file systems do: when the data is to be on it."""
+        """Raise as some file systems do when the disk is full: at the `fsync`, not at the write."""
         self.room -= Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".new"
         if self.room < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -41,7 +41,7 @@ class Disk:
 def test_a_full_disk_leaves_no_part_of_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    """Whichever file of a new run does not fit, no folder is left and the same command works."""
+    """No folder remains, whichever file does not fit, and the same command works later."""
     monkeypatch.setattr(os, "fsync", Disk(room).fsync)
     with pytest.raises(
         DiskError, match=r"Free some space in .*repeat the command; no trial has run yet"
@@ -55,7 +55,7 @@ def test_a_full_disk_leaves_no_part_of_a_run(
 def test_a_folder_of_another_lab_is_not_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two labs that begin in one second have one name: the second is refused, the first stays."""
+    """Two runs that begin in the same second have the same name: the second is refused."""
     first = run_folder.create(tmp_path, RUN)
     monkeypatch.setattr(run_folder, "datetime", Clock(first.folder.name))
     with pytest.raises(Exception, match="File exists"):
@@ -64,7 +64,7 @@ def test_a_folder_of_another_lab_is_not_removed(
 
 
 class Clock:
-    """A clock that says the second in which a run began."""
+    """A clock that returns the second in which a run began."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -76,7 +76,7 @@ class Clock:
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A results folder with one sound run, in the current folder."""
+    """Return a results folder with one intact run, in the current folder."""
     monkeypatch.chdir(tmp_path)
     run = campaigns.write(campaigns.campaign(SMALL), tmp_path / "results" / "runs" / "a-sound")
     for trial in Store(run).read("trial").trial_id:
@@ -85,8 +85,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "results"
 
 
-def in_place_of(file: Path, put: Callable[[Path], object]) -> None:
-    """Put something else in the place of a file, which stays beside it."""
+def replace_file(file: Path, put: Callable[[Path], object]) -> None:
+    """Move a file to another name, and create something else at its path."""
     file.rename(file.with_name("moved"))
     put(file)
 
@@ -102,18 +102,18 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
     "header only": lambda file: file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n"),
     "twice": twice,
     "bytes": lambda file: file.write_bytes(b"\x00\xff"),
-    "folder": lambda file: in_place_of(file, Path.mkdir),
-    "fifo": lambda file: in_place_of(file, os.mkfifo),
-    "link": lambda file: in_place_of(file, lambda path: path.symlink_to("moved")),
-    "dangling": lambda file: in_place_of(file, lambda path: path.symlink_to("nowhere")),
+    "folder": lambda file: replace_file(file, Path.mkdir),
+    "fifo": lambda file: replace_file(file, os.mkfifo),
+    "link": lambda file: replace_file(file, lambda path: path.symlink_to("moved")),
+    "dangling": lambda file: replace_file(file, lambda path: path.symlink_to("nowhere")),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_run_is_named_and_passed_over(
+def test_a_damaged_run_is_reported_and_skipped(
     results: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Commands that read many runs go on without it; those that name it are refused."""
+    """Commands that read all runs skip it; a command that names it fails."""
     broken = campaigns.write(campaigns.campaign(SMALL), results / "runs" / "b-damaged")
     (broken / "plan.json").write_text("{}")
     DAMAGED[damage](broken / "campaign.csv")
@@ -135,10 +135,10 @@ def test_a_damaged_run_is_named_and_passed_over(
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "[]", "", "\x00", '{"trials": 5}', "{}"])
-def test_a_damaged_plan_is_passed_over_unless_named(
+def test_a_damaged_plan_is_skipped_unless_it_is_selected(
     results: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A plan that is no plan, however deep, is a sentence."""
+    """The text is not a plan, or is nested too deeply."""
     run = results / "runs" / "a-sound"
     (run / "plan.json").write_text(text)
     assert main(["reproduce", "0" * 16]) == 2
@@ -151,7 +151,7 @@ def test_a_damaged_plan_is_passed_over_unless_named(
 def test_a_plan_that_is_a_folder_is_a_sentence(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not opened."""
+    """The folder is not opened."""
     (results / "runs" / "a-sound" / "plan.json").unlink()
     (results / "runs" / "a-sound" / "plan.json").mkdir()
     assert main(["bench", "--resume", str(results / "runs" / "a-sound")]) == 2
@@ -159,7 +159,7 @@ def test_a_plan_that_is_a_folder_is_a_sentence(
 
 
 def test_lack_of_memory_is_not_called_damage(tmp_path: Path) -> None:
-    """The file may be sound: the sentence says what to do on this machine."""
+    """The file may be intact, so the sentence has the next step for this machine."""
     with (
         pytest.raises(Exception, match="needs more memory than is free"),
         files.sentences(tmp_path / "task.parquet"),
