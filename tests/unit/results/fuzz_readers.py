@@ -1,8 +1,8 @@
 """Fuzzes every reader of a run: `python -m tests.unit.results.fuzz_readers SECONDS [READER...]`.
 
-Files of a copy of a small finished run are spoilt, then read. Right is an answer or a `LabError`.
-Wrong is any other exception, a defect that the lab contained, a hang, and a change to any file
-outside the folder of results. Each wrong thing is printed once, with the example that shows it.
+It corrupts files in a copy of a small finished run, and reads the run. An answer or a `LabError`
+is right. Any other exception, a logged defect, a hang, or a change of a file outside the results
+folder is wrong. Each kind of wrong result is printed once, with an example.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ ROUND = 5
 
 
 def csv_tables(run: Path) -> None:
-    """Read each CSV table, each by itself, and hold the keys."""
+    """Read each CSV table separately, and check the keys."""
     _each(*(partial(Store(run).read, name) for name in CSV_TABLES), Store(run).check)
 
 
 def parquet_tables(run: Path) -> None:
-    """Read each table with a row a task, trial by trial and all at once."""
+    """Read each Parquet table, trial by trial and all trials at once."""
     folders = sorted((run / "trials").glob("*"))
     of_trial = itertools.product(PARQUET_TABLES, folders)
     _each(*(partial(Store(run).read, name, folder) for name, folder in of_trial))
@@ -52,16 +52,16 @@ def parquet_tables(run: Path) -> None:
 
 
 def plan(run: Path) -> None:
-    """Read the plan, and the proof that the user created the run: one that differs is none."""
+    """Read the plan, and check the user's proof, which must be unchanged to be accepted."""
     _each(lambda: run_folder.parsed(run), lambda: run_folder.load(run))
     with contextlib.suppress(LabError):
         consent.check(run, [MINE], MINE, "lab bench")
-        sound = run.parents[2] / "base" / "runs" / RUN / consent.PROOF
-        assert (run / consent.PROOF).read_bytes() == sound.read_bytes()
+        original = run.parents[2] / "base" / "runs" / RUN / consent.PROOF
+        assert (run / consent.PROOF).read_bytes() == original.read_bytes()
 
 
 def records(run: Path) -> None:
-    """Judge each trial anew from ledger, journal and status."""
+    """Build the row of each trial again from ledger, journal and status."""
     for spec in run_folder.parsed(run.with_name(OTHER)).plan.trials:
         folder = run / "trials" / f"{spec.id}-1"
         if folder.is_dir() and not folder.is_symlink():
@@ -69,34 +69,34 @@ def records(run: Path) -> None:
 
 
 def report(run: Path) -> None:
-    """Make tables, figures and page anew."""
+    """Rebuild tables, figures and page."""
     lab(["report", str(run)])
 
 
 def compare(run: Path) -> None:
-    """Compare with a sound run, and within the run."""
+    """Compare the run with an intact run, and its labels with each other."""
     results = ["--results", str(run.parents[1])]
     lab(["compare", str(run.with_name(OTHER)), str(run), *results])
     lab(["compare", *finished_run.LABELS, "--run", str(run), *results])
 
 
 def publish(run: Path) -> None:
-    """Make a package of it, and one without tasks."""
+    """Write its package, and its package without tasks."""
     lab(["publish", str(run), "--no-tasks", "--to", str(run.parents[1] / "published" / "small")])
     lab(["publish", str(run), "--to", str(run.parents[1] / "published" / "whole")])
 
 
 def many(run: Path) -> None:
-    """Make the history of all runs, but for asv's own pages; look a row up in all runs."""
+    """Build the history of all runs, without asv's pages; look up a row in all runs."""
     results = run.parents[1]
     lab(["reproduce", "0" * 16, "--results", str(results)])
     _each(lambda: history.add(run, report_refusal=True))
-    found = change_points.find(run_index.read(results, REPOSITORY), machines.names(results))
-    page.write(found, results / "history", REPOSITORY)
+    changes = change_points.find(run_index.read(results, REPOSITORY), machines.names(results))
+    page.write(changes, results / "history", REPOSITORY)
 
 
 def repeat(run: Path) -> None:
-    """Do what `lab reproduce` does with a row, but for its trial."""
+    """Do the steps of `lab reproduce` for each row, except for its trial."""
     for spec in run_folder.parsed(run.with_name(OTHER)).plan.trials:
         _each(
             partial(reproduce.find, f"{run}/{spec.id}", run.parents[1]),
@@ -106,7 +106,7 @@ def repeat(run: Path) -> None:
 
 
 def resume(run: Path) -> None:
-    """Go on with it; its trials fail at once."""
+    """Resume it, with trials that fail immediately."""
 
     def fail(spec: TrialSpec, attempt: int, folder: Path, *_: object) -> trial.Outcome:
         return trial.failed(spec, attempt, folder, "not run here")
@@ -143,21 +143,21 @@ def _each(*reads: Callable[[], object]) -> None:
 
 
 def main(seconds: float, names: list[str]) -> int:
-    """Fuzz all readers in turn for so long, or those named; 1 when something went wrong."""
+    """Fuzz all readers, or those in `names`, for `seconds` in total; return 1 if any was wrong."""
     readers = [reader for reader in READERS if reader.__name__ in names or not names]
     share, number = seconds / len(readers), int(time.time())
-    with tempfile.TemporaryDirectory() as folder, fuzzer(Path(folder)) as made:
+    with tempfile.TemporaryDirectory() as folder, fuzzer(Path(folder)) as fuzz:
         for reader in readers:
             end = time.monotonic() + share
             while time.monotonic() < end:
-                made.run(reader, READERS[reader], number := number + 1, ROUND)
-            sys.stdout.write(f"{reader.__name__}: {made.examples[reader.__name__]} examples\n")
+                fuzz.run(reader, READERS[reader], number := number + 1, ROUND)
+            sys.stdout.write(f"{reader.__name__}: {fuzz.examples[reader.__name__]} examples\n")
             sys.stdout.flush()
-        for key, about in made.wrong.items():
-            sys.stdout.write(f"\n== {key}\n{about}\n")
-        total, wrong = made.examples.total(), len(made.wrong)
-        sys.stdout.write(f"{total} examples in {seconds:.0f} s, {wrong} kinds of wrong answers.\n")
-    return int(bool(made.wrong))
+        for key, example in fuzz.wrong.items():
+            sys.stdout.write(f"\n== {key}\n{example}\n")
+        total, wrong = fuzz.examples.total(), len(fuzz.wrong)
+        sys.stdout.write(f"{total} examples in {seconds:.0f} s, {wrong} kinds of wrong results.\n")
+    return int(bool(fuzz.wrong))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Spoils copies of a run and keeps what readers do wrong with them."""
+"""Corrupts copies of a run, and records the errors of their readers."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from tests.factories import finished_run
 from tests.unit.results.corruptions import Spoil, spoils
 
 OTHER, RUN, MINE = "a-sound", "b-spoilt", "shop:work"
-# CPU time of a reader that goes on without end, and time on the clock of one that waits: a busy
-# machine lets a sound reader wait, for 30 s once in 1,065 examples.
+# The limits of a reader: CPU time, and time on the clock. The latter is long, because on a busy
+# machine a correct reader took 30 s in one of 1,065 examples.
 CPU_S, WAIT_S, SPOILT, STDERR = 30, 120, 3, 2
 Reader: TypeAlias = Callable[[Path], None]
 
 
 class Hang(BaseException):
-    """An example took too long; no `except Exception` may hide it."""
+    """An example took too long; a BaseException, so that no `except Exception` hides it."""
 
 
 @dataclass(eq=False)
 class Fuzzer(logging.Handler):
-    """Spoils copies of a run below `folder`, reads them, and keeps what went wrong."""
+    """Corrupts copies of a run below `folder`, reads them, and records errors in `wrong`."""
 
     folder: Path
     examples: Counter[str] = field(default_factory=Counter)
@@ -52,23 +52,23 @@ class Fuzzer(logging.Handler):
         self._defects: list[BaseException] = []
         self.outside, self.results = self.folder / "outside", self.folder / "results"
         self.outside.mkdir(parents=True)
-        (self.outside / "key").write_text("belongs to somebody else\n")
-        made = finished_run.write(self.folder / "made")
-        consent.prove(made, [MINE])
+        (self.outside / "key").write_text("belongs to another user\n")
+        source = finished_run.write(self.folder / "source")
+        consent.prove(source, [MINE])
         for name in (OTHER, RUN):
-            shutil.copytree(made, self.folder / "base" / "runs" / name, symlinks=True)
+            shutil.copytree(source, self.folder / "base" / "runs" / name, symlinks=True)
             consent.prove(self.folder / "base" / "runs" / name, [MINE])
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a defect that the lab contained."""
+        """Record a defect that the lab has caught and logged."""
         if record.exc_info and record.exc_info[1]:
             self._defects.append(record.exc_info[1])
 
     def run(self, reader: Reader, patterns: Sequence[str], number: int, n: int) -> None:
-        """Try `n` examples of a reader, of files by patterns; equal numbers give equal examples."""
+        """Run `n` examples of a reader on files that match; equal numbers give equal examples."""
         base = self.folder / "base" / "runs" / RUN
         paths = sorted({path for pattern in patterns for path in base.glob(pattern)})
-        one = st.sampled_from(paths).flatmap(
+        change = st.sampled_from(paths).flatmap(
             lambda path: st.tuples(st.just(path.relative_to(base)), spoils(path, self.outside))
         )
 
@@ -81,14 +81,14 @@ class Fuzzer(logging.Handler):
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(st.lists(one, min_size=1, max_size=SPOILT, unique_by=itemgetter(0)))
+        @given(st.lists(change, min_size=1, max_size=SPOILT, unique_by=itemgetter(0)))
         def examples(changes: list[tuple[Path, Spoil]]) -> None:
             self.example(reader, changes)
 
         examples()
 
     def example(self, reader: Reader, changes: list[tuple[Path, Spoil]]) -> None:
-        """Read a copy of the run after these changes to its files."""
+        """Run a reader on a copy of the run with these changes."""
         self.examples[reader.__name__] += 1
         shutil.rmtree(self.results, ignore_errors=True)
         shutil.copytree(self.folder / "base", self.results, symlinks=True)
@@ -96,8 +96,8 @@ class Fuzzer(logging.Handler):
         for path, spoil in changes:
             if (run / path).parent.resolve() == (run / path).parent and os.path.lexists(run / path):
                 spoil(run / path)
-        before = self._elsewhere()
-        what = f"{reader.__name__}: {', '.join(str(path) for path, _ in changes)}"
+        before = self._outside_state()
+        example = f"{reader.__name__}: {', '.join(str(path) for path, _ in changes)}"
         self._defects.clear()
         try:
             with (
@@ -107,22 +107,22 @@ class Fuzzer(logging.Handler):
                 contextlib.suppress(LabError),
             ):
                 reader(run)
-        except (Exception, Hang, SystemExit) as error:  # noqa: BLE001 (it is the finding)
-            self._note(error, what)
+        except (Exception, Hang, SystemExit) as error:  # noqa: BLE001 (the fuzzer records it)
+            self._record(error, example)
         for defect in self._defects:
-            self._note(defect, what)
-        if self._elsewhere() != before:
-            self.wrong["outside"] = f"{what}: a file outside was changed"
+            self._record(defect, example)
+        if self._outside_state() != before:
+            self.wrong["outside"] = f"{example}: a file outside was changed"
 
-    def _note(self, error: BaseException, what: str) -> None:
+    def _record(self, error: BaseException, example: str) -> None:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "/lab/" in f.filename]
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         key = f"{type(error).__name__} at {place}"
         if key not in self.wrong:
-            self.wrong[key] = f"{what}\n{''.join(traceback.format_exception(error))[-2_500:]}"
+            self.wrong[key] = f"{example}\n{''.join(traceback.format_exception(error))[-2_500:]}"
 
-    def _elsewhere(self) -> dict[Path, tuple[int, int]]:
-        """What lies outside the results, with size and time of change."""
+    def _outside_state(self) -> dict[Path, tuple[int, int]]:
+        """Return size and modification time of all files outside the results."""
         others = (p for p in self.folder.iterdir() if p != self.results)
         paths = (path for other in others for path in (other, *other.rglob("*")))
         return {p: (p.lstat().st_size, p.lstat().st_mtime_ns) for p in paths}
@@ -130,7 +130,7 @@ class Fuzzer(logging.Handler):
 
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
-    """Raise `Hang` after a while; what no signal reaches ends the process, with its traceback."""
+    """Raise `Hang` after a limit; if no signal handler runs, end the process with a traceback."""
 
     def end(_: int, __: FrameType | None) -> None:
         raise Hang
@@ -151,12 +151,12 @@ def _limited() -> Iterator[None]:
 
 @contextlib.contextmanager
 def fuzzer(folder: Path) -> Iterator[Fuzzer]:
-    """Make a fuzzer that hears of contained defects and works in its own folder."""
+    """Yield a fuzzer that records logged defects, in its folder as the current one."""
     with patch.dict(os.environ, {"XDG_STATE_HOME": str(folder / "state")}):
-        made = Fuzzer(folder / "fuzz")
-        defects.LOGGER.addHandler(made)
+        fuzz = Fuzzer(folder / "fuzz")
+        defects.LOGGER.addHandler(fuzz)
         try:
             with contextlib.chdir(folder / "fuzz"):
-                yield made
+                yield fuzz
         finally:
-            defects.LOGGER.removeHandler(made)
+            defects.LOGGER.removeHandler(fuzz)

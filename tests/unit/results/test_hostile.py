@@ -1,4 +1,4 @@
-"""Results that are damaged, foreign or made to harm: one sentence, and nothing overwritten."""
+"""Tests that damaged or hostile runs give one error message, and that nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = replace(campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], w
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder in which all is well."""
+    """An intact run folder."""
     run = campaigns.write(campaigns.campaign(SMALL), tmp_path_factory.mktemp("sound") / "run")
     (run / "plan.json").write_text('{"trials": []}')
     return run
@@ -30,39 +30,39 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(sound: Path, tmp_path: Path) -> Path:
-    """A copy of it to be spoilt."""
+    """A copy of the intact run, which the test damages."""
     return shutil.copytree(sound, tmp_path / "results" / "runs" / campaigns.SYNTHETIC)
 
 
 def tasks(run: Path) -> Path:
-    """The tasks of the first trial."""
+    """Return the tasks of the first trial."""
     return min((run / "trials").glob("*/task.parquet"))
 
 
 def cut(file: Path) -> None:
-    """Leave a file its first half."""
+    """Truncate a file to its first half."""
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
 
 
 def foreign(file: Path) -> None:
-    """Put a table of somebody else's in the place of a file."""
+    """Replace a file by a table of another program."""
     pyarrow.parquet.write_table(pa.table({"name": ["x"]}), file)
 
 
 def rename(file: Path, old: str, new: str) -> None:
-    """Put one text for another, everywhere in a file."""
+    """Replace a text everywhere in a file."""
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
 
 
 def first_id(run: Path) -> str:
-    """The id of the first trial."""
+    """Return the id of the first trial."""
     return tasks(run).parent.name.removesuffix("-1")
 
 
-SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "tasks cut": (lambda run: cut(tasks(run)), "task.parquet is damaged"),
     "tasks are text": (lambda run: tasks(run).write_text("<html>"), "task.parquet is damaged"),
     "tasks of another": (lambda run: foreign(tasks(run)), "has schema version 'none'"),
@@ -96,30 +96,30 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder, with its hash."""
+    """Return the hash of every file below a folder."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-@pytest.mark.parametrize("case", SPOILT)
+@pytest.mark.parametrize("case", DAMAGES)
 @pytest.mark.parametrize("command", ["report", "publish"])
-def test_a_spoilt_run_is_refused_and_left_as_it_is(
+def test_damaged_run_is_refused_and_not_changed(
     run: Path, case: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sentence names the file and the fault; no file of the folder changes, none is added."""
-    spoil, words = SPOILT[case]
-    spoil(run)
+    """The message names the file and the fault; no file is changed or added."""
+    damage, message = DAMAGES[case]
+    damage(run)
     before = contents(run.parents[2])
     to = ["--to", str(run.parents[2] / "package")] if command == "publish" else []
     assert main([command, str(run), *to]) != 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert words in told
-    assert "Traceback" not in told
+    errors = " ".join(capsys.readouterr().err.split())
+    assert message in errors
+    assert "Traceback" not in errors
     assert contents(run.parents[2]) == before
 
 
-def test_a_plan_that_is_no_plan_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither going on with a run nor repeating a row takes a damaged plan for none."""
+def test_damaged_plan_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`bench --resume` and `reproduce` report the damage, and do not treat the plan as empty."""
     for text in ("{", "[]", '{"trials": [{"arrival": ["burst", {}]}]}'):
         (run / "plan.json").write_text(text)
         for command in (["bench", "--resume", str(run)], ["reproduce", f"{run}/{'f' * 16}"]):
@@ -127,11 +127,11 @@ def test_a_plan_that_is_no_plan_is_refused(run: Path, capsys: pytest.CaptureFixt
             assert "is damaged" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_hostile_command_is_one_line_of_words_in_the_package(run: Path, tmp_path: Path) -> None:
-    """What a package says to copy into a shell starts no other program."""
+def test_package_quotes_a_hostile_command(run: Path, tmp_path: Path) -> None:
+    """The command line in the package's README starts no other program in a shell."""
     rename(run / "campaign.csv", "lab bench --preset quick", "bench --tasks 1; touch x ```")
     assert main(["publish", str(run), "--to", str(tmp_path / "package")]) == 0
     shown = (tmp_path / "package" / "README.md").read_text()
     assert "nox -s bench -- --tasks '1;' touch x '```'    #" in shown
-    about = json.loads((tmp_path / "package" / "datapackage.json").read_text())
-    assert about["name"] == campaigns.SYNTHETIC
+    descriptor = json.loads((tmp_path / "package" / "datapackage.json").read_text())
+    assert descriptor["name"] == campaigns.SYNTHETIC

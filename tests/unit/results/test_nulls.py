@@ -1,4 +1,4 @@
-"""A value that was never read is null, in every table and column, and ends nothing."""
+"""Tests that nulls in any nullable column raise no error in metrics and commands."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SMALL = replace(
 
 
 def nullable(table: str) -> list[str]:
-    """The columns of a table that may be null."""
+    """Return the columns of a table that may be null."""
     return [column.name for column in arrow_schema.schema(table) if column.nullable]
 
 
-def shapes_of(table: str) -> list[list[str]]:
-    """Each nullable column of a table by itself, none of them, and all."""
+def null_sets(table: str) -> list[list[str]]:
+    """Return sets of nullable columns: none, all, and each column alone."""
     return [[], nullable(table), *([name] for name in nullable(table))]
 
 
 def trials(row: TrialRow, nulls: Sequence[Sequence[str]]) -> Iterator[TrialRow]:
-    """A trial of each kind of arrival for each set of columns that are null."""
+    """Yield a trial for each kind of arrival and each set of null columns."""
     for number, (arrival, names) in enumerate(itertools.product(ARRIVALS, nulls)):
         status = Status.INTERRUPTED if number % 2 else Status.TIMEOUT
         changes: dict[str, Any] = {"trial_id": f"f{number:015x}", "arrival": arrival}
@@ -49,60 +49,60 @@ def trials(row: TrialRow, nulls: Sequence[Sequence[str]]) -> Iterator[TrialRow]:
 
 
 def with_nulls(window: pd.DataFrame, trial_id: str, names: Sequence[str]) -> pd.DataFrame:
-    """The tasks of a trial, with null columns."""
+    """Return the tasks of a trial, with null columns."""
     nulls: Any = dict.fromkeys(names, pd.NA)
     tasks = window.assign(trial_id=trial_id, **nulls)
     return campaigns.typed("task", tasks.astype(dict.fromkeys(names, "Int64")))
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, pd.DataFrame]:
+def tables() -> dict[str, pd.DataFrame]:
     """The tables of a small campaign."""
     return dict(campaigns.campaign(SMALL))
 
 
 @pytest.fixture(scope="module")
-def window(made: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tasks of its first trial."""
-    tasks = made["task"].drop(columns="attempt")
+def window(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The tasks of the first trial."""
+    tasks = tables["task"].drop(columns="attempt")
     return pd.DataFrame(tasks[tasks.trial_id == tasks.trial_id.iloc[0]])
 
 
 def samples(trial_id: str) -> pd.DataFrame:
-    """What makes a metric look for the columns of a trial: its workers have processes."""
+    """Return a sample with worker processes, so that all metrics read the trial's columns."""
     reading = SampleRow(trial_id, 1, "workers", "processes", 1.0, "1")
     return campaigns.typed("sample", [reading])
 
 
 @pytest.mark.parametrize("table", ["trial", "task"])
-def test_every_number_of_a_trial_with_nulls_is_a_row(
-    made: dict[str, pd.DataFrame], window: pd.DataFrame, table: str
+def test_every_metric_of_a_trial_with_nulls_has_a_row(
+    tables: dict[str, pd.DataFrame], window: pd.DataFrame, table: str
 ) -> None:
-    """Each column null by itself, for every arrival: where it was needed the row says why."""
-    first = as_rows(made["trial"], "trial")[0]
-    nulls = shapes_of(table)
+    """A metric that needs a null column is refused with a reason, for every arrival."""
+    first = as_rows(tables["trial"], "trial")[0]
+    nulls = null_sets(table)
     frames = [with_nulls(window, "x", names if table == "task" else ()) for names in nulls]
     of_trial = nulls if table == "trial" else [[]] * len(nulls)
     occurrence = [replace(a_row("occurrence"), **dict.fromkeys(nullable("occurrence")))]
     for row, tasks in zip(trials(first, of_trial), itertools.cycle(frames), strict=False):
-        found = trial_metrics(row, tasks, campaigns.typed("occurrence", occurrence), samples("x"))
-        for number in found:
-            assert "fault of the lab" not in number.method, (row, number)
-            assert number.value is not None or number.method
+        occurrences = campaigns.typed("occurrence", occurrence)
+        for metric in trial_metrics(row, tasks, occurrences, samples("x")):
+            assert "fault of the lab" not in metric.method, (row, metric)
+            assert metric.value is not None or metric.method
 
 
 @pytest.fixture(scope="module")
 def run(
-    made: dict[str, pd.DataFrame], window: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+    tables: dict[str, pd.DataFrame], window: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A run of sound trials, and of each kind of arrival one with every null and one without."""
+    """A run of intact trials, and of two trials per arrival: with all nulls, and with none."""
     folder = tmp_path_factory.mktemp("results") / "runs" / campaigns.SYNTHETIC
-    campaigns.write(made, folder)
+    campaigns.write(tables, folder)
     store = Store(folder)
-    rows = as_rows(made["trial"], "trial")
-    for trial in made["trial"].trial_id:
+    rows = as_rows(tables["trial"], "trial")
+    for trial in tables["trial"].trial_id:
         store.write_parquet(store.trial_folder(trial, 1), "sample", [])
-    # A paced trial without its rate is no null but a damaged row, which is refused elsewhere.
+    # Without its rate, a paced trial is a damaged row, which other tests cover.
     for row in trials(rows[0], [[], [n for n in nullable("trial") if n != "rate_hz"]]):
         rows.append(row)
         names = nullable("task") if row.t_end_ns is None else []
@@ -119,10 +119,10 @@ def run(
 
 
 @pytest.mark.parametrize("command", ["report", "compare", "publish"])
-def test_a_run_with_nulls_is_derived_and_reported(
+def test_commands_accept_a_run_with_nulls(
     run: Path, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All that reads a run reads this one, and ends in what its numbers say."""
+    """The commands that read a run end with an ordinary exit code."""
     numbers(Store(run))
     to = {"report": [], "compare": [str(run)], "publish": ["--to", str(tmp_path / "package")]}
     code = main([command, str(run), *to[command]])

@@ -1,4 +1,4 @@
-"""A run outlives the version that wrote it: earlier minors are read, all others refused."""
+"""Tests that runs of earlier minor schema versions are read, and all other versions refused."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.factories.rows import a_row
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Give a store in a fresh run folder."""
+    """A store in a new run folder."""
     return Store(tmp_path / "run")
 
 
-def test_an_unknown_major_version_is_refused_everywhere(store: Store) -> None:
-    """A run of another major is neither read nor continued; an earlier minor is read."""
+def test_unknown_major_version_is_refused(store: Store) -> None:
+    """A run of another major version is neither read nor continued; an earlier minor is read."""
     store.append(a_row("campaign", schema_version="1.0"))
     store.append(a_row("metric"))
     assert len(Store(store.folder).read("metric")) == 1
@@ -40,7 +40,7 @@ def test_an_unknown_major_version_is_refused_everywhere(store: Store) -> None:
 
 
 def of_minor(store: Store, minor: int) -> None:
-    """Make the files of a run into those that an earlier minor version wrote."""
+    """Convert the files of a run to an earlier minor version."""
     names = {table: [n for n, c in declared(table).items() if later(c, minor)] for table in TABLES}
     for table in CSV_TABLES:
         path = store.folder / f"{table}.csv"
@@ -50,12 +50,12 @@ def of_minor(store: Store, minor: int) -> None:
         frame.drop(columns=names[table]).to_csv(path, index=False, lineterminator="\n")
     for path in store.folder.glob("trials/*/*.parquet"):
         table = pq.read_table(path).drop_columns(names[path.stem])
-        about = {**table.schema.metadata, b"schema_version": f"1.{minor}".encode()}
-        pq.write_table(table.replace_schema_metadata(about), path)
+        metadata = {**table.schema.metadata, b"schema_version": f"1.{minor}".encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), path)
 
 
 def later(column: Mapping[str, Any], minor: int) -> bool:
-    """Tell whether a column is newer than a minor version."""
+    """Return whether a column is newer than a minor version."""
     return int(column["since"].partition(".")[2]) > minor
 
 
@@ -63,8 +63,8 @@ MINORS = range(int(SCHEMA_VERSION.partition(".")[2]))
 
 
 @pytest.mark.parametrize("minor", MINORS)
-def test_a_run_of_every_earlier_minor_is_read(store: Store, minor: int) -> None:
-    """Columns that came later are null or their declared fill; the others are as written."""
+def test_run_of_every_earlier_minor_is_read(store: Store, minor: int) -> None:
+    """Later columns are null or have their declared fill; the others are unchanged."""
     for table in CSV_TABLES:
         store.append(a_row(table))
     for table in PARQUET_TABLES:
@@ -81,8 +81,8 @@ def test_a_run_of_every_earlier_minor_is_read(store: Store, minor: int) -> None:
             assert row[name] is expected or row[name] == expected
 
 
-def test_every_later_column_may_be_missing() -> None:
-    """A column that a minor added may be null, is text, or names the number that it was before."""
+def test_every_later_column_has_a_value_for_older_files() -> None:
+    """A column that a minor version added is nullable, a text, or has a numeric fill."""
     for table in TABLES:
         for name, column in declared(table).items():
             kind = schema(table).field(name)
@@ -91,8 +91,8 @@ def test_every_later_column_may_be_missing() -> None:
                 assert (column["fill"] == "") == (str(kind.type) == "string")
 
 
-def test_a_table_of_an_earlier_minor_gets_no_rows(store: Store) -> None:
-    """Rows of two versions never share a file: the sentence names the two ways to go on."""
+def test_append_to_a_table_of_an_earlier_minor_is_refused(store: Store) -> None:
+    """A file never has rows of two versions; the message names the next steps."""
     for table in CSV_TABLES:
         store.append(a_row(table))
     of_minor(store, 0)
@@ -105,23 +105,23 @@ def test_a_table_of_an_earlier_minor_gets_no_rows(store: Store) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.999", "1.x", "1", "1.-1", "1.²", "1." + "9" * 5_000])
-def test_a_later_minor_is_refused(store: Store, version: str) -> None:
-    """Its new columns may tell cells apart which this lab would pool."""
+def test_later_minor_is_refused(store: Store, version: str) -> None:
+    """Its new columns may separate cells that this version would pool."""
     store.replace("campaign", [a_row("campaign", schema_version=version, git_commit="ab" * 20)])
     with pytest.raises(ResultsError, match=r"this lab reads 1.0 to 1.*commit abababababab"):
         store.read("trial")
 
 
-def test_a_version_is_looked_at_before_the_columns(store: Store) -> None:
-    """A later major may have other columns; then its version is the thing to tell."""
+def test_version_is_checked_before_the_columns(store: Store) -> None:
+    """A later major version may have other columns; the error must name the version."""
     store.folder.mkdir()
     (store.folder / "campaign.csv").write_text("id,schema_version\nx,7.1\n")
     with pytest.raises(ResultsError, match="schema version '7.1'"):
         store.read("campaign")
 
 
-def test_a_run_of_an_earlier_minor_is_not_continued(tmp_path: Path) -> None:
-    """Nothing is measured before the sentence that names the versions and the commit."""
+def test_run_of_an_earlier_minor_is_not_resumed(tmp_path: Path) -> None:
+    """The error has the versions and the commit, before any trial runs."""
     store = run_folder.create(tmp_path, run_folder.Run(Plan((), ()), "quick", 1, 1, "bench"))
     campaign = replace(a_row("campaign"), schema_version="1.0", git_commit="c0ffee")
     store.replace("campaign", [campaign])

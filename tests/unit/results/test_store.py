@@ -1,4 +1,4 @@
-"""The run folder keeps finished rows through kills, full disks and other labs."""
+"""Tests that a run folder keeps finished rows after kills, on full disks, and beside other labs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.factories.rows import a_row, as_rows
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Give a store in a fresh run folder."""
+    """A store in a new run folder."""
     return Store(tmp_path / "run")
 
 
 @pytest.mark.parametrize("table", CSV_TABLES)
-def test_appended_and_replaced_rows_are_read(store: Store, table: str) -> None:
-    """A table holds its rows in the order in which they came, or those it was replaced by."""
+def test_csv_table_returns_appended_and_replaced_rows(store: Store, table: str) -> None:
+    """Rows are in the order of appending; `replace` replaces all of them."""
     assert store.read(table).empty
     key = fields(TABLES[table])[0].name
     first, second = a_row(table), a_row(table, **{key: "second"})
@@ -44,8 +44,8 @@ def test_appended_and_replaced_rows_are_read(store: Store, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", PARQUET_TABLES)
-def test_a_trials_tables_are_read(store: Store, table: str) -> None:
-    """A trial's table is what was written, and written again it is the new one."""
+def test_parquet_table_returns_the_last_written_rows(store: Store, table: str) -> None:
+    """A second write replaces the first."""
     folder = store.trial_folder("t", 1)
     store.write_parquet(folder, table, [a_row(table)])
     store.write_parquet(folder, table, rows := [a_row(table), a_row(table)])
@@ -53,10 +53,10 @@ def test_a_trials_tables_are_read(store: Store, table: str) -> None:
     assert store.read(table).empty  # no trial is finished yet
 
 
-def test_a_trial_has_an_absolute_folder_where_results_are_relative(
+def test_trial_folder_is_absolute_for_relative_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``--results`` is relative by default, and processes of a trial have other current folders."""
+    """The default of ``--results`` is relative, and a trial's processes have other folders."""
     monkeypatch.chdir(tmp_path)
     store = Store(Path("run"))
     folder = store.trial_folder("t", 1)
@@ -69,8 +69,8 @@ def test_a_trial_has_an_absolute_folder_where_results_are_relative(
         store.write_parquet(outside, "task", [])
 
 
-def test_a_trial_is_finished_when_its_row_is_there(store: Store) -> None:
-    """Tables of a trial without a row in trial.csv do not count, in any reading."""
+def test_trial_is_finished_when_its_row_exists(store: Store) -> None:
+    """`read` ignores the tables of a trial without a row in trial.csv."""
     for attempt in (1, 2):
         store.write_parquet(store.trial_folder("t", attempt), "task", [a_row("task")])
     assert store.finished_trials() == set()
@@ -82,23 +82,23 @@ def test_a_trial_is_finished_when_its_row_is_there(store: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ["plain", "line 1\nline 2"])
-def test_a_row_cut_by_a_kill_is_removed_by_the_next_append(store: Store, text: str) -> None:
-    """Wherever the write was cut, the file is mended with a warning and grows on as if nothing."""
+def test_append_removes_a_truncated_row(store: Store, text: str) -> None:
+    """For every length of the truncated row, `append` warns, removes it, and adds the new row."""
     rows = [a_row("metric", trial_id=str(number), method=text) for number in range(3)]
     store.replace("metric", rows[:2])
     path = store.folder / "metric.csv"
-    two = path.stat().st_size
+    size_of_two_rows = path.stat().st_size
     store.append(rows[2])
     whole = path.read_bytes()
-    for size in range(two + 1, len(whole)):
+    for size in range(size_of_two_rows + 1, len(whole)):
         path.write_bytes(whole[:size])
         with pytest.warns(UserWarning, match="cut short by a kill"):
             Store(store.folder).append(rows[2])
         assert path.read_bytes() == whole
 
 
-def test_a_header_cut_by_a_kill_is_written_again(store: Store) -> None:
-    """A kill during the very first write leaves a table that is empty, not damaged."""
+def test_append_replaces_a_truncated_header(store: Store) -> None:
+    """A table with a truncated header is empty, not damaged."""
     store.append(a_row("metric"))
     path = store.folder / "metric.csv"
     whole = path.read_bytes()
@@ -111,7 +111,7 @@ def test_a_header_cut_by_a_kill_is_written_again(store: Store) -> None:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Let the kernel refuse every byte beyond `size` of a file, as a full disk would."""
+    """Make the kernel reject writes beyond `size` bytes of a file, like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -121,8 +121,8 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("room", [0, 5])
-def test_a_full_disk_leaves_finished_rows_as_they_were(store: Store, room: int) -> None:
-    """A write that does not fit whole is taken back and told; with space the next one works."""
+def test_append_on_a_full_disk_keeps_finished_rows(store: Store, room: int) -> None:
+    """An incomplete write is undone and reported; with free space, the next append succeeds."""
     store.append(a_row("metric"))
     path = store.folder / "metric.csv"
     before = path.read_bytes()
@@ -133,10 +133,10 @@ def test_a_full_disk_leaves_finished_rows_as_they_were(store: Store, room: int) 
     assert store.read("metric").trial_id.tolist() == ["x", "second"]
 
 
-def test_a_row_that_never_reached_the_disk_is_taken_back(
+def test_append_undoes_a_row_that_cannot_be_synced(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some file systems tell a full disk only when asked to sync; then the row is not there."""
+    """Some file systems report a full disk only in `fsync`; the row is removed then."""
     store.append(a_row("metric"))
     before = (store.folder / "metric.csv").read_bytes()
 
@@ -149,8 +149,8 @@ def test_a_row_that_never_reached_the_disk_is_taken_back(
     assert (store.folder / "metric.csv").read_bytes() == before
 
 
-def test_a_full_disk_leaves_the_old_file_in_place(store: Store) -> None:
-    """A rewritten table or a Parquet file is the old one or the new one, and leaves no litter."""
+def test_replace_on_a_full_disk_keeps_the_old_file(store: Store) -> None:
+    """A failed `replace` or `write_parquet` changes no file and leaves no temporary file."""
     store.write_parquet(store.folder, "task", [a_row("task")])
     store.replace("metric", [a_row("metric")])
     before = {path: path.read_bytes() for path in store.folder.iterdir()}
@@ -163,8 +163,8 @@ def test_a_full_disk_leaves_the_old_file_in_place(store: Store) -> None:
     assert {path: path.read_bytes() for path in store.folder.iterdir()} == before
 
 
-def test_one_lab_at_a_time_writes_a_run(store: Store) -> None:
-    """A second lab is refused with a sentence; when the first is gone, even killed, it may."""
+def test_only_one_lab_writes_a_run(store: Store) -> None:
+    """A second lab is refused until the first one ends, even by a kill."""
     script = (
         "import sys, pathlib, lab.results.store\n"
         "with lab.results.store.Store(pathlib.Path(sys.argv[1])).writing():\n"
@@ -187,27 +187,27 @@ def test_one_lab_at_a_time_writes_a_run(store: Store) -> None:
         store.append(a_row("metric"))
 
 
-def test_nothing_is_appended_to_a_damaged_table(store: Store) -> None:
-    """A table that cannot be read is left as it is, to the last byte."""
+def test_append_to_a_damaged_table_is_refused(store: Store) -> None:
+    """The file of a damaged table is not changed."""
     store.append(a_row("metric"))
     path = store.folder / "metric.csv"
     path.write_bytes(damaged := path.read_bytes().replace(b"attempt", b"try"))
-    for again in (Store(store.folder), store):
+    for writer in (Store(store.folder), store):
         with pytest.raises(ResultsError, match="unknown: try; missing: attempt"):
-            again.append(a_row("metric"))
+            writer.append(a_row("metric"))
         assert path.read_bytes() == damaged
 
 
-def test_a_campaign_that_is_no_text_is_refused(store: Store) -> None:
-    """The file that carries the version may be damaged as any other; that is told as well."""
+def test_binary_campaign_file_is_refused(store: Store) -> None:
+    """The file with the schema version may be damaged like any other."""
     store.folder.mkdir()
     (store.folder / "campaign.csv").write_bytes(b"schema_version\n" + b"\x00" * 200_000)
     with pytest.raises(ResultsError, match=r"campaign.csv is damaged: field larger"):
         store.read("metric")
 
 
-def test_keys_are_unique_and_lead_somewhere(store: Store) -> None:
-    """KAT-16: a run with a key twice, or with a reference to no row, is not a valid run."""
+def test_check_finds_duplicate_keys_and_dangling_references(store: Store) -> None:
+    """KAT-16: a run with a duplicate key, or with a reference to no row, is invalid."""
     for table in ("campaign", "environment", "trial", "metric"):
         store.append(a_row(table))
     store.check()
@@ -220,22 +220,22 @@ def test_keys_are_unique_and_lead_somewhere(store: Store) -> None:
         store.check()
 
 
-def test_a_table_is_asked_for_by_its_name(store: Store) -> None:
-    """A mistyped table tells the known ones; a Parquet table is not appended to."""
+def test_unknown_table_is_refused(store: Store) -> None:
+    """The error for a mistyped table lists the known ones; `append` accepts only CSV tables."""
     with pytest.raises(UnknownNameError, match="metric"):
         store.read("metrics")
     with pytest.raises(UnknownNameError, match="'task'"):
         store.append(a_row("task"))
 
 
-def test_a_missing_trial_is_told_by_name(store: Store) -> None:
-    """Asking for the tasks of a trial that has none says which file is not there."""
+def test_missing_file_of_a_trial_is_named(store: Store) -> None:
+    """The error for a trial without tasks names the missing file."""
     with pytest.raises(ResultsError, match=r"task.parquet: No such file"):
         store.read("task", store.trial_folder("t", 1))
 
 
-def test_the_readme_of_results_is_made_from_the_tables() -> None:
-    """results/README.md names every column; `results.dictionary.describe()` writes it."""
+def test_readme_of_results_is_generated_from_the_tables() -> None:
+    """results/README.md describes every column; `results.dictionary.describe()` generates it."""
     committed = Path(__file__).parents[3] / "results" / "README.md"
     assert committed.read_text() == describe()
     for table, row_type in TABLES.items():
