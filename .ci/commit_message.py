@@ -1,5 +1,7 @@
 """Checks the message of a commit: `room: imperative subject`, at most 72 characters.
 
+A change of several rooms names them all: `driver, worker: ...`.
+
     python .ci/commit_message.py FILE              # as a commit-msg hook
     python .ci/commit_message.py --commits A..B    # the commits of a range
 
@@ -18,7 +20,8 @@ from pathlib import Path
 
 LONGEST = 72
 BY_GIT = re.compile(r"Merge |Revert \"|fixup! |squash! |amend! ")
-SUBJECT = re.compile(r"[a-z0-9][\w.+/-]*: (?P<verb>\S+)(?: .*)?")
+ROOM = r"[a-z0-9][\w.+/-]*"
+SUBJECT = re.compile(rf"{ROOM}(?:, {ROOM})*: (?P<verb>\S+)(?: .*)?")
 # "adds", "added" and "adding" are no imperatives; these words only look like one of them.
 NO_IMPERATIVE = re.compile(r"\w+(?:[^su]s|ed|ing)")
 IMPERATIVES = {"bring", "embed", "exceed", "feed", "need", "ping", "proceed", "seed", "speed"}

@@ -25,6 +25,7 @@ SPEC.loader.exec_module(commit_message)
         "providers/compose: pin the images by digest\n\nWhy, and the figure. See /etc/hosts.\n",
         "docs: process every page\n# Enter the commit message for your changes. " + "x" * 99,
         "results: pass damaged rows over",
+        "driver, worker: record the start of a task",
         "Merge branch 'main' into a-branch",
         'Revert "driver: limit the backlog"',
         f"ci: {'x' * 68}",
