@@ -25,7 +25,7 @@ CAMPAIGN_TIMEOUT_S = 6 * 3600
 
 def measure(module: str) -> Samples:
     """Run the module's campaign, once for all benchmarks; return nothing for another preset."""
-    return asv_run.measure(module, LABELS, CORES, BLOCKS) if module == PRESET else {}
+    return asv_run.run_campaign(module, LABELS, CORES, BLOCKS) if module == PRESET else {}
 
 
 def classes(module: str) -> dict[str, type]:

@@ -4,6 +4,8 @@ import warnings
 
 from lab.worker.execution import *  # noqa: F403 (all that the old module had)
 
+joined = noop_join  # noqa: F405
+
 warnings.warn(
     "lab.kernel is deprecated and goes with the next release: import from lab.plugin.",
     DeprecationWarning,

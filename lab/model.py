@@ -4,6 +4,8 @@ import warnings
 
 from lab.core.model import *  # noqa: F403 (all that the old module had)
 
+Carrier, Setup = Serializer, BackendContext  # noqa: F405
+
 warnings.warn(
     "lab.model is deprecated and goes with the next release: import from lab.plugin.",
     DeprecationWarning,

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from lab.core.backend import DEFAULT, Backend, Monitor, setup_from_environment
 from lab.core.model import (
+    BackendContext,
     Capability,
-    Carrier,
     Command,
     Job,
     Profile,
+    Serializer,
     Service,
-    Setup,
     Task,
     Topology,
     Variant,
 )
-from lab.worker.execution import entry, execute, execute_after, execute_async, joined, stamp
+from lab.worker.execution import entry, execute, execute_after, execute_async, noop_join, stamp
 
 __all__ = [
     "DEFAULT",
     "Backend",
+    "BackendContext",
     "Capability",
-    "Carrier",
     "Command",
     "Job",
     "Monitor",
     "Profile",
+    "Serializer",
     "Service",
-    "Setup",
     "Task",
     "Topology",
     "Variant",
@@ -35,7 +35,7 @@ __all__ = [
     "execute",
     "execute_after",
     "execute_async",
-    "joined",
+    "noop_join",
     "setup_from_environment",
     "stamp",
 ]

@@ -14,11 +14,11 @@ import pandas as pd
 
 from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.statistics import interval
-from lab.core.model import Burst, Flag, Probe, Step
+from lab.core.model import Burst, Flag, LoadLevel, RateProbe
 from lab.planning.presets import Ladder
 from lab.results.schema.metric import MetricRow
 
-SITE = [
+CELL_KEY = [
     "label",
     "workload",
     "size",
@@ -28,7 +28,7 @@ SITE = [
     "workers_per_node",
     "quota_cpus",
 ]
-Site = tuple[Any, ...]
+CellKey = tuple[Any, ...]
 # Highest rate of a probe: a fifth of the rate at which the generator submits to `null`
 # (METHOD M19), and the most that one window can contain.
 CEILING_HZ = 20_000.0
@@ -121,7 +121,7 @@ def rounded(rate_hz: float) -> float:
     return float(f"{rate_hz:.{DIGITS}g}")
 
 
-def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[Site, Capacity]:
+def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[CellKey, Capacity]:
     """Return the known rates of every site in `trials`.
 
     Args:
@@ -138,7 +138,7 @@ def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[Site, Capaci
     table = last.merge(values.reset_index(), on=["trial_id", "attempt"], how="left")
     return {
         site: Capacity(_saturation(rows), [_answer(row) for row in _probes(rows)])
-        for site, rows in table.groupby(SITE, sort=False)
+        for site, rows in table.groupby(CELL_KEY, sort=False)
     }
 
 
@@ -151,7 +151,7 @@ def _saturation(rows: pd.DataFrame) -> float | None:
 
 
 def _probes(rows: pd.DataFrame) -> Iterator[Any]:
-    probes = rows[(rows["arrival"] == Probe.kind) & rows["rate_hz"].notna()]
+    probes = rows[(rows["arrival"] == RateProbe.kind) & rows["rate_hz"].notna()]
     probes = probes.sort_values(["block", "rate_hz"])
     return probes.itertuples(index=False)
 
@@ -169,15 +169,15 @@ def _answer(row: Any) -> Answer:
 
 
 def loads(
-    trials: pd.DataFrame, metrics: pd.DataFrame, capacity_of: Mapping[Site, Capacity]
+    trials: pd.DataFrame, metrics: pd.DataFrame, capacity_of: Mapping[CellKey, Capacity]
 ) -> list[MetricRow]:
     """Return rho, offered rate / sustainable rate, for each probe and each load level."""
     valid = set(metrics[metrics["is_valid"] == 1]["trial_id"])
     rows = []
-    has_rate = trials["arrival"].isin([Probe.kind, Step.kind]) & trials["rate_hz"].notna()
+    has_rate = trials["arrival"].isin([RateProbe.kind, LoadLevel.kind]) & trials["rate_hz"].notna()
     offered: Iterable[Any] = trials[has_rate].itertuples()
     for trial in offered:
-        known = capacity_of[tuple(getattr(trial, name) for name in SITE)]
+        known = capacity_of[tuple(getattr(trial, name) for name in CELL_KEY)]
         if rate := known.sustained_hz:
             method = f"offered rate / sustainable rate, {known.bound}{rate:g} /s"
             is_valid = int(trial.trial_id in valid)

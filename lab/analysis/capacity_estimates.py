@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lab.analysis.capacity import SITE, Capacity, Site
+from lab.analysis.capacity import CELL_KEY, Capacity, CellKey
 from lab.analysis.metrics.registry import last_attempts
-from lab.core.model import Flag, Probe, Step
+from lab.core.model import Flag, LoadLevel, RateProbe
 from lab.results.schema import EstimateRow
 
 SATURATION, SUSTAINABLE = "saturation_per_s", "sustainable_per_s"
@@ -41,7 +41,7 @@ class Limit:
 def estimates(
     trials: pd.DataFrame,
     metrics: pd.DataFrame,
-    capacities: Mapping[Site, Capacity],
+    capacities: Mapping[CellKey, Capacity],
     analysis_id: str,
 ) -> list[EstimateRow]:
     """Return the rows of the table `estimate` for every site that was probed.
@@ -50,17 +50,17 @@ def estimates(
     not sustained.
     """
     last = last_attempts(trials)
-    steps = last[last["arrival"].isin([Probe.kind, Step.kind])]
+    steps = last[last["arrival"].isin([RateProbe.kind, LoadLevel.kind])]
     percentiles = metrics[metrics["metric"].isin(PERCENTILES) & (metrics["is_valid"] == 1)]
     rows = []
-    for site, site_trials in steps.groupby(SITE, sort=False):
-        levels = site_trials[site_trials["arrival"] == Step.kind]
+    for site, site_trials in steps.groupby(CELL_KEY, sort=False):
+        levels = site_trials[site_trials["arrival"] == LoadLevel.kind]
         waits = percentiles.merge(levels[["trial_id", "attempt", "rate_hz"]])
         # Above the sustainable rate, a wait depends on the length of the window.
         waits = waits[waits["rate_hz"] <= (capacities[site].sustained_hz or 0)]
         limits = [*_rates(capacities[site]), *(_at_slo(waits, *slo) for slo in SLOS_S.items())]
         n_noisy = int((site_trials["flag"] == Flag.NOISY).sum())
-        columns = dict(zip(SITE, site, strict=True))
+        columns = dict(zip(CELL_KEY, site, strict=True))
         rows += [_row(columns, limit, analysis_id, n_noisy) for limit in limits]
     return rows
 
@@ -69,7 +69,7 @@ def _row(site: Mapping[str, object], limit: Limit, analysis_id: str, n_noisy: in
     return EstimateRow(
         analysis_id=analysis_id,
         metric=limit.metric,
-        arrival=Probe.kind if limit.metric in {SATURATION, SUSTAINABLE} else Step.kind,
+        arrival=RateProbe.kind if limit.metric in {SATURATION, SUSTAINABLE} else LoadLevel.kind,
         rate_hz=None,
         gaps="",
         schedule="",

@@ -12,8 +12,8 @@ from lab.analysis import capacity_estimates, reference_ratio
 from lab.analysis.capacity import capacities, loads
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics import registry
-from lab.analysis.parallel import MANY_TRIALS, mapped
-from lab.analysis.sweeps import trends
+from lab.analysis.parallel import MANY_TRIALS, parallel_map
+from lab.analysis.sweeps import sweeps
 from lab.core.defects import contained
 from lab.core.model import Periodic, Status
 from lab.planning.phases import AGAIN
@@ -24,7 +24,7 @@ from lab.results.store import Store
 Row = TypeVar("Row")
 
 
-def derive(store: Store) -> list[str]:
+def compute(store: Store) -> list[str]:
     """Compute the tables `metric`, `estimate` and `trend` from the others and replace them.
 
     Returns a sentence for each part that is missing because of a defect of the lab.
@@ -61,20 +61,20 @@ def derive(store: Store) -> list[str]:
         "capacity estimates", lambda: capacity_estimates.estimates(trials, table, capacity_of, name)
     )
     store.replace("estimate", estimate_rows)
-    store.replace("trend", part("trends", lambda: trends(trials, table, name)))
+    store.replace("trend", part("trends", lambda: sweeps(trials, table, name)))
     return sentences
 
 
 def _metrics_of_all(store: Store, trials: pd.DataFrame) -> list[MetricRow]:
-    rows_by_trial = mapped(
-        partial(numbers, store),
+    rows_by_trial = parallel_map(
+        partial(metrics_of_trial, store),
         list(trials.itertuples(index=False, name=None)),
         side_by_side=len(trials) >= MANY_TRIALS,
     )
     return [row for rows in rows_by_trial for row in rows]
 
 
-def numbers(store: Store, values: Any) -> list[MetricRow]:
+def metrics_of_trial(store: Store, values: Any) -> list[MetricRow]:
     """Compute the metrics of one trial that was not skipped, from its row of the table `trial`."""
     # A table's null is pd.NA, which is neither true nor false; a row's null is None.
     cells: list[Any] = [None if value is pd.NA else value for value in values]

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 MANY_TRIALS = 200
 
 
-def mapped(
+def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], *, side_by_side: bool
 ) -> list[Result]:
     """Return the function's result for each item, in their order; exceptions are raised here.

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from lab.core.backend import setup_from_environment
-from lab.core.model import Command, Setup
+from lab.core.model import BackendContext, Command
 from lab.worker import execution
 
 CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
@@ -27,7 +27,7 @@ IN_FORCE = ("accept_", "broker_", "control_", "event_", "redis_", "result_", "ta
 OF_BEAT = ("beat_cron_", "beat_max_", "beat_sync_", "enable_utc", "timezone")
 
 
-def make(setup: Setup) -> Any:
+def make(setup: BackendContext) -> Any:
     """Return the app with the settings of variant and profile; `STATIC` also sets the jobs.
 
     The schedule file of beat is in the ledger's folder, which is removed after the trial.
@@ -50,7 +50,7 @@ def make(setup: Setup) -> Any:
             for job in setup.jobs
         }
     app.task(execution.execute, name=EXECUTE)
-    app.task(execution.joined, name=JOINED)
+    app.task(execution.noop_join, name=JOINED)
     app.task(_retrying, name=RETRY, bind=True)
     app.finalize()
     return app
@@ -64,7 +64,7 @@ def _retrying(self: Any, delay_s: float, *task: Any) -> Any:
         raise self.retry(exc=error, countdown=delay_s) from error
 
 
-def settings_in_force(app: Any, setup: Setup) -> Mapping[str, Any]:
+def settings_in_force(app: Any, setup: BackendContext) -> Mapping[str, Any]:
     """Return all settings, with defaults; for an address, which differs by trial, the service."""
     names = (*IN_FORCE, *OF_BEAT) if "beat_scheduler" in setup.settings else IN_FORCE
     table = app.conf.table(with_defaults=True)
@@ -75,7 +75,7 @@ def settings_in_force(app: Any, setup: Setup) -> Mapping[str, Any]:
     return dict(json.loads(json.dumps(settings, default=str), parse_constant=str))
 
 
-def workers(setup: Setup) -> Sequence[Command]:
+def workers(setup: BackendContext) -> Sequence[Command]:
     """Return a node's workers, with unique names (Workers, Starting): one, or one per slot."""
     size = _pool_size(setup)
     argv = [*CELERY, "worker", "--pool", setup.settings["worker_pool"]]
@@ -84,7 +84,7 @@ def workers(setup: Setup) -> Sequence[Command]:
     return [Command((*argv, f"{WORKER}{uuid4().hex}@%h"), size) for _ in number]
 
 
-def _pool_size(setup: Setup) -> int:
+def _pool_size(setup: BackendContext) -> int:
     # A `solo` worker runs one task at a time, with any concurrency.
     return 1 if setup.settings["worker_pool"] == "solo" else setup.topology.workers_per_node
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Job, Task, Variant
+from lab.core.model import Capability, Job, Serializer, Task, Variant
 from lab.worker import execution
 
 CLOCK = "deadline-loop"
@@ -42,7 +42,7 @@ class ApScheduler(Backend):
             CAPABILITIES,
             "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
             {"executor": "threadpool", "jobstore": "memory", "misfire_grace_time": None},
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
         Variant(
             "threads+sqlalchemy+late-runs",
@@ -65,7 +65,7 @@ class ApScheduler(Backend):
             CAPABILITIES | {Capability.COROUTINES},
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
             {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
             ceilings=("asyncio-queue", CLOCK),
         ),
     )

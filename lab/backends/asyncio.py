@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from lab.core.backend import DEFAULT, Backend
-from lab.core.model import Capability, Carrier, Job, Profile, Task, Variant
+from lab.core.model import Capability, Job, Profile, Serializer, Task, Variant
 from lab.worker import execution
 
 CALLS = frozenset(
@@ -61,21 +61,21 @@ class Asyncio(Backend):
             COROUTINES,
             "run_coroutine_threadsafe for one task, gather for a batch (docs of asyncio, "
             "Coroutines and Tasks).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
         Variant(
             UVLOOP,
             COROUTINES,
             "The same in the event loop of uvloop.run (README of uvloop, Using uvloop).",
             packages=("uvloop",),
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
         Variant(
             TO_THREAD,
             CALLS,
             "asyncio.to_thread runs functions in the default executor (docs of asyncio, "
             "Coroutines and Tasks, Running in Threads).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
             ceilings=("queue[simple-queue]", "deadline-loop"),
         ),
     )

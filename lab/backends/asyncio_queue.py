@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Task, Variant
+from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
 
@@ -32,7 +32,7 @@ class AsyncioQueue(Backend):
                 }
             ),
             "asyncio.Queue (docs of asyncio, Queues), filled by call_soon_threadsafe.",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
     )
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from lab.backends import _celery
 from lab.core.backend import DEFAULT, Backend, Monitor
-from lab.core.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
+from lab.core.model import (
+    BackendContext,
+    Capability,
+    Command,
+    Profile,
+    Serializer,
+    Service,
+    Task,
+    Variant,
+)
 
 PROMISED = {
     Capability.SUBMIT,
@@ -67,7 +76,7 @@ def _variant(name: str) -> Variant:
         settings,
         services=services,
         packages=packages,
-        carrier=Carrier.JSON,
+        carrier=Serializer.JSON,
         ceilings=ceilings,
     )
 
@@ -182,22 +191,22 @@ class Celery(Backend):
         return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return one `celery worker`, or with `solo` one for each slot."""
         return _celery.workers(setup)
 
     @classmethod
-    def monitor(cls, setup: Setup) -> Monitor:
+    def monitor(cls, setup: BackendContext) -> Monitor:
         """Return Flower, whose first page lists the workers that responded (Flower docs)."""
         argv = (*_celery.CELERY, "flower", "--address=127.0.0.1", "--port={port}")
         token = b64encode(_flower_user(setup).encode()).decode()
         return Monitor(argv, "/", _celery.WORKER, {"Authorization": f"Basic {token}"})
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return Flower's user (Flower docs, Authentication, HTTP Basic Authentication)."""
         return {"FLOWER_BASIC_AUTH": _flower_user(setup)}
 
 
-def _flower_user(setup: Setup) -> str:
+def _flower_user(setup: BackendContext) -> str:
     return f"lab:{setup.password}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.backends import _celery, _django
 from lab.core.backend import Backend
-from lab.core.model import Capability, Command, Job, Service, Setup, Variant
+from lab.core.model import BackendContext, Capability, Command, Job, Service, Variant
 
 PROMISED = frozenset({Capability.SCHEDULE, Capability.NODES, Capability.PARALLEL})
 WORKERS = {"worker_pool": "prefork", "broker_url": Service.REDIS.value}
@@ -85,28 +85,28 @@ class CeleryBeat(Backend):
         return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the single `celery worker` of a node."""
         return _celery.workers(setup)
 
     @classmethod
-    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+    def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return `celery beat`, of which only one may run."""
         scheduler = ("--scheduler", DYNAMIC) if cls._has_django(setup) else ()
         return [Command((*_celery.CELERY, "beat", *scheduler))]
 
     @classmethod
-    def preparation(cls, setup: Setup) -> Sequence[Command]:
+    def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return `manage.py migrate`, which creates the tables of jobs."""
         return [Command((*_django.MANAGE, "migrate"))] if cls._has_django(setup) else []
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the variables for worker and beat (Celery docs, First steps with Django)."""
         return _django.environment(DJANGO) if cls._has_django(setup) else {}
 
     @staticmethod
-    def _has_django(setup: Setup) -> bool:
+    def _has_django(setup: BackendContext) -> bool:
         return bool(setup.settings["beat_scheduler"] == DYNAMIC)
 
 

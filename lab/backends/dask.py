@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab.core.backend import DEFAULT, Backend
-from lab.core.model import Capability, Carrier, Command, Profile, Service, Setup, Task, Variant
+from lab.core.model import (
+    BackendContext,
+    Capability,
+    Command,
+    Profile,
+    Serializer,
+    Service,
+    Task,
+    Variant,
+)
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -37,7 +46,7 @@ SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 def _computing(name: str, summary: str, **settings: Any) -> Variant:
     text = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
     in_memory = settings["scheduler"] == "threads"
-    carrier = Carrier.MEMORY if in_memory else Carrier.CLOUDPICKLE
+    carrier = Serializer.MEMORY if in_memory else Serializer.CLOUDPICKLE
     ceilings = ("queue",) if in_memory else ("pipe[shares]",)
     return Variant(name, BATCHES, text, settings, carrier=carrier, ceilings=ceilings)
 
@@ -50,7 +59,7 @@ def _distributed(name: str, summary: str, **settings: Any) -> Variant:
         settings,
         services=(Service.DASK_SCHEDULER,),
         packages=("distributed",),
-        carrier=Carrier.CLOUDPICKLE,
+        carrier=Serializer.CLOUDPICKLE,
     )
 
 
@@ -146,11 +155,14 @@ class Dask(Backend):
             columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
             run = execution.entry(tasks[0].function)
             members = self._client.map(run, *columns, pure=False)
-            end: Future[Any] = self._client.submit(execution.joined, *members, pure=False)
+            end: Future[Any] = self._client.submit(execution.noop_join, *members, pure=False)
             return end
         from dask.delayed import delayed
 
-        call, end_of = delayed(execution.execute, pure=False), delayed(execution.joined, pure=False)
+        call, end_of = (
+            delayed(execution.execute, pure=False),
+            delayed(execution.noop_join, pure=False),
+        )
         end_of(*(call(t.id, t.function, t.argument) for t in tasks)).compute(**self._options)
         return None
 
@@ -207,7 +219,7 @@ class Dask(Backend):
         return {SATURATION_VARIABLE: str(settings[SATURATION])} if SATURATION in settings else {}
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the single `dask worker` of a node, which starts a nanny for each process."""
         if not setup.endpoints:
             return ()

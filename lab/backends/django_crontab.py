@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.backends import _django
 from lab.core.backend import Backend
-from lab.core.model import Capability, Command, Service, Setup, Variant
+from lab.core.model import BackendContext, Capability, Command, Service, Variant
 from lab.worker import execution
 
 # Files in the ledger's folder: the environment for the crontab lines, and the output of firings.
@@ -56,18 +56,18 @@ class DjangoCrontab(Backend):
         return {name: getattr(Settings(settings), name) for name in REPORTED}
 
     @classmethod
-    def preparation(cls, setup: Setup) -> Sequence[Command]:
+    def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the commands that save the environment for firings, and add the lines."""
         write = Command(("sh", "-c", WRITE_ENVIRONMENT))
         return write, Command((*_django.MANAGE, "crontab", "add"))
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the variables with which `manage.py` finds the project and the jobs."""
         return _django.environment(_django_settings(setup))
 
 
-def _django_settings(setup: Setup) -> dict[str, Any]:
+def _django_settings(setup: BackendContext) -> dict[str, Any]:
     jobs = setup.jobs
     return {
         "INSTALLED_APPS": ["django_crontab"],

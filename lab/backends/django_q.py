@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from lab.backends import _django
 from lab.core.backend import DEFAULT, Backend, Monitor
 from lab.core.errors import UsageError
-from lab.core.model import Capability, Command, Job, Profile, Service, Setup, Task, Variant
+from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class DjangoQ(Backend):
         }
 
     @classmethod
-    def preparation(cls, setup: Setup) -> Sequence[Command]:
+    def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the commands that create tables (docs, Installation; Django docs, Caching)."""
         commands = [Command((*_django.MANAGE, "migrate"))]
         if "orm" in setup.settings:
@@ -224,24 +224,24 @@ class DjangoQ(Backend):
         return commands
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the single cluster of a node (docs, Cluster)."""
         argv = (*_django.MANAGE, "qcluster")
         return [Command(argv, setup.topology.workers_per_node)]
 
     @classmethod
-    def monitor(cls, setup: Setup) -> Monitor:
+    def monitor(cls, setup: BackendContext) -> Monitor:
         """Return Django's admin, whose list of successes shows each task's function (Admin)."""
         credentials = _django.credentials(setup.password)
         return Monitor(_django.PAGES, "/admin/django_q/success/", EXECUTE, credentials)
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the variables with which `manage.py` uses the trial's settings."""
         return _django.environment(_django_settings(setup))
 
 
-def _django_settings(setup: Setup) -> dict[str, Any]:
+def _django_settings(setup: BackendContext) -> dict[str, Any]:
     settings = setup.settings
     cluster = {name: value for name, value in settings.items() if name not in OURS}
     # The default is the number of the machine's CPUs, independent of the node's.

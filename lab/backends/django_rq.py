@@ -16,7 +16,7 @@ from lab.backends._rq import (
     RqJobs,
 )
 from lab.core.backend import DEFAULT, Monitor
-from lab.core.model import Capability, Command, Profile, Service, Setup, Variant
+from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -82,17 +82,17 @@ class DjangoRq(RqJobs):
         return {**super().effective_settings(), "commit_mode": get_commit_mode()}
 
     @classmethod
-    def arguments(cls, setup: Setup) -> Sequence[str]:
+    def arguments(cls, setup: BackendContext) -> Sequence[str]:
         """Return the name of the queue; Django's settings have its address."""
         return [QUEUE]
 
     @classmethod
-    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+    def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return `manage.py rqcron` (README, Support for RQ's CronScheduler)."""
         return [Command((*_django.MANAGE, "rqcron", CRON))]
 
     @classmethod
-    def monitor(cls, setup: Setup) -> Monitor:
+    def monitor(cls, setup: BackendContext) -> Monitor:
         """Return the statistics of Django-RQ's pages (README, Queue Statistics)."""
         return Monitor(
             _django.SERVER,
@@ -102,12 +102,12 @@ class DjangoRq(RqJobs):
         )
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the variables for the Django project and its settings."""
         return _django.environment(_settings(setup))
 
 
-def _settings(setup: Setup) -> dict[str, Any]:
+def _settings(setup: BackendContext) -> dict[str, Any]:
     queues = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
     return {
         "INSTALLED_APPS": ["django_rq"],

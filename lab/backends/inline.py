@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Task, Variant
+from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
 
@@ -24,7 +24,7 @@ class Inline(Backend):
             "call",
             frozenset({Capability.SUBMIT, Capability.RESULT, Capability.GROUP, Capability.CHAIN}),
             "Calls the function and returns its answer.",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
     )
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.core.backend import DEFAULT, Backend
-from lab.core.model import Capability, Carrier, Profile, Task, Variant
+from lab.core.model import Capability, Profile, Serializer, Task, Variant
 from lab.worker import execution
 
 LOKY, PICKLER = "loky", "loky_pickler"
 CARRIERS = {
-    LOKY: Carrier.CLOUDPICKLE,
-    "threading": Carrier.MEMORY,
-    "multiprocessing": Carrier.PICKLE,
+    LOKY: Serializer.CLOUDPICKLE,
+    "threading": Serializer.MEMORY,
+    "multiprocessing": Serializer.PICKLE,
 }
 # Parameters without effect on the execution of tasks.
 OMITTED = ("backend_kwargs", "verbose")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Task, Variant
+from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
 
@@ -24,7 +24,7 @@ class Null(Backend):
             "stamp",
             frozenset({Capability.SUBMIT, Capability.RESULT}),
             "Records the task as started and finished without a call; its answer is None.",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
     )
 

@@ -9,7 +9,7 @@ import traceback
 from typing import Any
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Task, Variant
+from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
@@ -25,13 +25,13 @@ class Queue(Backend):
             "queue",
             CAPABILITIES,
             "queue.Queue, written in Python (docs of queue).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
         Variant(
             "simple-queue",
             CAPABILITIES,
             "queue.SimpleQueue, written in C, which ThreadPoolExecutor uses (docs of queue).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lab.core.backend import Backend, setup_from_environment
-from lab.core.model import Capability, Command, Service, Setup, Task, Variant
+from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
 from lab.worker import execution
 
 QUEUE = "tasks"
@@ -60,13 +60,13 @@ class RawAmqp(Backend):
         self._connection.close()
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return one worker for each slot."""
         worker = Command((sys.executable, "-m", __name__), slots=1)
         return [worker] * setup.topology.workers_per_node
 
 
-def _connect(setup: Setup) -> tuple[Any, Any]:
+def _connect(setup: BackendContext) -> tuple[Any, Any]:
     import amqp
 
     at = urlsplit(setup.endpoints[Service.RABBITMQ])
@@ -77,7 +77,7 @@ def _connect(setup: Setup) -> tuple[Any, Any]:
     return connection, channel
 
 
-def serve(setup: Setup) -> None:
+def serve(setup: BackendContext) -> None:
     """Get, run and acknowledge tasks until this process is terminated."""
     _, channel = _connect(setup)
     while True:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from lab.core.backend import Backend, setup_from_environment
-from lab.core.model import Capability, Command, Service, Setup, Task, Variant
+from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -80,20 +80,20 @@ class RawRedis(Backend):
         self._redis.close()
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return one worker for each slot."""
         worker = Command((sys.executable, "-m", __name__), slots=1)
         return [worker] * setup.topology.workers_per_node
 
 
-def _client(setup: Setup) -> Redis:
+def _client(setup: BackendContext) -> Redis:
     import redis
 
     # Without this, redis-py ends a blocking read after 5 s.
     return redis.Redis.from_url(setup.endpoints[Service.REDIS], socket_timeout=None)
 
 
-def serve(setup: Setup) -> None:
+def serve(setup: BackendContext) -> None:
     """Move, run and remove tasks until this process is terminated."""
     client, taken = _client(setup), f"taken-{uuid4().hex}"
     depth, workers = setup.settings["depth"], setup.topology.workers

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.backend import Backend, setup_from_environment
-from lab.core.model import Capability, Command, Service, Setup, Task, Variant
+from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
 from lab.worker import execution
 
 PREPARE = "prepare"
@@ -74,18 +74,18 @@ class RawSql(Backend):
         self._database.close()
 
     @classmethod
-    def preparation(cls, setup: Setup) -> Sequence[Command]:
+    def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the command that creates the table."""
         return [Command((sys.executable, "-m", __name__, PREPARE))]
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return one worker for each slot."""
         worker = Command((sys.executable, "-m", __name__), slots=1)
         return [worker] * setup.topology.workers_per_node
 
 
-def _connect(setup: Setup) -> tuple[Any, Mapping[str, str]]:
+def _connect(setup: BackendContext) -> tuple[Any, Mapping[str, str]]:
     """Return a connection with one transaction per statement, and its SQL dialect."""
     dialect = DIALECTS[setup.variant]
     if setup.variant == "postgres":
@@ -99,7 +99,7 @@ def _connect(setup: Setup) -> tuple[Any, Mapping[str, str]]:
     return database, dialect
 
 
-def serve(setup: Setup) -> None:
+def serve(setup: BackendContext) -> None:
     """Claim, run and delete rows until this process is terminated."""
     database, dialect = _connect(setup)
     claim, delete = CLAIM.format_map(dialect), DELETE.format_map(dialect)

@@ -16,7 +16,7 @@ from lab.backends._rq import (
     RqJobs,
 )
 from lab.core.backend import DEFAULT
-from lab.core.model import Capability, Command, Profile, Service, Setup, Variant
+from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -99,17 +99,17 @@ class Rq(RqJobs):
         return rq.Queue(QUEUE, connection=connection)
 
     @classmethod
-    def arguments(cls, setup: Setup) -> Sequence[str]:
+    def arguments(cls, setup: BackendContext) -> Sequence[str]:
         """Return the option for the class of worker; Redis' address is in the environment."""
         return ["--worker-class", setup.settings["worker_class"]]
 
     @classmethod
-    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+    def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return `rq cron`, RQ's scheduler for intervals and cron expressions (RQ docs, Cron)."""
         return [Command((sys.executable, "-m", cls.module, "cron", CRON))]
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the address of Redis, and the time zone in which `rq cron` reads expressions.
 
         The address contains the password, which every user could read in a command's arguments.

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Task, Variant
+from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
 
@@ -34,7 +34,7 @@ class ThreadPool(Backend):
                 }
             ),
             "Executor.submit and Future.result (docs of concurrent.futures).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
     )
 

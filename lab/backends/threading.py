@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Carrier, Task, Variant
+from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
 CAPABILITIES = frozenset({Capability.SUBMIT, Capability.PARALLEL})
@@ -34,14 +34,14 @@ class Threading(Backend):
             CAPABILITIES,
             "A Thread for each task, which acquires a BoundedSemaphore of `workers` (docs of "
             "threading, Semaphore example).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
         Variant(
             "queue",
             CAPABILITIES,
             "`workers` daemon threads that read one queue.Queue (docs of queue, example "
             "under Queue.join).",
-            carrier=Carrier.MEMORY,
+            carrier=Serializer.MEMORY,
         ),
     )
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lab.analysis.capacity import CEILING_HZ, Capacity, Site, next_rate, rounded
+from lab.analysis.capacity import CEILING_HZ, Capacity, CellKey, next_rate, rounded
 from lab.analysis.statistics import sample_floor
-from lab.core.model import Burst, Probe, Service, Step, TrialSpec
-from lab.planning.compatibility import obstacle
+from lab.core.model import Burst, LoadLevel, RateProbe, Service, TrialSpec
+from lab.planning.compatibility import unsupported_reason
 from lab.planning.plan import Plan, Skip, estimate_s
 from lab.planning.presets import BURST_S, FIRST_TASKS, Ladder
 
@@ -30,7 +30,9 @@ MOST_OVERLOAD = 1.2
 TYPICAL_RATES, TYPICAL_REPEATS = 5, 2
 
 
-def next_stage(ladder: Ladder, seed: int, plan: Plan, capacities: Mapping[Site, Capacity]) -> Plan:
+def next_stage(
+    ladder: Ladder, seed: int, plan: Plan, capacities: Mapping[CellKey, Capacity]
+) -> Plan:
     """Return the trials to run next and those to skip; both are empty at the end.
 
     Args:
@@ -45,12 +47,12 @@ def next_stage(ladder: Ladder, seed: int, plan: Plan, capacities: Mapping[Site, 
         for site, base in sites.items()
         if (spec := _next_of(ladder, seed, plan, base, capacities.get(site, Capacity(None))))
     ]
-    if not wanted and not any(isinstance(spec.arrival, Step) for spec in plan.trials):
+    if not wanted and not any(isinstance(spec.arrival, LoadLevel) for spec in plan.trials):
         known = {site: capacities[site] for site in sites if site in capacities}
         return _ladder(ladder, seed, sites, known)
     trials, skips = [], []
     for spec in wanted:
-        reason = obstacle(spec, frozenset(Service))
+        reason = unsupported_reason(spec, frozenset(Service))
         if reason is None:
             trials.append(spec)
         else:
@@ -59,7 +61,7 @@ def next_stage(ladder: Ladder, seed: int, plan: Plan, capacities: Mapping[Site, 
     return Plan(tuple(trials), tuple(skips))
 
 
-def site_of(spec: TrialSpec) -> Site:
+def cell_key_of(spec: TrialSpec) -> CellKey:
     """Return the site of a trial, as `lab.analysis.capacity` names it."""
     topology = spec.topology
     return (
@@ -68,14 +70,16 @@ def site_of(spec: TrialSpec) -> Site:
     )
 
 
-def _bases(plan: Plan) -> dict[Site, TrialSpec]:
+def _bases(plan: Plan) -> dict[CellKey, TrialSpec]:
     """Return the first burst of each site, without sites whose probes were skipped before."""
-    skipped = {site_of(skip.spec) for skip in plan.skips if isinstance(skip.spec.arrival, Probe)}
-    bases: dict[Site, TrialSpec] = {}
+    skipped = {
+        cell_key_of(skip.spec) for skip in plan.skips if isinstance(skip.spec.arrival, RateProbe)
+    }
+    bases: dict[CellKey, TrialSpec] = {}
     for spec in plan.trials:
         is_base = isinstance(spec.arrival, Burst) and spec.workload == WORKLOAD
-        if is_base and not spec.block and site_of(spec) not in skipped:
-            bases.setdefault(site_of(spec), spec)
+        if is_base and not spec.block and cell_key_of(spec) not in skipped:
+            bases.setdefault(cell_key_of(spec), spec)
     return bases
 
 
@@ -83,22 +87,22 @@ def _next_of(
     ladder: Ladder, seed: int, plan: Plan, base: TrialSpec, known: Capacity
 ) -> TrialSpec | None:
     """Return the next trial of the search at one site; None if the search has ended."""
-    specs = [spec for spec in plan.trials if site_of(spec) == site_of(base)]
+    specs = [spec for spec in plan.trials if cell_key_of(spec) == cell_key_of(base)]
     bursts = [spec.arrival.n_tasks for spec in specs if isinstance(spec.arrival, Burst)]
     bigger = round(min(MOST_TASKS, BURST_S * (known.saturation_hz or 0)))
     if max(bursts) == base.arrival.n_tasks and bigger >= 2 * base.arrival.n_tasks:
         return replace(base, arrival=Burst(bigger))
-    probes = sum(isinstance(spec.arrival, Probe) for spec in specs)
+    probes = sum(isinstance(spec.arrival, RateProbe) for spec in specs)
     rate = next_rate(known, ladder)
     if rate is None or probes >= ladder.repeats * ladder.most_rates:
         return None
     # Evenly paced: a probe tests a rate, and random arrivals would only add noise.
-    arrival = Probe(tasks_at(rate, ladder), rate, "uniform")
+    arrival = RateProbe(tasks_at(rate, ladder), rate, "uniform")
     return _derived(base, arrival, probes, f"{seed}/probe/{probes}", ladder)
 
 
 def _derived(
-    base: TrialSpec, arrival: Probe | Step, block: int, seed: str, ladder: Ladder
+    base: TrialSpec, arrival: RateProbe | LoadLevel, block: int, seed: str, ladder: Ladder
 ) -> TrialSpec:
     # Seeded by the load level alone: all labels get the same gaps, scaled to their rates (M4).
     return replace(
@@ -121,7 +125,10 @@ def tasks_at(rate_hz: float, ladder: Ladder) -> int:
 
 
 def _ladder(
-    ladder: Ladder, seed: int, sites: Mapping[Site, TrialSpec], capacities: Mapping[Site, Capacity]
+    ladder: Ladder,
+    seed: int,
+    sites: Mapping[CellKey, TrialSpec],
+    capacities: Mapping[CellKey, Capacity],
 ) -> Plan:
     """Plan the load levels of all blocks, for the sites whose sustainable rate is known."""
     sustained = {site: rate for site, known in capacities.items() if (rate := known.sustained_hz)}
@@ -133,7 +140,7 @@ def _ladder(
         specs = []
         for site, sustained_hz in sustained.items():
             for rate, key in _rates(ladder, sustained_hz, equal):
-                arrival = Step(tasks_at(rate, ladder), rate, ladder.gaps)
+                arrival = LoadLevel(tasks_at(rate, ladder), rate, ladder.gaps)
                 spec = _derived(sites[site], arrival, block, f"{seed}/{block}/{key}", ladder)
                 if rate <= min(CEILING_HZ, rounded(MOST_OVERLOAD * sustained_hz)):
                     specs.append(spec)
@@ -179,7 +186,7 @@ def forecast(ladder: Ladder, plan: Plan) -> tuple[int, int, float]:
     probes = rates * min(TYPICAL_REPEATS, ladder.repeats)
     equal = 1 if ladder.rate_hz else ladder.equal_rates * (len(bases) > 1)
     steps = ladder.blocks * (len(ladder.fractions) + equal)
-    window = Step(FIRST_TASKS, FIRST_TASKS / ladder.window_s)
+    window = LoadLevel(FIRST_TASKS, FIRST_TASKS / ladder.window_s)
     seconds = sum(
         (probes + steps) * estimate_s(_derived(base, window, 0, "", ladder)) for base in bases
     )

@@ -22,7 +22,7 @@ from lab.campaign.run_folder import Run, write_plan
 from lab.core import files
 from lab.core.defects import contained
 from lab.core.errors import ExitCode
-from lab.core.model import Flag, Probe, Status, TrialSpec
+from lab.core.model import Flag, RateProbe, Status, TrialSpec
 from lab.driver import instrumentation_cost
 from lab.host import processes
 from lab.planning.plan import Plan, Skip
@@ -33,7 +33,7 @@ from lab.results.schema.machine import BaselineRow
 from lab.results.schema.metric import MetricRow
 from lab.results.store import Store
 from lab.running import host_baselines, trial
-from lab.validation.trial_row import Collected, Context, collect, unrecorded
+from lab.validation.trial_row import Context, TrialResult, collect, unrecorded
 
 # Limit of repeated attempts, as a share of all attempts. On a machine that is always disturbed,
 # repeating every trial would take twice the announced time and not change the result.
@@ -43,7 +43,7 @@ ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
 Attempts = Callable[[TrialSpec], int]
 
 
-class Watch(Protocol):
+class ProgressListener(Protocol):
     """An observer of a campaign's progress; the console implements it."""
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
@@ -63,7 +63,7 @@ class Watch(Protocol):
 
 
 def execute(
-    store: Store, run: Run, watch: Watch, attempts: Attempts | None = None
+    store: Store, run: Run, watch: ProgressListener, attempts: Attempts | None = None
 ) -> list[TrialRow]:
     """Run all trials that are not finished, compute the tables, and return the new rows.
 
@@ -79,7 +79,7 @@ def execute(
         try:
             return list(_Runner(store, run, watch, attempts).rows())
         finally:
-            for sentence in compute.derive(store):
+            for sentence in compute.compute(store):
                 watch.note(sentence)
 
 
@@ -92,7 +92,9 @@ def exit_code(rows: Iterable[TrialRow]) -> ExitCode:
 class _Runner:
     """The loop over a plan, with the state that it needs from one trial to the next."""
 
-    def __init__(self, store: Store, run: Run, watch: Watch, attempts: Attempts | None) -> None:
+    def __init__(
+        self, store: Store, run: Run, watch: ProgressListener, attempts: Attempts | None
+    ) -> None:
         self._store, self._run, self._watch = store, run, watch
         self._attempts = attempts or self._affordable
         campaign = store.campaign()
@@ -126,7 +128,7 @@ class _Runner:
         for values in trials[trials.status != Status.SKIPPED].itertuples(index=False):
             key = (str(values.trial_id), str(values.attempt))
             if key not in self._numbers:
-                self._numbers[key] = compute.numbers(self._store, values)
+                self._numbers[key] = compute.metrics_of_trial(self._store, values)
         metrics = pd.DataFrame([asdict(row) for rows in self._numbers.values() for row in rows])
         known = capacities(trials, metrics) if len(metrics) else {}
         return next_stage(self._run.ladder, self._run.seed, self._run.plan, known)
@@ -148,7 +150,7 @@ class _Runner:
 
     def _affordable(self, spec: TrialSpec) -> int:
         """Return how often a trial may be tried: once, or more while few were repeated."""
-        if isinstance(spec.arrival, Probe):
+        if isinstance(spec.arrival, RateProbe):
             return 1  # the search repeats a probe itself
         attempts = self._store.read("trial").attempt
         return 1 + self._run.reruns * bool((attempts > 1).sum() <= MOST_AGAIN * len(attempts))
@@ -171,7 +173,7 @@ class _Runner:
             self._begin(spec.block)
         before = self._calibration_ns
         harness_ns = self._harness_ns[spec.block]
-        outcome = trial.run(spec, attempt, folder, self._watch.phase, harness_ns)
+        outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, harness_ns)
         self._calibration_ns = host_counters.calibrate()
         return self._keep(outcome, position, (before, self._calibration_ns))
 
@@ -190,20 +192,20 @@ class _Runner:
             return
         specs = [spec for spec in self._run.plan.trials if spec.block == block]
         contained(
-            lambda: rows.extend(host_baselines.measure(specs, self._campaign_id, block)),
+            lambda: rows.extend(host_baselines.measure_baselines(specs, self._campaign_id, block)),
             partial(refuse, "host baselines", ""),
         )
         for row in rows:
             self._store.append(row)
 
     def _keep(
-        self, outcome: trial.Outcome, position: int, calibration_ns: tuple[int, int] | None
+        self, outcome: trial.TrialObservation, position: int, calibration_ns: tuple[int, int] | None
     ) -> TrialRow:
         harness_ns = self._harness_ns.get(outcome.spec.block)
         context = Context(
             self._campaign_id, self._fingerprint_id, position, calibration_ns, harness_ns
         )
-        collected: Collected = collect(outcome, context)
+        collected: TrialResult = collect(outcome, context)
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)
         # The row is last, because with it the trial counts as finished.
@@ -214,7 +216,7 @@ class _Runner:
     def _skip(self, skip: Skip) -> TrialRow:
         return self._file(trial.not_run(skip.spec, skip.reason), 0)
 
-    def _file(self, outcome: trial.Outcome, position: int) -> TrialRow:
+    def _file(self, outcome: trial.TrialObservation, position: int) -> TrialRow:
         """Write the row of a trial whose records are missing or cannot be read."""
         row = unrecorded(outcome, Context(self._campaign_id, self._fingerprint_id, position, None))
         if row.status != Status.SKIPPED:
@@ -238,7 +240,7 @@ class _Runner:
                 folder = self._store.trial_folder(trial_id, int(attempt))
                 self._mark(trial.killed(spec, int(attempt), folder), position)
 
-    def _mark(self, killed: trial.Outcome, position: int) -> None:
+    def _mark(self, killed: trial.TrialObservation, position: int) -> None:
         def without_records(reason: str) -> TrialRow:
             killed.reason += f" Its records cannot be read: {reason}"
             return self._file(killed, position)

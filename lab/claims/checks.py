@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
 from lab.core.model import Estimate, Flag
-from lab.core.outcomes import Occurrence
+from lab.core.outcomes import FiringOutcome
 from lab.driver.readiness import most_at_once
 from lab.results.schema import TrialRow
 
@@ -57,26 +57,26 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Observation:
     """The result of a check, None if the trials do not decide, and the figures behind it."""
 
     holds: bool | None
     why: str
 
 
-def overlap(shown: Sequence[Shown]) -> Finding:
+def overlap(shown: Sequence[Shown]) -> Observation:
     """Check that waiting tasks run at the same time."""
     most, slots = _most_at_once(shown[0]), shown[0].row.workers
-    return Finding(most > 1, f"{most} tasks at once on {slots} worker slots")
+    return Observation(most > 1, f"{most} tasks at once on {slots} worker slots")
 
 
-def all_workers(shown: Sequence[Shown]) -> Finding:
+def all_workers(shown: Sequence[Shown]) -> Observation:
     """Check that all worker slots are busy at the same time."""
     most, slots = _most_at_once(shown[0]), shown[0].row.workers
-    return Finding(most >= slots, f"{most} of {slots} worker slots busy at once")
+    return Observation(most >= slots, f"{most} of {slots} worker slots busy at once")
 
 
-def io_bound(shown: Sequence[Shown]) -> Finding:
+def io_bound(shown: Sequence[Shown]) -> Observation:
     """Check that waiting tasks do not block each other: on average at least half of them wait."""
     (only,) = shown
     ended, slots = only.ended, only.row.workers
@@ -85,33 +85,33 @@ def io_bound(shown: Sequence[Shown]) -> Finding:
     holds = mean >= OVERLAP * slots
     why = f"on average {mean:.1f} of {slots} worker slots waited at once"
     if not holds and only.row.flag == Flag.INVALID:
-        return Finding(None, f"{why}, on a machine that was busy with other work")
-    return Finding(holds, why)
+        return Observation(None, f"{why}, on a machine that was busy with other work")
+    return Observation(holds, why)
 
 
-def jobs_gain(shown: Sequence[Shown]) -> Finding:
+def jobs_gain(shown: Sequence[Shown]) -> Observation:
     """Check that jobs due at the same instant are faster on two cores, per occurrence."""
     (only,) = shown
     if only.row.flag == Flag.INVALID:
-        return Finding(None, "the machine was busy with other work")
+        return Observation(None, "the machine was busy with other work")
     rounds = only.occurrences.dropna(subset=["finished_ns"]).groupby("nominal_ns")
     took_s = [int(r.finished_ns.max() - r.started_ns.min()) / 1e9 for _, r in rounds if len(r) > 1]
     if len(took_s) < INTERVAL_FLOOR:
-        return Finding(None, f"{len(took_s)} occurrences, {INTERVAL_FLOOR} are needed")
+        return Observation(None, f"{len(took_s)} occurrences, {INTERVAL_FLOOR} are needed")
     work_s = only.row.n_planned * only.row.nominal_ns / 1e9
     ratio = paired_ratio([work_s] * len(took_s), took_s)
     jobs = f"{only.row.n_planned} jobs due at once on {only.row.cores_per_node} cores"
     return _gained(ratio, f"{jobs} did {{}} times the CPU work of sequential jobs", only.python)
 
 
-def gain(shown: Sequence[Shown]) -> Finding:
+def gain(shown: Sequence[Shown]) -> Observation:
     """Check that a second worker on a second core speeds up CPU work, per pair (METHOD M12)."""
     rates = {(each.row.block, each.row.workers): _rate_per_s(each) for each in shown}
     pairs = usable_pairs([each.row for each in shown])
     if len(pairs) < INTERVAL_FLOOR:
         tried = len({each.row.block for each in shown})
         busy = f"{len(pairs)} of {tried} pairs are usable, and {INTERVAL_FLOOR} are needed"
-        return Finding(None, f"the machine was busy with other work: {busy}")
+        return Observation(None, f"the machine was busy with other work: {busy}")
     two, one = ([rates[block, workers] for block in pairs] for workers in (2, 1))
     sentence = "2 workers on 2 cores did {} times the CPU work of 1 on 1"
     return _gained(paired_ratio(two, one), sentence, shown[0].python)
@@ -123,65 +123,65 @@ def usable_pairs(rows: Iterable[TrialRow]) -> list[int]:
     return [block for block, n in used.items() if n > 1]
 
 
-def _gained(ratio: Estimate, sentence: str, python: str) -> Finding:
+def _gained(ratio: Estimate, sentence: str, python: str) -> Observation:
     low, high = ratio.low or 0.0, ratio.high or np.inf
     figures = sentence.format(f"{ratio.value:.2f} ({low:.2f} to {high:.2f})")
     if low <= GAIN <= high:
-        return Finding(None, f"{figures}: the interval contains {GAIN}; {python}")
-    return Finding(low > GAIN, f"{figures}; {python}")
+        return Observation(None, f"{figures}: the interval contains {GAIN}; {python}")
+    return Observation(low > GAIN, f"{figures}; {python}")
 
 
-def shared_memory(shown: Sequence[Shown]) -> Finding:
+def shared_memory(shown: Sequence[Shown]) -> Observation:
     """Check that tasks run in the submitter's process."""
     pids = _pids(shown[0])
     holds = pids == {shown[0].driver_pid}
     where = "the submitter's process" if holds else f"{len(pids)} other processes"
-    return Finding(holds, f"tasks ran in {where}")
+    return Observation(holds, f"tasks ran in {where}")
 
 
-def own_memory(shown: Sequence[Shown]) -> Finding:
+def own_memory(shown: Sequence[Shown]) -> Observation:
     """Check that each worker slot has its own process, and none is the submitter's."""
     pids, slots = _pids(shown[0]), shown[0].row.workers
     holds = len(pids) >= slots and shown[0].driver_pid not in pids
     within = ", including the submitter's" if shown[0].driver_pid in pids else ""
-    return Finding(holds, f"{slots} worker slots, {len(pids)} processes{within}")
+    return Observation(holds, f"{slots} worker slots, {len(pids)} processes{within}")
 
 
-def one_thread(shown: Sequence[Shown]) -> Finding:
+def one_thread(shown: Sequence[Shown]) -> Observation:
     """Check that all tasks run in one thread."""
     threads = shown[0].ended.worker.nunique()
-    return Finding(threads == 1, f"tasks ran in {threads} thread{'s' * (threads > 1)}")
+    return Observation(threads == 1, f"tasks ran in {threads} thread{'s' * (threads > 1)}")
 
 
-def several_nodes(shown: Sequence[Shown]) -> Finding:
+def several_nodes(shown: Sequence[Shown]) -> Observation:
     """Check that more than one node executes tasks."""
     nodes = shown[0].ended.node.nunique()
-    return Finding(nodes > 1, f"{nodes} of {shown[0].row.nodes} nodes executed tasks")
+    return Observation(nodes > 1, f"{nodes} of {shown[0].row.nodes} nodes executed tasks")
 
 
-def seen_by_submitter(shown: Sequence[Shown]) -> Finding:
+def seen_by_submitter(shown: Sequence[Shown]) -> Observation:
     """Check that the submitter sees the change of every task."""
     (only,) = shown
     why = f"the submitter saw {only.seen} of the {only.row.n_done} changes that tasks made"
-    return Finding(only.seen == only.row.n_done, why)
+    return Observation(only.seen == only.row.n_done, why)
 
 
-def ran(shown: Sequence[Shown]) -> Finding:
+def ran(shown: Sequence[Shown]) -> Observation:
     """Check that all planned tasks ran with this label."""
     n = shown[0].row.n_done
-    return Finding(n == shown[0].row.n_planned, f"{n} of {shown[0].row.n_planned} tasks ran")
+    return Observation(n == shown[0].row.n_planned, f"{n} of {shown[0].row.n_planned} tasks ran")
 
 
-def retried(shown: Sequence[Shown]) -> Finding:
+def retried(shown: Sequence[Shown]) -> Observation:
     """Check that the backend ran every task that raised again, until it returned."""
     (only,) = shown
     raised = set(only.tasks[only.tasks.outcome == "raised"].task_id)
     returned = raised & set(only.ended.task_id)
     why = f"{len(returned)} of {len(raised)} tasks that raised were run again and returned"
-    return Finding(bool(raised) and returned == raised, why)
+    return Observation(bool(raised) and returned == raised, why)
 
 
-def overtaking(shown: Sequence[Shown]) -> Finding:
+def overtaking(shown: Sequence[Shown]) -> Observation:
     """Check that urgent tasks overtake at least half of the waiting tasks of low priority."""
     first = shown[0].tasks.drop_duplicates("task_id").sort_values("task_id")
     low, urgent = first.iloc[:-URGENT_TASKS], first.iloc[-URGENT_TASKS:]
@@ -190,12 +190,14 @@ def overtaking(shown: Sequence[Shown]) -> Finding:
         waiting += int((low.t3_ns > accepted_ns).sum())
         overtaken += int((low.t3_ns > max(accepted_ns, started_ns)).sum())
     if not waiting:
-        return Finding(None, "no task was waiting when the urgent tasks were acknowledged")
+        return Observation(None, "no task was waiting when the urgent tasks were acknowledged")
     share = overtaken / waiting
-    return Finding(share >= OVERTAKEN, f"urgent tasks overtook {share:.0%} of the waiting tasks")
+    return Observation(
+        share >= OVERTAKEN, f"urgent tasks overtook {share:.0%} of the waiting tasks"
+    )
 
 
-def survives(shown: Sequence[Shown]) -> Finding:
+def survives(shown: Sequence[Shown]) -> Observation:
     """Check that acknowledged tasks run after their submitter has been killed."""
     (only,) = shown
     ended, planned = only.ended, only.row.n_planned
@@ -203,35 +205,35 @@ def survives(shown: Sequence[Shown]) -> Finding:
     done = ended.task_id.nunique()
     why = f"of {planned} acknowledged tasks {done} ended, {after} after their submitter was killed"
     holds = done == planned
-    return Finding(None if holds and not after else holds, why)
+    return Observation(None if holds and not after else holds, why)
 
 
-def scheduled(shown: Sequence[Shown]) -> Finding:
+def scheduled(shown: Sequence[Shown]) -> Observation:
     """Check that jobs run repeatedly, at the instants at which they are due."""
     due = shown[0].occurrences
     n = len(due.drop_duplicates(["job", "k"]))
-    on_time = due[due.verdict.isin([Occurrence.KEPT, Occurrence.EARLY])]
+    on_time = due[due.verdict.isin([FiringOutcome.KEPT, FiringOutcome.EARLY])]
     late_s = float(on_time.error_ns.max()) / 1e9 if len(on_time) else 0.0
     why = f"{len(on_time)} of {n} occurrences kept, the latest {late_s:.2f} s late"
-    return Finding(len(on_time) > MISSED * n, f"{why} ({shown[0].row.schedule})")
+    return Observation(len(on_time) > MISSED * n, f"{why} ({shown[0].row.schedule})")
 
 
-def rescheduled(shown: Sequence[Shown]) -> Finding:
+def rescheduled(shown: Sequence[Shown]) -> Observation:
     """Check that a job added at run time runs, and stops running after its removal."""
     tasks = shown[0].tasks
     before = int((tasks.t3_ns < tasks.t5_ns).sum())
     after = int((tasks.t3_ns >= tasks.t5_ns).sum())
     why = f"{before} firings after it was added, {after} after it was removed"
-    return Finding(before > 1 and after <= UNDER_WAY, why)
+    return Observation(before > 1 and after <= UNDER_WAY, why)
 
 
-def answered(shown: Sequence[Shown]) -> Finding:
+def answered(shown: Sequence[Shown]) -> Observation:
     """Check that the backend's monitor answered over HTTP and listed the cluster's workers."""
     reason = shown[0].row.reason
     # The failure of another part of the cluster does not concern the monitor.
     concerns_monitor = reason.lower().startswith(("the monitor ", "monitor "))
     holds = None if reason and not concerns_monitor else not reason
-    return Finding(holds, reason or "it answered over HTTP and listed the cluster")
+    return Observation(holds, reason or "it answered over HTTP and listed the cluster")
 
 
 def _most_at_once(shown: Shown) -> int:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.claims.checks import Finding, Shown
+from lab.claims.checks import Observation, Shown
 from lab.claims.claim import Claim
-from lab.claims.experiments import QUESTIONS, Probe
+from lab.claims.experiments import QUESTIONS, Experiment
 from lab.claims.published_claims import SEED
-from lab.claims.result import Answer, judge
+from lab.claims.result import Answer, judge_claim
 from lab.core.backend import capabilities, services_of
 from lab.core.model import Capability, Periodic
 from lab.planning import registry
@@ -45,7 +45,7 @@ def judge_all(store: Store, plan: Plan, claims: Asked) -> list[ClaimRow]:
 
 def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
     labels = claim.ways or (backend,)
-    judgement = judge(claim, [run.answer(backend, claim, label) for label in labels])
+    judgement = judge_claim(claim, [run.answer(backend, claim, label) for label in labels])
     return ClaimRow(
         backend=backend,
         claim=claim.name,
@@ -82,20 +82,22 @@ class _Run:
         condition = claim.needs if is_installed else label
         question = QUESTIONS[claim.question]
         if package := registry.missing_package(way.backend, way.variant):
-            finding = Finding(None, f"the package {package!r} is not installed")
+            finding = Observation(None, f"the package {package!r} is not installed")
             return Answer(label, condition, finding)
         for skip in self._plan.skips:
             if skip.spec.label == way.label and question.probe.asked(skip.spec):
-                return Answer(label, condition, Finding(_result_of_skip(skip, way), skip.reason))
+                return Answer(
+                    label, condition, Observation(_result_of_skip(skip, way), skip.reason)
+                )
         rows = self._of(question.probe, way)
         ids = tuple(row.trial_id for row in rows)
         troubles = [row.reason for row in rows if row.status not in question.ends]
         if not rows or troubles:
             reason = troubles[0] if troubles else "its trials were not run"
-            return Answer(label, condition, Finding(None, reason), ids)
+            return Answer(label, condition, Observation(None, reason), ids)
         return Answer(label, condition, question.judge([self._shown(row) for row in rows]), ids)
 
-    def _of(self, probe: Probe, way: registry.Selected) -> list[TrialRow]:
+    def _of(self, probe: Experiment, way: registry.Selected) -> list[TrialRow]:
         specs = [s for s in self._plan.trials if s.label == way.label and probe.asked(s)]
         rows = [self._rows.get(spec.id) for spec in specs]
         finished = [row for row in rows if row]

@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 
 from lab.analysis.statistics import INTERVAL_FLOOR
 from lab.claims import checks
-from lab.claims.checks import URGENT_TASKS, Finding, Shown, usable_pairs
-from lab.core.model import Abandoned, Burst, Monitored, Periodic, Ranked, Retried, Status, TrialSpec
+from lab.claims.checks import URGENT_TASKS, Observation, Shown, usable_pairs
+from lab.core.model import (
+    Burst,
+    ClientCrash,
+    Monitoring,
+    Periodic,
+    Priority,
+    Retry,
+    Status,
+    TrialSpec,
+)
 from lab.planning import registry
 from lab.planning.plan import Plan, Selection, make_plan
-from lab.planning.presets import Cell
+from lab.planning.presets import Case
 from lab.providers import PROVIDERS
 from lab.results.schema import TrialRow
 
@@ -29,13 +38,13 @@ MINUTES, MINUTE_S = "* * * * *", 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Experiment:
     """The trials that one question needs: its case, topology and number of blocks.
 
     `is_paired` is true where every block compares two topologies; such a probe may end early.
     """
 
-    cell: Cell
+    cell: Case
     cores: tuple[int, ...] = (1,)
     workers_per_core: int = 1
     nodes: int = 1
@@ -49,7 +58,7 @@ class Probe:
         failed = any(row.status != Status.OK for row in rows)
         return self.is_paired and (failed or len(usable_pairs(rows)) >= INTERVAL_FLOOR)
 
-    def cell_of(self, label: str) -> Cell:
+    def cell_of(self, label: str) -> Case:
         """Return the case for a label, with a period that its scheduler supports."""
         arrival, finest_s = self.cell.arrival, registry.select(label).backend.finest_period_s
         if not isinstance(arrival, Periodic) or arrival.cron or finest_s <= arrival.every_s:
@@ -84,27 +93,27 @@ class Probe:
         )
 
 
-WAITING = Probe(Cell("io", Burst(24), WAIT_US), cores=(2,), workers_per_core=2)
-COMPUTING = Probe(
-    Cell("cpu", Burst(50), CPU_US),
+WAITING = Experiment(Case("io", Burst(24), WAIT_US), cores=(2,), workers_per_core=2)
+COMPUTING = Experiment(
+    Case("cpu", Burst(50), CPU_US),
     cores=(1, 2),
     blocks=MOST_PAIRS,
     warmup_per_slot=4,
     is_paired=True,
 )
-ON_NODES = Probe(WAITING.cell, workers_per_core=2, nodes=2)
-VARIABLE = Probe(Cell("shared_global", Burst(40)), cores=(2,))
-BLOCK = Probe(Cell("shared_block", Burst(40)), cores=(2,))
-STORE = Probe(Cell("shared_store", Burst(40)), cores=(2,))
+ON_NODES = Experiment(WAITING.cell, workers_per_core=2, nodes=2)
+VARIABLE = Experiment(Case("shared_global", Burst(40)), cores=(2,))
+BLOCK = Experiment(Case("shared_block", Burst(40)), cores=(2,))
+STORE = Experiment(Case("shared_store", Burst(40)), cores=(2,))
 # django-q2 submits a task that raised again after one minute.
-FAILING = Probe(Cell("flaky", Retried(10)), deadline_s=75.0)
-RANKED = Probe(Cell("io", Ranked(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
-ABANDONED = Probe(Cell("io", Abandoned(15), WAIT_US))
-MONITORED = Probe(Cell("io", Monitored(8), SHORT_WAIT_US))
-SCHEDULED = Probe(Cell("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
-REMOVED = Probe(Cell("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
+FAILING = Experiment(Case("flaky", Retry(10)), deadline_s=75.0)
+RANKED = Experiment(Case("io", Priority(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
+ABANDONED = Experiment(Case("io", ClientCrash(15), WAIT_US))
+MONITORED = Experiment(Case("io", Monitoring(8), SHORT_WAIT_US))
+SCHEDULED = Experiment(Case("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
+REMOVED = Experiment(Case("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
 # For a backend that accepts no tasks, jobs that are due at the same instant replace them.
-JOBS = Probe(Cell("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US), cores=(2,))
+JOBS = Experiment(Case("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US), cores=(2,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +129,8 @@ class Question:
     """
 
     about: str
-    probe: Probe
-    judge: Callable[[Sequence[Shown]], Finding]
+    probe: Experiment
+    judge: Callable[[Sequence[Shown]], Observation]
     ends: tuple[Status, ...] = (Status.OK,)
 
 

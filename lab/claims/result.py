@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.claims.checks import Finding
+from lab.claims.checks import Observation
 from lab.claims.claim import Claim, Says
 
 
@@ -26,7 +26,7 @@ class Answer:
 
     label: str
     condition: str
-    finding: Finding
+    finding: Observation
     trials: tuple[str, ...] = ()
 
 
@@ -55,7 +55,7 @@ class Judgement:
         return f"{self.verdict}: {tail}" if tail else str(self.verdict)
 
 
-def judge(claim: Claim, answers: Sequence[Answer]) -> Judgement:
+def judge_claim(claim: Claim, answers: Sequence[Answer]) -> Judgement:
     """Judge a claim by the answers of its labels, in the order of `Claim.ways`."""
     here, deciding = _each(answers) if claim.each else _any(answers)
     condition = deciding[0].condition if here == Says.CONFIG else ""

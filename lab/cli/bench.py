@@ -12,7 +12,7 @@ from lab.cli.interleave import Turns
 from lab.cli.options import command_line
 from lab.cli.parser import EXAMPLES as EPILOG
 from lab.cli.progress import ProgressWatch, show_plan
-from lab.cli.selection import known, ladder_of, named_function, select
+from lab.cli.selection import ladder_of, lookup, named_function, select
 from lab.console import say
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError
@@ -71,7 +71,7 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
         return replace(like, command=command, ladder=None)
     options.provider, why = choice.choose(options.provider)
     say(why)
-    preset = known("preset", options.preset, PRESETS)
+    preset = lookup("preset", options.preset, PRESETS)
     selection = select(options, preset)
     plan = make_plan(selection)
     feasible.require_feasible(plan)

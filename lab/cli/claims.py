@@ -14,7 +14,7 @@ from lab.claims.published_claims import SEED
 from lab.cli.options import command_line
 from lab.cli.parser import add_claims
 from lab.cli.progress import ProgressWatch, show_plan
-from lab.cli.selection import known
+from lab.cli.selection import lookup
 from lab.console import duration, say, show_table
 from lab.core.errors import ExitCode, NothingSelectedError
 from lab.planning.plan import total_s
@@ -77,9 +77,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _claims(options: argparse.Namespace) -> evaluate.Asked:
     for name in options.backend or ():
-        known("backend with claims", name, SEED)
+        lookup("backend with claims", name, SEED)
     for name in options.claim or ():
-        known("claim", name, QUESTIONS)
+        lookup("claim", name, QUESTIONS)
     claims = evaluate.asked(options.backend or list(SEED), options.claim or list(QUESTIONS))
     if not claims:
         raise NothingSelectedError("No published claim matches. See: lab claims --help")

@@ -16,7 +16,7 @@ from lab.comparison.compare import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
-from lab.results.store import runs
+from lab.results.store import list_runs
 
 EPILOG = f"""\
 examples:
@@ -93,10 +93,10 @@ def _compared(
 def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[inputs.Side]:
     names = options.sides
     if not pairs:
-        return [inputs.find(name, options.results, options.run) for name in names]
+        return [inputs.find_side(name, options.results, options.run) for name in names]
     arguments = shlex.split(options.bench)
-    folders = interleaved.measure(names, pairs, arguments, Path.cwd(), options.results)
-    measured = [inputs.find(str(folder), options.results) for folder in folders]
+    folders = interleaved.run_interleaved(names, pairs, arguments, Path.cwd(), options.results)
+    measured = [inputs.find_side(str(folder), options.results) for folder in folders]
     return [replace(side, name=name) for side, name in zip(measured, names, strict=True)]
 
 
@@ -117,11 +117,11 @@ def _percent(number: Compared) -> float:
 
 
 def _null(options: argparse.Namespace) -> int:
-    name = options.null or str(next(reversed(runs(options.results, say)), ""))
+    name = options.null or str(next(reversed(list_runs(options.results, say)), ""))
     if not name:
         raise UsageError(f"There is no run in {options.results / 'runs'}. Create one: lab bench")
-    side = inputs.find(name, options.results)
-    paired, apart = (aa.measure(side, is_paired=pairs) for pairs in (True, False))
+    side = inputs.find_side(name, options.results)
+    paired, apart = (aa.run_aa_test(side, is_paired=pairs) for pairs in (True, False))
     file = _null_file(options.results, side)
     noise = Noise(paired.smallest_effect, apart.smallest_effect)
     text = json.dumps({"run": side.name, **asdict(noise)})

@@ -27,11 +27,11 @@ from lab.host.environment import fingerprint, git_state
 from lab.planning import registry
 from lab.planning.registry import left_out, missing
 from lab.providers import crontab
-from lab.providers.engine import docker, find
+from lab.providers.engine import docker, find_engine
 from lab.providers.images import official, resolve
 from lab.providers.servers import redis_server
 from lab.recording.host_counters import calibrate, read_host
-from lab.validation.disturbance import disturbance, judge
+from lab.validation.disturbance import disturbance, judge_disturbance
 
 NEEDED_PYTHON = (3, 11)
 WINDOW_S = 1.0
@@ -140,7 +140,7 @@ def _redis() -> Check:
 
 def _cron() -> Check:
     try:
-        return Check("cron", State.OK, f"Runs: {crontab.find().about}.")
+        return Check("cron", State.OK, f"Runs: {crontab.find_crontab().about}.")
     except ClusterError as error:
         finding, _, fix = str(error).partition(" Run: ")
         return Check("cron", State.MISSING, f"{finding} django-crontab needs it.", fix)
@@ -218,7 +218,7 @@ def _noise() -> Check:
     time.sleep(WINDOW_S)
     own_ns = time.process_time_ns() - own_ns
     seen = disturbance(before, read_host(), own_ns, calibrated_ns, calibrate())
-    flag, reasons = judge(seen)
+    flag, reasons = judge_disturbance(seen)
     if flag != Flag.OK:
         finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
         fix = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
@@ -250,7 +250,7 @@ def _containers() -> Iterator[Check]:
         version = f"Docker {info['ServerVersion']}, {info['Driver']}"
         yield Check("engine", State.OK, f"{version}, cgroup version {info['CgroupVersion']}.")
         name = "compose"
-        engine = find()
+        engine = find_engine()
         yield Check("compose", State.OK, f"Docker Compose {engine.compose}.")
         yield _engine_disk(Path(info["DockerRootDir"]), engine.endpoint)
         name = "images"

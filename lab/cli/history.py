@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if done.returncode:
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
         raise LabError(f"asv publish failed: {last}")
-    changes = change_points.find(history, machines.names(options.results))
+    changes = change_points.find_change_points(history, machines.names(options.results))
     written = page.write(changes, options.results / "history", Path.cwd())
     say(f"History page: {options.results / PAGES / 'index.html'}; to view it: nox -s serve")
     say(f"{change_points.verdict(changes)} Page: {written}")

@@ -63,7 +63,7 @@ class ProgressWatch:
 
     def trial(self, spec: TrialSpec) -> None:
         """Show the running trial and the estimated remaining time."""
-        self._title = one_line(describe(spec))
+        self._title = one_line(describe_trial(spec))
         self._pending = [other for other in self._pending if other.id != spec.id]
         left = f"about {duration(total_s([spec, *self._pending], self._seen_s))} left"
         self._progress.update(self._bar, description=escape(self._title), left=left)
@@ -88,7 +88,7 @@ class ProgressWatch:
         say(sentence)
 
 
-def describe(spec: TrialSpec) -> str:
+def describe_trial(spec: TrialSpec) -> str:
     """Return a one-line description of a trial."""
     topology = spec.topology
     return (
@@ -100,7 +100,7 @@ def describe(spec: TrialSpec) -> str:
 def _offered(arrival: Arrival) -> str:
     if isinstance(arrival, Paced):
         return f"{arrival.kind} {arrival.rate_hz:g}/s"
-    return fire_times.describe(arrival) or arrival.kind
+    return fire_times.describe_schedule(arrival) or arrival.kind
 
 
 def trial_line(row: TrialRow) -> str:
@@ -135,7 +135,7 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
     data_console.print(table)
     for skip in plan.skips:
         data_console.print(
-            f"[dim]skipped[/dim] {escape(describe(skip.spec))}: {escape(skip.reason)}"
+            f"[dim]skipped[/dim] {escape(describe_trial(skip.spec))}: {escape(skip.reason)}"
         )
     n, seconds = len(plan.trials), total_s(plan.trials, {})
     if ladder:

@@ -8,14 +8,14 @@ from pathlib import Path
 from lab.console import say
 from lab.core.errors import ExitCode, UsageError
 from lab.publishing import package
-from lab.results.store import runs
+from lab.results.store import list_runs
 
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 
 
 def run(options: argparse.Namespace) -> int:
     """Write a run as a data package into a new folder."""
-    folder = options.run or next(reversed(runs(options.results, say)), None)
+    folder = options.run or next(reversed(list_runs(options.results, say)), None)
     if folder is None or not (folder / "campaign.csv").is_file():
         raise UsageError(f"{folder or options.results} contains no run to publish. Run: lab bench")
     if not LOCK.is_file():

@@ -9,7 +9,7 @@ from lab import report
 from lab.analysis import compute
 from lab.console import duration, say, show_line, show_table
 from lab.core.errors import ExitCode, UsageError
-from lab.results.store import Store, runs
+from lab.results.store import Store, list_runs
 
 # Seconds for the metrics of a trial, for its part of a page, and for all figures of a quick run;
 # measured on two cores.
@@ -25,14 +25,14 @@ def run(options: argparse.Namespace) -> int:
     store.check()
     n_trials = len(store.read("trial"))
     say(f"Recomputing metrics of {n_trials} trials: about {duration(n_trials * METRICS_S)}.")
-    for sentence in compute.derive(store):
+    for sentence in compute.compute(store):
         say(sentence)
     say(f"Report page: {show(folder, n_trials)}")
     return ExitCode.FINE
 
 
 def _latest() -> Path:
-    folders = runs(Path("results"), say)
+    folders = list_runs(Path("results"), say)
     if not folders:
         raise UsageError("There is no run in results/runs. To create one: lab bench")
     return folders[-1]

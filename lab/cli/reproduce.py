@@ -17,7 +17,7 @@ from lab.publishing import package, reproduce
 
 def run(options: argparse.Namespace) -> int:
     """List the differences, rerun the row's trial, and print its metrics beside the old ones."""
-    published, spec = reproduce.find(options.row, options.results)
+    published, spec = reproduce.find_row(options.row, options.results)
     again = f"lab reproduce {options.row}"
     consent.check(published, [spec.workload], named_function(options), again)
     feasible.require_in_range(published / PLAN, [spec])

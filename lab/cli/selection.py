@@ -12,7 +12,7 @@ from lab.console import say
 from lab.core import placement
 from lab.core.backend import ceilings_of
 from lab.core.errors import UnknownNameError, UsageError
-from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Ranked
+from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Priority
 from lab.host import child_environment, temp_dirs
 from lab.planning import feasible, ranges, registry
 from lab.planning.plan import Selection
@@ -23,7 +23,7 @@ from lab.planning.presets import (
     OFFERED,
     PRESETS,
     STANDARD,
-    Cell,
+    Case,
     Ladder,
     Preset,
 )
@@ -34,11 +34,11 @@ from lab.worker import user_function
 T = TypeVar("T")
 # Throughput needs this many tasks.
 FEWEST_TASKS = 20
-LOOP = "inline"
+INLINE = "inline"
 QUICKEST = next(iter(PRESETS))
 
 
-def known(kind: str, name: str, names: Mapping[str, T]) -> T:
+def lookup(kind: str, name: str, names: Mapping[str, T]) -> T:
     """Look up a name.
 
     Raises:
@@ -56,7 +56,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         UsageError: A name is unknown, its package is not installed, or options contradict each
             other.
     """
-    known("provider", options.provider, PROVIDERS)
+    lookup("provider", options.provider, PROVIDERS)
     child_environment.passed(options.pass_env or ())
     if options.args and options.task is None:
         raise UsageError("--args needs --task MODULE:FUNCTION, the function that takes them.")
@@ -145,7 +145,7 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
     indexes: dict[registry.Selected, int] = {}
     for selected in chosen:
         listed = ceilings_of(selected.backend, selected.variant)
-        for index, label in enumerate([LOOP, *listed] if listed else []):
+        for index, label in enumerate([INLINE, *listed] if listed else []):
             reference = registry.select(label)
             indexes[reference] = min(index, indexes.get(reference, index))
     return {
@@ -155,7 +155,7 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
     }
 
 
-def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
+def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
     if options.workload or options.task is not None:
         names = options.workload or ()
         cells = [cell for name in names for cell in _named_cells(name, preset)]
@@ -165,7 +165,7 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
         cells += _user_function_cells(options, preset)
     if options.arrival:
         for kind in options.arrival:
-            known("arrival", kind, OFFERED)
+            lookup("arrival", kind, OFFERED)
         is_typed = options.workload or options.task
         kinds = {cell.arrival.kind for cell in cells}
         cells = [
@@ -177,7 +177,7 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Cell, ...]:
     return tuple(dict.fromkeys(_adjusted(cell, options, preset) for cell in cells))
 
 
-def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
+def _offered(cells: Sequence[Case], kind: str) -> list[Case]:
     """Return the cells of an arrival; workloads without such a cell get its default one."""
     of_kind = [cell for cell in cells if cell.arrival.kind == kind]
     covered = {cell.workload for cell in of_kind}
@@ -186,7 +186,7 @@ def _offered(cells: Sequence[Cell], kind: str) -> list[Cell]:
     return of_kind + [replace(cell, arrival=default) for cell in others]
 
 
-def _named_cells(name: str, preset: Preset) -> list[Cell]:
+def _named_cells(name: str, preset: Preset) -> list[Case]:
     """Return the preset's cells of a workload or group, or the standard ones if it has none."""
     if name in GROUPS:
         group = GROUPS[name]
@@ -202,16 +202,16 @@ def _named_cells(name: str, preset: Preset) -> list[Cell]:
     for cells in (preset.cells, STANDARD):
         if sized := [replace(c, size=typed) for c in cells if c.workload == workload]:
             return sized
-    return [Cell(workload, STANDARD[0].arrival, typed)]
+    return [Case(workload, STANDARD[0].arrival, typed)]
 
 
-def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Cell]:
+def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Case]:
     """Call the user's function, report the results, and return its cells."""
     name = user_function.name_of(options.task, options.args)
     shadowed_modules.refuse(name)
     say(f"Calling {name} three times before the run.")
     with watchdog.on_duty(), temp_dirs.folder() as folder:
-        result = preflight.rehearse(name, folder, preset.deadline_s, options.pass_env or ())
+        result = preflight.run_preflight(name, folder, preset.deadline_s, options.pass_env or ())
     if result.failure and not options.allow_errors:
         raise UsageError(
             f"{name} fails when the lab calls it before the run: {result.failure}. Fix it, or "
@@ -256,13 +256,13 @@ def _within(arrival: Arrival, nominal_ns: int, budget_s: float) -> Arrival:
     return replace(arrival, n_tasks=min(arrival.n_tasks, most))
 
 
-def _adjusted(cell: Cell, options: argparse.Namespace, preset: Preset) -> Cell:
+def _adjusted(cell: Case, options: argparse.Namespace, preset: Preset) -> Case:
     arrival = cell.arrival
     if isinstance(arrival, Idle):
         arrival = Idle(options.seconds or preset.idle_s)
     elif options.tasks:
         arrival = replace(arrival, n_tasks=options.tasks)
-        if isinstance(arrival, Ranked) and arrival.n_tasks <= arrival.n_urgent:
+        if isinstance(arrival, Priority) and arrival.n_tasks <= arrival.n_urgent:
             raise UsageError(
                 f"--tasks {options.tasks} is too small for arrival ranked: it must be more than "
                 f"its {arrival.n_urgent} urgent tasks."

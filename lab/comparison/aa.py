@@ -28,7 +28,7 @@ Halves: TypeAlias = tuple[Side, Side]
 
 
 @dataclass(frozen=True, slots=True)
-class Null:
+class AATest:
     """The result of an A/A test.
 
     Attributes:
@@ -46,7 +46,7 @@ class Null:
     smallest_effect: float
 
 
-def measure(run: Side, *, is_paired: bool, seed: int = 1) -> Null:
+def run_aa_test(run: Side, *, is_paired: bool, seed: int = 1) -> AATest:
     """Split a run's blocks into random halves `SPLITS` times, and compare the halves.
 
     Raises:
@@ -68,7 +68,7 @@ def measure(run: Side, *, is_paired: bool, seed: int = 1) -> Null:
     if not sizes:
         raise RefusedError(f"{run.name} has no metric with trials in both halves.")
     alarms = [[n.change in {Change.WORSE, Change.BETTER} for n in family] for family in families]
-    return Null(
+    return AATest(
         comparisons=len(sizes),
         false_alarms=sum(map(sum, alarms)),
         splits=len(families),

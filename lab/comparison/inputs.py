@@ -13,7 +13,7 @@ from lab.console import say
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
 from lab.core.model import Flag
 from lab.host.repository import git_or_none
-from lab.results.store import Store, runs
+from lab.results.store import Store, list_runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 BASE_COLUMNS = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
@@ -39,19 +39,19 @@ class Side:
     fingerprint_id: str
 
 
-def find(name: str, results: Path, within: Path | None = None) -> Side:
+def find_side(name: str, results: Path, within: Path | None = None) -> Side:
     """Return the side that `name` selects: a run, a commit, or a backend of one run.
 
     Args:
         name: ``results/runs/RUN``, ``RUN``, a commit (at least 7 of its digits, or any name that
             git resolves), or a label; the first of these that exists is used.
-        results: The folder that holds ``runs``.
+        results: The folder that holds ``list_runs``.
         within: The run that holds the backend; None means the latest.
 
     Raises:
         UsageError: There is no such run, measured commit or backend.
     """
-    known = runs(results, say)
+    known = list_runs(results, say)
     for folder in (Path(name), results / "runs" / name):
         if (folder / "campaign.csv").is_file():
             return _of_runs(folder.name, [folder])

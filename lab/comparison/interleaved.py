@@ -83,7 +83,7 @@ class Campaign:
         return pipe
 
 
-def measure(
+def run_interleaved(
     commits: Sequence[str], blocks: int, arguments: Sequence[str], repository: Path, results: Path
 ) -> list[Path]:
     """Run one campaign for each commit, interleaved, and return their run folders.

@@ -31,13 +31,13 @@ class Paced:
     gaps: str = "poisson"
 
 
-class Probe(Paced):
+class RateProbe(Paced):
     """A paced trial of the search for the sustainable rate (METHOD M8)."""
 
     kind: ClassVar[str] = "probe"
 
 
-class Step(Paced):
+class LoadLevel(Paced):
     """A load level: a paced trial at a fraction of the sustainable rate (METHOD M8)."""
 
     kind: ClassVar[str] = "ladder"
@@ -70,7 +70,7 @@ class Periodic:
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
+class Retry:
     """A burst of tasks that raise in their first execution and are retried by the backend.
 
     The backend should retry after `delay_s` seconds; 0 means as soon as possible.
@@ -82,7 +82,7 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class Priority:
     """A burst of tasks with low priority, except for the last `n_urgent`, which have a high one."""
 
     kind: ClassVar[str] = "ranked"
@@ -100,7 +100,7 @@ class FanOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Chained:
+class Chain:
     """Chains of `length` tasks, one chain at a time; a task starts when the previous one ended."""
 
     kind: ClassVar[str] = "chained"
@@ -109,7 +109,7 @@ class Chained:
 
 
 @dataclass(frozen=True, slots=True)
-class Abandoned:
+class ClientCrash:
     """A burst whose driver is killed as soon as all tasks are acknowledged."""
 
     kind: ClassVar[str] = "abandoned"
@@ -117,7 +117,7 @@ class Abandoned:
 
 
 @dataclass(frozen=True, slots=True)
-class Monitored:
+class Monitoring:
     """A burst that is offered after the backend's monitor has answered."""
 
     kind: ClassVar[str] = "monitored"
@@ -136,16 +136,16 @@ class Idle:
 Arrival = (
     Burst
     | Paced
-    | Probe
-    | Step
+    | RateProbe
+    | LoadLevel
     | RoundTrip
     | Periodic
-    | Retried
-    | Ranked
+    | Retry
+    | Priority
     | FanOut
-    | Chained
-    | Abandoned
-    | Monitored
+    | Chain
+    | ClientCrash
+    | Monitoring
     | Idle
 )
 ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__args__}

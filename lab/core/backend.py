@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lab.core.model import (
+    BackendContext,
     Capability,
     Command,
     Job,
     Profile,
     Service,
-    Setup,
     Task,
     Topology,
     Variant,
@@ -80,7 +80,7 @@ class Backend(ABC):
     executes: ClassVar[bool] = True
     ceilings: ClassVar[Sequence[str]] = ()
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: BackendContext) -> None:
         self.setup = setup
         self.workers = setup.topology.workers
 
@@ -177,23 +177,23 @@ class Backend(ABC):
         return dict(self.setup.settings)
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the worker commands of one node; none for a backend inside the driver."""
         return ()
 
     @classmethod
-    def preparation(cls, setup: Setup) -> Sequence[Command]:
+    def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return commands that must end before the nodes start, such as `manage.py migrate`."""
         return ()
 
     @classmethod
-    def scheduler_commands(cls, setup: Setup) -> Sequence[Command]:
+    def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the commands of the cluster's one scheduler; used only in trials with jobs."""
         return ()
 
     @classmethod
-    def monitor(cls, setup: Setup) -> Monitor:
-        """Return the backend's monitor, which runs in trials with `Monitored` arrival (`MONITOR`).
+    def monitor(cls, setup: BackendContext) -> Monitor:
+        """Return the backend's monitor, which runs in trials with `Monitoring` arrival (`MONITOR`).
 
         It starts when every worker has answered, and has the environment of the workers.
         """
@@ -205,7 +205,7 @@ class Backend(ABC):
         return {}
 
     @classmethod
-    def worker_environment(cls, setup: Setup) -> Mapping[str, str]:
+    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the environment of the backend's commands, beyond the lab's variables."""
         return {}
 
@@ -232,7 +232,7 @@ def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str,
     return {**chosen, **next(p.settings for p in fitting if p.name == profile)}
 
 
-def setup_to_json(setup: Setup) -> str:
+def setup_to_json(setup: BackendContext) -> str:
     """Write a setup without its jobs, for an environment variable of a process.
 
     Linux limits one variable to 128 KiB, and many jobs or long arguments need more.
@@ -245,7 +245,7 @@ def jobs_to_json(jobs: Sequence[Job]) -> str:
     return json.dumps([asdict(job) for job in jobs])
 
 
-def setup_from_environment() -> Setup:
+def setup_from_environment() -> BackendContext:
     """Read the setup of this process from ``LAB_SETUP``.
 
     Its jobs are in the file `JOBS`, next to the folder in ``LAB_LEDGER``.
@@ -257,7 +257,7 @@ def setup_from_environment() -> Setup:
     return setup_from_json(fields)
 
 
-def setup_from_json(fields: Mapping[str, Any]) -> Setup:
+def setup_from_json(fields: Mapping[str, Any]) -> BackendContext:
     """Rebuild a setup from the fields that JSON contains."""
     jobs = tuple(Job(**job) for job in fields["jobs"])
-    return Setup(**{**fields, "topology": Topology(**fields["topology"]), "jobs": jobs})
+    return BackendContext(**{**fields, "topology": Topology(**fields["topology"]), "jobs": jobs})

@@ -36,7 +36,7 @@ def due_ns(
     return list(itertools.islice(after, n_occurrences + 1))
 
 
-def edges_ns(due: Sequence[int]) -> list[int]:
+def period_boundaries_ns(due: Sequence[int]) -> list[int]:
     """Return the begins of the periods of all occurrences, and the end of the last period."""
     leads = [round(EARLY * (late - early)) for early, late in itertools.pairwise(due)]
     return [instant - lead for instant, lead in zip(due, [*leads, leads[-1]], strict=True)]
@@ -67,7 +67,7 @@ def period_s(arrival: Periodic) -> float:
     return float(max(late - early for early, late in itertools.pairwise(instants_s)))
 
 
-def describe(arrival: Arrival) -> str:
+def describe_schedule(arrival: Arrival) -> str:
     """Return the number of jobs and their schedule, or the duration of an idle trial, as text.
 
     Empty for any other arrival.

@@ -37,7 +37,7 @@ class Capability(StrEnum):
     MONITOR = "monitor"  # has a monitor, which answers over HTTP
 
 
-class Carrier(StrEnum):
+class Serializer(StrEnum):
     """The serializer of tasks on their way to a worker: ``module:function`` of the encoder."""
 
     MEMORY = ""  # none: submitter and worker share a process
@@ -104,7 +104,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     packages: tuple[str, ...] = ()
-    carrier: Carrier = Carrier.PICKLE
+    carrier: Serializer = Serializer.PICKLE
     ceilings: tuple[str, ...] = ()
 
 
@@ -206,13 +206,13 @@ _NEWER_FIELDS = tuple(each for each in fields(TrialSpec) if each.default is not 
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class PreflightResult:
     """The results of inline calls of a user's function before the run.
 
     - `nominal_ns`: the duration of the last call; 0 if none returned.
     - `answer`: the checksum of the right answer; None if there is none.
     - `trouble`: the reason why answers are not checked in the window; empty: they are.
-    - `refusals`: pairs of a `Carrier` and the reason why it cannot serialize the function, its
+    - `refusals`: pairs of a `Serializer` and the reason why it cannot serialize the function, its
       arguments or its answer.
     - `check_ns`: the time of each check of an answer.
     - `failure`: the error of a call; empty if all returned.
@@ -228,7 +228,7 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class BackendContext:
     """The input of an adapter: its label, its topology and settings, and its servers' endpoints.
 
     - `jobs`: the jobs that the backend's scheduler must know before it starts.

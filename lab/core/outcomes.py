@@ -13,7 +13,7 @@ class Ack(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Verdict(StrEnum):
+class TaskOutcome(StrEnum):
     """Outcome of one task, from the ledger and the journal (METHOD M28)."""
 
     OK = "ok"
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     PHANTOM = "phantom"  # executed, never offered
 
 
-class Occurrence(StrEnum):
+class FiringOutcome(StrEnum):
     """Outcome of one occurrence of a job, or of a surplus firing (METHOD M26)."""
 
     KEPT = "kept"  # had its firing; the stored value (wording: allow)

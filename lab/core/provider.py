@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 
 from lab.core.backend import Backend
 from lab.core.errors import ClusterError
-from lab.core.model import Job, Service, Setup, TrialSpec
+from lab.core.model import BackendContext, Job, Service, TrialSpec
 from lab.core.placement import Placement
 
 
@@ -35,7 +35,7 @@ class CpuUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class TrialContext:
     """The context of one attempt at one trial.
 
     Attributes:
@@ -69,7 +69,7 @@ class Site:
         return self.folder / "logs"
 
 
-class Counter(NamedTuple):
+class CounterReading(NamedTuple):
     """One reading of one counter of one part of a cluster."""
 
     source: str
@@ -94,7 +94,7 @@ class Cluster(ABC):
         """Return the services of `offers` that are available on this machine now."""
         return cls.offers
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: TrialContext) -> None:
         self.site = site
         # A new password for each trial. It is passed only by environment and standard input,
         # because all users of the machine can read arguments, and files of a run are published.
@@ -107,7 +107,7 @@ class Cluster(ABC):
         self.executed_ns: int | None = None
 
     @abstractmethod
-    def up(self) -> Setup:
+    def up(self) -> BackendContext:
         """Start servers and nodes, and return the setup for the driver's adapter.
 
         Raises:
@@ -160,7 +160,7 @@ class Cluster(ABC):
             ClusterError: A part is connected elsewhere, or not at all; the message names it.
         """
 
-    def counters(self) -> Sequence[Counter]:
+    def counters(self) -> Sequence[CounterReading]:
         """Return further counters of the cluster's parts that can be read at low cost."""
         return ()
 

@@ -14,7 +14,7 @@ LARGEST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TrialRequest:
     """The contents of a driver's ``trial.json``; its setup is in the environment, as a worker's is.
 
     harness_ns: instrumentation cost of a task, nanoseconds; None if it was not measured.
@@ -72,11 +72,11 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(values)
 
 
-def order_to_json(order: Order) -> dict[str, Any]:
+def order_to_json(order: TrialRequest) -> dict[str, Any]:
     """Return an order as fields for JSON."""
     return asdict(order) | {"spec": spec_to_json(order.spec)}
 
 
-def order_from_json(fields: dict[str, Any]) -> Order:
+def order_from_json(fields: dict[str, Any]) -> TrialRequest:
     """Rebuild an order; the inverse of `order_to_json`."""
-    return Order(spec_from_json(fields["spec"]), fields["harness_ns"])
+    return TrialRequest(spec_from_json(fields["spec"]), fields["harness_ns"])

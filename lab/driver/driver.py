@@ -25,28 +25,28 @@ from lab.core.backend import Backend, capabilities, setup_from_environment
 from lab.core.durations import longest_s
 from lab.core.errors import LabError
 from lab.core.model import (
-    Abandoned,
     Burst,
     Capability,
-    Chained,
+    Chain,
+    ClientCrash,
     FanOut,
     Idle,
     Paced,
     Periodic,
-    Retried,
+    Retry,
     RoundTrip,
     Status,
     Task,
 )
 from lab.core.serialization import order_from_json
 from lab.driver import pacing, readiness, uninstrumented
-from lab.driver.load_generator import Offering, sentence, way
-from lab.driver.schedule_wait import Appointments
+from lab.driver.load_generator import LoadGenerator, sentence, submit_call
+from lab.driver.schedule_wait import ScheduleWait
 from lab.planning import registry
 from lab.planning.phases import FIRST_TASK, ids_of
-from lab.planning.tasks import make_tasks, plan_hash, right_answer, set_apart, unchecked
-from lab.recording.ledger_reader import LOOK_S, Watcher, unfinished
-from lab.recording.server_stats import Sample, Watch
+from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
+from lab.recording.ledger_reader import LOOK_S, CompletionCounter, unfinished
+from lab.recording.server_stats import Sample, ServerSampler
 from lab.worker.ledger import MEASURE, VERIFY, WARM_UP, Journal
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "unrecorded", "stop")
@@ -75,9 +75,9 @@ class Driver:
         total = readiness.most_tasks(self.backend.workers) + self.spec.warmup_tasks
         total += len(self.tasks) + 2 * uninstrumented.n_marks(len(self.tasks))
         journal = Journal(str(folder / "intents.bin"), total)
-        self.offering = Offering(self.backend, self.promised, journal)
-        self.watcher = Watcher(folder / "ledger", ids_of(WARM_UP))
-        self.counters = Watch(setup.endpoints)
+        self.offering = LoadGenerator(self.backend, self.promised, journal)
+        self.watcher = CompletionCounter(folder / "ledger", ids_of(WARM_UP))
+        self.counters = ServerSampler(setup.endpoints)
 
     def run(self) -> None:
         """Run all phases; an exception that ends them early becomes the reason of the trial."""
@@ -137,9 +137,9 @@ class Driver:
         """Offer the window's tasks as planned, or let its jobs fire when they are due."""
         arrival = self.spec.arrival
         self.counters.start()
-        set_apart()
+        freeze_gc()
         self._gate("measure")
-        self.watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
+        self.watcher = CompletionCounter(self.folder / "ledger", ids_of(MEASURE))
         self.offering.accepted = 0
         # A submit call that never returns must not block the trial longer than this.
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
@@ -151,30 +151,30 @@ class Driver:
             self.status |= self._appointments(arrival).keep(begin, self.offering.no_more_jobs)
         elif isinstance(arrival, Idle):
             time.sleep(arrival.seconds)
-        elif isinstance(arrival, RoundTrip | FanOut | Chained):
+        elif isinstance(arrival, RoundTrip | FanOut | Chain):
             self.offering.in_turn(self.tasks, arrival, self.spec.deadline_s)
         else:
             if isinstance(arrival, Burst | Paced):
                 threading.Thread(target=self._look, daemon=True).start()
             instants = [begin + n for n in self.offsets]
-            submit = way(self.backend, arrival, self.tasks)
+            submit = submit_call(self.backend, arrival, self.tasks)
             self.offering.offer(MEASURE, self.tasks, instants, submit)
         timer.cancel()
-        if isinstance(arrival, Abandoned):
+        if isinstance(arrival, ClientCrash):
             # The submit calls have returned; the ledger shows later which tasks were executed.
             self._end(Status.OK)
             self._write_status()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _appointments(self, arrival: Periodic) -> Appointments:
+    def _appointments(self, arrival: Periodic) -> ScheduleWait:
         executes = self.backend.executes
         answers = {j.id: right_answer(self.module, j, executes=executes) for j in self.jobs}
-        return Appointments(arrival, self.jobs, answers, self.folder / "ledger")
+        return ScheduleWait(arrival, self.jobs, answers, self.folder / "ledger")
 
     def drain(self) -> None:
         """Wait until every accepted task has finished or the deadline; the rest is censored."""
         # A retried task has two executions: the first one raised.
-        n_due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retried) else 1)
+        n_due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retry) else 1)
         has_ended = self.watcher.reaches(n_due, self.spec.deadline_s)
         self.status["t_end_ns"] = time.monotonic_ns()
         if not has_ended:
@@ -212,7 +212,7 @@ class Driver:
 
     def _look(self) -> None:
         """Sample how many tasks are in the system, for Little's law (METHOD M13)."""
-        watcher = Watcher(self.folder / "ledger", ids_of(MEASURE))
+        watcher = CompletionCounter(self.folder / "ledger", ids_of(MEASURE))
         while "t_end_ns" not in self.status:
             # Finished tasks are counted first, so the difference includes tasks accepted meanwhile.
             finished = watcher.count()

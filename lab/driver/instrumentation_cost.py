@@ -18,8 +18,8 @@ from time import monotonic_ns
 
 from lab.core.backend import Backend
 from lab.core.errors import LabError
-from lab.core.model import Setup, Task, Topology
-from lab.driver.load_generator import Offering
+from lab.core.model import BackendContext, Task, Topology
+from lab.driver.load_generator import LoadGenerator
 from lab.host import child_environment, temp_dirs
 from lab.worker import execution
 from lab.worker.ledger import MEASURE, T1, Journal
@@ -64,7 +64,7 @@ def cost_ns() -> float:
     return cost
 
 
-class _Nobody(Backend):
+class NullBackend(Backend):
     """Accepts tasks and runs none."""
 
     def start(self) -> None:
@@ -79,8 +79,8 @@ class _Nobody(Backend):
 
 def main(folder: Path) -> None:
     """Print the median over rounds, each of which runs all four loops."""
-    nobody = _Nobody(Setup("", "", "", Topology(1, 1, 1), {}, {}))
-    offering = Offering(nobody, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
+    nobody = NullBackend(BackendContext("", "", "", Topology(1, 1, 1), {}, {}))
+    offering = LoadGenerator(nobody, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
     tasks = [Task(number, FUNCTION, number) for number in range(CALLS)]
     rounds = [
         _timed(lambda: _record(tasks))
@@ -109,7 +109,7 @@ def _call(tasks: list[Task]) -> None:
         run(task.argument)
 
 
-def _offer(offering: Offering, tasks: list[Task]) -> int:
+def _offer(offering: LoadGenerator, tasks: list[Task]) -> int:
     """Return the time from the first submit call to the end, without planning the rows."""
     first = offering.journal.plan((), MEASURE, ()).start
     offering.offer(MEASURE, tasks, [0] * len(tasks))

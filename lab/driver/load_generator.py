@@ -15,11 +15,11 @@ from lab.core.errors import LabError
 from lab.core.model import (
     Arrival,
     Capability,
-    Chained,
+    Chain,
     FanOut,
     Job,
-    Ranked,
-    Retried,
+    Priority,
+    Retry,
     RoundTrip,
     Task,
 )
@@ -32,7 +32,7 @@ Submit = Callable[[Task], Any]
 HANDLES, RESULTS = 100, 5
 
 
-class Offering:
+class LoadGenerator:
     """Submits tasks to one backend.
 
     accepted: number of tasks that the backend accepted.
@@ -154,7 +154,7 @@ class Offering:
         return begin
 
     def in_turn(
-        self, tasks: Sequence[Task], arrival: RoundTrip | FanOut | Chained, timeout_s: float
+        self, tasks: Sequence[Task], arrival: RoundTrip | FanOut | Chain, timeout_s: float
     ) -> None:
         """Offer tasks, groups or chains, each after the result of the previous one."""
         if isinstance(arrival, RoundTrip):
@@ -228,11 +228,11 @@ class Offering:
             self.journal.words[row + T5] = time.monotonic_ns()
 
 
-def way(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:
+def submit_call(backend: Backend, arrival: Arrival, tasks: Sequence[Task]) -> Submit | None:
     """Return the submit call of an arrival; None if it is `Backend.submit`."""
-    if isinstance(arrival, Retried):
+    if isinstance(arrival, Retry):
         return lambda task: backend.submit_retrying(task, arrival.delay_s)
-    if isinstance(arrival, Ranked):
+    if isinstance(arrival, Priority):
         first_urgent = tasks[-arrival.n_urgent].id
         return lambda task: backend.submit_with_priority(task, urgent=task.id >= first_urgent)
     return None

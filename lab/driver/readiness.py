@@ -15,10 +15,10 @@ from types import ModuleType
 
 from lab.core.errors import LabError
 from lab.core.model import Job, Task, Topology
-from lab.driver.load_generator import Offering
+from lab.driver.load_generator import LoadGenerator
 from lab.driver.schedule_wait import await_runs
 from lab.planning.tasks import right_answer
-from lab.recording.ledger_reader import Execution, Watcher, executions, unfinished
+from lab.recording.ledger_reader import CompletionCounter, Execution, executions, unfinished
 from lab.worker.ledger import VERIFY, WARM_UP, time_namespace
 
 WAIT_US = 30_000
@@ -47,7 +47,7 @@ def most_tasks(workers: int) -> int:
 
 
 def prove(
-    offering: Offering,
+    offering: LoadGenerator,
     module: ModuleType,
     make: Callable[..., list[Task]],
     ledger: Path,
@@ -73,7 +73,7 @@ def prove(
         n, wait_us = round_size(number, backend.workers)
         tasks = make(n=n, size=wait_us, skip=skip)
         skip += n
-        watcher = Watcher(ledger, range(tasks[0].id, skip))
+        watcher = CompletionCounter(ledger, range(tasks[0].id, skip))
         sent = time.monotonic_ns()
         offering.offer(VERIFY, tasks, [sent] * n)
         if offering.error:
@@ -90,7 +90,9 @@ def prove(
     )
 
 
-def _await(offering: Offering, tasks: Sequence[Task], watcher: Watcher, deadline: float) -> None:
+def _await(
+    offering: LoadGenerator, tasks: Sequence[Task], watcher: CompletionCounter, deadline: float
+) -> None:
     """Wait until all tasks have finished, or until the deadline.
 
     Raises:
@@ -107,7 +109,7 @@ def _await(offering: Offering, tasks: Sequence[Task], watcher: Watcher, deadline
 
 
 def prove_scheduler(
-    offering: Offering, module: ModuleType, make: Callable[..., list[Task]], ledger: Path
+    offering: LoadGenerator, module: ModuleType, make: Callable[..., list[Task]], ledger: Path
 ) -> None:
     """Schedule one job after another, each for `TRY_S` seconds, until one has run.
 

@@ -16,7 +16,7 @@ from lab.core.durations import GRACE_S, first_run_s
 from lab.core.errors import LabError
 from lab.core.model import Job, Periodic
 from lab.host import wall_clock
-from lab.recording.ledger_reader import LOOK_S, Watcher, executions
+from lab.recording.ledger_reader import LOOK_S, CompletionCounter, executions
 from lab.worker.ledger import OK
 
 # The wall clock is read at this interval, together with CLOCK_MONOTONIC (METHOD M26).
@@ -24,7 +24,7 @@ MINUTE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Appointments:
+class ScheduleWait:
     """The jobs of a trial; `answers` maps the id of each to the checksum of its right answer."""
 
     arrival: Periodic
@@ -54,7 +54,10 @@ class Appointments:
             for job in self.jobs
             if (first := firsts.get(job.id))
         }
-        last = {job_id: fire_times.edges_ns(instants)[-2:] for job_id, instants in due.items()}
+        last = {
+            job_id: fire_times.period_boundaries_ns(instants)[-2:]
+            for job_id, instants in due.items()
+        }
         end_ns = max((end for _, end in last.values()), default=begin_ns)
         last_ns = max((instants[-2] for instants in due.values()), default=begin_ns)
         grace_ns = min(last_ns + round(GRACE_S * 1e9), end_ns)
@@ -114,7 +117,7 @@ def await_runs(
     Raises:
         LabError: A job raised an exception or returned a wrong answer.
     """
-    watcher = Watcher(ledger, range(min(answers), max(answers) + 1))
+    watcher = CompletionCounter(ledger, range(min(answers), max(answers) + 1))
     n_read = 0
     while True:
         n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns

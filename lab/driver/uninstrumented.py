@@ -18,10 +18,10 @@ from pathlib import Path
 
 from lab.core.errors import LabError
 from lab.core.model import Task
-from lab.driver.load_generator import Offering, sentence
+from lab.driver.load_generator import LoadGenerator, sentence
 from lab.planning.phases import FIRST_TASK, ids_of
-from lab.planning.tasks import set_apart
-from lab.recording.ledger_reader import Watcher, executions, task_errors
+from lab.planning.tasks import freeze_gc
+from lab.recording.ledger_reader import CompletionCounter, executions, task_errors
 from lab.worker.ledger import MEASURE, NO_RECORD, OK, REPEATED, UNRECORDED
 
 # As many as throughput needs, and one in a hundred tasks of a larger burst.
@@ -40,7 +40,7 @@ def n_marks(n_tasks: int) -> int:
 
 
 def offer_again(
-    offering: Offering,
+    offering: LoadGenerator,
     tasks: Sequence[Task],
     ledger: Path,
     harness_ns: float | None,
@@ -67,17 +67,17 @@ def offer_again(
         return ""
     times = 1
     processes = min(_writers(ledger), offering.backend.workers)
-    overhead = lowered_by(recorded, processes, harness_ns)
+    overhead = instrumentation_overhead(recorded, processes, harness_ns)
     for phase in (UNRECORDED, REPEATED):
         if overhead <= LOWERED or (phase == REPEATED and times == 1):
             break
-        again, places = sparse([*tasks] * times, marks, phase)
+        again, places = with_marked_tasks([*tasks] * times, marks, phase)
         begin_ns = _offered(offering, phase, again, places)
-        Watcher(ledger, ids_of(phase)).reaches(marks, deadline_s)
+        CompletionCounter(ledger, ids_of(phase)).reaches(marks, deadline_s)
         _check(ledger)
         if len(finished_ns := _finished_ns(ledger, phase)) < marks:
             return "The uninstrumented burst did not finish."
-        overhead = lowered_by(finished_ns, processes, harness_ns)
+        overhead = instrumentation_overhead(finished_ns, processes, harness_ns)
         times = _times(overhead, finished_ns[-1] - begin_ns, len(tasks))
     return ""
 
@@ -88,9 +88,11 @@ def _times(overhead: float, took_ns: int, n_tasks: int) -> int:
     return max(1, math.ceil(min(overhead / AIM, most)))
 
 
-def _offered(offering: Offering, phase: int, tasks: Sequence[Task], places: Sequence[int]) -> int:
+def _offered(
+    offering: LoadGenerator, phase: int, tasks: Sequence[Task], places: Sequence[int]
+) -> int:
     """Offer a burst with markers at `places`; return its begin, ns of CLOCK_MONOTONIC."""
-    set_apart()
+    freeze_gc()
     try:
         return offering.offer_sparsely(phase, tasks, places)
     except Exception as error:
@@ -104,7 +106,9 @@ def _check(ledger: Path) -> None:
             raise LabError(f"{AGAIN}, a task raised {error.summary}")
 
 
-def lowered_by(finished_ns: Sequence[int], processes: int, harness_ns: float) -> float:
+def instrumentation_overhead(
+    finished_ns: Sequence[int], processes: int, harness_ns: float
+) -> float:
     """Return an upper bound of the share by which recording has lowered a rate.
 
     Between two recorded finishes each of the processes had its time, of which one record took
@@ -115,7 +119,9 @@ def lowered_by(finished_ns: Sequence[int], processes: int, harness_ns: float) ->
     return harness_ns / work_ns if work_ns > 0 else math.inf
 
 
-def sparse(tasks: Sequence[Task], marks: int, phase: int) -> tuple[list[Task], list[int]]:
+def with_marked_tasks(
+    tasks: Sequence[Task], marks: int, phase: int
+) -> tuple[list[Task], list[int]]:
     """Return the same tasks with other ids, and the indexes of the markers, which include the last.
 
     The id of a marker is its index plus the first id of its phase.

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from lab.analysis.labels import each
 from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import Tables, points, topology_names, usable, workload_names
-from lab.core.model import Step
+from lab.core.model import LoadLevel
 from lab.figures.chart import Chart
 from lab.figures.theme import (
     INK,
@@ -43,9 +43,9 @@ def data(tables: Tables) -> pd.DataFrame:
     """
     parts = [points(tables, metric).assign(percentile=name) for name, metric in PERCENTILES.items()]
     rows = pd.concat(parts, ignore_index=True)
-    rows = rows[rows["arrival"] == Step.kind]
+    rows = rows[rows["arrival"] == LoadLevel.kind]
     trials = usable(tables["trial"])
-    trials = trials[trials["arrival"] == Step.kind]
+    trials = trials[trials["arrival"] == LoadLevel.kind]
     metrics = tables["metric"].merge(
         trials[["trial_id", "attempt", *CELL]], on=["trial_id", "attempt"]
     )

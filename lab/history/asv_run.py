@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lab.campaign import run_folder, runner
 from lab.core.model import TrialSpec
-from lab.history.samples import Samples, numbers, samples
+from lab.history.samples import Samples, samples, samples_of_run
 from lab.history.suite import cells
 from lab.host import interrupts, temp_dirs
 from lab.planning import registry
@@ -36,7 +36,7 @@ class Silent:
         """Do nothing."""
 
 
-def measure(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: int) -> Samples:
+def run_campaign(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: int) -> Samples:
     """Run the cells of `preset` that have a benchmark, each in every block, on local processes.
 
     Raises:
@@ -65,4 +65,4 @@ def measure(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: in
         run = run_folder.Run(plan, preset, SEED, size.reruns, "asv run")
         store = run_folder.create(folder, run)
         runner.execute(store, run, Silent())
-        return samples(numbers(store))
+        return samples(samples_of_run(store))

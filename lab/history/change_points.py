@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lab.history import machines
-from lab.history.detectors import Status, Step, vote
+from lab.history.detectors import ChangePoint, Status, vote
 from lab.history.run_index import History
 from lab.history.suite import Benchmark, benchmarks
 from lab.results.schema.changepoint import ChangepointRow
@@ -42,7 +42,7 @@ class Steps:
     n_commits: int
 
 
-def find(history: History, names: Mapping[str, str]) -> Steps:
+def find_change_points(history: History, names: Mapping[str, str]) -> Steps:
     """Return the change points of every series; `names` are the users' names of machines, by hash.
 
     A point is the geometric mean over the trials of one commit. Only HEAD and its ancestors count,
@@ -97,7 +97,7 @@ def _steps(
 
 
 def _row(
-    step: Step, benchmark: Benchmark, key: Sequence[str], commits: Sequence[str]
+    step: ChangePoint, benchmark: Benchmark, key: Sequence[str], commits: Sequence[str]
 ) -> ChangepointRow:
     return ChangepointRow(
         series_key=" ".join(key),

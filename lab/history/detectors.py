@@ -37,7 +37,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChangePoint:
     """A change point.
 
     `at`: index of the first point of the new level.
@@ -59,7 +59,7 @@ class Step:
         return self.after / self.before - 1
 
 
-def vote(values: Sequence[float]) -> list[Step]:
+def vote(values: Sequence[float]) -> list[ChangePoint]:
     """Return the change points of a series of positive values, one per commit, in order.
 
     A series of fewer than `ALARM_FROM` points has watches only (METHOD M32).
@@ -86,12 +86,12 @@ def _detector(at: int, both: set[int], alone: set[int]) -> str:
     return "asv" if at in alone else "e-divisive"
 
 
-def _step(logs: np.ndarray, at: int, left: int, right: int, detector: str) -> Step:
+def _step(logs: np.ndarray, at: int, left: int, right: int, detector: str) -> ChangePoint:
     old, new = logs[left:at], logs[at:right]
     agreed = " and " in detector and logs.size >= ALARM_FROM
     status = Status.ALARM if agreed else Status.WATCH
     levels = math.exp(old.mean()), math.exp(new.mean())
-    return Step(at, detector, status, *levels, _p_value(old, new))
+    return ChangePoint(at, detector, status, *levels, _p_value(old, new))
 
 
 def _levels(cuts: Sequence[int], n: int) -> Iterator[tuple[int, int, int]]:

@@ -12,7 +12,7 @@ from lab.console import say
 from lab.core.errors import ResultsError
 from lab.history import samples
 from lab.host.repository import git_or_none
-from lab.results.store import Store, runs
+from lab.results.store import Store, list_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ def read(results: Path, repository: Path) -> History:
     dates_ms = _commits(repository, "--all")
     measured: list[Measured] = []
     refused: dict[str, str] = {}
-    for folder in runs(results, say):
+    for folder in list_runs(results, say):
         store = Store(folder)
         try:
-            if reason := obstacle(store, dates_ms):
+            if reason := unsupported_reason(store, dates_ms):
                 refused[folder.name] = reason
             else:
                 store.check()
@@ -59,7 +59,7 @@ def read(results: Path, repository: Path) -> History:
     return History(tuple(measured), dates_ms, frozenset(_commits(repository)), refused)
 
 
-def obstacle(store: Store, known: Mapping[str, int]) -> str | None:
+def unsupported_reason(store: Store, known: Mapping[str, int]) -> str | None:
     """Return why a run belongs to no commit in `known`, or None if it belongs to one."""
     campaign = store.campaign()
     commit = str(campaign.git_commit)
@@ -79,7 +79,7 @@ def _read(store: Store) -> Measured:
         commit=str(campaign.git_commit),
         facts=facts,
         fingerprint_id=str(campaign.fingerprint_id),
-        numbers=samples.numbers(store),
+        numbers=samples.samples_of_run(store),
         started=pd.Timestamp(campaign.started_utc),
     )
 

@@ -25,7 +25,7 @@ NO_RATE = -1.0
 PROVIDER = r"[a-z][a-z0-9-]*"
 
 
-def numbers(store: Store) -> pd.DataFrame:
+def samples_of_run(store: Store) -> pd.DataFrame:
     """Return the metrics that belong to a benchmark, of trials with one worker per core.
 
     Returns:
@@ -73,7 +73,7 @@ def _key_row(benchmark: Benchmark) -> tuple[object, ...]:
 
 
 def samples(table: pd.DataFrame) -> Samples:
-    """Group the values of `numbers` by benchmark and cell, ascending.
+    """Group the values of `samples_of_run` by benchmark and cell, ascending.
 
     A cell without a trial is absent; a cell of which all trials failed is None.
     """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from lab.analysis.metrics.registry import METRICS
 from lab.core.model import Burst, Paced, RoundTrip
 from lab.planning import registry
-from lab.planning.presets import PRESETS, Cell
+from lab.planning.presets import PRESETS, Case
 
 AXES = ("backend", "cores", "nodes")
 VERSION = "1"
@@ -41,7 +41,7 @@ class Benchmark:
     """One metric of one cell of the preset `module`, over the axes `AXES`."""
 
     module: str
-    cell: Cell
+    cell: Case
     metric: str
 
     @property
@@ -88,7 +88,7 @@ def benchmarks() -> Iterator[Benchmark]:
                 yield Benchmark(module, cell, metric)
 
 
-def cells(module: str) -> list[Cell]:
+def cells(module: str) -> list[Case]:
     """Return a preset's cells that have a benchmark, one per name, each to run in every block."""
     named = {
         Benchmark(module, cell, "").group: replace(cell, once=False)

@@ -56,7 +56,7 @@ def is_alive(name: str) -> bool:
     try:
         process = psutil.Process(int(pid))
         # Setting the clock moves the start times that psutil computes, but never by much.
-        return abs(process.create_time() - float(created)) < SAME_START_S and runs(process)
+        return abs(process.create_time() - float(created)) < SAME_START_S and is_running(process)
     except (psutil.Error, ValueError, OverflowError):
         return False
 
@@ -217,7 +217,7 @@ def labelled(
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             # A zombie has a mark as well.
-            is_marked = runs(process) and by_mark(process_marks.read(process))
+            is_marked = is_running(process) and by_mark(process_marks.read(process))
             if process.pid != os.getpid() and (is_marked or by_label(process.environ())):
                 accepted.append(process)
     return accepted
@@ -251,15 +251,15 @@ def _is_tracker(process: psutil.Process) -> bool:
 
 def await_end(processes: Iterable[psutil.Process], patience_s: float) -> list[psutil.Process]:
     """Wait until processes have ended, and return those that still run after `patience_s` s."""
-    running = [process for process in processes if runs(process)]
+    running = [process for process in processes if is_running(process)]
     deadline = time.monotonic() + patience_s
     while running and time.monotonic() < deadline:
         time.sleep(0.005)
-        running = [process for process in running if runs(process)]
+        running = [process for process in running if is_running(process)]
     return running
 
 
-def runs(process: psutil.Process) -> bool:
+def is_running(process: psutil.Process) -> bool:
     """Return whether a process has not ended; a zombie has ended.
 
     A process stays a zombie until its parent waits for it; the init of a container may take

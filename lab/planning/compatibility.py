@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from lab.core import fire_times
 from lab.core.backend import Backend, capabilities, services_of
 from lab.core.model import (
-    Abandoned,
     Arrival,
     Capability,
-    Chained,
+    Chain,
+    ClientCrash,
     FanOut,
-    Monitored,
+    Monitoring,
     Paced,
     Periodic,
-    Ranked,
-    Rehearsal,
-    Retried,
+    PreflightResult,
+    Priority,
+    Retry,
     RoundTrip,
     Service,
     TrialSpec,
@@ -34,11 +34,11 @@ REQUIRED: Mapping[type[Arrival], tuple[Capability, str]] = {
         Capability.RESULT,
         "returns no result to the submitter, so there is no round trip",
     ),
-    Retried: (Capability.RETRY, "does not retry by itself"),
+    Retry: (Capability.RETRY, "does not retry by itself"),
     FanOut: (Capability.GROUP, "has no join for a group of tasks"),
-    Chained: (Capability.CHAIN, "has no chains of tasks"),
-    Ranked: (Capability.PRIORITY, "has no priorities"),
-    Monitored: (Capability.MONITOR, "has no monitor"),
+    Chain: (Capability.CHAIN, "has no chains of tasks"),
+    Priority: (Capability.PRIORITY, "has no priorities"),
+    Monitoring: (Capability.MONITOR, "has no monitor"),
 }
 
 # The next step if the provider lacks a server that it could have.
@@ -47,8 +47,8 @@ REMEDIES: Mapping[str, str] = {
 }
 
 
-def obstacle(
-    spec: TrialSpec, offers: frozenset[Service], rehearsal: Rehearsal | None = None
+def unsupported_reason(
+    spec: TrialSpec, offers: frozenset[Service], rehearsal: PreflightResult | None = None
 ) -> str | None:
     """Return in one sentence why a trial cannot run; None if it can.
 
@@ -61,7 +61,7 @@ def obstacle(
 
 
 def _obstacles(
-    spec: TrialSpec, offers: frozenset[Service], rehearsal: Rehearsal | None
+    spec: TrialSpec, offers: frozenset[Service], rehearsal: PreflightResult | None
 ) -> Iterator[str]:
     chosen = registry.select(spec.label)
     promised = capabilities(chosen.backend, chosen.variant)
@@ -110,22 +110,22 @@ def _obstacles_of_tasks(
     takes_one = Capability.SUBMIT in promised
     if not takes_one and Capability.BATCH not in promised:
         yield f"{name} takes no tasks: it runs only scheduled jobs."
-    if isinstance(arrival, Paced | RoundTrip | Abandoned) and not takes_one:
+    if isinstance(arrival, Paced | RoundTrip | ClientCrash) and not takes_one:
         yield f"{name} takes no single tasks."
     required, lack = REQUIRED.get(type(arrival), (None, ""))
     if required is not None and required not in promised:
         yield f"{name} {lack}."
-    if isinstance(arrival, Retried):
+    if isinstance(arrival, Retry):
         if arrival.delay_s > 0 and Capability.RETRY_DELAY not in promised:
             yield f"{name} cannot delay a retry."
         if spec.workload != FLAKY:
             yield f"{spec.workload} never raises, so no task is retried: use --workload {FLAKY}."
-    if isinstance(arrival, Abandoned | Monitored) and spec.provider != "local":
+    if isinstance(arrival, ClientCrash | Monitoring) and spec.provider != "local":
         yield f"A burst is {arrival.kind} on provider local only."
 
 
 def _obstacles_of_own(
-    name: str, promised: frozenset[Capability], spec: TrialSpec, rehearsal: Rehearsal
+    name: str, promised: frozenset[Capability], spec: TrialSpec, rehearsal: PreflightResult
 ) -> Iterator[str]:
     """Yield why a backend cannot run a user's function."""
     chosen = registry.select(spec.label)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.core import fire_times
 from lab.core.errors import ResultsError, UsageError
-from lab.core.model import Idle, Paced, Periodic, Retried, TrialSpec
+from lab.core.model import Idle, Paced, Periodic, Retry, TrialSpec
 from lab.planning import phases, ranges, registry
 from lab.planning.plan import Plan, Selection, total_s
 from lab.planning.ranges import Real, Whole
@@ -44,8 +44,9 @@ def require_feasible(plan: Plan) -> None:
                 f"of {phases.MOST_TASKS:,}: use a smaller --tasks."
             )
         if isinstance(arrival, Periodic) and fire_times.planned_s(arrival) > ranges.DAY_S:
+            every = fire_times.describe_schedule(arrival)
             raise UsageError(
-                f"{arrival.n_occurrences:,} occurrences {fire_times.describe(arrival)} take longer "
+                f"{arrival.n_occurrences:,} occurrences {every} take longer "
                 "than a day: use a smaller --occurrences."
             )
     days = total_s(plan.trials, {}) / ranges.DAY_S
@@ -93,7 +94,7 @@ def _numbers(spec: TrialSpec) -> Iterator[tuple[str, float, Whole | Real]]:
     if isinstance(arrival, Paced):
         yield "rate_hz", arrival.rate_hz, ranges.RATE_HZ
         yield "n_tasks / rate_hz", arrival.n_tasks / arrival.rate_hz, Real(0, ranges.DAY_S)
-    if isinstance(arrival, Retried):
+    if isinstance(arrival, Retry):
         yield "delay_s", arrival.delay_s, Real(0, ranges.DAY_S)
     if isinstance(arrival, Periodic):
         yield "n_occurrences", arrival.n_occurrences, ranges.OCCURRENCES

@@ -15,15 +15,15 @@ from lab.core.model import (
     Idle,
     Paced,
     Periodic,
-    Rehearsal,
-    Retried,
+    PreflightResult,
+    Retry,
     Service,
     Topology,
     TrialSpec,
 )
 from lab.planning import registry
-from lab.planning.compatibility import obstacle
-from lab.planning.presets import Cell
+from lab.planning.compatibility import unsupported_reason
+from lab.planning.presets import Case
 
 # Seconds of work per worker slot (METHOD M16).
 LONGEST_WARM_UP_S = 5.0
@@ -41,7 +41,7 @@ class Selection:
     """
 
     labels: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[Case, ...]
     cores: tuple[int, ...]
     nodes: tuple[int, ...]
     workers_per_core: tuple[int, ...]
@@ -96,7 +96,7 @@ def make_plan(selection: Selection) -> Plan:
         specs = list(dict.fromkeys(specs))  # strong and weak scaling may share a trial
         order.shuffle(specs)
         for spec in specs:
-            reason = obstacle(spec, selection.offers, preflights.get(spec.workload))
+            reason = unsupported_reason(spec, selection.offers, preflights.get(spec.workload))
             if reason is None:
                 trials.append(spec)
             elif block == 0 and spec.label not in selection.references:
@@ -106,12 +106,12 @@ def make_plan(selection: Selection) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Calibrated:
-    cell: Cell
+    cell: Case
     size: int
     nominal_ns: int
 
 
-def _calibrate(cells: Sequence[Cell]) -> Iterator[_Calibrated]:
+def _calibrate(cells: Sequence[Case]) -> Iterator[_Calibrated]:
     """Calibrate the size of each cell on this machine, once for each workload and typed size."""
     sizes: dict[tuple[str, int], int] = {}
     for cell in cells:
@@ -125,7 +125,7 @@ def _calibrate(cells: Sequence[Cell]) -> Iterator[_Calibrated]:
         yield _Calibrated(cell, sizes[key], module.nominal_ns(typed))
 
 
-def _topologies(selection: Selection, cell: Cell) -> list[Topology]:
+def _topologies(selection: Selection, cell: Case) -> list[Topology]:
     return [
         Topology(nodes, cores, cores * per_core, selection.quota_cpus)
         for nodes in selection.nodes
@@ -188,7 +188,7 @@ def _can_take(selection: Selection, label: str, calibrated: _Calibrated) -> bool
 
 
 def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:
-    return obstacle(spec, selection.offers, calibrated.cell.preflight) is None
+    return unsupported_reason(spec, selection.offers, calibrated.cell.preflight) is None
 
 
 def _width(spec: TrialSpec) -> tuple[int, int]:
@@ -205,7 +205,7 @@ def _spec(
     draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{arrival!r}")
     # The warm-up of a periodic job is its first firing, which is not measured. A task that raises
     # on its first execution must not be executed before the window.
-    warms_up = not isinstance(cell.arrival, Periodic | Retried)
+    warms_up = not isinstance(cell.arrival, Periodic | Retry)
     warmup_tasks = _warm_up(selection, calibrated) * topology.workers * warms_up
     if cell.preflight or cell.size:  # long or large tasks: no more than in the window
         warmup_tasks = min(warmup_tasks, arrival.n_tasks)
@@ -228,7 +228,7 @@ def _spec(
     )
 
 
-def _of_user_function(preflight: Rehearsal) -> dict[str, Any]:
+def _of_user_function(preflight: PreflightResult) -> dict[str, Any]:
     """Return the fields of a spec that describe a user's function and the check of its answers."""
     return {
         "answer": preflight.answer,
@@ -239,7 +239,7 @@ def _of_user_function(preflight: Rehearsal) -> dict[str, Any]:
     }
 
 
-def _arrival(cell: Cell, topology: Topology, *, has_own_workers: bool) -> Arrival:
+def _arrival(cell: Case, topology: Topology, *, has_own_workers: bool) -> Arrival:
     """Return the arrival of a cell; a burst's size depends on the workers and on their kind."""
     if not isinstance(cell.arrival, Burst):
         return cell.arrival

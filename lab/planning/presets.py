@@ -9,20 +9,20 @@ from functools import partial
 from lab.core.model import (
     Arrival,
     Burst,
-    Chained,
+    Chain,
     FanOut,
     Idle,
     Paced,
     Periodic,
-    Ranked,
-    Rehearsal,
-    Retried,
+    PreflightResult,
+    Priority,
+    Retry,
     RoundTrip,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Case:
     """A workload at one size, and its arrival.
 
     size: None means the workload's default.
@@ -44,7 +44,7 @@ class Cell:
     widest: bool = False
     once: bool = False
     fallback: bool = False
-    preflight: Rehearsal | None = None
+    preflight: PreflightResult | None = None
     ceilings: int | None = 2
     weak: bool = False
     slower: int = 1
@@ -56,8 +56,8 @@ class Group:
     """Cells for one question; `quick` are the cells of the quick preset, if it has fewer."""
 
     summary: str
-    cells: tuple[Cell, ...]
-    quick: tuple[Cell, ...] = ()
+    cells: tuple[Case, ...]
+    quick: tuple[Case, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Preset:
     name: str
     summary: str
     blocks: int
-    cells: tuple[Cell, ...]
+    cells: tuple[Case, ...]
     warmup_per_slot: int
     deadline_s: float
     reruns: int
@@ -114,38 +114,38 @@ class Ladder:
 CRON = "* * * * *"
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
-_scheduled = partial(Cell, widest=True, once=True, ceilings=None)
+_scheduled = partial(Case, widest=True, once=True, ceilings=None)
 # Five minutes on two cores for all backends. 64 tasks are the fewest for which a p90 is reported.
 QUICK = (
-    Cell("noop", Burst(100), widest=True),
-    Cell("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
-    Cell("cpu", Burst(40), once=True, ceilings=1),
+    Case("noop", Burst(100), widest=True),
+    Case("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
+    Case("cpu", Burst(40), once=True, ceilings=1),
     _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
     # The cell above has the references of schedules; here they would wait a minute for nothing.
     _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, ceilings=0),
 )
 EVERY_SECOND = _scheduled("noop", Periodic(1, 60, every_s=1.0))
 STANDARD = (
-    Cell("noop", Burst(2_000), ceilings=None),
-    Cell("noop", Paced(1_500, rate_hz=50.0)),
-    Cell("noop", RoundTrip(700)),
-    Cell("cpu", Burst(400)),
-    Cell("io", Burst(400)),
-    Cell("payload", Burst(400)),
+    Case("noop", Burst(2_000), ceilings=None),
+    Case("noop", Paced(1_500, rate_hz=50.0)),
+    Case("noop", RoundTrip(700)),
+    Case("cpu", Burst(400)),
+    Case("io", Burst(400)),
+    Case("payload", Burst(400)),
     EVERY_SECOND,
 )
 LATENCY = "latency"
 
 
-def _noops(*sizes: int) -> tuple[Cell, ...]:
+def _noops(*sizes: int) -> tuple[Case, ...]:
     """Return bursts of several sizes, whose slope is the marginal cost of a task (METHOD M17b)."""
-    return tuple(Cell("noop", Burst(n), widest=True, slower=10) for n in sizes)
+    return tuple(Case("noop", Burst(n), widest=True, slower=10) for n in sizes)
 
 
-def _grid(tasks_by_us: Mapping[int, int]) -> tuple[Cell, ...]:
+def _grid(tasks_by_us: Mapping[int, int]) -> tuple[Case, ...]:
     """Return bursts of short to long tasks, to find the minimum granularity (METHOD M17c)."""
     return tuple(
-        Cell("cpu", Burst(n), size=us, widest=True, slower=5 if us <= LONGEST_SHORT_US else 1)
+        Case("cpu", Burst(n), size=us, widest=True, slower=5 if us <= LONGEST_SHORT_US else 1)
         for us, n in tasks_by_us.items()
     )
 
@@ -167,14 +167,14 @@ GROUPS: Mapping[str, Group] = {
     "scaling": Group(
         "More workers for the same tasks (strong), and for more tasks (weak).",
         (
-            Cell("cpu", Burst(200), workers=SLOTS),
-            Cell("cpu", Burst(100), workers=SLOTS, weak=True),
-            Cell("io", Burst(50), workers=SLOTS),
-            Cell("mixed", Burst(50), workers=SLOTS),
+            Case("cpu", Burst(200), workers=SLOTS),
+            Case("cpu", Burst(100), workers=SLOTS, weak=True),
+            Case("io", Burst(50), workers=SLOTS),
+            Case("mixed", Burst(50), workers=SLOTS),
         ),
         (
-            Cell("cpu", Burst(80), workers=SLOTS),
-            Cell("cpu", Burst(40), workers=SLOTS, weak=True),
+            Case("cpu", Burst(80), workers=SLOTS),
+            Case("cpu", Burst(40), workers=SLOTS, weak=True),
         ),
     ),
     "periodic": Group(
@@ -190,17 +190,17 @@ GROUPS: Mapping[str, Group] = {
     "shapes": Group(
         "Groups with a join, chains, priorities, and retries at once and after a second.",
         (
-            Cell("noop", FanOut(200, width=10), widest=True),
-            Cell("noop", Chained(100, length=5), widest=True),
-            Cell("io", Ranked(45, n_urgent=5), size=20_000, widest=True),
-            Cell("flaky", Retried(20), widest=True),
-            Cell("flaky", Retried(20, delay_s=1.0), widest=True),
+            Case("noop", FanOut(200, width=10), widest=True),
+            Case("noop", Chain(100, length=5), widest=True),
+            Case("io", Priority(45, n_urgent=5), size=20_000, widest=True),
+            Case("flaky", Retry(20), widest=True),
+            Case("flaky", Retry(20, delay_s=1.0), widest=True),
         ),
     ),
     "payloads": Group(
         "Arguments of 1 KiB to 10 MiB.",
         tuple(
-            Cell("payload", Burst(n_tasks), size=n_bytes, widest=True)
+            Case("payload", Burst(n_tasks), size=n_bytes, widest=True)
             for n_tasks, n_bytes in (
                 *((100, KIB), (100, 16 * KIB), (50, 256 * KIB)),
                 *((20, KIB**2), (20, 10 * KIB**2)),
@@ -209,15 +209,15 @@ GROUPS: Mapping[str, Group] = {
     ),
     "idle": Group(
         "Workers without tasks for five minutes (quick: ten seconds): the cost of waiting.",
-        (Cell("noop", Idle(300.0), ceilings=0),),
+        (Case("noop", Idle(300.0), ceilings=0),),
     ),
     "memory": Group(
         "5,000 tasks of 4 ms: growth of the workers' memory, in ten readings or more.",
-        (Cell("io", Burst(5_000), size=4_000, ceilings=0),),
+        (Case("io", Burst(5_000), size=4_000, ceilings=0),),
     ),
     LATENCY: Group(
         "Search for the capacity, then latency at fractions of it and at rates equal for all.",
-        (Cell("noop", Burst(FIRST_TASKS), widest=True, once=True),),
+        (Case("noop", Burst(FIRST_TASKS), widest=True, once=True),),
     ),
 }
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.2)
@@ -230,7 +230,7 @@ LADDERS: Mapping[str, Ladder] = {
 }
 # The arrivals that `--arrival KIND` accepts, with the first cell of each kind. The other kinds
 # belong to the probes of `lab claims`.
-OFFERED: Mapping[str, Cell] = {
+OFFERED: Mapping[str, Case] = {
     cell.arrival.kind: cell for cell in reversed((*STANDARD, *GROUPS["shapes"].cells))
 }
 PRESETS: Mapping[str, Preset] = {

@@ -21,7 +21,7 @@ import workloads as workload_package
 from lab import backends as backend_package
 from lab.core.backend import Backend, ceilings_of, services_of, settings_of
 from lab.core.errors import MissingExtraError, UnknownNameError, UsageError
-from lab.core.model import Job, Profile, Setup, Topology
+from lab.core.model import BackendContext, Job, Profile, Topology
 from lab.planning import contracts, entry_points
 from lab.planning.entry_points import LeftOut, UnusableEntryError
 from lab.planning.presets import GROUPS
@@ -219,10 +219,10 @@ def setup(
     endpoints: Mapping[str, str],
     jobs: tuple[Job, ...] = (),
     password: str = "",
-) -> Setup:
+) -> BackendContext:
     """Return the context of an adapter: its variant, settings, topology and endpoints."""
     settings = settings_of(selected.backend, selected.variant, selected.profile)
-    return Setup(
+    return BackendContext(
         backend=selected.name,
         variant=selected.variant,
         profile=selected.profile,

@@ -40,7 +40,7 @@ def make_jobs(module: ModuleType, spec: TrialSpec, *, as_coroutines: bool) -> tu
     )
 
 
-def set_apart() -> None:
+def freeze_gc() -> None:
     """Exclude all current objects, such as a plan's tasks, from garbage collection.
 
     Some backends run in this process. Each full collection would traverse the lab's tasks in the

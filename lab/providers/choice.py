@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from lab.core.errors import ClusterError
 from lab.providers import images
-from lab.providers.engine import find
+from lab.providers.engine import find_engine
 
 LOCAL, CONTAINERS = "local", "compose"
 
@@ -20,7 +20,7 @@ def choose(requested: str | None) -> tuple[str, str]:
     if requested is not None:
         return requested, f"Clusters: {requested}, as requested."
     try:
-        engine = find()
+        engine = find_engine()
     except ClusterError as error:
         return LOCAL, f"Clusters: {LOCAL} processes, not containers. {error}"
     versions = f"Docker {engine.version} with Compose {engine.compose}"

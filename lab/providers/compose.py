@@ -20,8 +20,8 @@ from typing import Any
 
 from lab.core.backend import JOBS, jobs_to_json, services_of
 from lab.core.errors import ClusterError
-from lab.core.model import Setup
-from lab.core.provider import Cluster, Counter, CpuUse, Site
+from lab.core.model import BackendContext
+from lab.core.provider import Cluster, CounterReading, CpuUse, TrialContext
 from lab.host import child_environment, connections, processes
 from lab.planning.registry import Selected, setup
 from lab.providers import compose_override, images, network, reaper, user_code
@@ -61,7 +61,7 @@ class ComposeCluster(Cluster):
     offers = frozenset(ENDPOINTS)
     has_quotas = True
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
         # A random suffix, because another campaign may run the same trial at the same time.
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
@@ -72,7 +72,7 @@ class ComposeCluster(Cluster):
         self._driver_ns = 0
         self._is_up = False
 
-    def up(self) -> Setup:
+    def up(self) -> BackendContext:
         """Start the driver and the servers, wait until the servers answer, then start the nodes."""
         site, spec = self.site, self.site.spec
         site.ledger.mkdir(parents=True)
@@ -235,10 +235,10 @@ class ComposeCluster(Cluster):
         nodes = [pid for pids in known.values() for pid in pids]
         return {"driver": driver, "services": servers, "workers": [*children, *nodes]}
 
-    def counters(self) -> Sequence[Counter]:
+    def counters(self) -> Sequence[CounterReading]:
         """Read CPU, memory, throttling and network of every container."""
         return [
-            Counter(f"container:{name}", counter, value, unit)
+            CounterReading(f"container:{name}", counter, value, unit)
             for name, part in self.parts.items()
             if part.meter
             for counter, value, unit in part.meter.read().counters()

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.core.backend import setup_to_json
-from lab.core.model import Command, Service, Setup
+from lab.core.model import BackendContext, Command, Service
 from lab.core.placement import cpu_text
-from lab.core.provider import Site
+from lab.core.provider import TrialContext
 from lab.providers.images import recipe
 from lab.worker import container, user_function
 
@@ -41,7 +41,7 @@ def endpoints(servers: Iterable[Service], password: str) -> dict[str, str]:
     return {str(name): ENDPOINTS[name].format(password=password) for name in servers}
 
 
-def environment(site: Site, context: Setup) -> dict[str, str]:
+def environment(site: TrialContext, context: BackendContext) -> dict[str, str]:
     """Return the environment of the backend's commands inside a container."""
     return {
         **site.passed,
@@ -53,19 +53,22 @@ def environment(site: Site, context: Setup) -> dict[str, str]:
     }
 
 
-def _path(site: Site) -> dict[str, str]:
+def _path(site: TrialContext) -> dict[str, str]:
     """Return the import path for a user's module, which comes after the image's packages."""
     return {"PYTHONPATH": f"/app:{LUGGAGE}"} if user_function.is_own(site.spec.workload) else {}
 
 
-def server(site: Site, context: Setup) -> dict[str, Any]:
+def server(site: TrialContext, context: BackendContext) -> dict[str, Any]:
     """Describe the CPUs and the environment of a server's container."""
     variables = dict(site.backend.server_environment(context.settings))
     return {"cpuset": cpu_text(site.placement.services), "environment": variables}
 
 
 def parts(
-    site: Site, context: Setup, commands: Mapping[str, Sequence[Command]], names: Sequence[str]
+    site: TrialContext,
+    context: BackendContext,
+    commands: Mapping[str, Sequence[Command]],
+    names: Sequence[str],
 ) -> dict[str, Any]:
     """Describe the driver and the containers `names`: ``node0``, ``node1``, ..., ``scheduler``.
 

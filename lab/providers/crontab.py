@@ -38,7 +38,7 @@ class Cron(NamedTuple):
     pid: int
 
 
-def find() -> Cron:
+def find_crontab() -> Cron:
     """Find the cron daemon of this machine.
 
     Raises:
@@ -49,7 +49,7 @@ def find() -> Cron:
         raise ClusterError("No cron is installed here. Run: sudo apt install cron")
     try:
         daemon = psutil.Process(int(PID_FILE.read_text()))
-        name = daemon.name() if processes.runs(daemon) else ""
+        name = daemon.name() if processes.is_running(daemon) else ""
     except (OSError, ValueError, psutil.Error):
         name = ""
     # The file outlives a killed daemon, and another process may have its number now.

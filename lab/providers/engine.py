@@ -141,7 +141,7 @@ def ending(event: str, name: str, code: str, last_words: str) -> str:
     return f"{end} (killed; unless by a user, probably at its memory limit: {RAISE})"
 
 
-def find() -> Engine:
+def find_engine() -> Engine:
     """Return the engine and its Compose.
 
     Raises:

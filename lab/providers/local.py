@@ -12,8 +12,8 @@ from subprocess import Popen, TimeoutExpired
 
 from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json
 from lab.core.errors import ClusterError
-from lab.core.model import Carrier, Command, Service, Setup
-from lab.core.provider import Cluster, CpuUse, Site
+from lab.core.model import BackendContext, Command, Serializer, Service
+from lab.core.provider import Cluster, CpuUse, TrialContext
 from lab.host import child_environment, connections, processes, temp_dirs
 from lab.planning.registry import Selected, setup
 from lab.providers import crontab
@@ -42,25 +42,25 @@ class LocalCluster(Cluster):
     def offered(cls) -> frozenset[Service]:
         """Return the services that it can start, and cron if this machine runs one."""
         try:
-            crontab.find()
+            crontab.find_crontab()
         except ClusterError:
             return cls.offers - {Service.CRON}
         return cls.offers
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
         self._services: list[_Part] = []
         self._nodes: list[_Part] = []
         self._crons: list[int] = []
         self._driver: Popen[bytes] | None = None
-        self._context: Setup | None = None
+        self._context: BackendContext | None = None
         # Environment of all processes of the trial: its labels, and the temporary directory.
         self._environment = dict(site.environment)
         self._scratch: Path | None = None
         # Import path of the user's modules, for all processes that run or unpickle tasks.
         self._users_code = child_environment.with_users_code() if site.has_users_code else {}
 
-    def up(self) -> Setup:
+    def up(self) -> BackendContext:
         """Start the servers that the backend needs, the workers of each node, and a scheduler."""
         site, spec, shared = self.site, self.site.spec, self.site.placement.services
         site.ledger.mkdir(parents=True)
@@ -93,7 +93,7 @@ class LocalCluster(Cluster):
         """Start a server, or find this machine's cron, and return its endpoint."""
         site = self.site
         if name is Service.CRON:
-            cron = crontab.find()
+            cron = crontab.find_crontab()
             endpoint, about = cron.crontab, cron.about
             self._crons.append(cron.pid)
         else:
@@ -110,7 +110,7 @@ class LocalCluster(Cluster):
 
     def _start(
         self,
-        context: Setup,
+        context: BackendContext,
         command: Command,
         role: str,
         cpus: Sequence[int],
@@ -158,7 +158,7 @@ class LocalCluster(Cluster):
         self._services.append(self._start(context, Command(argv), "monitor-0", shared))
         return answer(monitor, port, self.failure)
 
-    def _setup(self) -> Setup:
+    def _setup(self) -> BackendContext:
         if self._context is None:
             raise ClusterError("The cluster is not up.")
         return self._context
@@ -179,7 +179,7 @@ class LocalCluster(Cluster):
         spec = self.site.spec
         if user_function.is_own(spec.workload):
             chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
-            is_one_process = chosen.carrier is Carrier.MEMORY
+            is_one_process = chosen.carrier is Serializer.MEMORY
             limit = user_function.memory_bytes(1 if is_one_process else spec.topology.workers)
             processes.limit_memory(process, limit)
 

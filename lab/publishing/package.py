@@ -29,7 +29,7 @@ from lab.publishing.tables import PublishedTables
 from lab.report import page
 from lab.results import formats
 from lab.results.arrow_schema import key_of, schema
-from lab.results.dictionary import describe
+from lab.results.dictionary import describe_tables
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
 from lab.results.store import REFERENCES, Store
 
@@ -116,7 +116,7 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
         page.write_page(published, pictures, folder)
     _json(folder / "plan.json", _plan(store.folder, scrub))
     shutil.copyfile(lock, folder / "lock.txt")
-    (folder / "DICTIONARY.md").write_text(describe(), encoding="utf-8")
+    (folder / "DICTIONARY.md").write_text(describe_tables(), encoding="utf-8")
     facts = _facts(published["campaign"].iloc[0])
     (folder / "README.md").write_text(README.format_map(facts), encoding="utf-8")
     (folder / "CITATION.cff").write_text(CITATION.format_map(facts), encoding="utf-8")

@@ -13,18 +13,18 @@ from lab.core.model import TrialSpec
 from lab.host import environment
 from lab.planning.plan import Plan
 from lab.results.store import Store
-from lab.results.store import runs as readable_runs
+from lab.results.store import list_runs as readable_runs
 
 # A trial id; anything else, such as a path, is rejected.
 TRIAL = re.compile(r"[0-9a-f]{16}")
 
 
-def find(row: str, results: Path) -> tuple[Path, TrialSpec]:
+def find_row(row: str, results: Path) -> tuple[Path, TrialSpec]:
     """Return the run, or the published package, and the spec of a row.
 
     Args:
         row: ``FOLDER/TRIAL_ID``, ``RUN/TRIAL_ID`` of a run in `results`, or a trial id alone.
-        results: The folder that contains ``runs``.
+        results: The folder that contains ``list_runs``.
 
     Raises:
         UsageError: There is no such row.
@@ -71,7 +71,7 @@ def differences(run: Path) -> list[str]:
     ]
 
 
-def again(spec: TrialSpec, results: Path, watch: runner.Watch, command: str) -> Store:
+def again(spec: TrialSpec, results: Path, watch: runner.ProgressListener, command: str) -> Store:
     """Run the trial as a separate campaign and return its store."""
     run = run_folder.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
     store = run_folder.create(results, run)

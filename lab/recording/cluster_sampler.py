@@ -95,7 +95,7 @@ def _switches(pid: int) -> Iterable[tuple[int, int]]:
 FIRST_S = 0.5
 
 
-class Gauges:
+class ClusterSampler:
     """Reads the counters of one cluster in one trial.
 
     Memory and wake-ups are read at the edges of every window, and in it only where no latency is

@@ -164,7 +164,7 @@ def _filled(path: Path) -> Iterator[tuple[int, ...]]:
                     yield tuple(words[row : row + WORDS])
 
 
-class Watcher:
+class CompletionCounter:
     """Counts finished executions of `tasks` during a trial, from memory shared with the workers.
 
     It makes no call to the backend.

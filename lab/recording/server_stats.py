@@ -173,7 +173,7 @@ READERS: Mapping[str, Callable[[str], Reader]] = {
 }
 
 
-class Watch:
+class ServerSampler:
     """Reads all servers at `start`, every second in a thread, and at `stop`, into `samples`.
 
     A server that does not answer is reported on standard error and not read again. If it has died,

@@ -11,7 +11,7 @@ import pandas as pd
 from lab.analysis.capacity_estimates import SATURATION, SLOS_S, SUSTAINABLE
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import TOPOLOGY, topology_names, workload_names
-from lab.core.model import Status, Step
+from lab.core.model import LoadLevel, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.planning.presets import FRACTIONS
@@ -69,7 +69,7 @@ def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
         return
     lines = [_limits(label, own_limits) for label, own_limits in limits.groupby("label")]
     yield Grid("Sustainable rate", where, [*COLUMNS.values(), "probes"], _ranked(lines, 1))
-    steps = rows[rows["arrival"] == Step.kind]
+    steps = rows[rows["arrival"] == LoadLevel.kind]
     steps = steps[steps["metric"].isin(METRICS)]
     # Null if every trial of a load level was disturbed.
     rho = each(steps[(steps["metric"] == "rho") & steps["estimate"].notna()])
@@ -112,14 +112,14 @@ def _limits(label: Any, rows: pd.DataFrame) -> Line:
 
 def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:
     """Return the rates that are planned for all labels; rates that only some share are left out."""
-    planned = pd.concat([steps, trials[trials["arrival"] == Step.kind]])[["label", "rate_hz"]]
+    planned = pd.concat([steps, trials[trials["arrival"] == LoadLevel.kind]])[["label", "rate_hz"]]
     labels = planned.drop_duplicates().groupby("rate_hz")["label"].nunique()
     is_for_all = (labels > 1) & (labels == labels.max())
     return sorted(labels[is_for_all].index.astype("float64"))
 
 
 def _skipped(trials: pd.DataFrame, label: str) -> dict[float, str]:
-    skips = trials[(trials["status"] == Status.SKIPPED) & (trials["arrival"] == Step.kind)]
+    skips = trials[(trials["status"] == Status.SKIPPED) & (trials["arrival"] == LoadLevel.kind)]
     skips = skips[skips["label"] == label]
     return {float(row.rate_hz): row.reason for row in each(skips)}
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from lab.analysis.parallel import MANY_TRIALS, mapped
+from lab.analysis.parallel import MANY_TRIALS, parallel_map
 from lab.core import files
 from lab.core.defects import contained
 from lab.core.errors import ResultsError
@@ -56,7 +56,7 @@ def draw_figures(tables: Tables, folder: Path, charts: Sequence[Chart]) -> Pictu
     """Draw charts into the subfolder ``figures`` of a folder."""
     draw = partial(_drawn, tables=tables, folder=folder / "figures")
     is_large = len(tables["trial"]) >= MANY_TRIALS
-    return dict(zip(charts, mapped(draw, charts, side_by_side=is_large), strict=True))
+    return dict(zip(charts, parallel_map(draw, charts, side_by_side=is_large), strict=True))
 
 
 def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:

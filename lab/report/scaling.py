@@ -37,7 +37,7 @@ LINE = ["title", "along", "held"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScalingRow:
     """One label at one point of a line; keys of `numbers` are the names of `RATE` and `COLUMNS`."""
 
     label: str
@@ -53,7 +53,7 @@ class Growth:
     """One line: a workload along one axis. `laws` pairs labels with their law, or why none."""
 
     title: str
-    steps: Sequence[Step]
+    steps: Sequence[ScalingRow]
     laws: Sequence[tuple[str, str]]
 
 
@@ -90,11 +90,11 @@ def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Growth:
     return Growth(f"{first['title']} \N{MIDDLE DOT} {first['held']}", steps, named)
 
 
-def _rank(step: Step) -> float:
+def _rank(step: ScalingRow) -> float:
     return step.numbers[RATE.name].value or 0.0
 
 
-def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Step:
+def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
     first = next(iter(each(rows)))
     cell = {name: getattr(first, name, None) for name in CELL}
     cell |= {"arrival": "burst", "gaps": "", "schedule": ""}
@@ -103,7 +103,7 @@ def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Step:
     if estimate is not None:
         numbers[RATE.name] = shown(estimate, 1.0)
     numbers |= {row.metric: _number(row) for row in each(rows)}
-    return Step(
+    return ScalingRow(
         label=first.label,
         name=first.name,
         colour=colour_of(first.family),

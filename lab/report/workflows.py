@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.analysis.labels import each, identify
 from lab.analysis.metrics.registry import CELL
-from lab.core.model import Chained, FanOut, Ranked, Retried, Status
+from lab.core.model import Chain, FanOut, Priority, Retry, Status
 from lab.figures import Tables
 from lab.report.summary import Column, Number, count_of, flags_of, headline, number_of
 
@@ -36,7 +36,7 @@ QUESTIONS: Mapping[str, Question] = dict(
             ("join_s_p50", "last task to join p50 ms", 1e3),
         ),
         _question(
-            Chained.kind,
+            Chain.kind,
             "Chains of {shape:g} tasks",
             ("link_s_p50", "link to link p50 ms", 1e3),
             ("link_s_p90", "link to link p90 ms", 1e3),
@@ -44,12 +44,12 @@ QUESTIONS: Mapping[str, Question] = dict(
             ("links_early", "order violations", 1.0),
         ),
         _question(
-            Ranked.kind,
+            Priority.kind,
             "Priorities: {shape:g} urgent tasks submitted behind waiting tasks",
             ("inversions", "inverted pairs %", 100.0),
         ),
         _question(
-            Retried.kind,
+            Retry.kind,
             "Retries, requested after {shape:g} s",
             ("retry_late_s_p50", "late p50 ms", 1e3),
         ),

@@ -7,7 +7,7 @@ from lab.results.schema import PLACES, SCHEMA_VERSION, TABLES
 
 INTRODUCTION = f"""# Results
 
-Generated from `lab/results/schema` by `lab.results.dictionary.describe()`; schema version
+Generated from `lab/results/schema` by `lab.results.dictionary.describe_tables()`; schema version
 {SCHEMA_VERSION}.
 
 Each campaign has a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables
@@ -36,7 +36,7 @@ damaged file. In Parquet files, unit and meaning are metadata of each column.
 """
 
 
-def describe() -> str:
+def describe_tables() -> str:
     """Return the text of `results/README.md`: the folder, how to read it, and every column."""
     return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)
 

@@ -252,7 +252,7 @@ def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def runs(results: Path, warn: Callable[[str], object]) -> list[Path]:
+def list_runs(results: Path, warn: Callable[[str], object]) -> list[Path]:
     """Return the run folders in `results`, the oldest first.
 
     A run that cannot be read is left out, with a sentence passed to `warn`.

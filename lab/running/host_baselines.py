@@ -49,7 +49,9 @@ IN_CONTAINER = (
 )
 
 
-def measure(specs: Sequence[TrialSpec], campaign_id: str, block: int) -> Iterator[BaselineRow]:
+def measure_baselines(
+    specs: Sequence[TrialSpec], campaign_id: str, block: int
+) -> Iterator[BaselineRow]:
     """Measure the host baselines that bound the backends of these trials.
 
     Process starts if a backend has worker processes, with the packages that it imports; Redis if a

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.errors import UsageError
-from lab.core.model import Carrier, Rehearsal
+from lab.core.model import PreflightResult, Serializer
 from lab.host import child_environment, interrupts, processes
 from lab.worker import user_function
 from lab.worker.execution import checksum
@@ -36,9 +36,9 @@ CHECKS = 3
 Note = Callable[..., None]
 
 
-def rehearse(
+def run_preflight(
     workload: str, folder: Path, deadline_s: float = DEADLINE_S, pass_env: Sequence[str] = ()
-) -> Rehearsal:
+) -> PreflightResult:
     """Call a user's function three times, and return the results.
 
     Twice in one process and once in another with another hash seed, so that sets of strings have
@@ -64,7 +64,7 @@ def rehearse(
         elif check_ns > max(CHEAP_CHECK_NS, MOST_OF_A_CALL * nominal_ns):
             cost = f"a check takes {check_ns / 1e6:.3g} ms, a call {nominal_ns / 1e6:.3g} ms"
             notes |= {"trouble": cost}
-    return Rehearsal(
+    return PreflightResult(
         nominal_ns=nominal_ns,
         answer=notes.get("answer"),
         is_coroutine=notes.get("is_coroutine", False),
@@ -131,7 +131,7 @@ def _rehearse(workload: str, n_calls: int, note: Note) -> None:
     """Import the function, try the serializers, call it, and note each result."""
     try:
         name, arguments = user_function.parts(workload)
-        function = user_function.find(name)
+        function = user_function.find_user_function(name)
     except UsageError as error:
         note(unknown=str(error))
         return
@@ -201,12 +201,12 @@ def _refusals(role: str, value: Any) -> dict[str, str]:
     `role` is ``"function"``, ``"arguments"`` or ``"answer"``.
     """
     reasons = {}
-    for carrier in Carrier:
+    for carrier in Serializer:
         # JSON contains the registered name of a function, not the function.
-        if carrier is Carrier.MEMORY or (carrier is Carrier.JSON and role == "function"):
+        if carrier is Serializer.MEMORY or (carrier is Serializer.JSON and role == "function"):
             continue
         with contextlib.suppress(ImportError):  # no backend that uses it is installed
-            encode = user_function.find(carrier.value)
+            encode = user_function.find_user_function(carrier.value)
             try:
                 encode(value)
             except Exception as error:  # noqa: BLE001 (encoders raise errors of any type)

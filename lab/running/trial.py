@@ -18,10 +18,10 @@ from lab.core import placement
 from lab.core.backend import capabilities, services_of
 from lab.core.durations import longest_s
 from lab.core.errors import ClusterError
-from lab.core.model import Abandoned, Capability, Job, Monitored, Status, TrialSpec
+from lab.core.model import Capability, ClientCrash, Job, Monitoring, Status, TrialSpec
 from lab.core.placement import Placement
-from lab.core.provider import Cluster, CpuUse, Site
-from lab.core.serialization import Order, order_to_json
+from lab.core.provider import Cluster, CpuUse, TrialContext
+from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import readiness
 from lab.host import child_environment, interrupts, processes
 from lab.planning import registry
@@ -29,8 +29,8 @@ from lab.planning.phases import ids_of
 from lab.planning.tasks import make_jobs
 from lab.providers import PROVIDERS
 from lab.recording import host_counters
-from lab.recording.cluster_sampler import Gauges
-from lab.recording.ledger_reader import Watcher
+from lab.recording.cluster_sampler import ClusterSampler
+from lab.recording.ledger_reader import CompletionCounter
 from lab.running import logs
 from lab.worker.ledger import MEASURE
 
@@ -40,7 +40,7 @@ SLACK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EdgeReading:
     """Readings of the machine and of CPU times at the begin or end of a period."""
 
     host: host_counters.HostReading
@@ -49,7 +49,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class Outcome:
+class TrialObservation:
     """The lab's observations of one attempt, from outside the cluster.
 
     driver_code: return code of the driver, as `subprocess` reports it; None if the lab stopped it.
@@ -73,9 +73,9 @@ class Outcome:
     services: str = ""
     images: str = ""
     executed_ns: int | None = None
-    begin: Reading | None = None
-    end: Reading | None = None
-    last: Reading | None = None
+    begin: EdgeReading | None = None
+    end: EdgeReading | None = None
+    last: EdgeReading | None = None
     samples: list[host_counters.Sample] = field(default_factory=list)
     trial_ns: int = 0
     leftovers: int = 0
@@ -92,13 +92,13 @@ def place(spec: TrialSpec) -> Placement:
     )
 
 
-def run(
+def run_trial(
     spec: TrialSpec,
     attempt: int,
     folder: Path,
     on_phase: Callable[[str], None],
     harness_ns: float | None = None,
-) -> Outcome:
+) -> TrialObservation:
     """Run one attempt in `folder`; no process of it remains, whatever happens.
 
     With `harness_ns`, the instrumentation cost of a task, a burst that recording slows down is
@@ -124,7 +124,7 @@ def run(
 
 def _drive(
     cluster: Cluster,
-    outcome: Outcome,
+    outcome: TrialObservation,
     on_phase: Callable[[str], None],
     harness_ns: float | None,
 ) -> None:
@@ -133,16 +133,16 @@ def _drive(
     cluster.up()
     outcome.services, outcome.images = cluster.services, cluster.images
     outcome.executed_ns = cluster.executed_ns
-    order = Order(outcome.spec, harness_ns)
+    order = TrialRequest(outcome.spec, harness_ns)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
     if reason := logs.overflow(outcome.folder / "logs"):
         outcome.status, outcome.reason = Status.FAILED, reason
-    if isinstance(outcome.spec.arrival, Abandoned) and outcome.status == Status.OK:
+    if isinstance(outcome.spec.arrival, ClientCrash) and outcome.status == Status.OK:
         _outlive(cluster, outcome)
 
 
-def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:
+def killed(spec: TrialSpec, attempt: int, folder: Path) -> TrialObservation:
     """Return the outcome of an attempt whose lab was killed, for the files in its folder."""
     outcome = _begun(spec, attempt, folder, datetime.fromtimestamp(folder.stat().st_mtime, UTC))
     outcome.status = Status.INTERRUPTED
@@ -150,26 +150,26 @@ def killed(spec: TrialSpec, attempt: int, folder: Path) -> Outcome:
     return outcome
 
 
-def failed(spec: TrialSpec, attempt: int, folder: Path, reason: str) -> Outcome:
+def failed(spec: TrialSpec, attempt: int, folder: Path, reason: str) -> TrialObservation:
     """Return the outcome of an attempt that failed because of a defect of the lab."""
     outcome = _begun(spec, attempt, folder, datetime.now(UTC))
     outcome.status, outcome.reason = Status.FAILED, reason
     return outcome
 
 
-def not_run(spec: TrialSpec, reason: str) -> Outcome:
+def not_run(spec: TrialSpec, reason: str) -> TrialObservation:
     """Return the outcome of a configuration that its backend does not support."""
-    return Outcome(spec, 1, Path(), place(spec), 0, "", Status.SKIPPED, reason)
+    return TrialObservation(spec, 1, Path(), place(spec), 0, "", Status.SKIPPED, reason)
 
 
-def _begun(spec: TrialSpec, attempt: int, folder: Path, at: datetime) -> Outcome:
+def _begun(spec: TrialSpec, attempt: int, folder: Path, at: datetime) -> TrialObservation:
     # Differs between trials (METHOD M2), and follows from the spec, so that a rerun has the same.
     hash_seed = (spec.seed + attempt) % 2**32
     started = at.isoformat(timespec="seconds")
-    return Outcome(spec, attempt, folder, place(spec), hash_seed, started)
+    return TrialObservation(spec, attempt, folder, place(spec), hash_seed, started)
 
 
-def _site(outcome: Outcome) -> Site:
+def _site(outcome: TrialObservation) -> TrialContext:
     environment = {
         processes.OWNER: processes.owner(),
         processes.TRIAL: f"{outcome.spec.id}-{outcome.attempt}",
@@ -177,7 +177,7 @@ def _site(outcome: Outcome) -> Site:
     }
     spec = outcome.spec
     outcome.folder.mkdir(parents=True)
-    return Site(
+    return TrialContext(
         spec,
         registry.select(spec.label).backend,
         outcome.folder,
@@ -197,13 +197,16 @@ def jobs_of(spec: TrialSpec) -> tuple[Job, ...]:
 
 
 def _follow(
-    cluster: Cluster, driver: Popen[bytes], outcome: Outcome, on_phase: Callable[[str], None]
+    cluster: Cluster,
+    driver: Popen[bytes],
+    outcome: TrialObservation,
+    on_phase: Callable[[str], None],
 ) -> None:
     """Follow the driver's lines to its end, and take readings at its gates."""
     spec = outcome.spec
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 5 * spec.deadline_s
     deadline += longest_s(spec.arrival)
-    gauges, edges = Gauges(cluster, spec.arrival), list[host_counters.Sample]()
+    gauges, edges = ClusterSampler(cluster, spec.arrival), list[host_counters.Sample]()
     sampler = host_counters.Sampler(gauges.in_the_window)
     try:
         for word in _words(driver):
@@ -244,16 +247,16 @@ def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, s
     return None
 
 
-def _read_monitor(cluster: Cluster, outcome: Outcome) -> None:
+def _read_monitor(cluster: Cluster, outcome: TrialObservation) -> None:
     """Save the output of the backend's monitor, if the arrival requires it."""
-    if isinstance(outcome.spec.arrival, Monitored):
+    if isinstance(outcome.spec.arrival, Monitoring):
         (outcome.folder / "monitor.txt").write_text(cluster.monitor(), encoding="utf-8")
 
 
-def _outlive(cluster: Cluster, outcome: Outcome) -> None:
+def _outlive(cluster: Cluster, outcome: TrialObservation) -> None:
     """Wait for the tasks of a submitter that was killed."""
     spec, deadline = outcome.spec, time.monotonic() + outcome.spec.deadline_s
-    watcher = Watcher(outcome.folder / "ledger", ids_of(MEASURE))
+    watcher = CompletionCounter(outcome.folder / "ledger", ids_of(MEASURE))
     while watcher.count() < spec.arrival.n_tasks and time.monotonic() < deadline:
         if reason := cluster.failure():
             outcome.status, outcome.reason = Status.FAILED, reason
@@ -292,6 +295,6 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _reading(cluster: Cluster) -> Reading:
+def _reading(cluster: Cluster) -> EdgeReading:
     cpu = cluster.cpu()
-    return Reading(host_counters.read_host(), cpu, time.process_time_ns())
+    return EdgeReading(host_counters.read_host(), cpu, time.process_time_ns())

@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from lab.core.model import Arrival, Flag, Paced
-from lab.core.outcomes import Ack, Verdict
+from lab.core.outcomes import Ack, TaskOutcome
 
 MEASURE = "measure"
 # The generator (METHOD M7, M23).
@@ -33,7 +33,7 @@ MIN_READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Issue:
     """One fault in the records of a trial, and the flag that it causes."""
 
     flag: Flag
@@ -87,7 +87,7 @@ def _phantoms(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame
     unknown = executed[executed["starts"] > 0]
     unknown = unknown[~unknown.index.isin(submits["task_id"])].reset_index()
     trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
-    return unknown.assign(trial_id=trial_id, verdict=str(Verdict.PHANTOM))
+    return unknown.assign(trial_id=trial_id, verdict=str(TaskOutcome.PHANTOM))
 
 
 def _executed(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> pd.DataFrame:
@@ -114,22 +114,22 @@ def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
     acknowledged = known["ack"] == Ack.OK
     completions = known["completions"]
     order = (
-        (known["wrong"] > 0, Verdict.CORRUPTED),
-        ((completions > 0) & (known["returned"] == 0), Verdict.FAILED),
-        (completions > most, Verdict.DUPLICATED),
-        ((completions > 0) & ~acknowledged, Verdict.RECOVERED),
-        (completions > 0, Verdict.OK),
-        (known["starts"] > 0, Verdict.PARTIAL),
-        (acknowledged, Verdict.LOST),
+        (known["wrong"] > 0, TaskOutcome.CORRUPTED),
+        ((completions > 0) & (known["returned"] == 0), TaskOutcome.FAILED),
+        (completions > most, TaskOutcome.DUPLICATED),
+        ((completions > 0) & ~acknowledged, TaskOutcome.RECOVERED),
+        (completions > 0, TaskOutcome.OK),
+        (known["starts"] > 0, TaskOutcome.PARTIAL),
+        (acknowledged, TaskOutcome.LOST),
     )
     conditions, classes = zip(*order, strict=True)
-    return np.select(conditions, [str(c) for c in classes], default=str(Verdict.REFUSED))
+    return np.select(conditions, [str(c) for c in classes], default=str(TaskOutcome.REFUSED))
 
 
-def counts(table: pd.DataFrame) -> dict[Verdict, int]:
+def counts(table: pd.DataFrame) -> dict[TaskOutcome, int]:
     """Count the tasks of each class in the result of `verdicts`; absent classes are 0."""
     by_class = table["verdict"].value_counts()
-    return {verdict: int(by_class.get(str(verdict), 0)) for verdict in Verdict}
+    return {verdict: int(by_class.get(str(verdict), 0)) for verdict in TaskOutcome}
 
 
 def negative_durations(tasks: pd.DataFrame) -> int:
@@ -143,7 +143,7 @@ def negative_durations(tasks: pd.DataFrame) -> int:
 
 def generator_check(
     submits: pd.DataFrame, arrival: Arrival, median_end_to_end_s: float = 0.0
-) -> list[Finding]:
+) -> list[Issue]:
     """Check that the generator followed its plan and was not the bottleneck (METHOD M7).
 
     Only a `Paced` arrival has a plan; for others the result is empty.
@@ -170,11 +170,11 @@ def generator_check(
     return [finding for finding in findings if finding]
 
 
-def _limited(flag: Flag, fault: str) -> Finding:
-    return Finding(flag, f"generator_limited: {fault}")
+def _limited(flag: Flag, fault: str) -> Issue:
+    return Issue(flag, f"generator_limited: {fault}")
 
 
-def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Finding | None:
+def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Issue | None:
     # Compared with the instants of the plan and not with its rate: the rate of a Poisson plan of n
     # tasks deviates by 1 / sqrt(n) by chance.
     stretch = max(1, int(np.ptp(t1))) / max(1, int(np.ptp(t0)))
@@ -185,20 +185,20 @@ def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Finding
     return _limited(flag, f"achieved rate {deviation:+.1%} off the plan (limit {RATE_NOISY:.0%})")
 
 
-def _utilisation_of_submitter(busy: float) -> Finding | None:
+def _utilisation_of_submitter(busy: float) -> Issue | None:
     if busy <= SUBMITTER_BUSY:
         return None
     return _limited(Flag.NOISY, f"submitter {busy:.0%} busy (limit {SUBMITTER_BUSY:.0%})")
 
 
-def _lag(lag_s: NDArray[np.float64], limit_s: float) -> Finding | None:
+def _lag(lag_s: NDArray[np.float64], limit_s: float) -> Issue | None:
     p99_s = float(np.percentile(lag_s, 99, method="inverted_cdf"))
     if p99_s <= limit_s:
         return None
     return _limited(Flag.NOISY, f"p99 lag {p99_s * 1e3:.2f} ms (limit {limit_s * 1e3:.2f} ms)")
 
 
-def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Finding | None:
+def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Issue | None:
     """Test with Kolmogorov-Smirnov that the gaps between submit calls are exponential.
 
     A submitter cannot start a call while another lasts, so gaps shorter than that dead time are
@@ -217,7 +217,7 @@ def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Finding
 
 def cross_checks(
     tasks: pd.DataFrame, submits: pd.DataFrame, samples: pd.DataFrame, workers: int
-) -> list[Finding]:
+) -> list[Issue]:
     """Check the ledger by operational laws against independent counts (METHOD M13).
 
     Args:
@@ -234,11 +234,11 @@ def cross_checks(
     return [finding for finding in findings if finding]
 
 
-def _inconsistent(fault: str) -> Finding:
-    return Finding(Flag.INVALID, f"inconsistent: {fault}")
+def _inconsistent(fault: str) -> Issue:
+    return Issue(Flag.INVALID, f"inconsistent: {fault}")
 
 
-def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> Finding | None:
+def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> Issue | None:
     """Compare the tasks in the system as counted live with those that the rows imply.
 
     Little's law N = X R holds on every sample path, because N is arrivals minus departures. The
@@ -281,7 +281,7 @@ def _in_system(
     )
 
 
-def _utilisation(tasks: pd.DataFrame, workers: int) -> Finding | None:
+def _utilisation(tasks: pd.DataFrame, workers: int) -> Issue | None:
     done = tasks[tasks["t4_ns"].notna()]
     if not len(done):
         return None
@@ -292,7 +292,7 @@ def _utilisation(tasks: pd.DataFrame, workers: int) -> Finding | None:
     return _inconsistent(f"{busy_ns / span_ns:.2f} tasks ran at once on {workers} worker slots")
 
 
-def cpu_check(cpu_ns: int, cpus: int, window_ns: int) -> list[Finding]:
+def cpu_check(cpu_ns: int, cpus: int, window_ns: int) -> list[Issue]:
     """Check that the CPU time of a role does not exceed that of its CPUs (METHOD M13)."""
     if cpu_ns <= cpus * window_ns * (1 + MISMATCH):
         return []

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.core import fire_times
-from lab.core.model import Arrival, Chained, FanOut, Paced, Ranked, Retried, TrialSpec
+from lab.core.model import Arrival, Chain, FanOut, Paced, Priority, Retry, TrialSpec
 from lab.core.placement import cpu_text
 from lab.planning import registry
-from lab.running.trial import Outcome
+from lab.running.trial import TrialObservation
 from lab.worker import user_function
 
 
-def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
+def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
     """Return the columns that identify a trial: its spec, its cluster and its arrival.
 
     `n_unchecked` is the number of answers in its window that were to be checked and could not be.
@@ -38,7 +38,7 @@ def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
         "arrival": spec.arrival.kind,
         "rate_hz": paced.rate_hz if paced else None,
         "gaps": paced.gaps if paced else "",
-        "schedule": fire_times.describe(spec.arrival),
+        "schedule": fire_times.describe_schedule(spec.arrival),
         "shape": _shape(spec.arrival),
         "t_exec_ns": outcome.executed_ns,
         **_placed(outcome),
@@ -56,9 +56,9 @@ def identity(outcome: Outcome, n_unchecked: int = 0) -> dict[str, Any]:
 
 def _shape(arrival: Arrival) -> float | None:
     match arrival:
-        case FanOut(width=number) | Chained(length=number) | Ranked(n_urgent=number):
+        case FanOut(width=number) | Chain(length=number) | Priority(n_urgent=number):
             return float(number)
-        case Retried(delay_s=delay_s):
+        case Retry(delay_s=delay_s):
             return delay_s
     return None
 
@@ -73,7 +73,7 @@ def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
     return "inline call" + (f"; {n_unchecked} could not be checked" if n_unchecked else "")
 
 
-def _placed(outcome: Outcome) -> dict[str, Any]:
+def _placed(outcome: TrialObservation) -> dict[str, Any]:
     topology = outcome.spec.topology
     placement = outcome.placement
     return {

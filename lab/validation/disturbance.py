@@ -56,7 +56,7 @@ THRESHOLDS = (
 IN_TICKS = ("steal", "foreign_cpu")
 
 
-class Finding(Protocol):
+class Issue(Protocol):
     """A problem in the trial's records."""
 
     @property
@@ -112,8 +112,8 @@ def _share(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def judge(
-    disturbed: Disturbance | None, findings: Iterable[Finding] = ()
+def judge_disturbance(
+    disturbed: Disturbance | None, findings: Iterable[Issue] = ()
 ) -> tuple[Flag, tuple[str, ...]]:
     """Return the worst flag of all signals and findings, and the reason for each flag.
 

@@ -11,7 +11,7 @@ import pandas as pd
 from lab.core.model import Status
 from lab.host import processes
 from lab.providers.servers import last_line
-from lab.running.trial import Outcome
+from lab.running.trial import TrialObservation
 from lab.validation import trial_files
 
 
@@ -23,7 +23,7 @@ class Ending(NamedTuple):
 
 
 def ending(
-    outcome: Outcome,
+    outcome: TrialObservation,
     status: Mapping[str, Any],
     counted: Mapping[str, Any],
     tasks: pd.DataFrame,
@@ -36,7 +36,7 @@ def ending(
         counted: Columns of the row with numbers of tasks.
         tasks: `TaskRow` columns, of all phases.
     """
-    if foreign := trial_files.strangers(outcome.folder):
+    if foreign := trial_files.foreign_files(outcome.folder):
         # A task that writes there could have forged records.
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         reason = f"A task wrote into the ledger's folder: {foreign[0]}{more}."
@@ -47,7 +47,9 @@ def ending(
     return Ending(ended.status, _with_cause(ended.reason, outcome.folder))
 
 
-def _ended_early(outcome: Outcome, status: Mapping[str, Any], tasks: pd.DataFrame) -> Ending | None:
+def _ended_early(
+    outcome: TrialObservation, status: Mapping[str, Any], tasks: pd.DataFrame
+) -> Ending | None:
     """Return how a trial ended early; None if it was complete."""
     driver_status = str(status.get("status", "running"))
     if outcome.status != Status.OK:
@@ -71,7 +73,7 @@ def _ended_early(outcome: Outcome, status: Mapping[str, Any], tasks: pd.DataFram
 
 
 def _counted(
-    outcome: Outcome,
+    outcome: TrialObservation,
     status: Mapping[str, Any],
     counted: Mapping[str, Any],
     tasks: pd.DataFrame,

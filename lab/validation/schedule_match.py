@@ -16,7 +16,7 @@ import pandas as pd
 
 from lab.core import fire_times
 from lab.core.model import Job
-from lab.core.outcomes import Occurrence
+from lab.core.outcomes import FiringOutcome
 
 # The phase of an interval is that of the most punctual among this many first firings: the first one
 # may be late by accident, and over ten firings a drift would already be visible.
@@ -34,7 +34,7 @@ TYPES = {
 }
 
 
-def judge(
+def match_firings(
     jobs: Sequence[Job],
     tasks: pd.DataFrame,
     n_occurrences: int,
@@ -75,7 +75,7 @@ def _of_job(
     overlaps = starts[1:] < np.maximum.accumulate(ends)[:-1]
     overlaps = np.concatenate([np.zeros(min(1, len(starts)), bool), overlaps])
     due = fire_times.due_ns(job, _opening(job, starts, begin), begin, n, wall_offset_ns)
-    edges = fire_times.edges_ns(due)
+    edges = fire_times.period_boundaries_ns(due)
     slots = np.searchsorted(starts, edges)
     rows: list[tuple[Any, ...]] = []
     for k in range(n):
@@ -83,13 +83,13 @@ def _of_job(
         if edges[k + 1] > end and not places:
             break  # the window ended within this occurrence's period, so its result is unknown
         if not places:
-            rows.append((k, due[k], None, None, None, str(Occurrence.MISSED), 0))
+            rows.append((k, due[k], None, None, None, str(FiringOutcome.MISSED), 0))
         for place in places:
             error = int(starts[place]) - due[k]
             # Only a cron job can be early: the backend chooses the phase of an interval.
-            verdict = Occurrence.EARLY if error < 0 and job.cron else Occurrence.KEPT
+            verdict = FiringOutcome.EARLY if error < 0 and job.cron else FiringOutcome.KEPT
             if place != places[0]:
-                verdict = Occurrence.DOUBLED
+                verdict = FiringOutcome.DOUBLED
             finished = None if np.isinf(ends[place]) else int(runs["t4_ns"].iloc[place])
             rows.append(
                 (k, due[k], starts[place], finished, error, str(verdict), int(overlaps[place]))

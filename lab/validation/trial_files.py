@@ -33,7 +33,7 @@ from lab.recording.ledger_reader import (
 )
 from lab.recording.server_stats import BYTES, COMMANDS, Sample
 from lab.results.schema.task import TaskRow
-from lab.validation.schedule_match import judge
+from lab.validation.schedule_match import match_firings
 from lab.worker import user_function
 from lab.worker.ledger import ACCEPTED, ERROR, MEASURE, NO_ANSWER, VERIFY, WARM_UP
 
@@ -87,7 +87,7 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
     return tasks[[field.name for field in fields(TaskRow)]]
 
 
-def until(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
+def truncate_at(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
     """Remove events after the window's end, because stopping a system cancels its running tasks.
 
     Executions that ended later count as unfinished, and those that began later as unstarted. The
@@ -200,16 +200,16 @@ def read_occurrences(
     arrival = spec.arrival
     needed = ("wall", "t_begin_ns", "t_end_ns")
     if not isinstance(arrival, Periodic) or not all(map(status.get, needed)):
-        return judge((), tasks, 0, (0, 0), 0)
+        return match_firings((), tasks, 0, (0, 0), 0)
     _, module = registry.workload(spec.workload)
     jobs = make_jobs(module, spec, as_coroutines=False)
     window = status["t_begin_ns"], status["t_end_ns"]
-    return judge(
+    return match_firings(
         jobs, tasks, arrival.n_occurrences, window, wall_clock.offset_ns(status["wall"][0])
     )
 
 
-def strangers(folder: Path) -> list[str]:
+def foreign_files(folder: Path) -> list[str]:
     """Return the names of files in the ledger's folder that tasks wrote, not the lab's workers."""
     errors = {error.path for error in task_errors(folder / "ledger")}
     paths = (folder / "ledger").glob("*")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from lab.core.model import Flag, Paced, Periodic, Retried, TrialSpec
-from lab.core.outcomes import Ack, Verdict
+from lab.core.model import Flag, Paced, Periodic, Retry, TrialSpec
+from lab.core.outcomes import Ack, TaskOutcome
 from lab.host import wall_clock
 from lab.recording.driver_status import read_status
 from lab.results.schema import TrialRow
 from lab.results.schema.task import SampleRow
-from lab.running.trial import Outcome
+from lab.running.trial import TrialObservation
 from lab.validation import checker, disturbance, trial_files
 from lab.validation.dimensions import identity
 from lab.validation.reasons import ending
@@ -45,37 +45,37 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class TrialResult:
     """The row of one attempt, and its tables by name."""
 
     row: TrialRow
     tables: Mapping[str, Any]
 
 
-def collect(outcome: Outcome, context: Context) -> Collected:
+def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     """Read the folder of one attempt and compute its row; values that are not known stay null."""
     spec, folder = outcome.spec, outcome.folder
     status = read_status(folder)
     offers = trial_files.read_offers(spec.id, folder)
-    tasks = trial_files.until(
+    tasks = trial_files.truncate_at(
         trial_files.read_tasks(spec.id, folder, offers), status.get("t_end_ns")
     )
     submits = offers.drop(columns="t5_ns")
     samples = _samples(outcome, status)
     repeats = isinstance(spec.arrival, Periodic)
     expected = trial_files.right_answers(spec)
-    due = 2 if isinstance(spec.arrival, Retried) else 1
+    due = 2 if isinstance(spec.arrival, Retry) else 1
     verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats, due=due)
     counted = _counted(spec, submits, tasks, verdicts)
     disturbed = _disturbance(outcome, context)
     ended = ending(outcome, status, counted, tasks)
     findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
     if trial_files.wrong_in_warm_up(spec, tasks):
-        findings.append(checker.Finding(Flag.INVALID, "wrong answers in the warm-up"))
+        findings.append(checker.Issue(Flag.INVALID, "wrong answers in the warm-up"))
     if (step_ns := wall_clock.step_ns(status.get("wall", []))) > wall_clock.LARGEST_STEP_NS:
         reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
-        findings.append(checker.Finding(Flag.INVALID, reason))
-    flag, reasons = disturbance.judge(disturbed, findings)
+        findings.append(checker.Issue(Flag.INVALID, reason))
+    flag, reasons = disturbance.judge_disturbance(disturbed, findings)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         **identity(outcome, trial_files.unchecked(tasks, expected)),
@@ -93,10 +93,10 @@ def collect(outcome: Outcome, context: Context) -> Collected:
     tables = {"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts}
     if repeats:
         tables["occurrence"] = trial_files.read_occurrences(spec, tasks, status)
-    return Collected(TrialRow(**row), tables)
+    return TrialResult(TrialRow(**row), tables)
 
 
-def unrecorded(outcome: Outcome, context: Context) -> TrialRow:
+def unrecorded(outcome: TrialObservation, context: Context) -> TrialRow:
     """Return the row of a trial without records: it was skipped, or the lab failed."""
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
@@ -150,20 +150,20 @@ def _counted(
     return {
         "n_sent": len(sent),
         "n_done": n_done,
-        "n_censored": counts[Verdict.LOST] + counts[Verdict.PARTIAL],
-        "n_lost": counts[Verdict.LOST],
-        "n_partial": counts[Verdict.PARTIAL],
-        "n_failed": counts[Verdict.FAILED],
-        "n_duplicated": counts[Verdict.DUPLICATED],
-        "n_corrupted": counts[Verdict.CORRUPTED],
-        "n_phantom": counts[Verdict.PHANTOM],
+        "n_censored": counts[TaskOutcome.LOST] + counts[TaskOutcome.PARTIAL],
+        "n_lost": counts[TaskOutcome.LOST],
+        "n_partial": counts[TaskOutcome.PARTIAL],
+        "n_failed": counts[TaskOutcome.FAILED],
+        "n_duplicated": counts[TaskOutcome.DUPLICATED],
+        "n_corrupted": counts[TaskOutcome.CORRUPTED],
+        "n_phantom": counts[TaskOutcome.PHANTOM],
         "n_negative": checker.negative_durations(tasks),
         "worker_processes": trial_files.worker_processes(window),
         "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
     }
 
 
-def _disturbance(outcome: Outcome, context: Context) -> disturbance.Disturbance | None:
+def _disturbance(outcome: TrialObservation, context: Context) -> disturbance.Disturbance | None:
     # Includes the uninstrumented burst, because the throughput is computed from it.
     begin, end = outcome.begin, outcome.last or outcome.end
     if begin is None or end is None or context.calibration_ns is None:
@@ -180,7 +180,7 @@ def _findings(
     tasks: pd.DataFrame,
     samples: pd.DataFrame,
     counted: Mapping[str, Any],
-) -> list[checker.Finding]:
+) -> list[checker.Issue]:
     """List contradictions in the records; lost tasks are a result, and not a contradiction."""
     window = tasks[tasks.phase == "measure"]
     took = (window.t4_ns - window.t0_ns).dropna()
@@ -194,11 +194,11 @@ def _findings(
         ("n_negative", "durations below zero"),
     ):
         if counted[column]:
-            findings.append(checker.Finding(Flag.INVALID, f"{counted[column]} {fault}"))
+            findings.append(checker.Issue(Flag.INVALID, f"{counted[column]} {fault}"))
     return findings
 
 
-def _cpu_findings(outcome: Outcome) -> list[checker.Finding]:
+def _cpu_findings(outcome: TrialObservation) -> list[checker.Issue]:
     """Check the workers' CPU time against their CPUs, in windows of at least `CPU_CHECK_NS`."""
     begin, end = outcome.begin, outcome.end
     if (
@@ -212,7 +212,7 @@ def _cpu_findings(outcome: Outcome) -> list[checker.Finding]:
     return checker.cpu_check(used_ns, cpus, window_ns)
 
 
-def _used(outcome: Outcome, disturbed: disturbance.Disturbance | None) -> dict[str, Any]:
+def _used(outcome: TrialObservation, disturbed: disturbance.Disturbance | None) -> dict[str, Any]:
     begin, end = outcome.begin, outcome.end
     if begin is None or end is None:
         return {}
@@ -227,7 +227,7 @@ def _used(outcome: Outcome, disturbed: disturbance.Disturbance | None) -> dict[s
     return used
 
 
-def _samples(outcome: Outcome, status: Mapping[str, Any]) -> pd.DataFrame:
+def _samples(outcome: TrialObservation, status: Mapping[str, Any]) -> pd.DataFrame:
     trial_id = outcome.spec.id
     rows = [
         SampleRow(trial_id, s.t_ns, s.source, s.metric, s.value, s.unit) for s in outcome.samples

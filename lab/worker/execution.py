@@ -19,7 +19,7 @@ from lab.worker.ledger import (
     RAISED,
     begin,
     finish,
-    finish_badly,
+    finish_failed,
     note_error,
 )
 
@@ -58,7 +58,7 @@ def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any
     except BaseException as error:
         finished = monotonic_ns()
         note_error(task_id, error)
-        finish_badly(words, row, finished, RAISED)
+        finish_failed(words, row, finished, RAISED)
         raise
     finished = monotonic_ns()  # before the checksum, which is not part of the task
     word = answer & BITS if type(answer) is int else _word(answer, function)
@@ -82,7 +82,7 @@ async def execute_async(task_id: int, function: str, argument: Any, attempt: int
         cancelled = type(error).__name__ == "CancelledError"  # asyncio is not imported here
         if not cancelled:
             note_error(task_id, error)
-        finish_badly(words, row, finished, CANCELLED if cancelled else RAISED)
+        finish_failed(words, row, finished, CANCELLED if cancelled else RAISED)
         raise
     finished = monotonic_ns()
     word = answer & BITS if type(answer) is int else _word(answer, function)
@@ -105,7 +105,7 @@ async def execute_after_async(_before: Any, task_id: int, function: str, argumen
     return await execute_async(task_id, function, argument)
 
 
-def joined(*_answers: Any) -> None:
+def noop_join(*_answers: Any) -> None:
     """Do nothing: the join that a backend runs after all tasks of a group have ended."""
 
 

@@ -109,7 +109,7 @@ def finish(words: memoryview, row: int, finished_ns: int, answer: int) -> None:
     words[row + 7] = row
 
 
-def finish_badly(words: memoryview, row: int, finished_ns: int, outcome: int) -> None:
+def finish_failed(words: memoryview, row: int, finished_ns: int, outcome: int) -> None:
     """Record that a task raised or was cancelled, and publish its row."""
     words[row + 6] = outcome
     finish(words, row, finished_ns, 0)

@@ -77,7 +77,7 @@ def parts(workload: str) -> tuple[str, Any]:
         raise _no_function(workload)
     text = match["arguments"]
     if text.startswith("("):
-        return match["function"], _checked(find(text[1:-1]), text[1:-1])
+        return match["function"], _checked(find_user_function(text[1:-1]), text[1:-1])
     return match["function"], json.loads(text or "[]")
 
 
@@ -108,7 +108,7 @@ def _checked(arguments: Any, name: str) -> Any:
     raise UsageError(f"--args {name} has the type {kind}. It must be a list, tuple or mapping.")
 
 
-def find(path: str) -> Any:
+def find_user_function(path: str) -> Any:
     """Import the module of ``module:attribute``, and return the attribute."""
     module, _, attribute = path.partition(":")
     return attrgetter(attribute)(import_module(module))
@@ -118,7 +118,7 @@ def run(call: Sequence[Any]) -> Any:
     """Call the function with its arguments: by position from a sequence, by name from a mapping."""
     name, arguments = call
     if (function := _functions.get(name)) is None:
-        function = _functions[name] = find(name)
+        function = _functions[name] = find_user_function(name)
     process = os.getpid()
     try:
         return function(**arguments) if isinstance(arguments, Mapping) else function(*arguments)

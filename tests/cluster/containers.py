@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.core.model import TrialSpec
-from lab.core.provider import Site
+from lab.core.provider import TrialContext
 from lab.host import processes
 from lab.planning import registry
 from lab.providers import reaper
@@ -26,7 +26,7 @@ def cluster_of(spec: TrialSpec, folder: Path) -> ComposeCluster:
     """Make the cluster of a trial in `folder`; it is not up yet."""
     backend = registry.select(spec.label).backend
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: f"{spec.id}-1"}
-    return ComposeCluster(Site(spec, backend, folder, trial.place(spec), labels))
+    return ComposeCluster(TrialContext(spec, backend, folder, trial.place(spec), labels))
 
 
 def left_of(pid: int) -> list[reaper.Remains]:

@@ -17,7 +17,7 @@ from lab.core.model import (
     Capability,
     Paced,
     Periodic,
-    Ranked,
+    Priority,
     RoundTrip,
     Service,
     Topology,
@@ -28,7 +28,7 @@ from lab.providers.cgroups import Inside, Meter, parse
 from lab.providers.compose import ComposeCluster
 from lab.providers.engine import docker
 from lab.recording.server_stats import COMMANDS
-from lab.validation.trial_row import Collected
+from lab.validation.trial_row import TrialResult
 from tests.cluster.containers import elsewhere, left_of, standing
 from tests.contract.exactly_once import REDELIVERING, assert_exactly_once, may_raise
 from tests.contract.test_backends import BUSY, coroutine_spec
@@ -99,7 +99,7 @@ def test_each_task_of_every_kind_runs_exactly_once_in_containers(
     assert_row_and_samples_are_complete(result, nodes)
 
 
-def assert_row_and_samples_are_complete(result: Collected, nodes: int) -> None:
+def assert_row_and_samples_are_complete(result: TrialResult, nodes: int) -> None:
     """Assert that the row names all servers and images, and that all have samples and counters."""
     row, chosen = result.row, registry.select(result.row.label)
     servers = set(services_of(chosen.backend, chosen.variant))
@@ -140,7 +140,7 @@ def test_memory_of_a_worker_is_measured_in_a_container(tmp_path: Path) -> None:
 
 def test_urgent_tasks_overtake_others_in_a_priority_queue_of_rabbitmq(tmp_path: Path) -> None:
     """The last five offered tasks are urgent, and start before most of the waiting ones."""
-    label, arrival = "celery[prefork+rabbitmq+priorities]", Ranked(60, 5)
+    label, arrival = "celery[prefork+rabbitmq+priorities]", Priority(60, 5)
     result = run(tmp_path, spec_of(label, "io", arrival, size=20_000, provider="compose"))
     assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 60)
     started = result.tables["task"].query("phase == 'measure'").sort_values("t3_ns").task_id

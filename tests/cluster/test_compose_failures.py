@@ -18,7 +18,7 @@ import pytest
 
 from lab.backends.celery import Celery
 from lab.campaign import run_folder, runner
-from lab.core.model import Burst, Command, Setup
+from lab.core.model import BackendContext, Burst, Command
 from lab.host import child_environment
 from lab.planning.plan import Plan
 from lab.providers import choice, compose, compose_override, images, reaper, user_code
@@ -45,7 +45,7 @@ def test_a_node_that_dies_at_boot_is_named_with_the_last_line_of_its_log(
 ) -> None:
     """The reason has the container and its exit code as well, and the log is saved."""
 
-    def dying(_: Setup) -> Sequence[Command]:
+    def dying(_: BackendContext) -> Sequence[Command]:
         return [Command((sys.executable, "-c", "raise SystemExit('no such queue')"), 1)]
 
     monkeypatch.setattr(Celery, "node_commands", dying)
@@ -175,7 +175,7 @@ def test_a_trial_fails_if_the_docker_command_disappears(
         if name == phase:
             program.unlink()
 
-    row = collect(trial.run(spec, 1, tmp_path / spec.id, on_phase), CONTEXT).row
+    row = collect(trial.run_trial(spec, 1, tmp_path / spec.id, on_phase), CONTEXT).row
     assert row.status == "failed"
     assert NO_DOCKER in row.reason
 

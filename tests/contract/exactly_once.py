@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.core.backend import capabilities
 from lab.core.model import Capability
 from lab.planning import registry
-from lab.validation.trial_row import Collected
+from lab.validation.trial_row import TrialResult
 
 # With default settings, these redeliver a failed task after 60 s. Beside other tests, a thousand
 # tasks take longer than that.
@@ -19,7 +19,7 @@ def may_raise(label: str) -> bool:
     return Capability.SUBMIT in promised and chosen.backend.executes
 
 
-def assert_exactly_once(result: Collected, *, raises: bool) -> None:
+def assert_exactly_once(result: TrialResult, *, raises: bool) -> None:
     """Assert that all tasks ran once, and, if `raises`, that one in a hundred failed."""
     row, verdicts = result.row, result.tables["verdict"].verdict.value_counts()
     n = row.n_planned

@@ -71,7 +71,7 @@ def survivors() -> list[psutil.Process]:
     for process in below:
         if process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid():
             os.waitpid(process.pid, 0)
-    return [process for process in below if processes.runs(process)]
+    return [process for process in below if processes.is_running(process)]
 
 
 def _role_of(process: psutil.Process) -> str:
@@ -206,7 +206,9 @@ class Observer:
         def is_watchdog(process: psutil.Process) -> bool:
             return "lab.providers.watchdog" in process.cmdline()  # ends when no process appears
 
-        alive: list[object] = [p for p in survivors() if processes.runs(p) and not is_watchdog(p)]
+        alive: list[object] = [
+            p for p in survivors() if processes.is_running(p) and not is_watchdog(p)
+        ]
         return alive + (list(self._objects(lab)) if self._provider == "compose" else [])
 
     def _end(self, lab: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.driver.driver import Driver
-from lab.recording.ledger_reader import Watcher
+from lab.recording.ledger_reader import CompletionCounter
 
 PATIENCE_S = 90.0
 SELDOM_S = 3600.0
@@ -24,7 +24,7 @@ def await_runs(ledger: Path, job_id: int, n: int) -> None:
     Raises:
         TimeoutError: It did not within `PATIENCE_S`.
     """
-    watcher = Watcher(ledger, range(job_id, job_id + 1))
+    watcher = CompletionCounter(ledger, range(job_id, job_id + 1))
     if not watcher.reaches(n, PATIENCE_S):
         raise TimeoutError(f"Job {job_id} fired {watcher.finished} times, not {n}.")
 

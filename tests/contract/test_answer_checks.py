@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.core.model import Burst, Service
-from lab.planning.compatibility import obstacle
+from lab.planning.compatibility import unsupported_reason
 from lab.running import preflight, trial
 from lab.validation.trial_row import collect
 from tests.factories.trials import CONTEXT, run, spec_of
@@ -46,7 +46,7 @@ def test_preflight_compares_answers_by_all_their_bytes(
     task: str, is_known: bool, trouble: str, tmp_path: Path
 ) -> None:
     """Answers with equal `repr` may differ; an answer that cannot be compared has a reason."""
-    preflight_result = preflight.rehearse(f"{ANSWERS}:{task}", tmp_path)
+    preflight_result = preflight.run_preflight(f"{ANSWERS}:{task}", tmp_path)
     assert (preflight_result.answer is not None, preflight_result.failure) == (is_known, "")
     assert preflight_result.trouble.startswith(trouble)
     assert bool(preflight_result.trouble) == bool(trouble)
@@ -68,7 +68,7 @@ def test_window_has_no_check_that_is_slow_or_impossible(
 ) -> None:
     """All tasks finish, the row describes the check, and the ledger has the checked answers."""
     is_picklable = label in {"inline", "thread-pool"} or task in {"bad_repr", "copied"}
-    preflight_result = preflight.rehearse(f"{ANSWERS}:{task}", tmp_path)
+    preflight_result = preflight.run_preflight(f"{ANSWERS}:{task}", tmp_path)
     plan: dict[str, Any] = {
         "answer": preflight_result.answer,
         "unchecked": preflight_result.trouble,
@@ -76,7 +76,7 @@ def test_window_has_no_check_that_is_slow_or_impossible(
     }
     spec = spec_of(label, f"{ANSWERS}:{task}", Burst(6), warmup_tasks=3, **plan)
     if not is_picklable:
-        assert obstacle(spec, frozenset(Service), preflight_result) is not None
+        assert unsupported_reason(spec, frozenset(Service), preflight_result) is not None
         return
     result = run(tmp_path, spec)
     assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 6)
@@ -100,7 +100,7 @@ def test_wrong_answer_in_the_warm_up_makes_the_trial_invalid(tmp_path: Path) -> 
 def test_instrumentation_cost_includes_the_check(tmp_path: Path) -> None:
     """The row's `harness_ns` is the cost of the record plus the cost of the check."""
     spec = spec_of("inline", f"{ANSWERS}:bad_repr", answer=3, check_ns=700)
-    outcome = trial.run(spec, 1, tmp_path / spec.id, lambda _: None)
+    outcome = trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None)
     assert collect(outcome, replace(CONTEXT, harness_ns=500.0)).row.harness_ns == 1_200.0
 
 

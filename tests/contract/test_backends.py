@@ -13,7 +13,7 @@ from lab.core.model import (
     Arrival,
     Burst,
     Capability,
-    Chained,
+    Chain,
     FanOut,
     RoundTrip,
     Topology,
@@ -123,7 +123,7 @@ def test_coroutine_function_is_awaited(label: str, tmp_path: Path) -> None:
     assert (window.t4_ns - window.t3_ns >= WAIT_NS).all()
 
 
-@pytest.mark.parametrize("arrival", [Chained(6, length=3), FanOut(6, width=3), RoundTrip(6)])
+@pytest.mark.parametrize("arrival", [Chain(6, length=3), FanOut(6, width=3), RoundTrip(6)])
 @pytest.mark.parametrize("label", ["rq[simple-worker]", "dask[distributed]"])
 @pytest.mark.slow
 def test_coroutine_function_is_awaited_in_every_arrival(
@@ -179,7 +179,7 @@ def test_join_returns_after_all_tasks_of_its_group(label: str, tmp_path: Path) -
 @pytest.mark.parametrize("label", first_with(Capability.CHAIN))
 def test_chain_runs_its_tasks_one_after_the_other(label: str, tmp_path: Path) -> None:
     """Each task starts after the end of the previous one, in the order of submission."""
-    spec = spec_of(label, "io", Chained(6, length=3), widest(label), size=2_000, warmup_tasks=0)
+    spec = spec_of(label, "io", Chain(6, length=3), widest(label), size=2_000, warmup_tasks=0)
     result = run(tmp_path, spec)
     assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 6)
     window = result.tables["task"].query("phase == 'measure'").sort_values("task_id")

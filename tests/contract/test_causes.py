@@ -10,7 +10,7 @@ import pytest
 from lab.core.model import Burst, Topology
 from lab.recording import ledger_reader
 from lab.running import trial
-from lab.validation.trial_row import Collected, collect
+from lab.validation.trial_row import TrialResult, collect
 from lab.worker import ledger
 from lab.worker.ledger import LONGEST_ERROR, MOST_ERRORS
 from tests.factories.trials import CONTEXT, spec_of
@@ -19,11 +19,13 @@ FAILING = "tests.factories.user_functions.failing"
 BOOM = "ValueError: the disk of customer 4711 is missing"
 
 
-def run(folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes: Any) -> Collected:
+def run(
+    folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes: Any
+) -> TrialResult:
     """Run a burst of a failing function."""
     fields: dict[str, Any] = {"arrival": Burst(10), "warmup_tasks": 0, "deadline_s": 3.0}
     spec = spec_of(label, f"{FAILING}:{task}", unchecked="it fails", **{**fields, **changes})
-    outcome = trial.run(spec, 1, folder / spec.id, lambda _: None, harness_ns)
+    outcome = trial.run_trial(spec, 1, folder / spec.id, lambda _: None, harness_ns)
     return collect(outcome, CONTEXT)
 
 
@@ -161,7 +163,7 @@ def test_row_has_the_error_of_a_client_that_refuses_every_task(tmp_path: Path) -
     """The uninstrumented burst does not run, because there is no rate to compare."""
     task = "tests.factories.user_tasks:locked(tests.factories.user_tasks:LOCK)"
     spec = spec_of("rq[simple-worker]", task, Burst(50), unchecked="it is refused")
-    row = collect(trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6), CONTEXT).row
+    row = collect(trial.run_trial(spec, 1, tmp_path / "t", lambda _: None, 1e6), CONTEXT).row
     assert (row.status, row.n_sent, row.n_done) == ("failed", 50, 0)
     assert row.reason.startswith("Submitting failed: ")
     assert "pickle" in row.reason
@@ -173,7 +175,7 @@ def test_row_has_the_error_of_an_argument_that_cannot_be_pickled(tmp_path: Path)
     spec = spec_of(
         "process-pool", task, Burst(5), unchecked="it fails", warmup_tasks=0, deadline_s=2.0
     )
-    row = collect(trial.run(spec, 1, tmp_path / "t", lambda _: None), CONTEXT).row
+    row = collect(trial.run_trial(spec, 1, tmp_path / "t", lambda _: None), CONTEXT).row
     assert row.status == "timeout"
     assert "The result of one: TypeError: cannot pickle" in row.reason
 

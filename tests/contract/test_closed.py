@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from lab.core.backend import capabilities, services_of
-from lab.core.model import Burst, Capability, Monitored, Periodic, TrialSpec
+from lab.core.model import Burst, Capability, Monitoring, Periodic, TrialSpec
 from lab.core.provider import Cluster
 from lab.host import processes, procfs
 from lab.planning import registry
@@ -115,7 +115,7 @@ def spec_for(label: str, provider: str) -> TrialSpec:
         arrival = Periodic(1, 1, every_s=finest_s) if finest_s < MINUTE_S else every_minute
         return spec_of(label, arrival=arrival, provider=provider)
     if provider == "local" and Capability.MONITOR in promised:
-        return spec_of(label, arrival=Monitored(5))
+        return spec_of(label, arrival=Monitoring(5))
     return spec_of(label, arrival=Burst(5), provider=provider)
 
 

@@ -15,7 +15,7 @@ from lab.driver.driver import PHASES
 from lab.host import processes
 from lab.providers.servers import RedisService
 from lab.running import trial
-from lab.validation.trial_row import Collected, collect
+from lab.validation.trial_row import TrialResult, collect
 from tests.factories.trials import CONTEXT, run, spec_of
 
 # Slow enough that a process can be killed in the middle of it.
@@ -27,7 +27,7 @@ def seed_of(case: str) -> int:
     return zlib.crc32(case.encode()) % 2**31
 
 
-def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measure") -> Collected:
+def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measure") -> TrialResult:
     """Run a trial; at the start of a phase, kill the processes whose command contains `victim`."""
 
     def on_phase(name: str) -> None:
@@ -38,7 +38,7 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measu
             for process in victims:
                 process.kill()
 
-    return collect(trial.run(spec, 1, folder / spec.id, on_phase), CONTEXT)
+    return collect(trial.run_trial(spec, 1, folder / spec.id, on_phase), CONTEXT)
 
 
 @pytest.mark.slow

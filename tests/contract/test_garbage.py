@@ -110,7 +110,7 @@ def row_of(folder: Path, arrival: Arrival, files: dict[str, bytes]) -> Any:
     for table, rows in result.tables.items():
         store.write_parquet(place, table, rows)
     store.append(result.row)
-    compute.derive(store)
+    compute.compute(store)
     faults = store.read("metric").method.str.contains("fault of the lab")
     assert not faults.any(), store.read("metric").method[faults].tolist()
     return result.row

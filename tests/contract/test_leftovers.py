@@ -32,7 +32,7 @@ def test_children_without_labels_end_with_their_trial_and_are_counted(
 ) -> None:
     """This includes children of tasks in the driver, and children whose parent has ended."""
     spec = own_spec(label, "starts_child", arrival=Burst(N_TASKS), warmup_tasks=0)
-    outcome = trial.run(spec, 1, tmp_path / spec.id, lambda _: None)
+    outcome = trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None)
     assert outcome.status == "ok"
     # An uninstrumented burst starts the same number again.
     assert outcome.leftovers in {N_TASKS, 2 * N_TASKS}

@@ -23,7 +23,7 @@ def test_dask_scheduler_has_the_profiles_setting(
     from distributed import Client
 
     spec = spec_of(f"dask[distributed]@{profile}")
-    outcome = trial.Outcome(spec, 1, tmp_path / spec.id, trial.place(spec), 1, "")
+    outcome = trial.TrialObservation(spec, 1, tmp_path / spec.id, trial.place(spec), 1, "")
     cluster = LocalCluster(trial._site(outcome))
     try:
         endpoints = cluster.up().endpoints

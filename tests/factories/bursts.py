@@ -14,7 +14,7 @@ import pandas as pd
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics.registry import trial_metrics
 from lab.analysis.scaling_laws import usl
-from lab.analysis.sweeps import trends
+from lab.analysis.sweeps import sweeps
 from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 from tests.factories import campaigns
@@ -75,7 +75,7 @@ def whole(campaign: Sequence[Trial]) -> dict[str, pd.DataFrame]:
         "trial": trials,
         "metric": metrics,
         "estimate": typed("estimate", over_trials),
-        "trend": typed("trend", trends(trials, metrics, SYNTHETIC)),
+        "trend": typed("trend", sweeps(trials, metrics, SYNTHETIC)),
     }
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics import registry
-from lab.analysis.sweeps import trends
+from lab.analysis.sweeps import sweeps
 from lab.figures.history import of_run
 from lab.results import formats
 from lab.results.schema import CSV_TABLES, TrialRow
@@ -93,7 +93,7 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
         "occurrence": typed("occurrence", []).assign(attempt=1),
     }
     of = tables["trial"], tables["metric"]
-    tables["trend"] = typed("trend", trends(*of, SYNTHETIC))
+    tables["trend"] = typed("trend", sweeps(*of, SYNTHETIC))
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]
     tables |= {f"task/{trial_id}-1": rows for trial_id, rows in tables["task"].groupby("trial_id")}
     tables |= {name: typed(name, []) for name in ("claim", "baseline")}

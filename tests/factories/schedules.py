@@ -15,7 +15,7 @@ from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Job
 from lab.results.schema import TrialRow
 from lab.results.schema.task import TaskRow
-from lab.validation.schedule_match import judge
+from lab.validation.schedule_match import match_firings
 from tests.factories.campaigns import BOTH, typed
 
 MS = 1_000_000
@@ -88,7 +88,7 @@ def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
 
 def _judged(trial: TrialRow, firings: pd.DataFrame) -> pd.DataFrame:
     window_ns = (0, trial.t_end_ns or 0)
-    return judge([SCHEDULES[trial.schedule]], firings, N_OCCURRENCES, window_ns, 0)
+    return match_firings([SCHEDULES[trial.schedule]], firings, N_OCCURRENCES, window_ns, 0)
 
 
 def _firings(trial: TrialRow, rng: np.random.Generator) -> pd.DataFrame:

@@ -13,13 +13,13 @@ from typing import Any
 from unittest.mock import patch
 
 from lab.core.backend import setup_to_json
-from lab.core.model import Arrival, Burst, Flag, Periodic, Setup, Topology, TrialSpec
-from lab.core.provider import Cluster, Site
-from lab.core.serialization import Order, order_to_json
+from lab.core.model import Arrival, BackendContext, Burst, Flag, Periodic, Topology, TrialSpec
+from lab.core.provider import Cluster, TrialContext
+from lab.core.serialization import TrialRequest, order_to_json
 from lab.planning import registry
 from lab.providers.local import LocalCluster
 from lab.running import trial
-from lab.validation.trial_row import Collected, Context, collect
+from lab.validation.trial_row import Context, TrialResult, collect
 
 CONTEXT = Context("test", "0" * 16, 0, None)
 
@@ -53,20 +53,20 @@ def spec_of(
     return TrialSpec(**{**fields, **changes})
 
 
-def run(folder: Path, spec: TrialSpec) -> Collected:
+def run(folder: Path, spec: TrialSpec) -> TrialResult:
     """Run one attempt in `folder`, and return its result."""
     phases: list[str] = []
-    return collect(trial.run(spec, 1, folder / spec.id, phases.append), CONTEXT)
+    return collect(trial.run_trial(spec, 1, folder / spec.id, phases.append), CONTEXT)
 
 
-def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> Collected:
+def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> TrialResult:
     """Run one attempt, and call `look` once with its cluster, just before the window begins.
 
     At that time all processes of the trial run, including the backend's monitor.
     """
     read, clusters = trial._reading, list[Cluster]()
 
-    def look_and_read(cluster: Cluster) -> trial.Reading:
+    def look_and_read(cluster: Cluster) -> trial.EdgeReading:
         if not clusters:
             clusters.append(cluster)
             look(cluster)
@@ -78,18 +78,18 @@ def look_in(folder: Path, spec: TrialSpec, look: Callable[[Cluster], None]) -> C
 
 def ask_beside(
     folder: Path, spec: TrialSpec, module: ModuleType, *arguments: str
-) -> tuple[Setup, Site, str]:
+) -> tuple[BackendContext, TrialContext, str]:
     """Run a module as a program in place of the driver; its first argument is the trial's folder.
 
     Returns:
         The trial's setup, its site, and the output of the program. The cluster has been stopped.
     """
-    outcome = trial.Outcome(spec, 1, folder / spec.id, trial.place(spec), 0, "")
+    outcome = trial.TrialObservation(spec, 1, folder / spec.id, trial.place(spec), 0, "")
     site = trial._site(outcome)
     cluster = LocalCluster(site)
     try:
         setup = cluster.up()
-        (site.folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
+        (site.folder / "trial.json").write_text(json.dumps(order_to_json(TrialRequest(spec))))
         environment = {**os.environ, **site.environment, **cluster._ledger_environment(0, 0)}
         environment["LAB_SETUP"] = setup_to_json(setup)
         command = [sys.executable, "-m", module.__name__, str(site.folder), *arguments]

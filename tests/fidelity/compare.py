@@ -51,7 +51,7 @@ from lab.host import processes
 from lab.planning import registry
 from lab.planning.phases import FIRST_TASK, ids_of
 from lab.planning.plan import Selection, make_plan
-from lab.planning.presets import Cell
+from lab.planning.presets import Case
 from lab.providers import choice
 from lab.providers.servers import SERVICES, last_line
 from lab.recording.driver_status import read_status
@@ -165,7 +165,7 @@ def spec_of(label: str, pair: int) -> TrialSpec:
     is_parallel = Capability.PARALLEL in capabilities(chosen.backend, chosen.variant)
     selection = Selection(
         labels=(label,),
-        cells=(Cell("noop", Burst(TASKS.get(label) or TASKS[chosen.name])),),
+        cells=(Case("noop", Burst(TASKS.get(label) or TASKS[chosen.name])),),
         cores=(1,),
         nodes=(1,),
         workers_per_core=(WORKERS if is_parallel else 1,),
@@ -180,7 +180,7 @@ def spec_of(label: str, pair: int) -> TrialSpec:
 
 def lab_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
     """Run one trial and return the rate that its ledger shows."""
-    outcome = trial.run(spec, 1, folder / "trial", lambda _: None, harness_ns)
+    outcome = trial.run_trial(spec, 1, folder / "trial", lambda _: None, harness_ns)
     status = read_status(outcome.folder)
     if (outcome.status, status.get("status")) != (Status.OK, Status.OK):
         raise LabError(f"{spec.label} failed: {outcome.reason or status.get('reason')}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from lab.core.backend import services_of
 from lab.core.model import TrialSpec
 from lab.core.placement import cpu_text
-from lab.core.provider import Site
+from lab.core.provider import TrialContext
 from lab.host import processes
 from lab.planning import registry
 from lab.providers import images
@@ -51,7 +51,9 @@ def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: P
             processes.TRIAL: "fidelity",
             variable("node"): built.node.name,
         }
-        site = Site(spec, servers, folder / "trial", replace(place, driver=everywhere), labels)
+        site = TrialContext(
+            spec, servers, folder / "trial", replace(place, driver=everywhere), labels
+        )
         site.folder.mkdir()
         cluster = ComposeCluster(site)
         try:

@@ -16,7 +16,7 @@ from lab import console
 from lab.core.errors import LabError
 from lab.core.model import Burst
 from lab.planning.plan import Selection, make_plan
-from lab.planning.presets import Cell
+from lab.planning.presets import Case
 from lab.planning.ranges import NODES
 from lab.providers import choice
 from tests.fidelity.compare import PATIENCE_S
@@ -30,7 +30,7 @@ def question(label: str, workload: str, nodes: Sequence[int], rounds: int, seed:
     """Ask for the throughput of one workload on each number of nodes."""
     selection = Selection(
         labels=(label,),
-        cells=(Cell(workload, Burst(TASKS[workload])),),
+        cells=(Case(workload, Burst(TASKS[workload])),),
         cores=(1,),
         nodes=tuple(nodes),
         workers_per_core=(1,),

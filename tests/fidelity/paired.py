@@ -54,7 +54,7 @@ def ask(questions: Sequence[Question], order: random.Random) -> None:
 def _value(spec: TrialSpec, metric: str) -> tuple[float, Flag]:
     before_ns = host_counters.calibrate()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = trial.run(spec, 1, Path(folder) / "trial", lambda _: None)
+        outcome = trial.run_trial(spec, 1, Path(folder) / "trial", lambda _: None)
         result = collect(outcome, Context("paired", "", 0, (before_ns, host_counters.calibrate())))
     if result.row.status != Status.OK:
         raise LabError(f"{spec.label} on {spec.provider} {result.row.status}: {result.row.reason}")

@@ -19,7 +19,7 @@ from lab.core.errors import LabError
 from lab.core.model import Arrival, Burst, Capability, RoundTrip
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
-from lab.planning.presets import Cell
+from lab.planning.presets import Case
 from lab.providers import choice
 from tests.fidelity.compare import PATIENCE_S, TASKS
 from tests.fidelity.paired import Question, ask, show
@@ -41,7 +41,7 @@ def questions(label: str, pairs: int, seed: int) -> Iterator[Question]:
     for metric, arrival in arrivals.items():
         selection = Selection(
             labels=(name,),
-            cells=(Cell("noop", arrival),),
+            cells=(Case("noop", arrival),),
             cores=(1,),
             nodes=(1,),
             workers_per_core=(1,),

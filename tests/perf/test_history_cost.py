@@ -126,6 +126,6 @@ def test_publish_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
 def test_steps_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
     """Two detectors over 500 curves of 100 points, in which there is nothing to find."""
     history = run_index.read(repository / "results", repository)
-    changes = benchmark.pedantic(lambda: change_points.find(history, {}), rounds=1)
+    changes = benchmark.pedantic(lambda: change_points.find_change_points(history, {}), rounds=1)
     assert changes.n_series >= 500
     benchmark.extra_info["false_alarms"] = sum(one.row.status == "alarm" for one in changes.changes)

@@ -113,7 +113,7 @@ def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
     def one() -> None:
         spec = spec_of(backend, arrival=Burst(1_000), seed=len(rates), deadline_s=120.0)
         result = collect(
-            trial.run(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT
+            trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT
         )
         tasks = result.tables["task"]
         window, marks = tasks[tasks.phase == "measure"], tasks[tasks.phase.isin(AGAIN)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lab.analysis.statistics import RefusedError, Value, percentile, proportion
 from lab.results.schema import TrialRow
 
-Measure = Callable[[TrialRow, pd.DataFrame], Value]
+MetricFunction = Callable[[TrialRow, pd.DataFrame], Value]
 """A function of a trial's row and the `one_row_a_task` of its window; may raise `RefusedError`."""
 
 Seconds = NDArray[np.float64]
@@ -65,7 +65,7 @@ def _instants(column_ns: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_
     return column_ns.to_numpy("int64", na_value=0), column_ns.notna().to_numpy()
 
 
-def percentile_of(start: str, end: str, q: float) -> Measure:
+def percentile_of(start: str, end: str, q: float) -> MetricFunction:
     """Return the metric function: percentile `q` of the seconds from `start` to `end` (M11)."""
 
     def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
@@ -75,7 +75,7 @@ def percentile_of(start: str, end: str, q: float) -> Measure:
     return measure
 
 
-def mean_of(start: str, end: str) -> Measure:
+def mean_of(start: str, end: str) -> MetricFunction:
     """Return the metric function: arithmetic mean of the seconds from `start` to `end`."""
 
     def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
@@ -91,7 +91,7 @@ def mean_of(start: str, end: str) -> Measure:
     return measure
 
 
-def on_whole_cpus(latency: Measure) -> Measure:
+def on_whole_cpus(latency: MetricFunction) -> MetricFunction:
     """Refuse a latency of emulated nodes, which the emulation distorts (METHOD M22)."""
 
     def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
@@ -108,7 +108,7 @@ def on_whole_cpus(latency: Measure) -> Measure:
     return measure
 
 
-def submit_percentile(q: float) -> Measure:
+def submit_percentile(q: float) -> MetricFunction:
     """Return the metric function: percentile `q` of t2 - t1; refused for a batch in one call."""
     submit_s = percentile_of("t1_ns", "t2_ns", q)
 
@@ -129,7 +129,7 @@ def service_median(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     )
 
 
-def cpu_of(role: str) -> Measure:
+def cpu_of(role: str) -> MetricFunction:
     """Return the metric function: CPU seconds of a role in the window per finished task (M17d)."""
     column = f"cpu_{role}_ns"
 
@@ -143,7 +143,7 @@ def cpu_of(role: str) -> Measure:
     return measure
 
 
-def broker(unit: str) -> Measure:
+def broker(unit: str) -> MetricFunction:
     """Return the metric function: commands or bytes of the servers per finished task (M17d)."""
     column = f"broker_{unit}"
 

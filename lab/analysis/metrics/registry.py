@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.metrics import backlog, latency, schedule, throughput, upkeep, workflows
-from lab.analysis.metrics.latency import Measure
+from lab.analysis.metrics.latency import MetricFunction
 from lab.analysis.statistics import Value
 from lab.core.defects import contained
-from lab.core.model import Burst, Flag, Paced, Periodic, Probe, RoundTrip, Status, Step
+from lab.core.model import Burst, Flag, LoadLevel, Paced, Periodic, RateProbe, RoundTrip, Status
 from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 
 # Open loops whose latency is reported; probes have no latency metrics.
-OPEN = (Paced.kind, Step.kind)
-ARRIVALS = (Burst.kind, *OPEN, Probe.kind, RoundTrip.kind)
+OPEN = (Paced.kind, LoadLevel.kind)
+ARRIVALS = (Burst.kind, *OPEN, RateProbe.kind, RoundTrip.kind)
 # A trial that timed out is used: without it, slow backends would look better than they are.
 USABLE = (Status.OK, Status.TIMEOUT)
 CELL = [
@@ -66,7 +66,7 @@ class Metric:
     unit: str
     better: str
     about: str
-    measure: Measure
+    measure: MetricFunction
     arrivals: tuple[str, ...] = ARRIVALS
     applies: Callable[[TrialRow], bool] = _always
     table: str = "task"
@@ -154,7 +154,7 @@ METRICS = {
             (50, 90, 99),
             RoundTrip.kind,
         ),
-        *_span("generator_lag_s", _LAG, ("t0_ns", "t1_ns"), (99,), *OPEN, Probe.kind),
+        *_span("generator_lag_s", _LAG, ("t0_ns", "t1_ns"), (99,), *OPEN, RateProbe.kind),
         Metric(
             "cpu_driver_s_per_task",
             "s",
@@ -213,7 +213,7 @@ METRICS = {
             (Periodic.kind,),
         ),
         *(
-            Metric(name, unit, "lower", about, measure, (*OPEN, Probe.kind))
+            Metric(name, unit, "lower", about, measure, (*OPEN, RateProbe.kind))
             for name, unit, about, measure in backlog.numbers()
         ),
         *(
@@ -253,7 +253,7 @@ def trial_metrics(
     rows: dict[str, Any] = {"task": tasks, "execution": executions, "occurrence": occurrences}
     rows["burst"] = tasks
     if marks is not None and len(marks):
-        rows["burst"] = rows["unrecorded"] = throughput.with_marks(tasks, marks)
+        rows["burst"] = rows["unrecorded"] = throughput.add_marks(tasks, marks)
     if samples is not None:
         ended = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
         rows["sample"] = samples.assign(n_done=np.searchsorted(ended, samples["t_ns"]))

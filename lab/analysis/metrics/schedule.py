@@ -14,7 +14,7 @@ import scipy
 from numpy.typing import NDArray
 
 from lab.analysis.statistics import RefusedError, Value, percentile
-from lab.core.outcomes import Occurrence
+from lab.core.outcomes import FiringOutcome
 from lab.results.schema import TrialRow
 
 Measure = Callable[[TrialRow, pd.DataFrame], Value]
@@ -22,7 +22,7 @@ Measure = Callable[[TrialRow, pd.DataFrame], Value]
 
 Seconds = NDArray[np.float64]
 
-FIRED = (Occurrence.KEPT, Occurrence.EARLY)
+FIRED = (FiringOutcome.KEPT, FiringOutcome.EARLY)
 # With fewer occurrences, one late firing determines the slope.
 DRIFT_FLOOR = 5
 
@@ -97,7 +97,7 @@ def longest_period_error(fired: pd.DataFrame) -> float:
     return float(periods.max())
 
 
-def count(verdict: Occurrence) -> Measure:
+def count(verdict: FiringOutcome) -> Measure:
     """Return a measure: the number of occurrences and surplus firings with a verdict."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
@@ -137,9 +137,9 @@ def numbers() -> Iterator[tuple[str, str, str, Measure]]:
     ):
         yield name, unit, meaning, by_job(method, of_job)
     for verdict, meaning in (
-        (Occurrence.MISSED, "Nominal instants without a firing."),
-        (Occurrence.DOUBLED, "Firings in addition to the one that was due."),
-        (Occurrence.EARLY, "Firings that started before the instant of their cron line."),
+        (FiringOutcome.MISSED, "Nominal instants without a firing."),
+        (FiringOutcome.DOUBLED, "Firings in addition to the one that was due."),
+        (FiringOutcome.EARLY, "Firings that started before the instant of their cron line."),
     ):
         yield str(verdict), "1", meaning, count(verdict)
     yield "overlapping", "1", "Firings that started while the previous one still ran.", overlapping

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from lab.analysis.metrics.latency import Measure, mean_of, one_row_a_task
+from lab.analysis.metrics.latency import MetricFunction, mean_of, one_row_a_task
 from lab.analysis.statistics import RefusedError, Value
 from lab.planning.phases import FIRST_TASK, PHASE_NAMES
 from lab.results.schema import TrialRow
@@ -21,7 +21,7 @@ THROUGHPUT_FLOOR = 20
 OF_RATE = (REPEATED, UNRECORDED)
 
 
-def numbers() -> Iterator[tuple[str, str, str, str, Measure]]:
+def numbers() -> Iterator[tuple[str, str, str, str, MetricFunction]]:
     """Yield the metrics of bursts only: name, unit, meaning, rows, measure; less is better.
 
     `rows` is the input: ``"task"`` (the recorded burst), ``"burst"`` (tasks and markers), or
@@ -40,7 +40,7 @@ def numbers() -> Iterator[tuple[str, str, str, str, Measure]]:
     yield "record_overhead", "1", meaning, "unrecorded", record_overhead
 
 
-def with_marks(tasks: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
+def add_marks(tasks: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
     """Add the markers of uninstrumented bursts to `one_row_a_task` of the recorded burst.
 
     Each row has its phase. See `lab.driver.uninstrumented`.

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.metrics.latency import Measure
+from lab.analysis.metrics.latency import MetricFunction
 from lab.analysis.statistics import RefusedError, Value, percentile
-from lab.core.model import Chained, FanOut, Ranked, Retried
+from lab.core.model import Chain, FanOut, Priority, Retry
 from lab.results.schema import TrialRow
 
 Seconds = NDArray[np.float64]
-Number = tuple[str, str, str, str, str, Measure]
+Number = tuple[str, str, str, str, str, MetricFunction]
 """Kind of arrival, table, name, unit, meaning, and measure."""
 
 JOIN = "the return of the backend's join"
@@ -30,18 +30,18 @@ def numbers() -> Iterator[Number]:
     link = "end of a chain's task to the start of the next."
     yield FanOut.kind, "task", "group_s_p50", "s", f"{of} group {to}", whole
     yield FanOut.kind, "task", "join_s_p50", "s", f"p50 of: last task of a group {to}", last
-    yield Chained.kind, "task", "chain_s_p50", "s", f"{of} chain {to}", whole
+    yield Chain.kind, "task", "chain_s_p50", "s", f"{of} chain {to}", whole
     for q in (50, 90):
-        yield Chained.kind, "task", f"link_s_p{q}", "s", f"p{q} of: {link}", link_percentile(q)
+        yield Chain.kind, "task", f"link_s_p{q}", "s", f"p{q} of: {link}", link_percentile(q)
     early = "Tasks of a chain that started before the previous one had ended."
-    yield Chained.kind, "task", "links_early", "1", early, links_early
+    yield Chain.kind, "task", "links_early", "1", early, links_early
     overtaken = "Share of pairs in which a task of low priority overtook an urgent one."
-    yield Ranked.kind, "task", "inversions", "1", overtaken, inversions
+    yield Priority.kind, "task", "inversions", "1", overtaken, inversions
     late = "p50 of: delay of a retry beyond the requested one."
-    yield Retried.kind, "execution", "retry_late_s_p50", "s", late, retry_percentile(50)
+    yield Retry.kind, "execution", "retry_late_s_p50", "s", late, retry_percentile(50)
 
 
-def join_percentile(begin: str, q: float) -> Measure:
+def join_percentile(begin: str, q: float) -> MetricFunction:
     """Return a measure: percentile `q`, over groups, of the seconds from `begin` to the join.
 
     `begin` is ``"t1_ns"``, the submit call, or ``"t4_ns"``, the end of the group's last task.
@@ -56,7 +56,7 @@ def join_percentile(begin: str, q: float) -> Measure:
     return measure
 
 
-def link_percentile(q: float) -> Measure:
+def link_percentile(q: float) -> MetricFunction:
     """Return a measure: percentile `q` of the seconds from a link's end to the next one's start."""
 
     def measure(_trial: TrialRow, tasks: pd.DataFrame) -> Value:
@@ -100,7 +100,7 @@ def inversions(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(inverted / pairs, "", pairs, "pairs in which the urgent task started later")
 
 
-def retry_percentile(q: float) -> Measure:
+def retry_percentile(q: float) -> MetricFunction:
     """Return a measure: percentile `q`, over executions, of a retry's lateness, seconds.
 
     The lateness is the time from the end of an execution that raised to the start of the next one,

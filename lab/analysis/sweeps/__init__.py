@@ -12,13 +12,13 @@ import pandas as pd
 
 from lab.analysis.sweeps.cost import costs
 from lab.analysis.sweeps.scaling import growth
-from lab.analysis.sweeps.series import measured
+from lab.analysis.sweeps.series import measured_bursts
 from lab.results.schema.sweep import TrendRow
 
-__all__ = ["trends"]
+__all__ = ["sweeps"]
 
 
-def trends(trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str) -> list[TrendRow]:
+def sweeps(trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str) -> list[TrendRow]:
     """Return marginal costs, METG, speed-ups, and the coefficients of scaling laws.
 
     Args:
@@ -26,5 +26,5 @@ def trends(trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str) -> lis
         metrics: `MetricRow` columns.
         analysis_id: The `analysis_id` of the rows.
     """
-    rows = measured(trials, metrics)
+    rows = measured_bursts(trials, metrics)
     return list(chain(costs(rows, analysis_id), growth(rows, analysis_id)))

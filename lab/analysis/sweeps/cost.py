@@ -10,7 +10,7 @@ import pandas as pd
 from lab.analysis import granularity
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.statistics import RefusedError, Value
-from lab.analysis.sweeps.series import Line, of_blocks
+from lab.analysis.sweeps.series import Line, estimate_per_block
 from lab.results.schema.sweep import TrendRow
 
 TOPOLOGY = ["label", "workload", "provider", "nodes", "cores_per_node", "workers_per_node"]
@@ -27,7 +27,7 @@ def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
             yield from _marginal(Line(group, "tasks", "", analysis_id))
     for _, group in rows[rows["nominal_ns"] > 0].groupby(TOPOLOGY, sort=False):
         if group["nominal_ns"].nunique() >= SIZES_FLOOR:
-            estimate, bound = of_blocks(group, _smallest_worth)
+            estimate, bound = estimate_per_block(group, _smallest_worth)
             named = replace(estimate, method=f"METG(50 %) of each block: {estimate.method}")
             line = Line(group, "size", "", analysis_id)
             yield line.row("metg_50_s", unit="s", estimate=named, bound=bound)
@@ -35,7 +35,7 @@ def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
 
 def _marginal(line: Line) -> Iterator[TrendRow]:
     for metric, number in (("marginal_s_per_task", _each), ("fixed_s", _fixed)):
-        estimate, _ = of_blocks(line.rows, number)
+        estimate, _ = estimate_per_block(line.rows, number)
         named = replace(estimate, method=f"T(n) = a + b n of each block: {estimate.method}")
         yield line.row(metric, unit="s", estimate=named)
 

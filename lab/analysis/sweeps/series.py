@@ -61,7 +61,7 @@ def _agreed(values: pd.Series) -> int | None:
     return int(values.iloc[0]) if len(set(values)) == 1 else None
 
 
-def measured(trials: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+def measured_bursts(trials: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the last attempt of each burst with the metrics `WANTED` as columns; null: missing."""
     last = last_attempts(trials)
     last = last[(last["arrival"] == Burst.kind) & (last["status"] != Status.SKIPPED)]
@@ -73,7 +73,9 @@ def measured(trials: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     return last
 
 
-def of_blocks(rows: pd.DataFrame, number: Callable[[pd.DataFrame], Value]) -> tuple[Estimate, str]:
+def estimate_per_block(
+    rows: pd.DataFrame, number: Callable[[pd.DataFrame], Value]
+) -> tuple[Estimate, str]:
     """Compute a number of each block's trials, and estimate its mean over blocks.
 
     Returns:
@@ -87,11 +89,11 @@ def of_blocks(rows: pd.DataFrame, number: Callable[[pd.DataFrame], Value]) -> tu
             values.append(number(block))
         except RefusedError as error:
             refusal = str(error)
-    return over_blocks(values, refusal)
+    return estimate_over_blocks(values, refusal)
 
 
-def over_blocks(values: Sequence[Value], refusal: str) -> tuple[Estimate, str]:
-    """Estimate the mean over blocks; see `of_blocks`."""
+def estimate_over_blocks(values: Sequence[Value], refusal: str) -> tuple[Estimate, str]:
+    """Estimate the mean over blocks; see `estimate_per_block`."""
     bounds = {value.bound for value in values} - {""}
     if not values:
         return replace(NOTHING, method=refusal), ""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab.core.backend import Backend
-from lab.core.model import Capability, Command, Service, Setup, Task
+from lab.core.model import BackendContext, Capability, Command, Service, Task
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class RqJobs(Backend):
 
     @classmethod
     @abstractmethod
-    def arguments(cls, setup: Setup) -> Sequence[str]:
+    def arguments(cls, setup: BackendContext) -> Sequence[str]:
         """Return the arguments of the worker command."""
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ class RqJobs(Backend):
 
         calls = ((execution.entry(t.function), (t.id, t.function, t.argument)) for t in tasks)
         jobs = self._queue.enqueue_many(Queue.prepare_data(*call) for call in calls)
-        return self._queue.enqueue(execution.joined, depends_on=jobs)
+        return self._queue.enqueue(execution.noop_join, depends_on=jobs)
 
     def submit_chain(self, tasks: Sequence[Task]) -> Job:
         """Enqueue jobs, each of which depends on the previous one (RQ docs, Job Dependencies)."""
@@ -159,7 +159,7 @@ class RqJobs(Backend):
         return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **self.setup.settings}
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return one worker for each slot, or the pool of a node."""
         settings, slots = setup.settings, setup.topology.workers_per_node
         preloading = [PRELOADING] if settings.get("preload") else []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.providers.engine import docker, find
+from lab.providers.engine import docker, find_engine
 from lab.providers.images import builder, debian, official, recipe
 from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
 
@@ -87,7 +87,7 @@ def build(progress: Callable[[str], None]) -> Images:
     Raises:
         ClusterError: An image cannot be pulled or built; the message has the reason and a remedy.
     """
-    find()
+    find_engine()
     _trees.cache_clear()
     resolve.cache_clear()
     # Of two concurrent builds, the second waits, and then has nothing to build.

@@ -9,7 +9,7 @@ from lab.figures import Tables
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Sentence:
     """One sentence of an answer.
 
     Attributes:
@@ -42,7 +42,7 @@ class Question:
 
     name: str
     text: str
-    answer: Callable[[Tables], Iterable[Said]]
+    answer: Callable[[Tables], Iterable[Sentence]]
     command: str = ""
     lack: str = ""
 
@@ -52,4 +52,4 @@ class Answered:
     """A question with its answer; without sentences it was not measured."""
 
     question: Question
-    said: Sequence[Said]
+    said: Sequence[Sentence]

@@ -11,7 +11,7 @@ from lab.analysis.queries import usable
 from lab.analysis.statistics import proportion
 from lab.core.model import Periodic, Status
 from lab.figures import Tables
-from lab.report.answers.answer import Said
+from lab.report.answers.answer import Sentence
 from lab.report.answers.queries import by, names_of, trial_rows
 from lab.report.number_format import percent, plural
 from lab.report.schedules import COUNTS, schedules
@@ -20,7 +20,7 @@ WITHOUT_FAULTS = "Without injected faults"
 CRON_IN_CONTAINERS = "django-crontab"
 
 
-def losses(tables: Tables) -> Iterator[Said]:
+def losses(tables: Tables) -> Iterator[Sentence]:
     """Count lost and duplicated tasks over all attempts that sent any and were not interrupted."""
     trials = tables["trial"]
     is_counted = (trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)
@@ -34,22 +34,22 @@ def losses(tables: Tables) -> Iterator[Said]:
     yield _count(sent, sent["n_duplicated"], "completed more than once")
 
 
-def _count(sent: pd.DataFrame, counts: pd.Series, outcome: str) -> Said:
+def _count(sent: pd.DataFrame, counts: pd.Series, outcome: str) -> Sentence:
     n, k = int(sent["n_sent"].sum()), int(counts.sum())
     affected = sent.assign(count=counts)[counts > 0]
     if not k:
         bound = percent(proportion(0, n).high or 0.0)
         text = f"{WITHOUT_FAULTS}, none of {plural(n, 'task')} was {outcome}: with 95 % confidence "
-        return Said(f"{text}fewer than {bound}.", trial_rows(sent))
+        return Sentence(f"{text}fewer than {bound}.", trial_rows(sent))
     parts = [
         f"{name} {plural(int(trials['count'].sum()), 'task')} in {plural(len(trials), 'trial')}"
         for name, trials in by(affected, "name")
     ]
     text = f"{WITHOUT_FAULTS}, {k:,} of {plural(n, 'task')} were {outcome}"
-    return Said(text, trial_rows(affected), parts)
+    return Sentence(text, trial_rows(affected), parts)
 
 
-def punctuality(tables: Tables) -> Iterator[Said]:
+def punctuality(tables: Tables) -> Iterator[Sentence]:
     """Report the latest firing of each schedule, and its missed and doubled occurrences."""
     periodic = usable(tables["trial"])
     periodic = periodic[periodic["arrival"] == Periodic.kind]
@@ -65,10 +65,10 @@ def punctuality(tables: Tables) -> Iterator[Said]:
         ]
         labels = {row.label for row in of_title}
         if parts:
-            yield Said(title, trial_rows(periodic[periodic["label"].isin(labels)]), parts)
+            yield Sentence(title, trial_rows(periodic[periodic["label"].isin(labels)]), parts)
 
 
-def cron_in_a_container(tables: Tables) -> Iterator[Said]:
+def cron_in_a_container(tables: Tables) -> Iterator[Sentence]:
     """Count the occurrences that django-crontab ran in clusters of containers."""
     trials = usable(tables["trial"])
     chosen = trials[(trials["backend"] == CRON_IN_CONTAINERS) & (trials["images"] != "")]
@@ -80,17 +80,17 @@ def cron_in_a_container(tables: Tables) -> Iterator[Said]:
     ran = int(due["started_ns"].notna().sum())
     services = "; ".join(dict.fromkeys(str(trial.services) for trial in each(chosen)))
     text = f"{ran} of {len(due)} occurrences ran in containers, with {services}."
-    yield Said(text, trial_rows(chosen))
+    yield Sentence(text, trial_rows(chosen))
 
 
-def claimed(*claims: str) -> Callable[[Tables], Iterable[Said]]:
+def claimed(*claims: str) -> Callable[[Tables], Iterable[Sentence]]:
     """Return the answer that reports the verdicts of `lab claims` on these claims."""
 
-    def answer(tables: Tables) -> Iterator[Said]:
+    def answer(tables: Tables) -> Iterator[Sentence]:
         rows = tables["claim"]
         for claim in each(rows[rows["claim"].isin(claims)]):
             if not claim.verdict.startswith("not measured"):
                 text = f"{claim.backend}, {claim.claim}: {claim.verdict}. {claim.why}"
-                yield Said(text, claim.trials.split())
+                yield Sentence(text, claim.trials.split())
 
     return answer

@@ -7,10 +7,10 @@ from itertools import chain
 
 from lab.analysis.labels import each
 from lab.figures import Tables
-from lab.report.answers.answer import Said
+from lab.report.answers.answer import Sentence
 from lab.report.answers.queries import cells, told
 
-Answer = Callable[[Tables], Iterable[Said]]
+Answer = Callable[[Tables], Iterable[Sentence]]
 
 
 def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
@@ -22,13 +22,13 @@ def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
         write: Formats a value with its unit.
     """
 
-    def answer(tables: Tables) -> Iterator[Said]:
+    def answer(tables: Tables) -> Iterator[Sentence]:
         estimates = cells(tables, metric)
         for _, group in estimates.groupby(["place", "arrival", "shape"], dropna=False, sort=False):
             order = group.sort_values("estimate")
             first = next(iter(each(order)))
             text = f"{first.place}, {words.format(shape=first.shape)}"
-            yield Said(text, list(order["row"]), [told(row, write) for row in each(order)])
+            yield Sentence(text, list(order["row"]), [told(row, write) for row in each(order)])
 
     return answer
 

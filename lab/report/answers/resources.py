@@ -11,7 +11,7 @@ from lab.analysis.queries import THROUGHPUT, usable
 from lab.analysis.statistics import interval
 from lab.core.model import Burst, Idle
 from lab.figures import Tables
-from lab.report.answers.answer import Said
+from lab.report.answers.answer import Sentence
 from lab.report.answers.queries import by, cells, names_of, placed, told, trial_rows
 from lab.report.number_format import digits, seconds
 
@@ -24,7 +24,7 @@ WAITING = {
 }
 
 
-def cold_start(tables: Tables) -> Iterator[Said]:
+def cold_start(tables: Tables) -> Iterator[Sentence]:
     """Report each label's time from its start to the first answer of its last worker."""
     trials = usable(tables["trial"]).dropna(subset=["boot_ns"])
     trials = placed(trials.merge(names_of(tables), on="label"))
@@ -35,14 +35,14 @@ def cold_start(tables: Tables) -> Iterator[Said]:
             + (f" ({seconds(boot.low)} to {seconds(boot.high or 0.0)})" if boot.low else "")
             for boot, name in sorted(boots, key=lambda pair: pair[0].value)
         ]
-        yield Said(f"{topology}, until every worker had answered", trial_rows(group), parts)
+        yield Sentence(f"{topology}, until every worker had answered", trial_rows(group), parts)
 
 
 def _boots_s(trials: pd.DataFrame) -> list[float]:
     return [float(boot_ns) / 1e9 for boot_ns in trials["boot_ns"]]
 
 
-def memory(tables: Tables) -> Iterator[Said]:
+def memory(tables: Tables) -> Iterator[Sentence]:
     """Report the memory of a ready worker, and its growth per task."""
     for metric, title, write in (
         ("memory_bytes_per_worker_idle", "MB (PSS) per worker before its tasks", _megabytes),
@@ -51,7 +51,7 @@ def memory(tables: Tables) -> Iterator[Said]:
         yield from _listed(tables, metric, Burst.kind, title, write)
 
 
-def waiting(tables: Tables) -> Iterator[Said]:
+def waiting(tables: Tables) -> Iterator[Sentence]:
     """Report the cost of a worker without tasks."""
     for metric, title in WAITING.items():
         yield from _listed(tables, metric, Idle.kind, f"{title} of an idle worker", digits)
@@ -63,23 +63,23 @@ def _megabytes(n_bytes: float) -> str:
 
 def _listed(
     tables: Tables, metric: str, arrival: str, title: str, write: Callable[[float], str]
-) -> Iterator[Said]:
+) -> Iterator[Sentence]:
     estimates = cells(tables, metric)
     for place, group in by(estimates[estimates["arrival"] == arrival], "place"):
         order = group.sort_values("estimate")
         parts = [told(row, write) for row in each(order)]
-        yield Said(f"{place}, {title}", list(order["row"]), parts)
+        yield Sentence(f"{place}, {title}", list(order["row"]), parts)
 
 
-def payloads(tables: Tables) -> Iterator[Said]:
+def payloads(tables: Tables) -> Iterator[Sentence]:
     """Report throughput and server traffic per task, by payload size."""
     rates = cells(tables, THROUGHPUT)
     rates = rates[(rates["workload"] == PAYLOAD) & (rates["arrival"] == Burst.kind)]
     for place, group in by(rates, "place"):
         order = group.sort_values("estimate", ascending=False)
         parts = [told(row, digits) for row in each(order)]
-        yield Said(f"{place}, tasks per second", list(order["row"]), parts)
+        yield Sentence(f"{place}, tasks per second", list(order["row"]), parts)
     moved = cells(tables, "broker_bytes_per_task")
     for place, group in by(moved[moved["workload"] == PAYLOAD], "place"):
         parts = [told(row, digits) for row in each(group)]
-        yield Said(f"{place}, server traffic in bytes per task", list(group["row"]), parts)
+        yield Sentence(f"{place}, server traffic in bytes per task", list(group["row"]), parts)

@@ -9,31 +9,31 @@ import pandas as pd
 
 from lab.analysis.labels import each
 from lab.analysis.queries import OVERHEAD, THROUGHPUT
-from lab.core.model import Burst, Step
+from lab.core.model import Burst, LoadLevel
 from lab.figures import Tables
-from lab.report.answers.answer import Said
+from lab.report.answers.answer import Sentence
 from lab.report.answers.queries import by, cells, ratio, times, told, trial_rows, values
 from lab.report.number_format import percent, plural, seconds
 
 OF_CEILING = "throughput_of_ceiling"
-LOOP = "inline"  # the backend that only calls the function
+INLINE = "inline"  # the backend that only calls the function
 UNDECIDED = "not significantly different from"
 WAITS = {"median wait": "queue_latency_s_p50", "99th percentile": "queue_latency_s_p99"}
 
 
-def overhead(tables: Tables) -> Iterator[Said]:
+def overhead(tables: Tables) -> Iterator[Sentence]:
     """Report each label's overhead, and its throughput relative to reference and plain loop."""
     for place, group in by(cells(tables, OVERHEAD), "place"):
         cheapest_first = group.sort_values("estimate")
         parts = [told(row, seconds) for row in each(cheapest_first)]
-        yield Said(f"Overhead per task, {place}", list(cheapest_first["row"]), parts)
+        yield Sentence(f"Overhead per task, {place}", list(cheapest_first["row"]), parts)
     yield from _of_reference(tables)
     trials = values(tables, THROUGHPUT)
     for _, bursts in by(trials[trials["arrival"] == Burst.kind], "workload_name"):
         yield from _against_the_loop(bursts)
 
 
-def _of_reference(tables: Tables) -> Iterator[Said]:
+def _of_reference(tables: Tables) -> Iterator[Sentence]:
     """Report each label's throughput as a share of its reference's."""
     references = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
     for place, group in by(cells(tables, OF_CEILING), "place"):
@@ -42,18 +42,18 @@ def _of_reference(tables: Tables) -> Iterator[Said]:
             f"{told(row, percent)} of {references[row.label].removesuffix('@default')}"
             for row in each(nearest_first)
         ]
-        yield Said(
+        yield Sentence(
             f"Share of the reference's throughput, {place}", list(nearest_first["row"]), parts
         )
 
 
-def _against_the_loop(trials: pd.DataFrame) -> Iterator[Said]:
+def _against_the_loop(trials: pd.DataFrame) -> Iterator[Sentence]:
     """Compare the throughput of each label and topology with the plain loop's, per block."""
-    loop = trials[trials["backend"] == LOOP]
+    loop = trials[trials["backend"] == INLINE]
     parts: dict[str, list[str]] = {}
     used: dict[str, list[pd.DataFrame]] = {}
     for (name, topology), rows in trials.groupby(["name", "topology"], sort=False):
-        slowdown = None if rows["backend"].iloc[0] == LOOP else ratio(loop, rows)
+        slowdown = None if rows["backend"].iloc[0] == INLINE else ratio(loop, rows)
         if slowdown is None:
             continue
         result = verdict(slowdown.low, slowdown.high, "slower than", "faster than", UNDECIDED)
@@ -63,7 +63,7 @@ def _against_the_loop(trials: pd.DataFrame) -> Iterator[Said]:
     for result, texts in parts.items():
         workload = trials["workload_name"].iloc[0]
         text = f"For tasks of {workload}, {result} a plain loop over the tasks"
-        yield Said(text, trial_rows(pd.concat(used[result])), texts)
+        yield Sentence(text, trial_rows(pd.concat(used[result])), texts)
 
 
 def verdict(low: float | None, high: float | None, above: str, below: str, neither: str) -> str:
@@ -73,7 +73,7 @@ def verdict(low: float | None, high: float | None, above: str, below: str, neith
     return below if high is not None and high < 1 else neither
 
 
-def latency(tables: Tables) -> Iterator[Said]:
+def latency(tables: Tables) -> Iterator[Sentence]:
     """Rank the waits at each offered rate, and list labels that tie with the best.
 
     A load level that only one label was measured at is left out.
@@ -81,13 +81,13 @@ def latency(tables: Tables) -> Iterator[Said]:
     for title, metric in WAITS.items():
         trials = values(tables, metric)
         for place, group in by(cells(tables, metric), "place"):
-            if len(group) == 1 and (group["arrival"] == Step.kind).all():
+            if len(group) == 1 and (group["arrival"] == LoadLevel.kind).all():
                 continue
             order = group.sort_values("estimate")
             parts = [told(row, seconds) for row in each(order)]
             tied = list(_tied(trials[trials["place"] == place], list(order["name"])))
             tie = f" ({', '.join(tied)} {UNDECIDED} the first)" if tied else ""
-            yield Said(f"{place}, {title}{tie}", [*order["row"]], parts)
+            yield Sentence(f"{place}, {title}{tie}", [*order["row"]], parts)
 
 
 def _tied(trials: pd.DataFrame, names: list[str]) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _tied(trials: pd.DataFrame, names: list[str]) -> Iterator[str]:
             yield name
 
 
-def scaling(tables: Tables) -> Iterator[Said]:
+def scaling(tables: Tables) -> Iterator[Sentence]:
     """Report each label's speed-up from its fewest workers to its most, and where gains end."""
     trials = values(tables, THROUGHPUT)
     trials = trials[trials["arrival"] == Burst.kind]
@@ -109,7 +109,7 @@ def scaling(tables: Tables) -> Iterator[Said]:
                 parts.append(f"{name} {gains}")
                 used.append(rows)
         if parts:
-            yield Said(workload, trial_rows(pd.concat(used)), parts)
+            yield Sentence(workload, trial_rows(pd.concat(used)), parts)
 
 
 def _gains(trials: pd.DataFrame) -> str:
@@ -127,12 +127,12 @@ def _gains(trials: pd.DataFrame) -> str:
     return f"{times(whole)} from {first} to {last} workers{limit}"
 
 
-def threads(tables: Tables) -> Iterator[Said]:
+def threads(tables: Tables) -> Iterator[Sentence]:
     """Compare threads with a plain loop, for each workload with calibrated work."""
     trials = values(tables, THROUGHPUT)
     trials = trials[(trials["arrival"] == Burst.kind) & (trials["nominal_ns"] > 0)]
     for workload, group in by(trials, "workload_name"):
-        loop, parts, used = group[group["backend"] == LOOP], [], []
+        loop, parts, used = group[group["backend"] == INLINE], [], []
         threaded = group[group["family"] == "threads"]
         for (name, _), rows in threaded.groupby(["name", "workers"], sort=False):
             if (gain := ratio(rows, loop)) is not None:
@@ -142,10 +142,10 @@ def threads(tables: Tables) -> Iterator[Said]:
                 used.append(rows)
         if parts:
             text = f"{workload}, throughput relative to a plain loop"
-            yield Said(text, trial_rows(pd.concat([loop, *used])), parts)
+            yield Sentence(text, trial_rows(pd.concat([loop, *used])), parts)
 
 
-def free_threads(tables: Tables) -> Iterator[Said]:
+def free_threads(tables: Tables) -> Iterator[Sentence]:
     """Compare threads with processes on a free-threaded Python; no sentence on any other."""
     facts = dict(zip(tables["environment"]["key"], tables["environment"]["value"], strict=True))
     if facts.get("python.gil") != "0":
@@ -157,4 +157,4 @@ def free_threads(tables: Tables) -> Iterator[Said]:
             for other, forked in by(group[group["family"] == "processes"], "name"):
                 if (gain := ratio(threaded, forked)) is not None:
                     text = f"{place}, throughput: {name} has {times(gain)} that of {other}."
-                    yield Said(text, trial_rows(pd.concat([threaded, forked])))
+                    yield Sentence(text, trial_rows(pd.concat([threaded, forked])))

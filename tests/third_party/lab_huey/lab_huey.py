@@ -10,11 +10,11 @@ from typing import Any
 from lab.plugin import (
     DEFAULT,
     Backend,
+    BackendContext,
     Capability,
     Command,
     Profile,
     Service,
-    Setup,
     Task,
     Variant,
     execute,
@@ -79,7 +79,7 @@ class Huey(Backend):
         return {**client, **stored, **fixed, **self.setup.settings}
 
     @classmethod
-    def node_commands(cls, setup: Setup) -> Sequence[Command]:
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the one consumer of a node."""
         slots = setup.topology.workers_per_node
         argv = [sys.executable, "-m", "huey.bin.huey_consumer", f"{__name__}.huey"]
@@ -87,7 +87,7 @@ class Huey(Backend):
         return [Command(tuple(argv), slots)]
 
 
-def _make_huey(setup: Setup) -> Any:
+def _make_huey(setup: BackendContext) -> Any:
     import redis
     from huey import RedisHuey
 

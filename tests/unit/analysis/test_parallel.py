@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lab.analysis import compute
-from lab.analysis.parallel import mapped
+from lab.analysis.parallel import parallel_map
 from lab.report import page
 from lab.results.store import Store
 from tests.factories import campaigns
@@ -26,16 +26,16 @@ def squared(number: int) -> tuple[int, int]:
 
 def test_results_have_their_order_and_come_from_other_processes() -> None:
     """Parallel results come from other processes, the others from this one."""
-    results = mapped(squared, range(200), side_by_side=True)
+    results = parallel_map(squared, range(200), side_by_side=True)
     assert [square for square, _ in results] == [n**2 for n in range(200)]
     assert os.getpid() not in {pid for _, pid in results}
-    assert mapped(squared, [3], side_by_side=False) == [(9, os.getpid())]
+    assert parallel_map(squared, [3], side_by_side=False) == [(9, os.getpid())]
 
 
 def test_an_error_of_another_process_is_raised_here() -> None:
     """The exception of an item is raised in the calling process."""
     with pytest.raises(ValueError, match="a negative number"):
-        mapped(squared, [1, -1], side_by_side=True)
+        parallel_map(squared, [1, -1], side_by_side=True)
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def derived(
     store = Store(campaigns.write(tables, folder))
     for trial in (folder / "trials").iterdir():
         store.write_parquet(trial, "sample", [])
-    compute.derive(store)
+    compute.compute(store)
     page.write(folder)
     files = (file for file in folder.rglob("*.*") if file.suffix != ".parquet" and file.is_file())
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}

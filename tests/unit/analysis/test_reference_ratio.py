@@ -19,7 +19,7 @@ from lab.core.model import Burst, Paced, Periodic
 from lab.figures import FIGURES, Tables
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
-from lab.planning.presets import PRESETS, Cell
+from lab.planning.presets import PRESETS, Case
 from lab.planning.registry import Selected
 from lab.providers.servers import RedisService
 from lab.report import sections
@@ -39,7 +39,7 @@ VARIANTS = [
 ]
 POOL, QUEUE = "thread-pool[executor]@default", "queue[simple-queue]@default"
 CLOCK = "deadline-loop[thread]@default"
-BURST, PACED = Cell("noop", Burst(10), ceilings=1), Cell("noop", Paced(10, 50.0), ceilings=0)
+BURST, PACED = Case("noop", Burst(10), ceilings=1), Case("noop", Paced(10, 50.0), ceilings=0)
 BESIDE = Selection(
     labels=(POOL,),
     cells=(BURST, PACED),
@@ -74,7 +74,7 @@ def test_an_added_reference_runs_only_the_cells_that_use_it() -> None:
     assert CLOCK not in {s.label for s in trials}
     periodic = (
         replace(BURST, ceilings=None),
-        Cell("noop", Periodic(1, 4, every_s=1.0), ceilings=None),
+        Case("noop", Periodic(1, 4, every_s=1.0), ceilings=None),
     )
     plan = make_plan(replace(BESIDE, cells=periodic))
     assert CLOCK not in {s.label for s in plan.trials}
@@ -90,7 +90,7 @@ def test_references_change_no_other_trial() -> None:
 
 def test_a_reference_runs_no_cell_that_no_backend_runs() -> None:
     """A fallback schedule is only for backends that accept no tasks; so is its reference."""
-    cells = (BURST, Cell("noop", Periodic(1, 4, every_s=1.0), fallback=True, ceilings=None))
+    cells = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, ceilings=None))
     clock = {CLOCK: 0}
     assert not [s for s in make_plan(replace(BESIDE, cells=cells, references=clock)).trials
                 if s.label == CLOCK]  # fmt: skip
@@ -228,8 +228,8 @@ def test_host_baselines_are_measured_for_the_backends_that_need_them(
         raise ClusterError(host_baselines.MISSING)
 
     monkeypatch.setattr(host_baselines, "_locally", fail)
-    assert list(host_baselines.measure([spec_of("thread-pool")], "c", 0)) == []
-    rows = list(host_baselines.measure([spec_of("thread-pool"), spec_of("rq")], "c", 3))
+    assert list(host_baselines.measure_baselines([spec_of("thread-pool")], "c", 0)) == []
+    rows = list(host_baselines.measure_baselines([spec_of("thread-pool"), spec_of("rq")], "c", 3))
     started = [row for row in rows if row.baseline == "python -c 'pass'"]
     assert [row.repeat for row in started] == [0, 1]
     assert all(row.value and row.value > 0 for row in started)
@@ -254,7 +254,7 @@ def test_a_server_that_does_not_start_is_a_row_with_its_reason(
         raise ClusterError("No redis-server was found.")
 
     monkeypatch.setattr(RedisService, "start", fail)
-    rows = list(host_baselines.measure([spec_of("rq")], "c", 0))
+    rows = list(host_baselines.measure_baselines([spec_of("rq")], "c", 0))
     reasons = {row.method for row in rows if "PING" in row.baseline and row.value is None}
     assert reasons == {"No redis-server was found."}
 
@@ -274,7 +274,7 @@ def test_the_page_shows_the_host_baselines() -> None:
 @pytest.mark.usefixtures("containers")
 def test_redis_benchmark_runs_in_a_container() -> None:
     """With containers the tool of the Redis image is used; pipelining increases the rate."""
-    rows = list(host_baselines.measure([spec_of("rq", provider="compose")], "c", 0))
+    rows = list(host_baselines.measure_baselines([spec_of("rq", provider="compose")], "c", 0))
     rates = [row.value for row in rows if row.baseline.startswith(host_baselines.TOOL)]
     assert len(rates) == 2
     assert rates[0] is not None

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from lab.core.backend import JOBS, jobs_to_json, setup_to_json
-from lab.core.model import Job, Service, Setup, Topology
+from lab.core.model import BackendContext, Job, Service, Topology
 from lab.planning import registry
 
 
-def setup_of(label: str) -> Setup:
+def setup_of(label: str) -> BackendContext:
     """Return the setup of a label's adapter for two slots."""
     endpoints: dict[str, str] = {Service.REDIS: "redis://127.0.0.1:6379/0"}
     return registry.setup(registry.select(label), Topology(1, 2, 2), endpoints)

@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from lab.analysis.capacity import SITE, Answer, Capacity, Site
+from lab.analysis.capacity import CELL_KEY, Answer, Capacity, CellKey
 from lab.analysis.statistics import sample_floor
-from lab.campaign.load_sweep import MOST_TASKS, forecast, next_stage, site_of, tasks_at
-from lab.core.model import Burst, Probe, Step, TrialSpec
+from lab.campaign.load_sweep import MOST_TASKS, cell_key_of, forecast, next_stage, tasks_at
+from lab.core.model import Burst, LoadLevel, RateProbe, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning.plan import Plan, Selection, make_plan
 from lab.planning.presets import FIRST_TASKS, GROUPS, LADDERS, LATENCY
@@ -34,15 +34,15 @@ SELECTION = Selection(
 STANDARD = LADDERS["standard"]
 
 
-def capacities_of(plan: Plan) -> dict[Site, Capacity]:
+def capacities_of(plan: Plan) -> dict[CellKey, Capacity]:
     """Return the results of fictitious backends, which sustain all rates up to SPEEDS."""
-    capacities: dict[Site, Capacity] = {}
+    capacities: dict[CellKey, Capacity] = {}
     for spec in plan.trials:
         speed = SPEEDS[spec.backend]
-        before = capacities.setdefault(site_of(spec), Capacity(speed))
-        if isinstance(spec.arrival, Probe):
+        before = capacities.setdefault(cell_key_of(spec), Capacity(speed))
+        if isinstance(spec.arrival, RateProbe):
             answer = Answer(spec.arrival.rate_hz, held=spec.arrival.rate_hz <= speed)
-            capacities[site_of(spec)] = replace(before, answers=[*before.answers, answer])
+            capacities[cell_key_of(spec)] = replace(before, answers=[*before.answers, answer])
     return capacities
 
 
@@ -73,10 +73,10 @@ def test_the_stages_are_a_burst_a_search_and_the_load_levels(plans: list[Plan]) 
     """The first stage is planned before the run; the last has all load levels."""
     assert {spec.arrival for spec in plans[0].trials} == {Burst(FIRST_TASKS)}
     assert {spec.topology.cores_per_node for spec in plans[-1].trials} == {2}
-    steps = len(of_kind(plans[-1], Step))
-    assert [len(of_kind(plan, Step)) for plan in plans[:-1]] == [0] * (len(plans) - 1)
+    steps = len(of_kind(plans[-1], LoadLevel))
+    assert [len(of_kind(plan, LoadLevel)) for plan in plans[:-1]] == [0] * (len(plans) - 1)
     rounds = [after.trials[len(before.trials) :] for before, after in pairwise(plans[:-1])]
-    assert all(len(set(map(site_of, specs))) == len(specs) for specs in rounds)  # one per site
+    assert all(len(set(map(cell_key_of, specs))) == len(specs) for specs in rounds)  # one per site
     # The pool's overload is left out, because it is above the highest rate of any trial.
     assert steps == 5 * (3 * len(STANDARD.fractions) + 2 - 1)
     assert [skip.reason for skip in plans[-1].skips] == [
@@ -96,7 +96,7 @@ def test_each_block_has_all_load_levels_of_all_backends_in_another_order(
     plans: list[Plan],
 ) -> None:
     """The levels of all backends are interleaved (METHOD M3) and have the same seeds (M4)."""
-    steps = of_kind(plans[-1], Step)
+    steps = of_kind(plans[-1], LoadLevel)
     orders = [
         [(s.label, s.arrival) for s in steps if s.block == block]
         for block in range(STANDARD.blocks)
@@ -115,15 +115,16 @@ def test_fractions_are_of_the_sustainable_rate_and_equal_rates_are_equal(plans: 
     final = plans[-1]
     capacities = capacities_of(final)
     rates: dict[str, list[float]] = {name: [] for name in SPEEDS}
-    for spec in of_kind(final, Step):
+    for spec in of_kind(final, LoadLevel):
         if spec.block == 0:
-            share = spec.arrival.rate_hz / (capacities[site_of(spec)].sustained_hz or 0)  # type: ignore[union-attr]
+            share = spec.arrival.rate_hz / (capacities[cell_key_of(spec)].sustained_hz or 0)  # type: ignore[union-attr]
             rates[spec.backend].append(round(share, 3))
     assert sorted(rates["rq"]) == list(STANDARD.fractions)
     assert set(STANDARD.fractions) < set(rates["celery"])
-    equal = {spec.arrival.rate_hz for spec in of_kind(final, Step) if spec.backend == "rq"}  # type: ignore[union-attr]
-    others = {spec.arrival.rate_hz for spec in of_kind(final, Step) if spec.backend == "celery"}  # type: ignore[union-attr]
-    assert len(equal & others) == 1
+    offered: dict[str, set[float]] = {name: set() for name in SPEEDS}
+    for spec in of_kind(final, LoadLevel):
+        offered[spec.backend].add(spec.arrival.rate_hz)  # type: ignore[union-attr]
+    assert len(offered["rq"] & offered["celery"]) == 1
 
 
 def test_the_plan_is_a_pure_function_of_the_tables(plans: list[Plan]) -> None:
@@ -143,7 +144,7 @@ def test_a_rate_beyond_all_backends_is_skipped_with_a_reason() -> None:
     beyond = [skip for skip in final.skips if skip.spec.arrival.rate_hz == 1e9]  # type: ignore[union-attr]
     assert len(beyond) == len(SPEEDS)
     assert all("times the sustainable rate" in skip.reason for skip in beyond)
-    assert len(of_kind(final, Step)) == 5 * (3 * len(STANDARD.fractions) - 1)
+    assert len(of_kind(final, LoadLevel)) == 5 * (3 * len(STANDARD.fractions) - 1)
 
 
 def test_a_backend_that_takes_no_single_tasks_is_skipped_once() -> None:
@@ -154,7 +155,7 @@ def test_a_backend_that_takes_no_single_tasks_is_skipped_once() -> None:
     plan = first
     reasons: list[str] = []
     for _ in range(3):
-        capacities = {site_of(s): Capacity(speeds[s.backend]) for s in plan.trials}
+        capacities = {cell_key_of(s): Capacity(speeds[s.backend]) for s in plan.trials}
         more = next_stage(STANDARD, 11, plan, capacities)
         reasons += [skip.reason for skip in more.skips]
         plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
@@ -164,7 +165,7 @@ def test_a_backend_that_takes_no_single_tasks_is_skipped_once() -> None:
 def test_a_single_backend_has_no_equal_rate() -> None:
     """It has only its fractions."""
     final = grown(make_plan(replace(SELECTION, labels=SELECTION.labels[:1])))[-1]
-    assert len(of_kind(final, Step)) == 5 * len(STANDARD.fractions)
+    assert len(of_kind(final, LoadLevel)) == 5 * len(STANDARD.fractions)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_the_later_stages_are_estimated() -> None:
 def test_a_site_is_the_same_in_a_plan_and_in_a_table(plans: list[Plan]) -> None:
     """Both identify it by the same columns."""
     spec = plans[0].trials[0]
-    named = dict(zip(SITE, site_of(spec), strict=True))
+    named = dict(zip(CELL_KEY, cell_key_of(spec), strict=True))
     assert named["label"] == spec.label
     assert named["cores_per_node"] == spec.topology.cores_per_node
     assert named["quota_cpus"] == spec.topology.quota_cpus

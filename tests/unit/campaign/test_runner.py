@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.campaign import run_folder, runner
-from lab.core.model import Arrival, Burst, Flag, Probe
+from lab.core.model import Arrival, Burst, Flag, RateProbe
 from lab.planning.plan import Plan
 from lab.recording import host_counters
 from tests.factories.trials import spec_of
@@ -29,7 +29,7 @@ class Silent:
         # After the first trial, two of three attempts were repeated: more than a quarter.
         ([Burst(20), Burst(21), Burst(22)], [3, 1, 1]),
         # The search for capacity repeats invalid probes itself.
-        ([Probe(20, 200.0), Probe(20, 100.0)], [1, 1]),
+        ([RateProbe(20, 200.0), RateProbe(20, 100.0)], [1, 1]),
     ],
 )
 def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from lab.claims import checks, experiments, render
-from lab.claims.checks import Finding, Shown
+from lab.claims.checks import Observation, Shown
 from lab.claims.claim import Claim, Says
 from lab.claims.experiments import QUESTIONS, plan
 from lab.claims.published_claims import COLUMNS, CONFIG, NO, SEED, YES
-from lab.claims.result import Answer, Verdict, judge
+from lab.claims.result import Answer, Verdict, judge_claim
 from lab.planning import registry
 from lab.results.schema.metric import ClaimRow
 from tests.factories.campaigns import BLANK
@@ -57,7 +57,7 @@ def shown(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> Shown:
 
 @pytest.mark.parametrize("check", [checks.overlap, checks.all_workers, checks.io_bound])
 def test_concurrency_checks_need_overlapping_spans(
-    check: Callable[[Sequence[Shown]], Finding],
+    check: Callable[[Sequence[Shown]], Observation],
 ) -> None:
     """Overlapping spans pass the three checks of concurrency; spans in sequence fail them."""
     assert check([shown(AT_ONCE)]).holds is True
@@ -214,12 +214,12 @@ def test_monitoring_fails_only_by_an_error_of_the_monitor() -> None:
     assert checks.answered([shown(AT_ONCE)]).holds is True
     assert checks.answered([shown(AT_ONCE, reason="redis-server did not start")]).holds is None
     for why in ("The monitor did not answer /.", "monitor (flower) ended with code 1: no port"):
-        assert checks.answered([shown(AT_ONCE, reason=why)]) == Finding(holds=False, why=why)
+        assert checks.answered([shown(AT_ONCE, reason=why)]) == Observation(holds=False, why=why)
 
 
 def answer(holds: bool | None, condition: str = "") -> Answer:
     """Return an answer with a trial id."""
-    return Answer("x", condition, Finding(holds, f"why {holds}"), (f"t-{holds}-{condition}",))
+    return Answer("x", condition, Observation(holds, f"why {holds}"), (f"t-{holds}-{condition}",))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_judge_compares_the_measured_mark_with_the_published_one(
     says: Says, answers: list[Answer], here: Says | None, sentence: str
 ) -> None:
     """The verdict lists its trials."""
-    judgement = judge(Claim("concurrent", says, "words"), answers)
+    judgement = judge_claim(Claim("concurrent", says, "words"), answers)
     assert (judgement.here, judgement.sentence) == (here, sentence)
     assert judgement.trials
 
@@ -252,7 +252,7 @@ def test_claims_about_each_label_need_every_label() -> None:
     """One failing label is enough for `does not hold`, one undecided label for `not measured`."""
     claim = Claim("runs", YES, "words", each=True)
     verdicts = [
-        judge(claim, answers).verdict
+        judge_claim(claim, answers).verdict
         for answers in (
             [answer(True), answer(True, "b")],
             [answer(True), answer(False, "b")],

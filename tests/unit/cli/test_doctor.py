@@ -233,7 +233,7 @@ def containers(monkeypatch: pytest.MonkeyPatch, part: str = "", error: str = "")
         return call
 
     monkeypatch.setattr(doctor, "docker", answer("engine", INFO))
-    monkeypatch.setattr(doctor, "find", answer("compose", Engine("20.10", "2.26", "unix:///s")))
+    monkeypatch.setattr(doctor, "find_engine", answer("compose", Engine("20.10", "2.26", "unix:s")))
     monkeypatch.setattr(doctor, "resolve", answer("images", IMAGES))
     return list(doctor._containers())
 

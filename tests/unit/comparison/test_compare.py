@@ -144,12 +144,12 @@ def test_an_aa_test_measures_the_noise() -> None:
     rng = np.random.default_rng(6)
     run = side("run", np.exp(rng.normal(0, 0.1, 40)), "run")
     for is_paired in (True, False):
-        result = aa.measure(run, is_paired=is_paired)
+        result = aa.run_aa_test(run, is_paired=is_paired)
         assert result.comparisons == result.splits == aa.SPLITS
         assert result.false_alarms <= 3
         assert 0.02 < result.smallest_effect < 0.15
         with pytest.raises(RefusedError, match="has 4 blocks; an A/A test needs 10"):
-            aa.measure(side("run", np.ones(4), "run"), is_paired=is_paired)
+            aa.run_aa_test(side("run", np.ones(4), "run"), is_paired=is_paired)
 
 
 def test_an_aa_test_pairs_adjacent_blocks() -> None:
@@ -157,8 +157,8 @@ def test_an_aa_test_pairs_adjacent_blocks() -> None:
     drift = np.exp(np.linspace(0, 0.4, 41) + np.random.default_rng(7).normal(0, 0.01, 41))
     run = side("run", drift, "run")
     incomplete = replace(run, numbers=run.numbers.drop(index=[3, 8, 9]))
-    assert aa.measure(incomplete, is_paired=True).smallest_effect < 0.02
-    assert aa.measure(incomplete, is_paired=False).smallest_effect > 0.05
+    assert aa.run_aa_test(incomplete, is_paired=True).smallest_effect < 0.02
+    assert aa.run_aa_test(incomplete, is_paired=False).smallest_effect > 0.05
 
 
 def tables_of(plan: campaigns.Campaign) -> dict[str, pd.DataFrame]:
@@ -200,7 +200,7 @@ def test_an_inconclusive_slowdown_is_measured_again_with_twice_the_pairs(
     """METHOD M30: only once, only for a slowdown, and the larger measurement decides."""
     many = {name: side(name, np.full(6, cost), "run") for name, cost in (("1", 1.0), ("2", 2.0))}
     few = {f"{name}few": replace(s, numbers=s.numbers[:3]) for name, s in many.items()}
-    monkeypatch.setattr("lab.comparison.inputs.find", lambda name, *_: (many | few)[name])
+    monkeypatch.setattr("lab.comparison.inputs.find_side", lambda name, *_: (many | few)[name])
 
     def compared(*measured: tuple[str, str]) -> tuple[int, list[int]]:
         folders = iter(measured)
@@ -210,7 +210,7 @@ def test_an_inconclusive_slowdown_is_measured_again_with_twice_the_pairs(
             calls.append(pairs)
             return [Path(name) for name in next(folders)]
 
-        monkeypatch.setattr("lab.comparison.interleaved.measure", measure)
+        monkeypatch.setattr("lab.comparison.interleaved.run_interleaved", measure)
         return main(["compare", "A", "B", "--pairs", "3", "--results", str(tmp_path)]), calls
 
     assert compared(("1few", "2few"), ("1", "2")) == (4, [3, 6])
@@ -222,14 +222,13 @@ def test_an_inconclusive_slowdown_is_measured_again_with_twice_the_pairs(
 
 def test_two_backends_of_a_run_are_paired(results: Path) -> None:
     """A short name is enough if it matches one label; a typo has a suggestion."""
-    a, b = (
-        inputs.find(name, results, results / "runs/first") for name in ("asyncio", "rq[worker]")
-    )
+    names = ("asyncio", "rq[worker]")
+    a, b = (inputs.find_side(name, results, results / "runs/first") for name in names)
     numbers = compare(a, b, ["makespan_s"])
     assert numbers
     assert all("paired ratio" in number.ratio.method for number in numbers)
     with pytest.raises(UnknownNameError, match=r"Did you mean 'asyncio\[tasks\]@default'"):
-        inputs.find("asyncio[task]", results)
+        inputs.find_side("asyncio[task]", results)
 
 
 def test_another_machine_needs_an_option(
@@ -295,6 +294,6 @@ def test_a_commit_selects_all_its_clean_runs(results: Path, tmp_path: Path) -> N
         tables = tables_of(replace(SMALL, blocks=2))
         tables["campaign"] = tables["campaign"].assign(git_commit="d" * 40, git_dirty=dirty)
         campaigns.write(tables, tmp_path / "runs" / name)
-    one = inputs.find("one", tmp_path)
-    assert len(inputs.find("d" * 8, tmp_path).numbers) == 2 * len(one.numbers)
+    one = inputs.find_side("one", tmp_path)
+    assert len(inputs.find_side("d" * 8, tmp_path).numbers) == 2 * len(one.numbers)
     assert Store(results / "runs/first").read("campaign").git_dirty.iloc[0] == "0"

@@ -91,7 +91,7 @@ def first_only(whole: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("room", "name"),
     [
-        (trial, "run"),
+        (trial, "run_trial"),
         (runner, "collect"),
         (trial, "_follow"),
         (host_counters, "read_host"),
@@ -125,7 +125,7 @@ def test_a_resumed_campaign_does_not_repeat_a_trial_with_a_defect(
     """A trial with a failed row is finished, so it is not repeated forever."""
     run = two_trials()
     with monkeypatch.context() as patch:
-        patch.setattr(trial, "run", broken)
+        patch.setattr(trial, "run_trial", broken)
         store, rows, _ = execute(tmp_path, run)
     assert [row.status for row in rows] == ["failed", "failed"]
     assert runner.execute(store, run, Notes()) == []
@@ -157,7 +157,7 @@ def test_an_interrupt_and_a_full_disk_end_the_campaign(
     def stop(*_: object) -> NoReturn:
         raise error
 
-    monkeypatch.setattr(trial, "run", stop)
+    monkeypatch.setattr(trial, "run_trial", stop)
     run = two_trials()
     store = run_folder.create(tmp_path, run)
     with pytest.raises(error if isinstance(error, type) else type(error)):
@@ -173,7 +173,7 @@ def test_an_error_that_the_user_can_fix_is_no_defect(
     def refuse(*_: object) -> NoReturn:
         raise UsageError("The module\nis gone.")
 
-    monkeypatch.setattr(trial, "run", refuse)
+    monkeypatch.setattr(trial, "run_trial", refuse)
     store, rows, _ = execute(tmp_path, two_trials())
     assert [row.reason for row in rows] == ["The module is gone."] * 2
     assert not list(store.folder.rglob(defects.FILE))
@@ -203,7 +203,9 @@ def test_a_campaign_goes_on_without_its_instrumentation_cost(
 
 
 @pytest.mark.defect
-@pytest.mark.parametrize("name", ["_start", "_benchmark_redis", "_round_trips", "measure"])
+@pytest.mark.parametrize(
+    "name", ["_start", "_benchmark_redis", "_round_trips", "measure_baselines"]
+)
 def test_a_broken_baseline_is_a_row_and_the_trials_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,14 +242,14 @@ def test_a_defect_in_the_metrics_of_a_trial_refuses_all_of_that_trial(
     """All metrics of one trial are refused, and those of the other have values."""
     store, _, _ = execute(tmp_path, two_trials())
     monkeypatch.setattr(registry, "trial_metrics", first_only(registry.trial_metrics))
-    assert compute.derive(store) == []
+    assert compute.compute(store) == []
     numbers = store.read("metric")
     by_trial = numbers.groupby("trial_id").value.count()
     assert sorted(by_trial > 0) == [False, True]
 
 
 @pytest.mark.defect
-@pytest.mark.parametrize("part", ["capacities", "estimates", "trends"])
+@pytest.mark.parametrize("part", ["capacities", "estimates", "sweeps"])
 def test_a_defect_in_a_derived_table_is_a_sentence(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +260,7 @@ def test_a_defect_in_a_derived_table_is_a_sentence(
     assert [row.status for row in rows] == ["ok", "ok"]
     assert all("A defect of the lab: KeyError" in sentence for sentence in notes.sentences)
     assert notes.sentences
-    assert compute.derive(store) == []
+    assert compute.compute(store) == []
 
 
 @pytest.mark.defect

@@ -11,10 +11,10 @@ import pytest
 
 from lab.core import fire_times
 from lab.core.model import Job, Periodic
-from lab.driver.schedule_wait import Appointments
+from lab.driver.schedule_wait import ScheduleWait
 from lab.host import wall_clock
 from lab.planning.phases import FIRST_TASK
-from lab.validation.schedule_match import judge
+from lab.validation.schedule_match import match_firings
 from lab.worker import execution, ledger
 from lab.worker.ledger import MEASURE
 
@@ -45,12 +45,12 @@ def test_the_first_firing_of_an_interval_defines_its_phase() -> None:
     """The backend chooses the phase, so the first firing is not an occurrence."""
     job = Job(1, "f", None, every_s=5.0)
     assert fire_times.due_ns(job, 3 * S, S, 2, OFFSET) == [8 * S, 13 * S, 18 * S]
-    assert fire_times.edges_ns([8 * S, 13 * S]) == [7_500_000_000, 12_500_000_000]
+    assert fire_times.period_boundaries_ns([8 * S, 13 * S]) == [7_500_000_000, 12_500_000_000]
 
 
 def written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, job: Job, starts: Sequence[int]
-) -> Appointments:
+) -> ScheduleWait:
     """Write firings of a job, one millisecond each, to the ledger; return the wait for the next."""
     for name, value in {"LEDGER": str(folder), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)
@@ -60,7 +60,7 @@ def written(
         ledger.finish(words, row, start + S // 1000, execution.checksum(None))
     ledger._forget()
     arrival = Periodic(1, 1, every_s=job.every_s)
-    return Appointments(arrival, [job], {job.id: execution.checksum(None)}, folder)
+    return ScheduleWait(arrival, [job], {job.id: execution.checksum(None)}, folder)
 
 
 def test_a_window_ends_after_the_last_occurrences(
@@ -88,5 +88,5 @@ def test_a_window_does_not_end_early_after_a_late_first_firing(
     tasks = pd.DataFrame({"trial_id": "t", "task_id": job.id, "t3_ns": starts, "t4_ns": starts})
     tasks = tasks.astype({"t3_ns": "Int64", "t4_ns": "Int64"})
     window, offset_ns = (begin, time.monotonic_ns()), wall_clock.offset_ns(status["wall"][0])
-    occurrences = judge([job], tasks, 1, window, offset_ns)
+    occurrences = match_firings([job], tasks, 1, window, offset_ns)
     assert occurrences.verdict.tolist() == ["missed"]

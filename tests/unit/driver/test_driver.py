@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.core.backend import JOBS, jobs_to_json, setup_to_json
 from lab.core.model import Burst, Job, Paced, Periodic, RoundTrip, TrialSpec
-from lab.core.serialization import Order, order_to_json
+from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import driver, readiness
 from lab.driver.driver import PHASES
 from lab.planning import registry
@@ -26,7 +26,7 @@ def test_phases_run_in_order(tmp_path: Path) -> None:
     """Each phase runs once, in the documented order."""
     seen: list[str] = []
     spec = spec_of("thread-pool")
-    trial.run(spec, 1, tmp_path / "t", seen.append)
+    trial.run_trial(spec, 1, tmp_path / "t", seen.append)
     assert seen == ["up", *PHASES, "ended"]
     assert [name for name, _ in read_status(tmp_path / "t")["phases"]] == [*PHASES, "ended"]
 
@@ -46,7 +46,7 @@ def driver_here(
     setup = registry.setup(chosen, spec.topology, {}, jobs)
     (folder / JOBS).write_text(jobs_to_json(jobs), encoding="utf-8")
     monkeypatch.setenv("LAB_SETUP", setup_to_json(setup))
-    (folder / "trial.json").write_text(json.dumps(order_to_json(Order(spec))))
+    (folder / "trial.json").write_text(json.dumps(order_to_json(TrialRequest(spec))))
     return driver.Driver(folder, seen.append, lambda: None)
 
 
@@ -171,7 +171,7 @@ def test_round_trips_are_one_at_a_time(tmp_path: Path) -> None:
 def test_the_folder_of_a_killed_lab_becomes_an_interrupted_row(tmp_path: Path) -> None:
     """A folder without a status is readable, and its row has the status `interrupted`."""
     spec = spec_of("thread-pool")
-    trial.run(spec, 1, tmp_path / "t", lambda _: None)
+    trial.run_trial(spec, 1, tmp_path / "t", lambda _: None)
     (tmp_path / "t" / "status.json").unlink()
     result = collect(trial.killed(spec, 1, tmp_path / "t"), CONTEXT)
     assert result.row.status == "interrupted"

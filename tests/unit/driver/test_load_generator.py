@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from lab.core.model import Burst, Flag, Paced, RoundTrip
-from lab.validation.checker import Finding, generator_check
+from lab.validation.checker import Issue, generator_check
 from tests.factories.simulated import Instants, journal, poisson
 
 
@@ -29,7 +29,7 @@ def plan(rate_hz: float, n: int, seed: int = 1) -> Instants:
     return poisson(np.random.default_rng(seed), rate_hz, n)
 
 
-def flags(findings: list[Finding]) -> list[Flag]:
+def flags(findings: list[Issue]) -> list[Flag]:
     """Return the flags of findings."""
     return [finding.flag for finding in findings]
 

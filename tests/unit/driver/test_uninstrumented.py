@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from lab.analysis.metrics.registry import trial_metrics
 from lab.analysis.metrics.throughput import (
     THROUGHPUT_FLOOR,
+    add_marks,
     harness_overhead,
     makespan,
     record_overhead,
     throughput,
-    with_marks,
 )
 from lab.analysis.statistics import RefusedError
 from lab.core.model import Burst, Paced, Task, Topology, TrialSpec
 from lab.driver import uninstrumented
 from lab.planning.phases import AGAIN, FIRST_TASK, MOST_TASKS, PHASE_NAMES
 from lab.running import trial
-from lab.validation.trial_row import Collected, collect
+from lab.validation.trial_row import TrialResult, collect
 from lab.worker import execution, ledger
 from lab.worker.ledger import MEASURE, NO_RECORD, REPEATED, UNRECORDED
 from tests.factories import simulated
@@ -42,12 +42,12 @@ SYSTEMS = (
 MICROSECOND = 1_000
 
 
-def run(folder: Path, spec: TrialSpec, harness_ns: float | None) -> Collected:
+def run(folder: Path, spec: TrialSpec, harness_ns: float | None) -> TrialResult:
     """Run a trial with an instrumentation cost of `harness_ns`, and return its result."""
-    return collect(trial.run(spec, 1, folder / spec.id, lambda _: None, harness_ns), CONTEXT)
+    return collect(trial.run_trial(spec, 1, folder / spec.id, lambda _: None, harness_ns), CONTEXT)
 
 
-def phases(collected: Collected) -> dict[str, int]:
+def phases(collected: TrialResult) -> dict[str, int]:
     """Return the number of a trial's executions by phase."""
     return dict(collected.tables["task"].phase.value_counts())
 
@@ -84,7 +84,7 @@ def test_markers_are_evenly_spaced_and_include_the_last_task(n: int, times: int)
     """The work is the same, and the id of a marker contains its index."""
     tasks = [Task(FIRST_TASK[MEASURE] + i, "module:run", i * i) for i in range(n)] * times
     marks = uninstrumented.n_marks(n)
-    again, places = uninstrumented.sparse(tasks, marks, UNRECORDED)
+    again, places = uninstrumented.with_marked_tasks(tasks, marks, UNRECORDED)
     assert [(t.function, t.argument) for t in again] == [(t.function, t.argument) for t in tasks]
     assert [t.id - FIRST_TASK[UNRECORDED] for t in again if t.id < NO_RECORD] == places
     assert len({t.id for t in again}) == n * times
@@ -107,7 +107,9 @@ def test_one_task_in_a_hundred_is_a_marker_and_at_least_twenty(n: int, marks: in
 def test_recording_lowers_a_rate_by_its_share(processes: int, harness_ns: int, by: float) -> None:
     """Of the 10 us between two tasks, times processes, a record takes 1 us or all."""
     finished = [i * 10 * MICROSECOND for i in range(100)]
-    assert uninstrumented.lowered_by(finished, processes, harness_ns) == pytest.approx(by)
+    assert uninstrumented.instrumentation_overhead(
+        finished, processes, harness_ns
+    ) == pytest.approx(by)
 
 
 @pytest.mark.parametrize("label", SYSTEMS)
@@ -173,11 +175,11 @@ def test_the_rate_is_from_the_last_burst_and_the_length_from_the_uninstrumented_
     unrecorded = of(UNRECORDED, [500 * (place + 1) for place in once], once)
     repeated = of(REPEATED, [400 * (place + 1) for place in often], often)
     tasks = recorded.drop(columns="phase")
-    second = with_marks(tasks, unrecorded)
+    second = add_marks(tasks, unrecorded)
     assert throughput(row, second).value == pytest.approx(2e6)
     assert throughput(row, second).n == 2_000
     assert record_overhead(row, second).value == pytest.approx(1.0)
-    both = with_marks(tasks, pd.concat([unrecorded, repeated], ignore_index=True))
+    both = add_marks(tasks, pd.concat([unrecorded, repeated], ignore_index=True))
     rate, length = throughput(row, both), makespan(row, both)
     assert rate.value == pytest.approx(2.5e6)
     assert (rate.n, rate.method.rpartition(", ")[2]) == (20_000, "one task in 1000 recorded")
@@ -195,7 +197,7 @@ def test_the_rate_is_refused_if_markers_did_not_finish() -> None:
     marks = of(UNRECORDED, [500 * (place + 1) for place in places], places)
     marks.loc[marks.index[:10], "t4_ns"] = pd.NA
     marks.loc[marks.index[:10], "outcome"] = "unfinished"
-    burst = with_marks(recorded.drop(columns="phase"), marks)
+    burst = add_marks(recorded.drop(columns="phase"), marks)
     with pytest.raises(RefusedError, match="Only 10 of 20"):
         throughput(row, burst)
     length = makespan(row, burst)
@@ -206,7 +208,7 @@ def test_the_rate_is_refused_if_markers_did_not_finish() -> None:
 def test_a_disturbance_of_the_uninstrumented_burst_flags_the_trial(tmp_path: Path) -> None:
     """The lab reads host counters until its end, because the rate is measured in it."""
     spec = spec_of("inline", arrival=Burst(100))
-    outcome = trial.run(spec, 1, tmp_path / "t", lambda _: None, 1e6)
+    outcome = trial.run_trial(spec, 1, tmp_path / "t", lambda _: None, 1e6)
     context = replace(CONTEXT, calibration_ns=(1_000, 1_000))
     calm = collect(outcome, context).row
     assert outcome.end is not None

@@ -123,7 +123,7 @@ def test_find_returns_the_change_point_and_the_page_shows_it(
     history: History, tmp_path: Path
 ) -> None:
     """The row has the commits and the change; the page escapes names and loads nothing."""
-    result = change_points.find(history, {})
+    result = change_points.find_change_points(history, {})
     (change,) = result.changes
     assert (change.row.commit, change.row.commit_before) == (f"{30:040x}", f"{29:040x}")
     assert change.row.status == Status.ALARM
@@ -145,13 +145,13 @@ def test_find_starts_a_new_series_at_another_fingerprint(history: History) -> No
         replace(run, fingerprint_id="e" * 16) if n >= 30 else run
         for n, run in enumerate(history.runs)
     ]
-    assert change_points.find(replace(history, runs=tuple(runs)), {}).changes == []
+    assert change_points.find_change_points(replace(history, runs=tuple(runs)), {}).changes == []
 
 
 def test_find_ignores_commits_of_other_branches(history: History) -> None:
     """Runs of commits that are not ancestors of HEAD are in no series."""
     branch = frozenset(run.commit for run in history.runs[30:])
-    result = change_points.find(replace(history, line=history.line - branch), {})
+    result = change_points.find_change_points(replace(history, line=history.line - branch), {})
     assert (result.changes, result.n_commits) == ([], 30)
 
 
@@ -176,13 +176,13 @@ def test_commit_address_is_derived_from_the_origin(
 
 def test_samples_separate_failed_cells_from_absent_ones(tmp_path: Path) -> None:
     """A cell of failed trials is None, a cell without a benchmark is absent."""
-    from lab.history.samples import numbers, samples
+    from lab.history.samples import samples, samples_of_run
 
     few = tuple(s for s in campaigns.SYSTEMS if s.backend in {"inline", "rq"})
     failed = ("rq[worker]@default",)
     plan = campaigns.Campaign(few, workloads=("noop",), burst_tasks=100, failed=failed)
     store = Store(campaigns.write(dict(campaigns.campaign(plan)), tmp_path / "run"))
-    values = samples(numbers(store))["quick.NoopBurst.track_makespan_s"]
+    values = samples(samples_of_run(store))["quick.NoopBurst.track_makespan_s"]
     assert values["rq[worker]@default", 1, 1] is None
     assert len(values["inline[call]@default", 1, 1] or ()) in {4, 5}
     assert ("inline[call]@default", 2, 1) not in values

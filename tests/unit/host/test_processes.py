@@ -100,7 +100,7 @@ def test_a_child_without_labels_is_killed_by_its_mark(tmp_path: Path) -> None:
     assert processes.reap_trial("t-4") == 0
     assert processes.reap_orphans() == 0
     assert processes.reap_trial("t-3") == 1
-    assert not processes.runs(orphan)
+    assert not processes.is_running(orphan)
 
 
 def test_a_mark_names_its_lab_and_changes_nothing_of_this_process() -> None:
@@ -175,7 +175,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     processes.stop(child, grace_s=0.2)
     assert child.returncode == -9
     assert len(family) == 2
-    assert not any(processes.runs(process) for process in family[1:])
+    assert not any(processes.is_running(process) for process in family[1:])
 
 
 def test_shared_semaphores_of_killed_processes_are_removed(tmp_path: Path) -> None:

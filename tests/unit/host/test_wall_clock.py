@@ -18,7 +18,7 @@ OFFSET_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
 
 
-def reading(at_ns: int, offset_ns: int = OFFSET_NS, gap_ns: int = 200) -> wall_clock.Reading:
+def reading(at_ns: int, offset_ns: int = OFFSET_NS, gap_ns: int = 200) -> wall_clock.ClockReading:
     """Return a reading at an instant, with the wall clock in the middle of the gap."""
     return (at_ns, at_ns + gap_ns // 2 + offset_ns, at_ns + gap_ns)
 
@@ -57,7 +57,7 @@ def test_a_trial_in_which_the_clock_was_set_is_invalid(
 ) -> None:
     """The nominal instants then differ from those of the backend."""
     spec = spec_of("deadline-loop", arrival=Periodic(1, 2, every_s=1.0))
-    outcome = trial.run(spec, 1, tmp_path / "t", lambda _: None)
+    outcome = trial.run_trial(spec, 1, tmp_path / "t", lambda _: None)
     file = tmp_path / "t" / "status.json"
     status: dict[str, Any] = json.loads(file.read_text())
     status["wall"][-1][1] += step_ms * MS

@@ -15,11 +15,11 @@ from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology,
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning import registry
 from lab.planning.plan import Selection, estimate_s, make_plan, total_s
-from lab.planning.presets import GROUPS, PRESETS, Cell
+from lab.planning.presets import GROUPS, PRESETS, Case
 
 SELECTION = Selection(
     labels=("thread-pool[executor]@default", "inline[call]@default", "celery[prefork]@default"),
-    cells=(Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0)), Cell("io", Burst(5), 1_000)),
+    cells=(Case("noop", Burst(10)), Case("noop", Paced(10, 50.0)), Case("io", Burst(5), 1_000)),
     cores=(1, 2),
     nodes=(1,),
     workers_per_core=(1, 2),
@@ -46,7 +46,7 @@ def test_each_block_has_every_configuration_once() -> None:
 
 def test_a_widest_cell_runs_on_one_topology() -> None:
     """Each backend runs it once per block, on the widest topology that it supports."""
-    plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(10), widest=True),)))
+    plan = make_plan(replace(SELECTION, cells=(Case("noop", Burst(10), widest=True),)))
     assert {(s.backend, s.topology.cores_per_node, s.topology.workers) for s in plan.trials} == {
         ("thread-pool", 2, 4), ("celery", 2, 4), ("inline", 1, 1),
     }  # fmt: skip
@@ -56,14 +56,14 @@ def test_a_widest_cell_runs_on_one_topology() -> None:
 
 def test_a_widest_cell_without_a_supported_topology_is_skipped_once() -> None:
     """The reason is for the widest topology."""
-    cells = (Cell("noop", RoundTrip(5), widest=True),)
+    cells = (Case("noop", RoundTrip(5), widest=True),)
     plan = make_plan(replace(SELECTION, cells=cells))
     assert [(s.spec.backend, s.spec.topology.workers) for s in plan.skips] == [("celery", 4)]
 
 
 def test_a_once_cell_is_in_the_first_block_only() -> None:
     """It is for cells that take long and have no interval."""
-    cells = (Cell("noop", Burst(10)), Cell("noop", Paced(10, 50.0), once=True))
+    cells = (Case("noop", Burst(10)), Case("noop", Paced(10, 50.0), once=True))
     plan = make_plan(replace(SELECTION, cells=cells))
     blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
               for kind in ("burst", "paced")}  # fmt: skip
@@ -73,9 +73,9 @@ def test_a_once_cell_is_in_the_first_block_only() -> None:
 def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
     """A backend with an earlier cell neither runs nor skips it."""
     cells = (
-        Cell("noop", Burst(10), widest=True),
+        Case("noop", Burst(10), widest=True),
         *(
-            Cell("noop", arrival, widest=True, fallback=True)
+            Case("noop", arrival, widest=True, fallback=True)
             for arrival in (Periodic(1, 4, every_s=1.0), Periodic(1, 1, cron="* * * * *"))
         ),
     )
@@ -102,7 +102,7 @@ def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
 
 def test_weak_cells_have_more_tasks_for_more_workers() -> None:
     """A trial that strong and weak scaling share runs once."""
-    cells = (Cell("cpu", Burst(40)), Cell("cpu", Burst(20), weak=True))
+    cells = (Case("cpu", Burst(40)), Case("cpu", Burst(20), weak=True))
     chosen = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
     trials = make_plan(replace(chosen, workers_per_core=(1, 2, 4))).trials
     sizes = sorted((s.topology.workers, s.arrival.n_tasks) for s in trials)
@@ -111,14 +111,14 @@ def test_weak_cells_have_more_tasks_for_more_workers() -> None:
 
 def test_a_slower_cell_has_fewer_tasks_for_backends_with_worker_processes() -> None:
     """A burst that takes a pool a second would take such a backend a minute."""
-    plan = make_plan(replace(SELECTION, cells=(Cell("noop", Burst(1_000), slower=10),), blocks=1))
+    plan = make_plan(replace(SELECTION, cells=(Case("noop", Burst(1_000), slower=10),), blocks=1))
     tasks = {s.backend: s.arrival.n_tasks for s in plan.trials}
     assert tasks == {"thread-pool": 1_000, "inline": 1_000, "celery": 100}
 
 
 def test_selected_worker_slots_replace_those_of_a_cell() -> None:
     """A selection of worker slots applies to all cells."""
-    cells = (Cell("noop", Burst(10), workers=(1, 4)), Cell("io", Burst(10), 1_000))
+    cells = (Case("noop", Burst(10), workers=(1, 4)), Case("io", Burst(10), 1_000))
     selection = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
     for slots, noop, io in ((), {1, 4}, {1}), ((2,), {2}, {2}):
         trials = make_plan(replace(selection, workers_per_core=slots)).trials
@@ -128,7 +128,7 @@ def test_selected_worker_slots_replace_those_of_a_cell() -> None:
 
 def test_the_warm_up_of_long_tasks_takes_five_seconds() -> None:
     """Five seconds of work per worker slot are enough (METHOD M16)."""
-    cells = (Cell("io", Burst(1_000), 100_000),)
+    cells = (Case("io", Burst(1_000), 100_000),)
     plan = make_plan(replace(SELECTION, cells=cells, warmup_per_slot=200, cores=(1,)))
     assert {s.warmup_tasks // s.topology.workers for s in plan.trials} == {50}
 
@@ -178,7 +178,7 @@ def test_adding_a_backend_changes_no_other_trial() -> None:
 
 def test_an_unsupported_configuration_is_skipped_with_a_reason() -> None:
     """Capabilities decide, and each reason is reported once."""
-    cells = (Cell("noop", RoundTrip(5)),)
+    cells = (Case("noop", RoundTrip(5)),)
     plan = make_plan(replace(SELECTION, cells=cells, nodes=(1, 2)))
     reasons = {(s.spec.backend, s.spec.topology.nodes): s.reason for s in plan.skips}
     assert "returns no result" in reasons["celery", 1]
@@ -216,7 +216,7 @@ def test_specs_survive_json() -> None:
     import json
 
     for spec in make_plan(
-        replace(SELECTION, cells=(*SELECTION.cells, Cell("noop", RoundTrip(3))))
+        replace(SELECTION, cells=(*SELECTION.cells, Case("noop", RoundTrip(3))))
     ).trials:
         assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
 

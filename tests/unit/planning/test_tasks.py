@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.planning.tasks import set_apart
+from lab.planning.tasks import freeze_gc
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def _thawed() -> Iterator[None]:
 def test_only_later_objects_are_garbage_collected() -> None:
     """The collector does not traverse earlier objects; it frees a later reference cycle."""
     plan = [[n] for n in range(1_000)]
-    set_apart()
+    freeze_gc()
     tracked = {id(item) for item in gc.get_objects()}
     assert not tracked & set(map(id, plan))
 

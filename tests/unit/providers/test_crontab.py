@@ -16,7 +16,7 @@ from lab.core.backend import services_of
 from lab.core.errors import ClusterError
 from lab.core.model import Periodic, Service
 from lab.host import child_environment, processes
-from lab.planning.compatibility import obstacle
+from lab.planning.compatibility import unsupported_reason
 from lab.planning.registry import select
 from lab.providers import crontab
 from lab.providers.local import LocalCluster
@@ -98,12 +98,12 @@ def test_without_cron_its_backend_is_skipped_with_the_command_to_install_it(
     """Both the program `crontab` and the daemon may be missing."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ClusterError, match="No cron is installed here. Run: sudo apt install cron"):
-        crontab.find()
+        crontab.find_crontab()
     assert crontab.remove_dead() == 0
     offered = LocalCluster.offered()
     assert Service.CRON not in offered
     assert Service.REDIS in offered
-    reason = obstacle(spec_of("django-crontab", arrival=MINUTELY), offered)
+    reason = unsupported_reason(spec_of("django-crontab", arrival=MINUTELY), offered)
     assert reason == (
         "django-crontab[cron] needs cron, which provider local lacks. "
         "Run: sudo apt install cron; sudo service cron start"
@@ -118,7 +118,7 @@ def test_find_rejects_a_cron_daemon_that_has_ended(
     monkeypatch.setattr(crontab, "PID_FILE", tmp_path / "pid")
     (tmp_path / "pid").write_text("999999999\n")
     with pytest.raises(ClusterError, match="No cron runs here. Run: sudo service cron start"):
-        crontab.find()
+        crontab.find_crontab()
     assert Service.CRON in services_of(select("django-crontab").backend, "cron")
 
 

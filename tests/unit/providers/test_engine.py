@@ -60,7 +60,7 @@ def test_without_docker_the_error_has_the_next_step(
     """The message states how to install Docker, and how to measure without it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ClusterError, match="not installed. Run: .+ --provider local"):
-        engine.find()
+        engine.find_engine()
 
 
 def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(ClusterError, match="Docker Compose is 1.29.2; 2 or newer is needed"):
-        engine.find()
+        engine.find_engine()
 
 
 def test_a_killed_container_may_have_reached_its_memory_limit() -> None:

@@ -68,7 +68,7 @@ def test_package_without_tasks_is_valid_and_reproducible(results: Path, tmp_path
     kinds = {file.suffix for file in target.rglob("*") if file.is_file()}
     assert not kinds & {".parquet", ".html"}
     trial_id = pd.read_csv(target / "trial.csv").trial_id[0]
-    assert reproduce.find(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
+    assert reproduce.find_row(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
 
 
 def test_committed_packages_are_valid_and_contain_the_readmes_charts() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lab.core.model import Flag
 from lab.recording import host_counters
 from lab.recording.host_counters import Counter, HostReading, Sampler, read_host
-from lab.validation.disturbance import Disturbance, disturbance, judge
+from lab.validation.disturbance import Disturbance, disturbance, judge_disturbance
 
 SECOND = 1_000_000_000
 QUIET = Disturbance(
@@ -84,7 +84,7 @@ def test_an_unreadable_signal_is_null_and_does_not_change_the_flag() -> None:
     assert {seen.steal, seen.foreign_cpu, seen.pressure_cpu, seen.throttled, seen.swap_ins} == {
         None
     }
-    assert judge(seen) == (Flag.OK, ())
+    assert judge_disturbance(seen) == (Flag.OK, ())
 
 
 # METHOD M23, typed by hand: signal, noisy above, invalid above.
@@ -109,27 +109,32 @@ def test_thresholds_are_those_of_the_method(
         (invalid, Flag.INVALID, Flag.OK if noisy is None else Flag.NOISY),
     ):
         if threshold is not None:
-            assert judge(replace(QUIET, **{signal: threshold}))[0] == below
-            raised, reasons = judge(replace(QUIET, **{signal: threshold + 0.001}))
+            assert judge_disturbance(replace(QUIET, **{signal: threshold}))[0] == below
+            raised, reasons = judge_disturbance(replace(QUIET, **{signal: threshold + 0.001}))
             assert raised == flag
             assert len(reasons) == 1
             assert ";" not in reasons[0]
     if invalid is None:
-        assert judge(replace(QUIET, **{signal: 1e9}))[0] == Flag.NOISY
+        assert judge_disturbance(replace(QUIET, **{signal: 1e9}))[0] == Flag.NOISY
 
 
 def test_the_worst_flag_is_used_with_every_reason() -> None:
     """Signals and findings have the same weight, and all reasons are listed."""
     seen = replace(QUIET, foreign_cpu=0.05, calibration_drift=0.5)
-    flag, reasons = judge(seen, [Problem(Flag.OK, "fine"), Problem(Flag.NOISY, "a mismatch")])
+    flag, reasons = judge_disturbance(
+        seen, [Problem(Flag.OK, "fine"), Problem(Flag.NOISY, "a mismatch")]
+    )
     assert flag == Flag.INVALID
     assert [reason.split(":")[0] for reason in reasons] == [
         "foreign CPU",
         "drift",
         "a mismatch",
     ]
-    assert judge(None, [Problem(Flag.INVALID, "3 wrong")]) == (Flag.INVALID, ("3 wrong",))
-    assert judge(None) == (Flag.OK, ())
+    assert judge_disturbance(None, [Problem(Flag.INVALID, "3 wrong")]) == (
+        Flag.INVALID,
+        ("3 wrong",),
+    )
+    assert judge_disturbance(None) == (Flag.OK, ())
 
 
 @given(
@@ -156,7 +161,7 @@ def test_rounding_alone_never_raises_a_flag(
     idle_s = cpus * window_s * (1 - share)
     before, after = read(start_s, start_s), read(start_s + window_s, start_s + idle_s)
     own_ns = int(cpus * window_s * share * SECOND)
-    assert judge(disturbance(before, after, own_ns, 1, 1)) == (Flag.OK, ())
+    assert judge_disturbance(disturbance(before, after, own_ns, 1, 1)) == (Flag.OK, ())
 
 
 @pytest.mark.parametrize("window_s", [1, 10, 60])
@@ -164,7 +169,7 @@ def test_a_long_window_resolves_smaller_shares(window_s: int) -> None:
     """Three percent of foreign CPU are within the rounding of one second, not of ten."""
     idle_s = 100.0 + 4 * window_s * 0.97
     after = replace(AFTER, t_ns=window_s * SECOND, idle_s=idle_s)
-    flag = judge(disturbance(BEFORE, after, 0, 1, 1))[0]
+    flag = judge_disturbance(disturbance(BEFORE, after, 0, 1, 1))[0]
     assert flag == (Flag.OK if window_s == 1 else Flag.NOISY)
 
 
@@ -195,7 +200,7 @@ def test_another_process_that_uses_a_cpu_is_flagged() -> None:
     assert seen.foreign_cpu is not None
     total_s = before.cpus * (after.t_ns - before.t_ns) / SECOND
     assert seen.foreign_cpu > used_s / total_s - 2 * seen.resolution
-    flag, reasons = judge(seen)
+    flag, reasons = judge_disturbance(seen)
     assert flag in {Flag.NOISY, Flag.INVALID}
     assert any(reason.startswith("foreign CPU") for reason in reasons)
 
@@ -203,8 +208,8 @@ def test_another_process_that_uses_a_cpu_is_flagged() -> None:
 def test_cpu_time_of_the_lab_is_not_foreign() -> None:
     """The CPU time of driver, servers, workers and the lab is subtracted first."""
     busy = replace(AFTER, idle_s=104.0)
-    assert judge(disturbance(BEFORE, busy, 36 * SECOND, 1, 1)) == (Flag.OK, ())
-    assert judge(disturbance(BEFORE, busy, 30 * SECOND, 1, 1))[0] == Flag.INVALID
+    assert judge_disturbance(disturbance(BEFORE, busy, 36 * SECOND, 1, 1)) == (Flag.OK, ())
+    assert judge_disturbance(disturbance(BEFORE, busy, 30 * SECOND, 1, 1))[0] == Flag.INVALID
 
 
 PROC = {

@@ -14,7 +14,7 @@ from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Burst
 from lab.host import processes
 from lab.providers.servers import RedisService
-from lab.recording.server_stats import COMMANDS, READERS, Counts, Watch
+from lab.recording.server_stats import COMMANDS, READERS, Counts, ServerSampler
 from lab.validation.trial_files import read_counters
 from tests.factories.trials import run, spec_of
 
@@ -93,7 +93,7 @@ def test_rabbitmq_counters_are_summed_over_types_of_queues(
 
 def test_a_watch_reads_at_both_ends_and_in_between(server: str) -> None:
     """Every reading has its instant, and a sample of its CPU cost in the driver."""
-    watch = Watch({"redis": server, "dask-scheduler": "tcp://nowhere:1"}, period_s=0.01)
+    watch = ServerSampler({"redis": server, "dask-scheduler": "tcp://nowhere:1"}, period_s=0.01)
     begin = time.monotonic_ns()
     watch.start()
     time.sleep(0.1)
@@ -113,7 +113,7 @@ def test_a_server_that_does_not_answer_is_reported_once_and_not_read_again(
     """Its counters are missing, and the trial does not fail."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    watch = Watch({"redis": f"redis://127.0.0.1:{port}/0"}, period_s=0.001)
+    watch = ServerSampler({"redis": f"redis://127.0.0.1:{port}/0"}, period_s=0.001)
     watch.start()
     time.sleep(0.02)
     watch.stop()
@@ -123,7 +123,7 @@ def test_a_server_that_does_not_answer_is_reported_once_and_not_read_again(
 
 def test_without_a_server_to_read_no_thread_is_started() -> None:
     """A backend in the driver's process is not disturbed."""
-    watch = Watch({})
+    watch = ServerSampler({})
     watch.start()
     watch.stop()
     assert watch.samples == []

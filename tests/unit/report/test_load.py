@@ -12,7 +12,7 @@ import pytest
 
 from lab import report
 from lab.analysis.capacity import capacities
-from lab.core.model import Step
+from lab.core.model import LoadLevel
 from lab.figures import FIGURES, Tables, draw
 from lab.report.load import BEYOND, Grid, _equal_rates, grids
 from lab.report.number_format import NOT_MEASURED
@@ -104,12 +104,12 @@ def test_waits_are_at_equal_shares_and_at_equal_rates(load_tables: list[Grid]) -
 def test_a_rate_that_some_labels_share_is_not_an_equal_rate(tables: Tables) -> None:
     """Fractions of two labels may coincide; columns are the rates that all labels have."""
     trials = tables["trial"]
-    steps = trials[trials["arrival"] == Step.kind]
+    steps = trials[trials["arrival"] == LoadLevel.kind]
     coincident = steps[steps["label"] == RQ].head(1).assign(rate_hz=SPEEDS[RQ])
     both = [coincident.assign(label=label) for label in (RQ, INLINE)]
     third = steps[(steps["label"] == INLINE) & (steps["rate_hz"] == EQUAL_HZ)].head(1)
     more = pd.concat([trials, *both, third.assign(label="asyncio[plain]@default")])
-    shared = more[(more["arrival"] == Step.kind) & (more["rate_hz"] == SPEEDS[RQ])]
+    shared = more[(more["arrival"] == LoadLevel.kind) & (more["rate_hz"] == SPEEDS[RQ])]
     assert set(shared["label"]) == {RQ, INLINE}
     assert _equal_rates(steps.head(0), more) == [EQUAL_HZ]
 

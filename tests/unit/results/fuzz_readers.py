@@ -91,7 +91,9 @@ def many(run: Path) -> None:
     results = run.parents[1]
     lab(["reproduce", "0" * 16, "--results", str(results)])
     _each(lambda: history.add(run, report_refusal=True))
-    changes = change_points.find(run_index.read(results, REPOSITORY), machines.names(results))
+    changes = change_points.find_change_points(
+        run_index.read(results, REPOSITORY), machines.names(results)
+    )
     page.write(changes, results / "history", REPOSITORY)
 
 
@@ -99,7 +101,7 @@ def repeat(run: Path) -> None:
     """Do the steps of `lab reproduce` for each row, except for its trial."""
     for spec in run_folder.parsed(run.with_name(OTHER)).plan.trials:
         _each(
-            partial(reproduce.find, f"{run}/{spec.id}", run.parents[1]),
+            partial(reproduce.find_row, f"{run}/{spec.id}", run.parents[1]),
             partial(package.numbers_of, run, spec.id),
         )
     reproduce.differences(run)
@@ -108,12 +110,12 @@ def repeat(run: Path) -> None:
 def resume(run: Path) -> None:
     """Resume it, with trials that fail immediately."""
 
-    def fail(spec: TrialSpec, attempt: int, folder: Path, *_: object) -> trial.Outcome:
+    def fail(spec: TrialSpec, attempt: int, folder: Path, *_: object) -> trial.TrialObservation:
         return trial.failed(spec, attempt, folder, "not run here")
 
     with (
-        patch.object(trial, "run", fail),
-        patch.object(host_baselines, "measure", lambda *_: []),
+        patch.object(trial, "run_trial", fail),
+        patch.object(host_baselines, "measure_baselines", lambda *_: []),
         patch.object(instrumentation_cost, "cost_ns", lambda: 1.0),
         patch.object(host_counters, "calibrate", lambda: 1),
     ):

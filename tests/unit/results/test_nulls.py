@@ -16,7 +16,7 @@ from lab.analysis.metrics.registry import trial_metrics
 from lab.cli.main import main
 from lab.core.arrivals import ARRIVALS
 from lab.core.model import Flag, Status
-from lab.history.samples import numbers
+from lab.history.samples import samples_of_run
 from lab.results import arrow_schema
 from lab.results.schema import TrialRow
 from lab.results.schema.task import SampleRow
@@ -114,7 +114,7 @@ def run(
         store.write_parquet(place, "occurrence", [missed])
     store.replace("trial", rows)
     (folder / "plan.json").write_text("{}")
-    compute.derive(store)
+    compute.compute(store)
     return folder
 
 
@@ -123,7 +123,7 @@ def test_commands_accept_a_run_with_nulls(
     run: Path, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands that read a run end with an ordinary exit code."""
-    numbers(Store(run))
+    samples_of_run(Store(run))
     to = {"report": [], "compare": [str(run)], "publish": ["--to", str(tmp_path / "package")]}
     code = main([command, str(run), *to[command]])
     assert "Traceback" not in capsys.readouterr().err

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lab.core.errors import ResultsError, UnknownNameError
-from lab.results.dictionary import describe
+from lab.results.dictionary import describe_tables
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES, TABLES
 from lab.results.store import Store
 from tests.factories.rows import a_row, as_rows
@@ -237,7 +237,7 @@ def test_missing_file_of_a_trial_is_named(store: Store) -> None:
 def test_readme_of_results_is_generated_from_the_tables() -> None:
     """results/README.md describes every column; `results.dictionary.describe()` generates it."""
     committed = Path(__file__).parents[3] / "results" / "README.md"
-    assert committed.read_text() == describe()
+    assert committed.read_text() == describe_tables()
     for table, row_type in TABLES.items():
-        assert f"\n## {table}\n" in describe()
-        assert all(f"| `{f.name}` | " in describe() for f in fields(row_type))
+        assert f"\n## {table}\n" in describe_tables()
+        assert all(f"| `{f.name}` | " in describe_tables() for f in fields(row_type))

@@ -69,11 +69,11 @@ def test_a_failed_tool_or_server_is_the_reason_of_its_row(
     tool.write_text("#!/bin/sh\necho cannot connect >&2\nexit 3\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    rows = list(host_baselines.measure([spec_of("raw-redis")], "c", 0))
+    rows = list(host_baselines.measure_baselines([spec_of("raw-redis")], "c", 0))
     reasons = {row.method for row in rows if row.baseline.startswith(host_baselines.TOOL)}
     assert reasons == {"redis-benchmark ended with code 3: cannot connect"}
     monkeypatch.setattr(host_baselines._RedisWithSocket, "options", ("--no-such-option", "1"))
-    rows = list(host_baselines.measure([spec_of("raw-redis")], "c", 0))
+    rows = list(host_baselines.measure_baselines([spec_of("raw-redis")], "c", 0))
     assert {row.value for row in rows if "redis" in row.baseline} == {None}
     assert all("redis-server did not start" in r.method for r in rows if "redis" in r.baseline)
 

@@ -28,7 +28,7 @@ def test_a_module_that_exits_as_it_is_imported_is_a_usage_error(
 ) -> None:
     """At once, and not once for each system."""
     with pytest.raises(UsageError, match=words):
-        preflight.rehearse(f"tests.factories.user_functions.{module}:work", tmp_path, 2.0)
+        preflight.run_preflight(f"tests.factories.user_functions.{module}:work", tmp_path, 2.0)
 
 
 @pytest.mark.parametrize("task", ["raises", "exits", "killed"])
@@ -56,4 +56,4 @@ def test_a_function_that_fails_before_the_run_stops_it(
 def test_what_is_no_function_is_a_usage_error(task: str, words: str, tmp_path: Path) -> None:
     """Before anything is run."""
     with pytest.raises(UsageError, match=words):
-        preflight.rehearse(f"{HERE}:{task}", tmp_path)
+        preflight.run_preflight(f"{HERE}:{task}", tmp_path)

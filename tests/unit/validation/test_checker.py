@@ -7,7 +7,7 @@ from dataclasses import fields
 import pandas as pd
 import pytest
 
-from lab.core.outcomes import Verdict
+from lab.core.outcomes import TaskOutcome
 from lab.results.schema.task import SubmitRow, TaskRow, VerdictRow
 from lab.validation.checker import counts, negative_durations, verdicts
 
@@ -44,37 +44,37 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
 @pytest.mark.parametrize(
     ("ack", "runs", "verdict"),
     [
-        ("ok", [run(7)], Verdict.OK),
-        ("ok", [], Verdict.LOST),
-        ("ok", [run(7, "unstarted")], Verdict.LOST),
-        ("ok", [run(7, "unfinished")], Verdict.PARTIAL),
-        ("ok", [run(7, "raised")], Verdict.FAILED),
-        ("ok", [run(7, "cancelled")], Verdict.FAILED),
-        ("ok", [run(7), run(7)], Verdict.DUPLICATED),
-        ("ok", [run(7, answer=BIG + 1)], Verdict.CORRUPTED),
+        ("ok", [run(7)], TaskOutcome.OK),
+        ("ok", [], TaskOutcome.LOST),
+        ("ok", [run(7, "unstarted")], TaskOutcome.LOST),
+        ("ok", [run(7, "unfinished")], TaskOutcome.PARTIAL),
+        ("ok", [run(7, "raised")], TaskOutcome.FAILED),
+        ("ok", [run(7, "cancelled")], TaskOutcome.FAILED),
+        ("ok", [run(7), run(7)], TaskOutcome.DUPLICATED),
+        ("ok", [run(7, answer=BIG + 1)], TaskOutcome.CORRUPTED),
         # The lab could not check the answer, so no error of the system is known.
-        ("ok", [run(7, answer=None)], Verdict.OK),
-        ("error", [run(7)], Verdict.RECOVERED),
-        ("unknown", [run(7)], Verdict.RECOVERED),
-        ("error", [], Verdict.REFUSED),
-        ("unknown", [run(7, "unstarted")], Verdict.REFUSED),
+        ("ok", [run(7, answer=None)], TaskOutcome.OK),
+        ("error", [run(7)], TaskOutcome.RECOVERED),
+        ("unknown", [run(7)], TaskOutcome.RECOVERED),
+        ("error", [], TaskOutcome.REFUSED),
+        ("unknown", [run(7, "unstarted")], TaskOutcome.REFUSED),
         # Redelivered after a worker was killed, and finished once.
-        ("ok", [run(7, "unfinished"), run(7)], Verdict.OK),
+        ("ok", [run(7, "unfinished"), run(7)], TaskOutcome.OK),
         # Two classes apply: the first one in the order counts.
-        ("ok", [run(7, answer=1), run(7)], Verdict.CORRUPTED),
-        ("error", [run(7, answer=1)], Verdict.CORRUPTED),
-        ("ok", [run(7, "raised"), run(7, "raised")], Verdict.FAILED),
-        ("error", [run(7, "raised")], Verdict.FAILED),
-        ("ok", [run(7, "raised"), run(7)], Verdict.DUPLICATED),
-        ("error", [run(7), run(7)], Verdict.DUPLICATED),
-        ("error", [run(7, "unfinished")], Verdict.PARTIAL),
+        ("ok", [run(7, answer=1), run(7)], TaskOutcome.CORRUPTED),
+        ("error", [run(7, answer=1)], TaskOutcome.CORRUPTED),
+        ("ok", [run(7, "raised"), run(7, "raised")], TaskOutcome.FAILED),
+        ("error", [run(7, "raised")], TaskOutcome.FAILED),
+        ("ok", [run(7, "raised"), run(7)], TaskOutcome.DUPLICATED),
+        ("error", [run(7), run(7)], TaskOutcome.DUPLICATED),
+        ("error", [run(7, "unfinished")], TaskOutcome.PARTIAL),
     ],
 )
-def test_each_task_has_one_class(ack: str, runs: list[TaskRow], verdict: Verdict) -> None:
+def test_each_task_has_one_class(ack: str, runs: list[TaskRow], verdict: TaskOutcome) -> None:
     """Every combination of acknowledgement and executions has one class, in a fixed order."""
     table = verdicts(*tables([submit(7, ack)], runs), {7: BIG})
     assert table["verdict"].tolist() == [verdict]
-    assert counts(table) == {v: int(v == verdict) for v in Verdict}
+    assert counts(table) == {v: int(v == verdict) for v in TaskOutcome}
 
 
 def test_only_an_execution_without_a_submit_in_any_phase_is_a_phantom() -> None:
@@ -97,8 +97,8 @@ def test_starts_and_completions_are_counted_separately() -> None:
 def test_a_trial_without_records_has_no_verdicts() -> None:
     """Empty tables of executions, of submits, or of both raise no error."""
     assert sum(counts(verdicts(*tables([], []), {})).values()) == 0
-    assert counts(verdicts(*tables([submit(1)], []), {1: 0}))[Verdict.LOST] == 1
-    assert counts(verdicts(*tables([], [run(1)]), {}))[Verdict.PHANTOM] == 1
+    assert counts(verdicts(*tables([submit(1)], []), {1: 0}))[TaskOutcome.LOST] == 1
+    assert counts(verdicts(*tables([], [run(1)]), {}))[TaskOutcome.PHANTOM] == 1
 
 
 def test_negative_durations_counts_only_impossible_ones() -> None:

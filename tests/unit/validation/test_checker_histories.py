@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.outcomes import Ack, Verdict
+from lab.core.outcomes import Ack, TaskOutcome
 from lab.validation.checker import counts, verdicts
 
 
@@ -17,7 +17,7 @@ from lab.validation.checker import counts, verdicts
 class Fate:
     """The history of one task: its acknowledgement, its executions, and the expected class."""
 
-    verdict: Verdict
+    verdict: TaskOutcome
     ack: str
     runs: tuple[str, ...]
 
@@ -29,7 +29,7 @@ NOT_RUN = st.sampled_from([(), ("unstarted",)])
 
 
 def fates(
-    verdict: Verdict,
+    verdict: TaskOutcome,
     ack: st.SearchStrategy[Ack],
     runs: st.SearchStrategy[tuple[str, ...]],
     restarts: st.SearchStrategy[tuple[str, ...]] = RESTARTS,
@@ -42,20 +42,20 @@ def fates(
 
 ENDS = st.lists(st.sampled_from(["ok", "raised", "cancelled"]), min_size=2, max_size=4)
 FATES = st.one_of(
-    fates(Verdict.OK, st.just(Ack.OK), st.just(("ok",))),
-    fates(Verdict.LOST, st.just(Ack.OK), NOT_RUN, st.just(())),
-    fates(Verdict.REFUSED, UNSURE, NOT_RUN, st.just(())),
-    fates(Verdict.RECOVERED, UNSURE, st.just(("ok",))),
-    fates(Verdict.PARTIAL, ANY_ACK, st.just(("unfinished",))),
-    fates(Verdict.FAILED, ANY_ACK, st.sampled_from([("raised",), ("raised", "cancelled")])),
-    fates(Verdict.DUPLICATED, ANY_ACK, ENDS.filter(lambda ends: "ok" in ends).map(tuple)),
+    fates(TaskOutcome.OK, st.just(Ack.OK), st.just(("ok",))),
+    fates(TaskOutcome.LOST, st.just(Ack.OK), NOT_RUN, st.just(())),
+    fates(TaskOutcome.REFUSED, UNSURE, NOT_RUN, st.just(())),
+    fates(TaskOutcome.RECOVERED, UNSURE, st.just(("ok",))),
+    fates(TaskOutcome.PARTIAL, ANY_ACK, st.just(("unfinished",))),
+    fates(TaskOutcome.FAILED, ANY_ACK, st.sampled_from([("raised",), ("raised", "cancelled")])),
+    fates(TaskOutcome.DUPLICATED, ANY_ACK, ENDS.filter(lambda ends: "ok" in ends).map(tuple)),
     fates(
-        Verdict.CORRUPTED,
+        TaskOutcome.CORRUPTED,
         ANY_ACK,
         st.sampled_from([("wrong",), ("wrong", "ok"), ("ok", "wrong"), ("raised", "wrong")]),
     ),
     # A phantom has no acknowledgement; it may or may not finish.
-    fates(Verdict.PHANTOM, st.just(Ack.OK), st.sampled_from([("ok",), ("unfinished",)])),
+    fates(TaskOutcome.PHANTOM, st.just(Ack.OK), st.sampled_from([("ok",), ("unfinished",)])),
 )
 
 
@@ -66,7 +66,7 @@ def history(
     offers: list[dict[str, object]] = [
         {"task_id": i, "phase": "measure", "ack": str(fate.ack)}
         for i, fate in fates_by_id.items()
-        if fate.verdict is not Verdict.PHANTOM
+        if fate.verdict is not TaskOutcome.PHANTOM
     ]
     offers += [{"task_id": i, "phase": "warm_up", "ack": "ok"} for i in before]
     runs = [(i, outcome) for i, fate in fates_by_id.items() for outcome in fate.runs]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lab.core.model import Flag
 from lab.results.schema.task import SampleRow
-from lab.validation.checker import Finding, cpu_check, cross_checks
+from lab.validation.checker import Issue, cpu_check, cross_checks
 from tests.factories.simulated import Instants, journal, poisson, serve, window
 
 
-def flags(findings: list[Finding]) -> list[Flag]:
+def flags(findings: list[Issue]) -> list[Flag]:
     """Return the flags of the findings."""
     return [finding.flag for finding in findings]
 

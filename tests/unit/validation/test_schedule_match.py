@@ -14,7 +14,7 @@ from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Job
 from lab.results.formats import from_parquet, to_parquet
 from lab.results.schema.metric import MetricRow
-from lab.validation.schedule_match import judge
+from lab.validation.schedule_match import match_firings
 from tests.factories.simulated import trial
 
 MS = 1_000_000
@@ -33,7 +33,7 @@ def runs(starts: Sequence[int], took_ns: int = MS, job: int = 7) -> pd.DataFrame
 
 def judged(job: Job, tasks: pd.DataFrame, n: int, end_ns: int | None = None) -> pd.DataFrame:
     """Match the firings of one job in a window that is long enough."""
-    return judge([job], tasks, n, (BEGIN_NS, end_ns or 10**15), WALL_OFFSET_NS)
+    return match_firings([job], tasks, n, (BEGIN_NS, end_ns or 10**15), WALL_OFFSET_NS)
 
 
 def metrics_of(occurrences: pd.DataFrame) -> dict[str, MetricRow]:
@@ -100,7 +100,7 @@ def test_a_missed_occurrence_does_not_round_nanoseconds() -> None:
     """Instants are exact beside nulls, and on a machine with years of uptime."""
     begin = 2**60 + 1
     tasks = runs([begin + k * 1_000_000_000 for k in (1, 2, 4, 5)])
-    occurrences = judge([EVERY_SECOND], tasks, 3, (begin, 2**62), 0)
+    occurrences = match_firings([EVERY_SECOND], tasks, 3, (begin, 2**62), 0)
     assert occurrences.verdict.tolist() == ["kept", "missed", "kept"]
     origin = Path("occurrence")
     read = from_parquet("occurrence", to_parquet("occurrence", occurrences, origin), origin)
@@ -145,7 +145,7 @@ def test_firings_longer_than_the_period_overlap() -> None:
 def test_a_job_that_never_fired_missed_all_occurrences() -> None:
     """Its phase is the begin of the window."""
     other = runs([BEGIN_NS + 1], job=8)
-    occurrences = judge([EVERY_SECOND], other, 3, (BEGIN_NS, 10**15), WALL_OFFSET_NS)
+    occurrences = match_firings([EVERY_SECOND], other, 3, (BEGIN_NS, 10**15), WALL_OFFSET_NS)
     assert occurrences.verdict.tolist() == ["missed"] * 3
     metrics = metrics_of(occurrences)
     assert metrics["missed"].value == 3
@@ -174,7 +174,7 @@ def test_lateness_is_over_all_jobs_and_jitter_per_job() -> None:
         runs([first + k * 60_000_000_000 + job.id * MS for k in range(-1, 3)], job=job.id)
         for job in jobs
     )
-    metrics = metrics_of(judge(jobs, tasks, 3, (BEGIN_NS, 10**15), WALL_OFFSET_NS))
+    metrics = metrics_of(match_firings(jobs, tasks, 3, (BEGIN_NS, 10**15), WALL_OFFSET_NS))
     assert metrics["lateness_s_p50"].value == pytest.approx(0.049)
     assert metrics["lateness_s_max"].value == pytest.approx(0.099)
     assert metrics["jitter_s_sd"].value == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.recording.ledger_reader import Execution, Watcher, executions, intents
+from lab.recording.ledger_reader import CompletionCounter, Execution, executions, intents
 from lab.worker import execution, ledger
 
 
@@ -168,7 +168,7 @@ for i in itertools.count():
 def test_records_before_a_sigkill_are_readable(folder: Path) -> None:
     """KAT-16: a process is killed at full speed; every published record is complete."""
     child = subprocess.Popen([sys.executable, "-c", ENDLESS])
-    watcher = Watcher(folder)
+    watcher = CompletionCounter(folder)
     while watcher.count() < 5_000:
         time.sleep(0.001)
     child.send_signal(signal.SIGKILL)
@@ -187,7 +187,7 @@ def test_an_unfinished_execution_is_read_as_unfinished(folder: Path) -> None:
     words[row + 3] = 2_000  # the process was killed while it wrote the finish
     (record,) = read_all(folder)
     assert (record.task_id, record.started_ns, record.finished_ns) == (9, 1_000, 0)
-    assert Watcher(folder).count() == 0
+    assert CompletionCounter(folder).count() == 0
 
 
 def test_an_empty_row_of_a_killed_thread_does_not_hide_later_rows(folder: Path) -> None:
@@ -200,7 +200,7 @@ def test_an_empty_row_of_a_killed_thread_does_not_hide_later_rows(folder: Path) 
 
 def test_a_watcher_counts_each_finish_of_its_tasks_once(folder: Path) -> None:
     """A second count adds only new rows, and tasks of earlier phases are not counted."""
-    watcher = Watcher(folder, range(10, 100))
+    watcher = CompletionCounter(folder, range(10, 100))
     for i in range(20):
         execution.execute(i, DOUBLE, i)
         assert watcher.count() == max(0, i - 9)
@@ -214,13 +214,16 @@ def test_a_watcher_reads_the_ledger_seldom(folder: Path, monkeypatch: pytest.Mon
     """A read takes CPU time from a backend in the same process: at most twenty per second."""
     reads = 0
 
-    def count(watcher: Watcher, original: Callable[[Watcher], int] = Watcher.count) -> int:
+    def count(
+        watcher: CompletionCounter,
+        original: Callable[[CompletionCounter], int] = CompletionCounter.count,
+    ) -> int:
         nonlocal reads
         reads += 1
         return original(watcher)
 
-    monkeypatch.setattr(Watcher, "count", count)
-    watcher = Watcher(folder)
+    monkeypatch.setattr(CompletionCounter, "count", count)
+    watcher = CompletionCounter(folder)
     assert not watcher.reaches(1, 0.2)
     assert reads <= 6
     execution.execute(1, DOUBLE, 1)

@@ -12,8 +12,8 @@ import pytest
 
 from lab.cli.main import main
 from lab.core.errors import ClusterError, UsageError
-from lab.core.model import Burst, Carrier, Rehearsal, Service, TrialSpec
-from lab.planning.compatibility import obstacle
+from lab.core.model import Burst, PreflightResult, Serializer, Service, TrialSpec
+from lab.planning.compatibility import unsupported_reason
 from lab.providers import user_code
 from lab.report.recommendation import HEADINGS, choices, tiers
 from lab.results.store import Store
@@ -93,7 +93,7 @@ def test_a_rehearsal_tells_what_an_inline_call_does(
 ) -> None:
     """Right answer and duration, or why there is none; whatever it does, the caller lives on."""
     monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
-    seen = preflight.rehearse(f"{HERE}:{task}", tmp_path, 1.0 if task == "sleeps" else 20.0)
+    seen = preflight.run_preflight(f"{HERE}:{task}", tmp_path, 1.0 if task == "sleeps" else 20.0)
     assert (seen.answer, seen.trouble) == (answer, trouble)
     assert (seen.nominal_ns > 0) == (answer is not None or task.startswith("un"))
     assert seen.is_coroutine == task.startswith("later")
@@ -111,30 +111,30 @@ def test_a_rehearsal_tells_what_an_inline_call_does(
 )
 def test_who_cannot_carry_it_is_known_before(task: str, takers: set[str], tmp_path: Path) -> None:
     """Each carrier is tried with function, arguments and answer."""
-    seen = preflight.rehearse(f"{HERE}:{task}", tmp_path)
+    seen = preflight.run_preflight(f"{HERE}:{task}", tmp_path)
     refused = dict(seen.refusals)
-    assert {carrier.name for carrier in Carrier if carrier.value not in refused} == takers
+    assert {carrier.name for carrier in Serializer if carrier.value not in refused} == takers
 
 
 def test_a_plan_says_of_each_backend_why_it_cannot_take_it() -> None:
     """The sentence names system, function and reason."""
-    refusals = ((Carrier.PICKLE.value, "its function cannot be carried by pickle: no lambda"),)
-    own = Rehearsal(1, 2, is_coroutine=False, trouble="", refusals=refusals)
-    why = obstacle(own_spec("process-pool", "doubled[1]"), OFFERS, own)
+    refusals = ((Serializer.PICKLE.value, "its function cannot be carried by pickle: no lambda"),)
+    own = PreflightResult(1, 2, is_coroutine=False, trouble="", refusals=refusals)
+    why = unsupported_reason(own_spec("process-pool", "doubled[1]"), OFFERS, own)
     assert why is not None
     assert why.startswith("process-pool[")
     assert f"cannot take {HERE}:doubled[1]: its function cannot be carried by pickle" in why
-    assert obstacle(own_spec("thread-pool", "doubled[1]"), OFFERS, own) is None
-    assert obstacle(own_spec("joblib", "doubled[1]"), OFFERS, own) is None
+    assert unsupported_reason(own_spec("thread-pool", "doubled[1]"), OFFERS, own) is None
+    assert unsupported_reason(own_spec("joblib", "doubled[1]"), OFFERS, own) is None
 
 
 def test_a_coroutine_function_goes_to_those_who_await() -> None:
     """To others the lab does not hand it, and says so of itself."""
-    own = Rehearsal(1, 2, is_coroutine=True, trouble="")
+    own = PreflightResult(1, 2, is_coroutine=True, trouble="")
     for label in ("asyncio", "rq", "django-rq", "dask[distributed]"):
-        assert obstacle(own_spec(label, "later[4]"), frozenset(Service), own) is None
+        assert unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), own) is None
     for label in ("thread-pool", "celery", "dask[threads]"):
-        why = obstacle(own_spec(label, "later[4]"), frozenset(Service), own)
+        why = unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), own)
         assert why is not None
         assert "is a coroutine function: the lab runs those on backends that await them" in why
 

@@ -16,7 +16,7 @@ from lab.core.model import Burst, Idle, Paced
 from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 from lab.results.schema.task import SampleRow
-from lab.validation.trial_row import Collected
+from lab.validation.trial_row import TrialResult
 from tests.factories.rows import a_row
 from tests.factories.trials import run, spec_of
 
@@ -218,7 +218,7 @@ def value_of(metrics: dict[str, MetricRow], name: str) -> float:
     return value
 
 
-def metrics_of(result: Collected) -> dict[str, MetricRow]:
+def metrics_of(result: TrialResult) -> dict[str, MetricRow]:
     """Return all metrics of a real trial."""
     tasks = result.tables["task"]
     window = tasks[tasks.phase == "measure"]

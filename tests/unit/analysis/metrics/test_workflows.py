@@ -13,7 +13,7 @@ import pytest
 from lab.analysis.metrics.registry import trial_metrics
 from lab.cli.parser import parser
 from lab.cli.selection import select
-from lab.core.model import Capability, Chained, FanOut, Ranked, Retried
+from lab.core.model import Capability, Chain, FanOut, Priority, Retry
 from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import GROUPS, PRESETS
@@ -59,7 +59,7 @@ def test_links_are_told_in_the_order_of_their_chain() -> None:
     for n, t1 in enumerate(range(1, 1 + 20 * ENOUGH, 20)):
         for link, start in enumerate((2, 4, 7)):
             rows.append((3 * n + link, "ok", t1, t1, t1 + start, t1 + start + 1, t1 + 19))
-    found = told(Chained.kind, 3, rows[::-1])
+    found = told(Chain.kind, 3, rows[::-1])
     assert found["link_s_p50"].value == 1
     assert (found["links_early"].value, found["links_early"].n) == (1, 2 * ENOUGH + 1)
     assert found["chain_s_p50"].value == 19
@@ -69,7 +69,7 @@ def test_inversions_are_pairs_in_which_the_urgent_came_later() -> None:
     """Who ran before the urgent one was accepted did not overtake it."""
     low = [(n, "ok", 0, 1, start, start + 1, None) for n, start in enumerate((5, 20, 30, 40))]
     urgent = [(4, "ok", 9, 10, 25, 26, None)]
-    found = told(Ranked.kind, 1, [*low, *urgent])["inversions"]
+    found = told(Priority.kind, 1, [*low, *urgent])["inversions"]
     assert found.value == pytest.approx(1 / 3)
     assert found.n == 3
 
@@ -77,7 +77,7 @@ def test_inversions_are_pairs_in_which_the_urgent_came_later() -> None:
 def test_priorities_that_nobody_waited_for_tell_nothing() -> None:
     """Then the number is refused, with the reason."""
     rows = [(0, "ok", 0, 1, 2, 3, None), (1, "ok", 9, 10, 25, 26, None)]
-    found = told(Ranked.kind, 1, rows)["inversions"]
+    found = told(Priority.kind, 1, rows)["inversions"]
     assert found.value is None
     assert found.method.startswith("No task of low priority waited")
 
@@ -88,7 +88,7 @@ def test_a_retry_is_late_by_what_exceeds_the_promise() -> None:
     for task_id, again in enumerate((16, 18, 14) * ENOUGH):
         rows += [(task_id, "raised", 0, 1, 9, 10, None)]
         rows += [(task_id, "ok", 0, 1, again, again + 1, None)]
-    found = told(Retried.kind, 5.0, rows)["retry_late_s_p50"]
+    found = told(Retry.kind, 5.0, rows)["retry_late_s_p50"]
     assert (found.value, found.n) == (1, 3 * ENOUGH)
 
 
@@ -119,8 +119,8 @@ def cells_of(*words: str) -> list[tuple[str, Any]]:
 
 def test_an_arrival_that_no_preset_has_brings_its_workload() -> None:
     """Unless another is typed."""
-    assert cells_of("--arrival", "ranked") == [("io", Ranked(45, 5))]
-    assert cells_of("--arrival", "retried") == [("flaky", Retried(20))]
+    assert cells_of("--arrival", "ranked") == [("io", Priority(45, 5))]
+    assert cells_of("--arrival", "retried") == [("flaky", Retry(20))]
     assert cells_of("--arrival", "fanout", "-w", "cpu") == [("cpu", FanOut(200, 10))]
     assert {kind.kind for _, kind in cells_of("--arrival", "burst")} == {"burst"}
 
@@ -134,10 +134,10 @@ def test_the_shapes_are_skipped_where_they_are_not_promised() -> None:
     reasons = {(s.spec.backend, s.spec.arrival): s.reason for s in plan.skips}
     cells = {cell.arrival for cell in GROUPS["shapes"].cells}
     assert {arrival for name, arrival in reasons if name == "threading"} == cells
-    assert {arrival for name, arrival in reasons if name == "rq"} == {Retried(20, 1.0)}
+    assert {arrival for name, arrival in reasons if name == "rq"} == {Retry(20, 1.0)}
     assert "has no join" in reasons["threading", FanOut(200, 10)]
-    assert "has no chains" in reasons["threading", Chained(100, 5)]
-    assert "cannot delay a retry" in reasons["rq", Retried(20, 1.0)]
+    assert "has no chains" in reasons["threading", Chain(100, 5)]
+    assert "cannot delay a retry" in reasons["rq", Retry(20, 1.0)]
 
 
 def test_payloads_grow_to_ten_mebibytes() -> None:
@@ -151,7 +151,7 @@ def test_payloads_grow_to_ten_mebibytes() -> None:
 @pytest.mark.parametrize("label", ["celery", "rq[simple-worker+scheduler]"])
 def test_a_retry_that_is_told_to_wait_comes(label: str, tmp_path: Path) -> None:
     """Each task raises once and returns once; how late, the metric tells."""
-    row = run(tmp_path, spec_of(label, "flaky", Retried(3, 1.0), warmup_tasks=0)).row
+    row = run(tmp_path, spec_of(label, "flaky", Retry(3, 1.0), warmup_tasks=0)).row
     assert (row.status, row.reason, row.n_done, row.n_failed) == ("ok", "", 3, 0)
     assert row.n_duplicated == 0
     assert row.shape == 1.0

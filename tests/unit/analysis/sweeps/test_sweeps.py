@@ -11,7 +11,7 @@ import pytest
 
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics.registry import trial_metrics
-from lab.analysis.sweeps import trends
+from lab.analysis.sweeps import sweeps
 from lab.results.schema.sweep import TrendRow
 from tests.factories.bursts import (
     BLOCKS,
@@ -34,7 +34,7 @@ from tests.factories.simulated import serve, window
 
 def trends_of(campaign: Sequence[Trial], **columns: Any) -> dict[str, TrendRow]:
     """Return the trends of a campaign that have these column values, by their metric."""
-    rows = trends(*tables(campaign), "c")
+    rows = sweeps(*tables(campaign), "c")
     chosen = [r for r in rows if all(getattr(r, k) == value for k, value in columns.items())]
     assert len({row.metric for row in chosen}) == len(chosen), "rows of several lines: add columns"
     return {row.metric: row for row in chosen}
@@ -161,11 +161,11 @@ def test_speed_up_over_inline_is_refused_without_the_inline_loop() -> None:
 
 def test_points_beyond_the_cores_are_marked() -> None:
     """`beyond` states how a point demands more than the machine's cores."""
-    rows = trends(*tables(sweep((1, 2))), "c")
+    rows = sweeps(*tables(sweep((1, 2))), "c")
     assert {(r.at, r.beyond) for r in rows if r.at} == {(1.0, ""), (2.0, "more workers than cores")}
-    oversubscribed = trends(*tables(sweep((1, 2), node_mode="oversubscribed")), "c")
+    oversubscribed = sweeps(*tables(sweep((1, 2), node_mode="oversubscribed")), "c")
     assert {row.beyond for row in oversubscribed if row.at} == {"oversubscribed"}
-    quota = trends(*tables(sweep((1, 2), node_mode="quota", throttle_ratio=0.25)), "c")
+    quota = sweeps(*tables(sweep((1, 2), node_mode="quota", throttle_ratio=0.25)), "c")
     assert {r.beyond for r in quota if r.at} == {"quota, throttled in 25% of its periods"}
 
 
@@ -179,7 +179,7 @@ def test_weak_scaling_is_a_separate_line_with_gustafsons_share() -> None:
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     assert rows["serial_share"].estimate == pytest.approx((4 - speed) / 3, rel=0.02)
     assert "Gustafson" in rows["serial_share"].method
-    both = {row.held for row in trends(*tables(weak + strong), "c")}
+    both = {row.held for row in sweeps(*tables(weak + strong), "c")}
     assert both == {"weak: 1 core, 300 tasks per worker", "strong: 1 core, 600 tasks"}
 
 
@@ -191,7 +191,7 @@ def test_each_line_has_one_axis() -> None:
         for cores in (1, 2)
         for slots in (1, 2)
     ]
-    points = {(row.along, row.held, row.at) for row in trends(*tables(grid), "c") if row.at}
+    points = {(row.along, row.held, row.at) for row in sweeps(*tables(grid), "c") if row.at}
     assert points == {
         ("workers", "strong: 1 core, 600 tasks", 1.0),
         ("workers", "strong: 1 core, 600 tasks", 2.0),

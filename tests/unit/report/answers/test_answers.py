@@ -12,7 +12,7 @@ import pytest
 from lab.cli.parser import parser
 from lab.figures import Tables
 from lab.report.answers import QUESTIONS, answers
-from lab.report.answers.answer import Said
+from lab.report.answers.answer import Sentence
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
 from lab.report.answers.ranked import ranked
 from lab.report.answers.resources import cold_start, payloads
@@ -33,7 +33,7 @@ def tables() -> Tables:
     return with_schedules(campaign(PLAN))
 
 
-def only(sentences: list[Said], text: str) -> Said:
+def only(sentences: list[Sentence], text: str) -> Sentence:
     """Return the only sentence that contains `text`."""
     (match,) = [sentence for sentence in sentences if text in sentence.text]
     return match
