@@ -184,10 +184,15 @@ def unchecked(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> int:
 
 
 def cut_short(tasks: pd.DataFrame) -> int:
-    """Count the tasks that began and did not end, in the last phase that has any."""
-    phases = tasks.phase[tasks.outcome == "unfinished"]
-    counts = (int((phases == PHASE_NAMES[phase]).sum()) for phase in (MEASURE, WARM_UP, VERIFY))
-    return next(filter(None, counts), 0)
+    """Count the tasks of which no execution ended, in the last phase that has any.
+
+    `tasks` has one row per execution: a task that was delivered again counts once, and not at all
+    if a later execution ended.
+    """
+    is_open = (tasks.outcome == "unfinished").groupby([tasks.phase, tasks.task_id]).all()
+    counts = is_open.groupby("phase").sum()
+    ordered = (int(counts.get(PHASE_NAMES[phase], 0)) for phase in (MEASURE, WARM_UP, VERIFY))
+    return next(filter(None, ordered), 0)
 
 
 def read_occurrences(
