@@ -1,4 +1,4 @@
-"""Builds the Arrow schema of each table in `lab/tables`, and checks files against it."""
+"""Builds the Arrow schema of each table in `lab/results/schema`, and checks files against it."""
 
 from __future__ import annotations
 
