@@ -1,4 +1,4 @@
-"""A trial's surroundings are the lab's, for each system: no variable, file or server of others."""
+"""Tests that no variable, module or server of another project affects a trial of any backend."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.contract.watching import Seen, watching
 from tests.factories.foreign_environment import JUNK, write_shadows
 from tests.factories.trials import run, spec_of
 
-# What the lab sets itself, and what it passes on.
+# Variables that the lab sets or passes.
 LISTED = rf"{'|'.join(child_environment.PROCESS)}|LC_\w+|LAB_\w+|PYTHON(PATH|SAFEPATH|HASHSEED)"
-# What systems give the processes that they start themselves, or the lab as a documented setting.
+# Variables that backends set in processes that they start, or that the lab sets for a backend.
 THEIRS = {
     "dask": r"(__)?DASK_\w+|MALLOC_TRIM_THRESHOLD_|(OMP|MKL|OPENBLAS)_NUM_THREADS",
     "joblib": r"\w+_(NUM|MAX|MAXIMUM)_THREADS|KMP_INIT_AT_FORK|ENABLE_IPC",
@@ -37,29 +37,29 @@ SYSTEMS = [
 ]
 
 
-def strangers(system: str, seen: dict[int, Seen]) -> dict[str, set[str]]:
-    """Return the variables that are on no list, by the words of the process that has them."""
+def unlisted_variables(system: str, seen: dict[int, Seen]) -> dict[str, set[str]]:
+    """Return the variables that are on no list, by the command line of their process."""
     allowed = re.compile(f"{LISTED}|{THEIRS.get(system, LISTED)}")
-    found = {}
+    unlisted = {}
     for process in seen.values():
-        rest = {
+        names = {
             name
             for name, value in process.variables.items()
             if not allowed.fullmatch(name) or JUNK.get(name) == value
         }
-        if rest:
-            found[" ".join(process.words)[:120]] = rest
-    return found
+        if names:
+            unlisted[" ".join(process.words)[:120]] = names
+    return unlisted
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", SYSTEMS)
-def test_processes_of_a_trial_have_variables_of_the_list_alone(
+def test_processes_of_a_trial_have_only_listed_variables(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clients, workers, servers and schedulers; from a folder of modules that break what they can.
+    """Clients, workers, servers and schedulers, started in a folder of modules that raise.
 
-    The trial is ok, so no such module was imported, and nothing waited for another server.
+    The trial is ok, so that no such module was imported and no other server was used.
     """
     write_shadows(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -71,12 +71,12 @@ def test_processes_of_a_trial_have_variables_of_the_list_alone(
     arrival = Burst(20) if submits else Periodic(2, 2, every_s=1.0)
     workers = 2 if Capability.PARALLEL in promised else 1
     with watching() as seen:
-        found = run(tmp_path, spec_of(label, arrival=arrival, topology=Topology(1, 1, workers)))
-    assert (found.row.status, found.row.reason) == ("ok", "")
+        result = run(tmp_path, spec_of(label, arrival=arrival, topology=Topology(1, 1, workers)))
+    assert (result.row.status, result.row.reason) == ("ok", "")
     assert any("lab.driver" in process.words for process in seen.values())
     if Service.REDIS in selected.backend.services:
         assert any("redis-server" in process.words[0] for process in seen.values())
-    assert strangers(selected.name, seen) == {}
+    assert unlisted_variables(selected.name, seen) == {}
 
 
 MINE = """
@@ -109,7 +109,7 @@ CARRIED = [
 
 @pytest.fixture
 def folder_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: another project's, with a module of its own."""
+    """Change to the folder of another project, which contains a module."""
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "mine_alone.py").write_text(MINE)
@@ -120,10 +120,10 @@ def folder_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("folder_of_the_user")
 @pytest.mark.parametrize("label", CARRIED)
-def test_a_function_and_its_arguments_come_from_the_current_folder(
+def test_a_function_and_its_arguments_are_imported_from_the_current_folder(
     label: str, tmp_path: Path
 ) -> None:
-    """Also where a system imports the module itself, to unpickle an argument of its class."""
+    """Some backends import the module themselves, to unpickle an argument of its class."""
     name = "mine_alone:total(mine_alone:ORDERS)"
     row = run(tmp_path, spec_of(label, name, arrival=Burst(20), answer=21)).row
     assert (row.status, row.reason) == ("ok", "")
@@ -132,8 +132,8 @@ def test_a_function_and_its_arguments_come_from_the_current_folder(
 @pytest.mark.slow
 @pytest.mark.usefixtures("folder_of_the_user")
 @pytest.mark.parametrize("label", ["celery[prefork]", "celery[threads]"])
-def test_celery_finds_a_function_by_its_name(label: str, tmp_path: Path) -> None:
-    """Its messages are JSON."""
+def test_celery_imports_a_function_by_its_name(label: str, tmp_path: Path) -> None:
+    """Messages of Celery are JSON and have the name of the function."""
     row = run(tmp_path, spec_of(label, "mine_alone:total", arrival=Burst(20), answer=0)).row
     assert (row.status, row.reason) == ("ok", "")
 
@@ -147,7 +147,7 @@ def test_celery_finds_a_function_by_its_name(label: str, tmp_path: Path) -> None
         (("numpy",), "numpy:charge", "numpy.py"),
     ],
 )
-def test_a_file_that_an_installed_module_hides_is_a_usage_error(
+def test_a_file_with_the_name_of_an_installed_module_is_a_usage_error(
     files: tuple[str, ...],
     task: str,
     named: str,
@@ -155,7 +155,7 @@ def test_a_file_that_an_installed_module_hides_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch,
     run_cli: RunCli,
 ) -> None:
-    """Before the function is called; what another function needs not hinders nobody."""
+    """The error comes before the function is called, and not for functions of other folders."""
     for name in files:
         (tmp_path / f"{name}.py").write_text("def charge():\n    raise SystemExit\n")
     monkeypatch.chdir(tmp_path)

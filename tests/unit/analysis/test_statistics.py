@@ -1,4 +1,4 @@
-"""The statistics: intervals over trials, percentiles with floors, ratios, shares, outliers."""
+"""Tests intervals over trials, percentiles with floors, ratios, shares and outliers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ durations = st.floats(1e-6, 1e3)
 
 
 def ratio(low: float | None, high: float | None) -> Estimate:
-    """Make a ratio of which only the interval matters."""
+    """Return a ratio with an interval; its value does not matter."""
     return Estimate(1.0, low, high, 0.95, 10, "")
 
 
@@ -39,27 +39,27 @@ def ratio(low: float | None, high: float | None) -> Estimate:
 def test_interval_of_positive_values_is_the_t_interval_of_their_logarithms(
     values: list[float],
 ) -> None:
-    """The interval is scipy's for the mean of the logarithms, taken back by exp."""
-    found = interval(values)
+    """The interval is exp of scipy's interval for the mean of the logarithms."""
+    estimate = interval(values)
     logs = np.log(values)
     error = stats.sem(logs)
     low, high = stats.t.interval(0.95, len(logs) - 1, logs.mean(), error) if error else (None,) * 2
-    assert found.value == pytest.approx(stats.gmean(values))
+    assert estimate.value == pytest.approx(stats.gmean(values))
     if low is not None and high is not None:
-        assert (found.low, found.high) == pytest.approx((math.exp(low), math.exp(high)))
-    assert "logarithms" in found.method
+        assert (estimate.low, estimate.high) == pytest.approx((math.exp(low), math.exp(high)))
+    assert "logarithms" in estimate.method
 
 
 @given(durations, st.lists(durations, min_size=5, max_size=9))
 def test_interval_does_not_depend_on_the_unit(scale: float, values: list[float]) -> None:
-    """Seconds and nanoseconds lead to the same interval, scaled."""
+    """The interval in nanoseconds is the scaled interval in seconds."""
     one, other = interval(values), interval([scale * value for value in values])
     expected = [scale * end for end in (one.value, one.low, one.high) if end is not None]
     assert [other.value, other.low, other.high] == pytest.approx(expected)
 
 
 def test_interval_needs_five_trials() -> None:
-    """Four trials give a mean and say why there is no interval; five give one."""
+    """Four trials yield a mean and the reason for no interval; five yield an interval."""
     few = interval([1.0, 2.0, 4.0, 8.0])
     assert few.value == pytest.approx(math.sqrt(8))
     assert (few.low, few.high) == (None, None)
@@ -70,33 +70,33 @@ def test_interval_needs_five_trials() -> None:
 
 @pytest.mark.parametrize("odd", [0.0, -1.0])
 def test_interval_with_a_value_that_has_no_logarithm_is_arithmetic(odd: float) -> None:
-    """Zero or less switches to the plain scale, and the method says so."""
+    """With a value of zero or less the interval is of the values, and the method states it."""
     values = [odd, 1.0, 2.0, 3.0, 4.0]
-    found = interval(values, 0.9)
+    estimate = interval(values, 0.9)
     low, high = stats.t.interval(0.9, 4, np.mean(values), stats.sem(values))
-    assert found.value == pytest.approx(np.mean(values))
-    assert (found.low, found.high) == pytest.approx((low, high))
-    assert "arithmetic" in found.method
+    assert estimate.value == pytest.approx(np.mean(values))
+    assert (estimate.low, estimate.high) == pytest.approx((low, high))
+    assert "arithmetic" in estimate.method
 
 
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
-def test_interval_of_nothing_or_of_no_numbers_is_refused(values: list[float]) -> None:
-    """An absent value is never taken for a number."""
+def test_interval_of_no_values_or_of_nan_is_refused(values: list[float]) -> None:
+    """A missing value never counts as a number."""
     with pytest.raises(RefusedError, match="No mean of"):
         interval(values)
 
 
-def test_paired_ratio_takes_out_what_both_of_a_block_share() -> None:
-    """A drift of the machine, however large, leaves an exact ratio exact."""
+def test_paired_ratio_removes_the_drift_of_blocks() -> None:
+    """A drift of the machine, however large, does not change the ratio."""
     drift = np.array([1.0, 2.0, 5.0, 0.1, 3.0, 7.0])
-    found = paired_ratio(list(1.5 * drift), list(drift))
-    assert [found.value, found.low, found.high] == pytest.approx([1.5, 1.5, 1.5])
-    assert "6 blocks" in found.method
+    estimate = paired_ratio(list(1.5 * drift), list(drift))
+    assert [estimate.value, estimate.low, estimate.high] == pytest.approx([1.5, 1.5, 1.5])
+    assert "6 blocks" in estimate.method
 
 
 @given(st.lists(st.tuples(durations, durations), min_size=5, max_size=12))
-def test_paired_ratio_turned_round_is_its_reciprocal(pairs: list[tuple[float, float]]) -> None:
-    """A / b and b / a say the same."""
+def test_paired_ratio_of_swapped_sides_is_the_reciprocal(pairs: list[tuple[float, float]]) -> None:
+    """The order of the sides does not matter."""
     a, b = ([pair[side] for pair in pairs] for side in (0, 1))
     one, other = paired_ratio(a, b), paired_ratio(b, a)
     assert one.low is not None
@@ -104,7 +104,7 @@ def test_paired_ratio_turned_round_is_its_reciprocal(pairs: list[tuple[float, fl
     assert [one.value, one.low] == pytest.approx([1 / other.value, 1 / other.high])
 
 
-def test_paired_ratio_refuses_what_is_no_pair_of_positive_values() -> None:
+def test_paired_ratio_refuses_values_that_are_not_positive_pairs() -> None:
     """Zero has no ratio, and lists of different lengths have no pairs."""
     with pytest.raises(RefusedError, match="value 0"):
         paired_ratio([1.0, 0.0], [1.0, 1.0])
@@ -124,32 +124,32 @@ def test_paired_ratio_refuses_what_is_no_pair_of_positive_values() -> None:
         (None, None, Comparison.INCONCLUSIVE, Comparison.INCONCLUSIVE),
     ],
 )
-def test_compare_claims_no_more_than_the_interval_holds(
+def test_compare_follows_the_interval(
     low: float | None, high: float | None, of_time: Comparison, of_rate: Comparison
 ) -> None:
-    """Equal only inside the margin, better or worse only off 1, else inconclusive."""
+    """Equal if inside the margin, better or worse if it does not contain 1, else inconclusive."""
     assert compare(ratio(low, high)) is of_time
     assert compare(ratio(low, high), "higher") is of_rate
 
 
-def test_holm_gives_the_textbook_values() -> None:
-    """The adjusted values are multiplied by what is left, ascend, and end at 1."""
+def test_holm_has_the_textbook_values() -> None:
+    """The adjusted values ascend, and are at most 1."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
 
 
 def test_paired_p_value_agrees_with_the_interval() -> None:
-    """P is below 0.05 exactly when the 95 % interval leaves out 1."""
+    """P is below 0.05 if and only if the 95 % interval does not contain 1."""
     rng = np.random.default_rng(1)
     sides = set()
     for shift in np.linspace(0, 0.2, 60):
         a, b = np.exp(rng.normal(shift, 0.1, 8)).tolist(), np.exp(rng.normal(0, 0.1, 8)).tolist()
-        found = paired_ratio(a, b)
-        assert found.low is not None
-        assert found.high is not None
+        estimate = paired_ratio(a, b)
+        assert estimate.low is not None
+        assert estimate.high is not None
         significant = paired_p_value(a, b) < 0.05
-        assert significant == (not found.low <= 1 <= found.high)
+        assert significant == (not estimate.low <= 1 <= estimate.high)
         sides.add(significant)
     assert sides == {True, False}
     assert paired_p_value([1.0, 1.0], [1.0, 1.0]) == 1.0
@@ -159,13 +159,13 @@ def test_paired_p_value_agrees_with_the_interval() -> None:
     ("q", "floor"), [(50, 11), (90, 64), (95, 130), (99, 662), (99.9, 6_636), (99.99, 66_381)]
 )
 def test_sample_floor_is_that_of_mlperf(q: float, floor: int) -> None:
-    """The floors of METHOD M11 come out of the binomial formula."""
+    """The binomial formula yields the floors of METHOD M11."""
     assert sample_floor(q) == floor
 
 
 @given(st.floats(1, 99.9), st.integers(0, 40))
 def test_percentile_below_its_floor_is_refused_with_both_counts(q: float, short: int) -> None:
-    """One task short is refused, enough tasks are not; censored ones count as tasks."""
+    """One task too few is refused; censored tasks count."""
     floor = sample_floor(q)
     censored = min(short, floor - 1)
     with pytest.raises(RefusedError, match=f"needs {floor} tasks .* there are {floor - 1}"):
@@ -177,10 +177,10 @@ def test_percentile_below_its_floor_is_refused_with_both_counts(q: float, short:
 def test_percentile_without_censoring_is_the_inverse_empirical_cdf(
     values: list[float], q: int
 ) -> None:
-    """Numpy's method of that name gives the same, and a value that occurred."""
-    found = percentile(values, q)
-    assert found.value == np.percentile(values, q, method="inverted_cdf")
-    assert (found.bound, found.n) == ("", len(values))
+    """The result is that of numpy's method `inverted_cdf`."""
+    value = percentile(values, q)
+    assert value.value == np.percentile(values, q, method="inverted_cdf")
+    assert (value.bound, value.n) == ("", len(values))
 
 
 @given(
@@ -188,18 +188,18 @@ def test_percentile_without_censoring_is_the_inverse_empirical_cdf(
     st.integers(0, 60),
     st.sampled_from([25, 50]),
 )
-def test_percentile_with_censoring_never_claims_what_the_truth_may_deny(
+def test_percentile_with_censoring_is_consistent_with_the_true_values(
     pairs: list[tuple[int, int]], n_censored: int, q: int
 ) -> None:
-    """Wherever censored tasks truly end, an exact answer is right and a bound is not above it."""
+    """For all true values of censored tasks, an exact result is right and a bound is a bound."""
     values = np.array([float(value) for value, _ in pairs])
     more = np.array([float(extra) for _, extra in pairs])
     known, bounds = values[n_censored:], values[:n_censored]
-    found = percentile(known, q, bounds)
+    censored = percentile(known, q, bounds)
     truth = percentile(np.concatenate([known, (values + more)[:n_censored]]), q)
-    assert found.n == len(pairs)
-    assert found.value <= truth.value
-    assert found.bound == ">" or found.value == truth.value
+    assert censored.n == len(pairs)
+    assert censored.value <= truth.value
+    assert censored.bound == ">" or censored.value == truth.value
 
 
 def test_percentile_among_censored_tasks_is_a_lower_bound() -> None:
@@ -212,8 +212,8 @@ def test_percentile_among_censored_tasks_is_a_lower_bound() -> None:
 
 
 @pytest.mark.parametrize("q", [0, 100, -1])
-def test_percentile_outside_0_to_100_is_a_mistake(q: float) -> None:
-    """The minimum and the maximum are no percentiles."""
+def test_percentile_outside_0_to_100_is_refused(q: float) -> None:
+    """The minimum and the maximum are not percentiles."""
     with pytest.raises(ValueError, match="between 0 and 100"):
         percentile([1.0] * 100, q)
 
@@ -221,17 +221,17 @@ def test_percentile_outside_0_to_100_is_a_mistake(q: float) -> None:
 @pytest.mark.parametrize("n", [10, 1_000, 100_000])
 def test_proportion_of_none_has_the_bound_of_the_method(n: int) -> None:
     """0 of n is below 1 - 0.025^(1/n), which is about 3.69 / n (METHOD M28)."""
-    found = proportion(0, n)
-    assert (found.value, found.low) == (0.0, 0.0)
-    assert found.high == pytest.approx(1 - 0.025 ** (1 / n))
-    assert f"0 of {n}" in found.method
+    share = proportion(0, n)
+    assert (share.value, share.low) == (0.0, 0.0)
+    assert share.high == pytest.approx(1 - 0.025 ** (1 / n))
+    assert f"0 of {n}" in share.method
 
 
-def test_proportion_holds_the_binomial_tails() -> None:
+def test_proportion_has_the_binomial_tails() -> None:
     """At the ends of the interval, k or more and k or fewer each have 2.5 % (Clopper-Pearson)."""
-    found = proportion(7, 50)
-    assert stats.binom.sf(6, 50, found.low) == pytest.approx(0.025)
-    assert stats.binom.cdf(7, 50, found.high) == pytest.approx(0.025)
+    share = proportion(7, 50)
+    assert stats.binom.sf(6, 50, share.low) == pytest.approx(0.025)
+    assert stats.binom.cdf(7, 50, share.high) == pytest.approx(0.025)
     with pytest.raises(RefusedError, match="needs at least one task"):
         proportion(0, 0)
 
@@ -260,5 +260,5 @@ def test_outliers_are_counted_by_three_rules() -> None:
 def test_unstable_means_more_than_ten_percent_between_trials(
     values: list[float], *, expected: bool
 ) -> None:
-    """The standard deviation is held against the mean."""
+    """The coefficient of variation is compared with 10 %."""
     assert unstable(values) is expected

@@ -1,4 +1,4 @@
-"""What a user's function does before the run decides whether there is one."""
+"""Tests the messages about user functions that fail when the lab calls them before a run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HERE = "tests.factories.user_tasks"
         ("interrupts_at_import", "KeyboardInterrupt"),
     ],
 )
-def test_a_module_that_exits_as_it_is_imported_is_a_usage_error(
+def test_a_module_that_fails_on_import_is_a_usage_error(
     module: str, words: str, tmp_path: Path
 ) -> None:
-    """At once, and not once for each system."""
+    """The error comes before the run, and not once for each backend."""
     with pytest.raises(UsageError, match=words):
         preflight.run_preflight(f"tests.factories.user_functions.{module}:work", tmp_path, 2.0)
 
@@ -35,13 +35,13 @@ def test_a_module_that_exits_as_it_is_imported_is_a_usage_error(
 def test_a_function_that_fails_before_the_run_stops_it(
     task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sentence with the exception, unless that is what shall be measured."""
+    """The message has the exception; `--allow-errors` measures the function anyway."""
     words = f"bench --task {HERE}:{task} -b inline --arrival burst --cores 1 --provider local"
     words += f" --results {tmp_path}"
     assert main(words.split()) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{HERE}:{task} fails when the lab calls it before the run: the call" in said
-    assert "--allow-errors" in said
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"{HERE}:{task} fails when the lab calls it before the run: the call" in message
+    assert "--allow-errors" in message
     assert main([*words.split(), "--allow-errors", "--dry-run"]) == 0
 
 
@@ -53,7 +53,9 @@ def test_a_function_that_fails_before_the_run_stops_it(
         (f"add({HERE}:add)", "must be a list, tuple or mapping"),
     ],
 )
-def test_what_is_no_function_is_a_usage_error(task: str, words: str, tmp_path: Path) -> None:
-    """Before anything is run."""
+def test_a_name_that_is_not_a_function_is_a_usage_error(
+    task: str, words: str, tmp_path: Path
+) -> None:
+    """The error comes before any trial."""
     with pytest.raises(UsageError, match=words):
         preflight.run_preflight(f"{HERE}:{task}", tmp_path)

@@ -1,4 +1,4 @@
-"""`lab bench --task`: a function of the user's own, rehearsed, planned, run and ranked."""
+"""Tests `lab bench --task`: a user's function is called, planned, run and ranked."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ OFFERS = frozenset[Any]()
 
 
 def own_spec(label: str, task: str, **changes: Any) -> TrialSpec:
-    """Make a small spec of a function of `own_functions`."""
+    """Return a small spec of a function of `user_tasks`."""
     small: dict[str, Any] = {"arrival": Burst(6), "warmup_tasks": 0}
     return spec_of(label, f"{HERE}:{task}", **{**small, **changes})
 
 
 @pytest.mark.parametrize(
-    ("arguments", "name", "given"),
+    ("arguments", "name", "parsed"),
     [
         ("", "m.n:f", []),
         ("[]", "m.n:f", []),
@@ -43,11 +43,11 @@ def own_spec(label: str, task: str, **changes: Any) -> TrialSpec:
         (f"{HERE}:PAIR", f"m.n:f({HERE}:PAIR)", (3, b"four")),
     ],
 )
-def test_a_name_holds_function_and_arguments(arguments: str, name: str, given: Any) -> None:
-    """What was typed makes one name, from which both come back."""
+def test_a_name_contains_function_and_arguments(arguments: str, name: str, parsed: Any) -> None:
+    """The options yield one name, and the name yields function and arguments."""
     assert user_function.name_of("m.n:f", arguments) == name
     assert user_function.is_own(name)
-    assert user_function.parts(name) == ("m.n:f", given)
+    assert user_function.parts(name) == ("m.n:f", parsed)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_a_name_holds_function_and_arguments(arguments: str, name: str, given: A
         ("m:f", '"text"', "not a list or an object"),
     ],
 )
-def test_what_cannot_be_understood_is_told(function: str, arguments: str, words: str) -> None:
-    """The sentence names what was typed and what to type instead."""
+def test_options_of_another_form_are_refused(function: str, arguments: str, words: str) -> None:
+    """The message has the typed text and the right form."""
     with pytest.raises(UsageError, match=words):
         user_function.name_of(function, arguments)
 
 
-def test_no_workload_of_the_lab_is_taken_for_an_own_one() -> None:
+def test_the_name_of_a_workload_is_not_that_of_a_user_function() -> None:
     """Names of workloads have no colon."""
     assert not any(map(user_function.is_own, ["noop", "cpu", "shared_global", "my-workload"]))
 
@@ -88,16 +88,16 @@ def test_no_workload_of_the_lab_is_taken_for_an_own_one() -> None:
         ("allocates", None, "the call raised MemoryError"),
     ],
 )
-def test_a_rehearsal_tells_what_an_inline_call_does(
+def test_the_preflight_returns_the_results_of_the_calls(
     task: str, answer: int | None, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Right answer and duration, or why there is none; whatever it does, the caller lives on."""
+    """The right answer and its duration, or the failure; the calling process is not affected."""
     monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
-    seen = preflight.run_preflight(f"{HERE}:{task}", tmp_path, 1.0 if task == "sleeps" else 20.0)
-    assert (seen.answer, seen.trouble) == (answer, trouble)
-    assert (seen.nominal_ns > 0) == (answer is not None or task.startswith("un"))
-    assert seen.is_coroutine == task.startswith("later")
-    assert seen.failure == ("" if answer or task.startswith("un") else trouble)
+    result = preflight.run_preflight(f"{HERE}:{task}", tmp_path, 1.0 if task == "sleeps" else 20.0)
+    assert (result.answer, result.trouble) == (answer, trouble)
+    assert (result.nominal_ns > 0) == (answer is not None or task.startswith("un"))
+    assert result.is_coroutine == task.startswith("later")
+    assert result.failure == ("" if answer or task.startswith("un") else trouble)
 
 
 @pytest.mark.parametrize(
@@ -109,32 +109,34 @@ def test_a_rehearsal_tells_what_an_inline_call_does(
         ("lines", {"MEMORY"}),
     ],
 )
-def test_who_cannot_carry_it_is_known_before(task: str, takers: set[str], tmp_path: Path) -> None:
-    """Each carrier is tried with function, arguments and answer."""
-    seen = preflight.run_preflight(f"{HERE}:{task}", tmp_path)
-    refused = dict(seen.refusals)
-    assert {carrier.name for carrier in Serializer if carrier.value not in refused} == takers
+def test_each_serializer_is_tried(task: str, takers: set[str], tmp_path: Path) -> None:
+    """It is tried with function, arguments and answer, before the run."""
+    result = preflight.run_preflight(f"{HERE}:{task}", tmp_path)
+    refused = dict(result.refusals)
+    assert {
+        serializer.name for serializer in Serializer if serializer.value not in refused
+    } == takers
 
 
-def test_a_plan_says_of_each_backend_why_it_cannot_take_it() -> None:
-    """The sentence names system, function and reason."""
+def test_a_backend_that_cannot_serialize_the_function_has_a_reason() -> None:
+    """The reason has the backend, the function and the error."""
     refusals = ((Serializer.PICKLE.value, "its function cannot be carried by pickle: no lambda"),)
-    own = PreflightResult(1, 2, is_coroutine=False, trouble="", refusals=refusals)
-    why = unsupported_reason(own_spec("process-pool", "doubled[1]"), OFFERS, own)
+    result = PreflightResult(1, 2, is_coroutine=False, trouble="", refusals=refusals)
+    why = unsupported_reason(own_spec("process-pool", "doubled[1]"), OFFERS, result)
     assert why is not None
     assert why.startswith("process-pool[")
     assert f"cannot take {HERE}:doubled[1]: its function cannot be carried by pickle" in why
-    assert unsupported_reason(own_spec("thread-pool", "doubled[1]"), OFFERS, own) is None
-    assert unsupported_reason(own_spec("joblib", "doubled[1]"), OFFERS, own) is None
+    assert unsupported_reason(own_spec("thread-pool", "doubled[1]"), OFFERS, result) is None
+    assert unsupported_reason(own_spec("joblib", "doubled[1]"), OFFERS, result) is None
 
 
-def test_a_coroutine_function_goes_to_those_who_await() -> None:
-    """To others the lab does not hand it, and says so of itself."""
-    own = PreflightResult(1, 2, is_coroutine=True, trouble="")
+def test_a_coroutine_function_runs_on_backends_that_await() -> None:
+    """The lab skips other backends, and the reason names the lab."""
+    result = PreflightResult(1, 2, is_coroutine=True, trouble="")
     for label in ("asyncio", "rq", "django-rq", "dask[distributed]"):
-        assert unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), own) is None
+        assert unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), result) is None
     for label in ("thread-pool", "celery", "dask[threads]"):
-        why = unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), own)
+        why = unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), result)
         assert why is not None
         assert "is a coroutine function: the lab runs those on backends that await them" in why
 
@@ -148,17 +150,17 @@ def test_a_coroutine_function_goes_to_those_who_await() -> None:
         ("thread-pool", "unrepeatable", None),
     ],
 )
-def test_answers_are_held_against_the_inline_call(
+def test_answers_are_compared_with_the_inline_call(
     label: str, task: str, answer: int | None, tmp_path: Path
 ) -> None:
-    """The row says what they were held against, or that they were not."""
+    """The row states how answers were checked, or that they were not."""
     row = run(tmp_path, own_spec(label, task, answer=answer)).row
     assert (row.status, row.reason, row.n_done) == ("ok", "", 6)
     assert row.answers == ("not checked: no answer repeats" if answer is None else "inline call")
 
 
-def test_another_answer_than_the_inline_one_is_wrong(tmp_path: Path) -> None:
-    """A fast wrong answer is no result, of a user's function neither."""
+def test_an_answer_that_differs_from_the_inline_call_is_wrong(tmp_path: Path) -> None:
+    """The trial of a user's function with wrong answers fails."""
     row = run(tmp_path, own_spec("thread-pool", "add[1, 2]", answer=checksum(4))).row
     assert (row.status, row.flag, row.n_corrupted) == ("failed", "invalid", 6)
 
@@ -174,8 +176,8 @@ def test_another_answer_than_the_inline_one_is_wrong(tmp_path: Path) -> None:
         ("workloads.noop:run", set()),
     ],
 )
-def test_what_a_container_lacks_is_carried_there(workload: str, names: set[str]) -> None:
-    """The function's package, and neither the standard library nor what the image has."""
+def test_a_container_gets_the_package_of_the_function(workload: str, names: set[str]) -> None:
+    """It gets neither the standard library nor packages that the image has."""
     with tarfile.open(fileobj=io.BytesIO(user_code.pack(workload))) as archive:
         packed = set(archive.getnames())
     assert names <= packed
@@ -183,8 +185,8 @@ def test_what_a_container_lacks_is_carried_there(workload: str, names: set[str])
     assert not any("__pycache__" in name for name in packed)
 
 
-def test_what_is_too_large_to_be_carried_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to do about it."""
+def test_a_package_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the next step."""
     monkeypatch.setattr(user_code, "MOST_BYTES", 1_000)
     with pytest.raises(ClusterError, match="Move the function into a smaller package"):
         user_code.pack(f"{HERE}:add")
@@ -192,8 +194,8 @@ def test_what_is_too_large_to_be_carried_is_told(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("containers")
-def test_workers_in_containers_import_it_too(tmp_path: Path) -> None:
-    """Driver and node find the module that was carried to them."""
+def test_workers_in_containers_import_the_function(tmp_path: Path) -> None:
+    """Driver and node import the module from the archive."""
     spec = own_spec("rq[simple-worker]", "add[1, 2]", answer=3, provider="compose")
     row = run(tmp_path, spec).row
     assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 6, "inline call")
@@ -203,7 +205,7 @@ FASTER = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worke
 
 
 def ranking(blocks: int) -> str:
-    """Return the answer to a made-up campaign of three systems, as if its no-op were a task."""
+    """Return the answer for a synthetic campaign of three backends, whose no-op is the task."""
     name = "m.n:f[1]"
     tables = {
         table: frame.replace({"workload": {"noop": name}}) if "workload" in frame else frame
@@ -216,29 +218,29 @@ def ranking(blocks: int) -> str:
     return choice.answer
 
 
-def test_the_answer_ranks_what_the_intervals_tell_apart() -> None:
-    """Three systems, each an order of magnitude from the next."""
+def test_the_answer_ranks_backends_whose_intervals_differ() -> None:
+    """Three backends, whose rates differ by an order of magnitude each."""
     answer = ranking(blocks=8)
     assert answer.startswith("Most tasks per second: 1. inline; 2. thread-pool (")
     assert "; 3. rq (" in answer
     assert "interval of the ratio" in answer
 
 
-def test_few_blocks_are_an_order_of_magnitude() -> None:
-    """Then the sentence says so."""
+def test_the_answer_states_that_there_are_too_few_blocks() -> None:
+    """Without intervals it is an order of magnitude."""
     assert "3 blocks are too few for an interval" in ranking(blocks=3)
 
 
-def test_what_is_not_told_apart_is_a_tie() -> None:
-    """Two systems that scatter about the same rate."""
+def test_backends_without_a_significant_difference_are_a_tie() -> None:
+    """Two backends that scatter about the same rate are in one tier."""
     by_block = pd.DataFrame(
         {"a": [10.0, 12, 11, 9, 10, 13], "b": [11.0, 10, 12, 10, 9, 12], "c": [1.0] * 6}
     )
-    found = [[label for label, _ in tier] for tier in tiers(by_block, ["a", "b", "c"])]
-    assert found == [["a", "b"], ["c"]]
+    labels = [[label for label, _ in tier] for tier in tiers(by_block, ["a", "b", "c"])]
+    assert labels == [["a", "b"], ["c"]]
 
 
-# What becomes of each in a thread of the driver, in a process of a pool, in a queue's worker.
+# The end of a trial in a thread of the driver, in a process of a pool, in a queue's worker.
 LABELS = ("thread-pool", "process-pool", "rq[simple-worker]")
 ENDS = {
     "raises": ("failed: 3 of 3 tasks raised",) * 3,
@@ -265,22 +267,22 @@ ENDS = {
         for label, end in zip(LABELS, ends, strict=True)
     ],
 )
-def test_whatever_a_function_does_becomes_a_row(
+def test_every_failure_of_a_function_has_a_row_with_a_reason(
     task: str, label: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its status and its reason; nothing of it is left, and the lab lives on."""
+    """No process of the trial remains, and the lab continues."""
     monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
-    # It takes a while to fill all memory that one may have; the others hang, or take no time.
+    # Filling all memory within the limit takes seconds; the other functions hang or return at once.
     deadline_s = 30.0 if task == "allocates" else 1.0
     row = run(tmp_path, own_spec(label, task, arrival=Burst(3), deadline_s=deadline_s)).row
     assert f"{row.status}: {row.reason}".startswith(end)
 
 
 @pytest.mark.slow
-def test_a_campaign_goes_on_after_a_function_that_kills(
+def test_a_campaign_continues_after_a_function_that_kills_its_worker(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every trial has its row, and the other workload its numbers."""
+    """Every trial has its row, and the trials of the other workload succeed."""
     words = f"bench --task {HERE}:dies -b thread-pool -w noop --arrival burst --blocks 1 --seed 6"
     words += f" --tasks 20 --cores 1 --provider local --results {tmp_path}"
     words += " --allow-dirty --allow-errors"

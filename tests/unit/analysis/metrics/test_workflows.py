@@ -1,4 +1,4 @@
-"""Groups, chains, priorities and retries: what may be asked, and what their numbers say."""
+"""Tests the selection and the metrics of groups, chains, priorities and retries."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.factories.campaigns import SYSTEMS, Campaign, campaign
 from tests.factories.simulated import trial
 from tests.factories.trials import run, spec_of
 
-# The fewest that have a median (METHOD M11).
+# The smallest number of samples with a median (METHOD M11).
 ENOUGH = 11
 INSTANTS = [f"t{n}_ns" for n in range(6)]
 
 
-def told(kind: str, shape: float, rows: Sequence[Sequence[Any]]) -> dict[str, MetricRow]:
+def metrics_of(kind: str, shape: float, rows: Sequence[Sequence[Any]]) -> dict[str, MetricRow]:
     """Compute the metrics of executions: task id, outcome, t1 ... t5 in seconds."""
     tasks = pd.DataFrame(
         [(i, outcome, 0, *(None if s is None else s * 10**9 for s in seconds))
@@ -41,66 +41,66 @@ def told(kind: str, shape: float, rows: Sequence[Sequence[Any]]) -> dict[str, Me
     return {metric.metric: metric for metric in trial_metrics(row, tasks)}
 
 
-def test_a_join_is_told_from_the_call_and_from_the_last_task() -> None:
-    """Groups by their one call each, of which there are enough; the last task's end counts."""
+def test_a_join_is_measured_from_the_call_and_from_the_last_task() -> None:
+    """A group is identified by the instant of its submit call; its last task's end counts."""
     rows = [
         (10 * n + member, "ok", t1, t1, t1 + 1, t1 + member + 1, t1 + 8)
         for n, t1 in enumerate(range(10, 10 + 20 * ENOUGH, 20))
         for member in range(3)
     ]
-    found = told(FanOut.kind, 3, rows)
-    assert (found["group_s_p50"].value, found["group_s_p50"].n) == (8, ENOUGH)
-    assert found["join_s_p50"].value == 8 - 3
+    metrics = metrics_of(FanOut.kind, 3, rows)
+    assert (metrics["group_s_p50"].value, metrics["group_s_p50"].n) == (8, ENOUGH)
+    assert metrics["join_s_p50"].value == 8 - 3
 
 
-def test_links_are_told_in_the_order_of_their_chain() -> None:
-    """From end to start, whatever the order of the rows; one that came too early is counted."""
+def test_links_are_measured_in_the_order_of_their_chain() -> None:
+    """The order of the rows does not matter; a link that started too early is counted."""
     rows = [(99, "ok", 900, 900, 910, 912, 920), (100, "ok", 900, 900, 911, 913, 920)]
     for n, t1 in enumerate(range(1, 1 + 20 * ENOUGH, 20)):
         for link, start in enumerate((2, 4, 7)):
             rows.append((3 * n + link, "ok", t1, t1, t1 + start, t1 + start + 1, t1 + 19))
-    found = told(Chain.kind, 3, rows[::-1])
-    assert found["link_s_p50"].value == 1
-    assert (found["links_early"].value, found["links_early"].n) == (1, 2 * ENOUGH + 1)
-    assert found["chain_s_p50"].value == 19
+    metrics = metrics_of(Chain.kind, 3, rows[::-1])
+    assert metrics["link_s_p50"].value == 1
+    assert (metrics["links_early"].value, metrics["links_early"].n) == (1, 2 * ENOUGH + 1)
+    assert metrics["chain_s_p50"].value == 19
 
 
-def test_inversions_are_pairs_in_which_the_urgent_came_later() -> None:
-    """Who ran before the urgent one was accepted did not overtake it."""
+def test_inversions_are_pairs_in_which_the_urgent_task_started_later() -> None:
+    """A task that ran before the urgent one was accepted did not overtake it."""
     low = [(n, "ok", 0, 1, start, start + 1, None) for n, start in enumerate((5, 20, 30, 40))]
     urgent = [(4, "ok", 9, 10, 25, 26, None)]
-    found = told(Priority.kind, 1, [*low, *urgent])["inversions"]
-    assert found.value == pytest.approx(1 / 3)
-    assert found.n == 3
+    metric = metrics_of(Priority.kind, 1, [*low, *urgent])["inversions"]
+    assert metric.value == pytest.approx(1 / 3)
+    assert metric.n == 3
 
 
-def test_priorities_that_nobody_waited_for_tell_nothing() -> None:
-    """Then the number is refused, with the reason."""
+def test_inversions_are_refused_if_no_task_waited() -> None:
+    """The metric has no value, and its method has the reason."""
     rows = [(0, "ok", 0, 1, 2, 3, None), (1, "ok", 9, 10, 25, 26, None)]
-    found = told(Priority.kind, 1, rows)["inversions"]
-    assert found.value is None
-    assert found.method.startswith("No task of low priority waited")
+    metric = metrics_of(Priority.kind, 1, rows)["inversions"]
+    assert metric.value is None
+    assert metric.method.startswith("No task of low priority waited")
 
 
-def test_a_retry_is_late_by_what_exceeds_the_promise() -> None:
-    """From the end of what raised to the next start, less the promised delay."""
+def test_the_lateness_of_a_retry_excludes_the_requested_delay() -> None:
+    """It is the time from the end that raised to the next start, minus the requested delay."""
     rows = []
     for task_id, again in enumerate((16, 18, 14) * ENOUGH):
         rows += [(task_id, "raised", 0, 1, 9, 10, None)]
         rows += [(task_id, "ok", 0, 1, again, again + 1, None)]
-    found = told(Retry.kind, 5.0, rows)["retry_late_s_p50"]
-    assert (found.value, found.n) == (1, 3 * ENOUGH)
+    metric = metrics_of(Retry.kind, 5.0, rows)["retry_late_s_p50"]
+    assert (metric.value, metric.n) == (1, 3 * ENOUGH)
 
 
-def test_each_shape_has_a_table_of_its_own() -> None:
-    """Ranked by its first number; what became of the tasks stands beside it."""
+def test_each_kind_of_workflow_has_a_table() -> None:
+    """It is sorted by its first metric."""
     few = tuple(s for s in SYSTEMS if s.variant in {"pool", "simple-worker"})
-    made = campaign(Campaign(systems=few, cores=(1,), workloads=("noop",), blocks=2))
+    bursts = campaign(Campaign(systems=few, cores=(1,), workloads=("noop",), blocks=2))
     as_groups = {"arrival": {"burst": "fanout"}, "metric": {"makespan_s": "group_s_p50"}}
     tables = {}
     for name in ("trial", "metric", "estimate"):
-        here = {column: new for column, new in as_groups.items() if column in made[name]}
-        tables[name] = made[name].replace(here)
+        changes = {column: new for column, new in as_groups.items() if column in bursts[name]}
+        tables[name] = bursts[name].replace(changes)
     for name in ("trial", "estimate"):
         tables[name] = tables[name].assign(shape=10.0)
     (table,) = shaped(tables)
@@ -117,16 +117,16 @@ def cells_of(*words: str) -> list[tuple[str, Any]]:
     return [(cell.workload, cell.arrival) for cell in select(options, PRESETS["quick"]).cells]
 
 
-def test_an_arrival_that_no_preset_has_brings_its_workload() -> None:
-    """Unless another is typed."""
+def test_an_arrival_that_no_preset_has_selects_its_workload() -> None:
+    """A workload on the command line replaces it."""
     assert cells_of("--arrival", "ranked") == [("io", Priority(45, 5))]
     assert cells_of("--arrival", "retried") == [("flaky", Retry(20))]
     assert cells_of("--arrival", "fanout", "-w", "cpu") == [("cpu", FanOut(200, 10))]
     assert {kind.kind for _, kind in cells_of("--arrival", "burst")} == {"burst"}
 
 
-def test_the_shapes_are_skipped_where_they_are_not_promised() -> None:
-    """Capabilities decide, with a sentence each."""
+def test_workflows_without_support_are_skipped_with_a_reason() -> None:
+    """The capabilities of a backend decide."""
     options = parser().parse_args(
         ["bench", "-b", "threading", "-b", "rq", "-w", "shapes", "--provider", "local"]
     )
@@ -141,7 +141,7 @@ def test_the_shapes_are_skipped_where_they_are_not_promised() -> None:
 
 
 def test_payloads_grow_to_ten_mebibytes() -> None:
-    """Each size has enough tasks for a throughput, and warms up with no more."""
+    """Each size has enough tasks for a throughput."""
     cells = GROUPS["payloads"].cells
     assert [cell.size for cell in cells][-1] == 10 * 2**20
     assert all(cell.arrival.n_tasks >= 20 for cell in cells)
@@ -149,16 +149,16 @@ def test_payloads_grow_to_ten_mebibytes() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["celery", "rq[simple-worker+scheduler]"])
-def test_a_retry_that_is_told_to_wait_comes(label: str, tmp_path: Path) -> None:
-    """Each task raises once and returns once; how late, the metric tells."""
+def test_a_delayed_retry_runs(label: str, tmp_path: Path) -> None:
+    """Each task raises once and returns once."""
     row = run(tmp_path, spec_of(label, "flaky", Retry(3, 1.0), warmup_tasks=0)).row
     assert (row.status, row.reason, row.n_done, row.n_failed) == ("ok", "", 3, 0)
     assert row.n_duplicated == 0
     assert row.shape == 1.0
 
 
-def test_every_arrival_that_can_be_chosen_has_somebody_who_takes_it() -> None:
-    """A capability that nobody promises would be a question to nobody."""
+def test_every_workflow_is_supported_by_a_backend() -> None:
+    """A case without any backend would never run."""
     promised = {c for b in registry.backends().values() for v in b.variants for c in v.capabilities}
     wanted = {Capability.GROUP, Capability.CHAIN, Capability.RETRY_DELAY, Capability.PRIORITY}
     assert wanted <= promised
