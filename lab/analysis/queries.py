@@ -72,7 +72,7 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
     return both.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
 
 
-def told(tables: Tables, *metrics: str) -> pd.DataFrame:
+def trend_estimates(tables: Tables, *metrics: str) -> pd.DataFrame:
     """Return one row per number over several cells that is not refused, with its label's name."""
     table = tables["trend"]
     chosen = table[table["metric"].isin(metrics)].dropna(subset=["estimate"])

@@ -30,7 +30,7 @@ UNDER_WAY = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TrialRecords:
     """The records of one finished trial, as the input of a check.
 
     Attributes:
@@ -64,57 +64,57 @@ class Observation:
     why: str
 
 
-def overlap(shown: Sequence[Shown]) -> Observation:
+def overlap(trials: Sequence[TrialRecords]) -> Observation:
     """Check that waiting tasks run at the same time."""
-    most, slots = _most_at_once(shown[0]), shown[0].row.workers
+    most, slots = _most_at_once(trials[0]), trials[0].row.workers
     return Observation(most > 1, f"{most} tasks at once on {slots} worker slots")
 
 
-def all_workers(shown: Sequence[Shown]) -> Observation:
+def all_workers(trials: Sequence[TrialRecords]) -> Observation:
     """Check that all worker slots are busy at the same time."""
-    most, slots = _most_at_once(shown[0]), shown[0].row.workers
+    most, slots = _most_at_once(trials[0]), trials[0].row.workers
     return Observation(most >= slots, f"{most} of {slots} worker slots busy at once")
 
 
-def io_bound(shown: Sequence[Shown]) -> Observation:
+def io_bound(trials: Sequence[TrialRecords]) -> Observation:
     """Check that waiting tasks do not block each other: on average at least half of them wait."""
-    (only,) = shown
-    ended, slots = only.ended, only.row.workers
+    (trial,) = trials
+    ended, slots = trial.ended, trial.row.workers
     span_ns = max(1, int(ended.t4_ns.max() - ended.t3_ns.min()))
     mean = int((ended.t4_ns - ended.t3_ns).sum()) / span_ns
     holds = mean >= OVERLAP * slots
     why = f"on average {mean:.1f} of {slots} worker slots waited at once"
-    if not holds and only.row.flag == Flag.INVALID:
+    if not holds and trial.row.flag == Flag.INVALID:
         return Observation(None, f"{why}, on a machine that was busy with other work")
     return Observation(holds, why)
 
 
-def jobs_gain(shown: Sequence[Shown]) -> Observation:
+def jobs_gain(trials: Sequence[TrialRecords]) -> Observation:
     """Check that jobs due at the same instant are faster on two cores, per occurrence."""
-    (only,) = shown
-    if only.row.flag == Flag.INVALID:
+    (trial,) = trials
+    if trial.row.flag == Flag.INVALID:
         return Observation(None, "the machine was busy with other work")
-    rounds = only.occurrences.dropna(subset=["finished_ns"]).groupby("nominal_ns")
+    rounds = trial.occurrences.dropna(subset=["finished_ns"]).groupby("nominal_ns")
     took_s = [int(r.finished_ns.max() - r.started_ns.min()) / 1e9 for _, r in rounds if len(r) > 1]
     if len(took_s) < INTERVAL_FLOOR:
         return Observation(None, f"{len(took_s)} occurrences, {INTERVAL_FLOOR} are needed")
-    work_s = only.row.n_planned * only.row.nominal_ns / 1e9
+    work_s = trial.row.n_planned * trial.row.nominal_ns / 1e9
     ratio = paired_ratio([work_s] * len(took_s), took_s)
-    jobs = f"{only.row.n_planned} jobs due at once on {only.row.cores_per_node} cores"
-    return _gained(ratio, f"{jobs} did {{}} times the CPU work of sequential jobs", only.python)
+    jobs = f"{trial.row.n_planned} jobs due at once on {trial.row.cores_per_node} cores"
+    return _gained(ratio, f"{jobs} did {{}} times the CPU work of sequential jobs", trial.python)
 
 
-def gain(shown: Sequence[Shown]) -> Observation:
+def gain(trials: Sequence[TrialRecords]) -> Observation:
     """Check that a second worker on a second core speeds up CPU work, per pair (METHOD M12)."""
-    rates = {(each.row.block, each.row.workers): _rate_per_s(each) for each in shown}
-    pairs = usable_pairs([each.row for each in shown])
+    rates = {(trial.row.block, trial.row.workers): _rate_per_s(trial) for trial in trials}
+    pairs = usable_pairs([trial.row for trial in trials])
     if len(pairs) < INTERVAL_FLOOR:
-        tried = len({each.row.block for each in shown})
+        tried = len({trial.row.block for trial in trials})
         busy = f"{len(pairs)} of {tried} pairs are usable, and {INTERVAL_FLOOR} are needed"
         return Observation(None, f"the machine was busy with other work: {busy}")
     two, one = ([rates[block, workers] for block in pairs] for workers in (2, 1))
     sentence = "2 workers on 2 cores did {} times the CPU work of 1 on 1"
-    return _gained(paired_ratio(two, one), sentence, shown[0].python)
+    return _gained(paired_ratio(two, one), sentence, trials[0].python)
 
 
 def usable_pairs(rows: Iterable[TrialRow]) -> list[int]:
@@ -131,59 +131,59 @@ def _gained(ratio: Estimate, sentence: str, python: str) -> Observation:
     return Observation(low > GAIN, f"{figures}; {python}")
 
 
-def shared_memory(shown: Sequence[Shown]) -> Observation:
+def shared_memory(trials: Sequence[TrialRecords]) -> Observation:
     """Check that tasks run in the submitter's process."""
-    pids = _pids(shown[0])
-    holds = pids == {shown[0].driver_pid}
+    pids = _pids(trials[0])
+    holds = pids == {trials[0].driver_pid}
     where = "the submitter's process" if holds else f"{len(pids)} other processes"
     return Observation(holds, f"tasks ran in {where}")
 
 
-def own_memory(shown: Sequence[Shown]) -> Observation:
+def own_memory(trials: Sequence[TrialRecords]) -> Observation:
     """Check that each worker slot has its own process, and none is the submitter's."""
-    pids, slots = _pids(shown[0]), shown[0].row.workers
-    holds = len(pids) >= slots and shown[0].driver_pid not in pids
-    within = ", including the submitter's" if shown[0].driver_pid in pids else ""
+    pids, slots = _pids(trials[0]), trials[0].row.workers
+    holds = len(pids) >= slots and trials[0].driver_pid not in pids
+    within = ", including the submitter's" if trials[0].driver_pid in pids else ""
     return Observation(holds, f"{slots} worker slots, {len(pids)} processes{within}")
 
 
-def one_thread(shown: Sequence[Shown]) -> Observation:
+def one_thread(trials: Sequence[TrialRecords]) -> Observation:
     """Check that all tasks run in one thread."""
-    threads = shown[0].ended.worker.nunique()
+    threads = trials[0].ended.worker.nunique()
     return Observation(threads == 1, f"tasks ran in {threads} thread{'s' * (threads > 1)}")
 
 
-def several_nodes(shown: Sequence[Shown]) -> Observation:
+def several_nodes(trials: Sequence[TrialRecords]) -> Observation:
     """Check that more than one node executes tasks."""
-    nodes = shown[0].ended.node.nunique()
-    return Observation(nodes > 1, f"{nodes} of {shown[0].row.nodes} nodes executed tasks")
+    nodes = trials[0].ended.node.nunique()
+    return Observation(nodes > 1, f"{nodes} of {trials[0].row.nodes} nodes executed tasks")
 
 
-def seen_by_submitter(shown: Sequence[Shown]) -> Observation:
+def seen_by_submitter(trials: Sequence[TrialRecords]) -> Observation:
     """Check that the submitter sees the change of every task."""
-    (only,) = shown
-    why = f"the submitter saw {only.seen} of the {only.row.n_done} changes that tasks made"
-    return Observation(only.seen == only.row.n_done, why)
+    (trial,) = trials
+    why = f"the submitter saw {trial.seen} of the {trial.row.n_done} changes that tasks made"
+    return Observation(trial.seen == trial.row.n_done, why)
 
 
-def ran(shown: Sequence[Shown]) -> Observation:
+def ran(trials: Sequence[TrialRecords]) -> Observation:
     """Check that all planned tasks ran with this label."""
-    n = shown[0].row.n_done
-    return Observation(n == shown[0].row.n_planned, f"{n} of {shown[0].row.n_planned} tasks ran")
+    n = trials[0].row.n_done
+    return Observation(n == trials[0].row.n_planned, f"{n} of {trials[0].row.n_planned} tasks ran")
 
 
-def retried(shown: Sequence[Shown]) -> Observation:
+def retried(trials: Sequence[TrialRecords]) -> Observation:
     """Check that the backend ran every task that raised again, until it returned."""
-    (only,) = shown
-    raised = set(only.tasks[only.tasks.outcome == "raised"].task_id)
-    returned = raised & set(only.ended.task_id)
+    (trial,) = trials
+    raised = set(trial.tasks[trial.tasks.outcome == "raised"].task_id)
+    returned = raised & set(trial.ended.task_id)
     why = f"{len(returned)} of {len(raised)} tasks that raised were run again and returned"
     return Observation(bool(raised) and returned == raised, why)
 
 
-def overtaking(shown: Sequence[Shown]) -> Observation:
+def overtaking(trials: Sequence[TrialRecords]) -> Observation:
     """Check that urgent tasks overtake at least half of the waiting tasks of low priority."""
-    first = shown[0].tasks.drop_duplicates("task_id").sort_values("task_id")
+    first = trials[0].tasks.drop_duplicates("task_id").sort_values("task_id")
     low, urgent = first.iloc[:-URGENT_TASKS], first.iloc[-URGENT_TASKS:]
     waiting = overtaken = 0
     for accepted_ns, started_ns in zip(urgent.t2_ns, urgent.t3_ns, strict=True):
@@ -197,55 +197,55 @@ def overtaking(shown: Sequence[Shown]) -> Observation:
     )
 
 
-def survives(shown: Sequence[Shown]) -> Observation:
+def survives(trials: Sequence[TrialRecords]) -> Observation:
     """Check that acknowledged tasks run after their submitter has been killed."""
-    (only,) = shown
-    ended, planned = only.ended, only.row.n_planned
-    after = int((ended.t4_ns > only.tasks.t2_ns.max()).sum())
+    (trial,) = trials
+    ended, planned = trial.ended, trial.row.n_planned
+    after = int((ended.t4_ns > trial.tasks.t2_ns.max()).sum())
     done = ended.task_id.nunique()
     why = f"of {planned} acknowledged tasks {done} ended, {after} after their submitter was killed"
     holds = done == planned
     return Observation(None if holds and not after else holds, why)
 
 
-def scheduled(shown: Sequence[Shown]) -> Observation:
+def scheduled(trials: Sequence[TrialRecords]) -> Observation:
     """Check that jobs run repeatedly, at the instants at which they are due."""
-    due = shown[0].occurrences
+    due = trials[0].occurrences
     n = len(due.drop_duplicates(["job", "k"]))
     on_time = due[due.verdict.isin([FiringOutcome.KEPT, FiringOutcome.EARLY])]
     late_s = float(on_time.error_ns.max()) / 1e9 if len(on_time) else 0.0
     why = f"{len(on_time)} of {n} occurrences kept, the latest {late_s:.2f} s late"
-    return Observation(len(on_time) > MISSED * n, f"{why} ({shown[0].row.schedule})")
+    return Observation(len(on_time) > MISSED * n, f"{why} ({trials[0].row.schedule})")
 
 
-def rescheduled(shown: Sequence[Shown]) -> Observation:
+def rescheduled(trials: Sequence[TrialRecords]) -> Observation:
     """Check that a job added at run time runs, and stops running after its removal."""
-    tasks = shown[0].tasks
+    tasks = trials[0].tasks
     before = int((tasks.t3_ns < tasks.t5_ns).sum())
     after = int((tasks.t3_ns >= tasks.t5_ns).sum())
     why = f"{before} firings after it was added, {after} after it was removed"
     return Observation(before > 1 and after <= UNDER_WAY, why)
 
 
-def answered(shown: Sequence[Shown]) -> Observation:
+def answered(trials: Sequence[TrialRecords]) -> Observation:
     """Check that the backend's monitor answered over HTTP and listed the cluster's workers."""
-    reason = shown[0].row.reason
+    reason = trials[0].row.reason
     # The failure of another part of the cluster does not concern the monitor.
     concerns_monitor = reason.lower().startswith(("the monitor ", "monitor "))
     holds = None if reason and not concerns_monitor else not reason
     return Observation(holds, reason or "it answered over HTTP and listed the cluster")
 
 
-def _most_at_once(shown: Shown) -> int:
-    ended = shown.ended
+def _most_at_once(trial: TrialRecords) -> int:
+    ended = trial.ended
     spans = zip(ended.t3_ns.astype(int), ended.t4_ns.astype(int), strict=True)
     return most_at_once(list(spans))
 
 
-def _rate_per_s(shown: Shown) -> float:
-    ended = shown.ended
+def _rate_per_s(trial: TrialRecords) -> float:
+    ended = trial.ended
     return len(ended) / (int(ended.t4_ns.max() - ended.t1_ns.min()) / 1e9)
 
 
-def _pids(shown: Shown) -> set[int]:
-    return {int(worker.partition(":")[0]) for worker in shown.ended.worker}
+def _pids(trial: TrialRecords) -> set[int]:
+    return {int(worker.partition(":")[0]) for worker in trial.ended.worker}

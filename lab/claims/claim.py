@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Says(StrEnum):
+class Mark(StrEnum):
     """The three marks of the published table."""
 
     YES = "yes"
@@ -21,7 +21,7 @@ class Claim:
 
     Attributes:
         name: The claim's name, and by default that of the question that tests it.
-        says: The mark of the published table: yes, no, or with configuration.
+        mark: The mark of the published table: yes, no, or with configuration.
         words: The published sentence.
         ways: Labels to test; by default the backend's default variant. The claim holds if it holds
             for any of them. If only another than the default variant passes, the verdict is "holds
@@ -32,7 +32,7 @@ class Claim:
     """
 
     name: str
-    says: Says
+    mark: Mark
     words: str
     ways: tuple[str, ...] = ()
     each: bool = False

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.claims.checks import Observation, Shown
+from lab.claims.checks import Observation, TrialRecords
 from lab.claims.claim import Claim
 from lab.claims.experiments import QUESTIONS, Experiment
-from lab.claims.published_claims import SEED
+from lab.claims.published_claims import PUBLISHED
 from lab.claims.result import Answer, judge_claim
 from lab.core.backend import capabilities, services_of
 from lab.core.model import Capability, Periodic
@@ -23,12 +23,12 @@ from lab.results.schema import TrialRow
 from lab.results.schema.metric import ClaimRow
 from lab.results.store import Store
 
-Asked = Sequence[tuple[str, Claim]]
+BackendClaims = Sequence[tuple[str, Claim]]
 
 
-def asked(backends: Sequence[str], names: Sequence[str]) -> Asked:
+def select_claims(backends: Sequence[str], names: Sequence[str]) -> BackendClaims:
     """Return the claims of `names` about `backends`, as pairs of backend and claim."""
-    return [(b, claim) for b in backends for claim in SEED[b].claims if claim.name in names]
+    return [(b, claim) for b in backends for claim in PUBLISHED[b].claims if claim.name in names]
 
 
 def ways(backend: str, claim: Claim) -> list[registry.Selected]:
@@ -37,7 +37,7 @@ def ways(backend: str, claim: Claim) -> list[registry.Selected]:
     return [way for way in chosen if not registry.missing_package(way.backend, way.variant)]
 
 
-def judge_all(store: Store, plan: Plan, claims: Asked) -> list[ClaimRow]:
+def judge_all(store: Store, plan: Plan, claims: BackendClaims) -> list[ClaimRow]:
     """Evaluate each claim from the run's finished trials."""
     run = _Run(store, plan)
     return [_row(backend, claim, run) for backend, claim in claims]
@@ -50,7 +50,7 @@ def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
         backend=backend,
         claim=claim.name,
         words=claim.words,
-        seed=claim.says,
+        seed=claim.mark,
         here=judgement.here or "",
         verdict=judgement.sentence,
         why=judgement.why,
@@ -82,40 +82,42 @@ class _Run:
         condition = claim.needs if is_installed else label
         question = QUESTIONS[claim.question]
         if package := registry.missing_package(way.backend, way.variant):
-            finding = Observation(None, f"the package {package!r} is not installed")
-            return Answer(label, condition, finding)
+            observation = Observation(None, f"the package {package!r} is not installed")
+            return Answer(label, condition, observation)
         for skip in self._plan.skips:
-            if skip.spec.label == way.label and question.probe.asked(skip.spec):
+            if skip.spec.label == way.label and question.experiment.includes(skip.spec):
                 return Answer(
                     label, condition, Observation(_result_of_skip(skip, way), skip.reason)
                 )
-        rows = self._of(question.probe, way)
+        rows = self._of(question.experiment, way)
         ids = tuple(row.trial_id for row in rows)
         troubles = [row.reason for row in rows if row.status not in question.ends]
         if not rows or troubles:
             reason = troubles[0] if troubles else "its trials were not run"
             return Answer(label, condition, Observation(None, reason), ids)
-        return Answer(label, condition, question.judge([self._shown(row) for row in rows]), ids)
+        return Answer(label, condition, question.judge([self._records(row) for row in rows]), ids)
 
-    def _of(self, probe: Experiment, way: registry.Selected) -> list[TrialRow]:
-        specs = [s for s in self._plan.trials if s.label == way.label and probe.asked(s)]
+    def _of(self, experiment: Experiment, way: registry.Selected) -> list[TrialRow]:
+        specs = [s for s in self._plan.trials if s.label == way.label and experiment.includes(s)]
         rows = [self._rows.get(spec.id) for spec in specs]
         finished = [row for row in rows if row]
-        # A paired probe ends early, as soon as it has enough pairs; any other needs all its trials.
-        return finished if all(rows) or probe.is_done(finished) else []
+        # A paired experiment ends as soon as it has enough pairs; any other needs all its trials.
+        return finished if all(rows) or experiment.is_done(finished) else []
 
-    def _shown(self, row: TrialRow) -> Shown:
+    def _records(self, row: TrialRow) -> TrialRecords:
         folder = self._store.trial_folder(row.trial_id, row.attempt)
         tables = {"task": self._store.read("task", folder)}
         if row.schedule:
             tables["occurrence"] = self._store.read("occurrence", folder)
-        return shown(row, tables, folder, self._python)
+        return records_of(row, tables, folder, self._python)
 
 
-def shown(row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, python: str) -> Shown:
+def records_of(
+    row: TrialRow, tables: Mapping[str, pd.DataFrame], folder: Path, python: str
+) -> TrialRecords:
     """Collect the input of the checks from the tables and the folder of a finished trial."""
     tasks = tables["task"]
-    return Shown(
+    return TrialRecords(
         row=row,
         tasks=tasks[tasks.phase == "measure"],
         occurrences=tables.get("occurrence", pd.DataFrame()),

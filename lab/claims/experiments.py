@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lab.analysis.statistics import INTERVAL_FLOOR
 from lab.claims import checks
-from lab.claims.checks import URGENT_TASKS, Observation, Shown, usable_pairs
+from lab.claims.checks import URGENT_TASKS, Observation, TrialRecords, usable_pairs
 from lab.core.model import (
     Burst,
     ClientCrash,
@@ -31,8 +31,8 @@ WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
 # The stop rule is fixed in advance (METHOD M10) and does not depend on the values: stop at as many
 # valid pairs as an interval needs, or after this many pairs in all.
 MOST_PAIRS = 20
-# A disturbed trial of a paired probe may be repeated twice (M23); other questions are not about
-# time and run once.
+# A disturbed trial of a paired experiment may be repeated twice (M23); other questions are not
+# about time and run once.
 ATTEMPTS = 3
 MINUTES, MINUTE_S = "* * * * *", 60.0
 
@@ -41,7 +41,7 @@ MINUTES, MINUTE_S = "* * * * *", 60.0
 class Experiment:
     """The trials that one question needs: its case, topology and number of blocks.
 
-    `is_paired` is true where every block compares two topologies; such a probe may end early.
+    `is_paired` is true where every block compares two topologies; such an experiment may end early.
     """
 
     cell: Case
@@ -69,7 +69,7 @@ class Experiment:
         return replace(self.cell, arrival=slower)
 
     def selection(self, label: str, seed: int) -> Selection:
-        """Return the selection for a campaign of this probe on one label."""
+        """Return the selection for a campaign of this experiment on one label."""
         return Selection(
             labels=(label,),
             cells=(self.cell_of(label),),
@@ -84,8 +84,8 @@ class Experiment:
             offers=PROVIDERS[PROVIDER].offered(),
         )
 
-    def asked(self, spec: TrialSpec) -> bool:
-        """Return True if a trial belongs to this probe."""
+    def includes(self, spec: TrialSpec) -> bool:
+        """Return True if a trial belongs to this experiment."""
         return (
             spec.workload == self.cell.workload
             and spec.arrival == self.cell_of(spec.label).arrival
@@ -122,15 +122,15 @@ class Question:
 
     Attributes:
         about: The statement, as `lab claims --help` prints it.
-        probe: The trials that it needs.
+        experiment: The trials that it needs.
         judge: The check over these trials.
         ends: Status values at which a trial is used; with any other status the claim is not
             measured, for the trial's reason.
     """
 
     about: str
-    probe: Experiment
-    judge: Callable[[Sequence[Shown]], Observation]
+    experiment: Experiment
+    judge: Callable[[Sequence[TrialRecords]], Observation]
     ends: tuple[Status, ...] = (Status.OK,)
 
 
@@ -209,8 +209,8 @@ QUESTIONS: Mapping[str, Question] = {
 
 def plan(tests: Iterable[tuple[str, str]], seed: int) -> Plan:
     """Plan the trials that test each pair of a question and a label; shared trials run once."""
-    wanted = dict.fromkeys((QUESTIONS[question].probe, label) for question, label in tests)
-    plans = [make_plan(probe.selection(label, seed)) for probe, label in wanted]
+    wanted = dict.fromkeys((QUESTIONS[question].experiment, label) for question, label in tests)
+    plans = [make_plan(experiment.selection(label, seed)) for experiment, label in wanted]
     return Plan(
         tuple(trial for each in plans for trial in each.trials),
         tuple(skip for each in plans for skip in each.skips),
@@ -219,7 +219,7 @@ def plan(tests: Iterable[tuple[str, str]], seed: int) -> Plan:
 
 def attempts(spec: TrialSpec, rows: Iterable[TrialRow]) -> int:
     """Return the largest number of attempts at a trial, given the rows so far; 0 omits it."""
-    if not COMPUTING.asked(spec):
+    if not COMPUTING.includes(spec):
         return 1
     similar = [row for row in rows if row.label == spec.label and row.workload == spec.workload]
     return 0 if COMPUTING.is_done(similar) else ATTEMPTS

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.claims.claim import Claim, Says, System
+from lab.claims.claim import Claim, Mark, System
 
-YES, NO, CONFIG = Says.YES, Says.NO, Says.CONFIG
+YES, NO, CONFIG = Mark.YES, Mark.NO, Mark.CONFIG
 COLUMNS = ("concurrent", "parallel", "scheduling")
 TASTE = "simplicity and popularity are opinions"
 STATIC, DYNAMIC = "celery-beat[static]", "celery-beat[django]"
@@ -18,7 +18,7 @@ SLEEPER = "a coroutine that sleeps until each instant; intervals only, no cron l
 RQWORKERS = "one `manage.py rqworker` per concurrent task"
 NO_TRIAL = "every trial depends on it, so no trial can show the opposite"
 
-SEED: Mapping[str, System] = {
+PUBLISHED: Mapping[str, System] = {
     "threading": System(
         "threading",
         "Inbuilt",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lab.claims.claim import Says
-from lab.claims.published_claims import COLUMNS, SEED
+from lab.claims.claim import Mark
+from lab.claims.published_claims import COLUMNS, PUBLISHED
 from lab.claims.result import Verdict
 from lab.results.schema.metric import ClaimRow
 
@@ -14,7 +14,7 @@ TABLE = "Published mark | measured mark"
 TABLE_COLUMNS = ("Package", "Type", "Concurrent", "Parallel", "Scheduling", "Notes")
 REST = "Claims that do not hold, hold with a condition, or were not measured"
 REST_COLUMNS = ("backend", "claim", "statement", "verdict", "evidence", "trials")
-MARKS = {Says.YES: "✓", Says.NO: "✖", Says.CONFIG: "✓ (with config)", "": "?"}
+MARKS = {Mark.YES: "✓", Mark.NO: "✖", Mark.CONFIG: "✓ (with config)", "": "?"}
 SHOWN_TRIALS = 2
 
 
@@ -24,10 +24,10 @@ def table(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
     backends = dict.fromkeys(row.backend for row in rows)
     return [
         (
-            SEED[name].package,
-            SEED[name].kind,
+            PUBLISHED[name].package,
+            PUBLISHED[name].kind,
             *(cells.get((name, column), "") for column in COLUMNS),
-            SEED[name].notes,
+            PUBLISHED[name].notes,
         )
         for name in backends
     ]
@@ -37,7 +37,7 @@ def rest(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
     """Return the claims whose verdict is not plainly `holds`, each with its evidence."""
     return [
         (
-            SEED[row.backend].package,
+            PUBLISHED[row.backend].package,
             row.claim,
             row.words,
             row.verdict,
@@ -61,7 +61,7 @@ def summary(rows: Sequence[ClaimRow]) -> str:
 
 def unjudged(rows: Sequence[ClaimRow]) -> list[str]:
     """List the published sentences that no trial can test, each with its reason."""
-    systems = [SEED[name] for name in dict.fromkeys(row.backend for row in rows)]
+    systems = [PUBLISHED[name] for name in dict.fromkeys(row.backend for row in rows)]
     return [
         f"No trial can test this: {system.package}: {words!r} ({why})"
         for system in systems

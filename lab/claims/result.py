@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.claims.checks import Observation
-from lab.claims.claim import Claim, Says
+from lab.claims.claim import Claim, Mark
 
 
 class Verdict(StrEnum):
@@ -26,7 +26,7 @@ class Answer:
 
     label: str
     condition: str
-    finding: Observation
+    observation: Observation
     trials: tuple[str, ...] = ()
 
 
@@ -42,7 +42,7 @@ class Judgement:
         trials: Ids of the trials that were used.
     """
 
-    here: Says | None
+    here: Mark | None
     verdict: Verdict
     condition: str
     why: str
@@ -58,9 +58,9 @@ class Judgement:
 def judge_claim(claim: Claim, answers: Sequence[Answer]) -> Judgement:
     """Judge a claim by the answers of its labels, in the order of `Claim.ways`."""
     here, deciding = _each(answers) if claim.each else _any(answers)
-    condition = deciding[0].condition if here == Says.CONFIG else ""
-    verdict = _verdict(claim.says, here)
-    why = "; ".join(dict.fromkeys(answer.finding.why for answer in deciding))
+    condition = deciding[0].condition if here == Mark.CONFIG else ""
+    verdict = _verdict(claim.mark, here)
+    why = "; ".join(dict.fromkeys(answer.observation.why for answer in deciding))
     return Judgement(
         here,
         verdict,
@@ -70,29 +70,29 @@ def judge_claim(claim: Claim, answers: Sequence[Answer]) -> Judgement:
     )
 
 
-def _any(answers: Sequence[Answer]) -> tuple[Says | None, Sequence[Answer]]:
+def _any(answers: Sequence[Answer]) -> tuple[Mark | None, Sequence[Answer]]:
     """Return the mark if one label is enough, and the answers that decide it."""
-    passing = [answer for answer in answers if answer.finding.holds]
+    passing = [answer for answer in answers if answer.observation.holds]
     if passing:
-        return Says.CONFIG if passing[0].condition else Says.YES, passing[:1]
-    undecided = [answer for answer in answers if answer.finding.holds is None]
-    return (None, undecided) if undecided else (Says.NO, answers)
+        return Mark.CONFIG if passing[0].condition else Mark.YES, passing[:1]
+    undecided = [answer for answer in answers if answer.observation.holds is None]
+    return (None, undecided) if undecided else (Mark.NO, answers)
 
 
-def _each(answers: Sequence[Answer]) -> tuple[Says | None, Sequence[Answer]]:
+def _each(answers: Sequence[Answer]) -> tuple[Mark | None, Sequence[Answer]]:
     """Return the mark if every label must pass, and the answers that decide it."""
-    failing = [answer for answer in answers if answer.finding.holds is False]
+    failing = [answer for answer in answers if answer.observation.holds is False]
     if failing:
-        return Says.NO, failing
-    undecided = [answer for answer in answers if answer.finding.holds is None]
-    return (None, undecided) if undecided else (Says.YES, answers)
+        return Mark.NO, failing
+    undecided = [answer for answer in answers if answer.observation.holds is None]
+    return (None, undecided) if undecided else (Mark.YES, answers)
 
 
-def _verdict(says: Says, here: Says | None) -> Verdict:
+def _verdict(published: Mark, here: Mark | None) -> Verdict:
     if here is None:
         return Verdict.UNMEASURED
-    if here == Says.CONFIG and says != Says.NO:
+    if here == Mark.CONFIG and published != Mark.NO:
         return Verdict.HOLDS_WITH
-    if says == Says.CONFIG and here == Says.YES:
+    if published == Mark.CONFIG and here == Mark.YES:
         return Verdict.HOLDS_WITHOUT
-    return Verdict.HOLDS if says == here else Verdict.FAILS
+    return Verdict.HOLDS if published == here else Verdict.FAILS

@@ -10,7 +10,7 @@ import sys
 from lab.campaign import run_folder, runner
 from lab.claims import evaluate, experiments, render
 from lab.claims.experiments import QUESTIONS
-from lab.claims.published_claims import SEED
+from lab.claims.published_claims import PUBLISHED
 from lab.cli.options import command_line
 from lab.cli.parser import add_claims
 from lab.cli.progress import ProgressWatch, show_plan
@@ -75,12 +75,14 @@ def run(options: argparse.Namespace) -> int:
     return runner.exit_code(rows)
 
 
-def _claims(options: argparse.Namespace) -> evaluate.Asked:
+def _claims(options: argparse.Namespace) -> evaluate.BackendClaims:
     for name in options.backend or ():
-        lookup("backend with claims", name, SEED)
+        lookup("backend with claims", name, PUBLISHED)
     for name in options.claim or ():
         lookup("claim", name, QUESTIONS)
-    claims = evaluate.asked(options.backend or list(SEED), options.claim or list(QUESTIONS))
+    claims = evaluate.select_claims(
+        options.backend or list(PUBLISHED), options.claim or list(QUESTIONS)
+    )
     if not claims:
         raise NothingSelectedError("No published claim matches. See: lab claims --help")
     return claims
@@ -93,7 +95,7 @@ def _first_options(command: str) -> argparse.Namespace:
     return parser.parse_args(shlex.split(command)[1:])
 
 
-def _conclude(store: Store, campaign_run: run_folder.Run, claims: evaluate.Asked) -> None:
+def _conclude(store: Store, campaign_run: run_folder.Run, claims: evaluate.BackendClaims) -> None:
     rows = evaluate.judge_all(store, campaign_run.plan, claims)
     store.replace("claim", rows)
     show_table(render.TABLE, render.TABLE_COLUMNS, render.table(rows))

@@ -17,8 +17,8 @@ from lab.analysis.queries import (
     is_grid,
     largest_bursts,
     points,
-    told,
     topology_names,
+    trend_estimates,
 )
 from lab.figures.chart import Chart
 from lab.figures.theme import (
@@ -42,7 +42,7 @@ def data(tables: Tables) -> pd.DataFrame:
         return rows.assign(panel="", x=0.0)
     rows = rows.assign(x=rows["nominal_ns"] / 1e9, panel=_panels(rows))
     rows = rows[rows.groupby("panel")["x"].transform("nunique") > 1]  # a curve needs two sizes
-    marks = told(tables, METG)
+    marks = trend_estimates(tables, METG)
     marks = marks.assign(kind="metg", panel=_panels(marks), x=marks["estimate"], y=HALF)
     marks = marks[marks["panel"].isin(rows["panel"])]
     marks = marks.rename(columns={"ci_low": "low", "ci_high": "high"})

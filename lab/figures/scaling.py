@@ -19,7 +19,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lab.analysis.labels import each
-from lab.analysis.queries import THROUGHPUT, Tables, is_grid, points, told, workload_names
+from lab.analysis.queries import (
+    THROUGHPUT,
+    Tables,
+    is_grid,
+    points,
+    trend_estimates,
+    workload_names,
+)
 from lab.analysis.sweeps.grouping import CROWDED, beyond, lines, one_size, plural
 from lab.analysis.sweeps.scaling import INLINE
 from lab.figures.chart import Chart
@@ -62,7 +69,7 @@ def data(tables: Tables) -> pd.DataFrame:
         return rows.assign(panel="", axis="", x=0).head(0)
     whole = pd.concat(parts, ignore_index=True)
     whole["panel"] = whole["title"] + " \N{MIDDLE DOT} " + whole["held"]
-    return _with_times(whole, told(tables, "speed_up"))
+    return _with_times(whole, trend_estimates(tables, "speed_up"))
 
 
 def _serial(rows: pd.DataFrame) -> pd.Series:

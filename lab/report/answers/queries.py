@@ -68,7 +68,7 @@ def ratio(a: pd.DataFrame, b: pd.DataFrame) -> Estimate | None:
         return None
 
 
-def told(row: Any, write: Callable[[float], str]) -> str:
+def estimate_text(row: Any, write: Callable[[float], str]) -> str:
     """Format an estimate with its label's name, its bound and its interval."""
     text = f"{row.name} {row.bound}{write(float(row.estimate))}"
     if pd.isna(row.ci_low) or pd.isna(row.ci_high):

@@ -8,7 +8,7 @@ from itertools import chain
 from lab.analysis.labels import each
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
-from lab.report.answers.queries import cells, told
+from lab.report.answers.queries import cells, estimate_text
 
 Answer = Callable[[Tables], Iterable[Sentence]]
 
@@ -28,7 +28,9 @@ def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
             order = group.sort_values("estimate")
             first = next(iter(each(order)))
             text = f"{first.place}, {words.format(shape=first.shape)}"
-            yield Sentence(text, list(order["row"]), [told(row, write) for row in each(order)])
+            yield Sentence(
+                text, list(order["row"]), [estimate_text(row, write) for row in each(order)]
+            )
 
     return answer
 

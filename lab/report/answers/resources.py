@@ -12,7 +12,7 @@ from lab.analysis.statistics import interval
 from lab.core.model import Burst, Idle
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
-from lab.report.answers.queries import by, cells, names_of, placed, told, trial_rows
+from lab.report.answers.queries import by, cells, estimate_text, names_of, placed, trial_rows
 from lab.report.number_format import digits, seconds
 
 PAYLOAD = "payload"
@@ -67,7 +67,7 @@ def _listed(
     estimates = cells(tables, metric)
     for place, group in by(estimates[estimates["arrival"] == arrival], "place"):
         order = group.sort_values("estimate")
-        parts = [told(row, write) for row in each(order)]
+        parts = [estimate_text(row, write) for row in each(order)]
         yield Sentence(f"{place}, {title}", list(order["row"]), parts)
 
 
@@ -77,9 +77,9 @@ def payloads(tables: Tables) -> Iterator[Sentence]:
     rates = rates[(rates["workload"] == PAYLOAD) & (rates["arrival"] == Burst.kind)]
     for place, group in by(rates, "place"):
         order = group.sort_values("estimate", ascending=False)
-        parts = [told(row, digits) for row in each(order)]
+        parts = [estimate_text(row, digits) for row in each(order)]
         yield Sentence(f"{place}, tasks per second", list(order["row"]), parts)
     moved = cells(tables, "broker_bytes_per_task")
     for place, group in by(moved[moved["workload"] == PAYLOAD], "place"):
-        parts = [told(row, digits) for row in each(group)]
+        parts = [estimate_text(row, digits) for row in each(group)]
         yield Sentence(f"{place}, server traffic in bytes per task", list(group["row"]), parts)

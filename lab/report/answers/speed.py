@@ -12,12 +12,12 @@ from lab.analysis.queries import OVERHEAD, THROUGHPUT
 from lab.core.model import Burst, LoadLevel
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
-from lab.report.answers.queries import by, cells, ratio, times, told, trial_rows, values
+from lab.report.answers.queries import by, cells, estimate_text, ratio, times, trial_rows, values
 from lab.report.number_format import percent, plural, seconds
 
 OF_CEILING = "throughput_of_ceiling"
 INLINE = "inline"  # the backend that only calls the function
-UNDECIDED = "not significantly different from"
+UNDECIDED = "inconclusive against"
 WAITS = {"median wait": "queue_latency_s_p50", "99th percentile": "queue_latency_s_p99"}
 
 
@@ -25,7 +25,7 @@ def overhead(tables: Tables) -> Iterator[Sentence]:
     """Report each label's overhead, and its throughput relative to reference and plain loop."""
     for place, group in by(cells(tables, OVERHEAD), "place"):
         cheapest_first = group.sort_values("estimate")
-        parts = [told(row, seconds) for row in each(cheapest_first)]
+        parts = [estimate_text(row, seconds) for row in each(cheapest_first)]
         yield Sentence(f"Overhead per task, {place}", list(cheapest_first["row"]), parts)
     yield from _of_reference(tables)
     trials = values(tables, THROUGHPUT)
@@ -39,7 +39,7 @@ def _of_reference(tables: Tables) -> Iterator[Sentence]:
     for place, group in by(cells(tables, OF_CEILING), "place"):
         nearest_first = group.sort_values("estimate", ascending=False)
         parts = [
-            f"{told(row, percent)} of {references[row.label].removesuffix('@default')}"
+            f"{estimate_text(row, percent)} of {references[row.label].removesuffix('@default')}"
             for row in each(nearest_first)
         ]
         yield Sentence(
@@ -84,7 +84,7 @@ def latency(tables: Tables) -> Iterator[Sentence]:
             if len(group) == 1 and (group["arrival"] == LoadLevel.kind).all():
                 continue
             order = group.sort_values("estimate")
-            parts = [told(row, seconds) for row in each(order)]
+            parts = [estimate_text(row, seconds) for row in each(order)]
             tied = list(_tied(trials[trials["place"] == place], list(order["name"])))
             tie = f" ({', '.join(tied)} {UNDECIDED} the first)" if tied else ""
             yield Sentence(f"{place}, {title}{tie}", [*order["row"]], parts)
@@ -121,7 +121,7 @@ def _gains(trials: pd.DataFrame) -> str:
     for fewer, more in pairwise(steps):
         gain = ratio(more, fewer)
         if gain is None or gain.low is None or gain.low <= 1:
-            limit = f", no significant gain beyond {fewer['workers'].iloc[0]}"
+            limit = f", no gain shown beyond {fewer['workers'].iloc[0]}"
             break
     first, last = (step["workers"].iloc[0] for step in (steps[0], steps[-1]))
     return f"{times(whole)} from {first} to {last} workers{limit}"
@@ -136,7 +136,7 @@ def threads(tables: Tables) -> Iterator[Sentence]:
         threaded = group[group["family"] == "threads"]
         for (name, _), rows in threaded.groupby(["name", "workers"], sort=False):
             if (gain := ratio(rows, loop)) is not None:
-                result = verdict(gain.low, gain.high, "gains", "loses", "has no significant gain")
+                result = verdict(gain.low, gain.high, "gains", "loses", "shows no gain")
                 count = plural(int(rows["workers"].iloc[0]), "thread")
                 parts.append(f"{name} with {count} {result}, {times(gain)}")
                 used.append(rows)

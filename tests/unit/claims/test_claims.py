@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from lab.claims import checks, experiments, render
-from lab.claims.checks import Observation, Shown
-from lab.claims.claim import Claim, Says
+from lab.claims.checks import Observation, TrialRecords
+from lab.claims.claim import Claim, Mark
 from lab.claims.experiments import QUESTIONS, plan
-from lab.claims.published_claims import COLUMNS, CONFIG, NO, SEED, YES
+from lab.claims.published_claims import COLUMNS, CONFIG, NO, PUBLISHED, YES
 from lab.claims.result import Answer, Verdict, judge_claim
 from lab.planning import registry
 from lab.results.schema.metric import ClaimRow
@@ -26,7 +26,7 @@ AT_ONCE = [(0, 10)] * 4
 ONE_AFTER_ANOTHER = [(0, 10), (10, 20), (20, 30), (30, 40)]
 
 
-def shown(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> Shown:
+def records(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> TrialRecords:
     """Return a trial with one execution per span from start to end.
 
     `facts` are columns of the tasks, `occurrences`, `seen`, or else columns of the trial's row.
@@ -45,7 +45,7 @@ def shown(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> Shown:
     row = {"workers": 4, "n_planned": n, "n_done": n, "flag": "ok", "reason": "", **facts}
     seen = row.pop("seen", None)
     python = "CPython 3.11 with the GIL"
-    return Shown(
+    return TrialRecords(
         replace(BLANK, **row),
         tasks.astype(dict.fromkeys(INSTANTS, "Int64")),
         occurrences,
@@ -57,23 +57,23 @@ def shown(spans_ms: Sequence[tuple[float, float]], **facts: Any) -> Shown:
 
 @pytest.mark.parametrize("check", [checks.overlap, checks.all_workers, checks.io_bound])
 def test_concurrency_checks_need_overlapping_spans(
-    check: Callable[[Sequence[Shown]], Observation],
+    check: Callable[[Sequence[TrialRecords]], Observation],
 ) -> None:
     """Overlapping spans pass the three checks of concurrency; spans in sequence fail them."""
-    assert check([shown(AT_ONCE)]).holds is True
-    assert check([shown(ONE_AFTER_ANOTHER)]).holds is False
+    assert check([records(AT_ONCE)]).holds is True
+    assert check([records(ONE_AFTER_ANOTHER)]).holds is False
 
 
 def test_io_bound_is_undecided_only_if_it_fails_on_a_busy_machine() -> None:
     """Other processes can only reduce the number of tasks that wait at once."""
-    assert checks.io_bound([shown(AT_ONCE, flag="invalid")]).holds is True
-    assert checks.io_bound([shown(ONE_AFTER_ANOTHER, flag="invalid")]).holds is None
+    assert checks.io_bound([records(AT_ONCE, flag="invalid")]).holds is True
+    assert checks.io_bound([records(ONE_AFTER_ANOTHER, flag="invalid")]).holds is None
 
 
-def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> list[Shown]:
+def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> list[TrialRecords]:
     """Return blocks with one trial of one worker and one of two, `ratio` times as fast."""
     return [
-        shown([(0, took)], block=block, workers=workers, **row)
+        records([(0, took)], block=block, workers=workers, **row)
         for block in range(n_blocks)
         for workers, took in ((1, 100.0), (2, 100.0 / ratio * (1 + noise) ** (block - 2)))
     ]
@@ -82,19 +82,19 @@ def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> l
 @pytest.mark.parametrize(("ratio", "holds"), [(1.9, True), (0.98, False), (1.25, None)])
 def test_gain_is_decided_by_the_whole_interval(ratio: float, holds: bool | None) -> None:
     """The evidence contains the ratio and the build of the interpreter."""
-    finding = checks.gain(pairs(ratio))
-    assert finding.holds is holds
-    assert f"{ratio:.2f} (" in finding.why
-    assert "CPython 3.11 with the GIL" in finding.why
+    observation = checks.gain(pairs(ratio))
+    assert observation.holds is holds
+    assert f"{ratio:.2f} (" in observation.why
+    assert "CPython 3.11 with the GIL" in observation.why
 
 
 def test_gain_is_undecided_with_fewer_than_five_valid_pairs() -> None:
     """Pairs with an invalid trial are left out, and fewer than five pairs have no interval."""
     disturbed, *valid = pairs(1.9)
     disturbed = replace(disturbed, row=replace(disturbed.row, flag="invalid"))
-    finding = checks.gain([disturbed, *valid])
-    assert finding.holds is None
-    assert "4 of 5 pairs" in finding.why
+    observation = checks.gain([disturbed, *valid])
+    assert observation.holds is None
+    assert "4 of 5 pairs" in observation.why
 
 
 def test_pairs_are_run_until_five_are_valid_within_a_fixed_limit() -> None:
@@ -116,38 +116,38 @@ def test_memory_checks_compare_process_and_thread_ids() -> None:
     """Tasks in the driver share its memory; tasks in one process per slot do not."""
     threads = [f"{DRIVER}:1", f"{DRIVER}:2", f"{DRIVER}:1", f"{DRIVER}:2"]
     processes = ["7:1", "8:1", "9:1", "10:1"]
-    in_driver, apart = shown(AT_ONCE, worker=threads), shown(AT_ONCE, worker=processes)
+    in_driver, apart = records(AT_ONCE, worker=threads), records(AT_ONCE, worker=processes)
     assert checks.shared_memory([in_driver]).holds is True
     assert checks.shared_memory([apart]).holds is False
     assert checks.own_memory([in_driver]).holds is False
     assert checks.own_memory([apart]).holds is True
-    assert checks.own_memory([shown(AT_ONCE, worker="7:1")]).holds is False
+    assert checks.own_memory([records(AT_ONCE, worker="7:1")]).holds is False
     assert checks.one_thread([in_driver]).holds is False
-    assert checks.one_thread([shown(AT_ONCE)]).holds is True
-    assert checks.several_nodes([shown(AT_ONCE, node=[0, 1, 0, 1])]).holds is True
-    assert checks.several_nodes([shown(AT_ONCE)]).holds is False
+    assert checks.one_thread([records(AT_ONCE)]).holds is True
+    assert checks.several_nodes([records(AT_ONCE, node=[0, 1, 0, 1])]).holds is True
+    assert checks.several_nodes([records(AT_ONCE)]).holds is False
 
 
 def test_shared_data_needs_every_change_to_be_seen() -> None:
     """The submitter must see the changes of all tasks."""
-    assert checks.seen_by_submitter([shown(AT_ONCE, seen=4)]).holds is True
-    assert checks.seen_by_submitter([shown(AT_ONCE, seen=0)]).holds is False
+    assert checks.seen_by_submitter([records(AT_ONCE, seen=4)]).holds is True
+    assert checks.seen_by_submitter([records(AT_ONCE, seen=0)]).holds is False
 
 
 def test_retry_needs_every_task_that_raised_to_return() -> None:
     """A task that raised and did not return later was not retried."""
     ids, spans = [0, 1, 0, 1], ONE_AFTER_ANOTHER
-    both = shown(spans, task_id=ids, outcome=["raised", "raised", "ok", "ok"])
-    one = shown(spans[:3], task_id=ids[:3], outcome=["raised", "raised", "ok"])
+    both = records(spans, task_id=ids, outcome=["raised", "raised", "ok", "ok"])
+    one = records(spans[:3], task_id=ids[:3], outcome=["raised", "raised", "ok"])
     assert checks.retried([both]).holds is True
     assert checks.retried([one]).holds is False
-    assert checks.retried([shown(spans)]).holds is False  # without an error nothing is tested
+    assert checks.retried([records(spans)]).holds is False  # without an error nothing is tested
 
 
-def ranked(order: Sequence[int], accepted_ms: float = 0.0) -> Shown:
+def ranked(order: Sequence[int], accepted_ms: float = 0.0) -> TrialRecords:
     """Return a trial whose tasks start in `order`; the last five ids are urgent."""
     starts = [order.index(task) * 10 for task in range(len(order))]
-    return shown([(t, t + 10) for t in starts], t2_ns=round(accepted_ms * MS))
+    return records([(t, t + 10) for t in starts], t2_ns=round(accepted_ms * MS))
 
 
 def test_priority_needs_urgent_tasks_to_overtake_waiting_ones() -> None:
@@ -163,10 +163,10 @@ def test_priority_needs_urgent_tasks_to_overtake_waiting_ones() -> None:
 
 def test_background_needs_tasks_that_end_after_the_submitter() -> None:
     """Tasks that ended before the kill decide nothing."""
-    assert checks.survives([shown(ONE_AFTER_ANOTHER)]).holds is True
-    lost = shown(ONE_AFTER_ANOTHER, outcome=["ok", "unfinished", "unstarted", "unstarted"])
+    assert checks.survives([records(ONE_AFTER_ANOTHER)]).holds is True
+    lost = records(ONE_AFTER_ANOTHER, outcome=["ok", "unfinished", "unstarted", "unstarted"])
     assert checks.survives([lost]).holds is False
-    assert checks.survives([shown(ONE_AFTER_ANOTHER, t2_ns=50 * MS)]).holds is None
+    assert checks.survives([records(ONE_AFTER_ANOTHER, t2_ns=50 * MS)]).holds is None
 
 
 def occurrences_of(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) -> pd.DataFrame:
@@ -180,8 +180,8 @@ def occurrences_of(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) 
 
 def test_scheduling_needs_more_than_half_of_the_occurrences() -> None:
     """Early firings count as kept."""
-    good = shown([(0, 1)], occurrences=occurrences_of(["kept", "early", "missed"]))
-    poor = shown([(0, 1)], occurrences=occurrences_of(["kept", "missed", "missed"]))
+    good = records([(0, 1)], occurrences=occurrences_of(["kept", "early", "missed"]))
+    poor = records([(0, 1)], occurrences=occurrences_of(["kept", "missed", "missed"]))
     assert checks.scheduled([good]).holds is True
     assert checks.scheduled([poor]).holds is False
 
@@ -189,7 +189,7 @@ def test_scheduling_needs_more_than_half_of_the_occurrences() -> None:
 def test_dynamic_schedule_needs_a_job_to_stop_after_its_removal() -> None:
     """One firing after the removal is allowed, because it may have been queued already."""
     stopped, continued, never_ran = (
-        shown(ONE_AFTER_ANOTHER, task_id=0, t5_ns=removed_ms * MS) for removed_ms in (30, 15, 5)
+        records(ONE_AFTER_ANOTHER, task_id=0, t5_ns=removed_ms * MS) for removed_ms in (30, 15, 5)
     )
     trials = (stopped, continued, never_ran)
     assert [checks.rescheduled([trial]).holds for trial in trials] == [
@@ -204,17 +204,17 @@ def test_jobs_gain_needs_jobs_that_run_in_parallel(took_s: float, holds: bool) -
     """Two parallel jobs of three seconds end after three seconds, sequential jobs after six."""
     facts = {"nominal_ns": 3_000_000_000, "n_planned": 2, "cores_per_node": 2}
     table = occurrences_of(["kept"] * 5, took_s, jobs=2)
-    assert checks.jobs_gain([shown([(0, 1)], occurrences=table, **facts)]).holds is holds
-    disturbed = shown([(0, 1)], occurrences=table, flag="invalid", **facts)
+    assert checks.jobs_gain([records([(0, 1)], occurrences=table, **facts)]).holds is holds
+    disturbed = records([(0, 1)], occurrences=table, flag="invalid", **facts)
     assert checks.jobs_gain([disturbed]).holds is None
 
 
 def test_monitoring_fails_only_by_an_error_of_the_monitor() -> None:
     """The error of another server decides nothing."""
-    assert checks.answered([shown(AT_ONCE)]).holds is True
-    assert checks.answered([shown(AT_ONCE, reason="redis-server did not start")]).holds is None
+    assert checks.answered([records(AT_ONCE)]).holds is True
+    assert checks.answered([records(AT_ONCE, reason="redis-server did not start")]).holds is None
     for why in ("The monitor did not answer /.", "monitor (flower) ended with code 1: no port"):
-        assert checks.answered([shown(AT_ONCE, reason=why)]) == Observation(holds=False, why=why)
+        assert checks.answered([records(AT_ONCE, reason=why)]) == Observation(holds=False, why=why)
 
 
 def answer(holds: bool | None, condition: str = "") -> Answer:
@@ -240,7 +240,7 @@ def answer(holds: bool | None, condition: str = "") -> Answer:
     ],
 )
 def test_judge_compares_the_measured_mark_with_the_published_one(
-    says: Says, answers: list[Answer], here: Says | None, sentence: str
+    says: Mark, answers: list[Answer], here: Mark | None, sentence: str
 ) -> None:
     """The verdict lists its trials."""
     judgement = judge_claim(Claim("concurrent", says, "words"), answers)
@@ -264,7 +264,7 @@ def test_claims_about_each_label_need_every_label() -> None:
 
 def test_published_claims_name_existing_backends_and_questions() -> None:
     """Every backend, label and question exists, and no claim occurs twice."""
-    for name, system in SEED.items():
+    for name, system in PUBLISHED.items():
         assert name in registry.backends()
         names = [claim.name for claim in system.claims]
         assert names[: len(COLUMNS)] == list(COLUMNS)

@@ -109,9 +109,9 @@ def test_a_declared_feature_works(question: str, label: str, tmp_path: Path) -> 
     (spec,) = experiments.plan([(question, label)], seed=7).trials
     result = run(tmp_path, spec)
     assert (result.row.status, result.row.reason) == ("ok", "")
-    trial = evaluate.shown(result.row, result.tables, tmp_path / spec.id, "")
-    finding = QUESTIONS[question].judge([trial])
-    assert finding.holds is True, finding.why
+    trial = evaluate.records_of(result.row, result.tables, tmp_path / spec.id, "")
+    observation = QUESTIONS[question].judge([trial])
+    assert observation.holds is True, observation.why
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_the_submitter_sees_changes_of_shared_data(
     question = {"shared_global": "shared-variable", "shared_block": "shared-block"}[workload]
     (spec,) = experiments.plan([(question, label)], seed=7).trials
     result = run(tmp_path, spec)
-    assert evaluate.shown(result.row, result.tables, tmp_path / spec.id, "").seen == seen
+    assert evaluate.records_of(result.row, result.tables, tmp_path / spec.id, "").seen == seen
