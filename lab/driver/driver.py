@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -46,7 +47,8 @@ from lab.planning import registry
 from lab.planning.phases import FIRST_TASK, ids_of
 from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
 from lab.recording.ledger_reader import LOOK_S, CompletionCounter, unfinished
-from lab.recording.server_stats import Sample, ServerSampler
+from lab.recording.sample import Sample
+from lab.recording.server_stats import ServerSampler
 from lab.worker.ledger import MEASURE, VERIFY, WARM_UP, Journal
 
 PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "unrecorded", "stop")
@@ -217,8 +219,9 @@ class Driver:
             # Finished tasks are counted first, so the difference includes tasks accepted meanwhile.
             finished = watcher.count()
             in_system = max(0, self.offering.accepted - finished)
-            sample = Sample(time.monotonic_ns(), "ledger", "in_system", "tasks", in_system)
-            self.counters.samples.append(sample)
+            now_ns, name = time.monotonic_ns(), "in_system"
+            count = Sample(t_ns=now_ns, source="ledger", metric=name, value=in_system, unit="tasks")
+            self.counters.samples.append(count)
             time.sleep(LOOK_S)
 
     def _tasks(
@@ -245,7 +248,7 @@ class Driver:
     def _end(self, status: Status, reason: str = "") -> None:
         self.status["status"] = status
         self.status["reason"] = reason or self.status["reason"]
-        self.status["samples"] = self.counters.samples
+        self.status["samples"] = [asdict(sample) for sample in self.counters.samples]
         if self.offering.error:
             self.status["submit_error"] = self.offering.error
 

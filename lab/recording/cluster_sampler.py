@@ -8,19 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lab.core.model import Arrival, Burst, Idle
-from lab.core.provider import Cluster
+from lab.core.provider import Cluster, CounterReading
 from lab.host.procfs import text_of
-from lab.recording.host_counters import Sample
+from lab.recording.sample import Sample
 
 PROC = Path("/proc")
 Roles = Mapping[str, Sequence[int]]
 """Role (driver, services, workers) -> its process ids."""
-Counter = tuple[str, str, float, str]  # source, metric, value, unit
 # Name in smaps_rollup (kernel's Documentation/filesystems/proc.rst) -> metric of the lab.
 FIELDS = {"Pss": "pss_bytes", "Pss_Anon": "anonymous_bytes", "Rss": "rss_bytes"}
 
 
-def memory(roles: Roles) -> Iterator[Counter]:
+def memory(roles: Roles) -> Iterator[CounterReading]:
     """Sum PSS, its anonymous part and RSS over the processes of each role, and count the processes.
 
     A role gets no sums if one of its processes is not readable. Reading takes the lock of the
@@ -28,12 +27,13 @@ def memory(roles: Roles) -> Iterator[Counter]:
     """
     for role, pids in roles.items():
         texts = [text for pid in pids if (text := _rollup(pid)) != ""]
-        yield role, "processes", float(len(texts)), "1"
+        yield CounterReading(role, "processes", float(len(texts)), "1")
         if texts and None not in texts:
             rollups = [_bytes_of(text or "") for text in texts]
             for name, metric in FIELDS.items():
                 if all(name in rollup for rollup in rollups):
-                    yield role, metric, float(sum(rollup[name] for rollup in rollups)), "bytes"
+                    total = float(sum(rollup[name] for rollup in rollups))
+                    yield CounterReading(role, metric, total, "bytes")
 
 
 def _rollup(pid: int) -> str | None:
@@ -67,7 +67,7 @@ class Wakeups:
         self._before: dict[tuple[str, int, int], int] = {}
         self._last: dict[tuple[str, int, int], int] = {}
 
-    def count(self, roles: Roles) -> Iterator[Counter]:
+    def count(self, roles: Roles) -> Iterator[CounterReading]:
         """Yield for each role the total of wake-ups since the first call."""
         now = {
             (role, pid, thread): n
@@ -80,7 +80,7 @@ class Wakeups:
         for role in roles:
             counts = {key: n for key, n in self._last.items() if key[0] == role}
             wakeups = sum(n - self._before.get(key, 0) for key, n in counts.items())
-            yield role, "wakeups", float(wakeups), "1"
+            yield CounterReading(role, "wakeups", float(wakeups), "1")
 
 
 def _switches(pid: int) -> Iterable[tuple[int, int]]:
@@ -111,24 +111,24 @@ class ClusterSampler:
     def at_the_edge(self) -> list[Sample]:
         """Read all counters now, while no task is in the system."""
         self._begun_ns = t_ns = time.monotonic_ns()
-        return [Sample(t_ns, *counter) for counter in [*self._used(), *self._held()]]
+        return [Sample(t_ns=t_ns, **read._asdict()) for read in (*self._used(), *self._held())]
 
-    def in_the_window(self) -> list[Counter]:
+    def in_the_window(self) -> list[CounterReading]:
         """Read the counters that may be read while tasks run."""
         is_due = time.monotonic_ns() - self._begun_ns > FIRST_S * 1e9
         return [*self._used(), *(self._held() if self._looks_inside and is_due else ())]
 
-    def _used(self) -> Iterator[Counter]:
+    def _used(self) -> Iterator[CounterReading]:
         cpu = self._cluster.cpu()
         for role, ns in (
             ("driver", cpu.driver_ns),
             ("services", cpu.services_ns),
             ("workers", cpu.workers_ns),
         ):
-            yield role, "cpu_s", ns / 1e9, "s"
+            yield CounterReading(role, "cpu_s", ns / 1e9, "s")
         yield from self._cluster.counters()
 
-    def _held(self) -> Iterator[Counter]:
+    def _held(self) -> Iterator[CounterReading]:
         roles: Mapping[str, Sequence[int]] = self._cluster.processes()
         yield from memory(roles)
         yield from self._wakeups.count(roles)

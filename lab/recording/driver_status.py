@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lab.core import files
 from lab.core.errors import ResultsError
 from lab.core.model import Status
+from lab.recording.sample import Sample
 
 # Nanoseconds of CLOCK_MONOTONIC: 146 years, so that no difference of two overflows.
 INSTANTS = range(2**62)
-FIELDS_OF_SAMPLE = 5
 
 
 def read_status(folder: Path) -> dict[str, Any]:
@@ -65,10 +66,11 @@ def _is_reading(value: Any) -> bool:
 
 
 def _is_sample(value: Any) -> bool:
-    """Return whether a value is one reading: its instant, three strings, and a number."""
-    if not isinstance(value, list) or len(value) != FIELDS_OF_SAMPLE:
+    """Return whether a value has the fields of a `Sample`, each of its type."""
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(Sample)}:
         return False
-    return _is_instant(value[0]) and all(map(_is_text, value[1:4])) and _is_number(value[4])
+    texts = (value["source"], value["metric"], value["unit"])
+    return _is_instant(value["t_ns"]) and all(map(_is_text, texts)) and _is_number(value["value"])
 
 
 RULES: Mapping[str, Callable[[Any], bool]] = {

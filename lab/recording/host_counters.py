@@ -15,7 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
+from lab.core.provider import CounterReading
 from lab.host.procfs import cgroup_texts, text_of
+from lab.recording.sample import Sample
 from lab.results.schema.column import column
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the unit of /proc/stat
@@ -40,9 +42,6 @@ class HostReading:
     oom_kills: int | None = column("processes killed because memory was full", "processes")
     quota_periods: int | None = column("periods of the lab's CPU quota", "periods")
     throttled: int | None = column("periods in which the quota stopped the lab", "periods")
-
-
-Counter = tuple[str, str, float, str]  # source (a part of the cluster), metric, value, unit
 
 
 def read_host(root: Path = Path("/")) -> HostReading:
@@ -104,17 +103,6 @@ def _time_of_loop() -> int:
     return time.monotonic_ns() - begin_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One reading of one counter: a `SampleRow` without its trial."""
-
-    t_ns: int
-    source: str
-    metric: str
-    value: float
-    unit: str
-
-
 class Sampler:
     """A thread that reads the machine's counters and those of the cluster once a second.
 
@@ -122,7 +110,9 @@ class Sampler:
     The CPU time of the sampler is among the samples, as ``sampler_cpu_s``.
     """
 
-    def __init__(self, parts: Callable[[], Iterable[Counter]], period_s: float = 1.0) -> None:
+    def __init__(
+        self, parts: Callable[[], Iterable[CounterReading]], period_s: float = 1.0
+    ) -> None:
         self._parts = parts
         self._period_s = period_s
         self._samples: list[Sample] = []
@@ -163,10 +153,11 @@ class Sampler:
 
     def _read(self) -> None:
         host, parts = read_host(), self._parts()
-        self._samples += [Sample(host.t_ns, *counter) for counter in parts]
+        readings = [*parts]
         for counter in fields(host)[1:]:
             value, unit = getattr(host, counter.name), counter.metadata["unit"]
             if value is not None:
-                self._samples.append(Sample(host.t_ns, "host", counter.name, float(value), unit))
+                readings.append(CounterReading("host", counter.name, float(value), unit))
         cost_s = time.thread_time_ns() / 1e9
-        self._samples.append(Sample(host.t_ns, "host", "sampler_cpu_s", cost_s, "s"))
+        readings.append(CounterReading("host", "sampler_cpu_s", cost_s, "s"))
+        self._samples += [Sample(t_ns=host.t_ns, **reading._asdict()) for reading in readings]

@@ -14,21 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
+
+from lab.recording.sample import Sample
 
 PERIOD_S = 1.0
 PATIENCE_S = 2.0
-
-
-class Sample(NamedTuple):
-    """One reading of one counter."""
-
-    t_ns: int
-    source: str
-    metric: str
-    unit: str
-    value: float
 
 
 Counts = Mapping[tuple[str, str], float]
@@ -219,7 +211,12 @@ class ServerSampler:
                 sys.stderr.write(f"The counters of {name} are not read any more: {error}\n")
             else:
                 now_ns = time.monotonic_ns()
-                self.samples += [Sample(now_ns, name, *fact, v) for fact, v in counts.items()]
+                self.samples += [
+                    Sample(t_ns=now_ns, source=name, metric=metric, value=value, unit=unit)
+                    for (metric, unit), value in counts.items()
+                ]
         self._spent_ns += time.thread_time_ns() - begin_ns
-        spent_s = self._spent_ns / 1e9
-        self.samples.append(Sample(time.monotonic_ns(), "driver", "counters_cpu_s", "s", spent_s))
+        now_ns, spent_s = time.monotonic_ns(), self._spent_ns / 1e9
+        name = "counters_cpu_s"
+        cost = Sample(t_ns=now_ns, source="driver", metric=name, value=spent_s, unit="s")
+        self.samples.append(cost)

@@ -31,6 +31,7 @@ from lab.providers import PROVIDERS
 from lab.recording import host_counters
 from lab.recording.cluster_sampler import ClusterSampler
 from lab.recording.ledger_reader import CompletionCounter
+from lab.recording.sample import Sample
 from lab.running import logs
 from lab.worker.ledger import MEASURE
 
@@ -76,7 +77,7 @@ class TrialObservation:
     begin: EdgeReading | None = None
     end: EdgeReading | None = None
     last: EdgeReading | None = None
-    samples: list[host_counters.Sample] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     trial_ns: int = 0
     leftovers: int = 0
 
@@ -206,7 +207,7 @@ def _follow(
     spec = outcome.spec
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 5 * spec.deadline_s
     deadline += longest_s(spec.arrival)
-    gauges, edges = ClusterSampler(cluster, spec.arrival), list[host_counters.Sample]()
+    gauges, edges = ClusterSampler(cluster, spec.arrival), list[Sample]()
     sampler = host_counters.Sampler(gauges.in_the_window)
     try:
         for word in _words(driver):
@@ -242,9 +243,8 @@ def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, s
     """Return status and reason of a trial that must stop while its driver is silent, else None."""
     if reason := cluster.failure() or logs.overflow(folder / "logs"):
         return Status.FAILED, reason
-    if time.monotonic() > deadline:
-        return Status.TIMEOUT, "The driver did not end in time."
-    return None
+    timeout = Status.TIMEOUT, "The driver did not end in time."
+    return timeout if time.monotonic() > deadline else None
 
 
 def _read_monitor(cluster: Cluster, outcome: TrialObservation) -> None:

@@ -31,7 +31,8 @@ from lab.recording.ledger_reader import (
     is_ledger,
     task_errors,
 )
-from lab.recording.server_stats import BYTES, COMMANDS, Sample
+from lab.recording.sample import Sample
+from lab.recording.server_stats import BYTES, COMMANDS
 from lab.results.schema.task import TaskRow
 from lab.validation.schedule_match import match_firings
 from lab.worker import user_function
@@ -140,7 +141,7 @@ def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int |
     servers = services_of(registry.select(spec.label).backend, spec.variant)
     end_ns = status.get("t_end_ns", math.inf)
     series: dict[tuple[str, str], list[Sample]] = {}
-    for reading in map(Sample._make, status.get("samples", [])):
+    for reading in (Sample(**read) for read in status.get("samples", [])):
         series.setdefault((reading.source, reading.metric), []).append(reading)
 
     def total(counters: Mapping[str, Sequence[str]]) -> int | None:

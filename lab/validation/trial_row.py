@@ -13,6 +13,7 @@ from lab.core.model import Flag, Paced, Periodic, Retry, TrialSpec
 from lab.core.outcomes import Ack, TaskOutcome
 from lab.host import wall_clock
 from lab.recording.driver_status import read_status
+from lab.recording.sample import Sample
 from lab.results.schema import TrialRow
 from lab.results.schema.task import SampleRow
 from lab.running.trial import TrialObservation
@@ -228,13 +229,10 @@ def _used(outcome: TrialObservation, disturbed: disturbance.Disturbance | None) 
 
 
 def _samples(outcome: TrialObservation, status: Mapping[str, Any]) -> pd.DataFrame:
-    trial_id = outcome.spec.id
+    samples = [*outcome.samples, *(Sample(**read) for read in status.get("samples", []))]
     rows = [
-        SampleRow(trial_id, s.t_ns, s.source, s.metric, s.value, s.unit) for s in outcome.samples
-    ]
-    rows += [
-        SampleRow(trial_id, t_ns, source, metric, float(value), unit)
-        for t_ns, source, metric, unit, value in status.get("samples", [])
+        SampleRow(outcome.spec.id, s.t_ns, s.source, s.metric, float(s.value), s.unit)
+        for s in samples
     ]
     return pd.DataFrame(
         [tuple(getattr(row, f.name) for f in fields(row)) for row in rows],

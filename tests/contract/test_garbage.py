@@ -81,7 +81,16 @@ STATUS = {
     "t_begin_ns": 100 * S,
     "t_end_ns": 101 * S,
     "wall": [[100 * S, 5, 100 * S], [101 * S, S + 5, 101 * S]],
-    "samples": [[100 * S + k, "ledger", "in_system", "tasks", 1.0] for k in range(5)],
+    "samples": [
+        {
+            "t_ns": 100 * S + k,
+            "source": "ledger",
+            "metric": "in_system",
+            "value": 1.0,
+            "unit": "tasks",
+        }
+        for k in range(5)
+    ],
     "settings": {},
     "plan_hash": "0" * 16,
     "start_call_ns": 5,

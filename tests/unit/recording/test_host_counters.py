@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.core.model import Flag
+from lab.core.provider import CounterReading
 from lab.recording import host_counters
-from lab.recording.host_counters import Counter, HostReading, Sampler, read_host
+from lab.recording.host_counters import HostReading, Sampler, read_host
 from lab.validation.disturbance import Disturbance, disturbance, judge_disturbance
 
 SECOND = 1_000_000_000
@@ -255,9 +256,10 @@ def test_the_sampler_samples_until_it_is_stopped() -> None:
     """Host counters, roles and the cost of the sampler are read from start to stop, not after."""
     calls = threading.Semaphore(0)
 
-    def roles() -> list[Counter]:
+    def roles() -> list[CounterReading]:
         calls.release()
-        return [("driver", "cpu_s", 1.5, "s"), ("workers", "cpu_s", 2.5, "s")]
+        used = {"driver": 1.5, "workers": 2.5}
+        return [CounterReading(role, "cpu_s", seconds, "s") for role, seconds in used.items()]
 
     with Sampler(roles, period_s=0.001) as sampler:
         for _ in range(3):
@@ -278,7 +280,7 @@ def test_the_sampler_samples_until_it_is_stopped() -> None:
 def test_an_error_in_the_sampler_is_raised_by_stop() -> None:
     """The error of the thread is not lost."""
 
-    def broken() -> list[Counter]:
+    def broken() -> list[CounterReading]:
         raise RuntimeError("the roles are gone")
 
     sampler = Sampler(broken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from http import client
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lab.analysis.metrics.registry import trial_metrics
 from lab.core.model import Burst
 from lab.host import processes
 from lab.providers.servers import RedisService
+from lab.recording.sample import Sample
 from lab.recording.server_stats import COMMANDS, READERS, Counts, ServerSampler
 from lab.validation.trial_files import read_counters
 from tests.factories.trials import run, spec_of
@@ -163,10 +165,10 @@ def test_counts_are_null_if_a_server_has_no_such_counter(
     increase = {"commands": 30, "received_bytes": 20, "sent_bytes": 30}
     increase |= dict(zip(COMMANDS["rabbitmq"], (10, 20, 30), strict=True))
     samples = [
-        (t_ns, source, metric, "1", 5.0 + growth * (t_ns > 1))
+        asdict(Sample(t_ns=t_ns, source=source, metric=metric, value=value, unit="1"))
         for metric, growth in increase.items()
         for source in [("rabbitmq" if metric in COMMANDS["rabbitmq"] else "redis")]
-        for t_ns in (1, 5, last_read_ns)
+        for t_ns, value in ((1, 5.0), (5, 5.0 + growth), (last_read_ns, 5.0 + growth))
     ]
     counters = read_counters(spec_of(label), {"t_end_ns": 10, "samples": samples})
     assert (counters["broker_commands"], counters["broker_bytes"]) == expected
