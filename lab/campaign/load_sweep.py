@@ -16,9 +16,10 @@ import numpy as np
 
 from lab.analysis.capacity import CEILING_HZ, Capacity, CellKey, next_rate, rounded
 from lab.analysis.statistics import sample_floor
+from lab.campaign.estimate import estimate_s
 from lab.core.model import Burst, LoadLevel, RateProbe, Service, TrialSpec
 from lab.planning.compatibility import unsupported_reason
-from lab.planning.plan import Plan, Skip, estimate_s
+from lab.planning.plan import Plan, Skip
 from lab.planning.presets import BURST_S, FIRST_TASKS, Ladder
 
 WORKLOAD = "noop"

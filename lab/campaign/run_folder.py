@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.campaign import consent
+from lab.campaign import consent, feasible
 from lab.core import files
 from lab.core.errors import ResultsError, UsageError
 from lab.core.serialization import checked, spec_from_json, spec_to_json
 from lab.host import environment
-from lab.planning import feasible
 from lab.planning.plan import Plan, Skip
 from lab.planning.presets import Ladder
 from lab.results import formats

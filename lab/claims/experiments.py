@@ -82,6 +82,7 @@ class Experiment:
             warmup_per_slot=self.warmup_per_slot,
             deadline_s=self.deadline_s,
             offers=PROVIDERS[PROVIDER].offered(),
+            is_on_host=PROVIDERS[PROVIDER].is_on_host,
         )
 
     def includes(self, spec: TrialSpec) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.campaign import consent, run_folder, runner
+from lab.campaign import consent, feasible, run_folder, runner
 from lab.cli.interleave import Turns
 from lab.cli.options import command_line
 from lab.cli.parser import EXAMPLES as EPILOG
@@ -18,7 +18,7 @@ from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError
 from lab.core.model import Flag, Status
 from lab.host import child_environment
-from lab.planning import feasible, registry
+from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import choice

@@ -8,6 +8,7 @@ import shlex
 import sys
 
 from lab.campaign import run_folder, runner
+from lab.campaign.estimate import total_s
 from lab.claims import evaluate, experiments, render
 from lab.claims.experiments import QUESTIONS
 from lab.claims.published_claims import PUBLISHED
@@ -17,7 +18,6 @@ from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import lookup
 from lab.console import duration, say, show_table
 from lab.core.errors import ExitCode, NothingSelectedError
-from lab.planning.plan import total_s
 from lab.results.store import Store
 
 NAME = "claims"

@@ -11,12 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
 from lab.console import data_console, duration, progress_console, say
 from lab.core import fire_times
 from lab.core.model import Arrival, Flag, Paced, Status, TrialSpec
 from lab.core.printable import one_line
-from lab.planning.plan import Plan, total_s
+from lab.planning.plan import Plan
 from lab.planning.presets import Ladder
 from lab.results.schema import TrialRow
 

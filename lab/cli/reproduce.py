@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from lab.campaign import consent
+from lab.campaign import consent, feasible
 from lab.campaign.run_folder import PLAN
 from lab.cli.progress import ProgressWatch
 from lab.cli.selection import named_function
 from lab.console import say, show_table
 from lab.core.errors import ExitCode
-from lab.planning import feasible
 from lab.providers import choice
 from lab.publishing import package, reproduce
 

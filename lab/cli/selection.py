@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from lab.campaign import feasible
 from lab.console import say
 from lab.core import placement
 from lab.core.backend import ceilings_of
 from lab.core.errors import UnknownNameError, UsageError
 from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Priority
 from lab.host import child_environment, temp_dirs
-from lab.planning import feasible, ranges, registry
+from lab.planning import ranges, registry
 from lab.planning.plan import Selection
 from lab.planning.presets import (
     GROUPS,
@@ -27,7 +28,7 @@ from lab.planning.presets import (
     Ladder,
     Preset,
 )
-from lab.providers import PROVIDERS, user_code, watchdog
+from lab.providers import PROVIDERS, watchdog
 from lab.running import preflight, shadowed_modules
 from lab.worker import user_function
 
@@ -83,6 +84,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         deadline_s=preset.deadline_s,
         quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offered(),
+        is_on_host=PROVIDERS[options.provider].is_on_host,
         # Interleaved commits are compared with each other, not with references.
         references={} if options.turns else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),
@@ -217,8 +219,7 @@ def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Ca
             f"{name} fails when the lab calls it before the run: {result.failure}. Fix it, or "
             "add --allow-errors to measure it anyway."
         )
-    if options.provider == "compose":
-        user_code.pack(name)  # raises now if containers could not import it
+    PROVIDERS[options.provider].require_importable(name)
     duration = f"A call takes {result.nominal_ns / 1e9:.3g} s. " if result.nominal_ns else ""
     if result.answer is None:
         check = f"Answers are not checked: {result.trouble}."

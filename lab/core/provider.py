@@ -84,15 +84,38 @@ class Cluster(ABC):
     Attributes:
         offers: The services that the provider can start.
         has_quotas: Whether it can limit the CPU time of a node.
+        is_on_host: Whether the processes of its clusters are processes of this machine. Arrivals
+            that kill the submitter or query a monitor need that.
+        start_s: Seconds that a cluster takes to start, in addition to its processes; only for
+            estimates.
     """
 
     offers: ClassVar[frozenset[Service]]
     has_quotas: ClassVar[bool] = False
+    is_on_host: ClassVar[bool] = False
+    start_s: ClassVar[float] = 0.0
 
     @classmethod
     def offered(cls) -> frozenset[Service]:
         """Return the services of `offers` that are available on this machine now."""
         return cls.offers
+
+    @classmethod  # noqa: B027 (a provider on this machine reads the same files)
+    def require_importable(cls, workload: str) -> None:
+        """Check that drivers and workers can import the function of a user's workload.
+
+        Raises:
+            ClusterError: They cannot; the message has the next step.
+        """
+
+    @classmethod
+    def benchmark_redis(cls, command: Sequence[str]) -> str:  # noqa: ARG003 (it cannot run it)
+        """Run redis-benchmark against a new server, and return its output.
+
+        Raises:
+            LabError: The tool is missing, failed or took too long, or this provider cannot run it.
+        """
+        raise ClusterError(f"{cls.__name__} cannot run redis-benchmark.")
 
     def __init__(self, site: TrialContext) -> None:
         self.site = site

@@ -48,7 +48,11 @@ REMEDIES: Mapping[str, str] = {
 
 
 def unsupported_reason(
-    spec: TrialSpec, offers: frozenset[Service], rehearsal: PreflightResult | None = None
+    spec: TrialSpec,
+    offers: frozenset[Service],
+    rehearsal: PreflightResult | None = None,
+    *,
+    is_on_host: bool = True,
 ) -> str | None:
     """Return in one sentence why a trial cannot run; None if it can.
 
@@ -56,12 +60,17 @@ def unsupported_reason(
         spec: The trial.
         offers: The servers of the provider.
         rehearsal: The result of the inline calls, if the task is a user's function.
+        is_on_host: Whether the provider's clusters are processes of this machine.
     """
-    return next(_obstacles(spec, offers, rehearsal), None)
+    return next(_obstacles(spec, offers, rehearsal, is_on_host=is_on_host), None)
 
 
 def _obstacles(
-    spec: TrialSpec, offers: frozenset[Service], rehearsal: PreflightResult | None
+    spec: TrialSpec,
+    offers: frozenset[Service],
+    rehearsal: PreflightResult | None,
+    *,
+    is_on_host: bool,
 ) -> Iterator[str]:
     chosen = registry.select(spec.label)
     promised = capabilities(chosen.backend, chosen.variant)
@@ -76,6 +85,8 @@ def _obstacles(
         yield from _obstacles_of_tasks(name, promised, spec)
     if rehearsal is not None:
         yield from _obstacles_of_own(name, promised, spec, rehearsal)
+    if isinstance(spec.arrival, ClientCrash | Monitoring) and not is_on_host:
+        yield f"A burst is {spec.arrival.kind} on provider local only."
     if spec.topology.nodes > 1 and Capability.NODES not in promised:
         yield f"{name} runs on one machine and cannot span nodes."
     if spec.topology.quota_cpus and not registry.has_own_workers(chosen):
@@ -120,8 +131,6 @@ def _obstacles_of_tasks(
             yield f"{name} cannot delay a retry."
         if spec.workload != FLAKY:
             yield f"{spec.workload} never raises, so no task is retried: use --workload {FLAKY}."
-    if isinstance(arrival, ClientCrash | Monitoring) and spec.provider != "local":
-        yield f"A burst is {arrival.kind} on provider local only."
 
 
 def _obstacles_of_own(

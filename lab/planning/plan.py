@@ -8,12 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.core import fire_times
 from lab.core.model import (
     Arrival,
     Burst,
-    Idle,
-    Paced,
     Periodic,
     PreflightResult,
     Retry,
@@ -36,6 +33,7 @@ class Selection:
 
     workers_per_core: worker slots per core; empty: each cell has its default.
     offers: servers that the provider can start.
+    is_on_host: whether the provider's clusters are processes of this machine.
     references: labels that run in addition, as references of `labels`; the value is the smallest
         index at which a backend lists the reference (METHOD M18).
     """
@@ -52,6 +50,7 @@ class Selection:
     deadline_s: float
     quota_cpus: float = 0.0
     offers: frozenset[Service] = frozenset(Service)
+    is_on_host: bool = True
     references: Mapping[str, int] = field(default_factory=dict)
     pass_env: tuple[str, ...] = ()
 
@@ -96,7 +95,7 @@ def make_plan(selection: Selection) -> Plan:
         specs = list(dict.fromkeys(specs))  # strong and weak scaling may share a trial
         order.shuffle(specs)
         for spec in specs:
-            reason = unsupported_reason(spec, selection.offers, preflights.get(spec.workload))
+            reason = _unsupported_reason(selection, spec, preflights.get(spec.workload))
             if reason is None:
                 trials.append(spec)
             elif block == 0 and spec.label not in selection.references:
@@ -188,7 +187,13 @@ def _can_take(selection: Selection, label: str, calibrated: _Calibrated) -> bool
 
 
 def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:
-    return unsupported_reason(spec, selection.offers, calibrated.cell.preflight) is None
+    return _unsupported_reason(selection, spec, calibrated.cell.preflight) is None
+
+
+def _unsupported_reason(
+    selection: Selection, spec: TrialSpec, preflight: PreflightResult | None
+) -> str | None:
+    return unsupported_reason(spec, selection.offers, preflight, is_on_host=selection.is_on_host)
 
 
 def _width(spec: TrialSpec) -> tuple[int, int]:
@@ -251,35 +256,3 @@ def _warm_up(selection: Selection, calibrated: _Calibrated) -> int:
     """Return the number of warm-up tasks per worker slot, at most `LONGEST_WARM_UP_S` of work."""
     longest = round(LONGEST_WARM_UP_S * 1e9 / max(calibrated.nominal_ns, 1))
     return min(selection.warmup_per_slot, max(longest, 1))
-
-
-# Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the fixed
-# loop of the noise check, its share of the report; in containers also their start. `TASKS_PER_S` is
-# the rate of no-ops per worker slot of a backend with worker processes. Means over all backends on
-# two shared cores, used only for the estimate before the first trial has ended.
-IN_PROCESS_S, WITH_CLUSTER_S, IN_CONTAINERS_S = 0.9, 3.0, 3.0
-TASKS_PER_S = 100.0
-
-
-def estimate_s(spec: TrialSpec) -> float:
-    """Estimate a trial's length in seconds from its spec alone."""
-    has_cluster = registry.has_own_workers(registry.select(spec.label))
-    fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
-    if spec.provider != "local":
-        fixed += IN_CONTAINERS_S
-    task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
-    warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
-    n = spec.arrival.n_tasks
-    if isinstance(spec.arrival, Periodic):
-        return fixed + fire_times.planned_s(spec.arrival)
-    if isinstance(spec.arrival, Idle):
-        return fixed + warm_up_s + spec.arrival.seconds
-    if isinstance(spec.arrival, Paced):
-        return fixed + warm_up_s + n / spec.arrival.rate_hz
-    return fixed + warm_up_s + n * task_s / spec.topology.workers
-
-
-def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:
-    """Estimate the total length of `trials`, seconds, from the lengths of past trials by label."""
-    means = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
-    return sum(means.get(spec.label, estimate_s(spec)) for spec in trials)

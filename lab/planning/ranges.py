@@ -1,6 +1,6 @@
 """Defines the ranges of the numbers on the command line, and parses such numbers.
 
-`lab.planning.feasible` applies the same ranges to plans in files.
+`lab.campaign.feasible` applies the same ranges to plans in files.
 """
 
 from __future__ import annotations

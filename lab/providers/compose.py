@@ -1,14 +1,12 @@
 """Runs each trial in a Compose project of its own, in an internal network, with its driver inside.
 
-Driver and nodes share the trial's folder as a volume in memory. After the window it is copied into
-the local folder through the engine's connection. No folder of this machine is mounted, so the
-engine may be on another machine.
+Driver and nodes share the trial's folder as a volume in memory. After the window it is copied here
+through the engine's connection: no folder of this machine is mounted, so the engine may be remote.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import tarfile
@@ -24,14 +22,14 @@ from lab.core.model import BackendContext
 from lab.core.provider import Cluster, CounterReading, CpuUse, TrialContext
 from lab.host import child_environment, connections, processes
 from lab.planning.registry import Selected, setup
-from lab.providers import compose_override, images, network, reaper, user_code
+from lab.providers import compose_override, images, network, reaper, redis_benchmark, user_code
 from lab.providers.cgroups import Meter, driver_pid, pids_of
 from lab.providers.compose_override import DRIVER, ENDPOINTS, FILE, NODE, SCHEDULER, SETUP, TRIAL
 from lab.providers.engine import PROGRAM, docker, ending, starting
 from lab.providers.servers import last_line
 from lab.worker import container, user_function
 
-# Containers that count as servers; the backend's scheduler is one of them.
+# Containers that count as servers, with the backend's scheduler.
 SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
 LOG_S = 30.0
 LOOK_S = 0.05
@@ -60,6 +58,9 @@ class ComposeCluster(Cluster):
 
     offers = frozenset(ENDPOINTS)
     has_quotas = True
+    start_s = 3.0
+    require_importable = staticmethod(user_code.require_packable)
+    benchmark_redis = staticmethod(redis_benchmark.in_container)
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
@@ -113,8 +114,7 @@ class ComposeCluster(Cluster):
         options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
-        # A single "$" would begin a variable that Compose replaces.
-        override = json.dumps({"services": parts}).replace("$", "$$").encode()
+        override = compose_override.file_of(parts)
         arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)
         try:
             docker(*arguments, environment=environment, given=override)

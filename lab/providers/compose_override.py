@@ -101,6 +101,12 @@ def parts(
     return described
 
 
+def file_of(parts: Mapping[str, Any]) -> bytes:
+    """Return the override file with these services."""
+    # A single "$" would begin a variable that Compose replaces.
+    return json.dumps({"services": parts}).replace("$", "$$").encode()
+
+
 def in_image(argv: Sequence[str]) -> list[str]:
     """Return a command with this machine's interpreter replaced by the image's ``python``."""
     return ["python" if word == sys.executable else word for word in argv]

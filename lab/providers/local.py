@@ -16,7 +16,7 @@ from lab.core.model import BackendContext, Command, Serializer, Service
 from lab.core.provider import Cluster, CpuUse, TrialContext
 from lab.host import child_environment, connections, processes, temp_dirs
 from lab.planning.registry import Selected, setup
-from lab.providers import crontab
+from lab.providers import crontab, redis_benchmark
 from lab.providers.monitor import answer
 from lab.providers.servers import SERVICES, free_port, last_line
 from lab.worker import user_function
@@ -37,6 +37,8 @@ class LocalCluster(Cluster):
     """Servers and nodes as process groups; the driver is one more process."""
 
     offers = frozenset({*SERVICES, Service.CRON})
+    is_on_host = True
+    benchmark_redis = staticmethod(redis_benchmark.on_host)
 
     @classmethod
     def offered(cls) -> frozenset[Service]:

@@ -42,6 +42,15 @@ def pack(workload: str) -> bytes:
     return packed.getvalue()
 
 
+def require_packable(workload: str) -> None:
+    """Check that `pack` can pack the function of a user's workload.
+
+    Raises:
+        ClusterError: It cannot; the message has the next step.
+    """
+    pack(workload)
+
+
 def _files(package: str) -> Iterator[tuple[Path, str]]:
     users = [str(folder) for folder in child_environment.users_folders()]
     spec = importlib.util.find_spec(package) or PathFinder.find_spec(package, users)

@@ -6,33 +6,26 @@ measured before each block and have a table of their own.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from lab.core.backend import services_of
 from lab.core.defects import contained
-from lab.core.errors import ClusterError, LabError
+from lab.core.errors import LabError
 from lab.core.model import Service, TrialSpec
-from lab.host import child_environment, interrupts, processes, temp_dirs
+from lab.host import programs
 from lab.planning import registry
-from lab.providers import images, reaper
-from lab.providers.engine import docker
-from lab.providers.servers import RedisService
+from lab.providers import PROVIDERS, redis_benchmark
+from lab.providers.redis_benchmark import DEADLINE_S, TOOL
 from lab.results.schema.machine import BaselineRow
 
 if TYPE_CHECKING:
     import redis
 
 STARTS = 2  # of each process per block; ten blocks give the twenty of METHOD M25
-TOOL = "redis-benchmark"
-DEADLINE_S = 60.0
 WAYS = ("TCP", "a Unix socket")
 Number = tuple[float | None, str]
 """A number and its method, or None and the reason."""
@@ -41,12 +34,6 @@ CLIENTS, PAYLOAD_BYTES = 50, 1_000
 COMMANDS = {1: 30_000, 16: 100_000}
 PINGS = 2_000
 PINGED = f"{PINGS} PINGs, one per round trip, from redis-py to a server on this machine"
-MISSING = f"{TOOL} is not installed. Run: sudo apt install redis-tools"
-# Starts a server in the container of the benchmark.
-IN_CONTAINER = (
-    "redis-server --save '' --appendonly no --daemonize yes >/dev/null; "
-    "until redis-cli ping >/dev/null 2>&1; do sleep 0.02; done; "
-)
 
 
 def measure_baselines(
@@ -80,44 +67,15 @@ def measure_baselines(
 
 def _start(statement: str) -> Number:
     begin = monotonic_ns()
-    done = _run([sys.executable, "-c", statement])
+    programs.output_of([sys.executable, "-c", statement], DEADLINE_S)
     took_s = (monotonic_ns() - begin) / 1e9
-    _require_success("python", done)
     return took_s, "from fork and exec to exit; the page cache is not cleared"
-
-
-def _run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end.
-
-    Raises:
-        LabError: It cannot be started, or did not end in `DEADLINE_S`.
-    """
-    try:
-        return subprocess.run(
-            argv,
-            env=child_environment.of_process(),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=DEADLINE_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise LabError(f"{Path(argv[0]).name} did not end in {DEADLINE_S:.0f} s.") from None
-    except OSError as error:
-        raise LabError(f"{Path(argv[0]).name} cannot be started: {error.strerror}.") from error
-
-
-def _require_success(name: str, done: subprocess.CompletedProcess[str]) -> None:
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
-        raise LabError(f"{name} ended with code {done.returncode}: {last}")
 
 
 def _benchmark_redis(depth: int, provider: str) -> Number:
     argv = [TOOL, "-t", "lpush", "-c", str(CLIENTS), "-d", str(PAYLOAD_BYTES), "--csv"]
     argv += ["-P", str(depth), "-n", str(COMMANDS[depth])]
-    output = _locally(argv) if provider == "local" else _in_a_container(argv)
+    output = PROVIDERS[provider].benchmark_redis(argv)
     return rate_of(output), " ".join(argv)
 
 
@@ -134,51 +92,13 @@ def rate_of(output: str) -> float:
         raise LabError(f"{TOOL} printed no rate, but: {last[:80]!r}.") from None
 
 
-def _locally(argv: Sequence[str]) -> str:
-    """Run the tool against a new server; return its output."""
-    if not shutil.which(TOOL):
-        raise ClusterError(MISSING)
-    with _new_redis() as (port, _):
-        done = _run([*argv, "-p", str(port)])
-        _require_success(TOOL, done)
-        return done.stdout
-
-
-class _RedisWithSocket(RedisService):
-    options = (*RedisService.options, "--unixsocket", "socket")  # relative to its folder
-
-    def access(self, password: str) -> bytes:  # noqa: ARG002 (this server has no password)
-        """Allow clients without a password only to push to lists and to read settings.
-
-        The tool takes a password only in its arguments, which all users of the machine can read.
-        """
-        return b"user default on nopass ~* -@all +@connection +lpush +config|get\n"
-
-
-@contextmanager
-def _new_redis() -> Iterator[tuple[int, Path]]:
-    """Start a server for one measurement; yield its port and its Unix socket."""
-    labels = {processes.OWNER: processes.owner(), processes.TRIAL: TOOL}
-    with temp_dirs.folder() as folder, interrupts.deferred():
-        try:
-            with interrupts.allowed():
-                server = _RedisWithSocket().start(folder, (), labels, "none")
-                port = server.endpoint.rpartition(":")[2].partition("/")[0]
-                try:
-                    yield int(port), folder / "socket"
-                finally:
-                    processes.stop(server.process)
-        finally:
-            processes.reap_trial(TOOL)  # also a server whose start was interrupted
-
-
 def _ping(way: str) -> Number:
     """Return the rate of PING round trips to a new server over one kind of connection."""
     try:
         import redis
     except ImportError:
         raise LabError("redis-py is not installed. Run: python -m pip install redis") from None
-    with _new_redis() as (port, socket):
+    with redis_benchmark.new_redis() as (port, socket):
         where: dict[str, Any] = (
             {"port": port} if way == "TCP" else {"unix_socket_path": str(socket)}
         )
@@ -195,11 +115,3 @@ def _round_trips(client: redis.Redis) -> float:
         for _ in range(PINGS):
             client.ping()
         return PINGS / ((monotonic_ns() - begin) / 1e9)
-
-
-def _in_a_container(argv: Sequence[str]) -> str:
-    labels = {reaper.RUN: TOOL, reaper.OWNER: processes.owner()}
-    label_options = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
-    options = ("--rm", "--network", "none", "--entrypoint", "sh", *label_options)
-    command = ("-c", IN_CONTAINER + " ".join(argv))
-    return docker("run", *options, images.resolve().redis.name, *command).decode()

@@ -20,11 +20,11 @@ from lab.core.model import Burst, Capability, Monitoring, Periodic, TrialSpec
 from lab.core.provider import Cluster
 from lab.host import processes, procfs
 from lab.planning import registry
+from lab.providers import redis_benchmark
 from lab.providers.compose_override import FILE
 from lab.providers.engine import docker
 from lab.providers.local import LocalCluster
 from lab.providers.servers import DaskScheduler, RedisService
-from lab.running import host_baselines
 from tests.factories import listening
 from tests.factories.intruders import ROOT, as_nobody, as_user, first_words, knock, say
 from tests.factories.trials import look_in, spec_of
@@ -73,7 +73,7 @@ def test_redis_rejects_commands_without_the_password(tmp_path: Path) -> None:
 
 def test_redis_of_the_host_baseline_accepts_only_pushes() -> None:
     """It has no password, because redis-benchmark accepts one only as an argument."""
-    with host_baselines._new_redis() as (port, _):
+    with redis_benchmark.new_redis() as (port, _):
         assert as_nobody(say, port, *ATTACKS) == " ".join([":1", *["-NOPERM"] * 6])
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.providers import PROVIDERS
+
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "lab"
 FILES = sorted(LAB.rglob("*.py"))
@@ -124,6 +126,20 @@ def test_no_module_imports_itself_through_others() -> None:
     """Within a room too, imports have no cycle."""
     graph = {name: modules_imported(file) - {name} for name, file in MODULES.items()}
     assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_only_providers_compare_the_name_of_a_provider() -> None:
+    """What differs between providers is a hook of their class, so that a new one is one file."""
+    compared = {
+        f"{file.relative_to(LAB)}:{node.lineno}"
+        for file in FILES
+        if room_of(file) != "providers"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Constant) and side.value in PROVIDERS
+    }
+    assert compared == set()
 
 
 def test_an_adapter_imports_no_other_adapter() -> None:

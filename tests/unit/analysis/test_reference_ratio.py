@@ -21,6 +21,8 @@ from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import PRESETS, Case
 from lab.planning.registry import Selected
+from lab.providers import redis_benchmark
+from lab.providers.local import LocalCluster
 from lab.providers.servers import RedisService
 from lab.report import sections
 from lab.report.answers.speed import overhead
@@ -225,18 +227,18 @@ def test_host_baselines_are_measured_for_the_backends_that_need_them(
     """Process starts for backends with workers, Redis for those on Redis, else a reason."""
 
     def fail(*_: object) -> str:
-        raise ClusterError(host_baselines.MISSING)
+        raise ClusterError(redis_benchmark.MISSING)
 
-    monkeypatch.setattr(host_baselines, "_locally", fail)
+    monkeypatch.setattr(LocalCluster, "benchmark_redis", fail)
     assert list(host_baselines.measure_baselines([spec_of("thread-pool")], "c", 0)) == []
     rows = list(host_baselines.measure_baselines([spec_of("thread-pool"), spec_of("rq")], "c", 3))
     started = [row for row in rows if row.baseline == "python -c 'pass'"]
     assert [row.repeat for row in started] == [0, 1]
     assert all(row.value and row.value > 0 for row in started)
-    missing = [row for row in rows if row.baseline.startswith(host_baselines.TOOL)]
+    missing = [row for row in rows if row.baseline.startswith(redis_benchmark.TOOL)]
     assert {(row.baseline, row.value, row.method, row.block) for row in missing} == {
-        ("redis-benchmark -P 1", None, host_baselines.MISSING, 3),
-        ("redis-benchmark -P 16", None, host_baselines.MISSING, 3),
+        ("redis-benchmark -P 1", None, redis_benchmark.MISSING, 3),
+        ("redis-benchmark -P 16", None, redis_benchmark.MISSING, 3),
     }
     pings = {row.baseline: row for row in rows if "PING" in row.baseline}
     assert {name.rpartition(" over ")[2] for name in pings} == {"TCP", "a Unix socket"}
@@ -263,11 +265,11 @@ def test_the_page_shows_the_host_baselines() -> None:
     """The page has the mean over blocks with its interval, or the reason without a value."""
     rows = [
         *(BaselineRow("c", block, "python -c 'pass'", 0, 0.02, "s", "how") for block in range(5)),
-        BaselineRow("c", 0, "redis-benchmark -P 1", 0, None, "1/s", host_baselines.MISSING),
+        BaselineRow("c", 0, "redis-benchmark -P 1", 0, None, "1/s", redis_benchmark.MISSING),
     ]
     measured, missing = sections.baselines({"baseline": typed("baseline", rows)})
     assert (measured.number.text, measured.unit) == ("20.0", "ms")
-    assert (missing.number.text, missing.method) == ("not measured", host_baselines.MISSING)
+    assert (missing.number.text, missing.method) == ("not measured", redis_benchmark.MISSING)
 
 
 @pytest.mark.cluster
@@ -275,7 +277,7 @@ def test_the_page_shows_the_host_baselines() -> None:
 def test_redis_benchmark_runs_in_a_container() -> None:
     """With containers the tool of the Redis image is used; pipelining increases the rate."""
     rows = list(host_baselines.measure_baselines([spec_of("rq", provider="compose")], "c", 0))
-    rates = [row.value for row in rows if row.baseline.startswith(host_baselines.TOOL)]
+    rates = [row.value for row in rows if row.baseline.startswith(redis_benchmark.TOOL)]
     assert len(rates) == 2
     assert rates[0] is not None
     assert rates[1] is not None

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from lab.analysis.statistics import sample_floor
+from lab.campaign.estimate import estimate_s, total_s
 from lab.cli.parser import parser
 from lab.cli.selection import select
 from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning import registry
-from lab.planning.plan import Selection, estimate_s, make_plan, total_s
+from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import GROUPS, PRESETS, Case
 
 SELECTION = Selection(

@@ -11,7 +11,7 @@ from lab.cli import doctor
 from lab.core.errors import LabError
 from lab.driver import instrumentation_cost
 from lab.host import child_environment
-from lab.providers import servers
+from lab.providers import redis_benchmark, servers
 from lab.running import host_baselines
 from tests.factories.trials import run, spec_of
 
@@ -65,14 +65,14 @@ def test_a_failed_tool_or_server_is_the_reason_of_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First redis-benchmark ends with an exit code, then the server does not start."""
-    tool = tmp_path / host_baselines.TOOL
+    tool = tmp_path / redis_benchmark.TOOL
     tool.write_text("#!/bin/sh\necho cannot connect >&2\nexit 3\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     rows = list(host_baselines.measure_baselines([spec_of("raw-redis")], "c", 0))
-    reasons = {row.method for row in rows if row.baseline.startswith(host_baselines.TOOL)}
+    reasons = {row.method for row in rows if row.baseline.startswith(redis_benchmark.TOOL)}
     assert reasons == {"redis-benchmark ended with code 3: cannot connect"}
-    monkeypatch.setattr(host_baselines._RedisWithSocket, "options", ("--no-such-option", "1"))
+    monkeypatch.setattr(redis_benchmark.RedisWithSocket, "options", ("--no-such-option", "1"))
     rows = list(host_baselines.measure_baselines([spec_of("raw-redis")], "c", 0))
     assert {row.value for row in rows if "redis" in row.baseline} == {None}
     assert all("redis-server did not start" in r.method for r in rows if "redis" in r.baseline)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lab.campaign.estimate import total_s
 from lab.core import fire_times
 from lab.core.errors import ResultsError, UsageError
 from lab.core.model import Idle, Paced, Periodic, Retry, TrialSpec
 from lab.planning import phases, ranges, registry
-from lab.planning.plan import Plan, Selection, total_s
+from lab.planning.plan import Plan, Selection
 from lab.planning.ranges import Real, Whole
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lab.campaign import run_folder
+from lab.campaign import feasible, run_folder
 from lab.cli.main import main
 from lab.core.errors import ExitCode
 from lab.core.serialization import spec_from_json
-from lab.planning import feasible, registry
+from lab.planning import registry
 from lab.planning.plan import Plan
 from lab.planning.presets import GROUPS, OFFERED, PRESETS, STANDARD
 from tests.factories.trials import spec_of

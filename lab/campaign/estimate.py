@@ -1,0 +1,40 @@
+"""Estimates the duration of trials and campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lab.core import fire_times
+from lab.core.model import Idle, Paced, Periodic, TrialSpec
+from lab.planning import registry
+from lab.providers import PROVIDERS
+
+# Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the fixed
+# loop of the noise check, its share of the report. A provider adds its own start. `TASKS_PER_S` is
+# the rate of no-ops per worker slot of a backend with worker processes. Means over all backends on
+# two shared cores, used only for the estimate before the first trial has ended.
+IN_PROCESS_S, WITH_CLUSTER_S = 0.9, 3.0
+TASKS_PER_S = 100.0
+
+
+def estimate_s(spec: TrialSpec) -> float:
+    """Estimate a trial's length in seconds from its spec alone."""
+    has_cluster = registry.has_own_workers(registry.select(spec.label))
+    fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
+    fixed += PROVIDERS[spec.provider].start_s
+    task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
+    warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
+    n = spec.arrival.n_tasks
+    if isinstance(spec.arrival, Periodic):
+        return fixed + fire_times.planned_s(spec.arrival)
+    if isinstance(spec.arrival, Idle):
+        return fixed + warm_up_s + spec.arrival.seconds
+    if isinstance(spec.arrival, Paced):
+        return fixed + warm_up_s + n / spec.arrival.rate_hz
+    return fixed + warm_up_s + n * task_s / spec.topology.workers
+
+
+def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:
+    """Estimate the total length of `trials`, seconds, from the lengths of past trials by label."""
+    means = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
+    return sum(means.get(spec.label, estimate_s(spec)) for spec in trials)
