@@ -30,6 +30,10 @@ from lab.results.arrow_schema import (
     schema,
 )
 
+# Otherwise Arrow handles signals itself while it reads a CSV file: a signal would cancel
+# the read, the file would be called damaged, and the command would not end with 130.
+pa.enable_signal_handlers(enable=False)
+
 Rows = Iterable[Any] | pd.DataFrame
 Columns = Sequence[str] | None
 """Names of the columns to read; None: all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import signal
@@ -19,6 +20,8 @@ import pytest
 
 from lab.host import interrupts
 from lab.host.interrupts import allowed, deferred
+from lab.results import formats
+from tests.factories.rows import a_row, as_rows
 from tests.unit.cli.test_main import ours, start_slow, until
 
 FLOOD = 40  # signals, 20 ms apart: longer than a teardown
@@ -49,6 +52,22 @@ def test_a_signal_waits_for_the_end_of_a_deferred_block() -> None:
     with pytest.raises(KeyboardInterrupt):
         defer("whole", signal.SIGHUP)
     assert done == ["quiet", "whole"]
+
+
+def test_a_signal_does_not_cancel_the_reading_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow would catch the signal, cancel the read and have the file reported as damaged."""
+
+    class Interrupted(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().read(size)
+
+    row = a_row("metric")
+    data = formats.to_csv("metric", [row], Path("metric.csv"), header=True)
+    monkeypatch.setattr(io, "BytesIO", Interrupted)
+    with pytest.raises(KeyboardInterrupt), deferred():
+        frame = formats.from_csv("metric", data, Path("metric.csv"))
+    assert as_rows(frame, "metric") == [row]
 
 
 @pytest.mark.parametrize("place", ["before", "inside"])
