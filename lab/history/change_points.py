@@ -19,7 +19,7 @@ SERIES = ["benchmark", "backend", "cores", "nodes", "provider", "machine", "fing
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SeriesChange:
     """A change point and its series: `values`, one per commit; `at` is the first of the new level.
 
     `where` is the topology, the provider and the machine, as text.
@@ -37,7 +37,7 @@ class Found:
 class Steps:
     """All change points, the largest first, with the numbers of series and commits analysed."""
 
-    changes: Sequence[Found]
+    changes: Sequence[SeriesChange]
     n_series: int
     n_commits: int
 
@@ -50,7 +50,7 @@ def find_change_points(history: History, names: Mapping[str, str]) -> Steps:
     """
     points = _points(history, names)
     known = {benchmark.name: benchmark for benchmark in benchmarks()}
-    changes: list[Found] = []
+    changes: list[SeriesChange] = []
     n_series = 0
     for key, curve in points.groupby(SERIES, observed=True, sort=True):
         n_series += 1
@@ -88,12 +88,12 @@ def _of_run(
 
 def _steps(
     benchmark: Benchmark, key: Sequence[str], values: Sequence[float], commits: Sequence[str]
-) -> Iterator[Found]:
+) -> Iterator[SeriesChange]:
     _, backend, cores, nodes, provider, machine, _ = key
     where = f"{nodes} x {cores} cores, {provider}, {machine}"
     for step in vote(values):
         row = _row(step, benchmark, key, commits)
-        yield Found(row, benchmark, backend, where, values, step.at)
+        yield SeriesChange(row, benchmark, backend, where, values, step.at)
 
 
 def _row(

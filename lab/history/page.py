@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from lab.core import files
-from lab.history.change_points import Found, Steps, verdict
+from lab.history.change_points import SeriesChange, Steps, verdict
 from lab.history.detectors import ALARM_FROM
 from lab.host.repository import git_or_none
 from lab.results import formats
@@ -70,7 +70,7 @@ def _level(value: float, unit: str) -> str:
     return f"{value / scale:.3g} {name}"
 
 
-def _curve(change: Found) -> Sequence[tuple[float, float]]:
+def _curve(change: SeriesChange) -> Sequence[tuple[float, float]]:
     """Return the curve's points in a box of `WIDTH` x `HEIGHT`, with zero at the bottom."""
     top, last = max(change.values), max(1, len(change.values) - 1)
     margin = 3.0
