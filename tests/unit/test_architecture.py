@@ -129,7 +129,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def test_only_providers_compare_the_name_of_a_provider() -> None:
-    """What differs between providers is a hook of their class, so that a new one is one file."""
+    """Differences between providers are hooks of their classes, so that a new one is one file."""
     compared = {
         f"{file.relative_to(LAB)}:{node.lineno}"
         for file in FILES
