@@ -124,10 +124,7 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
         raise
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
-    for column in schema(table):
-        if column.name in data_read.column_names:
-            require_values(data_read[column.name], column, f"{origin} is damaged", RESTORE, table)
-    return _to_pandas(fill_columns(data_read, table, wanted), table)
+    return _to_pandas(_checked(data_read, table, origin, wanted), table)
 
 
 def _require_size(metadata: Any, origin: Path) -> None:
@@ -230,10 +227,17 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
         raise
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
+    return _checked(parsed, table, origin)
+
+
+def _checked(
+    data: pa.Table, table: str, origin: object, wanted: Sequence[str] | None = None
+) -> pa.Table:
+    """Return the data with all wanted columns, or refuse a value that no such column may hold."""
     for column in schema(table):
-        if column.name in parsed.column_names:
-            require_values(parsed[column.name], column, f"{origin} is damaged", RESTORE, table)
-    return fill_columns(parsed, table)
+        if column.name in data.column_names:
+            require_values(data[column.name], column, f"{origin} is damaged", RESTORE, table)
+    return fill_columns(data, table, wanted)
 
 
 def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
