@@ -9,7 +9,6 @@ estimated from it.
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from lab.core.backend import Backend
 from lab.core.errors import LabError
 from lab.core.model import BackendContext, Task, Topology
 from lab.driver.load_generator import LoadGenerator
-from lab.host import child_environment, temp_dirs
+from lab.host import programs, temp_dirs
 from lab.worker import execution
 from lab.worker.ledger import MEASURE, T1, Journal
 from workloads import noop
@@ -40,27 +39,15 @@ def cost_ns() -> float:
     with temp_dirs.folder() as folder:
         variables = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
         command = [sys.executable, "-m", __name__, str(folder)]
-        try:
-            done = subprocess.run(
-                command,
-                env=child_environment.of_process() | variables,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=DEADLINE_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise LabError(f"{NAME}: its process did not end in {DEADLINE_S:.0f} s.") from None
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
-        raise LabError(f"{NAME}: its process ended with code {done.returncode}: {last}")
+        output = programs.output_of(
+            command, DEADLINE_S, name=f"{NAME}: its process", variables=variables
+        )
     try:
-        cost = float(done.stdout)
+        cost = float(output)
     except ValueError:
         cost = math.nan
     if not 0 <= cost < math.inf:
-        raise LabError(f"{NAME}: its process printed {done.stdout.strip()[:80]!r}, not a cost.")
+        raise LabError(f"{NAME}: its process printed {output.strip()[:80]!r}, not a cost.")
     return cost
 
 
@@ -79,14 +66,14 @@ class NullBackend(Backend):
 
 def main(folder: Path) -> None:
     """Print the median over rounds, each of which runs all four loops."""
-    nobody = NullBackend(BackendContext("", "", "", Topology(1, 1, 1), {}, {}))
-    offering = LoadGenerator(nobody, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
+    backend = NullBackend(BackendContext("", "", "", Topology(1, 1, 1), {}, {}))
+    offering = LoadGenerator(backend, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
     tasks = [Task(number, FUNCTION, number) for number in range(CALLS)]
     rounds = [
         _timed(lambda: _record(tasks))
         - _timed(lambda: _call(tasks))
         + _offer(offering, tasks)
-        - _timed(lambda: _submit(nobody, tasks))
+        - _timed(lambda: _submit(backend, tasks))
         for _ in range(ROUNDS)
     ]
     sys.stdout.write(f"{median(rounds) / CALLS}\n")

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.core.errors import LabError
-from lab.host import child_environment
+from lab.host import child_environment, processes
 
 
-def output_of(command: Sequence[str], deadline_s: float) -> str:
+def output_of(
+    command: Sequence[str],
+    deadline_s: float,
+    *,
+    name: str = "",
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Run a program with the variables of the allow-list; return its standard output.
 
+    Args:
+        command: The program and its arguments.
+        deadline_s: Seconds in which it must end.
+        name: What the messages call it; by default the file name of the program.
+        variables: Further variables.
+
     Raises:
-        LabError: The program cannot be started, failed, or did not end in `deadline_s` seconds.
+        LabError: The program cannot be started, failed, or did not end in time.
     """
-    name = Path(command[0]).name
+    file_name = Path(command[0]).name
+    name = name or file_name
     try:
         done = subprocess.run(
             command,
-            env=child_environment.of_process(),
+            env=child_environment.of_process() | dict(variables or {}),
             capture_output=True,
             text=True,
             errors="replace",
@@ -30,8 +43,8 @@ def output_of(command: Sequence[str], deadline_s: float) -> str:
     except subprocess.TimeoutExpired:
         raise LabError(f"{name} did not end in {deadline_s:.0f} s.") from None
     except OSError as error:
-        raise LabError(f"{name} cannot be started: {error.strerror}.") from error
+        raise LabError(f"{file_name} cannot be started: {error.strerror}.") from error
     if done.returncode:
         last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
-        raise LabError(f"{name} ended with code {done.returncode}: {last}")
+        raise LabError(f"{name} {processes.ending(done.returncode)}: {last}")
     return done.stdout

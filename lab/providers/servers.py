@@ -14,9 +14,9 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
-from lab.core.errors import ClusterError
+from lab.core.errors import ClusterError, LabError
 from lab.core.model import Service
-from lab.host import child_environment, processes
+from lab.host import processes, programs
 
 READY_S = 30.0
 VERSION_S = 10.0
@@ -60,28 +60,10 @@ def _redis_version(path: str) -> str:
         ClusterError: The program cannot be started, fails, or does not end in `VERSION_S`.
     """
     try:
-        done = subprocess.run(
-            [path, "--version"],
-            env=child_environment.of_process(),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=VERSION_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise ClusterError(
-            f"redis-server --version did not end in {VERSION_S:.0f} s. {REINSTALL}"
-        ) from None
-    except OSError as error:
-        raise ClusterError(
-            f"redis-server cannot be started: {error.strerror}. {REINSTALL}"
-        ) from error
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2] or "it printed nothing"
-        ending = processes.ending(done.returncode)
-        raise ClusterError(f"redis-server --version {ending}: {last}. {REINSTALL}")
-    words = done.stdout.split()
+        output = programs.output_of([path, "--version"], VERSION_S, name="redis-server --version")
+    except LabError as error:
+        raise ClusterError(f"{str(error).rstrip('.')}. {REINSTALL}") from error
+    words = output.split()
     return next((w.removeprefix("v=") for w in words if w.startswith("v=")), "unknown")
 
 
