@@ -22,6 +22,7 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+import lab
 from lab.campaign import consent
 from lab.core import defects
 from lab.core.errors import LabError
@@ -115,7 +116,8 @@ class Fuzzer(logging.Handler):
             self.wrong["outside"] = f"{example}: a file outside was changed"
 
     def _record(self, error: BaseException, example: str) -> None:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if "/lab/" in f.filename]
+        stack = traceback.extract_tb(error.__traceback__)
+        frames = [f for f in stack if Path(f.filename).is_relative_to(Path(lab.__file__).parent)]
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         key = f"{type(error).__name__} at {place}"
         if key not in self.wrong:
