@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.core.arrivals import *  # noqa: F403 (types of the model, in a separate file)
 from lab.core.arrivals import Arrival
+from lab.core.faults import Fault
 
 
 class Capability(StrEnum):
@@ -164,6 +165,7 @@ class TrialSpec:
     - `check_ns`: the time of each check.
     - `pass_env`: names of the user's environment variables that driver and workers get.
     - `is_coroutine`: whether the user's function is a coroutine function.
+    - `fault`: the deliberate failure in the window; None: nothing fails.
     """
 
     backend: str
@@ -184,6 +186,7 @@ class TrialSpec:
     check_ns: int = 0
     pass_env: tuple[str, ...] = ()
     is_coroutine: bool = False
+    fault: Fault | None = None
 
     @property
     def label(self) -> str:
@@ -198,6 +201,12 @@ class TrialSpec:
         for field_ in _NEWER_FIELDS:
             if values[field_.name] == field_.default:
                 del values[field_.name]
+        if self.fault is not None:  # the same for its fields
+            values["fault"] = {
+                name: value
+                for name, value in asdict(self.fault).items()
+                if value != Fault.__dataclass_fields__[name].default
+            }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

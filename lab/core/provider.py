@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 
 from lab.core.backend import Backend
 from lab.core.errors import ClusterError
+from lab.core.fault_hooks import FaultHooks
 from lab.core.model import BackendContext, Job, Service, TrialSpec
 from lab.core.placement import Placement
 
@@ -78,7 +79,7 @@ class CounterReading(NamedTuple):
     unit: str
 
 
-class Cluster(ABC):
+class Cluster(FaultHooks, ABC):
     """One running topology with its servers.
 
     Attributes:
@@ -100,7 +101,7 @@ class Cluster(ABC):
         """Return the services of `offers` that are available on this machine now."""
         return cls.offers
 
-    @classmethod  # noqa: B027 (a provider on this machine reads the same files)
+    @classmethod
     def require_importable(cls, workload: str) -> None:
         """Check that drivers and workers can import the function of a user's workload.
 

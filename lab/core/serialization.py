@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from lab.core.faults import Fault, FaultKind
 from lab.core.model import ARRIVALS, Topology, TrialSpec
 
 Kind = TypeVar("Kind")
@@ -35,7 +36,7 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
     Raises:
         KeyError: A field or a kind of arrival is unknown or missing.
         TypeError: A field has a value of another type.
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or a kind of fault is unknown.
     """
     arrival = dict(fields["arrival"])
     kind = ARRIVALS[arrival.pop("kind")]
@@ -43,12 +44,13 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
         "arrival": checked(kind, arrival),
         "topology": checked(Topology, dict(fields["topology"])),
         "pass_env": _texts(fields.get("pass_env", [])),
+        "fault": _fault(fields.get("fault")),
     }
     plain = {name: value for name, value in fields.items() if name not in parts}
     return checked(TrialSpec, plain, **parts)
 
 
-def checked(kind: type[Kind], fields: Mapping[str, Any], **objects: Any) -> Kind:
+def checked(kind: type[Kind], fields: Mapping[str, Any], /, **objects: Any) -> Kind:
     """Create a dataclass from JSON fields of the types of its annotations, and from objects.
 
     Raises:
@@ -64,6 +66,15 @@ def checked(kind: type[Kind], fields: Mapping[str, Any], **objects: Any) -> Kind
         if type(value) in (int, float) and not 0 <= value < LARGEST:
             raise ValueError(f"{name} is {str(value)[:40]}, and must be at least 0 and below 2^63")
     return kind(**fields, **objects)
+
+
+def _fault(fields: Any) -> Fault | None:
+    if fields is None:
+        return None
+    if not isinstance(fields, dict):
+        raise TypeError("fault is not an object")
+    others = {name: value for name, value in fields.items() if name != "kind"}
+    return checked(Fault, others, kind=FaultKind(fields["kind"]))
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from lab.results.schema.campaign import CampaignRow
 from lab.results.schema.changepoint import ChangepointRow
 from lab.results.schema.estimate import EstimateRow as EstimateRow
+from lab.results.schema.fault import FaultRow as FaultRow
 from lab.results.schema.machine import BaselineRow, EnvironmentRow
 from lab.results.schema.metric import ClaimRow, MetricRow
 from lab.results.schema.sweep import TrendRow
@@ -31,7 +32,8 @@ from lab.results.schema.trial import TrialRow as TrialRow
 # 1.8  phases unrecorded and repeated: the uninstrumented burst, of which only some tasks have rows
 # 1.9  every column that came after 1.0 declares its version
 # 1.10 column pass_env of trial
-SCHEMA_VERSION = "1.10"
+# 1.11 table fault
+SCHEMA_VERSION = "1.11"
 
 
 TABLES: dict[str, type[Any]] = {
@@ -44,6 +46,7 @@ TABLES: dict[str, type[Any]] = {
     "sample": SampleRow,
     "verdict": VerdictRow,
     "occurrence": OccurrenceRow,
+    "fault": FaultRow,
     "metric": MetricRow,
     "estimate": EstimateRow,
     "trend": TrendRow,
@@ -56,7 +59,7 @@ CSV_TABLES = (
     *("campaign", "environment", "baseline", "trial"),
     *("metric", "estimate", "trend", "claim"),
 )
-PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence")
+PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence", "fault")
 # The file of each table; `lab history` rewrites `changepoint` from all runs.
 PLACES: Mapping[str, str] = {
     **{table: f"{table}.csv" for table in CSV_TABLES},

@@ -1,0 +1,110 @@
+"""Defines what a provider can do to a running cluster: the hooks of the faults.
+
+A provider implements the hooks of the kinds in its `faults`; the others raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NoReturn
+
+from lab.core.errors import ClusterError
+from lab.core.faults import FaultKind, Role, Target
+
+
+class FaultHooks:
+    """The hooks by which a fault hits the parts of a cluster, and heals them.
+
+    Process ids are those of the part's own process namespace, as in the header of its ledger. A
+    proof is a text from outside the part: ``exit code -9``, ``state T in /proc/PID/stat``. `down`,
+    the reaper and `lab clean` undo everything, also after a SIGKILL of the lab.
+
+    Attributes:
+        faults: The kinds that the provider can do; others are skipped with a reason.
+        supervised: Whether the end of a worker, scheduler or server is not a failure of the
+            trial. The fault injector sets it before the first hit; from then on it restarts the
+            `dead_parts`.
+    """
+
+    faults: ClassVar[frozenset[FaultKind]] = frozenset({FaultKind.NONE})
+    supervised: bool = False
+
+    @classmethod
+    def fault_lack(cls, kind: FaultKind) -> str:
+        """Return in a clause why this provider cannot do a kind of fault; empty if it can."""
+        return "" if kind in cls.faults else "it has no hook for it"
+
+    def targets(self, role: Role) -> Sequence[Target]:
+        """Return the running processes of a role.
+
+        The processes of this lab are never among them.
+        """
+        self._cannot(f"list targets of role {role}")
+
+    def kill(self, target: Target) -> str:
+        """Kill a target by SIGKILL, and return the proof of its end.
+
+        A worker is killed with all its children; a child alone.
+
+        Raises:
+            ClusterError: The target has ended before.
+        """
+        self._cannot(f"kill {target}")
+
+    def terminate(self, target: Target, grace_s: float) -> str:
+        """Send SIGTERM, and SIGKILL after `grace_s` seconds; return the proof of the end."""
+        self._cannot(f"terminate {target} within {grace_s:g} s")
+
+    def pause(self, target: Target) -> str:
+        """Stop a target by SIGSTOP, a worker with its children; return the proof."""
+        self._cannot(f"pause {target}")
+
+    def resume(self, target: Target) -> str:
+        """Continue a target that `pause` stopped, and return the proof."""
+        self._cannot(f"resume {target}")
+
+    def dead_parts(self) -> Sequence[str]:
+        """Return the workers, schedulers and servers that have ended, servers first."""
+        return ()
+
+    def restart(self, part: str) -> None:
+        """Start a part that has ended again, with the command, port and data folder as before.
+
+        Raises:
+            ClusterError: It did not start.
+        """
+        self._cannot(f"restart {part}")
+
+    def cut(self, part: str) -> str:
+        """Drop all packets of a part without closing its connections, and return the proof."""
+        self._cannot(f"cut the network of {part}")
+
+    def reconnect(self, part: str) -> str:
+        """Undo `cut`, and return the proof."""
+        self._cannot(f"reconnect {part}")
+
+    def slow(self, part: str, delay_ms: float) -> str:
+        """Delay all packets of a part, and return the proof."""
+        self._cannot(f"delay the packets of {part} by {delay_ms:g} ms")
+
+    def unslow(self, part: str) -> str:
+        """Undo `slow`, and return the proof."""
+        self._cannot(f"undo the delay of {part}")
+
+    def fill_disk(self, part: str) -> str:
+        """Fill the disk of a server, and return the proof."""
+        self._cannot(f"fill the disk of {part}")
+
+    def free_disk(self, part: str) -> str:
+        """Undo `fill_disk`, and return the proof."""
+        self._cannot(f"free the disk of {part}")
+
+    def step_clock(self, part: str, step_s: float) -> str:
+        """Move the wall clock of a part by `step_s` seconds, and return the proof.
+
+        The monotonic clock does not change. A step of 0 restores the true time.
+        """
+        self._cannot(f"move the clock of {part} by {step_s:g} s")
+
+    def _cannot(self, action: str) -> NoReturn:
+        raise ClusterError(f"{type(self).__name__} cannot {action}.")
