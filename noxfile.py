@@ -4,9 +4,9 @@
 # ///
 """Defines the lab's commands; `nox -l` lists them, and arguments after `--` go to the command.
 
-Each session has a virtual environment with exactly the packages that its lock in `requirements/`
-pins, every file checked against its hash. nox creates it at the first call, and again when the lock
-or pyproject.toml has changed.
+A session runs in a virtual environment with exactly the packages that its lock in `requirements/`
+pins, every file checked against its hash. Sessions of one lock share its environment. nox creates
+it at the first call, and again when the lock or pyproject.toml has changed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import functools
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -40,7 +42,8 @@ PATIENCE_S = 60.0
 # More processes than CPUs, because tests wait for schedules and processes half of their time.
 PARALLEL = ("--numprocesses", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
 
-Recipe = Callable[[nox.Session], None]
+Run = Callable[..., None]
+Recipe = Callable[[nox.Session, Run], None]
 
 
 def lock_file(lock: str) -> Path:
@@ -84,109 +87,135 @@ def install(session: nox.Session, lock: str) -> None:
 
 
 def locked(lock: str, *, default: bool = False) -> Callable[[Recipe], object]:
-    """Declare a session that runs in an environment installed from `lock`.
+    """Declare a session that runs programs of the environment installed from `lock`.
 
-    An environment of an older lock is deleted first, so that none of its packages remain.
+    The environment belongs to the session with the name of the lock. Other sessions use it, and let
+    nox create it first if it is missing or older than the lock: one environment is 840 MB.
     """
 
     def declare(recipe: Recipe) -> object:
+        is_owner = recipe.__name__ == lock
+
         @functools.wraps(recipe)
         def run(session: nox.Session) -> None:
-            if not is_current(Path(session.virtualenv.location), lock):
+            environment = session.cache_dir.parent / lock
+            if is_owner and not is_current(environment, lock):
                 install(session, lock)
-            recipe(session)
+            elif not is_current(environment, lock):
+                create = ("-m", "nox", "--noxfile", __file__, "--envdir", str(environment.parent))
+                command = (sys.executable, *create, "--install-only", "--session", lock)
+                session.run_install(*command, external=True)
+            recipe(session, functools.partial(run_in, environment, session))
 
-        usual = ROOT / ".nox" / recipe.__name__
-        return nox.session(default=default, reuse_venv=is_current(usual, lock))(run)
+        # An environment of an older lock is deleted first, so that none of its packages remain.
+        usual = ROOT / ".nox" / lock
+        owned = {"reuse_venv": is_current(usual, lock)} if is_owner else {"venv_backend": "none"}
+        return nox.session(default=default, **owned)(run)
 
     return declare
 
 
+def run_in(
+    environment: Path, session: nox.Session, program: str, *arguments: str, **options: Any
+) -> None:
+    """Run a program of an environment; `options` are those of `nox.Session.run`."""
+    programs = environment / "bin"
+    path = os.pathsep.join((str(programs), os.environ.get("PATH", "")))
+    active = {"PATH": path, "VIRTUAL_ENV": str(environment)}
+    session.run(str(programs / program), *arguments, env=active, external=True, **options)
+
+
 @locked("bench")
-def bench(session: nox.Session) -> None:
+def bench(session: nox.Session, run: Run) -> None:
     """Run a campaign and print where its tables and report are; `-- --help` lists the options."""
-    session.run("lab", "bench", *session.posargs, interrupt_timeout=PATIENCE_S)
+    run("lab", "bench", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
-def report(session: nox.Session) -> None:
+def lab(session: nox.Session, run: Run) -> None:
+    """Run any command of the lab, for example `-- doctor`; without one, list the commands."""
+    run("lab", *(session.posargs or ("--help",)), interrupt_timeout=PATIENCE_S)
+
+
+@locked("bench")
+def report(session: nox.Session, run: Run) -> None:
     """Rebuild the report of a finished run from its tables."""
-    session.run("lab", "report", *session.posargs)
+    run("lab", "report", *session.posargs)
 
 
 @locked("bench")
-def claims(session: nox.Session) -> None:
+def claims(session: nox.Session, run: Run) -> None:
     """Test published claims about the backends and print each with its verdict."""
-    session.run("lab", "claims", *session.posargs, interrupt_timeout=PATIENCE_S)
+    run("lab", "claims", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
-def compare(session: nox.Session) -> None:
+def compare(session: nox.Session, run: Run) -> None:
     """Compare two runs, commits or backends; exit with 4 on a regression."""
-    session.run("lab", "compare", *session.posargs, interrupt_timeout=PATIENCE_S)
+    run("lab", "compare", *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
-def history(session: nox.Session) -> None:
+def history(session: nox.Session, run: Run) -> None:
     """Build asv's pages over all commits, and the page of change points."""
-    session.run("lab", "history", *session.posargs)
+    run("lab", "history", *session.posargs)
 
 
 @locked("bench")
-def serve(session: nox.Session) -> None:
+def serve(session: nox.Session, run: Run) -> None:
     """Serve asv's pages on loopback; `nox -s history` builds them."""
     pages = ("python", "-m", "lab.history.serve")
-    session.run(*pages, *session.posargs, interrupt_timeout=PATIENCE_S)
+    run(*pages, *session.posargs, interrupt_timeout=PATIENCE_S)
 
 
 @locked("bench")
-def publish(session: nox.Session) -> None:
+def publish(session: nox.Session, run: Run) -> None:
     """Write a run as a data package to upload: tables, dictionary, checksums, lock."""
-    session.run("lab", "publish", *session.posargs)
+    run("lab", "publish", *session.posargs)
 
 
 @locked("images")
-def images(session: nox.Session) -> None:
+def images(session: nox.Session, run: Run) -> None:
     """Pull or build the container images; `-- --lock` pins the official ones by digest."""
-    session.run("python", "-m", "lab.providers.images", *session.posargs)
+    run("python", "-m", "lab.providers.images", *session.posargs)
 
 
 @locked("tests", default=True)
-def tests(session: nox.Session) -> None:
+def tests(session: nox.Session, run: Run) -> None:
     """Run the fast tests; with `CI` set, the slow tests and container tests as well."""
     everything = ("-m", "") if os.environ.get("CI") else ()
     # Selected tests run in one process, which `-x`, `--pdb` and printed output need.
     chosen = session.posargs or PARALLEL
-    session.run("pytest", *everything, *chosen)
+    run("pytest", *everything, *chosen)
 
 
 @locked("tests")
-def coverage(session: nox.Session) -> None:
+def coverage(session: nox.Session, run: Run) -> None:
     """Measure the branch coverage of the fast tests, without a threshold."""
     reports = ("--cov", "--cov-report=term", "--cov-report=markdown:coverage.md")
-    session.run("pytest", *reports, *(session.posargs or PARALLEL))
+    run("pytest", *reports, *(session.posargs or PARALLEL))
 
 
 @locked("lint", default=True)
-def lint(session: nox.Session) -> None:
+def lint(_: nox.Session, run: Run) -> None:
     """Check style, types, wording, and the pinned packages for known vulnerabilities."""
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
-    session.run("python", ".ci/wording.py")
-    session.run("python", ".ci/audit.py", str(lock_file("lint")))
+    run("ruff", "check", ".")
+    run("ruff", "format", "--check", ".")
+    run("mypy")
+    run("python", ".ci/wording.py")
+    run("python", ".ci/audit.py", str(lock_file("lint")))
 
 
 @locked("tests")
-def perf(session: nox.Session) -> None:
+def perf(session: nox.Session, run: Run) -> None:
     """Time parts of the lab with pytest-benchmark: recorder, pacer, task wrapper, history."""
-    session.run("pytest", "tests/perf", "--benchmark-enable", *session.posargs)
+    run("pytest", "tests/perf", "--benchmark-enable", *session.posargs)
 
 
 @locked("tests")
-def fidelity(session: nox.Session) -> None:
+def fidelity(session: nox.Session, run: Run) -> None:
     """Compare the lab with a minimal script for each backend, in interleaved pairs."""
-    session.run("python", "-m", "tests.fidelity.compare", *session.posargs)
+    run("python", "-m", "tests.fidelity.compare", *session.posargs)
 
 
 @nox.session(default=False, venv_backend="none")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -37,6 +38,7 @@ def test_list_describes_every_session() -> None:
     sessions = re.findall(r"^([*-]) (\w+) -> (.+)$", listed.stdout, re.MULTILINE)
     expected = {
         "bench",
+        "lab",
         "claims",
         "report",
         "publish",
@@ -84,3 +86,37 @@ def test_environment_is_stale_after_an_interrupted_installation(environment: Pat
     """Without a stamp, the next call installs."""
     (environment / noxfile.STAMP).unlink()
     assert not noxfile.is_current(environment, "bench")
+
+
+def test_sessions_of_one_lock_share_the_environment_of_its_session() -> None:
+    """Each lock has one environment, in the session of its name; the others create none."""
+    sessions = {
+        name: session
+        for name, session in vars(noxfile).items()
+        if hasattr(session, "venv_backend") and name != "lock"
+    }
+    owners = {name for name, session in sessions.items() if session.venv_backend != "none"}
+    assert owners == {"bench", "images", "lint", "tests"}
+
+
+def test_session_without_an_environment_creates_that_of_its_lock(tmp_path: Path) -> None:
+    """On a first call, nox installs the session named like the lock, then runs the program."""
+    session = Mock(cache_dir=tmp_path / ".cache", posargs=["RUN"])
+    noxfile.report(session)
+    create = ["--noxfile", noxfile.__file__, "--envdir", str(tmp_path), "--install-only"]
+    session.run_install.assert_called_once_with(
+        sys.executable, "-m", "nox", *create, "--session", "bench", external=True
+    )
+    (ran,) = session.run.call_args_list
+    assert ran.args == (str(tmp_path / "bench/bin/lab"), "report", "RUN")
+    assert ran.kwargs["env"]["PATH"].startswith(f"{tmp_path / 'bench/bin'}:")
+
+
+def test_session_with_an_environment_installs_nothing(tmp_path: Path) -> None:
+    """Only the environment of the lock itself must be current."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / noxfile.STAMP).write_text(noxfile.fingerprint("tests"))
+    session = Mock(cache_dir=tmp_path / ".cache", posargs=[])
+    noxfile.perf(session)
+    session.run_install.assert_not_called()
+    session.run.assert_called_once()
