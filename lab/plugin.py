@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.core.backend import DEFAULT, Backend, Monitor, setup_from_environment
+from lab.core.faults import FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -15,20 +16,24 @@ from lab.core.model import (
     Topology,
     Variant,
 )
+from lab.core.outcomes import AckMeans, TaskState
 from lab.worker.execution import entry, execute, execute_after, execute_async, noop_join, stamp
 
 __all__ = [
     "DEFAULT",
+    "AckMeans",
     "Backend",
     "BackendContext",
     "Capability",
     "Command",
+    "FaultKind",
     "Job",
     "Monitor",
     "Profile",
     "Serializer",
     "Service",
     "Task",
+    "TaskState",
     "Topology",
     "Variant",
     "entry",

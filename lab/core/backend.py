@@ -27,6 +27,7 @@ from lab.core.model import (
     Topology,
     Variant,
 )
+from lab.core.outcomes import AckMeans, TaskState
 
 DEFAULT = Profile("default")
 JOBS = "jobs.json"
@@ -110,6 +111,24 @@ class Backend(ABC):
             TimeoutError: No result came within `timeout_s` seconds.
         """
         raise NotImplementedError
+
+    def state_of(self, handle: Any) -> TaskState:
+        """Return the state of one submitted task, from the backend's documented call.
+
+        The driver calls it after the drain of a trial with a fault, for tasks that did not finish.
+        """
+        return TaskState.UNKNOWN
+
+    @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return the seconds after which the backend delivers a task of a dead worker again.
+
+        The longest time, with the settings of variant and profile; until 1.5 times as long, no task
+        counts as lost (METHOD M27). None: never, as for a started task that is acknowledged early.
+        """
+        return None
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
         """Submit tasks as a group that the backend joins; return the handle for `join` (`GROUP`).
@@ -228,8 +247,25 @@ def ceilings_of(backend: type[Backend], variant: str) -> Sequence[str]:
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:
     """Return the settings of a variant, overridden by those of a profile."""
     chosen = next(v.settings for v in backend.variants if v.name == variant)
+    return {**chosen, **_profile(backend, variant, profile).settings}
+
+
+def _profile(backend: type[Backend], variant: str, profile: str) -> Profile:
     fitting = (p for p in backend.profiles if variant in (p.variants or (variant,)))
-    return {**chosen, **next(p.settings for p in fitting if p.name == profile)}
+    return next(p for p in fitting if p.name == profile)
+
+
+def ack_means_of(
+    backend: type[Backend], variant: str, profile: str, persistence: str = ""
+) -> AckMeans:
+    """Return the place of a task after its submit call; `persistence` is that of Redis.
+
+    With an append-only file and ``appendfsync always``, Redis replies after an fsync.
+    """
+    stated = next(v.ack_means for v in backend.variants if v.name == variant)
+    stated = _profile(backend, variant, profile).ack_means or stated
+    is_synced = persistence == "aof-always" and Service.REDIS in services_of(backend, variant)
+    return AckMeans.ON_DISK if is_synced and stated is AckMeans.ACCEPTED else stated
 
 
 def setup_to_json(setup: BackendContext) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 from lab.core.arrivals import *  # noqa: F403 (types of the model, in a separate file)
 from lab.core.arrivals import Arrival
-from lab.core.faults import Fault
+from lab.core.faults import Fault, FaultKind
+from lab.core.outcomes import AckMeans
 
 
 class Capability(StrEnum):
@@ -82,12 +83,17 @@ class Profile:
     - `why`: justifies each setting with a sentence and its source; `default` needs none.
     - `variants`: the variants that the profile applies to; empty: all. If variants need different
       settings, each group of them has a profile of the same name.
+    - `ack_means`: replaces that of the variant, if the settings change it.
+    - `safe_against`: faults after which, as documented, no acknowledged task is lost; `why` has
+      the source.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     why: str = "As installed."
     variants: tuple[str, ...] = ()
+    ack_means: AckMeans | None = None
+    safe_against: tuple[FaultKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Variant:
     - `services`, `ceilings`: if not empty, they replace those of the backend.
     - `packages`: needed in addition to those of the backend.
     - `carrier`: the serializer that functions, arguments and answers must work with.
+    - `ack_means`: where a task is when its submit call returns; the default promises least.
     """
 
     name: str
@@ -107,6 +114,7 @@ class Variant:
     packages: tuple[str, ...] = ()
     carrier: Serializer = Serializer.PICKLE
     ceilings: tuple[str, ...] = ()
+    ack_means: AckMeans = AckMeans.IN_MEMORY
 
 
 @dataclass(frozen=True, slots=True)

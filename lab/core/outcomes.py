@@ -1,4 +1,4 @@
-"""Defines the outcomes of a submit call, of a task, and of an occurrence of a job."""
+"""Defines the outcomes and states of a submit call, of a task, and of an occurrence of a job."""
 
 from __future__ import annotations
 
@@ -11,6 +11,27 @@ class Ack(StrEnum):
     OK = "ok"
     ERROR = "error"
     UNKNOWN = "unknown"
+
+
+class AckMeans(StrEnum):
+    """Place of a task when its submit call returns without an error (FAULTS rule 9)."""
+
+    IN_MEMORY = "in-memory"  # in the memory of the submitter
+    SOCKET = "socket"  # written to a socket or a pipe; nothing has replied
+    ACCEPTED = "accepted"  # in the memory or in the page cache of a server, which has replied
+    CONFIRMED = "confirmed"  # the server has confirmed that it is responsible for the message
+    ON_DISK = "on-disk"  # the reply follows an fsync
+
+
+class TaskState(StrEnum):
+    """State of a task that the system under test reports after a fault (FAULTS rule 7)."""
+
+    QUEUED = "queued"  # waits for a worker, a retry or a redelivery
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    MISSING = "missing"  # the system has no record of it
+    UNKNOWN = "unknown"  # the system reports no states, or did not answer
 
 
 class TaskOutcome(StrEnum):
