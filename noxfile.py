@@ -28,12 +28,18 @@ nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 STAMP = "installed-from.sha256"
+
+
+def _groups(*names: str) -> tuple[str, ...]:
+    return tuple(f"--group={name}" for name in names)
+
+
 # The sources of each lock. A later lock pins the packages of earlier ones at the same versions.
 LOCKS = {
     "build": ("--group=pyproject.toml:build",),
     "bench": ("pyproject.toml", "--all-extras", "--group=build"),
-    "tests": ("pyproject.toml", "--all-extras", "--group=build", "--group=tests"),
-    "lint": ("pyproject.toml", "--all-extras", "--group=build", "--group=tests", "--group=lint"),
+    "tests": ("pyproject.toml", "--all-extras", *_groups("build", "docs", "tests")),
+    "lint": ("pyproject.toml", "--all-extras", *_groups("build", "docs", "tests", "lint")),
     "images": ("--group=pyproject.toml:build", "--group=pyproject.toml:images"),
     "nox": ("--group=pyproject.toml:nox",),
 }
@@ -204,6 +210,14 @@ def lint(_: nox.Session, run: Run) -> None:
     run("mypy")
     run("python", ".ci/wording.py")
     run("python", ".ci/audit.py", str(lock_file("lint")))
+
+
+@locked("tests")
+def docs(session: nox.Session, run: Run) -> None:
+    """Build the site in build/site from the Markdown pages, with search and without network."""
+    build = ("python", "-m", "sphinx", "-c", "docs", "-q", "-W", "-b", "html")
+    run(*build, "-d", "build/doctrees", ".", "build/site", *session.posargs)
+    session.log("The site: build/site/index.html")
 
 
 @locked("tests")

@@ -48,6 +48,7 @@ def test_list_describes_every_session() -> None:
         "images",
         "tests",
         "coverage",
+        "docs",
         "lint",
         "perf",
         "fidelity",

@@ -23,7 +23,7 @@ PROJECT = PYPROJECT["project"]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
 # The three kinds of line that a lock may hold; an address, an option or a path fits none of them.
-PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[\w.]+(?: ; [\w'<>=!. ]+)? \\")
+PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[\w.]+(?: ; [\w'<>=!.* ]+)? \\")
 HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
 COMMENT = re.compile(r" *#(?!.*(?:://| /)).*")
 

@@ -1,0 +1,107 @@
+"""Prints the tables of docs/which-should-i-choose.md: features from the adapters, and numbers.
+
+    python .ci/feature_table.py     # writes them into the page, between its two markers
+
+Features are the capabilities that the variants of a backend promise; the contract tests check each
+of them. Numbers are those of `results/reference/standard`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from lab.core.backend import Backend
+from lab.core.model import Capability
+from lab.planning import registry
+from lab.results.store import Store
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/which-should-i-choose.md"
+BEGIN, END = "<!-- begin of the generated tables -->", "<!-- end of the generated tables -->"
+FEATURES = {
+    "result": {Capability.RESULT},
+    "retry": {Capability.RETRY},
+    "retry after a delay": {Capability.RETRY_DELAY},
+    "priority": {Capability.PRIORITY},
+    "group, chain": {Capability.GROUP, Capability.CHAIN},
+    "schedule": {Capability.SCHEDULE, Capability.RESCHEDULE},
+    "monitor": {Capability.MONITOR},
+    "several machines": {Capability.NODES},
+}
+NUMBERS = {
+    "throughput_per_s": ("no-ops/s", 1.0),
+    "overhead_s_per_task": ("overhead, ms/task", 1e3),
+    "memory_bytes_per_worker_idle": ("idle worker, MB", 1e-6),
+    "cold_start_s": ("cold start, s", 1.0),
+}
+CORES = 2
+
+
+def tables() -> str:
+    """Return both tables in Markdown."""
+    return "\n".join([BEGIN, "", *_features(), "", *_numbers(), "", END])
+
+
+def _systems() -> dict[str, type[Backend]]:
+    return {n: b for n, b in registry.backends().items() if b.family != "reference"}
+
+
+def _features() -> list[str]:
+    rows = []
+    for name, backend in _systems().items():
+        promised = frozenset[Capability]().union(*(v.capabilities for v in backend.variants))
+        servers = {*backend.services}.union(*(v.services for v in backend.variants))
+        marks = ["yes" if promised & needed else "" for needed in FEATURES.values()]
+        rows.append([f"`{name}`", ", ".join(sorted(map(str, servers))) or "none", *marks])
+    return _table(["system", "servers", *FEATURES], rows)
+
+
+def _numbers() -> list[str]:
+    estimates = Store(ROOT / "results/reference/standard").read("estimate")
+    chosen = estimates[
+        estimates["metric"].isin(NUMBERS)
+        & (estimates["workload"] == "noop")
+        & (estimates["cores_per_node"] == CORES)
+    ].sort_values("n_trials")
+    # The analysis has each number with and without `noisy` trials; the row of most trials is last.
+    best = chosen.drop_duplicates(["label", "metric"], keep="last")
+    by_label = best.set_index(["label", "metric"])
+    rows = []
+    for name in _systems():
+        for label in sorted(x for x in set(best["label"]) if x.startswith(f"{name}[")):
+            cells = [
+                _cell(by_label.loc[(label, metric)], scale)
+                for metric, (_, scale) in NUMBERS.items()
+            ]
+            rows.append([f"`{label}`", *cells])
+    return _table(["system", *(heading for heading, _ in NUMBERS.values())], rows)
+
+
+def _cell(row: pd.Series, scale: float) -> str:
+    if pd.isna(row["estimate"]):
+        return "not measured"
+    bound = "" if pd.isna(row["bound"]) else str(row["bound"])
+    text = f"{bound}{_rounded(row['estimate'] * scale)}"
+    if pd.isna(row["ci_low"]):
+        return text
+    return f"{text} [{_rounded(row['ci_low'] * scale)}, {_rounded(row['ci_high'] * scale)}]"
+
+
+def _rounded(value: float) -> str:
+    """Return three significant digits, with commas and without an exponent."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        "|" + "---|" * len(header),
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+if __name__ == "__main__":
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(f"{before}{tables()}{rest.partition(END)[2]}", encoding="utf-8")

@@ -1,0 +1,30 @@
+"""Tests the tables of the page on which system to choose: they are what the adapters promise."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SPEC = importlib.util.spec_from_file_location("feature_table", ROOT / ".ci/feature_table.py")
+assert SPEC
+assert SPEC.loader
+feature_table = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(feature_table)
+
+
+def test_the_page_has_the_present_tables() -> None:
+    """To write them: PYTHONPATH=. python .ci/feature_table.py."""
+    assert feature_table.tables() in feature_table.PAGE.read_text(encoding="utf-8")
+
+
+def test_an_estimate_is_rounded_with_its_interval_and_its_bound() -> None:
+    """Three digits, no exponent; an upper bound keeps its sign."""
+    import pandas as pd
+
+    row = {"estimate": 0.0002894, "bound": None, "ci_low": 0.000174, "ci_high": 482_345.0}
+    assert feature_table._cell(pd.Series(row), 1.0) == "0.000289 [0.000174, 482,000]"
+    bounded = {"estimate": 0.3764, "bound": "<", "ci_low": None, "ci_high": None}
+    assert feature_table._cell(pd.Series(bounded), 1.0) == "<0.376"
+    missing = dict.fromkeys(("estimate", "bound", "ci_low", "ci_high"))
+    assert feature_table._cell(pd.Series(missing), 1.0) == "not measured"
