@@ -1,12 +1,37 @@
 """Lists the providers of clusters. A provider starts a topology, samples it and removes it."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 from lab.core.provider import Cluster
-from lab.providers.compose import ComposeCluster
-from lab.providers.local import LocalCluster
 
-PROVIDERS: Mapping[str, type[Cluster]] = {
-    "local": LocalCluster,
-    "compose": ComposeCluster,
-}
+
+class Providers(Mapping[str, type[Cluster]]):
+    """The class of each provider by name, imported when it is looked up.
+
+    `places` has the module and the class of each name. `lab bench --help` and shell completion list
+    the names, and need no container engine for that.
+    """
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+
+    def __getitem__(self, name: str) -> type[Cluster]:
+        return cast("type[Cluster]", pkgutil.resolve_name(self.places[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+PROVIDERS = Providers(
+    {
+        "local": "lab.providers.local:LocalCluster",
+        "compose": "lab.providers.compose:ComposeCluster",
+    }
+)

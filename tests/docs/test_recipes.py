@@ -6,7 +6,6 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -96,8 +95,8 @@ def test_the_figure_is_drawn(
 
 def test_the_provider_runs_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example hosts a pool in the driver, counts its CPU time, and leaves no process."""
-    providers = cast("dict[str, Any]", PROVIDERS)
-    monkeypatch.setitem(providers, "driver-only", example("provider", monkeypatch).DriverOnly)
+    place = f"{example('provider', monkeypatch).__name__}:DriverOnly"
+    monkeypatch.setitem(PROVIDERS.places, "driver-only", place)
     row = run(tmp_path, spec_of("process-pool", "cpu", Burst(20), provider="driver-only")).row
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_done, row.provider) == (20, "driver-only")
