@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -65,13 +64,6 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 def show_line(text: str) -> None:
     """Print a line of the results to standard output."""
     data_console.print(text, highlight=False, soft_wrap=True, markup=False)
-
-
-def print_any_text() -> None:
-    """Make output streams escape characters that their encoding lacks, instead of raising."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from lab.campaign import consent, feasible, run_folder, runner
 from lab.cli.interleave import Turns
 from lab.cli.options import command_line
-from lab.cli.parser import EXAMPLES as EPILOG
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import ladder_of, lookup, named_function, select
 from lab.console import say
@@ -23,8 +22,6 @@ from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import choice
 from lab.results.schema import TrialRow
-
-__all__ = ["EPILOG", "run"]
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from lab.claims import evaluate, experiments, render
 from lab.claims.experiments import QUESTIONS
 from lab.claims.published_claims import PUBLISHED
 from lab.cli.options import command_line
-from lab.cli.parser import add_claims
+from lab.cli.parser import parse
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import lookup
 from lab.console import duration, say, show_table
@@ -21,21 +21,6 @@ from lab.core.errors import ExitCode, NothingSelectedError
 from lab.results.store import Store
 
 NAME = "claims"
-_LINES = "\n".join(f"  {name:<18}{question.about}" for name, question in QUESTIONS.items())
-EPILOG = f"""\
-examples:
-  lab claims                                     all published claims
-  lab claims --backend celery --claim retry
-  lab claims --dry-run                           print the trials and their duration
-  lab claims --resume results/runs/RUN           continue a stopped run
-
-The verdict of a claim is `holds`, `holds with: CONDITION` (the default installation is not enough),
-`does not hold`, or `not measured: REASON`. Each verdict lists the trials that support it; their
-folders in the run hold every record. A claim is true when:
-{_LINES}
-
-All clusters are processes on this machine. The exit code does not depend on the verdicts.
-"""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -90,9 +75,7 @@ def _claims(options: argparse.Namespace) -> evaluate.BackendClaims:
 
 def _first_options(command: str) -> argparse.Namespace:
     """Return the options of the command that created a run."""
-    parser = argparse.ArgumentParser()
-    add_claims(parser)
-    return parser.parse_args(shlex.split(command)[1:])
+    return parse(shlex.split(command))
 
 
 def _conclude(store: Store, campaign_run: run_folder.Run, claims: evaluate.BackendClaims) -> None:

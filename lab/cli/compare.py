@@ -18,31 +18,6 @@ from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
 from lab.results.store import list_runs
 
-EPILOG = f"""\
-examples:
-  lab compare 1f3c9ab 8d20e41                    two commits: all runs measured on each
-  lab compare results/runs/A results/runs/B      two runs
-  lab compare thread-pool 'threading[queue]'     two backends of the latest run, pair by pair
-  lab compare main HEAD --pairs 15 --bench '-b thread-pool -w cpu'
-                                                 measures both commits first, interleaved
-  lab compare --null RUN                         measures the noise of this machine (A/A test)
-
-Each metric has one verdict:
-  tie             the 95 % interval of B / A lies within the equivalence margin
-  worse, better   otherwise, if p is below 0.05 after Holm's correction over all compared metrics,
-                  and B / A lies outside the margin that --null measured, if it was measured
-  inconclusive    all other cases
-The equivalence margin is 5 %, or the noise that --null measured on this machine, separately for
-paired and unpaired metrics. Two backends of one run are paired block by block, and so are two
-interleaved commits; pairs show the smallest changes. If a metric with --pairs is inconclusive and
-looks worse by more than --threshold, both commits are measured again with twice the pairs.
-Exit code 4: a metric is worse by more than --threshold. Exit code 3: the sides have no usable
-metric in common.
-
-Headline metrics: {", ".join(HEADLINES[:3])},
-{", ".join(HEADLINES[3:])}.
-"""
-
 
 def run(options: argparse.Namespace) -> int:
     """Compare two sides, print the result, and return the exit code."""

@@ -14,15 +14,6 @@ from lab.history import change_points, machines, page, run_index
 from lab.history.export import export
 
 PAGES = "asv-html"
-EPILOG = """\
-results/asv             asv's files, one per machine, commit and provider; rewritten from the runs
-results/asv-html        asv's pages; `nox -s serve` serves them
-results/history         change points, the largest first: steps.html and changepoint.csv
-
-Two detectors search each series. A change point that both detect is an alarm if the series has at
-least 30 commits; every other one is a watch. A machine's default name is a hash of its hardware;
-set another name with `lab history --machine machine-1a2b3c4d=labbox`.
-"""
 
 
 def run(options: argparse.Namespace) -> int:

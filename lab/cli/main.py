@@ -1,30 +1,32 @@
+# PYTHON_ARGCOMPLETE_OK
 """Runs the command `lab`: parses its arguments, and turns every exception into a message."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.cli.parser import module_of, parser
-from lab.console import print_any_text, say
-from lab.core.defects import last_words
+from lab.cli.parser import complete_in_shell, module_of, parse
 from lab.core.errors import ExitCode, LabError, UsageError
 from lab.host import interrupts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its `ExitCode`; an exception becomes a one-line message."""
+    complete_in_shell()
     interrupts.install()
-    print_any_text()
+    _print_any_text()
     try:
         _require_folder()
-        options = parser().parse_args(arguments)
-        options.words = sys.argv[1:] if arguments is None else arguments
+        words = sys.argv[1:] if arguments is None else arguments
+        options = parse(words)
+        options.words = words
         return int(module_of(options.command).run(options))
     except LabError as error:
-        say(f"lab: {error}")
+        _say(error)
         return error.exit_code
     except KeyboardInterrupt:
         interrupts.ignore()
@@ -34,8 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FINE
     except Exception as error:  # noqa: BLE001 (no traceback ever reaches the user)
-        say(f"lab: {last_words(error)}")
+        from lab.core.defects import last_words
+
+        _say(last_words(error))
         return ExitCode.MACHINE_FAILED
+
+
+def _print_any_text() -> None:
+    """Make output streams escape characters that their encoding lacks, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say(message: object) -> None:
+    from lab.console import say  # rich, which most calls of `--help` and completion do not need
+
+    say(f"lab: {message}")
 
 
 def _require_folder() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.driver.pacing import GAPS
+from lab.core.model import GAPS
 from lab.planning import ranges
 from lab.planning.presets import GROUPS, LATENCY, OFFERED, PRESETS
 from lab.providers import PROVIDERS

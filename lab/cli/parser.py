@@ -1,28 +1,83 @@
-"""Defines the command line of `lab`: each command with its arguments.
+"""Parses the command line of `lab`, and completes it in a shell.
 
-It imports nothing that measures or analyses, so that `lab --help` and shell completion are fast.
-The module ``lab.cli.COMMAND`` runs a command: it is imported for that, or to print the help of the
-command, and has a function `run` and optionally an `EPILOG` with examples.
+The options of a command are added when they are needed, so that `lab --help` imports no other room.
+The module ``lab.cli.COMMAND`` is imported to run the command: its function is `run`.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import sys
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
-from lab.cli.options import OPTIONS
-from lab.core.errors import EXIT_CODES
-from lab.planning import ranges
-from lab.results.schema import CSV_TABLES, TABLES
+from lab.cli import examples
+from lab.core.errors import EXIT_CODES, UnknownNameError, UsageError
 
 HELP_WIDTH = 100
-RESULTS = Path("results")
+DISTRIBUTION = "background-task-lab"
+COMMANDS = {
+    "bench": "Run a campaign and write its report.",
+    "claims": "Test published claims about the backends.",
+    "list": "List backends, variants, profiles, workloads, presets.",
+    "report": "Recompute a run's tables, figures and page.",
+    "compare": "Compare two runs, commits or backends.",
+    "history": "Show results over commits, and their changes.",
+    "publish": "Export a run as a folder to upload.",
+    "reproduce": "Repeat one trial of a run.",
+    "doctor": "Show what is missing on this machine, and how to fix it.",
+    "clean": "Remove processes and containers of labs that were killed.",
+}
 
-AddArguments = Callable[[argparse.ArgumentParser], None]
+
+class _CommandParser(argparse.ArgumentParser):
+    """Parses one command; its arguments and its examples are added at the first use."""
+
+    has_arguments = False
+
+    @property
+    def command(self) -> str:
+        """The name of the command."""
+        return self.prog.rpartition(" ")[2]
+
+    def add_arguments(self) -> None:
+        """Add the arguments of the command."""
+        if not self.has_arguments:
+            from lab.cli import arguments
+
+            self.has_arguments = True
+            arguments.add(self.command, self)
+
+    def options(self) -> Sequence[str]:
+        """Return the options of the command, such as ``--backend``."""
+        self.add_arguments()
+        shown = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        return [text for action in shown for text in action.option_strings if text[1] == "-"]
+
+    def format_help(self) -> str:
+        """Return the help text, with examples and exit codes."""
+        self.add_arguments()
+        self.epilog = f"{examples.of(self.command)}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}"
+        return super().format_help()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments; `argparse` calls this when the command line names the command."""
+        self.add_arguments()
+        return super().parse_known_args(args, namespace)
+
+
+class _ShowVersion(argparse.Action):
+    """Prints the version of the lab and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"lab {version(DISTRIBUTION)}\n")
+        parser.exit()
 
 
 def module_of(command: str) -> ModuleType:
@@ -30,189 +85,54 @@ def module_of(command: str) -> ModuleType:
     return importlib.import_module(f"lab.cli.{command}")
 
 
-class _CommandParser(argparse.ArgumentParser):
-    """Parses the arguments of one command, and appends its examples and exit codes to its help."""
-
-    def format_help(self) -> str:
-        """Return the help text."""
-        epilog = getattr(module_of(self.prog.rpartition(" ")[2]), "EPILOG", "")
-        self.epilog = f"{epilog}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}"
-        return super().format_help()
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; the chosen command is its result's `command`."""
+def parser() -> tuple[argparse.ArgumentParser, Mapping[str, _CommandParser]]:
+    """Return the parser of the command line, and the parser of each command."""
     root = argparse.ArgumentParser(
         prog="lab",
         description="Compare Python systems that run tasks in the background, under the same load.",
-        epilog=f"{EXAMPLES}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}",
+        epilog=f"{examples.LAB}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    text = "print the version of the lab and exit"
+    root.add_argument("--version", action=_ShowVersion, nargs=0, dest=argparse.SUPPRESS, help=text)
     commands = root.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser
     )
-    for name, (summary, add_arguments) in COMMANDS.items():
-        add_arguments(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=summary,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+    for name, summary in COMMANDS.items():
+        commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-    return root
+    return root, commands.choices
 
 
-def _nothing(_: argparse.ArgumentParser) -> None:
-    """Add no argument."""
+def complete_in_shell() -> None:
+    """Print the words that may follow, and exit, if a shell asks for a completion."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        root, commands = parser()
+        for command in commands.values():
+            command.add_arguments()
+        argcomplete.autocomplete(root)
 
 
-def _bench(command: argparse.ArgumentParser) -> None:
-    for title, options in OPTIONS.items():
-        group = command.add_argument_group(title)
-        for names, facts in options.items():
-            kind, text = facts.get("type"), facts["help"]
-            if isinstance(kind, ranges.NUMBERS):
-                text = f"{text}; {kind}"
-            group.add_argument(*names.split(), **{**facts, "help": text})
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words of a command line; the result has the command's name as `command`.
 
-
-def add_claims(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of `lab claims`."""
-    command.add_argument(
-        "--backend",
-        "-b",
-        action="append",
-        metavar="NAME",
-        help="backend whose claims are tested; repeatable (default: all)",
-    )
-    command.add_argument(
-        "--claim",
-        "-c",
-        action="append",
-        metavar="NAME",
-        help="claim to test; repeatable (default: all)",
-    )
-    command.add_argument(
-        "--seed",
-        type=ranges.SEED,
-        metavar="N",
-        help=f"seed of the trial order and of the task arguments; {ranges.SEED}",
-    )
-    command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
-    command.add_argument("--resume", type=Path, metavar="RUN", help="continue this run folder")
-    command.add_argument(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        metavar="FOLDER",
-        help="folder that holds runs/ (default: results)",
-    )
-
-
-def _report(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
-
-
-def _compare(command: argparse.ArgumentParser) -> None:
-    command.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
-    command.add_argument(
-        "--null",
-        nargs="?",
-        const="",
-        metavar="RUN",
-        help="A/A test: compare a run with itself (default: the latest)",
-    )
-    command.add_argument(
-        "--pairs",
-        type=ranges.PAIRS,
-        metavar="N",
-        help="first measure commits A and B in N pairs of interleaved blocks (METHOD M30: 15); "
-        f"{ranges.PAIRS}",
-    )
-    command.add_argument(
-        "--bench", default="", metavar="OPTIONS", help="options of lab bench for --pairs"
-    )
-    command.add_argument("--run", type=Path, metavar="RUN", help="run that contains the backends")
-    command.add_argument(
-        "--metric",
-        action="append",
-        metavar="NAME",
-        help="metric to compare; repeat for more (default: the headline metrics below)",
-    )
-    command.add_argument(
-        "--threshold",
-        type=ranges.THRESHOLD_PERCENT,
-        default=5.0,
-        metavar="PERCENT",
-        help="how much worse a metric may be before the exit code is 4 (default: 5); "
-        f"{ranges.THRESHOLD_PERCENT}",
-    )
-    command.add_argument(
-        "--format", default="table", metavar="FORMAT", help="table, markdown or json"
-    )
-    command.add_argument(
-        "--other-machine",
-        action="store_true",
-        help="compare although machine or software differ",
-    )
-    _add_results(command)
-
-
-def _history(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--machine", metavar="HASH=NAME", help="name of a machine in the pages")
-    _add_results(command)
-
-
-def _publish(command: argparse.ArgumentParser) -> None:
-    _report(command)
-    command.add_argument("--to", type=Path, metavar="FOLDER", help="default: results/published")
-    command.add_argument(
-        "--no-tasks",
-        dest="tables",
-        action="store_const",
-        const=CSV_TABLES,
-        default=tuple(TABLES),
-        help="leave out the page and the tables with one row per task: small enough for a "
-        "repository",
-    )
-    _add_results(command)
-
-
-def _reproduce(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "row", metavar="RUN/TRIAL_ID", help="a row of the trial.csv of a run or package"
-    )
-    for name in ("--task", "--args"):
-        command.add_argument(name, **OPTIONS["selection"][name])
-    _add_results(command)
-
-
-def _add_results(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
-
-
-COMMANDS: dict[str, tuple[str, AddArguments]] = {
-    "bench": ("Run a campaign and write its report.", _bench),
-    "claims": ("Test published claims about the backends.", add_claims),
-    "list": ("List backends, variants, profiles, workloads, presets.", _nothing),
-    "report": ("Recompute a run's tables, figures and page.", _report),
-    "compare": ("Compare two runs, commits or backends.", _compare),
-    "history": ("Show results over commits, and their changes.", _history),
-    "publish": ("Export a run as a folder to upload.", _publish),
-    "reproduce": ("Repeat one trial of a run.", _reproduce),
-    "doctor": ("Show what is missing on this machine, and how to fix it.", _nothing),
-    "clean": ("Remove processes and containers of labs that were killed.", _nothing),
-}
-EXAMPLES = """\
-examples:
-  lab bench                                      every installed backend, preset quick
-  lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
-  lab bench --workload cpu:2000 --cores 1,2      CPU tasks of 2000 us on one core and on two
-  lab bench --workload latency -b celery -b rq   sustainable rates, and queue latency at each load
-  lab bench --preset standard --dry-run          show the plan and its estimated duration
-  lab bench --resume results/runs/RUN            continue a stopped run
-
-A backend is named backend[variant]@profile; `lab list` shows all of them. The defaults are the
-backend's first variant and its profile `default`.
-"""
+    Raises:
+        UsageError: The command or an option is unknown; the message suggests similar names.
+    """
+    root, commands = parser()
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command and command not in commands:
+        raise UnknownNameError("command", command, commands)
+    options, unknown = root.parse_known_args(words)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        if name.startswith("--"):
+            raise UnknownNameError(f"option of lab {command}", name, commands[command].options())
+        raise UsageError(f"lab {command} does not take {name!r}. See: lab {command} --help")
+    return options

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+GAPS = ("poisson", "uniform", "bursty")
+
 
 @dataclass(frozen=True, slots=True)
 class Burst:
@@ -22,7 +24,7 @@ class Burst:
 class Paced:
     """An open loop: the due instants are fixed in advance and ignore completions (METHOD M6).
 
-    `gaps` is one of `lab.driver.pacing.GAPS`; `rate_hz` is the offered rate in tasks per second.
+    `gaps` is one of `GAPS`; `rate_hz` is the offered rate in tasks per second.
     """
 
     kind: ClassVar[str] = "paced"

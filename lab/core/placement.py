@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from lab.core.model import Topology
 
 # Quotas are only met while the machine has idle time: the largest sum of all quotas, as a share of
@@ -54,6 +52,8 @@ def place(
     Roles share CPUs if there are too few; then `dedicated` is False. With `in_driver`, the driver
     process is the node and gets exactly the node's CPUs.
     """
+    import psutil  # `lab --help` and shell completion import this module
+
     wanted = topology.nodes * topology.cores_per_node
     pool = list(reversed(cpus))
     taken = [pool[index % len(pool)] for index in range(wanted)]

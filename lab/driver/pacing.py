@@ -16,7 +16,6 @@ from lab.core.model import Arrival, Paced
 # `time.sleep` wakes 80-160 us late at the median (METHOD M7), so the pacer sleeps until this long
 # before the instant, and spins for the rest.
 SPIN_NS = 300_000
-GAPS = ("poisson", "uniform", "bursty")
 # Bursty arrivals are on for a fifth of each cycle, and then Poisson at five times the rate.
 CYCLE_NS, ON = 500_000_000, 0.2
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.cli.parser import parser
+from lab.cli.parser import parse
 from lab.planning.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +93,7 @@ def test_the_commands_are_the_labs() -> None:
     for line in nox:
         _, session, words = re.fullmatch(r"(.*)nox -s (\w+) -- ([^|]*).*", line.strip()).groups()  # type: ignore[union-attr]
         words = words.replace("$CHOSEN", chosen)
-        commands.setdefault(session, []).append(parser().parse_args([session, *shlex.split(words)]))
+        commands.setdefault(session, []).append(parse([session, *shlex.split(words)]))
     base, change = commands["bench"]
     assert vars(base) | {"results": 0} == vars(change) | {"results": 0}
     assert change.preset in PRESETS

@@ -10,7 +10,7 @@ import pytest
 
 from lab.analysis.statistics import sample_floor
 from lab.campaign.estimate import estimate_s, total_s
-from lab.cli.parser import parser
+from lab.cli.parser import parse
 from lab.cli.selection import select
 from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
@@ -91,7 +91,7 @@ def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
 def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
     """On two cores, with every percentile up to p90, according to the displayed estimate."""
     quick = PRESETS["quick"]
-    selection = select(parser().parse_args(["bench", "--provider", "local"]), quick)
+    selection = select(parse(["bench", "--provider", "local"]), quick)
     trials = make_plan(replace(selection, cores=(1, 2), offers=frozenset(Service))).trials
     backends = {
         name for name, backend in registry.backends().items() if backend.family != "reference"

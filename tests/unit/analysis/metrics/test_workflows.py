@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lab.analysis.metrics.registry import trial_metrics
-from lab.cli.parser import parser
+from lab.cli.parser import parse
 from lab.cli.selection import select
 from lab.core.model import Capability, Chain, FanOut, Priority, Retry
 from lab.planning import registry
@@ -113,7 +113,7 @@ def test_each_kind_of_workflow_has_a_table() -> None:
 def cells_of(*words: str) -> list[tuple[str, Any]]:
     """Return workload and arrival of each cell that these options select."""
     fixed = ["bench", "-b", "thread-pool", "-b", "celery", "--provider", "local", "--cores", "1"]
-    options: argparse.Namespace = parser().parse_args([*fixed, *words])
+    options: argparse.Namespace = parse([*fixed, *words])
     return [(cell.workload, cell.arrival) for cell in select(options, PRESETS["quick"]).cells]
 
 
@@ -127,9 +127,7 @@ def test_an_arrival_that_no_preset_has_selects_its_workload() -> None:
 
 def test_workflows_without_support_are_skipped_with_a_reason() -> None:
     """The capabilities of a backend decide."""
-    options = parser().parse_args(
-        ["bench", "-b", "threading", "-b", "rq", "-w", "shapes", "--provider", "local"]
-    )
+    options = parse(["bench", "-b", "threading", "-b", "rq", "-w", "shapes", "--provider", "local"])
     plan = make_plan(select(options, PRESETS["quick"]))
     reasons = {(s.spec.backend, s.spec.arrival): s.reason for s in plan.skips}
     cells = {cell.arrival for cell in GROUPS["shapes"].cells}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from lab.cli.parser import parser
+from lab.cli.parser import parse
 from lab.figures import Tables
 from lab.report.answers import QUESTIONS, answers
 from lab.report.answers.answer import Sentence
@@ -66,7 +66,7 @@ def test_without_rows_no_answer_has_a_sentence(tables: Tables) -> None:
 def test_the_command_of_a_question_is_valid(command: str) -> None:
     """The parser of the lab accepts it."""
     _, _, session, _, *arguments = shlex.split(command)
-    assert parser().parse_args([session, *arguments]).command == session
+    assert parse([session, *arguments]).command == session
 
 
 def test_losses_are_counted_by_label(tables: Tables) -> None:

@@ -1,0 +1,188 @@
+"""Adds the arguments of each command to its parser."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from lab.cli.options import OPTIONS
+from lab.planning import ranges
+from lab.planning.presets import GROUPS, OFFERED, PRESETS
+from lab.providers import PROVIDERS
+from lab.results.schema import CSV_TABLES, TABLES
+
+RESULTS = Path("results")
+
+
+def add(command: str, parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command, if it has any."""
+    if command in ADD:
+        ADD[command](parser)
+
+
+def _bench(command: argparse.ArgumentParser) -> None:
+    for title, options in OPTIONS.items():
+        group = command.add_argument_group(title)
+        for names, facts in options.items():
+            kind, text = facts.get("type"), facts["help"]
+            if isinstance(kind, ranges.NUMBERS):
+                text = f"{text}; {kind}"
+            action = group.add_argument(*names.split(), **{**facts, "help": text})
+            if action.dest in VALUES:
+                _complete(action, VALUES[action.dest])
+
+
+def _complete(action: argparse.Action, values: Callable[[], Iterable[str]]) -> None:
+    """Let a shell complete the value of an option; argcomplete reads the attribute `completer`."""
+    vars(action)["completer"] = lambda **_: values()
+
+
+def _labels() -> Iterator[str]:
+    from lab.planning import registry  # imports every adapter, which the help does not need
+
+    for name, backend in registry.backends().items():
+        yield name
+        yield from (f"{name}[{variant.name}]" for variant in backend.variants)
+
+
+def _workloads() -> Iterator[str]:
+    from lab.planning import registry
+
+    yield from (*registry.workload_names(), *GROUPS)
+
+
+# The names that the options of `lab bench` take.
+VALUES: dict[str, Callable[[], Iterable[str]]] = {
+    "arrival": lambda: OFFERED,
+    "backend": _labels,
+    "preset": lambda: PRESETS,
+    "provider": lambda: PROVIDERS,
+    "workload": _workloads,
+}
+
+
+def _claims(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lab claims`."""
+    command.add_argument(
+        "--backend",
+        "-b",
+        action="append",
+        metavar="NAME",
+        help="backend whose claims are tested; repeatable (default: all)",
+    )
+    command.add_argument(
+        "--claim",
+        "-c",
+        action="append",
+        metavar="NAME",
+        help="claim to test; repeatable (default: all)",
+    )
+    command.add_argument(
+        "--seed",
+        type=ranges.SEED,
+        metavar="N",
+        help=f"seed of the trial order and of the task arguments; {ranges.SEED}",
+    )
+    command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
+    command.add_argument("--resume", type=Path, metavar="RUN", help="continue this run folder")
+    command.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        metavar="FOLDER",
+        help="folder that holds runs/ (default: results)",
+    )
+
+
+def _report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", nargs="?", type=Path, help="run folder (default: the latest)")
+
+
+def _compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
+    command.add_argument(
+        "--null",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="A/A test: compare a run with itself (default: the latest)",
+    )
+    command.add_argument(
+        "--pairs",
+        type=ranges.PAIRS,
+        metavar="N",
+        help="first measure commits A and B in N pairs of interleaved blocks (METHOD M30: 15); "
+        f"{ranges.PAIRS}",
+    )
+    command.add_argument(
+        "--bench", default="", metavar="OPTIONS", help="options of lab bench for --pairs"
+    )
+    command.add_argument("--run", type=Path, metavar="RUN", help="run that contains the backends")
+    command.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help="metric to compare; repeat for more (default: the headline metrics below)",
+    )
+    command.add_argument(
+        "--threshold",
+        type=ranges.THRESHOLD_PERCENT,
+        default=5.0,
+        metavar="PERCENT",
+        help="how much worse a metric may be before the exit code is 4 (default: 5); "
+        f"{ranges.THRESHOLD_PERCENT}",
+    )
+    command.add_argument(
+        "--format", default="table", metavar="FORMAT", help="table, markdown or json"
+    )
+    command.add_argument(
+        "--other-machine",
+        action="store_true",
+        help="compare although machine or software differ",
+    )
+    _add_results(command)
+
+
+def _history(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--machine", metavar="HASH=NAME", help="name of a machine in the pages")
+    _add_results(command)
+
+
+def _publish(command: argparse.ArgumentParser) -> None:
+    _report(command)
+    command.add_argument("--to", type=Path, metavar="FOLDER", help="default: results/published")
+    command.add_argument(
+        "--no-tasks",
+        dest="tables",
+        action="store_const",
+        const=CSV_TABLES,
+        default=tuple(TABLES),
+        help="leave out the page and the tables with one row per task: small enough for a "
+        "repository",
+    )
+    _add_results(command)
+
+
+def _reproduce(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "row", metavar="RUN/TRIAL_ID", help="a row of the trial.csv of a run or package"
+    )
+    for name in ("--task", "--args"):
+        command.add_argument(name, **OPTIONS["selection"][name])
+    _add_results(command)
+
+
+def _add_results(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
+
+
+ADD = {
+    "bench": _bench,
+    "claims": _claims,
+    "report": _report,
+    "compare": _compare,
+    "history": _history,
+    "publish": _publish,
+    "reproduce": _reproduce,
+}

@@ -1,0 +1,89 @@
+"""Writes the examples and notes at the end of each command's help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+LAB = """\
+examples:
+  lab bench                                      every installed backend, preset quick
+  lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
+  lab bench --workload cpu:2000 --cores 1,2      CPU tasks of 2000 us on one core and on two
+  lab bench --workload latency -b celery -b rq   sustainable rates, and queue latency at each load
+  lab bench --preset standard --dry-run          show the plan and its estimated duration
+  lab bench --resume results/runs/RUN            continue a stopped run
+
+A backend is named backend[variant]@profile; `lab list` shows all of them. The defaults are the
+backend's first variant and its profile `default`.
+"""
+
+
+def of(command: str) -> str:
+    """Return the examples of a command; empty if it has none."""
+    return TEXTS[command]() if command in TEXTS else ""
+
+
+def _claims() -> str:
+    from lab.claims.experiments import QUESTIONS
+
+    lines = "\n".join(f"  {name:<18}{question.about}" for name, question in QUESTIONS.items())
+    return f"""\
+examples:
+  lab claims                                     all published claims
+  lab claims --backend celery --claim retry
+  lab claims --dry-run                           print the trials and their duration
+  lab claims --resume results/runs/RUN           continue a stopped run
+
+The verdict of a claim is `holds`, `holds with: CONDITION` (the default installation is not enough),
+`does not hold`, or `not measured: REASON`. Each verdict lists the trials that support it; their
+folders in the run hold every record. A claim is true when:
+{lines}
+
+All clusters are processes on this machine. The exit code does not depend on the verdicts.
+"""
+
+
+def _compare() -> str:
+    from lab.comparison.compare import HEADLINES
+
+    return f"""\
+examples:
+  lab compare 1f3c9ab 8d20e41                    two commits: all runs measured on each
+  lab compare results/runs/A results/runs/B      two runs
+  lab compare thread-pool 'threading[queue]'     two backends of the latest run, pair by pair
+  lab compare main HEAD --pairs 15 --bench '-b thread-pool -w cpu'
+                                                 measures both commits first, interleaved
+  lab compare --null RUN                         measures the noise of this machine (A/A test)
+
+Each metric has one verdict:
+  tie             the 95 % interval of B / A lies within the equivalence margin
+  worse, better   otherwise, if p is below 0.05 after Holm's correction over all compared metrics,
+                  and B / A lies outside the margin that --null measured, if it was measured
+  inconclusive    all other cases
+The equivalence margin is 5 %, or the noise that --null measured on this machine, separately for
+paired and unpaired metrics. Two backends of one run are paired block by block, and so are two
+interleaved commits; pairs show the smallest changes. If a metric with --pairs is inconclusive and
+looks worse by more than --threshold, both commits are measured again with twice the pairs.
+Exit code 4: a metric is worse by more than --threshold. Exit code 3: the sides have no usable
+metric in common.
+
+Headline metrics: {", ".join(HEADLINES[:3])},
+{", ".join(HEADLINES[3:])}.
+"""
+
+
+HISTORY = """\
+results/asv             asv's files, one per machine, commit and provider; rewritten from the runs
+results/asv-html        asv's pages; `nox -s serve` serves them
+results/history         change points, the largest first: steps.html and changepoint.csv
+
+Two detectors search each series. A change point that both detect is an alarm if the series has at
+least 30 commits; every other one is a watch. A machine's default name is a hash of its hardware;
+set another name with `lab history --machine machine-1a2b3c4d=labbox`.
+"""
+TEXTS: Mapping[str, Callable[[], str]] = {
+    "bench": lambda: LAB,
+    "claims": _claims,
+    "compare": _compare,
+    "history": lambda: HISTORY,
+}
