@@ -46,6 +46,12 @@ class TaskOutcome(StrEnum):
     RECOVERED = "recovered"  # not acknowledged, but finished
     REFUSED = "refused"  # not acknowledged, not executed: not a loss
     PHANTOM = "phantom"  # executed, never offered
+    # In a trial with a fault only (M29), where LOST and PARTIAL are divided:
+    LOST_REPORTED = "lost-reported"  # never finished; the system reports a failure
+    STUCK = "stuck"  # never finished; the system reports that it runs
+    RE_EXECUTED = "re-executed"  # started more than once, finished once
+    FAILED_THOUGH_DONE = "failed-though-done"  # finished; the system reports a failure
+    UNDECIDED = "unknown"  # not finished, and the drain ended before it could be delivered again
 
 
 class FiringOutcome(StrEnum):

@@ -1,0 +1,242 @@
+"""Classifies each task of a trial with a fault (METHOD M28, M29).
+
+Pure functions of the lab's records and of the states that the system itself reports. The ledger
+decides whether a task ran. A state only divides the tasks that did not finish, and shows a failure
+that was reported for a finished one, so a system that lies about its states is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from lab.core.faults import FaultKind
+from lab.core.outcomes import Ack, TaskOutcome, TaskState
+
+# A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
+HORIZONS = 1.5
+# The shortest such wait, for a system that delivers again at once, or never.
+SHORTEST_WAIT_S = 2.0
+_DECIDED_BEFORE = (TaskOutcome.PHANTOM, TaskOutcome.CORRUPTED)
+_TYPES = {
+    "verdict": "str",
+    "state": "str",
+    "hit": "Int64",
+    "redelivery_ns": "Int64",
+    "taken_over_by": "str",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A proved hit of a fault.
+
+    Attributes:
+        number: Its number in the trial.
+        at_ns: Its instant, ns of CLOCK_MONOTONIC.
+        over_ns: The end of its effects: healed, or the part that ended has been restarted.
+        task_ids: The tasks that its target was executing.
+    """
+
+    number: int
+    at_ns: int
+    over_ns: int
+    task_ids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """The hits of a trial, and what is known at the end of its drain.
+
+    Attributes:
+        hits: The proved hits in the order of their instants.
+        end_ns: The end of the drain, ns of CLOCK_MONOTONIC.
+        horizon_s: The system's redelivery horizon; None: it never delivers again.
+        states: The state of each task whose state was read.
+        late: Tasks that started or returned after the end, while the cluster stopped.
+    """
+
+    hits: Sequence[Hit]
+    end_ns: int
+    horizon_s: float | None
+    states: Mapping[int, TaskState] = field(default_factory=dict)
+    late: Collection[int] = ()
+
+    @property
+    def over_ns(self) -> int:
+        """The end of the effects of all hits; 0 without a hit."""
+        return max((hit.over_ns for hit in self.hits), default=0)
+
+    def lasted_since(self, at_ns: int) -> bool:
+        """Return whether every redelivery that an event at `at_ns` caused had its time."""
+        needed_s = max(HORIZONS * (self.horizon_s or 0.0), SHORTEST_WAIT_S)
+        return self.end_ns - at_ns >= needed_s * 1e9
+
+
+class _Execution(NamedTuple):
+    t3_ns: int
+    outcome: str
+    place: str
+
+
+def proved_hits(faults: pd.DataFrame) -> list[Hit]:
+    """Return the hits of a trial in the order of their instants; a control has none.
+
+    Args:
+        faults: `FaultRow` columns.
+    """
+    proved = faults[(faults["status"] == "hit") & (faults["fault"] != FaultKind.NONE)]
+    hits = []
+    row: Any
+    for row in proved.itertuples(index=False):
+        ends = (row.injected_ns, row.healed_ns, row.restarted_ns)
+        over_ns = max(int(instant) for instant in ends if pd.notna(instant))
+        task_ids = frozenset(map(int, row.task_ids.split()))
+        hits.append(Hit(int(row.hit), int(row.injected_ns), over_ns, task_ids))
+    return sorted(hits, key=lambda hit: hit.at_ns)
+
+
+def classify(
+    table: pd.DataFrame, tasks: pd.DataFrame, submits: pd.DataFrame, after: Aftermath
+) -> pd.DataFrame:
+    """Replace the outcomes of a trial without faults by those of a trial with a fault.
+
+    The first rule that applies decides:
+
+    1. unexpected, or wrong answer: as without a fault
+    2. duplicated: returned more than once
+    3. failed-though-done: returned, and the system reports a failure
+    4. re-executed: started more than once, and returned once
+    5. ok, or recovered: returned once; acknowledged, or not
+    6. failed: an execution raised, none returned, and the system reports a failure or no state
+    7. refused, or partial: not acknowledged; never started, or started. Neither is a loss
+    8. lost-reported: the system reports a failure
+    9. unknown: the drain was shorter than `HORIZONS` redelivery horizons after the last submit
+       call, the end of the last hit, or the last start of the task (of any task, if the system
+       reports that it is queued); or the task started or returned after the drain
+    10. stuck: the system reports that it runs
+    11. lost: all others. The system reports no state, or that it is queued, or missing, or finished
+
+    Args:
+        table: The result of `checker.verdicts` for the same records.
+        tasks: `TaskRow` columns, without the events after the end of the drain.
+        submits: `SubmitRow` columns.
+        after: The hits, the states, and the end of the drain.
+
+    Returns:
+        `VerdictRow` columns, in the same order. `hit` is the last hit whose target was executing
+        the task; for others that are not ok, the first hit that was not over when the task was
+        sent, or else the last one.
+    """
+    executions = _executions(tasks)
+    sent_ns, acknowledged = _offers(submits)
+    calm_ns = max([after.over_ns, *sent_ns.values()])
+    busy_ns = max((run.t3_ns for runs in executions.values() for run in runs), default=0)
+    rows = []
+    for task_id, before in zip(table["task_id"], table["verdict"], strict=True):
+        runs, state = executions.get(task_id, []), after.states.get(task_id)
+        outcome = TaskOutcome(before)
+        if outcome not in _DECIDED_BEFORE:
+            since_ns = max([calm_ns, *(run.t3_ns for run in runs)])
+            if state is TaskState.QUEUED:
+                since_ns = max(since_ns, busy_ns)
+            is_over = after.lasted_since(since_ns) and task_id not in after.late
+            ends = [run.outcome for run in runs]
+            is_acknowledged = task_id in acknowledged
+            outcome = _returned(ends, state, is_acknowledged=is_acknowledged) or _missing(
+                ends, state, is_acknowledged=is_acknowledged, is_over=is_over
+            )
+        hit = next((hit for hit in reversed(after.hits) if task_id in hit.task_ids), None)
+        again = next((run for run in runs if hit and run.t3_ns > hit.at_ns), None)
+        delay_ns = again.t3_ns - hit.at_ns if again and hit else None
+        if hit is None and outcome is not TaskOutcome.OK:
+            hit = _attributed(sent_ns.get(task_id), after.hits)
+        number = hit.number if hit else None
+        rows.append((outcome, state or "", number, delay_ns, again.place if again else ""))
+    judged = pd.DataFrame(rows, columns=list(_TYPES), index=table.index, dtype="object")
+    judged = judged.astype(_TYPES)
+    return table.assign(**{name: judged[name] for name in _TYPES})
+
+
+def stopped_consuming(
+    judged: pd.DataFrame, tasks: pd.DataFrame, submits: pd.DataFrame, after: Aftermath
+) -> bool:
+    """Return whether the system accepts tasks and starts none of them; workers must be alive.
+
+    That is the case if nothing started since the last hit was over, for as long as `classify` waits
+    for a redelivery, and a task waits that no hit can have lost: it was acknowledged after that, or
+    the system reports that it is queued.
+
+    Args:
+        judged: The result of `classify`.
+        tasks: `TaskRow` columns, as for `classify`.
+        submits: `SubmitRow` columns.
+        after: The hits, the states, and the end of the drain.
+    """
+    sent_ns, acknowledged = _offers(submits)
+    busy_ns = max([after.over_ns, *map(int, tasks["t3_ns"].dropna())])
+    waiting = judged[judged["verdict"].isin([TaskOutcome.LOST, TaskOutcome.UNDECIDED])]
+    waiting = waiting[(waiting["starts"] == 0) & waiting["task_id"].isin(acknowledged)]
+    return after.lasted_since(busy_ns) and any(
+        state == TaskState.QUEUED or sent_ns.get(task_id, 0) > after.over_ns
+        for task_id, state in zip(waiting["task_id"], waiting["state"], strict=True)
+    )
+
+
+def _offers(submits: pd.DataFrame) -> tuple[dict[int, int], set[int]]:
+    """Return the instant of the submit call of each task of the window, and those acknowledged."""
+    window = submits[submits["phase"] == "measure"]
+    sent = window[window["t1_ns"].notna()]
+    sent_ns = {int(i): int(at) for i, at in zip(sent["task_id"], sent["t1_ns"], strict=True)}
+    return sent_ns, set(window.loc[window["ack"] == Ack.OK, "task_id"])
+
+
+def _executions(tasks: pd.DataFrame) -> dict[int, list[_Execution]]:
+    """Return the started executions of each task, in the order of their starts."""
+    started = tasks[tasks["t3_ns"].notna()].sort_values("t3_ns", kind="stable")
+    runs: dict[int, list[_Execution]] = {}
+    row: Any
+    for row in started.itertuples(index=False):
+        place = f"node {row.node}, pid {row.worker.partition(':')[0]}"
+        runs.setdefault(row.task_id, []).append(_Execution(int(row.t3_ns), row.outcome, place))
+    return runs
+
+
+def _returned(
+    ends: Sequence[str], state: TaskState | None, *, is_acknowledged: bool
+) -> TaskOutcome | None:
+    """Return the outcome of a task with an execution that returned; None if it has none."""
+    if not (returned := ends.count("ok")):
+        return None
+    if returned > 1:
+        return TaskOutcome.DUPLICATED
+    if state is TaskState.FAILED:
+        return TaskOutcome.FAILED_THOUGH_DONE
+    if len(ends) > 1:
+        return TaskOutcome.RE_EXECUTED
+    return TaskOutcome.OK if is_acknowledged else TaskOutcome.RECOVERED
+
+
+def _missing(
+    ends: Sequence[str], state: TaskState | None, *, is_acknowledged: bool, is_over: bool
+) -> TaskOutcome:
+    """Return the outcome of a task of which no execution returned."""
+    if "raised" in ends and state in (TaskState.FAILED, TaskState.UNKNOWN, None):
+        return TaskOutcome.FAILED
+    if not is_acknowledged:
+        return TaskOutcome.PARTIAL if ends else TaskOutcome.REFUSED
+    if state is TaskState.FAILED:
+        return TaskOutcome.LOST_REPORTED
+    if not is_over:
+        return TaskOutcome.UNDECIDED
+    return TaskOutcome.STUCK if state is TaskState.RUNNING else TaskOutcome.LOST
+
+
+def _attributed(sent_ns: int | None, hits: Sequence[Hit]) -> Hit | None:
+    """Return the first hit that was not over when the task was sent, or else the last one."""
+    if sent_ns is None or not hits:
+        return None
+    return next((hit for hit in hits if hit.over_ns >= sent_ns), hits[-1])
