@@ -65,6 +65,11 @@ class TrialContext:
         return self.folder / "ledger"
 
     @property
+    def persistence(self) -> str:
+        """Return the `Persistence` of the trial's Redis; empty: that of the lab's servers."""
+        return self.spec.fault.persistence if self.spec.fault else ""
+
+    @property
     def logs(self) -> Path:
         """Return the folder with the output of the trial's processes."""
         return self.folder / "logs"

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.core.backend import setup_to_json
+from lab.core.faults import Persistence
 from lab.core.model import BackendContext, Command, Service
 from lab.core.placement import cpu_text
 from lab.core.provider import TrialContext
+from lab.providers import servers
 from lab.providers.images import recipe
 from lab.worker import container, user_function
 
@@ -26,6 +28,8 @@ PACK = f"tar -C {TRIAL} --exclude=./luggage -czf - . || test $? = 1"
 PERIOD_US = 10_000
 # `crontab` in the driver's container writes the lines here, and cron in its container reads them.
 CRONTABS = "crontabs:/var/spool/cron/crontabs"
+# The variable with a part of Redis' configuration.
+PERSISTENCE = "LAB_PERSISTENCE"
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
     Service.REDIS: "redis://:{password}@redis:6379/0",
@@ -61,6 +65,7 @@ def _path(site: TrialContext) -> dict[str, str]:
 def server(site: TrialContext, context: BackendContext) -> dict[str, Any]:
     """Describe the CPUs and the environment of a server's container."""
     variables = dict(site.backend.server_environment(context.settings))
+    variables[PERSISTENCE] = servers.PERSISTENCE[site.persistence or Persistence.NONE]
     return {"cpuset": cpu_text(site.placement.services), "environment": variables}
 
 

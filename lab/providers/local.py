@@ -18,7 +18,7 @@ from lab.host import child_environment, connections, processes, temp_dirs
 from lab.planning.registry import Selected, setup
 from lab.providers import crontab, redis_benchmark
 from lab.providers.monitor import answer
-from lab.providers.servers import SERVICES, free_port, last_line
+from lab.providers.servers import SERVICES, RedisService, Server, free_port, last_line
 from lab.worker import user_function
 
 PREPARATION_S = 60.0
@@ -103,12 +103,17 @@ class LocalCluster(Cluster):
             # Dask's scheduler is a Python process that unpickles arguments of tasks.
             environment = {**self._environment, **self._users_code}
             environment |= site.backend.server_environment(settings)
-            cpus = site.placement.services
-            running = SERVICES[name]().start(site.logs, cpus, environment, self.password)
+            cpus, server = site.placement.services, self._server(name)
+            running = server.start(site.logs, cpus, environment, self.password)
             self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
             endpoint, about = running.endpoint, running.about
         self.services = "; ".join(filter(None, [self.services, about]))
         return endpoint
+
+    def _server(self, name: Service) -> Server:
+        if name is Service.REDIS and self._scratch:
+            return RedisService(self.site.persistence, self._scratch / str(name))
+        return SERVICES[name]()
 
     def _start(
         self,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 from lab.core.errors import ClusterError, LabError
+from lab.core.faults import Persistence
 from lab.core.model import Service
 from lab.host import processes, programs
 
@@ -83,20 +84,30 @@ class Running:
     about: str
 
 
+# The configuration of each persistence, for this and other providers; the append-only modes write
+# no snapshots, and `rdb` has the server's default save points (Redis docs, Persistence).
+PERSISTENCE: Mapping[str, str] = {
+    Persistence.NONE: 'save ""\nappendonly no\n',
+    Persistence.RDB: "appendonly no\n",
+    Persistence.AOF_EVERYSEC: 'save ""\nappendonly yes\nappendfsync everysec\n',
+    Persistence.AOF_ALWAYS: 'save ""\nappendonly yes\nappendfsync always\n',
+}
+
+
 class RedisService:
-    """A new Redis server with a password, in memory only, without persistence."""
+    """A new Redis server with a password; a second `start` restarts it with its data and port.
+
+    Without `persistence`, nothing is written, as for a queue that is tuned for speed. The server
+    writes into the folder `data`, by default that of its log.
+    """
 
     name: ClassVar[Service] = Service.REDIS
-    # Persistence is off, as for a queue that is tuned for speed; the trial row records it. The
-    # process title is not set, because Redis writes it over the environment with the lab's labels.
-    options: ClassVar[Sequence[str]] = (
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--set-proc-title",
-        "no",
-    )
+    # Redis would write its title over the environment with the lab's labels.
+    options: ClassVar[Sequence[str]] = ("--set-proc-title", "no")
+
+    def __init__(self, persistence: str = "", data: Path | None = None) -> None:
+        self._persistence, self._data = persistence or Persistence.NONE, data
+        self._port = 0
 
     def access(self, password: str) -> bytes:
         """Return the configuration lines for access control."""
@@ -110,7 +121,7 @@ class RedisService:
         password: str,
         port_of: Callable[[], int] = free_port,
     ) -> Running:
-        """Start the server in `folder` and wait until it answers.
+        """Start the server with its log in `folder`, and wait until it answers.
 
         It reads the password from standard input, because any user can read a process's arguments.
 
@@ -119,26 +130,39 @@ class RedisService:
                 of its log.
         """
         program = redis_server()
-        log = folder / "redis.log"
+        log, data = folder / "redis.log", self._data or folder
+        data.mkdir(exist_ok=True)
+        configuration = self.access(password) + PERSISTENCE[self._persistence].encode()
         for _ in range(PORT_TRIES):
-            port = port_of()
-            listen = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+            port = self._port or port_of()
+            listen = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(data)]
             argv = [program.path, "-", *listen, *self.options]
-            process = processes.start_reading(self.access(password), argv, cpus, labels, log)
+            process = processes.start_reading(configuration, argv, cpus, labels, log)
             if _answers(process, port, password):
-                about = f"redis {program.version} ({program.origin}; no persistence)"
+                self._port = port
+                about = f"redis {program.version} ({program.origin}; {self._about()})"
                 return Running(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
             processes.stop(process)
             # Another process may have taken the port before the server did: try another port.
-            if "already in use" not in log.read_text(errors="replace"):
+            if self._port or "already in use" not in log.read_text(errors="replace"):
                 break
         raise ClusterError(f"redis-server did not start: {last_line(log)}")
 
+    def _about(self) -> str:
+        is_off = self._persistence == Persistence.NONE
+        return "no persistence" if is_off else f"persistence {self._persistence}"
+
 
 class DaskScheduler:
-    """Dask's scheduler; it takes a free port and writes its address to a file when it listens."""
+    """Dask's scheduler, which writes its address to a file when it listens.
+
+    It takes a free port; a second `start` is a restart with the same port.
+    """
 
     name: ClassVar[Service] = Service.DASK_SCHEDULER
+
+    def __init__(self) -> None:
+        self._port = 0
 
     def start(
         self,
@@ -154,8 +178,10 @@ class DaskScheduler:
                 of its log.
         """
         file, log = folder / "dask-scheduler.json", folder / f"{self.name}.log"
+        file.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
-        argv += ["--host", "127.0.0.1", "--port", "0", "--preload", "lab.backends._dask"]
+        argv += ["--host", "127.0.0.1", "--port", str(self._port)]
+        argv += ["--preload", "lab.backends._dask"]
         argv += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
         process = processes.start(argv, cpus, labels, log)
         deadline = time.monotonic() + READY_S
@@ -165,6 +191,7 @@ class DaskScheduler:
             except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or half written
                 time.sleep(0.01)
             else:
+                self._port = int(address.rpartition(":")[2])
                 return Running(process, address, f"dask scheduler {version('distributed')}")
         processes.stop(process)
         raise ClusterError(f"dask scheduler did not start: {last_line(log)}")
@@ -176,7 +203,10 @@ class Server(Protocol):
     def start(
         self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str], password: str
     ) -> Running:
-        """Start the server in `folder`, on `cpus`, with `password`; wait until it answers."""
+        """Start the server in `folder`, on `cpus`, with `password`; wait until it answers.
+
+        A second call starts it again at the same endpoint, with its data.
+        """
 
 
 SERVICES: Mapping[Service, type[Server]] = {

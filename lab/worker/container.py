@@ -23,9 +23,15 @@ def _redis(endpoint: str) -> str:
     import redis
 
     with redis.Redis.from_url(endpoint, socket_timeout=2) as client:
-        setting = client.config_get("save")["save"] or client.config_get("appendonly")["appendonly"]
-        persistence = "no persistence" if setting == "no" else "persistence on"
-        return f"redis {client.info('server')['redis_version']} ({persistence})"
+        version = client.info("server")["redis_version"]
+        return f"redis {version} ({_persistence(client.config_get('*'))})"
+
+
+def _persistence(settings: Mapping[str, str]) -> str:
+    """Describe the persistence in force, with the names of `lab.core.faults.Persistence`."""
+    if settings["appendonly"] == "yes":
+        return f"persistence aof-{settings['appendfsync']}"
+    return "persistence rdb" if settings["save"] else "no persistence"
 
 
 def _rabbitmq(endpoint: str) -> str:

@@ -19,9 +19,8 @@ import pytest
 from lab.backends.celery import Celery
 from lab.campaign import run_folder, runner
 from lab.core.model import BackendContext, Burst, Command
-from lab.host import child_environment
 from lab.planning.plan import Plan
-from lab.providers import choice, compose, compose_override, images, reaper, user_code
+from lab.providers import choice, compose, compose_override, images, reaper, servers, user_code
 from lab.providers.compose import ComposeCluster
 from lab.providers.compose_override import FILE
 from lab.providers.engine import docker
@@ -97,9 +96,7 @@ def test_a_broker_that_dies_at_boot_is_named_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lab does not wait for a server that has ended; the last line of its log is the reason."""
-    name = "LAB_REDIS_APPENDONLY"  # not a variable that users may set
-    monkeypatch.setattr(child_environment, "ENGINE", (*child_environment.ENGINE, name))
-    monkeypatch.setenv(name, "perhaps")
+    monkeypatch.setattr(servers, "PERSISTENCE", {"none": "appendonly perhaps"})
     begin = time.monotonic()
     row = run(tmp_path, spec_of("celery[prefork]", provider="compose")).row
     assert row.status == "failed"
