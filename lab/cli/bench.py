@@ -21,6 +21,7 @@ from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import choice
+from lab.results import run_names
 from lab.results.schema import TrialRow
 
 
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     for entry in registry.left_out():
         say(str(entry))
     if options.resume:
+        options.resume = run_names.find(options.resume, options.results, say)
         store, campaign = run_folder.load(options.resume, named_function(options))
         choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
     else:
@@ -62,6 +64,7 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     command = command_line(options.words)
     if options.like:
         # The other plan contains the trials that followed from its results, so no ladder is needed.
+        options.like = run_names.find(options.like, options.results, say)
         again = f"lab bench --like {options.like}"
         like = run_folder.read_plan(options.like, named_function(options), again)
         feasible.require_feasible(like.plan)

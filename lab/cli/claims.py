@@ -18,6 +18,7 @@ from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import lookup
 from lab.console import duration, say, show_table
 from lab.core.errors import ExitCode, NothingSelectedError
+from lab.results import run_names
 from lab.results.store import Store
 
 NAME = "claims"
@@ -26,6 +27,7 @@ NAME = "claims"
 def run(options: argparse.Namespace) -> int:
     """Run the trials of the selected claims and print the verdicts."""
     if options.resume:
+        options.resume = run_names.find(options.resume, options.results, say)
         store, campaign_run = run_folder.load(options.resume)
         claims = _claims(_first_options(campaign_run.command))
     else:

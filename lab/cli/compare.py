@@ -16,7 +16,7 @@ from lab.comparison.compare import HEADLINES, Change, Compared, Noise, compare
 from lab.console import say, show_table
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
-from lab.results.store import list_runs
+from lab.results import run_names
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,9 +92,7 @@ def _percent(number: Compared) -> float:
 
 
 def _null(options: argparse.Namespace) -> int:
-    name = options.null or str(next(reversed(list_runs(options.results, say)), ""))
-    if not name:
-        raise UsageError(f"There is no run in {options.results / 'runs'}. Create one: lab bench")
+    name = str(run_names.find(None, options.results, say)) if not options.null else options.null
     side = inputs.find_side(name, options.results)
     paired, apart = (aa.run_aa_test(side, is_paired=pairs) for pairs in (True, False))
     file = _null_file(options.results, side)

@@ -8,16 +8,14 @@ from pathlib import Path
 from lab.console import say
 from lab.core.errors import ExitCode, UsageError
 from lab.publishing import package
-from lab.results.store import list_runs
+from lab.results import run_names
 
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 
 
 def run(options: argparse.Namespace) -> int:
     """Write a run as a data package into a new folder."""
-    folder = options.run or next(reversed(list_runs(options.results, say)), None)
-    if folder is None or not (folder / "campaign.csv").is_file():
-        raise UsageError(f"{folder or options.results} contains no run to publish. Run: lab bench")
+    folder = run_names.find(options.run, options.results, say)
     if not LOCK.is_file():
         raise UsageError(
             "requirements/bench.txt is missing: run lab publish in a checkout of the lab."

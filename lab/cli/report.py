@@ -8,8 +8,9 @@ from pathlib import Path
 from lab import report
 from lab.analysis import compute
 from lab.console import duration, say, show_line, show_table
-from lab.core.errors import ExitCode, UsageError
-from lab.results.store import Store, list_runs
+from lab.core.errors import ExitCode
+from lab.results import run_names
+from lab.results.store import Store
 
 # Seconds for the metrics of a trial, for its part of a page, and for all figures of a quick run;
 # measured on two cores.
@@ -18,9 +19,7 @@ METRICS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
 
 def run(options: argparse.Namespace) -> int:
     """Recompute tables, figures and page of a run from its trials."""
-    folder = options.run or _latest()
-    if not (folder / "campaign.csv").exists():
-        raise UsageError(f"{folder} is not a run folder: it contains no campaign.csv.")
+    folder = run_names.find(options.run, Path("results"), say)
     store = Store(folder)
     store.check()
     n_trials = len(store.read("trial"))
@@ -29,13 +28,6 @@ def run(options: argparse.Namespace) -> int:
         say(sentence)
     say(f"Report page: {show(folder, n_trials)}")
     return ExitCode.FINE
-
-
-def _latest() -> Path:
-    folders = list_runs(Path("results"), say)
-    if not folders:
-        raise UsageError("There is no run in results/runs. To create one: lab bench")
-    return folders[-1]
 
 
 def show(folder: Path, n_trials: int) -> Path:

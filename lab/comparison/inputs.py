@@ -13,6 +13,7 @@ from lab.console import say
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
 from lab.core.model import Flag
 from lab.host.repository import git_or_none
+from lab.results import run_names
 from lab.results.store import Store, list_runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -43,25 +44,22 @@ def find_side(name: str, results: Path, within: Path | None = None) -> Side:
     """Return the side that `name` selects: a run, a commit, or a backend of one run.
 
     Args:
-        name: ``results/runs/RUN``, ``RUN``, a commit (at least 7 of its digits, or any name that
-            git resolves), or a label; the first of these that exists is used.
-        results: The folder that holds ``list_runs``.
-        within: The run that holds the backend; None means the latest.
+        name: A run as `lab.results.run_names` accepts it, a commit (at least 7 of its digits, or
+            any name that git resolves), or a label; the first of these that exists is used.
+        results: The folder that contains ``runs``.
+        within: The run that contains the backend; None means the latest.
 
     Raises:
         UsageError: There is no such run, measured commit or backend.
     """
-    known = list_runs(results, say)
-    for folder in (Path(name), results / "runs" / name):
-        if (folder / "campaign.csv").is_file():
-            return _of_runs(folder.name, [folder])
+    if folder := run_names.find_or_none(name, results, say):
+        return _of_runs(folder.name, [folder])
     commit = name if COMMIT.fullmatch(name) else _commit(name)
+    known = list_runs(results, say)
     if commit and (measured := [run for run in known if _is_of(run, commit)]):
         return _of_runs(name, measured)
-    latest = within or next(reversed(known), None)
-    if latest is None:
-        raise UsageError(f"There is no run in {results / 'runs'}. Create one: lab bench")
-    return _of_label(name, _of_runs(latest.name, [latest]))
+    run = run_names.find(within, results, say)
+    return _of_label(name, _of_runs(run.name, [run]))
 
 
 def _commit(name: str) -> str:

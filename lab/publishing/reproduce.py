@@ -8,10 +8,10 @@ from pathlib import Path
 from lab.campaign import run_folder, runner
 from lab.console import say
 from lab.core.errors import ResultsError, UsageError
-from lab.core.files import is_there
 from lab.core.model import TrialSpec
 from lab.host import environment
 from lab.planning.plan import Plan
+from lab.results import run_names
 from lab.results.store import Store
 from lab.results.store import list_runs as readable_runs
 
@@ -23,8 +23,8 @@ def find_row(row: str, results: Path) -> tuple[Path, TrialSpec]:
     """Return the run, or the published package, and the spec of a row.
 
     Args:
-        row: ``FOLDER/TRIAL_ID``, ``RUN/TRIAL_ID`` of a run in `results`, or a trial id alone.
-        results: The folder that contains ``list_runs``.
+        row: ``RUN/TRIAL_ID`` with a run as `lab.results.run_names` accepts it, or a trial id alone.
+        results: The folder that contains ``runs``.
 
     Raises:
         UsageError: There is no such row.
@@ -33,10 +33,7 @@ def find_row(row: str, results: Path) -> tuple[Path, TrialSpec]:
     where, _, trial_id = row.rpartition("/")
     if not TRIAL.fullmatch(trial_id):
         raise UsageError(f"{row!r} is not a row: write RUN/TRIAL_ID, an id of 16 hex digits.")
-    if where:
-        folders = [f for f in (Path(where), results / "runs" / where) if is_there(f / "plan.json")]
-    else:
-        folders = readable_runs(results, say)
+    folders = [run_names.find(where, results, say)] if where else readable_runs(results, say)
     for folder in folders:
         if spec := _spec(folder, trial_id, is_named=bool(where)):
             return folder, spec
@@ -73,7 +70,7 @@ def differences(run: Path) -> list[str]:
 
 def again(spec: TrialSpec, results: Path, watch: runner.ProgressListener, command: str) -> Store:
     """Run the trial as a separate campaign and return its store."""
-    run = run_folder.Run(Plan((spec,), ()), "reproduce", spec.seed, 0, command)
+    run = run_folder.Run(Plan((spec,), ()), run_names.REPRODUCED, spec.seed, 0, command)
     store = run_folder.create(results, run)
     runner.execute(store, run, watch)
     return store

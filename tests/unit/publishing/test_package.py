@@ -163,7 +163,7 @@ def test_publish_and_reproduce_reject_wrong_arguments(
     before = (package / "SHA256SUMS").read_bytes()
     for folder, arguments, message in (
         (results, ["publish", "--to", str(package)], "Choose another folder with --to"),
-        (tmp_path, ["publish"], "contains no run to publish"),
+        (tmp_path, ["publish"], "There is no run in"),
         (results, ["reproduce", "../../etc"], "is not a row"),
         (results, ["reproduce", "f" * 16], "holds no trial"),
     ):
