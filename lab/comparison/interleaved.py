@@ -30,7 +30,7 @@ class Campaign:
     """The lab of one commit, which runs one block at each call of `go`."""
 
     def __init__(self, name: str, worktree: Path, arguments: Sequence[str]) -> None:
-        self._name = name
+        self.name = name
         command = [sys.executable, "-m", "lab.cli", "bench", "--turns", "--tables-only", *arguments]
         self._process = subprocess.Popen(
             command,
@@ -58,7 +58,7 @@ class Campaign:
             self._pipe(self._process.stdin).write("go\n")
             self._pipe(self._process.stdin).flush()
         if self._await_turn() is None and self._process.wait() not in ENDED:
-            raise LabError(f"Measuring commit {self._name} failed; its output is above.")
+            raise LabError(f"Measuring commit {self.name} failed; its output is above.")
 
     def close(self) -> None:
         """End the campaign: it stops at the end of its input, or is terminated after `STOP_S`."""
@@ -110,9 +110,8 @@ def run_interleaved(
         stack.callback(second.close)
         both = [first, second]
         for block in range(blocks):
-            say(f"Block {block + 1} of {blocks}")
-            order = coin.sample(both, 2)
-            for campaign in order:
+            for campaign in coin.sample(both, 2):
+                say(f"Block {block + 1} of {blocks}, commit {campaign.name}:")
                 campaign.go()
         return [first.folder, second.folder]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.statistics import INTERVAL_FLOOR
 from lab.comparison.compare import Change, Compared
 from lab.core.printable import printable
 
@@ -25,7 +26,8 @@ def rows(compared: Sequence[Compared]) -> list[tuple[str, ...]]:
 
 def _row(number: Compared) -> tuple[str, ...]:
     ratio = number.ratio
-    ends = "none" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
+    too_few = f"none: {ratio.n} of {INTERVAL_FLOOR} trials a side"
+    ends = too_few if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
     trials = f"{number.n_a} | {number.n_b} trials"
     return (
         number.label,
@@ -60,7 +62,15 @@ def verdict(compared: Sequence[Compared], a: str, b: str) -> str:
     """Return a sentence with the number of metrics of B that changed relative to A."""
     count = {change: sum(n.change == change for n in compared) for change in Change}
     counts = ", ".join(f"{n} {change}" for change, n in count.items())
-    return f"{b} against {a}: {counts}, of {len(compared)} metrics; p adjusted by Holm's method."
+    sentence = (
+        f"{b} against {a}: {counts}, of {len(compared)} metrics; p adjusted by Holm's method."
+    )
+    if few := sum(number.ratio.low is None for number in compared):
+        sentence += (
+            f" {few} of them have no interval, which needs {INTERVAL_FLOOR} trials on each side. "
+            f"Measure more blocks: --blocks {INTERVAL_FLOOR}"
+        )
+    return sentence
 
 
 def markdown(compared: Sequence[Compared], a: str, b: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from lab.analysis.statistics import RefusedError
 from lab.cli.main import main
-from lab.comparison import aa, inputs, render
+from lab.comparison import aa, inputs
 from lab.comparison.compare import Change, Compared, Noise, compare, unpaired_ratio
 from lab.comparison.inputs import Side
 from lab.core.errors import UnknownNameError
@@ -276,16 +276,6 @@ def test_null_writes_the_noise_for_later_comparisons(tmp_path: Path) -> None:
     assert 0 < noise["apart"] < 0.2
     file.write_text("{")
     assert main(["compare", "asyncio", "inline", *results]) == 2
-
-
-def test_markdown_escapes_names() -> None:
-    """Markup in a label is shown as text in a pull request."""
-    a, b = (side(n, np.full(8, float(v)), "r", "<img src=x>|@all") for n, v in (("a", 1), ("b", 2)))
-    text = render.write(compare(a, b), "a", "<b>", "markdown")
-    assert "<img" not in text
-    assert "<b>" not in text
-    assert "@all" not in text
-    assert "&lt;img src=x>&#124;&#64;all" in text
 
 
 def test_a_commit_selects_all_its_clean_runs(results: Path, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Tests the text of a comparison: intervals that are missing, and names from outside."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lab.comparison import render
+from lab.comparison.compare import Change, compare
+from tests.unit.comparison.test_compare import side
+
+
+@pytest.mark.parametrize(("blocks", "has_interval"), [(2, False), (4, False), (5, True)])
+def test_too_few_blocks_are_named_with_the_number_needed(blocks: int, has_interval: bool) -> None:
+    """A factor of 8 from two blocks is inconclusive, and the sentence says how many it takes."""
+    one, eight = np.linspace(1.0, 1.1, blocks), np.linspace(8.0, 9.0, blocks)
+    (number,) = compared = compare(side("a", one, "r", "a@x"), side("b", eight, "r", "b@x"))
+    assert (number.change == Change.WORSE) == has_interval
+    (row,) = render.rows(compared)
+    sentence = render.verdict(compared, "a", "b")
+    assert (f"{blocks} of 5 trials" in row[6]) != has_interval
+    assert ("1 of them have no interval" in sentence and "--blocks 5" in sentence) != has_interval
+
+
+def test_markdown_escapes_names() -> None:
+    """Markup in a label is shown as text in a pull request."""
+    a, b = (side(n, np.full(8, float(v)), "r", "<img src=x>|@all") for n, v in (("a", 1), ("b", 2)))
+    text = render.write(compare(a, b), "a", "<b>", "markdown")
+    assert "<img" not in text
+    assert "<b>" not in text
+    assert "@all" not in text
+    assert "&lt;img src=x>&#124;&#64;all" in text
