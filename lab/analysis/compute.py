@@ -16,7 +16,7 @@ from lab.analysis.parallel import MANY_TRIALS, parallel_map
 from lab.analysis.sweeps import sweeps
 from lab.core.defects import contained
 from lab.core.model import Periodic, Status
-from lab.planning.phases import AGAIN
+from lab.planning.phases import UNINSTRUMENTED, Phase
 from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 from lab.results.store import Store
@@ -83,8 +83,8 @@ def metrics_of_trial(store: Store, values: Any) -> list[MetricRow]:
     tasks = store.read("task", folder, registry.TASK_COLUMNS)
     occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
     samples = store.read("sample", folder)
-    window = tasks[tasks.phase == "measure"]
-    marks = tasks[tasks.phase.isin(AGAIN)]
+    window = tasks[tasks.phase == Phase.MEASURE]
+    marks = tasks[tasks.phase.isin(UNINSTRUMENTED)]
     return contained(
         lambda: registry.trial_metrics(row, window, occurrences, samples, marks),
         lambda reason: registry.refused(row, reason),

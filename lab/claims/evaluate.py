@@ -15,6 +15,7 @@ from lab.claims.result import Answer, judge_claim
 from lab.core.backend import capabilities, services_of
 from lab.core.model import Capability, Periodic
 from lab.planning import registry
+from lab.planning.phases import Phase
 from lab.planning.plan import Plan, Skip
 from lab.providers import PROVIDERS
 from lab.recording.driver_status import read_status
@@ -119,7 +120,7 @@ def records_of(
     tasks = tables["task"]
     return TrialRecords(
         row=row,
-        tasks=tasks[tasks.phase == "measure"],
+        tasks=tasks[tasks.phase == Phase.MEASURE],
         occurrences=tables.get("occurrence", pd.DataFrame()),
         driver_pid=read(folder / "intents.bin")[0].pid,
         seen=read_status(folder).get("seen"),

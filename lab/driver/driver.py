@@ -44,14 +44,15 @@ from lab.driver import pacing, readiness, uninstrumented
 from lab.driver.load_generator import LoadGenerator, sentence, submit_call
 from lab.driver.schedule_wait import ScheduleWait
 from lab.planning import registry
-from lab.planning.phases import FIRST_TASK, ids_of
+from lab.planning.phases import Phase
 from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
 from lab.recording.ledger_reader import LOOK_S, CompletionCounter, unfinished
 from lab.recording.sample import Sample
 from lab.recording.server_stats import ServerSampler
-from lab.worker.ledger import MEASURE, VERIFY, WARM_UP, Journal
+from lab.worker.ledger import Journal
 
-PHASES = ("boot", "verify", "quiet", "warm_up", "measure", "drain", "unrecorded", "stop")
+# The phase `UNRECORDED` offers the tasks of `REPEATED`, too.
+PHASES = tuple(phase for phase in Phase if phase is not Phase.REPEATED)
 QUIET_S = 0.2
 STOP_DEADLINE_S, RESULT_S = 10.0, 1.0
 
@@ -72,26 +73,28 @@ class Driver:
         self.promised = capabilities(selected.backend, selected.variant)
         self.workload, self.module = registry.workload(self.spec.workload)
         self.jobs = setup.jobs
-        self.tasks = self._tasks(MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size)
+        self.tasks = self._tasks(
+            Phase.MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size
+        )
         self.offsets = pacing.offsets_ns(self.spec.arrival, self.spec.seed)
         total = readiness.most_tasks(self.backend.workers) + self.spec.warmup_tasks
         total += len(self.tasks) + 2 * uninstrumented.n_marks(len(self.tasks))
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = LoadGenerator(self.backend, self.promised, journal)
-        self.watcher = CompletionCounter(folder / "ledger", ids_of(WARM_UP))
+        self.watcher = CompletionCounter(folder / "ledger", Phase.WARM_UP.ids)
         self.counters = ServerSampler(setup.endpoints)
 
     def run(self) -> None:
         """Run all phases; an exception that ends them early becomes the reason of the trial."""
         try:
-            for name in PHASES[:-1]:
-                self._enter(name)
-                getattr(self, name)()
+            for phase in PHASES[:-1]:
+                self._enter(phase)
+                getattr(self, phase)()
             self._end(Status.OK if self.status["reason"] == "" else Status.TIMEOUT)
         except Exception as error:  # noqa: BLE001 (a backend may raise anything; the trial's row records it)
             self._end(Status.FAILED, sentence(error))
         # The backend is stopped in every case; this does not change the status of the trial.
-        self._enter("stop")
+        self._enter(Phase.STOP)
         status, reason = Status(self.status["status"]), self.status["reason"]
         timer = self._deadline(STOP_DEADLINE_S, status, reason)
         self.stop()
@@ -114,10 +117,10 @@ class Driver:
         """
         module, ledger = registry.workload("io")[1], self.folder / "ledger"
         if self.promised & {Capability.SUBMIT, Capability.BATCH}:
-            make = partial(self._tasks, VERIFY, module=module)
+            make = partial(self._tasks, Phase.VERIFY, module=module)
             readiness.prove(self.offering, module, make, ledger, self.spec.topology)
         elif Capability.RESCHEDULE in self.promised:
-            make = partial(self._tasks, WARM_UP, module=module)
+            make = partial(self._tasks, Phase.WARM_UP, module=module)
             readiness.prove_scheduler(self.offering, module, make, ledger)
 
     def quiet(self) -> None:
@@ -128,9 +131,9 @@ class Driver:
     def warm_up(self) -> None:
         """Run a fixed number of tasks that are not measured (METHOD M16)."""
         n = self.spec.warmup_tasks
-        tasks = self._tasks(WARM_UP, n, self.module, self.spec.size)
+        tasks = self._tasks(Phase.WARM_UP, n, self.module, self.spec.size)
         self.offering.accepted = 0
-        self.offering.offer(WARM_UP, tasks, [time.monotonic_ns()] * n)
+        self.offering.offer(Phase.WARM_UP, tasks, [time.monotonic_ns()] * n)
         if not self.watcher.reaches(self.offering.accepted, self.spec.deadline_s):
             problem = f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s:g} s."
             raise LabError(problem + self._why(tasks))
@@ -141,7 +144,7 @@ class Driver:
         self.counters.start()
         freeze_gc()
         self._gate("measure")
-        self.watcher = CompletionCounter(self.folder / "ledger", ids_of(MEASURE))
+        self.watcher = CompletionCounter(self.folder / "ledger", Phase.MEASURE.ids)
         self.offering.accepted = 0
         # A submit call that never returns must not block the trial longer than this.
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
@@ -149,7 +152,7 @@ class Driver:
         begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
-            self.offering.jobs(MEASURE, self.jobs, begin)
+            self.offering.jobs(Phase.MEASURE, self.jobs, begin)
             self.status |= self._appointments(arrival).keep(begin, self.offering.no_more_jobs)
         elif isinstance(arrival, Idle):
             time.sleep(arrival.seconds)
@@ -160,7 +163,7 @@ class Driver:
                 threading.Thread(target=self._look, daemon=True).start()
             instants = [begin + n for n in self.offsets]
             submit = submit_call(self.backend, arrival, self.tasks)
-            self.offering.offer(MEASURE, self.tasks, instants, submit)
+            self.offering.offer(Phase.MEASURE, self.tasks, instants, submit)
         timer.cancel()
         if isinstance(arrival, ClientCrash):
             # The submit calls have returned; the ledger shows later which tasks were executed.
@@ -214,7 +217,7 @@ class Driver:
 
     def _look(self) -> None:
         """Sample how many tasks are in the system, for Little's law (METHOD M13)."""
-        watcher = CompletionCounter(self.folder / "ledger", ids_of(MEASURE))
+        watcher = CompletionCounter(self.folder / "ledger", Phase.MEASURE.ids)
         while "t_end_ns" not in self.status:
             # Finished tasks are counted first, so the difference includes tasks accepted meanwhile.
             finished = watcher.count()
@@ -225,15 +228,17 @@ class Driver:
             time.sleep(LOOK_S)
 
     def _tasks(
-        self, phase: int, n: int, module: ModuleType, size: int, skip: int = 0
+        self, phase: Phase, n: int, module: ModuleType, size: int, skip: int = 0
     ) -> list[Task]:
-        first = FIRST_TASK[phase] + skip
+        first = phase.first_task + skip
         ids = range(first, first + n)
         is_workload = module is self.module
         as_coroutines = Capability.COROUTINES in self.promised
         as_coroutines |= is_workload and self.spec.is_coroutine
         tasks = make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
-        is_checked = not self.spec.unchecked or (phase == WARM_UP and self.spec.answer is not None)
+        is_checked = not self.spec.unchecked or (
+            phase == Phase.WARM_UP and self.spec.answer is not None
+        )
         return unchecked(tasks) if is_workload and not is_checked else tasks
 
     def _enter(self, phase: str) -> None:

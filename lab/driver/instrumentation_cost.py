@@ -20,8 +20,9 @@ from lab.core.errors import LabError
 from lab.core.model import BackendContext, Task, Topology
 from lab.driver.load_generator import LoadGenerator
 from lab.host import programs, temp_dirs
+from lab.planning.phases import Phase
 from lab.worker import execution
-from lab.worker.ledger import MEASURE, T1, Journal
+from lab.worker.ledger import T1, Journal
 from workloads import noop
 
 ROUNDS, CALLS = 60, 200
@@ -98,8 +99,8 @@ def _call(tasks: list[Task]) -> None:
 
 def _offer(offering: LoadGenerator, tasks: list[Task]) -> int:
     """Return the time from the first submit call to the end, without planning the rows."""
-    first = offering.journal.plan((), MEASURE, ()).start
-    offering.offer(MEASURE, tasks, [0] * len(tasks))
+    first = offering.journal.plan((), Phase.MEASURE.number, ()).start
+    offering.offer(Phase.MEASURE, tasks, [0] * len(tasks))
     return monotonic_ns() - offering.journal.words[first + T1]
 
 

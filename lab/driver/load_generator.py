@@ -24,7 +24,8 @@ from lab.core.model import (
     Task,
 )
 from lab.driver import pacing
-from lab.worker.ledger import ACCEPTED, ACK, ERROR, MEASURE, T0, T1, T2, T5, Journal
+from lab.planning.phases import Phase
+from lab.worker.ledger import ACCEPTED, ACK, ERROR, T0, T1, T2, T5, Journal
 
 Submit = Callable[[Task], Any]
 
@@ -51,7 +52,7 @@ class LoadGenerator:
 
     def offer(
         self,
-        phase: int,
+        phase: Phase,
         tasks: Sequence[Task],
         instants: Sequence[int],
         submit: Submit | None = None,
@@ -61,7 +62,7 @@ class LoadGenerator:
         One batch call submits all tasks if the backend has one, all instants are equal, and
         `submit`, a function that replaces `Backend.submit`, is not given.
         """
-        rows = self.journal.plan([task.id for task in tasks], phase, instants)
+        rows = self.journal.plan([task.id for task in tasks], phase.number, instants)
         is_one_call = Capability.BATCH in self.promised and instants[:1] == instants[-1:]
         if is_one_call and submit is None:
             if tasks:
@@ -123,7 +124,7 @@ class LoadGenerator:
         for row in rows:
             words[row + T2], words[row + ACK] = t2, acknowledged
 
-    def offer_sparsely(self, phase: int, tasks: Sequence[Task], marks: Sequence[int]) -> int:
+    def offer_sparsely(self, phase: Phase, tasks: Sequence[Task], marks: Sequence[int]) -> int:
         """Offer a burst, and record only the tasks at the indexes `marks`, which include the last.
 
         Returns:
@@ -132,7 +133,7 @@ class LoadGenerator:
         """
         # Replaced by the begin of the burst below: the checker ignores a row without an instant.
         instants = [time.monotonic_ns()] * len(marks)
-        rows = self.journal.plan([tasks[mark].id for mark in marks], phase, instants)
+        rows = self.journal.plan([tasks[mark].id for mark in marks], phase.number, instants)
         now, words, submit = time.monotonic_ns, self.journal.words, self.backend.submit
         next_index = 0
         begin = now()
@@ -168,7 +169,9 @@ class LoadGenerator:
         """Offer one task at a time, and wait for its result with the backend's result call."""
         submit, result = self.backend.submit, self.backend.result
         now, words = time.monotonic_ns, self.journal.words
-        rows = self.journal.plan([task.id for task in tasks], MEASURE, [0] * len(tasks))
+        rows = self.journal.plan(
+            [task.id for task in tasks], Phase.MEASURE.number, [0] * len(tasks)
+        )
         for task, row in zip(tasks, rows, strict=True):
             # A closed loop has no schedule, so the intended start is the start of the call.
             words[row + T0] = words[row + T1] = now()
@@ -192,7 +195,9 @@ class LoadGenerator:
         its submit call, t5 is the end of its join.
         """
         now, words = time.monotonic_ns, self.journal.words
-        rows = self.journal.plan([task.id for task in tasks], MEASURE, [0] * len(tasks))
+        rows = self.journal.plan(
+            [task.id for task in tasks], Phase.MEASURE.number, [0] * len(tasks)
+        )
         for first in range(0, len(tasks), size):
             part = tasks[first : first + size]
             part_rows = rows[first : first + size]
@@ -209,10 +214,10 @@ class LoadGenerator:
             for row in part_rows:
                 words[row + T5] = joined
 
-    def jobs(self, phase: int, jobs: Sequence[Job], begin_ns: int) -> None:
+    def jobs(self, phase: Phase, jobs: Sequence[Job], begin_ns: int) -> None:
         """Schedule every job, unless the backend read the jobs when it started."""
         now, words = time.monotonic_ns, self.journal.words
-        rows = self.journal.plan([job.id for job in jobs], phase, [begin_ns] * len(jobs))
+        rows = self.journal.plan([job.id for job in jobs], phase.number, [begin_ns] * len(jobs))
         for job, row in zip(jobs, rows, strict=True):
             if Capability.RESCHEDULE in self.promised:
                 words[row + T1] = now()

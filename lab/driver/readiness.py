@@ -17,9 +17,10 @@ from lab.core.errors import LabError
 from lab.core.model import Job, Task, Topology
 from lab.driver.load_generator import LoadGenerator
 from lab.driver.schedule_wait import await_runs
+from lab.planning.phases import Phase
 from lab.planning.tasks import right_answer
 from lab.recording.ledger_reader import CompletionCounter, Execution, executions, unfinished
-from lab.worker.ledger import VERIFY, WARM_UP, time_namespace
+from lab.worker.ledger import time_namespace
 
 WAIT_US = 30_000
 LONGEST_WAIT_US = 500_000
@@ -75,7 +76,7 @@ def prove(
         skip += n
         watcher = CompletionCounter(ledger, range(tasks[0].id, skip))
         sent = time.monotonic_ns()
-        offering.offer(VERIFY, tasks, [sent] * n)
+        offering.offer(Phase.VERIFY, tasks, [sent] * n)
         if offering.error:
             raise LabError(f"The backend refused a task of the verify phase. {offering.error}")
         _await(offering, tasks, watcher, deadline)
@@ -127,7 +128,7 @@ def prove_scheduler(
         job = Job(task.id, task.function, task.argument, every_s)
         answers = {job.id: right_answer(module, job, executes=offering.backend.executes)}
         begin = time.monotonic_ns()
-        offering.jobs(WARM_UP, [job], begin)
+        offering.jobs(Phase.WARM_UP, [job], begin)
         deadline_ns = begin + round((every_s + TRY_S) * 1e9)
         has_run = await_runs(ledger, answers, {job.id: begin}, deadline_ns)
         offering.no_more_jobs()

@@ -19,10 +19,10 @@ from pathlib import Path
 from lab.core.errors import LabError
 from lab.core.model import Task
 from lab.driver.load_generator import LoadGenerator, sentence
-from lab.planning.phases import FIRST_TASK, ids_of
+from lab.planning.phases import UNINSTRUMENTED, Phase
 from lab.planning.tasks import freeze_gc
 from lab.recording.ledger_reader import CompletionCounter, executions, task_errors
-from lab.worker.ledger import MEASURE, NO_RECORD, OK, REPEATED, UNRECORDED
+from lab.worker.ledger import NO_RECORD, OK
 
 # As many as throughput needs, and one in a hundred tasks of a larger burst.
 FEWEST_MARKS, TASKS_A_MARK = 20, 100
@@ -62,18 +62,18 @@ def offer_again(
         LabError: A task was refused or raised, so that the rate is not that of the work.
     """
     marks = n_marks(len(tasks))
-    recorded = _finished_ns(ledger, MEASURE)
+    recorded = _finished_ns(ledger, Phase.MEASURE)
     if harness_ns is None or not marks or len(recorded) < len(tasks):
         return ""
     times = 1
     processes = min(_writers(ledger), offering.backend.workers)
     overhead = instrumentation_overhead(recorded, processes, harness_ns)
-    for phase in (UNRECORDED, REPEATED):
-        if overhead <= LOWERED or (phase == REPEATED and times == 1):
+    for phase in UNINSTRUMENTED:
+        if overhead <= LOWERED or (phase == Phase.REPEATED and times == 1):
             break
         again, places = with_marked_tasks([*tasks] * times, marks, phase)
         begin_ns = _offered(offering, phase, again, places)
-        CompletionCounter(ledger, ids_of(phase)).reaches(marks, deadline_s)
+        CompletionCounter(ledger, phase.ids).reaches(marks, deadline_s)
         _check(ledger)
         if len(finished_ns := _finished_ns(ledger, phase)) < marks:
             return "The uninstrumented burst did not finish."
@@ -89,7 +89,7 @@ def _times(overhead: float, took_ns: int, n_tasks: int) -> int:
 
 
 def _offered(
-    offering: LoadGenerator, phase: int, tasks: Sequence[Task], places: Sequence[int]
+    offering: LoadGenerator, phase: Phase, tasks: Sequence[Task], places: Sequence[int]
 ) -> int:
     """Offer a burst with markers at `places`; return its begin, ns of CLOCK_MONOTONIC."""
     freeze_gc()
@@ -102,7 +102,7 @@ def _offered(
 def _check(ledger: Path) -> None:
     """Raise the error of a task of an uninstrumented burst, if there is one."""
     for error in task_errors(ledger):
-        if error.task_id >= FIRST_TASK[UNRECORDED]:
+        if error.task_id >= Phase.UNRECORDED.first_task:
             raise LabError(f"{AGAIN}, a task raised {error.summary}")
 
 
@@ -120,13 +120,13 @@ def instrumentation_overhead(
 
 
 def with_marked_tasks(
-    tasks: Sequence[Task], marks: int, phase: int
+    tasks: Sequence[Task], marks: int, phase: Phase
 ) -> tuple[list[Task], list[int]]:
     """Return the same tasks with other ids, and the indexes of the markers, which include the last.
 
     The id of a marker is its index plus the first id of its phase.
     """
-    n, first = len(tasks), FIRST_TASK[phase]
+    n, first = len(tasks), phase.first_task
     places = [(mark + 1) * n // marks - 1 for mark in range(marks)]
     again = [Task(NO_RECORD + i, task.function, task.argument) for i, task in enumerate(tasks)]
     for place in places:
@@ -134,10 +134,10 @@ def with_marked_tasks(
     return again, places
 
 
-def _finished_ns(ledger: Path, phase: int) -> list[int]:
+def _finished_ns(ledger: Path, phase: Phase) -> list[int]:
     """Return the finish instants of the successful tasks of a phase, ascending."""
     records = (record for path in ledger.glob("*.bin") for record in executions(path)[1])
-    ids = ids_of(phase)
+    ids = phase.ids
     return sorted(r.finished_ns for r in records if r.task_id in ids and r.outcome == OK)
 
 

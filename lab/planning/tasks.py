@@ -10,9 +10,8 @@ from dataclasses import replace
 from types import ModuleType
 
 from lab.core.model import Job, Periodic, Task, TrialSpec
-from lab.planning.phases import FIRST_TASK
+from lab.planning.phases import Phase
 from lab.worker.execution import UNCHECKED, checksum
-from lab.worker.ledger import MEASURE
 
 
 def make_tasks(
@@ -33,7 +32,7 @@ def make_jobs(module: ModuleType, spec: TrialSpec, *, as_coroutines: bool) -> tu
     arrival = spec.arrival
     if not isinstance(arrival, Periodic):
         return ()
-    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + arrival.n_tasks)
+    ids = Phase.MEASURE.ids[: arrival.n_tasks]
     tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=as_coroutines)
     return tuple(
         Job(task.id, task.function, task.argument, arrival.every_s, arrival.cron) for task in tasks

@@ -9,6 +9,7 @@ import pandas as pd
 from lab.analysis.metrics.registry import TASK_COLUMNS
 from lab.core.errors import ResultsError
 from lab.figures.history import of_run
+from lab.planning.phases import Phase
 from lab.results.schema import TABLES
 from lab.results.store import Store
 
@@ -34,7 +35,7 @@ class RunTables(Mapping[str, pd.DataFrame]):
         table, _, attempt = name.partition("/")
         if attempt:
             tasks = self._store.read(table, self._store.folder / "trials" / attempt, TASK_COLUMNS)
-            return tasks[tasks["phase"] == "measure"]
+            return tasks[tasks["phase"] == Phase.MEASURE]
         if table not in self._known:
             self._known[table] = self._earlier() if table == EARLIER else self._store.read(table)
         return self._known[table]

@@ -25,7 +25,7 @@ from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import readiness
 from lab.host import child_environment, interrupts, processes
 from lab.planning import registry
-from lab.planning.phases import ids_of
+from lab.planning.phases import Phase
 from lab.planning.tasks import make_jobs
 from lab.providers import PROVIDERS
 from lab.recording import host_counters
@@ -33,7 +33,6 @@ from lab.recording.cluster_sampler import ClusterSampler
 from lab.recording.ledger_reader import CompletionCounter
 from lab.recording.sample import Sample
 from lab.running import logs
-from lab.worker.ledger import MEASURE
 
 LOOK_S = 0.25
 # Time for imports, start and stop of a driver, in addition to its deadlines.
@@ -256,7 +255,7 @@ def _read_monitor(cluster: Cluster, outcome: TrialObservation) -> None:
 def _outlive(cluster: Cluster, outcome: TrialObservation) -> None:
     """Wait for the tasks of a submitter that was killed."""
     spec, deadline = outcome.spec, time.monotonic() + outcome.spec.deadline_s
-    watcher = CompletionCounter(outcome.folder / "ledger", ids_of(MEASURE))
+    watcher = CompletionCounter(outcome.folder / "ledger", Phase.MEASURE.ids)
     while watcher.count() < spec.arrival.n_tasks and time.monotonic() < deadline:
         if reason := cluster.failure():
             outcome.status, outcome.reason = Status.FAILED, reason

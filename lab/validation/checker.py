@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lab.core.model import Arrival, Flag, Paced
 from lab.core.outcomes import Ack, TaskOutcome
+from lab.planning.phases import Phase
 
-MEASURE = "measure"
 # The generator (METHOD M7, M23).
 RATE_NOISY, RATE_INVALID = 0.02, 0.05
 SUBMITTER_BUSY = 0.30
@@ -74,7 +74,7 @@ def verdicts(
         order, then phantoms by id.
     """
     executed = _executed(tasks, expected)
-    offered = submits.loc[submits["phase"] == MEASURE, ["trial_id", "task_id", "ack"]]
+    offered = submits.loc[submits["phase"] == Phase.MEASURE, ["trial_id", "task_id", "ack"]]
     known = offered.join(executed, on="task_id").fillna(dict.fromkeys(executed.columns, 0))
     known["verdict"] = _classes(known, most=len(tasks) if repeats else due)
     phantoms = _phantoms(tasks, submits, executed)
@@ -153,7 +153,7 @@ def generator_check(
         arrival: The trial's arrival.
         median_end_to_end_s: Median of t4 - t0 in seconds; a lag of up to 5 % of it is accepted.
     """
-    window = submits[submits["phase"] == MEASURE]
+    window = submits[submits["phase"] == Phase.MEASURE]
     sent = window[window["t2_ns"].notna()].sort_values("t1_ns")
     if not isinstance(arrival, Paced) or not len(sent):
         return []
@@ -227,8 +227,8 @@ def cross_checks(
             acknowledged so far minus executions finished so far, counted while the trial ran.
         workers: Number of worker slots.
     """
-    window = tasks[tasks["phase"] == MEASURE]
-    accepted = submits[(submits["phase"] == MEASURE) & (submits["ack"] == Ack.OK)]
+    window = tasks[tasks["phase"] == Phase.MEASURE]
+    accepted = submits[(submits["phase"] == Phase.MEASURE) & (submits["ack"] == Ack.OK)]
     read = samples[(samples["source"] == "ledger") & (samples["metric"] == "in_system")]
     findings = [_little(window, accepted, read), _utilisation(window, workers)]
     return [finding for finding in findings if finding]

@@ -18,7 +18,7 @@ from lab.core.model import Periodic, TrialSpec
 from lab.core.outcomes import Ack
 from lab.host import wall_clock
 from lab.planning import registry
-from lab.planning.phases import AGAIN, FIRST_TASK, PHASE_NAMES, ids_of
+from lab.planning.phases import OFFERING, UNINSTRUMENTED, Phase
 from lab.planning.tasks import make_jobs, make_tasks, right_answer
 from lab.recording.driver_status import INSTANTS
 from lab.recording.ledger_reader import (
@@ -36,8 +36,9 @@ from lab.recording.server_stats import BYTES, COMMANDS
 from lab.results.schema.task import TaskRow
 from lab.validation.schedule_match import match_firings
 from lab.worker import user_function
-from lab.worker.ledger import ACCEPTED, ERROR, MEASURE, NO_ANSWER, VERIFY, WARM_UP
+from lab.worker.ledger import ACCEPTED, ERROR, NO_ANSWER
 
+PHASES = {phase.number: str(phase) for phase in OFFERING}
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
 _EXECUTION_TYPES = {
     "task_id": "int64",
@@ -59,7 +60,7 @@ def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
         {
             "trial_id": pd.Series(trial_id, index=offers.index, dtype="str"),
             "task_id": offers.task_id,
-            "phase": offers.phase.map(dict(enumerate(PHASE_NAMES))).fillna("").astype("str"),
+            "phase": offers.phase.map(PHASES).fillna("").astype("str"),
             "t0_ns": _within(offers.t0_ns),
             "t1_ns": _instants(offers.t1_ns),
             "t2_ns": _instants(offers.t2_ns),
@@ -97,7 +98,7 @@ def truncate_at(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
     if end_ns is None:
         return tasks
     tasks = tasks.copy()
-    in_window = ~tasks.phase.isin(AGAIN)
+    in_window = ~tasks.phase.isin(UNINSTRUMENTED)
     for instant, outcome, unknown in (
         ("t4_ns", "unfinished", ["t4_ns", "answer"]),
         ("t3_ns", "unstarted", ["t3_ns", "node"]),
@@ -114,7 +115,7 @@ def read_first_task(folder: Path, tasks: pd.DataFrame) -> dict[str, int | None]:
     They are its submit call, its start, and the end of the import of the lab's task code in its
     process. Empty where no task verified the workers.
     """
-    done = tasks[(tasks.phase == PHASE_NAMES[VERIFY]) & tasks.t4_ns.notna() & tasks.t1_ns.notna()]
+    done = tasks[(tasks.phase == Phase.VERIFY) & tasks.t4_ns.notna() & tasks.t1_ns.notna()]
     if done.empty:
         return {}
     first = done.sort_values("t4_ns").iloc[0]
@@ -160,7 +161,7 @@ def right_answers(spec: TrialSpec) -> dict[int, int] | None:
     checked.
     """
     executes = registry.select(spec.label).backend.executes
-    ids = range(FIRST_TASK[MEASURE], FIRST_TASK[MEASURE] + spec.arrival.n_tasks)
+    ids = Phase.MEASURE.ids[: spec.arrival.n_tasks]
     if user_function.is_own(spec.workload):
         if spec.answer is None or spec.unchecked:
             return None
@@ -174,13 +175,13 @@ def wrong_in_warm_up(spec: TrialSpec, tasks: pd.DataFrame) -> int:
     """Count the wrong answers of a warm-up, if the answers of the window are not checked."""
     if spec.answer is None or not spec.unchecked:
         return 0
-    answers = tasks.answer[tasks.phase == PHASE_NAMES[WARM_UP]].dropna()
+    answers = tasks.answer[tasks.phase == Phase.WARM_UP].dropna()
     return int((answers != spec.answer).sum())
 
 
 def unchecked(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> int:
     """Count the answers of the window that were to be checked and could not be."""
-    window = tasks[(tasks.phase == PHASE_NAMES[MEASURE]) & (tasks.outcome == "ok")]
+    window = tasks[(tasks.phase == Phase.MEASURE) & (tasks.outcome == "ok")]
     return 0 if expected is None else int(window.answer.isna().sum())
 
 
@@ -192,7 +193,7 @@ def cut_short(tasks: pd.DataFrame) -> int:
     """
     is_open = (tasks.outcome == "unfinished").groupby([tasks.phase, tasks.task_id]).all()
     counts = is_open.groupby("phase").sum()
-    ordered = (int(counts.get(PHASE_NAMES[phase], 0)) for phase in (MEASURE, WARM_UP, VERIFY))
+    ordered = (int(counts.get(phase, 0)) for phase in (Phase.MEASURE, Phase.WARM_UP, Phase.VERIFY))
     return next(filter(None, ordered), 0)
 
 
@@ -229,7 +230,8 @@ def _is_record(path: Path) -> bool:
 def first_error(folder: Path) -> TaskError | None:
     """Return the first exception of a task, preferably in the window; None if no task raised."""
     errors = task_errors(folder / "ledger")
-    in_window = [error for error in errors if error.task_id in ids_of(MEASURE)]
+    ids = Phase.MEASURE.ids
+    in_window = [error for error in errors if error.task_id in ids]
     return next(iter(in_window or errors), None)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from lab.core.model import Flag, Paced, Periodic, Retry, TrialSpec
 from lab.core.outcomes import Ack, TaskOutcome
 from lab.host import wall_clock
+from lab.planning.phases import Phase
 from lab.recording.driver_status import read_status
 from lab.recording.sample import Sample
 from lab.results.schema import TrialRow
@@ -126,14 +127,14 @@ def _campaign_columns(context: Context, spec: TrialSpec) -> dict[str, Any]:
 def _driver_columns(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that come from the driver's status."""
     entered = dict(status.get("phases", []))
-    booted = entered.get("quiet")
+    booted = entered.get(Phase.QUIET)
     return {
         "plan_hash": status.get("plan_hash", ""),
         "settings": json.dumps(status.get("settings", {}), sort_keys=True, default=str),
         "t_begin_ns": status.get("t_begin_ns"),
         "t_end_ns": status.get("t_end_ns"),
         "start_call_ns": status.get("start_call_ns"),
-        "boot_ns": booted - entered["boot"] if booted and "boot" in entered else None,
+        "boot_ns": booted - entered[Phase.BOOT] if booted and Phase.BOOT in entered else None,
     }
 
 
@@ -142,8 +143,8 @@ def _counted(
 ) -> dict[str, Any]:
     # A job that the backend had at its start counts as sent, although there was no call.
     is_sent = submits.t1_ns.notna() | (submits.ack == Ack.OK)
-    sent = submits[(submits.phase == "measure") & is_sent]
-    window = tasks[tasks.phase == "measure"]
+    sent = submits[(submits.phase == Phase.MEASURE) & is_sent]
+    window = tasks[tasks.phase == Phase.MEASURE]
     counts = checker.counts(verdicts)
     n_done = int(window[window.t4_ns.notna()].task_id.nunique())
     lag = (sent.t1_ns - sent.t0_ns).dropna().astype("int64")
@@ -183,7 +184,7 @@ def _findings(
     counted: Mapping[str, Any],
 ) -> list[checker.Issue]:
     """List contradictions in the records; lost tasks are a result, and not a contradiction."""
-    window = tasks[tasks.phase == "measure"]
+    window = tasks[tasks.phase == Phase.MEASURE]
     took = (window.t4_ns - window.t0_ns).dropna()
     median_s = float(took.median()) / 1e9 if len(took) else 0.0
     findings = [*checker.generator_check(submits, spec.arrival, median_s)]

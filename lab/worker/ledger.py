@@ -29,10 +29,9 @@ MAGIC = 0x42544C4142000001
 FIRST_ROWS = 1_024
 
 OK, RAISED, CANCELLED = 0, 1, 2
-# Words of the driver's journal: the phase of a task, and the result of the submit call.
-VERIFY, WARM_UP, MEASURE, UNRECORDED, REPEATED = range(5)
+# Words of the driver's journal: the result of the submit call.
 ACCEPTED, ERROR = 1, 2
-# Tasks from this number on are not recorded: see `lab.driver.uninstrumented`.
+# Tasks from this id on are not recorded: see `lab.driver.uninstrumented`.
 NO_RECORD = 50_000_000
 # Replaces a checksum, which is never negative: the answer was not checked.
 NO_ANSWER = -1

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lab.analysis import compute
 from lab.core.model import Arrival, Burst, Flag, Paced, Periodic
-from lab.planning.phases import FIRST_TASK
+from lab.planning import phases
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import MAX_HOLE, PART_BYTES, read
 from lab.results.store import Store
@@ -30,11 +30,12 @@ S = 1_000_000_000
 # Without shrinking, because an example takes seconds.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 N = 60
+FIRST_TASKS = [phase.first_task for phase in phases.OFFERING[:3]]
 ARRIVALS: Sequence[Arrival] = (Burst(N), Paced(N, 100.0), Periodic(2, 3, every_s=1.0))
 WORD = (
     st.integers(0, 5)
     | st.integers(-(2**63), 2**63 - 1)
-    | st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63), *FIRST_TASK[:3]])
+    | st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63), *FIRST_TASKS])
     | st.integers(100 * S, 110 * S)
 )
 RIGHT = right_answers(spec_of("thread-pool", arrival=Burst(N))) or {}
@@ -46,7 +47,7 @@ def record(n: int, journal: bool) -> list[tuple[int, ...]]:
     rows: list[tuple[int, ...]] = []
     for k in range(n):
         t0 = 100 * S + k * 10_000_000
-        task = FIRST_TASK[2] + k
+        task = phases.Phase.MEASURE.first_task + k
         rows.append(
             (task, 2, t0, t0 + 1_000, t0 + 2_000, 0, 1, k + 1)
             if journal
@@ -155,7 +156,7 @@ def packed(rows: Sequence[Sequence[int]]) -> bytes:
 
 def test_execution_without_an_offer_is_counted_and_stored(tmp_path: Path) -> None:
     """It makes the trial invalid, and does not change the type of a column."""
-    foreign = (FIRST_TASK[2] + 999, 9, 100 * S, 100 * S + 1, 0, 0, 0, 1)
+    foreign = (phases.Phase.MEASURE.first_task + 999, 9, 100 * S, 100 * S + 1, 0, 0, 0, 1)
     files = {
         "intents.bin": packed(record(N, journal=True)),
         "ledger/0-0-7-0.bin": packed([*record(N, journal=False), foreign]),

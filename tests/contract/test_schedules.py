@@ -11,9 +11,8 @@ import pytest
 from lab.core.model import Capability, Periodic
 from lab.planning import registry
 from lab.planning.compatibility import SCHEDULES
-from lab.planning.phases import FIRST_TASK
+from lab.planning.phases import Phase
 from lab.recording.ledger_reader import executions
-from lab.worker.ledger import MEASURE
 from tests.contract import rescheduling
 from tests.contract.test_backends import LABELS, promised, remaining_processes
 from tests.factories.trials import ask_beside, run, spec_of
@@ -45,7 +44,7 @@ def test_jobs_fire_at_every_occurrence(label: str, tmp_path: Path) -> None:
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_sent, row.n_done, row.n_duplicated) == (2, 2, 0)
     assert (row.n_corrupted, row.n_failed, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
-    due = {(FIRST_TASK[MEASURE] + job, k) for job in range(2) for k in range(4)}
+    due = {(Phase.MEASURE.first_task + job, k) for job in range(2) for k in range(4)}
     assert set(zip(occurrences.job, occurrences.k, strict=True)) == due
     fired = occurrences[occurrences.verdict != "missed"]
     assert set(fired.job) == set(occurrences.job)

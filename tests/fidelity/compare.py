@@ -49,7 +49,7 @@ from lab.core.placement import cpu_text
 from lab.driver import instrumentation_cost
 from lab.host import processes
 from lab.planning import registry
-from lab.planning.phases import FIRST_TASK, ids_of
+from lab.planning.phases import Phase
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Case
 from lab.providers import choice
@@ -57,7 +57,6 @@ from lab.providers.servers import SERVICES, last_line
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import executions
 from lab.running import trial
-from lab.worker.ledger import MEASURE, REPEATED, UNRECORDED
 from tests.fidelity import inside, stamps
 
 # Tasks of one burst by backend, or by variant where that differs, enough for about a second.
@@ -190,10 +189,11 @@ def lab_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
         for record in executions(path)[1]
     }
     last = max(finished_ns)
-    phase = next(p for p in (REPEATED, UNRECORDED, MEASURE) if last in ids_of(p))
-    instants = [at for number, at in finished_ns.items() if number in ids_of(phase)]
+    phase = next(p for p in (Phase.REPEATED, Phase.UNRECORDED, Phase.MEASURE) if last in p.ids)
+    ids = phase.ids
+    instants = [at for number, at in finished_ns.items() if number in ids]
     # Each mark stands for the tasks before it, and the number of the last says how many there were.
-    return stamps.rate_hz(instants) * (last - FIRST_TASK[phase] + 1) / len(instants)
+    return stamps.rate_hz(instants) * (last - phase.first_task + 1) / len(instants)
 
 
 def script_rate(spec: TrialSpec, folder: Path) -> float:

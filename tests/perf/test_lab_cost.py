@@ -14,7 +14,7 @@ from lab.core.model import Burst, Paced
 from lab.driver import instrumentation_cost
 from lab.driver.pacing import offsets_ns, pace
 from lab.planning import registry
-from lab.planning.phases import AGAIN
+from lab.planning.phases import UNINSTRUMENTED
 from lab.running import trial
 from lab.validation.trial_row import collect
 from lab.worker import execution, ledger
@@ -116,7 +116,7 @@ def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
             trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT
         )
         tasks = result.tables["task"]
-        window, marks = tasks[tasks.phase == "measure"], tasks[tasks.phase.isin(AGAIN)]
+        window, marks = tasks[tasks.phase == "measure"], tasks[tasks.phase.isin(UNINSTRUMENTED)]
         values = trial_metrics(result.row, window, marks=marks)
         rates.extend(m.value for m in values if m.metric == "throughput_per_s" and m.value)
 

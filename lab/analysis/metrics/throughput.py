@@ -13,12 +13,11 @@ import pandas as pd
 
 from lab.analysis.metrics.latency import MetricFunction, mean_of, one_row_a_task
 from lab.analysis.statistics import RefusedError, Value
-from lab.planning.phases import FIRST_TASK, PHASE_NAMES
+from lab.planning.phases import Phase
 from lab.results.schema import TrialRow
-from lab.worker.ledger import MEASURE, REPEATED, UNRECORDED
 
 THROUGHPUT_FLOOR = 20
-OF_RATE = (REPEATED, UNRECORDED)
+OF_RATE = (Phase.REPEATED, Phase.UNRECORDED)
 
 
 def numbers() -> Iterator[tuple[str, str, str, str, MetricFunction]]:
@@ -47,20 +46,20 @@ def add_marks(tasks: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
     """
     markers = one_row_a_task(marks)
     markers = markers.assign(phase=marks["phase"].loc[markers.index])
-    return pd.concat([tasks.assign(phase=PHASE_NAMES[MEASURE]), markers], ignore_index=True)
+    return pd.concat([tasks.assign(phase=str(Phase.MEASURE)), markers], ignore_index=True)
 
 
 def _representative(
-    trial: TrialRow, burst: pd.DataFrame, phases: Sequence[int]
+    trial: TrialRow, burst: pd.DataFrame, phases: Sequence[Phase]
 ) -> tuple[pd.DataFrame, int, float]:
     """Return the rows that represent a burst, their expected number, and the tasks per row.
 
     The rows are the markers of the first of `phases` that ran (METHOD M19), otherwise all tasks.
     """
     for phase in phases if "phase" in burst else ():
-        marks = burst[burst["phase"] == PHASE_NAMES[phase]]
+        marks = burst[burst["phase"] == phase]
         if len(marks):
-            n_offered = int(marks["task_id"].max()) - FIRST_TASK[phase] + 1
+            n_offered = int(marks["task_id"].max()) - phase.first_task + 1
             return marks, len(marks), n_offered / len(marks)
     return burst, max(len(burst), int(trial.n_sent)), 1.0
 
@@ -89,7 +88,7 @@ def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the seconds from the first submit call to the last completion."""
-    tasks, n, each = _representative(trial, tasks, (UNRECORDED,))
+    tasks, n, each = _representative(trial, tasks, (Phase.UNRECORDED,))
     # The first submitted task of an uninstrumented burst has no record; the due instant of the
     # markers is the instant of its submit.
     first = tasks["t1_ns" if each == 1 else "t0_ns"].min()
@@ -164,7 +163,7 @@ def record_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
     Both bursts ran in the same processes, the recorded one first (METHOD M19).
     """
-    recorded = tasks[tasks["phase"] == PHASE_NAMES[MEASURE]].drop(columns="phase")
+    recorded = tasks[tasks["phase"] == Phase.MEASURE].drop(columns="phase")
     off, on = throughput(trial, tasks), throughput(trial, recorded)
     return Value(off.value / on.value - 1, "", off.n, "X_off / X_on - 1 of the trial's two bursts")
 

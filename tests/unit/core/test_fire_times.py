@@ -13,10 +13,9 @@ from lab.core import fire_times
 from lab.core.model import Job, Periodic
 from lab.driver.schedule_wait import ScheduleWait
 from lab.host import wall_clock
-from lab.planning.phases import FIRST_TASK
+from lab.planning.phases import Phase
 from lab.validation.schedule_match import match_firings
 from lab.worker import execution, ledger
-from lab.worker.ledger import MEASURE
 
 S = 10**9
 MINUTELY = Job(1, "f", None, cron="* * * * *")
@@ -68,7 +67,7 @@ def test_a_window_ends_after_the_last_occurrences(
 ) -> None:
     """The rest of a period whose firing has happened is not waited for."""
     now = time.monotonic_ns()
-    job = Job(FIRST_TASK[MEASURE], "f", None, every_s=50.0)
+    job = Job(Phase.MEASURE.first_task, "f", None, every_s=50.0)
     waiting = written(tmp_path, monkeypatch, job, [now - 80 * S, now - 30 * S])
     monkeypatch.setattr("lab.driver.schedule_wait.time.sleep", lambda _: pytest.fail("it waited"))
     status = waiting.keep(now - 90 * S, lambda: None)
@@ -80,7 +79,7 @@ def test_a_window_does_not_end_early_after_a_late_first_firing(
 ) -> None:
     """Punctual firings have another phase, by which the last occurrence is a period later."""
     period = S // 2
-    job = Job(FIRST_TASK[MEASURE], "f", None, every_s=period / S)
+    job = Job(Phase.MEASURE.first_task, "f", None, every_s=period / S)
     begin = time.monotonic_ns() - period // 4
     starts = [begin - 3 * period + period // 10, begin - 2 * period, begin - period, begin]
     waiting = written(tmp_path, monkeypatch, job, starts)

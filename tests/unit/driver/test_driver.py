@@ -12,7 +12,7 @@ from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import driver, readiness
 from lab.driver.driver import PHASES
 from lab.planning import registry
-from lab.planning.phases import MOST_TASKS, PHASE_NAMES
+from lab.planning.phases import MOST_TASKS, OFFERING
 from lab.planning.tasks import make_jobs
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import executions
@@ -96,7 +96,7 @@ def test_a_scheduler_that_ignores_a_job_at_its_start_gets_another(
     driven, received = driver_with_jobs(tmp_path, monkeypatch, 1)
     driven.run()
     assert read_status(tmp_path)["status"] == "ok"
-    phases = [PHASE_NAMES[job.id // MOST_TASKS] for job in received]
+    phases = [OFFERING[job.id // MOST_TASKS] for job in received]
     assert phases == ["warm_up", "warm_up", "measure"]
     runs = [run for path in (tmp_path / "ledger").glob("*.bin") for run in executions(path)[1]]
     before = [run for run in runs if run.task_id != received[2].id]

@@ -26,11 +26,11 @@ from lab.analysis.metrics.throughput import (
 from lab.analysis.statistics import RefusedError
 from lab.core.model import Burst, Paced, Task, Topology, TrialSpec
 from lab.driver import uninstrumented
-from lab.planning.phases import AGAIN, FIRST_TASK, MOST_TASKS, PHASE_NAMES
+from lab.planning.phases import MOST_TASKS, UNINSTRUMENTED, Phase
 from lab.running import trial
 from lab.validation.trial_row import TrialResult, collect
 from lab.worker import execution, ledger
-from lab.worker.ledger import MEASURE, NO_RECORD, REPEATED, UNRECORDED
+from lab.worker.ledger import NO_RECORD
 from tests.factories import simulated
 from tests.factories.trials import CONTEXT, spec_of
 
@@ -52,13 +52,13 @@ def phases(collected: TrialResult) -> dict[str, int]:
     return dict(collected.tables["task"].phase.value_counts())
 
 
-def of(phase: int, finished_ns: list[int], places: list[int]) -> pd.DataFrame:
+def of(phase: Phase, finished_ns: list[int], places: list[int]) -> pd.DataFrame:
     """Return tasks of a phase, due at instant 0, by their indexes and finish instants."""
     n = len(places)
     instants = {f"t{i}_ns": pd.array([0] * n, "Int64") for i in (0, 1, 2, 3, 5)}
     finished = pd.array(finished_ns, "Int64")
-    ids = [FIRST_TASK[phase] + place for place in places]
-    columns = {"task_id": ids, "outcome": "ok", "phase": PHASE_NAMES[phase], **instants}
+    ids = [phase.first_task + place for place in places]
+    columns = {"task_id": ids, "outcome": "ok", "phase": str(phase), **instants}
     return pd.DataFrame({**columns, "t4_ns": finished})
 
 
@@ -73,7 +73,7 @@ def test_a_task_with_an_id_beyond_the_last_phase_is_not_recorded(
     assert asyncio.run(execution.execute_async(NO_RECORD + 1, "workloads.noop:run_async", 8)) == 8
     execution.stamp(NO_RECORD + 2)
     assert not list(tmp_path.iterdir())
-    assert FIRST_TASK[REPEATED] + MOST_TASKS == NO_RECORD
+    assert Phase.REPEATED.first_task + MOST_TASKS == NO_RECORD
     execution.execute(NO_RECORD - 1, "workloads.noop:run", 7)
     ledger._forget()
     assert len(list(tmp_path.iterdir())) == 1
@@ -82,11 +82,11 @@ def test_a_task_with_an_id_beyond_the_last_phase_is_not_recorded(
 @given(n=st.integers(2 * uninstrumented.FEWEST_MARKS, 5_000), times=st.integers(1, 3))
 def test_markers_are_evenly_spaced_and_include_the_last_task(n: int, times: int) -> None:
     """The work is the same, and the id of a marker contains its index."""
-    tasks = [Task(FIRST_TASK[MEASURE] + i, "module:run", i * i) for i in range(n)] * times
+    tasks = [Task(Phase.MEASURE.first_task + i, "module:run", i * i) for i in range(n)] * times
     marks = uninstrumented.n_marks(n)
-    again, places = uninstrumented.with_marked_tasks(tasks, marks, UNRECORDED)
+    again, places = uninstrumented.with_marked_tasks(tasks, marks, Phase.UNRECORDED)
     assert [(t.function, t.argument) for t in again] == [(t.function, t.argument) for t in tasks]
-    assert [t.id - FIRST_TASK[UNRECORDED] for t in again if t.id < NO_RECORD] == places
+    assert [t.id - Phase.UNRECORDED.first_task for t in again if t.id < NO_RECORD] == places
     assert len({t.id for t in again}) == n * times
     gaps = {b - a for a, b in zip([-1, *places], places, strict=False)}
     assert places[-1] == n * times - 1
@@ -126,7 +126,7 @@ def test_every_quick_backend_repeats_its_burst(label: str, tmp_path: Path) -> No
     assert executions["unrecorded"] == uninstrumented.FEWEST_MARKS
     assert executions.get("repeated", 20) == uninstrumented.FEWEST_MARKS
     tasks = collected.tables["task"]
-    marks = tasks[tasks.phase.isin(AGAIN)]
+    marks = tasks[tasks.phase.isin(UNINSTRUMENTED)]
     assert set(marks.outcome) == {"ok"}
     assert (marks.t4_ns > row.t_end_ns).all()
     window = tasks[tasks.phase == "measure"]
@@ -143,7 +143,7 @@ def test_a_burst_whose_rate_is_not_lowered_is_not_repeated(
     arrival: Burst, harness_ns: float | None, tmp_path: Path
 ) -> None:
     """A burst with an unknown cost, a negligible cost or too few tasks runs once."""
-    assert not set(AGAIN) & set(
+    assert not set(UNINSTRUMENTED) & set(
         phases(run(tmp_path, spec_of("inline", arrival=arrival), harness_ns))
     )
 
@@ -151,14 +151,14 @@ def test_a_burst_whose_rate_is_not_lowered_is_not_repeated(
 def test_only_bursts_are_repeated(tmp_path: Path) -> None:
     """Latency is measured with recorded tasks only."""
     collected = run(tmp_path, spec_of("inline", arrival=Paced(40, rate_hz=1_000.0)), 1e9)
-    assert not set(AGAIN) & set(phases(collected))
+    assert not set(UNINSTRUMENTED) & set(phases(collected))
 
 
 def test_a_repeated_burst_that_does_not_finish_has_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The trial's row has the reason, and no rate is reported."""
-    of_phase = {MEASURE: list(range(100)), UNRECORDED: [5]}
+    of_phase = {Phase.MEASURE: list(range(100)), Phase.UNRECORDED: [5]}
     monkeypatch.setattr(uninstrumented, "_finished_ns", lambda _, phase: of_phase[phase])
     lossy: Any = SimpleNamespace(backend=SimpleNamespace(workers=1), offer_sparsely=lambda *_: 0)
     tasks = [Task(i, "module:run", i) for i in range(100)]
@@ -169,11 +169,11 @@ def test_a_repeated_burst_that_does_not_finish_has_a_reason(
 def test_the_rate_is_from_the_last_burst_and_the_length_from_the_uninstrumented_one() -> None:
     """2,000 tasks take 1 us each with records, 0.5 us without, and 0.4 us in ten times as many."""
     row = simulated.trial("burst", 2_000, workers=1, harness_ns=100.0, worker_processes=1)
-    recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
+    recorded = of(Phase.MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
     once = [100 * (i + 1) - 1 for i in range(20)]
     often = [1_000 * (i + 1) - 1 for i in range(20)]
-    unrecorded = of(UNRECORDED, [500 * (place + 1) for place in once], once)
-    repeated = of(REPEATED, [400 * (place + 1) for place in often], often)
+    unrecorded = of(Phase.UNRECORDED, [500 * (place + 1) for place in once], once)
+    repeated = of(Phase.REPEATED, [400 * (place + 1) for place in often], often)
     tasks = recorded.drop(columns="phase")
     second = add_marks(tasks, unrecorded)
     assert throughput(row, second).value == pytest.approx(2e6)
@@ -192,9 +192,9 @@ def test_the_rate_is_from_the_last_burst_and_the_length_from_the_uninstrumented_
 def test_the_rate_is_refused_if_markers_did_not_finish() -> None:
     """Half of them finished: the rate of the recorded burst does not replace theirs."""
     row = simulated.trial("burst", 2_000, t_end_ns=1)
-    recorded = of(MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
+    recorded = of(Phase.MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
     places = [100 * (i + 1) - 1 for i in range(20)]
-    marks = of(UNRECORDED, [500 * (place + 1) for place in places], places)
+    marks = of(Phase.UNRECORDED, [500 * (place + 1) for place in places], places)
     marks.loc[marks.index[:10], "t4_ns"] = pd.NA
     marks.loc[marks.index[:10], "outcome"] = "unfinished"
     burst = add_marks(recorded.drop(columns="phase"), marks)
