@@ -1,4 +1,4 @@
-"""Runs the phases of one trial, in a fresh process: ``python -m lab.driver FOLDER``.
+"""Runs the phases of one trial, in a fresh process; `lab.driver.__main__` starts it.
 
 The driver reads ``trial.json`` and ``LAB_SETUP``, offers the tasks and writes the journal
 ``intents.bin``. It updates ``status.json`` in every phase, so that the folder of a killed driver is
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import signal
 import threading
 import time
@@ -275,27 +274,3 @@ class Driver:
         temporary = self.folder / "status.json.new"
         temporary.write_text(json.dumps(self.status))
         temporary.replace(self.folder / "status.json")
-
-
-def main(folder: Path) -> None:
-    """Run the trial of `folder`, and end without waiting for threads that may hang.
-
-    The two pipes to the campaign are first moved to separate descriptors: the children of a pool
-    close their standard input, and a task may print.
-    """
-    commands, messages = os.dup(0), os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    gates: queue.Queue[bytes] = queue.Queue()
-
-    def listen() -> None:
-        while line := os.read(commands, 16):
-            gates.put(line)
-        os._exit(2)  # the lab has ended, so the driver must end too
-
-    def say(text: str) -> None:
-        os.write(messages, f"{text}\n".encode())
-
-    threading.Thread(target=listen, daemon=True).start()
-    Driver(folder, say, gates.get).run()
-    os._exit(0)
