@@ -54,7 +54,9 @@ class Aftermath:
     Attributes:
         hits: The proved hits in the order of their instants.
         end_ns: The end of the drain, ns of CLOCK_MONOTONIC.
-        horizon_s: The system's redelivery horizon; None: it never delivers again.
+        horizon_s: The system's redelivery horizon of a task that waits; None: it never delivers
+            it again.
+        started_horizon_s: That of a task that has started; None if it was acknowledged before.
         states: The state of each task whose state was read.
         late: Tasks that started or returned after the end, while the cluster stopped.
     """
@@ -62,6 +64,7 @@ class Aftermath:
     hits: Sequence[Hit]
     end_ns: int
     horizon_s: float | None
+    started_horizon_s: float | None
     states: Mapping[int, TaskState] = field(default_factory=dict)
     late: Collection[int] = ()
 
@@ -70,9 +73,10 @@ class Aftermath:
         """The end of the effects of all hits; 0 without a hit."""
         return max((hit.over_ns for hit in self.hits), default=0)
 
-    def lasted_since(self, at_ns: int) -> bool:
-        """Return whether every redelivery that an event at `at_ns` caused had its time."""
-        needed_s = max(HORIZONS * (self.horizon_s or 0.0), SHORTEST_WAIT_S)
+    def lasted_since(self, at_ns: int, *, is_started: bool = False) -> bool:
+        """Return whether each redelivery that an event at `at_ns` caused had its time."""
+        horizon_s = self.started_horizon_s if is_started else self.horizon_s
+        needed_s = max(HORIZONS * (horizon_s or 0.0), SHORTEST_WAIT_S)
         return self.end_ns - at_ns >= needed_s * 1e9
 
 
@@ -143,7 +147,8 @@ def classify(
             since_ns = max([calm_ns, *(run.t3_ns for run in runs)])
             if state is TaskState.QUEUED:
                 since_ns = max(since_ns, busy_ns)
-            is_over = after.lasted_since(since_ns) and task_id not in after.late
+            is_over = after.lasted_since(since_ns, is_started=bool(runs))
+            is_over &= task_id not in after.late
             ends = [run.outcome for run in runs]
             is_acknowledged = task_id in acknowledged
             outcome = _returned(ends, state, is_acknowledged=is_acknowledged) or _missing(

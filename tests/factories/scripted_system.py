@@ -32,9 +32,13 @@ def right(task_id: int) -> int:
 
 @dataclass
 class ScriptedSystem:
-    """A system with one node; each execution runs in a process of its own."""
+    """A system with one node; each execution runs in a process of its own.
+
+    `started_horizon_s` is the redelivery horizon of a task that has started.
+    """
 
     horizon_s: float | None = None
+    started_horizon_s: float | None = None
     states: dict[int, TaskState] = field(default_factory=dict)
     submits: list[SubmitRow] = field(default_factory=list)
     executions: list[dict[str, Any]] = field(default_factory=list)
@@ -107,7 +111,8 @@ class ScriptedSystem:
         faults = pd.DataFrame(self.faults, columns=[f.name for f in fields(FaultRow)])
         returned = (ledger["outcome"] == "ok") & (ledger["t4_ns"] > end_ns)
         late = {*ledger.loc[returned | (ledger["t3_ns"] > end_ns), "task_id"]}
-        after = Aftermath(proved_hits(faults), end_ns, self.horizon_s, self.states, late)
+        horizons_s = self.horizon_s, self.started_horizon_s
+        after = Aftermath(proved_hits(faults), end_ns, *horizons_s, self.states, late)
         table = verdicts(tasks, submits, {i: right(i) for i in tasks["task_id"]})
         table = classify(table, tasks, submits, after)
         return table, stopped_consuming(table, tasks, submits, after)
