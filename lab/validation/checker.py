@@ -250,7 +250,7 @@ def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> 
     """
     if len(read) < MIN_READINGS or not len(accepted):
         return None
-    counted = read["value"].to_numpy("float64")
+    counted = np.maximum(read["value"].to_numpy("float64"), 0)
     implied = np.clip(counted, *_in_system(tasks, accepted, read["t_ns"].to_numpy("int64")))
     excess = counted - implied
     scale = float(np.abs(implied).mean())
@@ -272,13 +272,13 @@ def _in_system(
         ordered = np.sort(instants.dropna().to_numpy("int64"))
         return np.searchsorted(ordered, by_ns, side="right").astype("int64")
 
-    # A task is counted as accepted between the start of its call and shortly after its end.
+    # A task is counted as accepted between the start of its call and shortly after its end. The
+    # count is 0 if more have finished: before their acknowledgement, or a second time.
     fewest = passed(accepted["t2_ns"], at_ns - READING_NS)
+    fewest -= passed(tasks["t4_ns"], at_ns + READING_NS)
     most = passed(accepted["t1_ns"], at_ns + READING_NS)
-    return (
-        fewest - passed(tasks["t4_ns"], at_ns + READING_NS),
-        most - passed(tasks["t4_ns"], at_ns - READING_NS),
-    )
+    most -= passed(tasks["t4_ns"], at_ns - READING_NS)
+    return fewest.clip(0), most.clip(0)
 
 
 def _utilisation(tasks: pd.DataFrame, workers: int) -> Issue | None:

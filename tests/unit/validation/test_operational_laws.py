@@ -117,6 +117,20 @@ def test_a_batch_that_finishes_during_its_submit_call_is_consistent() -> None:
     assert cross_checks(tasks, submits, readings(at, counted), 1) == []
 
 
+def test_tasks_that_finish_twice_are_consistent() -> None:
+    """After duplicates more executions have finished than tasks were accepted: the count is 0."""
+    sound = queue(3, 500, 0.5)
+    again = sound.tasks.iloc[:50]
+    tasks = pd.concat([sound.tasks, again])
+    at, value = sound.samples["t_ns"], sound.samples["value"]
+    extra = np.searchsorted(np.sort(again["t4_ns"].to_numpy("int64")), at, side="right")
+    is_count = sound.samples["source"] == "ledger"
+    counted = value.where(~is_count, (value - extra).clip(0))
+    samples = sound.samples.assign(value=counted)
+    assert (counted[is_count] == 0).mean() > 0.9
+    assert cross_checks(tasks, sound.submits, samples, 2) == []
+
+
 def test_refused_tasks_are_not_in_the_system() -> None:
     """Neither the count nor the rows include tasks that were not acknowledged."""
     sound = queue(1, 500, 0.7)
