@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,17 @@ from typing import Any
 from uuid import uuid4
 
 from lab.core.backend import setup_from_environment
-from lab.core.model import BackendContext, Command
+from lab.core.model import BackendContext, Command, Service
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
 EXECUTE, RETRY, JOINED = f"{execution.__name__}.execute", "lab.retry", "lab.joined"
 WORKER = "lab-worker-"
+# Defaults: Kombu's transport for Redis, and the heartbeat timeout of RabbitMQ, which is shorter
+# than Celery's and therefore in force; all in seconds, except the throttle.
+VISIBILITY_S, HEARTBEAT_S = 3600, 60.0
+SWEEP = (("unacked_restore_interval", 10), ("unacked_restore_throttle", 10))
 # The scheduler whose jobs are a setting of the app.
 STATIC = "celery.beat:PersistentScheduler"
 # The settings that are addresses; variants set the service, whose address is in the setup.
@@ -62,6 +68,34 @@ def _retrying(self: Any, delay_s: float, *task: Any) -> Any:
         return execution.execute(*task)
     except Exception as error:
         raise self.retry(exc=error, countdown=delay_s) from error
+
+
+def horizon_s(settings: Mapping[str, Any], *, is_started: bool) -> float | None:
+    """Return the redelivery horizon in seconds; None for a task that is acknowledged early.
+
+    RabbitMQ closes a connection after its heartbeat timeout, or at once if a process has ended; an
+    infinite horizon means that only TCP detects a lost peer. On Redis, it is the visibility timeout
+    and the period in which Kombu looks for expired deliveries (Kombu docs, kombu.transport.redis).
+    """
+    if is_started and not settings.get("task_acks_late"):
+        return None
+    if settings["broker_url"] == Service.RABBITMQ:
+        return HEARTBEAT_S if settings.get("broker_heartbeat", HEARTBEAT_S) else math.inf
+    options = settings.get("broker_transport_options", {})
+    interval_s, throttle = (options.get(name, default) for name, default in SWEEP)
+    return float(options.get("visibility_timeout", VISIBILITY_S) + interval_s * throttle)
+
+
+def states_in_workers(app: Any) -> dict[str, TaskState]:
+    """Return the state of each task that a worker has (Workers guide, Inspecting workers)."""
+    inspect, states = app.control.inspect(), dict[str, TaskState]()
+    for state, replies in (
+        (TaskState.QUEUED, inspect.reserved()),
+        (TaskState.RUNNING, inspect.active()),
+    ):
+        for tasks in (replies or {}).values():
+            states |= {task["id"]: state for task in tasks}
+    return states
 
 
 def settings_in_force(app: Any, setup: BackendContext) -> Mapping[str, Any]:

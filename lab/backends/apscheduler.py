@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.core.backend import Backend
 from lab.core.model import Capability, Job, Serializer, Task, Variant
+from lab.core.outcomes import AckMeans, TaskState
 from lab.worker import execution
 
 CLOCK = "deadline-loop"
@@ -52,6 +53,8 @@ class ApScheduler(Backend):
             {"executor": "threadpool", "jobstore": "sqlalchemy", "misfire_grace_time": None},
             packages=("sqlalchemy",),
             ceilings=("raw-sql", CLOCK),
+            # By default SQLite synchronizes each transaction (SQLite docs, PRAGMA synchronous).
+            ack_means=AckMeans.ON_DISK,
         ),
         Variant(
             "processes+late-runs",
@@ -97,6 +100,11 @@ class ApScheduler(Backend):
     def submit(self, task: Task) -> Any:
         """Add the task as a job that runs now and return the job."""
         return self._add(task, misfire_grace_time=self.setup.settings["misfire_grace_time"])
+
+    def state_of(self, handle: Any) -> TaskState:
+        """Look the job up; it leaves its store when an executor accepts it (User guide)."""
+        waits = self._scheduler.get_job(handle.id) is not None
+        return TaskState.QUEUED if waits else TaskState.MISSING
 
     def schedule(self, job: Job) -> Any:
         """Add the job with an interval or a cron line as its trigger and return it."""

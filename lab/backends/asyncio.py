@@ -10,8 +10,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from lab.backends import _futures
 from lab.core.backend import DEFAULT, Backend
 from lab.core.model import Capability, Job, Profile, Serializer, Task, Variant
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 CALLS = frozenset(
@@ -108,6 +110,10 @@ class Asyncio(Backend):
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
         return handle.result(timeout_s)
+
+    def state_of(self, handle: Future[Any]) -> TaskState:
+        """Return the state of the future, which is never "running": the loop does not mark it."""
+        return _futures.state_of(handle)
 
     def submit_group(self, tasks: Sequence[Task]) -> Future[Any]:
         """Gather the group in the loop and return a future for its end."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from lab.backends import _celery
 from lab.core.backend import DEFAULT, Backend, Monitor
+from lab.core.faults import FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -18,6 +20,7 @@ from lab.core.model import (
     Task,
     Variant,
 )
+from lab.core.outcomes import AckMeans, TaskState
 
 PROMISED = {
     Capability.SUBMIT,
@@ -34,7 +37,11 @@ ON_REDIS = (
     *("prefork", "prefork+results", "threads", "threads+results"),
     *("gevent", "gevent+results", "solo"),
 )
-ON_RABBITMQ = ("prefork+rabbitmq", "prefork+rabbitmq+priorities", "threads+rabbitmq")
+WITH_RESULTS = ("prefork+results", "threads+results", "gevent+results")
+ON_RABBITMQ = (
+    *("prefork+rabbitmq", "prefork+rabbitmq+priorities", "prefork+rabbitmq+quorum"),
+    "threads+rabbitmq",
+)
 GEVENT_ON_RABBITMQ = "gevent+rabbitmq"
 LATE = {"task_acks_late": True, "task_reject_on_worker_lost": True}
 LATE_WHY = (
@@ -43,17 +50,46 @@ LATE_WHY = (
     "pool process is acknowledged (Configuration)."
 )
 SOON = {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
+VISIBLE = {"broker_transport_options": {"visibility_timeout": 60, **SOON}}
+VISIBLE_WHY = (
+    "visibility_timeout: the task of a killed worker goes to another one after 60 s instead of "
+    "3600 s, which is longer than any task of the lab waits and runs after its reservation (Using "
+    "Redis, Visibility timeout). unacked_restore_interval and _throttle: Kombu looks for expired "
+    "deliveries every second instead of every 100 s, as advised for low visibility timeouts (Kombu "
+    "docs, kombu.transport.redis)."
+)
+CONFIRMED = {"broker_transport_options": {"confirm_publish": True}}
+CONFIRMED_WHY = (
+    "When a connection ends, RabbitMQ redelivers its unacknowledged messages (RabbitMQ docs, "
+    "Consumer Acknowledgements, Automatic Requeueing). confirm_publish: the submit call waits for "
+    "RabbitMQ's confirm, which it sends for a persistent message in a durable queue when it is on "
+    "disk, for a quorum queue when a quorum has it; without it, messages in flight are lost with "
+    "the broker (Kombu docs, kombu.transport.pyamqp; RabbitMQ docs, Publisher Confirms)."
+)
+# Faults of workers: LATE_WHY, VISIBLE_WHY and CONFIRMED_WHY have the sources.
+OF_WORKERS = (
+    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
+    *(FaultKind.WORKER_TERM, FaultKind.WORKER_PAUSE, FaultKind.WORKER_OOM, FaultKind.NETWORK_CUT),
+)
 PREFETCH = {"worker_prefetch_multiplier": 64}
 PREFETCH_WHY = (
     "worker_prefetch_multiplier: with many short tasks, each slot should reserve many messages, "
     "such as 64 or 128, instead of 4 (Celery docs, Optimizing, Prefetch Limits)."
 )
 
+STATES: Mapping[str, TaskState] = {
+    "STARTED": TaskState.RUNNING,
+    "SUCCESS": TaskState.FINISHED,
+    **dict.fromkeys(("FAILURE", "REVOKED"), TaskState.FAILED),
+    **dict.fromkeys(("RECEIVED", "RETRY"), TaskState.QUEUED),
+}
+
 
 def _variant(name: str) -> Variant:
     pool, *extras = name.split("+")
     settings: dict[str, Any] = {"worker_pool": pool, "broker_url": REDIS}
     promised, services, ceilings = PROMISED, tuple[Service, ...](), tuple[str, ...]()
+    ack = AckMeans.ACCEPTED
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     if "results" in extras:
         promised = promised | {Capability.RESULT, Capability.GROUP, Capability.CHAIN}
@@ -61,13 +97,16 @@ def _variant(name: str) -> Variant:
         summary += ", results in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
         settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
-        ceilings = ("raw-amqp",)
+        ceilings, ack = ("raw-amqp",), AckMeans.SOCKET
         summary += " on RabbitMQ (Using RabbitMQ)"
     if "priorities" in extras:
         settings["task_queue_max_priority"] = 10
         summary += ", with a priority queue (Routing, RabbitMQ Message Priorities)"
     elif services:
         promised = promised - {Capability.PRIORITY}
+    if "quorum" in extras:
+        settings["task_default_queue_type"] = "quorum"
+        summary += ", with a quorum queue (Using RabbitMQ, Using Quorum Queues)"
     packages = ("gevent",) if pool == "gevent" else ()
     return Variant(
         name,
@@ -78,6 +117,7 @@ def _variant(name: str) -> Variant:
         packages=packages,
         carrier=Serializer.JSON,
         ceilings=ceilings,
+        ack_means=ack,
     )
 
 
@@ -101,20 +141,27 @@ class Celery(Backend):
         DEFAULT,
         Profile(
             "safe",
-            LATE | {"broker_transport_options": {"visibility_timeout": 60, **SOON}},
-            f"{LATE_WHY} visibility_timeout: the task of a killed worker goes to another one after "
-            "60 s instead of 3600 s, which is longer than any task of the lab waits and runs after "
-            "its reservation (Using Redis, Visibility timeout). unacked_restore_interval and "
-            "_throttle: Kombu looks for expired deliveries every second instead of every 100 s, as "
-            "advised for low visibility timeouts (Kombu docs, kombu.transport.redis).",
+            LATE | VISIBLE,
+            f"{LATE_WHY} {VISIBLE_WHY}",
             ON_REDIS,
+            safe_against=OF_WORKERS,
         ),
         Profile(
             "safe",
-            LATE,
-            f"{LATE_WHY} When a connection ends, RabbitMQ redelivers its unacknowledged messages "
-            "(RabbitMQ docs, Consumer Acknowledgements, Automatic Requeueing).",
+            LATE | CONFIRMED,
+            f"{LATE_WHY} {CONFIRMED_WHY}",
             (*ON_RABBITMQ, GEVENT_ON_RABBITMQ),
+            ack_means=AckMeans.CONFIRMED,
+            safe_against=(*OF_WORKERS, FaultKind.BROKER_KILL, FaultKind.BROKER_PAUSE),
+        ),
+        Profile(
+            "deduplicated",
+            LATE | VISIBLE | {"worker_deduplicate_successful_tasks": True},
+            f"{LATE_WHY} {VISIBLE_WHY} worker_deduplicate_successful_tasks: a worker drops a "
+            "redelivered task whose result is a success; it needs late acknowledgements and a "
+            "result backend (Configuration).",
+            WITH_RESULTS,
+            safe_against=OF_WORKERS,
         ),
         Profile("tuned", PREFETCH, PREFETCH_WHY, (*ON_REDIS, *ON_RABBITMQ)),
         Profile(
@@ -172,6 +219,26 @@ class Celery(Backend):
             return handle.get(timeout=timeout_s)
         except NoResultError as error:
             raise TimeoutError(f"Task {handle.id} had no result after {timeout_s} s.") from error
+
+    def state_of(self, handle: Any) -> TaskState:
+        """Return the state of the result (Tasks guide, States), or that in the workers.
+
+        Without a result backend, and for PENDING, which Celery reports for unknown tasks as well,
+        the workers are inspected, once for all tasks.
+        """
+        state = handle.state if "result_backend" in self.setup.settings else "PENDING"
+        return STATES.get(state) or self._in_workers.get(handle.id, TaskState.UNKNOWN)
+
+    @cached_property
+    def _in_workers(self) -> Mapping[str, TaskState]:
+        return _celery.states_in_workers(self._app)
+
+    @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return the visibility timeout of Redis, or the heartbeat timeout of RabbitMQ."""
+        return _celery.horizon_s(settings, is_started=is_started)
 
     def stop(self) -> None:
         """Close all connections, in the submitting thread, so that none is reopened later."""

@@ -85,6 +85,13 @@ class CeleryBeat(Backend):
         return _celery.settings_in_force(self._app, self.setup)
 
     @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return the visibility timeout of Redis, for firings that have not started."""
+        return _celery.horizon_s(settings, is_started=is_started)
+
+    @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the single `celery worker` of a node."""
         return _celery.workers(setup)

@@ -10,7 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lab.core.backend import DEFAULT, Backend
+from lab.core.backend import Backend
+from lab.core.faults import FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -21,6 +22,7 @@ from lab.core.model import (
     Task,
     Variant,
 )
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -40,6 +42,19 @@ DISTRIBUTED = ("distributed.scheduler", "distributed.worker", "distributed.nanny
 PEERS = "lab.backends._dask"
 # Dask derives the name of the variable from the name of the setting (Dask docs, Configuration).
 SATURATION = "distributed.scheduler.worker-saturation"
+# Default of distributed.scheduler.worker-ttl: a worker without heartbeats is replaced after this.
+WORKER_TTL_S = 300.0
+STATES: Mapping[str | None, TaskState] = {
+    "finished": TaskState.FINISHED,
+    "error": TaskState.FAILED,
+    "cancelled": TaskState.FAILED,
+    "lost": TaskState.MISSING,
+}
+# Faults of workers, whose tasks the scheduler sends to others.
+OF_WORKERS = (
+    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
+    *(FaultKind.WORKER_TERM, FaultKind.WORKER_OOM),
+)
 SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 
 
@@ -68,8 +83,8 @@ class Dask(Backend):
 
     A computed batch is one call: it returns when all tasks have ended, and raises the exception of
     the first task that failed. No task is `pure`, because Dask would run equal calls only once.
-    With `distributed`, other workers rerun the tasks of a lost worker in the default profile (Dask
-    docs, Resilience), so that there is no profile `safe`.
+    With `distributed`, other workers rerun the tasks of a lost worker in the default profile, so
+    that there is no profile `safe`. `submit` returns before the task is sent.
     """
 
     family = "dask"
@@ -87,7 +102,14 @@ class Dask(Backend):
         ),
     )
     profiles = (
-        DEFAULT,
+        Profile("default", variants=("threads", "processes", "processes+pool")),
+        Profile(
+            "default",
+            why="As installed. Other workers rerun the tasks of a lost worker, unless it is the "
+            "fourth that they lose (Dask.distributed docs, Resilience, Worker process failures).",
+            variants=("distributed", "distributed+threads"),
+            safe_against=OF_WORKERS,
+        ),
         Profile(
             "tuned",
             {SATURATION: 2.0},
@@ -194,6 +216,17 @@ class Dask(Backend):
         """Wait for the future."""
         return handle.result(timeout_s)
 
+    def state_of(self, handle: Future[Any]) -> TaskState:
+        """Return the future's status (Dask.distributed API, Future.status).
+
+        A pending task runs if the scheduler lists it as processing (API, Client.processing).
+        """
+        if handle.status != "pending":
+            return STATES.get(handle.status, TaskState.UNKNOWN)
+        processing = self._client.processing()
+        is_running = any(handle.key in keys for keys in processing.values())
+        return TaskState.RUNNING if is_running else TaskState.QUEUED
+
     def stop(self) -> None:
         """Close the client or the pool; Dask's threads continue until the process ends."""
         self._context.close()
@@ -212,6 +245,13 @@ class Dask(Backend):
         defaults = {"context": dask.config.get("multiprocessing.context", "spawn"), "chunksize": 6}
         is_local = settings["scheduler"] == "threads"
         return {**({} if is_local else defaults), **settings, "num_workers": self.workers}
+
+    @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return the scheduler's `worker-ttl`; the end of a connection is detected immediately."""
+        return None if "scheduler" in settings else WORKER_TTL_S
 
     @classmethod
     def server_environment(cls, settings: Mapping[str, Any]) -> Mapping[str, str]:

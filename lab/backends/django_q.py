@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from lab.backends import _django
+from lab.backends import _django, _django_q
 from lab.core.backend import DEFAULT, Backend, Monitor
 from lab.core.errors import UsageError
+from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
+from lab.core.outcomes import AckMeans, TaskState
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -26,9 +27,15 @@ PROMISED = {
     Capability.CHAIN,
 }
 EXECUTE = f"{execution.__name__}.execute"
+# Faults after which the ORM broker presents a task again.
+SAFE_AGAINST = (
+    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
+    *(FaultKind.WORKER_TERM, FaultKind.WORKER_PAUSE, FaultKind.WORKER_OOM),
+    *(FaultKind.BROKER_KILL, FaultKind.BROKER_PAUSE),
+)
 REDIS, POSTGRES = Service.REDIS, Service.POSTGRES
-# The settings that are not keys of django-q2's `Q_CLUSTER` (docs, Configuration).
-OURS = ("database", "conn_max_age", "reuse_broker")
+# The default of `retry` (docs, Configuration).
+RETRY_S = 60
 IN_FORCE = (
     *("ACK_FAILURES", "BULK", "CACHED", "CATCH_UP", "COMPRESSED", "CPU_AFFINITY", "GUARD_CYCLE"),
     *("DAEMONIZE_WORKERS", "MAX_ATTEMPTS", "MAX_RSS", "ORM", "POLL", "QUEUE_LIMIT", "RECYCLE"),
@@ -40,10 +47,12 @@ def _variant(name: str) -> Variant:
     broker, _, database = name.partition("+")
     settings: dict[str, Any] = {"redis": REDIS.value} if broker == "redis" else {"orm": "default"}
     promised, services, packages, ceilings = PROMISED, [REDIS], ["redis"], tuple[str, ...]()
+    ack = AckMeans.ACCEPTED
     summary = "Redis broker (django-q2 docs, Brokers, Redis), results in "
     if broker == "orm":
         promised, services, packages = promised | {Capability.RETRY}, [], []
         ceilings = (f"raw-sql[{database}]", "deadline-loop")
+        ack = AckMeans.ON_DISK if database == POSTGRES else AckMeans.ACCEPTED
         summary = "ORM broker (django-q2 docs, Brokers, Django ORM); queue, results and cache in "
     if database == POSTGRES:
         promised = promised | {Capability.NODES}
@@ -59,6 +68,7 @@ def _variant(name: str) -> Variant:
         services=tuple(services),
         packages=tuple(packages),
         ceilings=ceilings,
+        ack_means=ack,
     )
 
 
@@ -91,8 +101,11 @@ class DjangoQ(Backend):
             "than retry, or a long task runs twice (the same). ack_failures: a failed task "
             "is acknowledged, else it is delivered again every 60 s without a limit "
             "(Configuration, ack_failures). The Redis broker has no acknowledgements: the tasks "
-            "of a killed worker are lost with any setting (Brokers, Redis).",
+            "of a killed worker are lost with any setting (Brokers, Redis). The row of a task is "
+            "committed when async_task returns, and PostgreSQL has written it to disk (PostgreSQL "
+            "docs, Reliability).",
             variants=("orm+sqlite", "orm+postgres"),
+            safe_against=SAFE_AGAINST,
         ),
         Profile(
             "tuned",
@@ -113,7 +126,7 @@ class DjangoQ(Backend):
 
     def start(self) -> None:
         """Set up Django in this process; connect once if the profile reuses the broker."""
-        _django.use(_django_settings(self.setup))
+        _django.use(_django_q.settings_of(self.setup))
         from django_q.brokers import get_broker
 
         reuse = self.setup.settings.get("reuse_broker")
@@ -194,6 +207,23 @@ class DjangoQ(Backend):
             raise RuntimeError(done.result)
         return done.result
 
+    def state_of(self, handle: str) -> TaskState:
+        """Look the task up among the ended ones (docs, Tasks, fetch), then in the queue (Admin)."""
+        from django.utils import timezone
+        from django_q.models import OrmQ
+        from django_q.tasks import fetch, queue_size
+
+        if done := fetch(handle):
+            return TaskState.FINISHED if done.success else TaskState.FAILED
+        if "redis" in self.setup.settings:
+            return TaskState.UNKNOWN if queue_size() else TaskState.MISSING
+        for row in OrmQ.objects.iterator():
+            if row.task_id() == handle:
+                # A delivered row is locked until its next delivery.
+                is_locked = row.lock is not None and row.lock > timezone.now()
+                return TaskState.RUNNING if is_locked else TaskState.QUEUED
+        return TaskState.MISSING
+
     def stop(self) -> None:
         """Close this process's connections to the database."""
         from django.db import connections
@@ -214,6 +244,13 @@ class DjangoQ(Backend):
             "conn_max_age": database["CONN_MAX_AGE"],
             "cache": settings.CACHES["default"]["BACKEND"],
         }
+
+    @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return `retry` of the ORM broker; the Redis broker has no acknowledgements."""
+        return float(settings.get("retry", RETRY_S)) if "orm" in settings else None
 
     @classmethod
     def preparation(cls, setup: BackendContext) -> Sequence[Command]:
@@ -238,26 +275,7 @@ class DjangoQ(Backend):
     @classmethod
     def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
         """Return the variables with which `manage.py` uses the trial's settings."""
-        return _django.environment(_django_settings(setup))
-
-
-def _django_settings(setup: BackendContext) -> dict[str, Any]:
-    settings = setup.settings
-    cluster = {name: value for name, value in settings.items() if name not in OURS}
-    # The default is the number of the machine's CPUs, independent of the node's.
-    cluster["workers"] = setup.topology.workers_per_node
-    project: dict[str, Any] = {"INSTALLED_APPS": ["django_q"], "Q_CLUSTER": cluster, "DATABASE": {}}
-    if "redis" in settings:
-        cluster["redis"] = setup.endpoints[settings["redis"]]
-    else:
-        # Clusters publish their state in the cache, which by default is local to each process.
-        backend = "django.core.cache.backends.db.DatabaseCache"
-        project["CACHES"] = {"default": {"BACKEND": backend, "LOCATION": "cache"}}
-    if "database" in settings:
-        project["DATABASE"] = _postgres(setup.endpoints[settings["database"]])
-    if "conn_max_age" in settings:
-        project["DATABASE"]["CONN_MAX_AGE"] = settings["conn_max_age"]
-    return project
+        return _django.environment(_django_q.settings_of(setup))
 
 
 def _when(job: Job) -> dict[str, Any]:
@@ -269,16 +287,3 @@ def _when(job: Job) -> dict[str, Any]:
     if minutes:
         return {"schedule_type": Schedule.MINUTES, "minutes": int(minutes)}
     return {"schedule_type": Schedule.CRON, "cron": job.cron}
-
-
-def _postgres(endpoint: str) -> dict[str, Any]:
-    address = urlsplit(endpoint)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": address.hostname,
-        "PORT": address.port,
-        "USER": address.username,
-        "PASSWORD": address.password,
-        "NAME": address.path.removeprefix("/"),
-        "OPTIONS": {},
-    }

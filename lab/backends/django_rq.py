@@ -12,11 +12,13 @@ from lab.backends._rq import (
     PRELOAD_WHY,
     QUEUE,
     RETRY_WHY,
+    SAFE_AGAINST,
     WORKER_TTL_WHY,
     RqJobs,
 )
 from lab.core.backend import DEFAULT, Monitor
 from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
+from lab.core.outcomes import AckMeans
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,6 +41,7 @@ class DjangoRq(RqJobs):
             "`manage.py rqworker`: forks a work-horse for each job (Django-RQ's README, Running "
             "workers).",
             {"command": "rqworker"},
+            ack_means=AckMeans.ACCEPTED,
         ),
         Variant(
             "worker-pool",
@@ -46,6 +49,7 @@ class DjangoRq(RqJobs):
             "`manage.py rqworker-pool --num-workers N`: one command per node, which forks its "
             "workers (Django-RQ's README, Running workers).",
             {"command": "rqworker-pool"},
+            ack_means=AckMeans.ACCEPTED,
         ),
     )
     profiles = (
@@ -56,6 +60,7 @@ class DjangoRq(RqJobs):
             f"{RETRY_WHY}. {WORKER_TTL_WHY}. Maintenance runs every 600 s, for which `rqworker` "
             "has no option: at most 615 s after the expiry of the heartbeat.",
             ("worker",),
+            safe_against=SAFE_AGAINST,
         ),
         Profile(
             "safe",
@@ -63,6 +68,7 @@ class DjangoRq(RqJobs):
             f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
             "`rqworker-pool` has no option for it.",
             ("worker-pool",),
+            safe_against=SAFE_AGAINST,
         ),
         Profile("tuned", {"preload": True}, PRELOAD_WHY),
     )

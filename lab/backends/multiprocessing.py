@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.core.backend import Backend
 from lab.core.model import Capability, Task, Variant
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
@@ -68,6 +69,15 @@ class Multiprocessing(Backend):
             return handle.get(timeout_s)
         except multiprocessing.TimeoutError as error:
             raise TimeoutError(f"A task had no result after {timeout_s} s.") from error
+
+    def state_of(self, handle: AsyncResult[Any]) -> TaskState:
+        """Return the state of the result, which never becomes ready if its process is killed.
+
+        The pool does not distinguish waiting from running calls.
+        """
+        if not handle.ready():
+            return TaskState.RUNNING
+        return TaskState.FINISHED if handle.successful() else TaskState.FAILED
 
     def submit_group(self, tasks: Sequence[Task]) -> AsyncResult[Any]:
         """Map over the group and return its result; variants of single tasks use chunks of 1."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.core.backend import Backend
 from lab.core.model import Capability, Task, Variant
+from lab.core.outcomes import AckMeans
 from lab.worker import execution
 
 Calls = Sequence[tuple[int, str, Any]]
@@ -27,11 +28,13 @@ class Pipe(Backend):
             "simple-queue",
             frozenset({Capability.SUBMIT, Capability.PARALLEL}),
             "One message of multiprocessing.SimpleQueue per task (docs of multiprocessing).",
+            ack_means=AckMeans.SOCKET,
         ),
         Variant(
             "shares",
             frozenset({Capability.BATCH, Capability.PARALLEL}),
             "One message per worker with its share of a batch: the reference for chunks.",
+            ack_means=AckMeans.SOCKET,
         ),
     )
 

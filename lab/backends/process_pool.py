@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
+from lab.backends import _futures
 from lab.core.backend import DEFAULT, Backend
 from lab.core.model import Capability, Profile, Task, Variant
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
@@ -79,6 +81,10 @@ class ProcessPool(Backend):
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
         return handle.result(timeout_s)
+
+    def state_of(self, handle: Future[Any]) -> TaskState:
+        """Return the state of the future; after the death of a process, it has an exception."""
+        return _futures.state_of(handle)
 
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
         """Map over the group and return the iterator over results (docs, Executor.map)."""

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from lab.core.backend import Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
+from lab.core.outcomes import AckMeans
 from lab.worker import execution
 
 QUEUE = "tasks"
@@ -40,6 +42,7 @@ class RawAmqp(Backend):
             "get",
             frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.NODES}),
             "basic.publish; basic.get and basic.ack, one message at a time (AMQP 0-9-1).",
+            ack_means=AckMeans.SOCKET,
         ),
     )
 
@@ -58,6 +61,13 @@ class RawAmqp(Backend):
     def stop(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return infinity: without heartbeats, only the end of the connection shows the death."""
+        return math.inf
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from lab.core.backend import Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
+from lab.core.outcomes import AckMeans
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def _variant(depth: int, message_bytes: int) -> Variant:
         name = "small" if depth == 1 else f"small+{name}"
     summary += f", {message_bytes} bytes per message."
     promised = frozenset({offers, Capability.PARALLEL, Capability.NODES})
-    return Variant(name, promised, summary, {"depth": depth, "message_bytes": message_bytes})
+    settings = {"depth": depth, "message_bytes": message_bytes}
+    return Variant(name, promised, summary, settings, ack_means=AckMeans.ACCEPTED)
 
 
 class RawRedis(Backend):

@@ -18,6 +18,7 @@ from typing import Any
 
 from lab.core.backend import Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
+from lab.core.outcomes import AckMeans
 from lab.worker import execution
 
 PREPARE = "prepare"
@@ -50,13 +51,19 @@ class RawSql(Backend):
     summary = "insert, claim and delete a row: the reference for backends on a database"
     extra = "django-q"
     variants = (
-        Variant("sqlite", PROMISED, "SQLite by sqlite3, with a write-ahead log."),
+        Variant(
+            "sqlite",
+            PROMISED,
+            "SQLite by sqlite3, with a write-ahead log.",
+            ack_means=AckMeans.ACCEPTED,
+        ),
         Variant(
             "postgres",
             PROMISED | {Capability.NODES},
             "PostgreSQL by psycopg; claims skip locked rows (PostgreSQL docs, SELECT).",
             services=(Service.POSTGRES,),
             packages=("psycopg",),
+            ack_means=AckMeans.ON_DISK,
         ),
     )
 

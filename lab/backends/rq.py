@@ -12,11 +12,13 @@ from lab.backends._rq import (
     PRELOAD_WHY,
     QUEUE,
     RETRY_WHY,
+    SAFE_AGAINST,
     WORKER_TTL_WHY,
     RqJobs,
 )
 from lab.core.backend import DEFAULT
 from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
+from lab.core.outcomes import AckMeans
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -28,7 +30,8 @@ def _variant(
 ) -> Variant:
     settings = {"command": command, "worker_class": f"rq.worker.{worker_class}", **more}
     waits = {Capability.RETRY_DELAY} if more else set()
-    return Variant(name, CAPABILITIES | waits, f"{summary}.", settings)
+    capabilities = CAPABILITIES | waits
+    return Variant(name, capabilities, f"{summary}.", settings, ack_means=AckMeans.ACCEPTED)
 
 
 class Rq(RqJobs):
@@ -81,6 +84,7 @@ class Rq(RqJobs):
             f"Arguments). {WORKER_TTL_WHY}. Together: at most 30 s after the expiry of the "
             "heartbeat.",
             ("worker", "simple-worker", "spawn-worker"),
+            safe_against=SAFE_AGAINST,
         ),
         Profile(
             "safe",
@@ -88,6 +92,7 @@ class Rq(RqJobs):
             f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
             "`rq worker-pool` has no option for it (Workers, Worker Pool).",
             ("worker-pool",),
+            safe_against=SAFE_AGAINST,
         ),
         Profile("tuned", {"preload": True}, PRELOAD_WHY, ("worker", "worker-pool")),
     )

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from lab.backends import _futures
 from lab.core.backend import Backend
 from lab.core.model import Capability, Serializer, Task, Variant
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 
@@ -49,6 +51,10 @@ class ThreadPool(Backend):
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
         return handle.result(timeout_s)
+
+    def state_of(self, handle: Future[Any]) -> TaskState:
+        """Return the state of the future."""
+        return _futures.state_of(handle)
 
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
         """Map over the group and return the iterator over results (docs, Executor.map)."""

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab.core.backend import Backend
+from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Capability, Command, Service, Task
+from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -36,6 +38,19 @@ CAPABILITIES = frozenset(
 )
 QUEUE = "default"
 CRON, PRELOADING = f"{__name__}.cron", f"{__name__}.preloading"
+# Other statuses are those of jobs that wait (RQ docs, Jobs, Job Status).
+STATES: Mapping[str, TaskState] = {
+    "started": TaskState.RUNNING,
+    "finished": TaskState.FINISHED,
+    **dict.fromkeys(("failed", "stopped", "canceled"), TaskState.FAILED),
+}
+# Defaults of RQ, in seconds; without heartbeats, the entry of a job expires after its timeout.
+HEARTBEAT_S, JOB_TIMEOUT_S, WORKER_TTL_S, MAINTENANCE_S = 30, 180, 420, 600
+# Faults of workers: `RETRY_WHY` has the sources.
+SAFE_AGAINST = (
+    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
+    *(FaultKind.WORKER_TERM, FaultKind.WORKER_OOM),
+)
 # The settings that are options of worker commands.
 OPTIONS = ("maintenance_interval", "worker_ttl")
 RETRY_WHY = (
@@ -141,6 +156,16 @@ class RqJobs(Backend):
             raise RuntimeError(outcome.exc_string)
         return outcome.return_value
 
+    def state_of(self, handle: Job) -> TaskState:
+        """Read the job's status from Redis (RQ docs, Jobs, Job Status)."""
+        from rq.exceptions import InvalidJobOperation
+
+        try:
+            status = handle.get_status()
+        except InvalidJobOperation:  # the job is not in Redis
+            return TaskState.MISSING
+        return STATES.get(status.value, TaskState.QUEUED)
+
     def stop(self) -> None:
         """Close the client's connections."""
         self._queue.connection.close()
@@ -157,6 +182,21 @@ class RqJobs(Backend):
         # The only default whose name differs from its option.
         installed["maintenance_interval"] = installed.pop("maintenance_task_interval")
         return {**installed, "job_timeout": Queue.DEFAULT_TIMEOUT, **self.setup.settings}
+
+    @classmethod
+    def redelivery_horizon_s(
+        cls, settings: Mapping[str, Any], *, is_started: bool = False
+    ) -> float | None:
+        """Return the expiry of a heartbeat, and the time until the next maintenance.
+
+        An abandoned job without retries left fails then. An idle worker checks for maintenance
+        after each blocking dequeue, which lasts `worker_ttl` - 15 s (RQ source, worker/base.py).
+        """
+        beats = not settings.get("worker_class", "").endswith("SimpleWorker")
+        heartbeat_s = HEARTBEAT_S if beats else JOB_TIMEOUT_S
+        wait_s = settings.get("worker_ttl", WORKER_TTL_S) - 15
+        n_waits = settings.get("maintenance_interval", MAINTENANCE_S) // wait_s + 1
+        return float(heartbeat_s + 60 + n_waits * wait_s)
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:

@@ -1,0 +1,88 @@
+"""Tests what adapters state about redelivery and acknowledgement (FAULTS 3.2)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lab.core.backend import ack_means_of, settings_of
+from lab.core.faults import FaultKind
+from lab.core.outcomes import AckMeans
+from lab.planning import registry
+
+# The horizons of a task that has not started, and of one that has; in seconds.
+HORIZONS = {
+    "celery": (3_700.0, None),
+    "celery@safe": (61.0, 61.0),
+    "celery[prefork+results]@deduplicated": (61.0, 61.0),
+    "celery[prefork+rabbitmq]": (60.0, None),
+    "celery[prefork+rabbitmq+quorum]@safe": (60.0, 60.0),
+    "celery[gevent+rabbitmq]@tuned": (math.inf, None),
+    "celery-beat": (3_700.0, None),
+    # The heartbeat of 90 s and 810 s of maintenance if all workers are idle.
+    "rq": (900.0, 900.0),
+    "rq@safe": (120.0, 120.0),
+    "rq[simple-worker]@safe": (270.0, 270.0),
+    "rq[worker-pool]@safe": (900.0, 900.0),
+    "django-rq@safe": (705.0, 705.0),
+    "django-q[redis]": (None, None),
+    "django-q[orm+postgres]": (60.0, 60.0),
+    "django-q[orm+sqlite]@safe": (60.0, 60.0),
+    "dask[threads]": (None, None),
+    "dask[distributed]": (300.0, 300.0),
+    "raw-amqp": (math.inf, math.inf),
+    **dict.fromkeys(("multiprocessing", "process-pool", "threading", "asyncio"), (None, None)),
+    **dict.fromkeys(("joblib", "apscheduler", "raw-redis", "raw-sql", "pipe"), (None, None)),
+}
+MEANS = {
+    "celery": AckMeans.ACCEPTED,
+    "celery[prefork+rabbitmq]": AckMeans.SOCKET,
+    "celery[prefork+rabbitmq]@safe": AckMeans.CONFIRMED,
+    "rq": AckMeans.ACCEPTED,
+    "django-q[redis+postgres]": AckMeans.ACCEPTED,
+    "django-q[orm+postgres]": AckMeans.ON_DISK,
+    "django-q[orm+sqlite]": AckMeans.ACCEPTED,
+    "dask[distributed]": AckMeans.IN_MEMORY,
+    "process-pool": AckMeans.IN_MEMORY,
+    "apscheduler[threads+sqlalchemy+late-runs]": AckMeans.ON_DISK,
+    "raw-amqp": AckMeans.SOCKET,
+}
+
+
+@pytest.mark.parametrize(("label", "expected"), HORIZONS.items())
+def test_horizon_follows_from_the_settings_in_force(
+    label: str, expected: tuple[float | None, float | None]
+) -> None:
+    """A task that is acknowledged early is never delivered again once it has started."""
+    chosen = registry.select(label)
+    settings = settings_of(chosen.backend, chosen.variant, chosen.profile)
+    horizon = chosen.backend.redelivery_horizon_s
+    assert (horizon(settings), horizon(settings, is_started=True)) == expected
+
+
+@pytest.mark.parametrize(("label", "expected"), MEANS.items())
+def test_acknowledgement_means_what_the_client_waits_for(label: str, expected: AckMeans) -> None:
+    """A message on its way, a reply and a confirm are different promises."""
+    chosen = registry.select(label)
+    assert ack_means_of(chosen.backend, chosen.variant, chosen.profile) is expected
+
+
+def test_safe_profiles_name_the_faults_that_they_survive() -> None:
+    """Every safe profile survives the kill of a worker; of the others, only Dask's default does."""
+    profiles = [(n, p) for n, b in registry.backends().items() for p in b.profiles]
+    for _, profile in profiles:
+        if profile.name in {"safe", "deduplicated"}:
+            assert FaultKind.WORKER_KILL in profile.safe_against
+    claims = {name for name, p in profiles if p.name in {"default", "tuned"} and p.safe_against}
+    assert claims == {"dask"}
+
+
+def test_shorter_horizons_are_not_in_the_default_profile() -> None:
+    """Only `safe` and its like shorten a horizon (FAULTS rule 4)."""
+    for name, backend in registry.backends().items():
+        for profile in backend.profiles:
+            if profile.name in {"default", "tuned"}:
+                shorter = {"retry", "maintenance_interval", "worker_ttl"} & profile.settings.keys()
+                assert not shorter, name
+                assert "visibility_timeout" not in str(profile.settings)
