@@ -215,8 +215,10 @@ def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mappi
     def make(folder: Path) -> Mapping[str, Picture]:
         from lab.figures import FIGURES, save
         from tests.factories.bursts import overheads, whole
+        from tests.factories.faults import with_faults
 
-        of = dict.fromkeys(FIGURES, made_up) | {"granularity": whole(overheads())}
+        of = dict.fromkeys(FIGURES, made_up)
+        of |= {"granularity": whole(overheads()), "timeline": with_faults(made_up)}
         saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
         return {name: picture for name, picture in saved.items() if picture}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,41 @@ TRIAL_COLUMNS = ["trial_id", "attempt", "block", "backend", "family", "status", 
 TRIAL_COLUMNS += ["size_unit", "nominal_ns", "node_mode", "workers"]
 NAMING = ["workload", "size", "size_unit", "nominal_ns"]
 THROUGHPUT, OVERHEAD = "throughput_per_s", "overhead_s_per_task"
+
+
+def of_faults(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials with a fault, and those of its control."""
+    return trials[_has_fault(trials)]
+
+
+def _has_fault(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return a mask; a table of a version without faults has no column for them."""
+    faults = rows["fault"] if "fault" in rows else pd.Series("", index=rows.index)
+    return faults.fillna("") != ""
+
+
+class WithoutFaults(Mapping[str, pd.DataFrame]):
+    """The tables of a run without the trials of faults and their estimates.
+
+    A rate or a latency that includes a failure belongs to no headline number (METHOD M27).
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._plain = {
+            name: table[~_has_fault(table)]
+            for name in ("trial", "estimate")
+            for table in [tables[name]]
+        }
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._plain[name] if name in self._plain else self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
 
 
 def usable(trials: pd.DataFrame) -> pd.DataFrame:

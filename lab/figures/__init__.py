@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from lab.analysis.queries import Tables
+from lab.analysis.queries import Tables, WithoutFaults
 from lab.core import files
 from lab.figures.chart import Chart
 from lab.figures.cost import COST
@@ -33,13 +33,14 @@ from lab.figures.provenance import facts, sentence
 from lab.figures.scaling import SCALING
 from lab.figures.schedule import SCHEDULE
 from lab.figures.theme import theme
+from lab.figures.timeline import TIMELINE
 
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
 FIGURES: Mapping[str, Chart] = {
     chart.name: chart
     for chart in (
-        *(SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
+        *(TIMELINE, SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
         *(COST, MEMORY, SCHEDULE, OVER_TIME),
     )
 }
@@ -76,6 +77,7 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     Raises:
         ResultsError: A file cannot be written, or the folder is a symbolic link.
     """
+    tables = tables if chart.has_faults else WithoutFaults(tables)
     data = chart.data(tables)
     if data.empty:
         return None

@@ -23,6 +23,7 @@ class Chart:
             saved beside the picture as CSV, and drawing that CSV again gives the same picture.
         draw: Draws such a frame.
         caption: Describes such a frame. n, interval and noise are appended to every caption.
+        has_faults: Whether it draws trials with faults; other figures get tables without them.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Chart:
     data: Callable[[Tables], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     caption: Callable[[pd.DataFrame], str]
+    has_faults: bool = False
