@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.analysis.queries import is_grid
+from lab.analysis.queries import WithoutFaults, is_grid
 from lab.report import costs, resources, scaling, schedules
+from lab.report.faults import matrix, sentence
 from lab.report.load import as_tables, grids
 from lab.report.page import write
 from lab.report.recommendation import HEADINGS, Choice, choices
+from lab.report.run_tables import RunTables
 from lab.report.summary import ABOVE, COLUMNS, Row, summary
 from lab.report.workflows import shaped
 from lab.results.store import Store
@@ -24,7 +26,7 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 def terminal_tables(folder: Path) -> Iterator[TextTable]:
     """Yield the non-empty tables of a run folder, the summary first."""
     store = Store(folder)
-    tables = {name: store.read(name) for name in ("trial", "metric", "estimate", "trend")}
+    tables = _plain(store, "trial", "metric", "estimate", "trend")
     text_tables = (
         _summary_table(store),
         scaling.as_table(scaling.growths(tables)),
@@ -40,12 +42,18 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
 
 
 def sentences(folder: Path) -> Iterator[str]:
-    """Yield one sentence for each function of the user, with the ranking of the backends."""
+    """Yield the outcome of the faults, and the ranking of the backends for each user's function."""
+    if squares := matrix(RunTables(Store(folder))):
+        yield sentence(squares)
     yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
 
 
 def _choices(store: Store) -> list[Choice]:
-    return choices({name: store.read(name) for name in ("trial", "metric", "estimate")})
+    return choices(_plain(store, "trial", "metric", "estimate"))
+
+
+def _plain(store: Store, *names: str) -> WithoutFaults:
+    return WithoutFaults({name: store.read(name) for name in names})
 
 
 def _summary_table(store: Store) -> TextTable:
@@ -53,9 +61,10 @@ def _summary_table(store: Store) -> TextTable:
 
     If all paced trials have the same rate, the title contains the rate, otherwise each row.
     """
-    trials = store.read("trial")
+    tables = _plain(store, "trial", "estimate")
+    trials = tables["trial"]
     # Workloads with several task durations have one row in the table of costs.
-    rows = summary({"trial": trials[~is_grid(trials)], "estimate": store.read("estimate")})
+    rows = summary({"trial": trials[~is_grid(trials)], "estimate": tables["estimate"]})
     chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen), "lost", "flags"]
     rates = {row.rate for row in rows} - {""}

@@ -13,10 +13,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.analysis.parallel import MANY_TRIALS, parallel_map
+from lab.analysis.queries import WithoutFaults
 from lab.core import files
 from lab.core.defects import contained
 from lab.core.errors import ResultsError
@@ -24,6 +25,7 @@ from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import costs, overview, scaling, sections
 from lab.report import resources as upkeep
 from lab.report.answers import answers
+from lab.report.faults import matrix
 from lab.report.load import grids
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
 from lab.report.recommendation import HEADINGS, choices
@@ -81,24 +83,29 @@ def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
 
 def render(tables: Tables, pictures: Pictures) -> str:
     """Return the page's HTML; all text from data is escaped."""
-    trials, script = tables["trial"], _package_file("sort.js")
-    rows, changes = summary(tables), sections.changes(tables)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(_package_file("page.html.j2"))
-    return template.render(
+    trials, script, plain = tables["trial"], _package_file("sort.js"), WithoutFaults(tables)
+    rows, changes = summary(plain), sections.changes(plain)
+    environment = Environment(
+        loader=PackageLoader("lab", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
-        matrix=overview.lines(tables),
+        matrix=overview.lines(plain),
         matrix_columns=overview.COLUMNS,
         answers=answers(tables),
+        faults=matrix(tables),
         groups=_groups(rows),
-        choices=choices(tables),
+        choices=choices(plain),
         choice_headings=HEADINGS,
-        shapes=shaped(tables),
+        shapes=shaped(plain),
         baselines=sections.baselines(tables),
-        loads=grids(tables),
-        **_grouped(tables),
+        loads=grids(plain),
+        **_grouped(plain),
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
         reasons=sections.flag_reasons(trials),
         disturbances=sections.disturbances(trials),

@@ -19,9 +19,9 @@ EARLIER = "earlier"
 class RunTables(Mapping[str, pd.DataFrame]):
     """Table name -> table of a run, which is read at the first access and then cached.
 
-    `task/TRIAL_ID-ATTEMPT` is the window of one attempt at a trial; it is not cached, because all
-    windows of a large run do not fit into memory. `earlier` has the headline numbers of the other
-    runs in the same folder.
+    `task/TRIAL_ID-ATTEMPT` is the window of one attempt at a trial, `outcome/TRIAL_ID-ATTEMPT` the
+    outcomes of its tasks; they are not cached, because those of a large run do not fit into memory.
+    `earlier` has the headline numbers of the other runs in the same folder.
 
     Raises:
         ResultsError: At the access of a table that is damaged, or of another schema.
@@ -34,7 +34,10 @@ class RunTables(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         table, _, attempt = name.partition("/")
         if attempt:
-            tasks = self._store.read(table, self._store.folder / "trials" / attempt, TASK_COLUMNS)
+            folder = self._store.folder / "trials" / attempt
+            if table != "task":
+                return self._store.read(table, folder)
+            tasks = self._store.read(table, folder, TASK_COLUMNS)
             return tasks[tasks["phase"] == Phase.MEASURE]
         if table not in self._known:
             self._known[table] = self._earlier() if table == EARLIER else self._store.read(table)

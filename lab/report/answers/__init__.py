@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.analysis.queries import WithoutFaults
 from lab.figures import Tables
 from lab.report.answers.answer import Answered, Question
+from lab.report.answers.failures import failures
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
 from lab.report.answers.ranked import ranked, together
 from lab.report.answers.resources import cold_start, memory, payloads, waiting
@@ -24,11 +26,17 @@ BENCH = "nox -s bench --"
 
 QUESTIONS = (
     Question(
+        "faults",
+        "Is a task lost or run twice when something dies?",
+        failures,
+        lack="the outcome of tasks when a worker or a broker dies",
+        has_faults=True,
+    ),
+    Question(
         "lost",
-        "Will a task be lost or run twice?",
+        "Is a task lost or run twice when nothing fails?",
         losses,
         command=f"{BENCH} --workload noop --arrival burst",
-        lack="the outcome of tasks when a worker or a broker dies",
     ),
     Question(
         "overhead",
@@ -134,4 +142,8 @@ QUESTIONS = (
 
 def answers(tables: Tables) -> Sequence[Answered]:
     """Answer every question in order; one that the run cannot answer has no sentence."""
-    return [Answered(question, list(question.answer(tables))) for question in QUESTIONS]
+    plain = WithoutFaults(tables)
+    return [
+        Answered(question, list(question.answer(tables if question.has_faults else plain)))
+        for question in QUESTIONS
+    ]

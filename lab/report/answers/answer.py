@@ -38,6 +38,7 @@ class Question:
         answer: Makes sentences from the tables; none if the run cannot answer the question.
         command: The command that measures the answer, or empty.
         lack: The part of the answer that the lab cannot measure yet, or empty.
+        has_faults: Whether the answer reads trials with faults, too.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Question:
     answer: Callable[[Tables], Iterable[Sentence]]
     command: str = ""
     lack: str = ""
+    has_faults: bool = False
 
 
 @dataclass(frozen=True, slots=True)

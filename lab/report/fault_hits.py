@@ -1,0 +1,145 @@
+"""Lists the hits of the faults: what each did, and the tasks that it lost, repeated or delayed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from lab.core.outcomes import TaskOutcome
+from lab.figures import Tables
+from lab.report.number_format import seconds
+
+HIT = "hit"
+# Outcome of a task -> its description; the worst first. A task that was executed again and
+# finished once was not harmed.
+HARM: Mapping[str, str] = MappingProxyType(
+    {
+        TaskOutcome.LOST: "lost",
+        TaskOutcome.STUCK: "stuck",
+        TaskOutcome.LOST_REPORTED: "lost, reported",
+        TaskOutcome.DUPLICATED: "run twice",
+        TaskOutcome.FAILED_THOUGH_DONE: "reported failed though done",
+    }
+)
+UNDECIDED, AGAIN = TaskOutcome.UNDECIDED, TaskOutcome.RE_EXECUTED
+SHOWN = {**HARM, UNDECIDED: "unknown", AGAIN: "executed again"}
+SHOWN_IDS = 12
+COUNTS = (
+    *("n_lost", "n_stuck", "n_lost_reported", "n_duplicated", "n_failed_though_done"),
+    *("n_unknown", "n_re_executed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One planned hit of a fault.
+
+    Attributes:
+        trial_id: Its trial.
+        number: Its number in the trial, from 0.
+        at: Instant since the begin of the window, as text; empty if it did not happen.
+        until: What happened afterwards, and when: healed, restarted.
+        target: Role, part and process id.
+        activity: What the target did, with the ids of the tasks that it executed.
+        proof: The observation from outside, or the reason why the hit missed.
+        tasks: Description of an outcome -> ids of the tasks with this outcome, as text.
+        survived: No task was lost, stuck or run twice; None if the hit missed or a task is unknown.
+    """
+
+    trial_id: str
+    number: int
+    at: str
+    until: str
+    target: str
+    activity: str
+    proof: str
+    tasks: Mapping[str, str]
+    survived: bool | None
+
+
+def outcomes_of(tables: Tables, trial: Any) -> pd.DataFrame:
+    """Return the tasks of a trial with an outcome of `SHOWN`: task_id, outcome, hit."""
+    if not any(getattr(trial, count) for count in COUNTS):
+        return pd.DataFrame({"task_id": [], "outcome": [], "hit": []})
+    rows = tables[f"outcome/{trial.trial_id}-{trial.attempt}"]
+    return rows[rows["outcome"].isin(list(SHOWN))]
+
+
+def hits_of(trial: Any, hits: Iterable[Any], outcomes: pd.DataFrame) -> list[Hit]:
+    """Return the hits of one trial in their order.
+
+    A task that no hit interrupted (`hit` is null) counts against every hit of its trial.
+
+    Args:
+        trial: A row of `trial`.
+        hits: Its rows of `fault`.
+        outcomes: Its rows of `outcome`; see `outcomes_of`.
+    """
+    loose = set(outcomes.loc[outcomes["hit"].isna(), "outcome"])
+    return [_hit(trial, row, outcomes[outcomes["hit"] == row.hit], loose) for row in hits]
+
+
+def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -> Hit:
+    tasks = {
+        outcome: [str(task) for task in outcomes.loc[outcomes["outcome"] == outcome, "task_id"]]
+        for outcome in SHOWN
+    }
+    harmed = any(tasks[outcome] or outcome in loose for outcome in HARM)
+    survived = None if tasks[UNDECIDED] or UNDECIDED in loose else True
+    is_hit = row.status == HIT
+    return Hit(
+        trial_id=trial.trial_id,
+        number=row.hit,
+        at=_since(trial, row.injected_ns),
+        until=_ends(row),
+        target=f"{row.role}: {row.target}" if row.target else row.role,
+        activity=_activity(row),
+        proof=row.proof if is_hit else row.reason,
+        tasks={SHOWN[outcome]: listed(ids_) for outcome, ids_ in tasks.items() if ids_},
+        survived=None if not is_hit else False if harmed else survived,
+    )
+
+
+def _since(trial: Any, instant_ns: Any) -> str:
+    if pd.isna(instant_ns) or pd.isna(trial.t_begin_ns):
+        return ""
+    return f"{(instant_ns - trial.t_begin_ns) / 1e9:.2f} s"
+
+
+def _ends(row: Any) -> str:
+    if pd.isna(row.injected_ns):
+        return ""
+    events = {"healed": row.healed_ns, "restarted": row.restarted_ns}
+    return ", ".join(
+        f"{name} after {seconds((instant_ns - row.injected_ns) / 1e9)}"
+        for name, instant_ns in events.items()
+        if not pd.isna(instant_ns)
+    )
+
+
+def _activity(row: Any) -> str:
+    tasks = row.task_ids.split()
+    noun = "task" if len(tasks) == 1 else "tasks"
+    return f"{row.activity} {noun} {listed(tasks)}" if tasks else str(row.activity)
+
+
+def listed(ids: Sequence[str]) -> str:
+    """List ids; of many, the first and how many more."""
+    more = len(ids) - SHOWN_IDS
+    return " ".join([*ids[:SHOWN_IDS], *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def survival(hits: Iterable[Hit]) -> tuple[int, int]:
+    """Return how many hits were survived, and how many were decided."""
+    decided = [hit.survived for hit in hits if hit.survived is not None]
+    return sum(decided), len(decided)
+
+
+def survived_text(hits: Sequence[Hit]) -> str:
+    """Format `survival`: 4 of 5 survived; empty if nothing was decided."""
+    k, n = survival(hits)
+    return f"{k:,} of {n:,} survived" if n else ""

@@ -1,0 +1,241 @@
+"""Tabulates what became of the tasks after each fault: one square for each system and fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.labels import each, identify
+from lab.analysis.queries import of_faults
+from lab.analysis.statistics import proportion
+from lab.core.faults import FaultKind
+from lab.core.model import Status
+from lab.figures import Tables
+from lab.figures.theme import colour_of
+from lab.report.fault_hits import Hit, hits_of, outcomes_of, survived_text
+from lab.report.number_format import percent, plural, seconds
+
+KINDS = [kind.value for kind in FaultKind]
+DELAY, SERVICE = "redelivery_delay_s_max", "time_to_recover_s"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result of a square: its CSS class, its symbol, its word, and the count behind it."""
+
+    name: str
+    symbol: str
+    word: str
+    count: str = ""
+
+
+RECOVERED = Result("recovered", "↻", "recovered", "n_re_executed")
+# The worst first; a square shows the first that its trials have.
+RESULTS = (
+    Result("lost", "✖", "lost", "n_lost"),
+    Result("stuck", "■", "stuck", "n_stuck"),
+    Result("reported", "!", "lost, reported", "n_lost_reported"),
+    Result("twice", "2x", "twice", "n_duplicated"),
+    Result("disowned", "≠", "reported failed though done", "n_failed_though_done"),
+    Result("unknown", "?", "unknown", "n_unknown"),
+    RECOVERED,
+)
+OK = Result("ok", "✓", "ok")
+MISSED = Result("missed", "○", "not hit")
+FAILED = Result("failed", "-", "failed")
+SKIPPED = Result("skipped", "-", "skipped")
+UNMEASURED = Result("unmeasured", "·", "not measured")
+HARMFUL = ("lost", "stuck", "reported", "twice", "disowned")
+ACKNOWLEDGED: Mapping[str, str] = {
+    "in-memory": "is in the memory of the submitter",
+    "socket": "was written to a socket",
+    "accepted": "was accepted by the server",
+    "confirmed": "was confirmed by the server",
+    "on-disk": "is on the server's disk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """One system under one fault.
+
+    Attributes:
+        fault: The fault, as in the column `fault`.
+        anchor: Id of its hits on the page.
+        result: The worst result of its trials.
+        text: Its word, with the delay of a recovery.
+        count: k of n tasks with this result.
+        bound: Bounds of the share k / n, with 95 % confidence.
+        notes: Further results, and how many faults were survived.
+        service: When the service had recovered, or empty.
+        reason: Why there is no result, or empty.
+        hits: Its hits, trial by trial.
+        trials: Ids of its trials.
+    """
+
+    fault: str
+    anchor: str
+    result: Result
+    text: str
+    count: str = ""
+    bound: str = ""
+    notes: Sequence[str] = ()
+    service: str = ""
+    reason: str = ""
+    hits: Sequence[Hit] = ()
+    trials: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The row of one label: its squares in the order of `Matrix.faults`."""
+
+    label: str
+    name: str
+    colour: str
+    acknowledged: str
+    survived: str
+    squares: Sequence[Square]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The squares of a run, and why some faults were skipped: reason, and its labels and faults."""
+
+    faults: Sequence[str]
+    systems: Sequence[System]
+    skips: Sequence[tuple[str, Sequence[str]]]
+
+
+def matrix(tables: Tables) -> Matrix | None:
+    """Return what became of the tasks of each label after each fault; None without faults.
+
+    Args:
+        tables: trial, metric, fault, and `outcome/TRIAL_ID-ATTEMPT` of trials with such outcomes.
+    """
+    trials = of_faults(tables["trial"])
+    if trials.empty:
+        return None
+    faults = sorted(dict.fromkeys(trials["fault"]), key=_place)
+    systems = [
+        _system(row, trials[trials["label"] == row.label], faults, tables)
+        for row in each(identify(tables["trial"]))
+        if (trials["label"] == row.label).any()
+    ]
+    return Matrix(faults, systems, _skips(trials))
+
+
+def _place(fault: str) -> tuple[int, str]:
+    """Return the key that sorts faults by kind, the control first."""
+    kind = fault.partition(":")[0]
+    return (KINDS.index(kind) if kind in KINDS else len(KINDS), fault)
+
+
+def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Tables) -> System:
+    squares = [_square(row, fault, trials[trials["fault"] == fault], tables) for fault in faults]
+    hits = [hit for square in squares for hit in square.hits]
+    meanings = dict.fromkeys(filter(None, trials["ack_means"].fillna("")))
+    return System(
+        label=row.label,
+        name=row.name,
+        colour=colour_of(row.family),
+        acknowledged="; ".join(ACKNOWLEDGED.get(word, word) for word in meanings),
+        survived=survived_text(hits),
+        squares=squares,
+    )
+
+
+def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Square:
+    anchor = re.sub(r"\W+", "-", f"hits-{row.label}-{fault}")
+    sent = trials[(trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)]
+    if sent.empty:
+        return _without_result(fault, anchor, trials)
+    hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]
+    n, counts = int(sent["n_sent"].sum()), _counts(sent)
+    k, result = next(((k, result) for result, k in counts if k), (0, OK))
+    if fault != FaultKind.NONE and not int(sent["n_hits"].sum()) and result is OK:
+        result = MISSED
+    harmed = 0 if result in {RECOVERED, OK, MISSED} else k
+    share = proportion(min(harmed, n), n)
+    low, high = (percent(end or 0.0) for end in (share.low, share.high))
+    delay = _longest(DELAY, sent, tables) if result is RECOVERED else ""
+    service = _longest(SERVICE, sent, tables)
+    return Square(
+        fault=fault,
+        anchor=anchor,
+        result=result,
+        text=f"{result.word} after {delay}" if delay else result.word,
+        count=f"{harmed:,} of {n:,}",
+        bound=f"{low} to {high}" if harmed else f"at most {high}",
+        notes=[*_others(counts, result), *filter(None, [survived_text(hits)])],
+        service=f"The service had recovered after {service}." if service else "",
+        reason=_reason(result, hits),
+        hits=hits,
+        trials=list(dict.fromkeys(sent["trial_id"])),
+    )
+
+
+def _counts(sent: pd.DataFrame) -> list[tuple[Result, int]]:
+    return [(result, int(sent[result.count].fillna(0).sum())) for result in RESULTS]
+
+
+def _others(counts: Sequence[tuple[Result, int]], shown: Result) -> list[str]:
+    return [
+        f"{k:,} {result.word if result is not RECOVERED else 'executed again'}"
+        for result, k in counts
+        if k and (result is not shown or result is RECOVERED)
+    ]
+
+
+def _hits(trial: Any, tables: Tables) -> list[Hit]:
+    rows = tables["fault"]
+    of_trial = rows[(rows["trial_id"] == trial.trial_id) & (rows["attempt"] == trial.attempt)]
+    return hits_of(trial, each(of_trial.sort_values("hit")), outcomes_of(tables, trial))
+
+
+def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:
+    if trials.empty:
+        return Square(fault, anchor, UNMEASURED, UNMEASURED.word)
+    is_skipped = (trials["status"] == Status.SKIPPED).all()
+    ran = trials[trials["status"] != Status.SKIPPED]
+    reason = str((trials if is_skipped else ran)["reason"].iloc[0])
+    result = SKIPPED if is_skipped else FAILED
+    ids = [] if is_skipped else list(dict.fromkeys(ran["trial_id"]))
+    return Square(fault, anchor, result, result.word, reason=reason, trials=ids)
+
+
+def _longest(metric: str, sent: pd.DataFrame, tables: Tables) -> str:
+    """Return the largest value of a metric of seconds over trials; empty if there is none."""
+    metrics = tables["metric"].merge(sent[["trial_id", "attempt"]], on=["trial_id", "attempt"])
+    values = metrics.loc[metrics["metric"] == metric, "value"].dropna()
+    return seconds(float(values.max())) if (values > 0).any() else ""
+
+
+def _reason(result: Result, hits: Sequence[Hit]) -> str:
+    return next((hit.proof for hit in hits), "") if result is MISSED else ""
+
+
+def _skips(trials: pd.DataFrame) -> list[tuple[str, Sequence[str]]]:
+    skipped = trials[trials["status"] == Status.SKIPPED]
+    return [
+        (str(reason), [f"{label} under {fault}" for label, fault in pairs])
+        for reason, rows in skipped.groupby("reason", sort=False)
+        for pairs in [rows[["label", "fault"]].drop_duplicates().itertuples(index=False)]
+    ]
+
+
+def sentence(squares: Matrix) -> str:
+    """Return the line of the terminal: how many systems lost or repeated tasks, and which."""
+    harmed = [
+        system.name
+        for system in squares.systems
+        if any(square.result.name in HARMFUL for square in system.squares)
+    ]
+    n = plural(len(squares.systems), "system")
+    if not harmed:
+        return f"Faults: none of {n} lost a task or ran one twice."
+    return f"Faults: {len(harmed)} of {n} lost tasks or ran them twice: {', '.join(harmed)}."

@@ -1,0 +1,226 @@
+"""Tests the matrix of systems and faults: every square has its word, its count and its hits."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+import pandas as pd
+import pytest
+
+from lab.figures import FIGURES, Tables
+from lab.report.faults import HARMFUL, RESULTS, Square, matrix, sentence
+from lab.report.page import render
+from tests.factories.campaigns import SMALL, campaign
+from tests.factories.colours import VISION, contrast, distance
+from tests.factories.faults import (
+    BROKEN,
+    LOST,
+    MISSED,
+    OK,
+    REPORTED,
+    SKIPPED,
+    STUCK,
+    TWICE,
+    UNKNOWN,
+    Fate,
+    with_faults,
+)
+
+RECOVERED = Fate("re-executed", 61.0)
+FATES = {
+    "none": OK,
+    "child-kill": LOST,
+    "worker-kill": STUCK,
+    "worker-term": REPORTED,
+    "worker-pause": TWICE,
+    "network-cut": UNKNOWN,
+    "network-cut:60s": RECOVERED,
+    "idle-worker-kill": OK,
+    "broker-pause": MISSED,
+    "broker-kill": SKIPPED,
+    "broker-kill:aof-always": BROKEN,
+}
+SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """Return a campaign in which each fault has another result for rq."""
+    fates = {("rq", fault): fate for fault, fate in FATES.items()}
+    return with_faults(campaign(SMALL), {**fates, ("thread-pool", "child-kill"): OK})
+
+
+@pytest.fixture(scope="module")
+def squares(tables: Tables) -> Mapping[str, Square]:
+    """Return the squares of rq by fault."""
+    table = matrix(tables)
+    assert table
+    (system,) = (system for system in table.systems if system.name == "rq")
+    return {square.fault: square for square in system.squares}
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "text"),
+    [
+        ("none", "ok", "ok"),
+        ("child-kill", "lost", "lost"),
+        ("worker-kill", "stuck", "stuck"),
+        ("worker-term", "reported", "lost, reported"),
+        ("worker-pause", "twice", "twice"),
+        ("network-cut", "unknown", "unknown"),
+        ("network-cut:60s", "recovered", "recovered after 61.0 s"),
+        ("idle-worker-kill", "ok", "ok"),
+        ("broker-pause", "missed", "not hit"),
+        ("broker-kill", "skipped", "skipped"),
+        ("broker-kill:aof-always", "failed", "failed"),
+    ],
+)
+def test_a_square_has_the_word_of_its_result(
+    squares: Mapping[str, Square], fault: str, name: str, text: str
+) -> None:
+    """It has a class for the colour, and a word."""
+    assert (squares[fault].result.name, squares[fault].text) == (name, text)
+
+
+def test_a_square_counts_its_tasks_with_a_bound(squares: Mapping[str, Square]) -> None:
+    """Two blocks with two hits of two tasks each: 8 of 428 tasks are lost."""
+    assert (squares["child-kill"].count, squares["none"].count) == ("8 of 428", "0 of 428")
+    assert squares["child-kill"].bound == "0.81 % to 3.6 %"
+    assert squares["none"].bound == "at most 0.86 %"  # 1 - 0.025 ** (1 / 428)
+
+
+@pytest.mark.parametrize(
+    ("fault", "survived"),
+    [("child-kill", "0 of 4"), ("idle-worker-kill", "4 of 4"), ("network-cut:60s", "4 of 4")],
+)
+def test_a_fault_is_survived_if_no_task_was_harmed(
+    squares: Mapping[str, Square], fault: str, survived: str
+) -> None:
+    """A task that was executed again and finished once was not harmed."""
+    assert f"{survived} survived" in squares[fault].notes
+
+
+def test_an_unknown_outcome_and_a_miss_are_not_counted_as_survived(
+    squares: Mapping[str, Square],
+) -> None:
+    """They are not counted at all: nothing is known about them."""
+    for fault in ("network-cut", "broker-pause", "none"):
+        assert not [note for note in squares[fault].notes if "survived" in note]
+
+
+def test_a_hit_names_the_tasks_that_it_harmed(
+    tables: Tables, squares: Mapping[str, Square]
+) -> None:
+    """Instant, target, activity and proof are those of its row; ids are those of the outcomes."""
+    hit = squares["child-kill"].hits[0]
+    rows = tables["fault"].query("fault == 'child-kill'")
+    assert hit.tasks == {"lost": rows["task_ids"].iloc[0]}
+    assert (hit.at, hit.until) == ("6.67 s", "restarted after 1.20 s")
+    assert (hit.proof, hit.target) == ("exit code -9", "worker: worker-0 pid 4200")
+    assert hit.activity == f"executing tasks {rows['task_ids'].iloc[0]}"
+
+
+def test_harm_that_no_hit_explains_counts_against_every_hit(tables: Tables) -> None:
+    """The tasks of a lost queue were interrupted by no hit, and no hit was survived."""
+    unassigned = {
+        name: rows.assign(hit=pd.array([pd.NA] * len(rows), "Int64"))
+        for name, rows in tables.items()
+        if name.startswith("outcome/")
+    }
+    table = matrix({**tables, **unassigned})
+    assert table
+    (system,) = (system for system in table.systems if system.name == "rq")
+    (lost,) = (square for square in system.squares if square.fault == "child-kill")
+    assert "0 of 4 survived" in lost.notes
+
+
+def test_a_square_without_a_result_has_the_reason(squares: Mapping[str, Square]) -> None:
+    """A miss, a skip and a failure are not empty squares."""
+    assert squares["broker-pause"].reason == "No worker was executing a task within 2 s."
+    assert "has no target" in squares["broker-kill"].reason
+    assert "did not answer" in squares["broker-kill:aof-always"].reason
+
+
+def test_faults_are_in_the_order_of_their_kinds(tables: Tables) -> None:
+    """The control is the first, and the variants of a kind are neighbours."""
+    table = matrix(tables)
+    assert table
+    assert table.faults[0] == "none"
+    kinds = [fault.partition(":")[0] for fault in table.faults]
+    assert [kind for kind, _ in itertools.groupby(kinds)] == list(dict.fromkeys(kinds))
+
+
+def test_a_fault_that_a_label_was_not_tried_with_is_not_measured(tables: Tables) -> None:
+    """The thread pool was tried with one fault only."""
+    table = matrix(tables)
+    assert table
+    (system,) = (system for system in table.systems if system.name == "thread-pool")
+    words = {square.fault: square.text for square in system.squares}
+    assert words.pop("child-kill") == "ok"
+    assert set(words.values()) == {"not measured"}
+
+
+def test_the_terminal_names_the_systems_that_lost_tasks(tables: Tables) -> None:
+    """One line; without harm it says so."""
+    table = matrix(tables)
+    assert table
+    assert sentence(table) == "Faults: 1 of 2 systems lost tasks or ran them twice: rq."
+    fine = matrix(with_faults(campaign(SMALL), {("rq", "worker-kill"): OK}))
+    assert fine
+    assert sentence(fine) == "Faults: none of 1 system lost a task or ran one twice."
+
+
+def test_a_run_without_faults_has_no_matrix() -> None:
+    """The page then has no section for it."""
+    tables = with_faults(campaign(SMALL), {("rq", "none"): OK})
+    plain = {**tables, "trial": tables["trial"].assign(fault="")}
+    assert matrix(plain) is None
+    assert 'id="faults"' not in render(plain, dict.fromkeys(FIGURES.values()))
+
+
+def test_the_matrix_is_the_first_section_of_the_page(tables: Tables) -> None:
+    """Every square with trials links to its hits, and each trial has a command to repeat it."""
+    page = render(tables, dict.fromkeys(FIGURES.values()))
+    assert re.findall(r'<section id="([\w-]+)"', page)[0] == "faults"
+    anchors = set(re.findall(r'class="square[^"]*" href="#([^"]+)"', page))
+    assert len(anchors) == len(FATES) - 1 + 1  # rq without its skip, and the thread pool
+    assert anchors <= set(re.findall(r'<div id="([^"]+)"', page))
+    trials = tables["trial"].query("fault != '' and status != 'skipped'")["trial_id"]
+    assert [t for t in trials if f"lab reproduce synthetic/{t}</code>" not in page] == []
+
+
+def colours(scheme: str) -> dict[str, tuple[str, str]]:
+    """Return background and ink of each result in a colour scheme."""
+    css = resources.files("lab.report").joinpath("faults.css.j2").read_text("utf-8")
+    light, dark = css.split("@media (prefers-color-scheme: dark)")
+    values = dict(re.findall(r"--([\w-]+): (#\w{6})", dark if scheme == "dark" else light))
+    names = [*(result.name for result in RESULTS), "ok"]
+    return {name: (values[f"{name}-paper"], values[f"{name}-ink"]) for name in names}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_words_contrast_with_their_squares(scheme: str) -> None:
+    """The contrast is at least 4.5 (WCAG, level AA)."""
+    low = {name: contrast(*pair) for name, pair in colours(scheme).items()}
+    assert {name: ratio for name, ratio in low.items() if ratio < 4.5} == {}
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_tableare_distinguishable(scheme: str, vision: str) -> None:
+    """No two results have backgrounds that look equal with this vision."""
+    papers = {name: paper for name, (paper, _) in colours(scheme).items()}
+    distances = {
+        pair: distance(papers[pair[0]], papers[pair[1]], vision)
+        for pair in itertools.combinations(papers, 2)
+    }
+    assert {pair: d for pair, d in distances.items() if d < 0.07} == {}
+
+
+def test_results_are_ordered_by_their_harm() -> None:
+    """The harmful ones are the first, so that a square never hides a loss behind a recovery."""
+    names = [result.name for result in RESULTS]
+    assert tuple(names[: len(HARMFUL)]) == HARMFUL
