@@ -42,6 +42,7 @@ from lab.core.serialization import order_from_json
 from lab.driver import pacing, readiness, uninstrumented
 from lab.driver.load_generator import LoadGenerator, sentence, submit_call
 from lab.driver.schedule_wait import ScheduleWait
+from lab.driver.under_fault import UnderFault
 from lab.planning import registry
 from lab.planning.phases import Phase
 from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
@@ -80,6 +81,9 @@ class Driver:
         total += len(self.tasks) + 2 * uninstrumented.n_marks(len(self.tasks))
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = LoadGenerator(self.backend, self.promised, journal)
+        self.under_fault = None
+        if fault := self.spec.fault:
+            self.under_fault = UnderFault(self.backend, self.offering, self.spec, fault, folder)
         self.watcher = CompletionCounter(folder / "ledger", Phase.WARM_UP.ids)
         self.counters = ServerSampler(setup.endpoints)
 
@@ -162,7 +166,8 @@ class Driver:
                 threading.Thread(target=self._look, daemon=True).start()
             instants = [begin + n for n in self.offsets]
             submit = submit_call(self.backend, arrival, self.tasks)
-            self.offering.offer(Phase.MEASURE, self.tasks, instants, submit)
+            offer = self.under_fault.offer if self.under_fault else self.offering.offer
+            offer(Phase.MEASURE, self.tasks, instants, submit)
         timer.cancel()
         if isinstance(arrival, ClientCrash):
             # The submit calls have returned; the ledger shows later which tasks were executed.
@@ -177,6 +182,16 @@ class Driver:
 
     def drain(self) -> None:
         """Wait until every accepted task has finished or the deadline; the rest is censored."""
+        if self.under_fault:
+            self.under_fault.drain()
+            self.status["t_end_ns"] = time.monotonic_ns()
+            self.under_fault.read_states()
+        else:
+            self._await_all()
+        self._gate("drained")
+        self.counters.stop()
+
+    def _await_all(self) -> None:
         # A retried task has two executions: the first one raised.
         n_due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retry) else 1)
         has_ended = self.watcher.reaches(n_due, self.spec.deadline_s)
@@ -189,8 +204,6 @@ class Driver:
             self.status["reason"] += self._why(self.tasks)
         if seen := getattr(self.module, "seen", None):
             self.status["seen"] = seen(self.backend.setup.endpoints)
-        self._gate("drained")
-        self.counters.stop()
 
     def _why(self, tasks: Sequence[Task]) -> str:
         """Return the error that the backend reports for one of the unfinished tasks, if any."""
@@ -202,7 +215,8 @@ class Driver:
 
     def unrecorded(self) -> None:
         """Offer a burst again uninstrumented, if recording lowered its rate (METHOD M19)."""
-        if isinstance(self.spec.arrival, Burst) and not self.status["reason"]:
+        is_burst = isinstance(self.spec.arrival, Burst) and not self.under_fault
+        if is_burst and not self.status["reason"]:
             cost_ns = None if self._harness_ns is None else self._harness_ns + self.spec.check_ns
             self.status["reason"] = uninstrumented.offer_again(
                 self.offering, self.tasks, self.folder / "ledger", cost_ns, self.spec.deadline_s

@@ -38,9 +38,9 @@ class LoadGenerator:
 
     accepted: number of tasks that the backend accepted.
     error: first error of a submit call; empty if there was none.
-    handles: by task id, the handles of the first `HANDLES` accepted tasks and of the last one, to
-        read the error of a task that does not finish. Keeping all of them would use memory that
-        the backend needs.
+    most_handles, handles: by task id, the handles of the first `most_handles` accepted tasks and of
+        the last one, to read the error of a task that does not finish. Keeping all of them would
+        use memory that the backend needs.
     """
 
     def __init__(self, backend: Backend, promised: frozenset[Capability], journal: Journal) -> None:
@@ -48,6 +48,8 @@ class LoadGenerator:
         self.accepted = 0
         self.error = ""
         self.handles: dict[int, Any] = {}
+        self.most_handles = HANDLES
+        self._offered: tuple[Sequence[Task], Sequence[int]] = (), ()
         self._scheduled: dict[int, Any] = {}
 
     def offer(
@@ -63,6 +65,7 @@ class LoadGenerator:
         `submit`, a function that replaces `Backend.submit`, is not given.
         """
         rows = self.journal.plan([task.id for task in tasks], phase.number, instants)
+        self._offered = tasks, rows
         is_one_call = Capability.BATCH in self.promised and instants[:1] == instants[-1:]
         if is_one_call and submit is None:
             if tasks:
@@ -70,6 +73,7 @@ class LoadGenerator:
             return
         submit = submit or self.backend.submit
         now, words, handles = time.monotonic_ns, self.journal.words, dict[int, Any]()
+        self.handles, most_handles = handles, self.most_handles
         last = handle = None
         for task, row, _ in zip(tasks, rows, pacing.pace(instants), strict=True):
             words[row + T1] = now()
@@ -84,11 +88,16 @@ class LoadGenerator:
                 words[row + ACK] = ACCEPTED
                 self.accepted += 1
                 last = task
-                if self.accepted <= HANDLES:
+                if self.accepted <= most_handles:
                     handles[task.id] = handle
         if last is not None:
             handles[last.id] = handle
-        self.handles = handles
+
+    @property
+    def acknowledged(self) -> set[int]:
+        """The tasks of the last `offer` that the backend has accepted so far."""
+        words, (tasks, rows) = self.journal.words, self._offered
+        return {t.id for t, row in zip(tasks, rows, strict=True) if words[row + ACK] == ACCEPTED}
 
     def failure_of(self, unfinished: Container[int], timeout_s: float) -> str:
         """Return the first error that the backend reports for unfinished tasks; empty if none.

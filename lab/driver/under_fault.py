@@ -1,0 +1,159 @@
+"""Offers the window of a trial with a fault, waits for redeliveries, and reads the tasks' states.
+
+A fault is part of the trial: a submit call that fails is a record, and so is a task that never
+ends. The submit calls block as the client's documented defaults do, and later tasks are late by as
+much, which their instants show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lab.core.backend import Backend
+from lab.core.errors import LabError
+from lab.core.faults import Fault
+from lab.core.model import Capability, Task, TrialSpec
+from lab.core.outcomes import TaskState
+from lab.driver.load_generator import LoadGenerator, Submit
+from lab.planning.phases import Phase
+from lab.recording.ledger_reader import executions
+
+STATES = "states.json"
+# A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
+HORIZONS = 1.5
+# Without progress for this long, in addition to the pauses of the fault, nothing is expected any
+# more: clients and workers reconnect within some 10 s (Celery, django-q2).
+SETTLE_S = 15.0
+# The offering ends this long, and the pauses of the fault, after the plan.
+LATEST_S = 30.0
+LOOK_S = 0.5
+READ_S = 20.0
+
+
+class _Progress(NamedTuple):
+    """Acknowledged tasks that have not ended, and the number of events in the ledger."""
+
+    waiting: set[int]
+    running: set[int]
+    n_events: int
+
+
+class UnderFault:
+    """The window of a trial with a fault.
+
+    Attributes:
+        limit_s: Seconds after which the drain ends in any case.
+    """
+
+    def __init__(
+        self, backend: Backend, offering: LoadGenerator, spec: TrialSpec, fault: Fault, folder: Path
+    ) -> None:
+        self._backend, self._offering, self._folder = backend, offering, folder
+        self.limit_s = spec.deadline_s
+        self._pauses_s = fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
+        self._latest_s = min(self._pauses_s + LATEST_S, spec.deadline_s * 0.9)
+        self._is_over = threading.Event()
+
+    def offer(
+        self,
+        phase: Phase,
+        tasks: Sequence[Task],
+        instants: Sequence[int],
+        submit: Submit | None = None,
+    ) -> None:
+        """Offer each task at its instant; end `LATEST_S` after the plan, even if a call blocks.
+
+        Tasks that are not offered by then are refused. The result of a call that still blocks is
+        unknown.
+        """
+        self._offering.most_handles = len(tasks)
+        is_one_call = Capability.BATCH in self._offering.promised and instants[0] == instants[-1]
+        submit = None if is_one_call else self._bounded(submit or self._backend.submit)
+        offering = ThreadPoolExecutor(1).submit(
+            self._offering.offer, phase, tasks, instants, submit
+        )
+        left_s = (instants[-1] - time.monotonic_ns()) / 1e9
+        with contextlib.suppress(TimeoutError):  # a call blocks
+            offering.result(max(0.0, left_s) + self._latest_s)
+        self._is_over.set()
+
+    def _bounded(self, submit: Submit) -> Submit:
+        def submit_in_time(task: Task) -> Any:
+            if self._is_over.is_set():
+                limit = f"{self._latest_s:g} s after the end of the plan"
+                raise LabError(f"Not offered: an earlier submit call returned later than {limit}.")
+            return submit(task)
+
+        return submit_in_time
+
+    def drain(self) -> None:
+        """Wait until all acknowledged tasks have ended, or none of the others can be expected.
+
+        That is the case after `HORIZONS` redelivery horizons without progress.
+        """
+        begin = changed = time.monotonic()
+        n_events = -1
+        while (progress := self._progress()).waiting or progress.running:
+            now = time.monotonic()
+            if progress.n_events != n_events:
+                n_events, changed = progress.n_events, now
+            if now - begin > self.limit_s or now - changed > self._patience_s(progress):
+                return
+            time.sleep(LOOK_S)
+
+    def _patience_s(self, progress: _Progress) -> float:
+        horizon, settings = self._backend.redelivery_horizon_s, self._backend.setup.settings
+        horizons = [
+            HORIZONS * (horizon(settings, is_started=is_started) or 0.0)
+            for is_started, task_ids in ((False, progress.waiting), (True, progress.running))
+            if task_ids
+        ]
+        return self._pauses_s + max(SETTLE_S, *horizons)
+
+    def _progress(self) -> _Progress:
+        started, finished, n_events = set[int](), set[int](), 0
+        for path in (self._folder / "ledger").glob("*.bin"):
+            for record in executions(path)[1]:
+                started.add(record.task_id)
+                n_events += 1
+                if record.finished_ns:
+                    finished.add(record.task_id)
+                    n_events += 1
+        missing = self._offering.acknowledged - finished
+        return _Progress(missing - started, missing & started, n_events)
+
+    def read_states(self) -> None:
+        """Write the state of each task into `STATES`: first of the missing, then of the others.
+
+        A state that the backend does not report within `READ_S` for all tasks is not in the file.
+        """
+        states: dict[int, str] = {}
+        progress, handles = self._progress(), self._offering.handles
+        missing = [task_id for task_id in handles if task_id in progress.waiting | progress.running]
+        reading = threading.Thread(
+            target=self._read, args=([*missing, *handles], handles, states), daemon=True
+        )
+        reading.start()
+        reading.join(READ_S)
+        (self._folder / STATES).write_text(json.dumps(states.copy()), encoding="utf-8")
+
+    def _read(
+        self, task_ids: Sequence[int], handles: dict[int, Any], states: dict[int, str]
+    ) -> None:
+        for task_id in task_ids:
+            if task_id not in states:
+                states[task_id] = _state(self._backend.state_of, handles[task_id])
+
+
+def _state(state_of: Callable[[Any], TaskState], handle: Any) -> str:
+    try:
+        return str(state_of(handle))
+    except Exception:  # noqa: BLE001 (the server may be away, and each client has its exceptions)
+        return TaskState.UNKNOWN
