@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.core.faults import FaultKind
 from lab.core.model import GAPS
-from lab.planning import ranges
-from lab.planning.presets import GROUPS, LATENCY, OFFERED, PRESETS
+from lab.planning import faults, ranges
+from lab.planning.presets import FAULTS, GROUPS, LATENCY, OFFERED, PRESETS
 from lab.providers import PROVIDERS
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -25,6 +26,17 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "metavar": "NAME[:SIZE]",
             "help": "workload, with a size in its unit, or "
             f"{', '.join(GROUPS)}; repeat for more (default: the preset's)",
+        },
+        "--experiment": {
+            "action": "append",
+            "metavar": "NAME",
+            "help": f"cases for one question: {', '.join(GROUPS)}; repeat for more",
+        },
+        "--fault": {
+            "action": "append",
+            "metavar": "KIND[:FACTOR]",
+            "help": f"let this fail in the window: {', '.join(FaultKind)} (the control); factors: "
+            f"{faults.FACTORS}; repeat for more (default: nothing; in experiment {FAULTS}: each)",
         },
         "--task": {
             "metavar": "MODULE:FUNCTION",

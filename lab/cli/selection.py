@@ -13,9 +13,10 @@ from lab.console import say
 from lab.core import placement
 from lab.core.backend import ceilings_of
 from lab.core.errors import UnknownNameError, UsageError
+from lab.core.faults import FaultKind
 from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Priority
 from lab.host import child_environment, temp_dirs
-from lab.planning import ranges, registry
+from lab.planning import faults, ranges, registry
 from lab.planning.plan import Selection
 from lab.planning.presets import (
     GROUPS,
@@ -85,6 +86,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offered(),
         is_on_host=PROVIDERS[options.provider].is_on_host,
+        fault_lacks={kind: PROVIDERS[options.provider].fault_lack(kind) for kind in FaultKind},
         # Interleaved commits are compared with each other, not with references.
         references={} if options.turns else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),
@@ -100,7 +102,7 @@ def named_function(options: argparse.Namespace) -> str:
 
 def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
     """Return the rules of the load sweep; None if the workload is not selected."""
-    if LATENCY not in (options.workload or ()):
+    if LATENCY not in _names(options):
         return None
     chosen = LADDERS[preset.name]
     return replace(
@@ -158,8 +160,7 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
 
 
 def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
-    if options.workload or options.task is not None:
-        names = options.workload or ()
+    if (names := _names(options)) or options.task is not None:
         cells = [cell for name in names for cell in _named_cells(name, preset)]
     else:
         cells = list(preset.cells)
@@ -168,7 +169,7 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
     if options.arrival:
         for kind in options.arrival:
             lookup("arrival", kind, OFFERED)
-        is_typed = options.workload or options.task
+        is_typed = names or options.task
         kinds = {cell.arrival.kind for cell in cells}
         cells = [
             cell
@@ -176,7 +177,16 @@ def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
             # An arrival that the preset lacks has its own workload, unless another is selected.
             for cell in (_offered(cells, kind) if is_typed or kind in kinds else [OFFERED[kind]])
         ]
-    return tuple(dict.fromkeys(_adjusted(cell, options, preset) for cell in cells))
+    adjusted = dict.fromkeys(_adjusted(cell, options, preset) for cell in cells)
+    typed = [replace(faults.parse(text), hits=preset.hits) for text in options.fault or ()]
+    return tuple(faults.of_cells(adjusted, typed, preset.hits, is_fitted=not options.tasks))
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    """Return the names of the selected workloads and experiments."""
+    for name in options.experiment or ():
+        lookup("experiment", name, GROUPS)
+    return [*(options.workload or ()), *(options.experiment or ())]
 
 
 def _offered(cells: Sequence[Case], kind: str) -> list[Case]:

@@ -59,11 +59,14 @@ class Target:
 
     - `part`: the name of the process or container, by which the provider restarts it.
     - `pid`: in the process namespace of the part, as in the header of its ledger; None: unknown.
+    - `node`, `slot`: those in the header of the ledgers that its processes write; None: any.
     """
 
     role: Role
     part: str
     pid: int | None
+    node: int | None = None
+    slot: int | None = None
 
     def __str__(self) -> str:
         """Return the part and the process id."""
@@ -106,6 +109,23 @@ class Fault:
         return ":".join([self.kind, *factors])
 
 
+# The role that each kind hits; a kind that is missing here hits no process by itself.
+ROLES: Mapping[FaultKind, Role] = {
+    FaultKind.CHILD_KILL: Role.CHILD,
+    FaultKind.WORKER_KILL: Role.WORKER,
+    FaultKind.IDLE_WORKER_KILL: Role.CHILD,
+    FaultKind.WORKER_TERM: Role.WORKER,
+    FaultKind.WORKER_PAUSE: Role.WORKER,
+    FaultKind.BROKER_KILL: Role.BROKER,
+    FaultKind.BROKER_PAUSE: Role.BROKER,
+    FaultKind.NETWORK_CUT: Role.WORKER,
+    FaultKind.NETWORK_SLOW: Role.BROKER,
+    FaultKind.BROKER_DISK_FULL: Role.BROKER,
+    FaultKind.SUBMITTER_KILL: Role.DRIVER,
+    FaultKind.SCHEDULER_KILL: Role.SCHEDULER,
+    FaultKind.CLOCK_STEP: Role.WORKER,
+    FaultKind.POWER_LOSS: Role.BROKER,
+}
 # The factors of a kind where they differ from those of `Fault`.
 _USUAL: Mapping[FaultKind, Mapping[str, Any]] = {
     FaultKind.WORKER_TERM: {"grace_s": 10.0},

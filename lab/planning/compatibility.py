@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from lab.core import fire_times
 from lab.core.backend import Backend, capabilities, services_of
+from lab.core.faults import ROLES, FaultKind, Role
 from lab.core.model import (
     Arrival,
+    Burst,
     Capability,
     Chain,
     ClientCrash,
@@ -79,6 +81,8 @@ def _obstacles(
     if lacking:
         remedy = REMEDIES.get(lacking, "Try another.")
         yield f"{name} needs {lacking}, which provider {spec.provider} lacks. {remedy}"
+    if spec.fault is not None:
+        yield from _obstacles_of_fault(name, chosen, spec, spec.fault.kind)
     if isinstance(spec.arrival, Periodic):
         yield from _obstacles_of_jobs(name, chosen.backend, promised, spec, spec.arrival)
     else:
@@ -131,6 +135,21 @@ def _obstacles_of_tasks(
             yield f"{name} cannot delay a retry."
         if spec.workload != FLAKY:
             yield f"{spec.workload} never raises, so no task is retried: use --workload {FLAKY}."
+
+
+def _obstacles_of_fault(
+    name: str, chosen: registry.Selected, spec: TrialSpec, kind: FaultKind
+) -> Iterator[str]:
+    """Yield why a fault of this kind can hit nothing in a trial."""
+    role = ROLES.get(kind)
+    if not isinstance(spec.arrival, Burst | Paced | Periodic):
+        yield f"A fault needs a burst, paced tasks or jobs, and not arrival {spec.arrival.kind}."
+    if role is Role.WORKER and not registry.has_own_workers(chosen):
+        yield f"{name} executes tasks in the driver: there is no worker for {kind}."
+    if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
+        yield f"{name} has no server for {kind}."
+    if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):
+        yield f"{kind} needs jobs: add --arrival periodic."
 
 
 def _obstacles_of_own(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.core.faults import FaultKind
 from lab.core.model import (
     Arrival,
     Burst,
@@ -34,6 +35,7 @@ class Selection:
     workers_per_core: worker slots per core; empty: each cell has its default.
     offers: servers that the provider can start.
     is_on_host: whether the provider's clusters are processes of this machine.
+    fault_lacks: why the provider cannot do a kind of fault, for each such kind.
     references: labels that run in addition, as references of `labels`; the value is the smallest
         index at which a backend lists the reference (METHOD M18).
     """
@@ -51,6 +53,7 @@ class Selection:
     quota_cpus: float = 0.0
     offers: frozenset[Service] = frozenset(Service)
     is_on_host: bool = True
+    fault_lacks: Mapping[FaultKind, str] = field(default_factory=dict)
     references: Mapping[str, int] = field(default_factory=dict)
     pass_env: tuple[str, ...] = ()
 
@@ -193,6 +196,8 @@ def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec)
 def _unsupported_reason(
     selection: Selection, spec: TrialSpec, preflight: PreflightResult | None
 ) -> str | None:
+    if spec.fault and (lack := selection.fault_lacks.get(spec.fault.kind)):
+        return f"Provider {spec.provider} cannot do {spec.fault.kind}: {lack}."
     return unsupported_reason(spec, selection.offers, preflight, is_on_host=selection.is_on_host)
 
 
@@ -229,6 +234,7 @@ def _spec(
         warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
         pass_env=selection.pass_env,
+        fault=cell.fault,
         **(_of_user_function(cell.preflight) if cell.preflight else {}),
     )
 

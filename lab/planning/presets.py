@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import (
     Arrival,
     Burst,
@@ -36,6 +37,7 @@ class Case:
     slower: divides the number of tasks for backends with worker processes, whose tasks take longer
         because they pass through a server.
     workers: worker slots per core, if the user selects none.
+    fault: the deliberate failure in the window; None: nothing fails.
     """
 
     workload: str
@@ -49,6 +51,7 @@ class Case:
     weak: bool = False
     slower: int = 1
     workers: tuple[int, ...] = (1,)
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Preset:
     deadline_s: seconds until a trial times out.
     reruns: how often an invalid trial runs again.
     idle_s: seconds of an idle window (METHOD M25).
+    hits: how often a fault hits in a window (METHOD M27).
     """
 
     name: str
@@ -78,6 +82,7 @@ class Preset:
     deadline_s: float
     reruns: int
     idle_s: float
+    hits: int
 
 
 FIRST_TASKS, BURST_S = 300, 1.5
@@ -112,6 +117,11 @@ class Ladder:
 
 
 CRON = "* * * * *"
+# Well below the capacity of every system, with tasks so long that a hit meets some of them. The
+# number of tasks follows from the fault.
+UNDER_FAULTS = partial(
+    Case, "io", Paced(1, rate_hz=10.0), size=50_000, widest=True, once=True, ceilings=0
+)
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
 _scheduled = partial(Case, widest=True, once=True, ceilings=None)
@@ -134,7 +144,7 @@ STANDARD = (
     Case("payload", Burst(400)),
     EVERY_SECOND,
 )
-LATENCY = "latency"
+LATENCY, FAULTS = "latency", "faults"
 
 
 def _noops(*sizes: int) -> tuple[Case, ...]:
@@ -215,6 +225,10 @@ GROUPS: Mapping[str, Group] = {
         "5,000 tasks of 4 ms: growth of the workers' memory, in ten readings or more.",
         (Case("io", Burst(5_000), size=4_000, ceilings=0),),
     ),
+    FAULTS: Group(
+        "Paced tasks of 50 ms, and each fault in turn: what becomes of every task.",
+        tuple(UNDER_FAULTS(fault=of_kind(kind)) for kind in FaultKind),
+    ),
     LATENCY: Group(
         "Search for the capacity, then latency at fractions of it and at rates equal for all.",
         (Case("noop", Burst(FIRST_TASKS), widest=True, once=True),),
@@ -238,12 +252,38 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         # Three trials have no interval (METHOD M2): quick shows that all backends work, and orders
         # of magnitude. It reruns no disturbed trial, or five minutes would become nine.
-        Preset("quick", "Smoke test: every case, without intervals.", 3, QUICK, 10, 30.0, 0, 10.0),
         Preset(
-            "standard", "Ten blocks, intervals, all arrivals.", 10, STANDARD, 200, 120.0, 2, 300.0
+            "quick",
+            "Smoke test: every case, without intervals.",
+            3,
+            QUICK,
+            warmup_per_slot=10,
+            deadline_s=30.0,
+            reruns=0,
+            idle_s=10.0,
+            hits=1,
         ),
         Preset(
-            "publish", "Twenty blocks, for published figures.", 20, STANDARD, 200, 120.0, 2, 300.0
+            "standard",
+            "Ten blocks, intervals, all arrivals.",
+            10,
+            STANDARD,
+            warmup_per_slot=200,
+            deadline_s=120.0,
+            reruns=2,
+            idle_s=300.0,
+            hits=5,
+        ),
+        Preset(
+            "publish",
+            "Twenty blocks, for published figures.",
+            20,
+            STANDARD,
+            warmup_per_slot=200,
+            deadline_s=120.0,
+            reruns=2,
+            idle_s=300.0,
+            hits=20,
         ),
     )
 }

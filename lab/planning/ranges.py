@@ -98,6 +98,9 @@ CPUS = len(available_cpus())
 TASKS = Whole(1, 1_000_000)
 OCCURRENCES = Whole(1, 86_400)
 SECONDS = Real(0.1, DAY_S)
+# Seconds of a pause, a grace period, or until a restart.
+FAULT_S = Real(0.1, 3_600)
+HITS = Whole(1, 1_000)
 RATE_HZ = Real(0.0001, 1_000_000)
 CORES = Several(Whole(1, CPUS))
 # For a plan from a larger machine: its nodes share the cores of this one.

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import shlex
+import string
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
 from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json
 from lab.core.errors import ClusterError
+from lab.core.faults import Role
 from lab.core.model import BackendContext, Command, Serializer, Service
 from lab.core.provider import Cluster, CpuUse, TrialContext
 from lab.host import child_environment, connections, processes, temp_dirs
 from lab.planning.registry import Selected, setup
 from lab.providers import crontab, redis_benchmark
+from lab.providers.local_faults import LocalFaults, Part
 from lab.providers.monitor import answer
-from lab.providers.servers import SERVICES, RedisService, Server, free_port, last_line
+from lab.providers.servers import SERVICES, RedisService, Running, Server, free_port, last_line
 from lab.worker import user_function
 
 PREPARATION_S = 60.0
+# Role of a part by the first word of its name; the others are no targets of faults.
+ROLES: Mapping[str, Role] = {"node": Role.WORKER, "scheduler": Role.SCHEDULER}
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One process of the cluster, with its name in messages."""
-
-    name: str
-    process: Popen[bytes]
-    log: Path
-
-
-class LocalCluster(Cluster):
+class LocalCluster(LocalFaults, Cluster):
     """Servers and nodes as process groups; the driver is one more process."""
 
     offers = frozenset({*SERVICES, Service.CRON})
@@ -51,8 +47,8 @@ class LocalCluster(Cluster):
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
-        self._services: list[_Part] = []
-        self._nodes: list[_Part] = []
+        self._services: list[Part] = []
+        self._nodes: list[Part] = []
         self._crons: list[int] = []
         self._driver: Popen[bytes] | None = None
         self._context: BackendContext | None = None
@@ -78,37 +74,45 @@ class LocalCluster(Cluster):
         if site.jobs:
             (site.folder / JOBS).write_text(jobs_to_json(site.jobs), encoding="utf-8")
         for index, command in enumerate(site.backend.preparation(context)):
-            self._prepare(self._start(context, command, f"preparation-{index}", shared))
+            self._prepare(self._start(command, f"preparation-{index}", shared))
         for node, cpus in enumerate(site.placement.nodes):
             slot = 0
             for index, command in enumerate(site.backend.node_commands(context)):
                 self.executed_ns = self.executed_ns or time.monotonic_ns()
-                part = self._start(context, command, f"node{node}-{index}", cpus, (node, slot))
+                part = self._start(command, f"node{node}-{index}", cpus, (node, slot))
                 self._nodes.append(part)
                 slot += command.slots
         schedulers = site.backend.scheduler_commands(context) if site.jobs else ()
         for index, command in enumerate(schedulers):
-            self._services.append(self._start(context, command, f"scheduler-{index}", shared))
+            self._services.append(self._start(command, f"scheduler-{index}", shared))
         return context
 
     def _serve(self, name: Service) -> str:
         """Start a server, or find this machine's cron, and return its endpoint."""
-        site = self.site
         if name is Service.CRON:
             cron = crontab.find_crontab()
             endpoint, about = cron.crontab, cron.about
             self._crons.append(cron.pid)
         else:
-            settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
-            # Dask's scheduler is a Python process that unpickles arguments of tasks.
-            environment = {**self._environment, **self._users_code}
-            environment |= site.backend.server_environment(settings)
-            cpus, server = site.placement.services, self._server(name)
-            running = server.start(site.logs, cpus, environment, self.password)
-            self._services.append(_Part(name, running.process, site.logs / f"{name}.log"))
+            part, running = self._start_server(name, self._server(name))
+            self._services.append(part)
             endpoint, about = running.endpoint, running.about
         self.services = "; ".join(filter(None, [self.services, about]))
         return endpoint
+
+    def _start_server(self, name: Service, server: Server) -> tuple[Part, Running]:
+        site = self.site
+        settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
+        # Dask's scheduler is a Python process that unpickles arguments of tasks.
+        environment = {**self._environment, **self._users_code}
+        environment |= site.backend.server_environment(settings)
+        running = server.start(site.logs, site.placement.services, environment, self.password)
+
+        def again() -> Part:
+            return self._start_server(name, server)[0]
+
+        log = site.logs / f"{name}.log"
+        return Part(name, running.process, log, again, Role.BROKER), running
 
     def _server(self, name: Service) -> Server:
         if name is Service.REDIS and self._scratch:
@@ -116,13 +120,9 @@ class LocalCluster(Cluster):
         return SERVICES[name]()
 
     def _start(
-        self,
-        context: BackendContext,
-        command: Command,
-        role: str,
-        cpus: Sequence[int],
-        slot: tuple[int, int] = (0, 0),
-    ) -> _Part:
+        self, command: Command, name: str, cpus: Sequence[int], slot: tuple[int, int] = (0, 0)
+    ) -> Part:
+        context = self._setup()
         environment = {
             **self.site.passed,
             **self._environment,
@@ -131,14 +131,16 @@ class LocalCluster(Cluster):
             **self._ledger_environment(*slot),
             "LAB_SETUP": setup_to_json(context),
         }
-        log = self.site.logs / f"{role}.log"
+        log = self.site.logs / f"{name}.log"
         command_line = shlex.join(Path(word).name for word in command.argv[:4])
         process = processes.start(command.argv, cpus, environment, log)
         self._limit(process)
-        return _Part(f"{role.partition('-')[0]} ({command_line})", process, log)
+        kind, again = name.partition("-")[0], partial(self._start, command, name, cpus, slot)
+        role = ROLES.get(kind.rstrip(string.digits))
+        return Part(f"{kind} ({command_line})", process, log, again, role, *slot)
 
     @staticmethod
-    def _prepare(part: _Part) -> None:
+    def _prepare(part: Part) -> None:
         """Wait for the end of a preparation command.
 
         Raises:
@@ -162,7 +164,7 @@ class LocalCluster(Cluster):
         monitor = self.site.backend.monitor(context)
         argv = tuple(word.replace("{port}", str(port)) for word in monitor.argv)
         shared = self.site.placement.services
-        self._services.append(self._start(context, Command(argv), "monitor-0", shared))
+        self._services.append(self._start(Command(argv), "monitor-0", shared))
         return answer(monitor, port, self.failure)
 
     def _setup(self) -> BackendContext:
@@ -230,7 +232,12 @@ class LocalCluster(Cluster):
         )
 
     def failure(self) -> str | None:
-        """Name the first server or worker that has ended, with the last line of its log."""
+        """Name the first server or worker that has ended, with the last line of its log.
+
+        None once a fault has hit the cluster: the supervisor then restarts what has ended.
+        """
+        if self.supervised:
+            return None
         for part in [*self._services, *self._nodes]:
             if (code := part.process.poll()) is not None:
                 return f"{part.name} {processes.ending(code)}: {last_line(part.log)}"

@@ -164,6 +164,15 @@ def _filled(path: Path) -> Iterator[tuple[int, ...]]:
                     yield tuple(words[row : row + WORDS])
 
 
+class Writer(NamedTuple):
+    """A process that executed tasks, and the tasks that it had not finished at the last count."""
+
+    node: int
+    slot: int
+    pid: int
+    unfinished: tuple[int, ...]
+
+
 class CompletionCounter:
     """Counts finished executions of `tasks` during a trial, from memory shared with the workers.
 
@@ -185,6 +194,12 @@ class CompletionCounter:
         for name, (words, row, running) in self._rows.items():
             self._rows[name] = (words, *self._advance(words, row, running))
         return self.finished
+
+    def writers(self) -> Iterator[Writer]:
+        """Yield the process of each file, with its unfinished tasks at the last `count`."""
+        for words, _, running in self._rows.values():
+            tasks = tuple(words[row] for row in running if words[row] in self._tasks)
+            yield Writer(words[2], words[3], words[1], tasks)
 
     def reaches(self, n: int, within_s: float) -> bool:
         """Wait until `n` executions have finished, and return whether they have in time.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import selectors
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
-from typing import IO
 
 from lab.core import placement
 from lab.core.backend import capabilities, services_of
@@ -32,7 +28,9 @@ from lab.recording import host_counters
 from lab.recording.cluster_sampler import ClusterSampler
 from lab.recording.ledger_reader import CompletionCounter
 from lab.recording.sample import Sample
-from lab.running import logs
+from lab.results.schema import FaultRow
+from lab.running import driver_pipe, logs
+from lab.running.injector import Injector
 
 LOOK_S = 0.25
 # Time for imports, start and stop of a driver, in addition to its deadlines.
@@ -57,6 +55,7 @@ class TrialObservation:
     executed_ns: start of the first worker command, ns of CLOCK_MONOTONIC; None without one.
     begin, end, last: readings at the start of the window, its end, and the end of the
         uninstrumented burst.
+    hits: one row for each planned hit of the fault, and for each that missed.
     leftovers: number of processes that remained and were killed.
     """
 
@@ -77,6 +76,7 @@ class TrialObservation:
     end: EdgeReading | None = None
     last: EdgeReading | None = None
     samples: list[Sample] = field(default_factory=list)
+    hits: list[FaultRow] = field(default_factory=list)
     trial_ns: int = 0
     leftovers: int = 0
 
@@ -208,8 +208,9 @@ def _follow(
     deadline += longest_s(spec.arrival)
     gauges, edges = ClusterSampler(cluster, spec.arrival), list[Sample]()
     sampler = host_counters.Sampler(gauges.in_the_window)
+    injector = Injector(cluster, spec)
     try:
-        for word in _words(driver):
+        for word in driver_pipe.lines(driver):
             if word == "gate verified":
                 cluster.prove()
             elif word == "gate measure":
@@ -217,7 +218,9 @@ def _follow(
                 edges += gauges.at_the_edge()
                 outcome.begin = _reading(cluster)
                 sampler.start()
+                injector.start(time.monotonic_ns())
             elif word == "gate drained":
+                injector.stop()
                 outcome.end = _reading(cluster)
                 sampler.stop()
                 edges += gauges.at_the_edge()
@@ -229,13 +232,14 @@ def _follow(
                 outcome.status, outcome.reason = stopped
                 return
             if word.startswith("gate "):
-                _go(driver)
+                driver_pipe.go(driver)
             if word == "ended":
                 break
         outcome.driver_code = driver.wait(SLACK_S)
         outcome.died = cluster.failure() or ""
     finally:
         outcome.samples = [*edges, *sampler.stop()]
+        outcome.hits = injector.stop()
 
 
 def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, str] | None:
@@ -261,37 +265,6 @@ def _outlive(cluster: Cluster, outcome: TrialObservation) -> None:
             outcome.status, outcome.reason = Status.FAILED, reason
             return
         time.sleep(LOOK_S)
-
-
-def _words(driver: Popen[bytes]) -> Iterator[str]:
-    """Yield each line of the driver, and an empty one whenever it has been silent."""
-    descriptor = _open(driver.stdout).fileno()
-    os.set_blocking(descriptor, False)
-    buffered = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while True:
-            if not selector.select(LOOK_S):
-                # A pool's child may hold the pipe open after the driver's end.
-                if driver.poll() is not None:
-                    return
-                yield ""
-                continue
-            if not (chunk := os.read(descriptor, 4_096)):
-                return
-            *lines, buffered = (buffered + chunk).split(b"\n")
-            yield from (line.decode(errors="replace") for line in lines if line)
-
-
-def _go(driver: Popen[bytes]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # it has ended, which `_words` reports
-        _open(driver.stdin).write(b"go\n")
-
-
-def _open(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise ClusterError("The provider started the driver without pipes.")
-    return pipe
 
 
 def _reading(cluster: Cluster) -> EdgeReading:

@@ -81,17 +81,19 @@ def _counted(
     """Return the status of a complete trial, from the ledger."""
     spec = outcome.spec
     planned = spec.arrival.n_tasks
+    # With a fault, tasks that raised or were refused are a result, and a wrong answer is not.
+    has_fault = spec.fault is not None
     for number, problem in (
         (counted["n_corrupted"], f"of {planned} tasks gave a wrong answer."),
         (
             trial_files.wrong_in_warm_up(spec, tasks),
             f"of {spec.warmup_tasks} tasks of the warm-up gave a wrong answer.",
         ),
-        (counted["n_failed"], f"of {planned} tasks raised."),
+        (counted["n_failed"] * (not has_fault), f"of {planned} tasks raised."),
     ):
         if number:
             return Ending(Status.FAILED, f"{number} {problem}")
-    if counted["n_sent"] and "submit_error" in status:
+    if counted["n_sent"] and "submit_error" in status and not has_fault:
         # The end of a server is the cause of refused tasks.
         return Ending(Status.FAILED, outcome.died or _refused(status))
     return Ending(Status.OK, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -93,6 +93,8 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         "flag_reasons": "; ".join(reasons),
     }
     tables = {"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts}
+    if outcome.hits:
+        tables["fault"] = pd.DataFrame(map(asdict, outcome.hits))
     if repeats:
         tables["occurrence"] = trial_files.read_occurrences(spec, tasks, status)
     return TrialResult(TrialRow(**row), tables)
@@ -167,8 +169,9 @@ def _counted(
 
 def _disturbance(outcome: TrialObservation, context: Context) -> disturbance.Disturbance | None:
     # Includes the uninstrumented burst, because the throughput is computed from it.
+    # The CPU time of a killed process is not known, and would count as that of others.
     begin, end = outcome.begin, outcome.last or outcome.end
-    if begin is None or end is None or context.calibration_ns is None:
+    if begin is None or end is None or context.calibration_ns is None or outcome.spec.fault:
         return None
     known_ns = end.lab_ns - begin.lab_ns
     for role in ROLES:
@@ -206,6 +209,7 @@ def _cpu_findings(outcome: TrialObservation) -> list[checker.Issue]:
     if (
         begin is None
         or end is None
+        or outcome.spec.fault
         or (window_ns := end.host.t_ns - begin.host.t_ns) < CPU_CHECK_NS
     ):
         return []
@@ -216,7 +220,7 @@ def _cpu_findings(outcome: TrialObservation) -> list[checker.Issue]:
 
 def _used(outcome: TrialObservation, disturbed: disturbance.Disturbance | None) -> dict[str, Any]:
     begin, end = outcome.begin, outcome.end
-    if begin is None or end is None:
+    if begin is None or end is None or outcome.spec.fault:  # without that of killed processes
         return {}
     used: dict[str, Any] = {
         f"cpu_{role}": getattr(end.cpu, role) - getattr(begin.cpu, role) for role in ROLES

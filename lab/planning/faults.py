@@ -1,0 +1,111 @@
+"""Plans the faults of a trial: reads them from the command line, and draws their instants."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lab.core.durations import longest_s
+from lab.core.errors import UnknownNameError, UsageError
+from lab.core.faults import Fault, FaultKind, Persistence, of_kind
+from lab.core.model import Paced, TrialSpec
+from lab.planning import ranges
+from lab.planning.presets import Case
+
+# Seconds of a window before its first hit, which show the rate without a fault.
+LEAD_S = 3.0
+# Seconds in which the instant of a hit is drawn, and those after it until the next may be drawn:
+# the time to recover needs five seconds in a row (METHOD M27).
+DRAWN_S, RECOVERY_S = 3.0, 6.0
+DURATION = re.compile(r"(grace-|restart-|)([0-9.]+)s")
+FACTOR_OF: Mapping[str, str] = {"": "heal_s", "grace-": "grace_s", "restart-": "restart_s"}
+NO_RESTART = "no-restart"
+FACTORS = f"{NO_RESTART}, restart-Ns, grace-Ns, Ns or {', '.join(Persistence)}"
+
+
+def parse(text: str) -> Fault:
+    """Read a fault as typed: ``KIND[:FACTOR...]``, the inverse of `Fault.text`.
+
+    Raises:
+        UsageError: The kind or a factor is unknown, or a number is out of range.
+    """
+    name, *factors = text.split(":")
+    if name not in [*FaultKind]:
+        raise UnknownNameError("fault", name, map(str, FaultKind))
+    fault = of_kind(FaultKind(name))
+    for factor in factors:
+        if factor == NO_RESTART:
+            fault = replace(fault, restart_s=None)
+        elif factor in [*Persistence]:
+            fault = replace(fault, persistence=factor)
+        elif match := DURATION.fullmatch(factor):
+            try:
+                seconds = ranges.FAULT_S(match[2])
+            except argparse.ArgumentTypeError as error:
+                raise UsageError(f"Fault {text!r}: {error}.") from error
+            changed: dict[str, Any] = {FACTOR_OF[match[1]]: seconds}
+            fault = replace(fault, **changed)
+        else:
+            raise UsageError(f"Fault {text!r}: {factor!r} is no factor. Write {FACTORS}.")
+    return fault
+
+
+def after_s(fault: Fault) -> float:
+    """Return the seconds from a hit until the next one may be drawn."""
+    return RECOVERY_S + fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
+
+
+def fitted(arrival: Paced, fault: Fault) -> Paced:
+    """Return an arrival whose window is as long as the hits of a fault need."""
+    window_s = LEAD_S + fault.hits * (DRAWN_S + after_s(fault))
+    return replace(arrival, n_tasks=round(window_s * arrival.rate_hz))
+
+
+def of_cells(
+    cells: Iterable[Case], typed: Sequence[Fault], hits: int, *, is_fitted: bool
+) -> Iterator[Case]:
+    """Yield cells with the faults of the command line; cells of the experiment have their own.
+
+    Args:
+        cells: The selected cells.
+        typed: The faults of the command line; empty: none were typed.
+        hits: How often each fault of the experiment hits.
+        is_fitted: Whether the windows of the experiment are as long as the hits need.
+    """
+    for cell in cells:
+        if cell.fault is None:
+            yield from [replace(cell, fault=fault) for fault in typed] or [cell]
+        elif not typed or cell.fault.kind is FaultKind.NONE:
+            for fault in typed or [replace(cell.fault, hits=hits)]:
+                arrival = cell.arrival
+                if isinstance(arrival, Paced) and is_fitted:
+                    arrival = fitted(arrival, fault)
+                yield replace(cell, fault=fault, arrival=arrival)
+
+
+def window_s(spec: TrialSpec) -> float:
+    """Return the seconds of a trial's window; of a burst, the work of its tasks."""
+    work_s = spec.arrival.n_tasks * spec.nominal_ns / 1e9 / spec.topology.workers
+    return longest_s(spec.arrival) or max(1.0, work_s)
+
+
+def offsets_ns(spec: TrialSpec) -> list[int]:
+    """Draw the instants of a trial's hits, ns from the begin of its window.
+
+    The window after `LEAD_S` has an equal part for each hit. In each, the instant is uniform, with
+    time for the recovery after it, if the window is long enough. The seed is that of the arrival,
+    so the instants are equal for all systems of a block (METHOD M4, M27).
+    """
+    if spec.fault is None:
+        return []
+    length_s = window_s(spec)
+    lead_s = min(LEAD_S, length_s / 4)
+    part_s = (length_s - lead_s) / spec.fault.hits
+    drawn_s = max(part_s - after_s(spec.fault), part_s / 4)
+    draw = random.Random(f"{spec.seed}/fault")
+    starts = [lead_s + part_s * hit for hit in range(spec.fault.hits)]
+    return [round((start + draw.random() * drawn_s) * 1e9) for start in starts]

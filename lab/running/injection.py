@@ -1,0 +1,49 @@
+"""Defines the contract of a fault: whom it hits, how, and how it is healed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+from lab.core.faults import ROLES, Fault, FaultKind, Target
+from lab.core.provider import Cluster
+
+
+class Activity(StrEnum):
+    """Names the activity of a target when a fault hit it, from the ledger."""
+
+    EXECUTING = "executing"
+    IDLE = "idle"
+    UNKNOWN = "unknown"  # a server, or a process that executes no tasks
+
+
+class Injection(ABC):
+    """One kind of fault.
+
+    Attributes:
+        kind: The kind; `lab.core.faults.ROLES` has the role of its targets.
+        wanted: The activity that a target must have; None: any.
+        is_gradual: Whether the target goes on after the hit, so that its activity is read before.
+    """
+
+    kind: ClassVar[FaultKind]
+    wanted: ClassVar[Activity | None] = None
+    is_gradual: ClassVar[bool] = False
+
+    def targets(self, cluster: Cluster) -> Sequence[Target]:
+        """Return the processes that the fault may hit now."""
+        role = ROLES.get(self.kind)
+        return cluster.targets(role) if role is not None else ()
+
+    @abstractmethod
+    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:
+        """Hit a target and return the proof, a text from outside the target.
+
+        Raises:
+            ClusterError: It was not hit.
+        """
+
+    def heal(self, cluster: Cluster, target: Target) -> None:  # noqa: B027 (most have no end)
+        """End the fault `Fault.heal_s` seconds after the hit; the lab restarts ended parts."""

@@ -1,0 +1,103 @@
+"""Tests faults on real systems: one that must lose what it executed, and one that must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lab.core.faults import Fault, FaultKind, of_kind
+from lab.core.model import Paced, Status, Topology
+from lab.planning import faults
+from tests.factories.trials import run, spec_of
+
+pytestmark = pytest.mark.slow
+PACED = Paced(1, 10.0)
+
+
+def tables_of(
+    folder: Path, label: str, fault: Fault, deadline_s: float = 3.0
+) -> dict[str, pd.DataFrame]:
+    """Run one trial with a fault, and return its tables, and their row as `trial`."""
+    arrival = faults.fitted(PACED, fault)
+    changes = {"fault": fault, "deadline_s": deadline_s}
+    spec = spec_of(label, "io", arrival, Topology(1, 2, 2), 50_000, **changes)
+    result = run(folder, spec)
+    assert result.row.status == Status.OK, result.row.reason
+    return {**result.tables}
+
+
+def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
+    """Return the tasks that never finished."""
+    verdicts = tables["verdict"]
+    return {*verdicts[verdicts.completions == 0].task_id}
+
+
+def interrupted(tables: dict[str, pd.DataFrame]) -> set[int]:
+    """Return the tasks that a hit interrupted."""
+    return {int(task_id) for text in tables["fault"].task_ids for task_id in text.split()}
+
+
+@pytest.mark.parametrize("label", ["celery", "rq", "django-q"])
+def test_the_control_loses_nothing(label: str, tmp_path: Path) -> None:
+    """Everything is armed, and nothing is done."""
+    tables = tables_of(tmp_path, label, of_kind(FaultKind.NONE))
+    assert tables["fault"].status.tolist() == ["hit"]
+    assert lost(tables) == set()
+
+
+def test_celery_loses_what_a_killed_worker_executed(tmp_path: Path) -> None:
+    """By default a task is acknowledged before it runs (METHOD M29)."""
+    tables = tables_of(tmp_path, "celery@default", of_kind(FaultKind.WORKER_KILL))
+    hit = tables["fault"].iloc[-1]
+    assert (hit.status, hit.activity, hit.proof) == ("hit", "executing", "exit code -9")
+    assert hit.restarted_ns > hit.injected_ns
+    assert interrupted(tables)
+    assert interrupted(tables) <= lost(tables)
+
+
+def test_celery_safe_executes_again_what_a_killed_worker_executed(tmp_path: Path) -> None:
+    """The visibility timeout of a minute has to pass."""
+    fault = of_kind(FaultKind.WORKER_KILL)
+    tables = tables_of(tmp_path, "celery@safe", fault, deadline_s=95.0)
+    assert interrupted(tables)
+    assert lost(tables) == set()
+    again = tables["task"][tables["task"].attempt_no == 2]
+    assert interrupted(tables) <= {*again.task_id}
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("rq", FaultKind.CHILD_KILL),
+        ("django-q[redis]", FaultKind.CHILD_KILL),
+        ("multiprocessing", FaultKind.CHILD_KILL),
+    ],
+)
+def test_a_killed_child_loses_its_task(label: str, kind: FaultKind, tmp_path: Path) -> None:
+    """None of them delivers again without a retry (METHOD M29)."""
+    tables = tables_of(tmp_path, label, of_kind(kind))
+    assert interrupted(tables)
+    assert interrupted(tables) <= lost(tables)
+
+
+def test_a_paused_worker_loses_nothing(tmp_path: Path) -> None:
+    """Its tasks finish when it continues."""
+    fault = replace(of_kind(FaultKind.WORKER_PAUSE), heal_s=3.0)
+    tables = tables_of(tmp_path, "celery", fault, deadline_s=10.0)
+    hit = tables["fault"].iloc[-1]
+    assert hit.healed_ns - hit.injected_ns >= 3e9
+    assert lost(tables) == set()
+
+
+@pytest.mark.parametrize("persistence", ["none", "aof-always"])
+def test_a_killed_server_is_restarted_with_its_data(persistence: str, tmp_path: Path) -> None:
+    """The system goes on with what it offers after the restart."""
+    fault = replace(of_kind(FaultKind.BROKER_KILL), persistence=persistence)
+    tables = tables_of(tmp_path, "celery", fault)
+    hit = tables["fault"].iloc[-1]
+    assert (hit.status, hit.proof) == ("hit", "exit code -9")
+    after = tables["task"][tables["task"].t3_ns > hit.restarted_ns]
+    assert len(after) > 10

@@ -1,0 +1,121 @@
+"""Tests how faults are read from the command line, planned, and refused."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from lab.core.errors import UsageError
+from lab.core.faults import Fault, FaultKind, of_kind
+from lab.core.model import Burst, Paced, RoundTrip, TrialSpec
+from lab.planning import faults
+from lab.planning.compatibility import unsupported_reason
+from lab.planning.presets import FAULTS, GROUPS, Case
+from lab.providers.local import LocalCluster
+from tests.factories.trials import spec_of
+
+KILL = Fault(FaultKind.WORKER_KILL, hits=5)
+
+
+def spec(fault: Fault, label: str = "celery", n_tasks: int = 600) -> TrialSpec:
+    """Return a paced trial of a minute with a fault."""
+    return spec_of(label, "io", Paced(n_tasks, 10.0), size=50_000, fault=fault)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *FaultKind,
+        "network-cut:60s",
+        "worker-term:grace-2.5s",
+        "worker-kill:no-restart",
+        "worker-kill:restart-5s",
+        "broker-kill:aof-always",
+        "broker-pause:60s:restart-2s:rdb",
+    ],
+)
+def test_a_fault_is_read_from_its_text(text: str) -> None:
+    """The text of a table can be typed again."""
+    assert faults.parse(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("worker-kil", r"Unknown fault 'worker-kil'. Did you mean 'worker-kill'"),
+        ("", "Unknown fault ''"),
+        ("worker-kill:soon", r"'soon' is no factor. Write no-restart, restart-Ns, .*aof-always"),
+        ("worker-pause:0s", "'0' is not a number from 0.1 to 3,600"),
+        ("worker-pause:1..2s", "'1..2' is not a number"),
+    ],
+)
+def test_a_wrong_fault_is_refused_with_the_next_step(text: str, message: str) -> None:
+    """One sentence names the value and what to write."""
+    with pytest.raises(UsageError, match=message):
+        faults.parse(text)
+
+
+def test_hits_are_spread_over_the_window_with_time_to_recover() -> None:
+    """Each part of the window has one hit, and the next is not drawn before the recovery."""
+    fitted = faults.fitted(Paced(1, 10.0), KILL)
+    offsets = faults.offsets_ns(spec(KILL, n_tasks=fitted.n_tasks))
+    assert len(offsets) == KILL.hits
+    assert offsets[0] >= faults.LEAD_S * 1e9
+    gaps = [later - earlier for earlier, later in itertools.pairwise(offsets)]
+    assert min(gaps) >= (faults.after_s(KILL) - 0.001) * 1e9
+    assert offsets[-1] / 1e9 <= fitted.n_tasks / 10.0 - faults.RECOVERY_S
+    assert len({round(gap / 1e6) for gap in gaps}) > 1, "the instants are drawn"
+
+
+def test_hits_are_equal_for_all_systems_of_a_block() -> None:
+    """The seed of the arrival decides, so another block has others."""
+    of_celery = faults.offsets_ns(spec(KILL))
+    assert faults.offsets_ns(spec(KILL, "rq")) == of_celery
+    assert faults.offsets_ns(replace(spec(KILL), seed=6)) != of_celery
+
+
+def test_hits_of_a_burst_are_in_its_work() -> None:
+    """A burst has no planned end; its work is that of its tasks."""
+    burst = replace(spec(KILL), arrival=Burst(100))
+    assert all(0 < offset < 5e9 for offset in faults.offsets_ns(burst))
+
+
+def test_the_experiment_has_every_fault_and_the_control() -> None:
+    """Each with a window that is as long as its hits need."""
+    cells = [*faults.of_cells(GROUPS[FAULTS].cells, [], 5, is_fitted=True)]
+    assert [cell.fault.kind for cell in cells if cell.fault] == [*FaultKind]
+    pause = next(cell for cell in cells if cell.fault == of_kind(FaultKind.WORKER_PAUSE, 5))
+    assert isinstance(pause.arrival, Paced)
+    assert pause.arrival.n_tasks / pause.arrival.rate_hz >= 5 * 10.0
+
+
+def test_typed_faults_replace_those_of_the_experiment() -> None:
+    """The experiment runs once for each typed fault; another case is combined with each."""
+    typed = [KILL, Fault(FaultKind.NONE)]
+    cells = [*GROUPS[FAULTS].cells, Case("noop", Burst(100))]
+    chosen = [*faults.of_cells(cells, typed, 5, is_fitted=False)]
+    assert [(cell.workload, cell.fault) for cell in chosen] == [
+        *(("io", fault) for fault in typed),
+        *(("noop", fault) for fault in typed),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (spec(KILL), None),
+        (spec(KILL, "thread-pool"), "executes tasks in the driver: there is no worker"),
+        (spec(Fault(FaultKind.CHILD_KILL), "process-pool"), None),
+        (spec(Fault(FaultKind.BROKER_KILL), "process-pool"), "has no server for broker-kill"),
+        (spec(Fault(FaultKind.SCHEDULER_KILL)), "scheduler-kill needs jobs: add --arrival"),
+        (replace(spec(KILL), arrival=RoundTrip(5)), "not arrival roundtrip"),
+    ],
+)
+def test_a_fault_that_can_hit_nothing_is_skipped_with_the_reason(
+    spec: TrialSpec, reason: str | None
+) -> None:
+    """The reason is a sentence in the plan and in the row."""
+    actual = unsupported_reason(spec, LocalCluster.offers)
+    assert actual == reason if reason is None else reason in str(actual)
