@@ -6,7 +6,6 @@ Returns data only; `lab.console` prints it. The checks change nothing on the mac
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -27,7 +26,7 @@ from lab.host.environment import fingerprint, git_state
 from lab.planning import registry
 from lab.planning.registry import left_out, missing
 from lab.providers import crontab
-from lab.providers.engine import docker, find_engine
+from lab.providers.engine import engine, find_engine
 from lab.providers.images import official, resolve
 from lab.providers.servers import redis_server
 from lab.recording.host_counters import calibrate, read_host
@@ -246,13 +245,14 @@ def _containers() -> Iterator[Check]:
     """Check the needs of `--provider compose` up to the first problem; the rest depends on it."""
     name = "engine"
     try:
-        info = json.loads(docker("info", "--format", "{{json .}}"))
+        with engine() as client:
+            info = client.info()
         version = f"Docker {info['ServerVersion']}, {info['Driver']}"
         yield Check("engine", State.OK, f"{version}, cgroup version {info['CgroupVersion']}.")
         name = "compose"
-        engine = find_engine()
-        yield Check("compose", State.OK, f"Docker Compose {engine.compose}.")
-        yield _engine_disk(Path(info["DockerRootDir"]), engine.endpoint)
+        versions = find_engine()
+        yield Check("compose", State.OK, f"Docker Compose {versions.compose}.")
+        yield _engine_disk(Path(info["DockerRootDir"]), versions.endpoint)
         name = "images"
         images = resolve()
         yield Check("images", State.OK, f"All are built, on {images.node.origin} software.")

@@ -10,8 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
-from typing import ClassVar, NamedTuple
+from typing import IO, ClassVar, NamedTuple, Protocol
 
 from lab.core.backend import Backend
 from lab.core.errors import ClusterError
@@ -73,6 +72,24 @@ class TrialContext:
     def logs(self) -> Path:
         """Return the folder with the output of the trial's processes."""
         return self.folder / "logs"
+
+
+class DriverProcess(Protocol):
+    """The driver of a trial, as `subprocess.Popen` or in a container."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Return the pipe to its standard input."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Return the pipe from its standard output; its file descriptor can be selected."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, and return its exit code."""
 
 
 class CounterReading(NamedTuple):
@@ -144,7 +161,7 @@ class Cluster(FaultHooks, ABC):
         """
 
     @abstractmethod
-    def start_driver(self) -> Popen[bytes]:
+    def start_driver(self) -> DriverProcess:
         """Start the trial's driver with its standard input and output piped to the caller.
 
         The site's folder contains ``trial.json``. When `down` has returned, it also contains the

@@ -8,7 +8,7 @@ value of a missing file is None, never 0.
 from __future__ import annotations
 
 import contextlib
-import subprocess
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,10 +16,8 @@ from typing import NamedTuple
 
 import psutil
 
-from lab.core.errors import ClusterError
-from lab.host import child_environment, processes
 from lab.host.procfs import text_of
-from lab.providers.engine import PROGRAM, starting
+from lab.providers.container_process import ContainerProcess
 
 ROOT = Path("/")
 NET = "net/dev"
@@ -160,26 +158,15 @@ class Inside:
         loop = f"while read x; do {reads}; echo .; done"
         # The sampler and the campaign may read at the same time.
         self._lock = threading.Lock()
-        with starting():
-            self._shell = subprocess.Popen(
-                [PROGRAM, "exec", "-i", container, "sh", "-c", loop],
-                env=child_environment.of_engine(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self._shell = ContainerProcess(container, ["sh", "-c", loop], {}, Path(os.devnull))
 
     def __call__(self) -> Texts:
         """Return the present text of each file."""
-        if self._shell.stdin is None or self._shell.stdout is None:
-            raise ClusterError("The shell that reads a container's control group has no pipes.")
         texts: dict[str, str] = {}
         fact = ""
-        # A container that has ended breaks the pipe; the engine's events report its end.
-        with self._lock, contextlib.suppress(BrokenPipeError):
+        # A container that has ended breaks the connection; the engine's events report its end.
+        with self._lock, contextlib.suppress(ConnectionError):
             self._shell.stdin.write(b"read\n")
-            self._shell.stdin.flush()
             for line in iter(self._shell.stdout.readline, b""):
                 text = line.decode()
                 if text == ".\n":
@@ -192,7 +179,7 @@ class Inside:
 
     def close(self) -> None:
         """Stop the shell."""
-        processes.stop(self._shell, grace_s=1.0)
+        self._shell.stop()
 
 
 class Meter:

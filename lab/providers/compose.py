@@ -7,41 +7,53 @@ through the engine's connection: no folder of this machine is mounted, so the en
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
+import subprocess
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from lab.core.backend import JOBS, jobs_to_json, services_of
 from lab.core.errors import ClusterError
 from lab.core.model import BackendContext
 from lab.core.provider import Cluster, CounterReading, CpuUse, TrialContext
-from lab.host import child_environment, connections, processes
+from lab.host import connections, processes
 from lab.planning.registry import Selected, setup
-from lab.providers import compose_override, images, network, reaper, redis_benchmark, user_code
+from lab.providers import (
+    compose_override,
+    container_files,
+    container_process,
+    docker_command,
+    images,
+    network,
+    reaper,
+    redis_benchmark,
+    user_code,
+)
 from lab.providers.cgroups import Meter, driver_pid, pids_of
-from lab.providers.compose_override import DRIVER, ENDPOINTS, FILE, NODE, SCHEDULER, SETUP, TRIAL
-from lab.providers.engine import PROGRAM, docker, ending, starting
+from lab.providers.compose_override import (
+    DRIVER,
+    ENDPOINTS,
+    FILE,
+    LUGGAGE,
+    NODE,
+    SCHEDULER,
+    SETUP,
+    TRIAL,
+)
+from lab.providers.container_events import SERVICE, ContainerEvents
+from lab.providers.container_process import ContainerProcess
+from lab.providers.engine import engine
+from lab.providers.engine_errors import ending
 from lab.providers.servers import last_line
 from lab.worker import container, user_function
 
 # Containers that count as servers, with the backend's scheduler.
 SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
-LOG_S = 30.0
+LEDGER = "ledger"
 LOOK_S = 0.05
-# Format templates of the engine: for a container, and for an event of a container.
-_LOOK = (
-    '{{.Id}} {{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}} '
-    "{{.Config.Image}}@{{.Image}}"
-)
-_EVENT = (
-    '{{.Action}} {{index .Actor.Attributes "com.docker.compose.service"}} '
-    '{{index .Actor.Attributes "exitCode"}}'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,8 @@ class ComposeCluster(Cluster):
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
         self.parts: dict[str, Part] = {}
         self._environment: Mapping[str, str] = {}
-        self._events: Popen[bytes] | None = None
-        self._driver: Popen[bytes] | None = None
+        self._events: ContainerEvents | None = None
+        self._driver: ContainerProcess | None = None
         self._driver_ns = 0
         self._is_up = False
 
@@ -90,18 +102,20 @@ class ComposeCluster(Cluster):
         argvs = {NODE: commands, SCHEDULER: schedulers}
         parts = compose_override.parts(site, context, argvs, [*nodes, *scheduler_names])
         parts |= dict.fromkeys(endpoints, compose_override.server(site, context))
-        self._follow_events()
+        self._events = ContainerEvents(f"{reaper.RUN}={self.run}")
         self._start([*servers, DRIVER], parts)
         if site.jobs:
-            self._exec("sh", "-c", f"cat > {TRIAL}/{JOBS}", given=jobs_to_json(site.jobs).encode())
+            self._put({JOBS: jobs_to_json(site.jobs).encode()})
         if user_function.is_own(spec.workload):  # before any worker imports it
-            self._exec("sh", "-c", compose_override.UNPACK, given=user_code.pack(spec.workload))
+            files = user_code.pack(spec.workload)
+            self._put({f"{LUGGAGE}/{name}": content for name, content in files.items()})
         if servers:
             self.services = self._wait_for()
         for command in site.backend.preparation(context):
-            self._exec(*compose_override.in_image(command.argv), environment=self._environment)
+            argv = compose_override.in_image(command.argv)
+            container_process.run(self.parts[DRIVER].id, *argv, environment=self._environment)
         if schedulers:  # its jobs may run before the driver creates the folder
-            self._exec("mkdir", f"{TRIAL}/ledger")
+            self._put({}, (LEDGER,))
         if nodes or schedulers:
             self.executed_ns = time.monotonic_ns() if nodes else None
             self._start([*nodes, *scheduler_names], parts)
@@ -117,20 +131,19 @@ class ComposeCluster(Cluster):
         override = compose_override.file_of(parts)
         arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)
         try:
-            docker(*arguments, environment=environment, given=override)
+            docker_command.run(*arguments, environment=environment, given=override)
         finally:
             self._look()
 
     def _look(self) -> None:
         """Register the project's containers, also those of an `up` that failed half-way."""
-        ids = docker("ps", "-aq", "--no-trunc", "--filter", f"label={reaper.RUN}={self.run}")
-        if not ids:
-            return
-        listing = docker("inspect", "--format", _LOOK, *ids.decode().split()).decode()
-        for identity, pid, name, image in (line.split() for line in listing.splitlines()):
-            if name not in self.parts:
-                meter = Meter(identity, int(pid)) if int(pid) else None
-                self.parts[name] = Part(identity, image.replace("sha256:", ""), meter)
+        with engine() as client:
+            label = {"label": [f"{reaper.RUN}={self.run}", SERVICE]}
+            for listed in client.api.containers(all=True, filters=label):
+                name = listed["Labels"][SERVICE]
+                if name not in self.parts:
+                    details = client.api.inspect_container(listed["Id"])
+                    self.parts[name] = _part(details)
 
     def _wait_for(self) -> str:
         """Wait inside the network until every server answers; return their names and versions."""
@@ -139,53 +152,27 @@ class ComposeCluster(Cluster):
             while waiting.poll() is None:
                 if reason := self.failure():  # a server that has died will never answer
                     raise ClusterError(reason)
-                time.sleep(LOOK_S)
-            versions = waiting.stdout.read() if waiting.stdout else b""
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    waiting.wait(LOOK_S)
+            versions = waiting.stdout.read()
         finally:
-            processes.stop(waiting)
-        if waiting.returncode:
+            waiting.stop()
+        if waiting.poll():
             raise ClusterError(self.failure() or last_line(self.site.logs / "driver.log"))
         return "; ".join(versions.decode().splitlines())
 
-    def _begin(self, *arguments: str) -> Popen[bytes]:
-        argv = ["exec", "-i", "--env", SETUP, self.parts[DRIVER].id, *arguments]
-        return self._client(argv, "driver", {SETUP: self._environment[SETUP]}, pipes=True)
+    def _begin(self, *argv: str) -> ContainerProcess:
+        variables = {SETUP: self._environment[SETUP]}
+        log = self.site.logs / f"{DRIVER}.log"
+        return ContainerProcess(self.parts[DRIVER].id, argv, variables, log)
 
-    def _client(
-        self,
-        argv: Sequence[str],
-        log: str,
-        environment: Mapping[str, str] | None = None,
-        *,
-        pipes: bool = False,
-    ) -> Popen[bytes]:
-        """Start a client of the engine, with the trial's labels, that writes to the log of `log`.
+    def _put(self, files: Mapping[str, bytes], folders: Sequence[str] = ()) -> None:
+        container_files.put(self.parts[DRIVER].id, TRIAL, files, folders)
 
-        Raises:
-            ClusterError: The client cannot be started.
-        """
-        variables = {
-            **child_environment.of_engine(),
-            **self.site.environment,
-            **(environment or {}),
-        }
-        file = self.site.logs / f"{log}.log"
-        with starting():
-            return processes.start([PROGRAM, *argv], (), variables, file, pipes=pipes)
-
-    def _exec(
-        self, *arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None
-    ) -> bytes:
-        # Names only: any user can read the client's arguments, but not its environment.
-        names = [word for name in environment or () for word in ("--env", name)]
-        argv = ("exec", "-i", *names, self.parts[DRIVER].id, *arguments)
-        return docker(*argv, given=given, environment=environment)
-
-    def start_driver(self) -> Popen[bytes]:
+    def start_driver(self) -> ContainerProcess:
         """Copy the trial's request into the volume and start the driver in its container."""
         request = (self.site.folder / "trial.json").read_bytes()
-        put = f"mkdir -p {TRIAL}/ledger && cat > {TRIAL}/trial.json"
-        self._exec("sh", "-c", put, given=request)
+        self._put({"trial.json": request}, (LEDGER,))
         self._driver = self._begin("python", "-m", "lab.driver", TRIAL)
         return self._driver
 
@@ -244,42 +231,32 @@ class ComposeCluster(Cluster):
             for counter, value, unit in part.meter.read().counters()
         ]
 
-    def _follow_events(self) -> None:
-        # One stream for the whole trial: polling the engine would use a whole core.
-        kinds = ("--filter", "event=die", "--filter", "event=oom", "--since", f"{time.time():.0f}")
-        label = ("--filter", f"label={reaper.RUN}={self.run}")
-        argv = ("events", *label, *kinds, "--format", _EVENT)
-        self._events = self._client(argv, "events", pipes=True)
-        if self._events.stdout is not None:
-            os.set_blocking(self._events.stdout.fileno(), False)
-
     def failure(self) -> str | None:
         """Name the first container that has died, with the last line of its log."""
-        events = self._events.stdout.read() if self._events and self._events.stdout else None
-        for line in (events or b"").decode().splitlines():
-            event, name, *code = line.split()
-            if event == "die":
-                self._save_log(name)
-            return ending(event, name, "".join(code), last_line(self.site.logs / f"{name}.log"))
+        try:
+            for event, name, code in self._events.deaths() if self._events else ():
+                if event == "die":
+                    self._save_log(name)
+                return ending(event, name, code, last_line(self.site.logs / f"{name}.log"))
+        except ClusterError as error:
+            return str(error)
         return None
 
     def _save_log(self, name: str) -> None:
         if name not in self.parts:
             self._look()
-        (self.site.logs / f"{name}.log").unlink(missing_ok=True)
         if name in self.parts:
-            process = self._client(["logs", self.parts[name].id], name)
-            with contextlib.suppress(TimeoutExpired):  # the lines written so far must be enough
-                process.wait(LOG_S)
-            processes.stop(process)
+            with engine() as client, (self.site.logs / f"{name}.log").open("wb") as log:
+                for lines in client.api.logs(self.parts[name].id, stream=True, follow=False):
+                    log.write(lines)
 
     def down(self) -> int:
         """Save logs and the trial's folder, and remove all objects that have the trial's label."""
         if self.parts:
             self._save()
-        for process in (self._driver, self._events):
-            if process:
-                processes.stop(process)
+        for stream in (self._driver, self._events):
+            if stream:
+                stream.stop()
         for part in self.parts.values():
             if part.meter:
                 part.meter.close()
@@ -293,8 +270,15 @@ class ComposeCluster(Cluster):
             for name in self.parts:
                 if name != DRIVER:  # its output came through its pipes
                     self._save_log(name)
-            user_code.unpack(self._exec("sh", "-c", compose_override.PACK), self.site.folder)
+            packed = container_files.get(self.parts[DRIVER].id, TRIAL, excluded=LUGGAGE)
+            container_files.unpack(packed, self.site.folder)
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
             # Without these files the trial fails, and its reason quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:
                 log.write(f"The trial's files could not be copied from the engine: {error}\n")
+
+
+def _part(details: Mapping[str, Any]) -> Part:
+    identity, pid = details["Id"], details["State"]["Pid"]
+    image = f"{details['Config']['Image']}@{details['Image'].removeprefix('sha256:')}"
+    return Part(identity, image, Meter(identity, pid) if pid else None)

@@ -19,8 +19,7 @@ from lab.worker import container, user_function
 FILE = recipe.FOLDER / "compose.yaml"
 TRIAL = "/trial"
 SETUP = "LAB_SETUP"
-LUGGAGE = f"{TRIAL}/luggage"
-UNPACK = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf -"
+LUGGAGE = "luggage"
 # tar exits with 1 if a file changed while it was read, as a backend's database may.
 PACK = f"tar -C {TRIAL} --exclude=./luggage -czf - . || test $? = 1"
 # Period of a CPU quota. A node that has used its share is paused until the next period, with the
@@ -59,7 +58,11 @@ def environment(site: TrialContext, context: BackendContext) -> dict[str, str]:
 
 def _path(site: TrialContext) -> dict[str, str]:
     """Return the import path for a user's module, which comes after the image's packages."""
-    return {"PYTHONPATH": f"/app:{LUGGAGE}"} if user_function.is_own(site.spec.workload) else {}
+    return (
+        {"PYTHONPATH": f"/app:{TRIAL}/{LUGGAGE}"}
+        if user_function.is_own(site.spec.workload)
+        else {}
+    )
 
 
 def server(site: TrialContext, context: BackendContext) -> dict[str, Any]:

@@ -5,7 +5,6 @@ They are read from /proc/net in each container, so the engine may be on another 
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import psutil
 
 from lab.host.connections import Connection, Parts
-from lab.providers.engine import docker
+from lab.providers import container_process
+from lab.providers.engine import engine
 
 # IPv6 may be switched off.
 TABLES = "cat /proc/net/tcp; cat /proc/net/tcp6 2>/dev/null || true"
@@ -21,7 +21,6 @@ STATES = {"01": psutil.CONN_ESTABLISHED, "02": psutil.CONN_SYN_SENT, "0A": psuti
 ANY = ("0.0.0.0", "::")  # noqa: S104 (to compare with)
 LOOPBACK = ("127.", "::1")
 IPV4_BYTES = 4
-_NETWORKS = "{{json .NetworkSettings.Networks}}"
 
 
 def look(
@@ -35,11 +34,14 @@ def look(
         ClusterError: The engine reports an error, or a container has ended.
     """
     numbers = {name: number for number, name in enumerate(ids)}
-    networks = docker("inspect", "--format", _NETWORKS, *ids.values()).decode().splitlines()
     connections = []
-    for (name, identity), line in zip(ids.items(), networks, strict=True):
-        addresses = [net["IPAddress"] for net in json.loads(line).values() if net["IPAddress"]]
-        table = docker("exec", identity, "sh", "-c", TABLES).decode()
+    for name, identity in ids.items():
+        with engine() as client:
+            networks = client.api.inspect_container(identity)["NetworkSettings"][
+                "Networks"
+            ].values()
+        addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
+        table = container_process.run(identity, "sh", "-c", TABLES).decode()
         connections += read(table, numbers[name], name, addresses)
     parts = Parts(
         {numbers[name] for name in ids if name in servers},

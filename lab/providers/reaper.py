@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from lab.core.errors import ClusterError
 from lab.host import processes
-from lab.providers.engine import docker
+from lab.providers.engine import engine
 
 RUN, OWNER = "lab.run", "lab.owner"
+ALIVE = ("running", "created", "paused")
+AT_ONCE = 8
 LOOK_S = 0.2
 # The engine may go on creating objects after an interrupted `compose up`. It counts as finished
 # when no new object has appeared for this long.
@@ -29,15 +32,6 @@ class Remains(NamedTuple):
     running: bool
 
 
-# Kind -> listing command, columns of its name and state, removal command. Containers are first,
-# because they use the others.
-KINDS = {
-    "container": (("container", "ls", "--all"), "{{.ID}}", "{{.State}}", ("rm", "-f", "-v")),
-    "network": (("network", "ls"), "{{.ID}}", "-", ("network", "rm")),
-    "volume": (("volume", "ls"), "{{.Name}}", "-", ("volume", "rm", "-f")),
-}
-
-
 def remains(run: str = "") -> list[Remains]:
     """List the lab's objects in the engine: those of one trial's project, or all.
 
@@ -48,12 +42,18 @@ def remains(run: str = "") -> list[Remains]:
 
 
 def _listed(label: str) -> Iterator[Remains]:
-    for kind, (listing, name, state, _) in KINDS.items():
-        columns = "\t".join([name, f'{{{{.Label "{RUN}"}}}}', f'{{{{.Label "{OWNER}"}}}}', state])
-        lines = docker(*listing, "--filter", f"label={label}", "--format", columns).decode()
-        for line in lines.splitlines():
-            identity, run, owner, status = line.split("\t")
-            yield Remains(kind, identity, run, owner, status in ("running", "created", "paused"))
+    filters = {"label": label}
+    with engine() as client:
+        lists = {
+            "container": client.api.containers(all=True, filters=filters),
+            "network": client.api.networks(filters=filters),
+            "volume": client.api.volumes(filters=filters)["Volumes"] or (),
+        }
+    for kind, items in lists.items():
+        for item in items:
+            name = item["Name"] if kind == "volume" else item["Id"]
+            labels, state = item["Labels"], item.get("State", "")
+            yield Remains(kind, name, labels[RUN], labels.get(OWNER, ""), state in ALIVE)
 
 
 def is_dead(objects: list[Remains]) -> Callable[[Remains], bool]:
@@ -74,14 +74,29 @@ def is_dead(objects: list[Remains]) -> Callable[[Remains], bool]:
 
 
 def remove(objects: list[Remains]) -> int:
-    """Try to remove the objects, containers first; return their number."""
-    for kind, (*_, removal) in KINDS.items():
-        if names := [thing.name for thing in objects if thing.kind == kind]:
-            # Another process may have removed one, or a container may still use one. The caller's
-            # next listing shows it.
-            with contextlib.suppress(ClusterError):
-                docker(*removal, *names)
+    """Try to remove the objects, containers first; return their number.
+
+    Containers are first, because they use the others; they end at the same time.
+    """
+    containers = [thing for thing in objects if thing.kind == "container"]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(_remove, containers))
+    for thing in objects:
+        if thing.kind != "container":
+            _remove(thing)
     return len(objects)
+
+
+def _remove(thing: Remains) -> None:
+    # Another process may have removed it, or a container may still use it. The caller's next
+    # listing shows it.
+    with contextlib.suppress(ClusterError), engine() as client:
+        if thing.kind == "container":
+            client.api.remove_container(thing.name, v=True, force=True)
+        elif thing.kind == "network":
+            client.api.remove_network(thing.name)
+        else:
+            client.api.remove_volume(thing.name, force=True)
 
 
 def remove_run(run: str, quiet_s: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.core.errors import ClusterError
 from lab.host import interrupts, processes, programs, temp_dirs
 from lab.providers import images, reaper
-from lab.providers.engine import docker
+from lab.providers.engine import engine
 from lab.providers.servers import RedisService
 
 TOOL = "redis-benchmark"
@@ -72,7 +72,10 @@ def in_container(command: Sequence[str]) -> str:
         ClusterError: The container failed.
     """
     labels = {reaper.RUN: TOOL, reaper.OWNER: processes.owner()}
-    label_options = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
-    options = ("--rm", "--network", "none", "--entrypoint", "sh", *label_options)
-    arguments = ("-c", IN_CONTAINER + " ".join(command))
-    return docker("run", *options, images.resolve().redis.name, *arguments).decode()
+    program = ["-c", IN_CONTAINER + " ".join(command)]
+    image = images.resolve().redis.name
+    with engine() as client:
+        output = client.containers.run(
+            image, program, entrypoint="sh", network_mode="none", remove=True, labels=labels
+        )
+    return output.decode()

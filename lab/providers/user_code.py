@@ -1,14 +1,12 @@
-"""Packs the user's module or package into a tar archive for the containers, and unpacks results."""
+"""Finds the files of a user's module or package, which are copied into the containers."""
 
 from __future__ import annotations
 
 import importlib.util
-import io
 import sys
-import tarfile
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import lab
 import workloads
@@ -21,25 +19,25 @@ MOST_BYTES = 32 * 2**20
 THERE = {lab.__name__, workloads.__name__}
 
 
-def pack(workload: str) -> bytes:
-    """Return a tar archive with the module of a user's function, or with its top-level package.
+def pack(workload: str) -> dict[str, bytes]:
+    """Return the files of a user's module or top-level package, by their path in a container.
 
     Other packages that it imports must be in the image. The standard library is not packed.
 
     Raises:
-        ClusterError: The module cannot be found, or the archive is larger than `MOST_BYTES`.
+        ClusterError: The module cannot be found, or the files are larger than `MOST_BYTES`.
     """
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for package in sorted(user_function.packages(workload)):
-            for file, name in _files(package):
-                archive.add(file, name)
-    if packed.tell() > MOST_BYTES:
+    files = {
+        name: file.read_bytes()
+        for package in sorted(user_function.packages(workload))
+        for file, name in _files(package)
+    }
+    if sum(map(len, files.values())) > MOST_BYTES:
         raise ClusterError(
             f"{workload}: its package is larger than {MOST_BYTES // 2**20} MiB, the limit of what "
             "is copied into each container. Move the function into a smaller package or module."
         )
-    return packed.getvalue()
+    return files
 
 
 def require_packable(workload: str) -> None:
@@ -65,15 +63,3 @@ def _files(package: str) -> Iterator[tuple[Path, str]]:
         return
     if spec.origin:
         yield Path(spec.origin), Path(spec.origin).name
-
-
-def unpack(packed: bytes, folder: Path) -> None:
-    """Write the plain files of a gzipped tar archive below `folder`; skip all other members."""
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-        for member in archive:
-            path = PurePosixPath(member.name)
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is not None and ".." not in path.parts and not path.is_absolute():
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())

@@ -6,15 +6,15 @@ import contextlib
 import os
 import selectors
 from collections.abc import Iterator
-from subprocess import Popen
 from typing import IO
 
 from lab.core.errors import ClusterError
+from lab.core.provider import DriverProcess
 
 SILENT_S = 0.25
 
 
-def lines(driver: Popen[bytes]) -> Iterator[str]:
+def lines(driver: DriverProcess) -> Iterator[str]:
     """Yield each line of the driver, and an empty one whenever it has been silent."""
     descriptor = _open(driver.stdout).fileno()
     os.set_blocking(descriptor, False)
@@ -34,9 +34,9 @@ def lines(driver: Popen[bytes]) -> Iterator[str]:
             yield from (line.decode(errors="replace") for line in lines if line)
 
 
-def go(driver: Popen[bytes]) -> None:
+def go(driver: DriverProcess) -> None:
     """Let a driver that waits at a gate go on."""
-    with contextlib.suppress(BrokenPipeError):  # it has ended, which `lines` reports
+    with contextlib.suppress(ConnectionError):  # it has ended, which `lines` reports
         _open(driver.stdin).write(b"go\n")
 
 

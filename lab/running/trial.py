@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import Popen
 
 from lab.core import placement
 from lab.core.backend import capabilities, services_of
@@ -16,7 +15,7 @@ from lab.core.durations import longest_s
 from lab.core.errors import ClusterError
 from lab.core.model import Capability, ClientCrash, Job, Monitoring, Status, TrialSpec
 from lab.core.placement import Placement
-from lab.core.provider import Cluster, CpuUse, TrialContext
+from lab.core.provider import Cluster, CpuUse, DriverProcess, TrialContext
 from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import readiness
 from lab.host import child_environment, interrupts, processes
@@ -198,7 +197,7 @@ def jobs_of(spec: TrialSpec) -> tuple[Job, ...]:
 
 def _follow(
     cluster: Cluster,
-    driver: Popen[bytes],
+    driver: DriverProcess,
     outcome: TrialObservation,
     on_phase: Callable[[str], None],
 ) -> None:

@@ -15,9 +15,9 @@ from lab.core.model import TrialSpec
 from lab.core.provider import TrialContext
 from lab.host import processes
 from lab.planning import registry
-from lab.providers import reaper
+from lab.providers import docker_command, reaper
 from lab.providers.compose import ComposeCluster
-from lab.providers.engine import docker
+from lab.providers.engine import endpoint, engine
 from lab.providers.images import Images
 from lab.running import trial
 
@@ -51,34 +51,57 @@ def having(package: Path, images: Images) -> Iterator[Images]:
     name = f"{images.node.name}-{os.getpid()}"
     (package / "Dockerfile").write_text(f"FROM {images.node.name}\nCOPY . .\n", encoding="utf-8")
     build = ("build", "--quiet", f"--tag={name}", str(package))
-    identity = docker(*build, environment={"DOCKER_BUILDKIT": "1"}).decode().strip()
+    identity = docker_command.run(*build, environment={"DOCKER_BUILDKIT": "1"}).decode().strip()
     try:
         yield replace(images, node=replace(images.node, name=name, id=identity))
     finally:
-        docker("image", "rm", name)
+        with engine() as client:
+            client.images.remove(name)
+
+
+class Forward(socketserver.BaseRequestHandler):
+    """Passes bytes on in both directions, and each end of them."""
+
+    def handle(self) -> None:
+        """Connect to the engine, and copy until both sides have ended."""
+        server = self.server
+        assert isinstance(server, Remote)
+        with socket.socket(socket.AF_UNIX) as local:
+            local.connect(server.path)
+            server.open_sockets += [local, self.request]
+            back = threading.Thread(target=pour, args=(local, self.request), daemon=True)
+            back.start()
+            pour(self.request, local)
+            back.join()
+
+
+class Remote(socketserver.ThreadingTCPServer):
+    """Offers the engine by TCP, as one on another machine is reached."""
+
+    daemon_threads, block_on_close = True, False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Forward)
+        self.path = endpoint().removeprefix("unix://")
+        self.address = f"tcp://127.0.0.1:{self.server_address[1]}"
+        self.open_sockets: list[socket.socket] = []
+
+    def cut(self) -> None:
+        """End all connections, and accept no further one."""
+        self.shutdown()
+        self.server_close()
+        for end in self.open_sockets:
+            with contextlib.suppress(OSError):  # it has ended already
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
-def elsewhere() -> Iterator[str]:
-    """Offer the engine by TCP, as one on another machine is reached; yield its address."""
-    path = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").decode().strip()
-
-    class Forward(socketserver.BaseRequestHandler):
-        """Passes bytes on in both directions, and each end of them."""
-
-        def handle(self) -> None:
-            with socket.socket(socket.AF_UNIX) as engine:
-                engine.connect(path.removeprefix("unix://"))
-                back = threading.Thread(target=pour, args=(engine, self.request), daemon=True)
-                back.start()
-                pour(self.request, engine)
-                back.join()
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"tcp://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+def elsewhere() -> Iterator[Remote]:
+    """Offer the engine by TCP until the end of the block."""
+    with Remote() as remote:
+        threading.Thread(target=remote.serve_forever, args=(0.05,), daemon=True).start()
+        yield remote
+        remote.cut()
 
 
 def pour(source: socket.socket, target: socket.socket) -> None:

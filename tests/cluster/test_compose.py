@@ -23,10 +23,9 @@ from lab.core.model import (
     Topology,
 )
 from lab.planning import registry
-from lab.providers import cgroups, compose_override
+from lab.providers import cgroups, compose_override, container_process
 from lab.providers.cgroups import Inside, Meter, parse
 from lab.providers.compose import ComposeCluster
-from lab.providers.engine import docker
 from lab.recording.server_stats import COMMANDS
 from lab.validation.trial_row import TrialResult
 from tests.cluster.containers import elsewhere, left_of, standing
@@ -252,8 +251,8 @@ def test_a_trial_runs_on_a_remote_engine(tmp_path: Path, monkeypatch: pytest.Mon
     """With DOCKER_HOST alone, without files of the engine's machine, the row is as complete."""
     monkeypatch.setattr(cgroups, "host_files", lambda *_: None)
     spec = spec_of("celery[prefork]", "cpu", Burst(100), size=2_000, provider="compose")
-    with elsewhere() as address:
-        monkeypatch.setenv("DOCKER_HOST", address)
+    with elsewhere() as remote:
+        monkeypatch.setenv("DOCKER_HOST", remote.address)
         result = run(tmp_path, spec)
         assert left_of(os.getpid()) == []
     assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 100)
@@ -277,7 +276,7 @@ def test_containers_have_the_cpus_of_their_placement(tmp_path: Path) -> None:
 
 def allowed_cpus(cluster: ComposeCluster, name: str) -> tuple[int, ...]:
     """Return the CPUs that a container's processes may use, as the kernel lists them."""
-    status = docker("exec", cluster.parts[name].id, "cat", "/proc/self/status").decode()
+    status = container_process.run(cluster.parts[name].id, "cat", "/proc/self/status").decode()
     (line,) = [line for line in status.splitlines() if line.startswith("Cpus_allowed_list")]
     spans_of = [part.split("-") for part in line.split()[1].split(",")]
     return tuple(cpu for span in spans_of for cpu in range(int(span[0]), int(span[-1]) + 1))

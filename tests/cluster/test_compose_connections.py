@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from lab.host.connections import Connection
 from lab.planning import registry
 from lab.providers import network, reaper
 from lab.providers.compose import ComposeCluster
-from lab.providers.engine import docker
+from lab.providers.engine import engine
 from lab.providers.images import Images
 from tests.cluster.containers import standing
 from tests.factories.trials import run, spec_of
@@ -59,17 +58,20 @@ def test_read_returns_listeners_and_outgoing_connections() -> None:
 def cluster(containers: Images, tmp_path: Path) -> Iterator[tuple[ComposeCluster, str]]:
     """Start a cluster of two nodes and a decoy in its network; yield it and the decoy's address."""
     spec = spec_of("celery[prefork]", provider="compose", topology=Topology(2, 1, 1))
-    with standing(spec, tmp_path) as started:
-        run_name = started.run
-        network_of = ("--network", f"{run_name}_cluster", "--label", f"{reaper.RUN}={run_name}")
-        command = (containers.node.name, "python", "-c", DECOY)
-        decoy = docker("run", "--detach", *network_of, *command).decode().strip()
+    with standing(spec, tmp_path) as started, engine() as client:
+        decoy = client.containers.run(
+            containers.node.name,
+            ["python", "-c", DECOY],
+            detach=True,
+            network=f"{started.run}_cluster",
+            labels={reaper.RUN: started.run},
+        )
         try:
-            shown = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", decoy)
-            (joined,) = json.loads(shown).values()
+            decoy.reload()
+            (joined,) = decoy.attrs["NetworkSettings"]["Networks"].values()
             yield started, joined["IPAddress"]
         finally:
-            docker("rm", "-f", decoy)
+            decoy.remove(force=True)
 
 
 @pytest.mark.cluster
@@ -80,7 +82,9 @@ def test_a_container_that_talks_to_another_server_is_named(
     started, address = cluster
     monkeypatch.setattr(connections, "FOREIGN_S", 0.2)
     started.prove_connections()
-    docker("exec", "--detach", started.parts["node1"].id, "python", "-c", TALK, address)
+    with engine() as client:
+        node = client.containers.get(started.parts["node1"].id)
+        node.exec_run(["python", "-c", TALK, address], detach=True)
     with pytest.raises(ClusterError, match=f"node1 is connected to {address}:6379, which is no"):
         prove_until(started, time.monotonic() + PATIENCE_S)
 

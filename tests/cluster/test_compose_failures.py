@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import sys
@@ -12,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
@@ -20,21 +18,31 @@ from lab.backends.celery import Celery
 from lab.campaign import run_folder, runner
 from lab.core.model import BackendContext, Burst, Command
 from lab.planning.plan import Plan
-from lab.providers import choice, compose, compose_override, images, reaper, servers, user_code
+from lab.providers import (
+    choice,
+    compose,
+    compose_override,
+    container_files,
+    images,
+    reaper,
+    servers,
+)
 from lab.providers.compose import ComposeCluster
 from lab.providers.compose_override import FILE
-from lab.providers.engine import docker
+from lab.providers.container_process import ContainerProcess
+from lab.providers.engine import engine
+from lab.providers.engine_errors import NO_ENGINE
 from lab.providers.images import Images
 from lab.results.schema import TrialRow
 from lab.running import trial
 from lab.validation.trial_row import collect
 from lab.worker import container
-from tests.cluster.containers import left_of, standing
+from tests.cluster.containers import elsewhere, left_of, standing
 from tests.factories.trials import CONTEXT, run, spec_of
 
 on_engine = pytest.mark.cluster
 NOWHERE = "unix:///nowhere/docker.sock"
-NO_DOCKER = "Docker is not installed. Run: sudo .ci/ensure-docker.sh"
+NO_DOCKER = "Docker's command is not installed. Run: sudo .ci/ensure-docker.sh"
 
 
 @on_engine
@@ -63,9 +71,10 @@ def test_a_container_that_is_killed_is_named(
     """If the driver's container is killed, its records are lost: a failed row, no exception."""
     start = ComposeCluster.start_driver
 
-    def start_and_kill(cluster: ComposeCluster) -> Popen[bytes]:
+    def start_and_kill(cluster: ComposeCluster) -> ContainerProcess:
         driver = start(cluster)
-        docker("kill", cluster.parts["driver"].id)
+        with engine() as client:
+            client.api.kill(cluster.parts["driver"].id)
         return driver
 
     monkeypatch.setattr(ComposeCluster, "start_driver", start_and_kill)
@@ -161,20 +170,35 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @on_engine
 @pytest.mark.usefixtures("containers")
-@pytest.mark.parametrize("phase", ["up", "boot", "measure", "stop"])
-def test_a_trial_fails_if_the_docker_command_disappears(
-    phase: str, tmp_path: Path, program: Path
-) -> None:
-    """The reason names the missing command in every phase."""
+def test_a_trial_fails_if_the_docker_command_disappears(tmp_path: Path, program: Path) -> None:
+    """Only the start of containers uses the command, which is the one of Compose."""
     spec = spec_of("celery[prefork]", provider="compose")
-
-    def on_phase(name: str) -> None:
-        if name == phase:
-            program.unlink()
-
-    row = collect(trial.run_trial(spec, 1, tmp_path / spec.id, on_phase), CONTEXT).row
+    outcome = trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: program.unlink())
+    row = collect(outcome, CONTEXT).row
     assert row.status == "failed"
     assert NO_DOCKER in row.reason
+
+
+@on_engine
+@pytest.mark.usefixtures("containers")
+@pytest.mark.parametrize("phase", ["up", "boot", "measure", "stop"])
+def test_a_trial_fails_if_the_engine_disappears(
+    phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every phase, the reason has the next step, and the trial ends at once."""
+    spec = spec_of("celery[prefork]", provider="compose")
+    with elsewhere() as remote, monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", remote.address)
+
+        def on_phase(name: str) -> None:
+            if name == phase:
+                remote.cut()
+
+        row = collect(trial.run_trial(spec, 1, tmp_path / spec.id, on_phase), CONTEXT).row
+    reaper.remove(left_of(os.getpid()))
+    assert row.status == "failed"
+    assert NO_ENGINE in row.reason
+    assert left_of(os.getpid()) == []
 
 
 class RemovesDocker:
@@ -226,7 +250,9 @@ def test_a_subnet_that_is_in_use_is_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If no subnet is free, the trial fails with the next step, and its objects are removed."""
-    subnet = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Subnet"]
+    with engine() as client:
+        bridge = client.api.inspect_network("bridge")
+    subnet = bridge["IPAM"]["Config"][0]["Subnet"]
     taken = f"ipam: {{config: [{{subnet: {subnet}}}]}}"
     file = tmp_path / FILE.name
     file.write_text(FILE.read_text().replace("internal: true", f"internal: true\n    {taken}"))
@@ -245,7 +271,9 @@ def test_records_are_copied_although_another_file_changes(tmp_path: Path) -> Non
     # The file is large enough to change while it is packed.
     busy = "head -c 20000000 /dev/urandom > /trial/kept; while :; do echo >> /trial/kept; done"
     with standing(spec_of("thread-pool", provider="compose"), tmp_path) as cluster:
-        docker("exec", "--detach", cluster.parts["driver"].id, "sh", "-c", busy)
+        with engine() as client:
+            driver = client.containers.get(cluster.parts["driver"].id)
+            driver.exec_run(["sh", "-c", busy], detach=True)
         time.sleep(1.0)
     assert (tmp_path / "kept").exists()
 
@@ -261,6 +289,6 @@ def test_unpack_writes_only_plain_files_below_the_folder(tmp_path: Path) -> None
         link = tarfile.TarInfo("link")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    user_code.unpack(packed.getvalue(), tmp_path / "trial")
+    container_files.unpack(packed.getvalue(), tmp_path / "trial")
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
     assert files == {"trial/ledger/0.bin", "trial/status.json"}

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from lab.core.model import Topology
-from lab.providers.engine import docker
+from lab.providers import container_process
+from lab.providers.engine import engine
 from tests.cluster.containers import standing
 from tests.factories.trials import spec_of
 
@@ -62,8 +63,9 @@ def test_nothing_listens_beyond_the_internal_network(tmp_path: Path) -> None:
         ids = {name: part.id for name, part in cluster.parts.items()}
         # Unrelated programs may begin to listen meanwhile; a port forwarder of Docker must not.
         names = {psutil.Process(pid).name() for pid in listening() - before}
-        inspected = json.loads(docker("inspect", *ids.values()))
-        ports = json.loads(docker("exec", ids["driver"], "python", "-c", SCAN))
+        with engine() as client:
+            inspected = [client.api.inspect_container(identity) for identity in ids.values()]
+        ports = json.loads(container_process.run(ids["driver"], "python", "-c", SCAN))
     assert not {name for name in names if name.startswith("docker")}
     hosts = [container["HostConfig"] for container in inspected]
     assert [host["PortBindings"] or {} for host in hosts] == [{}] * len(ids)
@@ -86,7 +88,8 @@ def test_a_cluster_reaches_itself_and_nothing_else(tmp_path: Path) -> None:
         machine = [(host, server.getsockname()[1]) for host in machine_addresses()]
         targets = [(broker, 6379), (other_broker, 6379), *machine, *RESOLVERS]
         program = ("python", "-c", REACH, json.dumps(targets))
-        assert json.loads(docker("exec", cluster.parts["node0"].id, *program)) == [broker]
+        reached = container_process.run(cluster.parts["node0"].id, *program)
+        assert json.loads(reached) == [broker]
 
 
 def machine_addresses() -> list[str]:
@@ -98,5 +101,6 @@ def machine_addresses() -> list[str]:
 
 def addresses(container: str) -> list[str]:
     """Return a container's addresses, one for each network."""
-    (inspected,) = json.loads(docker("inspect", container))
+    with engine() as client:
+        inspected = client.api.inspect_container(container)
     return [network["IPAddress"] for network in inspected["NetworkSettings"]["Networks"].values()]

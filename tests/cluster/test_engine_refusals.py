@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,41 +15,41 @@ import pytest
 from lab.cli import doctor
 from lab.core.errors import ClusterError
 from lab.providers import choice, images
-from lab.providers.engine import docker
+from lab.providers import engine as engine_module
+from lab.providers.engine import _require_socket, engine
 from lab.providers.images import builder, steps
 from tests.factories.trials import run, spec_of
 
 pytestmark = pytest.mark.cluster
 
-# Docker's command, run as a user without any permission.
-AS_NOBODY = """#!/bin/sh
-export HOME=/ DOCKER_CONFIG=/nowhere
-exec setpriv --reuid=65534 --regid=65534 --clear-groups {docker} "$@"
-"""
 REFUSED = (
     "This user has no permission to use the container engine. "
     "Run: sudo usermod -aG docker $USER, and log in again; "
     "or measure with --provider local."
 )
 DISK_MIB = 40
+NOBODY = 65_534
 
 
 @pytest.fixture
-def without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run `docker` as a user who has no permission to open the engine's socket."""
-    if os.geteuid():  # without root, a socket that its owner has closed to itself
-        with socket.socket(socket.AF_UNIX) as closed:
-            closed.bind(str(tmp_path / "s"))
-            (tmp_path / "s").chmod(0)
-            monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
-            yield
-        return
-    program = tmp_path / "bin" / "docker"
-    program.parent.mkdir()
-    program.write_text(AS_NOBODY.format(docker=shutil.which("docker")))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-    yield
+def without_permission(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Connect as a user who has no permission to open the engine's socket."""
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(temporary / "s"))
+        (temporary / "s").chmod(0)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{temporary}/s")
+        if not os.geteuid():  # root may open any socket
+            monkeypatch.setattr(engine_module, "_require_socket", require_as_nobody)
+        yield
+
+
+def require_as_nobody(address: str, check: Callable[[str], None] = _require_socket) -> None:
+    """Check the engine's socket as a user without any permission."""
+    os.seteuid(NOBODY)
+    try:
+        check(address)
+    finally:
+        os.seteuid(0)
 
 
 @pytest.mark.usefixtures("without_permission")
@@ -100,8 +99,10 @@ def small_engine(folder: Path) -> Iterator[str]:
 
 def answers(address: str) -> bool:
     """Return whether an engine answers at an address."""
-    with contextlib.suppress(ClusterError):
-        return bool(docker("version", environment={"DOCKER_HOST": address}))
+    with contextlib.suppress(ClusterError), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", address)
+        with engine() as client:
+            return bool(client.ping())
     return False
 
 

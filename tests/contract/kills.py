@@ -30,7 +30,7 @@ from lab.core.errors import ClusterError, LabError
 from lab.core.model import Flag, Status
 from lab.host import processes
 from lab.providers import reaper
-from lab.providers.engine import docker
+from lab.providers.engine import engine
 from lab.results.store import Store
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -175,12 +175,13 @@ class Observer:
 
     def _kill_container(self, target: str, lab: int) -> bool:
         service = {"driver": "driver", "server": "redis", "worker": "node0"}[target]
-        command = ["ps", "-q", "--filter", f"label=com.docker.compose.service={service}"]
+        filters = {"label": f"com.docker.compose.service={service}"}
         ours = {item.name for item in self._objects(lab)}
-        for name in (name for name in docker(*command).decode().split() if name in ours):
-            with contextlib.suppress(ClusterError):  # it has just ended
-                docker("kill", name)
-                return True
+        with contextlib.suppress(ClusterError), engine() as client:  # it has just ended
+            for listed in client.api.containers(filters=filters):
+                if listed["Id"] in ours:
+                    client.api.kill(listed["Id"])
+                    return True
         return False
 
     @staticmethod

@@ -20,9 +20,8 @@ from lab.core.model import Burst, Capability, Monitoring, Periodic, TrialSpec
 from lab.core.provider import Cluster
 from lab.host import processes, procfs
 from lab.planning import registry
-from lab.providers import redis_benchmark
+from lab.providers import docker_command, redis_benchmark
 from lab.providers.compose_override import FILE
-from lab.providers.engine import docker
 from lab.providers.local import LocalCluster
 from lab.providers.servers import DaskScheduler, RedisService
 from tests.factories import listening
@@ -170,7 +169,7 @@ def test_trial_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("label", WITH_CONTAINERS)
 @pytest.mark.usefixtures("containers")
 def test_trial_in_containers_is_closed_to_other_users(label: str, tmp_path: Path) -> None:
-    """The same for processes in containers, and for the engine's client."""
+    """The same for processes in containers, and for Docker's command."""
     check(spec_for(label, "compose"), tmp_path, label)
 
 
@@ -180,7 +179,7 @@ def test_every_container_is_confined() -> None:
     required = ("RUN", "OWNER", "TRIAL", "PASSWORD", "NODE_IMAGE")
     environment = {f"LAB_{name}": "test" for name in required}
     command = ("compose", "-f", str(FILE), "--profile", "*", "config", "--format", "json")
-    services = json.loads(docker(*command, environment=environment))["services"]
+    services = json.loads(docker_command.run(*command, environment=environment))["services"]
     assert {"redis", "rabbitmq", "postgres", "dask-scheduler", "cron", "node"} <= {*services}
     for name, service in services.items():
         assert service["read_only"] is True, name

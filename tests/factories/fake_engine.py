@@ -1,69 +1,73 @@
-"""Fakes a container engine, an image registry and a bootstrap program, as programs on PATH."""
+"""Fakes a container engine with its registry at a socket, and the programs that build images."""
 
 from __future__ import annotations
 
+import json
 import os
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from lab.providers import images
 from lab.providers.images import debian, official, steps
+from lab.providers.reaper import OWNER, RUN, Remains
 
-# A file in images/ is an image. `pull` succeeds for the names in the file `registry`. The program
-# finds its folder from $0, because the lab passes only listed variables to a client of the engine.
-ENGINE = """#!/bin/sh
+# The engine has no API for these. The program finds its folder from $0, because the lab passes only
+# listed variables to Docker's command.
+COMMAND = """#!/bin/sh
 ENGINE=$(dirname "$0")
-echo "$*" >> "$ENGINE/calls"
-file() { echo "$ENGINE/images/$(echo "$1" | tr /:@ ---)"; }
+echo "$1" >> "$ENGINE/calls"
 for last; do :; done
 case "$1 $2" in
-version*) echo 20.10 ;;
 "compose version") echo 2.26 ;;
-"context inspect") echo unix:///run/docker.sock ;;
-"image inspect")
-    case "$4" in
-    *RepoDigests*) echo "[\\"other/${5%:*}@sha256:0\\", \\"${5%:*}@sha256:1\\"]"; exit ;;
-    esac
-    shift 4
-    for image; do
-        [ -e "$(file "$image")" ] || { echo "Error: No such image: $image" >&2; exit 1; }
-        echo "sha256:id-of-$image"
-    done ;;
-"pull --quiet")
-    case " $(cat "$ENGINE/registry") " in
-    *" $last "*) touch "$(file "$last")" ;;
-    *) echo 'Get "https://registry/v2/": no such host' >&2; exit 1 ;;
-    esac ;;
 "build "*)
     echo "#5 [node 1/2] COPY lab lab"
-    for word; do case $word in --tag=*) touch "$(file "${word#--tag=}")" ;; esac; done ;;
-"import "*) touch "$(file "$last")" ;;
+    for word; do
+        case $word in --tag=*) touch "$ENGINE/images/$(echo "${word#--tag=}" | tr /:@ ---)" ;; esac
+    done ;;
 esac
 """
 BOOTSTRAP = """#!/bin/sh
 echo 'I: running apt-get update...'
+for word; do case $word in *.tar) touch "$word" ;; esac; done
 """
+KINDS = {"containers": "container", "networks": "network", "volumes": "volume"}
 
 
 class MadeUpEngine:
-    """Fake programs for a build, with a record of the commands that it ran."""
+    """An engine with images and objects, and a record of what it was asked to do.
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Attributes:
+        folder: A file in ``images/`` is an image; ``calls`` has one line per call.
+        objects: The containers, networks and volumes.
+        removed: The names of removed objects, in order.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.objects: list[Remains] = []
+        self.removed: list[str] = []
+        self.registry()
         (folder / "images").mkdir()
-        for name, text in (("docker", ENGINE), ("mmdebstrap", BOOTSTRAP)):
+        (folder / "calls").touch()
+        for name, text in (("docker", COMMAND), ("mmdebstrap", BOOTSTRAP)):
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr(images, "RECORD", folder / "images.env")
-        monkeypatch.setattr(steps, "LOG", folder / "build.log")
-        monkeypatch.setattr(debian, "_release", lambda: ("debian", "bookworm"))
-        self.registry(*official.chosen().values())
 
     def registry(self, *names: str) -> None:
         """Set the images of the registry."""
-        (self.folder / "registry").write_text(" ".join(names), encoding="utf-8")
+        self.in_registry = names
+
+    def image(self, name: str) -> Path:
+        """Return the file that exists if the engine has an image."""
+        return self.folder / "images" / name.translate(str.maketrans("/:@", "---"))
 
     def build(self) -> tuple[images.Images, list[str]]:
         """Build the images; return them and the progress messages."""
@@ -71,6 +75,103 @@ class MadeUpEngine:
         return images.build(messages.append), messages
 
     def n_calls(self, command: str) -> int:
-        """Return how many commands with this beginning have run."""
-        lines = (self.folder / "calls").read_text(encoding="utf-8").splitlines()
-        return sum(line.startswith(command) for line in lines)
+        """Return how many calls of this kind there were."""
+        return (self.folder / "calls").read_text(encoding="utf-8").split().count(command)
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        """Return status and content of the answer to a request."""
+        kind, _, name = path.removeprefix("/v1.41").strip("/").partition("/")
+        if kind == "version":
+            return 200, {"Version": "20.10", "ApiVersion": "1.41"}
+        if kind == "images":
+            return self._create(query) if name == "create" else self._inspect(name[: -len("/json")])
+        if method == "DELETE":
+            self.removed.append(name)
+            self.objects = [thing for thing in self.objects if thing.name != name]
+            return 204, None
+        (label,) = json.loads(query["filters"][0])["label"]
+        listed = [
+            {
+                "Id": thing.name,
+                "Name": thing.name,
+                "State": "running" if thing.running else "exited",
+            }
+            | {"Labels": {RUN: thing.run, OWNER: thing.owner}}
+            for thing in self.objects
+            if thing.kind == KINDS[kind] and label in (RUN, f"{RUN}={thing.run}")
+        ]
+        return 200, {"Volumes": listed} if kind == "volumes" else listed
+
+    def _inspect(self, name: str) -> tuple[int, Any]:
+        if not self.image(name).exists():
+            return 404, {"message": f"No such image: {name}"}
+        repository = name.partition("@")[0].rpartition(":")[0]
+        digests = [f"other/{repository}@sha256:0", f"{repository}@sha256:1"]
+        return 200, {"Id": f"sha256:id-of-{name}", "RepoDigests": digests}
+
+    def _create(self, query: dict[str, list[str]]) -> tuple[int, Any]:
+        is_import = "fromSrc" in query
+        with (self.folder / "calls").open("a", encoding="utf-8") as calls:
+            calls.write("import\n" if is_import else "pull\n")
+        repository, tag = query["repo" if is_import else "fromImage"][0], query["tag"][0]
+        name = f"{repository}@{tag}" if tag.startswith("sha256:") else f"{repository}:{tag}"
+        if not is_import and name not in self.in_registry:
+            return 500, {"message": 'Get "https://registry/v2/": no such host'}
+        self.image(name).touch()
+        return 200, {"status": "Pull complete"}
+
+
+@contextmanager
+def listening(engine: MadeUpEngine, socket: Path) -> Iterator[str]:
+    """Let an engine listen on a socket; yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        """Passes each request to the engine."""
+
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            """Answer a request of any method."""
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            url = urlsplit(self.path)
+            code, content = engine.answer(self.command, unquote(url.path), parse_qs(url.query))
+            body = json.dumps(content).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_DELETE = do_GET  # noqa: N815 (names of the standard library)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        """Ends without waiting for the open connections of clients."""
+
+        daemon_threads, block_on_close = True, False
+
+        def handle_error(self, *_: object) -> None:
+            """Ignore that a client ends with its connection open."""
+
+    with Server(str(socket), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"unix://{socket}"
+        server.shutdown()
+
+
+@contextmanager
+def made_up_engine(
+    folder: Path, socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MadeUpEngine]:
+    """Replace the engine, its registry and the programs that build images."""
+    engine = MadeUpEngine(folder)
+    engine.registry(*official.chosen().values())
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setattr(images, "RECORD", folder / "images.env")
+    monkeypatch.setattr(steps, "LOG", folder / "build.log")
+    monkeypatch.setattr(debian, "_release", lambda: ("debian", "bookworm"))
+    with listening(engine, socket) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        yield engine

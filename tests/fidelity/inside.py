@@ -18,10 +18,9 @@ from lab.core.placement import cpu_text
 from lab.core.provider import TrialContext
 from lab.host import processes
 from lab.planning import registry
-from lab.providers import images
+from lab.providers import container_process, images
 from lab.providers.compose import ComposeCluster
 from lab.providers.compose_override import DRIVER, endpoints
-from lab.providers.engine import docker
 from lab.providers.images.recipe import variable
 from lab.providers.servers import SERVICES
 from lab.running import trial
@@ -66,7 +65,8 @@ def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: P
                 for word in (f"--{name}", where)
             ]
             words = ("taskset", "--cpu-list", cpu_text(place.driver), "python", "-m", module)
-            return docker("exec", cluster.parts[DRIVER].id, *words, *arguments, *addresses).decode()
+            argv = (*words, *arguments, *addresses)
+            return container_process.run(cluster.parts[DRIVER].id, *argv).decode()
         finally:
             cluster.down()
 

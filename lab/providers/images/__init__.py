@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.providers.engine import docker, find_engine
+from lab.providers.engine import engine, find_engine
 from lab.providers.images import builder, debian, official, recipe
 from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
 
@@ -68,7 +68,8 @@ def resolve() -> Images:
     """
     names = recipe.names(_sources(), _trees())
     base = names.pop("base")
-    ids = docker("image", "inspect", "--format", "{{.Id}}", *names.values()).decode().split()
+    with engine() as client:
+        ids = [str(client.images.get(name).id) for name in names.values()]
     # The node image has the origin of its base image.
     sources = {**names, "node": base}
     return Images(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from lab.core.errors import ClusterError
 from lab.host import child_environment, temp_dirs
-from lab.providers.engine import docker
+from lab.providers.engine import engine
 from lab.providers.images import steps
 
 TAG_LENGTH = 12
@@ -64,9 +64,10 @@ def make_base(image: str, progress: Callable[[str], None]) -> None:
         archive = folder / "base.tar"
         argv = ["mmdebstrap", *OPTIONS, codename, str(archive), *_mirrors()]
         steps.run(image, argv, STEP, progress, {})
-        label = f"LABEL lab.recipe={image.partition(':')[2]}"
-        changes = ("--change", "ENV LANG=C.UTF-8", "--change", label)
-        docker("import", *changes, str(archive), image)
+        name, _, tag = image.partition(":")
+        changes = ["ENV LANG=C.UTF-8", f"LABEL lab.recipe={tag}"]
+        with engine() as client:
+            client.api.import_image_from_file(str(archive), name, tag, changes)
 
 
 def _release() -> tuple[str, str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 
 from lab.core.errors import ClusterError
-from lab.providers.engine import docker
+from lab.providers.engine import engine
+from lab.providers.engine_errors import explain
 from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
 
 COMPOSE_FILE = FOLDER / "compose.yaml"
 # Lines `name:tag@sha256:...`; an image in this file is pulled by its digest.
 LOCK = FOLDER / "images.lock"
-PULL_S = 1800.0
 
 
 def chosen() -> dict[str, str]:
@@ -51,7 +50,8 @@ def is_pinned(image: str) -> bool:
 def is_here(image: str) -> bool:
     """Return whether the engine has an image of this name."""
     try:
-        docker("image", "inspect", "--format", "{{.Id}}", image)
+        with engine() as client:
+            client.images.get(image)
     except ClusterError:
         return False
     return True
@@ -75,7 +75,7 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
             continue
         progress(f"Pulling {image}.")
         try:
-            docker("pull", "--quiet", image, patience_s=PULL_S)
+            _pull(image)
         except ClusterError as error:
             if named(part):
                 raise ClusterError(
@@ -90,6 +90,13 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
     return missing
 
 
+def _pull(image: str) -> None:
+    with engine() as client:
+        for line in client.api.pull(image, stream=True, decode=True):
+            if "error" in line:  # the answer begins before the pull fails
+                raise ClusterError(explain(line["error"]))
+
+
 def lock(progress: Callable[[str], None]) -> None:
     """Pull the present image of every official tag, and write the lock file that pins them.
 
@@ -99,9 +106,10 @@ def lock(progress: Callable[[str], None]) -> None:
     lines = []
     for tag in _tags().values():
         progress(f"Pulling {tag}.")
-        docker("pull", "--quiet", tag, patience_s=PULL_S)
-        digests = docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag)
+        _pull(tag)
+        with engine() as client:
+            digests = client.images.get(tag).attrs["RepoDigests"]
         # An image may have digests of several registries.
-        digest = next(d for d in json.loads(digests) if d.startswith(f"{tag.rpartition(':')[0]}@"))
+        digest = next(d for d in digests if d.startswith(f"{tag.rpartition(':')[0]}@"))
         lines.append(f"{tag}@{digest.partition('@')[2]}\n")
     LOCK.write_text("".join(lines), encoding="utf-8")

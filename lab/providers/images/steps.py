@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.core.errors import ClusterError
 from lab.host import child_environment
-from lab.providers.engine import explain
+from lab.providers.engine_errors import explain
 
 LOG = Path(__file__).parents[3] / "compose/build.log"
 WIDTH = 70

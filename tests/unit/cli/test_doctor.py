@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import namedtuple
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,15 +21,14 @@ from lab.core.backend import Backend
 from lab.core.errors import ClusterError
 from lab.host.environment import GitState, fingerprint
 from lab.planning import registry
-from lab.providers.engine import Engine, explain
+from lab.providers.engine import Engine
+from lab.providers.engine_errors import explain
 from lab.providers.servers import Program
 from lab.recording.host_counters import HostReading
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
 NO_PERMISSION = "This user has no permission to use the container engine"
 IDLE = HostReading(0, 4, 100.0, 0.0, 0, 0, 0, 1, 0, 0, 0, 0, 0)
-
-
 # The first word of each fix, which is a command that the user can copy.
 PROGRAMS = {"docker", "du", "echo", "git", "lab", "nox", "nproc", "ps", "python", "sudo", "uvx"}
 # A backend whose package does not exist.
@@ -208,13 +208,11 @@ def test_the_build_is_reported(monkeypatch: pytest.MonkeyPatch, gil: str, word: 
     assert word in checks_by_name(monkeypatch, {"python.gil": gil})["threads"].finding
 
 
-INFO = (
-    '{"ServerVersion": "20.10", "Driver": "overlay2", "CgroupVersion": "2", "DockerRootDir": "."}'
-)
+INFO = {"ServerVersion": "1.2", "Driver": "overlay2", "CgroupVersion": "2", "DockerRootDir": "."}
 PINNED = {"LAB_NODE_IMAGE": "lab-node:1", "LAB_REDIS_IMAGE": "redis:7@sha256:0"}
 IMAGES = SimpleNamespace(node=SimpleNamespace(origin="local"), environment=PINNED)
 ERRORS = {
-    "rights": "permission denied while trying to connect to the Docker daemon socket at unix:///s",
+    "rights": "permission denied while trying to connect to the Docker daemon socket",
     "stopped": "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
     "compose": "docker: 'compose' is not a docker command.",
     "image": "Error response from daemon: no such image: lab-node:1: No such image: lab-node:1",
@@ -225,14 +223,15 @@ def containers(monkeypatch: pytest.MonkeyPatch, part: str = "", error: str = "")
     """Return the checks of an engine; `part` fails with the error text of a real engine."""
 
     def answer(name: str, answer: Any) -> Any:
-        def call(*_: str) -> Any:
+        def call() -> Any:
             if name == part:
                 raise ClusterError(explain(ERRORS[error]))
             return answer
 
         return call
 
-    monkeypatch.setattr(doctor, "docker", answer("engine", INFO))
+    client = nullcontext(SimpleNamespace(info=answer("engine", INFO)))
+    monkeypatch.setattr(doctor, "engine", lambda: client)
     monkeypatch.setattr(doctor, "find_engine", answer("compose", Engine("20.10", "2.26", "unix:s")))
     monkeypatch.setattr(doctor, "resolve", answer("images", IMAGES))
     return list(doctor._containers())
@@ -244,7 +243,7 @@ def test_an_engine_without_problems_is_ok(monkeypatch: pytest.MonkeyPatch) -> No
     checks = containers(monkeypatch)
     assert [check.name for check in checks] == ["engine", "compose", "engine disk", "images"]
     assert {check.state for check in checks} == {State.OK}
-    assert checks[0].finding == "Docker 20.10, overlay2, cgroup version 2."
+    assert checks[0].finding == "Docker 1.2, overlay2, cgroup version 2."
 
 
 def test_an_image_without_a_digest_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

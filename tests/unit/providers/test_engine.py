@@ -1,83 +1,109 @@
-"""Tests that each error of the container engine becomes one sentence with the next step."""
+"""Tests the connection to the container engine: its address, and what its failures become."""
 
 from __future__ import annotations
 
+import json
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docker.context.config import get_context_id
 
 from lab.core.errors import ClusterError
 from lab.providers import engine
+from lab.providers.engine_errors import NO_ENGINE
+from tests.factories.fake_engine import MadeUpEngine, listening
 
-SOCKET = "unix:///var/run/docker.sock"
-OUTPUTS = {
-    f"permission denied while trying to connect to the Docker daemon socket at {SOCKET}: Get "
-    '"http://%2Fvar%2Frun%2Fdocker.sock/v1.41/info": connect: permission denied': (
-        "sudo usermod -aG docker $USER"
-    ),
-    f"Cannot connect to the Docker daemon at {SOCKET}. Is the docker daemon running?": (
-        "No container engine answers. Run: sudo .ci/ensure-docker.sh"
-    ),
-    f"failed to connect to the docker API at {SOCKET}; check if the path is correct": (
-        "No container engine answers. Run: sudo .ci/ensure-docker.sh"
-    ),
-    'error during connect: Get "http://docker.example.com/v1.50/info": ssh: Name not known': (
-        "No container engine answers."
-    ),
-    "docker: unknown command: docker compose\n\nRun 'docker --help' for more information": (
-        "Docker Compose v2 is missing. Run: sudo .ci/ensure-docker.sh"
-    ),
-    "unknown flag: --short\nSee 'docker --help'.": "Docker Compose v2 is missing.",
-    "ERROR: BuildKit is enabled but the buildx component is missing or broken.": (
-        "Docker's buildx is missing."
-    ),
-    "Error response from daemon: no such image: lab-node:1: No such image: lab-node:1": (
-        "The image lab-node:1 is missing. Run: nox -s images"
-    ),
-    "Error: No such image: redis:7.2": "The image redis:7.2 is missing. Run: nox -s images",
-    "write /var/lib/docker/tmp/x: no space left on device": "docker system prune",
-    "could not find an available, non-overlapping IPv4 address pool among the defaults": (
-        "No subnet is free"
-    ),
-    # Not every denied permission concerns the engine's socket.
-    "OCI runtime exec failed: open /x: permission denied": "open /x: permission denied. Run: lab",
-    "": "no error output",
-}
+SOCKET = "unix:///run/elsewhere.sock"
 
 
-@pytest.mark.parametrize(("output", "sentence"), OUTPUTS.items())
-def test_an_error_becomes_a_sentence_with_the_next_step(output: str, sentence: str) -> None:
-    """The outputs are from real engines, old and new."""
-    message = engine.explain(output)
-    assert sentence in message
-    assert "Run: " in message
-    assert "\n" not in message
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Provide a folder for Docker's settings, with a context `far` that is not the current one."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "contexts" / "meta" / get_context_id("far")
+    folder.mkdir(parents=True)
+    meta = {"Name": "far", "Metadata": {}, "Endpoints": {"docker": {"Host": SOCKET}}}
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    return tmp_path
 
 
-def test_without_docker_the_error_has_the_next_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_endpoint_is_that_of_dockers_command(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message states how to install Docker, and how to measure without it."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ClusterError, match="not installed. Run: .+ --provider local"):
+    """DOCKER_HOST has priority over DOCKER_CONTEXT, and this over the current context."""
+    assert engine.endpoint() == "unix:///var/run/docker.sock"
+    (settings / "config.json").write_text('{"currentContext": "far"}', encoding="utf-8")
+    assert engine.endpoint() == SOCKET
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert engine.endpoint() == "unix:///var/run/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    assert engine.endpoint() == "tcp://127.0.0.1:1"
+
+
+def test_the_client_connects_to_the_context(
+    settings: Path, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK and Docker's command must use one engine."""
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    with listening(MadeUpEngine(folder), temporary / "socket") as address:
+        for file in settings.glob("contexts/meta/*/meta.json"):
+            file.write_text(file.read_text().replace(SOCKET, address), encoding="utf-8")
+        monkeypatch.setenv("DOCKER_CONTEXT", "far")
+        with engine.engine() as client:
+            assert client.version()["Version"] == "20.10"
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_missing_context_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK would silently use the engine of this machine."""
+    monkeypatch.setenv("DOCKER_CONTEXT", "typo")
+    with pytest.raises(ClusterError, match="context does not exist. Run: docker context ls"):
         engine.find_engine()
 
 
-def test_an_old_compose_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose 1 accepts the same commands and lacks features that the lab needs."""
-    program = tmp_path / "docker"
-    program.write_text('#!/bin/sh\n[ "$1" = compose ] && echo 1.29.2 || echo 20.10\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(ClusterError, match="Docker Compose is 1.29.2; 2 or newer is needed"):
+@pytest.fixture
+def hanging(temporary: Path) -> Iterator[str]:
+    """Listen like an engine that never answers; yield its address."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(temporary / "socket"))
+        server.listen()
+        yield f"unix://{temporary}/socket"
+
+
+def test_an_engine_that_hangs_is_reported(hanging: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request has a short time limit."""
+    monkeypatch.setenv("DOCKER_HOST", hanging)
+    monkeypatch.setattr(engine, "FIRST_ANSWER_S", 0.1)
+    with pytest.raises(ClusterError, match="did not answer in time. Run: lab doctor"):
         engine.find_engine()
 
 
-def test_a_killed_container_may_have_reached_its_memory_limit() -> None:
-    """The engine does not always report it; any other end has the last output as its reason."""
-    step = "raise LAB_SERVICES_MEMORY or LAB_NODE_MEMORY."
-    assert engine.ending("oom", "redis", "", "").endswith(step)
-    killed = engine.ending("die", "redis", "137", "Ready")
-    assert killed.startswith("redis ended with code 137: Ready")
-    assert step in killed
-    assert engine.ending("die", "node0", "1", "no queue") == "node0 ended with code 1: no queue"
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_without_an_engine_the_error_has_the_next_step(
+    has_ended: bool, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket is missing, or nothing listens on it any more."""
+    if has_ended:
+        with socket.socket(socket.AF_UNIX) as ended:
+            ended.bind(str(temporary / "socket"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{temporary}/socket")
+    with pytest.raises(ClusterError) as caught:
+        engine.find_engine()
+    assert str(caught.value) == NO_ENGINE
+
+
+def test_an_error_of_the_engine_becomes_a_sentence(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's own text decides on the sentence."""
+    with listening(MadeUpEngine(tmp_path), temporary / "socket") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        with pytest.raises(ClusterError) as caught, engine.engine() as client:
+            client.images.get("lab-node:1")
+    assert str(caught.value) == "The image lab-node:1 is missing. Run: nox -s images"

@@ -13,10 +13,10 @@ import pytest
 from lab.core.errors import ClusterError
 from lab.core.model import Service
 from lab.host import processes
-from lab.providers import images
-from lab.providers.engine import docker
-from lab.providers.images import Image, Origin, __main__, official, recipe
-from tests.factories.fake_engine import MadeUpEngine
+from lab.providers import docker_command, images
+from lab.providers.engine import engine as real_engine
+from lab.providers.images import Image, Images, Origin, __main__, official, recipe
+from tests.factories.fake_engine import MadeUpEngine, made_up_engine
 
 OFFICIAL = official.chosen()
 
@@ -30,9 +30,12 @@ def _no_cached_images() -> Iterator[None]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpEngine:
+def engine(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MadeUpEngine]:
     """An engine without images, and a registry with all official images."""
-    return MadeUpEngine(tmp_path, monkeypatch)
+    with made_up_engine(tmp_path, temporary / "socket", monkeypatch) as made_up:
+        yield made_up
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def test_build_never_replaces_an_image_of_the_environment(
     assert engine.build()[0].environment["LAB_REDIS_IMAGE"] == "registry.example/redis:9"
     monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:10")
     engine.registry("registry.example/redis:10")  # the base fails before this one is pulled
-    (engine.folder / "images" / OFFICIAL["base"].replace(":", "-")).unlink()
+    engine.image(OFFICIAL["base"]).unlink()
     assert engine.build()[0].redis == Image(
         "registry.example/redis:10", "sha256:id-of-registry.example/redis:10", Origin.OFFICIAL
     )
@@ -187,6 +190,14 @@ def test_chosen_reads_compose_file_and_lock(
     assert official.chosen() == OFFICIAL | {"redis": pinned}
 
 
+def in_image(built: Images, *argv: str, user: str = "") -> bytes:
+    """Run a program in a container of the node image; return its output."""
+    with real_engine() as client:
+        return client.containers.run(
+            built.node.name, [*argv], remove=True, network_mode="none", user=user or None
+        )
+
+
 @pytest.mark.cluster
 def test_build_of_this_checkout_contains_its_files() -> None:
     """A second build does nothing; the node image contains the checkout's modules."""
@@ -198,23 +209,24 @@ def test_build_of_this_checkout_contains_its_files() -> None:
         "import sys, lab.driver, lab.worker.execution\n"
         "print(lab.worker.execution.__file__, *sys.version_info[:2])"
     )
-    run = ("run", "--rm", "--network=none", built.node.name)
-    assert docker(*run, "python", "-c", program).decode().split()[0] == (
+    assert in_image(built, "python", "-c", program).decode().split()[0] == (
         "/app/lab/worker/execution.py"
     )
-    module = docker(*run, "cat", "/app/lab/worker/execution.py")
+    module = in_image(built, "cat", "/app/lab/worker/execution.py")
     assert module == (recipe.ROOT / "lab/worker/execution.py").read_bytes()
 
 
 @pytest.mark.cluster
 def test_node_image_is_unprivileged_and_contains_no_secrets() -> None:
     """Its user is `lab`, and neither its files nor its history contain pip settings."""
-    node = images.build(lambda _: None).node.name
-    assert docker("image", "inspect", "--format", "{{.Config.User}}", node) == b"lab\n"
+    built = images.build(lambda _: None)
+    with real_engine() as client:
+        node = client.images.get(built.node.name)
+        steps = [layer["CreatedBy"] for layer in node.history()]
+    assert node.attrs["Config"]["User"] == "lab"
     find = ["find", "/", "-xdev", "(", "-name", "pip.conf", "-o", "-path", "/run/secrets/*", ")"]
-    assert docker("run", "--rm", "--network=none", "--user=root", node, *find) == b""
-    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", node).decode()
-    assert not re.search(r"https?://|cert=", history)
+    assert in_image(built, *find, user="root") == b""
+    assert not re.search(r"https?://|cert=", "\n".join(steps))
 
 
 @pytest.mark.cluster
@@ -235,7 +247,7 @@ def test_compose_file_isolates_the_cluster() -> None:
         "config",
         "--format=json",
     ]
-    config = json.loads(docker(*argv, environment=environment))
+    config = json.loads(docker_command.run(*argv, environment=environment))
     assert set(config["services"]) == {"driver", "node", *Service}
     capabilities = {
         name: part.pop("cap_add") for name, part in config["services"].items() if "cap_add" in part
