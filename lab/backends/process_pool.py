@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from lab.backends import _futures
-from lab.core.backend import DEFAULT, Backend
+from lab.backends._futures import ExecutorBackend
+from lab.core.backend import DEFAULT
 from lab.core.model import Capability, Profile, Task, Variant
-from lab.core.outcomes import TaskState
-from lab.worker import execution
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
@@ -25,7 +23,7 @@ def _variant(method: str) -> Variant:
     return Variant(method, SINGLE, summary, {"mp_context": method})
 
 
-class ProcessPool(Backend):
+class ProcessPool(ExecutorBackend):
     """Submits each task to one executor of `workers` processes, or maps over batches.
 
     With `fork`, all processes start with the first task; with the other methods, a process starts
@@ -67,37 +65,10 @@ class ProcessPool(Backend):
         context = multiprocessing.get_context(self.setup.settings["mp_context"])
         self._pool = ProcessPoolExecutor(max_workers=self.workers, mp_context=context)
 
-    def submit(self, task: Task) -> Future[Any]:
-        """Submit the task and return its future."""
-        return self._pool.submit(execution.execute, task.id, task.function, task.argument)
-
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all tasks have ended."""
         chunks = self.workers * (self.setup.settings["chunks_per_worker"] or len(tasks))
-        columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-        for _ in self._pool.map(execution.execute, *columns, chunksize=-(-len(tasks) // chunks)):
-            pass
-
-    def result(self, handle: Future[Any], timeout_s: float) -> Any:
-        """Wait for the future."""
-        return handle.result(timeout_s)
-
-    def state_of(self, handle: Future[Any]) -> TaskState:
-        """Return the state of the future; after the death of a process, it has an exception."""
-        return _futures.state_of(handle)
-
-    def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
-        """Map over the group and return the iterator over results (docs, Executor.map)."""
-        columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
-        return self._pool.map(execution.execute, *columns)
-
-    def join(self, handle: Iterator[Any], timeout_s: float) -> None:
-        """Exhaust the iterator, which waits for the end of each task."""
-        deque(handle, maxlen=0)
-
-    def stop(self) -> None:
-        """Cancel the tasks that no process has received, and wait for the end of all processes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        deque(self.map(tasks, chunksize=-(-len(tasks) // chunks)), maxlen=0)
 
     def effective_settings(self) -> Mapping[str, Any]:
         """Return all settings of the executor, which reuses its processes without a limit."""
