@@ -54,7 +54,7 @@ def check(folder: Path, workloads: Iterable[str], named: str, again: str) -> Non
     """
     functions = _functions(workloads)
     for function in functions:
-        if not user_function.is_own(function):
+        if not user_function.is_user_function(function):
             registry.workload(function)
     if not functions:
         return

@@ -75,7 +75,7 @@ Headline metrics: {", ".join(HEADLINES[:3])},
 HISTORY = """\
 results/asv             asv's files, one per machine, commit and provider; rewritten from the runs
 results/asv-html        asv's pages; `nox -s serve` serves them
-results/history         change points, the largest first: steps.html and changepoint.csv
+results/history         change points, the largest first: change-points.html and changepoint.csv
 
 Two detectors search each series. A change point that both detect is an alarm if the series has at
 least 30 commits; every other one is a watch. A machine's default name is a hash of its hardware;

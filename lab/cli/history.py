@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         LabError: `asv publish` failed.
     """
     history = run_index.read(options.results, Path.cwd())
-    tell(history.refused)
+    report_refused(history.refused)
     if not history.runs:
         raise NothingSelectedError("No run belongs to a commit. Commit, then run: nox -s bench")
     if options.machine:
@@ -51,7 +51,7 @@ def _name(results: Path, wanted: str, history: run_index.History) -> None:
     machines.give(results, machine, name)
 
 
-def tell(refused: Mapping[str, str]) -> None:
+def report_refused(refused: Mapping[str, str]) -> None:
     """Print the runs that are not in the history, each with its reason."""
     for name, reason in refused.items():
         say(f"Not in the history: {name}, because {reason}.")
@@ -63,4 +63,4 @@ def add(run_folder: Path, *, report_refusal: bool) -> None:
     history = run_index.read(results, Path(__file__).parents[2])
     export(results, history)
     if report_refusal:
-        tell({n: why for n, why in history.refused.items() if n == run_folder.name})
+        report_refused({n: why for n, why in history.refused.items() if n == run_folder.name})

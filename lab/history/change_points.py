@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lab.history import machines
-from lab.history.detectors import ChangePoint, Status, vote
+from lab.history.detectors import ChangePoint, ChangeStatus, vote
 from lab.history.run_index import History
 from lab.history.suite import Benchmark, benchmarks
 from lab.results.schema.changepoint import ChangepointRow
@@ -117,7 +117,7 @@ def _row(
 def verdict(steps: Steps) -> str:
     """Return a sentence that counts the cost increases."""
     worse = [change.row.status for change in steps.changes if change.row.magnitude > 0]
-    alarms, watches = worse.count(Status.ALARM), worse.count(Status.WATCH)
+    alarms, watches = worse.count(ChangeStatus.ALARM), worse.count(ChangeStatus.WATCH)
     return (
         f"Cost increases: {alarms} alarms, {watches} watches, "
         f"in {steps.n_series} series over {steps.n_commits} commits."

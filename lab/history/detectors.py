@@ -29,7 +29,7 @@ NEAR = 3
 ALARM_FROM = 30
 
 
-class Status(StrEnum):
+class ChangeStatus(StrEnum):
     """The combined result of the two detectors for one change point."""
 
     ALARM = "alarm"
@@ -48,7 +48,7 @@ class ChangePoint:
 
     at: int
     detector: str
-    status: Status
+    status: ChangeStatus
     before: float
     after: float
     p: float
@@ -89,7 +89,7 @@ def _detector(at: int, both: set[int], alone: set[int]) -> str:
 def _step(logs: np.ndarray, at: int, left: int, right: int, detector: str) -> ChangePoint:
     old, new = logs[left:at], logs[at:right]
     agreed = " and " in detector and logs.size >= ALARM_FROM
-    status = Status.ALARM if agreed else Status.WATCH
+    status = ChangeStatus.ALARM if agreed else ChangeStatus.WATCH
     levels = math.exp(old.mean()), math.exp(new.mean())
     return ChangePoint(at, detector, status, *levels, _p_value(old, new))
 

@@ -15,7 +15,7 @@ from lab.history.detectors import ALARM_FROM
 from lab.host.repository import git_or_none
 from lab.results import formats
 
-PAGE, TABLE = "steps.html", "changepoint"
+PAGE, TABLE = "change-points.html", "changepoint"
 # Matches a repository's address on a forge, of which the addresses of commits are derived.
 FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
 WIDTH, HEIGHT = 160.0, 36.0

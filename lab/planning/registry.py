@@ -260,7 +260,9 @@ def workload(name: str) -> tuple[Workload, ModuleType]:
         UsageError: It cannot be used; the message has the reason.
     """
     module = (
-        user_function.as_workload(name) if user_function.is_own(name) else _named(WORKLOAD, name)
+        user_function.as_workload(name)
+        if user_function.is_user_function(name)
+        else _named(WORKLOAD, name)
     )
     function = f"{module.__name__}:run"
     return (

@@ -106,7 +106,7 @@ class ComposeCluster(Cluster):
         self._start([*servers, DRIVER], parts)
         if site.jobs:
             self._put({JOBS: jobs_to_json(site.jobs).encode()})
-        if user_function.is_own(spec.workload):  # before any worker imports it
+        if user_function.is_user_function(spec.workload):  # before any worker imports it
             files = user_code.pack(spec.workload)
             self._put({f"{LUGGAGE}/{name}": content for name, content in files.items()})
         if servers:

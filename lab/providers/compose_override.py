@@ -60,7 +60,7 @@ def _path(site: TrialContext) -> dict[str, str]:
     """Return the import path for a user's module, which comes after the image's packages."""
     return (
         {"PYTHONPATH": f"/app:{TRIAL}/{LUGGAGE}"}
-        if user_function.is_own(site.spec.workload)
+        if user_function.is_user_function(site.spec.workload)
         else {}
     )
 

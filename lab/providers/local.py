@@ -186,7 +186,7 @@ class LocalCluster(LocalFaults, Cluster):
 
     def _limit(self, process: Popen[bytes]) -> None:
         spec = self.site.spec
-        if user_function.is_own(spec.workload):
+        if user_function.is_user_function(spec.workload):
             chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
             is_one_process = chosen.carrier is Serializer.MEMORY
             limit = user_function.memory_bytes(1 if is_one_process else spec.topology.workers)

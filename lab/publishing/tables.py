@@ -11,7 +11,7 @@ from lab.core.model import Status
 from lab.publishing.scrub import Scrub
 from lab.report.run_tables import RunTables
 from lab.results.store import Store
-from lab.worker.user_function import is_own
+from lab.worker.user_function import is_user_function
 
 # Columns that may contain text of a program, a server, a log or a user; all others hold names,
 # numbers and texts of the lab.
@@ -66,7 +66,9 @@ class PublishedTables(RunTables):
 
     def _reasons(self, trials: pd.DataFrame) -> pd.Series:
         """Scrub reasons; the reason of a skip quotes nothing, except for a user's function."""
-        is_ours = (trials.status == Status.SKIPPED) & ~trials.workload.map(is_own).astype(bool)
+        is_ours = (trials.status == Status.SKIPPED) & ~trials.workload.map(is_user_function).astype(
+            bool
+        )
         ours = _each(trials.reason, self._scrub.text)
         return ours.where(is_ours, _each(trials.reason, self._scrub.reason))
 

@@ -14,7 +14,7 @@ from lab.core.model import Burst
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.summary import ROLES, Number, Row, headline, key_of, summary
-from lab.worker.user_function import is_own
+from lab.worker.user_function import is_user_function
 
 # Without intervals, ratios within half an order of magnitude are called a tie.
 CLOSE = 10**0.5
@@ -51,7 +51,7 @@ def choices(tables: Tables) -> list[Choice]:
         tables: At least `trial`, `metric` and `estimate`.
     """
     trials = tables["trial"]
-    user_trials = trials[trials["workload"].map(is_own).astype(bool)]
+    user_trials = trials[trials["workload"].map(is_user_function).astype(bool)]
     results = []
     for task in user_trials["workload"].unique():
         of_task = user_trials[user_trials["workload"] == task]

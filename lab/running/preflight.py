@@ -78,19 +78,19 @@ def run_preflight(
 def _call_in_process(
     workload: str, folder: Path, number: int, deadline_s: float, environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Run process `number` of a rehearsal until it ends or the deadline, and return its notes."""
-    notes_file = folder / f"rehearsal-{number}.json"
-    trial = f"rehearsal-{os.getpid()}"
+    """Run process `number` of the preflight until it ends or the deadline, and return its notes."""
+    notes_file = folder / f"preflight-{number}.json"
+    trial = f"preflight-{os.getpid()}"
     labels = {processes.OWNER: processes.owner(), processes.TRIAL: trial}
     # The function may write to the folder in which tasks have the ledger.
     labels |= {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
     labels |= {"PYTHONHASHSEED": str(number), **environment}
     # In a file, because an argument of a process has at most 128 KiB.
-    name = folder / "rehearsal-name"
+    name = folder / "preflight-name"
     name.write_text(workload, encoding="utf-8")
     argv = [sys.executable, "-m", __name__, str(name), str(notes_file), str(3 - number)]
     with interrupts.deferred():
-        process = processes.start(argv, (), labels, folder / "rehearsal.log")
+        process = processes.start(argv, (), labels, folder / "preflight.log")
         processes.limit_memory(process, user_function.memory_bytes())
         deadline = time.monotonic() + deadline_s
         try:
@@ -123,11 +123,11 @@ def main(workload: str, notes_file: Path, n_calls: int) -> None:
         temporary.write_text(json.dumps(notes), encoding="utf-8")
         temporary.replace(notes_file)
 
-    _rehearse(workload, n_calls, note)
+    _call_and_note(workload, n_calls, note)
     os._exit(0)  # does not wait for threads of the function
 
 
-def _rehearse(workload: str, n_calls: int, note: Note) -> None:
+def _call_and_note(workload: str, n_calls: int, note: Note) -> None:
     """Import the function, try the serializers, call it, and note each result."""
     try:
         name, arguments = user_function.parts(workload)

@@ -64,7 +64,7 @@ def _shape(arrival: Arrival) -> float | None:
 
 
 def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
-    if not user_function.is_own(spec.workload):
+    if not user_function.is_user_function(spec.workload):
         return "known"
     if spec.answer is None:
         return f"not checked: {spec.unchecked or 'no answer repeats'}"

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lab.core.faults import FaultKind
 from lab.core.outcomes import Ack, TaskOutcome, TaskState
+from lab.planning.phases import Phase
 
 # A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
 HORIZONS = 1.5
@@ -193,7 +194,7 @@ def stopped_consuming(
 
 def _offers(submits: pd.DataFrame) -> tuple[dict[int, int], set[int]]:
     """Return the instant of the submit call of each task of the window, and those acknowledged."""
-    window = submits[submits["phase"] == "measure"]
+    window = submits[submits["phase"] == Phase.MEASURE]
     sent = window[window["t1_ns"].notna()]
     sent_ns = {int(i): int(at) for i, at in zip(sent["task_id"], sent["t1_ns"], strict=True)}
     return sent_ns, set(window.loc[window["ack"] == Ack.OK, "task_id"])

@@ -162,7 +162,7 @@ def right_answers(spec: TrialSpec) -> dict[int, int] | None:
     """
     executes = registry.select(spec.label).backend.executes
     ids = Phase.MEASURE.ids[: spec.arrival.n_tasks]
-    if user_function.is_own(spec.workload):
+    if user_function.is_user_function(spec.workload):
         if spec.answer is None or spec.unchecked:
             return None
         return dict.fromkeys(ids, spec.answer * executes)

@@ -44,17 +44,17 @@ def name_of(function: str, arguments: str) -> str:
     if re.fullmatch(PATH, arguments):
         return f"{function}({arguments})"
     try:
-        given = json.loads(arguments or "[]")
+        parsed = json.loads(arguments or "[]")
     except (ValueError, RecursionError) as error:
         why = "too deep" if isinstance(error, RecursionError) else error
         raise UsageError(
             f"--args {_cut(arguments)!r} is neither JSON ({why}) nor package.module:NAME. "
             "Write a list, such as '[1, \"two\"]', or an object of keywords."
         ) from error
-    if not isinstance(given, list | dict):
+    if not isinstance(parsed, list | dict):
         typed = _cut(arguments)
         raise UsageError(f"--args {typed!r} is not a list or an object. Write '[{typed}]'.")
-    return function + (json.dumps(given) if given else "")
+    return function + (json.dumps(parsed) if parsed else "")
 
 
 def _no_function(name: str) -> UsageError:
@@ -65,7 +65,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def is_own(workload: str) -> bool:
+def is_user_function(workload: str) -> bool:
     """Return whether a workload's name is the name of a user's function."""
     return NAME.fullmatch(workload) is not None
 

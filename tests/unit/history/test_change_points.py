@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from lab.history import change_points, page
-from lab.history.detectors import NEAR, Status, asv_steps, e_divisive, vote
+from lab.history.detectors import NEAR, ChangeStatus, asv_steps, e_divisive, vote
 from lab.history.run_index import History, Measured
 from lab.results import formats
 from lab.results.store import Store
@@ -60,7 +60,9 @@ def test_vote_raises_no_alarm_on_heavy_tails() -> None:
     """A single detector may react to outliers; the vote does not."""
     rng = np.random.default_rng(2)
     curves = flat(FLAT, 60, lambda shape: rng.standard_t(3, size=shape))
-    assert not any(step.status == Status.ALARM for curve in curves for step in vote(list(curve)))
+    assert not any(
+        step.status == ChangeStatus.ALARM for curve in curves for step in vote(list(curve))
+    )
 
 
 def test_vote_is_an_alarm_if_both_detectors_agree_else_a_watch() -> None:
@@ -68,10 +70,10 @@ def test_vote_is_an_alarm_if_both_detectors_agree_else_a_watch() -> None:
     early, late = ([vote(list(c)) for c in stepped(k, 0.1, 20)] for k in (3, 20))
     watched = [steps[-1] for steps in early if steps]
     assert len(watched) >= 18
-    assert [step.status for step in watched].count(Status.WATCH) > len(watched) / 2
+    assert [step.status for step in watched].count(ChangeStatus.WATCH) > len(watched) / 2
     for step in watched:
-        assert (step.status == Status.ALARM) == (step.detector == "e-divisive and asv")
-    alarms = [step for steps in late for step in steps if step.status == Status.ALARM]
+        assert (step.status == ChangeStatus.ALARM) == (step.detector == "e-divisive and asv")
+    alarms = [step for steps in late for step in steps if step.status == ChangeStatus.ALARM]
     assert len(alarms) >= 15
     for step in alarms:
         assert abs(step.at - BEFORE) <= NEAR
@@ -83,7 +85,7 @@ def test_vote_is_an_alarm_if_both_detectors_agree_else_a_watch() -> None:
 def test_vote_raises_no_alarm_in_a_short_series() -> None:
     """Both detectors detect a doubling in twelve commits; an alarm needs thirty."""
     (step,) = vote([1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 2.0, 2.01, 1.99, 2.0, 2.02, 1.98])
-    assert (step.at, step.status, step.detector) == (6, Status.WATCH, "e-divisive and asv")
+    assert (step.at, step.status, step.detector) == (6, ChangeStatus.WATCH, "e-divisive and asv")
     assert vote([1.0, 2.0]) == []
 
 
@@ -126,7 +128,7 @@ def test_find_returns_the_change_point_and_the_page_shows_it(
     result = change_points.find_change_points(history, {})
     (change,) = result.changes
     assert (change.row.commit, change.row.commit_before) == (f"{30:040x}", f"{29:040x}")
-    assert change.row.status == Status.ALARM
+    assert change.row.status == ChangeStatus.ALARM
     assert change.row.magnitude == pytest.approx(0.3, abs=0.03)
     assert (result.n_series, result.n_commits) == (2, 40)
     written = page.write(result, tmp_path / "history", tmp_path)

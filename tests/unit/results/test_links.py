@@ -160,11 +160,13 @@ def test_a_folder_in_the_place_of_a_file_is_a_sentence(
     assert "defect" not in message
 
 
-@pytest.mark.parametrize("name", ["machines.json", "history/steps.html", "history", "null/x.json"])
+@pytest.mark.parametrize(
+    "name", ["machines.json", "history/change-points.html", "history", "null/x.json"]
+)
 def test_no_link_in_the_results_folder_is_followed(tmp_path: Path, victim: Path, name: str) -> None:
     """The files are the names of machines, the page of change points and the noise of a machine."""
     link(tmp_path / name, victim / "key" if "." in name else victim)
-    path = tmp_path / name if "." in name else tmp_path / name / "steps.html"
+    path = tmp_path / name if "." in name else tmp_path / name / "change-points.html"
     if path.is_symlink():
         files.put(path, b"new", tmp_path)
         assert path.read_bytes() == b"new"

@@ -44,7 +44,7 @@ def own_spec(label: str, task: str, **changes: Any) -> TrialSpec:
 def test_a_name_contains_function_and_arguments(arguments: str, name: str, parsed: Any) -> None:
     """The options yield one name, and the name yields function and arguments."""
     assert user_function.name_of("m.n:f", arguments) == name
-    assert user_function.is_own(name)
+    assert user_function.is_user_function(name)
     assert user_function.parts(name) == ("m.n:f", parsed)
 
 
@@ -65,7 +65,9 @@ def test_options_of_another_form_are_refused(function: str, arguments: str, word
 
 def test_the_name_of_a_workload_is_not_that_of_a_user_function() -> None:
     """Names of workloads have no colon."""
-    assert not any(map(user_function.is_own, ["noop", "cpu", "shared_global", "my-workload"]))
+    assert not any(
+        map(user_function.is_user_function, ["noop", "cpu", "shared_global", "my-workload"])
+    )
 
 
 @pytest.mark.parametrize(
