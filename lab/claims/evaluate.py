@@ -130,6 +130,8 @@ def records_of(
 
 def _result_of_skip(skip: Skip, way: registry.Selected) -> bool | None:
     """Return False if the backend does not support the case, None if it cannot be tested here."""
+    if skip.spec.fault is not None:
+        return None  # the provider or the topology has no target
     offered = PROVIDERS[skip.spec.provider].offered()
     lacks_server = set(services_of(way.backend, way.variant)) - offered
     takes_tasks = Capability.SUBMIT in capabilities(way.backend, way.variant)

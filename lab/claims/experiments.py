@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab.analysis.statistics import INTERVAL_FLOOR
-from lab.claims import checks
+from lab.claims import checks, delivery
 from lab.claims.checks import URGENT_TASKS, Observation, TrialRecords, usable_pairs
+from lab.core.faults import Fault, FaultKind
 from lab.core.model import (
     Burst,
     ClientCrash,
     Monitoring,
+    Paced,
     Periodic,
     Priority,
     Retry,
@@ -19,6 +21,7 @@ from lab.core.model import (
     TrialSpec,
 )
 from lab.planning import registry
+from lab.planning.faults import fitted
 from lab.planning.plan import Plan, Selection, make_plan
 from lab.planning.presets import Case
 from lab.providers import PROVIDERS
@@ -83,6 +86,7 @@ class Experiment:
             deadline_s=self.deadline_s,
             offers=PROVIDERS[PROVIDER].offered(),
             is_on_host=PROVIDERS[PROVIDER].is_on_host,
+            fault_lacks={kind: PROVIDERS[PROVIDER].fault_lack(kind) for kind in FaultKind},
         )
 
     def includes(self, spec: TrialSpec) -> bool:
@@ -91,6 +95,7 @@ class Experiment:
             spec.workload == self.cell.workload
             and spec.arrival == self.cell_of(spec.label).arrival
             and spec.topology.nodes == self.nodes
+            and spec.fault == self.cell.fault
         )
 
 
@@ -112,6 +117,17 @@ RANKED = Experiment(Case("io", Priority(40 + URGENT_TASKS, URGENT_TASKS), SHORT_
 ABANDONED = Experiment(Case("io", ClientCrash(15), WAIT_US))
 MONITORED = Experiment(Case("io", Monitoring(8), SHORT_WAIT_US))
 SCHEDULED = Experiment(Case("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
+# A kill must find a task, so tasks are long; two slots, so that others wait behind them. A system
+# that redelivers after a minute needs the rest of the time.
+HIT_US, HIT_HZ, HITS = 200_000, 5.0, 2
+KILLED, CHILD_KILLED = (
+    Experiment(
+        Case("io", fitted(Paced(1, rate_hz=HIT_HZ), fault), HIT_US, fault=fault),
+        cores=(2,),
+        deadline_s=120.0,
+    )
+    for fault in (Fault(FaultKind.WORKER_KILL, HITS), Fault(FaultKind.CHILD_KILL, HITS))
+)
 REMOVED = Experiment(Case("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
 # For a backend that accepts no tasks, jobs that are due at the same instant replace them.
 JOBS = Experiment(Case("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US), cores=(2,))
@@ -194,6 +210,24 @@ QUESTIONS: Mapping[str, Question] = {
     ),
     "kept-then-removed": Question(
         "a job runs when due until it is removed", REMOVED, checks.scheduled
+    ),
+    "redelivered": Question(
+        "tasks that a killed worker was executing are executed again and end",
+        KILLED,
+        delivery.executed_again,
+        (Status.OK, Status.TIMEOUT),
+    ),
+    "at-most-once": Question(
+        "tasks that a killed worker was executing are not started again",
+        KILLED,
+        delivery.never_again,
+        (Status.OK, Status.TIMEOUT),
+    ),
+    "requeued": Question(
+        "tasks that a killed child of a worker was executing are executed again and end",
+        CHILD_KILLED,
+        delivery.executed_again,
+        (Status.OK, Status.TIMEOUT),
     ),
     "jobs-kept": Question("jobs due at full minutes run at full minutes", JOBS, checks.scheduled),
     "jobs-overlap": Question(

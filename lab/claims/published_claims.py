@@ -6,8 +6,10 @@ The sentences are quoted as published.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lab.claims.claim import Claim, Mark, System
+from lab.claims.promises import PROMISES, UNTRIED
 
 YES, NO, CONFIG = Mark.YES, Mark.NO, Mark.CONFIG
 COLUMNS = ("concurrent", "parallel", "scheduling")
@@ -18,7 +20,7 @@ SLEEPER = "a coroutine that sleeps until each instant; intervals only, no cron l
 RQWORKERS = "one `manage.py rqworker` per concurrent task"
 NO_TRIAL = "every trial depends on it, so no trial can show the opposite"
 
-PUBLISHED: Mapping[str, System] = {
+_TABLE: Mapping[str, System] = {
     "threading": System(
         "threading",
         "Inbuilt",
@@ -262,4 +264,13 @@ PUBLISHED: Mapping[str, System] = {
             "`python manage.py qcluster` must be running.": NO_TRIAL,
         },
     ),
+}
+# With the promises about delivery, which are no part of that table.
+PUBLISHED: Mapping[str, System] = {
+    name: replace(
+        system,
+        claims=(*system.claims, *PROMISES.get(name, ())),
+        unjudged={**system.unjudged, **UNTRIED.get(name, {})},
+    )
+    for name, system in _TABLE.items()
 }
