@@ -29,7 +29,7 @@ QUESTIONS = (
         "faults",
         "Is a task lost or run twice when something dies?",
         failures,
-        lack="the outcome of tasks when a worker or a broker dies",
+        command=f"{BENCH} --experiment faults",
         has_faults=True,
     ),
     Question(
