@@ -15,7 +15,7 @@ from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
 from lab.console import data_console, duration, progress_console, say
 from lab.core import fire_times
-from lab.core.model import Arrival, Flag, Paced, Status, TrialSpec
+from lab.core.model import Flag, Paced, Status, TrialSpec
 from lab.core.printable import one_line
 from lab.planning.plan import Plan
 from lab.planning.presets import Ladder
@@ -93,15 +93,17 @@ def describe_trial(spec: TrialSpec) -> str:
     """Return a one-line description of a trial."""
     topology = spec.topology
     return (
-        f"{spec.label} {spec.workload} {_offered(spec.arrival)} "
+        f"{spec.label} {spec.workload} {_offered(spec)} "
         f"{topology.nodes}x{topology.cores_per_node} cores, {topology.workers} workers"
     )
 
 
-def _offered(arrival: Arrival) -> str:
+def _offered(spec: TrialSpec) -> str:
+    arrival = spec.arrival
+    text = fire_times.describe_schedule(arrival) or arrival.kind
     if isinstance(arrival, Paced):
-        return f"{arrival.kind} {arrival.rate_hz:g}/s"
-    return fire_times.describe_schedule(arrival) or arrival.kind
+        text = f"{arrival.kind} {arrival.rate_hz:g}/s"
+    return f"{text}, {spec.fault.text}" if spec.fault else text
 
 
 def trial_line(row: TrialRow) -> str:
@@ -129,7 +131,7 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
             spec.id,
             escape(spec.label),
             escape(spec.workload),
-            escape(_offered(spec.arrival)),
+            escape(_offered(spec)),
             str(spec.arrival.n_tasks),
             f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
         )

@@ -5,42 +5,12 @@ Standard library only. `lab/running/faults/` has one file for each kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Self
 
-
-class FaultKind(StrEnum):
-    """Names the failure."""
-
-    NONE = "none"  # the control: everything is prepared, and nothing fails
-    CHILD_KILL = "child-kill"  # SIGKILL of the process that executes a task
-    WORKER_KILL = "worker-kill"  # SIGKILL of a whole worker, with its children
-    IDLE_WORKER_KILL = "idle-worker-kill"  # SIGKILL of a process that executes nothing
-    WORKER_TERM = "worker-term"  # SIGTERM of a worker, SIGKILL after a grace period
-    WORKER_PAUSE = "worker-pause"  # SIGSTOP of a worker, then SIGCONT
-    WORKER_OOM = "worker-oom"  # a task that needs more memory than its process may have
-    POISON = "poison"  # a task that kills each process that executes it
-    BROKER_KILL = "broker-kill"  # SIGKILL of the server; the page cache survives
-    BROKER_PAUSE = "broker-pause"  # SIGSTOP of the server, then SIGCONT
-    NETWORK_CUT = "network-cut"  # no packet passes between a worker and the server
-    NETWORK_SLOW = "network-slow"  # every packet is delayed
-    BROKER_DISK_FULL = "broker-disk-full"  # the server cannot write
-    SUBMITTER_KILL = "submitter-kill"  # SIGKILL of the driver while it submits
-    SCHEDULER_KILL = "scheduler-kill"  # SIGKILL of the process that starts the jobs
-    CLOCK_STEP = "clock-step"  # the wall clock jumps; the monotonic clock does not
-    OUTLIVE = "outlive"  # a task that takes longer than the system waits for it
-    POWER_LOSS = "power-loss"  # the server's unsynced writes are lost
-
-
-class Persistence(StrEnum):
-    """Names the data that Redis writes to its disk, and when."""
-
-    NONE = "none"
-    RDB = "rdb"
-    AOF_EVERYSEC = "aof-everysec"
-    AOF_ALWAYS = "aof-always"
+# Seconds from the end of a part until a supervisor has noticed it.
+RESTART_S = 1.0
 
 
 class Role(StrEnum):
@@ -51,6 +21,73 @@ class Role(StrEnum):
     BROKER = "broker"
     SCHEDULER = "scheduler"
     DRIVER = "driver"
+
+
+class FaultKind(StrEnum):
+    """Names the failure, the role that it hits, and how long it lasts by default.
+
+    - `role`: None: it hits no process by itself.
+    - `heal_s`, `grace_s`: the defaults of `Fault.heal_s` and `Fault.grace_s`.
+    """
+
+    role: Role | None
+    heal_s: float
+    grace_s: float
+
+    def __new__(
+        cls, text: str, role: Role | None = None, heal_s: float = 0.0, grace_s: float = 0.0
+    ) -> Self:
+        """Create a kind; its value is the text."""
+        kind = str.__new__(cls, text)
+        kind._value_ = text
+        kind.role, kind.heal_s, kind.grace_s = role, heal_s, grace_s
+        return kind
+
+    # The control: everything is prepared, and nothing fails.
+    NONE = "none"
+    # SIGKILL of the process that executes a task; its worker remains.
+    CHILD_KILL = "child-kill", Role.CHILD
+    # SIGKILL of a whole worker, with its children.
+    WORKER_KILL = "worker-kill", Role.WORKER
+    # SIGKILL of a process that executes nothing.
+    IDLE_WORKER_KILL = "idle-worker-kill", Role.CHILD
+    # SIGTERM of a worker, SIGKILL after a grace period.
+    WORKER_TERM = "worker-term", Role.WORKER, 0.0, 10.0
+    # SIGSTOP of a worker, then SIGCONT.
+    WORKER_PAUSE = "worker-pause", Role.WORKER, 10.0
+    # A task that needs more memory than its process may have.
+    WORKER_OOM = "worker-oom"
+    # A task that kills each process that executes it.
+    POISON = "poison"
+    # SIGKILL of the server; the page cache survives.
+    BROKER_KILL = "broker-kill", Role.BROKER
+    # SIGSTOP of the server, then SIGCONT.
+    BROKER_PAUSE = "broker-pause", Role.BROKER, 10.0
+    # No packet passes between a worker and the server.
+    NETWORK_CUT = "network-cut", Role.WORKER, 5.0
+    # Every packet of the server is delayed.
+    NETWORK_SLOW = "network-slow", Role.BROKER, 5.0
+    # The server cannot write.
+    BROKER_DISK_FULL = "broker-disk-full", Role.BROKER, 5.0
+    # SIGKILL of the driver while it submits.
+    SUBMITTER_KILL = "submitter-kill", Role.DRIVER
+    # SIGKILL of the process that starts the jobs.
+    SCHEDULER_KILL = "scheduler-kill", Role.SCHEDULER
+    # The wall clock of a worker jumps; its monotonic clock does not.
+    CLOCK_STEP = "clock-step", Role.WORKER, 5.0
+    # A task that takes longer than the system waits for it.
+    OUTLIVE = "outlive"
+    # The server's unsynced writes are lost.
+    POWER_LOSS = "power-loss", Role.BROKER
+
+
+class Persistence(StrEnum):
+    """Names the data that Redis writes to its disk, and when."""
+
+    NONE = "none"
+    RDB = "rdb"
+    AOF_EVERYSEC = "aof-everysec"
+    AOF_ALWAYS = "aof-always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,55 +126,26 @@ class Fault:
     hits: int = 1
     heal_s: float = 0.0
     grace_s: float = 0.0
-    restart_s: float | None = 1.0
+    restart_s: float | None = RESTART_S
     persistence: str = ""
 
     @property
     def text(self) -> str:
-        """The kind, then the factors that differ from the kind's own, separated by colons."""
-        usual, factors = of_kind(self.kind), []
-        if self.heal_s != usual.heal_s:
+        """The kind, then the factors that are not its defaults, separated by colons."""
+        factors = []
+        if self.heal_s != self.kind.heal_s:
             factors.append(f"{self.heal_s:g}s")
-        if self.grace_s != usual.grace_s:
+        if self.grace_s != self.kind.grace_s:
             factors.append(f"grace-{self.grace_s:g}s")
         if self.restart_s is None:
             factors.append("no-restart")
-        elif self.restart_s != usual.restart_s:
+        elif self.restart_s != RESTART_S:
             factors.append(f"restart-{self.restart_s:g}s")
         if self.persistence:
             factors.append(self.persistence)
         return ":".join([self.kind, *factors])
 
 
-# The role that each kind hits; a kind that is missing here hits no process by itself.
-ROLES: Mapping[FaultKind, Role] = {
-    FaultKind.CHILD_KILL: Role.CHILD,
-    FaultKind.WORKER_KILL: Role.WORKER,
-    FaultKind.IDLE_WORKER_KILL: Role.CHILD,
-    FaultKind.WORKER_TERM: Role.WORKER,
-    FaultKind.WORKER_PAUSE: Role.WORKER,
-    FaultKind.BROKER_KILL: Role.BROKER,
-    FaultKind.BROKER_PAUSE: Role.BROKER,
-    FaultKind.NETWORK_CUT: Role.WORKER,
-    FaultKind.NETWORK_SLOW: Role.BROKER,
-    FaultKind.BROKER_DISK_FULL: Role.BROKER,
-    FaultKind.SUBMITTER_KILL: Role.DRIVER,
-    FaultKind.SCHEDULER_KILL: Role.SCHEDULER,
-    FaultKind.CLOCK_STEP: Role.WORKER,
-    FaultKind.POWER_LOSS: Role.BROKER,
-}
-# The factors of a kind where they differ from those of `Fault`.
-_USUAL: Mapping[FaultKind, Mapping[str, Any]] = {
-    FaultKind.WORKER_TERM: {"grace_s": 10.0},
-    FaultKind.WORKER_PAUSE: {"heal_s": 10.0},
-    FaultKind.BROKER_PAUSE: {"heal_s": 10.0},
-    FaultKind.NETWORK_CUT: {"heal_s": 5.0},
-    FaultKind.NETWORK_SLOW: {"heal_s": 5.0},
-    FaultKind.BROKER_DISK_FULL: {"heal_s": 5.0},
-    FaultKind.CLOCK_STEP: {"heal_s": 5.0},
-}
-
-
 def of_kind(kind: FaultKind, hits: int = 1) -> Fault:
-    """Return the fault of a kind with its usual factors."""
-    return Fault(kind, hits, **_USUAL.get(kind, {}))
+    """Return the fault of a kind with its default factors."""
+    return Fault(kind, hits, kind.heal_s, kind.grace_s)

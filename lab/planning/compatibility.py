@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from lab.core import fire_times
 from lab.core.backend import Backend, capabilities, services_of
-from lab.core.faults import ROLES, FaultKind, Role
+from lab.core.faults import FaultKind, Role
 from lab.core.model import (
     Arrival,
     Burst,
@@ -21,6 +21,7 @@ from lab.core.model import (
     Priority,
     Retry,
     RoundTrip,
+    Serializer,
     Service,
     TrialSpec,
 )
@@ -141,11 +142,15 @@ def _obstacles_of_fault(
     name: str, chosen: registry.Selected, spec: TrialSpec, kind: FaultKind
 ) -> Iterator[str]:
     """Yield why a fault of this kind can hit nothing in a trial."""
-    role = ROLES.get(kind)
+    role = kind.role
     if not isinstance(spec.arrival, Burst | Paced | Periodic):
         yield f"A fault needs a burst, paced tasks or jobs, and not arrival {spec.arrival.kind}."
     if role is Role.WORKER and not registry.has_own_workers(chosen):
         yield f"{name} executes tasks in the driver: there is no worker for {kind}."
+    carrier = next(v.carrier for v in chosen.backend.variants if v.name == chosen.variant)
+    is_in_driver = carrier is Serializer.MEMORY and not registry.has_own_workers(chosen)
+    if role in (Role.CHILD, None) and kind is not FaultKind.NONE and is_in_driver:
+        yield f"{name} executes tasks in the process of the driver: there is no child for {kind}."
     if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
         yield f"{name} has no server for {kind}."
     if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
-from lab.core.faults import ROLES, Fault, FaultKind, Target
+from lab.core.faults import Fault, FaultKind, Target
 from lab.core.provider import Cluster
 
 
@@ -23,7 +23,7 @@ class Injection(ABC):
     """One kind of fault.
 
     Attributes:
-        kind: The kind; `lab.core.faults.ROLES` has the role of its targets.
+        kind: The kind, with the role of its targets.
         wanted: The activity that a target must have; None: any.
         is_gradual: Whether the target goes on after the hit, so that its activity is read before.
     """
@@ -34,8 +34,7 @@ class Injection(ABC):
 
     def targets(self, cluster: Cluster) -> Sequence[Target]:
         """Return the processes that the fault may hit now."""
-        role = ROLES.get(self.kind)
-        return cluster.targets(role) if role is not None else ()
+        return cluster.targets(self.kind.role) if self.kind.role is not None else ()
 
     @abstractmethod
     def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:

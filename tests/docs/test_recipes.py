@@ -1,20 +1,25 @@
-"""Tests the guides for a metric, a figure and a provider: each example runs as it is printed."""
+"""Tests the guides for metric, figure, provider and fault: each example runs as it is printed."""
 
 from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lab.analysis.metrics import registry
-from lab.core.model import Burst
+from lab.core import faults
+from lab.core.model import Burst, Paced
 from lab.figures import FIGURES, Tables, draw, save
 from lab.providers import PROVIDERS
+from lab.running import injector
+from tests.factories.scripted_cluster import ScriptedCluster
 from tests.factories.simulated import trial
 from tests.factories.trials import run, spec_of
 
@@ -102,3 +107,28 @@ def test_the_provider_runs_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (row.n_done, row.provider) == (20, "driver-only")
     assert row.cpu_driver_ns
     assert row.cpu_workers_ns
+
+
+def test_the_fault_hits_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and the entry are all that the example needs; the pause is proved and healed."""
+    (entry,) = blocks("fault", "py")
+    source = Path(faults.__file__).read_text(encoding="utf-8")
+    extended = ModuleType("lab.core.faults")
+    last = "    POWER_LOSS ="
+    assert last in source
+    code = compile(source.replace(last, f"    {entry}{last}"), "faults.py", "exec")
+    monkeypatch.setitem(sys.modules, extended.__name__, extended)
+    exec(code, vars(extended))  # noqa: S102 (our own module, with one line of our own page)
+    kind = extended.FaultKind.SCHEDULER_PAUSE
+    injection = example("fault", monkeypatch).INJECTION
+    monkeypatch.setattr(injector, "injections", lambda: {kind: injection})
+    fault = faults.Fault(kind, hits=1, heal_s=0.1)
+    cluster: Any = ScriptedCluster(tmp_path / "ledger")
+    running = injector.Injector(cluster, spec_of("celery", "io", Paced(10, 10.0), fault=fault))
+    running.start(time.monotonic_ns() - 1_000_000_000)  # the hit is due at once
+    while len(cluster.calls) < 2:
+        time.sleep(0.01)
+    (row,) = running.stop()
+    assert cluster.calls == ["pause scheduler", "resume scheduler"]
+    assert (row.fault, row.status, row.proof) == ("scheduler-pause", "hit", "state T")
+    assert row.healed_ns is not None

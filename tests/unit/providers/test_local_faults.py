@@ -1,0 +1,182 @@
+"""Tests the hooks of the local provider on plain processes: proofs, refusals, restarts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from lab.core.errors import ClusterError
+from lab.core.faults import FaultKind, Role, Target
+from lab.host import processes
+from lab.providers.local_faults import LocalFaults, Part
+
+# Starts one child, and ends at SIGTERM or ignores it.
+PARENT = (
+    "import signal, subprocess, sys, time\n"
+    "if sys.argv[1] == 'deaf': signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "print(child.pid, flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+class Hooks(LocalFaults):
+    """The hooks over one worker and one server."""
+
+    def __init__(self, folder: Path, how: str = "") -> None:
+        environment = {processes.OWNER: processes.owner(), processes.TRIAL: f"t{id(self)}-1"}
+        self.site = SimpleNamespace(environment=environment)  # type: ignore[assignment]
+        self._services, self._driver = [], None
+
+        def start() -> Part:
+            argv, log = [sys.executable, "-c", PARENT, how], folder / "node0-0.log"
+            process = processes.start(argv, (), environment, log)
+            return Part("node0", process, log, start, Role.WORKER, 0, 0)
+
+        self._nodes = [start()]
+        deadline = time.monotonic() + 10
+        while not self.targets(Role.CHILD):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    @property
+    def worker(self) -> Target:
+        """The worker as a target."""
+        (target,) = self.targets(Role.WORKER)
+        return target
+
+    @property
+    def child(self) -> psutil.Process:
+        """The child of the worker."""
+        return psutil.Process(self.targets(Role.CHILD)[0].pid)
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Iterator[Hooks]:
+    """A worker that ends at SIGTERM, with a child."""
+    started = Hooks(tmp_path)
+    yield started
+    processes.stop(*(part.process for part in started._nodes))
+
+
+@pytest.fixture
+def deaf(tmp_path: Path) -> Iterator[Hooks]:
+    """A worker that ignores SIGTERM."""
+    started = Hooks(tmp_path, "deaf")
+    yield started
+    processes.stop(*(part.process for part in started._nodes))
+
+
+def test_a_killed_worker_ends_with_its_children(hooks: Hooks) -> None:
+    """The proof is the exit code, as the parent process of the worker sees it."""
+    child, worker = hooks.child, hooks.worker
+    assert hooks.kill(worker) == "exit code -9"
+    assert not processes.is_running(child)
+    assert hooks.dead_parts() == ["node0-0"]
+    assert hooks.targets(Role.WORKER) == []
+
+
+def test_a_killed_child_leaves_its_worker(hooks: Hooks) -> None:
+    """Only the child is hit."""
+    target = hooks.targets(Role.CHILD)[0]
+    assert hooks.kill(target) == f"process {target.pid} has ended"
+    assert hooks.dead_parts() == []
+
+
+def test_a_dead_part_is_started_again(hooks: Hooks) -> None:
+    """It has another process id and the same name."""
+    before = hooks.worker
+    hooks.kill(before)
+    hooks.restart("node0-0")
+    assert hooks.worker.part == before.part
+    assert hooks.worker.pid != before.pid
+    assert hooks.dead_parts() == []
+
+
+def test_a_paused_worker_is_stopped_with_its_children(hooks: Hooks) -> None:
+    """The proof is the state in /proc; `resume` undoes it."""
+    worker, child = hooks.worker, hooks.child
+    assert hooks.pause(worker) == f"state T in /proc/{worker.pid}/stat"
+    stopped = {psutil.Process(worker.pid).status(), child.status()}
+    assert stopped == {psutil.STATUS_STOPPED}
+    hooks.resume(worker)
+    assert child.status() != psutil.STATUS_STOPPED
+
+
+def test_a_worker_that_obeys_ends_within_its_grace_period(hooks: Hooks) -> None:
+    """The proof has the exit code and the time."""
+    proof = hooks.terminate(hooks.worker, 10.0)
+    assert re.fullmatch(r"exit code -15 \d\.\d{3} s after SIGTERM", proof)
+
+
+def test_a_worker_that_does_not_obey_is_killed_after_its_grace_period(deaf: Hooks) -> None:
+    """The proof says so."""
+    time.sleep(0.2)  # the handler is set before the child starts, and this is for the child
+    proof = deaf.terminate(deaf.worker, 0.2)
+    assert proof == "still running 0.2 s after SIGTERM; exit code -9"
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+def test_the_lab_and_foreign_processes_are_refused(hooks: Hooks, pid: int) -> None:
+    """A target that is not of this trial is not hit by any hook."""
+    target = Target(Role.WORKER, "node0-0", pid, 0, 0)
+    for hit in (hooks.kill, hooks.pause, hooks.resume, lambda each: hooks.terminate(each, 1.0)):
+        with pytest.raises(ClusterError, match="is not a process of this trial, so it is not hit"):
+            hit(target)
+
+
+def test_a_process_of_another_trial_is_refused(hooks: Hooks, tmp_path: Path) -> None:
+    """Two trials of one lab do not hit each other."""
+    other = {processes.OWNER: processes.owner(), processes.TRIAL: "other-1"}
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    process = processes.start(argv, (), other, tmp_path / "other.log")
+    with pytest.raises(ClusterError, match="is not a process of this trial"):
+        hooks.kill(Target(Role.WORKER, "node0-0", process.pid))
+    processes.stop(process)
+
+
+def test_a_target_that_has_ended_is_refused(hooks: Hooks) -> None:
+    """A process id that is free again hits nothing."""
+    worker = hooks.worker
+    hooks.kill(worker)
+    with pytest.raises(ClusterError, match="has ended before"):
+        hooks.kill(worker)
+
+
+def test_stopped_processes_of_a_killed_lab_are_removed(tmp_path: Path) -> None:
+    """SIGKILL ends a stopped process, so the next lab needs no SIGCONT for it."""
+    script = (
+        "import sys; from pathlib import Path; from tests.unit.providers import test_local_faults\n"
+        "hooks = test_local_faults.Hooks(Path(sys.argv[1]))\n"
+        "hooks.pause(hooks.worker)\n"
+        "print(hooks.worker.pid, hooks.child.pid, flush=True)\n"
+        "import time; time.sleep(60)\n"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path)]
+    lab = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert lab.stdout is not None
+    stopped = [psutil.Process(int(pid)) for pid in lab.stdout.readline().split()]
+    assert {process.status() for process in stopped} == {psutil.STATUS_STOPPED}
+    lab.send_signal(signal.SIGKILL)
+    lab.wait()
+    lab.stdout.close()
+    assert processes.reap_orphans() >= len(stopped)
+    assert not any(processes.is_running(process) for process in stopped)
+
+
+def test_a_kind_without_hooks_is_refused_with_the_next_step() -> None:
+    """The sentence of the plan names the provider that can do it."""
+    assert LocalFaults.fault_lack(FaultKind.NETWORK_CUT) == (
+        "it needs containers (--provider compose)"
+    )
+    assert LocalFaults.fault_lack(FaultKind.WORKER_KILL) == ""
