@@ -182,6 +182,6 @@ def loads(
             method = f"offered rate / sustainable rate, {known.bound}{rate:g} /s"
             is_valid = int(trial.trial_id in valid)
             value = float(trial.rate_hz) / rate
-            where = (str(trial.trial_id), int(trial.attempt), "rho")
+            where = (str(trial.trial_id), int(trial.attempt), "utilization_of_capacity")
             rows.append(MetricRow(*where, value, "", "1", int(trial.n_sent), method, is_valid))
     return rows

@@ -81,7 +81,7 @@ def metrics_of_trial(store: Store, values: Any) -> list[MetricRow]:
     row = TrialRow(*cells)
     folder = store.trial_folder(row.trial_id, row.attempt)
     tasks = store.read("task", folder, registry.TASK_COLUMNS)
-    occurrences = store.read("occurrence", folder) if row.arrival == Periodic.kind else None
+    occurrences = store.read("firing", folder) if row.arrival == Periodic.kind else None
     samples = store.read("sample", folder)
     window = tasks[tasks.phase == Phase.MEASURE]
     marks = tasks[tasks.phase.isin(UNINSTRUMENTED)]

@@ -11,10 +11,10 @@ from lab.analysis.metrics.registry import CELL, last_attempts
 from lab.core.model import Burst
 from lab.results.schema.metric import MetricRow
 
-SHARE = "throughput_of_ceiling"
+SHARE = "throughput_of_reference"
 THROUGHPUT = "throughput_per_s"
 # Columns in which a trial and its reference are equal.
-SAME = [name for name in CELL if name not in ("label", "rate_hz", "gaps", "schedule")]
+SAME = [name for name in CELL if name not in ("label", "rate_hz", "interarrival", "schedule")]
 
 
 def shares(trials: pd.DataFrame, metrics: Sequence[MetricRow]) -> list[MetricRow]:
@@ -34,7 +34,7 @@ def shares(trials: pd.DataFrame, metrics: Sequence[MetricRow]) -> list[MetricRow
     bursts = trials[trials["arrival"] == Burst.kind]
     last: Iterable[Any] = last_attempts(bursts).itertuples()
     rates = {_key(t, t.label): throughput.get((t.trial_id, t.attempt)) for t in last}
-    bounded: Iterable[Any] = bursts[bursts["ceiling"] != ""].itertuples()
+    bounded: Iterable[Any] = bursts[bursts["reference"] != ""].itertuples()
     return [
         _share(trial, throughput[trial.trial_id, trial.attempt], rates)
         for trial in bounded
@@ -49,8 +49,8 @@ def _key(trial: Any, label: str) -> tuple[Any, ...]:
 def _share(
     trial: Any, rate: MetricRow, rates: dict[tuple[Any, ...], MetricRow | None]
 ) -> MetricRow:
-    name = trial.ceiling.removesuffix("@default")
-    key = _key(trial, trial.ceiling)
+    name = trial.reference.removesuffix("@default")
+    key = _key(trial, trial.reference)
     bound = rates.get(key)
     value = None
     if key not in rates:

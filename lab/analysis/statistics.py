@@ -126,7 +126,7 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) ->
     return replace(estimate, method=method)
 
 
-def harness_overhead(
+def instrumentation_overhead(
     off: Sequence[float], on: Sequence[float], level: float = 0.95
 ) -> tuple[Estimate, bool]:
     """Estimate the instrumentation overhead ``H = X_off / X_on - 1`` of paired rates (METHOD M19).

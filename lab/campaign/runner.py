@@ -101,7 +101,7 @@ class _Runner:
         self._campaign_id = str(campaign.campaign_id)
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = host_counters.calibrate()
-        self._harness_ns: dict[int, float | None] = {}
+        self._instrumentation_ns: dict[int, float | None] = {}
         self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
 
     def rows(self) -> list[TrialRow]:
@@ -169,11 +169,11 @@ class _Runner:
         return contained(lambda: self._measure(spec, attempt, folder, position), fail, folder)
 
     def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
-        if spec.block not in self._harness_ns:
+        if spec.block not in self._instrumentation_ns:
             self._begin(spec.block)
         before = self._calibration_ns
-        harness_ns = self._harness_ns[spec.block]
-        outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, harness_ns)
+        instrumentation_ns = self._instrumentation_ns[spec.block]
+        outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, instrumentation_ns)
         self._calibration_ns = host_counters.calibrate()
         return self._keep(outcome, position, (before, self._calibration_ns))
 
@@ -185,7 +185,7 @@ class _Runner:
             rows.append(BaselineRow(self._campaign_id, block, name, 0, None, unit, reason))
             self._watch.note(f"{name} was not measured before block {block}. {reason}")
 
-        self._harness_ns[block] = contained(
+        self._instrumentation_ns[block] = contained(
             instrumentation_cost.cost_ns, partial(refuse, instrumentation_cost.NAME, "ns")
         )
         if (self._store.read("baseline").block == block).any():
@@ -201,9 +201,9 @@ class _Runner:
     def _keep(
         self, outcome: trial.TrialObservation, position: int, calibration_ns: tuple[int, int] | None
     ) -> TrialRow:
-        harness_ns = self._harness_ns.get(outcome.spec.block)
+        instrumentation_ns = self._instrumentation_ns.get(outcome.spec.block)
         context = Context(
-            self._campaign_id, self._fingerprint_id, position, calibration_ns, harness_ns
+            self._campaign_id, self._fingerprint_id, position, calibration_ns, instrumentation_ns
         )
         collected: TrialResult = collect(outcome, context)
         for table, rows in collected.tables.items():

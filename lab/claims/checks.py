@@ -36,7 +36,7 @@ class TrialRecords:
     Attributes:
         row: The trial's row.
         tasks: `TaskRow` columns of the window, one row per execution.
-        occurrences: `OccurrenceRow` columns; empty unless the trial is periodic.
+        occurrences: `FiringRow` columns; empty unless the trial is periodic.
         driver_pid: Process id of the submitter.
         seen: How many of the tasks' changes to shared data the submitter saw; None if the tasks
             change no shared data.
@@ -212,7 +212,7 @@ def scheduled(trials: Sequence[TrialRecords]) -> Observation:
     """Check that jobs run repeatedly, at the instants at which they are due."""
     due = trials[0].occurrences
     n = len(due.drop_duplicates(["job", "k"]))
-    on_time = due[due.verdict.isin([FiringOutcome.KEPT, FiringOutcome.EARLY])]
+    on_time = due[due.outcome.isin([FiringOutcome.FIRED, FiringOutcome.EARLY])]
     late_s = float(on_time.error_ns.max()) / 1e9 if len(on_time) else 0.0
     why = f"{len(on_time)} of {n} occurrences kept, the latest {late_s:.2f} s late"
     return Observation(len(on_time) > MISSED * n, f"{why} ({trials[0].row.schedule})")

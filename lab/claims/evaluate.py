@@ -50,11 +50,11 @@ def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
     return ClaimRow(
         backend=backend,
         claim=claim.name,
-        words=claim.words,
-        seed=claim.mark,
-        here=judgement.here or "",
+        statement=claim.words,
+        claimed=claim.mark,
+        measured=judgement.here or "",
         verdict=judgement.sentence,
-        why=judgement.why,
+        evidence=judgement.why,
         trials=" ".join(judgement.trials),
     )
 
@@ -109,7 +109,7 @@ class _Run:
         folder = self._store.trial_folder(row.trial_id, row.attempt)
         tables = {"task": self._store.read("task", folder)}
         if row.schedule:
-            tables["occurrence"] = self._store.read("occurrence", folder)
+            tables["firing"] = self._store.read("firing", folder)
         return records_of(row, tables, folder, self._python)
 
 
@@ -121,7 +121,7 @@ def records_of(
     return TrialRecords(
         row=row,
         tasks=tasks[tasks.phase == Phase.MEASURE],
-        occurrences=tables.get("occurrence", pd.DataFrame()),
+        occurrences=tables.get("firing", pd.DataFrame()),
         driver_pid=read(folder / "intents.bin")[0].pid,
         seen=read_status(folder).get("seen"),
         python=python,

@@ -20,7 +20,9 @@ SHOWN_TRIALS = 2
 
 def table(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
     """Return the published table of the tested backends, with both marks in each cell."""
-    cells = {(row.backend, row.claim): f"{MARKS[row.seed]} | {MARKS[row.here]}" for row in rows}
+    cells = {
+        (row.backend, row.claim): f"{MARKS[row.claimed]} | {MARKS[row.measured]}" for row in rows
+    }
     backends = dict.fromkeys(row.backend for row in rows)
     return [
         (
@@ -39,9 +41,9 @@ def rest(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
         (
             PUBLISHED[row.backend].package,
             row.claim,
-            row.words,
+            row.statement,
             row.verdict,
-            "" if row.why in row.verdict else row.why,
+            "" if row.evidence in row.verdict else row.evidence,
             _trials(row.trials.split()),
         )
         for row in rows

@@ -222,7 +222,7 @@ def _noise() -> Check:
         finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
         fix = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
         return Check("noise", State.WARN, finding, fix)
-    shares = {"stolen": seen.steal, "used by others": seen.foreign_cpu}
+    shares = {"stolen": seen.steal, "used by others": seen.other_cpu}
     texts = [f"{max(s, 0.0):.1%} {name}" for name, s in shares.items() if s is not None]
     finding = f"CPU time in one second: {', '.join(texts) or 'not readable'}."
     return Check("noise", State.OK, finding)

@@ -275,7 +275,7 @@ def _adjusted(cell: Case, options: argparse.Namespace, preset: Preset) -> Case:
         arrival = replace(arrival, n_tasks=options.tasks)
         if isinstance(arrival, Priority) and arrival.n_tasks <= arrival.n_urgent:
             raise UsageError(
-                f"--tasks {options.tasks} is too small for arrival ranked: it must be more than "
+                f"--tasks {options.tasks} is too small for arrival priority: it must be more than "
                 f"its {arrival.n_urgent} urgent tasks."
             )
     if options.occurrences and isinstance(arrival, Periodic):

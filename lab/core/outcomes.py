@@ -42,10 +42,10 @@ class TaskOutcome(StrEnum):
     PARTIAL = "partial"  # started, never finished
     FAILED = "failed"  # raised an exception
     DUPLICATED = "duplicated"  # finished more than once
-    CORRUPTED = "corrupted"  # finished with a wrong answer
+    WRONG_ANSWER = "wrong-answer"  # finished with a wrong answer
     RECOVERED = "recovered"  # not acknowledged, but finished
     REFUSED = "refused"  # not acknowledged, not executed: not a loss
-    PHANTOM = "phantom"  # executed, never offered
+    UNEXPECTED = "unexpected"  # executed, never offered
     # In a trial with a fault only (M29), where LOST and PARTIAL are divided:
     LOST_REPORTED = "lost-reported"  # never finished; the system reports a failure
     STUCK = "stuck"  # never finished; the system reports that it runs
@@ -57,7 +57,7 @@ class TaskOutcome(StrEnum):
 class FiringOutcome(StrEnum):
     """Outcome of one occurrence of a job, or of a surplus firing (METHOD M26)."""
 
-    KEPT = "kept"  # had its firing; the stored value (wording: allow)
+    FIRED = "fired"  # had its firing
     EARLY = "early"  # had its firing, which started before the instant of the cron line
     MISSED = "missed"  # had no firing
     DOUBLED = "doubled"  # a surplus firing

@@ -18,11 +18,11 @@ LARGEST = 2**63
 class TrialRequest:
     """The contents of a driver's ``trial.json``; its setup is in the environment, as a worker's is.
 
-    harness_ns: instrumentation cost of a task, nanoseconds; None if it was not measured.
+    instrumentation_ns: instrumentation cost of a task, nanoseconds; None if it was not measured.
     """
 
     spec: TrialSpec
-    harness_ns: float | None = None
+    instrumentation_ns: float | None = None
 
 
 def spec_to_json(spec: TrialSpec) -> dict[str, Any]:
@@ -90,4 +90,4 @@ def order_to_json(order: TrialRequest) -> dict[str, Any]:
 
 def order_from_json(fields: dict[str, Any]) -> TrialRequest:
     """Rebuild an order; the inverse of `order_to_json`."""
-    return TrialRequest(spec_from_json(fields["spec"]), fields["harness_ns"])
+    return TrialRequest(spec_from_json(fields["spec"]), fields["instrumentation_ns"])

@@ -65,7 +65,7 @@ class Driver:
     ) -> None:
         self.folder, self._say, self._await_go = folder, say, await_go
         order = order_from_json(json.loads((folder / "trial.json").read_text()))
-        self.spec, self._harness_ns = order.spec, order.harness_ns
+        self.spec, self._instrumentation_ns = order.spec, order.instrumentation_ns
         self.status: dict[str, Any] = {"status": "running", "reason": "", "phases": []}
         selected = registry.select(self.spec.label)
         setup = setup_from_environment()
@@ -217,7 +217,11 @@ class Driver:
         """Offer a burst again uninstrumented, if recording lowered its rate (METHOD M19)."""
         is_burst = isinstance(self.spec.arrival, Burst) and not self.under_fault
         if is_burst and not self.status["reason"]:
-            cost_ns = None if self._harness_ns is None else self._harness_ns + self.spec.check_ns
+            cost_ns = (
+                None
+                if self._instrumentation_ns is None
+                else self._instrumentation_ns + self.spec.check_ns
+            )
             self.status["reason"] = uninstrumented.offer_again(
                 self.offering, self.tasks, self.folder / "ledger", cost_ns, self.spec.deadline_s
             )

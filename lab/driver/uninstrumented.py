@@ -43,7 +43,7 @@ def offer_again(
     offering: LoadGenerator,
     tasks: Sequence[Task],
     ledger: Path,
-    harness_ns: float | None,
+    instrumentation_ns: float | None,
     deadline_s: float,
 ) -> str:
     """Offer a burst again without instrumentation, if recording has lowered its rate.
@@ -52,7 +52,7 @@ def offer_again(
         offering: Submits the tasks; it has offered the burst, and all its tasks have finished.
         tasks: The tasks of the burst.
         ledger: Folder of the workers' records.
-        harness_ns: Instrumentation cost of a task; None: unknown, and nothing is offered.
+        instrumentation_ns: Instrumentation cost of a task; None: unknown, and nothing is offered.
         deadline_s: Longest wait for the markers.
 
     Returns:
@@ -63,11 +63,11 @@ def offer_again(
     """
     marks = n_marks(len(tasks))
     recorded = _finished_ns(ledger, Phase.MEASURE)
-    if harness_ns is None or not marks or len(recorded) < len(tasks):
+    if instrumentation_ns is None or not marks or len(recorded) < len(tasks):
         return ""
     times = 1
     processes = min(_writers(ledger), offering.backend.workers)
-    overhead = instrumentation_overhead(recorded, processes, harness_ns)
+    overhead = overhead_of_recording(recorded, processes, instrumentation_ns)
     for phase in UNINSTRUMENTED:
         if overhead <= LOWERED or (phase == Phase.REPEATED and times == 1):
             break
@@ -77,7 +77,7 @@ def offer_again(
         _check(ledger)
         if len(finished_ns := _finished_ns(ledger, phase)) < marks:
             return "The uninstrumented burst did not finish."
-        overhead = instrumentation_overhead(finished_ns, processes, harness_ns)
+        overhead = overhead_of_recording(finished_ns, processes, instrumentation_ns)
         times = _times(overhead, finished_ns[-1] - begin_ns, len(tasks))
     return ""
 
@@ -106,17 +106,17 @@ def _check(ledger: Path) -> None:
             raise LabError(f"{AGAIN}, a task raised {error.summary}")
 
 
-def instrumentation_overhead(
-    finished_ns: Sequence[int], processes: int, harness_ns: float
+def overhead_of_recording(
+    finished_ns: Sequence[int], processes: int, instrumentation_ns: float
 ) -> float:
     """Return an upper bound of the share by which recording has lowered a rate.
 
     Between two recorded finishes each of the processes had its time, of which one record took
-    `harness_ns`: see `lab.analysis.metrics.throughput.harness_overhead`.
+    `instrumentation_ns`: see `lab.analysis.metrics.throughput.instrumentation_overhead`.
     """
     low, high = -(-len(finished_ns) // 10) - 1, -(-9 * len(finished_ns) // 10) - 1
-    work_ns = processes * (finished_ns[high] - finished_ns[low]) / (high - low) - harness_ns
-    return harness_ns / work_ns if work_ns > 0 else math.inf
+    work_ns = processes * (finished_ns[high] - finished_ns[low]) / (high - low) - instrumentation_ns
+    return instrumentation_ns / work_ns if work_ns > 0 else math.inf
 
 
 def with_marked_tasks(

@@ -38,7 +38,7 @@ def data(tables: Tables) -> pd.DataFrame:
     """Return trials and means of each percentile, with the share of the sustainable rate.
 
     Returns:
-        The columns of `measured.points`, and percentile, rho (share of the sustainable rate) and
+        The columns of `measured.points`, and percentile, utilization_of_capacity (share of the sustainable rate) and
         overloaded (1 or 0; for a mean, the share of overloaded trials).
     """
     parts = [points(tables, metric).assign(percentile=name) for name, metric in PERCENTILES.items()]
@@ -49,7 +49,7 @@ def data(tables: Tables) -> pd.DataFrame:
     metrics = tables["metric"].merge(
         trials[["trial_id", "attempt", *CELL]], on=["trial_id", "attempt"]
     )
-    for name in ("rho", "overloaded"):
+    for name in ("utilization_of_capacity", "overloaded"):
         values = metrics.loc[metrics["metric"] == name].assign(
             value=lambda t: t["value"].astype("float64")
         )
@@ -73,7 +73,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     for (topology, name), left, right in zip(places, axes[::2], axes[1::2], strict=True):
         part = frame[(frame["topology"] == topology) & (frame["percentile"] == name)]
         _draw_panel(left, part, "rate_hz")
-        _draw_panel(right, part, "rho")
+        _draw_panel(right, part, "utilization_of_capacity")
         _dress(left, right, f"{name}, {topology}", name)
     legend_below(figure, _legend(frame))
     return figure
@@ -85,7 +85,7 @@ def _draw_panel(ax: Axes, part: pd.DataFrame, x: str) -> None:
         trials = rows[rows["kind"] == "trial"]
         ax.plot(trials[x], trials["y"], marker, color=colour, alpha=0.35, markersize=3.5, mew=0)
         means = rows[rows["kind"] == "estimate"].sort_values("rate_hz")
-        sustained = means[means["rho"] <= 1]
+        sustained = means[means["utilization_of_capacity"] <= 1]
         ax.plot(sustained[x], sustained["y"], color=colour, linewidth=1.4, zorder=3)
         ax.vlines(means[x], means["low"], means["high"], color=colour, linewidth=2, zorder=3)
         for cell in each(means):

@@ -44,19 +44,19 @@ def data(tables: Tables) -> pd.DataFrame:
     """
     rows = largest_bursts(points(tables, OVERHEAD))
     rows = rows[~is_grid(rows)]
-    references = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
+    references = tables["trial"].drop_duplicates("label").set_index("label")["reference"]
     references = references.str.removesuffix("@default")
     rows = rows.assign(
         panel=workload_names(rows),
         topology=topology_names(rows),
         # Without any reference the column would not be text.
-        ceiling=rows["label"].map(references[references != ""]).astype("str"),
+        reference=rows["label"].map(references[references != ""]).astype("str"),
     )
     place = ["panel", "topology"]
     least = rows[rows["kind"] == "estimate"][["label", *place, "y"]]
-    least = least.assign(ceiling=least["label"].str.removesuffix("@default"))
+    least = least.assign(reference=least["label"].str.removesuffix("@default"))
     least = least.drop(columns="label").rename(columns={"y": "least"})
-    return rows.merge(least, on=["ceiling", *place], how="left")
+    return rows.merge(least, on=["reference", *place], how="left")
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -84,7 +84,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _named(frame: pd.DataFrame, name: str) -> str:
     """Return a label's name, and below it the name of its reference."""
     rows = frame[frame["name"] == name]
-    if pd.isna(reference := rows["ceiling"].iloc[0]):
+    if pd.isna(reference := rows["reference"].iloc[0]):
         return name
     suffix = "" if rows["least"].notna().any() else ", not measured"
     return f"{name}\n({reference}{suffix})"
@@ -151,7 +151,7 @@ def caption(frame: pd.DataFrame) -> str:
         "/ tasks. Faint marks are trials, large marks are means over trials, bars are intervals. "
         "The axis is logarithmic."
     )
-    if frame["ceiling"].notna().any():
+    if frame["reference"].notna().any():
         text += (
             " A tick is the overhead of the backend's reference (in brackets) on the same workers "
             "(METHOD M18)."

@@ -27,7 +27,7 @@ from lab.analysis.queries import (
     trend_estimates,
     workload_names,
 )
-from lab.analysis.sweeps.grouping import CROWDED, beyond, lines, one_size, plural
+from lab.analysis.sweeps.grouping import CROWDED, lines, one_size, oversubscription, plural
 from lab.analysis.sweeps.scaling import INLINE
 from lab.figures.chart import Chart
 from lab.figures.theme import (
@@ -60,15 +60,15 @@ def data(tables: Tables) -> pd.DataFrame:
     rows = points(tables, THROUGHPUT)
     rows = rows[rows["arrival"] == "burst"]
     # A backend that executes no tasks has no rate of work, and would determine the scale.
-    idle = tables["trial"].loc[tables["trial"]["executes"] == 0, "label"]
+    idle = tables["trial"].loc[tables["trial"]["runs_tasks"] == 0, "label"]
     rows = rows[~(rows["label"].isin(idle) & (rows["nominal_ns"] > 0))]
     rows = rows.assign(title=workload_names(rows), serial=_serial(rows))
-    rows["beyond"] = [beyond(row) for row in each(rows)]
+    rows["oversubscription"] = [oversubscription(row) for row in each(rows)]
     parts = list(lines(rows)) or list(one_size(rows[~is_grid(rows)]))
     if not parts:
         return rows.assign(panel="", axis="", x=0).head(0)
     whole = pd.concat(parts, ignore_index=True)
-    whole["panel"] = whole["title"] + " \N{MIDDLE DOT} " + whole["held"]
+    whole["panel"] = whole["title"] + " \N{MIDDLE DOT} " + whole["fixed"]
     return _with_times(whole, trend_estimates(tables, "speed_up"))
 
 
@@ -84,10 +84,8 @@ def _serial(rows: pd.DataFrame) -> pd.Series:
 def _with_times(whole: pd.DataFrame, speed_ups: pd.DataFrame) -> pd.DataFrame:
     """Add the speed-ups of cells: paired ratios with intervals (METHOD M12)."""
     names = dict(zip(["estimate", "ci_low", "ci_high"], TIMES, strict=True))
-    chosen = speed_ups.rename(columns={"along": "axis", "at": "x", **names}).astype(
-        {"x": "float64"}
-    )
-    keys = ["label", "workload", "size", "axis", "held", "x"]
+    chosen = speed_ups.rename(columns={"x_axis": "axis", **names}).astype({"x": "float64"})
+    keys = ["label", "workload", "size", "axis", "fixed", "x"]
     whole = whole.astype({"x": "float64"})
     both = whole.merge(chosen[[*keys, *TIMES]], on=keys, how="left")
     is_start = both["x"] == both.groupby(["panel", "label"])["x"].transform("min")
@@ -165,7 +163,7 @@ def _draw_means(ax: Axes, cells: pd.DataFrame, *, ideal: bool) -> None:
     ax.plot(cells["at"], cells["y"], color=colour, linewidth=1.4, zorder=3)
     ax.vlines(cells["at"], cells["low"], cells["high"], color=colour, linewidth=2, zorder=3)
     for cell in each(cells):
-        face = "white" if cell.beyond in BEYOND else colour
+        face = "white" if cell.oversubscription in BEYOND else colour
         ax.plot(cell.at, cell.y, marker, color=colour, mfc=face, markersize=5.5, zorder=4)
     if ideal and len(cells) > 1:
         perfect = cells["y"].iloc[0] * cells["x"] / cells["x"].iloc[0]
@@ -209,7 +207,7 @@ def _legend(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
     handles.append(Line2D([], [], color=QUIET, linestyle=":", label="perfect scaling"))
     if frame["serial"].notna().any():
         handles.append(Line2D([], [], color=INK, linestyle="--", label="inline loop, one core"))
-    if modes := [mode for mode in BEYOND if (frame["beyond"] == mode).any()]:
+    if modes := [mode for mode in BEYOND if (frame["oversubscription"] == mode).any()]:
         hollow = " or ".join(modes)
         handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label=hollow))
     return handles
@@ -228,7 +226,7 @@ def caption(frame: pd.DataFrame) -> str:
             " The dashed line is the inline loop: the same tasks on one core, without a backend."
         )
     for mode, meaning in BEYOND.items():
-        if (frame["beyond"] == mode).any():
+        if (frame["oversubscription"] == mode).any():
             text += f" Hollow marks {meaning}."
     if (_sizes(frame, "panel") == 1).any():
         text += f" Panels without curves: {ONE_POINT}."

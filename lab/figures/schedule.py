@@ -23,14 +23,14 @@ from lab.figures.theme import colour_of, legend_beside, panels
 # Smaller than the error of any scheduler; below it the axis is linear.
 LINEAR_S = 1e-4
 GROUP = ["panel", "name", "family", "marker", *CELL]
-POINT = ["trial_id", "job", "k", "error_s", "verdict"]
+POINT = ["trial_id", "job", "k", "error_s", "outcome"]
 
 
 def data(tables: Tables) -> pd.DataFrame:
     """Return one row per occurrence or surplus firing of the usable periodic trials.
 
     Returns:
-        panel, name, family, marker, the cell, trial_id, job, k, error_s, verdict, n_trials,
+        panel, name, family, marker, the cell, trial_id, job, k, error_s, outcome, n_trials,
         n_noisy, method.
     """
     trials = usable(tables["trial"])
@@ -45,7 +45,7 @@ def data(tables: Tables) -> pd.DataFrame:
         n_noisy=cells.transform(lambda flags: (flags == "noisy").sum()),
         method="none, every occurrence is drawn",
     )
-    known = tables["occurrence"].assign(error_s=tables["occurrence"]["error_ns"] / 1e9)
+    known = tables["firing"].assign(error_s=tables["firing"]["error_ns"] / 1e9)
     points = trials.merge(known, on=["trial_id", "attempt"])
     return points[[*GROUP, *POINT, "n_trials", "n_noisy", "method"]]
 
@@ -94,8 +94,8 @@ def _legend(part: pd.DataFrame) -> list[Line2D]:
 
 
 def _counted(part: pd.DataFrame, name: str) -> str:
-    verdicts = part.loc[part["name"] == name, "verdict"].replace("early", "kept")
-    return " / ".join(str((verdicts == word).sum()) for word in ("kept", "missed", "doubled"))
+    outcomes = part.loc[part["name"] == name, "outcome"].replace("early", "fired")
+    return " / ".join(str((outcomes == word).sum()) for word in ("fired", "missed", "doubled"))
 
 
 def caption(frame: pd.DataFrame) -> str:

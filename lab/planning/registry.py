@@ -175,7 +175,7 @@ def select(label: str) -> Selected:
     return Selected(name, chosen, variant, profile)
 
 
-def ceiling(label: str) -> str:
+def reference(label: str) -> str:
     """Return the full label of a backend's first reference; empty if it has none."""
     chosen = select(label)
     references = ceilings_of(chosen.backend, chosen.variant)

@@ -17,13 +17,13 @@ from lab.worker.user_function import is_user_function
 # numbers and texts of the lab.
 FREE_TEXT: Mapping[str, tuple[str, ...]] = {
     "campaign": ("command", "preset"),
-    "trial": ("flag_reasons", "services", "answers"),
+    "trial": ("flag_reasons", "services", "answer_check"),
     "metric": ("method",),
     "estimate": ("method",),
     "trend": ("method",),
     "baseline": ("method",),
     "environment": ("value",),
-    "claim": ("verdict", "why"),
+    "claim": ("verdict", "evidence"),
     "sample": ("source", "metric"),
 }
 # Columns whose texts contain checksums.

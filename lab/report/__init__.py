@@ -18,7 +18,7 @@ from lab.results.store import Store
 
 __all__ = ["Row", "sentences", "summary", "terminal_tables", "write"]
 
-IN_TERMINAL = ("throughput", "of_ceiling", "harness", "overhead", "p50", "p99")
+IN_TERMINAL = ("throughput", "of_reference", "instrumentation", "overhead", "p50", "p99")
 TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, headings, and rows of text."""
 

@@ -19,7 +19,7 @@ from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.summary import Line, Number, shown
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
-METRICS = (*PERCENTILES, "rho", "overloaded")
+METRICS = (*PERCENTILES, "utilization_of_capacity", "overloaded")
 REFUSED_MARK = "-"
 COLUMNS = {
     SATURATION: "saturation /s",
@@ -72,7 +72,7 @@ def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
     steps = rows[rows["arrival"] == LoadLevel.kind]
     steps = steps[steps["metric"].isin(METRICS)]
     # Null if every trial of a load level was disturbed.
-    rho = each(steps[(steps["metric"] == "rho") & steps["estimate"].notna()])
+    rho = each(steps[(steps["metric"] == "utilization_of_capacity") & steps["estimate"].notna()])
     shares = {(row.label, row.rate_hz): round(float(row.estimate), 2) for row in rho}
     fractions = [share for share in FRACTIONS if share in shares.values()]
     by_share = {(label, shares[label, rate]): rate for label, rate in shares}

@@ -176,7 +176,7 @@ def _groups(rows: Sequence[Row]) -> list[Group]:
         columns = [column for column in COLUMNS if column not in empty]
         missing = [column.title for column in COLUMNS if column in empty]
         topologies = [(t, list(r)) for t, r in groupby(members, key=lambda row: row.topology)]
-        shares = (row.numbers["of_ceiling"] for row in members)
+        shares = (row.numbers["of_reference"] for row in members)
         unbounded = sorted({s.note for s in shares if s.text == NOT_MEASURED and s.note})
         marked = any(ABOVE in row.numbers["throughput"].text for row in members)
         refusals = _refusals(columns, members)

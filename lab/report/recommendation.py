@@ -85,7 +85,7 @@ def _cpu_ms(tables: Tables) -> dict[str, Number]:
 
 
 def _answer(tables: Tables, names: Mapping[str, str]) -> str:
-    executing = tables["trial"][tables["trial"]["executes"] == 1]
+    executing = tables["trial"][tables["trial"]["runs_tasks"] == 1]
     values = trial_values({**tables, "trial": executing}, THROUGHPUT)
     values = values[values["arrival"] == Burst.kind]
     by_block = values.pivot_table(index="block", columns="label", values="value")

@@ -33,7 +33,7 @@ LAW: Mapping[str, str] = {
     "coherency": "coherency {}",
     "peak": "peak at {}",
 }
-LINE = ["title", "along", "held"]
+LINE = ["title", "x_axis", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ScalingRow:
     name: str
     colour: str
     at: str
-    beyond: str
+    oversubscription: str
     numbers: Mapping[str, Number]
 
 
@@ -64,7 +64,7 @@ def growths(tables: Tables) -> list[Growth]:
         tables: At least `trial`, `estimate` and `trend`.
     """
     table = tables["trend"]
-    table = table[table["along"].isin(["cores", "workers", "nodes"])]
+    table = table[table["x_axis"].isin(["cores", "workers", "nodes"])]
     if table.empty:
         return []
     durations = tables["trial"].drop_duplicates(["workload", "size"])
@@ -79,15 +79,15 @@ def growths(tables: Tables) -> list[Growth]:
 
 def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Growth:
     first = rows.iloc[0]
-    points = rows[rows["at"].notna()].groupby(["at", "label"], sort=True)
+    points = rows[rows["x"].notna()].groupby(["x", "label"], sort=True)
     steps = [_step(point, estimates) for _, point in points]
     steps.sort(key=lambda step: (float(step.at.split()[0]), -_rank(step)))
-    of_lines = rows[rows["at"].isna()].groupby("name", sort=False)
+    of_lines = rows[rows["x"].isna()].groupby("name", sort=False)
     laws: dict[str, list[str]] = {}
     for name, law in of_lines:
         laws.setdefault(_law({row.metric: row for row in each(law)}), []).append(str(name))
     named = [(", ".join(names), sentence) for sentence, names in laws.items()]
-    return Growth(f"{first['title']} \N{MIDDLE DOT} {first['held']}", steps, named)
+    return Growth(f"{first['title']} \N{MIDDLE DOT} {first['fixed']}", steps, named)
 
 
 def _rank(step: ScalingRow) -> float:
@@ -97,7 +97,7 @@ def _rank(step: ScalingRow) -> float:
 def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
     first = next(iter(each(rows)))
     cell = {name: getattr(first, name, None) for name in CELL}
-    cell |= {"arrival": "burst", "gaps": "", "schedule": ""}
+    cell |= {"arrival": "burst", "interarrival": "", "schedule": ""}
     estimate = estimates.get((THROUGHPUT, *cell.values()))
     numbers = {column.name: Number(NOT_MEASURED) for column in (RATE, *COLUMNS)}
     if estimate is not None:
@@ -107,8 +107,8 @@ def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
         label=first.label,
         name=first.name,
         colour=colour_of(first.family),
-        at=f"{first.at:g} {word_of(first.along, first.at)}",
-        beyond=first.beyond,
+        at=f"{first.x:g} {word_of(first.x_axis, first.x)}",
+        oversubscription=first.oversubscription,
         numbers=numbers,
     )
 
@@ -143,7 +143,7 @@ def as_table(lines: Sequence[Growth]) -> tuple[str, Sequence[str], Sequence[Sequ
                 step.name,
                 step.at,
                 *(step.numbers[column.name].text for column in (RATE, *COLUMNS)),
-                step.beyond,
+                step.oversubscription,
             ]
             for step in sorted(last.values(), key=lambda step: -_rank(step))
         ]

@@ -25,7 +25,7 @@ COLUMNS = tuple(
         ("jitter_s_iqr", "jitter IQR ms", 1e3),
         ("jitter_s_sd", "jitter sd ms", 1e3),
         ("drift_s_per_occurrence", "drift us/occurrence", 1e6),
-        ("first_run_s_mean", "first firing s", 1.0),
+        ("schedule_to_first_run_s_mean", "first firing s", 1.0),
     )
 )
 LATEST = "lateness_s_max"

@@ -32,7 +32,7 @@ MACHINE = {
 }
 DISTURBANCES = {
     "stolen by the hypervisor": "steal",
-    "used by other processes": "foreign_cpu",
+    "used by other processes": "other_cpu",
     "change of a fixed loop's time": "calibration_drift",
     "CPU pressure": "pressure_cpu",
     "quota periods in which a node was throttled": "throttle_ratio",

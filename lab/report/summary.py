@@ -38,13 +38,13 @@ class Column:
 
 COLUMNS = (
     Column("throughput", "tasks/s", THROUGHPUT, "burst", 1),
-    Column("of_ceiling", "% of reference", "throughput_of_ceiling", "burst", 100),
-    Column("harness", "instrumentation %", "harness_overhead", "burst", 100),
+    Column("of_reference", "% of reference", "throughput_of_reference", "burst", 100),
+    Column("instrumentation", "instrumentation %", "instrumentation_overhead", "burst", 100),
     Column("overhead", "overhead us/task", "overhead_s_per_task", "burst", 1e6),
     Column("p50", "p50 ms", "queue_latency_s_p50", "paced", 1e3),
     Column("p90", "p90 ms", "queue_latency_s_p90", "paced", 1e3),
     Column("p99", "p99 ms", "queue_latency_s_p99", "paced", 1e3),
-    Column("round_trip", "round trip p50 ms", "round_trip_s_p50", "roundtrip", 1e3),
+    Column("round_trip", "round trip p50 ms", "round_trip_s_p50", "round-trip", 1e3),
 )
 ARRIVALS = {column.arrival for column in COLUMNS}
 
@@ -165,15 +165,15 @@ def _numbers(cell: Trials, estimates: Mapping[Key, Any]) -> Mapping[str, Number]
     """Return the number of each column, with the reference's name and the mark of METHOD M19."""
     numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     burst = next((trial for trial in cell if trial.arrival == "burst"), cell[0])
-    reference = burst.ceiling.removesuffix("@default")
-    share = numbers["of_ceiling"]
+    reference = burst.reference.removesuffix("@default")
+    share = numbers["of_reference"]
     if not reference and numbers["throughput"].value is not None:
-        numbers["of_ceiling"] = Number("a reference" if burst.family == "reference" else "none")
+        numbers["of_reference"] = Number("a reference" if burst.family == "reference" else "none")
     elif share.value is not None:
-        numbers["of_ceiling"] = replace(share, text=f"{share.text} of {reference}")
+        numbers["of_reference"] = replace(share, text=f"{share.text} of {reference}")
     elif share.text == REFUSED and numbers["throughput"].value is not None:
-        numbers["of_ceiling"] = replace(share, text=NOT_MEASURED)
-    overhead = estimates.get(("harness_overhead", *key_of(burst)))
+        numbers["of_reference"] = replace(share, text=NOT_MEASURED)
+    overhead = estimates.get(("instrumentation_overhead", *key_of(burst)))
     rate = numbers["throughput"]
     if overhead is not None and is_above(overhead) and rate.value is not None:
         note = f"{rate.note}; instrumentation lowers it by more than METHOD M19 allows"

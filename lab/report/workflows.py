@@ -15,7 +15,7 @@ from lab.report.summary import Column, Number, count_of, flags_of, headline, num
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The table of one arrival: `title` contains its `shape`; the first column ranks the rows."""
+    """The table of one arrival: `title` contains its `arrival_param`; the first column ranks the rows."""
 
     title: str
     columns: Sequence[Column]
@@ -31,26 +31,26 @@ QUESTIONS: Mapping[str, Question] = dict(
     (
         _question(
             FanOut.kind,
-            "Groups of {shape:g} tasks, joined by the backend",
+            "Groups of {param:g} tasks, joined by the backend",
             ("group_s_p50", "submit to join p50 ms", 1e3),
             ("join_s_p50", "last task to join p50 ms", 1e3),
         ),
         _question(
             Chain.kind,
-            "Chains of {shape:g} tasks",
+            "Chains of {param:g} tasks",
             ("link_s_p50", "link to link p50 ms", 1e3),
             ("link_s_p90", "link to link p90 ms", 1e3),
             ("chain_s_p50", "submit to end p50 ms", 1e3),
-            ("links_early", "order violations", 1.0),
+            ("chain_order_violations", "order violations", 1.0),
         ),
         _question(
             Priority.kind,
-            "Priorities: {shape:g} urgent tasks submitted behind waiting tasks",
-            ("inversions", "inverted pairs %", 100.0),
+            "Priorities: {param:g} urgent tasks submitted behind waiting tasks",
+            ("priority_inversion_ratio", "inverted pairs %", 100.0),
         ),
         _question(
             Retry.kind,
-            "Retries, requested after {shape:g} s",
+            "Retries, requested after {param:g} s",
             ("retry_late_s_p50", "late p50 ms", 1e3),
         ),
     )
@@ -78,13 +78,15 @@ def shaped(tables: Tables) -> list[Shaped]:
     estimates = headline(tables["estimate"])
     results = []
     for kind, question in QUESTIONS.items():
-        trials = named[named["arrival"] == kind].sort_values(["shape", "workload"], kind="stable")
-        for (shape, workload), same in trials.groupby(["shape", "workload"], sort=False):
+        trials = named[named["arrival"] == kind].sort_values(
+            ["arrival_param", "workload"], kind="stable"
+        )
+        for (param, workload), same in trials.groupby(["arrival_param", "workload"], sort=False):
             cells = [list(each(cell)) for _, cell in same.groupby(CELL, dropna=False, sort=False)]
             ranked = [_row(cell, question, estimates) for cell in cells]
             rows = sorted(ranked, key=lambda row: row[0])
             headings = [column.title for column in question.columns]
-            title = f"{question.title.format(shape=shape)} ({workload})"
+            title = f"{question.title.format(param=param)} ({workload})"
             headings = ["label", "cores x nodes", *headings, "lost", "duplicated", "flags"]
             results.append(Shaped(title, headings, [texts for _, texts in rows]))
     return results

@@ -96,11 +96,11 @@ def run_trial(
     attempt: int,
     folder: Path,
     on_phase: Callable[[str], None],
-    harness_ns: float | None = None,
+    instrumentation_ns: float | None = None,
 ) -> TrialObservation:
     """Run one attempt in `folder`; no process of it remains, whatever happens.
 
-    With `harness_ns`, the instrumentation cost of a task, a burst that recording slows down is
+    With `instrumentation_ns`, the instrumentation cost of a task, a burst that recording slows down is
     offered again without (METHOD M19). A cluster that does not start, or that dies, yields a
     failed outcome with a reason. KeyboardInterrupt is raised after the cluster has stopped.
     """
@@ -111,7 +111,7 @@ def run_trial(
     with interrupts.deferred():
         try:
             with interrupts.allowed():
-                _drive(cluster, outcome, on_phase, harness_ns)
+                _drive(cluster, outcome, on_phase, instrumentation_ns)
         except (ClusterError, OSError) as error:
             outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
         finally:
@@ -125,14 +125,14 @@ def _drive(
     cluster: Cluster,
     outcome: TrialObservation,
     on_phase: Callable[[str], None],
-    harness_ns: float | None,
+    instrumentation_ns: float | None,
 ) -> None:
     """Start the cluster and the driver, and follow the driver until it ends."""
     on_phase("up")
     cluster.up()
     outcome.services, outcome.images = cluster.services, cluster.images
     outcome.executed_ns = cluster.executed_ns
-    order = TrialRequest(outcome.spec, harness_ns)
+    order = TrialRequest(outcome.spec, instrumentation_ns)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
     if reason := logs.overflow(outcome.folder / "logs"):

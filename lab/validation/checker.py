@@ -40,7 +40,7 @@ class Issue:
     reason: str
 
 
-def verdicts(
+def outcomes(
     tasks: pd.DataFrame,
     submits: pd.DataFrame,
     expected: Mapping[int, int] | None,
@@ -52,8 +52,8 @@ def verdicts(
 
     The classes exclude each other. A task gets the first class that applies:
 
-    1. phantom: executed, and in no submit row of any phase
-    2. corrupted: an execution returned a wrong answer
+    1. unexpected: executed, and in no submit row of any phase
+    2. wrong-answer: an execution returned a wrong answer
     3. failed: finished, and every execution raised or was cancelled
     4. duplicated: finished more than `due` times, including a retry after a failure
     5. recovered: finished once, although the submit call was not acknowledged
@@ -70,24 +70,24 @@ def verdicts(
         due: Expected number of finishes of a task: 2 if its first execution raises.
 
     Returns:
-        `VerdictRow` columns, one row per task: first the offered tasks of the window in their
-        order, then phantoms by id.
+        `OutcomeRow` columns, one row per task: first the offered tasks of the window in their
+        order, then the unexpected ones by id.
     """
     executed = _executed(tasks, expected)
     offered = submits.loc[submits["phase"] == Phase.MEASURE, ["trial_id", "task_id", "ack"]]
     known = offered.join(executed, on="task_id").fillna(dict.fromkeys(executed.columns, 0))
-    known["verdict"] = _classes(known, most=len(tasks) if repeats else due)
-    phantoms = _phantoms(tasks, submits, executed)
-    columns = ["trial_id", "task_id", "verdict", "starts", "completions"]
-    table = pd.concat([known[columns], phantoms[columns]]) if len(phantoms) else known[columns]
+    known["outcome"] = _classes(known, most=len(tasks) if repeats else due)
+    unexpected = _unexpected(tasks, submits, executed)
+    columns = ["trial_id", "task_id", "outcome", "starts", "completions"]
+    table = pd.concat([known[columns], unexpected[columns]]) if len(unexpected) else known[columns]
     return table.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
 
 
-def _phantoms(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:
+def _unexpected(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:
     unknown = executed[executed["starts"] > 0]
     unknown = unknown[~unknown.index.isin(submits["task_id"])].reset_index()
     trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
-    return unknown.assign(trial_id=trial_id, verdict=str(TaskOutcome.PHANTOM))
+    return unknown.assign(trial_id=trial_id, outcome=str(TaskOutcome.UNEXPECTED))
 
 
 def _executed(tasks: pd.DataFrame, expected: Mapping[int, int] | None) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
     acknowledged = known["ack"] == Ack.OK
     completions = known["completions"]
     order = (
-        (known["wrong"] > 0, TaskOutcome.CORRUPTED),
+        (known["wrong"] > 0, TaskOutcome.WRONG_ANSWER),
         ((completions > 0) & (known["returned"] == 0), TaskOutcome.FAILED),
         (completions > most, TaskOutcome.DUPLICATED),
         ((completions > 0) & ~acknowledged, TaskOutcome.RECOVERED),
@@ -127,9 +127,9 @@ def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
 
 
 def counts(table: pd.DataFrame) -> dict[TaskOutcome, int]:
-    """Count the tasks of each class in the result of `verdicts`; absent classes are 0."""
-    by_class = table["verdict"].value_counts()
-    return {verdict: int(by_class.get(str(verdict), 0)) for verdict in TaskOutcome}
+    """Count the tasks of each class in the result of `outcomes`; absent classes are 0."""
+    by_class = table["outcome"].value_counts()
+    return {outcome: int(by_class.get(str(outcome), 0)) for outcome in TaskOutcome}
 
 
 def negative_durations(tasks: pd.DataFrame) -> int:

@@ -16,7 +16,7 @@ class Disturbance:
     """The disturbance between two readings: shares of 1, and counts."""
 
     steal: float | None
-    foreign_cpu: float | None
+    other_cpu: float | None
     calibration_drift: float | None
     pressure_cpu: float | None
     pressure_memory: float | None
@@ -28,7 +28,7 @@ class Disturbance:
 
 
 # The fields of a `Disturbance` that are columns of a trial's row.
-DISTURBANCE_COLUMNS = ("steal", "foreign_cpu", "calibration_drift", "pressure_cpu")
+DISTURBANCE_COLUMNS = ("steal", "other_cpu", "calibration_drift", "pressure_cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Threshold:
 # records come as findings. CPU pressure has no threshold: saturated workers raise it too.
 THRESHOLDS = (
     Threshold("steal", 0.01, 0.05, "steal: the hypervisor took {:.1%} of the CPU time"),
-    Threshold("foreign_cpu", 0.02, 0.10, "foreign CPU: other processes used {:.1%}"),
+    Threshold("other_cpu", 0.02, 0.10, "foreign CPU: other processes used {:.1%}"),
     Threshold("calibration_drift", 0.03, 0.10, "drift: a fixed loop's time changed by {:.1%}"),
     Threshold("throttled", 0.01, 0.10, "quota: it stopped the lab in {:.1%} of its periods"),
     Threshold("pressure_memory", 0.001, math.inf, "memory: all threads waited {:.1%} of the time"),
@@ -53,7 +53,7 @@ THRESHOLDS = (
     Threshold("oom_kills", 0, 0, "out of memory: the kernel killed {:.0f} processes"),
 )
 # Read in ticks of 10 ms: only the part above the resolution of the window is used.
-IN_TICKS = ("steal", "foreign_cpu")
+IN_TICKS = ("steal", "other_cpu")
 
 
 class Issue(Protocol):
@@ -95,7 +95,7 @@ def disturbance(
         foreign_s = total_s - idle_s - steal_s - own_cpu_ns / 1e9
     return Disturbance(
         steal=_share(steal_s, total_s),
-        foreign_cpu=_share(foreign_s, total_s),
+        other_cpu=_share(foreign_s, total_s),
         calibration_drift=abs(calibration_after_ns / calibration_before_ns - 1),
         pressure_cpu=_share(change("pressure_cpu_us"), window_s * 1e6),
         pressure_memory=_share(change("pressure_memory_us"), window_s * 1e6),

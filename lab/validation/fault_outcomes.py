@@ -21,9 +21,9 @@ from lab.planning.phases import Phase
 HORIZONS = 1.5
 # The shortest such wait, for a system that delivers again at once, or never.
 SHORTEST_WAIT_S = 2.0
-_DECIDED_BEFORE = (TaskOutcome.PHANTOM, TaskOutcome.CORRUPTED)
+_DECIDED_BEFORE = (TaskOutcome.UNEXPECTED, TaskOutcome.WRONG_ANSWER)
 _TYPES = {
-    "verdict": "str",
+    "outcome": "str",
     "state": "str",
     "hit": "Int64",
     "redelivery_ns": "Int64",
@@ -126,13 +126,13 @@ def classify(
     11. lost: all others. The system reports no state, or that it is queued, or missing, or finished
 
     Args:
-        table: The result of `checker.verdicts` for the same records.
+        table: The result of `checker.outcomes` for the same records.
         tasks: `TaskRow` columns, without the events after the end of the drain.
         submits: `SubmitRow` columns.
         after: The hits, the states, and the end of the drain.
 
     Returns:
-        `VerdictRow` columns, in the same order. `hit` is the last hit whose target was executing
+        `OutcomeRow` columns, in the same order. `hit` is the last hit whose target was executing
         the task; for others that are not ok, the first hit that was not over when the task was
         sent, or else the last one.
     """
@@ -141,7 +141,7 @@ def classify(
     calm_ns = max([after.over_ns, *sent_ns.values()])
     busy_ns = max((run.t3_ns for runs in executions.values() for run in runs), default=0)
     rows = []
-    for task_id, before in zip(table["task_id"], table["verdict"], strict=True):
+    for task_id, before in zip(table["task_id"], table["outcome"], strict=True):
         runs, state = executions.get(task_id, []), after.states.get(task_id)
         outcome = TaskOutcome(before)
         if outcome not in _DECIDED_BEFORE:
@@ -184,7 +184,7 @@ def stopped_consuming(
     """
     sent_ns, acknowledged = _offers(submits)
     busy_ns = max([after.over_ns, *map(int, tasks["t3_ns"].dropna())])
-    waiting = judged[judged["verdict"].isin([TaskOutcome.LOST, TaskOutcome.UNDECIDED])]
+    waiting = judged[judged["outcome"].isin([TaskOutcome.LOST, TaskOutcome.UNDECIDED])]
     waiting = waiting[(waiting["starts"] == 0) & waiting["task_id"].isin(acknowledged)]
     return after.lasted_since(busy_ns) and any(
         state == TaskState.QUEUED or sent_ns.get(task_id, 0) > after.over_ns

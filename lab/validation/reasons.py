@@ -84,7 +84,7 @@ def _counted(
     # With a fault, tasks that raised or were refused are a result, and a wrong answer is not.
     has_fault = spec.fault is not None
     for number, problem in (
-        (counted["n_corrupted"], f"of {planned} tasks gave a wrong answer."),
+        (counted["n_wrong_answer"], f"of {planned} tasks gave a wrong answer."),
         (
             trial_files.wrong_in_warm_up(spec, tasks),
             f"of {spec.warmup_tasks} tasks of the warm-up gave a wrong answer.",

@@ -29,7 +29,7 @@ TYPES = {
     "started_ns": "Int64",
     "finished_ns": "Int64",
     "error_ns": "Int64",
-    "verdict": "str",
+    "outcome": "str",
     "overlaps": "int64",
 }
 
@@ -51,7 +51,7 @@ def match_firings(
         wall_offset_ns: The wall clock minus CLOCK_MONOTONIC.
 
     Returns:
-        `OccurrenceRow` columns, sorted by job, occurrence and start of the firing.
+        `FiringRow` columns, sorted by job, occurrence and start of the firing.
     """
     trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
     started = tasks[(tasks["t3_ns"] <= window_ns[1]).fillna(value=False)]
@@ -87,12 +87,12 @@ def _of_job(
         for place in places:
             error = int(starts[place]) - due[k]
             # Only a cron job can be early: the backend chooses the phase of an interval.
-            verdict = FiringOutcome.EARLY if error < 0 and job.cron else FiringOutcome.KEPT
+            judged = FiringOutcome.EARLY if error < 0 and job.cron else FiringOutcome.FIRED
             if place != places[0]:
-                verdict = FiringOutcome.DOUBLED
+                judged = FiringOutcome.DOUBLED
             finished = None if np.isinf(ends[place]) else int(runs["t4_ns"].iloc[place])
             rows.append(
-                (k, due[k], starts[place], finished, error, str(verdict), int(overlaps[place]))
+                (k, due[k], starts[place], finished, error, str(judged), int(overlaps[place]))
             )
     return rows
 

@@ -200,7 +200,7 @@ def cut_short(tasks: pd.DataFrame) -> int:
 def read_occurrences(
     spec: TrialSpec, tasks: pd.DataFrame, status: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Judge the firings of every job: the columns of `OccurrenceRow`.
+    """Judge the firings of every job: the columns of `FiringRow`.
 
     Empty if the trial is not periodic, or its window did not end.
     """

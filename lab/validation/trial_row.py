@@ -36,14 +36,14 @@ class Context:
         fingerprint_id: Id of the environment.
         position: Position of the trial in the plan.
         calibration_ns: Times of the fixed loop before and after the trial.
-        harness_ns: Instrumentation cost of a task (`lab.driver.instrumentation_cost`).
+        instrumentation_ns: Instrumentation cost of a task (`lab.driver.instrumentation_cost`).
     """
 
     campaign_id: str
     fingerprint_id: str
     position: int
     calibration_ns: tuple[int, int] | None
-    harness_ns: float | None = None
+    instrumentation_ns: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     repeats = isinstance(spec.arrival, Periodic)
     expected = trial_files.right_answers(spec)
     due = 2 if isinstance(spec.arrival, Retry) else 1
-    verdicts = checker.verdicts(tasks, submits, expected, repeats=repeats, due=due)
-    counted = _counted(spec, submits, tasks, verdicts)
+    outcomes = checker.outcomes(tasks, submits, expected, repeats=repeats, due=due)
+    counted = _counted(spec, submits, tasks, outcomes)
     disturbed = _disturbance(outcome, context)
     ended = ending(outcome, status, counted, tasks)
     findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
@@ -92,11 +92,11 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         "flag": flag,
         "flag_reasons": "; ".join(reasons),
     }
-    tables = {"task": tasks, "submit": submits, "sample": samples, "verdict": verdicts}
+    tables = {"task": tasks, "submit": submits, "sample": samples, "outcome": outcomes}
     if outcome.hits:
         tables["fault"] = pd.DataFrame(map(asdict, outcome.hits))
     if repeats:
-        tables["occurrence"] = trial_files.read_occurrences(spec, tasks, status)
+        tables["firing"] = trial_files.read_occurrences(spec, tasks, status)
     return TrialResult(TrialRow(**row), tables)
 
 
@@ -117,12 +117,14 @@ def unrecorded(outcome: TrialObservation, context: Context) -> TrialRow:
 
 
 def _campaign_columns(context: Context, spec: TrialSpec) -> dict[str, Any]:
-    harness_ns = context.harness_ns
+    instrumentation_ns = context.instrumentation_ns
     return {
         "campaign_id": context.campaign_id,
         "fingerprint_id": context.fingerprint_id,
         "position": context.position,
-        "harness_ns": None if harness_ns is None else harness_ns + spec.check_ns,
+        "instrumentation_ns": None
+        if instrumentation_ns is None
+        else instrumentation_ns + spec.check_ns,
     }
 
 
@@ -141,13 +143,13 @@ def _driver_columns(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _counted(
-    spec: TrialSpec, submits: pd.DataFrame, tasks: pd.DataFrame, verdicts: pd.DataFrame
+    spec: TrialSpec, submits: pd.DataFrame, tasks: pd.DataFrame, outcomes: pd.DataFrame
 ) -> dict[str, Any]:
     # A job that the backend had at its start counts as sent, although there was no call.
     is_sent = submits.t1_ns.notna() | (submits.ack == Ack.OK)
     sent = submits[(submits.phase == Phase.MEASURE) & is_sent]
     window = tasks[tasks.phase == Phase.MEASURE]
-    counts = checker.counts(verdicts)
+    counts = checker.counts(outcomes)
     n_done = int(window[window.t4_ns.notna()].task_id.nunique())
     lag = (sent.t1_ns - sent.t0_ns).dropna().astype("int64")
     is_paced = isinstance(spec.arrival, Paced) and len(lag)
@@ -159,8 +161,8 @@ def _counted(
         "n_partial": counts[TaskOutcome.PARTIAL],
         "n_failed": counts[TaskOutcome.FAILED],
         "n_duplicated": counts[TaskOutcome.DUPLICATED],
-        "n_corrupted": counts[TaskOutcome.CORRUPTED],
-        "n_phantom": counts[TaskOutcome.PHANTOM],
+        "n_wrong_answer": counts[TaskOutcome.WRONG_ANSWER],
+        "n_unexpected": counts[TaskOutcome.UNEXPECTED],
         "n_negative": checker.negative_durations(tasks),
         "worker_processes": trial_files.worker_processes(window),
         "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
@@ -194,8 +196,8 @@ def _findings(
     if not isinstance(spec.arrival, Periodic):  # firings of jobs may overlap
         findings += checker.cross_checks(tasks, submits, samples, spec.topology.workers)
     for column, fault in (
-        ("n_corrupted", "tasks with a wrong answer"),
-        ("n_phantom", "executions of tasks that were never submitted"),
+        ("n_wrong_answer", "tasks with a wrong answer"),
+        ("n_unexpected", "executions of tasks that were never submitted"),
         ("n_negative", "durations below zero"),
     ):
         if counted[column]:

@@ -287,4 +287,4 @@ def test_a_coroutine_function_is_awaited_in_containers(label: str, tmp_path: Pat
     """These backends await coroutine functions themselves."""
     spec = coroutine_spec(label, Burst(10), provider="compose")
     row = run(tmp_path, spec).row
-    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 10, "inline call")
+    assert (row.status, row.reason, row.n_done, row.answer_check) == ("ok", "", 10, "inline call")

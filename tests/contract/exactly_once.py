@@ -21,13 +21,13 @@ def may_raise(label: str) -> bool:
 
 def assert_exactly_once(result: TrialResult, *, raises: bool) -> None:
     """Assert that all tasks ran once, and, if `raises`, that one in a hundred failed."""
-    row, verdicts = result.row, result.tables["verdict"].verdict.value_counts()
+    row, outcomes = result.row, result.tables["outcome"].outcome.value_counts()
     n = row.n_planned
     failed = n // 100 if raises else 0
     reason = f"{failed} of {n} tasks raised. First exception of a task: " if raises else ""
     assert (row.status, row.reason[: len(reason)]) == ("failed" if raises else "ok", reason)
     assert raises or not row.reason
-    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_corrupted) == (n, n, 0, 0)
-    assert (row.n_lost, row.n_partial, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
+    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_wrong_answer) == (n, n, 0, 0)
+    assert (row.n_lost, row.n_partial, row.n_unexpected, row.n_negative) == (0, 0, 0, 0)
     expected = {"ok": n - failed, "failed": failed}
-    assert verdicts.to_dict() == {verdict: count for verdict, count in expected.items() if count}
+    assert outcomes.to_dict() == {outcome: count for outcome, count in expected.items() if count}

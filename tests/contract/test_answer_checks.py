@@ -80,7 +80,7 @@ def test_window_has_no_check_that_is_slow_or_impossible(
         return
     result = run(tmp_path, spec)
     assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 6)
-    assert result.row.answers.startswith(answers)
+    assert result.row.answer_check.startswith(answers)
     tasks = result.tables["task"]
     checked = {p: int(tasks.answer[tasks.phase == p].notna().sum()) for p in ("warm_up", "measure")}
     assert checked["warm_up"] == 3 * (preflight_result.answer is not None)
@@ -98,10 +98,13 @@ def test_wrong_answer_in_the_warm_up_makes_the_trial_invalid(tmp_path: Path) -> 
 
 
 def test_instrumentation_cost_includes_the_check(tmp_path: Path) -> None:
-    """The row's `harness_ns` is the cost of the record plus the cost of the check."""
+    """The row's `instrumentation_ns` is the cost of the record plus the cost of the check."""
     spec = spec_of("inline", f"{ANSWERS}:bad_repr", answer=3, check_ns=700)
     outcome = trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None)
-    assert collect(outcome, replace(CONTEXT, harness_ns=500.0)).row.harness_ns == 1_200.0
+    assert (
+        collect(outcome, replace(CONTEXT, instrumentation_ns=500.0)).row.instrumentation_ns
+        == 1_200.0
+    )
 
 
 def test_trial_id_ignores_check_fields_at_their_defaults() -> None:

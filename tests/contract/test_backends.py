@@ -118,7 +118,7 @@ def test_coroutine_function_is_awaited(label: str, tmp_path: Path) -> None:
     """Its task ends when the coroutine returns, not when it is created."""
     result = run(tmp_path, coroutine_spec(label, Burst(20), topology=widest(label)))
     assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 20)
-    assert result.row.answers == "inline call"
+    assert result.row.answer_check == "inline call"
     window = result.tables["task"].query("phase == 'measure'")
     assert (window.t4_ns - window.t3_ns >= WAIT_NS).all()
 
@@ -131,7 +131,7 @@ def test_coroutine_function_is_awaited_in_every_arrival(
 ) -> None:
     """Chains, groups and round trips await it, too."""
     row = run(tmp_path, coroutine_spec(label, arrival)).row
-    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 6, "inline call")
+    assert (row.status, row.reason, row.n_done, row.answer_check) == ("ok", "", 6, "inline call")
 
 
 @pytest.mark.parametrize("label", PROFILES)

@@ -20,12 +20,12 @@ BOOM = "ValueError: the disk of customer 4711 is missing"
 
 
 def run(
-    folder: Path, label: str, task: str, harness_ns: float = 0.0, **changes: Any
+    folder: Path, label: str, task: str, instrumentation_ns: float = 0.0, **changes: Any
 ) -> TrialResult:
     """Run a burst of a failing function."""
     fields: dict[str, Any] = {"arrival": Burst(10), "warmup_tasks": 0, "deadline_s": 3.0}
     spec = spec_of(label, f"{FAILING}:{task}", unchecked="it fails", **{**fields, **changes})
-    outcome = trial.run_trial(spec, 1, folder / spec.id, lambda _: None, harness_ns)
+    outcome = trial.run_trial(spec, 1, folder / spec.id, lambda _: None, instrumentation_ns)
     return collect(outcome, CONTEXT)
 
 
@@ -75,7 +75,7 @@ def test_failure_in_the_uninstrumented_burst_fails_the_trial(
     """The recorded burst is readable, and the row has the exception of the uninstrumented one."""
     result = run(tmp_path, label, task, 1e6, arrival=Burst(n_tasks), warmup_tasks=5)
     row = result.row
-    assert (row.status, row.n_done, row.n_phantom) == ("failed", n_tasks, 0)
+    assert (row.status, row.n_done, row.n_unexpected) == ("failed", n_tasks, 0)
     assert row.reason.startswith("In the uninstrumented burst, a task ")
     assert message in row.reason
     assert result.tables["task"].t0_ns.notna().all()

@@ -126,7 +126,7 @@ def test_wrong_answer_makes_the_trial_invalid(
     spec = spec_of(label, misbehaving["LYING"], Burst(30), seed=0, warmup_tasks=0)
     row = run(tmp_path, spec).row
     assert (row.status, row.flag) == ("failed", "invalid")
-    assert (row.n_corrupted, row.reason) == (3, "3 of 30 tasks gave a wrong answer.")
+    assert (row.n_wrong_answer, row.reason) == (3, "3 of 30 tasks gave a wrong answer.")
 
 
 def test_tasks_of_a_dead_worker_are_counted(tmp_path: Path, misbehaving: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ def tables_of(
 
 def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
     """Return the tasks that never finished."""
-    verdicts = tables["verdict"]
+    verdicts = tables["outcome"]
     return {*verdicts[verdicts.completions == 0].task_id}
 
 

@@ -163,10 +163,10 @@ def test_execution_without_an_offer_is_counted_and_stored(tmp_path: Path) -> Non
         "status.json": json.dumps(STATUS).encode(),
     }
     row = row_of(tmp_path, Burst(N), files)
-    assert (row.n_done, row.n_phantom, row.flag) == (N, 1, Flag.INVALID)
+    assert (row.n_done, row.n_unexpected, row.flag) == (N, 1, Flag.INVALID)
     store = Store(tmp_path / "run")
-    verdicts = store.read("verdict", store.trial_folder(row.trial_id, 1))
-    assert verdicts.verdict.value_counts().to_dict() == {"ok": N, "phantom": 1}
+    outcomes = store.read("outcome", store.trial_folder(row.trial_id, 1))
+    assert outcomes.outcome.value_counts().to_dict() == {"ok": N, "unexpected": 1}
     tasks = store.read("task", store.trial_folder(row.trial_id, 1))
     assert tasks[tasks.t0_ns.isna()].task_id.tolist() == [foreign[0]]
 

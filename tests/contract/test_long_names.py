@@ -81,7 +81,7 @@ def test_backends_accept_a_long_argument(label: str, tmp_path: Path) -> None:
     assert main([*words, "--allow-dirty", "--tables-only", "--results", str(tmp_path)]) == 0
     (run,) = (tmp_path / "runs").iterdir()
     rows = Store(run).read("trial")
-    assert set(rows.answers) == {"inline call"}
+    assert set(rows.answer_check) == {"inline call"}
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_list_contains_every_backend_with_a_reference_on_redis() -> None:
 def test_message_of_the_reference_is_as_large_as_the_backends(name: str, tmp_path: Path) -> None:
     """The size is that of a waiting no-op in Redis: entries of lists, and fields of hashes."""
     backend = registry.select(name)
-    reference = registry.select(registry.ceiling(name))
+    reference = registry.select(registry.reference(name))
     assert services_of(backend.backend, backend.variant) == (Service.REDIS,)
     running = RedisService().start(tmp_path, (), {processes.OWNER: processes.owner()}, "p")
     try:

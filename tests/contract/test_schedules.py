@@ -40,13 +40,13 @@ def with_marks(label: str) -> Any:
 def test_jobs_fire_at_every_occurrence(label: str, tmp_path: Path) -> None:
     """Every job fires with right answers; firings are not counted as duplicates."""
     result = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))
-    row, occurrences = result.row, result.tables["occurrence"]
+    row, occurrences = result.row, result.tables["firing"]
     assert (row.status, row.reason) == ("ok", "")
     assert (row.n_sent, row.n_done, row.n_duplicated) == (2, 2, 0)
-    assert (row.n_corrupted, row.n_failed, row.n_phantom, row.n_negative) == (0, 0, 0, 0)
+    assert (row.n_wrong_answer, row.n_failed, row.n_unexpected, row.n_negative) == (0, 0, 0, 0)
     due = {(Phase.MEASURE.first_task + job, k) for job in range(2) for k in range(4)}
     assert set(zip(occurrences.job, occurrences.k, strict=True)) == due
-    fired = occurrences[occurrences.verdict != "missed"]
+    fired = occurrences[occurrences.outcome != "missed"]
     assert set(fired.job) == set(occurrences.job)
     assert (fired.started_ns > row.t_begin_ns).all()
     assert remaining_processes(row.trial_id) == []

@@ -61,7 +61,7 @@ def test_the_examples_of_adapter_and_workload_run_as_they_stand(shown: str, tmp_
     """Copied from the document, the adapter runs the workload, and every answer is right."""
     row = run(tmp_path, spec_of(shown, "sort", Burst(50), size=100)).row
     assert (row.status, row.reason) == ("ok", "")
-    assert (row.n_done, row.n_corrupted) == (50, 0)
+    assert (row.n_done, row.n_wrong_answer) == (50, 0)
     _, module = registry.workload("sort")
     assert_complete(module)
 

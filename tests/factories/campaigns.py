@@ -45,7 +45,7 @@ SHARED: Mapping[str, Any] = {
     "provider": "local",
     "nodes": 1,
     "placement": "shared",
-    "executes": 1,
+    "runs_tasks": 1,
     "fingerprint_id": "f" * 16,
     "t_begin_ns": 0,
     "t_end_ns": 20_000_000_000,
@@ -90,7 +90,7 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
         "trial": typed("trial", trials),
         "metric": typed("metric", rows),
         "task": typed("task", pd.concat(windows.values())).assign(attempt=1),
-        "occurrence": typed("occurrence", []).assign(attempt=1),
+        "firing": typed("firing", []).assign(attempt=1),
     }
     of = tables["trial"], tables["metric"]
     tables["trend"] = typed("trend", sweeps(*of, SYNTHETIC))
@@ -126,7 +126,7 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in set(CSV_TABLES) & set(tables):
         store.replace(name, tables[name])
-    for name in ("task", "occurrence"):
+    for name in ("task", "firing"):
         for (trial_id, attempt), rows in tables[name].groupby(["trial_id", "attempt"]):
             where = store.trial_folder(str(trial_id), int(str(attempt)))
             where.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def _trial(
         nominal_ns=nominal_ns,
         arrival="paced" if paced else "burst",
         rate_hz=rate,
-        gaps="poisson" if paced else "",
+        interarrival="poisson" if paced else "",
         cores_per_node=cores,
         workers_per_node=cores,
         workers=cores,
@@ -200,7 +200,7 @@ def _trial(
         cpu_services_ns=int(n * 6e4) if system.family in {"celery", "rq"} else None,
         cpu_workers_ns=int(n * (system.cost_s * 5e8 + nominal_ns)),
         steal=0.002 + 0.001 * (block % 3),
-        foreign_cpu=0.004 + 0.002 * ((block + position) % 4),
+        other_cpu=0.004 + 0.002 * ((block + position) % 4),
     )
     return _failed(trial) if label in plan.failed else trial
 
@@ -222,7 +222,7 @@ def _disturbed(trial: TrialRow, number: int, plan: Campaign) -> TrialRow:
     if trial.status != "ok" or number % plan.noisy_every:
         return trial
     if number % (3 * plan.noisy_every) == 2 * plan.noisy_every:
-        return replace(trial, flag="invalid", flag_reasons="foreign CPU 12.1 %", foreign_cpu=0.121)
+        return replace(trial, flag="invalid", flag_reasons="foreign CPU 12.1 %", other_cpu=0.121)
     return replace(trial, flag="noisy", flag_reasons="steal 1.4 %; foreign CPU 2.6 %", steal=0.014)
 
 

@@ -122,7 +122,7 @@ def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> di
         block=block,
         arrival="paced",
         rate_hz=N_TASKS / WINDOW_S,
-        gaps="poisson",
+        interarrival="poisson",
         flag="ok",
         flag_reasons="",
         status=status,

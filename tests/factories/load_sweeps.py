@@ -63,12 +63,14 @@ def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
             workers=1, node_mode="cpuset", flag="ok", flag_reasons="", n_planned=TASKS,
             n_sent=TASKS, n_done=TASKS, n_lost=0, n_censored=0, t_end_ns=10**12,
         )  # fmt: skip
-        probes = [("probe", "uniform", share * speed, 0) for share in (HELD, FAILED)]
+        probes = [("rate-probe", "uniform", share * speed, 0) for share in (HELD, FAILED)]
         rates = [*(share * HELD * speed for share in FRACTIONS), EQUAL_HZ]
-        levels = [("ladder", "poisson", rate, block) for rate in rates for block in range(TRIALS)]
+        levels = [
+            ("load-level", "poisson", rate, block) for rate in rates for block in range(TRIALS)
+        ]
         for arrival, gaps, rate, block in (*probes, *levels):
             name = f"{label}{arrival}{rate}"
-            changes = {"arrival": arrival, "gaps": gaps, "rate_hz": float(f"{rate:.4g}")}
+            changes = {"arrival": arrival, "interarrival": gaps, "rate_hz": float(f"{rate:.4g}")}
             trial_id = f"{zlib.crc32(name.encode()):08x}{block:08x}"
             yield replace(base, trial_id=trial_id, block=block, **changes)  # type: ignore[arg-type]
 
@@ -76,7 +78,7 @@ def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
 def _tasks(trial: TrialRow, rng: np.random.Generator) -> pd.DataFrame:
     rate, service = trial.rate_hz or 1.0, np.full(TASKS, 1 / SPEEDS[trial.label])
     t0 = poisson(rng, rate, TASKS)
-    if trial.gaps == "uniform":
+    if trial.interarrival == "uniform":
         t0 = np.arange(1, TASKS + 1) / rate
     known: dict[str, Any] = {"trial_id": trial.trial_id, "attempt_no": 1, "phase": "measure"}
     known |= {"node": 0, "worker": "1:1", "answer": pd.array([pd.NA] * TASKS, dtype="Int64")}

@@ -47,7 +47,7 @@ def with_schedules(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame
         "trial": [trial for trial, _ in firings.values()],
         "metric": metrics,
         "task": pd.concat(rows for _, rows in firings.values()),
-        "occurrence": pd.concat(judged.values()),
+        "firing": pd.concat(judged.values()),
     }
     both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
     of = both["trial"], both["metric"]
@@ -76,7 +76,7 @@ def _trials(trials: pd.DataFrame) -> Iterator[TrialRow]:
                     arrival="periodic",
                     schedule=schedule,
                     rate_hz=None,
-                    gaps="",
+                    interarrival="",
                     flag="ok",
                     flag_reasons="",
                     n_planned=1,

@@ -16,7 +16,7 @@ from lab.core.faults import FaultKind
 from lab.core.outcomes import Ack, TaskState
 from lab.results.schema.fault import FaultRow
 from lab.results.schema.task import SubmitRow, TaskRow
-from lab.validation.checker import verdicts
+from lab.validation.checker import outcomes
 from lab.validation.fault_outcomes import Aftermath, classify, proved_hits, stopped_consuming
 from lab.validation.trial_files import truncate_at
 
@@ -113,14 +113,14 @@ class ScriptedSystem:
         late = {*ledger.loc[returned | (ledger["t3_ns"] > end_ns), "task_id"]}
         horizons_s = self.horizon_s, self.started_horizon_s
         after = Aftermath(proved_hits(faults), end_ns, *horizons_s, self.states, late)
-        table = verdicts(tasks, submits, {i: right(i) for i in tasks["task_id"]})
+        table = outcomes(tasks, submits, {i: right(i) for i in tasks["task_id"]})
         table = classify(table, tasks, submits, after)
         return table, stopped_consuming(table, tasks, submits, after)
 
     def outcomes(self, end_s: float) -> dict[int, str]:
         """Return the outcome of each task at the end of the drain."""
         table, _ = self.judged(end_s)
-        return dict(zip(table["task_id"], table["verdict"], strict=True))
+        return dict(zip(table["task_id"], table["outcome"], strict=True))
 
 
 def _ns(seconds: float) -> int:

@@ -64,7 +64,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "node_mode": "cpuset",
         "throttle_ratio": None,
         "nominal_ns": 0,
-        "executes": 1,
+        "runs_tasks": 1,
         "services": "",
         "n_sent": n_sent,
         "n_lost": 0,
@@ -78,6 +78,6 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "broker_commands": None,
         "broker_bytes": None,
         "worker_processes": None,
-        "harness_ns": None,
+        "instrumentation_ns": None,
     }
     return cast(TrialRow, SimpleNamespace(**row | changes))

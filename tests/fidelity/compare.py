@@ -146,7 +146,7 @@ def measure(
 ) -> dict[str, tuple[list[float], list[float]]]:
     """Return the rates of lab and script for each label, pair by pair, in tasks per second."""
     rates: dict[str, tuple[list[float], list[float]]] = {label: ([], []) for label in labels}
-    sides = (partial(lab_rate, harness_ns=instrumentation_cost.cost_ns()), script_rate)
+    sides = (partial(lab_rate, instrumentation_ns=instrumentation_cost.cost_ns()), script_rate)
     for pair in range(pairs):
         for label in order.sample(labels, len(labels)):
             spec = spec_of(label, pair)
@@ -177,9 +177,9 @@ def spec_of(label: str, pair: int) -> TrialSpec:
     return make_plan(selection).trials[pair]
 
 
-def lab_rate(spec: TrialSpec, folder: Path, harness_ns: float) -> float:
+def lab_rate(spec: TrialSpec, folder: Path, instrumentation_ns: float) -> float:
     """Run one trial and return the rate that its ledger shows."""
-    outcome = trial.run_trial(spec, 1, folder / "trial", lambda _: None, harness_ns)
+    outcome = trial.run_trial(spec, 1, folder / "trial", lambda _: None, instrumentation_ns)
     status = read_status(outcome.folder)
     if (outcome.status, status.get("status")) != (Status.OK, Status.OK):
         raise LabError(f"{spec.label} failed: {outcome.reason or status.get('reason')}")

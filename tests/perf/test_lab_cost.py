@@ -108,12 +108,13 @@ def test_pacer_lag_at_a_thousand_a_second(benchmark: Any) -> None:
 def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
     """Aim: `null`, the ceiling of the harness, is at least five times the fastest real system."""
     rates: list[float] = []
-    harness_ns = instrumentation_cost.cost_ns()
+    instrumentation_ns = instrumentation_cost.cost_ns()
 
     def one() -> None:
         spec = spec_of(backend, arrival=Burst(1_000), seed=len(rates), deadline_s=120.0)
         result = collect(
-            trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None, harness_ns), CONTEXT
+            trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None, instrumentation_ns),
+            CONTEXT,
         )
         tasks = result.tables["task"]
         window, marks = tasks[tasks.phase == "measure"], tasks[tasks.phase.isin(UNINSTRUMENTED)]

@@ -181,6 +181,11 @@ def numbers() -> Iterator[tuple[str, str, str, Measure]]:
         of_end = _of_backlog(lambda b, e=end: getattr(b.slope, e))  # type: ignore[misc]
         yield f"{slope}_{end}_per_s", "1/s", meaning, of_end
     excess = _of_backlog(lambda b: b.excess, "offered - finished tasks per second")
-    yield "excess_per_s", "1/s", "Offered minus finished tasks per second.", excess
+    yield (
+        "arrival_minus_completion_per_s",
+        "1/s",
+        "Offered minus finished tasks per second.",
+        excess,
+    )
     yield "drain_share", "1", "Last offer to last finish, as a share of the window.", drain
     yield "overloaded", "1", "1: the backlog grew; 0: the rate was sustained.", overloaded

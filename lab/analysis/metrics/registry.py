@@ -32,9 +32,9 @@ CELL = [
     "size",
     "arrival",
     "rate_hz",
-    "gaps",
+    "interarrival",
     "schedule",
-    "shape",
+    "arrival_param",
     "n_planned",
     "provider",
     "nodes",
@@ -57,7 +57,7 @@ class Metric:
     - `name` ends in the unit, if there is one; `better`: ``"lower"`` or ``"higher"``.
     - `measure` computes the value or raises `RefusedError`, if `arrivals` and `applies` fit.
     - `table`: the rows that `measure` gets: ``"task"`` (one per task), ``"execution"`` (one per
-      execution), ``"occurrence"``, ``"sample"`` (with `n_done`, the tasks finished before),
+      execution), ``"firing"``, ``"sample"`` (with `n_done`, the tasks finished before),
       ``"burst"`` (one per task, with the markers of an uninstrumented burst), ``"unrecorded"`` (the
       same, but only if there was an uninstrumented burst).
     """
@@ -205,7 +205,7 @@ METRICS = {
             for kind, table, name, unit, about, measure in workflows.numbers()
         ),
         Metric(
-            "first_run_s_mean",
+            "schedule_to_first_run_s_mean",
             "s",
             "lower",
             "Mean of: schedule call to first firing, which may be due a period later.",
@@ -217,7 +217,7 @@ METRICS = {
             for name, unit, about, measure in backlog.numbers()
         ),
         *(
-            Metric(name, unit, "lower", about, measure, (Periodic.kind,), table="occurrence")
+            Metric(name, unit, "lower", about, measure, (Periodic.kind,), table="firing")
             for name, unit, about, measure in schedule.numbers()
         ),
         *(
@@ -245,12 +245,12 @@ def trial_metrics(
     Args:
         trial: The attempt's row, or a Series with the same columns.
         executions: `TaskRow` columns of the window (phase ``measure``), one row per execution.
-        occurrences: `OccurrenceRow` columns of a periodic trial.
+        occurrences: `FiringRow` columns of a periodic trial.
         samples: `SampleRow` columns; without them, the metrics of that table are omitted.
         marks: `TaskRow` columns of the markers of the uninstrumented burst, if there was one.
     """
     tasks = latency.one_row_a_task(executions)
-    rows: dict[str, Any] = {"task": tasks, "execution": executions, "occurrence": occurrences}
+    rows: dict[str, Any] = {"task": tasks, "execution": executions, "firing": occurrences}
     rows["burst"] = tasks
     if marks is not None and len(marks):
         rows["burst"] = rows["unrecorded"] = throughput.add_marks(tasks, marks)

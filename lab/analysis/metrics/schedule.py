@@ -22,13 +22,13 @@ Measure = Callable[[TrialRow, pd.DataFrame], Value]
 
 Seconds = NDArray[np.float64]
 
-FIRED = (FiringOutcome.KEPT, FiringOutcome.EARLY)
+FIRED = (FiringOutcome.FIRED, FiringOutcome.EARLY)
 # With fewer occurrences, one late firing determines the slope.
 DRIFT_FLOOR = 5
 
 
 def _fired(occurrences: pd.DataFrame) -> pd.DataFrame:
-    fired = occurrences[occurrences["verdict"].isin([str(verdict) for verdict in FIRED])]
+    fired = occurrences[occurrences["outcome"].isin([str(outcome) for outcome in FIRED])]
     if fired.empty:
         raise RefusedError(f"None of {len(occurrences)} occurrences had a firing.")
     return fired
@@ -97,11 +97,11 @@ def longest_period_error(fired: pd.DataFrame) -> float:
     return float(periods.max())
 
 
-def count(verdict: FiringOutcome) -> Measure:
-    """Return a measure: the number of occurrences and surplus firings with a verdict."""
+def count(outcome: FiringOutcome) -> Measure:
+    """Return a measure: the number of occurrences and surplus firings with an outcome."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
-        return _counted(int((occurrences["verdict"] == str(verdict)).sum()), occurrences)
+        return _counted(int((occurrences["outcome"] == str(outcome)).sum()), occurrences)
 
     return measure
 
@@ -136,10 +136,10 @@ def numbers() -> Iterator[tuple[str, str, str, Measure]]:
         ),
     ):
         yield name, unit, meaning, by_job(method, of_job)
-    for verdict, meaning in (
+    for outcome, meaning in (
         (FiringOutcome.MISSED, "Nominal instants without a firing."),
         (FiringOutcome.DOUBLED, "Firings in addition to the one that was due."),
         (FiringOutcome.EARLY, "Firings that started before the instant of their cron line."),
     ):
-        yield str(verdict), "1", meaning, count(verdict)
+        yield str(outcome), "1", meaning, count(outcome)
     yield "overlapping", "1", "Firings that started while the previous one still ran.", overlapping

@@ -34,7 +34,7 @@ def numbers() -> Iterator[tuple[str, str, str, str, MetricFunction]]:
     ):
         yield f"{name}_s_per_task", "s", meaning, rows, measure
     meaning = "Upper bound of the slowdown caused by recording, X_off / X_on - 1."
-    yield "harness_overhead", "1", meaning, "burst", harness_overhead
+    yield "instrumentation_overhead", "1", meaning, "burst", instrumentation_overhead
     meaning = "Relative gain of throughput without instrumentation, X_off / X_on - 1."
     yield "record_overhead", "1", meaning, "unrecorded", record_overhead
 
@@ -132,7 +132,7 @@ def efficiency(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(total.n * work_s / (trial.workers * total.value), "", total.n, method)
 
 
-def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+def instrumentation_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return an upper bound of the slowdown by recording, ``X_off / X_on - 1`` (METHOD M19).
 
     All tasks are recorded; in an uninstrumented burst, only the markers.
@@ -142,7 +142,7 @@ def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     and because the driver's part of c counts as if it were in the worker's process. All workers of
     one process share its interpreter lock, so they count as one process.
     """
-    if pd.isna(trial.harness_ns):
+    if pd.isna(trial.instrumentation_ns):
         raise RefusedError(
             "Not measured: this trial ran outside a campaign, or the instrumentation cost of its "
             "block could not be measured. The table `baseline` has the reason."
@@ -150,7 +150,7 @@ def harness_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     rate = throughput(trial, tasks)
     processes = 1 if pd.isna(trial.worker_processes) else int(trial.worker_processes)
     p, (_, _, each) = min(processes, int(trial.workers)), _representative(trial, tasks, OF_RATE)
-    cost_s = float(trial.harness_ns) / 1e9 / each
+    cost_s = float(trial.instrumentation_ns) / 1e9 / each
     rest_s = p / rate.value - cost_s
     method = f"at most c / (p / X - c), c = {cost_s * 1e6:.2f} us before the block, p = {p}"
     if rest_s <= cost_s:
@@ -189,7 +189,7 @@ def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 
 def _work_s(trial: TrialRow) -> float:
-    if trial.nominal_ns and not trial.executes:
+    if trial.nominal_ns and not trial.runs_tasks:
         raise RefusedError("This backend completes tasks without running them: no work was done.")
     return float(trial.nominal_ns) / 1e9
 

@@ -34,9 +34,9 @@ def numbers() -> Iterator[Number]:
     for q in (50, 90):
         yield Chain.kind, "task", f"link_s_p{q}", "s", f"p{q} of: {link}", link_percentile(q)
     early = "Tasks of a chain that started before the previous one had ended."
-    yield Chain.kind, "task", "links_early", "1", early, links_early
+    yield Chain.kind, "task", "chain_order_violations", "1", early, links_early
     overtaken = "Share of pairs in which a task of low priority overtook an urgent one."
-    yield Priority.kind, "task", "inversions", "1", overtaken, inversions
+    yield Priority.kind, "task", "priority_inversion_ratio", "1", overtaken, inversions
     late = "p50 of: delay of a retry beyond the requested one."
     yield Retry.kind, "execution", "retry_late_s_p50", "s", late, retry_percentile(50)
 
@@ -83,11 +83,11 @@ def inversions(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the share of pairs in which a task of low priority overtook an urgent one.
 
     A pair is an urgent task and a task of low priority that still waited when the urgent one was
-    accepted; it is inverted if the task of low priority started first. The last `shape` tasks are
+    accepted; it is inverted if the task of low priority started first. The last `arrival_param` tasks are
     urgent.
     """
     ordered = tasks.sort_values("task_id")
-    n_urgent = int(trial.shape or 0)
+    n_urgent = int(trial.arrival_param or 0)
     low = ordered["t3_ns"].iloc[:-n_urgent].dropna().to_numpy("int64")
     pairs = inverted = 0
     urgent = ordered.iloc[-n_urgent:].dropna(subset=["t2_ns", "t3_ns"])
@@ -115,7 +115,7 @@ def retry_percentile(q: float) -> MetricFunction:
         waited = waited[~np.isnan(waited)]
         if not waited.size:
             raise RefusedError("No task that raised was retried.")
-        return percentile(waited - float(trial.shape or 0.0), q)
+        return percentile(waited - float(trial.arrival_param or 0.0), q)
 
     return measure
 

@@ -48,7 +48,7 @@ def _line(block: pd.DataFrame) -> granularity.Line:
 def _each(block: pd.DataFrame) -> Value:
     """Return ``P b - w``: worker-seconds that one more task costs in addition to its work."""
     first = block.iloc[0]
-    if first["nominal_ns"] and not first["executes"]:
+    if first["nominal_ns"] and not first["runs_tasks"]:
         raise RefusedError("This reference records tasks and does not run them.")
     each_s = int(first["workers"]) * _line(block).each_s - int(first["nominal_ns"]) / 1e9
     return Value(each_s, "", len(block), "P b - w")

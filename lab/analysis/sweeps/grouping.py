@@ -30,7 +30,7 @@ def lines(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
         rows: Trials or cells, with the columns of a topology, workload, size and n_planned.
 
     Returns:
-        Rows with the columns axis, x, work (strong or weak) and held (the fixed dimensions, text).
+        Rows with the columns axis, x, work (strong or weak) and fixed (the fixed dimensions, text).
     """
     return (family for most, family in _families(rows) if most > 1)
 
@@ -59,7 +59,7 @@ def _longest(part: pd.DataFrame, tasks: str) -> tuple[int, pd.DataFrame]:
     """Return the number of tasks with most points, as that number of points and its rows."""
     families = [(_points(rows), value, rows) for value, rows in part.groupby(tasks)]
     most, _, rows = max(families, key=lambda family: family[:2])
-    return most, rows.assign(held=_held(rows.iloc[0], tasks))
+    return most, rows.assign(fixed=_fixed(rows.iloc[0], tasks))
 
 
 def _points(rows: pd.DataFrame) -> int:
@@ -67,7 +67,7 @@ def _points(rows: pd.DataFrame) -> int:
     return int(rows.groupby("label")["x"].nunique().max())
 
 
-def _held(row: pd.Series, tasks: str) -> str:
+def _fixed(row: pd.Series, tasks: str) -> str:
     per_core = f"{row['workers_per_core']:g} {plural('workers', row['workers_per_core'])} per core"
     fixed = {
         "cores": [per_core] + ([f"{row['nodes']} nodes"] if row["nodes"] > 1 else []),
@@ -78,7 +78,7 @@ def _held(row: pd.Series, tasks: str) -> str:
     return f"{row['work']}: {', '.join([*fixed, work])}"
 
 
-def beyond(row: Any) -> str:
+def oversubscription(row: Any) -> str:
     """Return how a point exceeds the machine's cores, or an empty text if it does not."""
     if row.node_mode != "cpuset":
         return str(row.node_mode)

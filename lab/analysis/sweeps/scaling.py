@@ -11,7 +11,7 @@ import pandas as pd
 from lab.analysis import scaling_laws
 from lab.analysis.scaling_laws import Coefficient
 from lab.analysis.statistics import RefusedError, paired_ratio
-from lab.analysis.sweeps.grouping import beyond, lines, plural
+from lab.analysis.sweeps.grouping import lines, oversubscription, plural
 from lab.analysis.sweeps.series import LEVEL, NOTHING, Line
 from lab.core.model import Estimate
 from lab.results.schema.sweep import TrendRow
@@ -32,7 +32,7 @@ def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
         for _, group in family.groupby("label", sort=False):
             if len(set(group["x"])) > 1:
                 first = group.iloc[0]
-                line = Line(group, str(first["axis"]), str(first["held"]), analysis_id)
+                line = Line(group, str(first["axis"]), str(first["fixed"]), analysis_id)
                 yield from _steps(line, loop)
                 if first["work"] == "strong":
                     yield from _law(line)
@@ -41,10 +41,12 @@ def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
 def _steps(line: Line, loop: pd.DataFrame) -> Iterator[TrendRow]:
     start = line.rows["x"].min()
     base = line.rows[line.rows["x"] == start]
-    base_name = f"{start:g} {plural(line.along, start)}"
+    base_name = f"{start:g} {plural(line.x_axis, start)}"
     for _, rows in line.rows.groupby("x"):
         x = float(rows["x"].iloc[0])
-        row = partial(replace(line, rows=rows).row, unit="1", at=x, beyond=_beyond(rows))
+        row = partial(
+            replace(line, rows=rows).row, unit="1", x=x, oversubscription=_oversubscription(rows)
+        )
         yield row("speed_up_over_inline", estimate=_ratio(rows, loop, "the inline loop"))
         if x == start:
             continue
@@ -56,9 +58,9 @@ def _steps(line: Line, loop: pd.DataFrame) -> Iterator[TrendRow]:
         yield row("serial_share", estimate=_serial_share(rows, speed, multiple))
 
 
-def _beyond(rows: pd.DataFrame) -> str:
+def _oversubscription(rows: pd.DataFrame) -> str:
     """Return how the point exceeds the cores; with a quota, the share of throttled periods."""
-    excess = beyond(next(rows.itertuples(index=False)))
+    excess = oversubscription(next(rows.itertuples(index=False)))
     throttled = rows["throttle_ratio"].mean()
     if excess == "quota" and pd.notna(throttled):
         return f"{excess}, throttled in {throttled:.0%} of its periods"
@@ -98,7 +100,7 @@ def _law(line: Line) -> Iterator[TrendRow]:
     points = line.rows.dropna(subset=[RATE])
     names = (("law_rate_per_s", "1/s"), ("contention", "1"), ("coherency", "1"), ("peak", "1"))
     try:
-        law = scaling_laws.fit(points["x"].tolist(), points[RATE].tolist(), line.along)
+        law = scaling_laws.fit(points["x"].tolist(), points[RATE].tolist(), line.x_axis)
     except RefusedError as refusal:
         for metric, unit in names:
             yield line.row(metric, unit=unit, estimate=replace(NOTHING, method=str(refusal)))

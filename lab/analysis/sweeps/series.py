@@ -17,7 +17,7 @@ LEVEL = 0.95
 WANTED = ("makespan_s", "efficiency", "throughput_per_s")
 # Columns of a trend row that have a value if all its trials have the same.
 INTEGERS = ("size", "n_planned", "nodes", "cores_per_node", "workers_per_node")
-BLANK = {"at": None, "beyond": "", "bound": ""}
+BLANK = {"x": None, "oversubscription": "", "bound": ""}
 NOTHING = Estimate(0.0, None, None, LEVEL, 0, "")
 
 
@@ -25,12 +25,12 @@ NOTHING = Estimate(0.0, None, None, LEVEL, 0, "")
 class Line:
     """Trials of one label that differ in one dimension.
 
-    `along`: the dimension. `held`: the fixed dimensions, as text. `rows`: the trials.
+    `x_axis`: the dimension. `fixed`: the fixed dimensions, as text. `rows`: the trials.
     """
 
     rows: pd.DataFrame
-    along: str
-    held: str
+    x_axis: str
+    fixed: str
     analysis_id: str
 
     def row(self, metric: str, *, unit: str, estimate: Estimate, **more: Any) -> TrendRow:
@@ -44,8 +44,8 @@ class Line:
             workload=first["workload"],
             provider=first["provider"],
             quota_cpus=float(first["quota_cpus"]),
-            along=self.along,
-            held=self.held,
+            x_axis=self.x_axis,
+            fixed=self.fixed,
             estimate=estimate.value if estimate.n else None,
             ci_low=estimate.low,
             ci_high=estimate.high,

@@ -74,8 +74,8 @@ QUESTIONS = (
         together(
             claimed("priority"),
             ranked(
-                "inversions",
-                "pairs in which a task of low priority started before one of {shape:g} urgent",
+                "priority_inversion_ratio",
+                "pairs in which a task of low priority started before one of {param:g} urgent",
                 percent,
             ),
         ),
@@ -110,7 +110,7 @@ QUESTIONS = (
         "Do retries run after the requested delay?",
         together(
             claimed("retry"),
-            ranked("retry_late_s_p50", "retries, later than the requested {shape:g} s", seconds),
+            ranked("retry_late_s_p50", "retries, later than the requested {param:g} s", seconds),
         ),
         command=f"{BENCH} --workload shapes",
     ),
@@ -118,9 +118,9 @@ QUESTIONS = (
         "fan-out",
         "What do fan-out and chords cost at scale?",
         together(
-            ranked("group_s_p50", "groups of {shape:g}, from submit to join", seconds),
-            ranked("join_s_p50", "groups of {shape:g}, from the last task to the join", seconds),
-            ranked("link_s_p50", "chains of {shape:g}, from link to link", seconds),
+            ranked("group_s_p50", "groups of {param:g}, from submit to join", seconds),
+            ranked("join_s_p50", "groups of {param:g}, from the last task to the join", seconds),
+            ranked("link_s_p50", "chains of {param:g}, from link to link", seconds),
         ),
         command=f"{BENCH} --workload shapes",
     ),

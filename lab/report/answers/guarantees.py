@@ -73,7 +73,7 @@ def cron_in_a_container(tables: Tables) -> Iterator[Sentence]:
     trials = usable(tables["trial"])
     chosen = trials[(trials["backend"] == CRON_IN_CONTAINERS) & (trials["images"] != "")]
     ids = chosen[["trial_id", "attempt"]]
-    occurrences = tables["occurrence"].merge(ids, on=["trial_id", "attempt"])
+    occurrences = tables["firing"].merge(ids, on=["trial_id", "attempt"])
     if occurrences.empty:
         return
     due = occurrences.drop_duplicates(["trial_id", "job", "k"])
@@ -90,7 +90,7 @@ def claimed(*claims: str) -> Callable[[Tables], Iterable[Sentence]]:
         rows = tables["claim"]
         for claim in each(rows[rows["claim"].isin(claims)]):
             if not claim.verdict.startswith("not measured"):
-                text = f"{claim.backend}, {claim.claim}: {claim.verdict}. {claim.why}"
+                text = f"{claim.backend}, {claim.claim}: {claim.verdict}. {claim.evidence}"
                 yield Sentence(text, claim.trials.split())
 
     return answer

@@ -15,7 +15,7 @@ from lab.core.model import Estimate
 from lab.figures import Tables
 from lab.report.number_format import digits
 
-PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "shape", *TOPOLOGY]
+PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param", *TOPOLOGY]
 
 
 def cells(tables: Tables, metric: str) -> pd.DataFrame:

@@ -18,16 +18,18 @@ def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
 
     Args:
         metric: The metric's name.
-        words: Description of the metric; ``{shape}`` is replaced by the size of the group or chain.
+        words: Description of the metric; ``{param}`` is replaced by the size of the group or chain.
         write: Formats a value with its unit.
     """
 
     def answer(tables: Tables) -> Iterator[Sentence]:
         estimates = cells(tables, metric)
-        for _, group in estimates.groupby(["place", "arrival", "shape"], dropna=False, sort=False):
+        for _, group in estimates.groupby(
+            ["place", "arrival", "arrival_param"], dropna=False, sort=False
+        ):
             order = group.sort_values("estimate")
             first = next(iter(each(order)))
-            text = f"{first.place}, {words.format(shape=first.shape)}"
+            text = f"{first.place}, {words.format(param=first.arrival_param)}"
             yield Sentence(
                 text, list(order["row"]), [estimate_text(row, write) for row in each(order)]
             )

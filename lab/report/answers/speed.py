@@ -15,7 +15,7 @@ from lab.report.answers.answer import Sentence
 from lab.report.answers.queries import by, cells, estimate_text, ratio, times, trial_rows, values
 from lab.report.number_format import percent, plural, seconds
 
-OF_CEILING = "throughput_of_ceiling"
+OF_REFERENCE = "throughput_of_reference"
 INLINE = "inline"  # the backend that only calls the function
 UNDECIDED = "inconclusive against"
 WAITS = {"median wait": "queue_latency_s_p50", "99th percentile": "queue_latency_s_p99"}
@@ -35,8 +35,8 @@ def overhead(tables: Tables) -> Iterator[Sentence]:
 
 def _of_reference(tables: Tables) -> Iterator[Sentence]:
     """Report each label's throughput as a share of its reference's."""
-    references = tables["trial"].drop_duplicates("label").set_index("label")["ceiling"]
-    for place, group in by(cells(tables, OF_CEILING), "place"):
+    references = tables["trial"].drop_duplicates("label").set_index("label")["reference"]
+    for place, group in by(cells(tables, OF_REFERENCE), "place"):
         nearest_first = group.sort_values("estimate", ascending=False)
         parts = [
             f"{estimate_text(row, percent)} of {references[row.label].removesuffix('@default')}"

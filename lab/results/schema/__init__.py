@@ -16,7 +16,7 @@ from lab.results.schema.fault import FaultRow as FaultRow
 from lab.results.schema.machine import BaselineRow, EnvironmentRow
 from lab.results.schema.metric import ClaimRow, MetricRow
 from lab.results.schema.sweep import TrendRow
-from lab.results.schema.task import OccurrenceRow, SampleRow, SubmitRow, TaskRow, VerdictRow
+from lab.results.schema.task import FiringRow, OutcomeRow, SampleRow, SubmitRow, TaskRow
 from lab.results.schema.trial import TrialRow as TrialRow
 
 # History of the schema. A reader fills the columns that are newer than a file. It refuses a later
@@ -27,7 +27,7 @@ from lab.results.schema.trial import TrialRow as TrialRow
 # 1.3  columns answers and shape
 # 1.4  table changepoint
 # 1.5  idle trials; the instants of a cold start in every trial
-# 1.6  columns ceiling, worker_processes, harness_ns of trial; table baseline
+# 1.6  columns ceiling, worker_processes, instrumentation_ns of trial; table baseline
 # 1.7  table trend; bursts of different sizes have separate estimates
 # 1.8  phases unrecorded and repeated: the uninstrumented burst, of which only some tasks have rows
 # 1.9  every column that came after 1.0 declares its version
@@ -44,8 +44,8 @@ TABLES: dict[str, type[Any]] = {
     "task": TaskRow,
     "submit": SubmitRow,
     "sample": SampleRow,
-    "verdict": VerdictRow,
-    "occurrence": OccurrenceRow,
+    "outcome": OutcomeRow,
+    "firing": FiringRow,
     "fault": FaultRow,
     "metric": MetricRow,
     "estimate": EstimateRow,
@@ -59,7 +59,7 @@ CSV_TABLES = (
     *("campaign", "environment", "baseline", "trial"),
     *("metric", "estimate", "trend", "claim"),
 )
-PARQUET_TABLES = ("task", "submit", "sample", "verdict", "occurrence", "fault")
+PARQUET_TABLES = ("task", "submit", "sample", "outcome", "firing", "fault")
 # The file of each table; `lab history` rewrites `changepoint` from all runs.
 PLACES: Mapping[str, str] = {
     **{table: f"{table}.csv" for table in CSV_TABLES},

@@ -18,11 +18,11 @@ class EstimateRow:
     size: int = column("size of a task in the workload's unit", least=0)
     arrival: str = column("kind of arrival, as in `trial`")
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s", least=0)
-    gaps: str = column("gaps between tasks: poisson, uniform or bursty; empty unless paced")
+    interarrival: str = column("gaps between tasks: poisson, uniform or bursty; empty unless paced")
     schedule: str = column(
         "number of jobs and their schedule, or the duration of an idle window", since="1.1"
     )
-    shape: float | None = column(
+    arrival_param: float | None = column(
         "parameter of a group, chain, priority or retry arrival, as in `trial`",
         since="1.3",
         least=0,

@@ -34,9 +34,9 @@ class ClaimRow:
 
     backend: str = column("name of the backend")
     claim: str = column("name of the claim; `lab claims --help` explains each")
-    words: str = column("text of the published claim")
-    seed: str = column("published mark: yes, no or with config")
-    here: str = column("measured mark, of the same three; empty: not measured")
+    statement: str = column("text of the published claim")
+    claimed: str = column("published mark: yes, no or with config")
+    measured: str = column("measured mark, of the same three; empty: not measured")
     verdict: str = column("holds, holds with: CONDITION, does not hold, or not measured: REASON")
-    why: str = column("measured numbers that support the verdict")
+    evidence: str = column("measured numbers that support the verdict")
     trials: str = column("trial_id of each trial that supports it, separated by spaces")

@@ -31,12 +31,12 @@ class TrendRow:
         "worker slots of each node; empty: it differs on the line", least=1
     )
     quota_cpus: float = column("CPU quota of each node; 0: no quota", "CPUs", least=0)
-    along: str = column("dimension that differs: tasks, size, workers, cores or nodes")
-    held: str = column("dimensions that are fixed, as text, with strong or weak scaling")
-    at: float | None = column(
+    x_axis: str = column("dimension that differs: tasks, size, workers, cores or nodes")
+    fixed: str = column("dimensions that are fixed, as text, with strong or weak scaling")
+    x: float | None = column(
         "workers, cores or nodes of this point; empty: a number of the whole line"
     )
-    beyond: str = column(
+    oversubscription: str = column(
         "demand beyond the cores: quota with the share of throttled periods, oversubscribed, or "
         "more workers than cores; empty: none"
     )

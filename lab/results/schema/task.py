@@ -68,18 +68,18 @@ class SampleRow:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictRow:
+class OutcomeRow:
     """The outcome of one task of the window. Key: trial_id, task_id."""
 
     trial_id: str = column("identifier of the trial")
     task_id: int = column("number of the task in the trial")
-    verdict: str = column("outcome of the task, a class of METHOD M28")
+    outcome: str = column("outcome of the task, a class of METHOD M28")
     starts: int = column("number of starts", least=0)
     completions: int = column("number of completions", least=0)
 
 
 @dataclass(frozen=True, slots=True)
-class OccurrenceRow:
+class FiringRow:
     """One due instant of a job, one row per firing. Key: trial_id, job, k, started_ns."""
 
     trial_id: str = column("identifier of the trial")
@@ -93,5 +93,5 @@ class OccurrenceRow:
         "last statement of the firing; empty: not finished", "ns", least=0, most=LATEST_NS
     )
     error_ns: int | None = column("started_ns - nominal_ns; below zero: early", "ns")
-    verdict: str = column("kept, early, missed or doubled (METHOD M26)")
+    outcome: str = column("fired, early, missed or doubled (METHOD M26)")
     overlaps: int = column("1 if the job's previous firing was still running", least=0, most=1)

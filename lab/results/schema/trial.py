@@ -21,10 +21,10 @@ class TrialRow:
     family: str = column("family of the backend, which has one colour in figures")
     variant: str = column("name of the variant")
     profile: str = column("default, safe or tuned")
-    executes: int = column(
+    runs_tasks: int = column(
         "1 if the backend runs tasks; 0: a reference that only records them", least=0, most=1
     )
-    ceiling: str = column(
+    reference: str = column(
         "label of the reference that bounds the backend; empty: none (M18)", since="1.6"
     )
     workload: str = column("name of the workload")
@@ -34,14 +34,14 @@ class TrialRow:
         "task duration that the size was calibrated for; 0: not calibrated", "ns", least=0
     )
     arrival: str = column(
-        "kind of arrival: burst, paced, roundtrip, periodic, idle, or that of a claim's test"
+        "kind of arrival: burst, paced, round-trip, periodic, idle, or that of a claim's test"
     )
     rate_hz: float | None = column("offered rate; empty unless paced", "1/s", least=0)
-    gaps: str = column("gaps between tasks: poisson, uniform or bursty; empty unless paced")
+    interarrival: str = column("gaps between tasks: poisson, uniform or bursty; empty unless paced")
     schedule: str = column(
         "number of jobs and their schedule, or the duration of an idle window", since="1.1"
     )
-    shape: float | None = column(
+    arrival_param: float | None = column(
         "tasks of a group, links of a chain, urgent tasks, or delay of a retry in s; empty for "
         "other arrivals",
         since="1.3",
@@ -117,7 +117,7 @@ class TrialRow:
         least=0,
         most=LATEST_NS,
     )
-    answers: str = column(
+    answer_check: str = column(
         "reference of the answer check: known, inline call (of the warm-up only, if the check "
         "takes long), or not checked, with the reason",
         since="1.3",
@@ -132,8 +132,8 @@ class TrialRow:
     n_partial: int = column("tasks started but not finished", "tasks", least=0)
     n_failed: int = column("tasks that raised an exception", "tasks", least=0)
     n_duplicated: int = column("tasks finished more than once", "tasks", least=0)
-    n_corrupted: int = column("tasks finished with a wrong answer", "tasks", least=0)
-    n_phantom: int = column("tasks executed but not offered", "tasks", least=0)
+    n_wrong_answer: int = column("tasks finished with a wrong answer", "tasks", least=0)
+    n_unexpected: int = column("tasks executed but not offered", "tasks", least=0)
     n_negative: int = column("negative durations; any one makes the trial invalid", least=0)
     worker_processes: int | None = column(
         "processes that executed tasks of the window", "processes", since="1.6", least=0
@@ -150,14 +150,14 @@ class TrialRow:
         "a server has no such statistic",
         "bytes",
     )
-    harness_ns: float | None = column(
+    instrumentation_ns: float | None = column(
         "instrumentation cost per task: offering and recording, measured before the block, and "
         "the check of the answer (M19)",
         "ns",
         since="1.6",
     )
     steal: float | None = column("share of CPU time stolen by the hypervisor")
-    foreign_cpu: float | None = column("share of CPU time used by other processes")
+    other_cpu: float | None = column("share of CPU time used by other processes")
     calibration_drift: float | None = column(
         "|after / before - 1| of a fixed loop, timed before and after the trial"
     )

@@ -20,9 +20,9 @@ CELL = {
     "workload": "noop", "size": 0, "arrival": "paced", "nodes": 1, "cores_per_node": 2,
     "workers_per_node": 2,
     "quota_cpus": 0.0,
-    "gaps": "poisson",
+    "interarrival": "poisson",
     "schedule": "",
-    "shape": None,
+    "arrival_param": None,
     "n_planned": 100,
     "provider": "local",
 }  # fmt: skip

@@ -64,7 +64,7 @@ def test_every_backend_except_references_has_a_reference(chosen: Selected) -> No
     references = [registry.select(label) for label in ceilings_of(chosen.backend, chosen.variant)]
     assert bool(references) == (chosen.backend.family != "reference")
     assert all(reference.backend.family == "reference" for reference in references)
-    assert registry.ceiling(chosen.label) == (references[0].label if references else "")
+    assert registry.reference(chosen.label) == (references[0].label if references else "")
 
 
 def test_an_added_reference_runs_only_the_cells_that_use_it() -> None:
@@ -121,8 +121,8 @@ def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
     """Return the tables of a campaign of `systems`; `names` maps a backend to its reference."""
     few = tuple(s for s in SYSTEMS if s.backend in systems)
     tables = dict(campaign(Campaign(systems=few, workloads=("noop",), cores=(1,))))
-    trials = tables["trial"].assign(harness_ns=900.0, worker_processes=1)
-    trials["ceiling"] = [names.get(backend, "") for backend in trials["backend"]]
+    trials = tables["trial"].assign(instrumentation_ns=900.0, worker_processes=1)
+    trials["reference"] = [names.get(backend, "") for backend in trials["backend"]]
     rows = [
         row
         for trial in (TrialRow(*values) for values in trials.itertuples(index=False))
@@ -151,8 +151,8 @@ def test_a_row_has_the_ratio_to_its_reference() -> None:
     assert ratio["estimate"].iloc[0] == pytest.approx(expected, rel=0.1)
     assert ratio["ci_low"].iloc[0] < expected < ratio["ci_high"].iloc[0]
     assert "inline[call] in the same block" in tables["metric"]["method"].str.cat()
-    assert row_of(tables, "thread-pool").numbers["of_ceiling"].text.endswith(" of inline[call]")
-    assert row_of(tables, "inline").numbers["of_ceiling"].text == "a reference"
+    assert row_of(tables, "thread-pool").numbers["of_reference"].text.endswith(" of inline[call]")
+    assert row_of(tables, "inline").numbers["of_reference"].text == "a reference"
     start = "Share of the reference's throughput"
     (part,) = next(s for s in overhead(tables) if s.words.startswith(start)).parts
     assert re.fullmatch(r"thread-pool .+ % \(.+ % to .+ %\) of inline\[call\]", part)
@@ -162,7 +162,7 @@ def test_a_missing_reference_is_reported_with_the_next_step() -> None:
     """The row has the option to add, and the page has a warning about the throughput."""
     bounds = {"celery": "raw-redis[one-by-one]@default"}
     tables = with_ceilings(bounds, ("inline", "celery"))
-    share = row_of(tables, "celery[prefork]").numbers["of_ceiling"]
+    share = row_of(tables, "celery[prefork]").numbers["of_reference"]
     assert share.text == "not measured"
     assert "add -b 'raw-redis[one-by-one]'" in share.note
     of_celery = tables["estimate"]["label"].str.startswith("celery[prefork]")
@@ -171,7 +171,7 @@ def test_a_missing_reference_is_reported_with_the_next_step() -> None:
         "estimate": tables["estimate"].assign(estimate=lambda t: t.estimate.mask(of_celery)),
     }
     # Without a throughput the ratio is refused, whatever its reference.
-    assert row_of(lost, "celery[prefork]").numbers["of_ceiling"].text == "refused"
+    assert row_of(lost, "celery[prefork]").numbers["of_reference"].text == "refused"
     page = render(tables, dict.fromkeys(FIGURES.values()))
     assert "The reference was not measured" in page
     assert "add -b &#39;raw-redis[one-by-one]&#39;" in page
@@ -183,7 +183,7 @@ def test_every_burst_has_its_instrumentation_overhead() -> None:
     """H is c / (p / X - c); above the limits of METHOD M19 the throughput has a mark."""
     tables = with_ceilings({}, ("inline", "thread-pool", "rq"))
     table = tables["estimate"]
-    rows = table[(table["metric"] == "harness_overhead") & (table["workload"] == "noop")]
+    rows = table[(table["metric"] == "instrumentation_overhead") & (table["workload"] == "noop")]
     values = rows.set_index(rows["label"].str.partition("@")[0])["estimate"]
     expected = 0.9e-6 / (1.9e-3 - 0.9e-6)
     assert values["rq[simple-worker]"] == pytest.approx(expected, rel=0.1)
@@ -287,7 +287,7 @@ def test_redis_benchmark_runs_in_a_container() -> None:
 def test_a_backend_that_runs_no_tasks_is_shown_only_without_work(made_up: Tables) -> None:
     """A backend such as `null` is in the scaling figure of noop, and of no longer tasks."""
     idle = made_up["trial"]["label"].str.startswith("thread-pool[")
-    trials = made_up["trial"].assign(executes=(~idle).astype(int))
+    trials = made_up["trial"].assign(runs_tasks=(~idle).astype(int))
     assert (idle & (trials["nominal_ns"] > 0)).any()
     data = FIGURES["scaling"].data({**made_up, "trial": trials})
     assert set(data.loc[data["name"] == "thread-pool", "nominal_ns"]) == {0}

@@ -172,7 +172,7 @@ def test_background_needs_tasks_that_end_after_the_submitter() -> None:
 def occurrences_of(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) -> pd.DataFrame:
     """Return occurrences of jobs with these verdicts, each of which takes `took_s` seconds."""
     rows = [(job, k, verdict) for k, verdict in enumerate(verdicts) for job in range(jobs)]
-    table = pd.DataFrame(rows, columns=["job", "k", "verdict"])
+    table = pd.DataFrame(rows, columns=["job", "k", "outcome"])
     nominal = (table.k * 60_000_000_000).astype("Int64")
     ends = (nominal + round(took_s * 1e9)).astype("Int64")
     return table.assign(nominal_ns=nominal, started_ns=nominal, finished_ns=ends, error_ns=5 * MS)
@@ -180,8 +180,8 @@ def occurrences_of(verdicts: Sequence[str], took_s: float = 0.0, jobs: int = 1) 
 
 def test_scheduling_needs_more_than_half_of_the_occurrences() -> None:
     """Early firings count as kept."""
-    good = records([(0, 1)], occurrences=occurrences_of(["kept", "early", "missed"]))
-    poor = records([(0, 1)], occurrences=occurrences_of(["kept", "missed", "missed"]))
+    good = records([(0, 1)], occurrences=occurrences_of(["fired", "early", "missed"]))
+    poor = records([(0, 1)], occurrences=occurrences_of(["fired", "missed", "missed"]))
     assert checks.scheduled([good]).holds is True
     assert checks.scheduled([poor]).holds is False
 
@@ -203,7 +203,7 @@ def test_dynamic_schedule_needs_a_job_to_stop_after_its_removal() -> None:
 def test_jobs_gain_needs_jobs_that_run_in_parallel(took_s: float, holds: bool) -> None:
     """Two parallel jobs of three seconds end after three seconds, sequential jobs after six."""
     facts = {"nominal_ns": 3_000_000_000, "n_planned": 2, "cores_per_node": 2}
-    table = occurrences_of(["kept"] * 5, took_s, jobs=2)
+    table = occurrences_of(["fired"] * 5, took_s, jobs=2)
     assert checks.jobs_gain([records([(0, 1)], occurrences=table, **facts)]).holds is holds
     disturbed = records([(0, 1)], occurrences=table, flag="invalid", **facts)
     assert checks.jobs_gain([disturbed]).holds is None

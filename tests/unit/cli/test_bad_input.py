@@ -161,7 +161,7 @@ NASTY = st.sampled_from(
         ),
         *("noop", "cpu", "noop:5", "cpu:0", "io:10", "latency", "scaling", "idle", "flaky", "nope"),
         *("inline", "thread-pool", "celery", "rq@safe", "x[y]@z", "null", "celery[", "../.."),
-        *("burst", "paced", "roundtrip", "periodic", "ranked", "quick", "standard", "local", "x"),
+        *("burst", "paced", "round-trip", "periodic", "ranked", "quick", "standard", "local", "x"),
         *("os:getcwd", "[1]", "{", "a:b", "/dev/null", "\udcff", "uniform", "0.5", "1e-3", "%s"),
         *("*", "\x1b[31m"),
     ]

@@ -107,7 +107,7 @@ def test_help_shows_every_option_and_an_example(run_cli: RunCli) -> None:
         (["report", "nowhere"], 2, "nowhere is not a run folder"),
         (["bench", "--backend", "inline", "--nodes", "2"], 3, "cannot span nodes"),
         (
-            ["bench", "--backend", "celery", "--arrival", "roundtrip", "--workload", "noop"],
+            ["bench", "--backend", "celery", "--arrival", "round-trip", "--workload", "noop"],
             3,
             "no result",
         ),

@@ -33,7 +33,7 @@ def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -
     """Return a side with one value per block."""
     n = len(values)
     cell = {"workload": "noop", "size": 0, "arrival": "burst", "rate_hz": np.nan}
-    cell |= {"gaps": "", "schedule": "", "shape": None, "n_planned": 100}
+    cell |= {"interarrival": "", "schedule": "", "arrival_param": None, "n_planned": 100}
     where = {"provider": "local", "nodes": 1, "cores_per_node": 1, "workers_per_node": 1}
     where |= {"quota_cpus": 0.0}
     numbers = pd.DataFrame(

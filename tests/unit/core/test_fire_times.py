@@ -88,4 +88,4 @@ def test_a_window_does_not_end_early_after_a_late_first_firing(
     tasks = tasks.astype({"t3_ns": "Int64", "t4_ns": "Int64"})
     window, offset_ns = (begin, time.monotonic_ns()), wall_clock.offset_ns(status["wall"][0])
     occurrences = match_firings([job], tasks, 1, window, offset_ns)
-    assert occurrences.verdict.tolist() == ["missed"]
+    assert occurrences.outcome.tolist() == ["missed"]

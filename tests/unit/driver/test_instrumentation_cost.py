@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lab.analysis.metrics.throughput import harness_overhead
+from lab.analysis.metrics.throughput import instrumentation_overhead
 from lab.analysis.statistics import RefusedError
 from lab.driver import instrumentation_cost
 from lab.results.schema import TrialRow
@@ -31,22 +31,22 @@ def tasks(rate_hz: float, n: int = 100) -> pd.DataFrame:
 )
 def test_h_is_the_cost_over_the_rest_of_the_time(processes: int | None, left_us: float) -> None:
     """At 10 000 tasks/s, a task has 100 us in one process and 400 us in each of four; c is 1 us."""
-    trial = replace(TRIAL, harness_ns=1_000.0, worker_processes=processes)
-    overhead = harness_overhead(trial, tasks(10_000))
+    trial = replace(TRIAL, instrumentation_ns=1_000.0, worker_processes=processes)
+    overhead = instrumentation_overhead(trial, tasks(10_000))
     assert overhead.value == pytest.approx(1 / (left_us - 1), rel=1e-3)
     assert overhead.method.startswith("at most c / (p / X - c), c = 1.00 us")
 
 
 def test_a_task_that_is_mostly_instrumentation_has_a_lower_bound() -> None:
     """The formula has no solution then, and the result is the bound > 100 %."""
-    overhead = harness_overhead(replace(TRIAL, harness_ns=2_000.0), tasks(400_000))
+    overhead = instrumentation_overhead(replace(TRIAL, instrumentation_ns=2_000.0), tasks(400_000))
     assert (overhead.value, overhead.bound) == (1.0, ">")
 
 
 def test_without_a_measured_cost_there_is_no_h() -> None:
     """A trial outside a campaign has no H; the refusal states the reason."""
     with pytest.raises(RefusedError, match="outside a campaign"):
-        harness_overhead(replace(TRIAL, harness_ns=None), tasks(1_000))
+        instrumentation_overhead(replace(TRIAL, instrumentation_ns=None), tasks(1_000))
 
 
 def test_the_cost_is_that_of_the_instrumentation(

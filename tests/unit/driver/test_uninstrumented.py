@@ -18,7 +18,7 @@ from lab.analysis.metrics.registry import trial_metrics
 from lab.analysis.metrics.throughput import (
     THROUGHPUT_FLOOR,
     add_marks,
-    harness_overhead,
+    instrumentation_overhead,
     makespan,
     record_overhead,
     throughput,
@@ -42,9 +42,11 @@ SYSTEMS = (
 MICROSECOND = 1_000
 
 
-def run(folder: Path, spec: TrialSpec, harness_ns: float | None) -> TrialResult:
-    """Run a trial with an instrumentation cost of `harness_ns`, and return its result."""
-    return collect(trial.run_trial(spec, 1, folder / spec.id, lambda _: None, harness_ns), CONTEXT)
+def run(folder: Path, spec: TrialSpec, instrumentation_ns: float | None) -> TrialResult:
+    """Run a trial with an instrumentation cost of `instrumentation_ns`, and return its result."""
+    return collect(
+        trial.run_trial(spec, 1, folder / spec.id, lambda _: None, instrumentation_ns), CONTEXT
+    )
 
 
 def phases(collected: TrialResult) -> dict[str, int]:
@@ -101,14 +103,16 @@ def test_one_task_in_a_hundred_is_a_marker_and_at_least_twenty(n: int, marks: in
 
 
 @pytest.mark.parametrize(
-    ("processes", "harness_ns", "by"),
+    ("processes", "instrumentation_ns", "by"),
     [(1, 1_000, 1 / 9), (2, 1_000, 1 / 19), (1, 10_000, math.inf)],
 )
-def test_recording_lowers_a_rate_by_its_share(processes: int, harness_ns: int, by: float) -> None:
+def test_recording_lowers_a_rate_by_its_share(
+    processes: int, instrumentation_ns: int, by: float
+) -> None:
     """Of the 10 us between two tasks, times processes, a record takes 1 us or all."""
     finished = [i * 10 * MICROSECOND for i in range(100)]
-    assert uninstrumented.instrumentation_overhead(
-        finished, processes, harness_ns
+    assert uninstrumented.overhead_of_recording(
+        finished, processes, instrumentation_ns
     ) == pytest.approx(by)
 
 
@@ -119,7 +123,7 @@ def test_every_quick_backend_repeats_its_burst(label: str, tmp_path: Path) -> No
     collected = run(tmp_path, spec_of(label, arrival=Burst(100), topology=topology), 2e6)
     row = collected.row
     assert (row.status, row.reason) == ("ok", "")
-    assert (row.n_sent, row.n_done, row.n_phantom, row.n_duplicated) == (100, 100, 0, 0)
+    assert (row.n_sent, row.n_done, row.n_unexpected, row.n_duplicated) == (100, 100, 0, 0)
     assert row.n_negative == 0
     executions = phases(collected)
     assert executions["measure"] == 100
@@ -137,14 +141,14 @@ def test_every_quick_backend_repeats_its_burst(label: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arrival", "harness_ns"), [(Burst(100), None), (Burst(100), 1e-3), (Burst(39), 1e9)]
+    ("arrival", "instrumentation_ns"), [(Burst(100), None), (Burst(100), 1e-3), (Burst(39), 1e9)]
 )
 def test_a_burst_whose_rate_is_not_lowered_is_not_repeated(
-    arrival: Burst, harness_ns: float | None, tmp_path: Path
+    arrival: Burst, instrumentation_ns: float | None, tmp_path: Path
 ) -> None:
     """A burst with an unknown cost, a negligible cost or too few tasks runs once."""
     assert not set(UNINSTRUMENTED) & set(
-        phases(run(tmp_path, spec_of("inline", arrival=arrival), harness_ns))
+        phases(run(tmp_path, spec_of("inline", arrival=arrival), instrumentation_ns))
     )
 
 
@@ -168,7 +172,7 @@ def test_a_repeated_burst_that_does_not_finish_has_a_reason(
 
 def test_the_rate_is_from_the_last_burst_and_the_length_from_the_uninstrumented_one() -> None:
     """2,000 tasks take 1 us each with records, 0.5 us without, and 0.4 us in ten times as many."""
-    row = simulated.trial("burst", 2_000, workers=1, harness_ns=100.0, worker_processes=1)
+    row = simulated.trial("burst", 2_000, workers=1, instrumentation_ns=100.0, worker_processes=1)
     recorded = of(Phase.MEASURE, [1_000 * (i + 1) for i in range(2_000)], list(range(2_000)))
     once = [100 * (i + 1) - 1 for i in range(20)]
     often = [1_000 * (i + 1) - 1 for i in range(20)]
@@ -186,7 +190,7 @@ def test_the_rate_is_from_the_last_burst_and_the_length_from_the_uninstrumented_
     assert length.value == pytest.approx(2_000 * 500e-9)
     assert length.n == 2_000
     # One record of 0.1 us per thousand tasks of 0.4 us.
-    assert harness_overhead(row, both).value == pytest.approx(1e-4 / (0.4 - 1e-4))
+    assert instrumentation_overhead(row, both).value == pytest.approx(1e-4 / (0.4 - 1e-4))
 
 
 def test_the_rate_is_refused_if_markers_did_not_finish() -> None:

@@ -150,7 +150,7 @@ def test_a_passed_variable_reaches_the_function_and_its_name_the_row(
     (run,) = (tmp_path / "runs").iterdir()
     rows = Store(run).read("trial")
     assert set(rows.pass_env) == {"SHOP_TOKEN"}
-    assert set(rows.answers) == {"inline call"}
+    assert set(rows.answer_check) == {"inline call"}
     expected = checksum("not-for-results")
     tasks = pd.read_parquet(next(run.glob("trials/*/task.parquet")))
     assert set(tasks[tasks.phase == "measure"].answer) == {expected}

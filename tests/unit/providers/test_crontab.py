@@ -139,11 +139,11 @@ def test_cron_runs_every_job_at_the_minute(tmp_path: Path) -> None:
     ]
     with ThreadPoolExecutor() as pool:
         for result in pool.map(lambda spec: run(tmp_path, spec), specs):
-            row, occurrences = result.row, result.tables["occurrence"]
+            row, occurrences = result.row, result.tables["firing"]
             assert (row.status, row.reason) == ("ok", "")
-            assert (row.n_sent, row.n_done, row.n_phantom, row.n_failed) == (2, 2, 0, 0)
+            assert (row.n_sent, row.n_done, row.n_unexpected, row.n_failed) == (2, 2, 0, 0)
             assert row.services.startswith("cron 3.0")
-            assert list(occurrences.verdict) == ["kept", "kept"]
+            assert list(occurrences.outcome) == ["fired", "fired"]
             assert (occurrences.error_ns >= 0).all()
             # Each job starts a Django. That counts as work of the backend, not as a disturbance.
             used_ns = {"local": row.cpu_workers_ns, "compose": row.cpu_services_ns}[row.provider]

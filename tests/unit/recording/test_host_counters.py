@@ -23,7 +23,7 @@ from lab.validation.disturbance import Disturbance, disturbance, judge_disturban
 SECOND = 1_000_000_000
 QUIET = Disturbance(
     steal=0.0,
-    foreign_cpu=0.0,
+    other_cpu=0.0,
     calibration_drift=0.0,
     pressure_cpu=0.0,
     pressure_memory=0.0,
@@ -51,7 +51,7 @@ def test_shares_are_of_all_cpu_time() -> None:
     after = replace(AFTER, idle_s=130.0, steal_s=3.0)
     seen = disturbance(BEFORE, after, 5 * SECOND, 1_000, 1_050)
     assert seen.steal == pytest.approx(2 / 40)
-    assert seen.foreign_cpu == pytest.approx(3 / 40)
+    assert seen.other_cpu == pytest.approx(3 / 40)
     assert seen.calibration_drift == pytest.approx(0.05)
     assert seen.resolution == pytest.approx(2 * host_counters.TICK_S / 10)
 
@@ -82,16 +82,14 @@ def test_an_unreadable_signal_is_null_and_does_not_change_the_flag() -> None:
     """A counter that the machine lacks is None, never 0."""
     nothing = HostReading(0, *[None] * (len(fields(HostReading)) - 1))
     seen = disturbance(nothing, replace(nothing, t_ns=SECOND), SECOND, 1, 1)
-    assert {seen.steal, seen.foreign_cpu, seen.pressure_cpu, seen.throttled, seen.swap_ins} == {
-        None
-    }
+    assert {seen.steal, seen.other_cpu, seen.pressure_cpu, seen.throttled, seen.swap_ins} == {None}
     assert judge_disturbance(seen) == (Flag.OK, ())
 
 
 # METHOD M23, typed by hand: signal, noisy above, invalid above.
 TABLE = [
     ("steal", 0.01, 0.05),
-    ("foreign_cpu", 0.02, 0.10),
+    ("other_cpu", 0.02, 0.10),
     ("calibration_drift", 0.03, 0.10),
     ("throttled", 0.01, 0.10),
     ("pressure_memory", 0.001, None),
@@ -121,7 +119,7 @@ def test_thresholds_are_those_of_the_method(
 
 def test_the_worst_flag_is_used_with_every_reason() -> None:
     """Signals and findings have the same weight, and all reasons are listed."""
-    seen = replace(QUIET, foreign_cpu=0.05, calibration_drift=0.5)
+    seen = replace(QUIET, other_cpu=0.05, calibration_drift=0.5)
     flag, reasons = judge_disturbance(
         seen, [Problem(Flag.OK, "fine"), Problem(Flag.NOISY, "a mismatch")]
     )
@@ -198,9 +196,9 @@ def test_another_process_that_uses_a_cpu_is_flagged() -> None:
             hog.communicate()
     seen = disturbance(before, after, own_ns, 1, 1)
     assert before.cpus is not None
-    assert seen.foreign_cpu is not None
+    assert seen.other_cpu is not None
     total_s = before.cpus * (after.t_ns - before.t_ns) / SECOND
-    assert seen.foreign_cpu > used_s / total_s - 2 * seen.resolution
+    assert seen.other_cpu > used_s / total_s - 2 * seen.resolution
     flag, reasons = judge_disturbance(seen)
     assert flag in {Flag.NOISY, Flag.INVALID}
     assert any(reason.startswith("foreign CPU") for reason in reasons)

@@ -118,7 +118,7 @@ def test_each_step_has_both_bases_and_each_line_a_law(scaling: Tables) -> None:
     assert list(steps) == ["1 worker", "2 workers", "4 workers"]
     assert steps["1 worker"].numbers["speed_up"].text == "not measured"
     for step in (steps["2 workers"], steps["4 workers"]):
-        assert step.beyond == "more workers than cores"
+        assert step.oversubscription == "more workers than cores"
         speed = step.numbers["speed_up"].value
         assert speed
         assert step.numbers["scaling_efficiency"].value == pytest.approx(speed / int(step.at[0]))

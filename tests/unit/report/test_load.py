@@ -64,7 +64,7 @@ def test_the_interval_of_capacity_is_the_bracket_of_its_probes(tables: Tables) -
 def test_a_probe_with_an_unknown_result_was_not_held(tables: Tables) -> None:
     """A null in the metric table counts as not sustained."""
     metrics, trials = tables["metric"], tables["trial"]
-    probes = trials.loc[trials["arrival"] == "probe", "trial_id"]
+    probes = trials.loc[trials["arrival"] == "rate-probe", "trial_id"]
     unsure = (metrics["metric"] == "overloaded") & metrics["trial_id"].isin(probes)
     values = metrics["value"].astype("Float64").mask(unsure)
     results = capacities(trials, metrics.assign(value=values)).values()
@@ -147,7 +147,7 @@ def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
     """There are rows for p50, p90 and p99; trials are points, and overloaded ones are hollow."""
     data = FIGURES["load"].data(tables)
     trials = data[data["kind"] == "trial"]
-    steps = tables["trial"][tables["trial"]["arrival"] == "ladder"]
+    steps = tables["trial"][tables["trial"]["arrival"] == "load-level"]
     for name in ("p50", "p90", "p99"):
         assert set(trials.loc[trials["percentile"] == name, "trial_id"]) == set(steps["trial_id"])
     figure = draw(FIGURES["load"], data)
@@ -167,11 +167,11 @@ def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
 def test_a_load_sweep_without_valid_trials_has_a_page(tables: Tables) -> None:
     """Without a valid trial the waits are dashes, and the table of shares is left out."""
     estimates, metrics = tables["estimate"], tables["metric"]
-    steps = tables["trial"].loc[tables["trial"]["arrival"] == "ladder", "trial_id"]
+    steps = tables["trial"].loc[tables["trial"]["arrival"] == "load-level", "trial_id"]
     disturbed = {
         **tables,
         "estimate": estimates.assign(
-            estimate=estimates["estimate"].mask(estimates["arrival"] == "ladder")
+            estimate=estimates["estimate"].mask(estimates["arrival"] == "load-level")
         ),
         "metric": metrics.assign(
             is_valid=metrics["is_valid"].mask(metrics["trial_id"].isin(steps), 0)
@@ -188,8 +188,8 @@ def test_a_label_without_capacity_has_a_row_in_every_table(tables: Tables) -> No
     estimates, trials = tables["estimate"], tables["trial"]
     no_steps = {
         **tables,
-        "estimate": estimates[(estimates["label"] != RQ) | (estimates["arrival"] != "ladder")],
-        "trial": trials[(trials["label"] != RQ) | (trials["arrival"] != "ladder")],
+        "estimate": estimates[(estimates["label"] != RQ) | (estimates["arrival"] != "load-level")],
+        "trial": trials[(trials["label"] != RQ) | (trials["arrival"] != "load-level")],
     }
     _, shares = grids(no_steps)
     assert set(texts(shares)[RQ]) == {NOT_MEASURED}

@@ -72,7 +72,7 @@ def test_every_occurrence_is_a_point(tables: Tables) -> None:
     """Missed occurrences have no error; the legend counts them."""
     data = FIGURES["schedule"].data(tables)
     assert len(data) == len(FAULTS) * len(SCHEDULES) * TRIALS * (N_OCCURRENCES + 1)
-    assert data.loc[data["verdict"] == "missed", "error_s"].isna().all()
+    assert data.loc[data["outcome"] == "missed", "error_s"].isna().all()
     axes = FIGURES["schedule"].draw(data).axes
     drawn = sum(len(np.asarray(line.get_xdata())) for ax in axes for line in ax.get_lines()[:2])
     assert drawn == len(data)

@@ -44,7 +44,7 @@ def trials(row: TrialRow, nulls: Sequence[Sequence[str]]) -> Iterator[TrialRow]:
     for number, (arrival, names) in enumerate(itertools.product(ARRIVALS, nulls)):
         status = Status.INTERRUPTED if number % 2 else Status.TIMEOUT
         changes: dict[str, Any] = {"trial_id": f"f{number:015x}", "arrival": arrival}
-        changes |= {"rate_hz": 100.0, "shape": 2.0, "status": status, "flag": Flag.OK}
+        changes |= {"rate_hz": 100.0, "arrival_param": 2.0, "status": status, "flag": Flag.OK}
         yield replace(row, **changes | dict.fromkeys(names))
 
 
@@ -83,9 +83,9 @@ def test_every_metric_of_a_trial_with_nulls_has_a_row(
     nulls = null_sets(table)
     frames = [with_nulls(window, "x", names if table == "task" else ()) for names in nulls]
     of_trial = nulls if table == "trial" else [[]] * len(nulls)
-    occurrence = [replace(a_row("occurrence"), **dict.fromkeys(nullable("occurrence")))]
+    occurrence = [replace(a_row("firing"), **dict.fromkeys(nullable("firing")))]
     for row, tasks in zip(trials(first, of_trial), itertools.cycle(frames), strict=False):
-        occurrences = campaigns.typed("occurrence", occurrence)
+        occurrences = campaigns.typed("firing", occurrence)
         for metric in trial_metrics(row, tasks, occurrences, samples("x")):
             assert "fault of the lab" not in metric.method, (row, metric)
             assert metric.value is not None or metric.method
@@ -109,9 +109,9 @@ def run(
         place = store.trial_folder(row.trial_id, 1)
         store.write_parquet(place, "task", with_nulls(window, row.trial_id, names))
         store.write_parquet(place, "sample", samples(row.trial_id))
-        missed = a_row("occurrence", trial_id=row.trial_id)
-        missed = replace(missed, **dict.fromkeys(nullable("occurrence")))
-        store.write_parquet(place, "occurrence", [missed])
+        missed = a_row("firing", trial_id=row.trial_id)
+        missed = replace(missed, **dict.fromkeys(nullable("firing")))
+        store.write_parquet(place, "firing", [missed])
     store.replace("trial", rows)
     (folder / "plan.json").write_text("{}")
     compute.compute(store)

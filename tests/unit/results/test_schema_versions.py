@@ -98,7 +98,7 @@ def test_append_to_a_table_of_an_earlier_minor_is_refused(store: Store) -> None:
     of_minor(store, 0)
     before = (store.folder / "trial.csv").read_bytes()
     with pytest.raises(
-        ResultsError, match=r"trial.csv lacks the columns .*ceiling.*start a new run"
+        ResultsError, match=r"trial.csv lacks the columns .*reference.*start a new run"
     ):
         Store(store.folder).append(a_row("trial"))
     assert (store.folder / "trial.csv").read_bytes() == before

@@ -64,7 +64,7 @@ def test_ranges_hold_the_fill_of_older_files() -> None:
 
 def test_a_table_that_would_fill_the_memory_is_refused_by_its_metadata() -> None:
     """Millions of equal rows fit into a file of some megabytes."""
-    kind = schema("verdict")
+    kind = schema("outcome")
     row = dict(zip(kind.names, ("x", 1, "ok", 1, 1), strict=True))
     groups = pa.Table.from_pylist([row], kind)
     part = pa.concat_tables([groups] * 1_000).combine_chunks()
@@ -74,7 +74,7 @@ def test_a_table_that_would_fill_the_memory_is_refused_by_its_metadata() -> None
         for _ in range(21):
             writer.write_table(part)
     with pytest.raises(ResultsError, match=r"has 21,000,000 rows .* it is not read"):
-        from_parquet("verdict", sink.getvalue(), FILE)
+        from_parquet("outcome", sink.getvalue(), FILE)
 
 
 SMALL = campaigns.Campaign(

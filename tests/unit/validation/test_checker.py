@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lab.core.outcomes import TaskOutcome
-from lab.results.schema.task import SubmitRow, TaskRow, VerdictRow
-from lab.validation.checker import counts, negative_durations, verdicts
+from lab.results.schema.task import OutcomeRow, SubmitRow, TaskRow
+from lab.validation.checker import counts, negative_durations, outcomes
 
 BIG = 2**62 + 1  # a checksum that a float would round
 LEDGER_TYPES = dict.fromkeys(
@@ -42,7 +42,7 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
 
 
 @pytest.mark.parametrize(
-    ("ack", "runs", "verdict"),
+    ("ack", "runs", "outcome"),
     [
         ("ok", [run(7)], TaskOutcome.OK),
         ("ok", [], TaskOutcome.LOST),
@@ -51,7 +51,7 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
         ("ok", [run(7, "raised")], TaskOutcome.FAILED),
         ("ok", [run(7, "cancelled")], TaskOutcome.FAILED),
         ("ok", [run(7), run(7)], TaskOutcome.DUPLICATED),
-        ("ok", [run(7, answer=BIG + 1)], TaskOutcome.CORRUPTED),
+        ("ok", [run(7, answer=BIG + 1)], TaskOutcome.WRONG_ANSWER),
         # The lab could not check the answer, so no error of the system is known.
         ("ok", [run(7, answer=None)], TaskOutcome.OK),
         ("error", [run(7)], TaskOutcome.RECOVERED),
@@ -61,8 +61,8 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
         # Redelivered after a worker was killed, and finished once.
         ("ok", [run(7, "unfinished"), run(7)], TaskOutcome.OK),
         # Two classes apply: the first one in the order counts.
-        ("ok", [run(7, answer=1), run(7)], TaskOutcome.CORRUPTED),
-        ("error", [run(7, answer=1)], TaskOutcome.CORRUPTED),
+        ("ok", [run(7, answer=1), run(7)], TaskOutcome.WRONG_ANSWER),
+        ("error", [run(7, answer=1)], TaskOutcome.WRONG_ANSWER),
         ("ok", [run(7, "raised"), run(7, "raised")], TaskOutcome.FAILED),
         ("error", [run(7, "raised")], TaskOutcome.FAILED),
         ("ok", [run(7, "raised"), run(7)], TaskOutcome.DUPLICATED),
@@ -70,35 +70,35 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
         ("error", [run(7, "unfinished")], TaskOutcome.PARTIAL),
     ],
 )
-def test_each_task_has_one_class(ack: str, runs: list[TaskRow], verdict: TaskOutcome) -> None:
+def test_each_task_has_one_class(ack: str, runs: list[TaskRow], outcome: TaskOutcome) -> None:
     """Every combination of acknowledgement and executions has one class, in a fixed order."""
-    table = verdicts(*tables([submit(7, ack)], runs), {7: BIG})
-    assert table["verdict"].tolist() == [verdict]
-    assert counts(table) == {v: int(v == verdict) for v in TaskOutcome}
+    table = outcomes(*tables([submit(7, ack)], runs), {7: BIG})
+    assert table["outcome"].tolist() == [outcome]
+    assert counts(table) == {v: int(v == outcome) for v in TaskOutcome}
 
 
-def test_only_an_execution_without_a_submit_in_any_phase_is_a_phantom() -> None:
-    """Tasks of the warm-up are neither phantoms nor tasks of the window."""
+def test_only_an_execution_without_a_submit_in_any_phase_is_unexpected() -> None:
+    """Tasks of the warm-up are neither unexpected nor tasks of the window."""
     submits = [submit(1, phase="verify"), submit(2, phase="warm_up"), submit(3)]
     runs = [run(1, phase="verify"), run(2, phase="warm_up", answer=0), run(3), run(9, phase="")]
-    table = verdicts(*tables(submits, runs), {3: BIG})
-    assert dict(zip(table["task_id"], table["verdict"], strict=True)) == {3: "ok", 9: "phantom"}
-    assert list(table.columns) == [f.name for f in fields(VerdictRow)]
+    table = outcomes(*tables(submits, runs), {3: BIG})
+    assert dict(zip(table["task_id"], table["outcome"], strict=True)) == {3: "ok", 9: "unexpected"}
+    assert list(table.columns) == [f.name for f in fields(OutcomeRow)]
 
 
 def test_starts_and_completions_are_counted_separately() -> None:
     """An execution that never finished is a start and no completion."""
     runs = [run(1), run(1, "unfinished"), run(1), run(2, "unstarted")]
-    table = verdicts(*tables([submit(1), submit(2)], runs), {1: BIG, 2: BIG})
+    table = outcomes(*tables([submit(1), submit(2)], runs), {1: BIG, 2: BIG})
     assert table[["starts", "completions"]].to_numpy().tolist() == [[3, 2], [0, 0]]
     assert table["starts"].dtype == "int64"
 
 
 def test_a_trial_without_records_has_no_verdicts() -> None:
     """Empty tables of executions, of submits, or of both raise no error."""
-    assert sum(counts(verdicts(*tables([], []), {})).values()) == 0
-    assert counts(verdicts(*tables([submit(1)], []), {1: 0}))[TaskOutcome.LOST] == 1
-    assert counts(verdicts(*tables([], [run(1)]), {}))[TaskOutcome.PHANTOM] == 1
+    assert sum(counts(outcomes(*tables([], []), {})).values()) == 0
+    assert counts(outcomes(*tables([submit(1)], []), {1: 0}))[TaskOutcome.LOST] == 1
+    assert counts(outcomes(*tables([], [run(1)]), {}))[TaskOutcome.UNEXPECTED] == 1
 
 
 def test_negative_durations_counts_only_impossible_ones() -> None:

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.core.outcomes import Ack, TaskOutcome
-from lab.validation.checker import counts, verdicts
+from lab.validation.checker import counts, outcomes
 
 
 @dataclass(frozen=True)
 class Fate:
     """The history of one task: its acknowledgement, its executions, and the expected class."""
 
-    verdict: TaskOutcome
+    outcome: TaskOutcome
     ack: str
     runs: tuple[str, ...]
 
@@ -29,14 +29,14 @@ NOT_RUN = st.sampled_from([(), ("unstarted",)])
 
 
 def fates(
-    verdict: TaskOutcome,
+    outcome: TaskOutcome,
     ack: st.SearchStrategy[Ack],
     runs: st.SearchStrategy[tuple[str, ...]],
     restarts: st.SearchStrategy[tuple[str, ...]] = RESTARTS,
 ) -> st.SearchStrategy[Fate]:
     """Return a strategy for fates of one class; killed workers may have restarted the task."""
     return st.builds(
-        lambda ack, killed, runs: Fate(verdict, ack, killed + runs), ack, restarts, runs
+        lambda ack, killed, runs: Fate(outcome, ack, killed + runs), ack, restarts, runs
     )
 
 
@@ -50,12 +50,12 @@ FATES = st.one_of(
     fates(TaskOutcome.FAILED, ANY_ACK, st.sampled_from([("raised",), ("raised", "cancelled")])),
     fates(TaskOutcome.DUPLICATED, ANY_ACK, ENDS.filter(lambda ends: "ok" in ends).map(tuple)),
     fates(
-        TaskOutcome.CORRUPTED,
+        TaskOutcome.WRONG_ANSWER,
         ANY_ACK,
         st.sampled_from([("wrong",), ("wrong", "ok"), ("ok", "wrong"), ("raised", "wrong")]),
     ),
-    # A phantom has no acknowledgement; it may or may not finish.
-    fates(TaskOutcome.PHANTOM, st.just(Ack.OK), st.sampled_from([("ok",), ("unfinished",)])),
+    # An unexpected task has no acknowledgement; it may or may not finish.
+    fates(TaskOutcome.UNEXPECTED, st.just(Ack.OK), st.sampled_from([("ok",), ("unfinished",)])),
 )
 
 
@@ -66,7 +66,7 @@ def history(
     offers: list[dict[str, object]] = [
         {"task_id": i, "phase": "measure", "ack": str(fate.ack)}
         for i, fate in fates_by_id.items()
-        if fate.verdict is not TaskOutcome.PHANTOM
+        if fate.outcome is not TaskOutcome.UNEXPECTED
     ]
     offers += [{"task_id": i, "phase": "warm_up", "ack": "ok"} for i in before]
     runs = [(i, outcome) for i, fate in fates_by_id.items() for outcome in fate.runs]
@@ -96,7 +96,7 @@ def right(task_id: int) -> int:
 def test_kat_10_injected_faults_are_classified_exactly(
     fates_by_id: dict[int, Fate], before: list[int], order: random.Random
 ) -> None:
-    """The faults are loss, duplicates, phantoms, corruption, unknown acknowledgement and order."""
+    """The faults are loss, duplicates, unexpected tasks, corruption, unknown acknowledgement and order."""
     executions, offers = history(fates_by_id, before)
     order.shuffle(executions)
     order.shuffle(offers)
@@ -106,9 +106,9 @@ def test_kat_10_injected_faults_are_classified_exactly(
         {"task_id": "int64", "outcome": "str", **dict.fromkeys(integers, "Int64")}
     )
     submits = pd.DataFrame(offers, columns=["task_id", "phase", "ack"]).assign(trial_id="t")
-    table = verdicts(tasks.assign(trial_id="t"), submits, {i: right(i) for i in fates_by_id})
-    verdict_of = dict(zip(table["task_id"], table["verdict"], strict=True))
-    assert verdict_of == {i: fate.verdict for i, fate in fates_by_id.items()}
+    table = outcomes(tasks.assign(trial_id="t"), submits, {i: right(i) for i in fates_by_id})
+    outcome_of = dict(zip(table["task_id"], table["outcome"], strict=True))
+    assert outcome_of == {i: fate.outcome for i, fate in fates_by_id.items()}
     assert sum(counts(table).values()) == len(fates_by_id)
     starts = {i: sum(r != "unstarted" for r in fate.runs) for i, fate in fates_by_id.items()}
     assert dict(zip(table["task_id"], table["starts"], strict=True)) == starts

@@ -60,7 +60,7 @@ SCRIPTS = (
     Script(Outcome.LOST, ACKED, NEVER_RETURNED, SAYS_NOTHING, UNDECIDED),
     Script(Outcome.LOST, ACKED, (("raised",),), REPORTED_OTHERWISE, UNDECIDED),
     Script(Outcome.STUCK, ACKED, (*NEVER_RETURNED, ("raised",)), (TaskState.RUNNING,), UNDECIDED),
-    Script(Outcome.CORRUPTED, ALL, WRONG, ANY_STATE),
+    Script(Outcome.WRONG_ANSWER, ALL, WRONG, ANY_STATE),
 )
 # A task's script, its acknowledgement, its executions, the reported state, and the hit's number.
 Choice = tuple[Script, Ack, tuple[str, ...], TaskState | None, int]
@@ -158,7 +158,7 @@ def test_kat_15_the_outcomes_agree_with_the_sets_of_the_method(
     reported = {i for i, state in system.states.items() if state is TaskState.FAILED}
     never = {i for i in tasks if not ends[i]} - of[Outcome.FAILED]
     lost = of[Outcome.LOST] | of[Outcome.STUCK] | of[Outcome.LOST_REPORTED]
-    right = {i for i in tasks if ends[i]} - of[Outcome.CORRUPTED]
+    right = {i for i in tasks if ends[i]} - of[Outcome.WRONG_ANSWER]
     assert lost | of[UNDECIDED] == never & acknowledged
     assert not (lost - reported if not is_long else of[UNDECIDED])
     assert of[Outcome.LOST_REPORTED] == never & acknowledged & reported
@@ -182,7 +182,7 @@ def test_every_deviation_belongs_to_the_hit_that_caused_it(tasks: dict[int, Choi
     for row in table.itertuples():
         _, _, executions, _, hit = tasks[row.task_id]
         is_interrupted = executions[:1] == KILLED
-        assert pd_none(row.hit) == (None if row.verdict == "ok" else hit)
+        assert pd_none(row.hit) == (None if row.outcome == "ok" else hit)
         again = is_interrupted and len(executions) > 1
         assert pd_none(row.redelivery_ns) == (280_000_000 if again else None)
         mine = [run["worker"] for run in system.executions if run["task_id"] == row.task_id]
@@ -257,7 +257,7 @@ def test_a_fault_that_hits_nothing_shows_nothing(kind: FaultKind, status: str) -
         system.hit(at_s, [int(at_s)], kind=kind, status=status)
     table, has_stopped = system.judged(21.0)
     assert not has_stopped
-    assert table["verdict"].tolist() == ["ok"] * 20
+    assert table["outcome"].tolist() == ["ok"] * 20
     assert table[["hit", "redelivery_ns"]].isna().to_numpy().all()
     assert table["taken_over_by"].tolist() == [""] * 20
 

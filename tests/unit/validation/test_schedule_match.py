@@ -62,8 +62,8 @@ def test_offset_drift_miss_and_double_of_a_cron_line_are_exact() -> None:
     # One firing before, which defines the first instant and is left out.
     occurrences = judged(EVERY_MINUTE, runs([first - 60_000_000_000, *faulty(due)]), 60)
     metrics = metrics_of(occurrences)
-    assert occurrences[occurrences.verdict == "missed"].k.tolist() == [10]
-    assert occurrences[occurrences.verdict == "doubled"].k.tolist() == [20]
+    assert occurrences[occurrences.outcome == "missed"].k.tolist() == [10]
+    assert occurrences[occurrences.outcome == "doubled"].k.tolist() == [20]
     assert (metrics["missed"].value, metrics["doubled"].value, metrics["early"].value) == (1, 1, 0)
     assert metrics["missed"].n == 60
     assert occurrences.error_ns.iloc[0] == 7 * MS
@@ -81,8 +81,8 @@ def test_drift_miss_and_double_of_an_interval_are_exact() -> None:
     starts = [due[0], *(start - 7 * MS for start in faulty(due[1:]))]
     occurrences = judged(EVERY_SECOND, runs(starts), 60)
     metrics = metrics_of(occurrences)
-    assert occurrences[occurrences.verdict == "missed"].k.tolist() == [10]
-    assert occurrences[occurrences.verdict == "doubled"].k.tolist() == [20]
+    assert occurrences[occurrences.outcome == "missed"].k.tolist() == [10]
+    assert occurrences[occurrences.outcome == "doubled"].k.tolist() == [20]
     assert metrics["drift_s_per_occurrence"].value == pytest.approx(0.5e-3, abs=1e-12)
     assert metrics["lateness_s_max"].value == pytest.approx(59 * 0.5e-3, abs=1e-12)
     assert (metrics["missed"].value, metrics["doubled"].value, metrics["early"].value) == (1, 1, 0)
@@ -101,9 +101,9 @@ def test_a_missed_occurrence_does_not_round_nanoseconds() -> None:
     begin = 2**60 + 1
     tasks = runs([begin + k * 1_000_000_000 for k in (1, 2, 4, 5)])
     occurrences = match_firings([EVERY_SECOND], tasks, 3, (begin, 2**62), 0)
-    assert occurrences.verdict.tolist() == ["kept", "missed", "kept"]
-    origin = Path("occurrence")
-    read = from_parquet("occurrence", to_parquet("occurrence", occurrences, origin), origin)
+    assert occurrences.outcome.tolist() == ["fired", "missed", "fired"]
+    origin = Path("firing")
+    read = from_parquet("firing", to_parquet("firing", occurrences, origin), origin)
     assert read.started_ns.dropna().tolist() == [begin + 2 * 10**9, begin + 4 * 10**9]
 
 
@@ -111,7 +111,7 @@ def test_a_late_first_firing_does_not_make_the_others_early() -> None:
     """The phase is that of the most punctual of the first firings."""
     starts = [BEGIN_NS + 400 * MS, *(BEGIN_NS + k * 1_000_000_000 for k in range(1, 12))]
     occurrences = judged(EVERY_SECOND, runs(starts), 10)
-    assert set(occurrences.verdict) == {"kept"}
+    assert set(occurrences.outcome) == {"fired"}
     assert occurrences.error_ns.tolist() == [0] * 10
 
 
@@ -120,7 +120,7 @@ def test_a_firing_before_the_minute_is_early_and_no_double() -> None:
     first = 360_000_000_000 - WALL_OFFSET_NS - 10 * MS
     starts = [first + k * 60_000_000_000 for k in range(4)]
     occurrences = judged(EVERY_MINUTE, runs(starts), 3)
-    assert occurrences.verdict.tolist() == ["early"] * 3
+    assert occurrences.outcome.tolist() == ["early"] * 3
     assert occurrences.error_ns.tolist() == [-10 * MS] * 3
 
 
@@ -146,7 +146,7 @@ def test_a_job_that_never_fired_missed_all_occurrences() -> None:
     """Its phase is the begin of the window."""
     other = runs([BEGIN_NS + 1], job=8)
     occurrences = match_firings([EVERY_SECOND], other, 3, (BEGIN_NS, 10**15), WALL_OFFSET_NS)
-    assert occurrences.verdict.tolist() == ["missed"] * 3
+    assert occurrences.outcome.tolist() == ["missed"] * 3
     metrics = metrics_of(occurrences)
     assert metrics["missed"].value == 3
     assert metrics["lateness_s_p50"].value is None

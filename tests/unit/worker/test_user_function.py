@@ -156,13 +156,15 @@ def test_answers_are_compared_with_the_inline_call(
     """The row states how answers were checked, or that they were not."""
     row = run(tmp_path, own_spec(label, task, answer=answer)).row
     assert (row.status, row.reason, row.n_done) == ("ok", "", 6)
-    assert row.answers == ("not checked: no answer repeats" if answer is None else "inline call")
+    assert row.answer_check == (
+        "not checked: no answer repeats" if answer is None else "inline call"
+    )
 
 
 def test_an_answer_that_differs_from_the_inline_call_is_wrong(tmp_path: Path) -> None:
     """The trial of a user's function with wrong answers fails."""
     row = run(tmp_path, own_spec("thread-pool", "add[1, 2]", answer=checksum(4))).row
-    assert (row.status, row.flag, row.n_corrupted) == ("failed", "invalid", 6)
+    assert (row.status, row.flag, row.n_wrong_answer) == ("failed", "invalid", 6)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_workers_in_containers_import_the_function(tmp_path: Path) -> None:
     """Driver and node import the module from the archive."""
     spec = own_spec("rq[simple-worker]", "add[1, 2]", answer=3, provider="compose")
     row = run(tmp_path, spec).row
-    assert (row.status, row.reason, row.n_done, row.answers) == ("ok", "", 6, "inline call")
+    assert (row.status, row.reason, row.n_done, row.answer_check) == ("ok", "", 6, "inline call")
 
 
 FASTER = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})

@@ -41,7 +41,7 @@ def test_the_slope_of_an_overload_is_the_excess_rate() -> None:
         assert values["overloaded"] == 1
         assert values["backlog_slope_low_per_s"] > 0  # type: ignore[operator]
         slopes.append(values["backlog_slope_per_s"])
-        excesses.append(values["excess_per_s"])
+        excesses.append(values["arrival_minus_completion_per_s"])
     assert np.mean(slopes) == pytest.approx(0.2 * SPEED_HZ, rel=0.1)  # type: ignore[arg-type]
     assert slopes == pytest.approx(excesses, rel=0.2)
 

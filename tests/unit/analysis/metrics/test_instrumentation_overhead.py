@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from lab.analysis.statistics import harness_overhead
+from lab.analysis.statistics import instrumentation_overhead
 from lab.worker import execution, ledger
 from workloads import noop
 
 # Time per task of the fastest backend with a broker (Celery, 600 to 1,200 tasks per second on two
-# cores), of which recording is a small part. For faster backends the metric `harness_overhead`
+# cores), of which recording is a small part. For faster backends the metric `instrumentation_overhead`
 # reports the larger part: see test_instrumentation_cost.
 HANDLING_S = 1e-3
 # Many short pairs, because the speed of a CPU may change by half within some tenths of a second.
@@ -62,7 +62,7 @@ def pairs(recorded: Callable[..., Any]) -> tuple[list[float], list[float]]:
 @pytest.mark.alone  # a ratio of times
 def test_recording_is_a_small_part_of_a_task() -> None:
     """H has an interval and is within the limits of M19."""
-    overhead, may_be_used = harness_overhead(*pairs(execution.execute))
+    overhead, may_be_used = instrumentation_overhead(*pairs(execution.execute))
     assert overhead.n == PAIRS
     assert overhead.low is not None
     assert overhead.high is not None
@@ -79,15 +79,15 @@ def test_slow_recording_exceeds_the_limits() -> None:
             pass
         execution.execute(*arguments)
 
-    overhead, may_be_used = harness_overhead(*pairs(record_slowly))
+    overhead, may_be_used = instrumentation_overhead(*pairs(record_slowly))
     assert not may_be_used
     assert 0.1 < overhead.value < 0.4
 
 
 def test_known_rates_give_the_known_overhead() -> None:
     """H is X_off / X_on - 1; a rate without an interval must not be used."""
-    overhead, may_be_used = harness_overhead([110.0] * 6, [100.0] * 6)
+    overhead, may_be_used = instrumentation_overhead([110.0] * 6, [100.0] * 6)
     assert overhead.value == pytest.approx(0.10)
     assert not may_be_used
-    assert harness_overhead([101.0] * 6, [100.0] * 6)[1]
-    assert not harness_overhead([101.0] * 2, [100.0] * 2)[1]
+    assert instrumentation_overhead([101.0] * 6, [100.0] * 6)[1]
+    assert not instrumentation_overhead([101.0] * 2, [100.0] * 2)[1]

@@ -76,15 +76,15 @@ def test_latencies_begin_at_the_intended_instant() -> None:
 
 def test_only_paced_arrivals_have_latencies() -> None:
     """A burst has a makespan, round trips have round-trip times, paced tasks latencies (M6)."""
-    kinds = ("burst", "paced", "roundtrip")
+    kinds = ("burst", "paced", "round-trip")
     names = {kind: set(metrics_of(trial(kind), window())) for kind in kinds}
     latencies = {name for name in METRICS if name.startswith(("queue_", "end_", "generator_"))}
     assert latencies
     assert latencies <= names["paced"]
-    assert not latencies & (names["burst"] | names["roundtrip"])
+    assert not latencies & (names["burst"] | names["round-trip"])
     assert {"makespan_s", "overhead_s_per_task"} <= names["burst"]
     assert not {"makespan_s", "overhead_s_per_task", "round_trip_s_p50"} & names["paced"]
-    assert {"round_trip_s_p50", "makespan_s"} <= names["roundtrip"]
+    assert {"round_trip_s_p50", "makespan_s"} <= names["round-trip"]
 
 
 MODES = [("cpuset", None), ("quota", 0.01), ("quota", 0.5), ("quota", None), ("oversubscribed", 0)]
@@ -96,7 +96,7 @@ def test_latency_needs_whole_cpus(mode: str, throttled: float | None) -> None:
     is_reported = (mode, throttled) in MODES[:2]  # a quota that hardly stops a node has no effect
     paced = metrics_of(trial(node_mode=mode, throttle_ratio=throttled), window())
     received = np.arange(1_000) / 100 + 0.05
-    closed = trial("roundtrip", node_mode=mode, throttle_ratio=throttled)
+    closed = trial("round-trip", node_mode=mode, throttle_ratio=throttled)
     trips = metrics_of(closed, window(t5=received))
     latencies = {name for name in paced if name.startswith(("queue_", "end_"))}
     metrics = [paced[name] for name in latencies] + [trips["round_trip_s_p50"]]
@@ -188,11 +188,13 @@ def test_a_workload_without_calibrated_work_is_all_overhead() -> None:
 
 def test_a_backend_that_runs_no_tasks_has_no_overhead_for_tasks_with_work() -> None:
     """The `null` backend ends a burst of long tasks at once, because it does not run them."""
-    metrics = metrics_of(trial("burst", 100, nominal_ns=10_000_000, executes=0), burst_of(100, 0.2))
+    metrics = metrics_of(
+        trial("burst", 100, nominal_ns=10_000_000, runs_tasks=0), burst_of(100, 0.2)
+    )
     refused = [metrics["overhead_s_per_task"], metrics["efficiency"]]
     assert [(metric.value, metric.is_valid) for metric in refused] == [(None, 0)] * 2
     assert all("without running them" in metric.method for metric in refused)
-    of_no_ops = metrics_of(trial("burst", 100, executes=0), burst_of(100, 0.2))
+    of_no_ops = metrics_of(trial("burst", 100, runs_tasks=0), burst_of(100, 0.2))
     assert of_no_ops["overhead_s_per_task"].value == pytest.approx(0.004)
 
 
@@ -220,10 +222,10 @@ def test_tasks_of_one_batch_call_have_no_submit_time() -> None:
 def test_round_trips_end_when_the_submitter_has_the_result() -> None:
     """A round trip is t5 - t0; a result that did not arrive gives a lower bound."""
     seen = np.arange(1_000) / 100 + 0.05
-    metrics = metrics_of(trial("roundtrip"), window(t5=seen))
+    metrics = metrics_of(trial("round-trip"), window(t5=seen))
     assert metrics["round_trip_s_p99"].value == pytest.approx(0.05)
     seen[-20:] = np.nan
-    assert metrics_of(trial("roundtrip"), window(t5=seen))["round_trip_s_p99"].bound == ">"
+    assert metrics_of(trial("round-trip"), window(t5=seen))["round_trip_s_p99"].bound == ">"
 
 
 def test_cpu_time_of_servers_needs_servers() -> None:

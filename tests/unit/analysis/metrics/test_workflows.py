@@ -37,7 +37,7 @@ def metrics_of(kind: str, shape: float, rows: Sequence[Sequence[Any]]) -> dict[s
         columns=["task_id", "outcome", *INSTANTS],
     )  # fmt: skip
     tasks = tasks.astype(dict.fromkeys(INSTANTS, "Int64"))
-    row = trial(kind, shape=shape, rate_hz=None, gaps="")
+    row = trial(kind, arrival_param=shape, rate_hz=None, interarrival="")
     return {metric.metric: metric for metric in trial_metrics(row, tasks)}
 
 
@@ -61,7 +61,10 @@ def test_links_are_measured_in_the_order_of_their_chain() -> None:
             rows.append((3 * n + link, "ok", t1, t1, t1 + start, t1 + start + 1, t1 + 19))
     metrics = metrics_of(Chain.kind, 3, rows[::-1])
     assert metrics["link_s_p50"].value == 1
-    assert (metrics["links_early"].value, metrics["links_early"].n) == (1, 2 * ENOUGH + 1)
+    assert (metrics["chain_order_violations"].value, metrics["chain_order_violations"].n) == (
+        1,
+        2 * ENOUGH + 1,
+    )
     assert metrics["chain_s_p50"].value == 19
 
 
@@ -69,7 +72,7 @@ def test_inversions_are_pairs_in_which_the_urgent_task_started_later() -> None:
     """A task that ran before the urgent one was accepted did not overtake it."""
     low = [(n, "ok", 0, 1, start, start + 1, None) for n, start in enumerate((5, 20, 30, 40))]
     urgent = [(4, "ok", 9, 10, 25, 26, None)]
-    metric = metrics_of(Priority.kind, 1, [*low, *urgent])["inversions"]
+    metric = metrics_of(Priority.kind, 1, [*low, *urgent])["priority_inversion_ratio"]
     assert metric.value == pytest.approx(1 / 3)
     assert metric.n == 3
 
@@ -77,7 +80,7 @@ def test_inversions_are_pairs_in_which_the_urgent_task_started_later() -> None:
 def test_inversions_are_refused_if_no_task_waited() -> None:
     """The metric has no value, and its method has the reason."""
     rows = [(0, "ok", 0, 1, 2, 3, None), (1, "ok", 9, 10, 25, 26, None)]
-    metric = metrics_of(Priority.kind, 1, rows)["inversions"]
+    metric = metrics_of(Priority.kind, 1, rows)["priority_inversion_ratio"]
     assert metric.value is None
     assert metric.method.startswith("No task of low priority waited")
 
@@ -96,13 +99,13 @@ def test_each_kind_of_workflow_has_a_table() -> None:
     """It is sorted by its first metric."""
     few = tuple(s for s in SYSTEMS if s.variant in {"pool", "simple-worker"})
     bursts = campaign(Campaign(systems=few, cores=(1,), workloads=("noop",), blocks=2))
-    as_groups = {"arrival": {"burst": "fanout"}, "metric": {"makespan_s": "group_s_p50"}}
+    as_groups = {"arrival": {"burst": "group"}, "metric": {"makespan_s": "group_s_p50"}}
     tables = {}
     for name in ("trial", "metric", "estimate"):
         changes = {column: new for column, new in as_groups.items() if column in bursts[name]}
         tables[name] = bursts[name].replace(changes)
     for name in ("trial", "estimate"):
-        tables[name] = tables[name].assign(shape=10.0)
+        tables[name] = tables[name].assign(arrival_param=10.0)
     (table,) = shaped(tables)
     assert table.title == "Groups of 10 tasks, joined by the backend (noop)"
     assert [row[0] for row in table.rows] == ["thread-pool", "rq"]
@@ -119,9 +122,9 @@ def cells_of(*words: str) -> list[tuple[str, Any]]:
 
 def test_an_arrival_that_no_preset_has_selects_its_workload() -> None:
     """A workload on the command line replaces it."""
-    assert cells_of("--arrival", "ranked") == [("io", Priority(45, 5))]
-    assert cells_of("--arrival", "retried") == [("flaky", Retry(20))]
-    assert cells_of("--arrival", "fanout", "-w", "cpu") == [("cpu", FanOut(200, 10))]
+    assert cells_of("--arrival", "priority") == [("io", Priority(45, 5))]
+    assert cells_of("--arrival", "retry") == [("flaky", Retry(20))]
+    assert cells_of("--arrival", "group", "-w", "cpu") == [("cpu", FanOut(200, 10))]
     assert {kind.kind for _, kind in cells_of("--arrival", "burst")} == {"burst"}
 
 
@@ -152,7 +155,7 @@ def test_a_delayed_retry_runs(label: str, tmp_path: Path) -> None:
     row = run(tmp_path, spec_of(label, "flaky", Retry(3, 1.0), warmup_tasks=0)).row
     assert (row.status, row.reason, row.n_done, row.n_failed) == ("ok", "", 3, 0)
     assert row.n_duplicated == 0
-    assert row.shape == 1.0
+    assert row.arrival_param == 1.0
 
 
 def test_every_workflow_is_supported_by_a_backend() -> None:

@@ -77,8 +77,8 @@ def test_cost_intervals_over_blocks_contain_the_true_value(campaign: list[Trial]
         assert row.ci_low <= known_s * 1.01
         assert row.ci_high >= known_s * 0.99
         assert row.ci_high - row.ci_low < 0.05 * OVERHEAD_S
-    assert (rows["metg_50_s"].along, rows["metg_50_s"].size) == ("size", None)
-    assert (rows["fixed_s"].along, rows["fixed_s"].n_planned) == ("tasks", None)
+    assert (rows["metg_50_s"].x_axis, rows["metg_50_s"].size) == ("size", None)
+    assert (rows["fixed_s"].x_axis, rows["fixed_s"].n_planned) == ("tasks", None)
 
 
 def test_worker_seconds_are_work_plus_interference_plus_framework() -> None:
@@ -124,7 +124,7 @@ def test_cost_is_refused_if_too_few_sizes_ended(campaign: list[Trial]) -> None:
 
 # Scaling. ---------------------------------------------------------------------------------------
 
-AXIS = {"along": "workers", "held": "strong: 1 core, 600 tasks"}
+AXIS = {"x_axis": "workers", "fixed": "strong: 1 core, 600 tasks"}
 
 
 def test_speed_up_has_two_bases() -> None:
@@ -133,7 +133,7 @@ def test_speed_up_has_two_bases() -> None:
     Efficiency and the serial share of Karp and Flatt use the first one (METHOD M20).
     """
     loop = [burst(b, 600, 0.25e-3, 1e-3, **INLINE) for b in range(BLOCKS)]
-    rows = trends_of(loop + sweep((1, 2, 4)), label=CELL["label"], **AXIS, at=4.0)
+    rows = trends_of(loop + sweep((1, 2, 4)), label=CELL["label"], **AXIS, x=4.0)
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     expected = {
         "speed_up": speed,
@@ -154,19 +154,22 @@ def test_speed_up_has_two_bases() -> None:
 
 def test_speed_up_over_inline_is_refused_without_the_inline_loop() -> None:
     """The second base is missing and is not replaced by another."""
-    row = trends_of(sweep((1, 2)), **AXIS, at=2.0)["speed_up_over_inline"]
+    row = trends_of(sweep((1, 2)), **AXIS, x=2.0)["speed_up_over_inline"]
     assert row.estimate is None
     assert row.method == "No block has both this throughput and that of the inline loop."
 
 
 def test_points_beyond_the_cores_are_marked() -> None:
-    """`beyond` states how a point demands more than the machine's cores."""
+    """`oversubscription` states how a point demands more than the machine's cores."""
     rows = sweeps(*tables(sweep((1, 2))), "c")
-    assert {(r.at, r.beyond) for r in rows if r.at} == {(1.0, ""), (2.0, "more workers than cores")}
+    assert {(r.x, r.oversubscription) for r in rows if r.x} == {
+        (1.0, ""),
+        (2.0, "more workers than cores"),
+    }
     oversubscribed = sweeps(*tables(sweep((1, 2), node_mode="oversubscribed")), "c")
-    assert {row.beyond for row in oversubscribed if row.at} == {"oversubscribed"}
+    assert {row.oversubscription for row in oversubscribed if row.x} == {"oversubscribed"}
     quota = sweeps(*tables(sweep((1, 2), node_mode="quota", throttle_ratio=0.25)), "c")
-    assert {r.beyond for r in quota if r.at} == {"quota, throttled in 25% of its periods"}
+    assert {r.oversubscription for r in quota if r.x} == {"quota, throttled in 25% of its periods"}
 
 
 def test_weak_scaling_is_a_separate_line_with_gustafsons_share() -> None:
@@ -174,12 +177,12 @@ def test_weak_scaling_is_a_separate_line_with_gustafsons_share() -> None:
     weak = [at(block, p, 300 * p) for block in range(BLOCKS) for p in (1, 2, 4)]
     strong = [at(block, p, 600) for block in range(BLOCKS) for p in (1, 4)]
     rows = trends_of(
-        weak + strong, along="workers", held="weak: 1 core, 300 tasks per worker", at=4.0
+        weak + strong, x_axis="workers", fixed="weak: 1 core, 300 tasks per worker", x=4.0
     )
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     assert rows["serial_share"].estimate == pytest.approx((4 - speed) / 3, rel=0.02)
     assert "Gustafson" in rows["serial_share"].method
-    both = {row.held for row in sweeps(*tables(weak + strong), "c")}
+    both = {row.fixed for row in sweeps(*tables(weak + strong), "c")}
     assert both == {"weak: 1 core, 300 tasks per worker", "strong: 1 core, 600 tasks"}
 
 
@@ -191,7 +194,7 @@ def test_each_line_has_one_axis() -> None:
         for cores in (1, 2)
         for slots in (1, 2)
     ]
-    points = {(row.along, row.held, row.at) for row in sweeps(*tables(grid), "c") if row.at}
+    points = {(row.x_axis, row.fixed, row.x) for row in sweeps(*tables(grid), "c") if row.x}
     assert points == {
         ("workers", "strong: 1 core, 600 tasks", 1.0),
         ("workers", "strong: 1 core, 600 tasks", 2.0),
@@ -207,7 +210,7 @@ def test_each_line_has_one_axis() -> None:
 @pytest.mark.parametrize("steps", [(1, 2, 4, 8), (1, 2)])
 def test_law_coefficients_are_refused_if_not_identified(steps: tuple[int, ...]) -> None:
     """Points below the knee do not identify the peak; two sizes identify no law (METHOD M21)."""
-    rows = trends_of(sweep(steps), **AXIS, at=None)
+    rows = trends_of(sweep(steps), **AXIS, x=None)
     assert (rows["peak"].estimate, rows["coherency"].estimate) == (None, None)
     if len(steps) > 2:
         assert rows["contention"].estimate == pytest.approx(SIGMA, abs=0.02)
@@ -220,7 +223,7 @@ def test_law_coefficients_are_refused_if_not_identified(steps: tuple[int, ...]) 
 
 def test_kat_8_peak_is_identified_past_the_knee() -> None:
     """With up to 32 workers, the interval of the peak of Gunther's law contains the true one."""
-    peak = trends_of(sweep((1, 2, 4, 8, 16, 24, 32)), **AXIS, at=None)["peak"]
+    peak = trends_of(sweep((1, 2, 4, 8, 16, 24, 32)), **AXIS, x=None)["peak"]
     assert peak.ci_low is not None
     assert peak.ci_high is not None
     assert peak.ci_low < 21.8 < peak.ci_high

@@ -119,7 +119,7 @@ def test_waits_are_ranked_at_their_rate(tables: Tables) -> None:
 
 def test_a_load_level_of_a_single_label_is_not_ranked(made_up: Tables) -> None:
     """Of a load sweep, the answer has only the rates that several labels share."""
-    levels = {f"{rate:g}/s" for rate in made_up["trial"].query("arrival == 'ladder'").rate_hz}
+    levels = {f"{rate:g}/s" for rate in made_up["trial"].query("arrival == 'load-level'").rate_hz}
     ranked = [s for s in latency(made_up) if any(f" at {rate}" in s.text for rate in levels)]
     assert ranked
     assert min(len(sentence.parts) for sentence in ranked) > 1
@@ -190,15 +190,17 @@ def test_boots_and_payloads(tables: Tables) -> None:
 
 def test_groups_are_ranked_by_size(tables: Tables) -> None:
     """Groups of 5 and of 10 have separate sentences, each with the smallest number first."""
-    assert list(ranked("group_s_p50", "groups of {shape:g}", seconds)(tables)) == []
+    assert list(ranked("group_s_p50", "groups of {param:g}", seconds)(tables)) == []
     burst = tables["estimate"].query("metric == 'overhead_s_per_task' and workload == 'noop'")
     sizes = {"trial": tables["trial"].query("arrival == 'burst'"), "estimate": burst}
     both = {
-        name: pd.concat([rows.assign(shape=5.0), rows.assign(shape=10.0)], ignore_index=True)
+        name: pd.concat(
+            [rows.assign(arrival_param=5.0), rows.assign(arrival_param=10.0)], ignore_index=True
+        )
         for name, rows in sizes.items()
     }
     both["estimate"] = both["estimate"].assign(metric="group_s_p50")
-    said = list(ranked("group_s_p50", "groups of {shape:g}", seconds)({**tables, **both}))
+    said = list(ranked("group_s_p50", "groups of {param:g}", seconds)({**tables, **both}))
     few = only(said, "noop, 1 core, 1 worker, groups of 5")
     assert [part.split()[0] for part in few.parts] == ["inline", "thread-pool", "rq"]
     only(said, "noop, 1 core, 1 worker, groups of 10")
