@@ -14,20 +14,11 @@ import pandas as pd
 
 from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.statistics import interval
+from lab.core.cell import SITE
 from lab.core.model import Burst, Flag, LoadLevel, RateProbe
 from lab.planning.presets import Ladder
 from lab.results.schema.metric import MetricRow
 
-CELL_KEY = [
-    "label",
-    "workload",
-    "size",
-    "provider",
-    "nodes",
-    "cores_per_node",
-    "workers_per_node",
-    "quota_cpus",
-]
 CellKey = tuple[Any, ...]
 # Highest rate of a probe: a fifth of the rate at which the generator submits to `null`
 # (METHOD M19), and the most that one window can contain.
@@ -138,7 +129,7 @@ def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[CellKey, Cap
     table = last.merge(values.reset_index(), on=["trial_id", "attempt"], how="left")
     return {
         site: Capacity(_saturation(rows), [_answer(row) for row in _probes(rows)])
-        for site, rows in table.groupby(CELL_KEY, sort=False)
+        for site, rows in table.groupby(SITE, sort=False)
     }
 
 
@@ -177,7 +168,7 @@ def loads(
     has_rate = trials["arrival"].isin([RateProbe.kind, LoadLevel.kind]) & trials["rate_hz"].notna()
     offered: Iterable[Any] = trials[has_rate].itertuples()
     for trial in offered:
-        known = capacity_of[tuple(getattr(trial, name) for name in CELL_KEY)]
+        known = capacity_of[tuple(getattr(trial, name) for name in SITE)]
         if rate := known.sustained_hz:
             method = f"offered rate / sustainable rate, {known.bound}{rate:g} /s"
             is_valid = int(trial.trial_id in valid)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from lab.analysis.capacity import CELL_KEY, Capacity, CellKey
+from lab.analysis.capacity import Capacity, CellKey
 from lab.analysis.metrics.registry import last_attempts
+from lab.core.cell import SITE
 from lab.core.model import Flag, LoadLevel, RateProbe
 from lab.results.schema import EstimateRow
 
@@ -22,6 +24,9 @@ SLOS_S: Mapping[str, float] = {
     "rate_at_100ms_per_s": 0.1,
     "rate_at_1s_per_s": 1.0,
 }
+# The columns of a cell that are blank in an estimate over several rates.
+BLANK: dict[str, Any] = {"rate_hz": None, "interarrival": "", "schedule": "", "n_planned": 0}
+BLANK |= {"arrival_param_name": "", "arrival_param": None}
 PERCENTILES = ("queue_latency_s_p99", "queue_latency_s_p90", "queue_latency_s_p50")
 
 
@@ -53,28 +58,25 @@ def estimates(
     steps = last[last["arrival"].isin([RateProbe.kind, LoadLevel.kind])]
     percentiles = metrics[metrics["metric"].isin(PERCENTILES) & (metrics["is_valid"] == 1)]
     rows = []
-    for site, site_trials in steps.groupby(CELL_KEY, sort=False):
+    for site, site_trials in steps.groupby(SITE, sort=False):
         levels = site_trials[site_trials["arrival"] == LoadLevel.kind]
         waits = percentiles.merge(levels[["trial_id", "attempt", "rate_hz"]])
         # Above the sustainable rate, a wait depends on the length of the window.
         waits = waits[waits["rate_hz"] <= (capacities[site].sustained_hz or 0)]
         limits = [*_rates(capacities[site]), *(_at_slo(waits, *slo) for slo in SLOS_S.items())]
         n_noisy = int((site_trials["flag"] == Flag.NOISY).sum())
-        columns = dict(zip(CELL_KEY, site, strict=True))
+        columns = dict(zip(SITE, site, strict=True))
         rows += [_row(columns, limit, analysis_id, n_noisy) for limit in limits]
     return rows
 
 
-def _row(site: Mapping[str, object], limit: Limit, analysis_id: str, n_noisy: int) -> EstimateRow:
+def _row(site: Mapping[str, Any], limit: Limit, analysis_id: str, n_noisy: int) -> EstimateRow:
+    kind = RateProbe.kind if limit.metric in {SATURATION, SUSTAINABLE} else LoadLevel.kind
+    cell = {**BLANK, **site, "arrival": kind}
     return EstimateRow(
         analysis_id=analysis_id,
         metric=limit.metric,
-        arrival=RateProbe.kind if limit.metric in {SATURATION, SUSTAINABLE} else LoadLevel.kind,
-        rate_hz=None,
-        interarrival="",
-        schedule="",
-        arrival_param=None,
-        n_planned=0,
+        **cell,
         estimate=limit.value,
         bound=limit.bound,
         ci_low=limit.low,
@@ -85,7 +87,6 @@ def _row(site: Mapping[str, object], limit: Limit, analysis_id: str, n_noisy: in
         n_noisy=n_noisy,
         n_excluded=0,
         method=limit.method,
-        **site,  # type: ignore[arg-type]
     )
 
 

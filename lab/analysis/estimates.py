@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import CELL, last_attempts
+from lab.analysis.cells import cell_key, cell_of
+from lab.analysis.metrics.registry import last_attempts
 from lab.analysis.statistics import interval, unstable, variation
+from lab.core.cell import CELL
 from lab.core.model import Estimate, Flag
 from lab.results.schema import EstimateRow
 
@@ -37,20 +39,14 @@ def estimates(
     # The merge copies each row once for each metric: only the columns that are used.
     facts = last[["trial_id", "attempt", "flag", *CELL]]
     # Plain rows, because there may be thousands of small groups and pandas is slow to make one.
-    n_in_cell = Counter(map(_cell, facts.itertuples(index=False)))
+    n_in_cell = Counter(map(cell_key, facts.itertuples(index=False)))
     groups: dict[tuple[Any, ...], list[Any]] = {}
     for row in metrics.merge(facts, on=["trial_id", "attempt"]).itertuples(index=False):
-        groups.setdefault((*_cell(row), row.metric), []).append(row)
+        groups.setdefault((*cell_key(row), row.metric), []).append(row)
     return [
         _over_trials(rows, n_in_cell[cell[:-1]], analysis_id, with_noisy=with_noisy)
         for cell, rows in groups.items()
     ]
-
-
-def _cell(row: Any) -> tuple[Any, ...]:
-    """Return the cell of a row; all nulls become None, so that they are equal."""
-    values = (getattr(row, name) for name in CELL)
-    return tuple(None if pd.isna(value) else value for value in values)
 
 
 def _over_trials(
@@ -63,20 +59,7 @@ def _over_trials(
     return EstimateRow(
         analysis_id=analysis_id,
         metric=first.metric,
-        label=first.label,
-        workload=first.workload,
-        size=int(first.size),
-        arrival=first.arrival,
-        rate_hz=None if pd.isna(first.rate_hz) else float(first.rate_hz),
-        interarrival=first.interarrival,
-        schedule=first.schedule,
-        arrival_param=None if pd.isna(first.arrival_param) else float(first.arrival_param),
-        n_planned=int(first.n_planned),
-        provider=first.provider,
-        nodes=int(first.nodes),
-        cores_per_node=int(first.cores_per_node),
-        workers_per_node=int(first.workers_per_node),
-        quota_cpus=float(first.quota_cpus),
+        **cell_of(first),
         estimate=estimate.value if estimate.n else None,
         bound=max((row.bound for row in used), default=""),
         ci_low=estimate.low,

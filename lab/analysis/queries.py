@@ -9,14 +9,14 @@ import pandas as pd
 
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL, USABLE, last_attempts
+from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.sweeps.grouping import plural
+from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import Flag
 
 Tables = Mapping[str, pd.DataFrame]
 """Table name -> tidy table, as `Store.read` returns it; see `window_of` for windows."""
 
-TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
 # The columns of a trial that figures and answers need: copying all columns is slow.
 TRIAL_COLUMNS = ["trial_id", "attempt", "block", "backend", "family", "status", "flag", *CELL]
 TRIAL_COLUMNS += ["size_unit", "nominal_ns", "node_mode", "workers"]

@@ -7,14 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import CELL, last_attempts
+from lab.analysis.metrics.registry import last_attempts
+from lab.core.cell import SITE
 from lab.core.model import Burst
 from lab.results.schema.metric import MetricRow
 
 SHARE = "throughput_of_reference"
 THROUGHPUT = "throughput_per_s"
 # Columns in which a trial and its reference are equal.
-SAME = [name for name in CELL if name not in ("label", "rate_hz", "interarrival", "schedule")]
+SAME = [name for name in (*SITE, "n_planned") if name != "label"]
 
 
 def shares(trials: pd.DataFrame, metrics: Sequence[MetricRow]) -> list[MetricRow]:

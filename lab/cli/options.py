@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.core.arrivals import present_kind
 from lab.core.faults import FaultKind
 from lab.core.model import GAPS
 from lab.planning import faults, ranges
@@ -61,6 +62,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "--arrival": {
             "action": "append",
+            "type": present_kind,
             "metavar": "KIND",
             "help": f"only these arrivals: {', '.join(sorted(OFFERED))} (default: the preset's)",
         },

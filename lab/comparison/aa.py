@@ -15,11 +15,11 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from lab.analysis.metrics.registry import CELL
 from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError
 from lab.comparison.compare import HEADLINES, Change, compare
 from lab.comparison.inputs import Side
 from lab.console import counted
+from lab.core.cell import CELL
 
 SPLITS = 20
 BLOCKS = 2 * INTERVAL_FLOOR

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from lab.analysis.metrics.registry import CELL, METRICS
+from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import (
     EQUIVALENCE,
     INTERVAL_FLOOR,
@@ -26,6 +26,7 @@ from lab.analysis.statistics import (
     paired_ratio,
 )
 from lab.comparison.inputs import Side
+from lab.core.cell import CELL
 from lab.core.model import Estimate
 
 # One metric per question of a user; the other metrics repeat these or explain them.

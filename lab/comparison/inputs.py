@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import CELL, last_attempts
+from lab.analysis.metrics.registry import last_attempts
 from lab.console import say
+from lab.core.cell import CELL
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
 from lab.core.model import Flag
 from lab.host.repository import git_or_none
@@ -27,7 +28,7 @@ class Side:
 
     Attributes:
         name: The name, as it appears in the result.
-        numbers: One row per metric of each usable trial: the columns of `metrics.CELL`, block,
+        numbers: One row per metric of each usable trial: the columns of a cell, block,
             plan_hash, started_utc, run, trial_id, metric, value, unit. A calibrated size is
             replaced by the requested duration in us, because each run calibrates again.
         facts: The stable facts of the fingerprint.

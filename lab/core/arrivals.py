@@ -36,20 +36,20 @@ class Paced:
 class RateProbe(Paced):
     """A paced trial of the search for the sustainable rate (METHOD M8)."""
 
-    kind: ClassVar[str] = "probe"
+    kind: ClassVar[str] = "rate-probe"
 
 
 class LoadLevel(Paced):
     """A load level: a paced trial at a fraction of the sustainable rate (METHOD M8)."""
 
-    kind: ClassVar[str] = "ladder"
+    kind: ClassVar[str] = "load-level"
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
     """A closed loop: one task at a time, each awaited with the backend's result call."""
 
-    kind: ClassVar[str] = "roundtrip"
+    kind: ClassVar[str] = "round-trip"
     n_tasks: int
 
 
@@ -78,7 +78,7 @@ class Retry:
     The backend should retry after `delay_s` seconds; 0 means as soon as possible.
     """
 
-    kind: ClassVar[str] = "retried"
+    kind: ClassVar[str] = "retry"
     n_tasks: int
     delay_s: float = 0.0
 
@@ -87,7 +87,7 @@ class Retry:
 class Priority:
     """A burst of tasks with low priority, except for the last `n_urgent`, which have a high one."""
 
-    kind: ClassVar[str] = "ranked"
+    kind: ClassVar[str] = "priority"
     n_tasks: int
     n_urgent: int
 
@@ -96,7 +96,7 @@ class Priority:
 class FanOut:
     """Groups of `width` tasks, one group at a time, each awaited with the backend's join."""
 
-    kind: ClassVar[str] = "fanout"
+    kind: ClassVar[str] = "group"
     n_tasks: int
     width: int
 
@@ -105,7 +105,7 @@ class FanOut:
 class Chain:
     """Chains of `length` tasks, one chain at a time; a task starts when the previous one ended."""
 
-    kind: ClassVar[str] = "chained"
+    kind: ClassVar[str] = "chain"
     n_tasks: int
     length: int
 
@@ -114,7 +114,7 @@ class Chain:
 class ClientCrash:
     """A burst whose driver is killed as soon as all tasks are acknowledged."""
 
-    kind: ClassVar[str] = "abandoned"
+    kind: ClassVar[str] = "client-crash"
     n_tasks: int
 
 
@@ -122,7 +122,7 @@ class ClientCrash:
 class Monitoring:
     """A burst that is offered after the backend's monitor has answered."""
 
-    kind: ClassVar[str] = "monitored"
+    kind: ClassVar[str] = "monitoring"
     n_tasks: int
 
 
@@ -151,3 +151,29 @@ Arrival = (
     | Idle
 )
 ARRIVALS: Mapping[str, type[Arrival]] = {kind.kind: kind for kind in Arrival.__args__}
+PARAMETER_NAMES: Mapping[str, str] = {
+    FanOut.kind: "tasks_per_group",
+    Chain.kind: "tasks_per_chain",
+    Priority.kind: "urgent_tasks",
+    Retry.kind: "retry_delay_s",
+}
+"""The meaning of the parameter of each kind of arrival that has one."""
+# The names of kinds before schema 2.0. Trial ids contain them, so that an id has the same trial in
+# every version. Plans and command lines may contain them too.
+FORMER_KINDS: Mapping[str, str] = {
+    LoadLevel.kind: "ladder",
+    RateProbe.kind: "probe",
+    RoundTrip.kind: "roundtrip",
+    Retry.kind: "retried",
+    Priority.kind: "ranked",
+    FanOut.kind: "fanout",
+    Chain.kind: "chained",
+    ClientCrash.kind: "abandoned",
+    Monitoring.kind: "monitored",
+}
+_RENAMED_KINDS = {former: kind for kind, former in FORMER_KINDS.items()}
+
+
+def present_kind(name: str) -> str:
+    """Return the present name of a kind of arrival; any other name is returned unchanged."""
+    return _RENAMED_KINDS.get(name, name)

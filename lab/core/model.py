@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from lab.core.arrivals import *  # noqa: F403 (types of the model, in a separate file)
-from lab.core.arrivals import Arrival
+from lab.core.arrivals import FORMER_KINDS, Arrival
 from lab.core.faults import Fault, FaultKind
 from lab.core.outcomes import AckMeans
 
@@ -204,7 +204,8 @@ class TrialSpec:
     @property
     def id(self) -> str:
         """Sixteen hex digits of the sha256 of the fields."""
-        values = asdict(self) | {"arrival": [self.arrival.kind, asdict(self.arrival)]}
+        kind = FORMER_KINDS.get(self.arrival.kind, self.arrival.kind)
+        values = asdict(self) | {"arrival": [kind, asdict(self.arrival)]}
         # Without fields at their defaults, so that new fields do not change the ids of older runs.
         for field_ in _NEWER_FIELDS:
             if values[field_.name] == field_.default:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from lab.core.arrivals import present_kind
 from lab.core.faults import Fault, FaultKind
 from lab.core.model import ARRIVALS, Topology, TrialSpec
 
@@ -39,7 +40,7 @@ def spec_from_json(fields: dict[str, Any]) -> TrialSpec:
         ValueError: A number is out of range, or a kind of fault is unknown.
     """
     arrival = dict(fields["arrival"])
-    kind = ARRIVALS[arrival.pop("kind")]
+    kind = ARRIVALS[present_kind(arrival.pop("kind"))]
     parts = {
         "arrival": checked(kind, arrival),
         "topology": checked(Topology, dict(fields["topology"])),

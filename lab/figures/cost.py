@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lab.analysis.queries import TOPOLOGY, Tables, points, topology_names, workload_names
+from lab.analysis.queries import Tables, points, topology_names, workload_names
+from lab.core.cell import TOPOLOGY
 from lab.core.model import Burst
 from lab.figures.chart import Chart
 from lab.figures.overhead import ROW_IN, draw_cell, scale

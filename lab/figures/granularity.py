@@ -12,7 +12,6 @@ from matplotlib.ticker import PercentFormatter
 from lab.analysis.granularity import HALF
 from lab.analysis.labels import each
 from lab.analysis.queries import (
-    TOPOLOGY,
     Tables,
     is_grid,
     largest_bursts,
@@ -20,6 +19,7 @@ from lab.analysis.queries import (
     topology_names,
     trend_estimates,
 )
+from lab.core.cell import TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import (
     INK,

@@ -13,15 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.analysis.labels import identify
-from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import (
     OVERHEAD,
-    TOPOLOGY,
     Tables,
     estimates,
     topology_names,
     workload_names,
 )
+from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import (
     colour_of,

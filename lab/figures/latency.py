@@ -18,9 +18,9 @@ from matplotlib.ticker import PercentFormatter
 
 from lab.analysis.labels import each, identify
 from lab.analysis.metrics.latency import Seconds, durations, one_row_a_task
-from lab.analysis.metrics.registry import CELL
-from lab.analysis.queries import TOPOLOGY, Tables, topology_names, usable, window_of, workload_names
+from lab.analysis.queries import Tables, topology_names, usable, window_of, workload_names
 from lab.analysis.statistics import percentile, sample_floor
+from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import colour_of, engineering, legend_beside, logarithmic, panels
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lab.analysis.labels import each
-from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import Tables, points, topology_names, usable, workload_names
+from lab.core.cell import CELL
 from lab.core.model import LoadLevel
 from lab.figures.chart import Chart
 from lab.figures.theme import (
@@ -38,8 +38,9 @@ def data(tables: Tables) -> pd.DataFrame:
     """Return trials and means of each percentile, with the share of the sustainable rate.
 
     Returns:
-        The columns of `measured.points`, and percentile, utilization_of_capacity (share of the sustainable rate) and
-        overloaded (1 or 0; for a mean, the share of overloaded trials).
+        The columns of `measured.points`, and percentile,
+        utilization_of_capacity (share of the sustainable rate) and overloaded (1 or 0; for a
+        mean, the share of overloaded trials).
     """
     parts = [points(tables, metric).assign(percentile=name) for name, metric in PERCENTILES.items()]
     rows = pd.concat(parts, ignore_index=True)

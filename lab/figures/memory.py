@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from lab.analysis.labels import each
-from lab.analysis.queries import TOPOLOGY, Tables, points, workload_names
+from lab.analysis.queries import Tables, points, workload_names
+from lab.core.cell import TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import QUIET, colour_of, legend_below, legend_beside, logarithmic, panels
 

@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from lab.analysis.labels import MARKERS, each
 from lab.analysis.queries import (
     OVERHEAD,
-    TOPOLOGY,
     Tables,
     is_grid,
     largest_bursts,
@@ -23,6 +22,7 @@ from lab.analysis.queries import (
     workload_names,
 )
 from lab.analysis.sweeps.scaling import INLINE
+from lab.core.cell import TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import INK, QUIET, colour_of, engineering, legend_below, logarithmic, panels
 

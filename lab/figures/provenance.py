@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import Tables
+from lab.core.cell import CELL
 from lab.core.model import Status
 
 UNSTABLE = "; unstable"  # in the method of a cell whose trials differ by more than 10 %

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL
-from lab.analysis.queries import TOPOLOGY, Tables, topology_names, usable, workload_names
+from lab.analysis.queries import Tables, topology_names, usable, workload_names
+from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import colour_of, legend_beside, panels
 

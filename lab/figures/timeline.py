@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import Tables, of_faults, usable, window_of
+from lab.core.cell import CELL
 from lab.figures.chart import Chart
 from lab.figures.theme import QUIET, legend_below, panels
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lab.analysis.metrics.registry import METRICS
+from lab.core.arrivals import FORMER_KINDS
 from lab.core.model import Burst, Paced, RoundTrip
 from lab.planning import registry
 from lab.planning.presets import PRESETS, Case
@@ -49,7 +50,9 @@ class Benchmark:
         """The name of its class in asv: ``NoopPaced50``."""
         arrival = self.cell.arrival
         rate = f"{arrival.rate_hz:g}" if isinstance(arrival, Paced) else ""
-        return f"{self.cell.workload.capitalize()}{arrival.kind.capitalize()}{rate}"
+        # asv starts a new series for a new name.
+        kind = FORMER_KINDS.get(arrival.kind, arrival.kind)
+        return f"{self.cell.workload.capitalize()}{kind.capitalize()}{rate}"
 
     @property
     def name(self) -> str:

@@ -30,8 +30,8 @@ from lab.report import page
 from lab.results import formats
 from lab.results.arrow_schema import key_of, schema
 from lab.results.dictionary import describe_tables
-from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES, UNKEYED
-from lab.results.store import REFERENCES, Store
+from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+from lab.results.store import REFERENCES, Store, has_table
 
 LICENCE = {
     "name": "CC-BY-4.0",
@@ -187,7 +187,7 @@ def _parquet_files(
                 trial = store.trial_folder(str(trial_id), int(attempt))
                 # A skipped trial has no files, and not every trial has every table.
                 is_required = table == "task" and int(n_done) > 0
-                if is_required or (trial / f"{table}.parquet").exists():
+                if is_required or has_table(trial, table):
                     rows = published.scrubbed(table, store.read(table, trial))
                     rows.insert(1, "attempt", int(attempt))
                     writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
@@ -202,14 +202,14 @@ def _resource(table: str, path: Path, details: dict[str, Any]) -> dict[str, Any]
         "path": path.name,
         "format": path.suffix.removeprefix("."),
         "mediatype": media[path.suffix],
-        "description": str(TABLES[table].__doc__).partition(" Key: ")[0],
+        "description": TABLES[table].ABOUT,
         **details,
     }
 
 
 def _table_schema(table: str) -> dict[str, Any]:
     content: dict[str, Any] = {"fields": _fields(schema(table)), "missingValues": [""]}
-    if table not in UNKEYED:
+    if not any(schema(table).field(name).nullable for name in key_of(table)):
         content["primaryKey"] = key_of(table)
     content["foreignKeys"] = [
         {"fields": [column], "reference": {"resource": target, "fields": [column]}}

@@ -15,10 +15,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
+from lab.core.column import column
 from lab.core.provider import CounterReading
 from lab.host.procfs import cgroup_texts, text_of
 from lab.recording.sample import Sample
-from lab.results.schema.column import column
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the unit of /proc/stat
 CALIBRATION_STEPS = 120_000  # about 10 ms

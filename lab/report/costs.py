@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, plural
-from lab.report.summary import Column, Number, headline, key_of, shown, written
+from lab.report.summary import Column, Number, headline, shown, written
 
 # Of the largest burst: worker-seconds, CPU seconds, and the work of the servers.
 OF_CELLS = tuple(
@@ -83,7 +84,7 @@ def _row(rows: pd.DataFrame, trials: pd.DataFrame, estimates: Mapping[Any, Any])
     marginal = rows[rows["metric"] == MARGINAL[0].metric]
     cell = _largest(trials, marginal.iloc[0]) if len(marginal) else None
     if cell is not None:
-        keys = {column.name: (column.metric, *key_of(cell)) for column in OF_CELLS}
+        keys = {column.name: (column.metric, *cell_key(cell)) for column in OF_CELLS}
         scales = {column.name: column.scale for column in OF_CELLS}
         numbers |= {n: shown(estimates[k], scales[n]) for n, k in keys.items() if k in estimates}
     burst = "" if cell is None else f"{cell.workload_name}, {cell.n_planned:,} tasks"

@@ -10,7 +10,8 @@ import pandas as pd
 
 from lab.analysis.capacity_estimates import SATURATION, SLOS_S, SUSTAINABLE
 from lab.analysis.labels import each, identify
-from lab.analysis.queries import TOPOLOGY, topology_names, workload_names
+from lab.analysis.queries import topology_names, workload_names
+from lab.core.cell import TOPOLOGY
 from lab.core.model import LoadLevel, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lab.analysis.cells import cell_key
 from lab.analysis.labels import each
 from lab.analysis.queries import THROUGHPUT, trial_values
 from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
 from lab.core.model import Burst
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits
-from lab.report.summary import ROLES, Number, Row, headline, key_of, summary
+from lab.report.summary import ROLES, Number, Row, headline, summary
 from lab.worker.user_function import is_user_function
 
 # Without intervals, ratios within half an order of magnitude are called a tie.
@@ -74,7 +75,7 @@ def _texts(row: Row, cpu: Number) -> list[str]:
 
 def _cpu_ms(tables: Tables) -> dict[str, Number]:
     """Return the CPU time per task of each label, summed over the roles that were measured."""
-    cells = set(map(key_of, each(tables["trial"])))
+    cells = set(map(cell_key, each(tables["trial"])))
     wanted = {f"cpu_{role}_s_per_task" for role in ROLES}
     sums: dict[str, float] = {}
     for (metric, *key), estimate in headline(tables["estimate"]).items():

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each, identify
-from lab.analysis.queries import TOPOLOGY, topology_names, usable, workload_names
+from lab.analysis.queries import topology_names, usable, workload_names
 from lab.analysis.statistics import interval
+from lab.core.cell import TOPOLOGY
 from lab.core.model import Burst, Idle, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL
 from lab.analysis.queries import THROUGHPUT, workload_names
 from lab.analysis.sweeps.grouping import plural as word_of
 from lab.figures import Tables
@@ -96,9 +96,7 @@ def _rank(step: ScalingRow) -> float:
 
 def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
     first = next(iter(each(rows)))
-    cell = {name: getattr(first, name, None) for name in CELL}
-    cell |= {"arrival": "burst", "interarrival": "", "schedule": ""}
-    estimate = estimates.get((THROUGHPUT, *cell.values()))
+    estimate = estimates.get((THROUGHPUT, *cell_key(first)))
     numbers = {column.name: Number(NOT_MEASURED) for column in (RATE, *COLUMNS)}
     if estimate is not None:
         numbers[RATE.name] = shown(estimate, 1.0)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL
-from lab.analysis.queries import TOPOLOGY, topology_names, usable, workload_names
+from lab.analysis.queries import topology_names, usable, workload_names
+from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import Periodic, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of

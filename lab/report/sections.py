@@ -11,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.analysis.statistics import interval
 from lab.core.model import Flag, Status
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits, percent
-from lab.report.summary import COLUMNS, Column, Number, headline, key_of, shown
+from lab.report.summary import COLUMNS, Column, Number, headline, shown
 
 Pair = tuple[str, str]
 
@@ -161,7 +162,7 @@ def changes(tables: Tables) -> list[Change]:
     trials = _named(tables)
     everything = headline(tables["estimate"])
     without = headline(tables["estimate"], without_noisy=True)
-    cells = {key_of(cell): cell for cell in each(trials)}
+    cells = {cell_key(cell): cell for cell in each(trials)}
     results = []
     for column in COLUMNS:
         for key, estimate in everything.items():

@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL, USABLE
-from lab.analysis.queries import THROUGHPUT, TOPOLOGY, topology_names, workload_names
+from lab.analysis.metrics.registry import USABLE
+from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
+from lab.core.cell import TOPOLOGY
 from lab.core.model import Flag, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
@@ -130,13 +132,7 @@ def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[Ke
     """Map metric and cell to the estimate over all valid trials, or without noisy trials."""
     second = estimates["analysis_id"].str.endswith("without-noisy")
     chosen = estimates[second == without_noisy]
-    return {(row.metric, *key_of(row)): row for row in each(chosen)}
-
-
-def key_of(row: Any) -> Key:
-    """Return the cell of a trial or an estimate; null values are None, so that keys are equal."""
-    values = (getattr(row, name) for name in CELL)
-    return tuple(None if pd.isna(value) else value for value in values)
+    return {(row.metric, *cell_key(row)): row for row in each(chosen)}
 
 
 def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
@@ -173,7 +169,7 @@ def _numbers(cell: Trials, estimates: Mapping[Key, Any]) -> Mapping[str, Number]
         numbers["of_reference"] = replace(share, text=f"{share.text} of {reference}")
     elif share.text == REFUSED and numbers["throughput"].value is not None:
         numbers["of_reference"] = replace(share, text=NOT_MEASURED)
-    overhead = estimates.get(("instrumentation_overhead", *key_of(burst)))
+    overhead = estimates.get(("instrumentation_overhead", *cell_key(burst)))
     rate = numbers["throughput"]
     if overhead is not None and is_above(overhead) and rate.value is not None:
         note = f"{rate.note}; instrumentation lowers it by more than METHOD M19 allows"
@@ -199,7 +195,7 @@ def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Num
         return Number(_ending(trials), note="no trial is usable")
     # The largest burst, because its start has the smallest effect on its throughput.
     largest = max(trials, key=lambda trial: trial.n_planned)
-    estimate = estimates.get((column.metric, *key_of(largest)))
+    estimate = estimates.get((column.metric, *cell_key(largest)))
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
 
 

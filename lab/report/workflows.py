@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL
+from lab.core.cell import CELL
 from lab.core.model import Chain, FanOut, Priority, Retry, Status
 from lab.figures import Tables
 from lab.report.summary import Column, Number, count_of, flags_of, headline, number_of
@@ -15,7 +15,7 @@ from lab.report.summary import Column, Number, count_of, flags_of, headline, num
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The table of one arrival: `title` contains its `arrival_param`; the first column ranks the rows."""
+    """The table of one arrival: `title` contains its parameter; the first column ranks the rows."""
 
     title: str
     columns: Sequence[Column]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pa_compute
 
 from lab.core.errors import ResultsError, UnknownNameError
+from lab.results import convert_1
 from lab.results.schema import SCHEMA_VERSION, TABLES
 
 _ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -36,25 +37,29 @@ def schema(table: str) -> pa.Schema:
     if table not in TABLES:
         raise UnknownNameError("table", table, TABLES)
     hints = typing.get_type_hints(TABLES[table])
-    columns = [_column(field, hints[field.name]) for field in fields(TABLES[table])]
+    varying: frozenset[str] = getattr(TABLES[table], "VARYING", frozenset())
+    columns = [
+        _column(field, hints[field.name], may_vary=field.name in varying)
+        for field in fields(TABLES[table])
+    ]
     return pa.schema(columns, metadata={"table": table, "schema_version": SCHEMA_VERSION})
 
 
-def _column(declared: Field[Any], hint: Any) -> pa.Field:
+def _column(declared: Field[Any], hint: Any, *, may_vary: bool) -> pa.Field:
     kinds = typing.get_args(hint) or (hint,)
     about = {name: declared.metadata[name] for name in ("about", "unit")}
-    nullable = type(None) in kinds
+    nullable = may_vary or type(None) in kinds
     return pa.field(declared.name, _ARROW_TYPES[kinds[0]], nullable=nullable, metadata=about)
 
 
 def key_of(table: str) -> list[str]:
     """Return the columns of a table's key; no two rows have equal values in all of them."""
-    return str(TABLES[table].__doc__).partition(" Key: ")[2].rstrip(".").split(", ")
+    return list(TABLES[table].KEY)
 
 
 @functools.cache
 def declared(table: str) -> typing.Mapping[str, typing.Mapping[str, Any]]:
-    """Return the metadata of each column of a table, from `lab.results.schema.column`, by name."""
+    """Return the metadata of each column of a table, from `lab.core.column`, by name."""
     return {field.name: field.metadata for field in fields(TABLES[table])}
 
 
@@ -66,10 +71,10 @@ def require_columns(
     Columns that a minor version added may be missing, unless `in_full`.
 
     Raises:
-        ResultsError: A column is unknown, out of order, or missing although 1.0 has it.
+        ResultsError: A column is unknown, out of order, or missing although 2.0 has it.
     """
     metadata = declared(table)
-    required = {name for name in metadata if in_full or metadata[name]["since"] == "1.0"}
+    required = {name for name in metadata if in_full or metadata[name]["since"] == "2.0"}
     expected = [name for name in metadata if name in required or name in names]
     if list(names) != expected:
         unknown = ", ".join(sorted(set(map(str, names)) - set(metadata)))[:200] or "none"
@@ -164,8 +169,8 @@ def _require_range(
         )
 
 
-def require_known_version(campaign: bytes, origin: Path) -> None:
-    """Require a readable schema version in a ``campaign.csv``, before its columns are checked.
+def require_known_version(campaign: bytes, origin: Path) -> str:
+    """Require a readable schema version in a ``campaign.csv``, and return it; empty if none.
 
     Raises:
         ResultsError: This lab does not read that version.
@@ -174,13 +179,15 @@ def require_known_version(campaign: bytes, origin: Path) -> None:
         rows = list(csv.DictReader(io.StringIO(campaign.decode(errors="replace"))))
     except csv.Error as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
+    version = ""
     for row in rows:
-        if version := row.get("schema_version"):
+        if version := row.get("schema_version") or "":
             require_version(version, origin, commit=row.get("git_commit") or "")
+    return version
 
 
 def require_version(version: str, origin: Path, commit: str = "") -> None:
-    """Require this major schema version, and this minor version or an earlier one.
+    """Require this schema version, an earlier minor version, or one of major 1.
 
     Args:
         version: Schema version of a file.
@@ -192,11 +199,13 @@ def require_version(version: str, origin: Path, commit: str = "") -> None:
     """
     major, _, minor = SCHEMA_VERSION.partition(".")
     its_major, _, its_minor = version.partition(".")
-    if its_major == major and MINOR.fullmatch(its_minor) and int(its_minor) <= int(minor):
+    last_minor = {convert_1.MAJOR: convert_1.LAST_MINOR, major: int(minor)}.get(its_major, -1)
+    if MINOR.fullmatch(its_minor) and int(its_minor) <= last_minor:
         return
     writer = f"commit {commit[:12]}" if commit else "the version that wrote it"
     raise ResultsError(
-        f"{origin} has schema version {version[:20]!r}, and this lab reads {major}.0 to "
+        f"{origin} has schema version {version[:20]!r}, and this lab reads "
+        f"{convert_1.MAJOR}.0 to {convert_1.MAJOR}.{convert_1.LAST_MINOR} and {major}.0 to "
         f"{SCHEMA_VERSION}. Read it with a lab of the same major version that is not older "
         f"({writer}), or run the campaign again."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.results.arrow_schema import declared, schema
+from lab.results.arrow_schema import declared, key_of, schema
 from lab.results.schema import PLACES, SCHEMA_VERSION, TABLES
 
 INTRODUCTION = f"""# Results
@@ -20,6 +20,8 @@ from which they are computed. A trial is finished when its row is in `trial.csv`
 - `metric`, `estimate` and `trend` can be computed again from the other tables.
 - A minor version only adds columns. Files of an earlier minor lack the columns added since; the lab
   reads these as empty, or as the value stated for the column. It refuses a later minor.
+- Files of schema major 1 are converted when they are read: `lab/results/convert_1.py` lists every
+  renamed table, column and value.
 
 ```python
 import pandas as pd
@@ -42,15 +44,15 @@ def describe_tables() -> str:
 
 
 def _describe_table(table: str) -> str:
-    purpose, _, key = str(TABLES[table].__doc__).partition(" Key: ")
+    purpose, key = TABLES[table].ABOUT, ", ".join(key_of(table))
     kinds = {"int64": "integer", "double": "number", "string": "text"}
-    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {purpose} Key: {key}\n"]
+    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {purpose} Key: {key}.\n"]
     lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
     for column in schema(table):
         unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))
         empty = "yes" if column.nullable else ""
         added = declared(table)[column.name]
-        if added["since"] != "1.0":
+        if added["since"] != "2.0":
             fill = "empty" if added["fill"] == "" else f"{added['fill']:g}"
             about += f" (since {added['since']}, {fill} before)"
         cells = (f"`{column.name}`", kinds[str(column.type)], unit, empty, about)

@@ -20,6 +20,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from lab.core.errors import ResultsError
+from lab.results import convert_1
 from lab.results.arrow_schema import (
     RESTORE,
     brief,
@@ -29,6 +30,7 @@ from lab.results.arrow_schema import (
     require_version,
     schema,
 )
+from lab.results.schema import SCHEMA_VERSION
 
 # Otherwise Arrow handles signals itself while it reads a CSV file: a signal would cancel
 # the read, the file would be called damaged, and the command would not end with 130.
@@ -81,14 +83,32 @@ def to_parquet(table: str, rows: Rows, origin: Path) -> bytes:
     return bytes(sink.getvalue())
 
 
-def from_csv(table: str, data: bytes, origin: Path) -> pd.DataFrame:
+def from_csv(table: str, data: bytes, origin: Path, version: str = SCHEMA_VERSION) -> pd.DataFrame:
     """Read CSV into the table's exact types, without an unfinished last line.
+
+    Args:
+        table: Name of the table.
+        data: Contents of the file.
+        origin: The file, for messages.
+        version: The schema version of the file.
 
     Raises:
         ResultsError: The columns, a value or the file itself does not match the table.
     """
+    if convert_1.is_of(version):
+        data = _converted_csv(table, data, origin)
     finished = data[: finished_size(table, data, origin)]
     return _to_pandas(_parse_csv(table, finished, origin), table)
+
+
+def _converted_csv(table: str, data: bytes, origin: Path) -> bytes:
+    """Convert the finished rows of a file of major 1 to this version."""
+    finished = data[: _finished_size(data, origin)]
+    try:
+        rows = list(csv.reader(io.StringIO(finished.decode(), newline=""), strict=True))
+        return _csv_text(convert_1.convert_rows(table, rows[0], rows[1:])) if rows else b""
+    except (csv.Error, ValueError) as error:
+        raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
 
 
 def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None) -> pd.DataFrame:
@@ -106,10 +126,14 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
     except _UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     metadata = file_schema.metadata or {}
-    require_version(metadata.get(b"schema_version", b"none").decode(errors="replace"), origin)
-    require_columns(file_schema.names, table, origin)
-    for in_file in file_schema:
-        column = schema(table).field(in_file.name)
+    version = metadata.get(b"schema_version", b"none").decode(errors="replace")
+    require_version(version, origin)
+    is_former = convert_1.is_of(version)
+    names = file_schema.names
+    names = convert_1.present_names(table, names) if is_former else names
+    require_columns(names, table, origin)
+    for name, in_file in zip(names, file_schema, strict=True):
+        column = schema(table).field(name)
         unit = (in_file.metadata or {}).get(b"unit")
         if in_file.type != column.type or unit != column.metadata[b"unit"]:
             raise ResultsError(
@@ -119,7 +143,11 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
     _require_size(file.metadata, origin)
     wanted = schema(table).names if columns is None else columns
     try:
-        data_read = file.read([name for name in file_schema.names if name in wanted])
+        data_read = file.read(
+            [file_schema.names[place] for place, name in enumerate(names) if name in wanted]
+        )
+        if is_former:
+            data_read = convert_1.convert_table(table, data_read)
     except MemoryError:  # Arrow's too: the file may be sound
         raise
     except _UNFIT as error:
@@ -143,13 +171,18 @@ def finished_size(table: str, data: bytes, origin: Path) -> int:
     Raises:
         ResultsError: The file is not of this table.
     """
-    finished, rest = _split_unfinished(data)
+    size = _finished_size(data, origin)
     header = _csv_text([schema(table).names])
-    names = header_of(finished)
-    if finished:
-        require_columns(names, table, origin)
+    if size:
+        require_columns(header_of(data), table, origin)
     elif not (data.startswith(header) or header.startswith(data)):
         raise ResultsError(f"{origin} is not a CSV file of table {table!r}. {RESTORE}")
+    return size
+
+
+def _finished_size(data: bytes, origin: Path) -> int:
+    finished, rest = _split_unfinished(data)
+    names = header_of(finished)
     # An interrupted write leaves less than one row; whole rows here follow an unclosed quote.
     if any(line.count(b",") >= len(names) - 1 for line in rest[1:]):
         line = finished.count(b"\n") + 1

@@ -20,16 +20,15 @@ import pandas as pd
 
 from lab.core import files
 from lab.core.errors import ResultsError, UnknownNameError
-from lab.results import formats
+from lab.results import convert_1, formats
 from lab.results.arrow_schema import (
     RESTORE,
     key_of,
     require_all_columns,
     require_known_version,
-    schema,
 )
 from lab.results.formats import Columns
-from lab.results.schema import CSV_TABLES, PARQUET_TABLES, TABLES, UNKEYED
+from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
 
 _NAMES = {row_type: name for name, row_type in TABLES.items()}
 REFERENCES = (  # table, its column, the table that must hold the value
@@ -137,14 +136,14 @@ class Store:
                 not exist.
         """
         if table in CSV_TABLES:
-            self._require_known_version()
+            version = self._known_version()
             path = self._csv(table)
             data = self._bytes_of(path) if files.is_there(path) else b""
             with files.sentences(path):
-                return formats.from_csv(table, data, path)
+                return formats.from_csv(table, data, path, version)
         _known(table, PARQUET_TABLES)
         if folder is not None:
-            path = folder / f"{table}.parquet"
+            path = _parquet(folder, table)
             data = self._bytes_of(path)
             with files.sentences(path):
                 return formats.from_parquet(table, data, path, columns)
@@ -175,9 +174,9 @@ class Store:
             ResultsError: A key occurs twice, or a reference has no row.
         """
         for table in CSV_TABLES:
-            key = [name for name in key_of(table) if name in schema(table).names]
+            key = key_of(table)
             rows = self.read(table)
-            if table not in UNKEYED and (twice := rows[rows.duplicated(key)]).size:
+            if (twice := rows[rows.duplicated(key)]).size:
                 value = ", ".join(map(str, twice[key].iloc[0]))
                 raise ResultsError(f"{self._csv(table)} has the key {value} twice. {RESTORE}")
         for table, column, target in REFERENCES:
@@ -192,7 +191,7 @@ class Store:
         trials = self.read("trial")
         for trial_id, attempt in zip(trials.trial_id, trials.attempt, strict=True):
             folder = self.trial_folder(trial_id, attempt)
-            if (folder / f"{table}.parquet").exists():  # a skipped trial has none
+            if has_table(folder, table):  # a skipped trial has none
                 frames.append(self.read(table, folder))
                 frames[-1].insert(1, "attempt", attempt)
         return pd.concat(frames, ignore_index=True)
@@ -211,7 +210,12 @@ class Store:
         size = os.fstat(descriptor).st_size
         if size == self._known_sizes.get(path):
             return size
-        self._require_known_version()
+        version = self._known_version()
+        if convert_1.is_of(version):
+            raise ResultsError(
+                f"{self.folder} has schema version {version}: continue the run with the version of "
+                "the lab that started it, or start a new run."
+            )
         data = self._bytes_of(path)
         if finished := formats.finished_size(path.stem, data, path):
             require_all_columns(formats.header_of(data), path.stem, path)
@@ -223,14 +227,26 @@ class Store:
             os.ftruncate(descriptor, finished)
         return finished
 
-    def _require_known_version(self) -> None:
+    def _known_version(self) -> str:
+        """Return the schema version of the run, if this lab reads it."""
         path = self._csv("campaign")
-        if path.exists():
-            require_known_version(self._bytes_of(path), path)
+        version = require_known_version(self._bytes_of(path), path) if path.exists() else ""
+        return version or SCHEMA_VERSION
 
     def _bytes_of(self, path: Path) -> bytes:
         with files.sentences(path, RESTORE.rstrip(".")):
             return files.read(path, self.folder)
+
+
+def has_table(folder: Path, table: str) -> bool:
+    """Return whether the folder of a trial has a Parquet table."""
+    return _parquet(folder, table).exists()
+
+
+def _parquet(folder: Path, table: str) -> Path:
+    """Return the file of a Parquet table; runs of schema major 1 may have another name for it."""
+    former = folder / f"{convert_1.FORMER_TABLES.get(table, table)}.parquet"
+    return former if former.exists() else folder / f"{table}.parquet"
 
 
 def _known(table: str, known: tuple[str, ...]) -> str:

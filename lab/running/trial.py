@@ -100,8 +100,8 @@ def run_trial(
 ) -> TrialObservation:
     """Run one attempt in `folder`; no process of it remains, whatever happens.
 
-    With `instrumentation_ns`, the instrumentation cost of a task, a burst that recording slows down is
-    offered again without (METHOD M19). A cluster that does not start, or that dies, yields a
+    With `instrumentation_ns`, the instrumentation cost of a task, a burst that recording slows down
+    is offered again without (METHOD M19). A cluster that does not start, or that dies, yields a
     failed outcome with a reason. KeyboardInterrupt is raised after the cluster has stopped.
     """
     started = time.monotonic_ns()

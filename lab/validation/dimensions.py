@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.core import fire_times
+from lab.core.arrivals import PARAMETER_NAMES
 from lab.core.model import Arrival, Chain, FanOut, Paced, Priority, Retry, TrialSpec
 from lab.core.placement import cpu_text
 from lab.planning import registry
@@ -25,6 +26,8 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
         "attempt": outcome.attempt,
         "block": spec.block,
         "label": spec.label,
+        "environment": "",
+        "fault": spec.fault.text if spec.fault else "",
         "backend": spec.backend,
         "family": backend.family,
         "variant": spec.variant,
@@ -39,7 +42,8 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
         "rate_hz": paced.rate_hz if paced else None,
         "interarrival": paced.gaps if paced else "",
         "schedule": fire_times.describe_schedule(spec.arrival),
-        "arrival_param": _shape(spec.arrival),
+        "arrival_param_name": PARAMETER_NAMES.get(spec.arrival.kind, ""),
+        "arrival_param": _parameter(spec.arrival),
         "t_exec_ns": outcome.executed_ns,
         **_placed(outcome),
         "seed": spec.seed,
@@ -54,7 +58,7 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
     }
 
 
-def _shape(arrival: Arrival) -> float | None:
+def _parameter(arrival: Arrival) -> float | None:
     match arrival:
         case FanOut(width=number) | Chain(length=number) | Priority(n_urgent=number):
             return float(number)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,11 @@ from lab.analysis.metrics import registry
 from lab.analysis.sweeps import sweeps
 from lab.figures.history import of_run
 from lab.results import formats
-from lab.results.schema import CSV_TABLES, TrialRow
+from lab.results.schema import CSV_TABLES, SCHEMA_VERSION, TrialRow
 from lab.results.schema.campaign import CampaignRow
 from lab.results.schema.machine import EnvironmentRow
 from lab.results.store import Store
+from tests.factories.rows import hints_of
 from tests.factories.systems import SYSTEMS, System
 
 __all__ = ["SYSTEMS", "System"]  # imported from here
@@ -37,7 +38,7 @@ WORKLOADS: Mapping[str, tuple[int, str, int]] = {
 # Cores of the synthetic machine: nodes with more are oversubscribed. One of so many tasks is lost.
 CORES, LOST_EVERY = 2, 50
 BLANK = TrialRow(
-    **{n: {int: 0, str: "", float: 0.0}.get(hint) for n, hint in get_type_hints(TrialRow).items()}  # type: ignore[arg-type]
+    **{n: {int: 0, str: "", float: 0.0}.get(hint) for n, hint in hints_of("trial").items()}  # type: ignore[arg-type]
 )
 SHARED: Mapping[str, Any] = {
     "attempt": 1,
@@ -282,7 +283,7 @@ def _burst(
 def _campaign_row(plan: Campaign) -> CampaignRow:
     return CampaignRow(
         campaign_id=SYNTHETIC,
-        schema_version="1.0",
+        schema_version=SCHEMA_VERSION,
         fingerprint_id="f" * 16,
         spec_hash="0123456789abcdef" * 4,
         git_commit="a" * 40,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,7 @@ def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> di
     }
 
 
-SLOTS = tuple(TrialRow.__dataclass_fields__)
+SLOTS = tuple(field.name for field in fields(TrialRow))
 
 
 def _metrics(trial: Mapping[str, Any], fate: Fate) -> Iterator[MetricRow]:

@@ -8,8 +8,9 @@ from typing import Any, get_args, get_type_hints
 import pandas as pd
 from hypothesis import strategies as st
 
+from lab.core.cell import CELL, Cell
 from lab.results.arrow_schema import IDS, declared
-from lab.results.schema import TABLES
+from lab.results.schema import SCHEMA_VERSION, TABLES
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["=1+1", "@SUM(A1)", "-2", 'a "quoted" word', "two\nlines", "\r", "a,b", "NA", "null", "  ", ""]
@@ -17,10 +18,22 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
 ID = st.from_regex(r"(\w[\w.-]*)?", fullmatch=True, alphabet=st.characters(codec="ascii"))
 
 
+def hints_of(table: str) -> dict[str, Any]:
+    """Return the type of each column of a table, by name."""
+    hints = get_type_hints(TABLES[table])
+    return {field.name: hints[field.name] for field in fields(TABLES[table])}
+
+
+def blank_cell() -> dict[str, Any]:
+    """Return a cell without arrival parameters, environment and fault, on one node of one core."""
+    hints = get_type_hints(Cell)
+    return {name: {str: "", int: 1, float: 0.0}.get(hints[name]) for name in CELL}
+
+
 def rows_of(table: str) -> st.SearchStrategy[list[Any]]:
     """Return a strategy for rows that the annotations of a table allow."""
     columns = {}
-    for name, hint in get_type_hints(TABLES[table]).items():
+    for name, hint in hints_of(table).items():
         kinds = get_args(hint) or (hint,)
         values = ID if name in IDS else _kind(table, name, kinds[0])
         columns[name] = (st.none() | values) if type(None) in kinds else values
@@ -41,10 +54,10 @@ def _kind(table: str, name: str, kind: type) -> st.SearchStrategy[Any]:
 def a_row(table: str, **changes: Any) -> Any:
     """Return one plain row of a table."""
     plain = {int: 1, float: 0.5, str: "x"}
-    hints = get_type_hints(TABLES[table])
+    hints = hints_of(table)
     values = {name: plain[(get_args(hint) or (hint,))[0]] for name, hint in hints.items()}
     if table == "campaign":
-        values["schema_version"] = "1.0"
+        values["schema_version"] = SCHEMA_VERSION
     return TABLES[table](**{**values, **changes})
 
 

@@ -26,22 +26,6 @@ OPEN = (Paced.kind, LoadLevel.kind)
 ARRIVALS = (Burst.kind, *OPEN, RateProbe.kind, RoundTrip.kind)
 # A trial that timed out is used: without it, slow backends would look better than they are.
 USABLE = (Status.OK, Status.TIMEOUT)
-CELL = [
-    "label",
-    "workload",
-    "size",
-    "arrival",
-    "rate_hz",
-    "interarrival",
-    "schedule",
-    "arrival_param",
-    "n_planned",
-    "provider",
-    "nodes",
-    "cores_per_node",
-    "workers_per_node",
-    "quota_cpus",
-]
 # The columns of tasks that metrics may use.
 TASK_COLUMNS = ("task_id", "phase", "outcome", *latency.INSTANTS)
 

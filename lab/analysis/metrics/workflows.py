@@ -83,8 +83,8 @@ def inversions(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the share of pairs in which a task of low priority overtook an urgent one.
 
     A pair is an urgent task and a task of low priority that still waited when the urgent one was
-    accepted; it is inverted if the task of low priority started first. The last `arrival_param` tasks are
-    urgent.
+    accepted; it is inverted if the task of low priority started first. The last
+    `arrival_param` tasks are urgent.
     """
     ordered = tasks.sort_values("task_id")
     n_urgent = int(trial.arrival_param or 0)

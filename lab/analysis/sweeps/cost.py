@@ -11,10 +11,11 @@ from lab.analysis import granularity
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.statistics import RefusedError, Value
 from lab.analysis.sweeps.series import Line, estimate_per_block
+from lab.core.cell import SITE
 from lab.results.schema.sweep import TrendRow
 
-TOPOLOGY = ["label", "workload", "provider", "nodes", "cores_per_node", "workers_per_node"]
-TOPOLOGY += ["quota_cpus"]
+# The cells of one label and workload on one topology, whose tasks may have several sizes.
+ONE_TOPOLOGY = [name for name in SITE if name != "size"]
 
 
 def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
@@ -22,10 +23,10 @@ def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
 
     Each takes at least `SIZES_FLOOR` sizes.
     """
-    for _, group in rows.groupby([*TOPOLOGY, "size"], sort=False):
+    for _, group in rows.groupby(SITE, sort=False):
         if group["n_planned"].nunique() >= SIZES_FLOOR:
             yield from _marginal(Line(group, "tasks", "", analysis_id))
-    for _, group in rows[rows["nominal_ns"] > 0].groupby(TOPOLOGY, sort=False):
+    for _, group in rows[rows["nominal_ns"] > 0].groupby(ONE_TOPOLOGY, sort=False):
         if group["nominal_ns"].nunique() >= SIZES_FLOOR:
             estimate, bound = estimate_per_block(group, _smallest_worth)
             named = replace(estimate, method=f"METG(50 %) of each block: {estimate.method}")

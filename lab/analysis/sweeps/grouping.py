@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from lab.core.cell import SITE, TOPOLOGY
+
 AXES: Mapping[str, Sequence[str]] = {
     "cores": ("nodes", "workers_per_core"),
     "workers": ("nodes", "cores"),
@@ -17,6 +19,8 @@ AXES: Mapping[str, Sequence[str]] = {
 # Strong scaling: the same tasks for more workers. Weak scaling: more tasks for more workers.
 WORK: Mapping[str, str] = {"strong": "n_planned", "weak": "tasks_per_worker"}
 
+# The columns in which all lines of a family agree.
+SAME = [name for name in SITE if name not in ("label", *TOPOLOGY)]
 CROWDED = "more workers than cores"
 
 
@@ -48,7 +52,7 @@ def _families(rows: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
         workers_per_core=rows["workers_per_node"] / rows["cores_per_node"],
     )
     rows["tasks_per_worker"] = rows["n_planned"] / rows["workers"]
-    for _, group in rows.groupby(["workload", "size", "provider", "quota_cpus"], sort=False):
+    for _, group in rows.groupby(SAME, sort=False):
         for axis, fixed in AXES.items():
             for _, part in group.groupby(list(fixed)):
                 for work, tasks in WORK.items():

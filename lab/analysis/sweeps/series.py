@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.cells import cell_of
 from lab.analysis.metrics.registry import last_attempts
 from lab.analysis.statistics import RefusedError, Value, interval
 from lab.core.model import Burst, Estimate, Status
@@ -15,8 +16,6 @@ from lab.results.schema.sweep import TrendRow
 
 LEVEL = 0.95
 WANTED = ("makespan_s", "efficiency", "throughput_per_s")
-# Columns of a trend row that have a value if all its trials have the same.
-INTEGERS = ("size", "n_planned", "nodes", "cores_per_node", "workers_per_node")
 BLANK = {"x": None, "oversubscription": "", "bound": ""}
 NOTHING = Estimate(0.0, None, None, LEVEL, 0, "")
 
@@ -35,15 +34,12 @@ class Line:
 
     def row(self, metric: str, *, unit: str, estimate: Estimate, **more: Any) -> TrendRow:
         """Return the row of one number of this line; `more` overrides columns."""
-        first = self.rows.iloc[0]
-        columns = {name: _agreed(self.rows[name]) for name in INTEGERS} | BLANK
+        cell = cell_of(next(self.rows.itertuples(index=False)))
+        differing = {name for name in TrendRow.VARYING if len(set(self.rows[name])) > 1}
         return TrendRow(
             analysis_id=self.analysis_id,
             metric=metric,
-            label=first["label"],
-            workload=first["workload"],
-            provider=first["provider"],
-            quota_cpus=float(first["quota_cpus"]),
+            **(cell | dict.fromkeys(differing)),
             x_axis=self.x_axis,
             fixed=self.fixed,
             estimate=estimate.value if estimate.n else None,
@@ -53,12 +49,8 @@ class Line:
             unit=unit,
             n_blocks=estimate.n,
             method=estimate.method,
-            **(columns | more),
+            **(BLANK | more),
         )
-
-
-def _agreed(values: pd.Series) -> int | None:
-    return int(values.iloc[0]) if len(set(values)) == 1 else None
 
 
 def measured_bursts(trials: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:

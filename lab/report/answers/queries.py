@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import CELL
-from lab.analysis.queries import TOPOLOGY, estimates, topology_names, trial_values, workload_names
+from lab.analysis.queries import estimates, topology_names, trial_values, workload_names
 from lab.analysis.statistics import RefusedError, paired_ratio
+from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import Estimate
 from lab.figures import Tables
 from lab.report.number_format import digits

@@ -20,20 +20,11 @@ from lab.results.schema.task import FiringRow, OutcomeRow, SampleRow, SubmitRow,
 from lab.results.schema.trial import TrialRow as TrialRow
 
 # History of the schema. A reader fills the columns that are newer than a file. It refuses a later
-# minor, whose new columns may separate cells that this lab would pool, and every other major.
-# 1.0  first tables: campaign, environment, trial, task, submit, sample, verdict, metric, estimate
-# 1.1  periodic trials: table occurrence, column schedule
-# 1.2  table claim
-# 1.3  columns answers and shape
-# 1.4  table changepoint
-# 1.5  idle trials; the instants of a cold start in every trial
-# 1.6  columns ceiling, worker_processes, instrumentation_ns of trial; table baseline
-# 1.7  table trend; bursts of different sizes have separate estimates
-# 1.8  phases unrecorded and repeated: the uninstrumented burst, of which only some tasks have rows
-# 1.9  every column that came after 1.0 declares its version
-# 1.10 column pass_env of trial
-# 1.11 table fault
-SCHEMA_VERSION = "1.11"
+# minor, whose new columns may separate cells that this lab would pool, and every later major.
+# Files of major 1 (1.0 to 1.11) are converted by `lab.results.convert_1`.
+# 2.0  columns, tables, metrics and kinds of arrival renamed; the columns of a cell in every table
+#      about cells, among them environment, fault and arrival_param_name
+SCHEMA_VERSION = "2.0"
 
 
 TABLES: dict[str, type[Any]] = {
@@ -53,7 +44,6 @@ TABLES: dict[str, type[Any]] = {
     "claim": ClaimRow,
     "changepoint": ChangepointRow,
 }
-UNKEYED = ("estimate", "trend")  # their key texts name groups of columns
 # The CSV files hold the rows of all trials; each Parquet file holds those of one attempt.
 CSV_TABLES = (
     *("campaign", "environment", "baseline", "trial"),

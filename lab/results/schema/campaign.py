@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import column
+from lab.core.column import column
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """One campaign: one plan on one machine with one fingerprint. Key: campaign_id."""
+    """One campaign: one plan on one machine with one fingerprint."""
+
+    ABOUT: ClassVar[str] = "One campaign: one plan on one machine with one fingerprint."
+    KEY: ClassVar[tuple[str, ...]] = ("campaign_id",)
 
     campaign_id: str = column("name of the run folder")
     schema_version: str = column("version of these tables")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import column
+from lab.core.column import column
 
 
 @dataclass(frozen=True, slots=True)
 class ChangepointRow:
-    """A change point in one metric's history over commits (METHOD M32). Key: series_key, commit."""
+    """A change point in one metric's history over commits (METHOD M32)."""
+
+    ABOUT: ClassVar[str] = "A change point in one metric's history over commits (METHOD M32)."
+    KEY: ClassVar[tuple[str, ...]] = ("series_key", "commit")
 
     series_key: str = column(
         "asv's name of the benchmark, label, cores, nodes, provider, machine and fingerprint_id, "

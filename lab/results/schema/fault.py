@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import LATEST_NS, column
+from lab.core.column import LATEST_NS, column
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """One hit of a fault in a trial. Key: trial_id, hit."""
+    """One hit of a fault in a trial."""
+
+    ABOUT: ClassVar[str] = "One hit of a fault in a trial."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "hit")
 
     trial_id: str = column("identifier of the trial")
     hit: int = column("number of the hit in the trial, from 0", least=0)

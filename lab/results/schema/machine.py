@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import column
+from lab.core.column import column
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRow:
-    """One fact about the machine or the software. Key: fingerprint_id, key."""
+    """One fact about the machine or the software."""
+
+    ABOUT: ClassVar[str] = "One fact about the machine or the software."
+    KEY: ClassVar[tuple[str, ...]] = ("fingerprint_id", "key")
 
     fingerprint_id: str = column("fingerprint of the machine and software")
     key: str = column("name of the fact")
@@ -20,7 +24,10 @@ class EnvironmentRow:
 
 @dataclass(frozen=True, slots=True)
 class BaselineRow:
-    """One host baseline, without any task (M18). Key: campaign_id, block, baseline, repeat."""
+    """One host baseline, without any task (M18)."""
+
+    ABOUT: ClassVar[str] = "One host baseline, without any task (M18)."
+    KEY: ClassVar[tuple[str, ...]] = ("campaign_id", "block", "baseline", "repeat")
 
     campaign_id: str = column("identifier of the campaign")
     block: int = column("block; the baseline was measured before its first trial", least=0)

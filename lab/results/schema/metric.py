@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import column
+from lab.core.column import column
 
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One number of one trial. Key: trial_id, attempt, metric."""
+    """One number of one trial."""
+
+    ABOUT: ClassVar[str] = "One number of one trial."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "attempt", "metric")
 
     trial_id: str = column("identifier of the trial")
     attempt: int = column("number of the attempt at the trial", least=1)
@@ -30,7 +34,10 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRow:
-    """One published claim about a backend, and the result of its test. Key: backend, claim."""
+    """One published claim about a backend, and the result of its test."""
+
+    ABOUT: ClassVar[str] = "One published claim about a backend, and the result of its test."
+    KEY: ClassVar[tuple[str, ...]] = ("backend", "claim")
 
     backend: str = column("name of the backend")
     claim: str = column("name of the claim; `lab claims --help` explains each")

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import column
+from lab.core.cell import CELL, Cell
+from lab.core.column import column
+from lab.results.schema.estimate import AnalysisKey
 
 
-@dataclass(frozen=True, slots=True)
-class TrendRow:
-    """One number over trials of several cells. Key: analysis_id, metric, line, at."""
+@dataclass(frozen=True)
+class TrendRow(Cell, AnalysisKey):
+    """One number over the trials of several cells, with the columns in which these agree."""
 
-    analysis_id: str = column("campaign_id")
+    ABOUT: ClassVar[str] = (
+        "One number over trials of several cells. A column of the cell is empty if it differs "
+        "between these."
+    )
+    KEY: ClassVar[tuple[str, ...]] = ("analysis_id", "metric", *CELL, "x_axis", "fixed", "x")
+    VARYING: ClassVar[frozenset[str]] = frozenset(
+        {"size", "n_planned", "nodes", "cores_per_node", "workers_per_node"}
+    )
+
     metric: str = column(
         "marginal_s_per_task, fixed_s, metg_50_s (M17); speed_up, speed_up_over_inline, "
         "scaling_efficiency, serial_share (M20); law_rate_per_s, contention, coherency, peak (M21)"
     )
-    label: str = column("backend[variant]@profile")
-    workload: str = column("name of the workload")
-    size: int | None = column(
-        "size of a task in the workload's unit; empty: it differs on the line", least=0
-    )
-    n_planned: int | None = column(
-        "tasks of a burst; empty: it differs on the line", "tasks", least=0
-    )
-    provider: str = column("provider that hosts the cluster")
-    nodes: int | None = column("nodes of the cluster; empty: it differs on the line", least=1)
-    cores_per_node: int | None = column("CPUs of each node; empty: it differs on the line", least=1)
-    workers_per_node: int | None = column(
-        "worker slots of each node; empty: it differs on the line", least=1
-    )
-    quota_cpus: float = column("CPU quota of each node; 0: no quota", "CPUs", least=0)
     x_axis: str = column("dimension that differs: tasks, size, workers, cores or nodes")
     fixed: str = column("dimensions that are fixed, as text, with strong or weak scaling")
     x: float | None = column(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import LATEST_NS, column
+from lab.core.column import LATEST_NS, column
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One execution of a task, from the ledger. Key: trial_id, task_id, attempt_no."""
+    """One execution of a task, from the ledger."""
+
+    ABOUT: ClassVar[str] = "One execution of a task, from the ledger."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "task_id", "attempt_no")
 
     trial_id: str = column("identifier of the trial")
     task_id: int = column("number of the task in the trial")
@@ -41,7 +45,10 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class SubmitRow:
-    """One submit call, from the driver's journal. Key: trial_id, task_id."""
+    """One submit call, from the driver's journal."""
+
+    ABOUT: ClassVar[str] = "One submit call, from the driver's journal."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "task_id")
 
     trial_id: str = column("identifier of the trial")
     task_id: int = column("number of the task in the trial")
@@ -54,7 +61,10 @@ class SubmitRow:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One reading of a counter outside the backend. Key: trial_id, t_ns, source, metric."""
+    """One reading of a counter outside the backend."""
+
+    ABOUT: ClassVar[str] = "One reading of a counter outside the backend."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "t_ns", "source", "metric")
 
     trial_id: str = column("identifier of the trial")
     t_ns: int = column("instant of the reading", "ns", most=LATEST_NS)
@@ -69,7 +79,10 @@ class SampleRow:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRow:
-    """The outcome of one task of the window. Key: trial_id, task_id."""
+    """The outcome of one task of the window."""
+
+    ABOUT: ClassVar[str] = "The outcome of one task of the window."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "task_id")
 
     trial_id: str = column("identifier of the trial")
     task_id: int = column("number of the task in the trial")
@@ -80,7 +93,10 @@ class OutcomeRow:
 
 @dataclass(frozen=True, slots=True)
 class FiringRow:
-    """One due instant of a job, one row per firing. Key: trial_id, job, k, started_ns."""
+    """One due instant of a job, one row per firing."""
+
+    ABOUT: ClassVar[str] = "One due instant of a job, one row per firing."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "job", "k", "started_ns")
 
     trial_id: str = column("identifier of the trial")
     job: int = column("number of the job; its firings are the rows of `task` with this task_id")

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lab.results.schema.column import LATEST_NS, column
+from lab.core.cell import Cell
+from lab.core.column import LATEST_NS, column
 
 
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """One attempt at a trial; the trial is the unit of statistics. Key: trial_id, attempt."""
+@dataclass(frozen=True)
+class AttemptKey:
+    """The first columns of a trial: what identifies an attempt, and its place in the plan."""
 
     trial_id: str = column("identifier of the trial, a hash of its specification")
     attempt: int = column("number of the attempt, from 1; invalid trials are rerun", least=1)
     campaign_id: str = column("identifier of the campaign")
     block: int = column("number of the block; each block runs every configuration once", least=0)
     position: int = column("position in the random order of the block", least=0)
-    label: str = column("backend[variant]@profile")
+
+
+@dataclass(frozen=True)
+class TrialRow(Cell, AttemptKey):
+    """One attempt at a trial, with the columns of its cell."""
+
+    ABOUT: ClassVar[str] = "One attempt at a trial; the trial is the unit of statistics."
+    KEY: ClassVar[tuple[str, ...]] = ("trial_id", "attempt")
+
     backend: str = column("name of the backend")
     family: str = column("family of the backend, which has one colour in figures")
     variant: str = column("name of the variant")
@@ -24,35 +34,10 @@ class TrialRow:
     runs_tasks: int = column(
         "1 if the backend runs tasks; 0: a reference that only records them", least=0, most=1
     )
-    reference: str = column(
-        "label of the reference that bounds the backend; empty: none (M18)", since="1.6"
-    )
-    workload: str = column("name of the workload")
-    size: int = column("size of a task in the unit `size_unit`", least=0)
+    reference: str = column("label of the reference that bounds the backend; empty: none (M18)")
     size_unit: str = column("unit of the workload's size")
     nominal_ns: int = column(
         "task duration that the size was calibrated for; 0: not calibrated", "ns", least=0
-    )
-    arrival: str = column(
-        "kind of arrival: burst, paced, round-trip, periodic, idle, or that of a claim's test"
-    )
-    rate_hz: float | None = column("offered rate; empty unless paced", "1/s", least=0)
-    interarrival: str = column("gaps between tasks: poisson, uniform or bursty; empty unless paced")
-    schedule: str = column(
-        "number of jobs and their schedule, or the duration of an idle window", since="1.1"
-    )
-    arrival_param: float | None = column(
-        "tasks of a group, links of a chain, urgent tasks, or delay of a retry in s; empty for "
-        "other arrivals",
-        since="1.3",
-        least=0,
-    )
-    provider: str = column("provider that hosts the cluster")
-    nodes: int = column("nodes of the cluster", least=1)
-    cores_per_node: int = column("CPUs of each node", least=1)
-    workers_per_node: int = column("worker slots of each node", least=1)
-    quota_cpus: float = column(
-        "CPU quota of each node; 0: no quota", "CPUs", since="1.1", fill=0.0, least=0
     )
     workers: int = column("worker slots of all nodes", least=1)
     node_mode: str = column(
@@ -71,7 +56,6 @@ class TrialRow:
     pass_env: str = column(
         "names of the user's variables that were passed to driver and workers (no values, which "
         "may be secret); empty: none",
-        since="1.10",
     )
     images: str = column("images of the cluster's containers, with ids; empty: no containers")
     settings: str = column("every effective setting of the backend, JSON")
@@ -90,23 +74,21 @@ class TrialRow:
         "start of the first worker command; in containers, of the command that starts the nodes; "
         "empty if the workers are in the driver or its children",
         "ns",
-        since="1.5",
         least=0,
         most=LATEST_NS,
     )
     start_call_ns: int | None = column(
-        "duration of the start of the client or pool", "ns", since="1.5", least=0, most=LATEST_NS
+        "duration of the start of the client or pool", "ns", least=0, most=LATEST_NS
     )
     t_first_offer_ns: int | None = column(
-        "submit call of the first finished task", "ns", since="1.5", least=0, most=LATEST_NS
+        "submit call of the first finished task", "ns", least=0, most=LATEST_NS
     )
     t_first_start_ns: int | None = column(
-        "first statement of that task", "ns", since="1.5", least=0, most=LATEST_NS
+        "first statement of that task", "ns", least=0, most=LATEST_NS
     )
     t_first_import_ns: int | None = column(
         "end of the import of the task's code in its process or in the parent of a fork",
         "ns",
-        since="1.5",
         least=0,
         most=LATEST_NS,
     )
@@ -120,9 +102,7 @@ class TrialRow:
     answer_check: str = column(
         "reference of the answer check: known, inline call (of the warm-up only, if the check "
         "takes long), or not checked, with the reason",
-        since="1.3",
     )
-    n_planned: int = column("tasks planned for the window", "tasks", least=0)
     n_sent: int = column("tasks offered to the backend", "tasks", least=0)
     n_done: int = column("tasks finished at least once", "tasks", least=0)
     n_censored: int = column(
@@ -136,7 +116,7 @@ class TrialRow:
     n_unexpected: int = column("tasks executed but not offered", "tasks", least=0)
     n_negative: int = column("negative durations; any one makes the trial invalid", least=0)
     worker_processes: int | None = column(
-        "processes that executed tasks of the window", "processes", since="1.6", least=0
+        "processes that executed tasks of the window", "processes", least=0
     )
     cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
     cpu_services_ns: int | None = column("CPU time of the servers in the window", "ns")
@@ -154,7 +134,6 @@ class TrialRow:
         "instrumentation cost per task: offering and recording, measured before the block, and "
         "the check of the answer (M19)",
         "ns",
-        since="1.6",
     )
     steal: float | None = column("share of CPU time stolen by the hypervisor")
     other_cpu: float | None = column("share of CPU time used by other processes")

@@ -15,23 +15,15 @@ from lab.core.model import Flag, Status
 from lab.results import formats
 from lab.results.schema import EstimateRow
 from lab.results.schema.metric import MetricRow
+from tests.factories.rows import blank_cell
 
-CELL = {
-    "workload": "noop", "size": 0, "arrival": "paced", "nodes": 1, "cores_per_node": 2,
-    "workers_per_node": 2,
-    "quota_cpus": 0.0,
-    "interarrival": "poisson",
-    "schedule": "",
-    "arrival_param": None,
-    "n_planned": 100,
-    "provider": "local",
-}  # fmt: skip
+CELL = blank_cell() | {"label": "x[y]@default", "arrival": "paced", "rate_hz": 10.0}
 
 
 def campaign(*trials: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the tables of trials with one metric each; the default is a valid trial of value 1."""
     plain = {
-        "attempt": 1, "label": "x[y]@default", "rate_hz": 10.0, "status": "ok", "flag": "ok",
+        "attempt": 1, "status": "ok", "flag": "ok",
         "value": 1.0, "bound": "", "method": "", "metric": "m",
     } | CELL  # fmt: skip
     rows = pd.DataFrame([{"trial_id": str(i)} | plain | row for i, row in enumerate(trials)])
@@ -40,7 +32,7 @@ def campaign(*trials: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows["rate_hz"] = rows["rate_hz"].astype("Float64")
     rows["value"] = rows["value"].astype("Float64")
     measured = [f.name for f in fields(MetricRow) if f.name not in {"unit", "n"}]
-    of_trial = ["trial_id", "attempt", "label", "rate_hz", "status", "flag", *CELL]
+    of_trial = ["trial_id", "attempt", "status", "flag", *CELL]
     return rows[of_trial].drop_duplicates(), rows[measured].assign(unit="s", n=9)
 
 

@@ -9,9 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from lab.analysis.capacity import CELL_KEY, Answer, Capacity, CellKey
+from lab.analysis.capacity import Answer, Capacity, CellKey
 from lab.analysis.statistics import sample_floor
 from lab.campaign.load_sweep import MOST_TASKS, cell_key_of, forecast, next_stage, tasks_at
+from lab.core.cell import SITE
 from lab.core.model import Burst, LoadLevel, RateProbe, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning.plan import Plan, Selection, make_plan
@@ -191,7 +192,7 @@ def test_the_later_stages_are_estimated() -> None:
 def test_a_site_is_the_same_in_a_plan_and_in_a_table(plans: list[Plan]) -> None:
     """Both identify it by the same columns."""
     spec = plans[0].trials[0]
-    named = dict(zip(CELL_KEY, cell_key_of(spec), strict=True))
+    named = dict(zip(SITE, cell_key_of(spec), strict=True))
     assert named["label"] == spec.label
     assert named["cores_per_node"] == spec.topology.cores_per_node
     assert named["quota_cpus"] == spec.topology.quota_cpus

@@ -19,6 +19,7 @@ from lab.core.errors import UnknownNameError
 from lab.core.model import Estimate
 from lab.results.store import Store
 from tests.factories import campaigns
+from tests.factories.rows import blank_cell
 
 NOISE = 0.02
 SMALL = campaigns.Campaign(
@@ -32,14 +33,10 @@ SMALL = campaigns.Campaign(
 def side(name: str, values: np.ndarray, run: str, label: str = "x[y]@default") -> Side:
     """Return a side with one value per block."""
     n = len(values)
-    cell = {"workload": "noop", "size": 0, "arrival": "burst", "rate_hz": np.nan}
-    cell |= {"interarrival": "", "schedule": "", "arrival_param": None, "n_planned": 100}
-    where = {"provider": "local", "nodes": 1, "cores_per_node": 1, "workers_per_node": 1}
-    where |= {"quota_cpus": 0.0}
+    cell = blank_cell() | {"label": label, "arrival": "burst", "rate_hz": np.nan}
     numbers = pd.DataFrame(
         {
-            "label": label,
-            **{key: [value] * n for key, value in (cell | where).items()},
+            **{key: [value] * n for key, value in cell.items()},
             "block": range(n),
             "plan_hash": [f"plan{block}" for block in range(n)],
             "started_utc": "",

@@ -113,7 +113,7 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
         (spec(Fault(FaultKind.NONE), "asyncio"), None),
         (spec(Fault(FaultKind.BROKER_KILL), "process-pool"), "has no server for broker-kill"),
         (spec(Fault(FaultKind.SCHEDULER_KILL)), "scheduler-kill needs jobs: add --arrival"),
-        (replace(spec(KILL), arrival=RoundTrip(5)), "not arrival roundtrip"),
+        (replace(spec(KILL), arrival=RoundTrip(5)), "not arrival round-trip"),
     ],
 )
 def test_a_fault_that_can_hit_nothing_is_skipped_with_the_reason(

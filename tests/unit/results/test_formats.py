@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from lab.core.errors import ResultsError
 from lab.results.arrow_schema import schema
 from lab.results.formats import finished_size, from_csv, from_parquet, to_csv, to_parquet
 from lab.results.schema import SCHEMA_VERSION, TABLES
-from tests.factories.rows import a_row, as_rows, rows_of
+from tests.factories.rows import a_row, as_rows, hints_of, rows_of
 
 FILE = Path("the_file")
 
@@ -57,7 +57,7 @@ def test_types_come_from_the_annotations(table: str, rows: int) -> None:
         from_parquet(table, to_parquet(table, some, FILE), FILE),
     ):
         assert len(frame) == rows
-        for name, hint in get_type_hints(TABLES[table]).items():
+        for name, hint in hints_of(table).items():
             assert str(frame[name].dtype) == names.get(hint, "str")
 
 

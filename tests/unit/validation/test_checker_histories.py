@@ -96,7 +96,7 @@ def right(task_id: int) -> int:
 def test_kat_10_injected_faults_are_classified_exactly(
     fates_by_id: dict[int, Fate], before: list[int], order: random.Random
 ) -> None:
-    """The faults are loss, duplicates, unexpected tasks, corruption, unknown acknowledgement and order."""
+    """The faults: loss, duplicates, unexpected tasks, wrong answers, unknown acks and order."""
     executions, offers = history(fates_by_id, before)
     order.shuffle(executions)
     order.shuffle(offers)

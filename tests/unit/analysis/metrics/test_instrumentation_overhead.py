@@ -15,8 +15,8 @@ from lab.worker import execution, ledger
 from workloads import noop
 
 # Time per task of the fastest backend with a broker (Celery, 600 to 1,200 tasks per second on two
-# cores), of which recording is a small part. For faster backends the metric `instrumentation_overhead`
-# reports the larger part: see test_instrumentation_cost.
+# cores), of which recording is a small part. For faster backends the metric
+# `instrumentation_overhead` reports the larger part: see test_instrumentation_cost.
 HANDLING_S = 1e-3
 # Many short pairs, because the speed of a CPU may change by half within some tenths of a second.
 TASKS, PAIRS = 5, 200

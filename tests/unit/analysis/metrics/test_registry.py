@@ -188,9 +188,7 @@ def test_a_workload_without_calibrated_work_is_all_overhead() -> None:
 
 def test_a_backend_that_runs_no_tasks_has_no_overhead_for_tasks_with_work() -> None:
     """The `null` backend ends a burst of long tasks at once, because it does not run them."""
-    metrics = metrics_of(
-        trial("burst", 100, nominal_ns=10_000_000, runs_tasks=0), burst_of(100, 0.2)
-    )
+    metrics = metrics_of(trial("burst", 100, nominal_ns=10**7, runs_tasks=0), burst_of(100, 0.2))
     refused = [metrics["overhead_s_per_task"], metrics["efficiency"]]
     assert [(metric.value, metric.is_valid) for metric in refused] == [(None, 0)] * 2
     assert all("without running them" in metric.method for metric in refused)

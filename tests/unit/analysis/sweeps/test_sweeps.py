@@ -77,8 +77,8 @@ def test_cost_intervals_over_blocks_contain_the_true_value(campaign: list[Trial]
         assert row.ci_low <= known_s * 1.01
         assert row.ci_high >= known_s * 0.99
         assert row.ci_high - row.ci_low < 0.05 * OVERHEAD_S
-    assert (rows["metg_50_s"].x_axis, rows["metg_50_s"].size) == ("size", None)
-    assert (rows["fixed_s"].x_axis, rows["fixed_s"].n_planned) == ("tasks", None)
+    assert [rows["metg_50_s"].x_axis, rows["metg_50_s"].size] == ["size", None]
+    assert [rows["fixed_s"].x_axis, rows["fixed_s"].n_planned] == ["tasks", None]
 
 
 def test_worker_seconds_are_work_plus_interference_plus_framework() -> None:

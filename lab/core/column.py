@@ -13,7 +13,7 @@ def column(  # noqa: PLR0913 (each is one keyword of a declaration)
     about: str,
     unit: str = "",
     *,
-    since: str = "1.0",
+    since: str = "2.0",
     fill: float | str = "",
     least: float | None = None,
     most: float | None = None,

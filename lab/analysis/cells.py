@@ -1,0 +1,20 @@
+"""Reads the cell of a row as a mapping, with nulls that are equal to each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lab.core.cell import CELL
+
+
+def cell_of(row: Any) -> dict[str, Any]:
+    """Return the columns of a cell by name, from a named tuple of a table; each null is None."""
+    values = {name: getattr(row, name) for name in CELL}
+    return {name: None if pd.isna(value) else value for name, value in values.items()}
+
+
+def cell_key(row: Any) -> tuple[Any, ...]:
+    """Return the cell of a row as a key: equal for equal cells, also where these have nulls."""
+    return tuple(cell_of(row).values())
