@@ -44,6 +44,7 @@ from lab.driver.load_generator import LoadGenerator, sentence, submit_call
 from lab.driver.schedule_wait import ScheduleWait
 from lab.driver.under_fault import UnderFault
 from lab.planning import registry
+from lab.planning.fault_tasks import with_fault_tasks
 from lab.planning.phases import Phase
 from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
 from lab.recording.ledger_reader import LOOK_S, CompletionCounter, unfinished
@@ -73,9 +74,8 @@ class Driver:
         self.promised = capabilities(selected.backend, selected.variant)
         self.workload, self.module = registry.workload(self.spec.workload)
         self.jobs = setup.jobs
-        self.tasks = self._tasks(
-            Phase.MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size
-        )
+        tasks = self._tasks(Phase.MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size)
+        self.tasks = with_fault_tasks(self.spec, tasks)
         self.offsets = pacing.offsets_ns(self.spec.arrival, self.spec.seed)
         total = readiness.most_tasks(self.backend.workers) + self.spec.warmup_tasks
         total += len(self.tasks) + 2 * uninstrumented.n_marks(len(self.tasks))

@@ -25,7 +25,7 @@ from lab.core.model import (
     Service,
     TrialSpec,
 )
-from lab.planning import registry
+from lab.planning import fault_tasks, registry
 
 # The workload whose tasks raise the first time they run.
 FLAKY = "flaky"
@@ -147,10 +147,21 @@ def _obstacles_of_fault(
         yield f"A fault needs a burst, paced tasks or jobs, and not arrival {spec.arrival.kind}."
     if role is Role.WORKER and not registry.has_own_workers(chosen):
         yield f"{name} executes tasks in the driver: there is no worker for {kind}."
+    if role is Role.DRIVER and not registry.has_own_workers(chosen):
+        yield f"{name} executes tasks in the driver, which {kind} would end with them."
     carrier = next(v.carrier for v in chosen.backend.variants if v.name == chosen.variant)
     is_in_driver = carrier is Serializer.MEMORY and not registry.has_own_workers(chosen)
     if role in (Role.CHILD, None) and kind is not FaultKind.NONE and is_in_driver:
         yield f"{name} executes tasks in the process of the driver: there is no child for {kind}."
+    if kind is FaultKind.OUTLIVE:
+        needed_s = fault_tasks.outlive_s(spec)
+        if needed_s is None:
+            yield f"{name} never delivers a started task again: no task can outlive its deadline."
+        elif needed_s > spec.deadline_s:
+            yield (
+                f"A task that outlives the deadline of {name} takes {needed_s:.0f} s, and the "
+                f"preset ends a trial {spec.deadline_s:.0f} s after the last was offered."
+            )
     if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
         yield f"{name} has no server for {kind}."
     if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):

@@ -55,6 +55,10 @@ class LocalFaults(FaultHooks):
             FaultKind.BROKER_KILL,
             FaultKind.BROKER_PAUSE,
             FaultKind.SCHEDULER_KILL,
+            FaultKind.SUBMITTER_KILL,
+            FaultKind.POISON,
+            FaultKind.WORKER_OOM,
+            FaultKind.OUTLIVE,
         }
     )
     site: TrialContext

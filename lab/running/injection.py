@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
+from lab.core.errors import ClusterError
 from lab.core.faults import Fault, FaultKind, Target
 from lab.core.provider import Cluster
 
@@ -46,3 +47,15 @@ class Injection(ABC):
 
     def heal(self, cluster: Cluster, target: Target) -> None:  # noqa: B027 (most have no end)
         """End the fault `Fault.heal_s` seconds after the hit; the lab restarts ended parts."""
+
+
+class TaskFault(Injection):
+    """A fault that a task of the window causes: see `lab.planning.fault_tasks`."""
+
+    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
+        """Refuse: the task itself is the hit.
+
+        Raises:
+            ClusterError: Always.
+        """
+        raise ClusterError(f"{self.kind} is a task of the window: the lab does not hit {target}.")

@@ -22,7 +22,9 @@ from lab.planning.phases import Phase
 from lab.recording.ledger_reader import CompletionCounter
 from lab.results.schema import FaultRow
 from lab.running.faults import injections
-from lab.running.injection import Activity, Injection
+from lab.running.injection import Activity, Injection, TaskFault
+from lab.running.supervisor import Supervisor, with_restarts
+from lab.running.task_faults import missed, task_rows
 
 LOOK_S = 0.005
 # A hit that finds no target within this time is missed, and repeated while the window lasts.
@@ -53,18 +55,24 @@ class Injector:
         self._ledger = CompletionCounter(cluster.site.ledger, Phase.MEASURE.ids)
         self._draw = random.Random(f"{spec.seed}/target")
         self._planned: list[int] = []
+        self._tasks_ns: list[int] = []
         self._end_ns = 0
         self._healing: list[_Healing] = []
-        self._dead_ns: dict[str, int] = {}
+        self._supervisor = Supervisor(cluster, self._fault.restart_s)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._defect: BaseException | None = None
 
     def start(self, begin_ns: int) -> None:
         """Begin; `begin_ns` is the start of the window."""
-        self._planned = [begin_ns + offset for offset in planned_faults.offsets_ns(self._spec)]
+        instants = [begin_ns + offset for offset in planned_faults.offsets_ns(self._spec)]
         self._end_ns = begin_ns + round(planned_faults.window_s(self._spec) * 1e9)
-        if self._planned:
+        if isinstance(self._injection, TaskFault):
+            self._tasks_ns = instants
+            self._cluster.supervised = True
+        else:
+            self._planned = instants
+        if instants:
             self._thread.start()
 
     def stop(self) -> list[FaultRow]:
@@ -77,7 +85,8 @@ class Injector:
         self._healing.clear()
         if self._defect is not None:
             raise self._defect
-        return self.rows
+        tasks = task_rows(self._spec, self._tasks_ns, self._cluster.site.ledger)
+        return with_restarts([*self.rows, *tasks], self._supervisor.restarts)
 
     def _run(self) -> None:
         try:
@@ -91,29 +100,13 @@ class Injector:
         for healing in [each for each in self._healing if each.at_ns <= now_ns]:
             self._healing.remove(healing)
             self._heal(healing)
-        if self._cluster.supervised:
-            self._restart(now_ns)
+        self._supervisor.step(now_ns)
         if self._planned and self._planned[0] <= now_ns:
             self._hit(self._planned.pop(0))
 
     def _hit(self, planned_ns: int) -> None:
         """Try to hit until a target has the wanted activity, or `AIM_S` seconds have passed."""
-        row = FaultRow(
-            trial_id=self._spec.id,
-            hit=len(self.rows),
-            fault=self._fault.kind,
-            planned_ns=planned_ns,
-            injected_ns=None,
-            healed_ns=None,
-            restarted_ns=None,
-            role="",
-            target="",
-            activity=Activity.UNKNOWN,
-            task_ids="",
-            proof="",
-            status="missed",
-            reason="",
-        )
+        row = missed(self._spec, len(self.rows), planned_ns, "")
         give_up = time.monotonic() + AIM_S
         hit, reason = None, "no target"
         while hit is None and time.monotonic() < give_up and not self._stopping.is_set():
@@ -188,24 +181,10 @@ class Injector:
         return (Activity.EXECUTING if task_ids else Activity.IDLE), task_ids
 
     def _heal(self, healing: _Healing) -> None:
-        self._injection.heal(self._cluster, healing.target)
         row = self.rows[healing.hit]
-        self.rows[healing.hit] = replace(row, healed_ns=time.monotonic_ns())
-
-    def _restart(self, now_ns: int) -> None:
-        """Restart each part `restart_s` seconds after its end was seen."""
-        dead = self._cluster.dead_parts()
-        self._dead_ns = {part: self._dead_ns.get(part, now_ns) for part in dead}
-        if self._fault.restart_s is None:
-            return
-        for part, since_ns in self._dead_ns.items():
-            if now_ns - since_ns >= self._fault.restart_s * 1e9:
-                self._cluster.restart(part)
-                self._note_restart(part)
-
-    def _note_restart(self, part: str) -> None:
-        """Store the instant of a restart in the last hit of the part, or in the last hit."""
-        hits = [row for row in self.rows if row.status == "hit" and row.restarted_ns is None]
-        of_part = [row for row in hits if row.target.partition(" ")[0] == part]
-        for row in (of_part or hits)[-1:]:
-            self.rows[row.hit] = replace(row, restarted_ns=time.monotonic_ns())
+        try:
+            self._injection.heal(self._cluster, healing.target)
+        except ClusterError as error:  # such as a worker that ended while its network was cut
+            self.rows[healing.hit] = replace(row, reason=str(error))
+        else:
+            self.rows[healing.hit] = replace(row, healed_ns=time.monotonic_ns())

@@ -13,25 +13,22 @@ from lab.core import placement
 from lab.core.backend import capabilities, services_of
 from lab.core.durations import longest_s
 from lab.core.errors import ClusterError
-from lab.core.model import Capability, ClientCrash, Job, Monitoring, Status, TrialSpec
+from lab.core.model import Capability, Job, Monitoring, Status, TrialSpec
 from lab.core.placement import Placement
 from lab.core.provider import Cluster, CpuUse, DriverProcess, TrialContext
 from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import readiness
 from lab.host import child_environment, interrupts, processes
 from lab.planning import registry
-from lab.planning.phases import Phase
 from lab.planning.tasks import make_jobs
 from lab.providers import PROVIDERS
 from lab.recording import host_counters
 from lab.recording.cluster_sampler import ClusterSampler
-from lab.recording.ledger_reader import CompletionCounter
 from lab.recording.sample import Sample
 from lab.results.schema import FaultRow
-from lab.running import driver_pipe, logs
+from lab.running import driver_pipe, killed_driver, logs
 from lab.running.injector import Injector
 
-LOOK_S = 0.25
 # Time for imports, start and stop of a driver, in addition to its deadlines.
 SLACK_S = 60.0
 
@@ -137,8 +134,9 @@ def _drive(
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
     if reason := logs.overflow(outcome.folder / "logs"):
         outcome.status, outcome.reason = Status.FAILED, reason
-    if isinstance(outcome.spec.arrival, ClientCrash) and outcome.status == Status.OK:
-        _outlive(cluster, outcome)
+    is_complete = outcome.status == Status.OK and killed_driver.is_expected(cluster, outcome.hits)
+    if is_complete and (reason := killed_driver.conclude(cluster)):
+        outcome.status, outcome.reason = Status.FAILED, reason
 
 
 def killed(spec: TrialSpec, attempt: int, folder: Path) -> TrialObservation:
@@ -253,17 +251,6 @@ def _read_monitor(cluster: Cluster, outcome: TrialObservation) -> None:
     """Save the output of the backend's monitor, if the arrival requires it."""
     if isinstance(outcome.spec.arrival, Monitoring):
         (outcome.folder / "monitor.txt").write_text(cluster.monitor(), encoding="utf-8")
-
-
-def _outlive(cluster: Cluster, outcome: TrialObservation) -> None:
-    """Wait for the tasks of a submitter that was killed."""
-    spec, deadline = outcome.spec, time.monotonic() + outcome.spec.deadline_s
-    watcher = CompletionCounter(outcome.folder / "ledger", Phase.MEASURE.ids)
-    while watcher.count() < spec.arrival.n_tasks and time.monotonic() < deadline:
-        if reason := cluster.failure():
-            outcome.status, outcome.reason = Status.FAILED, reason
-            return
-        time.sleep(LOOK_S)
 
 
 def _reading(cluster: Cluster) -> EdgeReading:
