@@ -5,11 +5,41 @@ A provider implements the hooks of the kinds in its `faults`; the others raise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, NoReturn, Protocol
 
 from lab.core.errors import ClusterError
 from lab.core.faults import FaultKind, Role, Target
+
+
+class WriterView(Protocol):
+    """A process that writes a ledger, with its unfinished tasks."""
+
+    @property
+    def node(self) -> int:
+        """Return its node."""
+
+    @property
+    def slot(self) -> int:
+        """Return its slot."""
+
+    @property
+    def pid(self) -> int:
+        """Return its process id, in its own process namespace."""
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Return the tasks that it has started and not finished."""
+
+
+class LedgerView(Protocol):
+    """The writers of a trial's ledger."""
+
+    def count(self) -> int:
+        """Read the new records."""
+
+    def writers(self) -> Iterable[WriterView]:
+        """Return the writers at the last `count`."""
 
 
 class FaultHooks:
@@ -40,6 +70,17 @@ class FaultHooks:
         The processes of this lab are never among them.
         """
         self._cannot(f"list targets of role {role}")
+
+    def pids_of(self, target: Target) -> set[int | None]:
+        """Return the process ids of a target: of a worker also its children."""
+        if target.role is Role.CHILD:
+            return {target.pid}
+        children = self.targets(Role.CHILD)
+        return {target.pid, *(child.pid for child in children if child.part == target.part)}
+
+    def open_ledger(self, tasks: range) -> LedgerView | None:  # noqa: ARG002 (it needs no view)
+        """Return a view of the ledger for some tasks; None: its folder is on this machine."""
+        return None
 
     def kill(self, target: Target) -> str:
         """Kill a target by SIGKILL, and return the proof of its end.

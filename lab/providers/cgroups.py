@@ -21,6 +21,7 @@ from lab.providers.container_process import ContainerProcess
 
 ROOT = Path("/")
 NET = "net/dev"
+MEMORY = ("memory_bytes", "working_set_bytes", "anonymous_bytes")
 QUOTA = ("quota_periods", "throttled_periods", "throttled_ns")
 # Name of a fact -> its controller ("" for the unified hierarchy of version 2) and its file.
 FILES = {
@@ -186,22 +187,42 @@ class Meter:
     """Reads the use of one container and keeps the last value: an ended container has no files."""
 
     def __init__(self, container: str, pid: int) -> None:
-        files = host_files(pid, container)
-        self._inside = None if files else Inside(container)
+        self._container = container
+        self._earlier = self._last = parse({})
+        self._open(pid)
+
+    def _open(self, pid: int) -> None:
+        files = host_files(pid, self._container)
+        self._inside = None if files else Inside(self._container)
         self._read: Callable[[], Texts] = self._inside or (lambda: from_host(files or {}))
         self.files = files
-        self._last = parse({})
 
     def read(self) -> Use:
         """Return the present use, or the last known one if the container has ended."""
         if (use := parse(self._read())).cpu_ns is not None:
-            self._last = use
+            self._last = _after(self._earlier, use)
         return self._last
+
+    def restart(self, pid: int) -> None:
+        """Read a container that was started again; its totals continue."""
+        self.close()
+        self._earlier = self._last
+        self._open(pid)
 
     def close(self) -> None:
         """Stop the shell in the container, if there is one."""
         if self._inside:
             self._inside.close()
+
+
+def _after(earlier: Use, use: Use) -> Use:
+    """Add the totals of earlier runs of a container; its memory is that of the present run."""
+    totals = {
+        name: value + (getattr(earlier, name) or 0)
+        for name, value in use._asdict().items()
+        if value is not None and name not in MEMORY
+    }
+    return use._replace(**totals)
 
 
 def pids_of(meter: Meter) -> list[int] | None:

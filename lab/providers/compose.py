@@ -7,18 +7,16 @@ through the engine's connection: no folder of this machine is mounted, so the en
 from __future__ import annotations
 
 import contextlib
-import secrets
 import subprocess
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lab.core.backend import JOBS, jobs_to_json, services_of
 from lab.core.errors import ClusterError
 from lab.core.model import BackendContext
-from lab.core.provider import Cluster, CounterReading, CpuUse, TrialContext
+from lab.core.provider import CounterReading, CpuUse, TrialContext
 from lab.host import connections, processes
 from lab.planning.registry import Selected, setup
 from lab.providers import (
@@ -32,7 +30,8 @@ from lab.providers import (
     redis_benchmark,
     user_code,
 )
-from lab.providers.cgroups import Meter, driver_pid, pids_of
+from lab.providers.cgroups import driver_pid, pids_of
+from lab.providers.compose_faults import ComposeFaults
 from lab.providers.compose_override import (
     DRIVER,
     ENDPOINTS,
@@ -43,6 +42,7 @@ from lab.providers.compose_override import (
     SETUP,
     TRIAL,
 )
+from lab.providers.compose_parts import LEDGER, part_of
 from lab.providers.container_events import SERVICE, ContainerEvents
 from lab.providers.container_process import ContainerProcess
 from lab.providers.engine import engine
@@ -52,20 +52,10 @@ from lab.worker import container, user_function
 
 # Containers that count as servers, with the backend's scheduler.
 SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
-LEDGER = "ledger"
 LOOK_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One container of the cluster."""
-
-    id: str
-    image: str
-    meter: Meter | None
-
-
-class ComposeCluster(Cluster):
+class ComposeCluster(ComposeFaults):
     """Services, nodes and driver as containers of one engine."""
 
     offers = frozenset(ENDPOINTS)
@@ -76,12 +66,7 @@ class ComposeCluster(Cluster):
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
-        # A random suffix, because another campaign may run the same trial at the same time.
-        self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
-        self.parts: dict[str, Part] = {}
         self._environment: Mapping[str, str] = {}
-        self._events: ContainerEvents | None = None
-        self._driver: ContainerProcess | None = None
         self._driver_ns = 0
         self._is_up = False
 
@@ -121,6 +106,7 @@ class ComposeCluster(Cluster):
             self._start([*nodes, *scheduler_names], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
         self._is_up = True
+        self.arm()
         return context
 
     def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
@@ -143,7 +129,7 @@ class ComposeCluster(Cluster):
                 name = listed["Labels"][SERVICE]
                 if name not in self.parts:
                     details = client.api.inspect_container(listed["Id"])
-                    self.parts[name] = _part(details)
+                    self.parts[name] = part_of(details)
 
     def _wait_for(self) -> str:
         """Wait inside the network until every server answers; return their names and versions."""
@@ -234,7 +220,7 @@ class ComposeCluster(Cluster):
     def failure(self) -> str | None:
         """Name the first container that has died, with the last line of its log."""
         try:
-            for event, name, code in self._events.deaths() if self._events else ():
+            for event, name, code in self.deaths():
                 if event == "die":
                     self._save_log(name)
                 return ending(event, name, code, last_line(self.site.logs / f"{name}.log"))
@@ -252,6 +238,7 @@ class ComposeCluster(Cluster):
 
     def down(self) -> int:
         """Save logs and the trial's folder, and remove all objects that have the trial's label."""
+        self.disarm()
         if self.parts:
             self._save()
         for stream in (self._driver, self._events):
@@ -276,9 +263,3 @@ class ComposeCluster(Cluster):
             # Without these files the trial fails, and its reason quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:
                 log.write(f"The trial's files could not be copied from the engine: {error}\n")
-
-
-def _part(details: Mapping[str, Any]) -> Part:
-    identity, pid = details["Id"], details["State"]["Pid"]
-    image = f"{details['Config']['Image']}@{details['Image'].removeprefix('sha256:')}"
-    return Part(identity, image, Meter(identity, pid) if pid else None)

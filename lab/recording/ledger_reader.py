@@ -165,12 +165,16 @@ def _filled(path: Path) -> Iterator[tuple[int, ...]]:
 
 
 class Writer(NamedTuple):
-    """A process that executed tasks, and the tasks that it had not finished at the last count."""
+    """A process that executed tasks, and the tasks that it had not finished at the last count.
+
+    `created_ns`: it began to write the file, ns of CLOCK_MONOTONIC.
+    """
 
     node: int
     slot: int
     pid: int
     unfinished: tuple[int, ...]
+    created_ns: int
 
 
 class CompletionCounter:
@@ -197,9 +201,10 @@ class CompletionCounter:
 
     def writers(self) -> Iterator[Writer]:
         """Yield the process of each file, with its unfinished tasks at the last `count`."""
-        for words, _, running in self._rows.values():
+        for name, (words, _, running) in self._rows.items():
             tasks = tuple(words[row] for row in running if words[row] in self._tasks)
-            yield Writer(words[2], words[3], words[1], tasks)
+            created_ns = int(Path(name).stem.rpartition("-")[2])
+            yield Writer(words[2], words[3], words[1], tasks, created_ns)
 
     def reaches(self, n: int, within_s: float) -> bool:
         """Wait until `n` executions have finished, and return whether they have in time.

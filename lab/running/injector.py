@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass, replace
 
 from lab.core.errors import ClusterError
-from lab.core.faults import FaultKind, Role, Target, of_kind
+from lab.core.fault_hooks import LedgerView
+from lab.core.faults import FaultKind, Target, of_kind
 from lab.core.model import TrialSpec
 from lab.core.provider import Cluster
 from lab.planning import faults as planned_faults
@@ -52,7 +53,10 @@ class Injector:
         self._cluster, self._spec = cluster, spec
         self._fault = spec.fault or of_kind(FaultKind.NONE)
         self._injection: Injection = injections()[self._fault.kind]
-        self._ledger = CompletionCounter(cluster.site.ledger, Phase.MEASURE.ids)
+        tasks = Phase.MEASURE.ids
+        self._ledger: LedgerView = CompletionCounter(cluster.site.ledger, tasks)
+        if spec.fault and (view := cluster.open_ledger(tasks)):
+            self._ledger = view
         self._draw = random.Random(f"{spec.seed}/target")
         self._planned: list[int] = []
         self._tasks_ns: list[int] = []
@@ -124,7 +128,7 @@ class Injector:
         reason = f"no process for {self._fault.kind}"
         wanted = self._injection.wanted
         for target in targets:
-            pids = self._pids(target)
+            pids = self._cluster.pids_of(target)
             before = self._activity(target, pids)
             if wanted not in (None, before[0]):
                 reason = f"no target was {wanted}"
@@ -157,13 +161,6 @@ class Injector:
         return replace(
             row, injected_ns=now_ns, role=target.role, target=name, proof=proof, status="hit"
         )
-
-    def _pids(self, target: Target) -> set[int | None]:
-        """Return the process ids of a target: of a worker also its children."""
-        if target.role is Role.CHILD:
-            return {target.pid}
-        children = self._cluster.targets(Role.CHILD)
-        return {target.pid, *(child.pid for child in children if child.part == target.part)}
 
     def _activity(self, target: Target, pids: set[int | None]) -> tuple[Activity, set[int]]:
         """Return what the processes of a target execute, from their ledgers."""

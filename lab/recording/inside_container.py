@@ -1,0 +1,112 @@
+"""Reads the ledger, and lists and signals processes, for the lab outside of this container.
+
+``python -m lab.recording.inside_container`` runs in a container of a trial with a fault. It answers
+each line of its standard input, a command in JSON, by one line. It waits for the next without any
+use of the CPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lab.recording.ledger_reader import CompletionCounter
+
+ENDED_S, LOOK_S = 5.0, 0.001
+# Of a network interface, netdevice(7).
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+REQUEST = struct.Struct("16sh14x")
+
+
+class Inside:
+    """The answers to the commands; each method but the private ones is a command."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._folder = ledger
+        self._counters: dict[tuple[int, int], CompletionCounter] = {}
+
+    def writers(self, first: int, end: int) -> list[Sequence[Any]]:
+        """Return the writers of the ledger, with their unfinished tasks from `first` to `end`."""
+        new = CompletionCounter(self._folder, range(first, end))
+        counter = self._counters.setdefault((first, end), new)
+        counter.count()
+        return [[*writer] for writer in counter.writers()]
+
+    def processes(self) -> list[tuple[int, int, list[str]]]:
+        """Return id, parent and command line of each running process."""
+        listed = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    listed.append((process.pid, process.ppid(), process.cmdline()))
+        return listed
+
+    def signal(self, pids: list[int], number: int) -> list[int]:
+        """Send a signal to those processes that still run, and return their ids."""
+        reached = []
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(pid).send_signal(number)
+                reached.append(pid)
+        return reached
+
+    def ended(self, pid: int) -> bool:
+        """Wait until a process has ended, and return whether it has in `ENDED_S` seconds."""
+        deadline = time.monotonic() + ENDED_S
+        while time.monotonic() < deadline:
+            try:
+                if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                    return True
+            except psutil.NoSuchProcess:
+                return True
+            time.sleep(LOOK_S)
+        return False
+
+    def link(self, is_up: int) -> dict[str, bool]:
+        """Take all network interfaces but loopback up or down; return their state afterwards."""
+        states = {}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            for _, name in socket.if_nameindex():
+                if name != "lo":
+                    flags = _flags(control, name)
+                    flags = flags | IFF_UP if is_up else flags & ~IFF_UP
+                    fcntl.ioctl(control, SIOCSIFFLAGS, REQUEST.pack(name.encode(), flags))
+                    states[name] = bool(_flags(control, name) & IFF_UP)
+        return states
+
+
+def _flags(control: socket.socket, name: str) -> int:
+    packed = fcntl.ioctl(control, SIOCGIFFLAGS, REQUEST.pack(name.encode(), 0))
+    return int(REQUEST.unpack(packed)[1])
+
+
+def main(ledger: str) -> None:
+    """Answer commands until the end of standard input."""
+    inside = Inside(Path(ledger))
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        command: Callable[..., object] = COMMANDS[name]
+        try:
+            answer: dict[str, object] = {"answer": command(inside, *arguments)}
+        except Exception as error:  # noqa: BLE001 (the lab outside turns it into a sentence)
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(f"{json.dumps(answer)}\n")
+        sys.stdout.flush()
+
+
+COMMANDS: Mapping[str, Callable[..., object]] = {
+    name: command for name, command in vars(Inside).items() if not name.startswith("_")
+}
+
+if __name__ == "__main__":
+    main(sys.argv[1])
