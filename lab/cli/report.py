@@ -23,9 +23,12 @@ def run(options: argparse.Namespace) -> int:
     store = Store(folder)
     store.check()
     n_trials = len(store.read("trial"))
-    say(f"Recomputing metrics of {n_trials} trials: about {duration(n_trials * METRICS_S)}.")
-    for sentence in compute.compute(store):
-        say(sentence)
+    if (folder / "trials").is_dir():
+        say(f"Recomputing metrics of {n_trials} trials: about {duration(n_trials * METRICS_S)}.")
+        for sentence in compute.compute(store):
+            say(sentence)
+    else:
+        say(f"{folder.name} has no records of single tasks; its metrics stay as published.")
     say(f"Report page: {show(folder, n_trials)}")
     return ExitCode.FINE
 

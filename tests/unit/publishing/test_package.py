@@ -71,6 +71,19 @@ def test_package_without_tasks_is_valid_and_reproducible(results: Path, tmp_path
     assert reproduce.find_row(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
 
 
+def test_the_page_of_a_package_without_tasks_shows_its_tables(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`lab report PACKAGE` draws the page and leaves every published table as it is."""
+    target = tmp_path / "reference"
+    assert main(["publish", "--no-tasks", "--results", str(results), "--to", str(target)]) == 0
+    before = {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES}
+    assert main(["report", str(target)]) == 0
+    assert "its metrics stay as published" in capsys.readouterr().err
+    assert "thread-pool" in (target / "report.html").read_text(encoding="utf-8")
+    assert {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES} == before
+
+
 def test_committed_packages_are_valid_and_contain_the_readmes_charts() -> None:
     """Every package in results/reference is valid; every chart of the README is from one."""
     packages = sorted(path.parent for path in ROOT.glob("results/reference/*/datapackage.json"))
