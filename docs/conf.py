@@ -32,7 +32,7 @@ html_show_sourcelink = False
 # Links such as `method.md#how-long-a-trial-is` lead to headings down to this level.
 myst_heading_anchors = 4
 # Anchors of the method are HTML, which GitHub needs; `tests/docs/test_site.py` checks every link.
-suppress_warnings = ["myst.header", "myst.xref_missing"]
+suppress_warnings = ["myst.header", "myst.xref_missing", "toc.not_included"]
 napoleon_use_ivar = True
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
