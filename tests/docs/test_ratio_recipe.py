@@ -15,7 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs/read-the-results.md"
 @pytest.fixture
 def recipe() -> dict[str, Any]:
     """The function of the page, without the lines that read a run."""
-    (block,) = re.findall(r"^```python\n(def ratios.*?)^metrics", PAGE.read_text(), re.M | re.S)
+    text = PAGE.read_text(encoding="utf-8")
+    (block,) = re.findall(r"^(def ratios.*?)^metrics", text, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {"pd": pd}
     exec(block, names)  # noqa: S102 (our own page)
     return names
