@@ -38,7 +38,7 @@ class TaskOutcome(StrEnum):
     """Outcome of one task, from the ledger and the journal (METHOD M28)."""
 
     OK = "ok"
-    LOST = "lost"  # acknowledged, never started
+    LOST_SILENT = "lost-silent"  # acknowledged, never started; M29: nor reported
     PARTIAL = "partial"  # started, never finished
     FAILED = "failed"  # raised an exception
     DUPLICATED = "duplicated"  # finished more than once
@@ -46,7 +46,7 @@ class TaskOutcome(StrEnum):
     RECOVERED = "recovered"  # not acknowledged, but finished
     REFUSED = "refused"  # not acknowledged, not executed: not a loss
     UNEXPECTED = "unexpected"  # executed, never offered
-    # In a trial with a fault only (M29), where LOST and PARTIAL are divided:
+    # In a trial with a fault only (M29), which divides the tasks that did not finish:
     LOST_REPORTED = "lost-reported"  # never finished; the system reports a failure
     STUCK = "stuck"  # never finished; the system reports that it runs
     RE_EXECUTED = "re-executed"  # started more than once, finished once

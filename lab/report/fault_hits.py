@@ -18,7 +18,7 @@ HIT = "hit"
 # finished once was not harmed.
 HARM: Mapping[str, str] = MappingProxyType(
     {
-        TaskOutcome.LOST: "lost",
+        TaskOutcome.LOST_SILENT: "lost",
         TaskOutcome.STUCK: "stuck",
         TaskOutcome.LOST_REPORTED: "lost, reported",
         TaskOutcome.DUPLICATED: "run twice",

@@ -54,7 +54,13 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "trial": {"arrival": _ARRIVALS},
     "metric": {"metric": METRICS},
     "estimate": {"arrival": _ARRIVALS, "metric": METRICS},
-    "outcome": {"outcome": {"corrupted": "wrong-answer", "phantom": "unexpected"}},
+    "outcome": {
+        "outcome": {
+            "corrupted": "wrong-answer",
+            "phantom": "unexpected",
+            "lost": "lost-silent",
+        }
+    },
     "firing": {"outcome": {"kept": "fired"}},
 }
 """Former -> present values, by table and column."""

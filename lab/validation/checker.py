@@ -1,7 +1,7 @@
-"""Classifies each task of a trial from the lab's records, and checks that the records agree.
+"""Classifies each task of a trial from the lab's records, and checks the load generator.
 
-All functions are pure functions of the tables of one attempt (METHOD M7, M13, M28). They never
-query the system under test.
+All functions are pure functions of the tables of one attempt (METHOD M7, M28). They never query the
+system under test.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ SUBMITTER_BUSY = 0.30
 LAG_FLOOR_S, LAG_OF_LATENCY = 0.001, 0.05
 GAPS_P_VALUE = 0.01
 MIN_GAPS = 30  # with fewer, the test of gaps has no power
-# Operational laws (METHOD M13).
-MISMATCH = 0.05
-CHANCE = 0.01  # at most this share of correct trials exceeds the mismatch by chance
-# The thread of a reading may be delayed by one switch interval of CPython.
-READING_NS = 5_000_000
-MIN_READINGS = 3
+OF_FAULTS = {
+    "state": "str",
+    "hit": "Int64",
+    "redelivery_ns": "Int64",
+    "taken_over_by": "str",
+}
+"""Columns of an outcome that only a trial with a fault fills, with their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def outcomes(
     5. recovered: finished once, although the submit call was not acknowledged
     6. ok: finished once, and acknowledged
     7. partial: started and never finished, acknowledged or not
-    8. lost: acknowledged and never started
+    8. lost-silent: acknowledged and never started
     9. refused: not acknowledged (error or unknown) and never started; this is not a loss
 
     Args:
@@ -80,7 +81,10 @@ def outcomes(
     unexpected = _unexpected(tasks, submits, executed)
     columns = ["trial_id", "task_id", "outcome", "starts", "completions"]
     table = pd.concat([known[columns], unexpected[columns]]) if len(unexpected) else known[columns]
-    return table.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
+    table = table.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
+    empty = {"str": "", "Int64": None}
+    blank = {name: pd.Series(empty[kind], table.index, kind) for name, kind in OF_FAULTS.items()}
+    return table.assign(**blank)
 
 
 def _unexpected(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:
@@ -120,7 +124,7 @@ def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
         ((completions > 0) & ~acknowledged, TaskOutcome.RECOVERED),
         (completions > 0, TaskOutcome.OK),
         (known["starts"] > 0, TaskOutcome.PARTIAL),
-        (acknowledged, TaskOutcome.LOST),
+        (acknowledged, TaskOutcome.LOST_SILENT),
     )
     conditions, classes = zip(*order, strict=True)
     return np.select(conditions, [str(c) for c in classes], default=str(TaskOutcome.REFUSED))
@@ -213,88 +217,3 @@ def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Issue |
     if p_value > GAPS_P_VALUE:
         return None
     return _limited(Flag.NOISY, f"gaps between sends are not exponential (KS p = {p_value:.1g})")
-
-
-def cross_checks(
-    tasks: pd.DataFrame, submits: pd.DataFrame, samples: pd.DataFrame, workers: int
-) -> list[Issue]:
-    """Check the ledger by operational laws against independent counts (METHOD M13).
-
-    Args:
-        tasks: `TaskRow` columns; only rows of the window count.
-        submits: `SubmitRow` columns; only rows of the window count.
-        samples: `SampleRow` columns; only source ``ledger``, metric ``in_system`` counts: tasks
-            acknowledged so far minus executions finished so far, counted while the trial ran.
-        workers: Number of worker slots.
-    """
-    window = tasks[tasks["phase"] == Phase.MEASURE]
-    accepted = submits[(submits["phase"] == Phase.MEASURE) & (submits["ack"] == Ack.OK)]
-    read = samples[(samples["source"] == "ledger") & (samples["metric"] == "in_system")]
-    findings = [_little(window, accepted, read), _utilisation(window, workers)]
-    return [finding for finding in findings if finding]
-
-
-def _inconsistent(fault: str) -> Issue:
-    return Issue(Flag.INVALID, f"inconsistent: {fault}")
-
-
-def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> Issue | None:
-    """Compare the tasks in the system as counted live with those that the rows imply.
-
-    Little's law N = X R holds on every sample path, because N is arrivals minus departures. The
-    rows give N at exactly the instants of the readings, so the sampling error of a mean over few
-    readings, which may be many times 5 %, is not part of the comparison. A reading is not
-    instantaneous: the rows give a range, and only the excess outside that range counts. The fault
-    is reported if the mean excess exceeds 5 % of N by more than Student's quantile of the standard
-    error of the residuals around the ratio: rows missing in proportion to N are no chance effect.
-    """
-    if len(read) < MIN_READINGS or not len(accepted):
-        return None
-    counted = np.maximum(read["value"].to_numpy("float64"), 0)
-    implied = np.clip(counted, *_in_system(tasks, accepted, read["t_ns"].to_numpy("int64")))
-    excess = counted - implied
-    scale = float(np.abs(implied).mean())
-    residuals = excess - (excess.mean() / scale * implied if scale else 0.0)
-    error = float(residuals.std(ddof=1)) / np.sqrt(len(read))
-    allowed = MISMATCH * scale + float(scipy.stats.t.ppf(1 - CHANCE / 2, len(read) - 1)) * error
-    if abs(excess.mean()) <= allowed:
-        return None
-    means = f"{counted.mean():.2f} tasks in the system by count, {implied.mean():.2f} by the rows"
-    return _inconsistent(f"Little's law: {means}")
-
-
-def _in_system(
-    tasks: pd.DataFrame, accepted: pd.DataFrame, at_ns: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the smallest and the largest valid count for a reading that begins at each instant."""
-
-    def passed(instants: pd.Series, by_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        ordered = np.sort(instants.dropna().to_numpy("int64"))
-        return np.searchsorted(ordered, by_ns, side="right").astype("int64")
-
-    # A task is counted as accepted between the start of its call and shortly after its end. The
-    # count is 0 if more have finished: before their acknowledgement, or a second time.
-    fewest = passed(accepted["t2_ns"], at_ns - READING_NS)
-    fewest -= passed(tasks["t4_ns"], at_ns + READING_NS)
-    most = passed(accepted["t1_ns"], at_ns + READING_NS)
-    most -= passed(tasks["t4_ns"], at_ns - READING_NS)
-    return fewest.clip(0), most.clip(0)
-
-
-def _utilisation(tasks: pd.DataFrame, workers: int) -> Issue | None:
-    done = tasks[tasks["t4_ns"].notna()]
-    if not len(done):
-        return None
-    busy_ns = int((done["t4_ns"] - done["t3_ns"]).sum())
-    span_ns = max(1, int(done["t4_ns"].max() - done["t3_ns"].min()))
-    if busy_ns / span_ns <= workers * (1 + MISMATCH):
-        return None
-    return _inconsistent(f"{busy_ns / span_ns:.2f} tasks ran at once on {workers} worker slots")
-
-
-def cpu_check(cpu_ns: int, cpus: int, window_ns: int) -> list[Issue]:
-    """Check that the CPU time of a role does not exceed that of its CPUs (METHOD M13)."""
-    if cpu_ns <= cpus * window_ns * (1 + MISMATCH):
-        return []
-    used = f"{cpu_ns / 1e9:.2f} s of CPU time in {window_ns / 1e9:.2f} s on {cpus} CPUs"
-    return [_inconsistent(used)]

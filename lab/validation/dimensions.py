@@ -11,6 +11,7 @@ from lab.core.model import Arrival, Chain, FanOut, Paced, Priority, Retry, Trial
 from lab.core.placement import cpu_text
 from lab.planning import registry
 from lab.running.trial import TrialObservation
+from lab.validation import fault_records
 from lab.worker import user_function
 
 
@@ -55,6 +56,7 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
         "trial_ns": outcome.trial_ns,
         "answer_check": _checked_against(spec, n_unchecked),
         "n_planned": spec.arrival.n_tasks,
+        **fault_records.promises(spec),
     }
 
 

@@ -7,7 +7,7 @@ that was reported for a finished one, so a system that lies about its states is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,19 +16,15 @@ import pandas as pd
 from lab.core.faults import FaultKind
 from lab.core.outcomes import Ack, TaskOutcome, TaskState
 from lab.planning.phases import Phase
+from lab.results.schema import FaultRow
+from lab.validation.checker import OF_FAULTS
 
 # A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
 HORIZONS = 1.5
 # The shortest such wait, for a system that delivers again at once, or never.
 SHORTEST_WAIT_S = 2.0
 _DECIDED_BEFORE = (TaskOutcome.UNEXPECTED, TaskOutcome.WRONG_ANSWER)
-_TYPES = {
-    "outcome": "str",
-    "state": "str",
-    "hit": "Int64",
-    "redelivery_ns": "Int64",
-    "taken_over_by": "str",
-}
+_TYPES = {"outcome": "str", **OF_FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +83,14 @@ class _Execution(NamedTuple):
     place: str
 
 
-def proved_hits(faults: pd.DataFrame) -> list[Hit]:
-    """Return the hits of a trial in the order of their instants; a control has none.
-
-    Args:
-        faults: `FaultRow` columns.
-    """
-    proved = faults[(faults["status"] == "hit") & (faults["fault"] != FaultKind.NONE)]
+def proved_hits(rows: Iterable[FaultRow]) -> list[Hit]:
+    """Return the hits of a trial in the order of their instants; a control has none."""
     hits = []
-    row: Any
-    for row in proved.itertuples(index=False):
-        ends = (row.injected_ns, row.healed_ns, row.restarted_ns)
-        over_ns = max(int(instant) for instant in ends if pd.notna(instant))
-        task_ids = frozenset(map(int, row.task_ids.split()))
-        hits.append(Hit(int(row.hit), int(row.injected_ns), over_ns, task_ids))
+    for row in rows:
+        if row.injected_ns is not None and row.fault != FaultKind.NONE:
+            ends = (row.injected_ns, row.healed_ns or 0, row.restarted_ns or 0)
+            task_ids = frozenset(map(int, row.task_ids.split()))
+            hits.append(Hit(row.hit, row.injected_ns, max(ends), task_ids))
     return sorted(hits, key=lambda hit: hit.at_ns)
 
 
@@ -123,7 +113,8 @@ def classify(
        call, the end of the last hit, or the last start of the task (of any task, if the system
        reports that it is queued); or the task started or returned after the drain
     10. stuck: the system reports that it runs
-    11. lost: all others. The system reports no state, or that it is queued, or missing, or finished
+    11. lost-silent: all others. The system reports no state, or that the task is queued, or
+        missing, or finished
 
     Args:
         table: The result of `checker.outcomes` for the same records.
@@ -184,7 +175,7 @@ def stopped_consuming(
     """
     sent_ns, acknowledged = _offers(submits)
     busy_ns = max([after.over_ns, *map(int, tasks["t3_ns"].dropna())])
-    waiting = judged[judged["outcome"].isin([TaskOutcome.LOST, TaskOutcome.UNDECIDED])]
+    waiting = judged[judged["outcome"].isin([TaskOutcome.LOST_SILENT, TaskOutcome.UNDECIDED])]
     waiting = waiting[(waiting["starts"] == 0) & waiting["task_id"].isin(acknowledged)]
     return after.lasted_since(busy_ns) and any(
         state == TaskState.QUEUED or sent_ns.get(task_id, 0) > after.over_ns
@@ -238,7 +229,7 @@ def _missing(
         return TaskOutcome.LOST_REPORTED
     if not is_over:
         return TaskOutcome.UNDECIDED
-    return TaskOutcome.STUCK if state is TaskState.RUNNING else TaskOutcome.LOST
+    return TaskOutcome.STUCK if state is TaskState.RUNNING else TaskOutcome.LOST_SILENT
 
 
 def _attributed(sent_ns: int | None, hits: Sequence[Hit]) -> Hit | None:

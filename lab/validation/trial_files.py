@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,27 @@ from lab.worker import user_function
 from lab.worker.ledger import ACCEPTED, ERROR, NO_ANSWER
 
 PHASES = {phase.number: str(phase) for phase in OFFERING}
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The tables of one attempt.
+
+    Attributes:
+        ledger: `TaskRow` columns.
+        tasks: The same without the events after the end of the drain.
+        submits: `SubmitRow` columns.
+        samples: `SampleRow` columns.
+        end_ns: The end of the drain; None if the driver was killed.
+    """
+
+    ledger: pd.DataFrame
+    tasks: pd.DataFrame
+    submits: pd.DataFrame
+    samples: pd.DataFrame
+    end_ns: int | None
+
+
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
 _EXECUTION_TYPES = {
     "task_id": "int64",

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
 
+from lab.core.faults import FaultKind
 from lab.core.model import Flag, Paced, Periodic, Retry, TrialSpec
 from lab.core.outcomes import Ack, TaskOutcome
-from lab.host import wall_clock
 from lab.planning.phases import Phase
 from lab.recording.driver_status import read_status
 from lab.recording.sample import Sample
 from lab.results.schema import TrialRow
 from lab.results.schema.task import SampleRow
 from lab.running.trial import TrialObservation
-from lab.validation import checker, disturbance, trial_files
+from lab.validation import checker, disturbance, fault_records, trial_files
 from lab.validation.dimensions import identity
+from lab.validation.findings import findings
 from lab.validation.reasons import ending
 
-# Readings of different processes are up to some milliseconds apart.
-CPU_CHECK_NS = 500_000_000
+UNFINISHED = (
+    TaskOutcome.LOST_SILENT,
+    TaskOutcome.LOST_REPORTED,
+    TaskOutcome.PARTIAL,
+    TaskOutcome.STUCK,
+    TaskOutcome.UNDECIDED,
+)
 ROLES = ("driver_ns", "services_ns", "workers_ns")
 
 
@@ -59,25 +65,21 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     spec, folder = outcome.spec, outcome.folder
     status = read_status(folder)
     offers = trial_files.read_offers(spec.id, folder)
-    tasks = trial_files.truncate_at(
-        trial_files.read_tasks(spec.id, folder, offers), status.get("t_end_ns")
-    )
+    ledger, end_ns = trial_files.read_tasks(spec.id, folder, offers), status.get("t_end_ns")
+    tasks = trial_files.truncate_at(ledger, end_ns)
     submits = offers.drop(columns="t5_ns")
     samples = _samples(outcome, status)
     repeats = isinstance(spec.arrival, Periodic)
     expected = trial_files.right_answers(spec)
     due = 2 if isinstance(spec.arrival, Retry) else 1
     outcomes = checker.outcomes(tasks, submits, expected, repeats=repeats, due=due)
-    counted = _counted(spec, submits, tasks, outcomes)
-    disturbed = _disturbance(outcome, context)
+    records = trial_files.Records(ledger, tasks, submits, samples, end_ns)
+    judged = fault_records.judge(outcome, outcomes, records)
+    counted = _counted(spec, submits, tasks, judged.outcomes) | judged.columns
+    disturbed = _disturbance(outcome, context, has_hits=bool(judged.hits))
     ended = ending(outcome, status, counted, tasks)
-    findings = _findings(spec, submits, tasks, samples, counted) + _cpu_findings(outcome)
-    if trial_files.wrong_in_warm_up(spec, tasks):
-        findings.append(checker.Issue(Flag.INVALID, "wrong answers in the warm-up"))
-    if (step_ns := wall_clock.step_ns(status.get("wall", []))) > wall_clock.LARGEST_STEP_NS:
-        reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
-        findings.append(checker.Issue(Flag.INVALID, reason))
-    flag, reasons = disturbance.judge_disturbance(disturbed, findings)
+    issues = findings(outcome, status, records, counted, judged.hits)
+    flag, reasons = disturbance.judge_disturbance(disturbed, [*issues, *judged.issues])
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         **identity(outcome, trial_files.unchecked(tasks, expected)),
@@ -85,14 +87,14 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         **counted,
         **_driver_columns(status),
         **trial_files.read_first_task(folder, tasks),
-        **_used(outcome, disturbed),
+        **_used(outcome, disturbed, has_hits=bool(judged.hits)),
         **trial_files.read_counters(spec, status),
         "status": ended.status,
         "reason": ended.reason,
         "flag": flag,
         "flag_reasons": "; ".join(reasons),
     }
-    tables = {"task": tasks, "submit": submits, "sample": samples, "outcome": outcomes}
+    tables = {"task": tasks, "submit": submits, "sample": samples, "outcome": judged.outcomes}
     if outcome.hits:
         tables["fault"] = pd.DataFrame(map(asdict, outcome.hits))
     if repeats:
@@ -156,77 +158,54 @@ def _counted(
     return {
         "n_sent": len(sent),
         "n_done": n_done,
-        "n_censored": counts[TaskOutcome.LOST] + counts[TaskOutcome.PARTIAL],
-        "n_lost": counts[TaskOutcome.LOST],
+        "n_censored": sum(counts[outcome] for outcome in UNFINISHED),
+        "n_lost": counts[TaskOutcome.LOST_SILENT],
         "n_partial": counts[TaskOutcome.PARTIAL],
         "n_failed": counts[TaskOutcome.FAILED],
         "n_duplicated": counts[TaskOutcome.DUPLICATED],
         "n_wrong_answer": counts[TaskOutcome.WRONG_ANSWER],
         "n_unexpected": counts[TaskOutcome.UNEXPECTED],
+        "n_lost_reported": counts[TaskOutcome.LOST_REPORTED],
+        "n_stuck": counts[TaskOutcome.STUCK],
+        "n_re_executed": counts[TaskOutcome.RE_EXECUTED],
+        "n_failed_though_done": counts[TaskOutcome.FAILED_THOUGH_DONE],
+        "n_unknown": counts[TaskOutcome.UNDECIDED],
         "n_negative": checker.negative_durations(tasks),
         "worker_processes": trial_files.worker_processes(window),
         "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
     }
 
 
-def _disturbance(outcome: TrialObservation, context: Context) -> disturbance.Disturbance | None:
+def _disturbance(
+    outcome: TrialObservation, context: Context, *, has_hits: bool
+) -> disturbance.Disturbance | None:
     # Includes the uninstrumented burst, because the throughput is computed from it.
-    # The CPU time of a killed process is not known, and would count as that of others.
     begin, end = outcome.begin, outcome.last or outcome.end
-    if begin is None or end is None or context.calibration_ns is None or outcome.spec.fault:
+    if begin is None or end is None or context.calibration_ns is None:
         return None
     known_ns = end.lab_ns - begin.lab_ns
     for role in ROLES:
         known_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
-    return disturbance.disturbance(begin.host, end.host, known_ns, *context.calibration_ns)
+    disturbed = disturbance.disturbance(begin.host, end.host, known_ns, *context.calibration_ns)
+    if not has_hits:
+        return disturbed
+    # The CPU time of a process that was killed is unknown, and would count as that of others; a
+    # fault may let the kernel kill a process for its memory.
+    fault = outcome.spec.fault
+    has_killer = fault is not None and fault.kind is FaultKind.WORKER_OOM
+    oom_kills = None if has_killer else disturbed.oom_kills
+    return replace(disturbed, other_cpu=None, oom_kills=oom_kills)
 
 
-def _findings(
-    spec: TrialSpec,
-    submits: pd.DataFrame,
-    tasks: pd.DataFrame,
-    samples: pd.DataFrame,
-    counted: Mapping[str, Any],
-) -> list[checker.Issue]:
-    """List contradictions in the records; lost tasks are a result, and not a contradiction."""
-    window = tasks[tasks.phase == Phase.MEASURE]
-    took = (window.t4_ns - window.t0_ns).dropna()
-    median_s = float(took.median()) / 1e9 if len(took) else 0.0
-    findings = [*checker.generator_check(submits, spec.arrival, median_s)]
-    if not isinstance(spec.arrival, Periodic):  # firings of jobs may overlap
-        findings += checker.cross_checks(tasks, submits, samples, spec.topology.workers)
-    for column, fault in (
-        ("n_wrong_answer", "tasks with a wrong answer"),
-        ("n_unexpected", "executions of tasks that were never submitted"),
-        ("n_negative", "durations below zero"),
-    ):
-        if counted[column]:
-            findings.append(checker.Issue(Flag.INVALID, f"{counted[column]} {fault}"))
-    return findings
-
-
-def _cpu_findings(outcome: TrialObservation) -> list[checker.Issue]:
-    """Check the workers' CPU time against their CPUs, in windows of at least `CPU_CHECK_NS`."""
+def _used(
+    outcome: TrialObservation, disturbed: disturbance.Disturbance | None, *, has_hits: bool
+) -> dict[str, Any]:
     begin, end = outcome.begin, outcome.end
-    if (
-        begin is None
-        or end is None
-        or outcome.spec.fault
-        or (window_ns := end.host.t_ns - begin.host.t_ns) < CPU_CHECK_NS
-    ):
-        return []
-    cpus = len({cpu for node in outcome.placement.nodes for cpu in node})
-    used_ns = end.cpu.workers_ns - begin.cpu.workers_ns
-    return checker.cpu_check(used_ns, cpus, window_ns)
-
-
-def _used(outcome: TrialObservation, disturbed: disturbance.Disturbance | None) -> dict[str, Any]:
-    begin, end = outcome.begin, outcome.end
-    if begin is None or end is None or outcome.spec.fault:  # without that of killed processes
+    if begin is None or end is None:
         return {}
-    used: dict[str, Any] = {
-        f"cpu_{role}": getattr(end.cpu, role) - getattr(begin.cpu, role) for role in ROLES
-    }
+    used: dict[str, Any] = {}
+    if not has_hits:  # that of killed processes is unknown
+        used = {f"cpu_{role}": getattr(end.cpu, role) - getattr(begin.cpu, role) for role in ROLES}
     if periods := end.cpu.quota_periods - begin.cpu.quota_periods:
         stopped = end.cpu.throttled_periods - begin.cpu.throttled_periods
         used["throttle_ratio"] = stopped / periods

@@ -36,7 +36,7 @@ class Fate:
     failure: str = ""
 
 
-OK, LOST, STUCK = Fate(), Fate(TaskOutcome.LOST), Fate("stuck")
+OK, LOST, STUCK = Fate(), Fate(TaskOutcome.LOST_SILENT), Fate("stuck")
 REPORTED, TWICE, UNKNOWN = Fate("lost-reported"), Fate("duplicated"), Fate("unknown")
 MISSED, SKIPPED = Fate(misses=True), Fate(skip=WITHOUT_PARTS)
 BROKEN = Fate(failure="The broker did not answer within 10 s after its restart.")
@@ -84,7 +84,7 @@ def with_faults(
 
 
 COUNTED = {
-    TaskOutcome.LOST: "n_lost",
+    TaskOutcome.LOST_SILENT: "n_lost",
     "stuck": "n_stuck",
     "lost-reported": "n_lost_reported",
     "duplicated": "n_duplicated",
@@ -174,7 +174,9 @@ def _window(
     t4 = t3 + 50 * MS
     again = hurt & (fate.outcome == "re-executed")
     t4[again] += int(fate.delay_s * SECOND)
-    gone = hurt & np.isin(fate.outcome, [TaskOutcome.LOST, "stuck", "lost-reported", "unknown"])
+    gone = hurt & np.isin(
+        fate.outcome, [TaskOutcome.LOST_SILENT, "stuck", "lost-reported", "unknown"]
+    )
     tasks = pd.DataFrame(
         {
             "trial_id": trial["trial_id"],

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lab.core.faults import FaultKind
 from lab.core.outcomes import Ack, TaskState
-from lab.results.schema.fault import FaultRow
+from lab.results.schema import FaultRow
 from lab.results.schema.task import SubmitRow, TaskRow
 from lab.validation.checker import outcomes
 from lab.validation.fault_outcomes import Aftermath, classify, proved_hits, stopped_consuming
@@ -108,11 +108,10 @@ class ScriptedSystem:
         ledger, end_ns = self.tasks(), _ns(end_s)
         tasks = truncate_at(ledger, end_ns)
         submits = pd.DataFrame(self.submits, columns=[f.name for f in fields(SubmitRow)])
-        faults = pd.DataFrame(self.faults, columns=[f.name for f in fields(FaultRow)])
         returned = (ledger["outcome"] == "ok") & (ledger["t4_ns"] > end_ns)
         late = {*ledger.loc[returned | (ledger["t3_ns"] > end_ns), "task_id"]}
         horizons_s = self.horizon_s, self.started_horizon_s
-        after = Aftermath(proved_hits(faults), end_ns, *horizons_s, self.states, late)
+        after = Aftermath(proved_hits(self.faults), end_ns, *horizons_s, self.states, late)
         table = outcomes(tasks, submits, {i: right(i) for i in tasks["task_id"]})
         table = classify(table, tasks, submits, after)
         return table, stopped_consuming(table, tasks, submits, after)

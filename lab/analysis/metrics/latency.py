@@ -159,6 +159,5 @@ def broker(unit: str) -> MetricFunction:
 
 def lost_upper(trial: TrialRow, _tasks: pd.DataFrame) -> Value:
     """Return the upper 95 % bound of the share of tasks lost or never finished (METHOD M28)."""
-    unserved = int(trial.n_lost) + int(trial.n_partial)
-    share = proportion(unserved, int(trial.n_sent))
+    share = proportion(int(trial.n_censored), int(trial.n_sent))
     return Value(float(share.high or 0.0), "", share.n, f"upper 95 % bound: {share.method}")

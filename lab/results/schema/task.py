@@ -89,6 +89,24 @@ class OutcomeRow:
     outcome: str = column("outcome of the task, a class of METHOD M28")
     starts: int = column("number of starts", least=0)
     completions: int = column("number of completions", least=0)
+    state: str = column(
+        "state that the system reported after the drain of a trial with a fault: queued, running, "
+        "finished, failed, missing or unknown; empty: not read",
+        since="2.1",
+    )
+    hit: int | None = column(
+        "hit that interrupted the task, or that its outcome is attributed to; empty: none",
+        since="2.1",
+        least=0,
+    )
+    redelivery_ns: int | None = column(
+        "time from the hit that interrupted the task to its next start; empty: none",
+        "ns",
+        since="2.1",
+        least=0,
+        most=LATEST_NS,
+    )
+    taken_over_by: str = column("node and process of that start; empty: none", since="2.1")
 
 
 @dataclass(frozen=True, slots=True)

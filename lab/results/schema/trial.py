@@ -108,12 +108,51 @@ class TrialRow(Cell, AttemptKey):
     n_censored: int = column(
         "tasks offered but not finished at the end of the drain", "tasks", least=0
     )
-    n_lost: int = column("tasks acknowledged but not started", "tasks", least=0)
+    n_lost: int = column(
+        "tasks acknowledged but not started; with a fault: not finished either, nor reported (M29)",
+        "tasks",
+        least=0,
+    )
     n_partial: int = column("tasks started but not finished", "tasks", least=0)
     n_failed: int = column("tasks that raised an exception", "tasks", least=0)
     n_duplicated: int = column("tasks finished more than once", "tasks", least=0)
     n_wrong_answer: int = column("tasks finished with a wrong answer", "tasks", least=0)
     n_unexpected: int = column("tasks executed but not offered", "tasks", least=0)
+    n_lost_reported: int = column(
+        "tasks not finished that the system reports as failed (M29)",
+        "tasks",
+        since="2.1",
+        fill=0,
+        least=0,
+    )
+    n_stuck: int = column(
+        "tasks not finished that the system reports as running (M29)",
+        "tasks",
+        since="2.1",
+        fill=0,
+        least=0,
+    )
+    n_re_executed: int = column(
+        "tasks started more than once and finished once, in a trial with a fault (M29)",
+        "tasks",
+        since="2.1",
+        fill=0,
+        least=0,
+    )
+    n_failed_though_done: int = column(
+        "tasks finished that the system reports as failed (M29)",
+        "tasks",
+        since="2.1",
+        fill=0,
+        least=0,
+    )
+    n_unknown: int = column(
+        "tasks not finished when the drain ended, before they were lost for certain (M29)",
+        "tasks",
+        since="2.1",
+        fill=0,
+        least=0,
+    )
     n_negative: int = column("negative durations; any one makes the trial invalid", least=0)
     worker_processes: int | None = column(
         "processes that executed tasks of the window", "processes", least=0
@@ -134,6 +173,42 @@ class TrialRow(Cell, AttemptKey):
         "instrumentation cost per task: offering and recording, measured before the block, and "
         "the check of the answer (M19)",
         "ns",
+    )
+    n_hits: int = column("hits of the fault", since="2.1", fill=0, least=0)
+    n_missed_hits: int = column("hits without a target", since="2.1", fill=0, least=0)
+    stopped_consuming: int | None = column(
+        "1 if the system accepted tasks after the last hit and started none (M29); empty: no fault "
+        "or no live worker",
+        since="2.1",
+        least=0,
+        most=1,
+    )
+    ack_means: str = column(
+        "place of a task whose submit call returned: in-memory, socket, accepted, confirmed or "
+        "on-disk",
+        since="2.1",
+    )
+    horizon_s: float | None = column(
+        "redelivery horizon of a task that waits; empty: no fault, never, or no limit (M27)",
+        "s",
+        since="2.1",
+        least=0,
+    )
+    started_horizon_s: float | None = column(
+        "redelivery horizon of a task that has started; empty: no fault, never, or no limit",
+        "s",
+        since="2.1",
+        least=0,
+    )
+    persistence: str = column(
+        "persistence of Redis that the fault asks for; empty: that of the lab's servers",
+        since="2.1",
+    )
+    restart_s: float | None = column(
+        "seconds until the lab restarts a part that ended; empty: no fault, or never",
+        "s",
+        since="2.1",
+        least=0,
     )
     steal: float | None = column("share of CPU time stolen by the hypervisor")
     other_cpu: float | None = column("share of CPU time used by other processes")

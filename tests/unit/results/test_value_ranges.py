@@ -65,7 +65,7 @@ def test_ranges_hold_the_fill_of_older_files() -> None:
 def test_a_table_that_would_fill_the_memory_is_refused_by_its_metadata() -> None:
     """Millions of equal rows fit into a file of some megabytes."""
     kind = schema("outcome")
-    row = dict(zip(kind.names, ("x", 1, "ok", 1, 1), strict=True))
+    row = dict(zip(kind.names, ("x", 1, "ok", 1, 1, "", None, None, ""), strict=True))
     groups = pa.Table.from_pylist([row], kind)
     part = pa.concat_tables([groups] * 1_000).combine_chunks()
     part = pa.concat_tables([part] * 1_000).combine_chunks()

@@ -45,8 +45,8 @@ def tables(submits: list[SubmitRow], runs: list[TaskRow]) -> tuple[pd.DataFrame,
     ("ack", "runs", "outcome"),
     [
         ("ok", [run(7)], TaskOutcome.OK),
-        ("ok", [], TaskOutcome.LOST),
-        ("ok", [run(7, "unstarted")], TaskOutcome.LOST),
+        ("ok", [], TaskOutcome.LOST_SILENT),
+        ("ok", [run(7, "unstarted")], TaskOutcome.LOST_SILENT),
         ("ok", [run(7, "unfinished")], TaskOutcome.PARTIAL),
         ("ok", [run(7, "raised")], TaskOutcome.FAILED),
         ("ok", [run(7, "cancelled")], TaskOutcome.FAILED),
@@ -97,7 +97,7 @@ def test_starts_and_completions_are_counted_separately() -> None:
 def test_a_trial_without_records_has_no_verdicts() -> None:
     """Empty tables of executions, of submits, or of both raise no error."""
     assert sum(counts(outcomes(*tables([], []), {})).values()) == 0
-    assert counts(outcomes(*tables([submit(1)], []), {1: 0}))[TaskOutcome.LOST] == 1
+    assert counts(outcomes(*tables([submit(1)], []), {1: 0}))[TaskOutcome.LOST_SILENT] == 1
     assert counts(outcomes(*tables([], [run(1)]), {}))[TaskOutcome.UNEXPECTED] == 1
 
 

@@ -43,7 +43,7 @@ def fates(
 ENDS = st.lists(st.sampled_from(["ok", "raised", "cancelled"]), min_size=2, max_size=4)
 FATES = st.one_of(
     fates(TaskOutcome.OK, st.just(Ack.OK), st.just(("ok",))),
-    fates(TaskOutcome.LOST, st.just(Ack.OK), NOT_RUN, st.just(())),
+    fates(TaskOutcome.LOST_SILENT, st.just(Ack.OK), NOT_RUN, st.just(())),
     fates(TaskOutcome.REFUSED, UNSURE, NOT_RUN, st.just(())),
     fates(TaskOutcome.RECOVERED, UNSURE, st.just(("ok",))),
     fates(TaskOutcome.PARTIAL, ANY_ACK, st.just(("unfinished",))),

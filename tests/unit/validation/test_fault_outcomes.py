@@ -57,8 +57,8 @@ SCRIPTS = (
     Script(Outcome.FAILED_THOUGH_DONE, ALL, (("ok",), ("unfinished", "ok")), (TaskState.FAILED,)),
     Script(Outcome.FAILED, ALL, (("raised",), ("unfinished", "raised")), REPORTED),
     Script(Outcome.LOST_REPORTED, ACKED, NEVER_RETURNED, (TaskState.FAILED,)),
-    Script(Outcome.LOST, ACKED, NEVER_RETURNED, SAYS_NOTHING, UNDECIDED),
-    Script(Outcome.LOST, ACKED, (("raised",),), REPORTED_OTHERWISE, UNDECIDED),
+    Script(Outcome.LOST_SILENT, ACKED, NEVER_RETURNED, SAYS_NOTHING, UNDECIDED),
+    Script(Outcome.LOST_SILENT, ACKED, (("raised",),), REPORTED_OTHERWISE, UNDECIDED),
     Script(Outcome.STUCK, ACKED, (*NEVER_RETURNED, ("raised",)), (TaskState.RUNNING,), UNDECIDED),
     Script(Outcome.WRONG_ANSWER, ALL, WRONG, ANY_STATE),
 )
@@ -157,7 +157,7 @@ def test_kat_15_the_outcomes_agree_with_the_sets_of_the_method(
     starts = Counter(run["task_id"] for run in system.executions)
     reported = {i for i, state in system.states.items() if state is TaskState.FAILED}
     never = {i for i in tasks if not ends[i]} - of[Outcome.FAILED]
-    lost = of[Outcome.LOST] | of[Outcome.STUCK] | of[Outcome.LOST_REPORTED]
+    lost = of[Outcome.LOST_SILENT] | of[Outcome.STUCK] | of[Outcome.LOST_REPORTED]
     right = {i for i in tasks if ends[i]} - of[Outcome.WRONG_ANSWER]
     assert lost | of[UNDECIDED] == never & acknowledged
     assert not (lost - reported if not is_long else of[UNDECIDED])
@@ -197,7 +197,9 @@ def pd_none(value: object) -> object:
 
 @pytest.mark.parametrize("horizon_s", [None, 0.0, 1.0, 61.0])
 @pytest.mark.parametrize(
-    ("missing_s", "outcome"), [(0.0, Outcome.LOST), (1e-6, UNDECIDED)], ids=["enough", "too short"]
+    ("missing_s", "outcome"),
+    [(0.0, Outcome.LOST_SILENT), (1e-6, UNDECIDED)],
+    ids=["enough", "too short"],
 )
 def test_a_task_is_lost_after_one_and_a_half_horizons(
     horizon_s: float | None, missing_s: float, outcome: TaskOutcome
@@ -219,7 +221,7 @@ def test_a_task_that_runs_again_and_again_is_not_lost() -> None:
     for at_s in (1.1, 6.0, 11.0):
         system.execute(1, at_s, "unfinished")
     assert system.outcomes(16.9) == {1: UNDECIDED}
-    assert system.outcomes(17.0) == {1: Outcome.LOST}
+    assert system.outcomes(17.0) == {1: Outcome.LOST_SILENT}
 
 
 def test_a_queued_task_is_not_lost_while_the_system_starts_others() -> None:
@@ -229,7 +231,7 @@ def test_a_queued_task_is_not_lost_while_the_system_starts_others() -> None:
         system.submit(task_id, 1.0)
     system.execute(1, 8.0)
     system.states = {2: TaskState.QUEUED, 3: TaskState.MISSING}
-    assert system.outcomes(9.0) == {1: Outcome.OK, 2: UNDECIDED, 3: Outcome.LOST}
+    assert system.outcomes(9.0) == {1: Outcome.OK, 2: UNDECIDED, 3: Outcome.LOST_SILENT}
 
 
 @pytest.mark.parametrize("state", [None, TaskState.RUNNING, TaskState.FINISHED, TaskState.MISSING])
