@@ -83,9 +83,13 @@ def metrics_of_trial(store: Store, values: Any) -> list[MetricRow]:
     tasks = store.read("task", folder, registry.TASK_COLUMNS)
     occurrences = store.read("firing", folder) if row.arrival == Periodic.kind else None
     samples = store.read("sample", folder)
+    outcomes, hits = (store.read(t, folder) if row.fault else None for t in ("outcome", "fault"))
     window = tasks[tasks.phase == Phase.MEASURE]
     marks = tasks[tasks.phase.isin(UNINSTRUMENTED)]
-    return contained(
-        lambda: registry.trial_metrics(row, window, occurrences, samples, marks),
-        lambda reason: registry.refused(row, reason),
-    )
+
+    def measured() -> list[MetricRow]:
+        return registry.trial_metrics(
+            row, window, occurrences, samples, marks, outcomes=outcomes, hits=hits
+        )
+
+    return contained(measured, lambda reason: registry.refused(row, reason))

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.cells import cell_key, cell_of
-from lab.analysis.metrics.registry import last_attempts
-from lab.analysis.statistics import interval, unstable, variation
+from lab.analysis.metrics.registry import METRICS, last_attempts
+from lab.analysis.statistics import interval, proportion, unstable, variation
 from lab.core.cell import CELL
 from lab.core.model import Estimate, Flag
 from lab.results.schema import EstimateRow
@@ -79,6 +79,8 @@ def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
         refusals = [row.method for row in rows if pd.isna(row.value)]
         refusals.append("they are invalid, failed or noisy")
         return Estimate(0.0, None, None, LEVEL, 0, f"no trial can be used: {refusals[0]}")
+    if (metric := METRICS.get(rows[0].metric)) and metric.is_share:
+        return _pooled(used)
     estimate = interval(values, LEVEL)
     if bounds := sum(row.bound != "" for row in used):
         # The distance between a true value and its bound is unknown, so no interval is valid.
@@ -90,3 +92,14 @@ def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
         note = f"; unstable: trials vary by {variation(values):.0%}"
         estimate = replace(estimate, method=estimate.method + note)
     return estimate
+
+
+def _pooled(used: Sequence[Any]) -> Estimate:
+    """Estimate a share over the tasks or hits of all trials (METHOD M28)."""
+    k, n = sum(round(row.value * row.n) for row in used), sum(int(row.n) for row in used)
+    estimate = proportion(k, n, LEVEL)
+    method = f"{estimate.method}, over {len(used)} trials"
+    if any(row.bound for row in used):
+        method += "; a lower bound, because tasks are unknown: no upper end"
+        estimate = replace(estimate, high=None)
+    return replace(estimate, n=len(used), method=method)

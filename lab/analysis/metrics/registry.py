@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.analysis.metrics import backlog, latency, schedule, throughput, upkeep, workflows
+from lab.analysis.metrics import backlog, faults, latency, schedule, throughput, upkeep, workflows
 from lab.analysis.metrics.latency import MetricFunction
 from lab.analysis.statistics import Value
 from lab.core.defects import contained
@@ -43,7 +43,9 @@ class Metric:
     - `table`: the rows that `measure` gets: ``"task"`` (one per task), ``"execution"`` (one per
       execution), ``"firing"``, ``"sample"`` (with `n_done`, the tasks finished before),
       ``"burst"`` (one per task, with the markers of an uninstrumented burst), ``"unrecorded"`` (the
-      same, but only if there was an uninstrumented burst).
+      same, but only if there was an uninstrumented burst), ``"outcome"``, ``"service"``
+      (`faults.service`).
+    - `is_share`: the value is k of n, and an estimate adds k and n over trials.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Metric:
     arrivals: tuple[str, ...] = ARRIVALS
     applies: Callable[[TrialRow], bool] = _always
     table: str = "task"
+    is_share: bool = False
 
 
 def _has_work(trial: TrialRow) -> bool:
@@ -65,6 +68,7 @@ def _has_services(trial: TrialRow) -> bool:
 
 
 OF = {"": _always, "services": _has_services, "containers": lambda trial: trial.images != ""}
+OF["fault"] = lambda trial: trial.fault != ""
 
 
 def _span(
@@ -205,6 +209,10 @@ METRICS = {
             for name, unit, about, measure in schedule.numbers()
         ),
         *(
+            Metric(n.name, n.unit, n.better, n.about, n.measure, OPEN, OF["fault"], *n[5:])
+            for n in faults.numbers()
+        ),
+        *(
             Metric(n.name, n.unit, "lower", n.about, n.measure, (*n.arrivals,), OF[n.of], "sample")
             for n in upkeep.numbers()
         ),
@@ -217,12 +225,15 @@ def last_attempts(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.sort_values("attempt", kind="stable").drop_duplicates("trial_id", keep="last")
 
 
-def trial_metrics(
+def trial_metrics(  # noqa: PLR0913 (each is one table of the trial)
     trial: TrialRow,
     executions: pd.DataFrame,
     occurrences: pd.DataFrame | None = None,
     samples: pd.DataFrame | None = None,
     marks: pd.DataFrame | None = None,
+    *,
+    outcomes: pd.DataFrame | None = None,
+    hits: pd.DataFrame | None = None,
 ) -> list[MetricRow]:
     """Compute every metric of one attempt at a trial; a refused metric is a row with the reason.
 
@@ -232,12 +243,18 @@ def trial_metrics(
         occurrences: `FiringRow` columns of a periodic trial.
         samples: `SampleRow` columns; without them, the metrics of that table are omitted.
         marks: `TaskRow` columns of the markers of the uninstrumented burst, if there was one.
+        outcomes: `OutcomeRow` columns of a trial with a fault.
+        hits: `FaultRow` columns of a trial with a fault.
     """
     tasks = latency.one_row_a_task(executions)
     rows: dict[str, Any] = {"task": tasks, "execution": executions, "firing": occurrences}
     rows["burst"] = tasks
     if marks is not None and len(marks):
         rows["burst"] = rows["unrecorded"] = throughput.add_marks(tasks, marks)
+    if outcomes is not None:
+        rows["outcome"] = outcomes
+    if hits is not None:
+        rows["service"] = faults.service(tasks, hits)
     if samples is not None:
         ended = np.sort(tasks["t4_ns"].dropna().to_numpy("int64"))
         rows["sample"] = samples.assign(n_done=np.searchsorted(ended, samples["t_ns"]))
