@@ -14,7 +14,8 @@ from lab.analysis.queries import topology_names, workload_names
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, plural
-from lab.report.summary import Column, Number, headline, shown, written
+from lab.report.numbers import Number, shown, written
+from lab.report.summary import Column, headline
 
 # Of the largest burst: worker-seconds, CPU seconds, and the work of the servers.
 OF_CELLS = tuple(

@@ -17,7 +17,8 @@ from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.planning.presets import FRACTIONS
 from lab.report.number_format import NOT_MEASURED, plural
-from lab.report.summary import Line, Number, shown
+from lab.report.numbers import Number, shown
+from lab.report.summary import Line
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
 METRICS = (*PERCENTILES, "utilization_of_capacity", "overloaded")

@@ -14,9 +14,11 @@ from lab.core.model import Burst, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.answers.queries import by, cells, placed, ratio, values
+from lab.report.limits import limit_of
 from lab.report.number_format import NOT_MEASURED, digits
+from lab.report.numbers import Number, possible, shown
 from lab.report.schedules import schedules
-from lab.report.summary import Line, Number, count_of, shown
+from lab.report.summary import Line, count_of
 
 ByLabel = Mapping[str, Number]
 
@@ -88,7 +90,10 @@ def _gain(tables: Tables) -> ByLabel:
             note = f"{ends}{many['topology'].iloc[0]}; {gain.method}"
             known = gain.low is not None and gain.high is not None
             span = f"{digits(gain.low or 0)} to {digits(gain.high or 0)}" if known else ""
-            numbers[label] = Number(digits(gain.value), span, note, gain.value)
+            most = float(many["workers"].iloc[0] / few["workers"].iloc[0])
+            limit = limit_of(gain.value, gain.low, gain.high, most=most)
+            number = Number(digits(gain.value), span, note, gain.value)
+            numbers[label] = possible(number, limit)
     return numbers
 
 

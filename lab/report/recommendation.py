@@ -14,7 +14,8 @@ from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
 from lab.core.model import Burst
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits
-from lab.report.summary import ROLES, Number, Row, headline, summary
+from lab.report.numbers import Number
+from lab.report.summary import ROLES, Row, headline, summary
 from lab.worker.user_function import is_user_function
 
 # Without intervals, ratios within half an order of magnitude are called a tie.

@@ -16,7 +16,8 @@ from lab.core.model import Burst, Idle, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, digits
-from lab.report.summary import Column, Number, flags_of, headline, number_of
+from lab.report.numbers import Number
+from lab.report.summary import Column, flags_of, headline, number_of
 
 MB = 1e-6
 PLACE = ["label", "provider", *TOPOLOGY, "quota_cpus"]

@@ -15,7 +15,8 @@ from lab.analysis.sweeps.grouping import plural as word_of
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, plural
-from lab.report.summary import Column, Number, headline, shown, written
+from lab.report.numbers import Number, shown, written
+from lab.report.summary import Column, headline
 
 RATE = Column("throughput", "tasks/s", THROUGHPUT, "burst", 1.0)
 COLUMNS = tuple(
@@ -100,7 +101,8 @@ def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
     numbers = {column.name: Number(NOT_MEASURED) for column in (RATE, *COLUMNS)}
     if estimate is not None:
         numbers[RATE.name] = shown(estimate, 1.0)
-    numbers |= {row.metric: _number(row) for row in each(rows)}
+    most = _most(rows)
+    numbers |= {row.metric: _number(row, most.get(row.metric)) for row in each(rows)}
     return ScalingRow(
         label=first.label,
         name=first.name,
@@ -111,8 +113,23 @@ def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
     )
 
 
-def _number(row: Any) -> Number:
-    return written(row, 1.0, plural(int(row.n_blocks), "block"))
+def _most(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the largest possible value of each metric of a point.
+
+    An efficiency is a speed-up divided by the ratio of the resources, so both have the same limit;
+    over the inline loop, which runs one task at a time, it is the number of workers.
+    """
+    first = rows.iloc[0]
+    workers = float(first["nodes"] * first["workers_per_node"])
+    most = {"scaling_efficiency": 1.0, "speed_up_over_inline": workers}
+    values = rows.drop_duplicates("metric").set_index("metric")["estimate"]
+    if {"speed_up", "scaling_efficiency"} <= set(values.dropna().index):
+        most["speed_up"] = float(round(values["speed_up"] / values["scaling_efficiency"], 6))
+    return most
+
+
+def _number(row: Any, most: float | None = None) -> Number:
+    return written(row, 1.0, plural(int(row.n_blocks), "block"), most)
 
 
 def _law(rows: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from lab.analysis.statistics import interval
 from lab.core.model import Flag, Status
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits, percent
-from lab.report.summary import COLUMNS, Column, Number, headline, shown
+from lab.report.numbers import Number, shown
+from lab.report.summary import COLUMNS, Column, headline
 
 Pair = tuple[str, str]
 

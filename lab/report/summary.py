@@ -18,7 +18,9 @@ from lab.core.cell import TOPOLOGY
 from lab.core.model import Flag, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
-from lab.report.number_format import NOT_MEASURED, REFUSED, digits, percent, plural
+from lab.report.limits import limit_of
+from lab.report.number_format import NOT_MEASURED, REFUSED, percent
+from lab.report.numbers import Number, possible, shown
 
 Key = tuple[Any, ...]
 Trials = list[Any]  # rows of the trial table, as `each` yields them
@@ -53,16 +55,6 @@ ARRIVALS = {column.arrival for column in COLUMNS}
 # Marks a throughput as a lower bound: instrumentation lowers it by more than METHOD M19 allows.
 ABOVE = "\u2020"
 ROLES = ("driver", "services", "workers")
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A formatted number; `value` is None if there is none, `interval` and `note` may be empty."""
-
-    text: str
-    interval: str = ""
-    note: str = ""
-    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +167,13 @@ def _numbers(cell: Trials, estimates: Mapping[Key, Any]) -> Mapping[str, Number]
         note = f"{rate.note}; instrumentation lowers it by more than METHOD M19 allows"
         bound = f">{rate.text.removeprefix('>')}"
         numbers["throughput"] = replace(rate, text=f"{bound} {ABOVE}", note=note)
+    throughput = estimates.get((THROUGHPUT, *cell_key(burst)))
+    if throughput is not None and burst.nominal_ns and rate.value is not None:
+        most = burst.workers * 1e9 / burst.nominal_ns
+        ends = (throughput.ci_low, throughput.ci_high)
+        low, high = (None if pd.isna(end) else float(end) for end in ends)
+        limit = limit_of(float(throughput.estimate), low, high, most=most)
+        numbers["throughput"] = possible(numbers["throughput"], limit)
     return numbers
 
 
@@ -227,23 +226,6 @@ def _ending(trials: Trials) -> str:
 def _state(trial: Any) -> str:
     """Return a trial's flag if its status is `ok`, otherwise its status."""
     return str(trial.flag if trial.status == Status.OK else trial.status)
-
-
-def shown(estimate: Any, scale: float) -> Number:
-    """Format an estimate over trials with three digits; see `written`."""
-    return written(estimate, scale, plural(int(estimate.n_trials), "trial"))
-
-
-def written(estimate: Any, scale: float, counted: str) -> Number:
-    """Format an estimate with three digits, its interval, its bound and its method."""
-    if pd.isna(estimate.estimate):
-        return Number(REFUSED, note=estimate.method)
-    value = float(estimate.estimate) * scale
-    ends = [estimate.ci_low, estimate.ci_high]
-    known = not any(pd.isna(end) for end in ends)
-    interval = " to ".join(digits(float(end) * scale) for end in ends) if known else ""
-    note = f"n = {counted}; {estimate.method}"
-    return Number(f"{estimate.bound}{digits(value)}", interval, note, value)
 
 
 def _sent(cell: Trials) -> Trials:

@@ -10,7 +10,8 @@ from lab.analysis.labels import each, identify
 from lab.core.cell import CELL
 from lab.core.model import Chain, FanOut, Priority, Retry, Status
 from lab.figures import Tables
-from lab.report.summary import Column, Number, count_of, flags_of, headline, number_of
+from lab.report.numbers import Number
+from lab.report.summary import Column, count_of, flags_of, headline, number_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ import pandas as pd
 
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import estimates, topology_names, trial_values, workload_names
-from lab.analysis.statistics import RefusedError, paired_ratio
+from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError, paired_ratio
 from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import Estimate
 from lab.figures import Tables
-from lab.report.number_format import digits
+from lab.report.limits import LEAST, limit_of
+from lab.report.number_format import REFUSED, digits, plural
 
 PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param", *TOPOLOGY]
 
@@ -70,17 +71,36 @@ def ratio(a: pd.DataFrame, b: pd.DataFrame) -> Estimate | None:
 
 def estimate_text(row: Any, write: Callable[[float], str]) -> str:
     """Format an estimate with its label's name, its bound and its interval."""
-    text = f"{row.name} {row.bound}{write(float(row.estimate))}"
-    if pd.isna(row.ci_low) or pd.isna(row.ci_high):
-        return text
-    return f"{text} ({write(float(row.ci_low))} to {write(float(row.ci_high))})"
+    low, high = (None if pd.isna(end) else float(end) for end in (row.ci_low, row.ci_high))
+    limit = limit_of(float(row.estimate), low, high, least=LEAST.get(row.metric))
+    if limit is not None and limit.is_refused:
+        return f"{row.name} {REFUSED} ({write(float(row.estimate))}: {limit.reason})"
+    value = f"{row.bound}{write(float(row.estimate))}"
+    text = f"{row.name} {value if limit is None else f'not distinguishable from {limit.value:g}'}"
+    return text if low is None or high is None else f"{text} ({write(low)} to {write(high)})"
 
 
-def times(ratio: Estimate) -> str:
-    """Format a ratio with its interval, or with its number of blocks if it has none."""
+def times(ratio: Estimate, most: float | None = None) -> str:
+    """Format a ratio with its interval, or with its number of blocks if it has none.
+
+    Args:
+        ratio: The ratio.
+        most: The largest possible ratio; None: there is none.
+    """
+    limit = limit_of(ratio.value, ratio.low, ratio.high, most=most)
+    text = f"{digits(ratio.value)} times"
+    if limit is not None and limit.is_refused:
+        text = f"{text}, which is {REFUSED}, because {limit.reason},"
+    elif limit is not None:
+        text = f"not distinguishable from {limit.value:g} times"
     if ratio.low is None or ratio.high is None:
-        return f"{digits(ratio.value)} times (no interval: {ratio.n} blocks)"
-    return f"{digits(ratio.value)} times ({digits(ratio.low)} to {digits(ratio.high)})"
+        return f"{text} (no interval: {too_few(ratio)})"
+    return f"{text} ({digits(ratio.low)} to {digits(ratio.high)})"
+
+
+def too_few(ratio: Estimate) -> str:
+    """Return how many blocks a ratio has, and how many an interval needs."""
+    return f"{plural(ratio.n, 'block')} of the {INTERVAL_FLOOR} that it needs"
 
 
 def trial_rows(trials: pd.DataFrame) -> list[str]:

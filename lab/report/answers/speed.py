@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab.analysis.labels import each
 from lab.analysis.queries import OVERHEAD, THROUGHPUT
-from lab.core.model import Burst, LoadLevel
+from lab.core.model import Burst, Estimate, LoadLevel
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
 from lab.report.answers.queries import by, cells, estimate_text, ratio, times, trial_rows, values
@@ -18,6 +18,8 @@ from lab.report.number_format import percent, plural, seconds
 OF_REFERENCE = "throughput_of_reference"
 INLINE = "inline"  # the backend that only calls the function
 UNDECIDED = "inconclusive against"
+FEW_BLOCKS = "was measured in too few blocks"
+TOO_FEW = "measured in too few blocks to be compared with"
 WAITS = {"median wait": "queue_latency_s_p50", "99th percentile": "queue_latency_s_p99"}
 
 
@@ -56,7 +58,7 @@ def _against_the_loop(trials: pd.DataFrame) -> Iterator[Sentence]:
         slowdown = None if rows["backend"].iloc[0] == INLINE else ratio(loop, rows)
         if slowdown is None:
             continue
-        result = verdict(slowdown.low, slowdown.high, "slower than", "faster than", UNDECIDED)
+        result = verdict(slowdown, "slower than", "faster than", UNDECIDED)
         text = f"{name} on {topology} takes {times(slowdown)} as long"
         parts.setdefault(result, []).append(text)
         used.setdefault(result, [loop]).append(rows)
@@ -66,11 +68,13 @@ def _against_the_loop(trials: pd.DataFrame) -> Iterator[Sentence]:
         yield Sentence(text, trial_rows(pd.concat(used[result])), texts)
 
 
-def verdict(low: float | None, high: float | None, above: str, below: str, neither: str) -> str:
+def verdict(ratio: Estimate, above: str, below: str, neither: str, unknown: str = TOO_FEW) -> str:
     """Choose the text for a ratio; it differs from 1 if its interval excludes 1."""
-    if low is not None and low > 1:
+    if ratio.low is None or ratio.high is None:
+        return unknown
+    if ratio.low > 1:
         return above
-    return below if high is not None and high < 1 else neither
+    return below if ratio.high < 1 else neither
 
 
 def latency(tables: Tables) -> Iterator[Sentence]:
@@ -85,17 +89,23 @@ def latency(tables: Tables) -> Iterator[Sentence]:
                 continue
             order = group.sort_values("estimate")
             parts = [estimate_text(row, seconds) for row in each(order)]
-            tied = list(_tied(trials[trials["place"] == place], list(order["name"])))
-            tie = f" ({', '.join(tied)} {UNDECIDED} the first)" if tied else ""
-            yield Sentence(f"{place}, {title}{tie}", [*order["row"]], parts)
+            ties = _ties(trials[trials["place"] == place], list(order["name"]))
+            tie = "; ".join(f"{', '.join(names)} {why} the first" for why, names in ties.items())
+            title_ = f"{title} ({tie})" if tie else title
+            yield Sentence(f"{place}, {title_}", [*order["row"]], parts)
 
 
-def _tied(trials: pd.DataFrame, names: list[str]) -> Iterator[str]:
+def _ties(trials: pd.DataFrame, names: list[str]) -> dict[str, list[str]]:
+    """Return the labels that are not shown to differ from the first, by the reason."""
     first = trials[trials["name"] == names[0]]
+    ties: dict[str, list[str]] = {}
     for name in names[1:]:
         slowdown = ratio(trials[trials["name"] == name], first)
-        if slowdown is None or slowdown.low is None or slowdown.low <= 1:
-            yield name
+        if slowdown is None or slowdown.low is None:
+            ties.setdefault(TOO_FEW, []).append(name)
+        elif slowdown.low <= 1:
+            ties.setdefault(UNDECIDED, []).append(name)
+    return ties
 
 
 def scaling(tables: Tables) -> Iterator[Sentence]:
@@ -120,11 +130,13 @@ def _gains(trials: pd.DataFrame) -> str:
     limit = ""
     for fewer, more in pairwise(steps):
         gain = ratio(more, fewer)
-        if gain is None or gain.low is None or gain.low <= 1:
+        if gain is None or gain.low is None:
+            break  # too few blocks to show where gains end
+        if gain.low <= 1:
             limit = f", no gain shown beyond {fewer['workers'].iloc[0]}"
             break
-    first, last = (step["workers"].iloc[0] for step in (steps[0], steps[-1]))
-    return f"{times(whole)} from {first} to {last} workers{limit}"
+    first, last = (int(step["workers"].iloc[0]) for step in (steps[0], steps[-1]))
+    return f"{times(whole, last / first)} from {first} to {last} workers{limit}"
 
 
 def threads(tables: Tables) -> Iterator[Sentence]:
@@ -136,7 +148,7 @@ def threads(tables: Tables) -> Iterator[Sentence]:
         threaded = group[group["family"] == "threads"]
         for (name, _), rows in threaded.groupby(["name", "workers"], sort=False):
             if (gain := ratio(rows, loop)) is not None:
-                result = verdict(gain.low, gain.high, "gains", "loses", "shows no gain")
+                result = verdict(gain, "gains", "loses", "shows no gain", FEW_BLOCKS)
                 count = plural(int(rows["workers"].iloc[0]), "thread")
                 parts.append(f"{name} with {count} {result}, {times(gain)}")
                 used.append(rows)

@@ -111,7 +111,10 @@ def test_workloads_with_several_durations_are_only_in_one_figure(tables: Tables)
 
 
 def test_each_step_has_both_bases_and_each_line_a_law(scaling: Tables) -> None:
-    """A step has speed-up, efficiency and speed-up over inline; the line has the law."""
+    """A step has speed-up, efficiency and speed-up over inline; the line has the law.
+
+    The loop takes 1.25 ms for work of 1 ms, so the last is above the number of workers.
+    """
     (line,) = growths(scaling)
     assert line.title == "cpu 1 ms \N{MIDDLE DOT} strong: 1 core, 600 tasks"
     steps = {step.at: step for step in line.steps if step.name == "x"}
@@ -122,7 +125,9 @@ def test_each_step_has_both_bases_and_each_line_a_law(scaling: Tables) -> None:
         speed = step.numbers["speed_up"].value
         assert speed
         assert step.numbers["scaling_efficiency"].value == pytest.approx(speed / int(step.at[0]))
-        assert step.numbers["speed_up_over_inline"].value == pytest.approx(speed * 1.25, rel=0.02)
+        over_inline = step.numbers["speed_up_over_inline"]
+        assert over_inline.text == "refused"
+        assert f"it is above {step.at[0]}, which is impossible" in over_inline.note
     ((names, sentence),) = line.laws
     assert names == "x"
     assert "no retrograde scaling identified up to 4 workers" in sentence

@@ -1,0 +1,60 @@
+"""Formats estimates as numbers of a table, with interval, bound and method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from lab.report.limits import LEAST, Limit, limit_of
+from lab.report.number_format import REFUSED, digits, plural
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A formatted number; `value` is None if there is none, `interval` and `note` may be empty."""
+
+    text: str
+    interval: str = ""
+    note: str = ""
+    value: float | None = None
+
+
+def shown(estimate: Any, scale: float) -> Number:
+    """Format an estimate over trials with three digits; see `written`."""
+    return written(estimate, scale, plural(int(estimate.n_trials), "trial"))
+
+
+def written(estimate: Any, scale: float, counted: str, most: float | None = None) -> Number:
+    """Format an estimate with three digits, its interval, its bound and its method.
+
+    Args:
+        estimate: A row of estimates.
+        scale: Factor from the unit of the estimate to the unit of the table.
+        counted: The number of trials or blocks, with its noun.
+        most: The largest possible value, in the unit of the table; None: there is none.
+    """
+    if pd.isna(estimate.estimate):
+        return Number(REFUSED, note=estimate.method)
+    value = float(estimate.estimate) * scale
+    ends = [estimate.ci_low, estimate.ci_high]
+    known = not any(pd.isna(end) for end in ends)
+    low, high = (float(end) * scale if known else None for end in ends)
+    number = Number(
+        f"{estimate.bound}{digits(value)}",
+        f"{digits(low)} to {digits(high)}" if low is not None and high is not None else "",
+        f"n = {counted}; {estimate.method}",
+        value,
+    )
+    return possible(number, limit_of(value, low, high, least=LEAST.get(estimate.metric), most=most))
+
+
+def possible(number: Number, limit: Limit | None) -> Number:
+    """Return a number, or what to show for one that is beyond what is possible."""
+    if limit is None:
+        return number
+    if limit.is_refused:
+        return Number(REFUSED, note=f"{number.text} {number.interval}: {limit.reason}".strip())
+    text = f"not distinguishable from {limit.value:g}"
+    return replace(number, text=text, note=f"{number.text}; {number.note}", value=limit.value)
