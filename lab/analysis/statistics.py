@@ -30,8 +30,6 @@ EQUIVALENCE = (0.95, 1.05)
 # Largest instrumentation overhead for throughput of recorded trials: point, upper end (METHOD M19).
 SMALL_OVERHEAD, LARGEST_OVERHEAD = 0.02, 0.05
 UNSTABLE_CV = 0.10
-# |x - median| / MAD of ten standard deviations of a normal sample (METHOD M12, as hyperfine).
-MAD_LIMIT = 14.826
 
 
 class RefusedError(NothingSelectedError):
@@ -60,20 +58,6 @@ class Comparison(StrEnum):
     FASTER = "faster"
     SLOWER = "slower"
     INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True, slots=True)
-class Outliers:
-    """Numbers of outliers by three rules; outliers are counted and never removed.
-
-    mild: more than 1.5 interquartile ranges outside the quartiles (Tukey), and not severe.
-    severe: more than 3 interquartile ranges outside the quartiles.
-    mad: more than `MAD_LIMIT` median absolute deviations from the median.
-    """
-
-    mild: int
-    severe: int
-    mad: int
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Estimate:
@@ -124,22 +108,6 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) ->
     estimate = interval(ratios.tolist(), level)
     method = estimate.method.replace("trials", "blocks").replace("geometric mean", "paired ratio")
     return replace(estimate, method=method)
-
-
-def instrumentation_overhead(
-    off: Sequence[float], on: Sequence[float], level: float = 0.95
-) -> tuple[Estimate, bool]:
-    """Estimate the instrumentation overhead ``H = X_off / X_on - 1`` of paired rates (METHOD M19).
-
-    Returns:
-        The estimate, and whether throughput may be taken from recorded trials: the estimate must
-        be at most 2 %, and the upper end of its interval at most 5 %.
-    """
-    ratio = paired_ratio(off, on, level)
-    if ratio.low is None or ratio.high is None:
-        return replace(ratio, value=ratio.value - 1), False
-    overhead = replace(ratio, value=ratio.value - 1, low=ratio.low - 1, high=ratio.high - 1)
-    return overhead, overhead.value <= SMALL_OVERHEAD and ratio.high - 1 <= LARGEST_OVERHEAD
 
 
 def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
@@ -224,6 +192,24 @@ def sample_floor(q: float) -> int:
     return high
 
 
+def inverse_cdf(values: ArrayLike, q: float) -> float:
+    """Return percentile `q` by the inverse empirical CDF: the value of rank ``ceil(n q / 100)``.
+
+    For tasks, `percentile` refuses small samples; the generator's lag has a number in any sample.
+
+    Raises:
+        ValueError: There is no value.
+    """
+    sample = np.asarray(values, dtype=float)
+    rank = _rank(sample.size, q)
+    return float(np.partition(sample, rank)[rank])
+
+
+def _rank(n: int, q: float) -> int:
+    # Exact, because in floating point 0.07 * 100 is more than 7.
+    return math.ceil(n * Fraction(str(q)) / 100) - 1
+
+
 def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
     """Return percentile `q` of one trial's tasks by the inverse empirical CDF (METHOD M11).
 
@@ -243,12 +229,12 @@ def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
     n, floor = observed.size + bounds.size, sample_floor(q)
     if n < floor:
         raise RefusedError(f"p{q:g} needs {floor} tasks (METHOD M11); there are {n}.")
-    rank = math.ceil(n * Fraction(str(q)) / 100) - 1
     method = f"p{q:g} by inverse empirical CDF"
-    least = float(np.partition(np.concatenate([observed, bounds]), rank)[rank])
+    least = inverse_cdf(np.concatenate([observed, bounds]), q)
     if not bounds.size:
         return Value(least, "", n, method)
     method += f"; {bounds.size} of {n} unfinished"
+    rank = _rank(n, q)
     known = rank < observed.size and float(np.partition(observed, rank)[rank]) == least
     return Value(least, "" if known else ">", n, method)
 
@@ -268,19 +254,6 @@ def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
     exact = scipy.stats.binomtest(k, n).proportion_ci(level, method="exact")
     method = f"{k} of {n}; Clopper-Pearson, two-sided"
     return Estimate(k / n, float(exact.low), float(exact.high), level, n, method)
-
-
-def outliers(values: ArrayLike) -> Outliers:
-    """Count the outliers of a sample (METHOD M12); an empty sample has none."""
-    sample = np.asarray(values, dtype=float)
-    if not sample.size:
-        return Outliers(0, 0, 0)
-    low, middle, high = np.percentile(sample, [25, 50, 75])
-    beyond = np.maximum(low - sample, sample - high)
-    severe = int((beyond > 3 * (high - low)).sum())
-    mild = int((beyond > 1.5 * (high - low)).sum()) - severe
-    away = np.abs(sample - middle)
-    return Outliers(mild, severe, int((away > MAD_LIMIT * np.median(away)).sum()))
 
 
 def variation(values: Sequence[float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -68,7 +67,6 @@ class ProgressWatch:
         self._pending = [other for other in self._pending if other.id != spec.id]
         left = f"about {duration(total_s([spec, *self._pending], self._seen_s))} left"
         self._progress.update(self._bar, description=escape(self._title), left=left)
-        self._began = time.monotonic()
 
     def phase(self, name: str) -> None:
         """Show the phase of the running trial."""

@@ -142,13 +142,6 @@ def is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def is_regular(path: Path) -> bool:
-    """Return whether `path` is a regular file, not a link to one."""
-    with contextlib.suppress(OSError, ValueError):
-        return stat.S_ISREG(path.lstat().st_mode)
-    return False
-
-
 def open_regular(path: Path, root: Path, flags: int = os.O_RDONLY) -> int:
     """Open a regular file below `root` and return its descriptor.
 

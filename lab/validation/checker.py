@@ -14,6 +14,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from lab.analysis.statistics import inverse_cdf
 from lab.core.model import Arrival, Flag, Paced
 from lab.core.outcomes import Ack, TaskOutcome
 from lab.planning.phases import Phase
@@ -169,7 +170,7 @@ def generator_check(
         _lag(lag_s, max(LAG_FLOOR_S, LAG_OF_LATENCY * median_end_to_end_s)),
     ]
     if arrival.gaps == "poisson":
-        dead_s = float(np.percentile(submit_s, 99) + np.percentile(lag_s, 99))
+        dead_s = inverse_cdf(submit_s, 99) + inverse_cdf(lag_s, 99)
         findings.append(_gaps(np.diff(t1) / 1e9, dead_s, arrival.rate_hz))
     return [finding for finding in findings if finding]
 
@@ -196,7 +197,7 @@ def _utilisation_of_submitter(busy: float) -> Issue | None:
 
 
 def _lag(lag_s: NDArray[np.float64], limit_s: float) -> Issue | None:
-    p99_s = float(np.percentile(lag_s, 99, method="inverted_cdf"))
+    p99_s = inverse_cdf(lag_s, 99)
     if p99_s <= limit_s:
         return None
     return _limited(Flag.NOISY, f"p99 lag {p99_s * 1e3:.2f} ms (limit {limit_s * 1e3:.2f} ms)")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.statistics import inverse_cdf
 from lab.core.faults import FaultKind
 from lab.core.model import Flag, Paced, Periodic, Retry, TrialSpec
 from lab.core.outcomes import Ack, TaskOutcome
@@ -172,7 +173,7 @@ def _counted(
         "n_unknown": counts[TaskOutcome.UNDECIDED],
         "n_negative": checker.negative_durations(tasks),
         "worker_processes": trial_files.worker_processes(window),
-        "lag_p99_ns": int(lag.quantile(0.99, interpolation="higher")) if is_paced else None,
+        "lag_p99_ns": round(inverse_cdf(lag, 99)) if is_paced else None,
     }
 
 

@@ -1,8 +1,9 @@
-"""Tests intervals over trials, percentiles with floors, ratios, shares and outliers."""
+"""Tests intervals over trials, percentiles with floors, ratios and shares."""
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,12 +13,11 @@ from scipy import stats
 
 from lab.analysis.statistics import (
     Comparison,
-    Outliers,
     RefusedError,
     compare,
     holm,
     interval,
-    outliers,
+    inverse_cdf,
     paired_p_value,
     paired_ratio,
     percentile,
@@ -236,15 +236,16 @@ def test_proportion_has_the_binomial_tails() -> None:
         proportion(0, 0)
 
 
-def test_outliers_are_counted_by_three_rules() -> None:
-    """0..100 has quartiles 25 and 75: fences at -50 and 150, and at -125 and 225; MAD is 25."""
-    plain = list(range(101))
-    assert outliers(plain) == Outliers(0, 0, 0)
-    assert outliers([*plain, -55, 160]) == Outliers(2, 0, 0)
-    assert outliers([*plain, 300]) == Outliers(0, 1, 0)
-    assert outliers([*plain, 450]) == Outliers(0, 1, 1)
-    assert outliers([]) == Outliers(0, 0, 0)
-    assert outliers([3.0] * 9 + [3.1]) == Outliers(0, 1, 1)
+@given(st.lists(durations, min_size=1), st.sampled_from([1, 7, 50, 90, 99, 99.9]))
+def test_the_inverse_cdf_is_the_smallest_value_that_covers_the_share(
+    values: list[float], q: float
+) -> None:
+    """At least q % of the values are at most the result, and fewer are below it; by counting."""
+    result = inverse_cdf(values, q)
+    assert result in values
+    share = Fraction(str(q)) / 100 * len(values)
+    assert sum(value <= result for value in values) >= share
+    assert sum(value < result for value in values) < share
 
 
 @pytest.mark.parametrize(
