@@ -109,7 +109,8 @@ def trial_line(row: TrialRow) -> str:
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
     rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
-    cell = f"{row.workload} {row.schedule or row.arrival}{rate}"
+    fault = f", {row.fault}" if row.fault else ""
+    cell = f"{row.workload} {row.schedule or row.arrival}{rate}{fault}"
     size = f"{row.nodes}x{row.cores_per_node} cores {row.workers} workers"
     where = f"{row.label:<34} {cell:<20} {size:<22} block {row.block}"
     why = row.reason or row.flag_reasons

@@ -154,18 +154,24 @@ def _obstacles_of_fault(
     if role in (Role.CHILD, None) and kind is not FaultKind.NONE and is_in_driver:
         yield f"{name} executes tasks in the process of the driver: there is no child for {kind}."
     if kind is FaultKind.OUTLIVE:
-        needed_s = fault_tasks.outlive_s(spec)
-        if needed_s is None:
-            yield f"{name} never delivers a started task again: no task can outlive its deadline."
-        elif needed_s > spec.deadline_s:
-            yield (
-                f"A task that outlives the deadline of {name} takes {needed_s:.0f} s, and the "
-                f"preset ends a trial {spec.deadline_s:.0f} s after the last was offered."
-            )
+        yield from _obstacles_of_outlive(name, spec)
     if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
         yield f"{name} has no server for {kind}."
     if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):
         yield f"{kind} needs jobs: add --arrival periodic."
+    if role is Role.SCHEDULER and not registry.has_own_scheduler(chosen):
+        yield f"{name} has no process that only starts jobs, for {kind}."
+
+
+def _obstacles_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
+    needed_s = fault_tasks.outlive_s(spec)
+    if needed_s is None:
+        yield f"{name} never delivers a started task again: no task can outlive its deadline."
+    elif needed_s > spec.deadline_s:
+        yield (
+            f"A task that outlives the deadline of {name} takes {needed_s:.0f} s, and the "
+            f"preset ends a trial {spec.deadline_s:.0f} s after the last was offered."
+        )
 
 
 def _obstacles_of_own(

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lab.core import fire_times
 from lab.core.durations import longest_s
 from lab.core.errors import UnknownNameError, UsageError
 from lab.core.faults import Fault, FaultKind, Persistence, of_kind
-from lab.core.model import Paced, TrialSpec
+from lab.core.model import Arrival, Paced, Periodic, TrialSpec
 from lab.planning import ranges
-from lab.planning.presets import Case
+from lab.planning.presets import OF_JOBS, Case
 
 # Seconds of a window before its first hit, which show the rate without a fault.
 LEAD_S = 3.0
@@ -59,10 +60,14 @@ def after_s(fault: Fault) -> float:
     return RECOVERY_S + fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
 
 
-def fitted(arrival: Paced, fault: Fault) -> Paced:
-    """Return an arrival whose window is as long as the hits of a fault need."""
-    window_s = LEAD_S + fault.hits * (DRAWN_S + after_s(fault))
-    return replace(arrival, n_tasks=round(window_s * arrival.rate_hz))
+def fitted(arrival: Arrival, fault: Fault) -> Arrival:
+    """Return an arrival whose window is as long as the hits need; a burst is not changed."""
+    needed_s = LEAD_S + fault.hits * (DRAWN_S + after_s(fault))
+    if isinstance(arrival, Paced):
+        return replace(arrival, n_tasks=round(needed_s * arrival.rate_hz))
+    if isinstance(arrival, Periodic):
+        return replace(arrival, n_occurrences=round(needed_s / fire_times.period_s(arrival)))
+    return arrival
 
 
 def of_cells(
@@ -79,16 +84,18 @@ def of_cells(
     for cell in cells:
         if cell.fault is None:
             yield from [replace(cell, fault=fault) for fault in typed] or [cell]
-        elif not typed or cell.fault.kind is FaultKind.NONE:
-            for fault in typed or [replace(cell.fault, hits=hits)]:
-                arrival = cell.arrival
-                if isinstance(arrival, Paced) and is_fitted:
-                    arrival = fitted(arrival, fault)
+        elif not typed or cell.fault.kind in (FaultKind.NONE, *OF_JOBS):
+            is_of_jobs = cell.fault.kind in OF_JOBS
+            fitting = [fault for fault in typed if (fault.kind in OF_JOBS) == is_of_jobs]
+            for fault in fitting if typed else [replace(cell.fault, hits=hits)]:
+                arrival = fitted(cell.arrival, fault) if is_fitted else cell.arrival
                 yield replace(cell, fault=fault, arrival=arrival)
 
 
 def window_s(spec: TrialSpec) -> float:
     """Return the seconds of a trial's window; of a burst, the work of its tasks."""
+    if isinstance(spec.arrival, Periodic):
+        return fire_times.window_s(spec.arrival)
     work_s = spec.arrival.n_tasks * spec.nominal_ns / 1e9 / spec.topology.workers
     return longest_s(spec.arrival) or max(1.0, work_s)
 

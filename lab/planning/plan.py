@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.core.faults import FaultKind
+from lab.core.faults import Fault, FaultKind
 from lab.core.model import (
     Arrival,
     Burst,
@@ -103,7 +103,17 @@ def make_plan(selection: Selection) -> Plan:
                 trials.append(spec)
             elif block == 0 and spec.label not in selection.references:
                 skips.append(Skip(spec, reason))  # the reason is the same in every block
-    return Plan(tuple(trials), tuple(skips))
+    return Plan(tuple(trials), tuple(_once(trials, skips)))
+
+
+def _once(trials: Sequence[TrialSpec], skips: Sequence[Skip]) -> Iterator[Skip]:
+    """Yield the skips; of those with the same fault, the first, and none if a trial has it."""
+    covered = {(spec.label, spec.fault) for spec in trials}
+    for skip in skips:
+        key = (skip.spec.label, skip.spec.fault)
+        if skip.spec.fault is None or key not in covered:
+            yield skip
+            covered.add(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +151,13 @@ def _cells_of(
 ) -> Sequence[_Calibrated]:
     """Return a backend's cells, without the fallbacks after the first cell that it supports."""
     chosen: list[_Calibrated] = []
-    has_supported = False
+    supported = set[Fault | None]()
     for calibrated_cell in calibrated:
-        if not (calibrated_cell.cell.fallback and has_supported):
+        cell = calibrated_cell.cell
+        if not (cell.fallback and cell.fault in supported):
             chosen.append(calibrated_cell)
-            has_supported = has_supported or _can_take(selection, label, calibrated_cell)
+            if _can_take(selection, label, calibrated_cell):
+                supported.add(cell.fault)
     return chosen
 
 

@@ -29,7 +29,7 @@ class Case:
     size: None means the workload's default.
     widest: run only on the widest topology that a backend supports.
     once: run in the first block only.
-    fallback: for backends that support no cell before it.
+    fallback: for backends that support no cell before it that has the same fault.
     preflight: results of the calls of a user's function before the run.
     ceilings: how many references run it for each backend: the plain call first, then those that
         the backend lists, in its order; None means all.
@@ -118,10 +118,14 @@ class Ladder:
 
 CRON = "* * * * *"
 # Well below the capacity of every system, with tasks so long that a hit meets some of them. The
-# number of tasks follows from the fault.
-UNDER_FAULTS = partial(
-    Case, "io", Paced(1, rate_hz=10.0), size=50_000, widest=True, once=True, ceilings=0
+# number of tasks follows from the fault. The second is for backends that take no single tasks.
+_under_fault = partial(Case, "io", size=50_000, widest=True, once=True, ceilings=0)
+UNDER_FAULTS = partial(_under_fault, arrival=Paced(1, rate_hz=10.0))
+AS_ONE_CALL = partial(_under_fault, arrival=Burst(200), fallback=True)
+JOBS_UNDER_FAULTS = partial(
+    Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, once=True, ceilings=0
 )
+OF_JOBS = (FaultKind.SCHEDULER_KILL,)
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
 _scheduled = partial(Case, widest=True, once=True, ceilings=None)
@@ -227,7 +231,11 @@ GROUPS: Mapping[str, Group] = {
     ),
     FAULTS: Group(
         "Paced tasks of 50 ms, and each fault in turn: what becomes of every task.",
-        tuple(UNDER_FAULTS(fault=of_kind(kind)) for kind in FaultKind),
+        (
+            *(UNDER_FAULTS(fault=of_kind(kind)) for kind in FaultKind if kind not in OF_JOBS),
+            *(AS_ONE_CALL(fault=of_kind(kind)) for kind in FaultKind if kind not in OF_JOBS),
+            *(JOBS_UNDER_FAULTS(fault=of_kind(kind)) for kind in OF_JOBS),
+        ),
     ),
     LATENCY: Group(
         "Search for the capacity, then latency at fractions of it and at rates equal for all.",

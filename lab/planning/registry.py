@@ -240,6 +240,13 @@ def has_own_workers(selected: Selected) -> bool:
     return bool(selected.backend.node_commands(setup(selected, Topology(1, 1, 1), servers)))
 
 
+def has_own_scheduler(selected: Selected) -> bool:
+    """Return whether the backend's scheduler is a process by itself."""
+    servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
+    context = setup(selected, Topology(1, 1, 1), servers)
+    return bool(selected.backend.scheduler_commands(context))
+
+
 def workload_modules() -> dict[str, ModuleType]:
     """Return every usable workload's module by name."""
     return _usable(WORKLOAD)

@@ -69,6 +69,8 @@ class LocalFaults(FaultHooks):
     @classmethod
     def fault_lack(cls, kind: FaultKind) -> str:
         """Return why processes of this machine cannot have a fault; empty if they can."""
+        if kind is FaultKind.POWER_LOSS:
+            return "it needs a file system that forgets unsynced writes"
         return "" if kind in cls.faults else "it needs containers (--provider compose)"
 
     def targets(self, role: Role) -> Sequence[Target]:

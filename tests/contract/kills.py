@@ -88,8 +88,9 @@ def _role_of(process: psutil.Process) -> str:
 class Observer:
     """Runs chains in `folder`, and counts kills and errors."""
 
-    def __init__(self, folder: Path, provider: str, seed: int) -> None:
+    def __init__(self, folder: Path, provider: str, seed: int, fault: str = "") -> None:
         self._folder, self._provider = folder, provider
+        self._faults = ["--fault", fault] if fault else []
         self._random = random.Random(seed)
         self._temporary = folder / "tmp"
         self._temporary.mkdir()
@@ -117,7 +118,7 @@ class Observer:
         runs = [path.parent for path in results.glob("runs/*/campaign.csv")]
         arguments = ["--resume", str(runs[0]), "--tables-only"] if runs else [
             *COMMON.split(), *CELLS[self._provider].split(), "--provider", self._provider,
-            "--results", str(results), "--seed", "1",
+            *self._faults, "--results", str(results), "--seed", "1",
         ]  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-m", "lab.cli", "bench", *arguments],
@@ -229,7 +230,7 @@ class Observer:
         for table in self._unreadable(run):
             self._count("unreadable", table)
         rows = Store(run).read("trial")
-        ended = rows[rows.status != Status.INTERRUPTED]
+        ended = rows[~rows.status.isin([Status.INTERRUPTED, Status.SKIPPED])]
         planned = [spec.id for spec in run_folder.read_plan(run, "", "").plan.trials]
         for trial_id in set(planned) - set(ended.trial_id):
             self._count("missing", trial_id)
@@ -261,12 +262,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kills", type=int)
     parser.add_argument("--provider", choices=CELLS, default="local")
+    parser.add_argument("--fault", default="", help="inject this fault in each window")
     parser.add_argument("--seed", type=int, default=14)
     options = parser.parse_args()
     adopt_orphans()
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        observer = Observer(Path(folder), options.provider, options.seed)
+        observer = Observer(Path(folder), options.provider, options.seed, options.fault)
         while (remaining := options.kills - observer.counts["kills"]) > 0:
             observer.chain(observer.counts["chains"], min(remaining, KILLS_PER_CHAIN))
     counts = {**dict(sorted(observer.counts.items())), "seconds": round(time.monotonic() - begin)}

@@ -20,7 +20,7 @@ PACED = Paced(1, 10.0)
 def tables_of(
     folder: Path, label: str, fault: Fault, deadline_s: float = 3.0
 ) -> dict[str, pd.DataFrame]:
-    """Run one trial with a fault, and return its tables, and their row as `trial`."""
+    """Run one trial with a fault, and return its tables."""
     arrival = faults.fitted(PACED, fault)
     changes = {"fault": fault, "deadline_s": deadline_s}
     spec = spec_of(label, "io", arrival, Topology(1, 2, 2), 50_000, **changes)
@@ -101,3 +101,32 @@ def test_a_killed_server_is_restarted_with_its_data(persistence: str, tmp_path: 
     assert (hit.status, hit.proof) == ("hit", "exit code -9")
     after = tables["task"][tables["task"].t3_ns > hit.restarted_ns]
     assert len(after) > 10
+
+
+def test_a_killed_submitter_loses_no_acknowledged_task(tmp_path: Path) -> None:
+    """The rest of the window is not offered, which is no loss."""
+    tables = tables_of(tmp_path, "rq", of_kind(FaultKind.SUBMITTER_KILL))
+    assert tables["fault"].proof.tolist() == ["exit code -9"]
+    submits = tables["submit"]
+    acknowledged = submits[(submits.phase == "measure") & (submits.ack == "ok")]
+    assert 0 < len(acknowledged) < len(tables["outcome"])
+    assert lost(tables).isdisjoint(acknowledged.task_id)
+
+
+def test_a_poisonous_task_is_executed_again_and_again_by_celery_safe(tmp_path: Path) -> None:
+    """Nothing else is lost, and the task never finishes (FAULTS 3.3, F13)."""
+    tables = tables_of(tmp_path, "celery@safe", of_kind(FaultKind.POISON))
+    (row,) = tables["fault"].to_dict("records")
+    assert row["status"] == "hit"
+    assert lost(tables) == {int(row["task_ids"])}
+    runs = tables["task"][tables["task"].task_id == int(row["task_ids"])]
+    assert len(runs) > 2
+    assert {*runs.outcome} <= {"unfinished", "unstarted"}
+
+
+def test_a_worker_that_gets_time_to_end_loses_nothing(tmp_path: Path) -> None:
+    """Celery's warm shutdown finishes what it executes (docs, Workers Guide)."""
+    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.WORKER_TERM))
+    hit = tables["fault"].iloc[-1]
+    assert hit.proof.startswith("exit code 0 ")
+    assert lost(tables) == set()

@@ -9,7 +9,7 @@ import pytest
 
 from lab.core.errors import UsageError
 from lab.core.faults import Fault, FaultKind, of_kind
-from lab.core.model import Burst, Paced, RoundTrip, TrialSpec
+from lab.core.model import Burst, Paced, Periodic, RoundTrip, TrialSpec
 from lab.planning import faults
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import FAULTS, GROUPS, Case
@@ -22,6 +22,12 @@ KILL = Fault(FaultKind.WORKER_KILL, hits=5)
 def spec(fault: Fault, label: str = "celery", n_tasks: int = 600) -> TrialSpec:
     """Return a paced trial of a minute with a fault."""
     return spec_of(label, "io", Paced(n_tasks, 10.0), size=50_000, fault=fault)
+
+
+def of_jobs(label: str) -> TrialSpec:
+    """Return a trial of jobs whose scheduler is killed."""
+    arrival = Periodic(1, 20, every_s=1.0)
+    return spec_of(label, arrival=arrival, fault=Fault(FaultKind.SCHEDULER_KILL))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,7 @@ def test_a_wrong_fault_is_refused_with_the_next_step(text: str, message: str) ->
 def test_hits_are_spread_over_the_window_with_time_to_recover() -> None:
     """Each part of the window has one hit, and the next is not drawn before the recovery."""
     fitted = faults.fitted(Paced(1, 10.0), KILL)
+    assert isinstance(fitted, Paced)
     offsets = faults.offsets_ns(spec(KILL, n_tasks=fitted.n_tasks))
     assert len(offsets) == KILL.hits
     assert offsets[0] >= faults.LEAD_S * 1e9
@@ -85,7 +92,8 @@ def test_hits_of_a_burst_are_in_its_work() -> None:
 def test_the_experiment_has_every_fault_and_the_control() -> None:
     """Each with a window that is as long as its hits need."""
     cells = [*faults.of_cells(GROUPS[FAULTS].cells, [], 5, is_fitted=True)]
-    assert [cell.fault.kind for cell in cells if cell.fault] == [*FaultKind]
+    assert {cell.fault.kind for cell in cells if cell.fault} == {*FaultKind}
+    assert len({(cell.fault, cell.fallback) for cell in cells}) == len(cells)
     pause = next(cell for cell in cells if cell.fault == of_kind(FaultKind.WORKER_PAUSE, 5))
     assert isinstance(pause.arrival, Paced)
     assert pause.arrival.n_tasks / pause.arrival.rate_hz >= 5 * 10.0
@@ -96,10 +104,22 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
     typed = [KILL, Fault(FaultKind.NONE)]
     cells = [*GROUPS[FAULTS].cells, Case("noop", Burst(100))]
     chosen = [*faults.of_cells(cells, typed, 5, is_fitted=False)]
-    assert [(cell.workload, cell.fault) for cell in chosen] == [
-        *(("io", fault) for fault in typed),
-        *(("noop", fault) for fault in typed),
+    assert [(cell.workload, cell.fallback, cell.fault) for cell in chosen] == [
+        *(("io", False, fault) for fault in typed),
+        *(("io", True, fault) for fault in typed),
+        *(("noop", False, fault) for fault in typed),
     ]
+
+
+def test_a_fault_of_the_scheduler_runs_with_jobs() -> None:
+    """The experiment has no other case for it."""
+    typed = [Fault(FaultKind.SCHEDULER_KILL)]
+    (cell,) = faults.of_cells(GROUPS[FAULTS].cells, typed, 1, is_fitted=True)
+    assert isinstance(cell.arrival, Periodic)
+    assert cell.arrival.n_occurrences * cell.arrival.every_s >= 10.0
+    trial = spec_of("celery-beat", arrival=cell.arrival, fault=typed[0])
+    latest_s = faults.window_s(trial) - faults.after_s(typed[0])
+    assert faults.LEAD_S <= faults.offsets_ns(trial)[0] / 1e9 <= latest_s
 
 
 @pytest.mark.parametrize(
@@ -113,6 +133,8 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
         (spec(Fault(FaultKind.NONE), "asyncio"), None),
         (spec(Fault(FaultKind.BROKER_KILL), "process-pool"), "has no server for broker-kill"),
         (spec(Fault(FaultKind.SCHEDULER_KILL)), "scheduler-kill needs jobs: add --arrival"),
+        (of_jobs("celery-beat"), None),
+        (of_jobs("apscheduler"), "has no process that only starts jobs"),
         (replace(spec(KILL), arrival=RoundTrip(5)), "not arrival round-trip"),
     ],
 )
