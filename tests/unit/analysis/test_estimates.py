@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lab.analysis.estimates import estimates
-from lab.analysis.statistics import interval
+from lab.analysis.statistics import interval, proportion
 from lab.core.model import Flag, Status
 from lab.results import formats
 from lab.results.schema import EstimateRow
@@ -118,20 +118,55 @@ def test_estimates_of_varying_trials_are_unstable() -> None:
     assert "unstable" not in estimate({"value": 0.95}, {}, {"value": 1.05}).method
 
 
+def shares(*trials: tuple[int, int, str]) -> EstimateRow:
+    """Return the estimate of a share from k, n and bound of each trial."""
+    rows = [{"metric": "lost_silent_ratio", "value": k / n, "bound": b} for k, n, b in trials]
+    table, metrics = campaign(*rows)
+    metrics["n"] = [n for _, n, _ in trials]
+    return estimates(table, metrics, "c", with_noisy=True)[0]
+
+
+def test_the_estimate_of_a_share_adds_the_tasks_of_all_trials() -> None:
+    """Three of 400 tasks, with the interval of Clopper and Pearson (METHOD M28)."""
+    row, expected = shares((0, 100, ""), (3, 200, ""), (0, 100, "")), proportion(3, 400)
+    assert (row.estimate, row.ci_low, row.ci_high) == (
+        expected.value, expected.low, expected.high,
+    )  # fmt: skip
+    assert row.n_trials == 3
+    assert row.method == "3 of 400; Clopper-Pearson, two-sided, over 3 trials"
+
+
+def test_a_share_of_zero_has_an_upper_bound() -> None:
+    """0 of 1,000 tasks lost means fewer than 3.69 / n (METHOD M28)."""
+    row = shares((0, 500, ""), (0, 500, ""))
+    assert (row.estimate, row.ci_low) == (0.0, 0.0)
+    assert row.ci_high == pytest.approx(3.69 / 1_000, rel=0.01)
+
+
+def test_a_share_with_unknown_tasks_has_no_upper_end() -> None:
+    """They may still turn out to be lost."""
+    row = shares((1, 100, ">"), (0, 100, ""))
+    assert (row.estimate, row.bound, row.ci_high) == (0.005, ">", None)
+    assert row.ci_low == proportion(1, 200).low
+    assert "tasks are unknown: no upper end" in row.method
+
+
 def test_cells_do_not_mix() -> None:
-    """Each label, rate and topology has a separate estimate; so has a missing rate."""
+    """Each label, rate, topology and fault has a separate estimate; so has a missing rate."""
     rows: list[dict[str, Any]] = [
         {"rate_hz": None, "value": 4.0},
         {"rate_hz": None, "value": 4.0},
         {"rate_hz": 20.0},
         {"label": "z[y]@default"},
         {"nodes": 2},
+        {"fault": "worker-kill"},
+        {"fault": "none"},
         {"metric": "other", "trial_id": "0", "rate_hz": None},
     ]
     estimated = estimates(*campaign(*rows), "c", with_noisy=True)
     without_rate = [row for row in estimated if row.rate_hz is None and row.metric == "m"]
     assert [row.n_trials for row in without_rate] == [2]
-    assert len(estimated) == 5
+    assert len(estimated) == 7
 
 
 def test_rows_fit_the_table(tmp_path: Path) -> None:
