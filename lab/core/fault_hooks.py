@@ -82,6 +82,9 @@ class FaultHooks:
         """Return a view of the ledger for some tasks; None: its folder is on this machine."""
         return None
 
+    def fetch_records(self) -> None:
+        """Copy the records so far into the folder of the trial, if they are not there."""
+
     def kill(self, target: Target) -> str:
         """Kill a target by SIGKILL, and return the proof of its end.
 

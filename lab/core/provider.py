@@ -168,6 +168,10 @@ class Cluster(FaultHooks, ABC):
         files of the driver and the workers.
         """
 
+    def write_record(self, name: str, content: bytes) -> None:
+        """Write a file into the site's folder, where `down` does not replace it."""
+        (self.site.folder / name).write_bytes(content)
+
     def monitor(self) -> str:
         """Start the backend's monitor, and return its answer when it shows the workers.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from lab.core import fire_times
 from lab.core.backend import Backend, capabilities, services_of
-from lab.core.faults import FaultKind, Role
+from lab.core.faults import Fault, FaultKind, Persistence, Role
 from lab.core.model import (
     Arrival,
     Burst,
@@ -84,6 +84,7 @@ def _obstacles(
         yield f"{name} needs {lacking}, which provider {spec.provider} lacks. {remedy}"
     if spec.fault is not None:
         yield from _obstacles_of_fault(name, chosen, spec, spec.fault.kind)
+        yield from _obstacles_of_disk(name, chosen, spec, spec.fault)
     if isinstance(spec.arrival, Periodic):
         yield from _obstacles_of_jobs(name, chosen.backend, promised, spec, spec.arrival)
     else:
@@ -172,6 +173,19 @@ def _obstacles_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
             f"A task that outlives the deadline of {name} takes {needed_s:.0f} s, and the "
             f"preset ends a trial {spec.deadline_s:.0f} s after the last was offered."
         )
+
+
+def _obstacles_of_disk(
+    name: str, chosen: registry.Selected, spec: TrialSpec, fault: Fault
+) -> Iterator[str]:
+    """Yield why a full disk cannot hit the server of a trial."""
+    if fault.kind is not FaultKind.BROKER_DISK_FULL:
+        return
+    servers = set(services_of(chosen.backend, spec.variant))
+    if not servers & {Service.REDIS, Service.RABBITMQ}:
+        yield f"{name} has no server whose disk the lab can fill: Redis or RabbitMQ."
+    if Service.REDIS in servers and fault.persistence in ("", Persistence.NONE):
+        yield f"Redis writes nothing without persistence: use --fault {fault.kind}:aof-always."
 
 
 def _obstacles_of_own(

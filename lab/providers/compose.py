@@ -114,7 +114,7 @@ class ComposeCluster(ComposeFaults):
         options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
-        override = compose_override.file_of(parts)
+        override = compose_override.file_of(parts, self.site.spec.fault)
         arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)
         try:
             docker_command.run(*arguments, environment=environment, given=override)
@@ -257,8 +257,7 @@ class ComposeCluster(ComposeFaults):
             for name in self.parts:
                 if name != DRIVER:  # its output came through its pipes
                     self._save_log(name)
-            packed = container_files.get(self.parts[DRIVER].id, TRIAL, excluded=LUGGAGE)
-            container_files.unpack(packed, self.site.folder)
+            self.fetch_records()
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
             # Without these files the trial fails, and its reason quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:

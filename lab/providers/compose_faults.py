@@ -17,8 +17,16 @@ from lab.core.fault_hooks import LedgerView
 from lab.core.faults import FaultKind, Role, Target
 from lab.core.provider import Cluster, TrialContext
 from lab.host import processes
-from lab.providers import reaper
-from lab.providers.compose_override import DRIVER, ENDPOINTS, NODE, SCHEDULER
+from lab.providers import container_files, container_process, reaper
+from lab.providers.compose_override import (
+    DATA_FOLDERS,
+    DRIVER,
+    ENDPOINTS,
+    LUGGAGE,
+    NODE,
+    SCHEDULER,
+    TRIAL,
+)
 from lab.providers.compose_parts import INIT, Part, Process, below, driver_of, workers_of
 from lab.providers.container_agent import ContainerAgent, ContainerLedger
 from lab.providers.container_events import ContainerEvents, Death
@@ -26,6 +34,17 @@ from lab.providers.container_process import ContainerProcess
 from lab.providers.engine import engine
 
 LOOK_S, WAIT_S = 0.02, 10.0
+LACKS = {
+    FaultKind.NETWORK_SLOW: "it has no delay of packets: few kernels have netem",
+    FaultKind.CLOCK_STEP: "its image has no libfaketime",
+    FaultKind.POWER_LOSS: "it has no file system that forgets unsynced writes",
+}
+FILLING = "filling"
+# Writes until no byte is left, then prints the free KiB.
+FILL = (
+    "for size in 1M 4k 1; do dd if=/dev/zero of={file} bs=$size oflag=append conv=notrunc; done "
+    "2>/dev/null; df -Pk {folder} | awk 'NR == 2 {{print $4}}'"
+)
 
 
 class ComposeFaults(Cluster):
@@ -41,11 +60,20 @@ class ComposeFaults(Cluster):
             FaultKind.WORKER_PAUSE,
             FaultKind.BROKER_KILL,
             FaultKind.BROKER_PAUSE,
+            FaultKind.WORKER_OOM,
+            FaultKind.POISON,
             FaultKind.NETWORK_CUT,
+            FaultKind.BROKER_DISK_FULL,
             FaultKind.SUBMITTER_KILL,
             FaultKind.SCHEDULER_KILL,
+            FaultKind.OUTLIVE,
         }
     )
+
+    @classmethod
+    def fault_lack(cls, kind: FaultKind) -> str:
+        """Return why containers cannot have a fault; empty if they can."""
+        return LACKS.get(kind, super().fault_lack(kind))
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
@@ -77,6 +105,16 @@ class ComposeFaults(Cluster):
     def open_ledger(self, tasks: range) -> LedgerView:
         """Return a view of the ledger, which is in a volume of the engine."""
         return ContainerLedger(self._agent(DRIVER), tasks, self._since_ns)
+
+    def fetch_records(self) -> None:
+        """Copy the records so far from the volume into the folder of the trial."""
+        packed = container_files.get(self.parts[DRIVER].id, TRIAL, excluded=LUGGAGE)
+        container_files.unpack(packed, self.site.folder)
+
+    def write_record(self, name: str, content: bytes) -> None:
+        """Write a file into the folder of the trial and into the volume, which `down` copies."""
+        super().write_record(name, content)
+        container_files.put(self.parts[DRIVER].id, TRIAL, {name: content})
 
     def targets(self, role: Role) -> Sequence[Target]:
         """Return the running containers or processes of a role."""
@@ -182,6 +220,21 @@ class ComposeFaults(Cluster):
     def reconnect(self, part: str) -> str:
         """Take the interfaces of a container up; its addresses are the same."""
         return f"interfaces up: {self._helper(part).ask('link', 1)}"
+
+    def fill_disk(self, part: str) -> str:
+        """Fill the data folder of a server, whose size is limited in such a trial."""
+        folder = DATA_FOLDERS[part]
+        script = FILL.format(file=f"{folder}/{FILLING}", folder=folder)
+        free = container_process.run(self.parts[part].id, "sh", "-c", script).decode().split()[-1]
+        if free != "0":
+            raise ClusterError(f"The disk of {part} has {free} KiB left.")
+        return f"0 KiB free in {folder}"
+
+    def free_disk(self, part: str) -> str:
+        """Remove what `fill_disk` has written."""
+        file = f"{DATA_FOLDERS[part]}/{FILLING}"
+        container_process.run(self.parts[part].id, "rm", file)
+        return f"{file} was removed"
 
     def deaths(self) -> list[Death]:
         """Note the containers that have ended since the last call.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.core.backend import setup_to_json
-from lab.core.faults import Persistence
+from lab.core.faults import Fault, FaultKind, Persistence
 from lab.core.model import BackendContext, Command, Service
 from lab.core.placement import cpu_text
 from lab.core.provider import TrialContext
@@ -29,6 +29,9 @@ PERIOD_US = 10_000
 CRONTABS = "crontabs:/var/spool/cron/crontabs"
 # The variable with a part of Redis' configuration.
 PERSISTENCE = "LAB_PERSISTENCE"
+# The volume of each server that a fault can fill. RabbitMQ reserves 50 MB of its disk.
+DATA_FOLDERS = {"redis": "/data", "rabbitmq": "/var/lib/rabbitmq"}
+SMALL_DISK = {"type": "tmpfs", "device": "tmpfs", "o": "size=160m,mode=1777"}
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
     Service.REDIS: "redis://:{password}@redis:6379/0",
@@ -109,10 +112,13 @@ def parts(
     return described
 
 
-def file_of(parts: Mapping[str, Any]) -> bytes:
-    """Return the override file with these services."""
+def file_of(parts: Mapping[str, Any], fault: Fault | None) -> bytes:
+    """Return the override file with these services, and with small disks for a full one."""
+    described: dict[str, Any] = {"services": parts}
+    if fault and fault.kind is FaultKind.BROKER_DISK_FULL:
+        described["volumes"] = {name: {"driver_opts": SMALL_DISK} for name in DATA_FOLDERS}
     # A single "$" would begin a variable that Compose replaces.
-    return json.dumps({"services": parts}).replace("$", "$$").encode()
+    return json.dumps(described).replace("$", "$$").encode()
 
 
 def in_image(argv: Sequence[str]) -> list[str]:

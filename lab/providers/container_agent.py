@@ -64,13 +64,13 @@ class ContainerLedger:
         self._writers: list[Writer] = []
 
     def count(self) -> int:
-        """Read the ledger, and return the number of its writers."""
-        listed = self._agent.ask("writers", self._tasks.start, self._tasks.stop)
+        """Read the ledger, and return the number of finished executions."""
+        finished, listed = self._agent.ask("writers", self._tasks.start, self._tasks.stop)
         writers = [Writer(node, slot, pid, tuple(ids), at) for node, slot, pid, ids, at in listed]
         self._writers = [
             writer for writer in writers if writer.created_ns > self._since_ns.get(writer.node, 0)
         ]
-        return len(self._writers)
+        return int(finished)
 
     def writers(self) -> list[Writer]:
         """Return the writers at the last `count`."""

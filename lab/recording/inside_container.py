@@ -35,12 +35,11 @@ class Inside:
         self._folder = ledger
         self._counters: dict[tuple[int, int], CompletionCounter] = {}
 
-    def writers(self, first: int, end: int) -> list[Sequence[Any]]:
-        """Return the writers of the ledger, with their unfinished tasks from `first` to `end`."""
+    def writers(self, first: int, end: int) -> tuple[int, list[Sequence[Any]]]:
+        """Return how many tasks from `first` to `end` have finished, and the writers."""
         new = CompletionCounter(self._folder, range(first, end))
         counter = self._counters.setdefault((first, end), new)
-        counter.count()
-        return [[*writer] for writer in counter.writers()]
+        return counter.count(), [[*writer] for writer in counter.writers()]
 
     def processes(self) -> list[tuple[int, int, list[str]]]:
         """Return id, parent and command line of each running process."""

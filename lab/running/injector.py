@@ -89,6 +89,7 @@ class Injector:
         self._healing.clear()
         if self._defect is not None:
             raise self._defect
+        self._cluster.fetch_records()
         tasks = task_rows(self._spec, self._tasks_ns, self._cluster.site.ledger)
         return with_restarts([*self.rows, *tasks], self._supervisor.restarts)
 

@@ -35,15 +35,17 @@ def conclude(cluster: Cluster) -> str:
     """
     site = cluster.site
     deadline = time.monotonic() + site.spec.deadline_s
+    cluster.fetch_records()
     due = _acknowledged(site.folder / "intents.bin")
-    watcher = CompletionCounter(site.ledger, Phase.MEASURE.ids)
+    tasks = Phase.MEASURE.ids
+    watcher = cluster.open_ledger(tasks) or CompletionCounter(site.ledger, tasks)
     while watcher.count() < due and time.monotonic() < deadline:
         if reason := cluster.failure():
             return reason
         time.sleep(LOOK_S)
     time.sleep(SETTLE_S)
     status = read_status(site.folder) | {"status": Status.OK, "t_end_ns": time.monotonic_ns()}
-    (site.folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    cluster.write_record("status.json", json.dumps(status).encode())
     return ""
 
 

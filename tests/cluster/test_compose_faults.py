@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from lab.core.errors import ClusterError
 from lab.core.faults import Fault, FaultKind, of_kind
-from lab.core.model import Paced, Status, Topology
+from lab.core.model import Paced, Periodic, Status, Topology
+from lab.host import processes
 from lab.planning import faults
+from lab.providers.engine import engine
 from tests.cluster.containers import left_of
 from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
+PATIENCE_S = 120.0
 PACED = Paced(1, 10.0)
 
 
@@ -34,8 +42,8 @@ def tables_of(
 
 def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
     """Return the tasks that never finished."""
-    verdicts = tables["verdict"]
-    return {*verdicts[verdicts.completions == 0].task_id}
+    outcomes = tables["outcome"]
+    return {*outcomes[outcomes.completions == 0].task_id}
 
 
 def interrupted(tables: dict[str, pd.DataFrame]) -> set[int]:
@@ -112,3 +120,102 @@ def test_a_killed_server_is_restarted_with_its_data(
     assert hit.proof == "State.ExitCode 137"
     after = tables["task"][tables["task"].t3_ns > hit.restarted_ns]
     assert len(after) > 10
+
+
+def test_a_cut_network_heals(tmp_path: Path) -> None:
+    """The interfaces of a worker are down for a while, and its addresses are the same after it."""
+    fault = replace(of_kind(FaultKind.NETWORK_CUT), heal_s=3.0)
+    tables = tables_of(tmp_path, "celery", fault, deadline_s=30.0)
+    hit = last_hit(tables)
+    assert hit.proof == "interfaces up: {'eth0': False}"
+    assert hit.healed_ns - hit.injected_ns >= 3e9
+    tasks = tables["task"]
+    during = tasks[(tasks.t3_ns > hit.injected_ns + 1e9) & (tasks.t3_ns < hit.healed_ns)]
+    after = tasks[tasks.t3_ns > hit.healed_ns]
+    assert len(during) <= 10  # those that the worker had fetched before
+    assert len(after) > 10
+
+
+def test_a_full_disk_stops_a_server_that_must_write(tmp_path: Path) -> None:
+    """Redis refuses tasks while its disk is full, and accepts them again when it is freed."""
+    fault = replace(of_kind(FaultKind.BROKER_DISK_FULL), persistence="aof-everysec", heal_s=3.0)
+    tables = tables_of(tmp_path, "celery", fault, deadline_s=30.0)
+    hit = last_hit(tables)
+    assert hit.proof == "0 KiB free in /data"
+    after = tables["task"][tables["task"].t3_ns > hit.healed_ns]
+    assert len(after) > 10
+
+
+def test_a_killed_submitter_leaves_its_tasks_to_the_workers(tmp_path: Path) -> None:
+    """The tasks that were acknowledged before the kill are executed."""
+    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.SUBMITTER_KILL), deadline_s=10.0)
+    assert last_hit(tables).proof == "exit code 137"
+    assert set(tables["outcome"].outcome) == {"ok", "refused"}
+
+
+def test_a_poison_task_kills_who_executes_it(tmp_path: Path) -> None:
+    """The child ends, and the worker goes on with the other tasks."""
+    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.POISON))
+    assert last_hit(tables).task_ids
+    assert lost(tables) == interrupted(tables)
+
+
+def test_an_idle_container_is_killed(tmp_path: Path) -> None:
+    """A process is killed that executes nothing, and no task is lost with it."""
+    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.IDLE_WORKER_KILL))
+    assert last_hit(tables).activity == "idle"
+    assert interrupted(tables) == set()
+
+
+def test_a_killed_scheduler_is_restarted(tmp_path: Path) -> None:
+    """Jobs fire again after it."""
+    arrival, fault = Periodic(1, 20, every_s=1.0), of_kind(FaultKind.SCHEDULER_KILL)
+    spec = spec_of("celery-beat", arrival=arrival, fault=fault, provider="compose")
+    result = run(tmp_path, spec)
+    assert left_of(os.getpid()) == []
+    hit = last_hit(dict(result.tables))
+    assert hit.proof == "State.ExitCode 137"
+    tasks = result.tables["task"]
+    assert (tasks.t3_ns > hit.restarted_ns).any()
+
+
+@pytest.mark.alone  # each starting lab removes such objects as well
+@pytest.mark.parametrize("kind", ["worker-pause:60s", "broker-pause:60s", "network-cut:60s"])
+def test_clean_removes_what_a_killed_lab_left_paused_or_cut(kind: str, tmp_path: Path) -> None:
+    """The lab and its watchdog are killed between the hit and its end."""
+    words = ["bench", "--provider", "compose", "-b", "celery", "--tables-only", "--blocks", "1"]
+    words += ["--experiment", "faults", "--fault", kind, "--cores", "1", "--results", str(tmp_path)]
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_hit(lab.pid):
+        assert lab.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for process in (*processes.tree(lab.pid)[1:], *processes.tree(lab.pid)[:1]):
+        process.kill()
+    lab.wait()
+    assert left_of(lab.pid)
+    clean = [sys.executable, "-m", "lab.cli", "clean"]
+    subprocess.run(clean, capture_output=True, check=True)
+    assert left_of(lab.pid) == []
+
+
+def is_hit(pid: int) -> bool:
+    """Return whether a container of a lab is paused, or has no network."""
+    for thing in left_of(pid):
+        if thing.kind == "container":
+            with contextlib.suppress(ClusterError), engine() as client:
+                details = client.api.inspect_container(thing.name)
+                if details["State"]["Paused"]:
+                    return True
+                main = details["State"]["Pid"]
+                device = Path(f"/proc/{main}/net/dev").read_text(encoding="ascii") if main else ""
+                routes = Path(f"/proc/{main}/net/route").read_text("ascii") if main else "eth0"
+                if "eth0" in device and "eth0" not in routes:
+                    return True
+    return False

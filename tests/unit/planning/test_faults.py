@@ -13,6 +13,7 @@ from lab.core.model import Burst, Paced, Periodic, RoundTrip, TrialSpec
 from lab.planning import faults
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import FAULTS, GROUPS, Case
+from lab.providers.compose import ComposeCluster
 from lab.providers.local import LocalCluster
 from tests.factories.trials import spec_of
 
@@ -144,3 +145,33 @@ def test_a_fault_that_can_hit_nothing_is_skipped_with_the_reason(
     """The reason is a sentence in the plan and in the row."""
     actual = unsupported_reason(spec, LocalCluster.offers)
     assert actual == reason if reason is None else reason in str(actual)
+
+
+def test_hits_of_jobs_lie_in_their_occurrences() -> None:
+    """The wait for the first firing may be much longer than the window."""
+    arrival = Periodic(1, 20, every_s=1.0)
+    jobs = spec_of("celery-beat", arrival=arrival, fault=Fault(FaultKind.SCHEDULER_KILL, hits=5))
+    assert 10e9 < max(faults.offsets_ns(jobs)) < 22e9
+
+
+@pytest.mark.parametrize(
+    ("label", "persistence", "reason"),
+    [
+        (
+            "celery[prefork]",
+            "",
+            "Redis writes nothing without persistence: use --fault broker-disk",
+        ),
+        ("dask[distributed]", "", "has no server whose disk the lab can fill"),
+        ("celery[prefork]", "aof-always", None),
+        ("celery[prefork+rabbitmq]", "", None),
+    ],
+)
+def test_a_full_disk_needs_a_server_that_writes(
+    label: str, persistence: str, reason: str | None
+) -> None:
+    """Otherwise nothing could fail, and the trial is skipped."""
+    fault = replace(of_kind(FaultKind.BROKER_DISK_FULL), persistence=persistence)
+    refusal = unsupported_reason(spec(fault, label), ComposeCluster.offers)
+    assert (refusal is None) == (reason is None)
+    assert (reason or "") in (refusal or "")
