@@ -23,6 +23,7 @@ HARM: Mapping[str, str] = MappingProxyType(
         TaskOutcome.LOST_REPORTED: "lost, reported",
         TaskOutcome.DUPLICATED: "run twice",
         TaskOutcome.FAILED_THOUGH_DONE: "reported failed though done",
+        TaskOutcome.FAILED: "raised",
     }
 )
 UNDECIDED, AGAIN = TaskOutcome.UNDECIDED, TaskOutcome.RE_EXECUTED
@@ -30,7 +31,7 @@ SHOWN = {**HARM, UNDECIDED: "unknown", AGAIN: "executed again"}
 SHOWN_IDS = 12
 COUNTS = (
     *("n_lost", "n_stuck", "n_lost_reported", "n_duplicated", "n_failed_though_done"),
-    *("n_unknown", "n_re_executed"),
+    *("n_failed", "n_unknown", "n_re_executed"),
 )
 
 
@@ -47,6 +48,7 @@ class Hit:
         activity: What the target did, with the ids of the tasks that it executed.
         proof: The observation from outside, or the reason why the hit missed.
         tasks: Description of an outcome -> ids of the tasks with this outcome, as text.
+        taken_over: Which process executed the interrupted tasks again, and when.
         survived: No task was lost, stuck or run twice; None if the hit missed or a task is unknown.
     """
 
@@ -58,13 +60,14 @@ class Hit:
     activity: str
     proof: str
     tasks: Mapping[str, str]
+    taken_over: str
     survived: bool | None
 
 
 def outcomes_of(tables: Tables, trial: Any) -> pd.DataFrame:
     """Return the tasks of a trial with an outcome of `SHOWN`: task_id, outcome, hit."""
     if not any(getattr(trial, count) for count in COUNTS):
-        return pd.DataFrame({"task_id": [], "outcome": [], "hit": []})
+        return pd.DataFrame(columns=["task_id", "outcome", "hit", "redelivery_ns", "taken_over_by"])
     rows = tables[f"outcome/{trial.trial_id}-{trial.attempt}"]
     return rows[rows["outcome"].isin(list(SHOWN))]
 
@@ -100,6 +103,7 @@ def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -
         activity=_activity(row),
         proof=row.proof if is_hit else row.reason,
         tasks={SHOWN[outcome]: listed(ids_) for outcome, ids_ in tasks.items() if ids_},
+        taken_over=_takeover(outcomes),
         survived=None if not is_hit else False if harmed else survived,
     )
 
@@ -127,10 +131,19 @@ def _activity(row: Any) -> str:
     return f"{row.activity} {noun} {listed(tasks)}" if tasks else str(row.activity)
 
 
-def listed(ids: Sequence[str]) -> str:
+def _takeover(outcomes: pd.DataFrame) -> str:
+    again = outcomes[outcomes["redelivery_ns"].notna()]
+    if again.empty:
+        return ""
+    delays = again["redelivery_ns"].astype("float64") / 1e9
+    places = listed(sorted(set(again["taken_over_by"])), "; ")
+    return f"again after {seconds(delays.min())} to {seconds(delays.max())} by {places}"
+
+
+def listed(ids: Sequence[str], separator: str = " ") -> str:
     """List ids; of many, the first and how many more."""
     more = len(ids) - SHOWN_IDS
-    return " ".join([*ids[:SHOWN_IDS], *([f"and {more:,} more"] if more > 0 else [])])
+    return separator.join([*ids[:SHOWN_IDS], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def survival(hits: Iterable[Hit]) -> tuple[int, int]:

@@ -41,6 +41,7 @@ RESULTS = (
     Result("reported", "!", "lost, reported", "n_lost_reported"),
     Result("twice", "2x", "twice", "n_duplicated"),
     Result("disowned", "≠", "reported failed though done", "n_failed_though_done"),
+    Result("raised", "!", "raised", "n_failed"),
     Result("unknown", "?", "unknown", "n_unknown"),
     RECOVERED,
 )
@@ -49,7 +50,7 @@ MISSED = Result("missed", "○", "not hit")
 FAILED = Result("failed", "-", "failed")
 SKIPPED = Result("skipped", "-", "skipped")
 UNMEASURED = Result("unmeasured", "·", "not measured")
-HARMFUL = ("lost", "stuck", "reported", "twice", "disowned")
+HARMFUL = ("lost", "stuck", "reported", "twice", "disowned", "raised")
 ACKNOWLEDGED: Mapping[str, str] = {
     "in-memory": "is in the memory of the submitter",
     "socket": "was written to a socket",
@@ -164,6 +165,7 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
     low, high = (percent(end or 0.0) for end in (share.low, share.high))
     delay = _longest(DELAY, sent, tables) if result is RECOVERED else ""
     service = _longest(SERVICE, sent, tables)
+    stopped = "stopped consuming" if (sent["stopped_consuming"] == 1).any() else ""
     return Square(
         fault=fault,
         anchor=anchor,
@@ -171,7 +173,7 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         text=f"{result.word} after {delay}" if delay else result.word,
         count=f"{harmed:,} of {n:,}",
         bound=f"{low} to {high}" if harmed else f"at most {high}",
-        notes=[*_others(counts, result), *filter(None, [survived_text(hits)])],
+        notes=[*_others(counts, result), *filter(None, [stopped, survived_text(hits)])],
         service=f"The service had recovered after {service}." if service else "",
         reason=_reason(result, hits),
         hits=hits,

@@ -10,6 +10,7 @@ from lab.analysis.metrics.registry import TASK_COLUMNS
 from lab.core.errors import ResultsError
 from lab.figures.history import of_run
 from lab.planning.phases import Phase
+from lab.results import formats
 from lab.results.schema import TABLES
 from lab.results.store import Store
 
@@ -36,6 +37,9 @@ class RunTables(Mapping[str, pd.DataFrame]):
         if attempt:
             folder = self._store.folder / "trials" / attempt
             if table != "task":
+                is_there = (folder / f"{table}.parquet").exists()  # a published run has none
+                if not is_there:
+                    return formats.from_csv(table, b"", folder)
                 return self._store.read(table, folder)
             tasks = self._store.read(table, folder, TASK_COLUMNS)
             return tasks[tasks["phase"] == Phase.MEASURE]

@@ -91,7 +91,7 @@ def campaign(plan: Campaign) -> Mapping[str, pd.DataFrame]:
         "trial": typed("trial", trials),
         "metric": typed("metric", rows),
         "task": typed("task", pd.concat(windows.values())).assign(attempt=1),
-        "firing": typed("firing", []).assign(attempt=1),
+        **{name: typed(name, []).assign(attempt=1) for name in ("firing", "fault", "outcome")},
     }
     of = tables["trial"], tables["metric"]
     tables["trend"] = typed("trend", sweeps(*of, SYNTHETIC))
@@ -127,7 +127,7 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in set(CSV_TABLES) & set(tables):
         store.replace(name, tables[name])
-    for name in ("task", "firing"):
+    for name in ("task", "firing", "fault", "outcome"):
         for (trial_id, attempt), rows in tables[name].groupby(["trial_id", "attempt"]):
             where = store.trial_folder(str(trial_id), int(str(attempt)))
             where.mkdir(parents=True, exist_ok=True)

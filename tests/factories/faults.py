@@ -7,8 +7,8 @@ the tasks that were executing are lost, stuck, repeated or executed again, as th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from lab.core.outcomes import TaskOutcome
 from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import typed
+from tests.factories.schedules import added
 
 SECOND, MS = 1_000_000_000, 1_000_000
 BEGIN_NS, WINDOW_S, N_TASKS, AWAY_S = 5 * SECOND, 20.0, 214, 1.2
@@ -56,7 +57,7 @@ def with_faults(
     tables: Mapping[str, pd.DataFrame], fates: Fates = FATES, *, blocks: int = 2, hits: int = 2
 ) -> dict[str, pd.DataFrame]:
     """Add trials with faults to a synthetic campaign, with their hits and outcomes."""
-    trials: list[dict[str, Any]] = []
+    trials: list[TrialRow] = []
     metrics: list[MetricRow] = []
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in ("task", "fault", "outcome")}
     for number, ((backend, fault), fate) in enumerate(fates.items()):
@@ -74,12 +75,12 @@ def with_faults(
     frames = {name: pd.concat(rows, ignore_index=True) for name, rows in parts.items()}
     both: dict[str, pd.DataFrame] = {
         **tables,
-        "trial": pd.concat([_plain(tables["trial"]), _typed(trials)], ignore_index=True),
-        "metric": pd.concat([tables["metric"], typed("metric", metrics)], ignore_index=True),
-        "fault": frames["fault"].assign(attempt=1),
+        "trial": added("trial", tables["trial"], trials),
+        "metric": added("metric", tables["metric"], metrics),
+        **{name: added(name, tables[name], frames[name]) for name in ("task", "fault", "outcome")},
     }
-    for name, rows in frames.items():
-        both |= {f"{name}/{trial_id}-1": part for trial_id, part in rows.groupby("trial_id")}
+    for name in frames:
+        both |= {f"{name}/{i}-1": rows for i, rows in both[name].groupby("trial_id")}
     return both
 
 
@@ -91,74 +92,58 @@ COUNTED = {
     "re-executed": "n_re_executed",
     "unknown": "n_unknown",
 }
-NEW_COUNTS = ("n_stuck", "n_lost_reported", "n_re_executed", "n_unknown", "n_failed_though_done")
-NEW: Mapping[str, Any] = {
-    **dict.fromkeys((*NEW_COUNTS, "n_hits", "n_missed_hits"), 0),
-    **dict.fromkeys(("fault", "ack_means"), ""),
-}
+ACK_MEANS = {"rq": "accepted", "celery": "socket"}
 
 
-def _plain(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials.assign(**{name: value for name, value in NEW.items() if name not in trials})
-
-
-def _typed(trials: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    rows = [TrialRow(**{name: trial[name] for name in SLOTS}) for trial in trials]
-    more = {name: [trial[name] for trial in trials] for name in NEW if name not in SLOTS}
-    return typed("trial", rows).assign(**more)
-
-
-def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> dict[str, Any]:
+def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> TrialRow:
     known = {str(name): None if pd.isna(value) else value for name, value in like.items()}
-    row = TrialRow(**{name: known[name] for name in SLOTS})  # type: ignore[arg-type]
+    row = TrialRow(**known)  # type: ignore[arg-type]
     status, reason = "ok", fate.skip or fate.failure
     if reason:
         status = "skipped" if fate.skip else "failed"
     n = 0 if reason else N_TASKS
-    n_hits = 0 if reason or fault == "none" else hits
-    row = replace(
-        row,
-        trial_id=f"{zlib.crc32((row.label + fault).encode()):08x}{block:08x}",
-        block=block,
-        arrival="paced",
-        rate_hz=N_TASKS / WINDOW_S,
-        interarrival="poisson",
-        flag="ok",
-        flag_reasons="",
-        status=status,
-        reason=reason,
-        n_planned=N_TASKS,
-        n_sent=n,
-        n_done=n,
-        n_lost=0,
-        n_duplicated=0,
-        t_begin_ns=BEGIN_NS,
-        t_end_ns=BEGIN_NS + int(WINDOW_S * SECOND),
-    )
-    counts: dict[str, Any] = {"n_hits": 0 if fate.misses else n_hits}
-    counts["n_missed_hits"] = n_hits - counts["n_hits"]
+    n_hits = 0 if reason or fault == "none" or fate.misses else hits
+    counts: dict[str, Any] = {}
     if fate.outcome in COUNTED:
-        counts[COUNTED[fate.outcome]] = EXECUTING * counts["n_hits"]
-    means = {"rq": "accepted", "celery": "socket"}.get(row.backend, "in-memory")
-    return {**{name: getattr(row, name) for name in SLOTS}, **NEW, **counts} | {
-        "fault": fault,
-        "ack_means": means,
-    }
+        counts[COUNTED[fate.outcome]] = EXECUTING * n_hits
+    return replace(
+        row,
+        **{
+            "trial_id": f"{zlib.crc32((row.label + fault).encode()):08x}{block:08x}",
+            "fault": fault,
+            "block": block,
+            "arrival": "paced",
+            "rate_hz": N_TASKS / WINDOW_S,
+            "interarrival": "poisson",
+            "flag": "ok",
+            "flag_reasons": "",
+            "status": status,
+            "reason": reason,
+            "n_planned": N_TASKS,
+            "n_sent": n,
+            "n_done": n,
+            "n_lost": 0,
+            "n_duplicated": 0,
+            "t_begin_ns": BEGIN_NS,
+            "t_end_ns": BEGIN_NS + int(WINDOW_S * SECOND),
+            "n_hits": n_hits,
+            "n_missed_hits": hits if fate.misses else 0,
+            "ack_means": ACK_MEANS.get(row.backend, "in-memory"),
+            **counts,
+        },
+    )
 
 
-SLOTS = tuple(field.name for field in fields(TrialRow))
-
-
-def _metrics(trial: Mapping[str, Any], fate: Fate) -> Iterator[MetricRow]:
-    values = {"time_to_recover_s": AWAY_S if trial["n_hits"] else 0.0}
+def _metrics(trial: TrialRow, fate: Fate) -> Iterator[MetricRow]:
+    values = {"time_to_recover_s": AWAY_S if trial.n_hits else 0.0}
     if fate.delay_s:
         values["redelivery_delay_s_max"] = fate.delay_s
     for name, value in values.items():
-        yield MetricRow(str(trial["trial_id"]), 1, name, value, "", "s", N_TASKS, "made up", 1)
+        yield MetricRow(trial.trial_id, 1, name, value, "", "s", N_TASKS, "made up", 1)
 
 
 def _window(
-    trial: Mapping[str, Any], fault: str, fate: Fate, hits: int, rng: np.random.Generator
+    trial: TrialRow, fault: str, fate: Fate, hits: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return tasks, hits and outcomes of one window."""
     t0 = BEGIN_NS + np.sort(rng.uniform(0, WINDOW_S * SECOND, N_TASKS)).astype("int64")
@@ -179,7 +164,7 @@ def _window(
     )
     tasks = pd.DataFrame(
         {
-            "trial_id": trial["trial_id"],
+            "trial_id": trial.trial_id,
             "task_id": np.arange(N_TASKS),
             "attempt_no": 1,
             "phase": "measure",
@@ -203,14 +188,12 @@ def _window(
     )
 
 
-def _hits(
-    trial: Mapping[str, Any], fault: str, fate: Fate, instants: Any, hit_of: Any
-) -> pd.DataFrame:
+def _hits(trial: TrialRow, fault: str, fate: Fate, instants: Any, hit_of: Any) -> pd.DataFrame:
     kind = fault.partition(":")[0]
     is_hit = not fate.misses and kind != "none"
     rows = [
         {
-            "trial_id": trial["trial_id"],
+            "trial_id": trial.trial_id,
             "hit": number,
             "fault": kind,
             "planned_ns": int(instant),
@@ -233,16 +216,22 @@ def _hits(
     return frame.astype({f"{name}_ns": "Int64" for name in ("injected", "healed", "restarted")})
 
 
-def _outcomes(trial: Mapping[str, Any], fate: Fate, hit_of: Any) -> pd.DataFrame:
+def _outcomes(trial: TrialRow, fate: Fate, hit_of: Any) -> pd.DataFrame:
     hurt = hit_of >= 0
-    return pd.DataFrame(
+    outcomes = pd.DataFrame(
         {
-            "trial_id": trial["trial_id"],
+            "trial_id": trial.trial_id,
             "task_id": np.arange(N_TASKS),
             "outcome": np.where(hurt, fate.outcome, "ok"),
             "starts": np.where(hurt & np.isin(fate.outcome, ["re-executed", "duplicated"]), 2, 1),
             "completions": np.where(hurt & (fate.outcome == "duplicated"), 2, 1),
             "state": np.where(hurt, {"stuck": "running"}.get(fate.outcome, ""), ""),
-            "hit": pd.array(np.where(hurt, hit_of, 0), "Int64").astype("Int64"),
+            "hit": pd.array(hit_of, "Int64"),
+            "redelivery_ns": pd.array([int(fate.delay_s * SECOND)] * N_TASKS, "Int64"),
+            "taken_over_by": np.where(hurt & (fate.delay_s > 0), "node 0, pid 4321", ""),
         }
-    ).assign(hit=lambda t: t["hit"].where(hurt))
+    )
+    return outcomes.assign(
+        hit=outcomes["hit"].where(hurt),
+        redelivery_ns=outcomes["redelivery_ns"].where(hurt & (fate.delay_s > 0)),
+    )
