@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.analysis.queries import WithoutFaults, is_grid
-from lab.report import costs, resources, scaling, schedules
-from lab.report.faults import matrix, sentence
+from lab.report import costs, faults, resources, scaling, schedules
 from lab.report.load import as_tables, grids
 from lab.report.page import write
 from lab.report.recommendation import HEADINGS, Choice, choices
@@ -28,6 +27,7 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
     store = Store(folder)
     tables = _plain(store, "trial", "metric", "estimate", "trend")
     text_tables = (
+        faults.as_table(faults.matrix(RunTables(store))),
         _summary_table(store),
         scaling.as_table(scaling.growths(tables)),
         costs.as_table(costs.costs(tables)),
@@ -43,8 +43,8 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
 
 def sentences(folder: Path) -> Iterator[str]:
     """Yield the outcome of the faults, and the ranking of the backends for each user's function."""
-    if squares := matrix(RunTables(Store(folder))):
-        yield sentence(squares)
+    if squares := faults.matrix(RunTables(Store(folder))):
+        yield faults.sentence(squares)
     yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
 
 

@@ -71,7 +71,8 @@ class Square:
         text: Its word, with the delay of a recovery.
         count: k of n tasks with this result.
         bound: Bounds of the share k / n, with 95 % confidence.
-        notes: Further results, and how many faults were survived.
+        notes: Further results.
+        survived: How many of its hits were survived, or empty.
         service: When the service had recovered, or empty.
         reason: Why there is no result, or empty.
         hits: Its hits, trial by trial.
@@ -85,6 +86,7 @@ class Square:
     count: str = ""
     bound: str = ""
     notes: Sequence[str] = ()
+    survived: str = ""
     service: str = ""
     reason: str = ""
     hits: Sequence[Hit] = ()
@@ -173,7 +175,8 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         text=f"{result.word} after {delay}" if delay else result.word,
         count=f"{harmed:,} of {n:,}",
         bound=f"{low} to {high}" if harmed else f"at most {high}",
-        notes=[*_others(counts, result), *filter(None, [stopped, survived_text(hits)])],
+        notes=[*_others(counts, result), *filter(None, [stopped])],
+        survived=survived_text(hits),
         service=f"The service had recovered after {service}." if service else "",
         reason=_reason(result, hits),
         hits=hits,
@@ -233,7 +236,7 @@ def _skips(trials: pd.DataFrame) -> list[tuple[str, Sequence[str]]]:
 def sentence(squares: Matrix) -> str:
     """Return the line of the terminal: how many systems lost or repeated tasks, and which."""
     harmed = [
-        system.name
+        f"{system.name} ({system.survived})" if system.survived else system.name
         for system in squares.systems
         if any(square.result.name in HARMFUL for square in system.squares)
     ]
@@ -241,3 +244,15 @@ def sentence(squares: Matrix) -> str:
     if not harmed:
         return f"Faults: none of {n} lost a task or ran one twice."
     return f"Faults: {len(harmed)} of {n} lost tasks or ran them twice: {', '.join(harmed)}."
+
+
+def as_table(squares: Matrix | None) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+    """Return a title, the headings, and each square with a result as text."""
+    headings = ["label", "fault", "worst outcome", "tasks", "95 % interval", "faults"]
+    rows = [
+        [system.name, square.fault, square.text, square.count, square.bound, square.survived]
+        for system in (squares.systems if squares else ())
+        for square in system.squares
+        if square.count
+    ]
+    return "What becomes of tasks when something fails", headings, rows

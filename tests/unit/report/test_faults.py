@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lab.figures import FIGURES, Tables
-from lab.report.faults import HARMFUL, RESULTS, Square, matrix, sentence
+from lab.report.faults import HARMFUL, RESULTS, Square, as_table, matrix, sentence
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, campaign
 from tests.factories.colours import VISION, contrast, distance
@@ -100,7 +100,7 @@ def test_a_fault_is_survived_if_no_task_was_harmed(
     squares: Mapping[str, Square], fault: str, survived: str
 ) -> None:
     """A task that was executed again and finished once was not harmed."""
-    assert f"{survived} survived" in squares[fault].notes
+    assert squares[fault].survived == f"{survived} survived"
 
 
 def test_an_unknown_outcome_and_a_miss_are_not_counted_as_survived(
@@ -108,7 +108,7 @@ def test_an_unknown_outcome_and_a_miss_are_not_counted_as_survived(
 ) -> None:
     """They are not counted at all: nothing is known about them."""
     for fault in ("network-cut", "broker-pause", "none"):
-        assert not [note for note in squares[fault].notes if "survived" in note]
+        assert squares[fault].survived == ""
 
 
 def test_a_hit_names_the_tasks_that_it_harmed(
@@ -136,7 +136,7 @@ def test_harm_that_no_hit_explains_counts_against_every_hit(tables: Tables) -> N
     assert table
     (system,) = (system for system in table.systems if system.name == "rq")
     (lost,) = (square for square in system.squares if square.fault == "child-kill")
-    assert "0 of 4 survived" in lost.notes
+    assert lost.survived == "0 of 4 survived"
 
 
 def test_a_square_without_a_result_has_the_reason(squares: Mapping[str, Square]) -> None:
@@ -169,7 +169,12 @@ def test_the_terminal_names_the_systems_that_lost_tasks(tables: Tables) -> None:
     """One line; without harm it says so."""
     table = matrix(tables)
     assert table
-    assert sentence(table) == "Faults: 1 of 2 systems lost tasks or ran them twice: rq."
+    assert sentence(table) == (
+        "Faults: 1 of 2 systems lost tasks or ran them twice: rq (8 of 24 survived)."
+    )
+    assert ["rq", "child-kill", "lost", "8 of 428", "0.81 % to 3.6 %", "0 of 4 survived"] in (
+        as_table(table)[2]
+    )
     fine = matrix(with_faults(campaign(SMALL), {("rq", "worker-kill"): OK}))
     assert fine
     assert sentence(fine) == "Faults: none of 1 system lost a task or ran one twice."
