@@ -36,7 +36,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--fault": {
             "action": "append",
             "metavar": "KIND[:FACTOR]",
-            "help": f"let this fail in the window: {', '.join(FaultKind)} (the control); factors: "
+            "help": f"let this fail in the window: {', '.join(FaultKind)}; none is the control, in "
+            "which everything is prepared and nothing fails; factors: "
             f"{faults.FACTORS}; repeat for more (default: nothing; in experiment {FAULTS}: each)",
         },
         "--task": {

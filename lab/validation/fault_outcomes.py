@@ -147,7 +147,8 @@ def classify(
                 ends, state, is_acknowledged=is_acknowledged, is_over=is_over
             )
         hit = next((hit for hit in reversed(after.hits) if task_id in hit.task_ids), None)
-        again = next((run for run in runs if hit and run.t3_ns > hit.at_ns), None)
+        # Not the first start: a child may begin a task between the hit's instant and its own death.
+        again = next((run for run in runs[1:] if hit and run.t3_ns > hit.at_ns), None)
         delay_ns = again.t3_ns - hit.at_ns if again and hit else None
         if hit is None and outcome is not TaskOutcome.OK:
             hit = _attributed(sent_ns.get(task_id), after.hits)
