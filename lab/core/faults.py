@@ -11,6 +11,8 @@ from typing import Self
 
 # Seconds from the end of a part until a supervisor has noticed it.
 RESTART_S = 1.0
+# A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
+HORIZONS = 1.5
 
 
 class Role(StrEnum):

@@ -18,16 +18,14 @@ from typing import Any, NamedTuple
 
 from lab.core.backend import Backend
 from lab.core.errors import LabError
-from lab.core.faults import Fault
+from lab.core.faults import HORIZONS, Fault, Role
 from lab.core.model import Capability, Task, TrialSpec
 from lab.core.outcomes import TaskState
 from lab.driver.load_generator import LoadGenerator, Submit
 from lab.planning.phases import Phase
 from lab.recording.ledger_reader import executions
+from lab.recording.task_states import NAME
 
-STATES = "states.json"
-# A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
-HORIZONS = 1.5
 # Without progress for this long, in addition to the pauses of the fault, nothing is expected any
 # more: clients and workers reconnect within some 10 s (Celery, django-q2).
 SETTLE_S = 15.0
@@ -56,7 +54,7 @@ class UnderFault:
         self, backend: Backend, offering: LoadGenerator, spec: TrialSpec, fault: Fault, folder: Path
     ) -> None:
         self._backend, self._offering, self._folder = backend, offering, folder
-        self.limit_s = spec.deadline_s
+        self.limit_s, self._fault = spec.deadline_s, fault
         self._pauses_s = fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
         self._latest_s = min(self._pauses_s + LATEST_S, spec.deadline_s * 0.9)
         self._is_over = threading.Event()
@@ -96,17 +94,30 @@ class UnderFault:
     def drain(self) -> None:
         """Wait until all acknowledged tasks have ended, or none of the others can be expected.
 
-        That is the case after `HORIZONS` redelivery horizons without progress.
+        That is the case after `HORIZONS` redelivery horizons without progress. A worker that was
+        away with its server may finish a task that is delivered again, so that wait is whole.
         """
         begin = changed = time.monotonic()
-        n_events = -1
-        while (progress := self._progress()).waiting or progress.running:
-            now = time.monotonic()
+        n_events, again_s = -1, self._again_s()
+        while True:
+            progress, now = self._progress(), time.monotonic()
+            if not (progress.waiting or progress.running) and now - begin >= again_s:
+                return
             if progress.n_events != n_events:
                 n_events, changed = progress.n_events, now
-            if now - begin > self.limit_s or now - changed > self._patience_s(progress):
+            if now - begin > self.limit_s or now - changed > max(
+                again_s, self._patience_s(progress)
+            ):
                 return
             time.sleep(LOOK_S)
+
+    def _again_s(self) -> float:
+        """Return how long a task that has ended may be delivered again; 0 after most faults."""
+        has_separated = self._fault.heal_s > 0 or self._fault.kind.role is Role.BROKER
+        horizon_s = self._backend.redelivery_horizon_s(
+            self._backend.setup.settings, is_started=True
+        )
+        return self._pauses_s + HORIZONS * horizon_s if has_separated and horizon_s else 0.0
 
     def _patience_s(self, progress: _Progress) -> float:
         horizon, settings = self._backend.redelivery_horizon_s, self._backend.setup.settings
@@ -115,7 +126,7 @@ class UnderFault:
             for is_started, task_ids in ((False, progress.waiting), (True, progress.running))
             if task_ids
         ]
-        return self._pauses_s + max(SETTLE_S, *horizons)
+        return self._pauses_s + max([SETTLE_S, *horizons])
 
     def _progress(self) -> _Progress:
         started, finished, n_events = set[int](), set[int](), 0
@@ -130,7 +141,7 @@ class UnderFault:
         return _Progress(missing - started, missing & started, n_events)
 
     def read_states(self) -> None:
-        """Write the state of each task into `STATES`: first of the missing, then of the others.
+        """Write the state of each task into `NAME`: first of the missing, then of the others.
 
         A state that the backend does not report within `READ_S` for all tasks is not in the file.
         """
@@ -142,7 +153,7 @@ class UnderFault:
         )
         reading.start()
         reading.join(READ_S)
-        (self._folder / STATES).write_text(json.dumps(states.copy()), encoding="utf-8")
+        (self._folder / NAME).write_text(json.dumps(states.copy()), encoding="utf-8")
 
     def _read(
         self, task_ids: Sequence[int], handles: dict[int, Any], states: dict[int, str]

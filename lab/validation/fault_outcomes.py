@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lab.core.faults import FaultKind
+from lab.core.faults import HORIZONS, FaultKind
 from lab.core.outcomes import Ack, TaskOutcome, TaskState
 from lab.planning.phases import Phase
 from lab.results.schema import FaultRow
 from lab.validation.checker import OF_FAULTS
 
-# A task is lost only if the drain lasted this many redelivery horizons (METHOD M27).
-HORIZONS = 1.5
 # The shortest such wait, for a system that delivers again at once, or never.
 SHORTEST_WAIT_S = 2.0
 _DECIDED_BEFORE = (TaskOutcome.UNEXPECTED, TaskOutcome.WRONG_ANSWER)

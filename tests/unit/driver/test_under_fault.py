@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from lab.core.faults import FaultKind, of_kind
+from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Paced, Task
 from lab.driver import driver, under_fault
 from lab.driver.driver import PHASES
 from lab.planning.phases import Phase
 from lab.recording.driver_status import read_status
-from lab.recording.ledger_reader import Intent, intents, unfinished
+from lab.recording.ledger_reader import Intent, executions, intents, unfinished
+from lab.recording.task_states import NAME
 from lab.worker.ledger import ACCEPTED, ERROR
 from tests.factories.trials import spec_of
 from tests.unit.driver.test_driver import driver_here
@@ -59,7 +60,7 @@ def run(driven: driver.Driver, special: Callable[[Task], Any]) -> dict[int, Inte
 
 def states(driven: driver.Driver) -> dict[int, str]:
     """Return the states that the driver wrote."""
-    written = json.loads((driven.folder / under_fault.STATES).read_text())
+    written = json.loads((driven.folder / NAME).read_text())
     return {int(task_id): state for task_id, state in written.items()}
 
 
@@ -136,6 +137,36 @@ def test_drain_waits_for_the_redelivery_horizon(
     monkeypatch.setattr(under_fault.UnderFault, "read_states", read)
     run(driven, redeliver)
     assert missing == ({SPECIAL} if is_missing else set())
+
+
+@pytest.mark.parametrize(("heal_s", "times"), [(0.0, 1), (0.01, 2)])
+def test_drain_sees_a_task_that_was_finished_and_is_delivered_again(
+    driven: driver.Driver, monkeypatch: pytest.MonkeyPatch, heal_s: float, times: int
+) -> None:
+    """After a pause or a cut the drain lasts a whole horizon, although every task has ended."""
+    assert driven.under_fault
+    driven.under_fault._fault = Fault(FaultKind.NETWORK_CUT, heal_s=heal_s)
+    monkeypatch.setattr(type(driven.backend), "redelivery_horizon_s", lambda *_, is_started: 1.5)
+    submit, seen = driven.backend.submit, list[int]()
+
+    def deliver_twice(task: Task) -> Any:
+        threading.Timer(1.2, deliver, [task]).start()
+        return submit(task)
+
+    def deliver(task: Task) -> None:
+        with contextlib.suppress(RuntimeError):  # the pool is shut down
+            submit(task)
+
+    read_states = under_fault.UnderFault.read_states
+
+    def read(self: under_fault.UnderFault) -> None:
+        records = [r for p in (self._folder / "ledger").glob("*.bin") for r in executions(p)[1]]
+        seen.extend(record.task_id for record in records)
+        read_states(self)
+
+    monkeypatch.setattr(under_fault.UnderFault, "read_states", read)
+    run(driven, deliver_twice)
+    assert seen.count(SPECIAL) == times
 
 
 def test_state_that_cannot_be_read_is_unknown(

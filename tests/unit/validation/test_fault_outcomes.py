@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.faults import FaultKind
+from lab.core.faults import HORIZONS, FaultKind
 from lab.core.outcomes import Ack, TaskOutcome, TaskState
-from lab.validation.fault_outcomes import HORIZONS, SHORTEST_WAIT_S
+from lab.validation.fault_outcomes import SHORTEST_WAIT_S
 from tests.factories.scripted_system import ScriptedSystem
 
 Outcome = TaskOutcome
