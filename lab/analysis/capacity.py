@@ -15,7 +15,7 @@ import pandas as pd
 from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.statistics import interval
 from lab.core.cell import SITE
-from lab.core.model import Burst, Flag, LoadLevel, RateProbe
+from lab.core.model import COUNTED_FLAGS, Burst, LoadLevel, RateProbe
 from lab.planning.presets import Ladder
 from lab.results.schema.metric import MetricRow
 
@@ -156,7 +156,7 @@ def _answer(row: Any) -> Answer:
         return Answer(rate, held=False)
     if row.overloaded == 0 and "inconsistent" not in reasons:
         return Answer(rate, held=True)
-    return Answer(rate, None if row.flag == Flag.INVALID else False)
+    return Answer(rate, False if row.flag in COUNTED_FLAGS else None)
 
 
 def loads(

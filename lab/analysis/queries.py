@@ -12,7 +12,7 @@ from lab.analysis.labels import each, identify
 from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.sweeps.grouping import plural
 from lab.core.cell import CELL, TOPOLOGY
-from lab.core.model import Flag
+from lab.core.model import COUNTED_FLAGS
 
 Tables = Mapping[str, pd.DataFrame]
 """Table name -> tidy table, as `Store.read` returns it; see `window_of` for windows."""
@@ -62,7 +62,7 @@ class WithoutFaults(Mapping[str, pd.DataFrame]):
 def usable(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the last attempt of each trial, if its numbers may be used (METHOD M23)."""
     last = last_attempts(trials)
-    return last[last["status"].isin(USABLE) & (last["flag"] != Flag.INVALID)]
+    return last[last["status"].isin(USABLE) & last["flag"].isin(COUNTED_FLAGS)]
 
 
 def trial_values(tables: Tables, metric: str) -> pd.DataFrame:

@@ -32,7 +32,7 @@ from lab.results.schema import PARQUET_TABLES, TrialRow
 from lab.results.schema.machine import BaselineRow
 from lab.results.schema.metric import MetricRow
 from lab.results.store import Store
-from lab.running import host_baselines, trial
+from lab.running import calibrated_work, host_baselines, trial
 from lab.validation.trial_row import Context, TrialResult, collect, unrecorded
 
 # Limit of repeated attempts, as a share of all attempts. On a machine that is always disturbed,
@@ -171,11 +171,11 @@ class _Runner:
     def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
         if spec.block not in self._instrumentation_ns:
             self._begin(spec.block)
-        before = self._calibration_ns
+        before, work = self._calibration_ns, calibrated_work.work_ns(spec)
         instrumentation_ns = self._instrumentation_ns[spec.block]
         outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, instrumentation_ns)
         self._calibration_ns = host_counters.calibrate()
-        return self._keep(outcome, position, (before, self._calibration_ns))
+        return self._keep(outcome, position, (before, self._calibration_ns), work)
 
     def _begin(self, block: int) -> None:
         """Measure instrumentation cost and host baselines; a resumed block has its baselines."""
@@ -199,12 +199,15 @@ class _Runner:
             self._store.append(row)
 
     def _keep(
-        self, outcome: trial.TrialObservation, position: int, calibration_ns: tuple[int, int] | None
+        self,
+        outcome: trial.TrialObservation,
+        position: int,
+        calibration_ns: tuple[int, int] | None,
+        work_ns: int | None = None,
     ) -> TrialRow:
         instrumentation_ns = self._instrumentation_ns.get(outcome.spec.block)
-        context = Context(
-            self._campaign_id, self._fingerprint_id, position, calibration_ns, instrumentation_ns
-        )
+        ids = (self._campaign_id, self._fingerprint_id, position)
+        context = Context(*ids, calibration_ns, instrumentation_ns, work_ns)
         collected: TrialResult = collect(outcome, context)
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)
@@ -253,4 +256,4 @@ def _is_worth_another(row: TrialRow) -> bool:
     is_limited = all(
         reason.startswith("generator_limited") for reason in row.flag_reasons.split("; ")
     )
-    return row.flag == Flag.INVALID and row.status == Status.OK and not is_limited
+    return row.flag == Flag.DISTURBED and row.status == Status.OK and not is_limited

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
-from lab.core.model import Estimate, Flag
+from lab.core.model import COUNTED_FLAGS, Estimate
 from lab.core.outcomes import FiringOutcome
 from lab.driver.readiness import most_at_once
 from lab.results.schema import TrialRow
@@ -84,7 +84,7 @@ def io_bound(trials: Sequence[TrialRecords]) -> Observation:
     mean = int((ended.t4_ns - ended.t3_ns).sum()) / span_ns
     holds = mean >= OVERLAP * slots
     why = f"on average {mean:.1f} of {slots} worker slots waited at once"
-    if not holds and trial.row.flag == Flag.INVALID:
+    if not holds and trial.row.flag not in COUNTED_FLAGS:
         return Observation(None, f"{why}, on a machine that was busy with other work")
     return Observation(holds, why)
 
@@ -92,7 +92,7 @@ def io_bound(trials: Sequence[TrialRecords]) -> Observation:
 def jobs_gain(trials: Sequence[TrialRecords]) -> Observation:
     """Check that jobs due at the same instant are faster on two cores, per occurrence."""
     (trial,) = trials
-    if trial.row.flag == Flag.INVALID:
+    if trial.row.flag not in COUNTED_FLAGS:
         return Observation(None, "the machine was busy with other work")
     rounds = trial.occurrences.dropna(subset=["finished_ns"]).groupby("nominal_ns")
     took_s = [int(r.finished_ns.max() - r.started_ns.min()) / 1e9 for _, r in rounds if len(r) > 1]
@@ -119,7 +119,7 @@ def gain(trials: Sequence[TrialRecords]) -> Observation:
 
 def usable_pairs(rows: Iterable[TrialRow]) -> list[int]:
     """Return the blocks in which both trials are valid; their figures do not matter."""
-    used = Counter(row.block for row in rows if row.flag != Flag.INVALID)
+    used = Counter(row.block for row in rows if row.flag in COUNTED_FLAGS)
     return [block for block, n in used.items() if n > 1]
 
 

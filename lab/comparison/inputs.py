@@ -12,7 +12,7 @@ from lab.analysis.metrics.registry import last_attempts
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
-from lab.core.model import Flag
+from lab.core.model import COUNTED_FLAGS
 from lab.host.repository import git_or_none
 from lab.results import run_names
 from lab.results.store import Store, list_runs
@@ -99,7 +99,7 @@ def _values(store: Store) -> pd.DataFrame:
     # A lower bound is not a value: the true value may be anything above it.
     usable = numbers[(numbers.is_valid == 1) & (numbers.bound == "")]
     table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
-    table = table[table.flag != Flag.INVALID]
+    table = table[table.flag.isin(COUNTED_FLAGS)]
     requested = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
     wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
     return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})

@@ -69,11 +69,22 @@ class Status(StrEnum):
 
 
 class Flag(StrEnum):
-    """The quality of a trial's numbers (METHOD M23); invalid ones must not be used."""
+    """The quality of a trial's numbers (METHOD M23).
+
+    - `ok`, `noisy`: the numbers count.
+    - `disturbed`: the machine or the generator distorted the numbers. They are shown, marked as
+      such, and no estimate, comparison or ranking uses them.
+    - `invalid`: the records are wrong or contradict each other, so there are no numbers.
+    """
 
     OK = "ok"
     NOISY = "noisy"
+    DISTURBED = "disturbed"
     INVALID = "invalid"
+
+
+# The flags of trials whose numbers are used.
+COUNTED_FLAGS = (Flag.OK, Flag.NOISY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,17 @@ OVER = "oversubscribed"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The CPUs of the driver, the services and each node.
+    """The CPUs of the driver, the services, each node, and of the lab, which watches the trial.
 
     mode: kind of node (METHOD M22): ``cpuset``; ``quota``, if it may use its cores for a part of
         the time; ``oversubscribed``, if the nodes need more than the physical cores.
-    dedicated: False if any two roles share a CPU.
+    dedicated: False if any two of driver, services and nodes share a CPU.
     """
 
     driver: tuple[int, ...]
     services: tuple[int, ...]
     nodes: tuple[tuple[int, ...], ...]
+    lab: tuple[int, ...]
     mode: str
     dedicated: bool
 
@@ -47,7 +48,7 @@ def core_counts(cpus: int) -> tuple[int, ...]:
 def place(
     cpus: Sequence[int], topology: Topology, *, has_services: bool, in_driver: bool
 ) -> Placement:
-    """Give the nodes whole CPUs from the end of `cpus`, and the rest to driver and services.
+    """Give the nodes whole CPUs from the end of `cpus`, and the rest to driver, services and lab.
 
     Roles share CPUs if there are too few; then `dedicated` is False. With `in_driver`, the driver
     process is the node and gets exactly the node's CPUs.
@@ -65,16 +66,16 @@ def place(
         mode = "quota" if topology.nodes * topology.quota_cpus <= LARGEST_QUOTAS * cores else OVER
     else:
         mode = "cpuset" if wanted <= cores else OVER
+    rest = sorted(cpu for cpu in cpus if cpu not in taken)
+    lab = driver = services = tuple(rest or cpus)
     if in_driver:
         # The driver is the node, so it also submits on the node's CPUs.
-        return Placement(nodes[0], (), nodes, mode, dedicated=False)
-    rest = sorted(cpu for cpu in cpus if cpu not in taken)
-    driver = services = tuple(rest or cpus)
+        return Placement(nodes[0], (), nodes, lab, mode, dedicated=False)
     if len(rest) > 1 and has_services:
         driver, services = driver[:1], driver[1:]
     services = services if has_services else ()
     dedicated = fits and bool(rest) and not set(driver) & set(services)
-    return Placement(driver, services, nodes, mode, dedicated)
+    return Placement(driver, services, nodes, lab, mode, dedicated)
 
 
 def cpu_text(cpus: Sequence[int]) -> str:

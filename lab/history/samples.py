@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from lab.analysis.metrics.registry import last_attempts
-from lab.core.model import Flag, Status
+from lab.core.model import COUNTED_FLAGS, Status
 from lab.history.suite import AXES, Benchmark, benchmarks
 from lab.planning import registry
 from lab.results.store import Store
@@ -44,7 +44,7 @@ def samples_of_run(store: Store) -> pd.DataFrame:
     )
     metrics = trials.merge(store.read("metric"), on=["trial_id", "attempt"])
     metrics = metrics.merge(_suite(), on=BENCHMARK_KEY)
-    good = (metrics.is_valid == 1) & (metrics.bound == "") & (metrics.flag != Flag.INVALID)
+    good = (metrics.is_valid == 1) & (metrics.bound == "") & metrics.flag.isin(COUNTED_FLAGS)
     return pd.DataFrame(
         {
             "provider": metrics.provider,

@@ -14,14 +14,14 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 import psutil
 
-from lab.host import child_environment, interrupts, process_marks
+from lab.host import affinity, child_environment, interrupts, process_marks
 
 OWNER, TRIAL = "LAB_OWNER", "LAB_TRIAL"
 STOP_S = 5.0
@@ -59,24 +59,6 @@ def is_alive(name: str) -> bool:
         return abs(process.create_time() - float(created)) < SAME_START_S and is_running(process)
     except (psutil.Error, ValueError, OverflowError):
         return False
-
-
-@contextlib.contextmanager
-def pinned(cpus: Sequence[int]) -> Iterator[None]:
-    """Set this thread's CPU affinity, which child processes inherit, and restore it afterwards.
-
-    The parent sets it before the fork, so that every thread of the child has it and no Python code
-    runs between fork and exec.
-    """
-    if not cpus or not psutil.LINUX:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def start(
@@ -125,7 +107,12 @@ def _start(
     stream: IO[bytes]
     mark = process_marks.of_trial(environment.get(TRIAL, ""))
     # A start that a signal interrupts could leave a process without a reference to it.
-    with interrupts.deferred(), log.open("ab") as stream, pinned(cpus), process_marks.marking(mark):
+    with (
+        interrupts.deferred(),
+        log.open("ab") as stream,
+        affinity.pinned(cpus),
+        process_marks.marking(mark),
+    ):
         return subprocess.Popen(
             argv,
             env={**child_environment.of_process(), **environment},

@@ -8,9 +8,10 @@ change the flag, and is an empty cell in the row.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
@@ -21,18 +22,25 @@ from lab.host.procfs import cgroup_texts, text_of
 from lab.recording.sample import Sample
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the unit of /proc/stat
+CPU = re.compile(r"cpu([0-9]+)")  # a line of /proc/stat
 CALIBRATION_STEPS = 120_000  # about 10 ms
 CALIBRATION_REPEATS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class HostReading:
-    """The counters of the whole machine at one instant, since its start."""
+class CpuTimes:
+    """The unused times of one CPU since the start of the machine."""
 
-    t_ns: int = column("when", "ns")
-    cpus: int | None = column("CPUs that are online")
-    idle_s: float | None = column("CPU time spent idle or waiting for a disk", "s")
-    steal_s: float | None = column("CPU time that the hypervisor gave to other guests", "s")
+    idle_s: float = column("CPU time spent idle or waiting for a disk", "s")
+    steal_s: float = column("CPU time that the hypervisor gave to other guests", "s")
+
+
+@dataclass(frozen=True, slots=True)
+class HostReading:
+    """The counters of the machine at one instant, since its start; `cpus` has those of each CPU."""
+
+    t_ns: int
+    cpus: Mapping[int, CpuTimes]
     pressure_cpu_us: int | None = column("time with a runnable thread waiting for a CPU", "us")
     pressure_memory_us: int | None = column("time with all threads waiting for memory", "us")
     pressure_io_us: int | None = column("time with a thread waiting for a disk", "us")
@@ -50,13 +58,10 @@ def read_host(root: Path = Path("/")) -> HostReading:
     stat, memory = _fields(text_of(proc / "stat")), _fields(text_of(proc / "vmstat"))
     t_ns = time.monotonic_ns()
     quota = _fields(next(iter(cgroup_texts("cpu", "cpu.stat", root)), None))
-    ticks = stat.get("cpu")
     load = (text_of(proc / "loadavg") or "").split()
     return HostReading(
         t_ns=t_ns,
-        cpus=sum(name.startswith("cpu") for name in stat) - 1 if ticks else None,
-        idle_s=(int(ticks[3]) + int(ticks[4])) * TICK_S if ticks else None,
-        steal_s=int(ticks[7]) * TICK_S if ticks else None,
+        cpus={int(m[1]): _cpu_times(stat[m[0]]) for m in map(CPU.fullmatch, stat) if m},
         pressure_cpu_us=_pressure(proc / "pressure/cpu", "some"),
         pressure_memory_us=_pressure(proc / "pressure/memory", "full"),
         pressure_io_us=_pressure(proc / "pressure/io", "some"),
@@ -67,6 +72,10 @@ def read_host(root: Path = Path("/")) -> HostReading:
         quota_periods=_count(quota, "nr_periods"),
         throttled=_count(quota, "nr_throttled"),
     )
+
+
+def _cpu_times(ticks: Sequence[str]) -> CpuTimes:
+    return CpuTimes((int(ticks[3]) + int(ticks[4])) * TICK_S, int(ticks[7]) * TICK_S)
 
 
 def _fields(text: str | None) -> dict[str, list[str]]:
@@ -153,11 +162,17 @@ class Sampler:
 
     def _read(self) -> None:
         host, parts = read_host(), self._parts()
-        readings = [*parts]
-        for counter in fields(host)[1:]:
-            value, unit = getattr(host, counter.name), counter.metadata["unit"]
-            if value is not None:
-                readings.append(CounterReading("host", counter.name, float(value), unit))
+        readings = [*parts, *_readings("host", host)]
+        for number, times in host.cpus.items():
+            readings += _readings(f"cpu{number}", times)
         cost_s = time.thread_time_ns() / 1e9
         readings.append(CounterReading("host", "sampler_cpu_s", cost_s, "s"))
         self._samples += [Sample(t_ns=host.t_ns, **reading._asdict()) for reading in readings]
+
+
+def _readings(source: str, counters: HostReading | CpuTimes) -> Iterator[CounterReading]:
+    """Yield the counters that have a value; `t_ns` and `cpus` of a machine are none."""
+    for counter in fields(counters):
+        value = getattr(counters, counter.name)
+        if "unit" in counter.metadata and value is not None:
+            yield CounterReading(source, counter.name, float(value), counter.metadata["unit"])

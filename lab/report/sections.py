@@ -15,7 +15,7 @@ from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.analysis.statistics import interval
-from lab.core.model import Flag, Status
+from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits, percent
 from lab.report.numbers import Number, shown
@@ -191,7 +191,7 @@ def _change(cell: Any, column: Column, everything: Any, without: Any) -> Change:
 def troubles(tables: Tables) -> list[Trouble]:
     """List the attempts without a usable number, grouped by reason; skips are last."""
     trials = _named(tables)
-    bad = trials[(trials["status"] != Status.OK) | (trials["flag"] == Flag.INVALID)]
+    bad = trials[(trials["status"] != Status.OK) | ~trials["flag"].isin(COUNTED_FLAGS)]
     what = bad["status"].where(bad["status"] != Status.OK, bad["flag"])
     why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
     keys = ["what", "why", "label", "workload_name", "topology", "arrival"]

@@ -15,7 +15,7 @@ from lab.analysis.metrics.registry import USABLE
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
 from lab.core.cell import TOPOLOGY
-from lab.core.model import Flag, Status
+from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.limits import limit_of
@@ -190,7 +190,7 @@ def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Num
     trials = [trial for trial in cell if trial.arrival == column.arrival]
     if not trials:
         return Number(NOT_MEASURED)
-    if not any(trial.status in USABLE and trial.flag != Flag.INVALID for trial in trials):
+    if not any(trial.status in USABLE and trial.flag in COUNTED_FLAGS for trial in trials):
         return Number(_ending(trials), note="no trial is usable")
     # The largest burst, because its start has the smallest effect on its throughput.
     largest = max(trials, key=lambda trial: trial.n_planned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,11 @@ from lab.core.placement import Placement
 from lab.core.provider import Cluster, CpuUse, DriverProcess, TrialContext
 from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import readiness
-from lab.host import child_environment, interrupts, processes
+from lab.host import affinity, child_environment, interrupts, processes
 from lab.planning import registry
 from lab.planning.tasks import make_jobs
 from lab.providers import PROVIDERS
-from lab.recording import host_counters
+from lab.recording import cpu_waits, host_counters
 from lab.recording.cluster_sampler import ClusterSampler
 from lab.recording.sample import Sample
 from lab.results.schema import FaultRow
@@ -35,11 +35,15 @@ SLACK_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class EdgeReading:
-    """Readings of the machine and of CPU times at the begin or end of a period."""
+    """Readings of the machine and of CPU times at the begin or end of a period.
+
+    `threads` holds the threads of each role.
+    """
 
     host: host_counters.HostReading
     cpu: CpuUse
     lab_ns: int
+    threads: Mapping[str, cpu_waits.Threads]
 
 
 @dataclass(slots=True)
@@ -105,7 +109,8 @@ def run_trial(
     # Absolute, because processes of the trial have other current folders.
     outcome = _begun(spec, attempt, folder.absolute(), datetime.now(UTC))
     cluster = PROVIDERS[spec.provider](_site(outcome))
-    with interrupts.deferred():
+    # The lab runs beside driver and servers, so that it takes no CPU time from the workers.
+    with interrupts.deferred(), affinity.confined(outcome.placement.lab):
         try:
             with interrupts.allowed():
                 _drive(cluster, outcome, on_phase, instrumentation_ns)
@@ -254,5 +259,6 @@ def _read_monitor(cluster: Cluster, outcome: TrialObservation) -> None:
 
 
 def _reading(cluster: Cluster) -> EdgeReading:
+    threads = {role: cpu_waits.thread_times(pids) for role, pids in cluster.processes().items()}
     cpu = cluster.cpu()
-    return EdgeReading(host_counters.read_host(), cpu, time.process_time_ns())
+    return EdgeReading(host_counters.read_host(), cpu, time.process_time_ns(), threads)

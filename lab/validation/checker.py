@@ -20,7 +20,7 @@ from lab.core.outcomes import Ack, TaskOutcome
 from lab.planning.phases import Phase
 
 # The generator (METHOD M7, M23).
-RATE_NOISY, RATE_INVALID = 0.02, 0.05
+RATE_NOISY, RATE_DISTURBED = 0.02, 0.05
 SUBMITTER_BUSY = 0.30
 LAG_FLOOR_S, LAG_OF_LATENCY = 0.001, 0.05
 GAPS_P_VALUE = 0.01
@@ -186,7 +186,7 @@ def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Issue |
     deviation = len(t1) / planned / stretch - 1
     if abs(deviation) <= RATE_NOISY:
         return None
-    flag = Flag.INVALID if abs(deviation) > RATE_INVALID else Flag.NOISY
+    flag = Flag.DISTURBED if abs(deviation) > RATE_DISTURBED else Flag.NOISY
     return _limited(flag, f"achieved rate {deviation:+.1%} off the plan (limit {RATE_NOISY:.0%})")
 
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lab.core.faults import FaultKind
 from lab.core.model import Flag
 from lab.recording.host_counters import TICK_S, HostReading
+from lab.running.trial import TrialObservation
+from lab.validation import contention
+from lab.validation.contention import Contention
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """The disturbance between two readings: shares of 1, and counts."""
+    """The disturbance between two readings: shares of 1, and counts.
+
+    `cpu_taken`, `other_cpu`, `cpu_wait` and `roles` are those of `lab.validation.contention`.
+    """
 
     steal: float | None
+    cpu_taken: float | None
+    roles: str
     other_cpu: float | None
-    calibration_drift: float | None
+    cpu_wait: float | None
     pressure_cpu: float | None
     pressure_memory: float | None
     pressure_io: float | None
@@ -27,33 +36,33 @@ class Disturbance:
     resolution: float
 
 
-# The fields of a `Disturbance` that are columns of a trial's row.
-DISTURBANCE_COLUMNS = ("steal", "other_cpu", "calibration_drift", "pressure_cpu")
-
-
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The values above which a signal makes a trial noisy, or invalid."""
+    """The values above which a signal makes a trial noisy, or disturbed."""
 
     signal: str
     noisy_above: float
-    invalid_above: float
+    disturbed_above: float
     sentence: str
+    scale: float = 100
 
 
 # The part of METHOD M23's table that comes from the machine's counters; problems in the trial's
-# records come as findings. CPU pressure has no threshold: saturated workers raise it too.
+# records come as findings. CPU pressure has no threshold: saturated workers raise it too. Neither
+# has the speed of the CPU: it is the machine's own spread, which interleaving spreads over all
+# systems and which widens their intervals.
 THRESHOLDS = (
-    Threshold("steal", 0.01, 0.05, "steal: the hypervisor took {:.1%} of the CPU time"),
-    Threshold("other_cpu", 0.02, 0.10, "foreign CPU: other processes used {:.1%}"),
-    Threshold("calibration_drift", 0.03, 0.10, "drift: a fixed loop's time changed by {:.1%}"),
-    Threshold("throttled", 0.01, 0.10, "quota: it stopped the lab in {:.1%} of its periods"),
-    Threshold("pressure_memory", 0.001, math.inf, "memory: all threads waited {:.1%} of the time"),
-    Threshold("swap_ins", 0, math.inf, "swapping: {:.0f} pages were read back"),
-    Threshold("oom_kills", 0, 0, "out of memory: the kernel killed {:.0f} processes"),
+    Threshold("steal", 0.01, 0.05, "the hypervisor took {:.1f} % of the CPU time"),
+    Threshold("cpu_taken", 0.02, 0.10, "other processes took {:.1f} % of the CPUs of the {roles}"),
+    Threshold("throttled", 0.01, 0.10, "a CPU quota stopped the lab in {:.1f} % of its periods"),
+    Threshold(
+        "pressure_memory", 0.001, math.inf, "all threads waited {:.1f} % of the time for memory"
+    ),
+    Threshold("swap_ins", 0, math.inf, "{:.0f} pages were read back from swap", 1),
+    Threshold("oom_kills", 0, 0, "the kernel killed {:.0f} processes because memory was full", 1),
 )
 # Read in ticks of 10 ms: only the part above the resolution of the window is used.
-IN_TICKS = ("steal", "other_cpu")
+IN_TICKS = ("steal", "cpu_taken")
 
 
 class Issue(Protocol):
@@ -68,35 +77,46 @@ class Issue(Protocol):
         """A sentence that describes it."""
 
 
-def disturbance(
-    before: HostReading,
-    after: HostReading,
-    own_cpu_ns: int,
-    calibration_before_ns: int,
-    calibration_after_ns: int,
-) -> Disturbance:
-    """Compare two readings (formulas of METHOD M23).
+def observed(outcome: TrialObservation, *, has_hits: bool = False) -> Disturbance | None:
+    """Return the disturbance of a trial's window; None if the lab did not see its two ends.
 
-    `own_cpu_ns` is the CPU time of driver, servers, workers and the lab between the readings.
-    Foreign CPU is ``(busy - own) / total``; slightly below zero means none. Busy is elapsed time
-    minus idle and stolen time, because the kernel counts idle time exactly and busy time in ticks:
-    with tasks of 1 ms, the busy ticks of /proc/stat were 3 % too low, this formula 0.5 %.
+    The uninstrumented burst is part of it, because the throughput is computed from that burst.
     """
+    begin, end = outcome.begin, outcome.last or outcome.end
+    if begin is None or end is None:
+        return None
+    uses = contention.uses(outcome.placement, begin, end)
+    contended = contention.contention(begin.host, end.host, uses)
+    cpus = contention.cpus_of_trial(outcome.placement)
+    disturbed = disturbance(begin.host, end.host, contended, cpus)
+    if not has_hits:
+        return disturbed
+    # The CPU time of a process that was killed is unknown, and would count as that of others; a
+    # fault may let the kernel kill a process for its memory.
+    fault = outcome.spec.fault
+    has_killer = fault is not None and fault.kind is FaultKind.WORKER_OOM
+    oom_kills = None if has_killer else disturbed.oom_kills
+    return replace(disturbed, cpu_taken=None, other_cpu=None, cpu_wait=None, oom_kills=oom_kills)
+
+
+def disturbance(
+    before: HostReading, after: HostReading, contended: Contention, cpus: Iterable[int]
+) -> Disturbance:
+    """Compare two readings (formulas of METHOD M23); `cpus` are those of the trial."""
 
     def change(name: str) -> float | None:
         begin, end = getattr(before, name), getattr(after, name)
         return None if begin is None or end is None else float(end - begin)
 
     window_s = (after.t_ns - before.t_ns) / 1e9
-    total_s = before.cpus * window_s if before.cpus else None
-    idle_s, steal_s = change("idle_s"), change("steal_s")
-    foreign_s = None
-    if total_s is not None and idle_s is not None and steal_s is not None:
-        foreign_s = total_s - idle_s - steal_s - own_cpu_ns / 1e9
+    readable = before.cpus.keys() & after.cpus.keys() & {*cpus}
+    steal_s = sum(after.cpus[cpu].steal_s - before.cpus[cpu].steal_s for cpu in readable)
     return Disturbance(
-        steal=_share(steal_s, total_s),
-        other_cpu=_share(foreign_s, total_s),
-        calibration_drift=abs(calibration_after_ns / calibration_before_ns - 1),
+        steal=_share(steal_s, len(readable) * window_s),
+        cpu_taken=contended.cpu_taken,
+        roles=contended.roles,
+        other_cpu=contended.other_cpu,
+        cpu_wait=contended.cpu_wait,
         pressure_cpu=_share(change("pressure_cpu_us"), window_s * 1e6),
         pressure_memory=_share(change("pressure_memory_us"), window_s * 1e6),
         pressure_io=_share(change("pressure_io_us"), window_s * 1e6),
@@ -131,7 +151,7 @@ def _judged(disturbed: Disturbance, threshold: Threshold) -> tuple[Flag, str]:
     if value is None:
         return Flag.OK, ""
     certain = value - (disturbed.resolution if threshold.signal in IN_TICKS else 0)
-    reason = threshold.sentence.format(value)
-    if certain > threshold.invalid_above:
-        return Flag.INVALID, reason
+    reason = threshold.sentence.format(value * threshold.scale, roles=disturbed.roles)
+    if certain > threshold.disturbed_above:
+        return Flag.DISTURBED, reason
     return (Flag.NOISY if certain > threshold.noisy_above else Flag.OK), reason

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pandas as pd
 
 from lab.analysis.statistics import inverse_cdf
-from lab.core.faults import FaultKind
 from lab.core.model import Flag, Paced, Periodic, Retry, TrialSpec
 from lab.core.outcomes import Ack, TaskOutcome
 from lab.planning.phases import Phase
@@ -43,6 +42,7 @@ class Context:
         fingerprint_id: Id of the environment.
         position: Position of the trial in the plan.
         calibration_ns: Times of the fixed loop before and after the trial.
+        work_ns: Duration of a calibrated task's work (`lab.running.calibrated_work`).
         instrumentation_ns: Instrumentation cost of a task (`lab.driver.instrumentation_cost`).
     """
 
@@ -51,6 +51,7 @@ class Context:
     position: int
     calibration_ns: tuple[int, int] | None
     instrumentation_ns: float | None = None
+    work_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     records = trial_files.Records(ledger, tasks, submits, samples, end_ns)
     judged = fault_records.judge(outcome, outcomes, records)
     counted = _counted(spec, submits, tasks, judged.outcomes) | judged.columns
-    disturbed = _disturbance(outcome, context, has_hits=bool(judged.hits))
+    # A trial outside a campaign is not judged by the machine.
+    is_judged = context.calibration_ns is not None
+    disturbed = disturbance.observed(outcome, has_hits=bool(judged.hits)) if is_judged else None
     ended = ending(outcome, status, counted, tasks)
     issues = findings(outcome, status, records, counted, judged.hits)
     flag, reasons = disturbance.judge_disturbance(disturbed, [*issues, *judged.issues])
@@ -89,6 +92,7 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         **_driver_columns(status),
         **trial_files.read_first_task(folder, tasks),
         **_used(outcome, disturbed, has_hits=bool(judged.hits)),
+        **_speed(context),
         **trial_files.read_counters(spec, status),
         "status": ended.status,
         "reason": ended.reason,
@@ -177,27 +181,6 @@ def _counted(
     }
 
 
-def _disturbance(
-    outcome: TrialObservation, context: Context, *, has_hits: bool
-) -> disturbance.Disturbance | None:
-    # Includes the uninstrumented burst, because the throughput is computed from it.
-    begin, end = outcome.begin, outcome.last or outcome.end
-    if begin is None or end is None or context.calibration_ns is None:
-        return None
-    known_ns = end.lab_ns - begin.lab_ns
-    for role in ROLES:
-        known_ns += getattr(end.cpu, role) - getattr(begin.cpu, role)
-    disturbed = disturbance.disturbance(begin.host, end.host, known_ns, *context.calibration_ns)
-    if not has_hits:
-        return disturbed
-    # The CPU time of a process that was killed is unknown, and would count as that of others; a
-    # fault may let the kernel kill a process for its memory.
-    fault = outcome.spec.fault
-    has_killer = fault is not None and fault.kind is FaultKind.WORKER_OOM
-    oom_kills = None if has_killer else disturbed.oom_kills
-    return replace(disturbed, other_cpu=None, oom_kills=oom_kills)
-
-
 def _used(
     outcome: TrialObservation, disturbed: disturbance.Disturbance | None, *, has_hits: bool
 ) -> dict[str, Any]:
@@ -211,8 +194,22 @@ def _used(
         stopped = end.cpu.throttled_periods - begin.cpu.throttled_periods
         used["throttle_ratio"] = stopped / periods
     if disturbed is not None:
-        used |= {name: getattr(disturbed, name) for name in disturbance.DISTURBANCE_COLUMNS}
+        used |= {
+            "steal": disturbed.steal,
+            "other_cpu": disturbed.other_cpu,
+            "cpu_taken": disturbed.cpu_taken,
+            "cpu_wait": disturbed.cpu_wait,
+            "pressure_cpu": disturbed.pressure_cpu,
+        }
     return used
+
+
+def _speed(context: Context) -> dict[str, Any]:
+    if context.calibration_ns is None:
+        return {"work_ns": context.work_ns}
+    before, after = context.calibration_ns
+    drift = abs(after / before - 1)
+    return {"work_ns": context.work_ns, "calibration_ns": before, "calibration_drift": drift}
 
 
 def _samples(outcome: TrialObservation, status: Mapping[str, Any]) -> pd.DataFrame:

@@ -236,9 +236,9 @@ class Observer:
             self._count("missing", trial_id)
         for trial_id in set(ended.trial_id) - set(planned):
             self._count("extra", trial_id)
-        # Only an invalid trial is rerun.
+        # Only a disturbed trial is rerun.
         last = ended.groupby("trial_id").attempt.transform("max")
-        for row in ended[(ended.attempt < last) & (ended.flag != Flag.INVALID)].itertuples():
+        for row in ended[(ended.attempt < last) & (ended.flag != Flag.DISTURBED)].itertuples():
             self._count("doubled", row.trial_id)
         if rows.duplicated(["trial_id", "attempt"]).any():
             self._count("doubled", run)

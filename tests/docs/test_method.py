@@ -10,7 +10,7 @@ from lab.analysis.metrics.backlog import DRAIN_LIMIT, LEFT_LIMIT
 from lab.analysis.scaling_laws import AICC_GAIN, RESAMPLES, SIZES_FLOOR
 from lab.analysis.statistics import EQUIVALENCE, INTERVAL_FLOOR, sample_floor
 from lab.planning.presets import LADDERS, PRESETS
-from lab.validation.checker import RATE_INVALID, RATE_NOISY, SUBMITTER_BUSY
+from lab.validation.checker import RATE_DISTURBED, RATE_NOISY, SUBMITTER_BUSY
 from lab.validation.disturbance import THRESHOLDS
 
 PAGE = Path(__file__).parents[2] / "docs/method.md"
@@ -52,12 +52,15 @@ def test_percentiles_need_the_tasks_that_the_table_gives() -> None:
 def test_disturbance_has_the_limits_that_the_table_gives() -> None:
     """M23 has a row for each threshold, in the order of the code."""
     documented = {
-        re.findall(r"`(\w+)`", what)[0]: (limit(noisy), limit(invalid))
-        for what, noisy, invalid in cells("M23")[1:]
+        re.findall(r"`(\w+)`", what)[0]: (limit(noisy), limit(disturbed))
+        for what, noisy, disturbed in cells("M23")[1:]
     }
-    # A value that is invalid above a limit is never only noisy.
+    # A value that is disturbed above a limit is never only noisy.
     expected = {
-        t.signal: (math.inf if t.noisy_above == t.invalid_above else t.noisy_above, t.invalid_above)
+        t.signal: (
+            math.inf if t.noisy_above == t.disturbed_above else t.noisy_above,
+            t.disturbed_above,
+        )
         for t in THRESHOLDS
     }
     assert documented == expected
@@ -68,7 +71,7 @@ def test_the_generator_has_the_limits_that_the_table_gives() -> None:
     rate, busy = cells("M7")[1:3]
     assert [limit(text.removeprefix("more than ").removesuffix(" off")) for text in rate[1:]] == [
         RATE_NOISY,
-        RATE_INVALID,
+        RATE_DISTURBED,
     ]
     assert limit(busy[1].removeprefix("above ")) == SUBMITTER_BUSY
 

@@ -223,7 +223,7 @@ def _disturbed(trial: TrialRow, number: int, plan: Campaign) -> TrialRow:
     if trial.status != "ok" or number % plan.noisy_every:
         return trial
     if number % (3 * plan.noisy_every) == 2 * plan.noisy_every:
-        return replace(trial, flag="invalid", flag_reasons="foreign CPU 12.1 %", other_cpu=0.121)
+        return replace(trial, flag="disturbed", flag_reasons="others took 12 %", other_cpu=0.121)
     return replace(trial, flag="noisy", flag_reasons="steal 1.4 %; foreign CPU 2.6 %", steal=0.014)
 
 

@@ -64,6 +64,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "node_mode": "cpuset",
         "throttle_ratio": None,
         "nominal_ns": 0,
+        "work_ns": None,
         "runs_tasks": 1,
         "services": "",
         "n_sent": n_sent,

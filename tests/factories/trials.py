@@ -101,6 +101,6 @@ def ask_beside(
 
 
 def call_it_quiet(run_folder: Path) -> None:
-    """Replace the flag invalid by noisy in a run, so that its trials count on a busy machine."""
+    """Replace the flag disturbed by noisy in a run, so that its trials count on a busy machine."""
     table = run_folder / "trial.csv"
-    table.write_text(table.read_text().replace(f",{Flag.INVALID},", f",{Flag.NOISY},"))
+    table.write_text(table.read_text().replace(f",{Flag.DISTURBED},", f",{Flag.NOISY},"))

@@ -16,8 +16,9 @@ import pandas as pd
 from lab.analysis.metrics import backlog, faults, latency, schedule, throughput, upkeep, workflows
 from lab.analysis.metrics.latency import MetricFunction
 from lab.analysis.statistics import Value
+from lab.core.arrivals import Burst, LoadLevel, Paced, Periodic, RateProbe, RoundTrip
 from lab.core.defects import contained
-from lab.core.model import Burst, Flag, LoadLevel, Paced, Periodic, RateProbe, RoundTrip, Status
+from lab.core.model import COUNTED_FLAGS, Status
 from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 
@@ -284,7 +285,7 @@ def _metric_row(metric: Metric, trial: TrialRow, result: Value | str, n: int) ->
         value, bound, method = None, "", result
     else:
         value, bound, method, n = result.value, result.bound, result.method, result.n
-    is_usable = trial.status in USABLE and trial.flag != Flag.INVALID
+    is_usable = trial.status in USABLE and trial.flag in COUNTED_FLAGS
     return MetricRow(
         trial_id=trial.trial_id,
         attempt=int(trial.attempt),

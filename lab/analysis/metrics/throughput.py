@@ -114,9 +114,9 @@ def worker_time(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return worker-seconds per task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
 
-    T is the makespan, P the number of worker slots, n the number of tasks, and w the duration to
-    which the workload was calibrated. Without one (`nominal_ns` 0: noop, payload) w is 0, and the
-    whole time is overhead.
+    T is the makespan, P the number of worker slots, n the number of tasks, and w the duration of
+    the task's work at the speed of the CPU before the trial (`work_ns`). Without a calibrated size
+    (`nominal_ns` 0: noop, payload) w is 0, and the whole time is overhead.
     """
     work_s = _work_s(trial)
     spent = worker_time(trial, tasks)
@@ -191,7 +191,7 @@ def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 def _work_s(trial: TrialRow) -> float:
     if trial.nominal_ns and not trial.runs_tasks:
         raise RefusedError("This backend completes tasks without running them: no work was done.")
-    return float(trial.nominal_ns) / 1e9
+    return float(trial.nominal_ns if pd.isna(trial.work_ns) else trial.work_ns) / 1e9
 
 
 def _complete(total: Value) -> Value:

@@ -51,7 +51,8 @@ def _each(block: pd.DataFrame) -> Value:
     first = block.iloc[0]
     if first["nominal_ns"] and not first["runs_tasks"]:
         raise RefusedError("This reference records tasks and does not run them.")
-    each_s = int(first["workers"]) * _line(block).each_s - int(first["nominal_ns"]) / 1e9
+    work_s = block["work_ns"].fillna(block["nominal_ns"]).mean() / 1e9
+    each_s = int(first["workers"]) * _line(block).each_s - float(work_s)
     return Value(each_s, "", len(block), "P b - w")
 
 

@@ -24,7 +24,8 @@ from lab.results.schema.trial import TrialRow as TrialRow
 # Files of major 1 (1.0 to 1.11) are converted by `lab.results.convert_1`.
 # 2.0  columns, tables, metrics and kinds of arrival renamed; the columns of a cell in every table
 #      about cells, among them environment, fault and arrival_param_name
-# 2.1  outcomes, states, hits and promises of trials with a fault, in tables outcome and trial
+# 2.1  outcomes, states, hits and promises of trials with a fault, in tables outcome and trial;
+#      cpu_taken, cpu_wait, calibration_ns and work_ns of a trial; flag `disturbed`
 SCHEMA_VERSION = "2.1"
 
 

@@ -39,6 +39,12 @@ class TrialRow(Cell, AttemptKey):
     nominal_ns: int = column(
         "task duration that the size was calibrated for; 0: not calibrated", "ns", least=0
     )
+    work_ns: int | None = column(
+        "duration of that size at the speed of the CPU before the trial; empty: not calibrated",
+        "ns",
+        since="2.1",
+        least=0,
+    )
     workers: int = column("worker slots of all nodes", least=1)
     node_mode: str = column(
         "cpuset, quota, or oversubscribed: the nodes have more CPUs than the machine (M22)"
@@ -210,8 +216,27 @@ class TrialRow(Cell, AttemptKey):
         since="2.1",
         least=0,
     )
-    steal: float | None = column("share of CPU time stolen by the hypervisor")
-    other_cpu: float | None = column("share of CPU time used by other processes")
+    steal: float | None = column(
+        "share of the time of the trial's CPUs that the hypervisor gave to others"
+    )
+    other_cpu: float | None = column(
+        "share of the time of the trial's CPUs that other processes used"
+    )
+    cpu_taken: float | None = column(
+        "largest share of a role's CPUs that other processes took while the role waited (M23)",
+        since="2.1",
+    )
+    cpu_wait: float | None = column(
+        "time that threads of the trial waited for a CPU, divided by the time of the trial's CPUs; "
+        "empty if most of it was that of threads that ended",
+        since="2.1",
+    )
+    calibration_ns: int | None = column(
+        "time of a fixed loop before the trial, the shortest of thirty",
+        "ns",
+        since="2.1",
+        least=0,
+    )
     calibration_drift: float | None = column(
         "|after / before - 1| of a fixed loop, timed before and after the trial"
     )
@@ -222,5 +247,5 @@ class TrialRow(Cell, AttemptKey):
     lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
     status: str = column("ok, failed, timeout, skipped or interrupted")
     reason: str = column("reason for a status other than ok, one sentence")
-    flag: str = column("ok, noisy or invalid (METHOD M23)")
+    flag: str = column("ok, noisy, disturbed or invalid (METHOD M23)")
     flag_reasons: str = column("reasons for the flag, separated by ;")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from lab.campaign import run_folder, runner
 from lab.core.model import Arrival, Burst, Flag, RateProbe
 from lab.planning.plan import Plan
-from lab.recording import host_counters
+from lab.running.trial import TrialObservation
+from lab.validation import disturbance
 from tests.factories.trials import spec_of
 
 
@@ -28,7 +29,7 @@ class Silent:
     [
         # After the first trial, two of three attempts were repeated: more than a quarter.
         ([Burst(20), Burst(21), Burst(22)], [3, 1, 1]),
-        # The search for capacity repeats invalid probes itself.
+        # The search for capacity repeats disturbed probes itself.
         ([RateProbe(20, 200.0), RateProbe(20, 100.0)], [1, 1]),
     ],
 )
@@ -39,10 +40,15 @@ def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every attempt has a row with its flag, and a trial has at most two reruns."""
-    speeds = itertools.count(1)
-    monkeypatch.setattr(host_counters, "calibrate", lambda: 2 ** next(speeds))
+    observed = disturbance.observed
+
+    def disturbed(outcome: TrialObservation, *, has_hits: bool) -> disturbance.Disturbance | None:
+        seen = observed(outcome, has_hits=has_hits)
+        return seen and replace(seen, cpu_taken=0.9)
+
+    monkeypatch.setattr(disturbance, "observed", disturbed)
     specs = [spec_of("inline", arrival=kind) for kind in arrivals]
     run = run_folder.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=2, command="lab bench")
     rows = runner.execute(run_folder.create(tmp_path, run), run, Silent())
-    assert {row.flag for row in rows} == {Flag.INVALID}
+    assert {row.flag for row in rows} == {Flag.DISTURBED}
     assert [sum(row.trial_id == spec.id for row in rows) for spec in specs] == expected

@@ -66,8 +66,8 @@ def test_concurrency_checks_need_overlapping_spans(
 
 def test_io_bound_is_undecided_only_if_it_fails_on_a_busy_machine() -> None:
     """Other processes can only reduce the number of tasks that wait at once."""
-    assert checks.io_bound([records(AT_ONCE, flag="invalid")]).holds is True
-    assert checks.io_bound([records(ONE_AFTER_ANOTHER, flag="invalid")]).holds is None
+    assert checks.io_bound([records(AT_ONCE, flag="disturbed")]).holds is True
+    assert checks.io_bound([records(ONE_AFTER_ANOTHER, flag="disturbed")]).holds is None
 
 
 def pairs(ratio: float, noise: float = 0.01, n_blocks: int = 5, **row: Any) -> list[TrialRecords]:
@@ -90,9 +90,8 @@ def test_gain_is_decided_by_the_whole_interval(ratio: float, holds: bool | None)
 
 def test_gain_is_undecided_with_fewer_than_five_valid_pairs() -> None:
     """Pairs with an invalid trial are left out, and fewer than five pairs have no interval."""
-    disturbed, *valid = pairs(1.9)
-    disturbed = replace(disturbed, row=replace(disturbed.row, flag="invalid"))
-    observation = checks.gain([disturbed, *valid])
+    first, *valid = pairs(1.9)
+    observation = checks.gain([replace(first, row=replace(first.row, flag="disturbed")), *valid])
     assert observation.holds is None
     assert "4 of 5 pairs" in observation.why
 
@@ -106,7 +105,8 @@ def test_pairs_are_run_until_five_are_valid_within_a_fixed_limit() -> None:
     facts: dict[str, Any] = {"label": waiting.label, "workload": "cpu", "status": "ok"}
     rows = [trial.row for trial in pairs(1.25, **facts)]  # a ratio that decides nothing
     assert experiments.attempts(computing[10], rows) == 0
-    assert experiments.attempts(computing[10], [*rows[:-1], replace(rows[-1], flag="invalid")]) == 3
+    last = replace(rows[-1], flag="disturbed")
+    assert experiments.attempts(computing[10], [*rows[:-1], last]) == 3
     assert experiments.attempts(computing[8], rows[:8]) == 3
     assert experiments.attempts(computing[1], [replace(rows[0], status="failed")]) == 0
     assert experiments.attempts(waiting, rows) == 1
@@ -205,7 +205,7 @@ def test_jobs_gain_needs_jobs_that_run_in_parallel(took_s: float, holds: bool) -
     facts = {"nominal_ns": 3_000_000_000, "n_planned": 2, "cores_per_node": 2}
     table = occurrences_of(["fired"] * 5, took_s, jobs=2)
     assert checks.jobs_gain([records([(0, 1)], occurrences=table, **facts)]).holds is holds
-    disturbed = records([(0, 1)], occurrences=table, flag="invalid", **facts)
+    disturbed = records([(0, 1)], occurrences=table, flag="disturbed", **facts)
     assert checks.jobs_gain([disturbed]).holds is None
 
 

@@ -57,7 +57,7 @@ def test_a_test_of_all_gaps_would_reject_a_correct_generator() -> None:
 
 @pytest.mark.parametrize(
     ("stretch", "expected"),
-    [(1.0, []), (1.01, []), (1.03, [Flag.NOISY]), (1.2, [Flag.INVALID]), (0.9, [Flag.INVALID])],
+    [(1.0, []), (1.01, []), (1.03, [Flag.NOISY]), (1.2, [Flag.DISTURBED]), (0.9, [Flag.DISTURBED])],
 )
 def test_the_rate_is_compared_with_the_plan(stretch: float, expected: list[Flag]) -> None:
     """A deviation of 2 % is noisy, of 5 % invalid; the lag is not checked here."""
@@ -71,7 +71,7 @@ def test_the_rate_is_compared_with_the_plan(stretch: float, expected: list[Flag]
 def test_tasks_that_were_never_sent_lower_the_rate() -> None:
     """A driver that died half way offered half of the rate."""
     findings = generator_check(sends(plan(100, 500), 1e-5), Paced(1_000, 100.0))
-    assert (Flag.INVALID, True) in [(f.flag, "rate -50" in f.reason) for f in findings]
+    assert (Flag.DISTURBED, True) in [(f.flag, "rate -50" in f.reason) for f in findings]
 
 
 def test_a_busy_submitter_and_its_lag_are_reported() -> None:

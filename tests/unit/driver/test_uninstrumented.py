@@ -219,12 +219,12 @@ def test_a_disturbance_of_the_uninstrumented_burst_flags_the_trial(tmp_path: Pat
     assert outcome.last is not None
     assert outcome.last.host.t_ns > outcome.end.host.t_ns
     host, second = outcome.last.host, 1_000_000_000
-    assert host.steal_s is not None
     assert calm.steal is not None
-    stolen = replace(host, t_ns=host.t_ns + second, steal_s=host.steal_s + 1.0)
+    cpus = {n: replace(times, steal_s=times.steal_s + 1.0) for n, times in host.cpus.items()}
+    stolen = replace(host, t_ns=host.t_ns + second, cpus=cpus)
     outcome.last = replace(outcome.last, host=stolen)
     disturbed = collect(outcome, context).row
     assert disturbed.steal is not None
     assert disturbed.steal > calm.steal
-    assert (disturbed.flag, "steal" in disturbed.flag_reasons) == ("invalid", True)
+    assert (disturbed.flag, "hypervisor" in disturbed.flag_reasons) == ("disturbed", True)
     assert disturbed.cpu_driver_ns == calm.cpu_driver_ns

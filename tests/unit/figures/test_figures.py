@@ -84,14 +84,14 @@ def test_without_data_nothing_is_drawn(name: str, tables: Tables, tmp_path: Path
 
 
 def test_every_usable_trial_is_a_point(tables: Tables) -> None:
-    """Noisy trials are drawn, invalid trials are not."""
+    """Noisy trials are drawn, disturbed trials are not."""
     data = FIGURES["scaling"].data(tables)
     shown = data[data["kind"] == "trial"]
     trials = tables["trial"]
-    burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "invalid")]
+    burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "disturbed")]
     assert set(shown["trial_id"]) == set(burst["trial_id"])
     assert (shown["flag"] == "noisy").any()
-    assert (trials["flag"] == "invalid").any()
+    assert (trials["flag"] == "disturbed").any()
 
 
 def test_only_the_last_attempt_counts(tables: Tables) -> None:
@@ -207,7 +207,7 @@ def test_the_latency_curve_matches_the_tasks(tables: Tables) -> None:
     curve = data[(data["kind"] == "curve") & (data["name"] == "inline")]
     trials = tables["trial"]
     paced = trials[(trials["label"] == "inline[call]@default") & (trials["arrival"] == "paced")]
-    paced = paced[paced["flag"] != "invalid"]
+    paced = paced[paced["flag"] != "disturbed"]
     tasks = tables["task"][tables["task"]["trial_id"].isin(paced["trial_id"])]
     waits = (tasks["t3_ns"] - tasks["t0_ns"]).astype(float) / 1e9
     middle = float(np.interp(0.5, curve["fraction"], curve["latency_s"]))

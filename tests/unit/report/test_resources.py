@@ -106,7 +106,7 @@ def test_the_figure_has_the_memory_of_an_additional_worker(tables: Tables) -> No
     """Every usable burst trial is a point in each state, and the legend has the slope."""
     data = FIGURES["memory"].data(tables)
     trials = tables["trial"]
-    burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "invalid")]
+    burst = trials[(trials["arrival"] == "burst") & (trials["flag"] != "disturbed")]
     for _, state in data[data["kind"] == "trial"].groupby("state"):
         assert set(state["trial_id"]) == set(burst["trial_id"])
     assert set(data["state"]) == {"idle", "steady", "peak", "drained"}

@@ -12,15 +12,16 @@ import pytest
 from lab.core.faults import Fault, FaultKind
 from lab.core.model import Flag, Paced, Topology
 from lab.core.provider import CpuUse
-from lab.recording.host_counters import read_host
+from lab.recording.host_counters import CpuTimes, read_host
 from lab.running.trial import EdgeReading, TrialObservation, place
-from lab.validation import trial_row
+from lab.validation import disturbance, trial_row
 from lab.validation.checker import Issue
+from lab.validation.contention import cpus_of_trial
 from lab.validation.fault_outcomes import Hit
 from lab.validation.findings import findings
 from lab.validation.trial_files import Records
 from tests.factories.simulated import Instants, journal, window
-from tests.factories.trials import CONTEXT, spec_of
+from tests.factories.trials import spec_of
 
 RATE_HZ, N = 50.0, 1_000
 DUE = np.arange(N) / RATE_HZ
@@ -90,9 +91,11 @@ def test_no_fault_excuses_wrong_records(column: str, words: str) -> None:
 def read_twice(outcome: TrialObservation) -> TrialObservation:
     """Add readings, ten seconds apart, in which the host was busy and a process was killed."""
     host, cpu = read_host(), CpuUse(0, 0, 0)
-    host = replace(host, t_ns=0, cpus=2, idle_s=0.0, steal_s=0.0, oom_kills=0)
-    later = replace(host, t_ns=10_000_000_000, idle_s=1.0, steal_s=5.0, oom_kills=1)
-    outcome.begin, outcome.end = EdgeReading(host, cpu, 0), EdgeReading(later, cpu, 0)
+    cpus = cpus_of_trial(outcome.placement)
+    host = replace(host, t_ns=0, cpus=dict.fromkeys(cpus, CpuTimes(0.0, 0.0)), oom_kills=0)
+    used = dict.fromkeys(cpus, CpuTimes(0.5, 2.5))
+    later = replace(host, t_ns=10_000_000_000, cpus=used, oom_kills=1)
+    outcome.begin, outcome.end = EdgeReading(host, cpu, 0, {}), EdgeReading(later, cpu, 0, {})
     return outcome
 
 
@@ -102,14 +105,14 @@ def read_twice(outcome: TrialObservation) -> TrialObservation:
 def test_a_killed_process_hides_the_cpu_time_of_others_only(
     kind: FaultKind, oom_kills: float | None
 ) -> None:
-    """Steal and drift still count; the CPU time of roles is not in the row."""
-    context = replace(CONTEXT, calibration_ns=(100, 120))
+    """Steal still counts; the CPU time of roles is not in the row."""
     outcome = read_twice(observation(Fault(kind)))
-    control = trial_row._disturbance(outcome, context, has_hits=False)
+    control = disturbance.observed(outcome, has_hits=False)
     assert control is not None
     assert control.other_cpu == pytest.approx(0.7)
-    disturbed = trial_row._disturbance(outcome, context, has_hits=True)
-    assert disturbed == replace(control, other_cpu=None, oom_kills=oom_kills)
+    disturbed = disturbance.observed(outcome, has_hits=True)
+    less = replace(control, other_cpu=None, cpu_taken=None, cpu_wait=None)
+    assert disturbed == replace(less, oom_kills=oom_kills)
     assert disturbed.steal == 0.25
     assert trial_row._used(outcome, control, has_hits=False)["cpu_workers_ns"] == 0
     assert "cpu_workers_ns" not in trial_row._used(outcome, disturbed, has_hits=True)

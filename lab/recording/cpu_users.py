@@ -1,0 +1,78 @@
+"""Measures which other processes use the CPUs of this machine now."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import psutil
+
+from lab.recording.host_counters import HostReading, read_host
+
+WINDOW_S = 1.0
+LISTED = 3
+# Processes below this share of one CPU are not worth a mention.
+SMALLEST = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUsers:
+    """The use of CPUs by other processes than this one.
+
+    Attributes:
+        share: CPU time of others as a share of all CPU time; None if it cannot be read.
+        steal: CPU time that the hypervisor gave to other guests, as a share.
+        cpus: Number of CPUs that were watched.
+        names: The largest users, each with its share of one CPU: ``python3 (pid 7) 93 %``.
+    """
+
+    share: float | None
+    steal: float | None
+    cpus: int
+    names: tuple[str, ...]
+
+
+def watch(cpus: Collection[int], window_s: float = WINDOW_S) -> CpuUsers:
+    """Watch the machine for `window_s` seconds while this process sleeps."""
+    used_before, before, own_ns = _used_s(), read_host(), time.process_time_ns()
+    time.sleep(window_s)
+    after, used_after = read_host(), _used_s()
+    own_s = (time.process_time_ns() - own_ns) / 1e9
+    share, steal = shares(before, after, own_s, cpus)
+    passed_s = (after.t_ns - before.t_ns) / 1e9
+    used = {key: s - used_before.get(key, 0.0) for key, s in used_after.items()}
+    largest = sorted(used.items(), key=lambda item: -item[1])[:LISTED]
+    names = tuple(
+        f"{name} (pid {pid}) {seconds / passed_s:.0%}".replace("%", " %")
+        for (pid, name), seconds in largest
+        if seconds / passed_s > SMALLEST
+    )
+    return CpuUsers(share, steal, len(cpus), names)
+
+
+def shares(
+    before: HostReading, after: HostReading, own_s: float, cpus: Collection[int]
+) -> tuple[float | None, float | None]:
+    """Return the shares of CPU time that other processes used, and that was stolen."""
+    readable = before.cpus.keys() & after.cpus.keys() & {*cpus}
+    capacity_s = len(readable) * (after.t_ns - before.t_ns) / 1e9
+    if not capacity_s:
+        return None, None
+    idle_s = sum(after.cpus[cpu].idle_s - before.cpus[cpu].idle_s for cpu in readable)
+    steal_s = sum(after.cpus[cpu].steal_s - before.cpus[cpu].steal_s for cpu in readable)
+    other_s = max(0.0, capacity_s - idle_s - steal_s - own_s)
+    return other_s / capacity_s, steal_s / capacity_s
+
+
+def _used_s() -> dict[tuple[int, str], float]:
+    """Return the CPU time of every other process, by pid and name."""
+    used = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid():
+                times = process.cpu_times()
+                used[process.pid, process.name()] = times.user + times.system
+    return used
