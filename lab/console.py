@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: the shell 
 data_console = Terminal(width=None if is_terminal else PIPE_COLUMNS)
 
 MINUTES_FROM_S = 90
+LEAST_REST = 10  # letters of the last column in a terminal that is too narrow
 
 
 Item = TypeVar("Item")
@@ -59,6 +60,42 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     data_console.print(table)
+
+
+def show_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with one line for each row; the last cell is cut to the width that remains."""
+    *first, _ = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
+    rest = max(LEAST_REST, data_console.width - _width(first) - 2)
+    cut = [[*row[:-1], row[-1][:rest]] for row in rows]
+    show_table(title, [*columns[:-1], columns[-1][:rest]], cut)
+
+
+def _width(cells: Collection[int]) -> int:
+    """Return the width of a table: each cell has a space and a border."""
+    return sum(cells) + 2 * len(cells) + 1
+
+
+def show_numbers(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], least: Sequence[str] = ()
+) -> None:
+    """Print a table of numbers, which must not be broken into lines.
+
+    Columns are left out until it fits: those of `least` first, then from the right. The first two
+    columns, which say what a row is, remain.
+    """
+    widths = {
+        name: max(map(len, cells)) for name, *cells in zip(columns, columns, *rows, strict=True)
+    }
+    order = [name for name in least if name in widths]
+    order += [name for name in reversed(columns[2:]) if name not in order]
+    left_out = []
+    while order and _width(widths.values()) > data_console.width:
+        left_out.append(order.pop(0))
+        del widths[left_out[-1]]
+    places = [place for place, name in enumerate(columns) if name in widths]
+    show_table(title, [*widths], [[row[place] for place in places] for row in rows])
+    if left_out:
+        show_line(f"Columns that do not fit: {', '.join(left_out)}. A wider terminal shows them.")
 
 
 def show_line(text: str) -> None:

@@ -164,6 +164,26 @@ def _publish(command: argparse.ArgumentParser) -> None:
     _add_results(command)
 
 
+def _list(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "filters",
+        nargs="*",
+        metavar="WORD",
+        help="backends, workloads, experiments or presets; any other word selects the rows that "
+        "contain it (default: all)",
+    )
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "names",
+        nargs="*",
+        metavar="CHECK",
+        help="only these checks, such as redis, engine or a backend (default: all)",
+    )
+    command.add_argument("--all", action="store_true", help="list the checks that are fine as well")
+
+
 def _reproduce(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "row", metavar="RUN/TRIAL_ID", help="a row of the trial.csv of a run or package"
@@ -180,9 +200,11 @@ def _add_results(command: argparse.ArgumentParser) -> None:
 ADD = {
     "bench": _bench,
     "claims": _claims,
+    "list": _list,
     "report": _report,
     "compare": _compare,
     "history": _history,
     "publish": _publish,
     "reproduce": _reproduce,
+    "doctor": _doctor,
 }

@@ -8,25 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.campaign import consent, feasible, run_folder, runner
+from lab.cli import busy
 from lab.cli.interleave import Turns
 from lab.cli.options import command_line
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import ladder_of, lookup, named_function, select
 from lab.console import say
+from lab.core import placement
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError
-from lab.core.model import Flag, Status
+from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.host import child_environment
 from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import choice
+from lab.recording import cpu_users
 from lab.results import run_names
 from lab.results.schema import TrialRow
 
 
 def run(options: argparse.Namespace) -> int:
     """Plan and run a campaign, and write its report."""
+    if not (options.dry_run or options.turns):
+        warn_if_busy()
     for entry in registry.left_out():
         say(str(entry))
     if options.resume:
@@ -49,14 +54,22 @@ def run(options: argparse.Namespace) -> int:
         f"lab bench --resume {store.folder}", run_folder.workloads(campaign.plan)
     )
     try:
-        with Turns(store.folder) if options.turns else ProgressWatch() as watch:
+        with Turns(store) if options.turns else ProgressWatch(store) as watch:
             rows = runner.execute(store, campaign, watch)
     except KeyboardInterrupt:
+        if not options.tables_only:
+            _show_finished(store.folder)
         say(f"Stopped. All finished trials are saved. To continue: {resume}")
         raise
     if options.tables_only:
         return runner.exit_code(rows)
-    return _conclude(store.folder, rows, is_dirty_allowed=options.allow_dirty)
+    return _conclude(store.folder, rows, options)
+
+
+def warn_if_busy() -> None:
+    """Print what uses the CPUs now, and what that does to the trials."""
+    if problem := busy.finding(cpu_users.watch(placement.available_cpus())):
+        say(f"{problem} Ctrl-C stops the run; finished trials are kept.")
 
 
 def _new_run(options: argparse.Namespace) -> run_folder.Run:
@@ -82,29 +95,64 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     return run_folder.Run(plan, preset.name, selection.seed, preset.reruns, command, ladder)
 
 
-def _conclude(folder: Path, rows: Sequence[TrialRow], *, is_dirty_allowed: bool) -> int:
+def _show_finished(folder: Path) -> None:
+    from lab.cli.report import show_tables
+
+    contained(lambda: show_tables(folder), say)
+
+
+def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespace) -> int:
     def leave_out(reason: str) -> None:
         say(f"The report page was not written: {reason} To try again: lab report {folder}")
 
     # Drawing needs matplotlib, and history needs asv: a dry run and a failed plan need neither.
     from lab.cli import history
     from lab.cli.report import show
+    from lab.report import verdict_of
 
     page = contained(lambda: show(folder, len(rows)), leave_out)
-    failed = [row for row in rows if row.status in (Status.FAILED, Status.TIMEOUT)]
-    flags = [row.flag for row in rows if row.status == Status.OK]
-    say(
-        f"{len(rows)} trials: {flags.count(Flag.OK)} ok, {flags.count(Flag.NOISY)} noisy, "
-        f"{flags.count(Flag.INVALID)} invalid, {len(failed)} failed or timed out."
-    )
-    if flags.count(Flag.INVALID) > len(flags) / 2:
-        say(
-            "More than half of the trials are invalid because other processes used the CPU. "
-            "Stop them and run the command again."
-        )
     contained(
-        lambda: history.add(folder, report_refusal=not is_dirty_allowed),
+        lambda: history.add(folder, report_refusal=not options.allow_dirty),
         lambda reason: say(f"This run was not added to the history: {reason}"),
     )
+    say(counts(rows))
+    if sentence := contained(lambda: verdict_of(folder), lambda _: ""):
+        say(sentence)
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
-    return runner.exit_code(rows)
+    if lack := few_count(rows):
+        say(f"{lack} To repeat the same plan: lab bench --like {folder.name}")
+    return exit_code(rows, is_allowed=options.allow_disturbed)
+
+
+def exit_code(rows: Sequence[TrialRow], *, is_allowed: bool) -> ExitCode:
+    """Return the exit code; `is_allowed` accepts that most trials were disturbed."""
+    code = runner.exit_code(rows)
+    is_disturbed = bool(few_count(rows)) and not is_allowed
+    return ExitCode.MACHINE_FAILED if is_disturbed and code == ExitCode.FINE else code
+
+
+def counts(rows: Sequence[TrialRow]) -> str:
+    """Count the trials by flag, and those that failed."""
+    flags = [row.flag for row in rows if row.status == Status.OK]
+    texts = [f"{flags.count(flag)} {flag}" for flag in Flag if flag in flags]
+    if failed := sum(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows):
+        texts.append(f"{failed} failed or timed out")
+    ran = sum(row.status != Status.SKIPPED for row in rows)
+    return f"{ran} trials: {', '.join(texts) or 'all were skipped'}."
+
+
+def few_count(rows: Sequence[TrialRow]) -> str:
+    """Return a sentence if fewer than half of the trials count because of the machine."""
+    flags = [row.flag for row in last_of_each(rows) if row.status == Status.OK]
+    counted, disturbed = sum(flag in COUNTED_FLAGS for flag in flags), flags.count(Flag.DISTURBED)
+    if not disturbed or counted >= len(flags) / 2:
+        return ""
+    return (
+        f"Only {counted} of {len(flags)} trials count: the others were disturbed, so their numbers "
+        "are shown and not ranked. Stop what uses the CPUs (lab doctor shows it)."
+    )
+
+
+def last_of_each(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """Return the last attempt at each trial."""
+    return list({row.trial_id: row for row in rows}.values())

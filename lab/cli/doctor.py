@@ -10,17 +10,16 @@ import os
 import platform
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from lab.console import show_table
+from lab.cli import busy
+from lab.console import show_line
 from lab.core.backend import Backend
 from lab.core.defects import contained
-from lab.core.errors import ClusterError, ExitCode
-from lab.core.model import Flag
+from lab.core.errors import ClusterError, ExitCode, UnknownNameError
 from lab.core.placement import available_cpus
 from lab.host.environment import fingerprint, git_state
 from lab.planning import registry
@@ -29,11 +28,9 @@ from lab.providers import crontab
 from lab.providers.engine import engine, find_engine
 from lab.providers.images import official, resolve
 from lab.providers.servers import redis_server
-from lab.recording.host_counters import calibrate, read_host
-from lab.validation.disturbance import disturbance, judge_disturbance
+from lab.recording import cpu_users
 
 NEEDED_PYTHON = (3, 11)
-WINDOW_S = 1.0
 FREE_GIB = 1.0
 IMAGES_GIB = 4.0
 SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
@@ -65,11 +62,31 @@ class Check:
     fix: str = ""
 
 
-def run(_: argparse.Namespace) -> int:
-    """Print the checks of this machine, with the command that fixes each failed one."""
-    checks = [(c.name, c.state, c.finding, c.fix) for c in examine(registry.backends())]
-    show_table("Doctor", ("check", "state", "finding", "to fix it"), checks)
-    return ExitCode.FINE
+def run(options: argparse.Namespace) -> int:
+    """Print what this machine lacks, the worst first, and the names of the checks that are fine.
+
+    Raises:
+        UnknownNameError: A check that is asked for does not exist.
+    """
+    checks = {check.name: check for check in examine(registry.backends())}
+    for name in options.names:
+        if name not in checks and f"backend {name}" not in checks:
+            raise UnknownNameError("check", name, checks)
+    wanted = {*options.names, *(f"backend {name}" for name in options.names)}
+    chosen = [check for check in checks.values() if not wanted or check.name in wanted]
+    chosen.sort(key=lambda check: -list(State).index(check.state))
+    fine = [check.name for check in chosen if check.state == State.OK]
+    is_shown = options.all or options.names
+    rows = [c for c in chosen if is_shown or c.state != State.OK]
+    for check in rows:
+        show_line(f"{check.state.upper():8} {check.name}: {check.finding}")
+        if check.fix:
+            show_line(f"{'':8} {check.fix}")
+    if fine and not is_shown:
+        names = [name.removeprefix("backend ") for name in fine]
+        show_line(f"OK       {len(fine)} checks: {', '.join(names)}. (lab doctor --all)")
+    is_missing = any(check.state == State.MISSING for check in chosen)
+    return ExitCode.TRIAL_FAILED if is_missing else ExitCode.FINE
 
 
 def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results")) -> list[Check]:
@@ -211,19 +228,11 @@ def _clock(facts: Mapping[str, str]) -> Check:
 
 
 def _noise() -> Check:
-    """Watch the machine while the lab is idle: all CPU time used now is used by others."""
-    calibrated_ns = calibrate()
-    before, own_ns = read_host(), time.process_time_ns()
-    time.sleep(WINDOW_S)
-    own_ns = time.process_time_ns() - own_ns
-    seen = disturbance(before, read_host(), own_ns, calibrated_ns, calibrate())
-    flag, reasons = judge_disturbance(seen)
-    if flag != Flag.OK:
-        finding = f"Trials would be {flag} now: {'; '.join(reasons)}."
-        fix = "ps -e -o pcpu,pid,args --sort=-pcpu | head -5, and end them or measure later"
-        return Check("noise", State.WARN, finding, fix)
-    shares = {"stolen": seen.steal, "used by others": seen.other_cpu}
-    texts = [f"{max(s, 0.0):.1%} {name}" for name, s in shares.items() if s is not None]
+    users = cpu_users.watch(available_cpus())
+    if finding := busy.finding(users):
+        return Check("noise", State.WARN, finding, busy.ADVICE)
+    shares = {"stolen": users.steal, "used by others": users.share}
+    texts = [f"{share:.1%} {name}" for name, share in shares.items() if share is not None]
     finding = f"CPU time in one second: {', '.join(texts) or 'not readable'}."
     return Check("noise", State.OK, finding)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from lab.cli.progress import ProgressWatch
 from lab.core.model import TrialSpec
+from lab.results.store import Store
 
 
 class Turns(ProgressWatch):
     """Before each block, writes ``turn RUN`` to standard output and waits for a line of input."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__()
-        self._folder = folder
+        self._folder = store.folder
         self._block: int | None = None
 
     def trial(self, spec: TrialSpec) -> None:

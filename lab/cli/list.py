@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 
-from lab.console import say, show_table
-from lab.core.errors import ExitCode
+from lab.console import say, show_lines, show_table
+from lab.core.errors import ExitCode, UsageError
 from lab.planning import registry
 from lab.planning.presets import GROUPS, PRESETS
 
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+KINDS = ("backends", "workloads", "experiments", "presets")
 
-def run(_: argparse.Namespace) -> int:
-    """Print backends, workloads and presets, and the entry points that cannot be used."""
+
+def run(options: argparse.Namespace) -> int:
+    """Print the names of the chosen kinds that contain every other word.
+
+    Raises:
+        UsageError: No row contains the words.
+    """
     for entry in registry.left_out():
         say(str(entry))
+    kinds = [word for word in options.filters if word in KINDS] or KINDS
+    words = [word.lower() for word in options.filters if word not in KINDS]
+    shown = 0
+    for title, columns, rows in tables():
+        chosen = [row for row in rows if all(word in " ".join(row).lower() for word in words)]
+        if title.lower() in kinds and chosen:
+            show_lines(title, columns, chosen)
+            shown += len(chosen)
+    unusable = [(entry.kind, entry.name, entry.reason) for entry in registry.left_out()]
+    if unusable and not options.filters:
+        show_table("Left out", ("kind", "name", "reason"), unusable)
+    if not shown:
+        raise UsageError(f"Nothing contains {' and '.join(words)}. All names: lab list")
+    return ExitCode.FINE
+
+
+def tables() -> Iterator[Table]:
+    """Yield backends, workloads, experiments and presets; the first column is what to type."""
     rows = []
     for name, backend in registry.backends().items():
         for variant in backend.variants:
             package = registry.missing_package(backend, variant.name)
-            installed = "yes" if package is None else f"no: needs {package}"
-            profiles = ", ".join(p.name for p in registry.profiles_of(backend, variant.name))
-            rows.append((f"{name}[{variant.name}]", profiles, installed, variant.summary))
-    show_table("Backends", ("backend[variant]", "@profile", "installed", "description"), rows)
+            lack = f"NOT INSTALLED: needs {package}. " if package else ""
+            profiles = [f"@{p.name}" for p in registry.profiles_of(backend, variant.name)[1:]]
+            more = f"{' '.join(profiles)}: " if profiles else ""
+            rows.append((f"{name}[{variant.name}]", lack + more + variant.summary))
+    yield "Backends", ("backend[variant]", "further @profiles: description"), rows
     workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
-    show_table(
-        "Workloads",
-        ("workload", "default size", "description"),
-        [
-            *((w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads),
-            *((name, "", group.summary) for name, group in GROUPS.items()),
-        ],
-    )
-    if entries := registry.left_out():
-        unusable = [(entry.kind, entry.name, entry.reason) for entry in entries]
-        show_table("Left out", ("kind", "name", "reason"), unusable)
+    sized = [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads]
+    yield "Workloads", ("workload", "default size", "description"), sized
+    groups = [(name, group.summary) for name, group in GROUPS.items()]
+    yield "Experiments", ("--workload", "description"), groups
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
-    show_table("Presets", ("preset", "blocks", "purpose"), presets)
-    return ExitCode.FINE
+    yield "Presets", ("--preset", "blocks", "purpose"), presets

@@ -156,6 +156,10 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "action": "store_true",
             "help": "do not warn about uncommitted changes; the run is excluded from the history",
         },
+        "--allow-disturbed": {
+            "action": "store_true",
+            "help": "exit with 0 although most trials were disturbed by other processes",
+        },
         "--tables-only": {
             "action": "store_true",
             "help": "write the tables only, without the report and the history",

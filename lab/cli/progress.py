@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Self
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from lab.analysis import compute
 from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
+from lab.cli.trial_line import shortened, skip_lines, trial_line
 from lab.console import data_console, duration, progress_console, say
 from lab.core import fire_times
+from lab.core.defects import contained
 from lab.core.model import Flag, Paced, Status, TrialSpec
 from lab.core.printable import one_line
 from lab.planning.plan import Plan
 from lab.planning.presets import Ladder
+from lab.report.trial_headline import headline
 from lab.results.schema import TrialRow
+from lab.results.store import Store
 
-COLOURS: Mapping[str, str] = {
-    Status.OK: "green",
-    Status.SKIPPED: "dim",
-    Status.FAILED: "red",
-    Status.TIMEOUT: "red",
-    Status.INTERRUPTED: "yellow",
-    Flag.NOISY: "yellow",
-    Flag.INVALID: "red",
-}
+# Columns of the bar beside the title: the phase, n of N and the time left.
+PHASE_WIDTH, BAR_WIDTH = 16, 46
 
 
 class ProgressWatch:
-    """Shows a campaign: one line for each trial that ended, and a bar with the remaining time."""
+    """Shows a campaign: one line for each trial that ended, and a bar with the remaining time.
 
-    def __init__(self) -> None:
+    With the store of the campaign, each line has the trial's most important number.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"),
             console=progress_console,
@@ -45,7 +47,9 @@ class ProgressWatch:
         )
         self._bar = self._progress.add_task("starting", total=None, left="")
         self._pending: list[TrialSpec] = []
+        self._total = 0
         self._seen_s: dict[str, list[float]] = defaultdict(list)
+        self._skipped: dict[str, list[str]] = defaultdict(list)
         self._title = ""
 
     def __enter__(self) -> Self:
@@ -56,7 +60,10 @@ class ProgressWatch:
         self._progress.stop()
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
-        """Set the length of the bar."""
+        """Print the skipped configurations, one line a system, and set the length of the bar."""
+        for line in skip_lines(self._skipped):
+            say(line)
+        self._skipped.clear()
         self._pending = list(trials)
         self._total = len(trials)
         self._progress.update(self._bar, total=len(trials), completed=0)
@@ -64,23 +71,44 @@ class ProgressWatch:
     def trial(self, spec: TrialSpec) -> None:
         """Show the running trial and the estimated remaining time."""
         self._title = one_line(describe_trial(spec))
+        self._show(spec.label)
         self._pending = [other for other in self._pending if other.id != spec.id]
-        left = f"about {duration(total_s([spec, *self._pending], self._seen_s))} left"
-        self._progress.update(self._bar, description=escape(self._title), left=left)
+        left = f"{self._left([spec, *self._pending])} left"
+        self._progress.update(self._bar, left=left)
 
     def phase(self, name: str) -> None:
         """Show the phase of the running trial."""
-        phase = one_line(name.replace("_", " "))
-        text = f"{escape(self._title)} [dim]{escape(phase)}[/dim]"
+        self._show(one_line(name.replace("_", " ")))
+
+    def _show(self, doing: str) -> None:
+        title = shortened(self._title, progress_console.width - BAR_WIDTH)
+        text = f"{escape(title)} [dim]{escape(shortened(doing, PHASE_WIDTH))}[/dim]"
         self._progress.update(self._bar, description=text)
 
     def row(self, row: TrialRow) -> None:
-        """Print one line for the trial that ended."""
+        """Print one line for the trial that ended, and its reason if it does not count."""
+        if row.status == Status.SKIPPED:
+            self._skipped[row.label].append(row.reason)
+            return
+        done = self._total - len(self._pending)
         if row.status in (Status.OK, Status.FAILED, Status.TIMEOUT):
             self._seen_s[row.label].append(row.trial_ns / 1e9)
-            done = self._total - len(self._pending)
             self._progress.update(self._bar, completed=done)
-        self._progress.console.print(trial_line(row), highlight=False, soft_wrap=True)
+        count = f"{done}/{self._total}" if self._total else ""
+        left = f"{self._left(self._pending)} left" if self._pending else ""
+        line = trial_line(row, self._number(row), count, left, progress_console.width)
+        self._progress.console.print(line, highlight=False, soft_wrap=True)
+
+    def _left(self, pending: Sequence[TrialSpec]) -> str:
+        return duration(total_s(pending, self._seen_s))
+
+    def _number(self, row: TrialRow) -> str:
+        """Return the headline of a trial; a defect of the lab in it must not end the campaign."""
+        if self._store is None or row.flag == Flag.INVALID:
+            return row.status if row.status != Status.OK else row.flag
+        store, values = self._store, [getattr(row, f.name) for f in fields(row)]
+        metrics = contained(lambda: compute.metrics_of_trial(store, values), lambda _: [])
+        return headline(row, metrics)
 
     def note(self, sentence: str) -> None:
         """Print a sentence above the bar."""
@@ -104,19 +132,6 @@ def _offered(spec: TrialSpec) -> str:
     return f"{text}, {spec.fault.text}" if spec.fault else text
 
 
-def trial_line(row: TrialRow) -> str:
-    """Return one line about a trial that ended, in rich markup."""
-    verdict = row.status if row.status != Status.OK else row.flag
-    colour = COLOURS[verdict]
-    rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
-    fault = f", {row.fault}" if row.fault else ""
-    cell = f"{row.workload} {row.schedule or row.arrival}{rate}{fault}"
-    size = f"{row.nodes}x{row.cores_per_node} cores {row.workers} workers"
-    where = f"{row.label:<34} {cell:<20} {size:<22} block {row.block}"
-    why = row.reason or row.flag_reasons
-    return f"{escape(where)} [{colour}]{verdict:<11}[/{colour}] {escape(why)}"
-
-
 def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
     """Print all trials in order of execution, and the estimated time.
 
@@ -135,10 +150,11 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
             f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
         )
     data_console.print(table)
+    skipped = defaultdict(list)
     for skip in plan.skips:
-        data_console.print(
-            f"[dim]skipped[/dim] {escape(describe_trial(skip.spec))}: {escape(skip.reason)}"
-        )
+        skipped[skip.spec.label].append(skip.reason)
+    for line in skip_lines(skipped):
+        data_console.print(escape(line))
     n, seconds = len(plan.trials), total_s(plan.trials, {})
     if ladder:
         probes, steps, more_s = forecast(ladder, plan)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import report
 from lab.analysis import compute
-from lab.console import duration, say, show_line, show_table
+from lab.console import duration, say, show_line, show_numbers
 from lab.core.errors import ExitCode
 from lab.results import run_names
 from lab.results.store import Store
@@ -15,6 +15,9 @@ from lab.results.store import Store
 # Seconds for the metrics of a trial, for its part of a page, and for all figures of a quick run;
 # measured on two cores.
 METRICS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
+
+# The columns of the summary that a narrow terminal leaves out first.
+LEAST = ("instrumentation %", "% of reference", "cores x nodes", "overhead us/task", "flags")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,8 +40,13 @@ def show(folder: Path, n_trials: int) -> Path:
     """Write figures and page, print the tables, and return the path of the page."""
     say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
     page = report.write(folder)
+    show_tables(folder)
+    return page
+
+
+def show_tables(folder: Path) -> None:
+    """Print the tables of a run, and the sentences that answer questions."""
     for table in report.terminal_tables(folder):
-        show_table(*table)
+        show_numbers(*table, least=LEAST)
     for answer in report.sentences(folder):
         show_line(answer)
-    return page

@@ -12,10 +12,11 @@ from lab.report.page import write
 from lab.report.recommendation import HEADINGS, Choice, choices
 from lab.report.run_tables import RunTables
 from lab.report.summary import ABOVE, COLUMNS, Row, summary
+from lab.report.verdict import verdict
 from lab.report.workflows import shaped
 from lab.results.store import Store
 
-__all__ = ["Row", "sentences", "summary", "terminal_tables", "write"]
+__all__ = ["Row", "sentences", "summary", "terminal_tables", "verdict_of", "write"]
 
 IN_TERMINAL = ("throughput", "of_reference", "instrumentation", "overhead", "p50", "p99")
 TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
@@ -46,6 +47,11 @@ def sentences(folder: Path) -> Iterator[str]:
     if squares := faults.matrix(RunTables(Store(folder))):
         yield faults.sentence(squares)
     yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
+
+
+def verdict_of(folder: Path) -> str:
+    """Return the result of a run in one sentence; empty if there is none."""
+    return verdict(_plain(Store(folder), "trial", "metric", "estimate"))
 
 
 def _choices(store: Store) -> list[Choice]:

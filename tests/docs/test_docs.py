@@ -80,7 +80,7 @@ def assert_complete(module: ModuleType) -> None:
 def test_every_line_that_reads_results_runs(tmp_path: Path) -> None:
     """One after the other, on a run that the command line just made."""
     chosen = ("-b", "inline", "-b", "thread-pool", "-w", "noop", "--provider", "local")
-    size = ("--blocks", "1", "--tasks", "30", "--cores", "1")
+    size = ("--blocks", "1", "--tasks", "30", "--cores", "1", "--allow-disturbed")
     command = [sys.executable, "-m", "lab.cli", "bench", *chosen, *size]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)

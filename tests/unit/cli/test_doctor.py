@@ -24,11 +24,12 @@ from lab.planning import registry
 from lab.providers.engine import Engine
 from lab.providers.engine_errors import explain
 from lab.providers.servers import Program
-from lab.recording.host_counters import HostReading
+from lab.recording import cpu_users
+from lab.recording.cpu_users import CpuUsers
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
 NO_PERMISSION = "This user has no permission to use the container engine"
-IDLE = HostReading(0, 4, 100.0, 0.0, 0, 0, 0, 1, 0, 0, 0, 0, 0)
+IDLE = CpuUsers(0.01, 0.004, 4, ())
 # The first word of each fix, which is a command that the user can copy.
 PROGRAMS = {"docker", "du", "echo", "git", "lab", "nox", "nproc", "ps", "python", "sudo", "uvx"}
 # A backend whose package does not exist.
@@ -39,11 +40,8 @@ ABSENT: Any = type(
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the second of sampling by the readings of an idle machine."""
-    readings = iter([IDLE, replace(IDLE, t_ns=10**9, idle_s=104.0)])
-    monkeypatch.setattr(doctor, "read_host", lambda: next(readings))
-    monkeypatch.setattr(doctor, "calibrate", lambda: 10)
-    monkeypatch.setattr(doctor, "WINDOW_S", 0.0)
+    """Replace the second of sampling by the use of an idle machine."""
+    monkeypatch.setattr(cpu_users, "watch", lambda _: IDLE)
     monkeypatch.setattr(doctor, "_containers", lambda: iter(()))
 
 
@@ -163,19 +161,6 @@ def test_the_state_of_the_checkout_is_reported(
     check = checks_by_name(monkeypatch)["git"]
     assert expected in check.finding
     assert (check.state == State.OK) == (state.dirty == "0")
-
-
-@pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize(("idle_s", "state"), [(104.0, State.OK), (103.0, State.WARN)])
-def test_noise_is_the_cpu_time_of_others_while_the_lab_waits(
-    monkeypatch: pytest.MonkeyPatch, idle_s: float, state: State
-) -> None:
-    """If other processes use one of four CPUs, trials would be invalid."""
-    readings = iter([IDLE, replace(IDLE, t_ns=10**9, idle_s=idle_s)])
-    monkeypatch.setattr(doctor, "read_host", lambda: next(readings))
-    check = checks_by_name(monkeypatch)["noise"]
-    assert check.state == state
-    assert ("invalid now: foreign CPU" in check.finding) == (state == State.WARN)
 
 
 @pytest.mark.usefixtures("quiet")

@@ -26,7 +26,7 @@ from tests.conftest import RunCli
 from tests.factories import campaigns
 
 SMALL = ("-b", "inline", "-w", "noop", "--arrival", "burst", "--tasks", "20", "--blocks", "1")
-ONE = (*SMALL, "--cores", "1", "--provider", "local", "--seed", "1")
+ONE = (*SMALL, "--cores", "1", "--provider", "local", "--seed", "1", "--allow-disturbed")
 
 
 def lab(*arguments: str, **variables: str | None) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from lab.host import processes
 from lab.results.store import Store
 from tests.conftest import RunCli
 
-SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1"]
+SMALL = ["--tasks", "40", "--cores", "1", "--seed", "3", "--blocks", "1", "--allow-disturbed"]
 
 
 def lab(

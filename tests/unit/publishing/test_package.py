@@ -39,6 +39,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     arguments = ["--backend", "inline", "--workload", "noop", "--arrival", "burst", "--tasks", "50"]
     chosen = [*arguments, "--backend", "thread-pool", "--blocks", "1", "--cores", "1"]
+    chosen += ["--allow-disturbed"]
     assert main(["bench", "--provider", "local", *chosen, "--results", str(folder)]) == 0
     return folder
 

@@ -1,0 +1,87 @@
+"""Words the line of a trial that ended, in the width of the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+
+from lab.core.model import Flag, Status
+from lab.core.printable import one_line
+from lab.report.number_format import plural
+from lab.results.schema import TrialRow
+
+COLOURS: Mapping[str, str] = {
+    Status.OK: "green",
+    Status.SKIPPED: "dim",
+    Status.FAILED: "red",
+    Status.TIMEOUT: "red",
+    Status.INTERRUPTED: "yellow",
+    Flag.NOISY: "yellow",
+    Flag.DISTURBED: "bright_black",
+    Flag.INVALID: "red",
+}
+# Column -> its width; the label gets what remains, between its two limits.
+WIDTHS = {"cell": 16, "size": 19, "number": 17, "count": 7, "left": 12}
+DROPPED_FIRST = ("size", "left", "cell")
+LABEL, LEAST_LABEL = 34, 16
+
+
+def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) -> str:
+    """Return the line of a trial in rich markup, and a second line if it has a reason.
+
+    Args:
+        row: The trial's row.
+        number: Its most important number with the unit.
+        count: Its place, such as ``12/37``.
+        left: The time left.
+        width: Letters of a line. Columns are dropped until it fits: the size of the cluster, then
+            the time left, then the workload.
+    """
+    rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
+    texts = {
+        "cell": f"{row.workload} {row.fault or f'{row.schedule or row.arrival}{rate}'}",
+        "size": f"{row.nodes}x{row.cores_per_node} cores, {plural(row.workers, 'worker')}",
+        "number": number,
+        "count": count,
+        "left": left,
+    }
+    for dropped in DROPPED_FIRST:
+        if _needed(texts) + LEAST_LABEL > width:
+            del texts[dropped]
+    label_width = max(LEAST_LABEL, min(LABEL, width - _needed(texts)))
+    verdict = row.status if row.status != Status.OK else row.flag
+    colour = COLOURS[verdict]
+    parts = [_cell(row.label.removesuffix("@default"), label_width)]
+    for name, text in texts.items():
+        if name == "number":
+            cell = shortened(one_line(text), WIDTHS[name])
+            parts.append(f"[{colour}]{escape(cell.rjust(WIDTHS[name]))}[/{colour}]")
+        else:
+            parts.append(_cell(text, WIDTHS[name]))
+    line = " ".join(parts).rstrip()
+    if not (why := row.reason or row.flag_reasons):
+        return line
+    return f"{line}\n    [{colour}]{escape(one_line(f'{verdict}: {why}'))}[/{colour}]"
+
+
+def _needed(names: Mapping[str, str]) -> int:
+    return sum(WIDTHS[name] + 1 for name in names)
+
+
+def _cell(text: str, width: int) -> str:
+    return escape(shortened(one_line(text), width).ljust(width))
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut a text to `width` letters; the last one is an ellipsis."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
+
+
+def skip_lines(skipped: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return one line for each system: how many configurations were skipped, and why."""
+    return [
+        f"Skipped {one_line(label)}: {plural(len(reasons), 'configuration')}. "
+        + " ".join(dict.fromkeys(map(one_line, reasons)))
+        for label, reasons in skipped.items()
+    ]

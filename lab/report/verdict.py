@@ -1,0 +1,96 @@
+"""Words the result of a run in one sentence: which system is first, at what, and by how much."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lab.analysis.labels import each
+from lab.analysis.queries import THROUGHPUT
+from lab.core.errors import LabError
+from lab.core.faults import FaultKind
+from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
+from lab.figures import Tables
+from lab.planning import registry
+from lab.report.answers.queries import cells, estimate_text, values
+from lab.report.number_format import digits, plural, seconds
+from lab.report.recommendation import tiers
+
+REFERENCE = "reference"
+# The questions in order; the first that the run measured is answered.
+WAITS = (("queue_latency_s_p99", "p99"), ("queue_latency_s_p50", "p50"))
+
+
+def verdict(tables: Tables) -> str:
+    """Return the sentence for the terminal and the first screen of the page.
+
+    References are left out, and systems that lose tasks when a worker dies if others do not. A
+    system is only named first if the interval of its ratio to the next one excludes 1; with too few
+    blocks for an interval, if it is three times better.
+
+    Args:
+        tables: At least `trial`, `metric` and `estimate`.
+    """
+    for metric, percentile in WAITS:
+        words = f"waits least{{}}: {percentile} {{}}"
+        if sentence := _first(tables, metric, Paced.kind, words, is_low_best=True):
+            return sentence
+    words = "runs most tasks per second{}: {}"
+    return _first(tables, THROUGHPUT, Burst.kind, words, is_low_best=False) or _nothing(tables)
+
+
+def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best: bool) -> str:
+    estimates = cells(tables, metric)
+    trials = values(tables, metric)
+    estimates = estimates[(estimates["arrival"] == arrival) & (estimates["family"] != REFERENCE)]
+    trials = trials[(trials["arrival"] == arrival) & (trials["family"] != REFERENCE)]
+    if estimates.empty or trials.empty:
+        return ""
+    labels = sorted(set(estimates["label"]))
+    safe = [label for label in labels if _keeps_tasks(label)]
+    group = "systems"
+    if len(safe) > 1 and len(safe) < len(labels):
+        labels, group = safe, "systems that keep tasks over a worker's death"
+    estimates = estimates[estimates["label"].isin(labels)]
+    place = estimates["place"].iloc[0]
+    estimates = estimates[estimates["place"] == place].drop_duplicates("label")
+    trials = trials[(trials["place"] == place) & trials["label"].isin(labels)]
+    # `tiers` ranks the largest first.
+    trials = trials.assign(value=1 / trials["value"]) if is_low_best else trials
+    by_block = trials.pivot_table(index="block", columns="label", values="value")
+    ranked = [str(label) for label in by_block.mean().sort_values(ascending=False).index]
+    best, *others = tiers(by_block, ranked)
+    rows = {row.label: row for row in each(estimates)}
+    write = seconds if is_low_best else digits
+    number = "; ".join(estimate_text(rows[label], write) for label, _ in best if label in rows)
+    where = f" ({place})"
+    if not ranked[1:]:
+        return f"{words.format(where, number)[0].upper()}{words.format(where, number)[1:]}."
+    if len(best) > 1:
+        names = " and ".join(rows[label].name for label, _ in best if label in rows)
+        return f"Of {len(ranked)} {group}, {names} are not distinguishable{where}: {number}."
+    name = rows[best[0][0]].name
+    number = number.removeprefix(f"{name} ")
+    behind = f", {digits(others[0][0][1])} times better than the next"
+    return f"Of {len(ranked)} {group}, {name} {words.format(where, number)}{behind}."
+
+
+def _keeps_tasks(label: str) -> bool:
+    """Return whether a system documents that it keeps tasks when a worker dies."""
+    try:
+        chosen = registry.select(label)
+    except LabError:  # a system of another package, which is not installed here
+        return False
+    profiles = registry.profiles_of(chosen.backend, chosen.variant)
+    return any(
+        profile.name == chosen.profile and FaultKind.WORKER_KILL in profile.safe_against
+        for profile in profiles
+    )
+
+
+def _nothing(tables: Tables) -> str:
+    trials: pd.DataFrame = tables["trial"]
+    ran = trials[trials["status"] != Status.SKIPPED]
+    counted = ran["flag"].isin(COUNTED_FLAGS) & (ran["status"] == Status.OK)
+    if len(ran) and not counted.any():
+        return f"None of {plural(len(ran), 'trial')} counts, so no system is ranked."
+    return ""

@@ -1,0 +1,78 @@
+"""Tests that the line of a trial has its number and place, and fits into the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.text import Text
+
+from lab.cli.trial_line import skip_lines, trial_line
+from lab.report.trial_headline import headline
+from lab.results.schema.metric import MetricRow
+from tests.factories.campaigns import BLANK
+
+ROW = replace(
+    BLANK, label="celery[prefork-with-a-long-name]@safe", workload="noop", arrival="paced",
+    rate_hz=1_200.0, nodes=1, cores_per_node=2, workers=2,
+    status="ok", flag="ok",
+)  # fmt: skip
+
+
+def line(width: int, **changes: Any) -> str:
+    """Return the line as plain text."""
+    markup = trial_line(
+        replace(ROW, **changes), "wait p99 12.3 ms", "112/370", "0:12:07 left", width
+    )
+    return Text.from_markup(markup).plain
+
+
+@pytest.mark.parametrize(
+    ("width", "absent"),
+    [
+        (200, ()),
+        (120, ()),
+        (80, ("cores",)),
+        (60, ("cores", "left")),
+        (50, ("cores", "left", "paced")),
+        (45, ("cores", "left", "paced")),
+    ],
+)
+def test_columns_are_dropped_until_the_line_fits(width: int, absent: tuple[str, ...]) -> None:
+    """The label, the number and the place remain; nothing wraps."""
+    shown = line(width)
+    assert len(shown) <= width
+    assert "celery[prefork" in shown
+    assert "wait p99 12.3 ms 112/370" in shown
+    for word in ("cores", "left", "paced"):
+        assert (word not in shown) == (word in absent)
+
+
+def test_a_trial_that_does_not_count_has_its_reason_on_a_second_line() -> None:
+    """The reason is complete: it is not cut to the width."""
+    why = "other processes took 28.0 % of the CPUs of the workers"
+    first, second = line(80, flag="disturbed", flag_reasons=why).splitlines()
+    assert "12.3 ms" in first
+    assert second == f"    disturbed: {why}"
+
+
+def test_the_number_is_the_first_that_the_trial_has() -> None:
+    """A short trial has no p99; a failed one has its status, and a bound its sign."""
+
+    def metric(name: str, value: float | None, bound: str = "") -> MetricRow:
+        return MetricRow("t", 1, name, value, bound, "s", 20, "", 1)
+
+    waits = [metric("queue_latency_s_p99", None), metric("queue_latency_s_p50", 0.0123, ">")]
+    assert headline(ROW, [*waits, metric("throughput_per_s", 1_234.0)]) == "wait p50 >12.3 ms"
+    assert headline(ROW, [metric("throughput_per_s", 1_234.0)]) == "1,230 tasks/s"
+    assert headline(ROW, []) == "no number"
+    assert headline(replace(ROW, status="failed"), waits) == "failed"
+
+
+def test_skips_are_one_line_a_system() -> None:
+    """The line counts configurations, and lists each reason once."""
+    assert skip_lines({"rq": ["No chains.", "No chains.", "No groups."], "dask": ["No."]}) == [
+        "Skipped rq: 3 configurations. No chains. No groups.",
+        "Skipped dask: 1 configuration. No.",
+    ]

@@ -1,0 +1,44 @@
+"""Tests that tables fit into the terminal: columns are left out, and numbers are never broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import console
+from lab.console import Terminal
+
+COLUMNS = ("label", "workload", "tasks/s", "instrumentation %", "p99 ms", "lost", "flags")
+ROWS = [("celery[prefork]", "noop", "12,300", "0.81", "81.3", "0 of 2,000", "3 ok, 1 noisy")] * 2
+
+
+@pytest.mark.parametrize(
+    ("width", "absent"),
+    [(200, []), (80, ["instrumentation %"]), (60, ["instrumentation %", "flags"])],
+)
+def test_a_table_of_numbers_leaves_columns_out_until_it_fits(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    width: int,
+    absent: list[str],
+) -> None:
+    """Each row is one line, and a sentence names the columns that are missing."""
+    monkeypatch.setattr(console, "data_console", Terminal(width=width))
+    console.show_numbers("Summary", COLUMNS, ROWS, ("instrumentation %",))
+    shown = capsys.readouterr().out
+    table = shown.partition("Columns that")[0].splitlines()
+    assert len([line for line in table if "celery[prefork]" in line and "12,300" in line]) == 2
+    assert max(map(len, table)) <= width
+    assert [name for name in COLUMNS if name not in "".join(table)] == absent
+    assert (f"do not fit: {', '.join(absent)}." in shown) == bool(absent)
+
+
+def test_the_last_cell_of_a_list_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name is complete, and its description takes the rest of one line."""
+    monkeypatch.setattr(console, "data_console", Terminal(width=40))
+    console.show_lines("Names", ("name", "description"), [("celery[prefork]", "x" * 100)])
+    rows = [line for line in capsys.readouterr().out.splitlines() if "x" in line]
+    assert len(rows) == 1
+    assert len(rows[0]) == 40
+    assert "celery[prefork]" in rows[0]
