@@ -54,15 +54,19 @@ class FaultHooks:
         supervised: Whether the end of a worker, scheduler or server is not a failure of the
             trial. The fault injector sets it before the first hit; from then on it restarts the
             `dead_parts`.
+        struck_ns: When the last hit took effect, ns of CLOCK_MONOTONIC: the instant of the signal,
+            as near as the provider knows it.
     """
 
-    faults: ClassVar[frozenset[FaultKind]] = frozenset({FaultKind.NONE})
+    faults: ClassVar[frozenset[FaultKind]] = frozenset()
     supervised: bool = False
+    struck_ns: int = 0
 
     @classmethod
     def fault_lack(cls, kind: FaultKind) -> str:
         """Return in a clause why this provider cannot do a kind of fault; empty if it can."""
-        return "" if kind in cls.faults else "it has no hook for it"
+        is_task = kind.role is None  # needs no hook
+        return "" if kind in cls.faults or is_task else "it has no hook for it"
 
     def targets(self, role: Role) -> Sequence[Target]:
         """Return the running processes of a role.

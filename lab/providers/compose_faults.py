@@ -52,7 +52,6 @@ class ComposeFaults(Cluster):
 
     faults = frozenset(
         {
-            FaultKind.NONE,
             FaultKind.CHILD_KILL,
             FaultKind.WORKER_KILL,
             FaultKind.IDLE_WORKER_KILL,
@@ -150,8 +149,9 @@ class ComposeFaults(Cluster):
             part = self._running(target)
             with engine() as client:
                 client.api.kill(part.id)
+            self.struck_ns = time.monotonic_ns()
             return self._exit_code(target.part, WAIT_S)
-        agent = self._agent(target.part)
+        agent, self.struck_ns = self._agent(target.part), time.monotonic_ns()
         if not agent.ask("signal", [target.pid], signal.SIGKILL):
             raise ClusterError(f"{target} has ended before.")
         if not agent.ask("ended", target.pid):
@@ -182,6 +182,7 @@ class ComposeFaults(Cluster):
         self._paused.add(target.part)
         with engine() as client:
             client.api.pause(part.id)
+            self.struck_ns = time.monotonic_ns()
             return f"State.Status {client.api.inspect_container(part.id)['State']['Status']}"
 
     def resume(self, target: Target) -> str:

@@ -46,7 +46,6 @@ class LocalFaults(FaultHooks):
 
     faults = frozenset(
         {
-            FaultKind.NONE,
             FaultKind.CHILD_KILL,
             FaultKind.WORKER_KILL,
             FaultKind.IDLE_WORKER_KILL,
@@ -56,9 +55,6 @@ class LocalFaults(FaultHooks):
             FaultKind.BROKER_PAUSE,
             FaultKind.SCHEDULER_KILL,
             FaultKind.SUBMITTER_KILL,
-            FaultKind.POISON,
-            FaultKind.WORKER_OOM,
-            FaultKind.OUTLIVE,
         }
     )
     site: TrialContext
@@ -71,7 +67,8 @@ class LocalFaults(FaultHooks):
         """Return why processes of this machine cannot have a fault; empty if they can."""
         if kind is FaultKind.POWER_LOSS:
             return "it needs a file system that forgets unsynced writes"
-        return "" if kind in cls.faults else "it needs containers (--provider compose)"
+        lack = super().fault_lack(kind)
+        return lack and "it needs containers (--provider compose)"
 
     def targets(self, role: Role) -> Sequence[Target]:
         """Return the running processes of a role; children are those of workers and driver."""
@@ -93,24 +90,26 @@ class LocalFaults(FaultHooks):
     def kill(self, target: Target) -> str:
         """Kill a process by SIGKILL, a part with all its children; return its exit code."""
         members = self._members(target)
-        _signal(members, signal.SIGKILL)
+        self.struck_ns = _signal(members, signal.SIGKILL)
         return self._ended(target, members)
 
     def terminate(self, target: Target, grace_s: float) -> str:
         """Send SIGTERM to the main process of a part, and kill all of it after `grace_s`."""
         members = self._members(target)
-        _signal(members[:1], signal.SIGTERM)
-        begin = time.monotonic()
-        if processes.await_end(members[:1], grace_s):
-            return f"still running {grace_s:g} s after SIGTERM; {self.kill(target)}"
-        took_s = time.monotonic() - begin
+        struck_ns = _signal(members[:1], signal.SIGTERM)
+        still = processes.await_end(members[:1], grace_s)
+        proof = self.kill(target) if still else ""
+        self.struck_ns = struck_ns
+        if still:
+            return f"still running {grace_s:g} s after SIGTERM; {proof}"
+        took_s = (time.monotonic_ns() - struck_ns) / 1e9
         return f"{self._ended(target, members[:1])} {took_s:.3f} s after SIGTERM"
 
     def pause(self, target: Target) -> str:
         """Stop a process, a part with all its children, and wait until all are in state T."""
         deadline = time.monotonic() + WAIT_S
         while running := [p for p in self._members(target) if not _is_stopped(p)]:
-            _signal(running, signal.SIGSTOP)
+            self.struck_ns = _signal(running, signal.SIGSTOP)
             if time.monotonic() > deadline:
                 raise ClusterError(f"{target} did not stop {WAIT_S:g} s after SIGSTOP.")
             time.sleep(LOOK_S)
@@ -178,10 +177,13 @@ def _is_of_trial(process: psutil.Process, trial: str) -> bool:
     return False
 
 
-def _signal(members: Iterable[psutil.Process], number: signal.Signals) -> None:
+def _signal(members: Iterable[psutil.Process], number: signal.Signals) -> int:
+    """Send a signal to processes that still run; return the instant, ns of CLOCK_MONOTONIC."""
+    now_ns = time.monotonic_ns()
     for process in members:
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             process.send_signal(number)
+    return now_ns
 
 
 def _is_stopped(process: psutil.Process) -> bool:

@@ -24,8 +24,8 @@ from lab.recording.ledger_reader import CompletionCounter
 from lab.results.schema import FaultRow
 from lab.running.faults import injections
 from lab.running.injection import Activity, Injection, TaskFault
-from lab.running.supervisor import Supervisor, with_restarts
-from lab.running.task_faults import missed, task_rows
+from lab.running.supervisor import Supervisor
+from lab.running.task_faults import missed
 
 LOOK_S = 0.005
 # A hit that finds no target within this time is missed, and repeated while the window lasts.
@@ -45,7 +45,8 @@ class Injector:
     """Hits a cluster at the planned instants, in a thread of the lab.
 
     Attributes:
-        rows: One row for each hit so far, also of those that missed.
+        rows: One row for each hit of the lab so far, also of those that missed.
+        supervisor: It restarts what ends after the first hit.
     """
 
     def __init__(self, cluster: Cluster, spec: TrialSpec) -> None:
@@ -59,10 +60,9 @@ class Injector:
             self._ledger = view
         self._draw = random.Random(f"{spec.seed}/target")
         self._planned: list[int] = []
-        self._tasks_ns: list[int] = []
         self._end_ns = 0
         self._healing: list[_Healing] = []
-        self._supervisor = Supervisor(cluster, self._fault.restart_s)
+        self.supervisor = Supervisor(cluster, self._fault.restart_s)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._defect: BaseException | None = None
@@ -71,8 +71,7 @@ class Injector:
         """Begin; `begin_ns` is the start of the window."""
         instants = [begin_ns + offset for offset in planned_faults.offsets_ns(self._spec)]
         self._end_ns = begin_ns + round(planned_faults.window_s(self._spec) * 1e9)
-        if isinstance(self._injection, TaskFault):
-            self._tasks_ns = instants
+        if isinstance(self._injection, TaskFault):  # the tasks hit, and the lab supervises
             self._cluster.supervised = True
         else:
             self._planned = instants
@@ -89,9 +88,7 @@ class Injector:
         self._healing.clear()
         if self._defect is not None:
             raise self._defect
-        self._cluster.fetch_records()
-        tasks = task_rows(self._spec, self._tasks_ns, self._cluster.site.ledger)
-        return with_restarts([*self.rows, *tasks], self._supervisor.restarts)
+        return self.rows
 
     def _run(self) -> None:
         try:
@@ -105,7 +102,7 @@ class Injector:
         for healing in [each for each in self._healing if each.at_ns <= now_ns]:
             self._healing.remove(healing)
             self._heal(healing)
-        self._supervisor.step(now_ns)
+        self.supervisor.step(now_ns)
         if self._planned and self._planned[0] <= now_ns:
             self._hit(self._planned.pop(0))
 
@@ -153,14 +150,15 @@ class Injector:
             ClusterError: It was not hit.
         """
         self._cluster.supervised = self._fault.kind is not FaultKind.NONE
-        now_ns = time.monotonic_ns()
+        self._cluster.struck_ns = time.monotonic_ns()
         proof = self._injection.inject(self._cluster, target, self._fault)
+        struck_ns = self._cluster.struck_ns
         if self._fault.heal_s:
-            heal_ns = now_ns + round(self._fault.heal_s * 1e9)
+            heal_ns = struck_ns + round(self._fault.heal_s * 1e9)
             self._healing.append(_Healing(heal_ns, row.hit, target))
         name = str(target)
         return replace(
-            row, injected_ns=now_ns, role=target.role, target=name, proof=proof, status="hit"
+            row, injected_ns=struck_ns, role=target.role, target=name, proof=proof, status="hit"
         )
 
     def _activity(self, target: Target, pids: set[int | None]) -> tuple[Activity, set[int]]:

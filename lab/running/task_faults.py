@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from lab.core.model import TrialSpec
 from lab.planning.fault_tasks import fault_task_ids
+from lab.planning.faults import offsets_ns
 from lab.recording.ledger_reader import OUTCOMES, Execution, Header, executions
 from lab.results.schema import FaultRow
 from lab.running.injection import Activity
@@ -36,8 +37,14 @@ def missed(spec: TrialSpec, hit: int, planned_ns: int, reason: str) -> FaultRow:
     )
 
 
-def task_rows(spec: TrialSpec, planned_ns: Sequence[int], ledger: Path) -> Iterator[FaultRow]:
-    """Yield a row for each task that is a fault; it was injected when it first started."""
+def task_rows(spec: TrialSpec, begin_ns: int, ledger: Path) -> Iterator[FaultRow]:
+    """Yield a row for each task that is a fault; it was injected when it first started.
+
+    Args:
+        spec: The trial.
+        begin_ns: The begin of its window.
+        ledger: The folder with the ledgers of all workers, after the end of the cluster.
+    """
     ids = fault_task_ids(spec)
     runs_of: dict[int, list[Run]] = {task_id: [] for task_id in ids}
     for path in sorted(ledger.glob("*.bin")):
@@ -45,8 +52,8 @@ def task_rows(spec: TrialSpec, planned_ns: Sequence[int], ledger: Path) -> Itera
         for record in records:
             if record.task_id in runs_of:
                 runs_of[record.task_id].append((header, record))
-    for hit, (task_id, planned) in enumerate(zip(ids, planned_ns, strict=False)):
-        row = missed(spec, hit, planned, f"task {task_id} did not start")
+    for hit, (task_id, offset_ns) in enumerate(zip(ids, offsets_ns(spec), strict=False)):
+        row = missed(spec, hit, begin_ns + offset_ns, f"task {task_id} did not start")
         yield _started(row, task_id, runs_of[task_id]) if runs_of[task_id] else row
 
 

@@ -28,6 +28,8 @@ from lab.recording.sample import Sample
 from lab.results.schema import FaultRow
 from lab.running import driver_pipe, killed_driver, logs
 from lab.running.injector import Injector
+from lab.running.supervisor import Restart, with_restarts
+from lab.running.task_faults import task_rows
 
 # Time for imports, start and stop of a driver, in addition to its deadlines.
 SLACK_S = 60.0
@@ -55,7 +57,8 @@ class TrialObservation:
     executed_ns: start of the first worker command, ns of CLOCK_MONOTONIC; None without one.
     begin, end, last: readings at the start of the window, its end, and the end of the
         uninstrumented burst.
-    hits: one row for each planned hit of the fault, and for each that missed.
+    hits: one row for each hit of the fault, and for each that missed.
+    restarts: of parts that ended after the first hit.
     leftovers: number of processes that remained and were killed.
     """
 
@@ -77,6 +80,7 @@ class TrialObservation:
     last: EdgeReading | None = None
     samples: list[Sample] = field(default_factory=list)
     hits: list[FaultRow] = field(default_factory=list)
+    restarts: list[Restart] = field(default_factory=list)
     trial_ns: int = 0
     leftovers: int = 0
 
@@ -118,6 +122,7 @@ def run_trial(
             outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
         finally:
             outcome.leftovers = cluster.down()
+            outcome.hits = _complete_hits(outcome)
             logs.cut(outcome.folder / "logs")
             outcome.trial_ns = time.monotonic_ns() - started
     return outcome
@@ -142,6 +147,13 @@ def _drive(
     is_complete = outcome.status == Status.OK and killed_driver.is_expected(cluster, outcome.hits)
     if is_complete and (reason := killed_driver.conclude(cluster)):
         outcome.status, outcome.reason = Status.FAILED, reason
+
+
+def _complete_hits(outcome: TrialObservation) -> list[FaultRow]:
+    """Add the hits of tasks, whose ledgers are complete now, and the restarts."""
+    begin, ledger = outcome.begin, outcome.folder / "ledger"
+    tasks = task_rows(outcome.spec, begin.host.t_ns, ledger) if begin else ()
+    return with_restarts([*outcome.hits, *tasks], outcome.restarts)
 
 
 def killed(spec: TrialSpec, attempt: int, folder: Path) -> TrialObservation:
@@ -241,7 +253,7 @@ def _follow(
         outcome.died = cluster.failure() or ""
     finally:
         outcome.samples = [*edges, *sampler.stop()]
-        outcome.hits = injector.stop()
+        outcome.hits, outcome.restarts = injector.stop(), injector.supervisor.restarts
 
 
 def _stopped(cluster: Cluster, folder: Path, deadline: float) -> tuple[Status, str] | None:

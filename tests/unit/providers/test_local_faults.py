@@ -179,4 +179,13 @@ def test_a_kind_without_hooks_is_refused_with_the_next_step() -> None:
     assert LocalFaults.fault_lack(FaultKind.NETWORK_CUT) == (
         "it needs containers (--provider compose)"
     )
-    assert LocalFaults.fault_lack(FaultKind.WORKER_KILL) == ""
+    for kind in (FaultKind.NONE, FaultKind.WORKER_KILL, FaultKind.POISON):
+        assert LocalFaults.fault_lack(kind) == ""
+
+
+def test_the_instant_of_a_hit_is_that_of_its_signal(hooks: Hooks) -> None:
+    """The processes of the target are listed before it, which takes some milliseconds."""
+    worker = hooks.worker
+    before_ns = time.monotonic_ns()
+    hooks.kill(worker)
+    assert before_ns < hooks.struck_ns < time.monotonic_ns()

@@ -18,6 +18,7 @@ from lab.running import injector
 from lab.running.faults import injections
 from lab.running.injection import Activity
 from lab.running.injector import Injector
+from lab.running.supervisor import with_restarts
 from tests.factories.scripted_cluster import ScriptedCluster
 from tests.factories.trials import spec_of
 
@@ -48,7 +49,7 @@ def rows_of(
     while not until(running):
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    return running.stop()
+    return with_restarts(running.stop(), running.supervisor.restarts)
 
 
 def test_every_kind_of_the_experiment_that_hits_processes_has_a_file() -> None:
