@@ -72,7 +72,8 @@ def _summary_table(store: Store) -> TextTable:
     # Workloads with several task durations have one row in the table of costs.
     rows = summary({"trial": trials[~is_grid(trials)], "estimate": tables["estimate"]})
     chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
-    headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen), "lost", "flags"]
+    headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen)]
+    headings += ["lost", "unfinished", "flags"]
     rates = {row.rate for row in rows} - {""}
     title = f"Summary of {store.folder.name}"
     if len(rates) == 1:
@@ -86,6 +87,7 @@ def _summary_table(store: Store) -> TextTable:
             row.cores_x_nodes,
             *(row.numbers[column.name].text for column in chosen),
             row.lost.text,
+            row.unfinished.text,
             row.flags,
         ]
         for row in rows

@@ -125,7 +125,8 @@ def _latest(tables: Tables) -> ByLabel:
 
 
 COLUMNS = (
-    OverviewColumn("lost", "lost", _counted("n_lost", "n_partial")),
+    OverviewColumn("lost", "lost", _counted("n_lost")),
+    OverviewColumn("unfinished", "lost", _counted("n_partial", "n_unknown")),
     OverviewColumn("duplicated", "lost", _counted("n_duplicated")),
     OverviewColumn("overhead us", "overhead", _estimated(OVERHEAD, 1e6)),
     OverviewColumn("wait p50 ms", "latency", _estimated("queue_latency_s_p50", 1e3)),

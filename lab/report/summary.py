@@ -86,6 +86,7 @@ class Row:
     cpu: Number
     n_tasks: int
     lost: Number
+    unfinished: Number
     duplicated: Number
     flags: str
 
@@ -143,7 +144,8 @@ def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
             numbers=_numbers(trials, estimates),
             cpu=_cpu(trials, estimates),
             n_tasks=sum(trial.n_sent for trial in _sent(trials)),
-            lost=count_of(trials, "n_lost", "n_partial"),
+            lost=count_of(trials, "n_lost"),
+            unfinished=count_of(trials, "n_partial", "n_unknown"),
             duplicated=count_of(trials, "n_duplicated"),
             flags=flags_of(trials),
         )

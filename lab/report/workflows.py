@@ -13,6 +13,13 @@ from lab.figures import Tables
 from lab.report.numbers import Number
 from lab.report.summary import Column, count_of, flags_of, headline, number_of
 
+# Heading -> the columns that it adds up.
+COUNTS = {
+    "lost": ["n_lost"],
+    "unfinished": ["n_partial", "n_unknown"],
+    "duplicated": ["n_duplicated"],
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -88,7 +95,13 @@ def shaped(tables: Tables) -> list[Shaped]:
             rows = sorted(ranked, key=lambda row: row[0])
             headings = [column.title for column in question.columns]
             title = f"{question.title.format(param=param)} ({workload})"
-            headings = ["label", "cores x nodes", *headings, "lost", "duplicated", "flags"]
+            headings = [
+                "label",
+                "cores x nodes",
+                *headings,
+                *COUNTS,
+                "flags",
+            ]
             results.append(Shaped(title, headings, [texts for _, texts in rows]))
     return results
 
@@ -99,7 +112,7 @@ def _row(
     """Return the sort key and the texts of the row of one label on one topology."""
     numbers = [number_of(list(cell), estimates, column) for column in question.columns]
     first, ranked_by = cell[0], numbers[0].value
-    counts = count_of(list(cell), "n_lost", "n_partial"), count_of(list(cell), "n_duplicated")
+    counts = [count_of(list(cell), *columns) for columns in COUNTS.values()]
     texts = [
         first.name,
         f"{first.cores_per_node} x {first.nodes}",

@@ -25,6 +25,8 @@ SUBMITTER_BUSY = 0.30
 LAG_FLOOR_S, LAG_OF_LATENCY = 0.001, 0.05
 GAPS_P_VALUE = 0.01
 MIN_GAPS = 30  # with fewer, the test of gaps has no power
+# The end of a drain in which a system shows that it still works.
+LAST_NS, LAST_SHARE = 2_000_000_000, 0.1
 OF_FAULTS = {
     "state": "str",
     "hit": "Int64",
@@ -86,6 +88,31 @@ def outcomes(
     empty = {"str": "", "Int64": None}
     blank = {name: pd.Series(empty[kind], table.index, kind) for name, kind in OF_FAULTS.items()}
     return table.assign(**blank)
+
+
+def waiting(
+    table: pd.DataFrame, tasks: pd.DataFrame, submits: pd.DataFrame, end_ns: int | None
+) -> pd.DataFrame:
+    """Replace `lost-silent` by `unknown` if the system still executed tasks when the drain ended.
+
+    A slow system that the deadline cuts off has not lost the tasks that wait. It still worked if a
+    task was executing, or if one had started or ended in the last tenth of the drain, at most 2 s.
+
+    Args:
+        table: The result of `outcomes`, for a trial without a fault.
+        tasks: `TaskRow` columns, without the events after the end of the drain.
+        submits: `SubmitRow` columns.
+        end_ns: End of the drain; None: there was none.
+    """
+    events = pd.concat([tasks["t3_ns"], tasks["t4_ns"]]).dropna()
+    if end_ns is None or events.empty:
+        return table
+    drain_ns = end_ns - int(submits["t1_ns"].dropna().max())
+    is_busy = end_ns - int(events.max()) < min(LAST_NS, drain_ns * LAST_SHARE)
+    if not is_busy and not (table["outcome"] == TaskOutcome.PARTIAL).any():
+        return table
+    is_lost = table["outcome"] == TaskOutcome.LOST_SILENT
+    return table.assign(outcome=table["outcome"].mask(is_lost, str(TaskOutcome.UNDECIDED)))
 
 
 def _unexpected(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,8 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     expected = trial_files.right_answers(spec)
     due = 2 if isinstance(spec.arrival, Retry) else 1
     outcomes = checker.outcomes(tasks, submits, expected, repeats=repeats, due=due)
+    if spec.fault is None:
+        outcomes = checker.waiting(outcomes, tasks, submits, end_ns)
     records = trial_files.Records(ledger, tasks, submits, samples, end_ns)
     judged = fault_records.judge(outcome, outcomes, records)
     counted = _counted(spec, submits, tasks, judged.outcomes) | judged.columns

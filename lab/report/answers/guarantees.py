@@ -29,9 +29,11 @@ def losses(tables: Tables) -> Iterator[Sentence]:
     )
     if sent.empty:
         return
-    lost = sent["n_lost"] + sent["n_partial"]
-    yield _count(sent, lost, "lost or unfinished")
+    yield _count(sent, sent["n_lost"], "lost")
     yield _count(sent, sent["n_duplicated"], "completed more than once")
+    unfinished = sent["n_partial"] + sent["n_unknown"]
+    if unfinished.sum():
+        yield _count(sent, unfinished, "unfinished when the trial ended")
 
 
 def _count(sent: pd.DataFrame, counts: pd.Series, outcome: str) -> Sentence:

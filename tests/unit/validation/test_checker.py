@@ -9,7 +9,7 @@ import pytest
 
 from lab.core.outcomes import TaskOutcome
 from lab.results.schema.task import OutcomeRow, SubmitRow, TaskRow
-from lab.validation.checker import counts, negative_durations, outcomes
+from lab.validation.checker import counts, negative_durations, outcomes, waiting
 
 BIG = 2**62 + 1  # a checksum that a float would round
 LEDGER_TYPES = dict.fromkeys(
@@ -112,3 +112,23 @@ def test_negative_durations_counts_only_impossible_ones() -> None:
     ):
         tasks.loc[row, column] = value
     assert negative_durations(tasks) == 4
+
+
+@pytest.mark.parametrize(
+    ("runs", "end_ns", "outcome"),
+    [
+        ([run(7)], 100, TaskOutcome.LOST_SILENT),  # idle for nearly all of the drain
+        ([run(7)], 5, TaskOutcome.LOST_SILENT),  # a tenth of 4 ns is less than the 1 ns since then
+        ([run(7)], 4, TaskOutcome.UNDECIDED),  # a task ended when the drain did
+        ([run(7, "unfinished")], 100, TaskOutcome.UNDECIDED),  # a task was still executing
+        ([], 100, TaskOutcome.LOST_SILENT),  # nothing was ever executed
+        ([run(7)], None, TaskOutcome.LOST_SILENT),
+    ],
+)
+def test_a_task_that_waits_behind_others_is_not_lost(
+    runs: list[TaskRow], end_ns: int | None, outcome: TaskOutcome
+) -> None:
+    """A slow system that the deadline cuts off has lost nothing."""
+    tasks, submits = tables([submit(7), submit(8)], runs)
+    table = waiting(outcomes(tasks, submits, None), tasks, submits, end_ns)
+    assert table.set_index("task_id")["outcome"][8] == outcome
