@@ -3,6 +3,12 @@
 ``python -m tests.fidelity.worker_kills --hits 100 --folder /tmp/kills``. By default celery
 acknowledges a task before it starts, so the tasks that a kill interrupts are lost silently. With
 the profile `safe` the same tasks are executed again. Every other outcome is printed.
+
+With Celery and Kombu 5.7.0, 100 kills interrupted 184 tasks: these and no others were lost
+silently.
+With `safe`, 100 kills interrupted 161 tasks: all were executed again. There, 11 tasks ran twice,
+which had just finished and were not acknowledged yet. 6 tasks were lost, which Kombu had popped
+(`Channel._brpop_read`) and not yet noted (`QoS.append`): Redis received no HSET for them.
 """
 
 from __future__ import annotations
