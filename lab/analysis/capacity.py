@@ -6,13 +6,14 @@ resumed campaign continues the same search, and a report can be recomputed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import USABLE, last_attempts
+from lab.analysis.attempts import USABLE, last_attempts
+from lab.analysis.metrics.metric import RelativeMetric
 from lab.analysis.statistics import interval
 from lab.core.cell import SITE
 from lab.core.model import COUNTED_FLAGS, Burst, LoadLevel, RateProbe
@@ -25,18 +26,19 @@ CellKey = tuple[Any, ...]
 CEILING_HZ = 20_000.0
 ABOVE_SATURATION = 1.1
 DIGITS = 4
+UTILIZATION = "utilization_of_capacity"
 LIMITED = "generator_limited: achieved rate"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of one probe; `held` is None if the trial is not valid.
+class ProbeResult:
+    """The result of one probe; `is_sustained` is None if the trial is not valid.
 
     `is_limited` means that the generator, and not the backend, missed the rate.
     """
 
     rate_hz: float
-    held: bool | None
+    is_sustained: bool | None
     is_limited: bool = False
 
 
@@ -45,21 +47,21 @@ class Capacity:
     """The known rates of a site: the saturation from bursts, and its probes in order of time."""
 
     saturation_hz: float | None
-    answers: Sequence[Answer] = ()
+    results: Sequence[ProbeResult] = ()
 
-    def at(self, rate_hz: float) -> list[Answer]:
+    def at(self, rate_hz: float) -> list[ProbeResult]:
         """Return the probes at a rate."""
-        return [answer for answer in self.answers if answer.rate_hz == rate_hz]
+        return [result for result in self.results if result.rate_hz == rate_hz]
 
     @property
     def rates(self) -> list[float]:
         """Return all probed rates, ascending."""
-        return sorted({answer.rate_hz for answer in self.answers})
+        return sorted({result.rate_hz for result in self.results})
 
     @property
     def failed_hz(self) -> float | None:
         """Return the lowest rate that was not sustained."""
-        return next((rate for rate in self.rates if not _is_held(self.at(rate))), None)
+        return next((rate for rate in self.rates if not _is_sustained(self.at(rate))), None)
 
     @property
     def sustained_hz(self) -> float | None:
@@ -71,19 +73,19 @@ class Capacity:
     def bound(self) -> str:
         """Return ``">"`` if no rate failed, or only because of the generator's limit."""
         failed = self.failed_hz
-        is_open = failed is None or all(a.is_limited for a in self.at(failed) if not a.held)
+        is_open = failed is None or all(a.is_limited for a in self.at(failed) if not a.is_sustained)
         return ">" if is_open else ""
 
 
-def _is_held(answers: Sequence[Answer]) -> bool:
-    votes = [answer.held for answer in answers if answer.held is not None]
+def _is_sustained(results: Sequence[ProbeResult]) -> bool:
+    votes = [result.is_sustained for result in results if result.is_sustained is not None]
     return votes.count(True) > votes.count(False)
 
 
-def _is_settled(answers: Sequence[Answer], repeats: int) -> bool:
+def _is_settled(results: Sequence[ProbeResult], repeats: int) -> bool:
     """Return whether a majority of `repeats` probes agrees, or all of them ran."""
-    votes = [answer.held for answer in answers if answer.held is not None]
-    return max(votes.count(True), votes.count(False)) > repeats // 2 or len(answers) >= repeats
+    votes = [result.is_sustained for result in results if result.is_sustained is not None]
+    return max(votes.count(True), votes.count(False)) > repeats // 2 or len(results) >= repeats
 
 
 def next_rate(known: Capacity, ladder: Ladder) -> float | None:
@@ -128,7 +130,7 @@ def capacities(trials: pd.DataFrame, metrics: pd.DataFrame) -> dict[CellKey, Cap
     ).reindex(columns=["throughput_per_s", "overloaded"])
     table = last.merge(values.reset_index(), on=["trial_id", "attempt"], how="left")
     return {
-        site: Capacity(_saturation(rows), [_answer(row) for row in _probes(rows)])
+        site: Capacity(_saturation(rows), [_result(row) for row in _probes(rows)])
         for site, rows in table.groupby(SITE, sort=False)
     }
 
@@ -147,23 +149,34 @@ def _probes(rows: pd.DataFrame) -> Iterator[Any]:
     return probes.itertuples(index=False)
 
 
-def _answer(row: Any) -> Answer:
+def _result(row: Any) -> ProbeResult:
     """Judge a probe by the criteria of M8; a disturbed probe that was not sustained is unknown."""
     rate, reasons = float(row.rate_hz), str(row.flag_reasons)
     if LIMITED in reasons:
-        return Answer(rate, held=False, is_limited=True)
+        return ProbeResult(rate, is_sustained=False, is_limited=True)
     if row.status not in USABLE:
-        return Answer(rate, held=False)
+        return ProbeResult(rate, is_sustained=False)
     if row.overloaded == 0 and "inconsistent" not in reasons:
-        return Answer(rate, held=True)
-    return Answer(rate, False if row.flag in COUNTED_FLAGS else None)
+        return ProbeResult(rate, is_sustained=True)
+    return ProbeResult(rate, False if row.flag in COUNTED_FLAGS else None)
 
 
-def loads(
-    trials: pd.DataFrame, metrics: pd.DataFrame, capacity_of: Mapping[CellKey, Capacity]
-) -> list[MetricRow]:
-    """Return rho, offered rate / sustainable rate, for each probe and each load level."""
-    valid = set(metrics[metrics["is_valid"] == 1]["trial_id"])
+def metrics() -> Iterator[RelativeMetric]:
+    """Yield the metric of this module."""
+    about = "Offered rate, divided by the sustainable rate of the same run."
+    arrivals = (RateProbe.kind, LoadLevel.kind)
+    yield RelativeMetric(UTILIZATION, "1", "lower", about, utilization, arrivals)
+
+
+def utilization(trials: pd.DataFrame, table: pd.DataFrame) -> list[MetricRow]:
+    """Return rho, offered rate / sustainable rate, for each probe and each load level.
+
+    Args:
+        trials: `TrialRow` columns.
+        table: `MetricRow` columns: the metrics of these trials.
+    """
+    capacity_of = capacities(trials, table)
+    valid = set(table[table["is_valid"] == 1]["trial_id"])
     rows = []
     has_rate = trials["arrival"].isin([RateProbe.kind, LoadLevel.kind]) & trials["rate_hz"].notna()
     offered: Iterable[Any] = trials[has_rate].itertuples()
@@ -173,6 +186,6 @@ def loads(
             method = f"offered rate / sustainable rate, {known.bound}{rate:g} /s"
             is_valid = int(trial.trial_id in valid)
             value = float(trial.rate_hz) / rate
-            where = (str(trial.trial_id), int(trial.attempt), "utilization_of_capacity")
+            where = (str(trial.trial_id), int(trial.attempt), UTILIZATION)
             rows.append(MetricRow(*where, value, "", "1", int(trial.n_sent), method, is_valid))
     return rows

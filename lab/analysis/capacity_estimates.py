@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import last_attempts
 from lab.analysis.capacity import Capacity, CellKey
-from lab.analysis.metrics.registry import last_attempts
 from lab.core.cell import SITE
 from lab.core.model import Flag, LoadLevel, RateProbe
 from lab.results.schema import EstimateRow
@@ -94,7 +94,7 @@ def _rates(known: Capacity) -> Iterator[Limit]:
     """Yield the rate of saturation and the sustainable rate, each with its method."""
     burst = "rate of a burst from the 10 % to the 90 % completion"
     yield Limit(SATURATION, known.saturation_hz, "", 1, burst)
-    n = len(known.answers)
+    n = len(known.results)
     rate, failed = known.sustained_hz, known.failed_hz
     probes = f"{n} probes at {len(known.rates)} rates"
     if rate is None:

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from lab.analysis import capacity_estimates, reference_ratio
-from lab.analysis.capacity import capacities, loads
+from lab.analysis import capacity_estimates
+from lab.analysis.capacity import capacities
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics import registry
+from lab.analysis.metrics.metric import RelativeMetric
 from lab.analysis.parallel import MANY_TRIALS, parallel_map
 from lab.analysis.sweeps import sweeps
 from lab.core.defects import contained
@@ -45,13 +46,16 @@ def compute(store: Store) -> list[str]:
 
         return contained(compute, leave_out)
 
-    rows += part("ratios to the references", lambda: reference_ratio.shares(trials, rows))
     store.replace("metric", rows)
     table = store.read("metric")
+    for metric in registry.METRICS.values():
+        if isinstance(metric, RelativeMetric) and (
+            relative := part(f"metric {metric.name}", partial(metric.compute, trials, table))
+        ):
+            rows += relative
+            store.replace("metric", rows)
+            table = store.read("metric")
     capacity_of = dict(part("capacities", lambda: [*capacities(trials, table).items()]))
-    if load_rows := part("loads", lambda: loads(trials, table, capacity_of)):
-        store.replace("metric", [*rows, *load_rows])
-        table = store.read("metric")
     estimate_rows = [
         row
         for analysis, noisy in ((name, True), (f"{name}/without-noisy", False))

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import last_attempts
 from lab.analysis.cells import cell_key, cell_of
-from lab.analysis.metrics.registry import METRICS, last_attempts
+from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import interval, proportion, unstable, variation
 from lab.core.cell import CELL
 from lab.core.model import Estimate, Flag

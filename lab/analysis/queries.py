@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import USABLE, last_attempts
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import USABLE, last_attempts
 from lab.analysis.sweeps.grouping import plural
 from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS

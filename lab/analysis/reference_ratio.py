@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import last_attempts
+from lab.analysis.attempts import last_attempts
+from lab.analysis.metrics.metric import RelativeMetric
 from lab.core.cell import SITE
 from lab.core.model import Burst
 from lab.results.schema.metric import MetricRow
@@ -18,20 +19,27 @@ THROUGHPUT = "throughput_per_s"
 SAME = [name for name in (*SITE, "n_planned") if name != "label"]
 
 
-def shares(trials: pd.DataFrame, metrics: Sequence[MetricRow]) -> list[MetricRow]:
+def metrics() -> Iterator[RelativeMetric]:
+    """Yield the metric of this module."""
+    about = "Throughput of a burst, divided by that of its reference in the same block."
+    yield RelativeMetric(SHARE, "1", "higher", about, shares, (Burst.kind,))
+
+
+def shares(trials: pd.DataFrame, table: pd.DataFrame) -> list[MetricRow]:
     """Divide each burst's throughput by that of its reference: same block, tasks and topology.
 
     The geometric mean over trials is then the paired ratio of METHOD M12.
 
     Args:
         trials: `TrialRow` columns.
-        metrics: The other metrics of these trials.
+        table: `MetricRow` columns: the other metrics of these trials.
 
     Returns:
         One row for each attempt with a reference and a throughput. Without a throughput of the
         reference its value is null, and `method` has the reason.
     """
-    throughput = {(m.trial_id, m.attempt): m for m in metrics if m.metric == THROUGHPUT}
+    values: Iterable[Any] = table[table["metric"] == THROUGHPUT].itertuples()
+    throughput = {(m.trial_id, m.attempt): m for m in values}
     bursts = trials[trials["arrival"] == Burst.kind]
     last: Iterable[Any] = last_attempts(bursts).itertuples()
     rates = {_key(t, t.label): throughput.get((t.trial_id, t.attempt)) for t in last}
@@ -47,21 +55,20 @@ def _key(trial: Any, label: str) -> tuple[Any, ...]:
     return (label, trial.block, *(getattr(trial, name) for name in SAME))
 
 
-def _share(
-    trial: Any, rate: MetricRow, rates: dict[tuple[Any, ...], MetricRow | None]
-) -> MetricRow:
+def _share(trial: Any, rate: Any, rates: dict[tuple[Any, ...], Any]) -> MetricRow:
     name = trial.reference.removesuffix("@default")
     key = _key(trial, trial.reference)
     bound = rates.get(key)
     value = None
     if key not in rates:
         method = f"{name} was not measured in this block: add -b '{name}'"
-    elif bound is None or not bound.is_valid or bound.value is None:
+    elif bound is None or not bound.is_valid or pd.isna(bound.value):
         method = f"{name} has no valid throughput in this block"
-    elif rate.value is None:
-        method = rate.method
+    elif pd.isna(rate.value):
+        method = str(rate.method)
     else:
-        value = rate.value / bound.value
+        value = float(rate.value / bound.value)
         method = f"throughput / that of {name} in the same block"
     is_valid = int(rate.is_valid and value is not None)
-    return MetricRow(trial.trial_id, trial.attempt, SHARE, value, "", "1", rate.n, method, is_valid)
+    where = str(trial.trial_id), int(trial.attempt), SHARE
+    return MetricRow(*where, value, "", "1", int(rate.n), method, is_valid)

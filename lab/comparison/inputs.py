@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import last_attempts
+from lab.analysis.attempts import last_attempts
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import ResultsError, UnknownNameError, UsageError

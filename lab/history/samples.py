@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from lab.analysis.metrics.registry import last_attempts
+from lab.analysis.attempts import last_attempts
 from lab.core.model import COUNTED_FLAGS, Status
 from lab.history.suite import AXES, Benchmark, benchmarks
 from lab.planning import registry

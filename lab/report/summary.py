@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import USABLE
 from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.registry import USABLE
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
 from lab.core.cell import TOPOLOGY

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis import capacity_estimates
-from lab.analysis.capacity import capacities, loads
+from lab.analysis.capacity import capacities, utilization
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics.registry import trial_metrics
 from lab.results.schema import TrialRow
@@ -45,7 +45,7 @@ def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
     both = {**tables, **{name: added(name, tables[name], rows) for name, rows in more.items()}}
     capacity = capacities(both["trial"], both["metric"])
-    rho = typed("metric", loads(both["trial"], both["metric"], capacity))
+    rho = typed("metric", utilization(both["trial"], both["metric"]))
     both["metric"] = pd.concat([both["metric"], rho], ignore_index=True)
     of = both["trial"], both["metric"]
     over_trials = [row for name, noisy in BOTH for row in estimates(*of, name, with_noisy=noisy)]

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis import compute
-from lab.analysis.metrics.registry import last_attempts
+from lab.analysis.attempts import last_attempts
 from lab.analysis.statistics import RefusedError
 from lab.campaign import run_folder, runner
 from lab.comparison import aa, inputs

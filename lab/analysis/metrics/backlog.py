@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from lab.analysis.metrics.metric import OPEN, Metric, MetricFunction
 from lab.analysis.statistics import RefusedError, Value
-from lab.core.model import Estimate
+from lab.core.model import Estimate, RateProbe
 from lab.results.schema import TrialRow
-
-Measure = Callable[[TrialRow, pd.DataFrame], Value]
-"""Computes a value from a trial's row and its tasks (one row each), or raises `RefusedError`."""
 
 Numbers = NDArray[np.float64]
 
@@ -155,7 +154,7 @@ def overloaded(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(1.0, "", result.n, f"overloaded: {why}")
 
 
-def _of_backlog(number: Callable[[Backlog], float], method: str = "") -> Measure:
+def _of_backlog(number: Callable[[Backlog], float], method: str = "") -> MetricFunction:
     """Return the measure for one number of a backlog."""
 
     def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
@@ -172,20 +171,22 @@ def drain(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     return Value(result.drain, bound, result.n, "(last finish - last offer) / window")
 
 
-def numbers() -> Iterator[tuple[str, str, str, Measure]]:
-    """Yield each metric's name, unit, meaning and measure; for all of them less is better."""
+def metrics() -> Iterator[Metric]:
+    """Yield the metrics of the backlog; for all of them less is better."""
     slope = "backlog_slope"
-    yield f"{slope}_per_s", "1/s", "Slope of the backlog.", _of_backlog(lambda b: b.slope.value)
-    for end in ("low", "high"):
-        meaning = f"{end.capitalize()} end of the 95 % interval of the backlog's slope."
-        of_end = _of_backlog(lambda b, e=end: getattr(b.slope, e))  # type: ignore[misc]
-        yield f"{slope}_{end}_per_s", "1/s", meaning, of_end
     excess = _of_backlog(lambda b: b.excess, "offered - finished tasks per second")
-    yield (
-        "arrival_minus_completion_per_s",
-        "1/s",
-        "Offered minus finished tasks per second.",
-        excess,
-    )
-    yield "drain_share", "1", "Last offer to last finish, as a share of the window.", drain
-    yield "overloaded", "1", "1: the backlog grew; 0: the rate was sustained.", overloaded
+    end = "end of the 95 % interval of the backlog's slope."
+    for name, unit, about, measure in (
+        (f"{slope}_per_s", "1/s", "Slope of the backlog.", _of_backlog(lambda b: b.slope.value)),
+        (f"{slope}_low_per_s", "1/s", f"Low {end}", _of_backlog(attrgetter("slope.low"))),
+        (f"{slope}_high_per_s", "1/s", f"High {end}", _of_backlog(attrgetter("slope.high"))),
+        (
+            "arrival_minus_completion_per_s",
+            "1/s",
+            "Offered minus finished tasks per second.",
+            excess,
+        ),
+        ("drain_share", "1", "Last offer to last finish, as a share of the window.", drain),
+        ("overloaded", "1", "1: the backlog grew; 0: the rate was sustained.", overloaded),
+    ):
+        yield Metric(name, unit, "lower", about, measure, (*OPEN, RateProbe.kind))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.metrics.latency import MetricFunction
+from lab.analysis.metrics.metric import OPEN, Metric, MetricFunction
 from lab.analysis.statistics import RefusedError, Value
 from lab.core.outcomes import TaskOutcome
 from lab.results.schema import TrialRow
@@ -31,31 +30,13 @@ HARM = (
     TaskOutcome.FAILED,
 )
 # As long as a task is unknown, it may still turn out to have one of these.
-OPEN = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK)
+POSSIBLE = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK)
 
 Seconds = NDArray[np.float64]
 
 
-class Number(NamedTuple):
-    """One metric of trials with a fault.
-
-    `rows` is the table that `measure` gets; `is_share`: the value is k of n.
-    """
-
-    name: str
-    unit: str
-    better: str
-    about: str
-    measure: MetricFunction
-    rows: str
-    is_share: bool = False
-
-
-def numbers() -> Iterator[Number]:
-    """Yield the metrics of trials with a fault.
-
-    `rows` is ``"outcome"`` (the table) or ``"service"`` (the result of `service`).
-    """
+def metrics() -> Iterator[Metric]:
+    """Yield the metrics of trials with a fault."""
     for outcome, about in (
         (TaskOutcome.LOST_SILENT, "lost silently"),
         (TaskOutcome.LOST_REPORTED, "lost, and reported as failed"),
@@ -65,20 +46,28 @@ def numbers() -> Iterator[Number]:
         (TaskOutcome.UNDECIDED, "missing when the drain ended before the redelivery horizon"),
     ):
         name = "lost_silent" if outcome is TaskOutcome.LOST_SILENT else outcome.replace("-", "_")
-        meaning = f"Share of the offered tasks that were {about}."
-        yield Number(
-            f"{name}_ratio", "1", "lower", meaning, share_of(outcome), "outcome", is_share=True
-        )
+        about_share = f"Share of the offered tasks that were {about}."
+        yield _share(f"{name}_ratio", "lower", about_share, share_of(outcome))
     delay = "of: hit to next start of a task that it interrupted."
-    for which in ("p50", "max"):
-        about, measure = f"{which} {delay}", redelivery_delay(which)
-        yield Number(f"redelivery_delay_s_{which}", "s", "lower", about, measure, "outcome")
-    about = "Hit to the first of 5 seconds in a row with 95 % of the expected finishes."
-    yield Number("time_to_recover_s", "s", "lower", about, time_to_recover, "service")
-    about = "Finishes that were missing between a hit and the recovery."
-    yield Number("lost_service_tasks", "tasks", "lower", about, lost_service, "service")
+    outage = "Hit to the first of 5 seconds in a row with 95 % of the expected finishes."
+    missing = "Finishes that were missing between a hit and the recovery."
+    for name, unit, about, measure, table in (
+        ("redelivery_delay_s_p50", "s", f"p50 {delay}", redelivery_delay("p50"), "outcome"),
+        ("redelivery_delay_s_max", "s", f"max {delay}", redelivery_delay("max"), "outcome"),
+        ("time_to_recover_s", "s", outage, time_to_recover, "service"),
+        ("lost_service_tasks", "tasks", missing, lost_service, "service"),
+    ):
+        yield Metric(name, unit, "lower", about, measure, OPEN, _has_fault, table)
     about = "Share of the hits after which no task was lost, stuck, failed or finished twice."
-    yield Number("faults_survived_ratio", "1", "higher", about, survived, "outcome", is_share=True)
+    yield _share("faults_survived_ratio", "higher", about, survived)
+
+
+def _share(name: str, better: str, about: str, measure: MetricFunction) -> Metric:
+    return Metric(name, "1", better, about, measure, OPEN, _has_fault, "outcome", is_share=True)
+
+
+def _has_fault(trial: TrialRow) -> bool:
+    return trial.fault != ""
 
 
 def share_of(outcome: TaskOutcome) -> MetricFunction:
@@ -92,7 +81,7 @@ def share_of(outcome: TaskOutcome) -> MetricFunction:
         if not n:
             raise RefusedError("No task was offered.")
         unknown = int((outcomes["outcome"] == TaskOutcome.UNDECIDED).sum())
-        if unknown and outcome in OPEN:
+        if unknown and outcome in POSSIBLE:
             return Value(k / n, ">", n, f"{k} of {n}; {unknown} more are unknown")
         return Value(k / n, "", n, f"{k} of {n}")
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from lab.analysis.metrics.metric import Metric, MetricFunction, always, has_services
 from lab.analysis.metrics.samples import (
-    Measure,
-    Number,
     host_of_workers,
     in_window,
     known,
+    of_samples,
     readings,
 )
 from lab.analysis.statistics import RefusedError, Value
@@ -23,7 +23,7 @@ HOUR_S = 3_600.0
 Source = tuple[str, str]  # source and metric of a sample
 
 
-def rate(metric: str, role: str = "", unit_s: float = 1.0) -> Measure:
+def rate(metric: str, role: str = "", unit_s: float = 1.0) -> MetricFunction:
     """Return the metric function: growth of a role's counter in `unit_s` seconds.
 
     Without a role, it is the growth of the workers' counter, per worker slot.
@@ -78,38 +78,38 @@ def _together(trial: TrialRow, samples: pd.DataFrame, wanted: Sequence[Source]) 
     return Value(value, "", growths[0][2], f"counted by {names} / {trial.workers} slots")
 
 
-def numbers() -> Iterator[Number]:
+def metrics() -> Iterator[Metric]:
     """Yield the metrics of idle trials."""
-    for name, unit, about, measure, of in (
-        ("cpu_s_per_hour", "s", "CPU time of an idle worker.", rate("cpu_s", "", HOUR_S), ""),
-        ("wakeups_per_s", "1/s", "Wake-ups of an idle worker.", rate("wakeups"), ""),
+    for name, unit, about, measure, applies in (
+        ("cpu_s_per_hour", "s", "CPU time of an idle worker.", rate("cpu_s", "", HOUR_S), always),
+        ("wakeups_per_s", "1/s", "Wake-ups of an idle worker.", rate("wakeups"), always),
         (
             "services_cpu_s_per_hour",
             "s",
             "CPU time of the servers while all workers are idle.",
             rate("cpu_s", "services", HOUR_S),
-            "services",
+            has_services,
         ),
         (
             "services_wakeups_per_s",
             "1/s",
             "Wake-ups of the servers while all workers are idle.",
             rate("wakeups", "services"),
-            "services",
+            has_services,
         ),
         (
             "broker_commands_per_s",
             "1/s",
             "Commands that the servers execute per idle worker.",
             commands,
-            "services",
+            has_services,
         ),
         (
             "network_bytes_per_s",
             "bytes/s",
             "Bytes to and from an idle worker.",
             traffic,
-            "services",
+            has_services,
         ),
     ):
-        yield Number(f"idle_{name}", unit, about, measure, (Idle.kind,), of)
+        yield of_samples(f"idle_{name}", unit, about, measure, (Idle.kind,), applies)

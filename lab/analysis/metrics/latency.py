@@ -1,4 +1,4 @@
-"""Computes one number of a trial from its row and its tasks.
+"""Computes durations of single tasks: latencies, round trips, submit calls.
 
 A task is finished when one of its executions returned. Any other task is unfinished, whatever its
 outcome: its latency has only a lower bound, the time to the end of the window (METHOD M6).
@@ -6,17 +6,16 @@ outcome: its latency has only a lower bound, the time to the end of the window (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.statistics import RefusedError, Value, percentile, proportion
+from lab.analysis.metrics.metric import OFFERED, OPEN, Metric, MetricFunction
+from lab.analysis.statistics import RefusedError, Value, percentile
+from lab.core.model import RateProbe, RoundTrip
 from lab.results.schema import TrialRow
-
-MetricFunction = Callable[[TrialRow, pd.DataFrame], Value]
-"""A function of a trial's row and the `one_row_a_task` of its window; may raise `RefusedError`."""
 
 Seconds = NDArray[np.float64]
 
@@ -129,35 +128,32 @@ def service_median(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     )
 
 
-def cpu_of(role: str) -> MetricFunction:
-    """Return the metric function: CPU seconds of a role in the window per finished task (M17d)."""
-    column = f"cpu_{role}_ns"
-
-    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-        used_ns = getattr(trial, column)
-        n = int(tasks["t4_ns"].notna().sum())
-        if pd.isna(used_ns) or not n:
-            raise RefusedError(f"No CPU time per task: {column} is {used_ns}, {n} tasks finished.")
-        return Value(float(used_ns) / 1e9 / n, "", n, "CPU time of the window / tasks finished")
-
-    return measure
+def _span(
+    name: str, about: str, instants: tuple[str, str], percents: tuple[int, ...], *arrivals: str
+) -> Iterator[Metric]:
+    """Yield the percentiles of the duration from one instant to another."""
+    for q in percents:
+        measure = on_whole_cpus(percentile_of(*instants, q))
+        yield Metric(f"{name}_p{q}", "s", "lower", f"p{q} of: {about}.", measure, arrivals)
 
 
-def broker(unit: str) -> MetricFunction:
-    """Return the metric function: commands or bytes of the servers per finished task (M17d)."""
-    column = f"broker_{unit}"
-
-    def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
-        count = getattr(trial, column)
-        n = int(tasks["t4_ns"].notna().sum())
-        if pd.isna(count) or not n:
-            raise RefusedError(f"No {unit} per task: {column} is {count}, {n} tasks finished.")
-        return Value(float(count) / n, "", n, f"{unit} of the window / tasks finished")
-
-    return measure
+def _waits(name: str, end: str, about: str) -> Iterator[Metric]:
+    """Yield the percentiles of a latency, and its mean."""
+    yield from _span(name, about, ("t0_ns", end), (50, 90, 95, 99), *OPEN)
+    mean = on_whole_cpus(mean_of("t0_ns", end))
+    yield Metric(f"{name}_mean", "s", "lower", f"Mean of: {about}.", mean, OPEN)
 
 
-def lost_upper(trial: TrialRow, _tasks: pd.DataFrame) -> Value:
-    """Return the upper 95 % bound of the share of tasks lost or never finished (METHOD M28)."""
-    share = proportion(int(trial.n_censored), int(trial.n_sent))
-    return Value(float(share.high or 0.0), "", share.n, f"upper 95 % bound: {share.method}")
+def metrics() -> Iterator[Metric]:
+    """Yield the metrics of single tasks; latencies for open loops only (METHOD M6)."""
+    for q in (50, 99):
+        about = f"p{q} of: submit call."
+        yield Metric(f"submit_s_p{q}", "s", "lower", about, submit_percentile(q), OFFERED)
+    yield from _waits("queue_latency_s", "t3_ns", "intended instant to first statement of the task")
+    yield from _waits("end_to_end_s", "t4_ns", "intended instant to last statement of the task")
+    about = "p50 of: first to last statement of the task."
+    yield Metric("service_s_p50", "s", "lower", about, service_median)
+    about, instants = "submit call to result received by the submitter", ("t0_ns", "t5_ns")
+    yield from _span("round_trip_s", about, instants, (50, 90, 99), RoundTrip.kind)
+    about, instants = "intended instant to submit call", ("t0_ns", "t1_ns")
+    yield from _span("generator_lag_s", about, instants, (99,), *OPEN, RateProbe.kind)

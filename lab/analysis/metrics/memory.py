@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import pandas as pd
 import scipy
 
+from lab.analysis.metrics.metric import Metric, MetricFunction, has_services
 from lab.analysis.metrics.samples import (
     ALL,
     OFFERED,
-    Measure,
-    Number,
     host_of_workers,
     in_window,
     known,
+    of_samples,
     readings,
 )
 from lab.analysis.statistics import RefusedError, Value
@@ -31,7 +31,7 @@ STEADY_FLOOR = 3
 LEAK_FLOOR = 5
 
 
-def held(state: str, metric: str = "pss_bytes") -> Measure:
+def memory_per_worker(state: str, metric: str = "pss_bytes") -> MetricFunction:
     """Return the metric function of one state: bytes per worker slot.
 
     `idle`: the last reading before the window.
@@ -80,7 +80,7 @@ def leak(trial: TrialRow, samples: pd.DataFrame) -> Value:
     return Value(float(fit.slope), "", len(within), method)
 
 
-def of_containers(metric: str) -> Measure:
+def of_containers(metric: str) -> MetricFunction:
     """Return the metric function: peak memory of the workers' control groups, bytes per slot."""
 
     def measure(trial: TrialRow, samples: pd.DataFrame) -> Value:
@@ -105,7 +105,7 @@ def of_servers(trial: TrialRow, samples: pd.DataFrame) -> Value:
     return Value(float(most.sum()), "", len(table), f"{how}: {', '.join(most.index)}")
 
 
-def numbers() -> Iterator[Number]:
+def metrics() -> Iterator[Metric]:
     """Yield the metrics of memory, all in bytes."""
     burst = (Burst.kind,)
     slot = "per worker slot"
@@ -115,17 +115,22 @@ def numbers() -> Iterator[Number]:
         ("peak", "in the whole trial (largest reading)", burst),
         ("drained", "after the last task has finished", OFFERED),
     ):
-        about = f"Memory (PSS) {slot} {when}."
-        yield Number(f"memory_bytes_per_worker_{state}", "bytes", about, held(state), arrivals)
+        name, about = f"memory_bytes_per_worker_{state}", f"Memory (PSS) {slot} {when}."
+        yield of_samples(name, "bytes", about, memory_per_worker(state), arrivals)
+    resident = memory_per_worker("idle", "rss_bytes")
     about = f"RSS {slot} before the window; pages that forks share count once for each."
-    yield Number("rss_bytes_per_worker_idle", "bytes", about, held("idle", "rss_bytes"))
+    yield of_samples("rss_bytes_per_worker_idle", "bytes", about, resident)
     about = "Growth of the workers' anonymous memory per task."
-    yield Number("leak_bytes_per_task", "bytes", about, leak, burst)
-    for name, title in (
+    yield of_samples("leak_bytes_per_task", "bytes", about, leak, burst)
+    for kind, title in (
         ("anonymous", "Peak anonymous memory of the workers' containers"),
         ("working_set", "Peak anonymous memory and active file pages of the workers' containers"),
     ):
-        about, measure = f"{title} {slot}.", of_containers(f"{name}_bytes")
-        yield Number(f"{name}_bytes_per_worker_peak", "bytes", about, measure, ALL, "containers")
+        name, measure = f"{kind}_bytes_per_worker_peak", of_containers(f"{kind}_bytes")
+        yield of_samples(name, "bytes", f"{title} {slot}.", measure, ALL, _has_containers)
     about = "Peak memory of the servers, by their own statistics."
-    yield Number("broker_memory_bytes_peak", "bytes", about, of_servers, ALL, "services")
+    yield of_samples("broker_memory_bytes_peak", "bytes", about, of_servers, ALL, has_services)
+
+
+def _has_containers(trial: TrialRow) -> bool:
+    return trial.images != ""

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import pandas as pd
 
-from lab.analysis.statistics import RefusedError, Value
+from lab.analysis.metrics.metric import Metric, MetricFunction, always
+from lab.analysis.statistics import RefusedError
 from lab.core.model import Burst, Idle, Paced, RoundTrip
 from lab.results.schema import TrialRow
-
-Measure = Callable[[TrialRow, pd.DataFrame], Value]
-"""Maps a trial's row and its samples (with a column `n_done`: tasks finished) to a value."""
 
 OFFERED = (Burst.kind, Paced.kind, RoundTrip.kind)
 ALL = (*OFFERED, Idle.kind)
 
 
-class Number(NamedTuple):
-    """One metric, and the arrivals that have it.
-
-    `of` limits it to trials with ``"services"``, or with workers in ``"containers"``.
-    """
-
-    name: str
-    unit: str
-    about: str
-    measure: Measure
-    arrivals: tuple[str, ...] = ALL
-    of: str = ""
+def of_samples(  # noqa: PLR0913, PLR0917 (the fields of a metric)
+    name: str,
+    unit: str,
+    about: str,
+    measure: MetricFunction,
+    arrivals: tuple[str, ...] = ALL,
+    applies: Callable[[TrialRow], bool] = always,
+) -> Metric:
+    """Return a metric of the table `sample`; lower is better."""
+    return Metric(name, unit, "lower", about, measure, arrivals, applies, "sample")
 
 
 def host_of_workers(samples: pd.DataFrame) -> tuple[str, str]:

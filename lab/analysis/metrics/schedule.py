@@ -13,12 +13,12 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from lab.analysis.metrics.latency import mean_of
+from lab.analysis.metrics.metric import Metric, MetricFunction
 from lab.analysis.statistics import RefusedError, Value, percentile
+from lab.core.model import Periodic
 from lab.core.outcomes import FiringOutcome
 from lab.results.schema import TrialRow
-
-Measure = Callable[[TrialRow, pd.DataFrame], Value]
-"""Takes a trial's row and its occurrences, and returns a value or raises `RefusedError`."""
 
 Seconds = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def _errors(fired: pd.DataFrame) -> Seconds:
     return fired["error_ns"].to_numpy("float64") / 1e9
 
 
-def lateness(q: float) -> Measure:
+def lateness(q: float) -> MetricFunction:
     """Return a measure: percentile `q` of start - nominal instant, seconds; negative if early."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
@@ -53,7 +53,7 @@ def latest(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
     return Value(float(errors.max()), "", errors.size, "maximum")
 
 
-def by_job(method: str, of_job: Callable[[pd.DataFrame], float]) -> Measure:
+def by_job(method: str, of_job: Callable[[pd.DataFrame], float]) -> MetricFunction:
     """Return a measure: the median over jobs of `of_job`, which gets one job's occurrences."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
@@ -97,7 +97,7 @@ def longest_period_error(fired: pd.DataFrame) -> float:
     return float(periods.max())
 
 
-def count(outcome: FiringOutcome) -> Measure:
+def count(outcome: FiringOutcome) -> MetricFunction:
     """Return a measure: the number of occurrences and surplus firings with an outcome."""
 
     def measure(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
@@ -118,8 +118,22 @@ def _counted(number: int, occurrences: pd.DataFrame) -> Value:
     return Value(float(number), "", due, f"of {due} occurrences due")
 
 
-def numbers() -> Iterator[tuple[str, str, str, Measure]]:
-    """Yield name, unit, meaning and measure of each metric; less is better for all of them."""
+def metrics() -> Iterator[Metric]:
+    """Yield the metrics of periodic trials; for all of them less is better."""
+    yield Metric(
+        "schedule_to_first_run_s_mean",
+        "s",
+        "lower",
+        "Mean of: schedule call to first firing, which may be due a period later.",
+        mean_of("t1_ns", "t3_ns"),
+        (Periodic.kind,),
+    )
+    for name, unit, about, measure in _of_firings():
+        yield Metric(name, unit, "lower", about, measure, (Periodic.kind,), table="firing")
+
+
+def _of_firings() -> Iterator[tuple[str, str, str, MetricFunction]]:
+    """Yield name, unit, meaning and function of each metric of the table `firing`."""
     for q in (50, 90, 99):
         yield f"lateness_s_p{q}", "s", f"p{q} of: start - nominal instant.", lateness(q)
     yield "lateness_s_max", "s", "Largest start - nominal instant.", latest

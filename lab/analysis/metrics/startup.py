@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lab.analysis.metrics.samples import Number
+from lab.analysis.metrics.metric import Metric
+from lab.analysis.metrics.samples import of_samples
 from lab.analysis.statistics import RefusedError, Value
 from lab.results.schema import TrialRow
 
@@ -59,15 +60,15 @@ def cold_import(trial: TrialRow, _samples: pd.DataFrame) -> Value:
     return Value((imported - trial.t_exec_ns) / 1e9, "", 1, method)
 
 
-def numbers() -> Iterator[Number]:
+def metrics() -> Iterator[Metric]:
     """Yield the metrics of the cold start."""
-    yield Number(
+    yield of_samples(
         "cold_start_s",
         "s",
         "From the start of the workers to their first finished task, without its duration.",
         cold_start,
     )
-    yield Number(
+    yield of_samples(
         "cold_import_s",
         "s",
         "From the start of the workers to their import of the task's code.",

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from lab.analysis.metrics.latency import MetricFunction, mean_of, one_row_a_task
+from lab.analysis.metrics.latency import mean_of, one_row_a_task
+from lab.analysis.metrics.metric import Metric
 from lab.analysis.statistics import RefusedError, Value
+from lab.core.model import Burst, RoundTrip
 from lab.planning.phases import Phase
 from lab.results.schema import TrialRow
 
@@ -20,23 +22,61 @@ THROUGHPUT_FLOOR = 20
 OF_RATE = (Phase.REPEATED, Phase.UNRECORDED)
 
 
-def numbers() -> Iterator[tuple[str, str, str, str, MetricFunction]]:
-    """Yield the metrics of bursts only: name, unit, meaning, rows, measure; less is better.
-
-    `rows` is the input: ``"task"`` (the recorded burst), ``"burst"`` (tasks and markers), or
-    ``"unrecorded"`` (the same, only if there was an uninstrumented burst).
-    """
-    for name, meaning, rows, measure in (
+def metrics() -> Iterator[Metric]:
+    """Yield the metrics of rate and length, and those of bursts only."""
+    yield Metric(
+        "throughput_per_s",
+        "1/s",
+        "higher",
+        "Rate of completions between the 10 % and the 90 % completion.",
+        throughput,
+        table="burst",
+    )
+    yield Metric(
+        "makespan_s",
+        "s",
+        "lower",
+        "First submit call to last completion.",
+        makespan,
+        (Burst.kind, RoundTrip.kind),
+        table="burst",
+    )
+    for name, about, rows, measure in (
         ("worker", "Worker-seconds per task, including its work.", "burst", worker_time),
         ("overhead", "Worker-seconds per task beyond its work.", "burst", overhead),
         ("interference", "Seconds that a task runs beyond its work.", "task", interference),
         ("framework", "Worker-seconds per task in which it does not run.", "task", framework),
     ):
-        yield f"{name}_s_per_task", "s", meaning, rows, measure
-    meaning = "Upper bound of the slowdown caused by recording, X_off / X_on - 1."
-    yield "instrumentation_overhead", "1", meaning, "burst", instrumentation_overhead
-    meaning = "Relative gain of throughput without instrumentation, X_off / X_on - 1."
-    yield "record_overhead", "1", meaning, "unrecorded", record_overhead
+        full = f"{name}_s_per_task"
+        yield Metric(full, "s", "lower", about, measure, (Burst.kind,), table=rows)
+    yield Metric(
+        "instrumentation_overhead",
+        "1",
+        "lower",
+        "Upper bound of the slowdown caused by recording, X_off / X_on - 1.",
+        instrumentation_overhead,
+        (Burst.kind,),
+        table="burst",
+    )
+    yield Metric(
+        "record_overhead",
+        "1",
+        "lower",
+        "Relative gain of throughput without instrumentation, X_off / X_on - 1.",
+        record_overhead,
+        (Burst.kind,),
+        table="unrecorded",
+    )
+    yield Metric(
+        "efficiency",
+        "1",
+        "higher",
+        "Share of the worker slots' time that was calibrated work.",
+        efficiency,
+        (Burst.kind,),
+        lambda trial: trial.nominal_ns > 0,
+        table="burst",
+    )
 
 
 def add_marks(tasks: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:

@@ -11,34 +11,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.metrics.latency import MetricFunction
+from lab.analysis.metrics.metric import Metric, MetricFunction
 from lab.analysis.statistics import RefusedError, Value, percentile
 from lab.core.model import Chain, FanOut, Priority, Retry
 from lab.results.schema import TrialRow
 
 Seconds = NDArray[np.float64]
-Number = tuple[str, str, str, str, str, MetricFunction]
-"""Kind of arrival, table, name, unit, meaning, and measure."""
 
 JOIN = "the return of the backend's join"
 
 
-def numbers() -> Iterator[Number]:
-    """Yield the metrics of groups, chains, priorities and retries."""
+def metrics() -> Iterator[Metric]:
+    """Yield the metrics of groups, chains, priorities and retries; lower is better for all."""
     of, to = "p50 of: submit call of a", f"to {JOIN}."
     whole, last = join_percentile("t1_ns", 50), join_percentile("t4_ns", 50)
     link = "end of a chain's task to the start of the next."
-    yield FanOut.kind, "task", "group_s_p50", "s", f"{of} group {to}", whole
-    yield FanOut.kind, "task", "join_s_p50", "s", f"p50 of: last task of a group {to}", last
-    yield Chain.kind, "task", "chain_s_p50", "s", f"{of} chain {to}", whole
-    for q in (50, 90):
-        yield Chain.kind, "task", f"link_s_p{q}", "s", f"p{q} of: {link}", link_percentile(q)
     early = "Tasks of a chain that started before the previous one had ended."
-    yield Chain.kind, "task", "chain_order_violations", "1", early, links_early
     overtaken = "Share of pairs in which a task of low priority overtook an urgent one."
-    yield Priority.kind, "task", "priority_inversion_ratio", "1", overtaken, inversions
     late = "p50 of: delay of a retry beyond the requested one."
-    yield Retry.kind, "execution", "retry_late_s_p50", "s", late, retry_percentile(50)
+    for kind, name, unit, about, measure in (
+        (FanOut.kind, "group_s_p50", "s", f"{of} group {to}", whole),
+        (FanOut.kind, "join_s_p50", "s", f"p50 of: last task of a group {to}", last),
+        (Chain.kind, "chain_s_p50", "s", f"{of} chain {to}", whole),
+        (Chain.kind, "link_s_p50", "s", f"p50 of: {link}", link_percentile(50)),
+        (Chain.kind, "link_s_p90", "s", f"p90 of: {link}", link_percentile(90)),
+        (Chain.kind, "chain_order_violations", "1", early, links_early),
+        (Priority.kind, "priority_inversion_ratio", "1", overtaken, inversions),
+    ):
+        yield Metric(name, unit, "lower", about, measure, (kind,))
+    retry, measure = (Retry.kind,), retry_percentile(50)
+    yield Metric("retry_late_s_p50", "s", "lower", late, measure, retry, table="execution")
 
 
 def join_percentile(begin: str, q: float) -> MetricFunction:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import last_attempts
 from lab.analysis.cells import cell_of
-from lab.analysis.metrics.registry import last_attempts
 from lab.analysis.statistics import RefusedError, Value, interval
 from lab.core.model import Burst, Estimate, Status
 from lab.results.schema.sweep import TrendRow

@@ -7,27 +7,27 @@ from dataclasses import replace
 
 import pytest
 
-from lab.analysis.capacity import CEILING_HZ, Answer, Capacity, next_rate
+from lab.analysis.capacity import CEILING_HZ, Capacity, ProbeResult, next_rate
 from lab.planning.presets import LADDERS, Ladder
 
 STANDARD = LADDERS["standard"]
 
 
 def search(
-    saturation_hz: float, probe: Callable[[float, int], Answer], ladder: Ladder = STANDARD
+    saturation_hz: float, probe: Callable[[float, int], ProbeResult], ladder: Ladder = STANDARD
 ) -> Capacity:
     """Search to the end; `probe` takes the rate and the number of earlier probes at it."""
     known = Capacity(saturation_hz)
     while (rate := next_rate(known, ladder)) is not None:
-        answer = probe(rate, len(known.at(rate)))
-        known = replace(known, answers=[*known.answers, answer])
-        assert len(known.answers) <= ladder.repeats * ladder.most_rates
+        result = probe(rate, len(known.at(rate)))
+        known = replace(known, results=[*known.results, result])
+        assert len(known.results) <= ladder.repeats * ladder.most_rates
     return known
 
 
-def below(speed_hz: float) -> Callable[[float, int], Answer]:
+def below(speed_hz: float) -> Callable[[float, int], ProbeResult]:
     """Return the probe of a system that sustains every rate up to its speed."""
-    return lambda rate, _: Answer(rate, held=rate <= speed_hz)
+    return lambda rate, _: ProbeResult(rate, is_sustained=rate <= speed_hz)
 
 
 @pytest.mark.parametrize("speed", [0.3, 0.55, 0.7, 0.93, 1.05])
@@ -43,7 +43,9 @@ def test_bisection_brackets_the_speed(speed: float) -> None:
 
 def test_the_majority_of_three_probes_decides_and_the_third_runs_only_if_two_disagree() -> None:
     """One disturbed probe does not change the result."""
-    spoiled = search(1_000.0, lambda rate, n: Answer(rate, held=rate <= 700 and n != 0))
+    spoiled = search(
+        1_000.0, lambda rate, n: ProbeResult(rate, is_sustained=rate <= 700 and n != 0)
+    )
     plain = search(1_000.0, below(700))
     assert (spoiled.sustained_hz, spoiled.failed_hz) == (plain.sustained_hz, plain.failed_hz)
     assert {len(plain.at(rate)) for rate in plain.rates} == {2}
@@ -52,15 +54,17 @@ def test_the_majority_of_three_probes_decides_and_the_third_runs_only_if_two_dis
 
 def test_invalid_probes_are_repeated_and_never_count_as_sustained() -> None:
     """If all probes of a rate were disturbed, the rate is not sustained."""
-    once = search(1_000.0, lambda rate, n: Answer(rate, None if n == 0 else rate <= 700))
+    once = search(1_000.0, lambda rate, n: ProbeResult(rate, None if n == 0 else rate <= 700))
     assert once.sustained_hz == search(1_000.0, below(700)).sustained_hz
-    never = search(1_000.0, lambda rate, _: Answer(rate, None))
+    never = search(1_000.0, lambda rate, _: ProbeResult(rate, None))
     assert never.sustained_hz is None
 
 
 def test_a_rate_above_the_limit_of_the_generator_gives_a_bound_and_no_failure() -> None:
     """The capacity is then larger than the sustained rate."""
-    limited = search(1_000.0, lambda rate, _: Answer(rate, held=rate <= 700, is_limited=rate > 700))
+    limited = search(
+        1_000.0, lambda rate, _: ProbeResult(rate, is_sustained=rate <= 700, is_limited=rate > 700)
+    )
     assert limited.bound == ">"
     assert limited.sustained_hz is not None
     assert 600 < limited.sustained_hz <= 700
@@ -69,7 +73,7 @@ def test_a_rate_above_the_limit_of_the_generator_gives_a_bound_and_no_failure() 
 def test_a_saturation_above_the_highest_rate_is_probed_at_the_highest_rate_first() -> None:
     """A pool with 100,000 tasks per second gets two probes, and its capacity is a bound."""
     fast = search(100_000.0, below(100_000))
-    assert [answer.rate_hz for answer in fast.answers] == [CEILING_HZ] * 2
+    assert [result.rate_hz for result in fast.results] == [CEILING_HZ] * 2
     assert (fast.sustained_hz, fast.bound) == (CEILING_HZ, ">")
 
 
@@ -81,5 +85,5 @@ def test_without_a_burst_there_is_no_search() -> None:
 def test_a_quick_search_has_three_probes() -> None:
     """It probes three rates once each."""
     known = search(1_000.0, below(700), LADDERS["quick"])
-    assert len(known.answers) == 3
+    assert len(known.results) == 3
     assert known.sustained_hz is not None

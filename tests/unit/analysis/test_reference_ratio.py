@@ -130,7 +130,7 @@ def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
             trial, tables["task"][tables["task"]["trial_id"] == trial.trial_id]
         )
     ]
-    table = typed("metric", [*rows, *shares(trials, rows)])
+    table = typed("metric", [*rows, *shares(trials, typed("metric", rows))])
     over = estimates(trials, table, "x", with_noisy=True)
     return tables | {"trial": trials, "metric": table, "estimate": typed("estimate", over)}
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from lab.analysis.capacity import Answer, Capacity, CellKey
+from lab.analysis.capacity import Capacity, CellKey, ProbeResult
 from lab.analysis.statistics import sample_floor
 from lab.campaign.load_sweep import MOST_TASKS, cell_key_of, forecast, next_stage, tasks_at
 from lab.core.cell import SITE
@@ -42,8 +42,8 @@ def capacities_of(plan: Plan) -> dict[CellKey, Capacity]:
         speed = SPEEDS[spec.backend]
         before = capacities.setdefault(cell_key_of(spec), Capacity(speed))
         if isinstance(spec.arrival, RateProbe):
-            answer = Answer(spec.arrival.rate_hz, held=spec.arrival.rate_hz <= speed)
-            capacities[cell_key_of(spec)] = replace(before, answers=[*before.answers, answer])
+            result = ProbeResult(spec.arrival.rate_hz, is_sustained=spec.arrival.rate_hz <= speed)
+            capacities[cell_key_of(spec)] = replace(before, results=[*before.results, result])
     return capacities
 
 

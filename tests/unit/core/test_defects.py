@@ -16,6 +16,7 @@ import pytest
 
 from lab.analysis import compute
 from lab.analysis.metrics import registry
+from lab.analysis.metrics.metric import Metric
 from lab.campaign import run_folder, runner
 from lab.core import defects
 from lab.core.errors import DiskError, LabError, UsageError
@@ -225,7 +226,9 @@ def test_a_defect_in_one_metric_refuses_that_metric(
 ) -> None:
     """The other metrics of the trial have values."""
     name = "makespan_s"
-    monkeypatch.setitem(registry.METRICS, name, replace(registry.METRICS[name], measure=broken))
+    measured = registry.METRICS[name]
+    assert isinstance(measured, Metric)
+    monkeypatch.setitem(registry.METRICS, name, replace(measured, measure=broken))
     store, rows, _ = execute(tmp_path, two_trials())
     assert [row.status for row in rows] == ["ok", "ok"]
     numbers = store.read("metric")

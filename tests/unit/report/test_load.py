@@ -51,7 +51,7 @@ def texts(grid: Grid) -> dict[str, list[str]]:
 
 
 def test_the_interval_of_capacity_is_the_bracket_of_its_probes(tables: Tables) -> None:
-    """The highest rate that was held is the estimate, the lowest rate that failed the end."""
+    """The highest rate that was sustained is the estimate, the lowest rate that failed the end."""
     estimates = tables["estimate"]
     rows = estimates[estimates["metric"] == "sustainable_per_s"].set_index("label")
     for label, speed in SPEEDS.items():
@@ -68,9 +68,9 @@ def test_a_probe_with_an_unknown_result_was_not_held(tables: Tables) -> None:
     unsure = (metrics["metric"] == "overloaded") & metrics["trial_id"].isin(probes)
     values = metrics["value"].astype("Float64").mask(unsure)
     results = capacities(trials, metrics.assign(value=values)).values()
-    probed = [capacity for capacity in results if capacity.answers]
+    probed = [capacity for capacity in results if capacity.results]
     assert len(probed) == len(SPEEDS)
-    assert {answer.held for capacity in probed for answer in capacity.answers} == {False}
+    assert {result.is_sustained for capacity in probed for result in capacity.results} == {False}
 
 
 def test_throughput_at_an_slo_is_of_sustained_rates_only(tables: Tables) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from lab import report
 from lab.analysis.metrics.registry import METRICS
-from lab.analysis.reference_ratio import SHARE
 from lab.analysis.statistics import proportion
 from lab.figures import Tables
 from lab.report.number_format import digits, percent
@@ -52,9 +51,8 @@ def test_unread_cpu_time_is_not_measured(tables: Tables) -> None:
 
 def test_every_column_is_a_registered_metric() -> None:
     """Each column has an arrival for which the metric is computed."""
-    known = {*METRICS, SHARE}
-    assert {c.metric for c in COLUMNS} | {f"cpu_{r}_s_per_task" for r in ROLES} <= known
-    columns = [(METRICS[c.metric], c.arrival) for c in COLUMNS if c.metric != SHARE]
+    assert {c.metric for c in COLUMNS} | {f"cpu_{r}_s_per_task" for r in ROLES} <= set(METRICS)
+    columns = [(METRICS[c.metric], c.arrival) for c in COLUMNS]
     assert all(arrival in metric.arrivals for metric, arrival in columns)
 
 

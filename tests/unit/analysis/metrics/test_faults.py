@@ -16,7 +16,7 @@ from tests.factories.simulated import Instants, poisson, trial, window
 
 RATE_HZ, WINDOW_S, SERVICE_S = 20.0, 60.0, 0.05
 Row = tuple[str, int | None, float | None]
-METRICS = {number.name: number for number in faults.numbers()}
+METRICS = {metric.name: metric for metric in faults.metrics()}
 
 
 def outcomes(*rows: Row) -> pd.DataFrame:

@@ -44,16 +44,6 @@ def metrics_of(row: TrialRow, tasks: pd.DataFrame) -> dict[str, MetricRow]:
     return {metric.metric: metric for metric in trial_metrics(row, tasks)}
 
 
-def test_each_metric_has_unit_direction_and_description() -> None:
-    """The name of a duration contains its unit."""
-    for name, metric in METRICS.items():
-        assert metric.name == name
-        assert metric.unit in {"s", "1/s", "1", "bytes", "bytes/s", "tasks"}
-        assert ("_s_" in f"{name}_".replace("_per_s_", "")) == (metric.unit == "s"), name
-        assert metric.better in {"lower", "higher"}
-        assert metric.about.endswith(".")
-
-
 def test_latencies_begin_at_the_intended_instant() -> None:
     """The generator's lag is part of the latency (METHOD M6)."""
     metrics = metrics_of(trial(), window())
