@@ -88,8 +88,18 @@ def of_cells(
             is_of_jobs = cell.fault.kind in OF_JOBS
             fitting = [fault for fault in typed if (fault.kind in OF_JOBS) == is_of_jobs]
             for fault in fitting if typed else [replace(cell.fault, hits=hits)]:
-                arrival = fitted(cell.arrival, fault) if is_fitted else cell.arrival
-                yield replace(cell, fault=fault, arrival=arrival)
+                yield _with_fault(cell, fault, is_fitted=is_fitted)
+
+
+def _with_fault(cell: Case, fault: Fault, *, is_fitted: bool) -> Case:
+    """Return a cell of the experiment with a fault.
+
+    A trial has one submitter, so that fault hits once in every block instead of often in the first.
+    """
+    if fault.kind is FaultKind.SUBMITTER_KILL:
+        cell, fault = replace(cell, once=False), replace(fault, hits=1)
+    arrival = fitted(cell.arrival, fault) if is_fitted else cell.arrival
+    return replace(cell, fault=fault, arrival=arrival)
 
 
 def window_s(spec: TrialSpec) -> float:

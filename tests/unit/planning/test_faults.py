@@ -112,6 +112,13 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
     ]
 
 
+def test_the_submitter_is_killed_once_in_every_block() -> None:
+    """A trial has one submitter."""
+    cells = faults.of_cells(GROUPS[FAULTS].cells, [], 20, is_fitted=True)
+    killed = [c for c in cells if c.fault and c.fault.kind is FaultKind.SUBMITTER_KILL]
+    assert {(cell.fault.hits, cell.once) for cell in killed if cell.fault} == {(1, False)}
+
+
 def test_a_fault_of_the_scheduler_runs_with_jobs() -> None:
     """The experiment has no other case for it."""
     typed = [Fault(FaultKind.SCHEDULER_KILL)]
