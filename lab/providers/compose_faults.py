@@ -20,6 +20,7 @@ from lab.host import processes
 from lab.providers import container_files, container_process, reaper
 from lab.providers.compose_override import (
     DATA_FOLDERS,
+    DISKS,
     DRIVER,
     ENDPOINTS,
     LUGGAGE,
@@ -161,13 +162,13 @@ class ComposeFaults(Cluster):
         return f"process {target.pid} of {target.part} has ended"
 
     def terminate(self, target: Target, grace_s: float) -> str:
-        """Send SIGTERM to the processes of a worker itself, and kill its container later.
+        """Send SIGTERM to a worker, and kill its container after `grace_s` seconds.
 
-        The engine's own stop would signal the first process of the container only.
+        The signal reaches the command itself, and not only the first process of the container.
         """
         part, begin = self._running(target), time.monotonic()
-        workers = workers_of(self._processes(target.part))
-        if not self._agent(target.part).ask("signal", workers, signal.SIGTERM):
+        mains = [each.pid for each in self._processes(target.part) if each.parent == INIT]
+        if not self._agent(target.part).ask("signal", mains, signal.SIGTERM):
             raise ClusterError(f"{target} has ended before.")
         if code := self._exit_code(target.part, grace_s):
             return f"{code} {time.monotonic() - begin:.3f} s after SIGTERM"
@@ -224,18 +225,16 @@ class ComposeFaults(Cluster):
 
     def fill_disk(self, part: str) -> str:
         """Fill the data folder of a server, whose size is limited in such a trial."""
-        folder = DATA_FOLDERS[part]
-        script = FILL.format(file=f"{folder}/{FILLING}", folder=folder)
-        free = container_process.run(self.parts[part].id, "sh", "-c", script).decode().split()[-1]
+        script = FILL.format(file=f"{DISKS}/{part}/{FILLING}", folder=f"{DISKS}/{part}")
+        free = container_process.run(self.parts[DRIVER].id, "sh", "-c", script).decode().strip()
         if free != "0":
             raise ClusterError(f"The disk of {part} has {free} KiB left.")
-        return f"0 KiB free in {folder}"
+        return f"0 KiB free in {DATA_FOLDERS[part]}"
 
     def free_disk(self, part: str) -> str:
         """Remove what `fill_disk` has written."""
-        file = f"{DATA_FOLDERS[part]}/{FILLING}"
-        container_process.run(self.parts[part].id, "rm", file)
-        return f"{file} was removed"
+        container_process.run(self.parts[DRIVER].id, "rm", f"{DISKS}/{part}/{FILLING}")
+        return f"{FILLING} was removed from {DATA_FOLDERS[part]}"
 
     def deaths(self) -> list[Death]:
         """Note the containers that have ended since the last call.

@@ -31,6 +31,8 @@ CRONTABS = "crontabs:/var/spool/cron/crontabs"
 PERSISTENCE = "LAB_PERSISTENCE"
 # The volume of each server that a fault can fill. RabbitMQ reserves 50 MB of its disk.
 DATA_FOLDERS = {"redis": "/data", "rabbitmq": "/var/lib/rabbitmq"}
+# The same volumes in the driver's container, which keeps them when the server ends.
+DISKS = "/disks"
 SMALL_DISK = {"type": "tmpfs", "device": "tmpfs", "o": "size=160m,mode=1777"}
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
@@ -93,6 +95,9 @@ def parts(
     driver: dict[str, Any] = {"cpuset": cpu_text(place.driver), "environment": variables}
     if str(Service.CRON) in context.endpoints:
         driver["volumes"] = [CRONTABS]
+    if site.spec.fault and site.spec.fault.kind is FaultKind.BROKER_DISK_FULL:
+        filled = [name for name in DATA_FOLDERS if name in context.endpoints]
+        driver["volumes"] = [f"{name}:{DISKS}/{name}" for name in filled]
     described: dict[str, Any] = {DRIVER: driver}
     for name in names:
         kind, number = (SCHEDULER, 0) if name == SCHEDULER else (NODE, int(name[len(NODE) :]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,20 +95,32 @@ def wait(name: str, endpoint: str, patience_s: float = WAIT_S) -> str:
 def node(commands: Sequence[tuple[Sequence[str], int]]) -> int:
     """Run the commands, each with its number of slots; return the exit code of the first to end.
 
-    ``LAB_SLOT`` of each command is the number of its first slot.
+    ``LAB_SLOT`` of each command is the number of its first slot. SIGTERM is passed on once, and
+    then every command may end by itself.
     """
     if len(commands) == 1:
         argv = commands[0][0]
         os.environ["LAB_SLOT"] = "0"
         os.execvp(argv[0], [*argv])  # noqa: S606 (the worker must replace this process)
-    processes = []
+    processes = list[subprocess.Popen[bytes]]()
     slot = 0
+    is_terminated = False
+
+    def terminate(*_: object) -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        for process in processes:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, terminate)
     for argv, slots in commands:
         processes.append(subprocess.Popen(argv, env={**os.environ, "LAB_SLOT": str(slot)}))
         slot += slots
     pid, status = os.wait()
     for process in processes:
-        if process.pid != pid:
+        if is_terminated:
+            process.wait()
+        elif process.pid != pid:
             process.terminate()
     return os.waitstatus_to_exitcode(status)
 

@@ -88,9 +88,10 @@ def test_a_killed_child_is_replaced(label: str, tmp_path: Path) -> None:
     assert interrupted(tables) <= lost(tables)
 
 
-def test_a_terminated_worker_finishes_its_tasks(tmp_path: Path) -> None:
-    """The signal reaches the worker itself, whose warm shutdown loses nothing."""
-    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.WORKER_TERM), deadline_s=10.0)
+@pytest.mark.parametrize("label", ["celery", "rq"])
+def test_a_terminated_worker_finishes_its_tasks(label: str, tmp_path: Path) -> None:
+    """The signal reaches each worker of the node once; their warm shutdown loses nothing."""
+    tables = tables_of(tmp_path, label, of_kind(FaultKind.WORKER_TERM), deadline_s=10.0)
     assert "State.ExitCode 0" in last_hit(tables).proof
     assert lost(tables) == set()
 
@@ -136,12 +137,21 @@ def test_a_cut_network_heals(tmp_path: Path) -> None:
     assert len(after) > 10
 
 
-def test_a_full_disk_stops_a_server_that_must_write(tmp_path: Path) -> None:
-    """Redis refuses tasks while its disk is full, and accepts them again when it is freed."""
-    fault = replace(of_kind(FaultKind.BROKER_DISK_FULL), persistence="aof-everysec", heal_s=3.0)
-    tables = tables_of(tmp_path, "celery", fault, deadline_s=30.0)
+@pytest.mark.parametrize(
+    ("label", "persistence", "folder"),
+    [
+        ("celery", "aof-everysec", "/data"),
+        ("celery[prefork+rabbitmq]", "", "/var/lib/rabbitmq"),
+    ],
+)
+def test_a_full_disk_stops_a_server_that_must_write(
+    label: str, persistence: str, folder: str, tmp_path: Path
+) -> None:
+    """The server refuses or blocks while its disk is full, and goes on when it is freed."""
+    fault = replace(of_kind(FaultKind.BROKER_DISK_FULL), persistence=persistence, heal_s=3.0)
+    tables = tables_of(tmp_path, label, fault, deadline_s=30.0)
     hit = last_hit(tables)
-    assert hit.proof == "0 KiB free in /data"
+    assert hit.proof == f"0 KiB free in {folder}"
     after = tables["task"][tables["task"].t3_ns > hit.healed_ns]
     assert len(after) > 10
 
@@ -209,7 +219,7 @@ def is_hit(pid: int) -> bool:
     """Return whether a container of a lab is paused, or has no network."""
     for thing in left_of(pid):
         if thing.kind == "container":
-            with contextlib.suppress(ClusterError), engine() as client:
+            with contextlib.suppress(ClusterError, FileNotFoundError), engine() as client:
                 details = client.api.inspect_container(thing.name)
                 if details["State"]["Paused"]:
                     return True

@@ -64,3 +64,20 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "ABOUT", {"redis": refuse})
     with pytest.raises(SystemExit, match="redis did not answer in 0 s: no route"):
         container.wait("redis", "somewhere", patience_s=0.0)
+
+
+def test_termination_reaches_each_worker_once_and_each_may_finish() -> None:
+    """A second signal would end the tasks of some workers at once."""
+    program = (
+        "import os, signal, sys, time\n"
+        "def end(*_): os.write(1, b'terminated\\n'); time.sleep(float(sys.argv[1])); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); os.write(1, b'ready\\n'); signal.pause()"
+    )
+    commands = [([sys.executable, "-c", program, wait], 1) for wait in ("0", "0.5")]
+    started = node(*commands)
+    assert started.stdout
+    assert [started.stdout.readline() for _ in commands] == ["ready\n"] * 2
+    started.terminate()
+    output, _ = started.communicate(timeout=20)
+    assert output.splitlines() == ["terminated"] * 2
+    assert started.returncode == 0
