@@ -25,6 +25,7 @@ FREE_TEXT: Mapping[str, tuple[str, ...]] = {
     "environment": ("value",),
     "claim": ("verdict", "evidence"),
     "sample": ("source", "metric"),
+    "fault": ("proof", "reason"),
 }
 # Columns whose texts contain checksums.
 WITH_CHECKSUMS: Mapping[str, tuple[str, ...]] = {"trial": ("images",), "environment": ("value",)}
