@@ -22,14 +22,14 @@ LARGEST = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LengthFit:
     """A burst's length by its number of tasks, ``T(n) = fixed_s + each_s n``."""
 
     fixed_s: float
     each_s: float
 
 
-def line(tasks: Sequence[int], lengths_s: Sequence[float]) -> Line:
+def fit_length(tasks: Sequence[int], lengths_s: Sequence[float]) -> LengthFit:
     """Fit the length of bursts to their number of tasks by Theil and Sen: the median slope.
 
     Args:
@@ -42,7 +42,7 @@ def line(tasks: Sequence[int], lengths_s: Sequence[float]) -> Line:
     if (sizes := len(set(tasks))) < SIZES_FLOOR:
         raise RefusedError(f"A marginal cost needs bursts of {SIZES_FLOOR} sizes; {sizes} ended.")
     fit = scipy.stats.theilslopes(lengths_s, tasks)
-    return Line(float(fit.intercept), float(fit.slope))
+    return LengthFit(float(fit.intercept), float(fit.slope))
 
 
 def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:

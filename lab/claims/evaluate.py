@@ -9,9 +9,9 @@ import pandas as pd
 
 from lab.claims.checks import Observation, TrialRecords
 from lab.claims.claim import Claim
-from lab.claims.experiments import QUESTIONS, Experiment
+from lab.claims.experiments import CRITERIA, Experiment
 from lab.claims.published_claims import PUBLISHED
-from lab.claims.result import Answer, judge_claim
+from lab.claims.result import LabelResult, judge_claim
 from lab.core.backend import capabilities, services_of
 from lab.core.model import Capability, Periodic
 from lab.planning import registry
@@ -76,18 +76,18 @@ class _Run:
         name = f"{facts['python.implementation']} {facts['python.version']}"
         self._python = f"{name} {gil} the GIL"
 
-    def answer(self, backend: str, claim: Claim, label: str) -> Answer:
+    def answer(self, backend: str, claim: Claim, label: str) -> LabelResult:
         """Return the result of a claim's check for one label."""
         way = registry.select(label)
         is_installed = way == registry.select(backend)
         condition = claim.needs if is_installed else label
-        question = QUESTIONS[claim.question]
+        question = CRITERIA[claim.question]
         if package := registry.missing_package(way.backend, way.variant):
             observation = Observation(None, f"the package {package!r} is not installed")
-            return Answer(label, condition, observation)
+            return LabelResult(label, condition, observation)
         for skip in self._plan.skips:
             if skip.spec.label == way.label and question.experiment.includes(skip.spec):
-                return Answer(
+                return LabelResult(
                     label, condition, Observation(_result_of_skip(skip, way), skip.reason)
                 )
         rows = self._of(question.experiment, way)
@@ -95,8 +95,10 @@ class _Run:
         troubles = [row.reason for row in rows if row.status not in question.ends]
         if not rows or troubles:
             reason = troubles[0] if troubles else "its trials were not run"
-            return Answer(label, condition, Observation(None, reason), ids)
-        return Answer(label, condition, question.judge([self._records(row) for row in rows]), ids)
+            return LabelResult(label, condition, Observation(None, reason), ids)
+        return LabelResult(
+            label, condition, question.judge([self._records(row) for row in rows]), ids
+        )
 
     def _of(self, experiment: Experiment, way: registry.Selected) -> list[TrialRow]:
         specs = [s for s in self._plan.trials if s.label == way.label and experiment.includes(s)]

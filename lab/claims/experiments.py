@@ -134,7 +134,7 @@ JOBS = Experiment(Case("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Criterion:
     """A statement to test.
 
     Attributes:
@@ -152,99 +152,99 @@ class Question:
 
 
 GAINS = f"a second worker on a second core does more than {checks.GAIN} times the CPU work"
-QUESTIONS: Mapping[str, Question] = {
-    "concurrent": Question("tasks that wait run at the same time", WAITING, checks.overlap),
-    "parallel": Question(GAINS, COMPUTING, checks.gain),
-    "io-bound": Question(
+CRITERIA: Mapping[str, Criterion] = {
+    "concurrent": Criterion("tasks that wait run at the same time", WAITING, checks.overlap),
+    "parallel": Criterion(GAINS, COMPUTING, checks.gain),
+    "io-bound": Criterion(
         "on average at least half of four worker slots wait at once", WAITING, checks.io_bound
     ),
-    "cpu-bound": Question(GAINS, COMPUTING, checks.gain),
-    "shared-memory": Question(
+    "cpu-bound": Criterion(GAINS, COMPUTING, checks.gain),
+    "shared-memory": Criterion(
         "tasks run in the submitter's process", WAITING, checks.shared_memory
     ),
-    "own-memory": Question("each worker slot has its own process", WAITING, checks.own_memory),
-    "single-threaded": Question("all tasks run in one thread", WAITING, checks.one_thread),
-    "all-workers": Question("all four worker slots are busy at once", WAITING, checks.all_workers),
-    "runs": Question("tasks run with every label that the claim names", WAITING, checks.ran),
-    "distributed": Question("both of two nodes execute tasks", ON_NODES, checks.several_nodes),
-    "shared-variable": Question(
+    "own-memory": Criterion("each worker slot has its own process", WAITING, checks.own_memory),
+    "single-threaded": Criterion("all tasks run in one thread", WAITING, checks.one_thread),
+    "all-workers": Criterion("all four worker slots are busy at once", WAITING, checks.all_workers),
+    "runs": Criterion("tasks run with every label that the claim names", WAITING, checks.ran),
+    "distributed": Criterion("both of two nodes execute tasks", ON_NODES, checks.several_nodes),
+    "shared-variable": Criterion(
         "the submitter sees changes of a global variable that tasks make",
         VARIABLE,
         checks.seen_by_submitter,
     ),
-    "shared-block": Question(
+    "shared-block": Criterion(
         "the submitter sees changes of a `multiprocessing.shared_memory` block",
         BLOCK,
         checks.seen_by_submitter,
     ),
-    "shared-store": Question(
+    "shared-store": Criterion(
         "the submitter sees changes of a counter in Redis", STORE, checks.seen_by_submitter
     ),
-    "retry": Question(
+    "retry": Criterion(
         "tasks that raise are run again", FAILING, checks.retried, (Status.OK, Status.TIMEOUT)
     ),
-    "priority": Question(
+    "priority": Criterion(
         "urgent tasks overtake at least half of the waiting tasks", RANKED, checks.overtaking
     ),
-    "background": Question(
+    "background": Criterion(
         "acknowledged tasks end after their submitter is killed", ABANDONED, checks.survives
     ),
-    "monitoring": Question(
+    "monitoring": Criterion(
         "the backend's monitor answers over HTTP and lists the cluster",
         MONITORED,
         checks.answered,
         (Status.OK, Status.FAILED),
     ),
-    "scheduling": Question(
+    "scheduling": Criterion(
         "a job runs repeatedly; more than half of its occurrences are on time",
         SCHEDULED,
         checks.scheduled,
     ),
-    "static-schedule": Question(
+    "static-schedule": Criterion(
         "the same, for a job that the scheduler reads at its start", SCHEDULED, checks.scheduled
     ),
-    "dynamic-schedule": Question(
+    "dynamic-schedule": Criterion(
         "a job added at run time runs, and stops after its removal",
         REMOVED,
         checks.rescheduled,
     ),
-    "kept-then-removed": Question(
+    "kept-then-removed": Criterion(
         "a job runs when due until it is removed", REMOVED, checks.scheduled
     ),
-    "redelivered": Question(
+    "redelivered": Criterion(
         "tasks that a killed worker was executing are executed again and end",
         KILLED,
         delivery.executed_again,
         (Status.OK, Status.TIMEOUT),
     ),
-    "at-most-once": Question(
+    "at-most-once": Criterion(
         "tasks that a killed worker was executing are not started again",
         KILLED,
         delivery.never_again,
         (Status.OK, Status.TIMEOUT),
     ),
-    "requeued": Question(
+    "requeued": Criterion(
         "tasks that a killed child of a worker was executing are executed again and end",
         CHILD_KILLED,
         delivery.executed_again,
         (Status.OK, Status.TIMEOUT),
     ),
-    "jobs-kept": Question("jobs due at full minutes run at full minutes", JOBS, checks.scheduled),
-    "jobs-overlap": Question(
+    "jobs-kept": Criterion("jobs due at full minutes run at full minutes", JOBS, checks.scheduled),
+    "jobs-overlap": Criterion(
         "jobs due at the same instant run at the same time", JOBS, checks.overlap
     ),
-    "jobs-parallel": Question(
+    "jobs-parallel": Criterion(
         f"two such jobs do more than {checks.GAIN} times the CPU work on two cores",
         JOBS,
         checks.jobs_gain,
     ),
-    "jobs-apart": Question("each job has its own process", JOBS, checks.own_memory),
+    "jobs-apart": Criterion("each job has its own process", JOBS, checks.own_memory),
 }
 
 
 def plan(tests: Iterable[tuple[str, str]], seed: int) -> Plan:
     """Plan the trials that test each pair of a question and a label; shared trials run once."""
-    wanted = dict.fromkeys((QUESTIONS[question].experiment, label) for question, label in tests)
+    wanted = dict.fromkeys((CRITERIA[question].experiment, label) for question, label in tests)
     plans = [make_plan(experiment.selection(label, seed)) for experiment, label in wanted]
     return Plan(
         tuple(trial for each in plans for trial in each.trials),

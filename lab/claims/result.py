@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LabelResult:
     """The check result of one label; `condition` is empty for the default variant."""
 
     label: str
@@ -55,7 +55,7 @@ class Judgement:
         return f"{self.verdict}: {tail}" if tail else str(self.verdict)
 
 
-def judge_claim(claim: Claim, answers: Sequence[Answer]) -> Judgement:
+def judge_claim(claim: Claim, answers: Sequence[LabelResult]) -> Judgement:
     """Judge a claim by the answers of its labels, in the order of `Claim.ways`."""
     here, deciding = _each(answers) if claim.each else _any(answers)
     condition = deciding[0].condition if here == Mark.CONFIG else ""
@@ -70,7 +70,7 @@ def judge_claim(claim: Claim, answers: Sequence[Answer]) -> Judgement:
     )
 
 
-def _any(answers: Sequence[Answer]) -> tuple[Mark | None, Sequence[Answer]]:
+def _any(answers: Sequence[LabelResult]) -> tuple[Mark | None, Sequence[LabelResult]]:
     """Return the mark if one label is enough, and the answers that decide it."""
     passing = [answer for answer in answers if answer.observation.holds]
     if passing:
@@ -79,7 +79,7 @@ def _any(answers: Sequence[Answer]) -> tuple[Mark | None, Sequence[Answer]]:
     return (None, undecided) if undecided else (Mark.NO, answers)
 
 
-def _each(answers: Sequence[Answer]) -> tuple[Mark | None, Sequence[Answer]]:
+def _each(answers: Sequence[LabelResult]) -> tuple[Mark | None, Sequence[LabelResult]]:
     """Return the mark if every label must pass, and the answers that decide it."""
     failing = [answer for answer in answers if answer.observation.holds is False]
     if failing:

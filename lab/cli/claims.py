@@ -10,7 +10,7 @@ import sys
 from lab.campaign import run_folder, runner
 from lab.campaign.estimate import total_s
 from lab.claims import evaluate, experiments, render
-from lab.claims.experiments import QUESTIONS
+from lab.claims.experiments import CRITERIA
 from lab.claims.published_claims import PUBLISHED
 from lab.cli.options import command_line
 from lab.cli.parser import parse
@@ -66,9 +66,9 @@ def _claims(options: argparse.Namespace) -> evaluate.BackendClaims:
     for name in options.backend or ():
         lookup("backend with claims", name, PUBLISHED)
     for name in options.claim or ():
-        lookup("claim", name, QUESTIONS)
+        lookup("claim", name, CRITERIA)
     claims = evaluate.select_claims(
-        options.backend or list(PUBLISHED), options.claim or list(QUESTIONS)
+        options.backend or list(PUBLISHED), options.claim or list(CRITERIA)
     )
     if not claims:
         raise NothingSelectedError("No published claim matches. See: lab claims --help")

@@ -24,9 +24,9 @@ def of(command: str) -> str:
 
 
 def _claims() -> str:
-    from lab.claims.experiments import QUESTIONS
+    from lab.claims.experiments import CRITERIA
 
-    lines = "\n".join(f"  {name:<18}{question.about}" for name, question in QUESTIONS.items())
+    lines = "\n".join(f"  {name:<18}{question.about}" for name, question in CRITERIA.items())
     return f"""\
 examples:
   lab claims                                     all published claims

@@ -18,7 +18,7 @@ from lab.figures.theme import colour_of
 from lab.planning.presets import FRACTIONS
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, shown
-from lab.report.summary import Line
+from lab.report.summary import LabelRow
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
 METRICS = (*PERCENTILES, "utilization_of_capacity", "overloaded")
@@ -38,7 +38,7 @@ class Grid:
     title: str
     where: str
     headings: Sequence[str]
-    lines: Sequence[Line]
+    lines: Sequence[LabelRow]
 
 
 def grids(tables: Tables) -> list[Grid]:
@@ -98,18 +98,18 @@ def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
         )
 
 
-def _ranked(lines: Sequence[Line], place: int) -> list[Line]:
+def _ranked(lines: Sequence[LabelRow], place: int) -> list[LabelRow]:
     return sorted(lines, key=lambda line: -(line.numbers[place].value or 0.0))
 
 
-def _limits(label: Any, rows: pd.DataFrame) -> Line:
+def _limits(label: Any, rows: pd.DataFrame) -> LabelRow:
     limits = {row.metric: row for row in each(rows)}
     numbers = [
         shown(limits[metric], 1) if metric in limits else Number(NOT_MEASURED) for metric in COLUMNS
     ]
     first = next(iter(limits.values()))
     probes = limits[SUSTAINABLE].n_trials if SUSTAINABLE in limits else 0
-    return Line(label, first.name, colour_of(first.family), [*numbers, Number(f"{probes}")])
+    return LabelRow(label, first.name, colour_of(first.family), [*numbers, Number(f"{probes}")])
 
 
 def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:
@@ -128,10 +128,10 @@ def _skipped(trials: pd.DataFrame, label: str) -> dict[float, str]:
 
 def _waits(
     steps: pd.DataFrame,
-    line: Line,
+    line: LabelRow,
     rates: Sequence[float | None],
     skipped: Mapping[float, str] | None = None,
-) -> Line:
+) -> LabelRow:
     levels = steps[steps["label"] == line.label]
     numbers = [
         Number(BEYOND, note=skipped[rate])

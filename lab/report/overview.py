@@ -18,7 +18,7 @@ from lab.report.limits import limit_of
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number, possible, shown
 from lab.report.schedules import schedules
-from lab.report.summary import Line, count_of
+from lab.report.summary import LabelRow, count_of
 
 ByLabel = Mapping[str, Number]
 
@@ -32,14 +32,14 @@ class OverviewColumn:
     numbers: Callable[[Tables], ByLabel]
 
 
-def lines(tables: Tables) -> list[Line]:
+def lines(tables: Tables) -> list[LabelRow]:
     """Return the rows by name; a label with only skipped trials has none."""
     trials = tables["trial"]
     ran = set(trials.loc[trials["status"] != Status.SKIPPED, "label"])
     columns = [column.numbers(tables) for column in COLUMNS] if ran else []
     missing = Number(NOT_MEASURED)
     return [
-        Line(
+        LabelRow(
             row.label,
             row.name,
             colour_of(row.family),

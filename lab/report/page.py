@@ -146,7 +146,7 @@ def _package_file(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SummaryTable:
     """One table of the summary.
 
     Attributes:
@@ -168,7 +168,7 @@ class Group:
     topologies: Sequence[tuple[str, Sequence[Row]]]
 
 
-def _groups(rows: Sequence[Row]) -> list[Group]:
+def _groups(rows: Sequence[Row]) -> list[SummaryTable]:
     groups = []
     for workload, of_workload in groupby(rows, key=lambda row: row.workload):
         members = list(of_workload)
@@ -180,7 +180,9 @@ def _groups(rows: Sequence[Row]) -> list[Group]:
         unbounded = sorted({s.note for s in shares if s.text == NOT_MEASURED and s.note})
         marked = any(ABOVE in row.numbers["throughput"].text for row in members)
         refusals = _refusals(columns, members)
-        groups.append(Group(workload, columns, missing, refusals, unbounded, marked, topologies))
+        groups.append(
+            SummaryTable(workload, columns, missing, refusals, unbounded, marked, topologies)
+        )
     return groups
 
 

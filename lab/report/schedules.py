@@ -43,7 +43,7 @@ class Schedule:
         colour: Its colour.
         title: Workload, schedule and topology.
         n_trials: Number of trials.
-        owed: Number of occurrences that were due in these trials.
+        n_due: Number of occurrences that were due in these trials.
         numbers: Estimates by the names of `COLUMNS`.
         latest: Lateness of the latest firing of all trials, in ms.
         counts: Sums over trials of `COUNTS`, as text.
@@ -55,7 +55,7 @@ class Schedule:
     colour: str
     title: str
     n_trials: int
-    owed: int
+    n_due: int
     numbers: Mapping[str, Number]
     latest: Number
     counts: Sequence[str]
@@ -99,7 +99,7 @@ def _row(cell: list[Any], values: pd.DataFrame, estimates: Mapping[Any, Any]) ->
         colour=colour_of(first.family),
         title=first.title,
         n_trials=metrics["trial_id"].nunique(),
-        owed=int(metrics.loc[metrics["metric"] == COUNTS[0], "n"].sum()),
+        n_due=int(metrics.loc[metrics["metric"] == COUNTS[0], "n"].sum()),
         numbers={column.name: number_of(cell, estimates, column) for column in COLUMNS},
         latest=_latest(metrics),
         counts=[f"{int(sums[name])}" if name in sums else NOT_MEASURED for name in COUNTS],
@@ -127,7 +127,7 @@ def as_table(rows: Sequence[Schedule]) -> tuple[str, Sequence[str], Sequence[Seq
         [
             row.name,
             row.title,
-            str(row.owed),
+            str(row.n_due),
             row.latest.text,
             *(row.numbers[column.name].text for column in shown),
             *row.counts,

@@ -82,7 +82,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class NoiseEffect:
     """One headline number with and without noisy trials; `ratio` is without / with, minus 1."""
 
     name: str
@@ -158,7 +158,7 @@ def disturbances(trials: pd.DataFrame) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def changes(tables: Tables) -> list[Change]:
+def changes(tables: Tables) -> list[NoiseEffect]:
     """Compare each headline number that includes noisy trials with the same without them."""
     trials = _named(tables)
     everything = headline(tables["estimate"])
@@ -175,8 +175,8 @@ def changes(tables: Tables) -> list[Change]:
     return results
 
 
-def _change(cell: Any, column: Column, everything: Any, without: Any) -> Change:
-    return Change(
+def _change(cell: Any, column: Column, everything: Any, without: Any) -> NoiseEffect:
+    return NoiseEffect(
         name=cell.name,
         workload=cell.workload_name,
         topology=cell.topology,

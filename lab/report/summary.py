@@ -58,7 +58,7 @@ ROLES = ("driver", "services", "workers")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LabelRow:
     """One label's row; `numbers` are in the order of the table's headings."""
 
     label: str

@@ -22,28 +22,28 @@ COUNTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ArrivalTable:
     """The table of one arrival: `title` contains its parameter; the first column ranks the rows."""
 
     title: str
     columns: Sequence[Column]
 
 
-def _question(kind: str, title: str, *columns: tuple[str, str, float]) -> tuple[str, Question]:
-    return kind, Question(
+def _table(kind: str, title: str, *columns: tuple[str, str, float]) -> tuple[str, ArrivalTable]:
+    return kind, ArrivalTable(
         title, [Column(metric, text, metric, kind, scale) for metric, text, scale in columns]
     )
 
 
-QUESTIONS: Mapping[str, Question] = dict(
+ARRIVAL_TABLES: Mapping[str, ArrivalTable] = dict(
     (
-        _question(
+        _table(
             FanOut.kind,
             "Groups of {param:g} tasks, joined by the backend",
             ("group_s_p50", "submit to join p50 ms", 1e3),
             ("join_s_p50", "last task to join p50 ms", 1e3),
         ),
-        _question(
+        _table(
             Chain.kind,
             "Chains of {param:g} tasks",
             ("link_s_p50", "link to link p50 ms", 1e3),
@@ -51,12 +51,12 @@ QUESTIONS: Mapping[str, Question] = dict(
             ("chain_s_p50", "submit to end p50 ms", 1e3),
             ("chain_order_violations", "order violations", 1.0),
         ),
-        _question(
+        _table(
             Priority.kind,
             "Priorities: {param:g} urgent tasks submitted behind waiting tasks",
             ("priority_inversion_ratio", "inverted pairs %", 100.0),
         ),
-        _question(
+        _table(
             Retry.kind,
             "Retries, requested after {param:g} s",
             ("retry_late_s_p50", "late p50 ms", 1e3),
@@ -75,26 +75,26 @@ class Shaped:
 
 
 def shaped(tables: Tables) -> list[Shaped]:
-    """Return the tables in the order of `QUESTIONS`, their rows by the first number.
+    """Return the tables in the order of `ARRIVAL_TABLES`, their rows by the first number.
 
     Args:
         tables: At least `trial` and `estimate`.
     """
     trials = tables["trial"]
-    trials = trials[trials["arrival"].isin(QUESTIONS) & (trials["status"] != Status.SKIPPED)]
+    trials = trials[trials["arrival"].isin(ARRIVAL_TABLES) & (trials["status"] != Status.SKIPPED)]
     named = trials.merge(identify(tables["trial"])[["label", "name"]], on="label")
     estimates = headline(tables["estimate"])
     results = []
-    for kind, question in QUESTIONS.items():
+    for kind, table in ARRIVAL_TABLES.items():
         trials = named[named["arrival"] == kind].sort_values(
             ["arrival_param", "workload"], kind="stable"
         )
         for (param, workload), same in trials.groupby(["arrival_param", "workload"], sort=False):
             cells = [list(each(cell)) for _, cell in same.groupby(CELL, dropna=False, sort=False)]
-            ranked = [_row(cell, question, estimates) for cell in cells]
+            ranked = [_row(cell, table, estimates) for cell in cells]
             rows = sorted(ranked, key=lambda row: row[0])
-            headings = [column.title for column in question.columns]
-            title = f"{question.title.format(param=param)} ({workload})"
+            headings = [column.title for column in table.columns]
+            title = f"{table.title.format(param=param)} ({workload})"
             headings = [
                 "label",
                 "cores x nodes",
@@ -107,10 +107,10 @@ def shaped(tables: Tables) -> list[Shaped]:
 
 
 def _row(
-    cell: Sequence[Any], question: Question, estimates: Mapping[Any, Any]
+    cell: Sequence[Any], table: ArrivalTable, estimates: Mapping[Any, Any]
 ) -> tuple[float, Sequence[str]]:
     """Return the sort key and the texts of the row of one label on one topology."""
-    numbers = [number_of(list(cell), estimates, column) for column in question.columns]
+    numbers = [number_of(list(cell), estimates, column) for column in table.columns]
     first, ranked_by = cell[0], numbers[0].value
     counts = [count_of(list(cell), *columns) for columns in COUNTS.values()]
     texts = [

@@ -7,7 +7,6 @@ system under test.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from lab.analysis.statistics import inverse_cdf
 from lab.core.model import Arrival, Flag, Paced
 from lab.core.outcomes import Ack, TaskOutcome
 from lab.planning.phases import Phase
+from lab.validation.issue import Issue
 
 # The generator (METHOD M7, M23).
 RATE_NOISY, RATE_DISTURBED = 0.02, 0.05
@@ -34,14 +34,6 @@ OF_FAULTS = {
     "taken_over_by": "str",
 }
 """Columns of an outcome that only a trial with a fault fills, with their types."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One fault in the records of a trial, and the flag that it causes."""
-
-    flag: Flag
-    reason: str
 
 
 def outcomes(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from lab.core.faults import FaultKind
 from lab.core.model import Flag
@@ -13,6 +12,7 @@ from lab.recording.host_counters import TICK_S, HostReading
 from lab.running.trial import TrialObservation
 from lab.validation import contention
 from lab.validation.contention import Contention
+from lab.validation.issue import Issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,6 @@ THRESHOLDS = (
 )
 # Read in ticks of 10 ms: only the part above the resolution of the window is used.
 IN_TICKS = ("steal", "cpu_taken")
-
-
-class Issue(Protocol):
-    """A problem in the trial's records."""
-
-    @property
-    def flag(self) -> Flag:
-        """The flag that it gives to the trial."""
-
-    @property
-    def reason(self) -> str:
-        """A sentence that describes it."""
 
 
 def observed(outcome: TrialObservation, *, has_hits: bool = False) -> Disturbance | None:

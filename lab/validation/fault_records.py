@@ -16,7 +16,6 @@ from lab.core.model import Flag, TrialSpec
 from lab.planning import registry
 from lab.recording.task_states import read_states
 from lab.running.trial import TrialObservation
-from lab.validation.checker import Issue
 from lab.validation.fault_outcomes import (
     Aftermath,
     Hit,
@@ -24,6 +23,7 @@ from lab.validation.fault_outcomes import (
     proved_hits,
     stopped_consuming,
 )
+from lab.validation.issue import Issue
 from lab.validation.trial_files import Records
 
 

@@ -11,8 +11,9 @@ from lab.host import wall_clock
 from lab.planning.phases import Phase
 from lab.running.trial import TrialObservation
 from lab.validation import trial_files
-from lab.validation.checker import Issue, generator_check
+from lab.validation.checker import generator_check
 from lab.validation.fault_outcomes import Hit
+from lab.validation.issue import Issue
 from lab.validation.operational_laws import cpu_check, cross_checks
 from lab.validation.trial_files import Records
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lab.core.model import Flag
 from lab.core.outcomes import Ack
 from lab.planning.phases import Phase
-from lab.validation.checker import Issue
+from lab.validation.issue import Issue
 
 MISMATCH = 0.05
 CHANCE = 0.01  # at most this share of correct trials exceeds the mismatch by chance

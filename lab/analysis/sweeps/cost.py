@@ -41,9 +41,9 @@ def _marginal(line: Line) -> Iterator[TrendRow]:
         yield line.row(metric, unit="s", estimate=named)
 
 
-def _line(block: pd.DataFrame) -> granularity.Line:
+def _line(block: pd.DataFrame) -> granularity.LengthFit:
     ended = block[block["makespan_s"].notna()]
-    return granularity.line(ended["n_planned"].tolist(), ended["makespan_s"].tolist())
+    return granularity.fit_length(ended["n_planned"].tolist(), ended["makespan_s"].tolist())
 
 
 def _each(block: pd.DataFrame) -> Value:

@@ -61,7 +61,7 @@ def punctuality(tables: Tables) -> Iterator[Sentence]:
         parts = [
             f"{row.name} at most {row.latest.text} ms late, "
             + ", ".join(f"{n} {count}" for n, count in zip(row.counts, COUNTS, strict=True))
-            + f" of {row.owed} due"
+            + f" of {row.n_due} due"
             for row in of_title
             if row.latest.value is not None
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.analysis.granularity import line, smallest_worth
+from lab.analysis.granularity import fit_length, smallest_worth
 from lab.analysis.statistics import RefusedError
 
 GRID_S = [1e-5, 1e-4, 1e-3, 1e-2]
@@ -20,7 +20,7 @@ def test_one_slow_burst_of_five_does_not_move_the_marginal_cost() -> None:
     tasks = [1_000, 2_000, 5_000, 10_000, 20_000]
     lengths = [0.02 + 1e-4 * n for n in tasks]
     lengths[3] *= 3
-    fit = line(tasks, lengths)
+    fit = fit_length(tasks, lengths)
     assert fit.each_s == pytest.approx(1e-4, rel=1e-9)
     assert fit.fixed_s == pytest.approx(0.02, rel=1e-6)
 
@@ -28,7 +28,7 @@ def test_one_slow_burst_of_five_does_not_move_the_marginal_cost() -> None:
 def test_two_sizes_make_no_line() -> None:
     """Any two points lie on a line, whatever the number of trials."""
     with pytest.raises(RefusedError, match="bursts of 3 sizes; 2 ended"):
-        line([100, 200, 200], [1.0, 2.0, 2.1])
+        fit_length([100, 200, 200], [1.0, 2.0, 2.1])
 
 
 @pytest.mark.parametrize("overhead_s", [1.5e-5, 1e-4, 4e-4, 8e-3])

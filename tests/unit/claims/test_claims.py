@@ -12,9 +12,9 @@ import pytest
 from lab.claims import checks, experiments, render
 from lab.claims.checks import Observation, TrialRecords
 from lab.claims.claim import Claim, Mark
-from lab.claims.experiments import QUESTIONS, plan
+from lab.claims.experiments import CRITERIA, plan
 from lab.claims.published_claims import COLUMNS, CONFIG, NO, PUBLISHED, YES
-from lab.claims.result import Answer, Verdict, judge_claim
+from lab.claims.result import LabelResult, Verdict, judge_claim
 from lab.planning import registry
 from lab.results.schema.metric import ClaimRow
 from tests.factories.campaigns import BLANK
@@ -217,9 +217,10 @@ def test_monitoring_fails_only_by_an_error_of_the_monitor() -> None:
         assert checks.answered([records(AT_ONCE, reason=why)]) == Observation(holds=False, why=why)
 
 
-def answer(holds: bool | None, condition: str = "") -> Answer:
+def answer(holds: bool | None, condition: str = "") -> LabelResult:
     """Return an answer with a trial id."""
-    return Answer("x", condition, Observation(holds, f"why {holds}"), (f"t-{holds}-{condition}",))
+    observation = Observation(holds, f"why {holds}")
+    return LabelResult("x", condition, observation, (f"t-{holds}-{condition}",))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def answer(holds: bool | None, condition: str = "") -> Answer:
     ],
 )
 def test_judge_compares_the_measured_mark_with_the_published_one(
-    says: Mark, answers: list[Answer], here: Mark | None, sentence: str
+    says: Mark, answers: list[LabelResult], here: Mark | None, sentence: str
 ) -> None:
     """The verdict lists its trials."""
     judgement = judge_claim(Claim("concurrent", says, "words"), answers)
@@ -270,7 +271,7 @@ def test_published_claims_name_existing_backends_and_questions() -> None:
         assert names[: len(COLUMNS)] == list(COLUMNS)
         assert len(set(names)) == len(names)
         for claim in system.claims:
-            assert claim.question in QUESTIONS
+            assert claim.question in CRITERIA
             for label in claim.ways:
                 assert registry.select(label).name.startswith(name)
 

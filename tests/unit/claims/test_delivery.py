@@ -9,7 +9,7 @@ import pytest
 
 from lab.claims import delivery
 from lab.claims.checks import TrialRecords
-from lab.claims.experiments import CHILD_KILLED, KILLED, QUESTIONS, plan
+from lab.claims.experiments import CHILD_KILLED, CRITERIA, KILLED, plan
 from lab.claims.promises import PROMISES, UNTRIED
 from lab.claims.published_claims import PUBLISHED
 from lab.core.faults import FaultKind
@@ -56,8 +56,8 @@ def test_a_promise_is_a_claim_with_its_source() -> None:
 def test_a_promise_is_tested_by_a_kill() -> None:
     """The trials of its question have a fault, and share them with no other question."""
     for experiment, kind in ((KILLED, FaultKind.WORKER_KILL), (CHILD_KILLED, FaultKind.CHILD_KILL)):
-        names = [name for name, q in QUESTIONS.items() if q.experiment is experiment]
+        names = [name for name, q in CRITERIA.items() if q.experiment is experiment]
         (spec,) = plan([(name, "celery") for name in names], 1).trials
         assert spec.fault is not None
         assert spec.fault.kind is kind
-        assert [name for name, q in QUESTIONS.items() if q.experiment.includes(spec)] == names
+        assert [name for name, q in CRITERIA.items() if q.experiment.includes(spec)] == names

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.claims import evaluate, experiments
-from lab.claims.experiments import QUESTIONS
+from lab.claims.experiments import CRITERIA
 from lab.cli import main
 from lab.core.backend import services_of
 from lab.core.model import Capability
@@ -110,7 +110,7 @@ def test_a_declared_feature_works(question: str, label: str, tmp_path: Path) -> 
     result = run(tmp_path, spec)
     assert (result.row.status, result.row.reason) == ("ok", "")
     trial = evaluate.records_of(result.row, result.tables, tmp_path / spec.id, "")
-    observation = QUESTIONS[question].judge([trial])
+    observation = CRITERIA[question].judge([trial])
     assert observation.holds is True, observation.why
 
 

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from lab.core.model import Burst, Flag, Paced, RoundTrip
-from lab.validation.checker import Issue, generator_check
+from lab.validation.checker import generator_check
+from lab.validation.issue import Issue
 from tests.factories.simulated import Instants, journal, poisson
 
 

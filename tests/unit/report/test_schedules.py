@@ -30,7 +30,7 @@ def test_a_row_summarizes_its_trials(tables: Tables) -> None:
     """Counts are sums, the latest firing is the maximum, and the most punctual row is first."""
     rows = schedules(tables)
     assert len(rows) == len(FAULTS) * len(SCHEDULES)
-    assert {row.owed for row in rows} == {DUE}
+    assert {row.n_due for row in rows} == {DUE}
     assert {tuple(row.counts) for row in rows} == {("2", "2", "0", "0")}
     for first, second in (rows[:2], rows[2:]):
         assert first.title == second.title

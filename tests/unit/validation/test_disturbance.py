@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from lab.core.model import Flag
 from lab.recording.host_counters import TICK_S, CpuTimes, HostReading
 from lab.validation.contention import Contention
 from lab.validation.disturbance import Disturbance, disturbance, judge_disturbance
+from lab.validation.issue import Issue
 
 SECOND = 1_000_000_000
 SIGNALS: dict[str, Any] = {field.name: 0.0 for field in fields(Disturbance)}
@@ -21,14 +22,6 @@ BEFORE = HostReading(
     0, {0: CpuTimes(50.0, 1.0), 1: CpuTimes(50.0, 1.0)}, 10, 20, 30, 1, 500, 7, 0, 50, 5
 )
 AFTER = replace(BEFORE, t_ns=10 * SECOND, cpus={0: CpuTimes(60.0, 1.0), 1: CpuTimes(60.0, 1.0)})
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A finding of the records."""
-
-    flag: Flag
-    reason: str
 
 
 def test_pressure_is_of_the_window() -> None:
@@ -104,7 +97,7 @@ def test_the_worst_flag_is_used_with_every_reason() -> None:
     """Signals and findings have the same weight, and all reasons are listed."""
     seen = replace(QUIET, cpu_taken=0.28, steal=0.02, roles="driver and workers")
     flag, reasons = judge_disturbance(
-        seen, [Problem(Flag.OK, "fine"), Problem(Flag.NOISY, "a mismatch")]
+        seen, [Issue(Flag.OK, "fine"), Issue(Flag.NOISY, "a mismatch")]
     )
     assert flag == Flag.DISTURBED
     assert reasons == (
@@ -112,7 +105,7 @@ def test_the_worst_flag_is_used_with_every_reason() -> None:
         "other processes took 28.0 % of the CPUs of the driver and workers",
         "a mismatch",
     )
-    assert judge_disturbance(seen, [Problem(Flag.INVALID, "3 wrong")])[0] == Flag.INVALID
+    assert judge_disturbance(seen, [Issue(Flag.INVALID, "3 wrong")])[0] == Flag.INVALID
     assert judge_disturbance(None) == (Flag.OK, ())
 
 

@@ -15,10 +15,10 @@ from lab.core.provider import CpuUse
 from lab.recording.host_counters import CpuTimes, read_host
 from lab.running.trial import EdgeReading, TrialObservation, place
 from lab.validation import disturbance, trial_row
-from lab.validation.checker import Issue
 from lab.validation.contention import cpus_of_trial
 from lab.validation.fault_outcomes import Hit
 from lab.validation.findings import findings
+from lab.validation.issue import Issue
 from lab.validation.trial_files import Records
 from tests.factories.simulated import Instants, journal, window
 from tests.factories.trials import spec_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lab.core.model import Flag
 from lab.results.schema.task import SampleRow
-from lab.validation.checker import Issue
+from lab.validation.issue import Issue
 from lab.validation.operational_laws import cpu_check, cross_checks
 from tests.factories.simulated import Instants, journal, poisson, serve, window
 
