@@ -114,7 +114,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             _mark(ax, part)
             ax.set(xlabel="seconds of the window", ylim=(0, None))
         left.set(ylabel="tasks per second", title=title)
-        right.set(ylabel="tasks offered, not finished", title=" ")
+        right.set(ylabel="unfinished tasks", title=" ")
     legend_below(figure, _legend(frame))
     return figure
 
