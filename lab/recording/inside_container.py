@@ -94,9 +94,8 @@ def main(ledger: str) -> None:
     inside = Inside(Path(ledger))
     for line in sys.stdin:
         name, *arguments = json.loads(line)
-        command: Callable[..., object] = COMMANDS[name]
         try:
-            answer: dict[str, object] = {"answer": command(inside, *arguments)}
+            answer: dict[str, object] = {"answer": COMMANDS[name](inside, *arguments)}
         except Exception as error:  # noqa: BLE001 (the lab outside turns it into a sentence)
             answer = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(f"{json.dumps(answer)}\n")

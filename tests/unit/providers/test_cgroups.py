@@ -103,3 +103,18 @@ def test_meter_returns_the_last_use_of_an_ended_container(
         path.unlink()
     assert meter.read() == before
     assert before.cpu_ns == 2_500_000_000
+
+
+def test_meter_adds_the_use_of_a_restarted_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel counts from 0 again; memory is that of the present run."""
+    paths = host_files(7, ID, machine(tmp_path, V1))
+    monkeypatch.setattr(cgroups, "host_files", lambda *_: paths)
+    meter = Meter(ID, 7)
+    before = meter.read()
+    meter.restart(8)
+    after = meter.read()
+    assert after.cpu_ns == 2 * (before.cpu_ns or 0)
+    assert after.received_bytes == 2 * (before.received_bytes or 0)
+    assert after.memory_bytes == before.memory_bytes
