@@ -73,6 +73,6 @@ def test_it_has_two_panels_for_each_trial(frame: pd.DataFrame) -> None:
     axes = draw(FIGURES["timeline"], frame).axes
     assert [ax.get_ylabel() for ax in axes[:2]] == [
         "tasks per second",
-        "tasks offered, not finished",
+        "unfinished tasks",
     ]
     assert len(axes) == 4
