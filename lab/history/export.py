@@ -3,7 +3,7 @@
 The format is version 2 of asv's developer documentation ("Benchmark suite layout and file
 formats"). asv's own code computes the statistics. One sample is one trial. A cell that failed is
 ``null``, a cell that was not run is ``NaN``; asv displays the two differently. Files that `asv run`
-wrote are copied unchanged.
+wrote are copied; only names of metrics are brought up to date.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lab.core.errors import ResultsError
 from lab.history import machines
 from lab.history.run_index import History, Measured
 from lab.history.samples import Key, Samples, samples
-from lab.history.suite import AXES, TIMEOUT_S, VERSION, Benchmark, benchmarks
+from lab.history.suite import AXES, TIMEOUT_S, VERSION, Benchmark, benchmarks, present_name
 
 FORMAT = 2
 COLUMNS = (
@@ -83,7 +83,7 @@ def _replacement(folder: Path) -> Iterator[Path]:
 
 
 def _keep_foreign(folder: Path, new: Path) -> Iterator[dict[str, Any]]:
-    """Copy the result files of `asv run`, and yield the content of each."""
+    """Copy the result files of `asv run`, with present names of metrics; yield their content."""
     for file in sorted(folder.glob("*/*.json")):
         if file.name == "machine.json":
             continue
@@ -91,16 +91,26 @@ def _keep_foreign(folder: Path, new: Path) -> Iterator[dict[str, Any]]:
         if not str(content["env_name"]).startswith(OURS):
             target = new / file.relative_to(folder)
             machine = file.with_name("machine.json")
-            files.replace(target, files.read(file, folder), new)
+            files.replace(target, _with_present_names(files.read(file, folder)), new)
             files.replace(target.with_name(machine.name), files.read(machine, folder), new)
             yield content
+
+
+def _with_present_names(data: bytes) -> bytes:
+    """Return a result file unchanged, unless a metric was renamed since it was written."""
+    content = json.loads(data)
+    results = {present_name(name): row for name, row in content["results"].items()}
+    if results.keys() == content["results"].keys():
+        return data
+    return json.dumps(content | {"results": results}).encode()
 
 
 def _read(file: Path, folder: Path) -> dict[str, Any]:
     try:
         content = files.read_json(file, folder)
+        content["results"] = {present_name(n): row for n, row in content["results"].items()}
         return {name: content[name] for name in ("env_name", "result_columns", "results")}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ResultsError(f"{file} is not a result file of asv. Delete it and retry.") from error
 
 

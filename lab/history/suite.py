@@ -16,10 +16,12 @@ from lab.core.arrivals import FORMER_KINDS
 from lab.core.model import Burst, Paced, RoundTrip
 from lab.planning import registry
 from lab.planning.presets import PRESETS, Case
+from lab.results import convert_1
 
 AXES = ("backend", "cores", "nodes")
 VERSION = "1"
 TIMEOUT_S = 60
+TRACK = ".track_"
 # `publish` is absent: it has the cells of `standard`, with more blocks.
 MODULES = ("quick", "standard")
 # The costs of each arrival. METHOD M31 explains why there is no rate.
@@ -57,7 +59,7 @@ class Benchmark:
     @property
     def name(self) -> str:
         """Its full name in asv: module, class, method."""
-        return f"{self.module}.{self.group}.track_{self.metric}"
+        return f"{self.module}.{self.group}{TRACK}{self.metric}"
 
     @property
     def title(self) -> str:
@@ -81,6 +83,12 @@ class Benchmark:
         workload, module = registry.workload(self.cell.workload)
         nominal_ns = int(module.nominal_ns(workload.default_size))
         return nominal_ns, 0 if nominal_ns else int(module.calibrate(workload.default_size))
+
+
+def present_name(name: str) -> str:
+    """Return a benchmark's name with the present name of its metric, so that its series goes on."""
+    group, track, metric = name.rpartition(TRACK)
+    return f"{group}{track}{convert_1.METRICS.get(metric, metric)}"
 
 
 def benchmarks() -> Iterator[Benchmark]:
