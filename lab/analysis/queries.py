@@ -11,7 +11,7 @@ from lab.analysis.attempts import USABLE, last_attempts
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.labels import each, identify
 from lab.analysis.sweeps.grouping import plural
-from lab.core.cell import CELL, TOPOLOGY
+from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS
 
 Tables = Mapping[str, pd.DataFrame]
@@ -30,9 +30,7 @@ def of_faults(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _has_fault(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Return a mask; a table of a version without faults has no column for them."""
-    faults = rows["fault"] if "fault" in rows else pd.Series("", index=rows.index)
-    return faults.fillna("") != ""
+    return rows["fault"] != ""
 
 
 class WithoutFaults(Mapping[str, pd.DataFrame]):
@@ -44,9 +42,9 @@ class WithoutFaults(Mapping[str, pd.DataFrame]):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._plain = {
-            name: table[~_has_fault(table)]
-            for name in ("trial", "estimate")
-            for table in [tables[name]]
+            name: tables[name][~_has_fault(tables[name])]
+            for name in ("trial", "estimate", "trend")
+            if name in tables
         }
 
     def __getitem__(self, name: str) -> pd.DataFrame:
@@ -145,7 +143,10 @@ def workload_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def topology_names(rows: pd.DataFrame) -> pd.Series:
-    """Return each row's topology, as totals: 2 nodes of 0.5 CPUs, 4 cores, 8 workers."""
+    """Return each row's topology as totals, and its conditions, such as a fault, if it has any.
+
+    For example: 2 nodes of 0.5 CPUs, 4 cores, 8 workers, fault worker-kill.
+    """
     return pd.Series(
         [
             ", ".join(
@@ -161,7 +162,8 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
                 )
                 if noun != "nodes" or count > 1 or quota
             )
-            for row in each(rows[[*TOPOLOGY, "quota_cpus"]])
+            + "".join(f", {name} {getattr(row, name)}" for name in CONDITIONS if getattr(row, name))
+            for row in each(rows[[*TOPOLOGY, "quota_cpus", *CONDITIONS]])
         ],
         index=rows.index,
         dtype="str",

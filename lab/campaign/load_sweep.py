@@ -17,6 +17,7 @@ import numpy as np
 from lab.analysis.capacity import CEILING_HZ, Capacity, CellKey, next_rate, rounded
 from lab.analysis.statistics import sample_floor
 from lab.campaign.estimate import estimate_s
+from lab.core.cell import SITE, cell_of_spec
 from lab.core.model import Burst, LoadLevel, RateProbe, Service, TrialSpec
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.plan import Plan, Skip
@@ -64,11 +65,8 @@ def next_stage(
 
 def cell_key_of(spec: TrialSpec) -> CellKey:
     """Return the site of a trial, as `lab.analysis.capacity` names it."""
-    topology = spec.topology
-    return (
-        *(spec.label, spec.workload, spec.size, spec.provider),
-        *(topology.nodes, topology.cores_per_node, topology.workers_per_node, topology.quota_cpus),
-    )
+    cell = cell_of_spec(spec)
+    return tuple(getattr(cell, name) for name in SITE)
 
 
 def _bases(plan: Plan) -> dict[CellKey, TrialSpec]:

@@ -1,14 +1,17 @@
 """Defines the cell: the key of every analysis, whose fields are columns of all tables about cells.
 
-A new dimension is one field here. `lab.validation.dimensions` gives it a value in each trial;
-groups, comparisons and figures derive their columns from the lists at the end of this module.
+A new dimension is one field here, with its value in `cell_of_spec`. Groups, keys, comparisons and
+figures derive their columns from the lists of this module.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
+from lab.core import fire_times
+from lab.core.arrivals import PARAMETER_NAMES
 from lab.core.column import column
+from lab.core.model import Arrival, Chain, FanOut, Paced, Priority, Retry, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,42 @@ class Cell:
 CELL = [field.name for field in fields(Cell)]
 """The columns of a cell."""
 ARRIVAL = ["arrival", "rate_hz", "interarrival", "schedule", "arrival_param_name", "arrival_param"]
-"""The columns of a cell that describe its arrival, without the number of tasks."""
+"""The columns of the arrival, without the number of tasks."""
 TOPOLOGY = ["nodes", "cores_per_node", "workers_per_node"]
 SITE = [name for name in CELL if name not in (*ARRIVAL, "n_planned")]
 """The columns in which the trials of one search for a capacity agree."""
+PLACE = [name for name in SITE if name not in ("workload", "size")]
+"""The columns of a site without its work: a label, and where it runs."""
+CONDITIONS = [n for n in PLACE if n not in ("label", "provider", "quota_cpus", *TOPOLOGY)]
+"""The columns that are empty in an ordinary trial, such as its fault."""
+
+
+def cell_of_spec(spec: TrialSpec) -> Cell:
+    """Return the cell of a trial, before or after it has run."""
+    arrival = spec.arrival
+    paced = arrival if isinstance(arrival, Paced) else None
+    return Cell(
+        label=spec.label,
+        environment="",
+        workload=spec.workload,
+        size=spec.size,
+        arrival=arrival.kind,
+        rate_hz=paced.rate_hz if paced else None,
+        interarrival=paced.gaps if paced else "",
+        schedule=fire_times.describe_schedule(arrival),
+        arrival_param_name=PARAMETER_NAMES.get(arrival.kind, ""),
+        arrival_param=_parameter(arrival),
+        n_planned=arrival.n_tasks,
+        provider=spec.provider,
+        **asdict(spec.topology),
+        fault=spec.fault.text if spec.fault else "",
+    )
+
+
+def _parameter(arrival: Arrival) -> float | None:
+    match arrival:
+        case FanOut(width=number) | Chain(length=number) | Priority(n_urgent=number):
+            return float(number)
+        case Retry(delay_s=delay_s):
+            return delay_s
+    return None

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from lab.analysis.attempts import last_attempts
+from lab.core.cell import CONDITIONS
 from lab.core.model import COUNTED_FLAGS, Status
 from lab.history.suite import AXES, Benchmark, benchmarks
 from lab.planning import registry
@@ -26,7 +27,7 @@ PROVIDER = r"[a-z][a-z0-9-]*"
 
 
 def samples_of_run(store: Store) -> pd.DataFrame:
-    """Return the metrics that belong to a benchmark, of trials with one worker per core.
+    """Return the metrics that belong to a benchmark, of ordinary trials with one worker per core.
 
     Returns:
         One row per trial and benchmark: provider, the axes, benchmark, trial_id, value, is_good
@@ -34,6 +35,7 @@ def samples_of_run(store: Store) -> pd.DataFrame:
     """
     trials = last_attempts(store.read("trial"))
     trials = trials[(trials.workers_per_node == trials.cores_per_node) & (trials.quota_cpus == 0)]
+    trials = trials[(trials[CONDITIONS] == "").all(axis=1)]
     # asv's pages do not escape labels, and file names contain the provider.
     is_name = trials.label.str.fullmatch(registry.LABEL) & trials.provider.str.fullmatch(PROVIDER)
     trials = trials[is_name.fillna(value=False)]

@@ -11,6 +11,7 @@ import pandas as pd
 from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
+from lab.core.cell import PLACE, SITE
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, plural
@@ -40,7 +41,6 @@ MARGINAL = tuple(
 )
 METG = Column("metg_50_s", "METG(50 %) us", "metg_50_s", "burst", 1e6)
 COLUMNS = (OF_CELLS[0], *MARGINAL, METG, *OF_CELLS[1:])
-WHERE = ["label", "provider", "nodes", "cores_per_node", "workers_per_node", "quota_cpus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def costs(tables: Tables) -> list[Cost]:
     estimates = headline(tables["estimate"])
     named = table.assign(topology=topology_names(table))
     named = named.merge(identify(tables["trial"]), on="label")
-    groups = named.groupby(["topology", *WHERE], sort=False)
+    groups = named.groupby(["topology", *PLACE], sort=False)
     rows = [_row(rows, tables["trial"], estimates) for _, rows in groups]
     return sorted(rows, key=lambda row: (row.topology, _rank(row)))
 
@@ -107,7 +107,7 @@ def _of_line(row: Any) -> Number:
 def _largest(trials: pd.DataFrame, line: Any) -> Any:
     """Return a trial of the largest burst that belongs to a row of the trend table."""
     bursts = trials.assign(workload_name=workload_names(trials))
-    for name in [*WHERE, "workload", "size"]:
+    for name in SITE:
         bursts = bursts[bursts[name] == line[name]]
     bursts = bursts[bursts["arrival"] == "burst"].sort_values("n_planned")
     return next(reversed([*each(bursts)]), None)

@@ -11,7 +11,7 @@ import pandas as pd
 from lab.analysis.capacity_estimates import SATURATION, SLOS_S, SUSTAINABLE
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
-from lab.core.cell import TOPOLOGY
+from lab.core.cell import SITE
 from lab.core.model import LoadLevel, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
@@ -57,7 +57,7 @@ def grids(tables: Tables) -> list[Grid]:
     if trials.empty:
         return []
     places = trials.assign(where=workload_names(trials) + ", " + topology_names(trials))
-    keys = ["workload", "size", *TOPOLOGY, "quota_cpus", "provider"]
+    keys = [name for name in SITE if name != "label"]
     places = places.drop_duplicates([*keys, "label"])[[*keys, "label", "where"]]
     named = chosen.merge(places, on=[*keys, "label"])
     named = named.merge(identify(tables["trial"])[["label", "name", "family"]], on="label")

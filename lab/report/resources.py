@@ -11,7 +11,7 @@ import pandas as pd
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, usable, workload_names
 from lab.analysis.statistics import interval
-from lab.core.cell import TOPOLOGY
+from lab.core.cell import PLACE, TOPOLOGY
 from lab.core.model import Burst, Idle, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
@@ -20,7 +20,6 @@ from lab.report.numbers import Number
 from lab.report.summary import Column, flags_of, headline, number_of
 
 MB = 1e-6
-PLACE = ["label", "provider", *TOPOLOGY, "quota_cpus"]
 STATE = "memory_bytes_per_worker_{}"
 # A cold start does not depend on the workload, so it is estimated over all trials of a topology.
 POOLED = (

@@ -14,7 +14,7 @@ from lab.analysis.cells import cell_key
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
-from lab.core.cell import TOPOLOGY
+from lab.core.cell import SITE, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
@@ -108,8 +108,7 @@ def summary(tables: Tables) -> list[Row]:
     named = named.merge(identify(trials)[["label", "name"]], on="label")
     cells: dict[Key, Trials] = {}
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
-        key = (trial.workload, trial.size, *(getattr(trial, name) for name in TOPOLOGY))
-        cells.setdefault((*key, trial.label), []).append(trial)
+        cells.setdefault(tuple(getattr(trial, name) for name in SITE), []).append(trial)
     estimates = headline(tables["estimate"])
     rows = [row for cell in cells.values() for row in _rows(cell, estimates)]
     places = {row.workload + row.topology: number for number, row in reversed([*enumerate(rows)])}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lab.core import fire_times
-from lab.core.arrivals import PARAMETER_NAMES
-from lab.core.model import Arrival, Chain, FanOut, Paced, Priority, Retry, TrialSpec
+from lab.core.cell import cell_of_spec
+from lab.core.model import TrialSpec
 from lab.core.placement import cpu_text
 from lab.planning import registry
 from lab.running.trial import TrialObservation
@@ -21,30 +20,19 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
     `n_unchecked` is the number of answers in its window that were to be checked and could not be.
     """
     spec, backend = outcome.spec, registry.select(outcome.spec.label).backend
-    paced = spec.arrival if isinstance(spec.arrival, Paced) else None
     return {
         "trial_id": spec.id,
         "attempt": outcome.attempt,
         "block": spec.block,
-        "label": spec.label,
-        "environment": "",
-        "fault": spec.fault.text if spec.fault else "",
+        **asdict(cell_of_spec(spec)),
         "backend": spec.backend,
         "family": backend.family,
         "variant": spec.variant,
         "profile": spec.profile,
         "runs_tasks": int(backend.executes),
         "reference": registry.reference(spec.label),
-        "workload": spec.workload,
-        "size": spec.size,
         "size_unit": registry.workload(spec.workload)[0].unit,
         "nominal_ns": spec.nominal_ns,
-        "arrival": spec.arrival.kind,
-        "rate_hz": paced.rate_hz if paced else None,
-        "interarrival": paced.gaps if paced else "",
-        "schedule": fire_times.describe_schedule(spec.arrival),
-        "arrival_param_name": PARAMETER_NAMES.get(spec.arrival.kind, ""),
-        "arrival_param": _parameter(spec.arrival),
         "t_exec_ns": outcome.executed_ns,
         **_placed(outcome),
         "seed": spec.seed,
@@ -55,18 +43,8 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
         "started_utc": outcome.started_utc,
         "trial_ns": outcome.trial_ns,
         "answer_check": _checked_against(spec, n_unchecked),
-        "n_planned": spec.arrival.n_tasks,
         **fault_records.promises(spec),
     }
-
-
-def _parameter(arrival: Arrival) -> float | None:
-    match arrival:
-        case FanOut(width=number) | Chain(length=number) | Priority(n_urgent=number):
-            return float(number)
-        case Retry(delay_s=delay_s):
-            return delay_s
-    return None
 
 
 def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
@@ -80,12 +58,9 @@ def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
 
 
 def _placed(outcome: TrialObservation) -> dict[str, Any]:
-    topology = outcome.spec.topology
     placement = outcome.placement
     return {
-        "provider": outcome.spec.provider,
-        **asdict(topology),
-        "workers": topology.workers,
+        "workers": outcome.spec.topology.workers,
         "node_mode": placement.mode,
         "placement": "dedicated" if placement.dedicated else "shared",
         "driver_cpus": cpu_text(placement.driver),

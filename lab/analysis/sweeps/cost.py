@@ -11,11 +11,8 @@ from lab.analysis import granularity
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.statistics import RefusedError, Value
 from lab.analysis.sweeps.series import Line, estimate_per_block
-from lab.core.cell import SITE
+from lab.core.cell import PLACE, SITE
 from lab.results.schema.sweep import TrendRow
-
-# The cells of one label and workload on one topology, whose tasks may have several sizes.
-ONE_TOPOLOGY = [name for name in SITE if name != "size"]
 
 
 def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
@@ -26,7 +23,7 @@ def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
     for _, group in rows.groupby(SITE, sort=False):
         if group["n_planned"].nunique() >= SIZES_FLOOR:
             yield from _marginal(Line(group, "tasks", "", analysis_id))
-    for _, group in rows[rows["nominal_ns"] > 0].groupby(ONE_TOPOLOGY, sort=False):
+    for _, group in rows[rows["nominal_ns"] > 0].groupby([*PLACE, "workload"], sort=False):
         if group["nominal_ns"].nunique() >= SIZES_FLOOR:
             estimate, bound = estimate_per_block(group, _smallest_worth)
             named = replace(estimate, method=f"METG(50 %) of each block: {estimate.method}")

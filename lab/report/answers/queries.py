@@ -10,13 +10,14 @@ import pandas as pd
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import estimates, topology_names, trial_values, workload_names
 from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError, paired_ratio
-from lab.core.cell import CELL, TOPOLOGY
+from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
 from lab.core.model import Estimate
 from lab.figures import Tables
 from lab.report.limits import LEAST, limit_of
 from lab.report.number_format import REFUSED, digits, plural
 
-PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param", *TOPOLOGY]
+PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param"]
+PLACE += [*TOPOLOGY, *CONDITIONS]
 
 
 def cells(tables: Tables, metric: str) -> pd.DataFrame:
