@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lab.analysis.metrics.registry import METRICS
 from lab.comparison import aa, inputs, interleaved, render
-from lab.comparison.compare import HEADLINES, Change, Compared, Noise, compare
+from lab.comparison.compare import Change, Compared, Noise, compare
+from lab.comparison.headlines import HEADLINES
 from lab.console import say, show_table
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError

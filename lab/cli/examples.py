@@ -44,7 +44,7 @@ All clusters are processes on this machine. The exit code does not depend on the
 
 
 def _compare() -> str:
-    from lab.comparison.compare import HEADLINES
+    from lab.comparison.headlines import HEADLINES
 
     return f"""\
 examples:

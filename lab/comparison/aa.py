@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError
-from lab.comparison.compare import HEADLINES, Change, compare
+from lab.comparison.compare import Change, compare
+from lab.comparison.headlines import HEADLINES
 from lab.comparison.inputs import Side
 from lab.console import counted
 from lab.core.cell import CELL

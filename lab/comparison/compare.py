@@ -25,20 +25,11 @@ from lab.analysis.statistics import (
     paired_p_value,
     paired_ratio,
 )
+from lab.comparison.headlines import HEADLINES
 from lab.comparison.inputs import Side
 from lab.core.cell import CELL
 from lab.core.model import Estimate
 
-# One metric per question of a user; the other metrics repeat these or explain them.
-HEADLINES = (
-    "worker_s_per_task",
-    "queue_latency_s_p50",
-    "queue_latency_s_p99",
-    "round_trip_s_p50",
-    "cpu_driver_s_per_task",
-    "cpu_services_s_per_task",
-    "cpu_workers_s_per_task",
-)
 ALPHA = 0.05
 
 
