@@ -10,6 +10,7 @@ import pandas as pd
 
 from lab.analysis import capacity_estimates
 from lab.analysis.capacity import capacities
+from lab.analysis.disturbed import disturbed_estimates
 from lab.analysis.estimates import estimates
 from lab.analysis.metrics import registry
 from lab.analysis.metrics.metric import RelativeMetric
@@ -61,6 +62,10 @@ def compute(store: Store) -> list[str]:
         for analysis, noisy in ((name, True), (f"{name}/without-noisy", False))
         for row in part(analysis, partial(estimates, trials, table, analysis, with_noisy=noisy))
     ]
+    headlines = [row for row in estimate_rows if row.analysis_id == name]
+    estimate_rows += part(
+        "disturbed trials", lambda: disturbed_estimates(trials, table, name, headlines)
+    )
     estimate_rows += part(
         "capacity estimates", lambda: capacity_estimates.estimates(trials, table, capacity_of, name)
     )

@@ -79,11 +79,14 @@ def window_of(tables: Tables, trial: Any) -> pd.DataFrame:
     return tables[f"task/{trial.trial_id}-{trial.attempt}"]
 
 
-def estimates(tables: Tables, metric: str, *, without_noisy: bool = False) -> pd.DataFrame:
-    """Return one row per cell with an estimate of the metric, with or without noisy trials."""
+def estimates(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
+    """Return one row per cell with an estimate of the metric.
+
+    `analysis` is the end of `analysis_id`: empty for the headline, over all trials that count.
+    """
     table = tables["estimate"]
-    second = table["analysis_id"].str.endswith("without-noisy")
-    chosen = table[(table["metric"] == metric) & (second == without_noisy)]
+    kinds = table["analysis_id"].str.extract(r"/(.*)", expand=False).fillna("")
+    chosen = table[(table["metric"] == metric) & (kinds == analysis)]
     return chosen.dropna(subset=["estimate"])
 
 

@@ -49,8 +49,7 @@ def grids(tables: Tables) -> list[Grid]:
     """
     estimates = tables["estimate"]
     chosen = estimates[
-        ~estimates["analysis_id"].str.endswith("without-noisy")
-        & estimates["metric"].isin([*COLUMNS, *METRICS])
+        ~estimates["analysis_id"].str.contains("/") & estimates["metric"].isin([*COLUMNS, *METRICS])
     ]
     sites = set(chosen.loc[chosen["metric"] == SUSTAINABLE, "label"])
     trials = tables["trial"][tables["trial"]["label"].isin(sites)]

@@ -18,7 +18,7 @@ from lab.report.limits import limit_of
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number, possible, shown
 from lab.report.schedules import schedules
-from lab.report.summary import LabelRow, count_of
+from lab.report.summary import LabelRow, count_of, in_brackets
 
 ByLabel = Mapping[str, Number]
 
@@ -55,7 +55,13 @@ def _estimated(metric: str, scale: float) -> Callable[[Tables], ByLabel]:
 
     def numbers(tables: Tables) -> ByLabel:
         firsts = cells(tables, metric).drop_duplicates("label")
-        return {row.label: _placed(shown(row, scale), row.place) for row in each(firsts)}
+        counted = {row.label: _placed(shown(row, scale), row.place) for row in each(firsts)}
+        others = cells(tables, metric, "disturbed").drop_duplicates("label")
+        disturbed = {
+            row.label: in_brackets(_placed(shown(row, scale), row.place), "no trial counts")
+            for row in each(others)
+        }
+        return disturbed | counted
 
     return numbers
 

@@ -17,7 +17,7 @@ from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import Column, flags_of, headline, number_of
+from lab.report.summary import Column, flags_of, number_of, shown_estimates
 
 MB = 1e-6
 STATE = "memory_bytes_per_worker_{}"
@@ -73,7 +73,7 @@ def upkeep(tables: Tables) -> list[Upkeep]:
         title=workload_names(trials) + ", " + topology_names(trials),
     ).merge(identify(tables["trial"])[["label", "name"]], on="label")
     named = named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
-    estimates = headline(tables["estimate"])
+    estimates = shown_estimates(tables["estimate"])
     pooled = _pooled(tables)
     cells = named.groupby(["title", "label", "provider"], sort=False)
     rows = [_row(list(each(cell)), estimates, pooled) for _, cell in cells]

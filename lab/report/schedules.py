@@ -16,7 +16,7 @@ from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import Column, flags_of, headline, number_of
+from lab.report.summary import Column, flags_of, number_of, shown_estimates
 
 # Estimates over trials, with an interval if there are enough trials.
 COLUMNS = tuple(
@@ -78,7 +78,7 @@ def schedules(tables: Tables) -> list[Schedule]:
     named = named.sort_values(["nominal_ns", "schedule", *TOPOLOGY], kind="stable")
     last = usable(trials)[["trial_id", "attempt"]]
     values = tables["metric"].dropna(subset=["value"]).merge(last, on=["trial_id", "attempt"])
-    estimates = headline(tables["estimate"])
+    estimates = shown_estimates(tables["estimate"])
     groups = named.groupby(["title", *CELL], dropna=False, sort=False)
     rows = [_row(list(each(cell)), values, estimates) for _, cell in groups]
     places = {row.title: number for number, row in reversed([*enumerate(rows)])}

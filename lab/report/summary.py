@@ -11,6 +11,7 @@ import pandas as pd
 
 from lab.analysis.attempts import USABLE
 from lab.analysis.cells import cell_key
+from lab.analysis.disturbed import SUFFIX
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
@@ -109,7 +110,7 @@ def summary(tables: Tables) -> list[Row]:
     cells: dict[Key, Trials] = {}
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
         cells.setdefault(tuple(getattr(trial, name) for name in SITE), []).append(trial)
-    estimates = headline(tables["estimate"])
+    estimates = shown_estimates(tables["estimate"])
     rows = [row for cell in cells.values() for row in _rows(cell, estimates)]
     places = {row.workload + row.topology: number for number, row in reversed([*enumerate(rows)])}
     rows.sort(key=lambda row: (places[row.workload + row.topology], -_rank(row)))
@@ -121,10 +122,17 @@ def _rank(row: Row) -> float:
 
 
 def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[Key, Any]:
-    """Map metric and cell to the estimate over all valid trials, or without noisy trials."""
-    second = estimates["analysis_id"].str.endswith("without-noisy")
-    chosen = estimates[second == without_noisy]
+    """Map metric and cell to the estimate over all trials that count, or without noisy trials."""
+    kinds = estimates["analysis_id"].str.extract(r"/(.*)", expand=False).fillna("")
+    chosen = estimates[kinds == ("without-noisy" if without_noisy else "")]
     return {(row.metric, *cell_key(row)): row for row in each(chosen)}
+
+
+def shown_estimates(estimates: pd.DataFrame) -> dict[Key, Any]:
+    """Map metric and cell to the headline; `METRIC/disturbed` has those of disturbed trials."""
+    chosen = estimates[estimates["analysis_id"].str.endswith(SUFFIX)]
+    disturbed = {(f"{row.metric}{SUFFIX}", *cell_key(row)): row for row in each(chosen)}
+    return headline(estimates) | disturbed
 
 
 def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
@@ -191,10 +199,13 @@ def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Num
     trials = [trial for trial in cell if trial.arrival == column.arrival]
     if not trials:
         return Number(NOT_MEASURED)
-    if not any(trial.status in USABLE and trial.flag in COUNTED_FLAGS for trial in trials):
-        return Number(_ending(trials), note="no trial is usable")
     # The largest burst, because its start has the smallest effect on its throughput.
     largest = max(trials, key=lambda trial: trial.n_planned)
+    if not any(trial.status in USABLE and trial.flag in COUNTED_FLAGS for trial in trials):
+        estimate = estimates.get((f"{column.metric}{SUFFIX}", *cell_key(largest)))
+        if estimate is None:
+            return Number(_ending(trials), note="no trial is usable")
+        return in_brackets(shown(estimate, column.scale), _reasons(trials))
     estimate = estimates.get((column.metric, *cell_key(largest)))
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
 
@@ -216,6 +227,15 @@ def _cpu(cell: Trials, estimates: Mapping[Key, Any]) -> Number:
         if part.value is not None
     ]
     return Number(" / ".join(texts.values()), note="\n".join(notes), value=0.0)
+
+
+def in_brackets(number: Number, reasons: str) -> Number:
+    """Return a number of disturbed trials: it is shown and has no value to rank or to compare."""
+    return Number(f"({number.text})", number.interval, f"disturbed: {reasons}; {number.note}")
+
+
+def _reasons(trials: Trials) -> str:
+    return "; ".join(dict.fromkeys(t.flag_reasons for t in trials if t.flag == Flag.DISTURBED))
 
 
 def _ending(trials: Trials) -> str:

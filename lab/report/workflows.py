@@ -11,7 +11,7 @@ from lab.core.cell import CELL
 from lab.core.model import Chain, FanOut, Priority, Retry, Status
 from lab.figures import Tables
 from lab.report.numbers import Number
-from lab.report.summary import Column, count_of, flags_of, headline, number_of
+from lab.report.summary import Column, count_of, flags_of, number_of, shown_estimates
 
 # Heading -> the columns that it adds up.
 COUNTS = {
@@ -83,7 +83,7 @@ def shaped(tables: Tables) -> list[Shaped]:
     trials = tables["trial"]
     trials = trials[trials["arrival"].isin(ARRIVAL_TABLES) & (trials["status"] != Status.SKIPPED)]
     named = trials.merge(identify(tables["trial"])[["label", "name"]], on="label")
-    estimates = headline(tables["estimate"])
+    estimates = shown_estimates(tables["estimate"])
     results = []
     for kind, table in ARRIVAL_TABLES.items():
         trials = named[named["arrival"] == kind].sort_values(

@@ -20,13 +20,15 @@ PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param"
 PLACE += [*TOPOLOGY, *CONDITIONS]
 
 
-def cells(tables: Tables, metric: str) -> pd.DataFrame:
-    """Return the headline estimates of a metric, each with its place as text and its row.
+def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
+    """Return the estimates of a metric, each with its place as text and its row.
+
+    `analysis` is that of `lab.analysis.queries.estimates`.
 
     Returns:
         The columns of `estimate`, and row, name, family, workload_name, topology, place.
     """
-    rows = estimates(tables, metric)
+    rows = estimates(tables, metric, analysis)
     rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
     sizes = tables["trial"].drop_duplicates(CELL)[[*CELL, "size_unit", "nominal_ns"]]
     return placed(rows.merge(sizes, on=CELL).merge(identify(tables["trial"]), on="label"))

@@ -13,7 +13,10 @@ from lab.core.column import column
 class AnalysisKey:
     """The first columns of an analysis: which trials it used, and what it computed."""
 
-    analysis_id: str = column("campaign_id; `campaign_id/without-noisy`: `ok` trials only")
+    analysis_id: str = column(
+        "campaign_id; `campaign_id/without-noisy`: `ok` trials only; `campaign_id/disturbed`: "
+        "disturbed trials, where no other counts, never ranked"
+    )
     metric: str = column("name of the metric")
 
 
