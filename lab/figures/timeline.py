@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import Tables, of_faults, usable, window_of
 from lab.core.cell import CELL
+from lab.core.faults import FaultKind
 from lab.figures.chart import Chart
 from lab.figures.theme import QUIET, legend_below, panels
 
@@ -48,7 +49,8 @@ def data(tables: Tables) -> pd.DataFrame:
 def _chosen(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that are drawn, with the name of their label."""
     named = usable(trials).merge(identify(trials)[["label", "name"]], on="label")
-    hit = named[(named["n_hits"] > 0) & named["t_begin_ns"].notna()]
+    is_hit = (named["n_hits"] > 0) & (named["fault"] != FaultKind.NONE)
+    hit = named[is_hit & named["t_begin_ns"].notna()]
     hit = hit.assign(harmed=hit[HARMED].fillna(0).sum(axis=1))
     order = hit.sort_values(["block", "harmed", "label"], ascending=[True, False, True])
     return order.drop_duplicates("fault").sort_values("fault").head(MOST_PANELS)

@@ -140,7 +140,8 @@ def _place(fault: str) -> tuple[int, str]:
 
 def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Tables) -> System:
     squares = [_square(row, fault, trials[trials["fault"] == fault], tables) for fault in faults]
-    hits = [hit for square in squares for hit in square.hits]
+    # Nothing fails in the control, so it survives nothing.
+    hits = [hit for square in squares if square.fault != FaultKind.NONE for hit in square.hits]
     meanings = dict.fromkeys(filter(None, trials["ack_means"].fillna("")))
     return System(
         label=row.label,
@@ -176,7 +177,7 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         count=f"{harmed:,} of {n:,}",
         bound=f"{low} to {high}" if harmed else f"at most {high}",
         notes=[*_others(counts, result), *filter(None, [stopped])],
-        survived=survived_text(hits),
+        survived="" if fault == FaultKind.NONE else survived_text(hits),
         service=f"The service had recovered after {service}." if service else "",
         reason=_reason(result, hits),
         hits=hits,

@@ -102,10 +102,10 @@ def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> Tr
     if reason:
         status = "skipped" if fate.skip else "failed"
     n = 0 if reason else N_TASKS
-    n_hits = 0 if reason or fault == "none" or fate.misses else hits
+    n_hits = 0 if reason or fate.misses else hits
     counts: dict[str, Any] = {}
     if fate.outcome in COUNTED:
-        counts[COUNTED[fate.outcome]] = EXECUTING * n_hits
+        counts[COUNTED[fate.outcome]] = EXECUTING * (0 if fault == "none" else n_hits)
     return replace(
         row,
         **{
@@ -135,7 +135,7 @@ def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> Tr
 
 
 def _metrics(trial: TrialRow, fate: Fate) -> Iterator[MetricRow]:
-    values = {"time_to_recover_s": AWAY_S if trial.n_hits else 0.0}
+    values = {"time_to_recover_s": AWAY_S if trial.n_hits and trial.fault != "none" else 0.0}
     if fate.delay_s:
         values["redelivery_delay_s_max"] = fate.delay_s
     for name, value in values.items():
@@ -190,7 +190,8 @@ def _window(
 
 def _hits(trial: TrialRow, fault: str, fate: Fate, instants: Any, hit_of: Any) -> pd.DataFrame:
     kind = fault.partition(":")[0]
-    is_hit = not fate.misses and kind != "none"
+    is_hit, is_control = not fate.misses, kind == "none"
+    proof = "control: nothing was done" if is_control else "exit code -9"
     rows = [
         {
             "trial_id": trial.trial_id,
@@ -199,16 +200,16 @@ def _hits(trial: TrialRow, fault: str, fate: Fate, instants: Any, hit_of: Any) -
             "planned_ns": int(instant),
             "injected_ns": int(instant) + MS if is_hit else pd.NA,
             "healed_ns": pd.NA,
-            "restarted_ns": int(instant + AWAY_S * SECOND) if is_hit else pd.NA,
+            "restarted_ns": int(instant + AWAY_S * SECOND) if is_hit and not is_control else pd.NA,
             "role": "broker" if kind.startswith("broker") else "worker",
             "target": f"worker-0 pid {4200 + number}" if is_hit else "",
-            "activity": "executing" if is_hit else "unknown",
+            "activity": "executing" if is_hit and not is_control else "unknown",
             "task_ids": " ".join(map(str, np.flatnonzero(hit_of == number))),
-            "proof": "exit code -9" if is_hit else "",
+            "proof": proof if is_hit else "",
             "status": "hit" if is_hit else "missed",
             "reason": "" if is_hit else "No worker was executing a task within 2 s.",
         }
-        for number, instant in enumerate([] if kind == "none" else instants)
+        for number, instant in enumerate(instants)
     ]
     columns = ["trial_id", "hit", "fault", "planned_ns", "injected_ns", "healed_ns"]
     columns += ["restarted_ns", "role", "target", "activity", "task_ids", "proof"]
