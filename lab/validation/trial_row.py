@@ -15,7 +15,7 @@ from lab.core.outcomes import Ack, TaskOutcome
 from lab.planning.phases import Phase
 from lab.recording.driver_status import read_status
 from lab.recording.sample import Sample
-from lab.results.schema import TrialRow
+from lab.results.schema import FaultRow, TrialRow
 from lab.results.schema.task import SampleRow
 from lab.running.trial import TrialObservation
 from lab.validation import checker, disturbance, fault_records, trial_files
@@ -102,8 +102,9 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         "flag_reasons": "; ".join(reasons),
     }
     tables = {"task": tasks, "submit": submits, "sample": samples, "outcome": judged.outcomes}
-    if outcome.hits:
-        tables["fault"] = pd.DataFrame(map(asdict, outcome.hits))
+    if spec.fault is not None:  # also without a hit, as after a kill of the lab
+        names = [field.name for field in fields(FaultRow)]
+        tables["fault"] = pd.DataFrame(map(asdict, outcome.hits), columns=names)
     if repeats:
         tables["firing"] = trial_files.read_occurrences(spec, tasks, status)
     return TrialResult(TrialRow(**row), tables)
