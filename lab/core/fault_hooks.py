@@ -76,7 +76,7 @@ class FaultHooks:
         self._cannot(f"list targets of role {role}")
 
     def pids_of(self, target: Target) -> set[int | None]:
-        """Return the process ids of a target: of a worker also its children."""
+        """Return the process ids of a target: of a worker also its children; None: any there."""
         if target.role is Role.CHILD:
             return {target.pid}
         children = self.targets(Role.CHILD)

@@ -139,10 +139,13 @@ class ComposeFaults(Cluster):
                 yield from (Target(role, name, pid, node) for pid in pids)
 
     def pids_of(self, target: Target) -> set[int | None]:
-        """Return the process ids of a target: all of the container of a worker."""
-        if target.role is Role.WORKER:
-            return {*below(self._processes(target.part), [INIT])}
-        return {target.pid}
+        """Return the process ids of a target; None: all of the container of a worker.
+
+        A worker that forks for each task has other children a moment later.
+        """
+        if target.role in (Role.BROKER, Role.SCHEDULER):
+            return set()
+        return {None} if target.role is Role.WORKER else {target.pid}
 
     def kill(self, target: Target) -> str:
         """Kill a process, or the container of a worker or server, by SIGKILL."""

@@ -167,7 +167,7 @@ class Injector:
         writers = [
             writer
             for writer in self._ledger.writers()
-            if writer.pid in pids
+            if (None in pids or writer.pid in pids)
             and target.node in (None, writer.node)
             and target.slot in (None, writer.slot)
         ]

@@ -78,6 +78,14 @@ def test_celery_loses_what_a_killed_container_executed(tmp_path: Path) -> None:
     assert len(after) > 10
 
 
+def test_a_killed_container_interrupts_what_its_forks_executed(tmp_path: Path) -> None:
+    """RQ forks for each task, so its processes are others a moment later."""
+    tables = tables_of(tmp_path, "rq", of_kind(FaultKind.WORKER_KILL))
+    assert last_hit(tables).activity == "executing"
+    assert interrupted(tables)
+    assert interrupted(tables) <= lost(tables)
+
+
 @pytest.mark.parametrize("label", ["rq", "celery", "multiprocessing"])
 def test_a_killed_child_is_replaced(label: str, tmp_path: Path) -> None:
     """The process ends, its worker goes on, and its task is lost by these defaults."""
