@@ -21,7 +21,11 @@ ID = st.from_regex(r"(\w[\w.-]*)?", fullmatch=True, alphabet=st.characters(codec
 def hints_of(table: str) -> dict[str, Any]:
     """Return the type of each column of a table, by name."""
     hints = get_type_hints(TABLES[table])
-    return {field.name: hints[field.name] for field in fields(TABLES[table])}
+    varying = getattr(TABLES[table], "VARYING", ())
+    return {
+        field.name: hints[field.name] | None if field.name in varying else hints[field.name]
+        for field in fields(TABLES[table])
+    }
 
 
 def blank_cell() -> dict[str, Any]:

@@ -182,7 +182,7 @@ def test_a_parquet_of_another_schema_is_refused(change: str) -> None:
     elif change == "type":
         table = table.cast(table.schema.set(position, column.with_type(pa.float64())))
     elif change == "version":
-        table = table.replace_schema_metadata({"schema_version": "2.0"})
+        table = table.replace_schema_metadata({"schema_version": "3.0"})
     elif change == "column":
         table = table.drop_columns("t0_ns")
     else:
@@ -192,6 +192,6 @@ def test_a_parquet_of_another_schema_is_refused(change: str) -> None:
         )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    sentences = {"version": "schema version '2.0'", "column": "missing: t0_ns", "null": "'task_id'"}
+    sentences = {"version": "schema version '3.0'", "column": "missing: t0_ns", "null": "'task_id'"}
     with pytest.raises(ResultsError, match=sentences.get(change, "'t0_ns' holds")):
         from_parquet("task", bytes(sink.getvalue()), FILE)

@@ -15,6 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from lab.cli.main import main
+from lab.results.schema import SCHEMA_VERSION
 from tests.factories import campaigns
 
 SMALL = replace(campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], workloads=("noop",))
@@ -76,7 +77,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "is not a CSV file",
     ),
     "another schema": (
-        lambda run: rename(run / "campaign.csv", ",1.0,", ",9.0,"),
+        lambda run: rename(run / "campaign.csv", f",{SCHEMA_VERSION},", ",9.0,"),
         "has schema version '9.0'",
     ),
     "a trial is a path": (
