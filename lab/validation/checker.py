@@ -97,9 +97,10 @@ def waiting(
         end_ns: End of the drain; None: there was none.
     """
     events = pd.concat([tasks["t3_ns"], tasks["t4_ns"]]).dropna()
-    if end_ns is None or events.empty:
+    sent = submits["t1_ns"].dropna()
+    if end_ns is None or events.empty or sent.empty:
         return table
-    drain_ns = end_ns - int(submits["t1_ns"].dropna().max())
+    drain_ns = end_ns - int(sent.max())
     is_busy = end_ns - int(events.max()) < min(LAST_NS, drain_ns * LAST_SHARE)
     if not is_busy and not (table["outcome"] == TaskOutcome.PARTIAL).any():
         return table
