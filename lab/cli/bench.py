@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import choice
 from lab.recording import cpu_users
+from lab.report.number_format import percent
 from lab.results import run_names
 from lab.results.schema import TrialRow
 
@@ -115,7 +117,7 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
         lambda: history.add(folder, report_refusal=not options.allow_dirty),
         lambda reason: say(f"This run was not added to the history: {reason}"),
     )
-    say(counts(rows))
+    say(f"{counts(rows)} {spread(rows)}".rstrip())
     if sentence := contained(lambda: verdict_of(folder), lambda _: ""):
         say(sentence)
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
@@ -139,6 +141,18 @@ def counts(rows: Sequence[TrialRow]) -> str:
         texts.append(f"{failed} failed or timed out")
     ran = sum(row.status != Status.SKIPPED for row in rows)
     return f"{ran} trials: {', '.join(texts) or 'all were skipped'}."
+
+
+def spread(rows: Sequence[TrialRow]) -> str:
+    """Return how much the speed of the CPU itself changed; empty without a trial."""
+    changes = [row.calibration_drift for row in rows if row.calibration_drift is not None]
+    if not changes:
+        return ""
+    median, most = percent(statistics.median(changes)), percent(max(changes))
+    return (
+        f"The speed of the CPU changed by {median} at the median and {most} at most around a "
+        "trial, which widens the intervals."
+    )
 
 
 def few_count(rows: Sequence[TrialRow]) -> str:

@@ -43,12 +43,16 @@ def watch(cpus: Collection[int], window_s: float = WINDOW_S) -> CpuUsers:
     own_s = (time.process_time_ns() - own_ns) / 1e9
     share, steal = shares(before, after, own_s, cpus)
     passed_s = (after.t_ns - before.t_ns) / 1e9
-    used = {key: s - used_before.get(key, 0.0) for key, s in used_after.items()}
-    largest = sorted(used.items(), key=lambda item: -item[1])[:LISTED]
+    # A kernel thread changes its name: the pid alone identifies a process.
+    used = {
+        pid: (seconds - used_before.get(pid, ("", 0.0))[1]) / passed_s
+        for pid, (_, seconds) in used_after.items()
+    }
+    largest = sorted(used, key=lambda pid: -used[pid])[:LISTED]
     names = tuple(
-        f"{name} (pid {pid}) {seconds / passed_s:.0%}".replace("%", " %")
-        for (pid, name), seconds in largest
-        if seconds / passed_s > SMALLEST
+        f"{used_after[pid][0]} (pid {pid}) {used[pid] * 100:.0f} %"
+        for pid in largest
+        if used[pid] > SMALLEST
     )
     return CpuUsers(share, steal, len(cpus), names)
 
@@ -67,12 +71,12 @@ def shares(
     return other_s / capacity_s, steal_s / capacity_s
 
 
-def _used_s() -> dict[tuple[int, str], float]:
-    """Return the CPU time of every other process, by pid and name."""
+def _used_s() -> dict[int, tuple[str, float]]:
+    """Return the name and the CPU time of every other process, by pid."""
     used = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid():
                 times = process.cpu_times()
-                used[process.pid, process.name()] = times.user + times.system
+                used[process.pid] = process.name(), times.user + times.system
     return used

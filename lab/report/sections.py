@@ -35,7 +35,9 @@ MACHINE = {
 DISTURBANCES = {
     "stolen by the hypervisor": "steal",
     "used by other processes": "other_cpu",
-    "change of a fixed loop's time": "calibration_drift",
+    "taken from a role by other processes": "cpu_taken",
+    "waited for a CPU by the trial's threads": "cpu_wait",
+    "change of the CPU's own speed around the trial": "calibration_drift",
     "CPU pressure": "pressure_cpu",
     "quota periods in which a node was throttled": "throttle_ratio",
 }
@@ -138,7 +140,7 @@ def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Count the reasons of noisy and invalid attempts, without their figures and details."""
+    """Count the reasons of attempts that are not ok, without their figures and details."""
     counts: Counter[Pair] = Counter()
     for trial in each(trials[trials["flag"] != Flag.OK]):
         for reason in filter(None, re.split(r"\s*;\s*", str(trial.flag_reasons))):

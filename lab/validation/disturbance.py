@@ -52,14 +52,17 @@ class Threshold:
 # has the speed of the CPU: it is the machine's own spread, which interleaving spreads over all
 # systems and which widens their intervals.
 THRESHOLDS = (
-    Threshold("steal", 0.01, 0.05, "the hypervisor took {:.1f} % of the CPU time"),
-    Threshold("cpu_taken", 0.02, 0.10, "other processes took {:.1f} % of the CPUs of the {roles}"),
-    Threshold("throttled", 0.01, 0.10, "a CPU quota stopped the lab in {:.1f} % of its periods"),
+    Threshold("steal", 0.01, 0.05, "the hypervisor took CPU time: {:.1f} %"),
     Threshold(
-        "pressure_memory", 0.001, math.inf, "all threads waited {:.1f} % of the time for memory"
+        "cpu_taken",
+        0.02,
+        0.10,
+        "other processes took CPU time: {:.1f} % of the CPUs of the {roles}",
     ),
-    Threshold("swap_ins", 0, math.inf, "{:.0f} pages were read back from swap", 1),
-    Threshold("oom_kills", 0, 0, "the kernel killed {:.0f} processes because memory was full", 1),
+    Threshold("throttled", 0.01, 0.10, "a CPU quota stopped the lab: in {:.1f} % of its periods"),
+    Threshold("pressure_memory", 0.001, math.inf, "all threads waited for memory: {:.1f} %"),
+    Threshold("swap_ins", 0, math.inf, "pages were read back from swap: {:.0f}", 1),
+    Threshold("oom_kills", 0, 0, "memory was full, and the kernel killed processes: {:.0f}", 1),
 )
 # Read in ticks of 10 ms: only the part above the resolution of the window is used.
 IN_TICKS = ("steal", "cpu_taken")

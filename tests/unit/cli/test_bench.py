@@ -59,3 +59,10 @@ def test_exit_code_of_a_disturbed_run_is_that_of_the_machine() -> None:
     assert bench.exit_code(disturbed, is_allowed=False) == ExitCode.MACHINE_FAILED
     assert bench.exit_code(disturbed, is_allowed=True) == ExitCode.FINE
     assert bench.exit_code(failed, is_allowed=False) == ExitCode.TRIAL_FAILED
+
+
+def test_the_speed_of_the_cpu_is_reported_beside_the_counts() -> None:
+    """It is the machine's own spread: a number, and no flag."""
+    changes = [replace(BLANK, calibration_drift=change) for change in (0.11, 0.02, 0.59)]
+    assert "changed by 11 % at the median and 59 % at most" in bench.spread(changes)
+    assert bench.spread([BLANK]) == ""

@@ -35,3 +35,12 @@ def test_a_busy_process_is_named_with_its_pid(monkeypatch: pytest.MonkeyPatch) -
     assert any(f"(pid {hog.pid})" in name for name in users.names)
     assert users.share is not None
     assert users.share > 0
+
+
+def test_a_thread_that_changes_its_name_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernel workers do; otherwise the CPU time since their start would be that of a second."""
+    readings = iter([{7: ("kworker/0", 500.0)}, {7: ("kworker/0-flush", 500.5)}])
+    monkeypatch.setattr(cpu_users, "_used_s", lambda: next(readings))
+    hosts = iter([HostReading(0, {}, *[None] * 9), HostReading(SECOND, {}, *[None] * 9)])
+    monkeypatch.setattr(cpu_users, "read_host", lambda: next(hosts))
+    assert cpu_users.watch([], 0.0).names == ("kworker/0-flush (pid 7) 50 %",)

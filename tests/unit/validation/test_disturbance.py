@@ -101,8 +101,8 @@ def test_the_worst_flag_is_used_with_every_reason() -> None:
     )
     assert flag == Flag.DISTURBED
     assert reasons == (
-        "the hypervisor took 2.0 % of the CPU time",
-        "other processes took 28.0 % of the CPUs of the driver and workers",
+        "the hypervisor took CPU time: 2.0 %",
+        "other processes took CPU time: 28.0 % of the CPUs of the driver and workers",
         "a mismatch",
     )
     assert judge_disturbance(seen, [Issue(Flag.INVALID, "3 wrong")])[0] == Flag.INVALID
