@@ -126,7 +126,7 @@ def test_a_worker_that_does_not_obey_is_killed_after_its_grace_period(deaf: Hook
     assert proof == "still running 0.2 s after SIGTERM; exit code -9"
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1], ids=["itself", "parent", "init"])
 def test_the_lab_and_foreign_processes_are_refused(hooks: Hooks, pid: int) -> None:
     """A target that is not of this trial is not hit by any hook."""
     target = Target(Role.WORKER, "node0-0", pid, 0, 0)
