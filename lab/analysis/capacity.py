@@ -23,7 +23,7 @@ from lab.results.schema.metric import MetricRow
 CellKey = tuple[Any, ...]
 # Highest rate of a probe: a fifth of the rate at which the generator submits to `null`
 # (METHOD M19), and the most that one window can contain.
-CEILING_HZ = 20_000.0
+HIGHEST_RATE_HZ = 20_000.0
 ABOVE_SATURATION = 1.1
 DIGITS = 4
 UTILIZATION = "utilization_of_capacity"
@@ -91,8 +91,8 @@ def _is_settled(results: Sequence[ProbeResult], repeats: int) -> bool:
 def next_rate(known: Capacity, ladder: Ladder) -> float | None:
     """Return the rate of the next probe, or None if the search has ended.
 
-    It is a bisection below 1.1 times the saturation. If that is above `CEILING_HZ`, the first
-    probe is at `CEILING_HZ`.
+    It is a bisection below 1.1 times the saturation. If that is above `HIGHEST_RATE_HZ`, the first
+    probe is at `HIGHEST_RATE_HZ`.
     """
     if known.saturation_hz is None:
         return None
@@ -100,8 +100,8 @@ def next_rate(known: Capacity, ladder: Ladder) -> float | None:
     for rate in rates:
         if not _is_settled(known.at(rate), ladder.repeats):
             return rate
-    top = min(ABOVE_SATURATION * known.saturation_hz, CEILING_HZ)
-    if not rates and top == CEILING_HZ:
+    top = min(ABOVE_SATURATION * known.saturation_hz, HIGHEST_RATE_HZ)
+    if not rates and top == HIGHEST_RATE_HZ:
         return top
     high, low = known.failed_hz or top, known.sustained_hz or 0.0
     if len(rates) >= ladder.most_rates or high - low <= ladder.tolerance * high:

@@ -33,7 +33,7 @@ class ApScheduler(Backend):
     """
 
     family = "apscheduler"
-    ceilings = ("queue[simple-queue]", CLOCK)
+    references = ("queue[simple-queue]", CLOCK)
     summary = "APScheduler, jobs in memory or in a database"
     packages = ("apscheduler",)
     extra = "apscheduler"
@@ -52,7 +52,7 @@ class ApScheduler(Backend):
             "one to fetch it (APScheduler docs, User guide, Choosing the right job store).",
             {"executor": "threadpool", "jobstore": "sqlalchemy", "misfire_grace_time": None},
             packages=("sqlalchemy",),
-            ceilings=("raw-sql", CLOCK),
+            references=("raw-sql", CLOCK),
             # By default SQLite synchronizes each transaction (SQLite docs, PRAGMA synchronous).
             ack_means=AckMeans.ON_DISK,
         ),
@@ -61,7 +61,7 @@ class ApScheduler(Backend):
             CAPABILITIES,
             "BackgroundScheduler, ProcessPoolExecutor (APScheduler docs, User guide).",
             {"executor": "processpool", "jobstore": "memory", "misfire_grace_time": None},
-            ceilings=("pipe", CLOCK),
+            references=("pipe", CLOCK),
         ),
         Variant(
             "asyncio+late-runs",
@@ -69,7 +69,7 @@ class ApScheduler(Backend):
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
             {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
             carrier=Serializer.MEMORY,
-            ceilings=("asyncio-queue", CLOCK),
+            references=("asyncio-queue", CLOCK),
         ),
     )
 

@@ -53,7 +53,7 @@ class Asyncio(Backend):
     """
 
     family = "asyncio"
-    ceilings = ("asyncio-queue", "deadline-loop")
+    references = ("asyncio-queue", "deadline-loop")
     summary = "asyncio event loop, coroutines bounded by a semaphore"
     extra = "asyncio"
     reads_cron = False
@@ -78,7 +78,7 @@ class Asyncio(Backend):
             "asyncio.to_thread runs functions in the default executor (docs of asyncio, "
             "Coroutines and Tasks, Running in Threads).",
             carrier=Serializer.MEMORY,
-            ceilings=("queue[simple-queue]", "deadline-loop"),
+            references=("queue[simple-queue]", "deadline-loop"),
         ),
     )
 

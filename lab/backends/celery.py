@@ -88,7 +88,7 @@ STATES: Mapping[str, TaskState] = {
 def _variant(name: str) -> Variant:
     pool, *extras = name.split("+")
     settings: dict[str, Any] = {"worker_pool": pool, "broker_url": REDIS}
-    promised, services, ceilings = PROMISED, tuple[Service, ...](), tuple[str, ...]()
+    promised, services, references = PROMISED, tuple[Service, ...](), tuple[str, ...]()
     ack = AckMeans.ACCEPTED
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     if "results" in extras:
@@ -97,7 +97,7 @@ def _variant(name: str) -> Variant:
         summary += ", results in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
         settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
-        ceilings, ack = ("raw-amqp",), AckMeans.SOCKET
+        references, ack = ("raw-amqp",), AckMeans.SOCKET
         summary += " on RabbitMQ (Using RabbitMQ)"
     if "priorities" in extras:
         settings["task_queue_max_priority"] = 10
@@ -116,7 +116,7 @@ def _variant(name: str) -> Variant:
         services=services,
         packages=packages,
         carrier=Serializer.JSON,
-        ceilings=ceilings,
+        references=references,
         ack_means=ack,
     )
 
@@ -131,7 +131,7 @@ class Celery(Backend):
     """
 
     family = "celery"
-    ceilings = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]")
+    references = ("raw-redis", "raw-redis[pipelined-10]", "raw-redis[pipelined-100]")
     summary = "Celery on Redis or RabbitMQ"
     packages = ("celery", "redis")
     extra = "celery"

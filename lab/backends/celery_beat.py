@@ -23,7 +23,7 @@ class CeleryBeat(Backend):
     """
 
     family = "celery"
-    ceilings = ("deadline-loop",)
+    references = ("deadline-loop",)
     summary = "Celery beat on Redis: jobs from its settings, or from a database"
     packages = ("celery", "redis")
     extra = "celery"

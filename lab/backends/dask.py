@@ -62,8 +62,8 @@ def _computing(name: str, summary: str, **settings: Any) -> Variant:
     text = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
     in_memory = settings["scheduler"] == "threads"
     carrier = Serializer.MEMORY if in_memory else Serializer.CLOUDPICKLE
-    ceilings = ("queue",) if in_memory else ("pipe[shares]",)
-    return Variant(name, BATCHES, text, settings, carrier=carrier, ceilings=ceilings)
+    references = ("queue",) if in_memory else ("pipe[shares]",)
+    return Variant(name, BATCHES, text, settings, carrier=carrier, references=references)
 
 
 def _distributed(name: str, summary: str, **settings: Any) -> Variant:
@@ -88,7 +88,7 @@ class Dask(Backend):
     """
 
     family = "dask"
-    ceilings = ("pipe",)
+    references = ("pipe",)
     summary = "Dask's local schedulers, and distributed"
     packages = ("dask",)
     extra = "dask"

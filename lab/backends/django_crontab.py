@@ -26,7 +26,7 @@ class DjangoCrontab(Backend):
     """
 
     family = "django-crontab"
-    ceilings = ("deadline-loop",)
+    references = ("deadline-loop",)
     summary = "django-crontab on the machine's cron"
     packages = ("django_crontab",)
     extra = "django-crontab"

@@ -46,12 +46,12 @@ IN_FORCE = (
 def _variant(name: str) -> Variant:
     broker, _, database = name.partition("+")
     settings: dict[str, Any] = {"redis": REDIS.value} if broker == "redis" else {"orm": "default"}
-    promised, services, packages, ceilings = PROMISED, [REDIS], ["redis"], tuple[str, ...]()
+    promised, services, packages, references = PROMISED, [REDIS], ["redis"], tuple[str, ...]()
     ack = AckMeans.ACCEPTED
     summary = "Redis broker (django-q2 docs, Brokers, Redis), results in "
     if broker == "orm":
         promised, services, packages = promised | {Capability.RETRY}, [], []
-        ceilings = (f"raw-sql[{database}]", "deadline-loop")
+        references = (f"raw-sql[{database}]", "deadline-loop")
         ack = AckMeans.ON_DISK if database == POSTGRES else AckMeans.ACCEPTED
         summary = "ORM broker (django-q2 docs, Brokers, Django ORM); queue, results and cache in "
     if database == POSTGRES:
@@ -67,7 +67,7 @@ def _variant(name: str) -> Variant:
         settings,
         services=tuple(services),
         packages=tuple(packages),
-        ceilings=ceilings,
+        references=references,
         ack_means=ack,
     )
 
@@ -80,7 +80,7 @@ class DjangoQ(Backend):
     """
 
     family = "django-q"
-    ceilings = (
+    references = (
         "raw-redis[small]",
         "raw-redis[small+pipelined-10]",
         "raw-redis[small+pipelined-100]",

@@ -22,13 +22,13 @@ OMITTED = ("backend_kwargs", "verbose")
 AUTOMATIC, SINGLE = "batches grow until one takes 0.2 s", "each task dispatched separately"
 
 
-def _variant(name: str, summary: str, ceiling: str, **settings: Any) -> Variant:
+def _variant(name: str, summary: str, reference: str, **settings: Any) -> Variant:
     capabilities = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
     backend = name.partition("+")[0]
     text = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
     settings = {"backend": backend, **settings}
-    carrier, ceilings = CARRIERS[backend], (ceiling,)
-    return Variant(name, capabilities, text, settings, carrier=carrier, ceilings=ceilings)
+    carrier, references = CARRIERS[backend], (reference,)
+    return Variant(name, capabilities, text, settings, carrier=carrier, references=references)
 
 
 class Joblib(Backend):

@@ -26,8 +26,8 @@ def _single(method: str) -> Variant:
 def _mapped(method: str, name: str, chunks: str, chunksize: int | None) -> Variant:
     summary = f"Pool.starmap, {chunks}, start method {method!r} {SOURCE}"
     settings = {"start_method": method, "chunksize": chunksize}
-    ceilings = ("pipe",) if chunksize == 1 else ("pipe[shares]",)
-    return Variant(f"{method}+{name}", BATCHES, summary, settings, ceilings=ceilings)
+    references = ("pipe",) if chunksize == 1 else ("pipe[shares]",)
+    return Variant(f"{method}+{name}", BATCHES, summary, settings, references=references)
 
 
 class Multiprocessing(Backend):
@@ -40,7 +40,7 @@ class Multiprocessing(Backend):
     """
 
     family = "processes"
-    ceilings = ("pipe",)
+    references = ("pipe",)
     summary = "multiprocessing.Pool"
     # The platform's default start method is the first, as documented.
     variants = (

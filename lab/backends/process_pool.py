@@ -33,7 +33,7 @@ class ProcessPool(ExecutorBackend):
     """
 
     family = "processes"
-    ceilings = ("pipe",)
+    references = ("pipe",)
     summary = "concurrent.futures.ProcessPoolExecutor"
     # As documented, the platform's default is the first: fork on Linux until Python 3.13,
     # forkserver from 3.14, spawn on macOS and Windows.
@@ -45,7 +45,7 @@ class ProcessPool(ExecutorBackend):
             "Executor.map, one task per chunk, the platform's default start method (docs of "
             "concurrent.futures, Executor.map).",
             {"mp_context": METHODS[0], "chunks_per_worker": None},
-            ceilings=("pipe[shares]",),
+            references=("pipe[shares]",),
         ),
     )
     profiles = (

@@ -18,7 +18,7 @@ class ThreadPool(ExecutorBackend):
     """
 
     family = "threads"
-    ceilings = ("queue[simple-queue]",)
+    references = ("queue[simple-queue]",)
     summary = "concurrent.futures.ThreadPoolExecutor"
     variants = (
         Variant(

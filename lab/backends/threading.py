@@ -26,7 +26,7 @@ class Threading(Backend):
     """
 
     family = "threads"
-    ceilings = ("queue",)
+    references = ("queue",)
     summary = "threading.Thread, one per task, or `workers` over queue.Queue"
     variants = (
         Variant(

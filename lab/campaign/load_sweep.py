@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lab.analysis.capacity import CEILING_HZ, Capacity, CellKey, next_rate, rounded
+from lab.analysis.capacity import HIGHEST_RATE_HZ, Capacity, CellKey, next_rate, rounded
 from lab.analysis.statistics import sample_floor
 from lab.campaign.estimate import estimate_s
 from lab.core.cell import SITE, cell_of_spec
@@ -141,7 +141,7 @@ def _ladder(
             for rate, key in _rates(ladder, sustained_hz, equal):
                 arrival = LoadLevel(tasks_at(rate, ladder), rate, ladder.gaps)
                 spec = _derived(sites[site], arrival, block, f"{seed}/{block}/{key}", ladder)
-                if rate <= min(CEILING_HZ, rounded(MOST_OVERLOAD * sustained_hz)):
+                if rate <= min(HIGHEST_RATE_HZ, rounded(MOST_OVERLOAD * sustained_hz)):
                     specs.append(spec)
                 elif block == 0:
                     reason = _beyond(spec, rate, sustained_hz, capacities[site].bound)
@@ -171,7 +171,7 @@ def equal_rates(ladder: Ladder, sustained: Sequence[float]) -> list[float]:
 
 def _beyond(spec: TrialSpec, rate: float, sustained_hz: float, bound: str) -> str:
     if rate <= rounded(MOST_OVERLOAD * sustained_hz):
-        return f"{rate:g} tasks/s is more than the highest rate of any trial, {CEILING_HZ:g}."
+        return f"{rate:g} tasks/s is more than the highest rate of any trial, {HIGHEST_RATE_HZ:g}."
     return (
         f"{rate:g} tasks/s is {rate / sustained_hz:.3g} times the sustainable rate of {spec.label} "
         f"({bound}{sustained_hz:g}/s): the latency would depend on the length of the window."

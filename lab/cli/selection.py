@@ -11,7 +11,7 @@ from typing import TypeVar
 from lab.campaign import feasible
 from lab.console import say
 from lab.core import placement
-from lab.core.backend import ceilings_of
+from lab.core.backend import references_of
 from lab.core.errors import UnknownNameError, UsageError
 from lab.core.faults import FaultKind
 from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Priority
@@ -125,7 +125,7 @@ def _chosen(labels: Sequence[str] | None) -> list[registry.Selected]:
         registry.select(label).name
         for backend in backends.values()
         for variant in backend.variants
-        for label in ceilings_of(backend, variant.name)
+        for label in references_of(backend, variant.name)
     }
     return _installed(registry.select(name) for name in backends if name not in references)
 
@@ -148,7 +148,7 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
     """
     indexes: dict[registry.Selected, int] = {}
     for selected in chosen:
-        listed = ceilings_of(selected.backend, selected.variant)
+        listed = references_of(selected.backend, selected.variant)
         for index, label in enumerate([INLINE, *listed] if listed else []):
             reference = registry.select(label)
             indexes[reference] = min(index, indexes.get(reference, index))

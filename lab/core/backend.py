@@ -65,7 +65,7 @@ class Backend(ABC):
         finest_period_s: The shortest period of its scheduler, in seconds.
         reads_cron: Whether its scheduler accepts cron lines.
         executes: Whether it runs tasks; false only for `null`.
-        ceilings: Labels of its references, which bound its throughput. They run in the same
+        references: Labels of its references, which bound its throughput. They run in the same
             blocks, and throughput is compared with that of the first (METHOD M18).
     """
 
@@ -79,7 +79,7 @@ class Backend(ABC):
     finest_period_s: ClassVar[float] = 1.0
     reads_cron: ClassVar[bool] = True
     executes: ClassVar[bool] = True
-    ceilings: ClassVar[Sequence[str]] = ()
+    references: ClassVar[Sequence[str]] = ()
 
     def __init__(self, setup: BackendContext) -> None:
         self.setup = setup
@@ -239,9 +239,9 @@ def services_of(backend: type[Backend], variant: str) -> Sequence[Service]:
     return next(v.services for v in backend.variants if v.name == variant) or backend.services
 
 
-def ceilings_of(backend: type[Backend], variant: str) -> Sequence[str]:
+def references_of(backend: type[Backend], variant: str) -> Sequence[str]:
     """Return the labels of the references of `variant` of `backend`; none for a reference."""
-    return next(v.ceilings for v in backend.variants if v.name == variant) or backend.ceilings
+    return next(v.references for v in backend.variants if v.name == variant) or backend.references
 
 
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:

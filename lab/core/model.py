@@ -111,7 +111,7 @@ class Profile:
 class Variant:
     """One documented way to run a backend, with the capabilities that it then promises.
 
-    - `services`, `ceilings`: if not empty, they replace those of the backend.
+    - `services`, `references`: if not empty, they replace those of the backend.
     - `packages`: needed in addition to those of the backend.
     - `carrier`: the serializer that functions, arguments and answers must work with.
     - `ack_means`: where a task is when its submit call returns; the default promises least.
@@ -124,7 +124,7 @@ class Variant:
     services: tuple[Service, ...] = ()
     packages: tuple[str, ...] = ()
     carrier: Serializer = Serializer.PICKLE
-    ceilings: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     ack_means: AckMeans = AckMeans.IN_MEMORY
 
 

@@ -32,6 +32,8 @@ def adapter(loaded: object) -> type[Backend]:
         raise UnusableEntryError("it is not a subclass of lab.plugin.Backend")
     if missing := sorted(loaded.__abstractmethods__):
         raise UnusableEntryError(f"it does not implement {', '.join(missing)}")
+    if hasattr(loaded, "ceilings"):
+        raise UnusableEntryError("it defines ceilings, which is named references since 0.2.0")
     stated = {
         "family": isinstance(getattr(loaded, "family", None), str),
         "summary": isinstance(getattr(loaded, "summary", None), str),

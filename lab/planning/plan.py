@@ -166,7 +166,7 @@ def _of_references(
 ) -> Mapping[str, Sequence[_Calibrated]]:
     """Return the cells of each reference: those that a selected backend supports.
 
-    A cell with a number of `ceilings` takes only the references that a backend lists before it.
+    A case with `n_references` takes only that many references, in the order of the list.
     """
     supported = dict.fromkeys(
         calibrated_cell
@@ -178,7 +178,8 @@ def _of_references(
         label: [
             calibrated_cell
             for calibrated_cell in supported
-            if calibrated_cell.cell.ceilings is None or place < calibrated_cell.cell.ceilings
+            if calibrated_cell.cell.n_references is None
+            or place < calibrated_cell.cell.n_references
         ]
         for label, place in selection.references.items()
     }

@@ -31,7 +31,7 @@ class Case:
     once: run in the first block only.
     fallback: for backends that support no cell before it that has the same fault.
     preflight: results of the calls of a user's function before the run.
-    ceilings: how many references run it for each backend: the plain call first, then those that
+    n_references: how many references run it for each backend: the plain call first, then those that
         the backend lists, in its order; None means all.
     weak: the number of tasks is for each worker (weak scaling).
     slower: divides the number of tasks for backends with worker processes, whose tasks take longer
@@ -47,7 +47,7 @@ class Case:
     once: bool = False
     fallback: bool = False
     preflight: PreflightResult | None = None
-    ceilings: int | None = 2
+    n_references: int | None = 2
     weak: bool = False
     slower: int = 1
     workers: tuple[int, ...] = (1,)
@@ -119,28 +119,28 @@ class Ladder:
 CRON = "* * * * *"
 # Well below the capacity of every system, with tasks so long that a hit meets some of them. The
 # number of tasks follows from the fault. The second is for backends that take no single tasks.
-_under_fault = partial(Case, "io", size=50_000, widest=True, once=True, ceilings=0)
+_under_fault = partial(Case, "io", size=50_000, widest=True, once=True, n_references=0)
 UNDER_FAULTS = partial(_under_fault, arrival=Paced(1, rate_hz=10.0))
 AS_ONE_CALL = partial(_under_fault, arrival=Burst(200), fallback=True)
 JOBS_UNDER_FAULTS = partial(
-    Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, once=True, ceilings=0
+    Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, once=True, n_references=0
 )
 OF_JOBS = (FaultKind.SCHEDULER_KILL,)
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
-_scheduled = partial(Case, widest=True, once=True, ceilings=None)
+_scheduled = partial(Case, widest=True, once=True, n_references=None)
 # Five minutes on two cores for all backends. 64 tasks are the fewest for which a p90 is reported.
 QUICK = (
     Case("noop", Burst(100), widest=True),
-    Case("noop", Paced(64, rate_hz=50.0), widest=True, once=True, ceilings=0),
-    Case("cpu", Burst(40), once=True, ceilings=1),
+    Case("noop", Paced(64, rate_hz=50.0), widest=True, once=True, n_references=0),
+    Case("cpu", Burst(40), once=True, n_references=1),
     _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
     # The cell above has the references of schedules; here they would wait a minute for nothing.
-    _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, ceilings=0),
+    _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, n_references=0),
 )
 EVERY_SECOND = _scheduled("noop", Periodic(1, 60, every_s=1.0))
 STANDARD = (
-    Case("noop", Burst(2_000), ceilings=None),
+    Case("noop", Burst(2_000), n_references=None),
     Case("noop", Paced(1_500, rate_hz=50.0)),
     Case("noop", RoundTrip(700)),
     Case("cpu", Burst(400)),
@@ -223,11 +223,11 @@ GROUPS: Mapping[str, Group] = {
     ),
     "idle": Group(
         "Workers without tasks for five minutes (quick: ten seconds): the cost of waiting.",
-        (Case("noop", Idle(300.0), ceilings=0),),
+        (Case("noop", Idle(300.0), n_references=0),),
     ),
     "memory": Group(
         "5,000 tasks of 4 ms: growth of the workers' memory, in ten readings or more.",
-        (Case("io", Burst(5_000), size=4_000, ceilings=0),),
+        (Case("io", Burst(5_000), size=4_000, n_references=0),),
     ),
     FAULTS: Group(
         "Paced tasks of 50 ms, and each fault in turn: what becomes of every task.",

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 
 import workloads as workload_package
 from lab import backends as backend_package
-from lab.core.backend import Backend, ceilings_of, services_of, settings_of
+from lab.core.backend import Backend, references_of, services_of, settings_of
 from lab.core.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.core.model import BackendContext, Job, Profile, Topology
 from lab.planning import contracts, entry_points
@@ -178,7 +178,7 @@ def select(label: str) -> Selected:
 def reference(label: str) -> str:
     """Return the full label of a backend's first reference; empty if it has none."""
     chosen = select(label)
-    references = ceilings_of(chosen.backend, chosen.variant)
+    references = references_of(chosen.backend, chosen.variant)
     return select(references[0]).label if references else ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from lab.core.backend import ceilings_of, services_of
+from lab.core.backend import references_of, services_of
 from lab.core.model import Service, Task, Topology
 from lab.host import processes
 from lab.planning import registry
@@ -27,7 +27,7 @@ def test_list_contains_every_backend_with_a_reference_on_redis() -> None:
         for name, backend in registry.backends().items()
         for variant in backend.variants
         if backend.family != "reference"
-        and "raw-redis" in str(ceilings_of(backend, variant.name)[:1])
+        and "raw-redis" in str(references_of(backend, variant.name)[:1])
     }
     assert sorted(names) == ON_REDIS
 

@@ -106,7 +106,7 @@ def test_pacer_lag_at_a_thousand_a_second(benchmark: Any) -> None:
 
 @pytest.mark.parametrize("backend", ["null", "inline", "asyncio", "thread-pool", "celery", "rq"])
 def test_rate_of_no_ops(benchmark: Any, backend: str, tmp_path: Path) -> None:
-    """Aim: `null`, the ceiling of the harness, is at least five times the fastest real system."""
+    """Aim: `null`, the upper bound of the lab, is at least five times the fastest real system."""
     rates: list[float] = []
     instrumentation_ns = instrumentation_cost.cost_ns()
 

@@ -76,7 +76,7 @@ class RqJobs(Backend):
     """
 
     family = "rq"
-    ceilings = (
+    references = (
         "raw-redis[small]",
         "raw-redis[small+pipelined-10]",
         "raw-redis[small+pipelined-100]",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.analysis.capacity import CEILING_HZ, Capacity, ProbeResult, next_rate
+from lab.analysis.capacity import HIGHEST_RATE_HZ, Capacity, ProbeResult, next_rate
 from lab.planning.presets import LADDERS, Ladder
 
 STANDARD = LADDERS["standard"]
@@ -73,8 +73,8 @@ def test_a_rate_above_the_limit_of_the_generator_gives_a_bound_and_no_failure() 
 def test_a_saturation_above_the_highest_rate_is_probed_at_the_highest_rate_first() -> None:
     """A pool with 100,000 tasks per second gets two probes, and its capacity is a bound."""
     fast = search(100_000.0, below(100_000))
-    assert [result.rate_hz for result in fast.results] == [CEILING_HZ] * 2
-    assert (fast.sustained_hz, fast.bound) == (CEILING_HZ, ">")
+    assert [result.rate_hz for result in fast.results] == [HIGHEST_RATE_HZ] * 2
+    assert (fast.sustained_hz, fast.bound) == (HIGHEST_RATE_HZ, ">")
 
 
 def test_without_a_burst_there_is_no_search() -> None:

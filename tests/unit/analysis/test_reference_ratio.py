@@ -13,7 +13,7 @@ from lab.analysis.estimates import estimates
 from lab.analysis.metrics import registry as metrics
 from lab.analysis.reference_ratio import SHARE, shares
 from lab.cli.main import main
-from lab.core.backend import ceilings_of
+from lab.core.backend import references_of
 from lab.core.errors import ClusterError
 from lab.core.model import Burst, Paced, Periodic
 from lab.figures import FIGURES, Tables
@@ -41,7 +41,7 @@ VARIANTS = [
 ]
 POOL, QUEUE = "thread-pool[executor]@default", "queue[simple-queue]@default"
 CLOCK = "deadline-loop[thread]@default"
-BURST, PACED = Case("noop", Burst(10), ceilings=1), Case("noop", Paced(10, 50.0), ceilings=0)
+BURST, PACED = Case("noop", Burst(10), references=1), Case("noop", Paced(10, 50.0), references=0)
 BESIDE = Selection(
     labels=(POOL,),
     cells=(BURST, PACED),
@@ -61,7 +61,7 @@ COST_S = {s.backend: s.cost_s for s in SYSTEMS}
 @pytest.mark.parametrize("chosen", VARIANTS, ids=lambda chosen: chosen.label)
 def test_every_backend_except_references_has_a_reference(chosen: Selected) -> None:
     """The labels of references can be selected, and the first one is in the row."""
-    references = [registry.select(label) for label in ceilings_of(chosen.backend, chosen.variant)]
+    references = [registry.select(label) for label in references_of(chosen.backend, chosen.variant)]
     assert bool(references) == (chosen.backend.family != "reference")
     assert all(reference.backend.family == "reference" for reference in references)
     assert registry.reference(chosen.label) == (references[0].label if references else "")
@@ -75,8 +75,8 @@ def test_an_added_reference_runs_only_the_cells_that_use_it() -> None:
     ]  # fmt: skip
     assert CLOCK not in {s.label for s in trials}
     periodic = (
-        replace(BURST, ceilings=None),
-        Case("noop", Periodic(1, 4, every_s=1.0), ceilings=None),
+        replace(BURST, references=None),
+        Case("noop", Periodic(1, 4, every_s=1.0), references=None),
     )
     plan = make_plan(replace(BESIDE, cells=periodic))
     assert CLOCK not in {s.label for s in plan.trials}
@@ -92,7 +92,7 @@ def test_references_change_no_other_trial() -> None:
 
 def test_a_reference_runs_no_cell_that_no_backend_runs() -> None:
     """A fallback schedule is only for backends that accept no tasks; so is its reference."""
-    cells = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, ceilings=None))
+    cells = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, references=None))
     clock = {CLOCK: 0}
     assert not [s for s in make_plan(replace(BESIDE, cells=cells, references=clock)).trials
                 if s.label == CLOCK]  # fmt: skip
@@ -117,7 +117,7 @@ def test_bench_prints_which_references_it_adds(
     assert "Also running" not in capsys.readouterr().err
 
 
-def with_ceilings(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
+def with_references(names: Mapping[str, str], systems: tuple[str, ...]) -> Tables:
     """Return the tables of a campaign of `systems`; `names` maps a backend to its reference."""
     few = tuple(s for s in SYSTEMS if s.backend in systems)
     tables = dict(campaign(Campaign(systems=few, workloads=("noop",), cores=(1,))))
@@ -143,7 +143,7 @@ def row_of(tables: Tables, name: str) -> Row:
 def test_a_row_has_the_ratio_to_its_reference() -> None:
     """The ratio is that of the costs per task, paired by block, with interval and reference."""
     bounds = {"thread-pool": "inline[call]@default"}
-    tables = with_ceilings(bounds, ("inline", "thread-pool"))
+    tables = with_references(bounds, ("inline", "thread-pool"))
     table = tables["estimate"]
     ratio = table[(table["metric"] == SHARE) & (table["workload"] == "noop")]
     assert list(ratio["label"].str.partition("[")[0]) == ["thread-pool"]
@@ -161,7 +161,7 @@ def test_a_row_has_the_ratio_to_its_reference() -> None:
 def test_a_missing_reference_is_reported_with_the_next_step() -> None:
     """The row has the option to add, and the page has a warning about the throughput."""
     bounds = {"celery": "raw-redis[one-by-one]@default"}
-    tables = with_ceilings(bounds, ("inline", "celery"))
+    tables = with_references(bounds, ("inline", "celery"))
     share = row_of(tables, "celery[prefork]").numbers["of_reference"]
     assert share.text == "not measured"
     assert "add -b 'raw-redis[one-by-one]'" in share.note
@@ -181,7 +181,7 @@ def test_a_missing_reference_is_reported_with_the_next_step() -> None:
 
 def test_every_burst_has_its_instrumentation_overhead() -> None:
     """H is c / (p / X - c); above the limits of METHOD M19 the throughput has a mark."""
-    tables = with_ceilings({}, ("inline", "thread-pool", "rq"))
+    tables = with_references({}, ("inline", "thread-pool", "rq"))
     table = tables["estimate"]
     rows = table[(table["metric"] == "instrumentation_overhead") & (table["workload"] == "noop")]
     values = rows.set_index(rows["label"].str.partition("@")[0])["estimate"]
@@ -197,7 +197,7 @@ def test_the_overhead_figure_names_the_reference_of_each_row() -> None:
     """Its data has the cost of the reference on the same workers, and its legend fits."""
     bounds = {"thread-pool": "inline[call]@default", "rq": "raw-redis[one-by-one]@default"}
     chart = FIGURES["overhead"]
-    data = chart.data(with_ceilings(bounds, ("inline", "thread-pool", "rq")))
+    data = chart.data(with_references(bounds, ("inline", "thread-pool", "rq")))
     least = data.groupby("name")["least"].first()
     assert least["thread-pool"] == pytest.approx(COST_S["inline"], rel=0.2)
     assert pd.isna(least["rq[worker]"])

@@ -47,6 +47,12 @@ BROKEN = {
         ":X",
         "does not define family, summary, variants",
     ),
+    "former": (
+        "lab.backends",
+        f"{INCOMPLETE}    ceilings = ()\n",
+        ":X",
+        "ceilings, which is named references since 0.2.0",
+    ),
     "a b": ("lab.backends", SOUND, ":Other", "a name that has other characters"),
     "rq": ("lab.backends", SOUND, ":Other", "the name of a built-in backend"),
     "loud": ("lab.backends", "print('LOUD')\nraise ValueError", ":X", "raised ValueError"),
