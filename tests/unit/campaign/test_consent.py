@@ -230,13 +230,15 @@ KNOWN = {
         "planning/entry_points.py",  # entry points of installed packages
         "backends/_rq/preloading.py",  # the lab's workloads, in RQ's worker
         "providers/user_code.py",  # finds a function's package; imports nothing
+        "running/faults/__init__.py",  # the files of its folder
         "running/shadowed_modules.py",  # names of the standard library's modules
         *("providers/servers.py", "host/environment.py"),  # names, versions, files of packages
         *("history/page.py", "report/page.py"),  # the lab's templates
     },
     "pkgutil": {
         "providers/__init__.py",  # the class of a provider, from the list in this file
-        *("backends/_rq/preloading.py", "planning/registry.py"),  # lists the files of a package
+        # Lists the files of a package.
+        *("backends/_rq/preloading.py", "planning/registry.py", "running/faults/__init__.py"),
     },
     "runpy": {"backends/_rq/preloading.py"},  # the command of RQ
     "pickle": {
@@ -270,5 +272,6 @@ def test_every_place_that_turns_text_into_code_is_known() -> None:
             "worker/user_function.py",
             "planning/registry.py",
             "backends/_rq/preloading.py",
+            "running/faults/__init__.py",
         )
     }

@@ -112,7 +112,8 @@ def policy(html: str) -> str:
 
 def test_every_page_has_a_content_security_policy() -> None:
     """Every template of a page has a strict policy, and a rendered page as well."""
-    templates = sorted(Path(console.__file__).parent.rglob("*.html.j2"))
+    files = sorted(Path(console.__file__).parent.rglob("*.html.j2"))
+    templates = [file for file in files if "<html" in file.read_text(encoding="utf-8")]
     assert [file.parent.name for file in templates] == ["history", "report"]
     for file in templates:
         rules = policy(file.read_text(encoding="utf-8")).split("; ")
