@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,25 +32,28 @@ class OverviewColumn:
     numbers: Callable[[Tables], ByLabel]
 
 
-def lines(tables: Tables) -> list[LabelRow]:
-    """Return the rows by name; a label with only skipped trials has none."""
+def lines(tables: Tables, columns: Sequence[OverviewColumn] = ()) -> list[LabelRow]:
+    """Return the rows by name; a label with only skipped trials has none.
+
+    `columns` are those of the overview unless others are given.
+    """
     trials = tables["trial"]
     ran = set(trials.loc[trials["status"] != Status.SKIPPED, "label"])
-    columns = [column.numbers(tables) for column in COLUMNS] if ran else []
+    numbers = [column.numbers(tables) for column in columns or COLUMNS] if ran else []
     missing = Number(NOT_MEASURED)
     return [
         LabelRow(
             row.label,
             row.name,
             colour_of(row.family),
-            [column.get(row.label, missing) for column in columns],
+            [column.get(row.label, missing) for column in numbers],
         )
         for row in each(identify(trials))
         if row.label in ran
     ]
 
 
-def _estimated(metric: str, scale: float) -> Callable[[Tables], ByLabel]:
+def estimated(metric: str, scale: float) -> Callable[[Tables], ByLabel]:
     """Return a column of an estimate, for the smallest workload and topology of each label."""
 
     def numbers(tables: Tables) -> ByLabel:
@@ -70,7 +73,7 @@ def _placed(number: Number, place: str) -> Number:
     return Number(number.text, number.interval, f"{place}; {number.note}", number.value)
 
 
-def _counted(*counts: str) -> Callable[[Tables], ByLabel]:
+def counted(*counts: str) -> Callable[[Tables], ByLabel]:
     """Return a column that counts tasks over all attempts that submitted any."""
 
     def numbers(tables: Tables) -> ByLabel:
@@ -131,12 +134,12 @@ def _latest(tables: Tables) -> ByLabel:
 
 
 COLUMNS = (
-    OverviewColumn("lost", "lost", _counted("n_lost")),
-    OverviewColumn("unfinished", "lost", _counted("n_partial", "n_unknown")),
-    OverviewColumn("duplicated", "lost", _counted("n_duplicated")),
-    OverviewColumn("overhead us", "overhead", _estimated(OVERHEAD, 1e6)),
-    OverviewColumn("wait p50 ms", "latency", _estimated("queue_latency_s_p50", 1e3)),
-    OverviewColumn("wait p99 ms", "latency", _estimated("queue_latency_s_p99", 1e3)),
+    OverviewColumn("lost", "lost", counted("n_lost")),
+    OverviewColumn("unfinished", "lost", counted("n_partial", "n_unknown")),
+    OverviewColumn("duplicated", "lost", counted("n_duplicated")),
+    OverviewColumn("overhead us", "overhead", estimated(OVERHEAD, 1e6)),
+    OverviewColumn("wait p50 ms", "latency", estimated("queue_latency_s_p50", 1e3)),
+    OverviewColumn("wait p99 ms", "latency", estimated("queue_latency_s_p99", 1e3)),
     OverviewColumn("late max ms", "schedule", _latest),
     OverviewColumn("speed-up by workers", "scaling", _gain),
     OverviewColumn("ready after s", "cold-start", _ready),

@@ -26,6 +26,7 @@ from lab.report import costs, overview, scaling, sections
 from lab.report import resources as upkeep
 from lab.report.answers import answers
 from lab.report.faults import matrix
+from lab.report.first_screen import first_screen
 from lab.report.load import grids
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
 from lab.report.recommendation import HEADINGS, choices
@@ -95,6 +96,7 @@ def render(tables: Tables, pictures: Pictures) -> str:
         campaign=tables["campaign"].iloc[-1].to_dict(),
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
+        first=first_screen(plain),
         matrix=overview.lines(plain),
         matrix_columns=overview.COLUMNS,
         answers=answers(tables),

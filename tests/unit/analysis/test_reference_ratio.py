@@ -41,7 +41,10 @@ VARIANTS = [
 ]
 POOL, QUEUE = "thread-pool[executor]@default", "queue[simple-queue]@default"
 CLOCK = "deadline-loop[thread]@default"
-BURST, PACED = Case("noop", Burst(10), references=1), Case("noop", Paced(10, 50.0), references=0)
+BURST, PACED = (
+    Case("noop", Burst(10), n_references=1),
+    Case("noop", Paced(10, 50.0), n_references=0),
+)
 BESIDE = Selection(
     labels=(POOL,),
     cells=(BURST, PACED),
@@ -75,8 +78,8 @@ def test_an_added_reference_runs_only_the_cells_that_use_it() -> None:
     ]  # fmt: skip
     assert CLOCK not in {s.label for s in trials}
     periodic = (
-        replace(BURST, references=None),
-        Case("noop", Periodic(1, 4, every_s=1.0), references=None),
+        replace(BURST, n_references=None),
+        Case("noop", Periodic(1, 4, every_s=1.0), n_references=None),
     )
     plan = make_plan(replace(BESIDE, cells=periodic))
     assert CLOCK not in {s.label for s in plan.trials}
@@ -92,7 +95,7 @@ def test_references_change_no_other_trial() -> None:
 
 def test_a_reference_runs_no_cell_that_no_backend_runs() -> None:
     """A fallback schedule is only for backends that accept no tasks; so is its reference."""
-    cells = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, references=None))
+    cells = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, n_references=None))
     clock = {CLOCK: 0}
     assert not [s for s in make_plan(replace(BESIDE, cells=cells, references=clock)).trials
                 if s.label == CLOCK]  # fmt: skip

@@ -1,0 +1,214 @@
+"""Makes the first screen of the page: the verdict, the machine's state, one chart, five columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.labels import each, identify
+from lab.analysis.queries import THROUGHPUT, trial_values
+from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
+from lab.figures import Tables
+from lab.figures.theme import colour_of
+from lab.report import overview
+from lab.report.answers.queries import cells
+from lab.report.number_format import digits, plural, seconds
+from lab.report.numbers import shown
+from lab.report.summary import LabelRow
+from lab.report.verdict import REFERENCE, verdict
+
+MB = 1e6
+# Distance of the outermost dots from the ends of the axis, in percent of its width.
+MARGIN = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that the chart can show: its metric, arrival, title, and text of a value."""
+
+    name: str
+    title: str
+    metric: str
+    arrival: str
+    is_low_best: bool
+    write: Callable[[float], str]
+
+
+MEASURES = (
+    Measure(
+        "throughput",
+        "tasks per second",
+        THROUGHPUT,
+        Burst.kind,
+        is_low_best=False,
+        write=lambda value: f"{digits(value)}/s",
+    ),
+    Measure(
+        "wait",
+        "median wait",
+        "queue_latency_s_p50",
+        Paced.kind,
+        is_low_best=True,
+        write=seconds,
+    ),
+    Measure(
+        "memory",
+        "memory of an idle worker",
+        "memory_bytes_per_worker_idle",
+        Burst.kind,
+        is_low_best=True,
+        write=lambda value: f"{digits(value / MB)} MB",
+    ),
+)
+COLUMNS = (
+    overview.OverviewColumn("tasks/s", "throughput", overview.estimated(THROUGHPUT, 1.0)),
+    overview.OverviewColumn(
+        "wait p50 ms", "latency", overview.estimated("queue_latency_s_p50", 1e3)
+    ),
+    overview.OverviewColumn(
+        "wait p99 ms", "latency", overview.estimated("queue_latency_s_p99", 1e3)
+    ),
+    overview.OverviewColumn(
+        "MB/worker", "memory", overview.estimated("memory_bytes_per_worker_idle", 1 / MB)
+    ),
+    overview.OverviewColumn("lost", "lost", overview.counted("n_lost")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One system in the chart.
+
+    Attributes:
+        name: Its short name.
+        colour: The colour of its family.
+        text: The value with its unit.
+        details: The interval, the number of trials and the ids of the trials.
+        x, low, high: Percent of the axis; `low` and `high` are None without an interval. A
+            reference outside the range of the systems is at the end of the axis.
+        is_reference: Whether it is a reference.
+        is_disturbed: Whether no trial of it counts, so that the number is not ranked.
+    """
+
+    name: str
+    colour: str
+    text: str
+    details: str
+    x: float
+    low: float | None
+    high: float | None
+    is_reference: bool
+    is_disturbed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The chart of one measure at one place; the best system is first, disturbed ones are last."""
+
+    name: str
+    title: str
+    place: str
+    dots: Sequence[Dot]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstScreen:
+    """The parts of the first screen."""
+
+    verdict: str
+    machine: str
+    strips: Sequence[Strip]
+    headings: Sequence[str]
+    rows: Sequence[tuple[bool, LabelRow]]
+
+
+def first_screen(tables: Tables) -> FirstScreen:
+    """Return the first screen of a run's tables without trials of faults."""
+    strips = [strip for measure in MEASURES if (strip := _strip(tables, measure))]
+    families = {row.label: row.family for row in each(identify(tables["trial"]))}
+    rows = [(families[line.label] == REFERENCE, line) for line in overview.lines(tables, COLUMNS)]
+    rows.sort(key=lambda row: row[0])
+    return FirstScreen(
+        verdict(tables),
+        machine_state(tables["trial"]),
+        strips,
+        [column.title for column in COLUMNS],
+        rows,
+    )
+
+
+def machine_state(trials: pd.DataFrame) -> str:
+    """Return how many trials count, and the share of the CPUs that other processes took."""
+    ran = trials[trials["status"] == Status.OK]
+    if ran.empty:
+        return ""
+    counted = int(ran["flag"].isin(COUNTED_FLAGS).sum())
+    text = f"{counted} of {plural(len(ran), 'trial')} count."
+    disturbed = ran[ran["flag"] == Flag.DISTURBED]
+    if len(disturbed):
+        text += (
+            f" {plural(len(disturbed), 'trial')} had a busy machine: the numbers are shown in "
+            "brackets and are not ranked."
+        )
+    return text
+
+
+def _strip(tables: Tables, measure: Measure) -> Strip | None:
+    """Return the chart of one measure, at the place where most systems were measured."""
+    counted = cells(tables, measure.metric).assign(is_disturbed=False)
+    disturbed = cells(tables, measure.metric, "disturbed").assign(is_disturbed=True)
+    rows = pd.concat([counted, disturbed], ignore_index=True)
+    rows = rows[(rows["arrival"] == measure.arrival) & (rows["estimate"] > 0)]
+    if rows.empty:
+        return None
+    place = rows.groupby("place", sort=False)["label"].nunique().idxmax()
+    rows = rows[rows["place"] == place].drop_duplicates("label")
+    rows = rows.sort_values("estimate", ascending=measure.is_low_best, kind="stable")
+    rows = rows.sort_values("is_disturbed", kind="stable")
+    systems = rows[rows["family"] != REFERENCE]
+    ends = (rows if systems.empty else systems)[["estimate", "ci_low", "ci_high"]]
+    scale = _Scale(float(ends.min().min()), float(ends.max().max()))
+    ids = trial_values(tables, measure.metric)
+    dots = [_dot(row, measure, scale, ids[ids["label"] == row.label]) for row in each(rows)]
+    return Strip(measure.name, measure.title, str(place), dots)
+
+
+def _dot(row: Any, measure: Measure, scale: _Scale, trials: pd.DataFrame) -> Dot:
+    number = shown(row, 1.0)
+    value = f"{row.bound}{measure.write(float(row.estimate))}"
+    has_interval = pd.notna(row.ci_low) and pd.notna(row.ci_high)
+    parts = [value, number.note]
+    if has_interval:
+        span = f"{measure.write(float(row.ci_low))} to {measure.write(float(row.ci_high))}"
+        parts.insert(1, f"95 % interval {span}")
+    if len(trials):
+        parts.append(f"trials {' '.join(dict.fromkeys(trials['trial_id']))}")
+    return Dot(
+        name=row.name,
+        colour=colour_of(row.family),
+        text=f"({value})" if row.is_disturbed else value,
+        details="; ".join(parts),
+        x=scale.percent(float(row.estimate)),
+        low=scale.percent(float(row.ci_low)) if has_interval else None,
+        high=scale.percent(float(row.ci_high)) if has_interval else None,
+        is_reference=row.family == REFERENCE,
+        is_disturbed=bool(row.is_disturbed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """A logarithmic axis between two positive values."""
+
+    least: float
+    most: float
+
+    def percent(self, value: float) -> float:
+        """Return the position of a value in percent of the axis, inside the margins."""
+        width = math.log(self.most / self.least)
+        share = math.log(value / self.least) / width if width else 0.5
+        return round(MARGIN + (100 - 2 * MARGIN) * min(max(share, 0.0), 1.0), 2)

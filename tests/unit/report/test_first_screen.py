@@ -1,0 +1,108 @@
+"""Tests the first screen: one sentence, one chart of the systems, five columns."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+
+from lab.analysis.queries import THROUGHPUT
+from lab.core.model import Flag
+from lab.figures import Tables
+from lab.report.first_screen import FirstScreen, first_screen, machine_state
+from lab.report.page import render
+from tests.factories.campaigns import SMALL, Campaign, campaign
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """Return a campaign of all synthetic systems."""
+    return campaign(Campaign())
+
+
+@pytest.fixture(scope="module")
+def screen(tables: Tables) -> FirstScreen:
+    """Return its first screen."""
+    return first_screen(tables)
+
+
+def test_the_best_system_is_first(screen: FirstScreen) -> None:
+    """By value: most tasks per second, and the shortest wait."""
+    by_name = {strip.name: [d for d in strip.dots if not d.is_reference] for strip in screen.strips}
+    rates = [float(dot.text.removesuffix("/s").replace(",", "")) for dot in by_name["throughput"]]
+    assert rates == sorted(rates, reverse=True)
+    assert [dot.x for dot in by_name["throughput"]] == sorted(
+        (dot.x for dot in by_name["throughput"]), reverse=True
+    )
+    assert [dot.x for dot in by_name["wait"]] == sorted(dot.x for dot in by_name["wait"])
+
+
+def test_every_dot_is_on_the_axis_inside_its_interval(screen: FirstScreen) -> None:
+    """In percent; the outermost systems are at the margins."""
+    for strip in screen.strips:
+        systems = [dot for dot in strip.dots if not dot.is_reference]
+        ends = [end for d in systems for end in (d.x, d.low, d.high) if end is not None]
+        assert (min(ends), max(ends)) == (4.0, 96.0)
+        assert all(d.low <= d.x <= d.high for d in strip.dots if d.low and d.high)
+
+
+def test_a_dot_names_its_interval_and_its_trials(screen: FirstScreen, tables: Tables) -> None:
+    """The tooltip has what a reader needs to repeat a number."""
+    (dot,) = (dot for dot in screen.strips[0].dots if dot.name == "asyncio")
+    ids = re.search(r"trials (.+)$", dot.details)
+    assert ids
+    trials = tables["trial"].set_index("trial_id")
+    assert {trials.loc[i, "backend"] for i in ids[1].split()} == {"asyncio"}
+    assert "95 % interval" in dot.details
+    assert "n = " in dot.details
+
+
+def test_a_disturbed_number_is_last_in_brackets_and_in_no_sentence() -> None:
+    """A system without a trial that counts keeps its number; it is not ranked."""
+    tables = dict(campaign(SMALL))
+    label = "inline[call]@default"
+    other = next(x for x in tables["trial"]["label"] if x != label and "simple" in x)
+    trials = tables["trial"]
+    flags = trials["flag"].where(trials["label"] != other, Flag.DISTURBED.value)
+    tables["trial"] = trials.assign(flag=flags)
+    rows = tables["estimate"]
+    campaign_id = rows["analysis_id"].str.partition("/")[0]
+    is_other = rows["label"] == other
+    tables["estimate"] = rows.assign(
+        analysis_id=rows["analysis_id"].where(~is_other, campaign_id + "/disturbed")
+    )
+    screen = first_screen(tables)
+    last = screen.strips[0].dots[-1]
+    assert last.is_disturbed
+    assert re.fullmatch(r"\(.+/s\)", last.text)
+    assert last.name not in screen.verdict
+    assert "not ranked" in screen.machine
+
+
+def test_references_are_last_in_the_table(screen: FirstScreen) -> None:
+    """They are shown on demand, and never between the systems."""
+    flags = [is_reference for is_reference, _ in screen.rows]
+    assert flags == sorted(flags)
+    assert set(flags) == {False, True}
+    assert screen.headings == ["tasks/s", "wait p50 ms", "wait p99 ms", "MB/worker", "lost"]
+
+
+def test_the_page_begins_with_the_result(tables: Tables, screen: FirstScreen) -> None:
+    """The sentence, the chart and the table come before all facts of the campaign."""
+    page = render(tables, {})
+    places = [
+        page.index(part) for part in ('class="verdict"', 'class="strip ', "<h2>Overview", "<h2>Cam")
+    ]
+    assert places == sorted(places)
+    assert screen.verdict.split("(", maxsplit=1)[0] in page
+
+
+def test_a_run_without_numbers_has_no_chart() -> None:
+    """Nothing is drawn, and the state of the machine is one sentence."""
+    tables = dict(campaign(SMALL))
+    none = tables["estimate"]["metric"] == THROUGHPUT
+    tables["estimate"] = tables["estimate"][none & False]
+    tables["metric"] = tables["metric"].head(0)
+    assert first_screen(tables).strips == []
+    assert machine_state(pd.DataFrame({"status": [], "flag": []})) == ""
