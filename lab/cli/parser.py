@@ -92,6 +92,7 @@ def parser() -> tuple[argparse.ArgumentParser, Mapping[str, _CommandParser]]:
         description="Compare Python systems that run tasks in the background, under the same load.",
         epilog=f"{examples.LAB}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     text = "print the version of the lab and exit"
     root.add_argument("--version", action=_ShowVersion, nargs=0, dest=argparse.SUPPRESS, help=text)
@@ -104,6 +105,8 @@ def parser() -> tuple[argparse.ArgumentParser, Mapping[str, _CommandParser]]:
             help=summary,
             description=summary,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            # The published command has no private paths, which are removed by the options' names.
+            allow_abbrev=False,
         )
     return root, commands.choices
 

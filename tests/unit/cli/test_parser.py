@@ -91,6 +91,12 @@ def test_a_mistyped_name_is_suggested(line: str, suggestion: str) -> None:
     assert str(caught.value).startswith(suggestion)
 
 
+def test_an_option_cannot_be_abbreviated() -> None:
+    """`--result PATH` was accepted, and the private path stayed in the published command."""
+    with pytest.raises(UnknownNameError, match="Did you mean '--results'"):
+        parse(["bench", "--result", "private"])
+
+
 def test_a_word_too_many_names_the_help() -> None:
     """A backend without its option is a common slip."""
     with pytest.raises(UsageError, match=r"does not take 'rq'. See: lab bench --help"):
