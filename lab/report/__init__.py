@@ -18,6 +18,7 @@ from lab.results.store import Store
 
 __all__ = ["Row", "sentences", "summary", "terminal_tables", "verdict_of", "write"]
 
+# A terminal is too narrow for all columns: p90 and the round trip are on the page only.
 IN_TERMINAL = ("throughput", "of_reference", "instrumentation", "overhead", "p50", "p99")
 TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, headings, and rows of text."""
@@ -26,6 +27,7 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 def terminal_tables(folder: Path) -> Iterator[TextTable]:
     """Yield the non-empty tables of a run folder, the summary first."""
     store = Store(folder)
+    # A failure belongs to no headline number (METHOD M27): only the matrix reads trials of faults.
     tables = _plain(store, "trial", "metric", "estimate", "trend")
     text_tables = (
         faults.as_table(faults.matrix(RunTables(store))),
@@ -36,6 +38,7 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
         schedules.as_table(schedules.schedules(tables)),
         *as_tables(grids(tables)),
     )
+    # Most campaigns lack several of these: a table without rows would only be a heading.
     yield from (table for table in text_tables if table[2])
     yield from ((table.title, table.headings, table.rows) for table in shaped(tables))
     for choice in _choices(store):
@@ -78,6 +81,7 @@ def _summary_table(store: Store) -> TextTable:
     title = f"Summary of {store.folder.name}"
     if len(rates) == 1:
         title += f", latencies at {rates.pop()} tasks/s"
+    # The terminal has no note beside the number, so the title explains the mark.
     if any(ABOVE in row.numbers["throughput"].text for row in rows):
         title += f"; {ABOVE} lower bound, instrumentation slows it"
     cells = [

@@ -40,6 +40,8 @@ MARGINAL = tuple(
     )
 )
 METG = Column("metg_50_s", "METG(50 %) us", "metg_50_s", "burst", 1e6)
+# The ways that should agree are neighbours: where they differ, the cost depends on the number or
+# the length of the tasks.
 COLUMNS = (OF_CELLS[0], *MARGINAL, METG, *OF_CELLS[1:])
 
 
@@ -63,17 +65,20 @@ def costs(tables: Tables) -> list[Cost]:
     """
     table = tables["trend"]
     table = table[table["metric"].isin([column.metric for column in (*MARGINAL, METG)])]
+    # The overhead alone is already in the summary.
     if table.empty:
         return []
     estimates = headline(tables["estimate"])
     named = table.assign(topology=topology_names(table))
     named = named.merge(identify(tables["trial"]), on="label")
+    # By place and not by site: METG is one number over several sizes of a workload.
     groups = named.groupby(["topology", *PLACE], sort=False)
     rows = [_row(rows, tables["trial"], estimates) for _, rows in groups]
     return sorted(rows, key=lambda row: (row.topology, _rank(row)))
 
 
 def _rank(row: Cost) -> float:
+    # The marginal cost is first, because the fixed cost of a burst is not in it.
     values = (row.numbers[c.name].value for c in (MARGINAL[0], METG, OF_CELLS[0]))
     return next((value for value in values if value is not None), float("inf"))
 
@@ -81,8 +86,10 @@ def _rank(row: Cost) -> float:
 def _row(rows: pd.DataFrame, trials: pd.DataFrame, estimates: Mapping[Any, Any]) -> Cost:
     first = rows.iloc[0]
     numbers = {column.name: Number(NOT_MEASURED) for column in COLUMNS}
+    # Of several lines with one metric the first wins, because the burst below is that of the first.
     numbers |= {row.metric: _of_line(row) for row in reversed([*each(rows)])}
     marginal = rows[rows["metric"] == MARGINAL[0].metric]
+    # All columns of a burst describe the tasks from which the marginal cost is computed.
     cell = _largest(trials, marginal.iloc[0]) if len(marginal) else None
     if cell is not None:
         keys = {column.name: (column.metric, *cell_key(cell)) for column in OF_CELLS}
@@ -101,6 +108,7 @@ def _row(rows: pd.DataFrame, trials: pd.DataFrame, estimates: Mapping[Any, Any])
 
 def _of_line(row: Any) -> Number:
     scale = next(column.scale for column in COLUMNS if column.metric == row.metric)
+    # An estimate over several cells is one number for each block, so n counts blocks (METHOD M17).
     return written(row, scale, plural(int(row.n_blocks), "block"))
 
 

@@ -66,6 +66,7 @@ class Hit:
 
 def outcomes_of(tables: Tables, trial: Any) -> pd.DataFrame:
     """Return the tasks of a trial with an outcome of `SHOWN`: task_id, outcome, hit."""
+    # Without such a task, the table with one row for each task need not be read.
     if not any(getattr(trial, count) for count in COUNTS):
         return pd.DataFrame(columns=["task_id", "outcome", "hit", "redelivery_ns", "taken_over_by"])
     rows = tables[f"outcome/{trial.trial_id}-{trial.attempt}"]
@@ -104,6 +105,7 @@ def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -
         proof=row.proof if is_hit else row.reason,
         tasks={SHOWN[outcome]: listed(ids_) for outcome, ids_ in tasks.items() if ids_},
         taken_over=_takeover(outcomes),
+        # Harm before doubt: a hit with a lost task is not survived, whatever is unknown.
         survived=None if not is_hit else False if harmed else survived,
     )
 
@@ -111,6 +113,7 @@ def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -
 def _since(trial: Any, instant_ns: Any) -> str:
     if pd.isna(instant_ns) or pd.isna(trial.t_begin_ns):
         return ""
+    # The monotonic clock counts from the boot of the machine, which means nothing to a reader.
     return f"{(instant_ns - trial.t_begin_ns) / 1e9:.2f} s"
 
 

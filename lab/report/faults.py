@@ -35,6 +35,7 @@ class Result:
 
 RECOVERED = Result("recovered", "↻", "recovered", "n_re_executed")
 # The worst first; a square shows the first that its trials have.
+# Harm comes before a recovery, so that a square never hides a loss behind it.
 RESULTS = (
     Result("lost", "✖", "lost", "n_lost"),
     Result("stuck", "■", "stuck", "n_stuck"),
@@ -50,6 +51,7 @@ MISSED = Result("missed", "○", "not hit")
 FAILED = Result("failed", "-", "failed")
 SKIPPED = Result("skipped", "-", "skipped")
 UNMEASURED = Result("unmeasured", "·", "not measured")
+# `unknown` is not harm: the drain was too short to decide (METHOD M29).
 HARMFUL = ("lost", "stuck", "reported", "twice", "disowned", "raised")
 ACKNOWLEDGED: Mapping[str, str] = {
     "in-memory": "is in the memory of the submitter",
@@ -135,6 +137,7 @@ def matrix(tables: Tables) -> Matrix | None:
 def _place(fault: str) -> tuple[int, str]:
     """Return the key that sorts faults by kind, the control first."""
     kind = fault.partition(":")[0]
+    # A run of a newer version may have a kind that is unknown here; it is shown all the same.
     return (KINDS.index(kind) if kind in KINDS else len(KINDS), fault)
 
 
@@ -154,16 +157,21 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
 
 
 def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Square:
+    # Labels have brackets and `@`, which a link to an id would have to escape.
     anchor = re.sub(r"\W+", "-", f"hits-{row.label}-{fault}")
+    # An interrupted attempt has no complete drain, so what became of its tasks is unknown.
     sent = trials[(trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)]
     if sent.empty:
         return _without_result(fault, anchor, trials)
     hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]
     n, counts = int(sent["n_sent"].sum()), _counts(sent)
     k, result = next(((k, result) for result, k in counts if k), (0, OK))
+    # A fault that hit nothing proves nothing: `ok` would state that the system survived it.
     if fault != FaultKind.NONE and not int(sent["n_hits"].sum()) and result is OK:
         result = MISSED
+    # A task that was executed again finished once, so it is not part of the share of harm.
     harmed = 0 if result in {RECOVERED, OK, MISSED} else k
+    # The classes are summed over attempts, and a share above 1 has no interval.
     share = proportion(min(harmed, n), n)
     low, high = (percent(end or 0.0) for end in (share.low, share.high))
     delay = _longest(DELAY, sent, tables) if result is RECOVERED else ""
@@ -193,6 +201,7 @@ def _others(counts: Sequence[tuple[Result, int]], shown: Result) -> list[str]:
     return [
         f"{k:,} {result.word if result is not RECOVERED else 'executed again'}"
         for result, k in counts
+        # The count of a square is of harmed tasks, so a recovery has its own number as a note.
         if k and (result is not shown or result is RECOVERED)
     ]
 
@@ -207,6 +216,7 @@ def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:
     if trials.empty:
         return Square(fault, anchor, UNMEASURED, UNMEASURED.word)
     is_skipped = (trials["status"] == Status.SKIPPED).all()
+    # If any attempt ran, its reason explains more than that of a skip, which was planned.
     ran = trials[trials["status"] != Status.SKIPPED]
     reason = str((trials if is_skipped else ran)["reason"].iloc[0])
     result = SKIPPED if is_skipped else FAILED
@@ -216,8 +226,10 @@ def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:
 
 def _longest(metric: str, sent: pd.DataFrame, tables: Tables) -> str:
     """Return the largest value of a metric of seconds over trials; empty if there is none."""
+    # The metrics of interrupted attempts must not enter: their tasks are not counted either.
     metrics = tables["metric"].merge(sent[["trial_id", "attempt"]], on=["trial_id", "attempt"])
     values = metrics.loc[metrics["metric"] == metric, "value"].dropna()
+    # Zero is no delay: the service did not stop.
     return seconds(float(values.max())) if (values > 0).any() else ""
 
 

@@ -131,6 +131,7 @@ def first_screen(tables: Tables) -> FirstScreen:
     strips = [strip for measure in MEASURES if (strip := _strip(tables, measure))]
     families = {row.label: row.family for row in each(identify(tables["trial"]))}
     rows = [(families[line.label] == REFERENCE, line) for line in overview.lines(tables, COLUMNS)]
+    # References bound the systems and are no candidates; the sort keeps the order of the others.
     rows.sort(key=lambda row: row[0])
     return FirstScreen(
         verdict(tables),
@@ -162,16 +163,23 @@ def _strip(tables: Tables, measure: Measure) -> Strip | None:
     counted = cells(tables, measure.metric).assign(is_disturbed=False)
     disturbed = cells(tables, measure.metric, "disturbed").assign(is_disturbed=True)
     rows = pd.concat([counted, disturbed], ignore_index=True)
+    # The axis is logarithmic, so zero has no position on it.
     rows = rows[(rows["arrival"] == measure.arrival) & (rows["estimate"] > 0)]
     if rows.empty:
         return None
+    # One place only: numbers of unequal topologies, workloads or rates must not share an axis.
     place = rows.groupby("place", sort=False)["label"].nunique().idxmax()
+    # Counted rows are first, so a label with both kinds keeps the number that counts.
     rows = rows[rows["place"] == place].drop_duplicates("label")
+    # Both sorts are stable, unlike the default of pandas: the second keeps the order by value.
     rows = rows.sort_values("estimate", ascending=measure.is_low_best, kind="stable")
     rows = rows.sort_values("is_disturbed", kind="stable")
+    # A reference may be far beyond the systems and would compress them, so it sets no end of the
+    # axis, unless the run has nothing else.
     systems = rows[rows["family"] != REFERENCE]
     ends = (rows if systems.empty else systems)[["estimate", "ci_low", "ci_high"]]
     scale = _Scale(float(ends.min().min()), float(ends.max().max()))
+    # With its trial ids in the tooltip, a number can be repeated by `lab reproduce`.
     ids = trial_values(tables, measure.metric)
     dots = [_dot(row, measure, scale, ids[ids["label"] == row.label]) for row in each(rows)]
     return Strip(measure.name, measure.title, str(place), dots)
@@ -210,5 +218,6 @@ class _Scale:
     def percent(self, value: float) -> float:
         """Return the position of a value in percent of the axis, inside the margins."""
         width = math.log(self.most / self.least)
+        # A chart of one value has no width, and its dot is in the middle.
         share = math.log(value / self.least) / width if width else 0.5
         return round(MARGIN + (100 - 2 * MARGIN) * min(max(share, 0.0), 1.0), 2)

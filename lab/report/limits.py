@@ -57,6 +57,7 @@ def limit_of(
         least: The smallest possible value; None: there is none.
         most: The largest possible value; None: there is none.
     """
+    # The number decides, not its interval: one that only reaches below zero is shown as it is.
     if least is not None and value < least:
         return Limit(least, (value if high is None else high) < least, "below")
     if most is not None and value > most:

@@ -22,6 +22,7 @@ from lab.report.summary import LabelRow
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
 METRICS = (*PERCENTILES, "utilization_of_capacity", "overloaded")
+# A cell has three percentiles: the word for a refusal would be too wide.
 REFUSED_MARK = "-"
 COLUMNS = {
     SATURATION: "saturation /s",
@@ -51,6 +52,7 @@ def grids(tables: Tables) -> list[Grid]:
     chosen = estimates[
         ~estimates["analysis_id"].str.contains("/") & estimates["metric"].isin([*COLUMNS, *METRICS])
     ]
+    # A label without a search for its capacity has no shares of it to compare.
     sites = set(chosen.loc[chosen["metric"] == SUSTAINABLE, "label"])
     trials = tables["trial"][tables["trial"]["label"].isin(sites)]
     if trials.empty:
@@ -74,7 +76,9 @@ def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
     steps = steps[steps["metric"].isin(METRICS)]
     # Null if every trial of a load level was disturbed.
     rho = each(steps[(steps["metric"] == "utilization_of_capacity") & steps["estimate"].notna()])
+    # Rates have four digits, so the quotient is only close to the planned fraction.
     shares = {(row.label, row.rate_hz): round(float(row.estimate), 2) for row in rho}
+    # Equal rates are load levels as well, but at arbitrary shares of a capacity.
     fractions = [share for share in FRACTIONS if share in shares.values()]
     by_share = {(label, shares[label, rate]): rate for label, rate in shares}
     order = _ranked(lines, 1)
@@ -98,6 +102,7 @@ def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
 
 
 def _ranked(lines: Sequence[LabelRow], place: int) -> list[LabelRow]:
+    # A label that sustained nothing is last, but has its row in every table.
     return sorted(lines, key=lambda line: -(line.numbers[place].value or 0.0))
 
 
@@ -113,8 +118,10 @@ def _limits(label: Any, rows: pd.DataFrame) -> LabelRow:
 
 def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:
     """Return the rates that are planned for all labels; rates that only some share are left out."""
+    # A level that was skipped or failed for one label is still planned: its cell has the reason.
     planned = pd.concat([steps, trials[trials["arrival"] == LoadLevel.kind]])[["label", "rate_hz"]]
     labels = planned.drop_duplicates().groupby("rate_hz")["label"].nunique()
+    # Fractions of two capacities may coincide, which makes no rate for all labels.
     is_for_all = (labels > 1) & (labels == labels.max())
     return sorted(labels[is_for_all].index.astype("float64"))
 
@@ -154,6 +161,7 @@ def _wait(rows: pd.DataFrame) -> Number:
     ]
     load = estimates.get("overloaded")
     overloaded = ""
+    # Such a wait only reflects how long the trial was loaded (METHOD M8).
     if load is not None and pd.notna(load.estimate) and load.estimate:
         overloaded = f"overloaded in {load.estimate:.0%} of {plural(int(load.n_trials), 'trial')}"
     return Number(text, overloaded, "\n".join(notes), waits[0].value)

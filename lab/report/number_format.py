@@ -13,6 +13,7 @@ def digits(value: float) -> str:
     """Format a number with three significant digits: 2.57 M, 12,300, 81.3 and 0.0023."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
+    # Rounded before the unit is chosen: 999,600 must become 1.00 M and not 1,000,000.
     rounded = float(f"{value:.3g}")
     if abs(rounded) >= MILLION:
         return f"{digits(rounded / MILLION)} M"

@@ -36,6 +36,7 @@ def written(estimate: Any, scale: float, counted: str, most: float | None = None
         most: The largest possible value, in the unit of the table; None: there is none.
     """
     if pd.isna(estimate.estimate):
+        # A percentile of too few tasks has no value (METHOD M11); its method has the reason.
         return Number(REFUSED, note=estimate.method)
     value = float(estimate.estimate) * scale
     ends = [estimate.ci_low, estimate.ci_high]
@@ -47,6 +48,7 @@ def written(estimate: Any, scale: float, counted: str, most: float | None = None
         f"n = {counted}; {estimate.method}",
         value,
     )
+    # The limits of `LEAST` are zero, so they hold in the unit of the table, too.
     return possible(number, limit_of(value, low, high, least=LEAST.get(estimate.metric), most=most))
 
 
@@ -57,4 +59,5 @@ def possible(number: Number, limit: Limit | None) -> Number:
     if limit.is_refused:
         return Number(REFUSED, note=f"{number.text} {number.interval}: {limit.reason}".strip())
     text = f"not distinguishable from {limit.value:g}"
+    # The value is the limit: an impossible number must not rank before a possible one.
     return replace(number, text=text, note=f"{number.text}; {number.note}", value=limit.value)

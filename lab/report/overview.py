@@ -64,12 +64,14 @@ def estimated(metric: str, scale: float) -> Callable[[Tables], ByLabel]:
             row.label: in_brackets(_placed(shown(row, scale), row.place), "no trial counts")
             for row in each(others)
         }
+        # The right operand wins: a number that counts replaces a disturbed one of its label.
         return disturbed | counted
 
     return numbers
 
 
 def _placed(number: Number, place: str) -> Number:
+    # The labels of a column may differ in workload and topology, so each number names its own.
     return Number(number.text, number.interval, f"{place}; {number.note}", number.value)
 
 
@@ -89,9 +91,11 @@ def counted(*counts: str) -> Callable[[Tables], ByLabel]:
 def _gain(tables: Tables) -> ByLabel:
     """Return each label's speed-up from its smallest to its largest number of workers."""
     trials = values(tables, THROUGHPUT)
+    # Only with work does the number of workers bound the rate, and so the gain below.
     trials = trials[(trials["arrival"] == Burst.kind) & (trials["nominal_ns"] > 0)]
     numbers = {}
     for label, rows in by(trials, "label"):
+        # One workload only, so that few and many workers ran the same tasks.
         first = rows[rows["workload_name"] == rows["workload_name"].iloc[0]]
         few, many = (first[first["workers"] == n] for n in _ends(first["workers"]))
         if (gain := ratio(many, few)) is not None and len(first["workers"].unique()) > 1:
@@ -116,6 +120,7 @@ def _ready(tables: Tables) -> ByLabel:
     numbers = {}
     for label, rows in by(trials, "label"):
         first = rows[rows["topology"] == rows["topology"].iloc[0]]
+        # The start-up is a column of `trial` and no metric, so no estimate of it exists.
         boot = interval([float(value) / 1e9 for value in first["boot_ns"]])
         known = boot.low is not None and boot.high is not None
         span = f"{digits(boot.low or 0)} to {digits(boot.high or 0)}" if known else ""
@@ -126,6 +131,7 @@ def _ready(tables: Tables) -> ByLabel:
 
 def _latest(tables: Tables) -> ByLabel:
     """Return the lateness of each label's latest firing of its first schedule."""
+    # A dict keeps the last of equal keys; reversed, that is the first schedule of a label.
     rows = {row.label: row for row in reversed(schedules(tables))}
     return {
         label: Number(row.latest.text, "", row.title, row.latest.value)
@@ -133,6 +139,7 @@ def _latest(tables: Tables) -> ByLabel:
     }
 
 
+# In the order of the questions on the page, to which the headings link.
 COLUMNS = (
     OverviewColumn("lost", "lost", counted("n_lost")),
     OverviewColumn("unfinished", "lost", counted("n_partial", "n_unknown")),

@@ -76,6 +76,7 @@ def _texts(row: Row, cpu: Number) -> list[str]:
 
 def _cpu_ms(tables: Tables) -> dict[str, Number]:
     """Return the CPU time per task of each label, summed over the roles that were measured."""
+    # The estimates are of the whole campaign, the trials only of one function.
     cells = set(map(cell_key, each(tables["trial"])))
     wanted = {f"cpu_{role}_s_per_task" for role in ROLES}
     sums: dict[str, float] = {}
@@ -87,6 +88,7 @@ def _cpu_ms(tables: Tables) -> dict[str, Number]:
 
 
 def _answer(tables: Tables, names: Mapping[str, str]) -> str:
+    # A reference that only records tasks is no choice for a user's function.
     executing = tables["trial"][tables["trial"]["runs_tasks"] == 1]
     values = trial_values({**tables, "trial": executing}, THROUGHPUT)
     values = values[values["arrival"] == Burst.kind]
@@ -119,6 +121,7 @@ def tiers(by_block: pd.DataFrame, ranked: Sequence[str]) -> list[list[tuple[str,
     tiers: list[list[tuple[str, float]]] = []
     for label in ranked:
         times_less = _ratio(by_block, ranked[0], label, level)[0]
+        # Not with the neighbour: a chain of ties would group the best with the worst.
         if tiers and _is_tie(by_block, tiers[-1][0][0], label, level):
             tiers[-1].append((label, times_less))
         else:
@@ -136,8 +139,10 @@ def _ratio(
 ) -> tuple[float, float | None]:
     if better == label:
         return 1.0, None
+    # Only blocks that have both: what the machine did in a block then affects both (METHOD M12).
     pairs = by_block[[better, label]].dropna()
     if pairs.empty:
+        # Unpaired means have no interval, so the caller uses the order of magnitude.
         return float(by_block[better].mean() / by_block[label].mean()), None
     ratio = paired_ratio(pairs[better].tolist(), pairs[label].tolist(), level)
     return ratio.value, ratio.low

@@ -27,11 +27,13 @@ POOLED = (
     Column("cold_import", "imports s", "cold_import_s", "any", 1),
 )
 COLUMNS = (
+    # Paced trials are not read in the window: a reading locks the memory map (METHOD M25).
     Column("idle", "idle MB", STATE.format("idle"), Burst.kind, MB),
     Column("steady", "steady MB", STATE.format("steady"), Burst.kind, MB),
     Column("peak", "peak MB", STATE.format("peak"), Burst.kind, MB),
     Column("drained", "drained MB", STATE.format("drained"), Burst.kind, MB),
     Column("waiting", "waiting MB", STATE.format("idle"), Idle.kind, MB),
+    # Growth and `anonymous` leave out mapped files, because the ledger is one (METHOD M25).
     Column("leak", "growth B/task", "leak_bytes_per_task", Burst.kind, 1),
     Column("anonymous", "anonymous MB", "anonymous_bytes_per_worker_peak", Burst.kind, MB),
     Column("broker", "broker MB", "broker_memory_bytes_peak", Burst.kind, MB),
@@ -91,6 +93,7 @@ def _row(cell: list[Any], estimates: Mapping[Any, Any], pooled: Mapping[Any, Num
     first = cell[0]
     numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     for column in POOLED:
+        # No trial has the arrival `any`, so `number_of` has no number for these columns.
         key = (column.metric, *_place(first))
         numbers[column.name] = pooled.get(key, Number(NOT_MEASURED))
     return Upkeep(
@@ -114,6 +117,7 @@ def _pooled(tables: Tables) -> dict[Any, Number]:
     metrics = tables["metric"]
     wanted = metrics[metrics["metric"].isin([column.metric for column in POOLED])]
     wanted = wanted[wanted["is_valid"] == 1].dropna(subset=["value"])
+    # A repeated attempt has a cold start as well; it must not count twice for its trial.
     trials = usable(tables["trial"])[["trial_id", "attempt", *PLACE]]
     groups = wanted.merge(trials, on=["trial_id", "attempt"]).groupby(["metric", *PLACE])
     return {key: _over_trials(rows) for key, rows in groups}
@@ -121,8 +125,10 @@ def _pooled(tables: Tables) -> dict[Any, Number]:
 
 def _over_trials(rows: pd.DataFrame) -> Number:
     estimate = interval(rows["value"].astype("float64").tolist())
+    # One trial that is only an upper bound makes the mean one: `<` sorts after the empty text.
     bound = max(rows["bound"], default="")
     number = Number(f"{bound}{digits(estimate.value)}", "", estimate.method, estimate.value)
+    # The spread of bounds is not the spread of the values that they bound.
     if estimate.low is None or estimate.high is None or bound:
         return number
     return replace(number, interval=f"{digits(estimate.low)} to {digits(estimate.high)}")

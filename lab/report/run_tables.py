@@ -39,9 +39,12 @@ class RunTables(Mapping[str, pd.DataFrame]):
             if table != "task":
                 is_there = (folder / f"{table}.parquet").exists()  # a published run has none
                 if not is_there:
+                    # Empty, but with its columns, so that no caller needs a special case.
                     return formats.from_csv(table, b"", folder)
                 return self._store.read(table, folder)
+            # Only the columns that figures use: a window of a large run has millions of rows.
             tasks = self._store.read(table, folder, TASK_COLUMNS)
+            # The file also has the warm-up, which belongs to no number (METHOD M16).
             return tasks[tasks["phase"] == Phase.MEASURE]
         if table not in self._known:
             self._known[table] = self._earlier() if table == EARLIER else self._store.read(table)
@@ -53,14 +56,17 @@ class RunTables(Mapping[str, pd.DataFrame]):
         Runs that cannot be read are left out.
         """
         current = self["campaign"].iloc[-1]
+        # Without rows, but with columns: `concat` rejects an empty list if no other run exists.
         parts = [of_run(self).head(0)]
         for file in sorted(self._store.folder.parent.glob("*/campaign.csv")):
             other = RunTables(Store(file.parent))
             try:
                 run = other["campaign"].iloc[-1]
+                # Another machine or other packages are another series (METHOD M30).
                 is_same = run.fingerprint_id == current.fingerprint_id
                 if file.parent != self._store.folder and is_same:
                     parts.append(of_run(other))
+            # A damaged run must not prevent the page of another; an empty table: IndexError.
             except (ResultsError, IndexError):
                 continue
         return pd.concat(parts, ignore_index=True)

@@ -68,6 +68,7 @@ def growths(tables: Tables) -> list[Growth]:
     table = table[table["x_axis"].isin(["cores", "workers", "nodes"])]
     if table.empty:
         return []
+    # The table of trends has no durations, which are part of the names of workloads.
     durations = tables["trial"].drop_duplicates(["workload", "size"])
     durations = durations[["workload", "size", "size_unit", "nominal_ns"]]
     named = table.merge(durations, on=["workload", "size"], how="left")
@@ -82,10 +83,13 @@ def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Growth:
     first = rows.iloc[0]
     points = rows[rows["x"].notna()].groupby(["x", "label"], sort=True)
     steps = [_step(point, estimates) for _, point in points]
+    # By the number in front, because as text 10 workers sort before 2.
     steps.sort(key=lambda step: (float(step.at.split()[0]), -_rank(step)))
+    # Rows without a point are about the whole line: the coefficients of its law.
     of_lines = rows[rows["x"].isna()].groupby("name", sort=False)
     laws: dict[str, list[str]] = {}
     for name, law in of_lines:
+        # Labels often share the reason why no law was fitted: one sentence then names them all.
         laws.setdefault(_law({row.metric: row for row in each(law)}), []).append(str(name))
     named = [(", ".join(names), sentence) for sentence, names in laws.items()]
     return Growth(f"{first['title']} \N{MIDDLE DOT} {first['fixed']}", steps, named)
@@ -123,6 +127,8 @@ def _most(rows: pd.DataFrame) -> dict[str, float]:
     workers = float(first["nodes"] * first["workers_per_node"])
     most = {"scaling_efficiency": 1.0, "speed_up_over_inline": workers}
     values = rows.drop_duplicates("metric").set_index("metric")["estimate"]
+    # The ratio of the resources is no column, but follows from the two. It is rounded, because a
+    # quotient of floats is rarely exactly 2.
     if {"speed_up", "scaling_efficiency"} <= set(values.dropna().index):
         most["speed_up"] = float(round(values["speed_up"] / values["scaling_efficiency"], 6))
     return most
@@ -140,6 +146,7 @@ def _law(rows: Mapping[str, Any]) -> str:
         if number.value is not None:
             interval = f" ({number.interval})" if number.interval else ""
             parts.append(template.format(number.text) + interval)
+    # A peak is only reported where the points identify it (METHOD M21); silence would hide that.
     if parts and pd.isna(rows["peak"].estimate):
         parts.append("peak not identified")
     method = str(rows["contention"].method).rstrip(".")
@@ -151,6 +158,7 @@ def as_table(lines: Sequence[Growth]) -> tuple[str, Sequence[str], Sequence[Sequ
     headings = ["line", "label", "at", *(c.title for c in (RATE, *COLUMNS)), "beyond the cores"]
     cells = []
     for line in lines:
+        # The steps are sorted by size, so the largest of each label remains.
         last = {step.name: step for step in line.steps}
         cells += [
             [

@@ -77,8 +77,10 @@ def schedules(tables: Tables) -> list[Schedule]:
     named = trials.assign(title=title).merge(names, on="label")
     named = named.sort_values(["nominal_ns", "schedule", *TOPOLOGY], kind="stable")
     last = usable(trials)[["trial_id", "attempt"]]
+    # Usable attempts only: a repeated trial would count its occurrences twice.
     values = tables["metric"].dropna(subset=["value"]).merge(last, on=["trial_id", "attempt"])
     estimates = shown_estimates(tables["estimate"])
+    # Columns such as the rate are null here, and pandas would drop these groups.
     groups = named.groupby(["title", *CELL], dropna=False, sort=False)
     rows = [_row(list(each(cell)), values, estimates) for _, cell in groups]
     places = {row.title: number for number, row in reversed([*enumerate(rows)])}
@@ -102,6 +104,7 @@ def _row(cell: list[Any], values: pd.DataFrame, estimates: Mapping[Any, Any]) ->
         n_due=int(metrics.loc[metrics["metric"] == COUNTS[0], "n"].sum()),
         numbers={column.name: number_of(cell, estimates, column) for column in COLUMNS},
         latest=_latest(metrics),
+        # A trial without usable records has no count, which is not a count of zero.
         counts=[f"{int(sums[name])}" if name in sums else NOT_MEASURED for name in COUNTS],
         flags=flags_of(cell),
     )
@@ -111,6 +114,7 @@ def _latest(metrics: pd.DataFrame) -> Number:
     values = metrics.loc[metrics["metric"] == LATEST, "value"].astype("float64") * 1e3
     if values.empty:
         return Number(NOT_MEASURED)
+    # The maximum over trials: a mean would hide the one firing that was late.
     return Number(digits(float(values.max())), value=float(values.max()))
 
 

@@ -37,11 +37,14 @@ DISTURBANCES = {
     "used by other processes": "other_cpu",
     "taken from a role by other processes": "cpu_taken",
     "waited for a CPU by the trial's threads": "cpu_wait",
+    # The next two flag nothing. Drift is the machine's own spread, which interleaving spreads over
+    # all systems, and the queues of saturated workers raise CPU pressure (METHOD M23).
     "change of the CPU's own speed around the trial": "calibration_drift",
     "CPU pressure": "pressure_cpu",
     "quota periods in which a node was throttled": "throttle_ratio",
 }
 SPREAD = (0.5, 0.9, 1.0)
+# Each trial has its own figures: with them, one reason would be counted as many.
 DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
 
 
@@ -104,6 +107,7 @@ def machine(tables: Tables) -> list[Pair]:
         for fact in each(tables["environment"])
         if fact.value
     }
+    # A fact that could not be read stays missing: unknown is not the same as no hypervisor.
     if "cpu.hypervisor" in facts:
         facts["cpu.hypervisor"] = "yes" if facts["cpu.hypervisor"] == "1" else "no"
     chosen = [(title, facts.get(key, "unknown")) for title, key in MACHINE.items()]
@@ -115,6 +119,7 @@ def baselines(tables: Tables) -> list[Baseline]:
     """Return the host baselines: means over blocks, or why one was not measured."""
     results = []
     for (name, unit), rows in tables["baseline"].groupby(["baseline", "unit"], sort=False):
+        # The block is the unit here: its readings are not independent (METHOD M9).
         blocks = rows.dropna(subset=["value"]).groupby("block")["value"].mean()
         methods = "; ".join(dict.fromkeys(rows["method"]))
         number = Number(NOT_MEASURED)
@@ -144,6 +149,7 @@ def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
     counts: Counter[Pair] = Counter()
     for trial in each(trials[trials["flag"] != Flag.OK]):
         for reason in filter(None, re.split(r"\s*;\s*", str(trial.flag_reasons))):
+            # A reason that begins with a figure would become empty, so it stays whole.
             counts[str(trial.flag), DETAIL.sub("", reason) or reason] += 1
     return [(flag, reason, count) for (flag, reason), count in counts.most_common()]
 
@@ -171,6 +177,7 @@ def changes(tables: Tables) -> list[NoiseEffect]:
         for key, estimate in everything.items():
             if (key[0], estimate.arrival) != (column.metric, column.arrival):
                 continue
+            # Without its noisy trials, a cell may have no estimate at all.
             other = without.get(key)
             if estimate.n_noisy and other is not None and not pd.isna(other.estimate):
                 results.append(_change(cells[key[1:]], column, estimate, other))
@@ -195,6 +202,7 @@ def troubles(tables: Tables) -> list[Trouble]:
     trials = _named(tables)
     bad = trials[(trials["status"] != Status.OK) | ~trials["flag"].isin(COUNTED_FLAGS)]
     what = bad["status"].where(bad["status"] != Status.OK, bad["flag"])
+    # An attempt that ended badly has a reason; one that is only flagged has that of its flag.
     why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
     keys = ["what", "why", "label", "workload_name", "topology", "arrival"]
     groups = bad.assign(what=what, why=why).groupby(keys, sort=False)
@@ -219,6 +227,7 @@ def settings(trials: pd.DataFrame) -> list[Settings]:
     named = trials.assign(topology=topology_names(trials)) if len(trials) else trials
     ran = named[named["status"] != Status.SKIPPED]
     results = []
+    # Settings may depend on the topology, such as the number of workers of a server.
     for (label, text, services), rows in ran.groupby(["label", "settings", "services"]):
         where = "; ".join(dict.fromkeys(rows["topology"]))
         results.append(Settings(str(label), where, str(services), list(_pairs(str(text)))))
@@ -230,6 +239,7 @@ def _pairs(text: str) -> Iterator[Pair]:
         values = json.loads(text)
     except json.JSONDecodeError:
         values = None
+    # The text of a foreign or edited run may be anything; it is shown and not interpreted.
     if not isinstance(values, Mapping):
         yield "as recorded", text
         return
@@ -240,6 +250,7 @@ def _pairs(text: str) -> Iterator[Pair]:
 def _named(tables: Tables) -> pd.DataFrame:
     trials = tables["trial"]
     if trials.empty:
+        # `troubles` groups by these columns, so that a campaign without trials needs them, too.
         return trials.assign(workload_name="", topology="", name="")
     return trials.assign(
         workload_name=workload_names(trials), topology=topology_names(trials)

@@ -109,15 +109,18 @@ def summary(tables: Tables) -> list[Row]:
     named = named.merge(identify(trials)[["label", "name"]], on="label")
     cells: dict[Key, Trials] = {}
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
+        # By site and not by cell: the burst and the paced trials of a system share one row.
         cells.setdefault(tuple(getattr(trial, name) for name in SITE), []).append(trial)
     estimates = shown_estimates(tables["estimate"])
     rows = [row for cell in cells.values() for row in _rows(cell, estimates)]
+    # A dict keeps the last of equal keys; reversed, that is the first position of each place.
     places = {row.workload + row.topology: number for number, row in reversed([*enumerate(rows)])}
     rows.sort(key=lambda row: (places[row.workload + row.topology], -_rank(row)))
     return rows
 
 
 def _rank(row: Row) -> float:
+    # A refused or disturbed number has no value, and ranks last (METHOD M23).
     return row.numbers["throughput"].value or 0.0
 
 
@@ -131,6 +134,7 @@ def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[Ke
 def shown_estimates(estimates: pd.DataFrame) -> dict[Key, Any]:
     """Map metric and cell to the headline; `METRIC/disturbed` has those of disturbed trials."""
     chosen = estimates[estimates["analysis_id"].str.endswith(SUFFIX)]
+    # Another key than that of the headline: a disturbed number must never replace one that counts.
     disturbed = {(f"{row.metric}{SUFFIX}", *cell_key(row)): row for row in each(chosen)}
     return headline(estimates) | disturbed
 
@@ -152,6 +156,7 @@ def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
             cpu=_cpu(trials, estimates),
             n_tasks=sum(trial.n_sent for trial in _sent(trials)),
             lost=count_of(trials, "n_lost"),
+            # A slow system that the deadline cuts off has lost nothing (METHOD M28).
             unfinished=count_of(trials, "n_partial", "n_unknown"),
             duplicated=count_of(trials, "n_duplicated"),
             flags=flags_of(trials),
@@ -165,19 +170,24 @@ def _numbers(cell: Trials, estimates: Mapping[Key, Any]) -> Mapping[str, Number]
     reference = burst.reference.removesuffix("@default")
     share = numbers["of_reference"]
     if not reference and numbers["throughput"].value is not None:
+        # Not `not measured`: no command could measure a share without a reference.
         numbers["of_reference"] = Number("a reference" if burst.family == "reference" else "none")
     elif share.value is not None:
         numbers["of_reference"] = replace(share, text=f"{share.text} of {reference}")
     elif share.text == REFUSED and numbers["throughput"].value is not None:
+        # The trials are not the cause: the reference is missing, and the note has the command.
         numbers["of_reference"] = replace(share, text=NOT_MEASURED)
     overhead = estimates.get(("instrumentation_overhead", *cell_key(burst)))
     rate = numbers["throughput"]
     if overhead is not None and is_above(overhead) and rate.value is not None:
         note = f"{rate.note}; instrumentation lowers it by more than METHOD M19 allows"
+        # The estimate may be a bound already; a second sign would read as `>>x`.
         bound = f">{rate.text.removeprefix('>')}"
         numbers["throughput"] = replace(rate, text=f"{bound} {ABOVE}", note=note)
+    # After the mark: a rate that is refused keeps it, because its text moves into the note.
     throughput = estimates.get((THROUGHPUT, *cell_key(burst)))
     if throughput is not None and burst.nominal_ns and rate.value is not None:
+        # No worker slot can do more than one task in the time of the calibrated work.
         most = burst.workers * 1e9 / burst.nominal_ns
         ends = (throughput.ci_low, throughput.ci_high)
         low, high = (None if pd.isna(end) else float(end) for end in ends)
@@ -190,6 +200,7 @@ def is_above(overhead: Any) -> bool:
     """Return True if an estimate of the instrumentation overhead exceeds a bound of METHOD M19."""
     if pd.isna(overhead.estimate):
         return False
+    # With fewer than five trials there is no interval (METHOD M2): the estimate is all there is.
     high = overhead.estimate if pd.isna(overhead.ci_high) else overhead.ci_high
     return bool(overhead.estimate > SMALL_OVERHEAD or high > LARGEST_OVERHEAD)
 
@@ -202,6 +213,7 @@ def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Num
     # The largest burst, because its start has the smallest effect on its throughput.
     largest = max(trials, key=lambda trial: trial.n_planned)
     if not any(trial.status in USABLE and trial.flag in COUNTED_FLAGS for trial in trials):
+        # Only where nothing counts is a disturbed number better than none (METHOD M23).
         estimate = estimates.get((f"{column.metric}{SUFFIX}", *cell_key(largest)))
         if estimate is None:
             return Number(_ending(trials), note="no trial is usable")
@@ -220,12 +232,14 @@ def _cpu(cell: Trials, estimates: Mapping[Key, Any]) -> Number:
         return parts["driver"]
     texts = {role: part.text for role, part in parts.items()}
     if not any(trial.services for trial in cell):
+        # Without servers the CPU time is not unknown: there is no process that could use any.
         texts["services"] = "none"
     notes = [
         f"{role}: {part.interval or 'no interval'}; {part.note}"
         for role, part in parts.items()
         if part.value is not None
     ]
+    # Three numbers have no common rank: the value only states that there is something to show.
     return Number(" / ".join(texts.values()), note="\n".join(notes), value=0.0)
 
 
@@ -259,6 +273,7 @@ def _sent(cell: Trials) -> Trials:
 
 def count_of(cell: Trials, *columns: str) -> Number:
     """Count tasks with their upper 95 % bound (METHOD M28)."""
+    # Failed and invalid attempts are included: a task that was lost in one of them is lost.
     sent = _sent(cell)
     if not sent:
         return Number(_ending(cell))

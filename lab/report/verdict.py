@@ -17,6 +17,7 @@ from lab.report.recommendation import tiers
 
 REFERENCE = "reference"
 # The questions in order; the first that the run measured is answered.
+# p99 needs 662 tasks in a trial (METHOD M11); a shorter run is answered by its median.
 WAITS = (("queue_latency_s_p99", "p99"), ("queue_latency_s_p50", "p50"))
 
 
@@ -41,16 +42,20 @@ def verdict(tables: Tables) -> str:
 def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best: bool) -> str:
     estimates = cells(tables, metric)
     trials = values(tables, metric)
+    # A reference bounds the systems and is no alternative to them (METHOD M18).
     estimates = estimates[(estimates["arrival"] == arrival) & (estimates["family"] != REFERENCE)]
     trials = trials[(trials["arrival"] == arrival) & (trials["family"] != REFERENCE)]
     if estimates.empty or trials.empty:
         return ""
     labels = sorted(set(estimates["label"]))
     safe = [label for label in labels if _keeps_tasks(label)]
+    # A system that loses tasks when a worker dies is no alternative to one that keeps them. A
+    # single safe system has no other to be compared with.
     group = "systems"
     if len(safe) > 1 and len(safe) < len(labels):
         labels, group = safe, "systems that keep tasks over a worker's death"
     estimates = estimates[estimates["label"].isin(labels)]
+    # `cells` sorts by place. One sentence ranks one place: the smallest workload and topology.
     place = estimates["place"].iloc[0]
     estimates = estimates[estimates["place"] == place].drop_duplicates("label")
     trials = trials[(trials["place"] == place) & trials["label"].isin(labels)]
@@ -69,6 +74,7 @@ def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best
         names = " and ".join(rows[label].name for label, _ in best if label in rows)
         return f"Of {len(ranked)} {group}, {names} are not distinguishable{where}: {number}."
     name = rows[best[0][0]].name
+    # `estimate_text` begins with the name, which the sentence already has.
     number = number.removeprefix(f"{name} ")
     behind = f", {digits(others[0][0][1])} times better than the next"
     return f"Of {len(ranked)} {group}, {name} {words.format(where, number)}{behind}."

@@ -82,6 +82,7 @@ def shaped(tables: Tables) -> list[Shaped]:
     """
     trials = tables["trial"]
     trials = trials[trials["arrival"].isin(ARRIVAL_TABLES) & (trials["status"] != Status.SKIPPED)]
+    # `identify` gets all trials: short names depend on every label of the campaign.
     named = trials.merge(identify(tables["trial"])[["label", "name"]], on="label")
     estimates = shown_estimates(tables["estimate"])
     results = []
@@ -89,9 +90,12 @@ def shaped(tables: Tables) -> list[Shaped]:
         trials = named[named["arrival"] == kind].sort_values(
             ["arrival_param", "workload"], kind="stable"
         )
+        # Groups of 10 and of 100 tasks differ by design, so they share no ranking.
         for (param, workload), same in trials.groupby(["arrival_param", "workload"], sort=False):
+            # Columns such as the rate are null here, and pandas drops null keys unless forbidden.
             cells = [list(each(cell)) for _, cell in same.groupby(CELL, dropna=False, sort=False)]
             ranked = [_row(cell, table, estimates) for cell in cells]
+            # By the number alone: equal numbers would be ordered by their texts otherwise.
             rows = sorted(ranked, key=lambda row: row[0])
             headings = [column.title for column in table.columns]
             title = f"{table.title.format(param=param)} ({workload})"
@@ -120,6 +124,7 @@ def _row(
         *(count.text for count in counts),
         flags_of(list(cell)),
     ]
+    # None cannot be compared with a number, and belongs to the end.
     return float("inf") if ranked_by is None else ranked_by, texts
 
 

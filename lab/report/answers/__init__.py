@@ -42,6 +42,7 @@ QUESTIONS = (
         "overhead",
         "How large is the overhead of a task, and when is a plain loop faster?",
         overhead,
+        # `quick` has three blocks and no interval (METHOD M2), so it cannot rank systems.
         command=f"{BENCH} --preset standard --arrival burst",
     ),
     Question(
@@ -85,6 +86,7 @@ QUESTIONS = (
         "idle",
         "What does an idle worker cost: CPU, polling, traffic?",
         waiting,
+        # An idle window has 300 s in `standard`, and only 10 s in `quick` (METHOD M25).
         command=f"{BENCH} --preset standard --workload idle",
     ),
     Question(
@@ -134,6 +136,7 @@ QUESTIONS = (
         "threads",
         "Which workloads gain from threads under the GIL?",
         threads,
+        # Ratios are paired within a block (METHOD M12), so both have to run in one campaign.
         command=f"{BENCH} --preset standard --workload cpu --workload io --backend inline "
         "--backend thread-pool",
     ),
@@ -142,6 +145,7 @@ QUESTIONS = (
 
 def answers(tables: Tables) -> Sequence[Answered]:
     """Answer every question in order; one that the run cannot answer has no sentence."""
+    # Rates and losses of trials with faults belong to no other answer (METHOD M27).
     plain = WithoutFaults(tables)
     return [
         Answered(question, list(question.answer(tables if question.has_faults else plain)))

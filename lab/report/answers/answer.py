@@ -19,6 +19,7 @@ class Sentence:
     """
 
     words: str
+    # Without a default: no reader could check a sentence that names no row.
     rows: Sequence[str]
     parts: Sequence[str] = ()
 

@@ -15,6 +15,7 @@ def failures(tables: Tables) -> Iterator[Sentence]:
     squares = matrix(tables)
     if squares is None:
         return
+    # Where every hit missed or is undecided, there is nothing to have survived.
     survivors = [system for system in squares.systems if system.survived]
     if survivors:
         rows = [row for system in survivors for square in system.squares for row in square.trials]
@@ -27,6 +28,7 @@ def failures(tables: Tables) -> Iterator[Sentence]:
 
 def _of_fault(squares: Matrix, number: int, fault: str) -> Iterator[Sentence]:
     column = [(system.name, system.squares[number]) for system in squares.systems]
+    # A square without tasks was skipped or failed, and proves nothing about its system.
     tried = [(name, square) for name, square in column if square.count and square.trials]
     if tried:
         rows = [row for _, square in tried for row in square.trials]

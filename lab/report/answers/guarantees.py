@@ -23,7 +23,9 @@ CRON_IN_CONTAINERS = "django-crontab"
 def losses(tables: Tables) -> Iterator[Sentence]:
     """Count lost and duplicated tasks over all attempts that sent any and were not interrupted."""
     trials = tables["trial"]
+    # Failed and invalid attempts are included: a task that was lost in one of them is lost.
     is_counted = (trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)
+    # A missed firing is no lost task; `punctuality` counts it.
     sent = trials[is_counted & (trials["arrival"] != Periodic.kind)].merge(
         names_of(tables), on="label"
     )
@@ -40,6 +42,7 @@ def _count(sent: pd.DataFrame, counts: pd.Series, outcome: str) -> Sentence:
     n, k = int(sent["n_sent"].sum()), int(counts.sum())
     affected = sent.assign(count=counts)[counts > 0]
     if not k:
+        # No loss in n tasks only bounds the share: at most 3.69 / n (METHOD M28).
         bound = percent(proportion(0, n).high or 0.0)
         text = f"{WITHOUT_FAULTS}, none of {plural(n, 'task')} was {outcome}: with 95 % confidence "
         return Sentence(f"{text}fewer than {bound}.", trial_rows(sent))
@@ -78,6 +81,7 @@ def cron_in_a_container(tables: Tables) -> Iterator[Sentence]:
     occurrences = tables["firing"].merge(ids, on=["trial_id", "attempt"])
     if occurrences.empty:
         return
+    # A surplus firing is a row as well, but its occurrence was due only once.
     due = occurrences.drop_duplicates(["trial_id", "job", "k"])
     ran = int(due["started_ns"].notna().sum())
     services = "; ".join(dict.fromkeys(str(trial.services) for trial in each(chosen)))
@@ -91,6 +95,7 @@ def claimed(*claims: str) -> Callable[[Tables], Iterable[Sentence]]:
     def answer(tables: Tables) -> Iterator[Sentence]:
         rows = tables["claim"]
         for claim in each(rows[rows["claim"].isin(claims)]):
+            # An answer without a sentence shows the command that measures it.
             if not claim.verdict.startswith("not measured"):
                 text = f"{claim.backend}, {claim.claim}: {claim.verdict}. {claim.evidence}"
                 yield Sentence(text, claim.trials.split())

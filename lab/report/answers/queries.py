@@ -16,6 +16,7 @@ from lab.figures import Tables
 from lab.report.limits import LEAST, limit_of
 from lab.report.number_format import REFUSED, digits, plural
 
+# Numbers and not their texts, because as text 10 ms sorts before 2 ms.
 PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param"]
 PLACE += [*TOPOLOGY, *CONDITIONS]
 
@@ -30,6 +31,7 @@ def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
     """
     rows = estimates(tables, metric, analysis)
     rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
+    # An estimate lacks the unit and the duration of its size, which its name contains.
     sizes = tables["trial"].drop_duplicates(CELL)[[*CELL, "size_unit", "nominal_ns"]]
     return placed(rows.merge(sizes, on=CELL).merge(identify(tables["trial"]), on="label"))
 
@@ -48,7 +50,9 @@ def placed(rows: pd.DataFrame) -> pd.DataFrame:
     """Add workload_name, topology and place, and sort by place."""
     rows = rows.sort_values(PLACE, kind="stable")
     if rows.empty:
+        # Callers group by these columns, also where no trial has the metric.
         return rows.assign(workload_name="", topology="", place="")
+    # A burst has no rate, and a null cannot be formatted as a number.
     rates = rows["rate_hz"].map(" at {:g}/s".format, na_action="ignore").astype("str").fillna("")
     rows = rows.assign(workload_name=workload_names(rows), topology=topology_names(rows))
     return rows.assign(place=rows["workload_name"] + rates + ", " + rows["topology"])
@@ -75,6 +79,7 @@ def ratio(a: pd.DataFrame, b: pd.DataFrame) -> Estimate | None:
 def estimate_text(row: Any, write: Callable[[float], str]) -> str:
     """Format an estimate with its label's name, its bound and its interval."""
     low, high = (None if pd.isna(end) else float(end) for end in (row.ci_low, row.ci_high))
+    # Sentences have the limits of the tables: neither shows an impossible number as measured.
     limit = limit_of(float(row.estimate), low, high, least=LEAST.get(row.metric))
     if limit is not None and limit.is_refused:
         return f"{row.name} {REFUSED} ({write(float(row.estimate))}: {limit.reason})"
@@ -97,6 +102,7 @@ def times(ratio: Estimate, most: float | None = None) -> str:
     elif limit is not None:
         text = f"not distinguishable from {limit.value:g} times"
     if ratio.low is None or ratio.high is None:
+        # Otherwise, a large factor without an interval would look decided.
         return f"{text} (no interval: {too_few(ratio)})"
     return f"{text} ({digits(ratio.low)} to {digits(ratio.high)})"
 

@@ -24,6 +24,8 @@ def ranked(metric: str, words: str, write: Callable[[float], str]) -> Answer:
 
     def answer(tables: Tables) -> Iterator[Sentence]:
         estimates = cells(tables, metric)
+        # Unequal parameters, such as groups of 10 and of 100, are not ranked together; a null
+        # parameter is a key, too, which pandas drops by default.
         for _, group in estimates.groupby(
             ["place", "arrival", "arrival_param"], dropna=False, sort=False
         ):

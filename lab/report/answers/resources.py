@@ -45,6 +45,7 @@ def _boots_s(trials: pd.DataFrame) -> list[float]:
 def memory(tables: Tables) -> Iterator[Sentence]:
     """Report the memory of a ready worker, and its growth per task."""
     for metric, title, write in (
+        # PSS counts pages that forked workers share once; RSS counts them for each (METHOD M25).
         ("memory_bytes_per_worker_idle", "MB (PSS) per worker before its tasks", _megabytes),
         ("leak_bytes_per_task", "growth in bytes per task", digits),
     ):

@@ -55,6 +55,7 @@ def _against_the_loop(trials: pd.DataFrame) -> Iterator[Sentence]:
     parts: dict[str, list[str]] = {}
     used: dict[str, list[pd.DataFrame]] = {}
     for (name, topology), rows in trials.groupby(["name", "topology"], sort=False):
+        # The loop's rate is the numerator, because durations are inverse to rates.
         slowdown = None if rows["backend"].iloc[0] == INLINE else ratio(loop, rows)
         if slowdown is None:
             continue
@@ -85,6 +86,8 @@ def latency(tables: Tables) -> Iterator[Sentence]:
     for title, metric in WAITS.items():
         trials = values(tables, metric)
         for place, group in by(cells(tables, metric), "place"):
+            # A share of one system's capacity is a rate that no other was offered: it ranks
+            # nothing, and the steps of a load sweep would fill the page.
             if len(group) == 1 and (group["arrival"] == LoadLevel.kind).all():
                 continue
             order = group.sort_values("estimate")
@@ -142,6 +145,7 @@ def _gains(trials: pd.DataFrame) -> str:
 def threads(tables: Tables) -> Iterator[Sentence]:
     """Compare threads with a plain loop, for each workload with calibrated work."""
     trials = values(tables, THROUGHPUT)
+    # Threads overlap work; without any, the throughput is that of the backend alone.
     trials = trials[(trials["arrival"] == Burst.kind) & (trials["nominal_ns"] > 0)]
     for workload, group in by(trials, "workload_name"):
         loop, parts, used = group[group["backend"] == INLINE], [], []
@@ -160,6 +164,7 @@ def threads(tables: Tables) -> Iterator[Sentence]:
 def free_threads(tables: Tables) -> Iterator[Sentence]:
     """Compare threads with processes on a free-threaded Python; no sentence on any other."""
     facts = dict(zip(tables["environment"]["key"], tables["environment"]["value"], strict=True))
+    # The state at run time, not the build: a free-threaded Python may run with the GIL enabled.
     if facts.get("python.gil") != "0":
         return
     trials = values(tables, THROUGHPUT)
