@@ -27,6 +27,7 @@ HIGHEST_RATE_HZ = 20_000.0
 ABOVE_SATURATION = 1.1
 DIGITS = 4
 UTILIZATION = "utilization_of_capacity"
+# Begins a reason of the checker (METHOD M7); `flag_reasons` is all that the table keeps of it.
 LIMITED = "generator_limited: achieved rate"
 
 
@@ -79,12 +80,14 @@ class Capacity:
 
 def _is_sustained(results: Sequence[ProbeResult]) -> bool:
     votes = [result.is_sustained for result in results if result.is_sustained is not None]
+    # A tie, or no valid probe, is not sustained: a rate is claimed only where most probes agree.
     return votes.count(True) > votes.count(False)
 
 
 def _is_settled(results: Sequence[ProbeResult], repeats: int) -> bool:
     """Return whether a majority of `repeats` probes agrees, or all of them ran."""
     votes = [result.is_sustained for result in results if result.is_sustained is not None]
+    # Probes without a verdict count as well: on a busy machine the search would not end otherwise.
     return max(votes.count(True), votes.count(False)) > repeats // 2 or len(results) >= repeats
 
 
@@ -101,6 +104,7 @@ def next_rate(known: Capacity, ladder: Ladder) -> float | None:
         if not _is_settled(known.at(rate), ladder.repeats):
             return rate
     top = min(ABOVE_SATURATION * known.saturation_hz, HIGHEST_RATE_HZ)
+    # A backend that sustains the limit needs no search: its rate is reported as `>x` (METHOD M8).
     if not rates and top == HIGHEST_RATE_HZ:
         return top
     high, low = known.failed_hz or top, known.sustained_hz or 0.0
@@ -139,11 +143,13 @@ def _saturation(rows: pd.DataFrame) -> float | None:
     """Return the mean throughput of the largest bursts, None without one."""
     bursts = rows[(rows["arrival"] == Burst.kind) & rows["throughput_per_s"].notna()]
     bursts = bursts[bursts["status"].isin(USABLE)]
+    # A load sweep runs a larger burst only where the first one was too short (`Ladder`).
     largest = bursts[bursts["n_planned"] == bursts["n_planned"].max()]["throughput_per_s"]
     return interval(largest.astype("float64").tolist()).value if len(largest) else None
 
 
 def _probes(rows: pd.DataFrame) -> Iterator[Any]:
+    # A probe without a rate compares with no other, and would end the search of every site.
     probes = rows[(rows["arrival"] == RateProbe.kind) & rows["rate_hz"].notna()]
     probes = probes.sort_values(["block", "rate_hz"])
     return probes.itertuples(index=False)
@@ -152,10 +158,12 @@ def _probes(rows: pd.DataFrame) -> Iterator[Any]:
 def _result(row: Any) -> ProbeResult:
     """Judge a probe by the criteria of M8; a disturbed probe that was not sustained is unknown."""
     rate, reasons = float(row.rate_hz), str(row.flag_reasons)
+    # First, because a rate that was not offered disproves nothing about the backend.
     if LIMITED in reasons:
         return ProbeResult(rate, is_sustained=False, is_limited=True)
     if row.status not in USABLE:
         return ProbeResult(rate, is_sustained=False)
+    # A disturbance only slows a backend down: a probe that was sustained counts in spite of it.
     if row.overloaded == 0 and "inconsistent" not in reasons:
         return ProbeResult(rate, is_sustained=True)
     return ProbeResult(rate, False if row.flag in COUNTED_FLAGS else None)
@@ -182,6 +190,7 @@ def utilization(trials: pd.DataFrame, table: pd.DataFrame) -> list[MetricRow]:
     offered: Iterable[Any] = trials[has_rate].itertuples()
     for trial in offered:
         known = capacity_of[tuple(getattr(trial, name) for name in SITE)]
+        # Without a sustained rate there is nothing to divide by; `estimate` has the reason.
         if rate := known.sustained_hz:
             method = f"offered rate / sustainable rate, {known.bound}{rate:g} /s"
             is_valid = int(trial.trial_id in valid)

@@ -105,6 +105,7 @@ def _rates(known: Capacity) -> Iterator[Limit]:
         method = f"the generator did not reach {failed:g} /s; {probes}; no interval"
     else:
         method = f"sustained here, not at {failed:g} /s; {probes}; the interval is that bracket"
+    # An upper end that only the generator missed does not bound the backend.
     is_bracket = rate is not None and not known.bound
     ends = (rate, failed) if is_bracket else (None, None)
     yield Limit(SUSTAINABLE, rate, known.bound if rate else "", n, method, *ends)
@@ -116,6 +117,7 @@ def _at_slo(waits: pd.DataFrame, metric: str, slo_s: float) -> Limit:
         float(str(rate)): _is_within(rows, slo_s) for rate, rows in waits.groupby("rate_hz")
     }
     n = waits["trial_id"].nunique()
+    # A rate above the first that breaks the limit may be within it by chance: it is not claimed.
     broken = min((rate for rate, is_within in within.items() if is_within is False), default=None)
     best = max(
         (
@@ -139,12 +141,15 @@ def _at_slo(waits: pd.DataFrame, metric: str, slo_s: float) -> Limit:
 
 def _is_within(rows: pd.DataFrame, slo_s: float) -> bool | None:
     """Return whether p99 is within a limit (not if a lower percentile is above); None: unknown."""
+    # A lower percentile needs fewer tasks (METHOD M11), and p99 is at least as large: where that
+    # one is above the limit, a trial with too few tasks for p99 is decided as well.
     for percentile in PERCENTILES:
         values = rows[rows["metric"] == percentile]
         if values.empty:
             continue
         if float(values["value"].astype("float64").median()) > slo_s:
             return False
+        # A lower bound within the limit leaves open whether the true value is.
         if percentile == PERCENTILES[0] and not (values["bound"] == ">").any():
             return True
     return None

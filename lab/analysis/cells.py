@@ -12,6 +12,7 @@ from lab.core.cell import CELL
 def cell_of(row: Any) -> dict[str, Any]:
     """Return the columns of a cell by name, from a named tuple of a table; each null is None."""
     values = {name: getattr(row, name) for name in CELL}
+    # A NaN equals no other NaN, so as a key it would split one cell into a cell for each row.
     return {name: None if pd.isna(value) else value for name, value in values.items()}
 
 

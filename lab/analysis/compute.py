@@ -35,6 +35,7 @@ def compute(store: Store) -> list[str]:
         ResultsError: A table cannot be read or written.
     """
     trials = store.read("trial")
+    # A skipped trial never began, so it has no tasks to compute from.
     trials = trials[trials.status != Status.SKIPPED]
     rows = _metrics_of_all(store, trials)
     name = store.folder.name
@@ -45,8 +46,10 @@ def compute(store: Store) -> list[str]:
             sentences.append(f"Left out: {title}. {reason}")
             return []
 
+        # A defect in one part must not cost the numbers of the others.
         return contained(compute, leave_out)
 
+    # Read back, so that the analyses get the column types that a later report reads from the file.
     store.replace("metric", rows)
     table = store.read("metric")
     for metric in registry.METRICS.values():
@@ -77,6 +80,7 @@ def compute(store: Store) -> list[str]:
 def _metrics_of_all(store: Store, trials: pd.DataFrame) -> list[MetricRow]:
     rows_by_trial = parallel_map(
         partial(metrics_of_trial, store),
+        # Plain tuples, because the named tuples of pandas cannot be pickled for another process.
         list(trials.itertuples(index=False, name=None)),
         side_by_side=len(trials) >= MANY_TRIALS,
     )
@@ -101,4 +105,5 @@ def metrics_of_trial(store: Store, values: Any) -> list[MetricRow]:
             row, window, occurrences, samples, marks, outcomes=outcomes, hits=hits
         )
 
+    # A refused metric is a row with its reason, so no table has a gap without an explanation.
     return contained(measured, lambda reason: registry.refused(row, reason))

@@ -31,8 +31,10 @@ def disturbed_estimates(
     if not missing or chosen.empty:
         return []
     of_these = metrics.merge(chosen[["trial_id", "attempt"]], on=["trial_id", "attempt"])
+    # `estimates` uses valid values only, and no value of a disturbed trial is valid (METHOD M23).
     of_these = of_these.dropna(subset=["value"]).assign(is_valid=1)
     return [
+        # The trials have the flag `noisy` for this call only, so its count would be wrong.
         replace(row, n_noisy=0, n_excluded=0)
         for row in estimates(chosen, of_these, f"{analysis_id}{SUFFIX}", with_noisy=True)
         if (row.metric, cell_key(row)) in missing

@@ -62,6 +62,7 @@ def _over_trials(
         metric=first.metric,
         **cell_of(first),
         estimate=estimate.value if estimate.n else None,
+        # One bound makes the mean a bound; the empty text sorts before both signs.
         bound=max((row.bound for row in used), default=""),
         ci_low=estimate.low,
         ci_high=estimate.high,
@@ -69,6 +70,7 @@ def _over_trials(
         unit=first.unit,
         n_trials=estimate.n,
         n_noisy=sum(row.flag == Flag.NOISY for row in used),
+        # From the trials, because one that failed before its first metric has no row here.
         n_excluded=n_in_cell - len(valid),
         method=estimate.method,
     )
@@ -81,6 +83,7 @@ def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
         refusals.append("they are invalid, failed or noisy")
         return Estimate(0.0, None, None, LEVEL, 0, f"no trial can be used: {refusals[0]}")
     if (metric := METRICS.get(rows[0].metric)) and metric.is_share:
+        # A mean of zeros has no width, but 0 of n has an upper end (METHOD M28).
         return _pooled(used)
     estimate = interval(values, LEVEL)
     if bounds := sum(row.bound != "" for row in used):
@@ -97,10 +100,12 @@ def _interval(used: Sequence[Any], rows: Sequence[Any]) -> Estimate:
 
 def _pooled(used: Sequence[Any]) -> Estimate:
     """Estimate a share over the tasks or hits of all trials (METHOD M28)."""
+    # The row holds k / n only; rounding restores the exact k.
     k, n = sum(round(row.value * row.n) for row in used), sum(int(row.n) for row in used)
     estimate = proportion(k, n, LEVEL)
     method = f"{estimate.method}, over {len(used)} trials"
     if any(row.bound for row in used):
         method += "; a lower bound, because tasks are unknown: no upper end"
         estimate = replace(estimate, high=None)
+    # `n_trials` counts trials in every row, while n of `proportion` counts tasks.
     return replace(estimate, n=len(used), method=method)

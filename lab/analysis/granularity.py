@@ -41,6 +41,7 @@ def fit_length(tasks: Sequence[int], lengths_s: Sequence[float]) -> LengthFit:
     """
     if (sizes := len(set(tasks))) < SIZES_FLOOR:
         raise RefusedError(f"A marginal cost needs bursts of {SIZES_FLOOR} sizes; {sizes} ended.")
+    # theilslopes takes y first. Its median of slopes resists one slow burst; least squares do not.
     fit = scipy.stats.theilslopes(lengths_s, tasks)
     return LengthFit(float(fit.intercept), float(fit.slope))
 
@@ -75,6 +76,7 @@ def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:
         return Value(grid[-1][0], ">", len(grid), f"efficiency is {best:.2g} at most")
     (low_s, low), (high_s, high) = grid[below[-1]], grid[below[-1] + 1]
     a, b = _log_odds(low), _log_odds(high)
+    # No division by 0: the lower share is below one half, the higher one is not.
     position = a / (a - b)
     metg_s = math.exp(math.log(low_s) + position * (math.log(high_s) - math.log(low_s)))
     return Value(metg_s, "", len(grid), f"between {low_s:g} s and {high_s:g} s")

@@ -21,7 +21,9 @@ def identify(trials: pd.DataFrame) -> pd.DataFrame:
         within a family.
     """
     labels = trials[["label", "backend", "family", "variant", "profile"]].drop_duplicates("label")
+    # By name, because a random order of trials (METHOD M3) would give other markers in each run.
     labels = labels.sort_values("label", ignore_index=True)
+    # Colour already separates families, so markers have to differ within one only.
     ranks = labels.groupby("family").cumcount()
     labels["marker"] = [MARKERS[rank % len(MARKERS)] for rank in ranks]
     labels["name"] = _short_names(labels)

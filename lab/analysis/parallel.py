@@ -29,6 +29,7 @@ def parallel_map(
         return list(map(function, items))
     # "spawn", because libraries may have threads here. The parent process handles Ctrl-C.
     with ProcessPoolExecutor(
+        # The affinity, because os.cpu_count() also counts CPUs that this process may not use.
         min(len(items), len(os.sched_getaffinity(0))),
         get_context("spawn"),
         signal.signal,

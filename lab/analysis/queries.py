@@ -85,6 +85,7 @@ def estimates(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
     `analysis` is the end of `analysis_id`: empty for the headline, over all trials that count.
     """
     table = tables["estimate"]
+    # The name of a campaign is that of a folder, so the first slash ends it.
     kinds = table["analysis_id"].str.extract(r"/(.*)", expand=False).fillna("")
     chosen = table[(table["metric"] == metric) & (kinds == analysis)]
     return chosen.dropna(subset=["estimate"])
@@ -100,6 +101,7 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
     trials = trial_values(tables, metric).assign(kind="trial").rename(columns={"value": "y"})
     cells = estimates(tables, metric).assign(kind="estimate")
     cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
+    # The table `estimate` has the columns of a cell only; a point needs these as well.
     modes = tables["trial"].drop_duplicates(CELL)[[*CELL, "node_mode", "size_unit", "nominal_ns"]]
     both = pd.concat([trials, cells.merge(modes, on=CELL, how="left")], ignore_index=True)
     columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "bound"]
@@ -118,12 +120,14 @@ def trend_estimates(tables: Tables, *metrics: str) -> pd.DataFrame:
 def largest_bursts(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the largest burst of each cell."""
     same = [name for name in CELL if name != "n_planned"]
+    # A burst has no rate, and by default pandas drops the groups whose key has a null.
     largest = rows.groupby(same, dropna=False)["n_planned"].transform("max")
     return rows[rows["n_planned"] == largest]
 
 
 def is_grid(rows: pd.DataFrame) -> pd.Series[bool]:
     """Return a mask of the rows whose workload has several task durations (METHOD M17c)."""
+    # 0 is no duration: such a task has no calibrated work. nunique leaves nulls out.
     durations = rows["nominal_ns"].where(rows["nominal_ns"] > 0)
     return durations.groupby(rows["workload"]).transform("nunique") >= SIZES_FLOOR
 
@@ -140,6 +144,7 @@ def workload_names(rows: pd.DataFrame) -> pd.Series:
             else row.workload
             for row, many in zip(each(rows[NAMING]), several, strict=True)
         ],
+        # pandas aligns by index on assignment, and `rows` may be a selection.
         index=rows.index,
         dtype="str",
     )

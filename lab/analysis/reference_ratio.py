@@ -42,6 +42,7 @@ def shares(trials: pd.DataFrame, table: pd.DataFrame) -> list[MetricRow]:
     throughput = {(m.trial_id, m.attempt): m for m in values}
     bursts = trials[trials["arrival"] == Burst.kind]
     last: Iterable[Any] = last_attempts(bursts).itertuples()
+    # The last attempt, because a reference that was disturbed may have been repeated (METHOD M23).
     rates = {_key(t, t.label): throughput.get((t.trial_id, t.attempt)) for t in last}
     bounded: Iterable[Any] = bursts[bursts["reference"] != ""].itertuples()
     return [
@@ -56,10 +57,12 @@ def _key(trial: Any, label: str) -> tuple[Any, ...]:
 
 
 def _share(trial: Any, rate: Any, rates: dict[tuple[Any, ...], Any]) -> MetricRow:
+    # As the option -b accepts it, because the reason below is a command to copy.
     name = trial.reference.removesuffix("@default")
     key = _key(trial, trial.reference)
     bound = rates.get(key)
     value = None
+    # Apart from the next case, because only a missing reference has a remedy (METHOD M18).
     if key not in rates:
         method = f"{name} was not measured in this block: add -b '{name}'"
     elif bound is None or not bound.is_valid or pd.isna(bound.value):

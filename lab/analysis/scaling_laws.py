@@ -126,6 +126,7 @@ def fit(
         raise RefusedError(f"A law needs 3 sizes; {sizes.size} were measured.")
     simple, full = _fit(amdahl, n, x), _fit(usl, n, x)
     gain = _aicc(amdahl, simple, n, x) - _aicc(usl, full, n, x)
+    # A peak beyond the measured sizes is an extrapolation: KAT-8 requires that none is claimed.
     has_peak = sizes.size >= SIZES_FLOOR and _peak(full) < sizes[-1]
     if has_peak and gain > AICC_GAIN and (law := _retrograde(full, n, x, of, seed)):
         return law
@@ -155,6 +156,7 @@ def _peak(coefficients: Numbers) -> float:
 
 def _fit(law: Callable[..., Numbers], n: Numbers, x: Numbers) -> Numbers:
     """Fit with relative weights, because the scatter of a rate is proportional to it."""
+    # The best rate of one worker is near lambda; small shares begin near linear scaling.
     begin = [float((x / n).max()), 0.05, 0.001][: law.__code__.co_argcount - 1]
     upper = [np.inf, 1.0, 1.0][: len(begin)]
     with warnings.catch_warnings():
@@ -169,8 +171,10 @@ def _fit(law: Callable[..., Numbers], n: Numbers, x: Numbers) -> Numbers:
 
 def _aicc(law: Callable[..., Numbers], coefficients: Numbers, n: Numbers, x: Numbers) -> float:
     """Return Akaike's criterion with the correction for small samples, on relative residuals."""
+    # One more than the coefficients, because the variance of the residuals is estimated too.
     count, k = n.size, coefficients.size + 1
     residual = float((((law(n, *coefficients) - x) / x) ** 2).sum())
+    # The correction divides by count - k - 1; a perfect fit has no logarithm.
     if count <= k + 1 or residual <= 0:
         return math.inf if residual > 0 else -math.inf
     return count * math.log(residual / count) + 2 * k + 2 * k * (k + 1) / (count - k - 1)
@@ -178,7 +182,9 @@ def _aicc(law: Callable[..., Numbers], coefficients: Numbers, n: Numbers, x: Num
 
 def _resample(law: Callable[..., Numbers], n: Numbers, x: Numbers, seed: int) -> Numbers:
     """Fit `RESAMPLES` bootstrap samples, with trials resampled within each size."""
+    # A fixed seed: a report that is computed again must show the same intervals (METHOD M33).
     rng = np.random.default_rng(seed)
+    # Within each size, because a sample without some of the sizes may not identify the law.
     groups = [np.flatnonzero(n == size) for size in np.unique(n)]
     drawn = (
         np.concatenate([rng.choice(group, group.size) for group in groups])

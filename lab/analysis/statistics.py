@@ -29,6 +29,7 @@ FLOOR_TOLERATED = 1
 EQUIVALENCE = (0.95, 1.05)
 # Largest instrumentation overhead for throughput of recorded trials: point, upper end (METHOD M19).
 SMALL_OVERHEAD, LARGEST_OVERHEAD = 0.02, 0.05
+# A warning about the spread, not a filter: no value is dropped (METHOD M9, M12).
 UNSTABLE_CV = 0.10
 
 
@@ -88,6 +89,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Estimate:
 
 def _t_interval(sample: np.ndarray, level: float) -> tuple[float, float, float]:
     mean, n = float(sample.mean()), sample.size
+    # t has no quantile for 0 degrees of freedom.
     if n == 1:
         return mean, mean, mean
     half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
@@ -120,6 +122,7 @@ def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
     logs = _log_ratios(a, b)
     if logs.size < 2:  # noqa: PLR2004 (a spread needs two)
         raise RefusedError(f"A test needs at least 2 pairs; there are {logs.size}.")
+    # Without any spread t is 0 / 0 or infinite: scipy returns nan for the former, and warns.
     if not logs.std():
         return 1.0 if logs[0] == 0 else 0.0
     return float(scipy.stats.ttest_1samp(logs, 0.0).pvalue)
@@ -144,6 +147,7 @@ def compare(ratio: Estimate, better: str = "lower") -> Comparison:
     """
     if ratio.low is None or ratio.high is None:
         return Comparison.INCONCLUSIVE
+    # Before the test against 1, because an interval within the margin may exclude 1.
     if ratio.low >= EQUIVALENCE[0] and ratio.high <= EQUIVALENCE[1]:
         return Comparison.SAME
     if ratio.low <= 1 <= ratio.high:
@@ -161,6 +165,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     stepped = p[order] * np.arange(p.size, 0, -1)
+    # The running maximum: a larger p must not have a smaller adjusted p.
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
     return [float(value) for value in adjusted]
 
@@ -177,11 +182,13 @@ def sample_floor(q: float) -> int:
     """
     if not 0 < q < 100:  # noqa: PLR2004 (percent)
         raise ValueError(f"A percentile must be between 0 and 100; it is {q}.")
+    # Exact up to here, because 1 - 99.9 / 100 in floating point is not 0.001.
     above = float(1 - Fraction(str(q)) / 100)
 
     def enough(n: int) -> bool:
         return bool(scipy.stats.binom.cdf(FLOOR_TOLERATED, n, above) <= 1 - FLOOR_CONFIDENCE)
 
+    # The tail falls as n grows, so a bisection finds n; p99.9 would take 6,636 steps of one.
     high = FLOOR_TOLERATED + 1
     while not enough(high):
         high *= 2
@@ -202,6 +209,7 @@ def inverse_cdf(values: ArrayLike, q: float) -> float:
     """
     sample = np.asarray(values, dtype=float)
     rank = _rank(sample.size, q)
+    # Linear in the number of tasks; a sort is not, and one trial has many percentiles.
     return float(np.partition(sample, rank)[rank])
 
 
@@ -235,6 +243,7 @@ def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
         return Value(least, "", n, method)
     method += f"; {bounds.size} of {n} unfinished"
     rank = _rank(n, q)
+    # With infinite values for the censored tasks the rank has the same value: then it is known.
     known = rank < observed.size and float(np.partition(observed, rank)[rank]) == least
     return Value(least, "" if known else ">", n, method)
 

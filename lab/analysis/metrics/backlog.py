@@ -66,6 +66,7 @@ class Backlog:
     @property
     def failings(self) -> list[str]:
         """Return a phrase for each criterion of a sustained rate that is not met."""
+        # The upper end, because more growth than the limit must be ruled out, not just unproven.
         upper, limit = self.slope.high or 0.0, self.tolerance * self.rate
         phrases = []
         if self.finished < 1 - self.tolerance:
@@ -94,6 +95,7 @@ def backlog(trial: TrialRow, tasks: pd.DataFrame) -> Backlog:
     """
     if len(tasks) < TASKS_FLOOR:
         raise RefusedError(f"A backlog needs {TASKS_FLOOR} tasks; there are {len(tasks)}.")
+    # float64 rounds an instant to some ns after a long uptime: too little to move a reading.
     due = np.sort(tasks["t0_ns"].to_numpy("float64"))
     done = np.sort(tasks["t4_ns"].dropna().to_numpy("float64"))
     begin, length = due[0], (due[-1] - due[0]) / 1e9
@@ -105,13 +107,16 @@ def backlog(trial: TrialRow, tasks: pd.DataFrame) -> Backlog:
     waiting = (offered - finished).astype("float64")
     new = float(offered[-1] - offered[0])
     is_drained = done.size == due.size
+    # An interrupted trial has no end, so its drain would seem to take no time.
     if not is_drained and pd.isna(trial.t_end_ns):
         raise RefusedError("The window was not completed.")
     end = done[-1] if is_drained else (float(trial.t_end_ns or 0) - begin) / 1e9
     return Backlog(
+        # n instants have n - 1 gaps.
         rate=(due.size - 1) / length,
         slope=trend(at, waiting),
         excess=float(waiting[-1] - waiting[0]) / float(at[-1] - at[0]),
+        # The growth and not the level: what waited at the first reading is not due to later tasks.
         finished=1 - (waiting[-1] - waiting[0]) / new if new else 0.0,
         tolerance=max(LEFT_LIMIT, trial.workers / new) if new else LEFT_LIMIT,
         drain=max(0.0, end - length) / length,
@@ -132,7 +137,9 @@ def trend(at: Numbers, values: Numbers) -> Estimate:
     residuals = values - values.mean() - slope * x
     spread = float(residuals @ residuals)
     correlation = max(0.0, float(residuals[1:] @ residuals[:-1]) / spread) if spread else 0.0
+    # A negative r would claim more independent readings than there are; it is cut to 0 above.
     count = max(FEWEST, at.size * (1 - correlation) / (1 + correlation))
+    # Two degrees of freedom are used up by the mean and the slope.
     error = math.sqrt(spread / (count - 2) / float(x @ x))
     half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, count - 2)) * error
     method = f"least squares; interval for {count:.0f} independent readings of {at.size}"
@@ -149,6 +156,7 @@ def overloaded(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     if not result.failings:
         return Value(0.0, "", result.n, "sustained: finished, slope and drain within their limits")
     why = ", ".join(result.failings)
+    # Between the two verdicts there is none: an interval that contains 0 proves no growth.
     if not result.grows:
         raise RefusedError(f"Neither sustained nor surely overloaded: {why}.")
     return Value(1.0, "", result.n, f"overloaded: {why}")

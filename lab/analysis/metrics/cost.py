@@ -22,6 +22,7 @@ def per_task(column: str, unit: str, scale: float = 1.0) -> MetricFunction:
 
     def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
         count = getattr(trial, column)
+        # Not the offered tasks: a lost one must not make the others look cheaper.
         n = int(tasks["t4_ns"].notna().sum())
         if pd.isna(count) or not n:
             raise RefusedError(f"No {unit} per task: {column} is {count}, {n} tasks finished.")
@@ -32,6 +33,7 @@ def per_task(column: str, unit: str, scale: float = 1.0) -> MetricFunction:
 
 def lost_upper(trial: TrialRow, _tasks: pd.DataFrame) -> Value:
     """Return the upper 95 % bound of the share of tasks lost or never finished (METHOD M28)."""
+    # 0 of n lost does not show that none is ever lost: the bound depends on n.
     share = proportion(int(trial.n_censored), int(trial.n_sent))
     return Value(float(share.high or 0.0), "", share.n, f"upper 95 % bound: {share.method}")
 
@@ -44,6 +46,7 @@ def metrics() -> Iterator[Metric]:
         ("workers", "CPU time of the worker processes per task."),
     ):
         name, measure = f"cpu_{role}_s_per_task", per_task(f"cpu_{role}_ns", "CPU time", 1e9)
+        # A system without servers has no such cost, which is not the same as a cost of 0.
         if role == "services":
             yield Metric(name, "s", "lower", about, measure, applies=has_services)
         else:

@@ -81,6 +81,7 @@ def share_of(outcome: TaskOutcome) -> MetricFunction:
         if not n:
             raise RefusedError("No task was offered.")
         unknown = int((outcomes["outcome"] == TaskOutcome.UNDECIDED).sum())
+        # A second finish or a reported failure would be on record, so other shares are exact.
         if unknown and outcome in POSSIBLE:
             return Value(k / n, ">", n, f"{k} of {n}; {unknown} more are unknown")
         return Value(k / n, "", n, f"{k} of {n}")
@@ -100,6 +101,7 @@ def redelivery_delay(which: str) -> MetricFunction:
         if not delays.size:
             raise RefusedError("No task that a hit interrupted started again.")
         is_open = (outcomes["outcome"] == TaskOutcome.UNDECIDED) & outcomes["redelivery_ns"].isna()
+        # Only tasks of a hit: a task that was not interrupted is not delivered again.
         bound = ">" if (is_open & outcomes["hit"].notna()).any() else ""
         value = float(np.median(delays) if which == "p50" else delays.max())
         return Value(value, bound, delays.size, f"{which} of {delays.size} redeliveries")
@@ -114,6 +116,7 @@ def survived(trial: TrialRow, outcomes: pd.DataFrame) -> Value:
     """
     harmed = set(outcomes.loc[outcomes["outcome"].isin(HARM), "hit"].dropna())
     unknown = set(outcomes.loc[outcomes["outcome"] == TaskOutcome.UNDECIDED, "hit"].dropna())
+    # Harm that is certain decides a hit, whatever becomes of its other tasks.
     undecided = len(unknown - harmed)
     n = int(trial.n_hits) - undecided
     if n <= 0:
@@ -155,6 +158,7 @@ def service(tasks: pd.DataFrame, hits: pd.DataFrame) -> pd.DataFrame:
     """
     hit_ns = hits["injected_ns"].dropna().astype("int64")
     done = tasks[tasks["t4_ns"].notna()]
+    # Only before the first hit, because the fault itself delays the later tasks.
     before = done[done["t4_ns"] < hit_ns.min()] if len(hit_ns) else done
     usual_ns = int((before["t4_ns"] - before["t0_ns"]).median()) if len(before) else 0
     instants = {
@@ -179,6 +183,7 @@ def outages(trial: TrialRow, events: pd.DataFrame) -> list[Outage]:
     Raises:
         RefusedError: There is no hit, too low a rate, or the system did not keep up before it.
     """
+    # Not `<`, which is false for NaN: a trial without a rate must be refused.
     if not (trial.rate_hz or 0.0) >= RATE_FLOOR_HZ:
         raise RefusedError(f"It needs {RATE_FLOOR_HZ:g} tasks a second; there are {trial.rate_hz}.")
     of = {name: rows["t_ns"].to_numpy("int64") / 1e9 for name, rows in events.groupby("event")}
@@ -191,16 +196,19 @@ def outages(trial: TrialRow, events: pd.DataFrame) -> list[Outage]:
         raise RefusedError(f"Only {done} of {due} expected tasks finished before the first hit.")
     after_hits: list[Outage] = []
     until = -np.inf
+    # A later hit cannot delay anything that was still expected.
     for hit in hits[hits < expected[-1]]:
         outage = _outage(expected, finished, hit) if hit >= until else None
         if outage is not None:
             after_hits.append(outage)
+            # A system that never recovers has one outage, however many hits follow.
             until = hit + outage.seconds if outage.is_over else np.inf
     return after_hits
 
 
 def _outage(expected: Seconds, finished: Seconds, hit: float) -> Outage | None:
     """Return the outage after a hit; None if the window is too short to show one."""
+    # Up to the last expected finish: after it no finish is missing, and nothing can be seen.
     n = int(expected[-1] - hit)
     edges = hit + np.arange(n + 1)
     due, done = np.histogram(expected, edges)[0], np.histogram(finished, edges)[0]
@@ -209,6 +217,7 @@ def _outage(expected: Seconds, finished: Seconds, hit: float) -> Outage | None:
     if not starts and good.all():
         return None
     length = starts[0] if starts else int(np.flatnonzero(~good)[-1]) + 1
+    # Without the clip, tasks that catch up after an outage would cancel those that were missing.
     missing = float(np.clip(due - done, 0, None)[:length].sum())
     return Outage(float(length), missing, bool(starts))
 

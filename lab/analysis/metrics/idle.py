@@ -31,6 +31,7 @@ def rate(metric: str, role: str = "", unit_s: float = 1.0) -> MetricFunction:
 
     def measure(trial: TrialRow, samples: pd.DataFrame) -> Value:
         source, whose = (role, f"of the {role}") if role else host_of_workers(samples)
+        # Servers and driver serve all workers at once: their cost is not that of one slot.
         slots = 1 if role else trial.workers
         growth, over_s, n = _growth(trial, readings(trial, samples, source, metric))
         method = f"{whose}, over {over_s:.0f} s" + ("" if role else f" / {slots} slots")
@@ -48,6 +49,7 @@ def _growth(trial: TrialRow, counter: pd.DataFrame) -> tuple[float, float, int]:
     within = in_window(trial, counter)
     if within["t_ns"].nunique() < 2:  # noqa: PLR2004 (a difference needs two)
         raise RefusedError("A rate needs two readings in the window; there is one per second.")
+    # Divided by the time between readings, not by the window, which begins and ends between two.
     first, last = within.iloc[0], within.iloc[-1]
     over_s = float(last["t_ns"] - first["t_ns"]) / 1e9
     return float(last["value"] - first["value"]), over_s, len(within)
@@ -63,6 +65,7 @@ def traffic(trial: TrialRow, samples: pd.DataFrame) -> Value:
 
     The source is the network counters of the nodes' containers, else the servers' own counters.
     """
+    # Nodes first: a server's counters include the traffic of the driver.
     nodes = sorted(s for s in set(samples["source"]) if s.startswith("container:node"))
     counted = [(node, name) for node in nodes for name in ("received_bytes", "sent_bytes")]
     return _together(trial, samples, counted or [(s, name) for s in BYTES for name in BYTES[s]])

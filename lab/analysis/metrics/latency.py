@@ -19,6 +19,7 @@ from lab.results.schema import TrialRow
 
 Seconds = NDArray[np.float64]
 
+# Integers with nulls (Int64): after a year of uptime, a float rounds an instant to 4 ns.
 INSTANTS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
 # The share of a quota's throttled periods above which latencies are refused (METHOD M22).
 THROTTLED = 0.01
@@ -34,6 +35,7 @@ def one_row_a_task(executions: pd.DataFrame) -> pd.DataFrame:
     # Only columns of another type, because a cast to the same type copies the column.
     if others := [name for name in INSTANTS if tasks[name].dtype != "Int64"]:
         tasks = tasks.astype(dict.fromkeys(others, "Int64"))
+    # The end of an execution that raised is no answer, and must not shorten a latency.
     tasks["t4_ns"] = tasks["t4_ns"].where((tasks["outcome"] == "ok").to_numpy(dtype=bool))
     if tasks["task_id"].is_unique:
         return tasks
@@ -55,6 +57,7 @@ def durations(
     complete_s = (last[whole] - first[whole]) / 1e9
     end_ns = first[open_] if pd.isna(trial.t_end_ns) else int(trial.t_end_ns)
     bounds_s = np.maximum((end_ns - first[open_]) / 1e9, 0.0)
+    # A task that no worker recorded still counts: leaving it out would hide the slowest ones (M6).
     n_missing = max(0, int(trial.n_sent) - len(tasks)) if start == "t0_ns" else 0
     return complete_s, np.concatenate([bounds_s, np.zeros(n_missing)])
 
@@ -82,6 +85,7 @@ def mean_of(start: str, end: str) -> MetricFunction:
         n = complete_s.size + bounds_s.size
         if not n:
             raise RefusedError("No mean of 0 tasks.")
+        # Each bound is at most the true value, so the mean over both is a lower bound.
         mean_s = float(complete_s.sum() + bounds_s.sum()) / n
         if bounds_s.size:
             return Value(mean_s, ">", n, f"arithmetic mean; {bounds_s.size} of {n} unfinished")
@@ -97,6 +101,7 @@ def on_whole_cpus(latency: MetricFunction) -> MetricFunction:
         throttled = trial.throttle_ratio
         if trial.node_mode == "oversubscribed":
             raise RefusedError("No latency: the nodes need more CPUs than there are (METHOD M22).")
+        # An unknown share is refused as well: nothing shows that the quota stopped no task.
         if trial.node_mode == "quota" and not (pd.notna(throttled) and throttled <= THROTTLED):
             share = "an unknown share" if pd.isna(throttled) else f"{throttled:.0%}"
             raise RefusedError(
@@ -112,6 +117,7 @@ def submit_percentile(q: float) -> MetricFunction:
     submit_s = percentile_of("t1_ns", "t2_ns", q)
 
     def measure(trial: TrialRow, tasks: pd.DataFrame) -> Value:
+        # One call has one duration, which is not the submit cost of each of its tasks.
         calls = tasks["t1_ns"].dropna()
         if len(calls) > 1 and calls.min() == calls.max():
             raise RefusedError(f"All {len(tasks)} tasks were submitted in one call.")
@@ -156,4 +162,5 @@ def metrics() -> Iterator[Metric]:
     about, instants = "submit call to result received by the submitter", ("t0_ns", "t5_ns")
     yield from _span("round_trip_s", about, instants, (50, 90, 99), RoundTrip.kind)
     about, instants = "intended instant to submit call", ("t0_ns", "t1_ns")
+    # For probes as well: a late generator is a reason to doubt their verdict (METHOD M7).
     yield from _span("generator_lag_s", about, instants, (99,), *OPEN, RateProbe.kind)

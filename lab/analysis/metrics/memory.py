@@ -26,6 +26,7 @@ from lab.core.model import Burst
 from lab.recording.server_stats import COMMANDS
 from lab.results.schema import TrialRow
 
+# A median of fewer readings does not leave out an extreme one.
 STEADY_FLOOR = 3
 # With fewer readings, one of them determines the slope.
 LEAK_FLOOR = 5
@@ -74,6 +75,7 @@ def leak(trial: TrialRow, samples: pd.DataFrame) -> Value:
     within = in_window(trial, readings(trial, samples, role, "anonymous_bytes"))
     if (n := within["n_done"].nunique()) < LEAK_FLOOR:
         raise RefusedError(f"A slope needs {LEAK_FLOOR} readings in the window; there are {n}.")
+    # Over tasks and not over time, because a slower system would seem to leak less.
     fit = scipy.stats.theilslopes(within["value"].to_numpy("float64"), within["n_done"].to_numpy())
     interval = f"95 % interval {fit.low_slope:.3g} to {fit.high_slope:.3g}"
     method = f"Theil-Sen of {len(within)} readings of anonymous PSS {whose}; {interval}"
@@ -87,6 +89,7 @@ def of_containers(metric: str) -> MetricFunction:
         table = samples[samples["metric"] == metric]
         nodes = table["source"].str.startswith("container:node")
         chosen = table[nodes] if nodes.any() else table[table["source"] == "container:driver"]
+        # Summed at each instant: nodes peak at different times, and no moment had the sum of peaks.
         sums = known(trial, chosen, metric).groupby("t_ns")["value"].sum()
         whose = "nodes" if nodes.any() else "driver, which contains the workers,"
         method = f"largest of {len(sums)} readings of the containers of {whose} / {trial.workers}"
@@ -98,6 +101,7 @@ def of_containers(metric: str) -> MetricFunction:
 def of_servers(trial: TrialRow, samples: pd.DataFrame) -> Value:
     """Return the peak memory of the servers by their own statistics, in bytes."""
     servers = samples[samples["source"].isin(COMMANDS)]
+    # A server's own peak also covers the time between two readings, but not all servers have one.
     peaks = servers[servers["metric"] == "memory_peak_bytes"]
     table = peaks if len(peaks) else servers[servers["metric"] == "memory_bytes"]
     most = known(trial, table, "memory of the servers").groupby("source")["value"].max()
@@ -107,6 +111,8 @@ def of_servers(trial: TrialRow, samples: pd.DataFrame) -> Value:
 
 def metrics() -> Iterator[Metric]:
     """Yield the metrics of memory, all in bytes."""
+    # Reading locks a process's memory map, which would delay paced tasks and round trips: these
+    # are read before and after the window only (METHOD M25).
     burst = (Burst.kind,)
     slot = "per worker slot"
     for state, when, arrivals in (

@@ -69,6 +69,7 @@ def trial_metrics(  # noqa: PLR0913 (each is one table of the trial)
     rows: dict[str, Any] = {"task": tasks, "execution": executions, "firing": occurrences}
     rows["burst"] = tasks
     if marks is not None and len(marks):
+        # `unrecorded` exists in this case only, so that its metrics have no row elsewhere.
         rows["burst"] = rows["unrecorded"] = throughput.add_marks(tasks, marks)
     if outcomes is not None:
         rows["outcome"] = outcomes
@@ -95,10 +96,12 @@ def _of(trial: TrialRow) -> list[Metric]:
 def _row(metric: Metric, trial: TrialRow, rows: pd.DataFrame) -> MetricRow:
     def measure() -> Value | str:
         result = metric.measure(trial, rows)
+        # A nan would count as valid, and would end the estimates over the other trials.
         if not np.isfinite(result.value):
             return f"No number: the result is {result.value}; {result.method}"
         return result
 
+    # Each metric alone: a defect in one costs its row, and not the report of the run.
     return _metric_row(metric, trial, contained(measure, str), len(rows))
 
 
@@ -108,6 +111,7 @@ def _metric_row(metric: Metric, trial: TrialRow, result: Value | str, n: int) ->
         value, bound, method = None, "", result
     else:
         value, bound, method, n = result.value, result.bound, result.method, result.n
+    # The value stays in the row: the report shows that of a disturbed trial in brackets (M23).
     is_usable = trial.status in USABLE and trial.flag in COUNTED_FLAGS
     return MetricRow(
         trial_id=trial.trial_id,

@@ -36,6 +36,7 @@ def host_of_workers(samples: pd.DataFrame) -> tuple[str, str]:
     counts = samples[samples["metric"] == "processes"]
     if counts.empty:
         raise RefusedError("The workers' processes are not visible from this machine.")
+    # A pool of threads or an event loop has no process of its own, so its memory is the driver's.
     if (counts.loc[counts["source"] == "workers", "value"] > 0).any():
         return "workers", "of the workers' processes"
     return "driver", "of the driver's process, which contains the workers"

@@ -22,6 +22,7 @@ from lab.results.schema import TrialRow
 
 Seconds = NDArray[np.float64]
 
+# An early firing ran, so its error counts; that it was early is a metric of its own.
 FIRED = (FiringOutcome.FIRED, FiringOutcome.EARLY)
 # With fewer occurrences, one late firing determines the slope.
 DRIFT_FLOOR = 5
@@ -83,6 +84,7 @@ def drift(fired: pd.DataFrame) -> float:
     if len(fired) < DRIFT_FLOOR:
         raise RefusedError(f"Drift needs {DRIFT_FLOOR} occurrences; there are {len(fired)}.")
     # An error above one period appears as a small error of the next occurrence: unwrap it.
+    # The smallest distance, because a missed occurrence leaves a multiple of the period.
     period_s = float(fired["nominal_ns"].diff().min()) / 1e9
     errors = np.unwrap(_errors(fired), period=period_s)
     return float(scipy.stats.theilslopes(errors, fired["k"].to_numpy()).slope)
@@ -91,6 +93,7 @@ def drift(fired: pd.DataFrame) -> float:
 def longest_period_error(fired: pd.DataFrame) -> float:
     """Return the largest deviation of one job's periods from the specified one, in seconds."""
     errors, k = _errors(fired), fired["k"].to_numpy()
+    # Consecutive ones only: a missed occurrence has its own metric, and is no long period.
     periods = np.abs(np.diff(errors))[np.diff(k) == 1]
     if not periods.size:
         raise RefusedError("No two consecutive occurrences had a firing.")
@@ -112,6 +115,7 @@ def overlapping(_trial: TrialRow, occurrences: pd.DataFrame) -> Value:
 
 
 def _counted(number: int, occurrences: pd.DataFrame) -> Value:
+    # A doubled firing is one more row of an occurrence that was due once.
     due = len(occurrences.drop_duplicates(["job", "k"]))
     if not due:
         raise RefusedError("No occurrence was due: the window ended early.")

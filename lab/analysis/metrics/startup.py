@@ -62,6 +62,7 @@ def cold_import(trial: TrialRow, _samples: pd.DataFrame) -> Value:
 
 def metrics() -> Iterator[Metric]:
     """Yield the metrics of the cold start."""
+    # Reads no sample; the helper gives it the arrivals of idle trials as well (METHOD M25).
     yield of_samples(
         "cold_start_s",
         "s",

@@ -19,6 +19,7 @@ from lab.planning.phases import Phase
 from lab.results.schema import TrialRow
 
 THROUGHPUT_FLOOR = 20
+# The repeated burst runs only where markers lowered the rate of the first one (METHOD M19).
 OF_RATE = (Phase.REPEATED, Phase.UNRECORDED)
 
 
@@ -44,6 +45,7 @@ def metrics() -> Iterator[Metric]:
     for name, about, rows, measure in (
         ("worker", "Worker-seconds per task, including its work.", "burst", worker_time),
         ("overhead", "Worker-seconds per task beyond its work.", "burst", overhead),
+        # The next two need t3 of every task, so they are of the recorded burst (METHOD M19).
         ("interference", "Seconds that a task runs beyond its work.", "task", interference),
         ("framework", "Worker-seconds per task in which it does not run.", "task", framework),
     ):
@@ -99,8 +101,10 @@ def _representative(
     for phase in phases if "phase" in burst else ():
         marks = burst[burst["phase"] == phase]
         if len(marks):
+            # Most tasks have no row; a marker's id is its index, and the last task is one.
             n_offered = int(marks["task_id"].max()) - phase.first_task + 1
             return marks, len(marks), n_offered / len(marks)
+    # A lost task may have no row at all, and has to count as offered.
     return burst, max(len(burst), int(trial.n_sent)), 1.0
 
 
@@ -128,6 +132,7 @@ def throughput(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 def makespan(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return the seconds from the first submit call to the last completion."""
+    # Not the repeated burst, whose length is that of many times as many tasks.
     tasks, n, each = _representative(trial, tasks, (Phase.UNRECORDED,))
     # The first submitted task of an uninstrumented burst has no record; the due instant of the
     # markers is the instant of its submit.
@@ -161,6 +166,7 @@ def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     work_s = _work_s(trial)
     spent = worker_time(trial, tasks)
     method = f"(P T - n w) / n, P = {trial.workers}, w = {work_s:g} s"
+    # Not cut at 0: below it, the CPU was faster than at the calibration, which the report states.
     return Value(spent.value - work_s, "", spent.n, method)
 
 
@@ -193,6 +199,7 @@ def instrumentation_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     cost_s = float(trial.instrumentation_ns) / 1e9 / each
     rest_s = p / rate.value - cost_s
     method = f"at most c / (p / X - c), c = {cost_s * 1e6:.2f} us before the block, p = {p}"
+    # H is above 1 from here on and grows without limit; for a negative rest it would be a gain.
     if rest_s <= cost_s:
         return Value(1.0, ">", rate.n, f"recording takes most of a task's time; {method}")
     return Value(cost_s / rest_s, "", rate.n, method)
@@ -203,6 +210,7 @@ def record_overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
     Both bursts ran in the same processes, the recorded one first (METHOD M19).
     """
+    # Without `phase`, `throughput` takes all tasks and looks for no markers.
     recorded = tasks[tasks["phase"] == Phase.MEASURE].drop(columns="phase")
     off, on = throughput(trial, tasks), throughput(trial, recorded)
     return Value(off.value / on.value - 1, "", off.n, "X_off / X_on - 1 of the trial's two bursts")

@@ -75,6 +75,7 @@ def links_early(_trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 def _links(tasks: pd.DataFrame) -> Seconds:
     """Return the seconds from each link's end to the next link's start, chain by chain."""
+    # Rows may be in any order; ids are in the order of the links.
     ordered = tasks.sort_values("task_id")
     before = ordered.groupby("t1_ns")["t4_ns"].shift()
     links = _seconds(ordered["t3_ns"] - before)
@@ -94,6 +95,7 @@ def inversions(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     pairs = inverted = 0
     urgent = ordered.iloc[-n_urgent:].dropna(subset=["t2_ns", "t3_ns"])
     for accepted_ns, started_ns in zip(urgent["t2_ns"], urgent["t3_ns"], strict=True):
+        # From t2: before submit has returned, the system may not know of the urgent task.
         waiting = low > accepted_ns
         pairs += int(waiting.sum())
         inverted += int((waiting & (low < started_ns)).sum())
@@ -111,6 +113,7 @@ def retry_percentile(q: float) -> MetricFunction:
 
     def measure(trial: TrialRow, executions: pd.DataFrame) -> Value:
         ordered = executions.dropna(subset=["t3_ns"]).sort_values(["task_id", "t3_ns"])
+        # An execution that was cut off and delivered again is no retry, and has no requested delay.
         raised = ordered["t4_ns"].where(ordered["outcome"] == "raised")
         before = raised.groupby(ordered["task_id"]).shift()
         waited = _seconds(ordered["t3_ns"] - before)

@@ -23,6 +23,7 @@ def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
     for _, group in rows.groupby(SITE, sort=False):
         if group["n_planned"].nunique() >= SIZES_FLOOR:
             yield from _marginal(Line(group, "tasks", "", analysis_id))
+    # Size is the axis here, so it is no part of the group; tasks without work have no efficiency.
     for _, group in rows[rows["nominal_ns"] > 0].groupby([*PLACE, "workload"], sort=False):
         if group["nominal_ns"].nunique() >= SIZES_FLOOR:
             estimate, bound = estimate_per_block(group, _smallest_worth)
@@ -48,6 +49,7 @@ def _each(block: pd.DataFrame) -> Value:
     first = block.iloc[0]
     if first["nominal_ns"] and not first["runs_tasks"]:
         raise RefusedError("This reference records tasks and does not run them.")
+    # As timed before the trials, because the speed of the CPU drifts after the calibration.
     work_s = block["work_ns"].fillna(block["nominal_ns"]).mean() / 1e9
     each_s = int(first["workers"]) * _line(block).each_s - float(work_s)
     return Value(each_s, "", len(block), "P b - w")
@@ -60,6 +62,7 @@ def _fixed(block: pd.DataFrame) -> Value:
 def _smallest_worth(block: pd.DataFrame) -> Value:
     """Return METG of a block, from the largest burst of each task size."""
     ended = block[block["efficiency"].notna()].sort_values("n_planned")
+    # In the largest burst the fixed cost of a burst has the smallest share.
     ended = ended.drop_duplicates("nominal_ns", keep="last")
     return granularity.smallest_worth(
         (ended["nominal_ns"] / 1e9).tolist(), ended["efficiency"].tolist()

@@ -23,17 +23,20 @@ RATE = "throughput_per_s"
 def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
     """Yield the speed-ups of each label on each line, and its law under strong scaling."""
     for family in lines(rows):
+        # From all rows, because the loop may have another number of tasks than the family.
         loop = rows[
             (rows["backend"] == INLINE)
             & (rows["workload"] == family["workload"].iloc[0])
             & (rows["size"] == family["size"].iloc[0])
         ]
+        # Largest burst of each block: two rows of a block would pair each other row twice.
         loop = loop.sort_values("n_planned").drop_duplicates("block", keep="last")
         for _, group in family.groupby("label", sort=False):
             if len(set(group["x"])) > 1:
                 first = group.iloc[0]
                 line = Line(group, str(first["axis"]), str(first["fixed"]), analysis_id)
                 yield from _steps(line, loop)
+                # Amdahl's law assumes a fixed amount of work; in weak scaling it grows.
                 if first["work"] == "strong":
                     yield from _law(line)
 
@@ -48,6 +51,7 @@ def _steps(line: Line, loop: pd.DataFrame) -> Iterator[TrendRow]:
             replace(line, rows=rows).row, unit="1", x=x, oversubscription=_oversubscription(rows)
         )
         yield row("speed_up_over_inline", estimate=_ratio(rows, loop, "the inline loop"))
+        # A configuration over itself is 1 by definition.
         if x == start:
             continue
         speed, multiple = _ratio(rows, base, base_name), x / float(start)
@@ -69,6 +73,7 @@ def _oversubscription(rows: pd.DataFrame) -> str:
 
 def _ratio(rows: pd.DataFrame, base: pd.DataFrame, name: str) -> Estimate:
     """Estimate the speed-up over a base from the blocks that have both (METHOD M12)."""
+    # Blocks without a partner are dropped: an unpaired rate would bring back the drift (METHOD M4).
     pairs = rows[["block", RATE]].merge(base[["block", RATE]], on="block").dropna()
     if pairs.empty:
         return replace(NOTHING, method=f"No block has both this throughput and that of {name}.")
@@ -91,6 +96,7 @@ def _through(speed: Estimate, of: Callable[[float], float], name: str) -> Estima
     method = f"{name}; {speed.method}"
     if speed.low is None or speed.high is None:
         return replace(speed, value=of(speed.value), method=method)
+    # A serial share falls as the speed-up grows, so the ends change places.
     low, high = sorted((of(speed.low), of(speed.high)))
     return replace(speed, value=of(speed.value), low=low, high=high, method=method)
 

@@ -17,6 +17,7 @@ from lab.results.schema.sweep import TrendRow
 LEVEL = 0.95
 WANTED = ("makespan_s", "efficiency", "throughput_per_s")
 BLANK = {"x": None, "oversubscription": "", "bound": ""}
+# n = 0 marks a refusal; `Line.row` writes null then, never this 0.0.
 NOTHING = Estimate(0.0, None, None, LEVEL, 0, "")
 
 
@@ -35,6 +36,7 @@ class Line:
     def row(self, metric: str, *, unit: str, estimate: Estimate, **more: Any) -> TrendRow:
         """Return the row of one number of this line; `more` overrides columns."""
         cell = cell_of(next(self.rows.itertuples(index=False)))
+        # A column that varies along the line is no property of the line, so it is null.
         differing = {name for name in TrendRow.VARYING if len(set(self.rows[name])) > 1}
         return TrendRow(
             analysis_id=self.analysis_id,
@@ -57,6 +59,7 @@ def measured_bursts(trials: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame
     """Return the last attempt of each burst with the metrics `WANTED` as columns; null: missing."""
     last = last_attempts(trials)
     last = last[(last["arrival"] == Burst.kind) & (last["status"] != Status.SKIPPED)]
+    # A bound has an unknown distance from its value, so it is no point of a fit.
     good = metrics[(metrics["is_valid"] == 1) & (metrics["bound"] == "")]
     for name in WANTED:
         values = good[good["metric"] == name][["trial_id", "attempt", "value"]]
@@ -89,6 +92,7 @@ def estimate_over_blocks(values: Sequence[Value], refusal: str) -> tuple[Estimat
     bounds = {value.bound for value in values} - {""}
     if not values:
         return replace(NOTHING, method=refusal), ""
+    # The mean of a lower and an upper bound bounds nothing.
     if len(bounds) > 1:
         return replace(NOTHING, method="Blocks have both lower and upper bounds."), ""
     estimate = interval([value.value for value in values], LEVEL)
