@@ -91,8 +91,10 @@ def states_in_workers(app: Any) -> dict[str, TaskState]:
     inspect, states = app.control.inspect(), dict[str, TaskState]()
     for state, replies in (
         (TaskState.QUEUED, inspect.reserved()),
+        # Last, because a task that starts between the two replies is in both and runs.
         (TaskState.RUNNING, inspect.active()),
     ):
+        # Celery returns None if no worker has replied.
         for tasks in (replies or {}).values():
             states |= {task["id"]: state for task in tasks}
     return states

@@ -35,6 +35,7 @@ class Listener(TCPListener):
         """
         here, there = (_host_and_port(where) for where in (comm.local_address, comm.peer_address))
         if procfs.user_of_peer(there, here) != os.geteuid():
+            # Immediately, whereas `close` is a coroutine that flushes the write buffer first.
             comm.abort()  # type: ignore[no-untyped-call]
             raise CommClosedError(f"{comm.peer_address} is a process of another user.")
         await super().on_connection(comm, *arguments, **options)

@@ -17,6 +17,7 @@ def state_of(future: Future[Any]) -> TaskState:
     """Return the state of a future (docs of concurrent.futures, Future Objects)."""
     if not future.done():
         return TaskState.RUNNING if future.running() else TaskState.QUEUED
+    # In this order, because `exception` of a cancelled future raises CancelledError.
     failed = future.cancelled() or future.exception() is not None
     return TaskState.FAILED if failed else TaskState.FINISHED
 
@@ -44,11 +45,14 @@ class ExecutorBackend(Backend):
 
     def map(self, tasks: Sequence[Task], *, chunksize: int) -> Iterator[Any]:
         """Map over the tasks; `chunksize` is the number that a process receives at once."""
+        # `Executor.map` takes one iterable per parameter of the function.
         columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
         return self._pool.map(execution.execute, *columns, chunksize=chunksize)
 
     def join(self, handle: Iterator[Any], timeout_s: float) -> None:
         """Exhaust the iterator, which waits for the end of each task."""
+        # Results have only the timeout of `map`, which counts from that call, so `timeout_s` cannot
+        # apply; the driver's deadline ends the trial.
         deque(handle, maxlen=0)
 
     def stop(self) -> None:

@@ -90,6 +90,7 @@ class ApScheduler(Backend):
             self._scheduler.start()
             return
         self._scheduler = AsyncIOScheduler(executors={"default": executor})
+        # Nested functions suit only the store in memory; others save a reference by name.
         self._bounded = _bounded(self.workers)
         self._stopping = asyncio.Event()
         self._is_running = threading.Event()
@@ -148,6 +149,7 @@ class ApScheduler(Backend):
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        # Here, because AsyncIOScheduler uses the loop that runs when it starts.
         self._scheduler.start()
         self._is_running.set()
         await self._stopping.wait()
@@ -156,6 +158,7 @@ class ApScheduler(Backend):
 def _database() -> Any:
     from sqlalchemy import create_engine
 
+    # The lab removes the ledger's folder after the trial.
     file = Path(os.environ["LAB_LEDGER"]).parent / "apscheduler.sqlite3"
     return create_engine(f"sqlite:///{file}")
 
@@ -166,6 +169,8 @@ def _trigger(job: Job) -> Any:
 
     if job.every_s:
         return IntervalTrigger(seconds=job.every_s)
+    # The default is the local time zone; the lab's cron lines are in UTC (METHOD M26). Only `*` is
+    # portable for weekdays: APScheduler 3 counts them from Monday (API docs, from_crontab).
     return CronTrigger.from_crontab(job.cron, timezone="UTC")
 
 

@@ -36,6 +36,7 @@ TUNED = Profile(
     "task_factory: asyncio.eager_task_factory can be faster, because a coroutine that completes "
     "without waiting is never scheduled (docs of asyncio, Coroutines and Tasks, Eager Task "
     "Factory; from Python 3.12).",
+    # Not `to_thread`: its coroutine always waits for a thread, so none completes eagerly.
     variants=(LOOP, UVLOOP),
 )
 
@@ -92,11 +93,13 @@ class Asyncio(Backend):
 
             run = uvloop.run
         self._run_task = self._in_thread if self.setup.variant == TO_THREAD else self._bounded
+        # Both bind to a loop when they first wait, so this thread may create them.
         self._places = asyncio.Semaphore(self.workers)
         self._stopping = asyncio.Event()
         self._is_running = threading.Event()
         self._thread = threading.Thread(target=run, args=(self._serve(),), daemon=True)
         self._thread.start()
+        # `submit` needs the loop, which the thread creates.
         self._is_running.wait()
 
     def submit(self, task: Task) -> Future[Any]:
@@ -137,6 +140,7 @@ class Asyncio(Backend):
 
     def stop(self) -> None:
         """Stop the loop, which cancels its running coroutines."""
+        # A second `stop` must do nothing, but a closed loop raises RuntimeError for the call.
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -177,6 +181,7 @@ class Asyncio(Backend):
         for k in itertools.count(1):
             await asyncio.sleep(begin + k * job.every_s - self._loop.time())
             run = self._loop.create_task(self._run_task(task))
+            # A loop holds only weak references to its tasks (docs of asyncio, create_task).
             running.add(run)
             run.add_done_callback(running.discard)
 

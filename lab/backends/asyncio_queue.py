@@ -41,6 +41,7 @@ class AsyncioQueue(Backend):
         self._is_running = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
         self._thread.start()
+        # `submit` needs the loop and the queue, which the thread creates.
         self._is_running.wait()
 
     def submit(self, task: Task) -> None:
@@ -53,6 +54,7 @@ class AsyncioQueue(Backend):
 
     def stop(self) -> None:
         """Stop the loop, which cancels its running coroutines."""
+        # A second `stop` must do nothing, but a closed loop raises RuntimeError for the call.
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()

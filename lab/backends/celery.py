@@ -42,6 +42,7 @@ ON_RABBITMQ = (
     *("prefork+rabbitmq", "prefork+rabbitmq+priorities", "prefork+rabbitmq+quorum"),
     "threads+rabbitmq",
 )
+# Separate, because its profile `tuned` also sets the heartbeat.
 GEVENT_ON_RABBITMQ = "gevent+rabbitmq"
 LATE = {"task_acks_late": True, "task_reject_on_worker_lost": True}
 LATE_WHY = (
@@ -92,14 +93,18 @@ def _variant(name: str) -> Variant:
     ack = AckMeans.ACCEPTED
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     if "results" in extras:
+        # A chord needs a result backend (Canvas, Chords, Important Notes), and the lab detects the
+        # end of a chain by the result of its last task.
         promised = promised | {Capability.RESULT, Capability.GROUP, Capability.CHAIN}
         settings["result_backend"] = REDIS
         summary += ", results in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
         settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
+        # Without publisher confirms, AMQP has no reply to a published message.
         references, ack = ("raw-amqp",), AckMeans.SOCKET
         summary += " on RabbitMQ (Using RabbitMQ)"
     if "priorities" in extras:
+        # The value of the documentation's example.
         settings["task_queue_max_priority"] = 10
         summary += ", with a priority queue (Routing, RabbitMQ Message Priorities)"
     elif services:
@@ -152,6 +157,7 @@ class Celery(Backend):
             f"{LATE_WHY} {CONFIRMED_WHY}",
             (*ON_RABBITMQ, GEVENT_ON_RABBITMQ),
             ack_means=AckMeans.CONFIRMED,
+            # Only here: with Redis, the server's persistence decides, not a setting of Celery.
             safe_against=(*OF_WORKERS, FaultKind.BROKER_KILL, FaultKind.BROKER_PAUSE),
         ),
         Profile(
@@ -193,6 +199,7 @@ class Celery(Backend):
         from celery import chord
 
         header = [self._task.si(t.id, t.function, t.argument) for t in tasks]
+        # Immutable, as in a chain: the lab passes no results on where that is optional.
         return chord(header)(self._app.tasks[_celery.JOINED].si())
 
     def submit_chain(self, tasks: Sequence[Task]) -> Any:
@@ -207,6 +214,7 @@ class Celery(Backend):
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Send it with a priority: on Redis 0 is first, on RabbitMQ the highest (Routing)."""
+        # The lowest and the highest of Kombu's steps for Redis, 0, 3, 6 and 9.
         priority = 0 if urgent == (self.setup.settings["broker_url"] == REDIS) else 9
         arguments = (task.id, task.function, task.argument)
         return self._task.apply_async(arguments, priority=priority)
@@ -231,6 +239,7 @@ class Celery(Backend):
 
     @cached_property
     def _in_workers(self) -> Mapping[str, TaskState]:
+        # Cached, because each inspection waits 1 s for replies, and the driver reads many states.
         return _celery.states_in_workers(self._app)
 
     @classmethod

@@ -56,6 +56,7 @@ class CeleryBeat(Backend):
         from django_celery_beat.models import PeriodicTask
         from kombu.utils.json import dumps
 
+        # Beat reads it with Kombu's `loads`, which restores types that plain JSON does not have.
         arguments = dumps([job.id, job.function, job.argument])  # type: ignore[no-untyped-call]
         return PeriodicTask.objects.create(
             name=f"job {job.id}", task=_celery.EXECUTE, args=arguments, **_when(job)
@@ -63,6 +64,7 @@ class CeleryBeat(Backend):
 
     def reschedule(self, handle: Any, job: Job) -> Any:
         """Save it with another schedule, which beat reads within 5 s (README, Example)."""
+        # A `PeriodicTask` must have exactly one kind of schedule, so the other field is cleared.
         for field, value in {"interval": None, "crontab": None, **_when(job)}.items():
             setattr(handle, field, value)
         handle.save()
@@ -122,6 +124,8 @@ def _when(job: Job) -> dict[str, Any]:
 
     if job.cron:
         fields = dict(zip(CRON_FIELDS, job.cron.split(), strict=True))
+        # Jobs share the rows of equal schedules, as in the README (Example).
         return {"crontab": CrontabSchedule.objects.get_or_create(**fields, timezone="UTC")[0]}
+    # `every` is an integer, so only the smallest unit represents fractions of a second.
     every = {"every": round(job.every_s * 1e6), "period": IntervalSchedule.MICROSECONDS}
     return {"interval": IntervalSchedule.objects.get_or_create(**every)[0]}

@@ -95,6 +95,7 @@ class Dask(Backend):
     variants = (
         _computing("threads", "one pool of threads", scheduler="threads"),
         _computing("processes", "new processes for each call", scheduler="processes"),
+        # `spawn` is also the default of pools that Dask creates (Dask source, multiprocessing.py).
         _computing("processes+pool", "one pool", scheduler="processes", context="spawn"),
         _distributed("distributed", "`dask worker --nthreads 1`: one process per slot", nthreads=1),
         _distributed(
@@ -126,6 +127,7 @@ class Dask(Backend):
         if endpoint := self.setup.endpoints.get(Service.DASK_SCHEDULER):
             from distributed import Client
 
+            # As the default, it would also run every `compute` of this process (API, Client).
             client = Client(endpoint, set_as_default=False)  # type: ignore[no-untyped-call]
             self._client = self._context.enter_context(client)
             # The scheduler drops a task, even before its run, when its last future is deleted.
@@ -194,6 +196,7 @@ class Dask(Backend):
         if self.setup.endpoints:
             is_coroutine = execution.COROUTINE in tasks[0].function
             run = execution.execute_after_async if is_coroutine else execution.execute_after
+            # Earlier futures may go: the scheduler keeps a task while another one depends on it.
             for task in tasks:
                 arguments = (link, task.id, task.function, task.argument)
                 link = self._client.submit(run, *arguments, pure=False)
@@ -238,6 +241,7 @@ class Dask(Backend):
         settings = self.setup.settings
         if self.setup.endpoints:
             chosen = {name: value for name, value in settings.items() if name == SATURATION}
+            # Only the environment of the scheduler has the value of `tuned`, not the driver's.
             with dask.config.set(chosen):
                 configured = {name: dask.config.get(name) for name in DISTRIBUTED}
             threads = settings.get("nthreads", self.setup.topology.workers_per_node)
@@ -268,7 +272,10 @@ class Dask(Backend):
         scheduler = setup.endpoints[Service.DASK_SCHEDULER]
         argv = [sys.executable, "-m", "dask", "worker", scheduler]
         if urlsplit(scheduler).hostname == "127.0.0.1":  # reachable for every user of the machine
+            # `--no-dashboard` removes only pages: the HTTP server still listens, and did so on
+            # 0.0.0.0 without this address (observed).
             argv += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+            # The nanny listens on a separate port, so it needs the same protection.
             argv += ["--preload", PEERS, "--preload-nanny", PEERS]
         argv += ["--nworkers", str(slots // threads), "--nthreads", str(threads)]
         return [Command((*argv, "--no-dashboard"), slots)]

@@ -56,6 +56,7 @@ class DeadlineLoop(Backend):
 
 def _run(job: Job, ended: threading.Event) -> None:
     for left_s in _waits_s(job):
+        # Not `time.sleep`: `unschedule` would have to wait for the next due instant.
         if ended.wait(max(0.0, left_s)):
             return
         execution.execute(job.id, job.function, job.argument)
@@ -64,6 +65,7 @@ def _run(job: Job, ended: threading.Event) -> None:
 def _waits_s(job: Job) -> Iterator[float]:
     """Yield the time from now to each next due instant, in seconds."""
     if job.every_s:
+        # Only a cron line names instants of the wall clock, which may be set (METHOD M26).
         begin = time.monotonic()
         for k in itertools.count(1):
             yield begin + k * job.every_s - time.monotonic()

@@ -75,8 +75,11 @@ def _django_settings(setup: BackendContext) -> dict[str, Any]:
             (job.cron, f"{execution.__name__}.execute", (job.id, job.function, job.argument))
             for job in jobs
         ],
+        # django-crontab looks for `manage.py` in this package; its default would be `lab`.
         "CRONTAB_DJANGO_PROJECT_NAME": _django.__name__,
         "CRONTAB_EXECUTABLE": setup.endpoints[Service.CRON],
+        # The project's settings expand the variables when lines are added: cron sets none of them.
+        # `.` and not `source`, because cron runs lines with /bin/sh (crontab(5)).
         "CRONTAB_COMMAND_PREFIX": f". {ENVIRONMENT} &&",
         "CRONTAB_COMMAND_SUFFIX": f">> {LOG} 2>&1",
         "CRONTAB_COMMENT": "LAB_OWNER=$LAB_OWNER LAB_TRIAL=$LAB_TRIAL",

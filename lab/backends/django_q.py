@@ -89,6 +89,7 @@ class DjangoQ(Backend):
     summary = "django-q2 on Redis or Django's ORM"
     packages = ("django_q",)
     extra = "django-q"
+    # The unit of `Schedule.MINUTES` and of cron lines.
     finest_period_s = 60.0
     variants = tuple(map(_variant, ("redis", "redis+postgres", "orm+sqlite", "orm+postgres")))
     profiles = (
@@ -167,6 +168,7 @@ class DjangoQ(Backend):
 
         name, count = handle
         result_group(name, wait=round(timeout_s * 1000), count=count)
+        # `result_group` does not raise after its timeout: it returns what has ended.
         if count_group(name) < count:
             raise TimeoutError(f"{name} had not ended after {timeout_s} s.")
 
@@ -183,6 +185,7 @@ class DjangoQ(Backend):
         for field, value in {"minutes": None, "cron": None, **_when(job)}.items():
             setattr(handle, field, value)
         handle.next_run = timezone.now()
+        # `Schedule.save` computes it only for new rows (django-q2 source, models.py).
         if job.cron:
             handle.next_run = handle.calculate_next_run()
         handle.save()
@@ -216,6 +219,7 @@ class DjangoQ(Backend):
         if done := fetch(handle):
             return TaskState.FINISHED if done.success else TaskState.FAILED
         if "redis" in self.setup.settings:
+            # The Redis broker reports only the length of its queue.
             return TaskState.UNKNOWN if queue_size() else TaskState.MISSING
         for row in OrmQ.objects.iterator():
             if row.task_id() == handle:

@@ -78,6 +78,7 @@ class DjangoRq(RqJobs):
         _django.use(_settings(self.setup))
         import django_rq
 
+        # With the client's connection, whose reads never time out; workers keep redis-py's default.
         queue: Queue = django_rq.get_queue(QUEUE, connection=connection)
         return queue
 
@@ -101,6 +102,7 @@ class DjangoRq(RqJobs):
     def monitor(cls, setup: BackendContext) -> Monitor:
         """Return the statistics of Django-RQ's pages (README, Queue Statistics)."""
         return Monitor(
+            # Not PAGES: the statistics need no user, only the token of the request.
             _django.SERVER,
             path="/django-rq/stats.json",
             word=f'"workers": {setup.topology.workers}',

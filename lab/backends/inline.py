@@ -44,6 +44,7 @@ class Inline(Backend):
         for task in tasks:
             self.submit(task)
 
+    # Each call returns before the next one begins, so that the tasks are a chain as well.
     submit_chain = submit_group
 
     def join(self, handle: Any, timeout_s: float) -> None:

@@ -73,6 +73,8 @@ class Joblib(Backend):
         settings = dict(self.setup.settings)
         # As in the example of the documentation (Serialization & Processes).
         set_loky_pickler(settings.pop(PICKLER, None))
+        # Registered first, so that it runs after the exit of `Parallel`. With one worker there is
+        # no executor, and `get_reusable_executor` would start one only to stop it.
         if settings["backend"] == LOKY and self.workers > 1:
             self._context.callback(_stop_loky)
         parallel = Parallel(n_jobs=self.workers, **settings)

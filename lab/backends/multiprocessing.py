@@ -26,6 +26,7 @@ def _single(method: str) -> Variant:
 def _mapped(method: str, name: str, chunks: str, chunksize: int | None) -> Variant:
     summary = f"Pool.starmap, {chunks}, start method {method!r} {SOURCE}"
     settings = {"start_method": method, "chunksize": chunksize}
+    # Chunks are bounded by a reference that also sends several tasks in one message (METHOD M18).
     references = ("pipe",) if chunksize == 1 else ("pipe[shares]",)
     return Variant(f"{method}+{name}", BATCHES, summary, settings, references=references)
 
@@ -75,6 +76,7 @@ class Multiprocessing(Backend):
 
         The pool does not distinguish waiting from running calls.
         """
+        # First, because `successful` raises ValueError before the call is ready.
         if not handle.ready():
             return TaskState.RUNNING
         return TaskState.FINISHED if handle.successful() else TaskState.FAILED
@@ -91,6 +93,7 @@ class Multiprocessing(Backend):
 
     def stop(self) -> None:
         """Terminate the processes, even during a task, and wait for their end."""
+        # `close` and `join` would wait for all outstanding tasks first (docs, Pool.close).
         self._pool.terminate()
         self._pool.join()
 

@@ -41,6 +41,8 @@ class Pipe(Backend):
     def start(self) -> None:
         """Start the processes."""
         context = multiprocessing.get_context()
+        # The caller itself writes into the pipe; a multiprocessing.Queue would add a feeder thread
+        # (docs of multiprocessing, Pipes and Queues).
         self._calls = context.SimpleQueue()
         self._processes = [
             context.Process(target=serve, args=(self._calls,), daemon=True)
@@ -56,6 +58,7 @@ class Pipe(Backend):
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Write one message for each worker."""
         calls = [(t.id, t.function, t.argument) for t in tasks]
+        # Shares differ by one task at most, and a batch with fewer tasks has no empty message.
         for first in range(min(self.workers, len(calls))):
             self._calls.put(calls[first :: self.workers])
 

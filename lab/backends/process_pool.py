@@ -67,7 +67,9 @@ class ProcessPool(ExecutorBackend):
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all tasks have ended."""
+        # Without the setting, the chunksize is 1, the default of `map`.
         chunks = self.workers * (self.setup.settings["chunks_per_worker"] or len(tasks))
+        # The iterator is exhausted, because only it raises the exception of a failed task.
         deque(self.map(tasks, chunksize=-(-len(tasks) // chunks)), maxlen=0)
 
     def effective_settings(self) -> Mapping[str, Any]:

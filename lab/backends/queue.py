@@ -51,9 +51,11 @@ class Queue(Backend):
 
     def stop(self) -> None:
         """Drop the waiting tasks and stop the threads."""
+        # Otherwise the threads would run all waiting tasks before they reach the end marks.
         with contextlib.suppress(queue.Empty):
             while True:
                 self._tasks.get_nowait()
+        # One mark per thread: the thread that reads it ends and reads no other.
         for _ in self._threads:
             self._tasks.put(None)
         while self._threads:

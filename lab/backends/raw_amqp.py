@@ -20,7 +20,9 @@ from lab.core.outcomes import AckMeans
 from lab.worker import execution
 
 QUEUE = "tasks"
+# The delivery mode of AMQP 0-9-1, and Celery's default.
 PERSISTENT = 2
+# As large as a message of Celery: see `LARGE` of `raw_redis` (METHOD M18).
 MESSAGE_BYTES = 1_000
 IDLE_S = 0.001
 
@@ -83,6 +85,7 @@ def _connect(setup: BackendContext) -> tuple[Any, Any]:
     connection = amqp.Connection(f"{at.hostname}:{at.port}", at.username, at.password)
     connection.connect()
     channel = connection.channel()
+    # By default, py-amqp declares a queue that RabbitMQ deletes with its last consumer.
     channel.queue_declare(QUEUE, durable=True, auto_delete=False)
     return connection, channel
 
@@ -98,6 +101,7 @@ def serve(setup: BackendContext) -> None:
             execution.execute(*pickle.loads(message.body))  # noqa: S301 (a message of the driver, from the trial's server)
         except Exception:  # noqa: BLE001 (an exception of a task must not end its worker)
             traceback.print_exc()
+        # Also after an exception: RabbitMQ would deliver an unacknowledged message again.
         channel.basic_ack(message.delivery_tag)
 
 

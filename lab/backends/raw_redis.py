@@ -67,6 +67,7 @@ class RawRedis(Backend):
         """Push `depth` tasks per round trip, a setting of the variant."""
         depth = self.setup.settings["depth"]
         for first in range(0, len(tasks), depth):
+            # A transaction would add MULTI and EXEC to each round trip (redis-py docs, Pipelines).
             pipeline = self._redis.pipeline(transaction=False)
             for task in tasks[first : first + depth]:
                 pipeline.lpush(QUEUE, self._packed(task))
@@ -110,6 +111,7 @@ def serve(setup: BackendContext) -> None:
         pipeline = client.pipeline(transaction=False)
         for _ in range(min(depth - 1, share)):
             pipeline.lmove(QUEUE, taken, "RIGHT", "LEFT")
+        # LMOVE returns None if other workers have emptied the list in the meantime.
         messages = [message, *filter(None, pipeline.execute())]
         for message in messages:
             _run(message)

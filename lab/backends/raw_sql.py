@@ -28,6 +28,7 @@ SQLITE_PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 SQLITE_PATIENCE_S = 20.0
 CREATE = "CREATE TABLE task (id INTEGER PRIMARY KEY, body {blob} NOT NULL, taken INTEGER NOT NULL)"
 INSERT = "INSERT INTO task VALUES ({mark}, {mark}, 0)"
+# Claimed rows remain until their task has run, as with django-q2's ORM broker, which it bounds.
 CLAIM = (
     "UPDATE task SET taken = 1 WHERE id = (SELECT id FROM task WHERE taken = 0 ORDER BY id {lock} "
     "LIMIT 1) RETURNING id, body"
@@ -35,6 +36,7 @@ CLAIM = (
 DELETE = "DELETE FROM task WHERE id = {mark}"
 DIALECTS: Mapping[str, Mapping[str, str]] = {
     "sqlite": {"blob": "BLOB", "mark": "?", "lock": ""},
+    # Without SKIP LOCKED, each claim would wait for the claim of another worker to commit.
     "postgres": {"blob": "BYTEA", "mark": "%s", "lock": "FOR UPDATE SKIP LOCKED"},
 }
 PROMISED = frozenset({Capability.SUBMIT, Capability.PARALLEL})
@@ -100,6 +102,7 @@ def _connect(setup: BackendContext) -> tuple[Any, Mapping[str, str]]:
 
         return psycopg.connect(setup.endpoints[Service.POSTGRES], autocommit=True), dialect
     file = Path(os.environ["LAB_LEDGER"]).parent / "raw-sql.sqlite3"
+    # By default, sqlite3 opens a transaction before an UPDATE and locks until a commit.
     database = sqlite3.connect(file, SQLITE_PATIENCE_S, isolation_level=None)
     for pragma in SQLITE_PRAGMAS:
         database.execute(pragma)

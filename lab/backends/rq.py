@@ -29,6 +29,7 @@ def _variant(
     name: str, worker_class: str, summary: str, command: str = "worker", **more: Any
 ) -> Variant:
     settings = {"command": command, "worker_class": f"rq.worker.{worker_class}", **more}
+    # Only workers with a scheduler enqueue a retry after its interval (Exceptions & Retries).
     waits = {Capability.RETRY_DELAY} if more else set()
     capabilities = CAPABILITIES | waits
     return Variant(name, capabilities, f"{summary}.", settings, ack_means=AckMeans.ACCEPTED)

@@ -18,6 +18,7 @@ class ThreadPool(ExecutorBackend):
     """
 
     family = "threads"
+    # The executor's queue is a SimpleQueue, so the reference has the same one (METHOD M18, B1).
     references = ("queue[simple-queue]",)
     summary = "concurrent.futures.ThreadPoolExecutor"
     variants = (

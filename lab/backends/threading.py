@@ -66,6 +66,7 @@ class Threading(Backend):
 
     def stop(self) -> None:
         """Drop the waiting tasks and stop the queue's threads; other threads end by themselves."""
+        # Otherwise the threads would run all waiting tasks before they reach the end marks.
         with contextlib.suppress(queue.Empty):
             while True:
                 self._queue.get_nowait()
@@ -89,4 +90,5 @@ class Threading(Backend):
             except Exception:  # noqa: BLE001 (an exception of a task must not end its thread)
                 traceback.print_exc()
             finally:
+                # Part of the documented example, although the lab does not join the queue.
                 self._queue.task_done()

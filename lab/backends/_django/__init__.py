@@ -15,6 +15,7 @@ from typing import Any
 VARIABLE = "LAB_DJANGO"
 # `python manage.py` of Django's documentation, independent of the working directory.
 MANAGE = (sys.executable, "-m", "lab.backends._django.manage")
+# The auto-reloader would run a second process, and watch all source files during the trial.
 SERVER = (*MANAGE, "runserver", "--noreload", "127.0.0.1:{port}")
 # The server with its pages. Python's web server reads the user's name from REMOTE_USER.
 PAGES = ("env", "REMOTE_USER=lab", *SERVER)

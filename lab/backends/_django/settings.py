@@ -9,10 +9,12 @@ from pathlib import Path
 from lab.backends._django import VARIABLE
 
 # The project listens only on loopback or in an internal network, for the duration of a trial.
+# A constant, because django-q2 signs messages with it in one process and verifies in another.
 SECRET_KEY = "not-a-secret"  # noqa: S105
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "lab.backends._django.urls"
 USE_TZ = True
+# django-q2 reads cron lines in this zone; those of the lab are in UTC (METHOD M26).
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -22,6 +22,7 @@ def admit(respond: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def answer(request: Any) -> Any:
         given = request.headers.get("Authorization", "")
+        # In bytes, because compare_digest rejects texts with characters beyond ASCII.
         if settings.PASSWORD and hmac.compare_digest(given.encode(), expected.encode()):
             return respond(request)
         return HttpResponse(status=401)

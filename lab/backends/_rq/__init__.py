@@ -120,6 +120,7 @@ class RqJobs(Backend):
         from rq import Queue
 
         calls = ((execution.entry(t.function), (t.id, t.function, t.argument)) for t in tasks)
+        # All jobs in one pipeline of Redis (RQ docs, Bulk Job Enqueueing).
         jobs = self._queue.enqueue_many(Queue.prepare_data(*call) for call in calls)
         return self._queue.enqueue(execution.noop_join, depends_on=jobs)
 
@@ -149,6 +150,7 @@ class RqJobs(Backend):
         Raises:
             RuntimeError: The job failed; the message is the worker's traceback.
         """
+        # Whole seconds, and 0 would mean not to wait at all (RQ source, latest_result).
         outcome = handle.latest_result(timeout=max(1, round(timeout_s)))
         if outcome is None:
             raise TimeoutError(f"Job {handle.id} had no result after {timeout_s} s.")
@@ -196,6 +198,7 @@ class RqJobs(Backend):
         heartbeat_s = HEARTBEAT_S if beats else JOB_TIMEOUT_S
         wait_s = settings.get("worker_ttl", WORKER_TTL_S) - 15
         n_waits = settings.get("maintenance_interval", MAINTENANCE_S) // wait_s + 1
+        # RQ adds 60 s to both before it regards a job as abandoned (RQ source, get_heartbeat_ttl).
         return float(heartbeat_s + 60 + n_waits * wait_s)
 
     @classmethod
@@ -207,6 +210,7 @@ class RqJobs(Backend):
         argv += cls.arguments(setup)
         for option in filter(settings.__contains__, OPTIONS):
             argv += [f"--{option.replace('_', '-')}", str(settings[option])]
+        # Without a scheduler, RQ never enqueues a retry that waits (Exceptions & Retries).
         if settings.get("with_scheduler"):
             argv.append("--with-scheduler")
         if settings["command"].endswith("pool"):

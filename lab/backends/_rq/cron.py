@@ -16,6 +16,7 @@ for job in setup_from_environment().jobs:
         execution.execute,
         QUEUE,
         args=(job.id, job.function, job.argument),
+        # RQ rejects a job with both or neither, so the one that a job lacks is None.
         interval=int(job.every_s) or None,
         cron=job.cron or None,
         name=str(job.id),

@@ -20,9 +20,11 @@ def main() -> None:
     tasks = (
         f"{workloads.__name__}.{module.name}" for module in pkgutil.iter_modules(workloads.__path__)
     )
+    # All of them, because the setup of a worker does not name the workload of the trial.
     for module in (execution.__name__, *tasks):
         importlib.import_module(module)
     del sys.argv[0]
+    # `alter_sys`, so that sys.argv[0] and sys.modules show the command, as with `python -m`.
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
