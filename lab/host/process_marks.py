@@ -26,6 +26,8 @@ import psutil
 
 LIMIT = getattr(resource, "RLIMIT_RTTIME", None)  # Linux has it
 _OURS = 1 << 60
+# The largest process id of a 64-bit kernel is below 2**22. The start time distinguishes a later
+# process that has the id of an ended lab.
 _PID_BITS = _START_BITS = 22
 _TRIAL_BITS = 16
 # The limit belongs to the whole process, and threads of a test start clusters in parallel.
@@ -61,6 +63,7 @@ def marking(mark: int) -> Iterator[None]:
     with _lock:
         before = resource.getrlimit(LIMIT)
         with contextlib.suppress(ValueError, OSError):  # the hard limit is lower: no mark
+            # Only the soft limit: without privilege, a lower hard limit cannot be raised again.
             resource.setrlimit(LIMIT, (mark, before[1]))
         try:
             yield

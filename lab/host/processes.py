@@ -120,6 +120,8 @@ def _start(
             stdin=streams.get("stdin", subprocess.DEVNULL),
             stdout=streams.get("stdout", stream),
             stderr=stream,
+            # Ctrl-C signals the group of the terminal. Only the lab handles it, and stops the
+            # parts in their order.
             start_new_session=True,
             bufsize=0,  # a buffer could never be flushed after its reader has ended
         )
@@ -184,6 +186,7 @@ def stop(*processes: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
     """
     for process in processes:
         process.terminate()
+    # All get the signal first, so that they share one grace period.
     deadline = time.monotonic() + grace_s
     for process in processes:
         try:
@@ -238,6 +241,7 @@ def _is_tracker(process: psutil.Process) -> bool:
 
 def await_end(processes: Iterable[psutil.Process], patience_s: float) -> list[psutil.Process]:
     """Wait until processes have ended, and return those that still run after `patience_s` s."""
+    # Not `psutil.wait_procs`, which would reap a child: its `Popen` then has no exit code.
     running = [process for process in processes if is_running(process)]
     deadline = time.monotonic() + patience_s
     while running and time.monotonic() < deadline:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 CPUS = Path("/sys/devices/system/cpu")
+# In control groups of version 2, and of version 1.
 NO_LIMIT = ("max", "-1")
 ROOT = Path("/")
 ESTABLISHED = "01"
@@ -67,6 +68,7 @@ def user_of_peer(peer: tuple[str, int], here: tuple[str, int], root: Path = ROOT
 
 def _kernel_address(host: str, port: int) -> str:
     packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    # The kernel prints each word of 32 bits in the byte order of the CPU.
     words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     number = "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
     return f"{number}:{port:04X}"

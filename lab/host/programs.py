@@ -36,6 +36,7 @@ def output_of(
             env=child_environment.of_process() | dict(variables or {}),
             capture_output=True,
             text=True,
+            # A damaged program may print any bytes: its failure must be a sentence, not a defect.
             errors="replace",
             check=False,
             timeout=deadline_s,

@@ -20,6 +20,7 @@ def git(folder: Path, *arguments: str) -> str:
     Raises:
         LabError: git is missing, fails, or does not end; the message has its error.
     """
+    # Without the option, `git status` locks the index, and the user's own git could fail.
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(
@@ -39,6 +40,7 @@ def git(folder: Path, *arguments: str) -> str:
     except subprocess.TimeoutExpired:
         raise LabError(f"git {arguments[0]} did not end in {PATIENCE_S:.0f} s.") from None
     if done.returncode:
+        # Hints may follow the reason, so the last line is only the second choice.
         lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("fatal:")]
         last = lines[0] if lines else done.stderr.strip().rpartition("\n")[2]
         raise LabError(f"git {arguments[0]}: {last or f'code {done.returncode}'}")

@@ -25,6 +25,7 @@ def offset_ns(reading: ClockReading) -> int:
 
 def bound_ns(reading: ClockReading) -> int:
     """Return the largest error of the offset in ns: half of the time that the reading took."""
+    # Rounded up: a bound that is too small would report a step that did not happen.
     return (reading[2] - reading[0] + 1) // 2
 
 
