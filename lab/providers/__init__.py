@@ -20,6 +20,7 @@ class Providers(Mapping[str, type[Cluster]]):
         self.places = places
 
     def __getitem__(self, name: str) -> type[Cluster]:
+        # The modules import psutil and the SDK of the engine, which takes 33 ms.
         return cast("type[Cluster]", pkgutil.resolve_name(self.places[name]))
 
     def __iter__(self) -> Iterator[str]:

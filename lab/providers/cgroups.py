@@ -70,9 +70,11 @@ def parse(texts: Texts) -> Use:
     """
     cpu, memory = _pairs(texts.get("cpu", "")), _pairs(texts.get("memory_stat", ""))
     used = _number(texts.get("memory") or texts.get("memory_v1"))
+    # The `total_` values come first: in version 1, the others leave out child groups.
     inactive = _first(memory, "total_inactive_file", "inactive_file")
     received, sent = _network(texts.get("net", ""))
     stalled_us = cpu.get("throttled_usec")
+    # Version 1 counts in ns, version 2 in us, each under names of its own.
     return Use(
         cpu_ns=_number(texts.get("cpu_v1")) or _thousand(cpu.get("usage_usec")),
         quota_periods=cpu.get("nr_periods"),
@@ -106,6 +108,7 @@ def _thousand(us: int | None) -> int | None:
 def _network(text: str) -> tuple[int | None, int | None]:
     """Sum received and sent bytes over the interfaces of /proc/net/dev, without loopback."""
     rows = [line.split(":") for line in text.splitlines() if ":" in line]
+    # Loopback traffic stays in the container, and counts as received and as sent.
     counts = [words.split() for name, words in rows if name.strip() != "lo"]
     if not rows:
         return None, None
@@ -129,6 +132,7 @@ def host_files(pid: int, container: str, root: Path = ROOT) -> dict[str, Path] |
                 here = mount / controller / group.lstrip("/") / name
                 if controller in controllers.split(",") and controller:
                     paths[fact] = here
+                # A machine with both versions lists version 2 without its controllers and files.
                 elif not controllers and (path := mount / group.lstrip("/") / name).exists():
                     paths[fact] = path
     return paths if len(paths) > 1 else None
@@ -156,6 +160,7 @@ class Inside:
             f"echo '== {fact}'; cat {' '.join(paths)} 2>/dev/null"
             for fact, paths in paths_of.items()
         )
+        # One shell for the trial: a new program for each reading would take a tenth of a second.
         loop = f"while read x; do {reads}; echo .; done"
         # The sampler and the campaign may read at the same time.
         self._lock = threading.Lock()

@@ -22,6 +22,7 @@ def choose(requested: str | None) -> tuple[str, str]:
     try:
         engine = find_engine()
     except ClusterError as error:
+        # No failure, because processes can be measured as well; the sentence has the next step.
         return LOCAL, f"Clusters: {LOCAL} processes, not containers. {error}"
     versions = f"Docker {engine.version} with Compose {engine.compose}"
     return CONTAINERS, f"Clusters: {CONTAINERS}, because {versions} is available."

@@ -87,7 +87,9 @@ class ComposeCluster(ComposeFaults):
         argvs = {NODE: commands, SCHEDULER: schedulers}
         parts = compose_override.parts(site, context, argvs, [*nodes, *scheduler_names])
         parts |= dict.fromkeys(endpoints, compose_override.server(site, context))
+        # Before the first container starts, so that no death is missed.
         self._events = ContainerEvents(f"{reaper.RUN}={self.run}")
+        # The driver first: the wait for servers and the preparation run in its container.
         self._start([*servers, DRIVER], parts)
         if site.jobs:
             self._put({JOBS: jobs_to_json(site.jobs).encode()})
@@ -102,6 +104,7 @@ class ComposeCluster(ComposeFaults):
         if schedulers:  # its jobs may run before the driver creates the folder
             self._put({}, (LEDGER,))
         if nodes or schedulers:
+            # A cold start counts from the order to start the nodes (METHOD M25).
             self.executed_ns = time.monotonic_ns() if nodes else None
             self._start([*nodes, *scheduler_names], parts)
         self.images = "; ".join(sorted({part.image for part in self.parts.values()}))
@@ -110,7 +113,10 @@ class ComposeCluster(ComposeFaults):
         return context
 
     def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
+        # The override contains passwords and passed values, so it comes by standard input (`-`):
+        # other users of the machine can read arguments.
         files = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
+        # A trial neither pulls nor builds, and its second `up` leaves the driver as it is.
         options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
@@ -180,6 +186,7 @@ class ComposeCluster(ComposeFaults):
         container = total.pop(DRIVER, 0)
         inside = self._pids(DRIVER)
         alone = container if inside is None else processes.cpu_ns(driver_pid(inside))
+        # After the driver has ended, `alone` is 0, but a total must not fall.
         self._driver_ns = max(self._driver_ns, alone)
         children = max(0, container - self._driver_ns)
         nodes = [use for name, use in used.items() if name in total]
@@ -229,6 +236,7 @@ class ComposeCluster(ComposeFaults):
         return None
 
     def _save_log(self, name: str) -> None:
+        # A container may have ended during `up`, before it was registered.
         if name not in self.parts:
             self._look()
         if name in self.parts:
@@ -239,6 +247,7 @@ class ComposeCluster(ComposeFaults):
     def down(self) -> int:
         """Save logs and the trial's folder, and remove all objects that have the trial's label."""
         self.disarm()
+        # First, because the volume with the records is removed with the project.
         if self.parts:
             self._save()
         for stream in (self._driver, self._events):

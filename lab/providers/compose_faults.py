@@ -92,6 +92,7 @@ class ComposeFaults(Cluster):
         if self.site.spec.fault is None:
             return
         for name in self.parts:
+            # Now, because the start of a program in a container takes longer than a task.
             if name == DRIVER or name.startswith(NODE):
                 self._agent(name)
             if name.startswith(NODE) and self.site.spec.fault.kind is FaultKind.NETWORK_CUT:
@@ -122,6 +123,7 @@ class ComposeFaults(Cluster):
 
     def _targets(self, role: Role) -> Iterator[Target]:
         for name in self.parts:
+            # The agent of a paused container is frozen as well, and would never answer.
             if name in self._dead or name in self._paused:
                 continue
             if (name in ENDPOINTS and role is Role.BROKER) or (
@@ -153,6 +155,7 @@ class ComposeFaults(Cluster):
             part = self._running(target)
             with engine() as client:
                 client.api.kill(part.id)
+            # The nearest known instant: the engine answers after it has sent the signal.
             self.struck_ns = time.monotonic_ns()
             return self._exit_code(target.part, WAIT_S)
         agent, self.struck_ns = self._agent(target.part), time.monotonic_ns()
@@ -170,6 +173,8 @@ class ComposeFaults(Cluster):
         The signal reaches the command itself, and not only the first process of the container.
         """
         part, begin = self._running(target), time.monotonic()
+        # Where a node has a launcher, only that: it passes SIGTERM on once, and a second one
+        # would end the tasks of RQ at once.
         mains = [each.pid for each in self._processes(target.part) if each.parent == INIT]
         if not self._agent(target.part).ask("signal", mains, signal.SIGTERM):
             raise ClusterError(f"{target} has ended before.")
@@ -208,6 +213,7 @@ class ComposeFaults(Cluster):
         ended = self.parts[part]
         ended.stop_agents()
         if part.startswith(NODE):
+            # Before the start, so that all writers of the new run are younger.
             self._since_ns[int(part[len(NODE) :])] = time.monotonic_ns()
         with engine() as client:
             client.api.start(ended.id)
@@ -220,6 +226,7 @@ class ComposeFaults(Cluster):
 
     def cut(self, part: str) -> str:
         """Take the interfaces of a container down: its connections stay open, nothing passes."""
+        # The engine's disconnect would give the container another address.
         return f"interfaces up: {self._helper(part).ask('link', 0)}"
 
     def reconnect(self, part: str) -> str:
@@ -228,6 +235,7 @@ class ComposeFaults(Cluster):
 
     def fill_disk(self, part: str) -> str:
         """Fill the data folder of a server, whose size is limited in such a trial."""
+        # From the driver's container: RabbitMQ ends when its disk has no byte left.
         script = FILL.format(file=f"{DISKS}/{part}/{FILLING}", folder=f"{DISKS}/{part}")
         free = container_process.run(self.parts[DRIVER].id, "sh", "-c", script).decode().strip()
         if free != "0":
@@ -245,6 +253,7 @@ class ComposeFaults(Cluster):
         Return the deaths that fail the trial: those before the first fault, and that of the driver.
         """
         deaths = [*self._events.deaths()] if self._events else []
+        # After `oom`, the kernel has killed a process, but its container may go on.
         self._dead |= {name for event, name, _ in deaths if event == "die"}
         return [each for each in deaths if each.name == DRIVER or not self.supervised]
 

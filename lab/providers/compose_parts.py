@@ -56,6 +56,8 @@ class Part:
         """Return the agent that may change the network, started if there is none."""
         if self.helper is None:
             with engine() as client:
+                # Another container in the same network, so that the measured one has no capability.
+                # It runs as root, because the engine gives no capability to other users.
                 started = client.containers.run(
                     images.resolve().node.name,
                     ["sleep", "infinity"],
@@ -105,11 +107,13 @@ def workers_of(tree: Sequence[Process]) -> list[int]:
     """Return the processes of the backend's commands in a node."""
     mains = [process for process in tree if process.parent == INIT]
     launchers = [process.pid for process in mains if container.__name__ in process.argv]
+    # A launcher executes no task, so a hit on it would test nothing.
     commands = [process for process in tree if process.parent in launchers]
     return [process.pid for process in (commands if launchers else mains)]
 
 
 def driver_of(tree: Sequence[Process]) -> list[int]:
     """Return the driver, which the engine started in its container, and then its children."""
+    # The parent of a program that the engine starts is outside of the namespace, so it shows as 0.
     drivers = [p.pid for p in tree if "lab.driver" in p.argv and p.parent == 0]
     return [*drivers, *below(tree, drivers)]

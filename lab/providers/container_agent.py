@@ -24,6 +24,7 @@ class ContainerAgent:
     def __init__(self, container: str, ledger: str, log: Path) -> None:
         argv = ["python", "-m", inside_container.__name__, ledger]
         self._process = ContainerProcess(container, argv, {}, log)
+        # `readline` of the unbuffered pipe would read byte by byte. `stop` closes the descriptor.
         self._answers = io.BufferedReader(io.FileIO(self._process.stdout.fileno(), closefd=False))
         # The injector and the trial may ask at the same time.
         self._lock = threading.Lock()
@@ -39,6 +40,7 @@ class ContainerAgent:
                 self._process.stdin.write(f"{json.dumps([command, *arguments])}\n".encode())
                 line = self._answers.readline()
             except (OSError, ValueError):
+                # The container has ended, or `stop` has closed the pipe meanwhile.
                 line = b""
         if not line:
             raise ClusterError("The container has ended.")

@@ -31,6 +31,7 @@ class ContainerEvents:
         self._deaths = queue.SimpleQueue[Death | str]()
         self._is_closed = False
         with engine() as client:
+            # Helpers of faults have the label of the run, but no service: their end is no failure.
             filters = {"label": [label, SERVICE], "event": ["die", "oom"]}
             self._stream = client.api.events(since=int(time.time()), filters=filters, decode=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -66,6 +67,7 @@ class ContainerEvents:
         """End the stream."""
         from docker.errors import DockerException
 
+        # First, so that the reader does not report this end as one of the engine.
         self._is_closed = True
         with contextlib.suppress(DockerException, OSError):  # over ssh, or the engine has ended it
             self._stream.close()

@@ -35,6 +35,7 @@ def _archive(files: Mapping[str, bytes], folders: Sequence[str]) -> bytes:
     parents += [parent for name in files for parent in reversed(PurePosixPath(name).parents)]
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
+        # The engine creates missing folders for root, where the user `lab` could not write.
         for folder in dict.fromkeys(map(str, parents)):
             if folder != ".":
                 archive.addfile(_member(folder, tarfile.DIRTYPE, 0o755))
@@ -68,6 +69,7 @@ def unpack(packed: bytes, folder: Path) -> None:
     """Write the plain files of a gzipped tar archive below `folder`; skip all other members."""
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for member in archive:
+            # Tasks write into this folder: a link or a path upwards could reach other files here.
             path = PurePosixPath(member.name)
             content = archive.extractfile(member) if member.isfile() else None
             if content is not None and ".." not in path.parts and not path.is_absolute():

@@ -69,6 +69,7 @@ def compose_version() -> str:
         ClusterError: It is missing or older than version 2; the message has the next step.
     """
     version = run("compose", "version", "--short", patience_s=10.0).decode().strip()
+    # Compose 1 accepts the same commands, and lacks features that the lab needs.
     if not version.removeprefix("v").startswith(("2", "3", "4", "5")):
         raise ClusterError(
             f"Docker Compose is {version}; 2 or newer is needed. Run: sudo .ci/ensure-docker.sh"

@@ -39,6 +39,7 @@ def engine() -> Iterator[DockerClient]:
     Raises:
         ClusterError: The engine does not answer, refuses, or reports an error.
     """
+    # Not at the top: the SDK and its HTTP client are imported only where an engine is used.
     import requests
     import urllib3
     from docker.errors import DockerException

@@ -64,6 +64,7 @@ def explain_exception(error: Exception) -> str:
         stderr = error.stderr or b""
         return explain(stderr if isinstance(stderr, str) else stderr.decode(errors="replace"))
     causes = [*_causes(error)]
+    # These two before OSError, which is their base class.
     if any(isinstance(cause, PermissionError) for cause in causes):
         return NO_PERMISSION
     if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
@@ -77,6 +78,7 @@ def explain_exception(error: Exception) -> str:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
+        # The HTTP client raises without `from`, so the cause may be only in `__context__`.
         error = error.__cause__ or error.__context__
 
 

@@ -63,6 +63,7 @@ class LocalCluster(LocalFaults, Cluster):
         site, spec, shared = self.site, self.site.spec, self.site.placement.services
         site.ledger.mkdir(parents=True)
         site.logs.mkdir()
+        # Backends that are killed leave sockets and folders there; `down` removes all of it.
         self._scratch = temp_dirs.make()
         self._environment[temp_dirs.VARIABLE] = str(self._scratch)
         servers = services_of(site.backend, spec.variant)
@@ -78,6 +79,7 @@ class LocalCluster(LocalFaults, Cluster):
         for node, cpus in enumerate(site.placement.nodes):
             slot = 0
             for index, command in enumerate(site.backend.node_commands(context)):
+                # A cold start counts from the first command of the workers (METHOD M25).
                 self.executed_ns = self.executed_ns or time.monotonic_ns()
                 part = self._start(command, f"node{node}-{index}", cpus, (node, slot))
                 self._nodes.append(part)
@@ -188,6 +190,7 @@ class LocalCluster(LocalFaults, Cluster):
         spec = self.site.spec
         if user_function.is_user_function(spec.workload):
             chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
+            # Workers of one process share its limit, so it is not divided by their number.
             is_one_process = chosen.carrier is Serializer.MEMORY
             limit = user_function.memory_bytes(1 if is_one_process else spec.topology.workers)
             processes.limit_memory(process, limit)
@@ -225,6 +228,7 @@ class LocalCluster(LocalFaults, Cluster):
             for part in [*self._services, *self._nodes]
         }
         workers = {part.log.stem: trees[part.log.stem] for part in self._nodes}
+        # `_services` has scheduler and monitor too, to which no worker connects.
         servers = {pid for name, pids in trees.items() if name in SERVICES for pid in pids}
         driver = processes.tree(self._driver.pid) if self._driver else []
         return connections.Parts(
@@ -252,12 +256,14 @@ class LocalCluster(LocalFaults, Cluster):
         trial = self.site.environment[processes.TRIAL]
         try:
             if Service.CRON in services_of(self.site.backend, self.site.spec.variant):
+                # First, because cron would start further jobs while the trial ends.
                 crontab.remove_trial(trial)
             if self._driver:
                 processes.stop(self._driver)
             processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
             processes.stop(*(part.process for part in self._services))
         finally:
+            # Also after an interrupt: a process that remains would take CPU time from later trials.
             reaped = processes.reap_trial(trial)
             if self._scratch:
                 temp_dirs.remove(self._scratch)

@@ -90,6 +90,7 @@ class LocalFaults(FaultHooks):
     def kill(self, target: Target) -> str:
         """Kill a process by SIGKILL, a part with all its children; return its exit code."""
         members = self._members(target)
+        # Not stopped before: Redis hands a task to a stopped Celery worker, and the kill loses it.
         self.struck_ns = _signal(members, signal.SIGKILL)
         return self._ended(target, members)
 
@@ -99,6 +100,7 @@ class LocalFaults(FaultHooks):
         struck_ns = _signal(members[:1], signal.SIGTERM)
         still = processes.await_end(members[:1], grace_s)
         proof = self.kill(target) if still else ""
+        # `kill` has set the instant of its SIGKILL, but the hit began with SIGTERM.
         self.struck_ns = struck_ns
         if still:
             return f"still running {grace_s:g} s after SIGTERM; {proof}"
@@ -108,6 +110,7 @@ class LocalFaults(FaultHooks):
     def pause(self, target: Target) -> str:
         """Stop a process, a part with all its children, and wait until all are in state T."""
         deadline = time.monotonic() + WAIT_S
+        # Listed again after each signal: a worker may fork between the listing and SIGSTOP.
         while running := [p for p in self._members(target) if not _is_stopped(p)]:
             self.struck_ns = _signal(running, signal.SIGSTOP)
             if time.monotonic() > deadline:
@@ -146,6 +149,7 @@ class LocalFaults(FaultHooks):
         members = members[:1] if target.role in (Role.CHILD, Role.DRIVER) else members
         if not members or not processes.is_running(members[0]):
             raise ClusterError(f"{target} has ended before.")
+        # The kernel may have given the process id to another process since the listing.
         trial = self.site.environment[processes.TRIAL]
         if not _is_of_trial(members[0], trial):
             raise ClusterError(f"{target} is not a process of this trial, so it is not hit.")
@@ -163,6 +167,7 @@ class LocalFaults(FaultHooks):
         of_part = [part.process for part in parts if part.process.pid == target.pid]
         if self._driver and self._driver.pid == target.pid:
             of_part.append(self._driver)
+        # Through `Popen`: if psutil waited for a child, its exit code would be lost.
         for process in of_part:
             return f"exit code {process.wait(WAIT_S)}"
         return f"process {target.pid} has ended"
@@ -179,6 +184,8 @@ def _is_of_trial(process: psutil.Process, trial: str) -> bool:
 
 def _signal(members: Iterable[psutil.Process], number: signal.Signals) -> int:
     """Send a signal to processes that still run; return the instant, ns of CLOCK_MONOTONIC."""
+    # After the listing of processes, which takes up to 60 ms: dated before it, a hit made tasks
+    # that it interrupted look like redeliveries.
     now_ns = time.monotonic_ns()
     for process in members:
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
@@ -188,6 +195,7 @@ def _signal(members: Iterable[psutil.Process], number: signal.Signals) -> int:
 
 def _is_stopped(process: psutil.Process) -> bool:
     try:
+        # A zombie never stops, and executes nothing.
         return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True

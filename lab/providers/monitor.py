@@ -26,6 +26,7 @@ def answer(monitor: Monitor, port: int, failure: Callable[[], str | None]) -> st
     deadline = time.monotonic() + ANSWER_S
     last = "no answer"
     while time.monotonic() < deadline:
+        # A monitor that has died never answers, and its log has the reason.
         if reason := failure():
             raise ClusterError(reason)
         try:

@@ -82,4 +82,5 @@ def address(text: str) -> tuple[str, int]:
     words = [int(number[at : at + 8], 16) for at in range(0, len(number), 8)]
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
     family = socket.AF_INET6 if len(packed) > IPV4_BYTES else socket.AF_INET
+    # A socket of IPv6 shows an IPv4 peer as a mapped address; the peer lists it as IPv4.
     return socket.inet_ntop(family, packed).removeprefix("::ffff:"), int(port, 16)

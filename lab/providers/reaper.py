@@ -13,6 +13,7 @@ from lab.host import processes
 from lab.providers.engine import engine
 
 RUN, OWNER = "lab.run", "lab.owner"
+# A container may not be started yet, or a fault may have paused it.
 ALIVE = ("running", "created", "paused")
 AT_ONCE = 8
 LOOK_S = 0.2
@@ -92,6 +93,7 @@ def _remove(thing: Remains) -> None:
     # listing shows it.
     with contextlib.suppress(ClusterError), engine() as client:
         if thing.kind == "container":
+            # `v`: a volume that an image declares has no label, so no later listing shows it.
             client.api.remove_container(thing.name, v=True, force=True)
         elif thing.kind == "network":
             client.api.remove_network(thing.name)

@@ -51,6 +51,7 @@ def require_packable(workload: str) -> None:
 
 def _files(package: str) -> Iterator[tuple[Path, str]]:
     users = [str(folder) for folder in child_environment.users_folders()]
+    # The folders of the user come last, as on the import path of a trial.
     spec = importlib.util.find_spec(package) or PathFinder.find_spec(package, users)
     if package in THERE or package in sys.stdlib_module_names:
         return

@@ -98,6 +98,7 @@ def build(progress: Callable[[str], None]) -> Images:
         sources |= official.pull(sources, progress)
         names = recipe.names(sources, _trees())
         missing = {part: image for part, image in names.items() if not official.is_here(image)}
+        # A base is only needed to build on: if nothing else is missing, it stays missing.
         for part, image in missing.items() if missing.keys() != {"base"} else ():
             if part == "base":
                 debian.make_base(image, progress)
@@ -120,6 +121,7 @@ def _sources() -> dict[str, str]:
 
 def _record(names: Mapping[str, str]) -> None:
     lines = [f"{variable(part)}={image}\n" for part, image in names.items()]
+    # A reader of the record sees the old lines or the new ones, never a part of them.
     fresh = RECORD.with_suffix(".new")
     fresh.write_text(HEADER + "".join(lines), encoding="utf-8")
     fresh.replace(RECORD)

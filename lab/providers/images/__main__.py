@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--lock", action="store_true", help="first pin the official images to their present digests"
     )
     options = parser.parse_args(arguments)
+    # Progress goes to standard error, so that standard output is only the table.
     console = Terminal(stderr=True, highlight=False, soft_wrap=True)
     begun = time.monotonic()
 

@@ -26,6 +26,7 @@ def secrets(folder: Path) -> dict[str, Path]:
     files = {"certificates": Path(bundle)} if bundle and Path(bundle).is_file() else {}
     if text := _configuration(settings):
         files["pip"] = folder / "pip.conf"
+        # Before the text, because the address of an index may contain a password.
         files["pip"].touch(mode=0o600)
         files["pip"].write_text(text, encoding="utf-8")
     return files
@@ -34,6 +35,7 @@ def secrets(folder: Path) -> dict[str, Path]:
 def _settings() -> dict[str, str]:
     """Merge pip's settings like pip: later files override earlier ones, the environment all."""
     settings: dict[str, str] = {}
+    # Raw, as in pip: a `%` in an address is no reference to another setting.
     parser = configparser.RawConfigParser()
     for file in _files():
         parser.read(file, encoding="utf-8")
@@ -49,6 +51,7 @@ def _settings() -> dict[str, str]:
 def _files() -> Iterator[Path]:
     home = Path.home()
     shared = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    # The first folder of XDG_CONFIG_DIRS has priority, so it comes last.
     yield from (Path(folder) / "pip/pip.conf" for folder in reversed(shared.split(os.pathsep)))
     yield Path("/etc/pip.conf")
     yield home / ".pip/pip.conf"

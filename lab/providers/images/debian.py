@@ -37,6 +37,7 @@ OPTIONS = (
     # The bootstrap copies these files from the machine; the engine mounts others over them.
     '--customize-hook=rm --force "$1/etc/hostname" "$1/etc/resolv.conf"',
 )
+# Ubuntu has redis-server in `universe`, and Debian has no component of that name.
 COMPONENTS = ("main", "universe")
 NEXT = "Set LAB_BASE_IMAGE, LAB_REDIS_IMAGE, ... to images, or use --provider local."
 
@@ -105,5 +106,6 @@ def _mirrors() -> Iterator[str]:
     signed = f"[signed-by=/usr/share/keyrings/{name}-archive-keyring.gpg]"
     for line in sorted(set(targets.splitlines())):
         uri, release, component = line.split()
+        # Other sources of this machine, such as that of its engine, are no part of the release.
         if archive.fullmatch(uri) and suite.fullmatch(release) and component in COMPONENTS:
             yield f"deb {signed} {uri} {release} {component}"

@@ -27,6 +27,7 @@ def chosen() -> dict[str, str]:
 
 
 def _tags() -> dict[str, str]:
+    # From compose.yaml, so that a tag is written in one place only.
     tags = dict(re.findall(r"\$\{(LAB_\w+_IMAGE):-([^}]+)\}", COMPOSE_FILE.read_text("utf-8")))
     base = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
     return {"base": base} | {server: tags[variable(server)] for server in SERVERS}
@@ -77,6 +78,7 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
         try:
             _pull(image)
         except ClusterError as error:
+            # A user who names an image wants to measure that one, so no build replaces it.
             if named(part):
                 raise ClusterError(
                     f"{variable(part)} is {image}, which cannot be pulled. "

@@ -35,7 +35,9 @@ def read() -> dict[str, Tree]:
 
 def _files(target: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
     for path in (DOCKERFILE, *(ROOT / name for name in COPIED.get(target, ()))):
+        # Sorted, because the hash depends on the order, which differs between file systems.
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            # Byte code appears when the lab runs, and would give the same image another name.
             if file.is_file() and "__pycache__" not in file.parts:
                 name = file.relative_to(ROOT).as_posix()
                 yield name, (file.read_bytes(), os.access(file, os.X_OK))
@@ -47,6 +49,7 @@ def write(tree: Tree, folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        # COPY keeps modes, and these must not depend on the umask of the user.
         path.chmod(0o755 if is_program else 0o644)
 
 
@@ -67,6 +70,7 @@ def made_here(target: str, base: str, tree: Tree) -> str:
     digest = hashlib.sha256(f"{target}\n{base}\n".encode())
     for name, (content, is_program) in tree.items():
         digest.update(f"{name} {is_program}\n".encode())
+        # A hash has a fixed length, so no content is read as the name of a further file.
         digest.update(hashlib.sha256(content).digest())
     return f"{PREFIX}{target}:{digest.hexdigest()[: debian.TAG_LENGTH]}"
 

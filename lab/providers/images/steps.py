@@ -51,6 +51,7 @@ def run(
         for line in process.stdout or ():
             log.write(line)
             lines.append(line.rstrip())
+            # BuildKit prints the line of a step again after output of another step.
             if (match := step.match(line)) and match[1] not in begun:
                 begun.add(match[1])
                 progress(f"{kind}: {textwrap.shorten(match[1], WIDTH, placeholder=' ...')}")
@@ -69,6 +70,7 @@ def _terminated_on_interrupt(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def _reason(image: str, lines: Sequence[str], *, begun: bool) -> str:
+    # Before its first step, a build fails because of the engine, not of the Dockerfile.
     if not begun or any(FULL in line.lower() for line in lines):
         return explain("\n".join(lines))
     outputs = [match[1] for line in lines if (match := OUTPUT.match(line))]
