@@ -26,6 +26,7 @@ def _bench(command: argparse.ArgumentParser) -> None:
         group = command.add_argument_group(title)
         for names, facts in options.items():
             kind, text = facts.get("type"), facts["help"]
+            # The text comes from the table that checks the value, so help and check agree.
             if isinstance(kind, ranges.NUMBERS):
                 text = f"{text}; {kind}"
             action = group.add_argument(*names.split(), **{**facts, "help": text})
@@ -35,6 +36,7 @@ def _bench(command: argparse.ArgumentParser) -> None:
 
 def _complete(action: argparse.Action, values: Callable[[], Iterable[str]]) -> None:
     """Let a shell complete the value of an option; argcomplete reads the attribute `completer`."""
+    # An assignment would be a type error: the class has no such attribute.
     vars(action)["completer"] = lambda **_: values()
 
 
@@ -100,6 +102,7 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 
 def _compare(command: argparse.ArgumentParser) -> None:
+    # Any number, because `--null` needs none; `compare.run` counts them.
     command.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
     command.add_argument(
         "--null",
@@ -127,12 +130,14 @@ def _compare(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--threshold",
+        # With a threshold of nan, no metric would be worse. The default is that of METHOD M30.
         type=ranges.THRESHOLD_PERCENT,
         default=5.0,
         metavar="PERCENT",
         help="how much worse a metric may be before the exit code is 4 (default: 5); "
         f"{ranges.THRESHOLD_PERCENT}",
     )
+    # Not `choices`, whose error suggests no similar name; `compare.run` checks the value.
     command.add_argument(
         "--format", default="table", metavar="FORMAT", help="table, markdown or json"
     )
@@ -188,6 +193,7 @@ def _reproduce(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "row", metavar="RUN/TRIAL_ID", help="a row of the trial.csv of a run or package"
     )
+    # A run does not call a user's function by itself: the command line must name it again.
     for name in ("--task", "--args"):
         command.add_argument(name, **OPTIONS["selection"][name])
     _add_results(command)

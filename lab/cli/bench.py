@@ -32,6 +32,7 @@ from lab.results.schema import TrialRow
 
 def run(options: argparse.Namespace) -> int:
     """Plan and run a campaign, and write its report."""
+    # The check watches the CPUs for a second, which is useless before a dry run.
     if not (options.dry_run or options.turns):
         warn_if_busy()
     for entry in registry.left_out():
@@ -48,10 +49,13 @@ def run(options: argparse.Namespace) -> int:
         if not campaign.plan.trials:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in campaign.plan.skips))
             raise NothingSelectedError(f"Nothing to run. {reasons}")
+        # Before the folder exists: an image that cannot be built must leave no empty run.
         choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
         store = run_folder.create(options.results, campaign)
+    # Values are in no file: a resumed run needs the variables again, before its first trial.
     child_environment.passed({name for spec in campaign.plan.trials for name in spec.pass_env})
     say(f"Run {store.folder}")
+    # The command names the user's function, which a stored run does not call without it.
     resume = consent.command(
         f"lab bench --resume {store.folder}", run_folder.workloads(campaign.plan)
     )
@@ -62,8 +66,10 @@ def run(options: argparse.Namespace) -> int:
         if not options.tables_only:
             _show_finished(store.folder)
         say(f"Stopped. All finished trials are saved. To continue: {resume}")
+        # `main` returns the exit code of an interrupt.
         raise
     if options.tables_only:
+        # `lab compare --pairs`, which uses this option, takes MACHINE_FAILED as a failed campaign.
         return runner.exit_code(rows)
     return _conclude(store.folder, rows, options)
 
@@ -82,6 +88,7 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
         options.like = run_names.find(options.like, options.results, say)
         again = f"lab bench --like {options.like}"
         like = run_folder.read_plan(options.like, named_function(options), again)
+        # A stored plan may come from another person, with windows that the lab cannot record.
         feasible.require_feasible(like.plan)
         return replace(like, command=command, ladder=None)
     options.provider, why = choice.choose(options.provider)
@@ -112,8 +119,10 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
     from lab.cli.report import show
     from lab.report import verdict_of
 
+    # All trials are saved: a defect in the page or the history must lose nothing else.
     page = contained(lambda: show(folder, len(rows)), leave_out)
     contained(
+        # The user of --allow-dirty knows already why the run is not in the history.
         lambda: history.add(folder, report_refusal=not options.allow_dirty),
         lambda reason: say(f"This run was not added to the history: {reason}"),
     )
@@ -129,6 +138,7 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
 def exit_code(rows: Sequence[TrialRow], *, is_allowed: bool) -> ExitCode:
     """Return the exit code; `is_allowed` accepts that most trials were disturbed."""
     code = runner.exit_code(rows)
+    # A failed trial is worse than a disturbed one, so its exit code has priority.
     is_disturbed = bool(few_count(rows)) and not is_allowed
     return ExitCode.MACHINE_FAILED if is_disturbed and code == ExitCode.FINE else code
 
@@ -159,6 +169,7 @@ def few_count(rows: Sequence[TrialRow]) -> str:
     """Return a sentence if fewer than half of the trials count because of the machine."""
     flags = [row.flag for row in last_of_each(rows) if row.status == Status.OK]
     counted, disturbed = sum(flag in COUNTED_FLAGS for flag in flags), flags.count(Flag.DISTURBED)
+    # Invalid records are no fault of the machine: advice about its load would not help.
     if not disturbed or counted >= len(flags) / 2:
         return ""
     return (
@@ -169,4 +180,5 @@ def few_count(rows: Sequence[TrialRow]) -> str:
 
 def last_of_each(rows: Sequence[TrialRow]) -> list[TrialRow]:
     """Return the last attempt at each trial."""
+    # Rows are in order of time: a trial counts if its repetition was not disturbed.
     return list({row.trial_id: row for row in rows}.values())

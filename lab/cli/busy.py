@@ -13,12 +13,14 @@ RESOLUTION = 2 * TICK_S
 
 def finding(users: CpuUsers) -> str:
     """Return what uses the CPUs and what that does to a trial; empty if trials would count."""
+    # The limits of trials (METHOD M23), so that a warning means that trials would be flagged.
     limits = {limit.signal: limit for limit in THRESHOLDS}
     problems, is_disturbed = [], False
     for signal, share, words in (
         ("cpu_taken", users.share, "other processes use {:.0f} % of the {} CPUs"),
         ("steal", users.steal, "the hypervisor takes {:.0f} % of the {} CPUs"),
     ):
+        # A share is None where the kernel does not count it: that is no reason for a warning.
         certain = (share or 0.0) - RESOLUTION
         if certain > limits[signal].noisy_above:
             problems.append(words.format((share or 0.0) * 100, users.cpus))

@@ -29,9 +29,11 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         options.resume = run_names.find(options.resume, options.results, say)
         store, campaign_run = run_folder.load(options.resume)
+        # The plan has trials for the claims of the first command only.
         claims = _claims(_first_options(campaign_run.command))
     else:
         claims = _claims(options)
+        # In the range of --seed, so that the user can repeat a drawn seed.
         seed = secrets.randbits(31) if options.seed is None else options.seed
         wanted = [(c.question, way.label) for b, c in claims for way in evaluate.ways(b, c)]
         plan = experiments.plan(wanted, seed)
@@ -39,9 +41,11 @@ def run(options: argparse.Namespace) -> int:
             show_plan(plan)
             return ExitCode.FINE
         command = command_line(sys.argv[1:])
+        # Zero, because `attempts` below replaces the rule of reruns.
         campaign_run = run_folder.Run(plan, NAME, seed, reruns=0, command=command)
         store = run_folder.create(options.results, campaign_run)
     trials = campaign_run.plan.trials
+    # Pairs end early, as soon as enough of them are undisturbed (METHOD M10).
     most = f"at most {len(trials)} trials ({duration(total_s(trials, {}))})"
     say(f"Run {store.folder}: {len(claims)} claims, {most}.")
     try:
@@ -59,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         )
         raise
     _conclude(store, campaign_run, claims)
+    # A claim that does not hold is a result, so only failed trials change the exit code.
     return runner.exit_code(rows)
 
 
@@ -82,6 +87,7 @@ def _first_options(command: str) -> argparse.Namespace:
 
 def _conclude(store: Store, campaign_run: run_folder.Run, claims: evaluate.BackendClaims) -> None:
     rows = evaluate.judge_all(store, campaign_run.plan, claims)
+    # A resumed run judges every claim again: appended rows would be a second verdict.
     store.replace("claim", rows)
     show_table(render.TABLE, render.TABLE_COLUMNS, render.table(rows))
     show_table(render.REST, render.REST_COLUMNS, render.rest(rows))

@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             "lab compare needs two sides: lab compare A B. A side is a run, a commit or a backend."
         )
+    # Names are checked before `_compared`, which with --pairs measures two campaigns.
     if options.format not in render.FORMATS:
         raise UnknownNameError("format", options.format, render.FORMATS)
     for name in options.metric or ():
@@ -42,10 +43,12 @@ def run(options: argparse.Namespace) -> int:
             f"{options.threshold:g} %, but {options.pairs} pairs are too few to decide. Measuring "
             f"again with {2 * options.pairs} pairs (METHOD M30)."
         )
+        # Once only (METHOD M10): repeating until a result appears would produce false alarms.
         a, b, compared = _compared(options, 2 * options.pairs)
     if options.format == "table":
         show_table(render.verdict(compared, a.name, b.name), render.COLUMNS, render.rows(compared))
     else:
+        # rich would wrap and colour the text, which another program reads.
         sys.stdout.write(render.write(compared, a.name, b.name, options.format) + "\n")
     is_worse = any(_is_regression(number, options.threshold) for number in compared)
     return ExitCode.WORSE if is_worse else ExitCode.FINE
@@ -73,6 +76,7 @@ def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[inputs.Si
     arguments = shlex.split(options.bench)
     folders = interleaved.run_interleaved(names, pairs, arguments, Path.cwd(), options.results)
     measured = [inputs.find_side(str(folder), options.results) for folder in folders]
+    # The sides are commits for the user, who has not seen the folders of the two campaigns.
     return [replace(side, name=name) for side, name in zip(measured, names, strict=True)]
 
 
@@ -89,12 +93,14 @@ def _is_regression(number: Compared, threshold_percent: float) -> bool:
 
 
 def _percent(number: Compared) -> float:
+    # A ratio of 0.5 is as large a change as a ratio of 2, whichever direction is worse.
     return 100 * (max(number.ratio.value, 1 / number.ratio.value) - 1)
 
 
 def _null(options: argparse.Namespace) -> int:
     name = str(run_names.find(None, options.results, say)) if not options.null else options.null
     side = inputs.find_side(name, options.results)
+    # Pairs remove the drift between blocks and random halves do not, so their noise differs.
     paired, apart = (aa.run_aa_test(side, is_paired=pairs) for pairs in (True, False))
     file = _null_file(options.results, side)
     noise = Noise(paired.smallest_effect, apart.smallest_effect)
@@ -112,6 +118,7 @@ def _null(options: argparse.Namespace) -> int:
 
 
 def _null_file(results: Path, side: inputs.Side) -> Path:
+    # The noise is that of one machine with one set of packages, which the fingerprint identifies.
     return results / "null" / f"{side.fingerprint_id}.json"
 
 

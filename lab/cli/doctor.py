@@ -33,7 +33,9 @@ from lab.recording import cpu_users
 NEEDED_PYTHON = (3, 11)
 FREE_GIB = 1.0
 IMAGES_GIB = 4.0
+# One read takes a microsecond, and a whole record may cost half of that (METHOD M19).
 SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
+# A virtual machine usually has no governor to read, and its user can change none.
 STEADY_GOVERNORS = ("performance", "")
 CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 NO_LIMITS = ("none", "")
@@ -93,6 +95,7 @@ def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results
     """Check programs, packages, CPUs, noise and disks; this takes a little more than a second."""
     facts = {row.key: row.value for row in fingerprint()[1]}
     groups: Mapping[str, Callable[[], Iterable[Check]]] = {
+        # Functions, so that a group that raises leaves the results of the others.
         "python": lambda: [_python(), _interpreter_lock(facts)],
         "git": lambda: [_git()],
         "redis": lambda: [_redis()],
@@ -185,6 +188,7 @@ def _packages(name: str, packages: Sequence[str], extra: str) -> Check:
 
 
 def _cpus(facts: Mapping[str, str]) -> Check:
+    # An affinity or a container may allow fewer CPUs than the machine has.
     usable, all_cpus = len(available_cpus()), os.cpu_count() or 1
     finding = f"{usable} of {all_cpus} CPUs can be used, {facts['cpu.cores'] or '?'} cores."
     if usable == 1:
@@ -197,6 +201,7 @@ def _quota(facts: Mapping[str, str]) -> Check:
     limit = facts["cgroup.cpu_limit"]
     if limit in NO_LIMITS:
         return Check("quota", State.OK, "This process has no CPU quota.")
+    # A slower core would not add this latency (METHOD M22); a smaller set of whole CPUs is better.
     finding = f"A quota of {limit} CPUs stops processes during a task until the next period."
     return Check("quota", State.WARN, finding, "docker run --cpuset-cpus 0,1, without --cpus")
 
@@ -214,6 +219,7 @@ def _cgroups(facts: Mapping[str, str]) -> Check:
     if version := facts["cgroup.version"]:
         return Check("cgroups", State.OK, f"Version {version}.")
     finding = "Not available: limits cannot be read."
+    # Control groups exist only on Linux: elsewhere there is nothing to fix.
     if sys.platform != "linux":
         return Check("cgroups", State.OK, finding)
     return Check("cgroups", State.WARN, finding, "sudo mount -t cgroup2 none /sys/fs/cgroup")
@@ -238,6 +244,7 @@ def _noise() -> Check:
 
 
 def _disk(results: Path) -> Check:
+    # Before the first run the folder does not exist, and `disk_usage` needs one that does.
     folder = next(p for p in (results.absolute(), *results.absolute().parents) if p.exists())
     free_gib = shutil.disk_usage(folder).free / 2**30
     finding = f"{free_gib:.1f} GiB are free for results."
@@ -271,10 +278,12 @@ def _containers() -> Iterator[Check]:
     except ClusterError as error:
         finding, _, fix = str(error).partition(" Run: ")
         fix = fix or "lab bench --provider local"
+        # A warning only: `--provider local` needs no engine.
         yield Check(name, State.WARN, f"{finding.rstrip('.')}.", fix)
 
 
 def _engine_disk(data: Path, endpoint: str) -> Check:
+    # The path is one of the engine's machine, which is this one only if a socket leads to it.
     if not endpoint.startswith("unix:") or not data.exists():
         return Check("engine disk", State.OK, "Not readable: the engine runs on another machine.")
     free_gib = shutil.disk_usage(data).free / 2**30

@@ -31,9 +31,11 @@ def run(options: argparse.Namespace) -> int:
     if options.machine:
         _name(options.results, options.machine, history)
     export(options.results, history)
+    # -P: a file `asv.py` in the current folder must not be imported instead of asv.
     command = [sys.executable, "-P", "-m", "asv", "publish"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        # The line with the error; those before it are asv's progress or a traceback.
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
         raise LabError(f"asv publish failed: {last}")
     changes = change_points.find_change_points(history, machines.names(options.results))
@@ -60,6 +62,7 @@ def report_refused(refused: Mapping[str, str]) -> None:
 def add(run_folder: Path, *, report_refusal: bool) -> None:
     """Export after a campaign; print why its run was left out, if it was and the flag is set."""
     results = run_folder.parent.parent
+    # The campaign recorded the commit of the lab's code, wherever the command was typed.
     history = run_index.read(results, Path(__file__).parents[2])
     export(results, history)
     if report_refusal:

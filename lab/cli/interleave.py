@@ -25,8 +25,11 @@ class Turns(ProgressWatch):
         """
         if spec.block != self._block:
             self._block = spec.block
+            # `lab compare` reads this pipe; progress and messages go to standard error.
             sys.stdout.write(f"turn {self._folder}\n")
+            # A pipe is buffered, and the other process waits for the line.
             sys.stdout.flush()
+            # Like Ctrl-C, the end of input stops the servers and saves the rows.
             if not sys.stdin.readline():
                 raise KeyboardInterrupt
         super().trial(spec)

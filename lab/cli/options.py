@@ -15,6 +15,7 @@ from lab.planning import faults, ranges
 from lab.planning.presets import FAULTS, GROUPS, LATENCY, OFFERED, PRESETS
 from lab.providers import PROVIDERS
 
+# Data, because `lab reproduce` takes two of the options as well.
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "selection": {
         "--backend -b": {
@@ -63,6 +64,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "--arrival": {
             "action": "append",
+            # Accepts former names too, which the ids of trials still contain.
             "type": present_kind,
             "metavar": "KIND",
             "help": f"only these arrivals: {', '.join(sorted(OFFERED))} (default: the preset's)",
@@ -117,6 +119,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "CPU quota of a node, such as 0.5; latencies are not reported for windows in "
             "which the quota stopped the node (default: all of its cores)",
         },
+        # No default: `choice.choose` first looks for a container engine, and prints the reason.
         "--provider": {
             "metavar": "NAME",
             "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: compose if this "

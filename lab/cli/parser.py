@@ -46,6 +46,7 @@ class _CommandParser(argparse.ArgumentParser):
 
     def add_arguments(self) -> None:
         """Add the arguments of the command."""
+        # Help and parsing may both come first, and argparse refuses a second addition.
         if not self.has_arguments:
             from lab.cli import arguments
 
@@ -61,6 +62,7 @@ class _CommandParser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return the help text, with examples and exit codes."""
         self.add_arguments()
+        # Some examples import other rooms, which only the help needs to wait for.
         self.epilog = f"{examples.of(self.command)}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}"
         return super().format_help()
 
@@ -70,6 +72,7 @@ class _CommandParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
+# argparse's action `version` takes the text, which every command would then have to look up.
 class _ShowVersion(argparse.Action):
     """Prints the version of the lab and exits."""
 
@@ -117,6 +120,7 @@ def complete_in_shell() -> None:
         import argcomplete
 
         root, commands = parser()
+        # argcomplete hooks into the options that exist before it parses.
         for command in commands.values():
             command.add_arguments()
         argcomplete.autocomplete(root)
@@ -130,8 +134,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     root, commands = parser()
     command = next((word for word in words if not word.startswith("-")), "")
+    # argparse would list all commands and suggest none.
     if command and command not in commands:
         raise UnknownNameError("command", command, commands)
+    # `parse_args` would end the process with a message that suggests no option.
     options, unknown = root.parse_known_args(words)
     if unknown:
         name = unknown[0].partition("=")[0]

@@ -43,6 +43,7 @@ class ProgressWatch:
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"),
             console=progress_console,
+            # Only the lines of the trials remain on the terminal.
             transient=True,
         )
         self._bar = self._progress.add_task("starting", total=None, left="")
@@ -61,6 +62,7 @@ class ProgressWatch:
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
         """Print the skipped configurations, one line a system, and set the length of the bar."""
+        # Rows of skipped configurations arrive before `begin`, so they can be counted here.
         for line in skip_lines(self._skipped):
             say(line)
         self._skipped.clear()
@@ -72,6 +74,7 @@ class ProgressWatch:
         """Show the running trial and the estimated remaining time."""
         self._title = one_line(describe_trial(spec))
         self._show(spec.label)
+        # By id: the repetition of a disturbed trial is no longer in the list.
         self._pending = [other for other in self._pending if other.id != spec.id]
         left = f"{self._left([spec, *self._pending])} left"
         self._progress.update(self._bar, left=left)
@@ -82,6 +85,7 @@ class ProgressWatch:
 
     def _show(self, doing: str) -> None:
         title = shortened(self._title, progress_console.width - BAR_WIDTH)
+        # rich would take the variant in `celery[threads]` for markup.
         text = f"{escape(title)} [dim]{escape(shortened(doing, PHASE_WIDTH))}[/dim]"
         self._progress.update(self._bar, description=text)
 
@@ -91,12 +95,14 @@ class ProgressWatch:
             self._skipped[row.label].append(row.reason)
             return
         done = self._total - len(self._pending)
+        # An interrupted trial ended early: its duration would make the estimate too low.
         if row.status in (Status.OK, Status.FAILED, Status.TIMEOUT):
             self._seen_s[row.label].append(row.trial_ns / 1e9)
             self._progress.update(self._bar, completed=done)
         count = f"{done}/{self._total}" if self._total else ""
         left = f"{self._left(self._pending)} left" if self._pending else ""
         line = trial_line(row, self._number(row), count, left, progress_console.width)
+        # soft_wrap: a reason is not cut, and rich would break it into lines of its own.
         self._progress.console.print(line, highlight=False, soft_wrap=True)
 
     def _left(self, pending: Sequence[TrialSpec]) -> str:
@@ -149,6 +155,7 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
             str(spec.arrival.n_tasks),
             f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
         )
+    # The plan is the result of --dry-run, so it goes to standard output.
     data_console.print(table)
     skipped = defaultdict(list)
     for skip in plan.skips:

@@ -16,6 +16,7 @@ LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 def run(options: argparse.Namespace) -> int:
     """Write a run as a data package into a new folder."""
     folder = run_names.find(options.run, options.results, say)
+    # A package contains the lock file, from which others install the same software (METHOD M33).
     if not LOCK.is_file():
         raise UsageError(
             "requirements/bench.txt is missing: run lab publish in a checkout of the lab."

@@ -18,6 +18,8 @@ def run(options: argparse.Namespace) -> int:
     """List the differences, rerun the row's trial, and print its metrics beside the old ones."""
     published, spec = reproduce.find_row(options.row, options.results)
     again = f"lab reproduce {options.row}"
+    # A package may come from another person: it starts no function just by the function's name,
+    # and its numbers have the limits of options.
     consent.check(published, [spec.workload], named_function(options), again)
     feasible.require_in_range(published / PLAN, [spec])
     differing = reproduce.differences(published)
@@ -44,4 +46,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _number(value: object) -> str:
+    # A metric without a value was refused, such as a percentile of too few tasks (METHOD M11).
     return f"{value:.4g}" if isinstance(value, float) else "refused"

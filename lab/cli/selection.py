@@ -36,7 +36,7 @@ from lab.worker import user_function
 T = TypeVar("T")
 # Throughput needs this many tasks.
 FEWEST_TASKS = 20
-INLINE = "inline"
+INLINE = "inline"  # bounds everything (METHOD M18, B0)
 QUICKEST = next(iter(PRESETS))
 
 
@@ -91,6 +91,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         references={} if options.turns else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),
     )
+    # Before planning, because a plan of a billion trials would fill the memory.
     feasible.require_plannable(selection)
     return selection
 
@@ -220,7 +221,7 @@ def _named_cells(name: str, preset: Preset) -> list[Case]:
 def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Case]:
     """Call the user's function, report the results, and return its cells."""
     name = user_function.name_of(options.task, options.args)
-    shadowed_modules.refuse(name)
+    shadowed_modules.refuse(name)  # before anything is imported from the user's folder
     say(f"Calling {name} three times before the run.")
     with watchdog.on_duty(), temp_dirs.folder() as folder:
         result = preflight.run_preflight(name, folder, preset.deadline_s, options.pass_env or ())

@@ -23,6 +23,7 @@ COLOURS: Mapping[str, str] = {
 }
 # Column -> its width; the label gets what remains, between its two limits.
 WIDTHS = {"cell": 16, "size": 19, "number": 17, "count": 7, "left": 12}
+# The label, the number and the place always remain: a reader needs them to identify a trial.
 DROPPED_FIRST = ("size", "left", "cell")
 LABEL, LEAST_LABEL = 34, 16
 
@@ -55,11 +56,13 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
     parts = [_cell(row.label.removesuffix("@default"), label_width)]
     for name, text in texts.items():
         if name == "number":
+            # Before `escape`, whose backslashes take no room on the terminal.
             cell = shortened(one_line(text), WIDTHS[name])
             parts.append(f"[{colour}]{escape(cell.rjust(WIDTHS[name]))}[/{colour}]")
         else:
             parts.append(_cell(text, WIDTHS[name]))
     line = " ".join(parts).rstrip()
+    # A reason is never cut, so it has a line of its own.
     if not (why := row.reason or row.flag_reasons):
         return line
     return f"{line}\n    [{colour}]{escape(one_line(f'{verdict}: {why}'))}[/{colour}]"
