@@ -26,6 +26,7 @@ class Offline(OutputPublisher):  # type: ignore[misc]
     name = "offline"
     button_label = "Offline"
     description = "Local copies of the assets"
+    # asv calls the publishers in this order, and its own have the numbers 0 to 3.
     order = 99
 
     @classmethod
@@ -46,6 +47,7 @@ def localised(page: str) -> str:
     def local(match: re.Match[str]) -> str:
         file = match["file"]
         if not (VENDOR / file).is_file():
+            # After an update of asv, an error is better than a page that needs a network.
             raise FileNotFoundError(f"asv's page loads {file}, which is not in {VENDOR.name}/.")
         return f'{match["how"]}="vendor/{file}"'
 

@@ -14,6 +14,7 @@ from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import PRESETS
 from lab.results.schema import TrialRow
 
+# Fixed, so that every commit gets the same tasks in the same order.
 SEED = 1
 
 
@@ -52,6 +53,7 @@ def run_campaign(preset: str, labels: Sequence[str], cores: Sequence[int], block
             cells=tuple(cells(preset)),
             cores=tuple(cores),
             nodes=(1,),
+            # asv's axes have no such number, so `samples_of_run` leaves out trials with others.
             workers_per_core=(1,),
             provider="local",
             blocks=blocks,
@@ -60,7 +62,9 @@ def run_campaign(preset: str, labels: Sequence[str], cores: Sequence[int], block
             deadline_s=size.deadline_s,
         )
     )
+    # `lab.cli.main`, which otherwise installs the handlers, does not run here.
     interrupts.install()
+    # In results/runs, `export` would write the same samples a second time.
     with temp_dirs.folder() as folder:
         run = run_folder.Run(plan, preset, SEED, size.reruns, "asv run")
         store = run_folder.create(folder, run)

@@ -57,6 +57,7 @@ def find_change_points(history: History, names: Mapping[str, str]) -> Steps:
         ordered = curve.sort_values("order")
         values, commits = ordered.value.tolist(), ordered.commit.tolist()
         changes += _steps(known[str(key[0])], [str(part) for part in key], values, commits)
+    # On the logarithmic scale, a doubling and a halving are equally large.
     changes.sort(key=lambda c: (-abs(np.log1p(c.row.magnitude)), c.row.series_key))
     return Steps(changes, n_series, points.commit.nunique())
 
@@ -70,6 +71,7 @@ def _points(history: History, names: Mapping[str, str]) -> pd.DataFrame:
         for run in history.runs
     ]
     table = pd.concat(parts, ignore_index=True)
+    # The mean of logarithms needs values above zero.
     table = table[table.is_good & (table.value > 0) & table.commit.isin(history.line)]
     points = (
         table.assign(value=np.log(table.value))
@@ -116,6 +118,7 @@ def _row(
 
 def verdict(steps: Steps) -> str:
     """Return a sentence that counts the cost increases."""
+    # All series are costs (METHOD M31), so only an increase is worse.
     worse = [change.row.status for change in steps.changes if change.row.magnitude > 0]
     alarms, watches = worse.count(ChangeStatus.ALARM), worse.count(ChangeStatus.WATCH)
     return (

@@ -68,6 +68,7 @@ def vote(values: Sequence[float]) -> list[ChangePoint]:
     fast, slow = e_divisive(logs), asv_steps(values)
     both = {cut for cut in fast if _nearest(cut, slow) is not None}
     alone = {cut for cut in slow if _nearest(cut, fast) is None}
+    # Where both detect a change, its place is that of E-divisive: asv's may be `NEAR` commits off.
     cuts = sorted({*fast, *alone})
     return [
         _step(logs, at, left, right, _detector(at, both, alone))
@@ -102,6 +103,7 @@ def _levels(cuts: Sequence[int], n: int) -> Iterator[tuple[int, int, int]]:
 
 def asv_steps(values: Sequence[float]) -> list[int]:
     """Return the indices where asv's piecewise constant fit changes by at least `SMALLEST_STEP`."""
+    # At the top, the import of asv would delay commands that detect nothing.
     from asv.step_detect import detect_steps
 
     pieces = detect_steps(list(values))
@@ -127,6 +129,7 @@ def e_divisive(logs: np.ndarray) -> list[int]:
         ]
         if not weak:
             break
+        # One at a time: a removal joins two levels, which changes the p-values of the next cuts.
         cuts.remove(max(weak)[1])
     return cuts
 
@@ -152,6 +155,7 @@ def _propose(logs: np.ndarray, begin: int, end: int) -> Iterator[int]:
 def _best_cut(x: np.ndarray) -> int:
     """Return the cut of largest energy distance: mn/(m+n) (2 E|X-Y| - E|X-X'| - E|Y-Y'|)."""
     n = x.size
+    # Sums over blocks of all distances: each cut then takes a few look-ups instead of a double sum.
     sums = np.zeros((n + 1, n + 1))
     sums[1:, 1:] = np.abs(x[:, None] - x[None, :]).cumsum(0).cumsum(1)
     at = np.arange(LEVEL, n - LEVEL + 1)
@@ -176,7 +180,9 @@ def _p_value(old: np.ndarray, new: np.ndarray) -> float:
     error = old.var() * old.size + new.var() * new.size
     freedom = old.size + new.size - 2
     difference = abs(float(new.mean() - old.mean()))
+    # Both levels are constant: the t statistic would divide by zero.
     if not error:
         return float(difference == 0)
     spread = math.sqrt(error / freedom * (1 / old.size + 1 / new.size))
+    # `import scipy` loads none of its parts; `scipy.special` is loaded here, at the first use.
     return 2 * float(scipy.special.stdtr(freedom, -difference / spread))

@@ -39,6 +39,7 @@ DIGITS = 6
 # With fewer samples per side, asv's test detects no difference of any size at some pairs of
 # counts: 6 and 6, 5 and 7, 3 and 13. Without samples asv compares the two intervals instead.
 FEWEST_SAMPLES = 7
+# Distinguishes the lab's files from those of `asv run`, which cannot be rebuilt from runs.
 OURS = "lab-"
 Axes: TypeAlias = Sequence[Sequence[Any]]
 
@@ -70,10 +71,13 @@ def _replacement(folder: Path) -> Iterator[Path]:
         if old.exists() and not folder.exists():  # the process died between the two renames
             old.replace(folder)
         shutil.rmtree(old, ignore_errors=True)
+        # Beside `folder`, because a rename to another file system fails.
         new = Path(tempfile.mkdtemp(prefix=f"{folder.name}.new-", dir=folder.parent))
         try:
             yield new
+            # mkdtemp creates a folder that only its user can read.
             new.chmod(0o755)
+            # A rename cannot replace a folder that contains files.
             if folder.exists():
                 folder.replace(old)
             new.replace(folder)
@@ -130,6 +134,7 @@ def _write_all(
         facts, started = members[-1].facts, members[-1].started
         machine_facts = _machine_facts(machine, facts)
         yield _write(folder / machine / "machine.json", {"version": 1, **machine_facts})
+        # The version is part of a file's name, and in a run of another origin it may be a path.
         version = re.match(r"\d+\.\d+", facts.get("python.version", ""), re.ASCII)
         python = version[0] if version else ""
         cells = measured[machine, commit, provider]
@@ -193,6 +198,7 @@ def _axes(measured: Iterable[Samples], foreign: Iterable[Mapping[str, Any]]) -> 
             # asv omits trailing columns without a value.
             columns = dict(zip(content["result_columns"], row, strict=False))
             foreign_axes = [{_value(text) for text in axis} for axis in columns.get("params") or ()]
+            # A benchmark with other axes has no cells in common with the lab's.
             if len(foreign_axes) == len(AXES):
                 both = zip(values.get(name, foreign_axes), foreign_axes, strict=True)
                 values[name] = [ours | theirs for ours, theirs in both]

@@ -52,8 +52,10 @@ def give(results: Path, machine: str, name: str) -> None:
     if not NAME.fullmatch(name):
         rule = "1 to 40 letters, digits, '.', '_' and '-', the first a letter or digit"
         raise UsageError(f"{name!r} is not a valid machine name: use {rule}.")
+    # The pages may be published, and no fact is a host name (METHOD M33).
     if name.casefold() == platform.node().partition(".")[0].casefold():
         raise UsageError(f"{name!r} is this host's name, which is private. Choose another name.")
+    # asv would join the results of both machines to one series.
     if any(name == taken and machine != other for other, taken in known.items()):
         raise UsageError(f"{name!r} is the name of another machine. Choose another name.")
     content = json.dumps(known | {machine: name}, indent=1)

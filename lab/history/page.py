@@ -17,6 +17,7 @@ from lab.results import formats
 
 PAGE, TABLE = "change-points.html", "changepoint"
 # Matches a repository's address on a forge, of which the addresses of commits are derived.
+# Credentials in the address are matched but not captured: the page may be published.
 FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
 WIDTH, HEIGHT = 160.0, 36.0
 
@@ -36,6 +37,7 @@ def write(steps: Steps, folder: Path, repository: Path) -> Path:
 
 def render(steps: Steps, commits: str) -> str:
     """Return the page's HTML; `commits` is the address to which a hash is appended, or empty."""
+    # Labels and machines come from files, so they are text and never markup.
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(
         resources.files(__package__).joinpath("page.html.j2").read_text("utf-8")
@@ -72,6 +74,7 @@ def _level(value: float, unit: str) -> str:
 
 def _curve(change: SeriesChange) -> Sequence[tuple[float, float]]:
     """Return the curve's points in a box of `WIDTH` x `HEIGHT`, with zero at the bottom."""
+    # The axis begins at zero, so that a small change does not look large.
     top, last = max(change.values), max(1, len(change.values) - 1)
     margin = 3.0
     return [

@@ -43,6 +43,7 @@ class History:
 
 def read(results: Path, repository: Path) -> History:
     """Read every run in ``results/runs`` that belongs to a commit of `repository`."""
+    # Runs of all branches are exported; change points use only the line of HEAD.
     dates_ms = _commits(repository, "--all")
     measured: list[Measured] = []
     refused: dict[str, str] = {}
@@ -65,6 +66,7 @@ def unsupported_reason(store: Store, known: Mapping[str, int]) -> str | None:
     commit = str(campaign.git_commit)
     if not commit:
         return "it was not measured in a Git checkout"
+    # Its numbers belong to code that no commit contains.
     if str(campaign.git_dirty) != "0":
         return "files differed from the commit: commit them and run again"
     if commit not in known:
@@ -86,6 +88,7 @@ def _read(store: Store) -> Measured:
 
 def _commits(repository: Path, *of: str) -> dict[str, int]:
     """Return the author date in ms of HEAD's ancestors and of `of`, parents before children."""
+    # A rebase keeps author dates, so dates do not give the order; asv reads the same date (%at).
     order = ("--topo-order", "--reverse", "--format=%H %at")
     # None without git, without a repository, or in a repository without a commit.
     log = git_or_none(repository, "log", "HEAD", *of, *order) or ""

@@ -34,6 +34,7 @@ def samples_of_run(store: Store) -> pd.DataFrame:
         (the value may be used), has_failed.
     """
     trials = last_attempts(store.read("trial"))
+    # asv's axes contain neither, so such trials would be mixed with the ordinary ones.
     trials = trials[(trials.workers_per_node == trials.cores_per_node) & (trials.quota_cpus == 0)]
     trials = trials[(trials[CONDITIONS] == "").all(axis=1)]
     # asv's pages do not escape labels, and file names contain the provider.
@@ -46,6 +47,7 @@ def samples_of_run(store: Store) -> pd.DataFrame:
     )
     metrics = trials.merge(store.read("metric"), on=["trial_id", "attempt"])
     metrics = metrics.merge(_suite(), on=BENCHMARK_KEY)
+    # A bound is not a value, and a disturbed trial is in no history (METHOD M23).
     good = (metrics.is_valid == 1) & (metrics.bound == "") & metrics.flag.isin(COUNTED_FLAGS)
     return pd.DataFrame(
         {

@@ -28,6 +28,7 @@ class Pages(SimpleHTTPRequestHandler):
     def send_head(self) -> IO[bytes] | None:  # type: ignore[override] # typeshed: two file types
         """Start the response to GET or HEAD."""
         first, slash, rest = self.path.removeprefix("/").partition("/")
+        # Takes equally long for each wrong token, so the time of an answer discloses no part of it.
         if not slash or not hmac.compare_digest(first.encode(), self._token.encode()):
             self.send_error(404)
             return None

@@ -101,6 +101,8 @@ def benchmarks() -> Iterator[Benchmark]:
 
 def cells(module: str) -> list[Case]:
     """Return a preset's cells that have a benchmark, one per name, each to run in every block."""
+    # Every block, because asv's test needs several trials of a commit. Of cells with one name the
+    # first counts: a later key of a dictionary replaces an earlier one, so the order is reversed.
     named = {
         Benchmark(module, cell, "").group: replace(cell, once=False)
         for cell in reversed(PRESETS[module].cells)
