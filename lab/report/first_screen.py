@@ -178,6 +178,8 @@ def _strip(tables: Tables, measure: Measure) -> Strip | None:
     # axis, unless the run has nothing else.
     systems = rows[rows["family"] != REFERENCE]
     ends = (rows if systems.empty else systems)[["estimate", "ci_low", "ci_high"]]
+    # An arithmetic interval (METHOD M9) may end at zero or below, which no logarithm has.
+    ends = ends[ends > 0]
     scale = _Scale(float(ends.min().min()), float(ends.max().max()))
     # With its trial ids in the tooltip, a number can be repeated by `lab reproduce`.
     ids = trial_values(tables, measure.metric)
@@ -217,6 +219,8 @@ class _Scale:
 
     def percent(self, value: float) -> float:
         """Return the position of a value in percent of the axis, inside the margins."""
+        if value <= 0:
+            return MARGIN
         width = math.log(self.most / self.least)
         # A chart of one value has no width, and its dot is in the middle.
         share = math.log(value / self.least) / width if width else 0.5

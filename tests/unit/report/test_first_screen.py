@@ -80,6 +80,17 @@ def test_a_disturbed_number_is_last_in_brackets_and_in_no_sentence() -> None:
     assert "not ranked" in screen.machine
 
 
+def test_an_interval_below_zero_begins_at_the_axis(tables: Tables) -> None:
+    """An arithmetic interval may end below zero, where a logarithmic axis has no place."""
+    rows = tables["estimate"]
+    chosen = (rows["label"].str.startswith("asyncio[")) & (rows["metric"] == THROUGHPUT)
+    lower = rows["ci_low"].where(~chosen, -1.0)
+    strip = first_screen({**tables, "estimate": rows.assign(ci_low=lower)}).strips[0]
+    (dot,) = (dot for dot in strip.dots if dot.name == "asyncio")
+    assert dot.low == 4.0
+    assert dot.x > 4.0
+
+
 def test_references_are_last_in_the_table(screen: FirstScreen) -> None:
     """They are shown on demand, and never between the systems."""
     flags = [is_reference for is_reference, _ in screen.rows]
