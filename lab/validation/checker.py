@@ -72,11 +72,13 @@ def outcomes(
     executed = _executed(tasks, expected)
     offered = submits.loc[submits["phase"] == Phase.MEASURE, ["trial_id", "task_id", "ack"]]
     known = offered.join(executed, on="task_id").fillna(dict.fromkeys(executed.columns, 0))
+    # A job fires many times by design, so no number of its executions is a duplicate (METHOD M26).
     known["outcome"] = _classes(known, most=len(tasks) if repeats else due)
     unexpected = _unexpected(tasks, submits, executed)
     columns = ["trial_id", "task_id", "outcome", "starts", "completions"]
     table = pd.concat([known[columns], unexpected[columns]]) if len(unexpected) else known[columns]
     table = table.astype({"starts": "int64", "completions": "int64"}).reset_index(drop=True)
+    # A table has one schema, so trials without a fault have these columns too (METHOD M35).
     empty = {"str": "", "Int64": None}
     blank = {name: pd.Series(empty[kind], table.index, kind) for name, kind in OF_FAULTS.items()}
     return table.assign(**blank)
@@ -102,6 +104,7 @@ def waiting(
         return table
     drain_ns = end_ns - int(sent.max())
     is_busy = end_ns - int(events.max()) < min(LAST_NS, drain_ns * LAST_SHARE)
+    # A partial task was executing when the drain ended, so the tasks behind it are not lost.
     if not is_busy and not (table["outcome"] == TaskOutcome.PARTIAL).any():
         return table
     is_lost = table["outcome"] == TaskOutcome.LOST_SILENT
@@ -110,6 +113,7 @@ def waiting(
 
 def _unexpected(tasks: pd.DataFrame, submits: pd.DataFrame, executed: pd.DataFrame) -> pd.DataFrame:
     unknown = executed[executed["starts"] > 0]
+    # The submit calls of all phases: only an execution that no phase offered is unexpected.
     unknown = unknown[~unknown.index.isin(submits["task_id"])].reset_index()
     trial_id = tasks["trial_id"].iloc[0] if len(tasks) else ""
     return unknown.assign(trial_id=trial_id, outcome=str(TaskOutcome.UNEXPECTED))
@@ -139,6 +143,7 @@ def _classes(known: pd.DataFrame, most: int) -> NDArray[np.str_]:
     acknowledged = known["ack"] == Ack.OK
     completions = known["completions"]
     order = (
+        # First, because a wrong answer makes the trial `invalid` and no other class may hide it.
         (known["wrong"] > 0, TaskOutcome.WRONG_ANSWER),
         ((completions > 0) & (known["returned"] == 0), TaskOutcome.FAILED),
         (completions > most, TaskOutcome.DUPLICATED),
@@ -163,6 +168,7 @@ def negative_durations(tasks: pd.DataFrame) -> int:
     ``t2 > t3`` is legal: a worker may start before submit returns.
     """
     pairs = (("t0_ns", "t1_ns"), ("t1_ns", "t2_ns"), ("t1_ns", "t3_ns"), ("t3_ns", "t4_ns"))
+    # A comparison with a null instant is null, and `sum` skips it: a missing end is no error.
     return sum(int((tasks[end] < tasks[start]).sum()) for start, end in pairs)
 
 
@@ -179,6 +185,7 @@ def generator_check(
         median_end_to_end_s: Median of t4 - t0 in seconds; a lag of up to 5 % of it is accepted.
     """
     window = submits[submits["phase"] == Phase.MEASURE]
+    # Without an end the call has no duration: the driver was killed in it.
     sent = window[window["t2_ns"].notna()].sort_values("t1_ns")
     if not isinstance(arrival, Paced) or not len(sent):
         return []
@@ -189,6 +196,7 @@ def generator_check(
         _utilisation_of_submitter(arrival.rate_hz * float(submit_s.mean())),
         _lag(lag_s, max(LAG_FLOOR_S, LAG_OF_LATENCY * median_end_to_end_s)),
     ]
+    # The gaps of uniform and bursty plans are not exponential by design (METHOD M6).
     if arrival.gaps == "poisson":
         dead_s = inverse_cdf(submit_s, 99) + inverse_cdf(lag_s, 99)
         findings.append(_gaps(np.diff(t1) / 1e9, dead_s, arrival.rate_hz))

@@ -72,6 +72,7 @@ def cpus_of_trial(placement: Placement) -> frozenset[int]:
 def uses(placement: Placement, begin: EdgeReading, end: EdgeReading) -> list[RoleUse]:
     """Return the use of each role, and of the lab, between two readings of a trial."""
     cpus = cpus_of(placement)
+    # The lab may share CPUs with driver and servers, and its time is not that of other processes.
     uses = [RoleUse(LAB, cpus[LAB], end.lab_ns - begin.lab_ns, 0)]
     for role in ROLES:
         used_ns = getattr(end.cpu, f"{role}_ns") - getattr(begin.cpu, f"{role}_ns")
@@ -94,10 +95,14 @@ def contention(before: HostReading, after: HostReading, roles: Iterable[RoleUse]
     for cpus, members in groups:
         capacity_s = len(cpus) * window_s
         busy_s = capacity_s - sum(_unused_s(before, after, cpu) for cpu in cpus)
+        # The CPU times of the roles are read shortly before or after those of the CPUs, so the
+        # difference of a quiet CPU may be below zero.
         other_s = max(0.0, busy_s - sum(role.used_ns for role in members) / 1e9)
         wait_s = _waited_s(members)
+        # Without the waits all time of others counts, which is an upper bound too (METHOD M23).
         taken_s = other_s if wait_s is None else min(other_s, wait_s)
         names = [name for name in ROLES if name in {role.role for role in members}]
+        # A group of the lab alone is no part of the trial: what others use there disturbs nothing.
         if names and capacity_s:
             worst = max(worst, (taken_s / capacity_s, " and ".join(names)))
         others_s, total_s = others_s + other_s, total_s + capacity_s
@@ -115,6 +120,7 @@ def _groups(roles: Iterable[RoleUse]) -> list[tuple[frozenset[int], list[RoleUse
         cpus, members = role.cpus, [role]
         apart = []
         for group in groups:
+            # A role may overlap with two groups that were disjoint so far; it joins them into one.
             if group[0] & cpus:
                 cpus, members = cpus | group[0], [*group[1], *members]
             else:
@@ -136,4 +142,5 @@ def _unused_s(before: HostReading, after: HostReading, cpu: int) -> float:
 def _waited_s(roles: Iterable[RoleUse]) -> float | None:
     waits = [role.waited_ns for role in roles]
     known = [wait for wait in waits if wait is not None]
+    # A sum without the unknown waits would be too small, and would hide what was taken.
     return sum(known) / 1e9 if len(known) == len(waits) else None

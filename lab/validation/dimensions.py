@@ -49,9 +49,11 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
 
 def _checked_against(spec: TrialSpec, n_unchecked: int) -> str:
     if not user_function.is_user_function(spec.workload):
+        # Only the lab's own workloads declare right answers; that of a function is from a call.
         return "known"
     if spec.answer is None:
         return f"not checked: {spec.unchecked or 'no answer repeats'}"
+    # A check that takes long would be part of the rate, so it is left to the warm-up (METHOD M19).
     if spec.unchecked:
         return f"inline call, in the warm-up alone: {spec.unchecked}"
     return "inline call" + (f"; {n_unchecked} could not be checked" if n_unchecked else "")

@@ -141,6 +141,7 @@ def _judged(disturbed: Disturbance, threshold: Threshold) -> tuple[Flag, str]:
     value: float | None = getattr(disturbed, threshold.signal)
     if value is None:
         return Flag.OK, ""
+    # The flag needs what is certain; the sentence shows the value that the row has.
     certain = value - (disturbed.resolution if threshold.signal in IN_TICKS else 0)
     reason = threshold.sentence.format(value * threshold.scale, roles=disturbed.roles)
     if certain > threshold.disturbed_above:

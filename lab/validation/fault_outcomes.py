@@ -85,6 +85,7 @@ def proved_hits(rows: Iterable[FaultRow]) -> list[Hit]:
     """Return the hits of a trial in the order of their instants; a control has none."""
     hits = []
     for row in rows:
+        # The fault `none` prepares everything and hits nothing (METHOD M27): its rows prove no hit.
         if row.injected_ns is not None and row.fault != FaultKind.NONE:
             ends = (row.injected_ns, row.healed_ns or 0, row.restarted_ns or 0)
             task_ids = frozenset(map(int, row.task_ids.split()))
@@ -127,6 +128,7 @@ def classify(
     """
     executions = _executions(tasks)
     sent_ns, acknowledged = _offers(submits)
+    # Each of these may cause a redelivery, so the drain is measured from the last (METHOD M29).
     calm_ns = max([after.over_ns, *sent_ns.values()])
     busy_ns = max((run.t3_ns for runs in executions.values() for run in runs), default=0)
     rows = []
@@ -135,23 +137,28 @@ def classify(
         outcome = TaskOutcome(before)
         if outcome not in _DECIDED_BEFORE:
             since_ns = max([calm_ns, *(run.t3_ns for run in runs)])
+            # A queued task waits behind others: while the system starts any, it is only slow.
             if state is TaskState.QUEUED:
                 since_ns = max(since_ns, busy_ns)
             is_over = after.lasted_since(since_ns, is_started=bool(runs))
+            # It ran after the drain, so a longer drain would have seen it.
             is_over &= task_id not in after.late
             ends = [run.outcome for run in runs]
             is_acknowledged = task_id in acknowledged
             outcome = _returned(ends, state, is_acknowledged=is_acknowledged) or _missing(
                 ends, state, is_acknowledged=is_acknowledged, is_over=is_over
             )
+        # Backwards: a task that was delivered again may be interrupted a second time.
         hit = next((hit for hit in reversed(after.hits) if task_id in hit.task_ids), None)
         # Not the first start: a child may begin a task between the hit's instant and its own death.
         again = next((run for run in runs[1:] if hit and run.t3_ns > hit.at_ns), None)
         delay_ns = again.t3_ns - hit.at_ns if again and hit else None
+        # A hit of a server can lose a task that no worker was executing.
         if hit is None and outcome is not TaskOutcome.OK:
             hit = _attributed(sent_ns.get(task_id), after.hits)
         number = hit.number if hit else None
         rows.append((outcome, state or "", number, delay_ns, again.place if again else ""))
+    # Objects first, because pandas turns nanoseconds beside a null into floats.
     judged = pd.DataFrame(rows, columns=list(_TYPES), index=table.index, dtype="object")
     judged = judged.astype(_TYPES)
     return table.assign(**{name: judged[name] for name in _TYPES})
@@ -192,6 +199,7 @@ def _offers(submits: pd.DataFrame) -> tuple[dict[int, int], set[int]]:
 
 def _executions(tasks: pd.DataFrame) -> dict[int, list[_Execution]]:
     """Return the started executions of each task, in the order of their starts."""
+    # Stable, so that executions with equal instants have the same order in every analysis.
     started = tasks[tasks["t3_ns"].notna()].sort_values("t3_ns", kind="stable")
     runs: dict[int, list[_Execution]] = {}
     row: Any
@@ -207,6 +215,7 @@ def _returned(
     """Return the outcome of a task with an execution that returned; None if it has none."""
     if not (returned := ends.count("ok")):
         return None
+    # Before the state: two returns are in the ledger, and a state never replaces a record.
     if returned > 1:
         return TaskOutcome.DUPLICATED
     if state is TaskState.FAILED:
@@ -220,12 +229,15 @@ def _missing(
     ends: Sequence[str], state: TaskState | None, *, is_acknowledged: bool, is_over: bool
 ) -> TaskOutcome:
     """Return the outcome of a task of which no execution returned."""
+    # A raised task with another state, such as queued, may run again: that is no final failure.
     if "raised" in ends and state in (TaskState.FAILED, TaskState.UNKNOWN, None):
         return TaskOutcome.FAILED
+    # The system promised nothing for this task, so it is not a loss (METHOD M29).
     if not is_acknowledged:
         return TaskOutcome.PARTIAL if ends else TaskOutcome.REFUSED
     if state is TaskState.FAILED:
         return TaskOutcome.LOST_REPORTED
+    # Only now: a failure that the system reports does not depend on the length of the drain.
     if not is_over:
         return TaskOutcome.UNDECIDED
     return TaskOutcome.STUCK if state is TaskState.RUNNING else TaskOutcome.LOST_SILENT

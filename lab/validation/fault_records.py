@@ -57,13 +57,16 @@ def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> J
         return Judgement(table, (), counted, ())
     states, issues = {}, list[Issue]()
     try:
+        # Damaged states make the trial invalid, and ledger and journal still classify its tasks.
         states = read_states(outcome.folder)
     except ResultsError as error:
         issues.append(Issue(Flag.INVALID, str(error)))
     end_ns = _end_ns(records)
+    # The whole ledger, because `records.tasks` lacks the events after the drain.
     hits, late = proved_hits(outcome.hits), _late(records.ledger, end_ns)
     after = Aftermath(hits, end_ns, *_horizons_s(spec), states, late)
     judged = classify(table, records.tasks, records.submits, after)
+    # Without a live worker no system consumes, so the column stays empty.
     if _has_live_workers(outcome):
         has_stopped = stopped_consuming(judged, records.tasks, records.submits, after)
         counted["stopped_consuming"] = int(has_stopped)
@@ -77,6 +80,7 @@ def promises(spec: TrialSpec) -> dict[str, Any]:
     waiting_s, started_s = _horizons_s(spec) if fault else (None, None)
     return {
         "ack_means": str(ack_means_of(backend, spec.variant, spec.profile, persistence)),
+        # A column holds finite numbers only, so a horizon without a limit is empty as well.
         "horizon_s": _finite(waiting_s),
         "started_horizon_s": _finite(started_s),
         "persistence": persistence,

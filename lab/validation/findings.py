@@ -55,8 +55,10 @@ def findings(
             issues.append(Issue(Flag.INVALID, f"{counted[column]} {problem}"))
     if not hits:
         issues += _of_cpu(outcome)
+    # Where the answers of the window are not checked, the warm-up has the only check (METHOD M19).
     if trial_files.wrong_in_warm_up(spec, records.tasks):
         issues.append(Issue(Flag.INVALID, "wrong answers in the warm-up"))
+    # A cron line names instants of the wall clock, so a step of it moves what is due (METHOD M26).
     if (step_ns := wall_clock.step_ns(status.get("wall", []))) > wall_clock.LARGEST_STEP_NS:
         reason = f"wall clock: set by {step_ns / 1e6:.1f} ms or more in the window"
         issues.append(Issue(Flag.INVALID, reason))
@@ -68,8 +70,10 @@ def _of_generator(outcome: TrialObservation, records: Records, hits: Sequence[Hi
     window = records.tasks[records.tasks.phase == Phase.MEASURE]
     submits, arrival = records.submits, outcome.spec.arrival
     if hits and isinstance(arrival, Paced):
+        # By t0, which comes from the plan: the hit itself delays the instants of submit calls.
         submits = submits[submits.t0_ns < hits[0].at_ns]
         n_before = int((submits.phase == Phase.MEASURE).sum())
+        # The plan ends at the hit too, or the rate would lack the tasks that are not judged.
         arrival = replace(arrival, n_tasks=max(1, n_before))
     took = (window.t4_ns - window.t0_ns).dropna()
     return generator_check(submits, arrival, float(took.median()) / 1e9 if len(took) else 0.0)

@@ -59,6 +59,8 @@ def _little(tasks: pd.DataFrame, accepted: pd.DataFrame, read: pd.DataFrame) -> 
     """
     if len(read) < MIN_READINGS or not len(accepted):
         return None
+    # After a redelivery more executions have finished than tasks were accepted; both counts are
+    # clipped at 0, or the law would make such a trial invalid.
     counted = np.maximum(read["value"].to_numpy("float64"), 0)
     implied = np.clip(counted, *_in_system(tasks, accepted, read["t_ns"].to_numpy("int64")))
     excess = counted - implied

@@ -108,6 +108,7 @@ def _with_cause(reason: str, folder: Path) -> str:
     if (error := trial_files.first_error(folder)) is None:
         return reason
     file = f"(traceback: ledger/{error.path.name})"
+    # The driver's own reason may quote the same exception already.
     if error.summary in reason:
         return f"{reason.removesuffix('.')} {file}."
     return f"{reason.removesuffix('.')}. First exception of a task: {error.summary} {file}."

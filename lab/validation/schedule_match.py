@@ -71,7 +71,9 @@ def _of_job(
 ) -> list[tuple[Any, ...]]:
     begin, end = window_ns
     starts = runs["t3_ns"].to_numpy("int64")
+    # A firing that did not finish runs for ever here, and overlaps with each later one.
     ends = runs["t4_ns"].to_numpy("float64", na_value=np.inf)
+    # The latest end so far: a long firing may outlast the one after it.
     overlaps = starts[1:] < np.maximum.accumulate(ends)[:-1]
     overlaps = np.concatenate([np.zeros(min(1, len(starts)), bool), overlaps])
     due = fire_times.due_ns(job, _opening(job, starts, begin), begin, n, wall_offset_ns)
@@ -90,6 +92,7 @@ def _of_job(
             judged = FiringOutcome.EARLY if error < 0 and job.cron else FiringOutcome.FIRED
             if place != places[0]:
                 judged = FiringOutcome.DOUBLED
+            # From the table and not from `ends`, because floats round nanoseconds.
             finished = None if np.isinf(ends[place]) else int(runs["t4_ns"].iloc[place])
             rows.append(
                 (k, due[k], starts[place], finished, error, str(judged), int(overlaps[place]))
@@ -105,5 +108,6 @@ def _opening(job: Job, starts: np.ndarray, begin_ns: int) -> int:
     if not job.every_s:
         return first
     period = round(job.every_s * 1e9)
+    # Between minus and plus half a period: the first firing may be late, and others then earlier.
     lags = [(int(start) - first + period // 2) % period - period // 2 for start in starts]
     return first + min(lags[:OPENING_RUNS])

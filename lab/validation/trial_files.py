@@ -105,6 +105,7 @@ def read_tasks(trial_id: str, folder: Path, offers: pd.DataFrame) -> pd.DataFram
     )
     tasks["attempt_no"] = tasks.attempt_no.fillna(1).astype("int64")
     tasks = tasks.fillna({"outcome": "unstarted", "phase": "", "worker": ""})
+    # The ledger has 0 as the answer of an execution that raised, which may be a right checksum.
     tasks["answer"] = tasks.answer.where((tasks.outcome == "ok") & (tasks.answer != NO_ANSWER))
     tasks["trial_id"] = pd.Series(trial_id, index=tasks.index, dtype="str")
     return tasks[[field.name for field in fields(TaskRow)]]
@@ -121,6 +122,7 @@ def truncate_at(tasks: pd.DataFrame, end_ns: int | None) -> pd.DataFrame:
     tasks = tasks.copy()
     in_window = ~tasks.phase.isin(UNINSTRUMENTED)
     for instant, outcome, unknown in (
+        # In this order: an execution that began too late has ended too late, and is unstarted.
         ("t4_ns", "unfinished", ["t4_ns", "answer"]),
         ("t3_ns", "unstarted", ["t3_ns", "node"]),
     ):
@@ -161,12 +163,14 @@ def read_counters(spec: TrialSpec, status: Mapping[str, Any]) -> dict[str, int |
     Null if a server lacks the counter, or could not be read at the end.
     """
     servers = services_of(registry.select(spec.label).backend, spec.variant)
+    # Without an end of the window no reading is late enough, so that the totals are null.
     end_ns = status.get("t_end_ns", math.inf)
     series: dict[tuple[str, str], list[Sample]] = {}
     for reading in (Sample(**read) for read in status.get("samples", [])):
         series.setdefault((reading.source, reading.metric), []).append(reading)
 
     def total(counters: Mapping[str, Sequence[str]]) -> int | None:
+        # No sample has an empty name: a server without such counters makes the total null.
         wanted = [series.get((s, name), []) for s in servers for name in counters.get(s, [""])]
         if not wanted or not all(samples and samples[-1].t_ns > end_ns for samples in wanted):
             return None
@@ -186,6 +190,7 @@ def right_answers(spec: TrialSpec) -> dict[int, int] | None:
     if user_function.is_user_function(spec.workload):
         if spec.answer is None or spec.unchecked:
             return None
+        # A reference that runs no task records the answer 0.
         return dict.fromkeys(ids, spec.answer * executes)
     _, module = registry.workload(spec.workload)
     tasks = make_tasks(module, spec.size, spec.seed, ids, as_coroutines=False)

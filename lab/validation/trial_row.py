@@ -73,9 +73,11 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     samples = _samples(outcome, status)
     repeats = isinstance(spec.arrival, Periodic)
     expected = trial_files.right_answers(spec)
+    # The first execution of a retried task raises on purpose, and the second one returns.
     due = 2 if isinstance(spec.arrival, Retry) else 1
     outcomes = checker.outcomes(tasks, submits, expected, repeats=repeats, due=due)
     if spec.fault is None:
+        # In a trial with a fault the redelivery horizons decide instead (METHOD M29).
         outcomes = checker.waiting(outcomes, tasks, submits, end_ns)
     records = trial_files.Records(ledger, tasks, submits, samples, end_ns)
     judged = fault_records.judge(outcome, outcomes, records)
@@ -88,6 +90,7 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     flag, reasons = disturbance.judge_disturbance(disturbed, [*issues, *judged.issues])
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
+        # The nulls come first: whatever a killed trial lacks, its row has every column.
         **identity(outcome, trial_files.unchecked(tasks, expected)),
         **_campaign_columns(context, spec),
         **counted,
@@ -114,6 +117,7 @@ def unrecorded(outcome: TrialObservation, context: Context) -> TrialRow:
     """Return the row of a trial without records: it was skipped, or the lab failed."""
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
+        # A count may not be null, and nothing was sent.
         **dict.fromkeys((f.name for f in fields(TrialRow) if f.name.startswith("n_")), 0),
         **identity(outcome),
         **_campaign_columns(context, outcome.spec),
@@ -132,6 +136,7 @@ def _campaign_columns(context: Context, spec: TrialSpec) -> dict[str, Any]:
         "campaign_id": context.campaign_id,
         "fingerprint_id": context.fingerprint_id,
         "position": context.position,
+        # The check of an answer is part of a record's cost, and is measured apart (METHOD M19).
         "instrumentation_ns": None
         if instrumentation_ns is None
         else instrumentation_ns + spec.check_ns,
@@ -141,6 +146,7 @@ def _campaign_columns(context: Context, spec: TrialSpec) -> dict[str, Any]:
 def _driver_columns(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that come from the driver's status."""
     entered = dict(status.get("phases", []))
+    # The quiet phase begins when every worker has answered a task correctly.
     booted = entered.get(Phase.QUIET)
     return {
         "plan_hash": status.get("plan_hash", ""),
@@ -223,5 +229,6 @@ def _samples(outcome: TrialObservation, status: Mapping[str, Any]) -> pd.DataFra
     ]
     return pd.DataFrame(
         [tuple(getattr(row, f.name) for f in fields(row)) for row in rows],
+        # Named, because a trial without samples has an empty table with these columns.
         columns=[f.name for f in fields(SampleRow)],
     )
