@@ -28,9 +28,11 @@ def memory(roles: Roles) -> Iterator[CounterReading]:
     for role, pids in roles.items():
         texts = [text for pid in pids if (text := _rollup(pid)) != ""]
         yield CounterReading(role, "processes", float(len(texts)), "1")
+        # A sum without one process would be too small, and nothing in it would show that.
         if texts and None not in texts:
             rollups = [_bytes_of(text or "") for text in texts]
             for name, metric in FIELDS.items():
+                # Older kernels have no Pss_Anon.
                 if all(name in rollup for rollup in rollups):
                     total = float(sum(rollup[name] for rollup in rollups))
                     yield CounterReading(role, metric, total, "bytes")
@@ -41,6 +43,7 @@ def _rollup(pid: int) -> str | None:
     try:
         return (PROC / str(pid) / "smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):
+        # The file of a live process is missing too, if the kernel has no smaps_rollup.
         return "" if not (PROC / str(pid)).exists() or _has_ended(pid) else None
     except OSError:
         return None
@@ -52,6 +55,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _bytes_of(text: str) -> dict[str, int]:
+    # The first line is the range of addresses, and sizes are in kB (proc.rst).
     lines = (line.split() for line in text.splitlines()[1:])
     return {fields[0].rstrip(":"): int(fields[1]) * 1024 for fields in lines}
 
@@ -84,6 +88,7 @@ class Wakeups:
 
 
 def _switches(pid: int) -> Iterable[tuple[int, int]]:
+    # The process may end between the reading of its id and that of its threads.
     with contextlib.suppress(OSError):
         for thread in (PROC / str(pid) / "task").iterdir():
             for line in (text_of(thread / "status") or "").splitlines():

@@ -37,6 +37,8 @@ class CpuUsers:
 
 def watch(cpus: Collection[int], window_s: float = WINDOW_S) -> CpuUsers:
     """Watch the machine for `window_s` seconds while this process sleeps."""
+    # The list of all processes is read outside of the two readings of the machine, because
+    # reading it uses CPU time itself.
     used_before, before, own_ns = _used_s(), read_host(), time.process_time_ns()
     time.sleep(window_s)
     after, used_after = read_host(), _used_s()
@@ -67,6 +69,7 @@ def shares(
         return None, None
     idle_s = sum(after.cpus[cpu].idle_s - before.cpus[cpu].idle_s for cpu in readable)
     steal_s = sum(after.cpus[cpu].steal_s - before.cpus[cpu].steal_s for cpu in readable)
+    # The counters have the resolution of a tick, so that a quiet machine may be below zero.
     other_s = max(0.0, capacity_s - idle_s - steal_s - own_s)
     return other_s / capacity_s, steal_s / capacity_s
 
@@ -75,6 +78,7 @@ def _used_s() -> dict[int, tuple[str, float]]:
     """Return the name and the CPU time of every other process, by pid."""
     used = {}
     for process in psutil.process_iter():
+        # A process may end while the list is read.
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid():
                 times = process.cpu_times()

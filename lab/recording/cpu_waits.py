@@ -48,6 +48,7 @@ def waited_ns(before: Threads, after: Threads, used_ns: int) -> int | None:
     children: their waits would say nothing about those of the others.
     """
     none = ThreadTimes(0, 0)
+    # A thread that began between the readings has all of its times in the window.
     pairs = [(before.get(key, none), times) for key, times in after.items()]
     ran_ns = sum(end.ran_ns - begin.ran_ns for begin, end in pairs)
     # The CPU time of ended children is counted in ticks.

@@ -31,6 +31,8 @@ def read_status(folder: Path) -> dict[str, Any]:
         return _damaged(" ".join(str(error).split())[:200])
     if not isinstance(status, dict):
         return _damaged("it is not a JSON object")
+    # Checked here once: a wrong type would otherwise fail where the row is computed, and the trial
+    # would have no row.
     for name, is_right in RULES.items():
         if name in status and not is_right(status[name]):
             return _damaged(f"{name} is {str(status[name])[:40]!r}")
@@ -42,10 +44,12 @@ def _damaged(why: str) -> dict[str, Any]:
 
 
 def _is_instant(value: Any) -> bool:
+    # In Python, true is an integer.
     return isinstance(value, int) and not isinstance(value, bool) and value in INSTANTS
 
 
 def _is_number(value: Any) -> bool:
+    # Python's json reads NaN and Infinity, which are no numbers of a table.
     return _is_instant(value) or (isinstance(value, float) and math.isfinite(value))
 
 

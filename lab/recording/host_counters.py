@@ -56,6 +56,7 @@ def read_host(root: Path = Path("/")) -> HostReading:
     """Read the machine's counters; a missing counter is None, never 0."""
     proc = root / "proc"
     stat, memory = _fields(text_of(proc / "stat")), _fields(text_of(proc / "vmstat"))
+    # Next to /proc/stat, because elapsed time minus idle time is the busy time of a CPU.
     t_ns = time.monotonic_ns()
     quota = _fields(next(iter(cgroup_texts("cpu", "cpu.stat", root)), None))
     load = (text_of(proc / "loadavg") or "").split()
@@ -63,6 +64,7 @@ def read_host(root: Path = Path("/")) -> HostReading:
         t_ns=t_ns,
         cpus={int(m[1]): _cpu_times(stat[m[0]]) for m in map(CPU.fullmatch, stat) if m},
         pressure_cpu_us=_pressure(proc / "pressure/cpu", "some"),
+        # `full` only here: for the CPU, the whole machine has zero there (accounting/psi.rst).
         pressure_memory_us=_pressure(proc / "pressure/memory", "full"),
         pressure_io_us=_pressure(proc / "pressure/io", "some"),
         runnable=int(load[3].partition("/")[0]) if load else None,
@@ -75,6 +77,7 @@ def read_host(root: Path = Path("/")) -> HostReading:
 
 
 def _cpu_times(ticks: Sequence[str]) -> CpuTimes:
+    # Columns idle, iowait and steal of proc(5); a CPU that waits for a disk can run a thread.
     return CpuTimes((int(ticks[3]) + int(ticks[4])) * TICK_S, int(ticks[7]) * TICK_S)
 
 
@@ -165,6 +168,7 @@ class Sampler:
         readings = [*parts, *_readings("host", host)]
         for number, times in host.cpus.items():
             readings += _readings(f"cpu{number}", times)
+        # The time of this thread alone: the rest of the lab does not sample.
         cost_s = time.thread_time_ns() / 1e9
         readings.append(CounterReading("host", "sampler_cpu_s", cost_s, "s"))
         self._samples += [Sample(t_ns=host.t_ns, **reading._asdict()) for reading in readings]

@@ -38,6 +38,7 @@ class Inside:
     def writers(self, first: int, end: int) -> tuple[int, list[Sequence[Any]]]:
         """Return how many tasks from `first` to `end` have finished, and the writers."""
         new = CompletionCounter(self._folder, range(first, end))
+        # One counter for each range of tasks: it reads only what is new since its last count.
         counter = self._counters.setdefault((first, end), new)
         return counter.count(), [[*writer] for writer in counter.writers()]
 
@@ -46,6 +47,7 @@ class Inside:
         listed = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
+                # A zombie has ended, and is listed until its parent reads its exit code.
                 if process.status() != psutil.STATUS_ZOMBIE:
                     listed.append((process.pid, process.ppid(), process.cmdline()))
         return listed
@@ -55,6 +57,7 @@ class Inside:
         reached = []
         for pid in pids:
             with contextlib.suppress(psutil.Error):
+                # It may have ended since it was listed: only a process that gets the signal is hit.
                 psutil.Process(pid).send_signal(number)
                 reached.append(pid)
         return reached
@@ -77,6 +80,8 @@ class Inside:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             for _, name in socket.if_nameindex():
                 if name != "lo":
+                    # The interface only goes down: a disconnect by the engine would give the
+                    # container another address.
                     flags = _flags(control, name)
                     flags = flags | IFF_UP if is_up else flags & ~IFF_UP
                     fcntl.ioctl(control, SIOCSIFFLAGS, REQUEST.pack(name.encode(), flags))
@@ -99,6 +104,7 @@ def main(ledger: str) -> None:
         except Exception as error:  # noqa: BLE001 (the lab outside turns it into a sentence)
             answer = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(f"{json.dumps(answer)}\n")
+        # Standard output is a pipe here, and the lab waits for this line.
         sys.stdout.flush()
 
 

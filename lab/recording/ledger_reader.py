@@ -80,6 +80,7 @@ def read(path: Path) -> tuple[Header, Iterator[tuple[int, ...]]]:
 def is_ledger(path: Path) -> bool:
     """Return whether a file is a worker's ledger, complete or cut short by a kill."""
     try:
+        # Before anything is read: a sparse file of 40 GB in a foreign run was read once.
         if path.lstat().st_size > files.LIMITS[path.suffix]:
             return False
         first = header(path)
@@ -92,6 +93,7 @@ def header(path: Path) -> Header:
     """Return the header of a file, without reading its rows."""
     with files.opened(path, path.parent) as file:
         first = file.read(ROW_BYTES)
+    # A writer that was killed while it created the file leaves less than a header.
     return Header(*memoryview(first.ljust(ROW_BYTES, b"\0")).cast("q"))
 
 
@@ -155,6 +157,7 @@ def _filled(path: Path) -> Iterator[tuple[int, ...]]:
     with files.opened(path, path.parent) as file:
         file.seek(ROW_BYTES)
         while part := file.read(PART_BYTES):
+            # A damaged file may end within a row, and a view of words needs whole words.
             words = memoryview(part[: len(part) // ROW_BYTES * ROW_BYTES]).cast("q")
             for row in range(0, len(words), WORDS):
                 hole = 0 if words[row + 2] else hole + 1
@@ -193,6 +196,7 @@ class CompletionCounter:
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 is_new = entry.name not in self._rows and entry.name.endswith(".bin")
+                # Tasks can write into this folder, and a link could lead out of the run.
                 if is_new and entry.is_file(follow_symlinks=False):
                     self._open(entry.name, entry.stat(follow_symlinks=False).st_size)
         for name, (words, row, running) in self._rows.items():
@@ -226,17 +230,21 @@ class CompletionCounter:
         with files.opened(self.folder / name, self.folder) as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         words = memoryview(mapped).cast("q")
+        # The writer stores the magic last: without it the header is not complete.
         if words[0] == MAGIC:
             self._rows[name] = (words, WORDS, [])
 
     def _advance(self, words: memoryview, row: int, running: list[int]) -> tuple[int, list[int]]:
+        # Tasks end in any order: rows that were passed unfinished are read again each time.
         candidates = running
         end = len(words)
+        # A writer stores the start after the id, so a row with a start has its id too.
         while row < end and words[row + 2]:
             candidates.append(row)
             row += WORDS
         still_running = []
         for candidate in candidates:
+            # The count is stored last of all, so a row with a count is complete (METHOD M15).
             if words[candidate + 7]:
                 self.finished += words[candidate] in self._tasks
             else:

@@ -66,6 +66,7 @@ class Redis:
         self._socket.sendall(self.REQUEST)
         self._sent_bytes += len(self.REQUEST)
         header = self._answers.readline()
+        # The length in the header excludes the CR LF at the end of a bulk string.
         text = self._answers.read(int(header[1:]) + 2)
         info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
         ours = {
@@ -74,6 +75,8 @@ class Redis:
             "total_net_input_bytes": self._sent_bytes,
             "total_net_output_bytes": self._received_bytes,
         }
+        # Redis counts the bytes of a request on arrival, but a command and its answer afterwards:
+        # in the text of this INFO, only its request is counted.
         self._n_requests += 1
         self._received_bytes += len(header) + len(text)
         return {fact: float(info[name]) - ours.get(name, 0) for name, fact in self.FACTS.items()}
@@ -135,6 +138,7 @@ class Postgres:
     FACTS = (("transactions", "1"), ("log_bytes", "bytes"), ("clients", "1"))
 
     def __init__(self, endpoint: str) -> None:
+        # Imported here, because most trials have no PostgreSQL.
         import psycopg
 
         wait_s = round(PATIENCE_S)
@@ -188,6 +192,7 @@ class ServerSampler:
 
     def stop(self) -> None:
         """Read once more, and close the connections."""
+        # Without a server to read the thread never started, and a join would raise.
         if self._thread.ident is not None:
             self._ended.set()
             self._thread.join()
@@ -200,7 +205,9 @@ class ServerSampler:
             self._read_all()
 
     def _read_all(self) -> None:
+        # CPU time and not elapsed time: waiting for a server takes nothing from the driver.
         begin_ns = time.thread_time_ns()
+        # A copy, because a server that does not answer is removed in this loop.
         for name, endpoint in list(self._endpoints.items()):
             try:
                 if name not in self._readers:

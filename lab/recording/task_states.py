@@ -22,6 +22,7 @@ def read_states(folder: Path) -> dict[int, TaskState]:
         return {int(task_id): TaskState(state) for task_id, state in states.items()}
     except FileNotFoundError:
         return {}
+    # JSON that is no object has no `items`, and a state may be of any type.
     except (OSError, ValueError, TypeError, AttributeError) as error:
         problem = " ".join(str(error).split())[:200]
         raise ResultsError(f"The driver's {NAME} is damaged: {problem}.") from error
