@@ -22,6 +22,7 @@ from lab.results.schema import SCHEMA_VERSION, TABLES
 _ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 # Names of folders and files contain these.
 IDS = ("campaign_id", "trial_id", "fingerprint_id")
+# No slash, and no dot at the start, so that no id leads out of the run.
 ID = r"^(\w[\w.-]*)?$"
 MINOR = re.compile("[0-9]{1,4}")
 RESTORE = "Restore the file from a copy, or move the run folder away and run the campaign again."
@@ -48,6 +49,7 @@ def schema(table: str) -> pa.Schema:
 def _column(declared: Field[Any], hint: Any, *, may_vary: bool) -> pa.Field:
     kinds = typing.get_args(hint) or (hint,)
     about = {name: declared.metadata[name] for name in ("about", "unit")}
+    # A trend pools several cells: a column in which these differ has no value in its row.
     nullable = may_vary or type(None) in kinds
     return pa.field(declared.name, _ARROW_TYPES[kinds[0]], nullable=nullable, metadata=about)
 
@@ -74,6 +76,7 @@ def require_columns(
         ResultsError: A column is unknown, out of order, or missing although 2.0 has it.
     """
     metadata = declared(table)
+    # Files of major 1 are converted before, so every file has the columns of 2.0.
     required = {name for name in metadata if in_full or metadata[name]["since"] == "2.0"}
     expected = [name for name in metadata if name in required or name in names]
     if list(names) != expected:
@@ -113,6 +116,8 @@ def fill_columns(data: pa.Table, table: str, wanted: Sequence[str] | None = None
     columns = [column for column in schema(table) if wanted is None or column.name in wanted]
     for position, column in enumerate(columns):
         if column.name not in data.column_names:
+            # Empty, because the older lab did not measure it; where a null is not allowed, the
+            # value that was in effect then.
             value = None if column.nullable else declared(table)[column.name]["fill"]
             filled = pa.repeat(pa.scalar(value, column.type), len(data))
             data = data.add_column(position, column, filled)
@@ -143,6 +148,7 @@ def require_values(
         wrong = array.filter(pa_compute.invert(pa_compute.match_substring_regex(array, ID)))
         if len(wrong):
             raise ResultsError(
+                # A text from a foreign file may be of any length, and the message is one sentence.
                 f"{where}: {column.name} {wrong[0].as_py()[:80]!r} must consist of letters, "
                 f"digits and -._ only. {then}"
             )
@@ -153,6 +159,7 @@ def _require_range(
 ) -> None:
     """Require that all numbers of a column are finite and in its range."""
     least, most = metadata["least"], metadata["most"]
+    # NaN is not below `least` and not above `most`, so the range alone would accept it.
     wrong = pa_compute.invert(pa_compute.is_finite(array))
     if least is not None:
         wrong = pa_compute.or_(wrong, pa_compute.less(array, least))
@@ -176,6 +183,7 @@ def require_known_version(campaign: bytes, origin: Path) -> str:
         ResultsError: This lab does not read that version.
     """
     try:
+        # Bytes that are not text are replaced here: the reader of the table reports the damage.
         rows = list(csv.DictReader(io.StringIO(campaign.decode(errors="replace"))))
     except csv.Error as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error

@@ -65,6 +65,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 }
 """Former -> present values, by table and column."""
 _CELL_ADDED = dict.fromkeys(("environment", "arrival_param_name", "fault"), "")
+# No schedule, no parameter and no quota is what an empty value or 0.0 means in a cell.
 _CELL_ADDED |= {"schedule": "", "arrival_param": "", "quota_cpus": "0.0"}
 _TRIAL_ADDED = (
     *("reference", "answer_check", "pass_env", "worker_processes", "instrumentation_ns"),
@@ -72,6 +73,7 @@ _TRIAL_ADDED = (
 )
 ADDED: Mapping[str, Mapping[str, str]] = {
     "trial": _CELL_ADDED | dict.fromkeys(_TRIAL_ADDED, ""),
+    # 0 in an estimate: the number of tasks differs between its trials.
     "estimate": _CELL_ADDED | {"n_planned": "0"},
     "trend": dict.fromkeys(CELL, "") | {"arrival": Burst.kind},
 }
@@ -98,12 +100,14 @@ def convert_rows(table: str, header: Sequence[str], rows: Iterable[list[str]]) -
     added = {name: text for name, text in ADDED.get(table, {}).items() if name not in names}
     known = [field.name for field in fields(TABLES[table])]
     columns = [name for name in known if name in names or name in added]
+    # The check of the columns names the unknown ones, so they may not be lost here.
     columns += [name for name in names if name not in known]
     converted = [columns]
     for cells in rows:
         row = dict(zip(names, cells, strict=True)) | added
         for name, present in VALUES.get(table, {}).items():
             row[name] = present.get(row.get(name, ""), row.get(name, ""))
+        # Major 1 had the parameter without its meaning, which follows from the kind of arrival.
         if "arrival_param_name" in added:
             row["arrival_param_name"] = PARAMETER_NAMES.get(row.get("arrival", ""), "")
         converted.append([row[name] for name in columns])
@@ -115,6 +119,7 @@ def convert_table(table: str, data: pa.Table) -> pa.Table:
     data = data.rename_columns(present_names(table, data.column_names))
     for name, present in VALUES.get(table, {}).items():
         if name in data.column_names:
+            # Only values that changed are listed; any other is a present one already.
             texts = [present.get(text, text) for text in data[name].to_pylist()]
             position, column = data.column_names.index(name), data.schema.field(name)
             data = data.set_column(position, column, pa.array(texts, column.type))

@@ -45,6 +45,7 @@ def describe_tables() -> str:
 
 def _describe_table(table: str) -> str:
     purpose, key = TABLES[table].ABOUT, ", ".join(key_of(table))
+    # The names on the left are those of Arrow, where float64 is `double`.
     kinds = {"int64": "integer", "double": "number", "string": "text"}
     lines = [f"\n## {table}\n\n`{PLACES[table]}`: {purpose} Key: {key}.\n"]
     lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
@@ -55,6 +56,7 @@ def _describe_table(table: str) -> str:
         if added["since"] != "2.0":
             fill = "empty" if added["fill"] == "" else f"{added['fill']:g}"
             about += f" (since {added['since']}, {fill} before)"
+        # A bar ends a cell of a Markdown table, even within code.
         cells = (f"`{column.name}`", kinds[str(column.type)], unit, empty, about)
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(lines) + "\n"

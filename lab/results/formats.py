@@ -79,6 +79,7 @@ def to_parquet(table: str, rows: Rows, origin: Path) -> bytes:
     """
     sink = pa.BufferOutputStream()
     data = _arrow(table, rows, origin)
+    # Without checksums a flipped bit in a page would be read as another number.
     pa_parquet.write_table(data, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue())
 
@@ -127,6 +128,7 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     metadata = file_schema.metadata or {}
     version = metadata.get(b"schema_version", b"none").decode(errors="replace")
+    # Before the columns: a file of a later lab is not damaged, and its version is the reason.
     require_version(version, origin)
     is_former = convert_1.is_of(version)
     names = file_schema.names
@@ -135,6 +137,7 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
     for name, in_file in zip(names, file_schema, strict=True):
         column = schema(table).field(name)
         unit = (in_file.metadata or {}).get(b"unit")
+        # A number in another unit has the same type: only the metadata shows the difference.
         if in_file.type != column.type or unit != column.metadata[b"unit"]:
             raise ResultsError(
                 f"{origin}: column {column.name!r} holds {in_file.type} in unit {unit!r}, not "
@@ -247,6 +250,7 @@ def _split_unfinished(data: bytes) -> tuple[bytes, list[bytes]]:
 
 def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
     if not data:
+        # A kill within the header leaves no finished line, and Arrow refuses an empty file.
         return schema(table).empty_table()
     try:
         parsed = pa_csv.read_csv(

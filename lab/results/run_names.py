@@ -55,6 +55,7 @@ def find_or_none(name: str, results: Path, warn: Callable[[str], object]) -> Pat
     if not (match := LATEST.fullmatch(name)):
         return None
     back = int(match[1] or 0)
+    # Only here: by its id or folder, a reproduced trial is a run like any other.
     runs = [run for run in list_runs(results, warn) if _preset(run) != REPRODUCED]
     return runs[-1 - back] if back < len(runs) else None
 

@@ -60,6 +60,7 @@ class Store:
             file = files.opened(lock, self.folder, os.O_WRONLY | os.O_CREAT)
         with file:
             try:
+                # The kernel releases it when the process ends, so a kill leaves no lock behind.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ResultsError(
@@ -98,6 +99,7 @@ class Store:
                 os.close(descriptor)
             self._known_sizes[path] = size + len(data)
             if size == 0:
+                # The sync of a new file does not include its entry in the folder (fsync(2)).
                 files.sync_folder(self.folder)
 
     def replace(self, table: str, rows: formats.Rows) -> None:
@@ -186,6 +188,7 @@ class Store:
                 raise ResultsError(f"{where}. {RESTORE}")
 
     def _read_all(self, table: str) -> pd.DataFrame:
+        # The empty table gives columns and types where no trial is finished.
         frames = [formats.from_csv(table, b"", self.folder)]
         frames[0].insert(1, "attempt", pd.Series(dtype="int64"))
         trials = self.read("trial")
@@ -208,6 +211,7 @@ class Store:
     def _remove_incomplete_row(self, path: Path, descriptor: int) -> int:
         """Remove an incomplete last row; return the size of the complete rows in bytes."""
         size = os.fstat(descriptor).st_size
+        # This lab wrote the last row, so the file is not read again for each row.
         if size == self._known_sizes.get(path):
             return size
         version = self._known_version()
@@ -218,6 +222,7 @@ class Store:
             )
         data = self._bytes_of(path)
         if finished := formats.finished_size(path.stem, data, path):
+            # Rows of two minor versions never share a file, because it has one header.
             require_all_columns(formats.header_of(data), path.stem, path)
         if finished < size:
             warnings.warn(
@@ -245,6 +250,7 @@ def has_table(folder: Path, table: str) -> bool:
 
 def _parquet(folder: Path, table: str) -> Path:
     """Return the file of a Parquet table; runs of schema major 1 may have another name for it."""
+    # Files of major 1 are converted when they are read and never renamed.
     former = folder / f"{convert_1.FORMER_TABLES.get(table, table)}.parquet"
     return former if former.exists() else folder / f"{table}.parquet"
 
@@ -258,6 +264,7 @@ def _known(table: str, known: tuple[str, ...]) -> str:
 def _write_all_or_nothing(descriptor: int, data: bytes, size: int) -> None:
     """Append data and sync it to the disk; if that fails, truncate the file to `size` bytes."""
     try:
+        # A disk that becomes full may write a part of the data without an error.
         fits = os.write(descriptor, data) == len(data)
         os.fsync(descriptor)
     except OSError:
@@ -275,9 +282,11 @@ def list_runs(results: Path, warn: Callable[[str], object]) -> list[Path]:
     """
     readable = []
     for folder in sorted((results / "runs").glob("*")):
+        # It is written last and by one rename: a folder without it is an unfinished attempt.
         if not files.is_there(folder / "campaign.csv"):
             continue
         try:
+            # One damaged run must not hide the others from a command that reads many.
             Store(folder).campaign()
             readable.append(folder)
         except ResultsError as error:

@@ -15,6 +15,7 @@ class ChangepointRow:
     ABOUT: ClassVar[str] = "A change point in one metric's history over commits (METHOD M32)."
     KEY: ClassVar[tuple[str, ...]] = ("series_key", "commit")
 
+    # Another machine or other packages start a new series, so both are in the key (METHOD M30).
     series_key: str = column(
         "asv's name of the benchmark, label, cores, nodes, provider, machine and fingerprint_id, "
         "separated by spaces"
@@ -25,6 +26,7 @@ class ChangepointRow:
     status: str = column(
         "alarm if both detectors detect it in a series of 30 commits or more, else watch"
     )
+    # A cost, because asv treats every number as "lower is better" (METHOD M31).
     magnitude: float = column("new level / old level - 1; above 0: the cost increased", "1")
     p: float = column("p-value of the t test between the two levels, on logarithms", "1")
     before: float = column("old level, geometric mean over commits")

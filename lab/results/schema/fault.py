@@ -18,12 +18,14 @@ class FaultRow:
     trial_id: str = column("identifier of the trial")
     hit: int = column("number of the hit in the trial, from 0", least=0)
     fault: str = column("kind of the fault")
+    # From the seed of the block, so that all systems are hit at the same instants (METHOD M27).
     planned_ns: int = column(
         "instant drawn before the window, equal for all systems of a block",
         "ns",
         least=0,
         most=LATEST_NS,
     )
+    # A hit without a target is a row too, or the misses of a fault would not show (METHOD M27).
     injected_ns: int | None = column(
         "instant at which it happened; empty: it did not",
         "ns",
@@ -46,6 +48,7 @@ class FaultRow:
     target: str = column("name of the part, and process id")
     activity: str = column("what the target did: executing, prefetched, idle, fetching or unknown")
     task_ids: str = column("tasks that were executing there, separated by spaces")
+    # From outside, because a part that was hit may be unable to report it (METHOD M27).
     proof: str = column("observation from outside the target")
     status: str = column("hit or missed")
     reason: str = column("why it missed; empty if it hit")

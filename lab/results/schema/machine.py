@@ -19,6 +19,7 @@ class EnvironmentRow:
     key: str = column("name of the fact")
     value: str = column("value of the fact; empty: unreadable")
     unit: str = column("unit of the value")
+    # Only stable facts are hashed: another fingerprint starts a new series (METHOD M30, M33).
     stable: int = column("1 if the fact is part of the fingerprint", least=0, most=1)
 
 
@@ -30,6 +31,7 @@ class BaselineRow:
     KEY: ClassVar[tuple[str, ...]] = ("campaign_id", "block", "baseline", "repeat")
 
     campaign_id: str = column("identifier of the campaign")
+    # Each block has its own, because shares of a reference are ratios within a block (METHOD M18).
     block: int = column("block; the baseline was measured before its first trial", least=0)
     baseline: str = column("name of the baseline: a process start, or a server's own benchmark")
     repeat: int = column("number of the repetition in the block, from 0", least=0)

@@ -18,6 +18,7 @@ class MetricRow:
     trial_id: str = column("identifier of the trial")
     attempt: int = column("number of the attempt at the trial", least=1)
     metric: str = column("name of the metric")
+    # A refused value is a row with its reason in `method`, and not a missing row (METHOD M11).
     value: float | None = column("value of the metric; empty: refused")
     bound: str = column("> for a lower bound, < for an upper bound, else empty")
     unit: str = column("unit of the value")

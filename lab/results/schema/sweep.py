@@ -23,6 +23,7 @@ class TrendRow(Cell, AnalysisKey):
         {"size", "n_planned", "nodes", "cores_per_node", "workers_per_node"}
     )
 
+    # Declared again for its text; a dataclass leaves a repeated field in its first place.
     metric: str = column(
         "marginal_s_per_task, fixed_s, metg_50_s (M17); speed_up, speed_up_over_inline, "
         "scaling_efficiency, serial_share (M20); law_rate_per_s, contention, coherency, peak (M21)"

@@ -13,6 +13,7 @@ class TaskRow:
     """One execution of a task, from the ledger."""
 
     ABOUT: ClassVar[str] = "One execution of a task, from the ledger."
+    # A task that was delivered again has several executions, and each is a row.
     KEY: ClassVar[tuple[str, ...]] = ("trial_id", "task_id", "attempt_no")
 
     trial_id: str = column("identifier of the trial")
@@ -22,6 +23,7 @@ class TaskRow:
         "verify, warm_up or measure; unrecorded or repeated: the uninstrumented burst, of which "
         "only some tasks have rows (M19); empty: the task was never offered"
     )
+    # An execution that was never offered has no instant in the plan (METHOD M28).
     t0_ns: int | None = column("instant at which it was due", "ns", least=0, most=LATEST_NS)
     t1_ns: int | None = column("just before the submit call", "ns", least=0, most=LATEST_NS)
     t2_ns: int | None = column("submit returned", "ns", least=0, most=LATEST_NS)
@@ -89,6 +91,7 @@ class OutcomeRow:
     outcome: str = column("outcome of the task, a class of METHOD M28")
     starts: int = column("number of starts", least=0)
     completions: int = column("number of completions", least=0)
+    # It divides the tasks that did not finish, and never replaces a record (METHOD M29).
     state: str = column(
         "state that the system reported after the drain of a trial with a fault: queued, running, "
         "finished, failed, missing or unknown; empty: not read",
@@ -114,6 +117,7 @@ class FiringRow:
     """One due instant of a job, one row per firing."""
 
     ABOUT: ClassVar[str] = "One due instant of a job, one row per firing."
+    # With the start, because an occurrence that fired twice has two rows.
     KEY: ClassVar[tuple[str, ...]] = ("trial_id", "job", "k", "started_ns")
 
     trial_id: str = column("identifier of the trial")

@@ -20,11 +20,14 @@ class AttemptKey:
     position: int = column("position in the random order of the block", least=0)
 
 
+# Without slots, because Python refuses a class of two bases that both have some. The columns of the
+# last base come first.
 @dataclass(frozen=True)
 class TrialRow(Cell, AttemptKey):
     """One attempt at a trial, with the columns of its cell."""
 
     ABOUT: ClassVar[str] = "One attempt at a trial; the trial is the unit of statistics."
+    # Every attempt stays in the tables, also one that was repeated (METHOD M23).
     KEY: ClassVar[tuple[str, ...]] = ("trial_id", "attempt")
 
     backend: str = column("name of the backend")
@@ -54,9 +57,11 @@ class TrialRow(Cell, AttemptKey):
     service_cpus: str = column("CPU numbers of the servers; empty: no server")
     node_cpus: str = column("CPU numbers of each node, nodes separated by |")
     seed: int = column("random seed of arrivals and arguments, equal within a block")
+    # Shows that all systems of a block had the same tasks and instants (METHOD M4).
     plan_hash: str = column(
         "sha256 (16 digits) of due instants and arguments, equal within a block"
     )
+    # A new one for each trial, because trials are independent (METHOD M2).
     hash_seed: int | None = column("PYTHONHASHSEED of the trial's processes", least=0)
     services: str = column("version that each server reports, and the source of its program")
     pass_env: str = column(
@@ -76,6 +81,7 @@ class TrialRow(Cell, AttemptKey):
         least=0,
         most=LATEST_NS,
     )
+    # Every trial has fresh workers, so each reports the instants of a cold start (METHOD M25).
     t_exec_ns: int | None = column(
         "start of the first worker command; in containers, of the command that starts the nodes; "
         "empty if the workers are in the driver or its children",
@@ -111,6 +117,7 @@ class TrialRow(Cell, AttemptKey):
     )
     n_sent: int = column("tasks offered to the backend", "tasks", least=0)
     n_done: int = column("tasks finished at least once", "tasks", least=0)
+    # They count in every percentile, as longer than their time to the end (METHOD M6).
     n_censored: int = column(
         "tasks offered but not finished at the end of the drain", "tasks", least=0
     )
@@ -163,6 +170,7 @@ class TrialRow(Cell, AttemptKey):
     worker_processes: int | None = column(
         "processes that executed tasks of the window", "processes", least=0
     )
+    # Differences of counters have no lower limit: what they give is recorded and not refused.
     cpu_driver_ns: int | None = column("CPU time of the driver process in the window", "ns")
     cpu_services_ns: int | None = column("CPU time of the servers in the window", "ns")
     cpu_workers_ns: int | None = column("CPU time of the worker processes in the window", "ns")
@@ -237,15 +245,19 @@ class TrialRow(Cell, AttemptKey):
         since="2.1",
         least=0,
     )
+    # It flags nothing: the speed of a CPU is the machine, and no disturbance (METHOD M23).
     calibration_drift: float | None = column(
         "|after / before - 1| of a fixed loop, timed before and after the trial"
     )
+    # Above 1 %, a row of `quota` nodes has no latency (METHOD M22).
     throttle_ratio: float | None = column("share of quota periods that throttled a node (M22)")
+    # It flags nothing, because the queues of saturated workers raise it (METHOD M23).
     pressure_cpu: float | None = column(
         "share of the window in which a runnable process waited for a CPU (PSI)"
     )
     lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
     status: str = column("ok, failed, timeout, skipped or interrupted")
+    # A failed trial is a row with its reason, and not a missing row (METHOD M35).
     reason: str = column("reason for a status other than ok, one sentence")
     flag: str = column("ok, noisy, disturbed or invalid (METHOD M23)")
     flag_reasons: str = column("reasons for the flag, separated by ;")
