@@ -95,6 +95,7 @@ def _obstacles(
         yield f"A burst is {spec.arrival.kind} on provider local only."
     if spec.topology.nodes > 1 and Capability.NODES not in promised:
         yield f"{name} runs on one machine and cannot span nodes."
+    # The driver would be stopped in the middle of a period, and could not keep the plan's instants.
     if spec.topology.quota_cpus and not registry.has_own_workers(chosen):
         yield f"{name} executes tasks in the driver, which must not have a CPU quota."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
@@ -116,6 +117,7 @@ def _obstacles_of_jobs(
         yield f"{name} has no period under {backend.finest_period_s:g} s."
     if arrival.cron != "" and not backend.reads_cron:
         yield f"{name} reads no cron lines."
+    # One argument shows the type of all; the smallest size makes it cheap.
     if isinstance(registry.workload(spec.workload)[1].argument(1, 0), bytes):
         yield f"A task of {spec.workload} takes bytes, which jobs cannot: they are written as JSON."
 

@@ -23,6 +23,7 @@ def adapter(loaded: object) -> type[Backend]:
         classes = [
             member
             for _, member in inspect.getmembers(loaded, inspect.isclass)
+            # A module also contains the classes that it imports, such as `Backend` itself.
             if issubclass(member, Backend) and member.__module__ == loaded.__name__
         ]
         if len(classes) != 1:
@@ -30,13 +31,16 @@ def adapter(loaded: object) -> type[Backend]:
         (loaded,) = classes
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         raise UnusableEntryError("it is not a subclass of lab.plugin.Backend")
+    # Otherwise the first instance would raise TypeError, in the driver of a trial.
     if missing := sorted(loaded.__abstractmethods__):
         raise UnusableEntryError(f"it does not implement {', '.join(missing)}")
+    # Not ignored: the adapter would lose its references without a message.
     if hasattr(loaded, "ceilings"):
         raise UnusableEntryError("it defines ceilings, which is named references since 0.2.0")
     stated = {
         "family": isinstance(getattr(loaded, "family", None), str),
         "summary": isinstance(getattr(loaded, "summary", None), str),
+        # At least one of each: a label without a variant or a profile means the first.
         "variants": _holds(getattr(loaded, "variants", ()), Variant),
         "profiles": _holds(loaded.profiles, Profile),
     }

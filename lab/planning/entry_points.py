@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from lab.core.errors import UsageError
 from lab.core.printable import one_line
 
+# A name is a part of a label, so it has no brackets and no @.
 NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 Loader = Callable[[], object]
 
@@ -62,11 +63,13 @@ def declared(
             reason = f"{packages} declares a name that has other characters than a-z, 0-9, - and _"
         elif name in taken:
             reason = f"{packages} declares the name of a built-in {kind}, which cannot be replaced"
+        # Which one comes first depends on the import path, so neither is used.
         elif len(entries) > 1:
             reason = f"{packages} declare the same name; uninstall one of them"
         else:
             loaders[name] = entries[0].load
             continue
+        # Name and reason are text of another package, and may contain control characters.
         left_out.append(LeftOut(kind, one_line(name), one_line(reason)))
     return loaders, left_out
 
@@ -80,8 +83,10 @@ def load(loader: Loader) -> object:
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return loader()
+    # The user stops the lab, and not the package.
     except KeyboardInterrupt:
         raise
+    # A module may also call sys.exit at its import, and SystemExit is no `Exception`.
     except BaseException as error:
         cause = one_line(f"{type(error).__name__}: {error}")
         raise UnusableEntryError(f"its import raised {cause}") from error

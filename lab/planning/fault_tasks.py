@@ -28,6 +28,7 @@ def fault_task_ids(spec: TrialSpec) -> list[int]:
         return []
     n, length_ns = spec.arrival.n_tasks, window_s(spec) * 1e9
     indexes = (min(n - 1, int(offset * n / length_ns)) for offset in offsets_ns(spec))
+    # A set: in a short burst, two instants may name the same task.
     return sorted({Phase.MEASURE.first_task + index for index in indexes})
 
 

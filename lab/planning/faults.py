@@ -84,6 +84,7 @@ def of_cells(
     for cell in cells:
         if cell.fault is None:
             yield from [replace(cell, fault=fault) for fault in typed] or [cell]
+        # The control is the pattern for typed faults: each cell of a kind would repeat all of them.
         elif not typed or cell.fault.kind in (FaultKind.NONE, *OF_JOBS):
             is_of_jobs = cell.fault.kind in OF_JOBS
             fitting = [fault for fault in typed if (fault.kind in OF_JOBS) == is_of_jobs]
@@ -107,6 +108,7 @@ def window_s(spec: TrialSpec) -> float:
     if isinstance(spec.arrival, Periodic):
         return fire_times.window_s(spec.arrival)
     work_s = spec.arrival.n_tasks * spec.nominal_ns / 1e9 / spec.topology.workers
+    # The planned work of no-ops is zero, and a hit needs a window.
     return longest_s(spec.arrival) or max(1.0, work_s)
 
 
@@ -123,6 +125,7 @@ def offsets_ns(spec: TrialSpec) -> list[int]:
     lead_s = min(LEAD_S, length_s / 4)
     part_s = (length_s - lead_s) / spec.fault.hits
     drawn_s = max(part_s - after_s(spec.fault), part_s / 4)
+    # A separate stream: the arrivals of a trial are the same with a fault and without.
     draw = random.Random(f"{spec.seed}/fault")
     starts = [lead_s + part_s * hit for hit in range(spec.fault.hits)]
     return [round((start + draw.random() * drawn_s) * 1e9) for start in starts]

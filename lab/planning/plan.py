@@ -87,6 +87,7 @@ def make_plan(selection: Selection) -> Plan:
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
     for block in range(selection.blocks):
+        # Otherwise a drift of the machine would be attributed to the systems (METHOD M3).
         order = random.Random(f"{selection.seed}/{block}")
         specs = [
             spec
@@ -101,6 +102,7 @@ def make_plan(selection: Selection) -> Plan:
             reason = _unsupported_reason(selection, spec, preflights.get(spec.workload))
             if reason is None:
                 trials.append(spec)
+            # A reference is not the user's selection: it is reported as missing (METHOD M18).
             elif block == 0 and spec.label not in selection.references:
                 skips.append(Skip(spec, reason))  # the reason is the same in every block
     return Plan(tuple(trials), tuple(_once(trials, skips)))
@@ -132,6 +134,7 @@ def _calibrate(cells: Sequence[Case]) -> Iterator[_Calibrated]:
             continue
         workload, module = registry.workload(cell.workload)
         typed = workload.default_size if cell.size is None else cell.size
+        # A second calibration may differ, and cells of one typed size must have the same work.
         if (key := (cell.workload, typed)) not in sizes:
             sizes[key] = module.calibrate(typed)
         yield _Calibrated(cell, sizes[key], module.nominal_ns(typed))
@@ -194,6 +197,7 @@ def _sweep(
     if not calibrated.cell.widest:
         return specs
     possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
+    # An impossible trial is kept, because its skip has the reason.
     return [max(possible or specs, key=_width)]
 
 
@@ -274,4 +278,5 @@ def _arrival(cell: Case, topology: Topology, *, has_own_workers: bool) -> Arriva
 def _warm_up(selection: Selection, calibrated: _Calibrated) -> int:
     """Return the number of warm-up tasks per worker slot, at most `LONGEST_WARM_UP_S` of work."""
     longest = round(LONGEST_WARM_UP_S * 1e9 / max(calibrated.nominal_ns, 1))
+    # At least one: a long task's import would otherwise be inside the window.
     return min(selection.warmup_per_slot, max(longest, 1))

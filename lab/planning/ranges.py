@@ -58,6 +58,7 @@ class Real:
         Raises:
             argparse.ArgumentTypeError: It is not a number in the range.
         """
+        # Alone, `REAL` matches an empty text and a single point, which float refuses.
         has_digit = re.match(r"\.?[0-9]", text) is not None
         number = float(text) if has_digit and REAL.fullmatch(text) else -1.0
         if not self.low <= number <= self.high:

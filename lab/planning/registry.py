@@ -31,6 +31,7 @@ BACKEND, WORKLOAD = "backend", "workload"
 # For each kind: the entry point group, the package of built-ins, and reserved names.
 GROUPS_OF: Mapping[str, tuple[str, ModuleType, Collection[str]]] = {
     BACKEND: ("lab.backends", backend_package, ()),
+    # `--workload NAME` selects a group too, so a workload with its name could not be selected.
     WORKLOAD: ("lab.workloads", workload_package, GROUPS),
 }
 CHECKS: Mapping[str, Callable[[object], object]] = {
@@ -95,6 +96,7 @@ def _loaded(kind: str, name: str) -> Any:
         UnknownNameError: There is no such entry.
         UnusableEntryError: It cannot be imported, or is not a valid backend or workload.
     """
+    # Only this entry is imported: another one that breaks, or is slow, must not affect it.
     known, left_out = _declared(kind)
     if name in known:
         return CHECKS[kind](entry_points.load(known[name]))
@@ -106,6 +108,7 @@ def _loaded(kind: str, name: str) -> Any:
 def _usable(kind: str) -> dict[str, Any]:
     usable = {}
     for name in _declared(kind)[0]:
+        # `left_out` returns those with reasons; one broken package must not hide the others.
         with contextlib.suppress(UnusableEntryError):
             usable[name] = _loaded(kind, name)
     return usable
@@ -134,6 +137,7 @@ def left_out() -> list[LeftOut]:
 @functools.cache
 def backends() -> Mapping[str, type[Backend]]:
     """Return every usable backend by the name of its file or entry point."""
+    # Read-only, because the cache returns the same mapping to every caller.
     return MappingProxyType(_usable(BACKEND))
 
 
@@ -189,6 +193,7 @@ def profiles_of(backend: type[Backend], variant: str) -> Sequence[Profile]:
 
 def missing(packages: Iterable[str]) -> str | None:
     """Return the first of `packages` that is not installed; None if all are."""
+    # Not by an import, which would run the package's code and take its time.
     return next((p for p in packages if importlib.util.find_spec(p) is None), None)
 
 
@@ -237,6 +242,7 @@ def setup(
 def has_own_workers(selected: Selected) -> bool:
     """Return whether the backend has worker processes that the driver does not start."""
     servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
+    # From the commands and not from the servers: a system without a server may have workers, too.
     return bool(selected.backend.node_commands(setup(selected, Topology(1, 1, 1), servers)))
 
 

@@ -19,6 +19,7 @@ def make_tasks(
 ) -> list[Task]:
     """Return tasks of a workload; seed and id determine the argument of each."""
     function = f"{module.__name__}:{'run_async' if as_coroutines else 'run'}"
+    # From the id and not from a common stream, so each phase can create its tasks by itself.
     return [Task(task_id, function, module.argument(size, seed + task_id)) for task_id in ids]
 
 
@@ -56,10 +57,13 @@ def plan_hash(offsets_ns: Sequence[int], tasks: Sequence[Task]) -> str:
     """Return a hash of the instants and arguments of a plan, as 16 hexadecimal digits."""
     digest = hashlib.sha256(json.dumps(list(offsets_ns)).encode())
     for task in tasks:
+        # Without the function, which differs for backends that await: the hash is equal for all
+        # systems of a block (METHOD M4).
         digest.update(repr((task.id, task.argument)).encode())
     return digest.hexdigest()[:16]
 
 
 def right_answer(module: ModuleType, task: Task | Job, *, executes: bool) -> int:
     """Return the checksum of a task's right answer; 0 if the backend runs no task."""
+    # `null` stamps its records with the answer 0.
     return checksum(module.answer(task.argument)) if executes else 0
