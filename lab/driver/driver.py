@@ -144,6 +144,7 @@ class Driver:
     def measure(self) -> None:
         """Offer the window's tasks as planned, or let its jobs fire when they are due."""
         arrival = self.spec.arrival
+        # Both before the gate, so that their time is outside the window.
         self.counters.start()
         freeze_gc()
         self._gate("measure")
@@ -152,6 +153,7 @@ class Driver:
         # A submit call that never returns must not block the trial longer than this.
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
         timer = self._deadline(longest_s(arrival) + self.spec.deadline_s, Status.TIMEOUT, overdue)
+        # The rows of the journal are planned after this; paced tasks due meanwhile would be late.
         begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
@@ -215,6 +217,7 @@ class Driver:
 
     def unrecorded(self) -> None:
         """Offer a burst again uninstrumented, if recording lowered its rate (METHOD M19)."""
+        # The rate of a burst in which something failed is no throughput.
         is_burst = isinstance(self.spec.arrival, Burst) and not self.under_fault
         if is_burst and not self.status["reason"]:
             cost_ns = (
@@ -281,6 +284,7 @@ class Driver:
             self.status.setdefault("t_end_ns", time.monotonic_ns())
             self._end(status, reason)
             self._write_status()
+            # A thread cannot interrupt a call in which the main thread hangs.
             os._exit(1)
 
         timer = threading.Timer(seconds, give_up)

@@ -25,6 +25,7 @@ from lab.worker import execution
 from lab.worker.ledger import T1, Journal
 from workloads import noop
 
+# Many short rounds: a busy machine disturbs some of them, and the median leaves those out.
 ROUNDS, CALLS = 60, 200
 NAME = "instrumentation of a task"
 DEADLINE_S = 60.0
@@ -38,6 +39,7 @@ def cost_ns() -> float:
         LabError: The process failed, printed no such number, or did not end in `DEADLINE_S`.
     """
     with temp_dirs.folder() as folder:
+        # Those of a worker, so that a record is written into a ledger as in a trial.
         variables = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
         command = [sys.executable, "-m", __name__, str(folder)]
         output = programs.output_of(
@@ -47,6 +49,7 @@ def cost_ns() -> float:
         cost = float(output)
     except ValueError:
         cost = math.nan
+    # A negative cost would make the estimated rate lower than the measured one.
     if not 0 <= cost < math.inf:
         raise LabError(f"{NAME}: its process printed {output.strip()[:80]!r}, not a cost.")
     return cost
@@ -70,6 +73,7 @@ def main(folder: Path) -> None:
     backend = NullBackend(BackendContext("", "", "", Topology(1, 1, 1), {}, {}))
     offering = LoadGenerator(backend, frozenset(), Journal(str(folder / "intents"), ROUNDS * CALLS))
     tasks = [Task(number, FUNCTION, number) for number in range(CALLS)]
+    # The loops alternate, so that a change of the CPU's speed affects all of them (METHOD M19).
     rounds = [
         _timed(lambda: _record(tasks))
         - _timed(lambda: _call(tasks))
@@ -101,10 +105,12 @@ def _offer(offering: LoadGenerator, tasks: list[Task]) -> int:
     """Return the time from the first submit call to the end, without planning the rows."""
     first = offering.journal.plan((), Phase.MEASURE.number, ()).start
     offering.offer(Phase.MEASURE, tasks, [0] * len(tasks))
+    # A trial plans its rows before the first submit call, so planning is no cost of a task.
     return monotonic_ns() - offering.journal.words[first + T1]
 
 
 def _submit(backend: Backend, tasks: list[Task]) -> None:
+    # The method is looked up once, as `LoadGenerator.offer` does.
     submit = backend.submit
     for task in tasks:
         submit(task)

@@ -72,6 +72,7 @@ class LoadGenerator:
                 self._offer_all(tasks, rows)
             return
         submit = submit or self.backend.submit
+        # Locals: a look-up of an attribute between two submit calls would be the lab's cost.
         now, words, handles = time.monotonic_ns, self.journal.words, dict[int, Any]()
         self.handles, most_handles = handles, self.most_handles
         last = handle = None
@@ -108,6 +109,7 @@ class LoadGenerator:
         if Capability.RESULT not in self.promised:
             return ""
         pending = [handle for task_id, handle in self.handles.items() if task_id in unfinished]
+        # A few are enough for a reason, and each may take the whole timeout.
         for handle in pending[:RESULTS]:
             try:
                 self.backend.result(handle, timeout_s)
@@ -131,6 +133,7 @@ class LoadGenerator:
             self.error = self.error or sentence(error)
         t2 = time.monotonic_ns()
         for row in rows:
+            # The acknowledgement is last: after a kill here, no accepted row lacks its instants.
             words[row + T2], words[row + ACK] = t2, acknowledged
 
     def offer_sparsely(self, phase: Phase, tasks: Sequence[Task], marks: Sequence[int]) -> int:
@@ -144,6 +147,7 @@ class LoadGenerator:
         instants = [time.monotonic_ns()] * len(marks)
         rows = self.journal.plan([tasks[mark].id for mark in marks], phase.number, instants)
         now, words, submit = time.monotonic_ns, self.journal.words, self.backend.submit
+        # Errors are not caught: a burst with a refused task has no rate, so the trial fails.
         next_index = 0
         begin = now()
         if Capability.BATCH in self.promised:
@@ -237,6 +241,7 @@ class LoadGenerator:
     def no_more_jobs(self) -> None:
         """Remove every scheduled job, and store the instant of its removal as t5."""
         while self._scheduled:
+            # Emptied, because `prove_scheduler` schedules and removes one job after another.
             row, handle = self._scheduled.popitem()
             self.backend.unschedule(handle)
             self.journal.words[row + T5] = time.monotonic_ns()

@@ -74,6 +74,7 @@ def prove(
         n, wait_us = round_size(number, backend.workers)
         tasks = make(n=n, size=wait_us, skip=skip)
         skip += n
+        # The ids of the verify phase begin at 0, so `skip` is also the id after the last task.
         watcher = CompletionCounter(ledger, range(tasks[0].id, skip))
         sent = time.monotonic_ns()
         offering.offer(Phase.VERIFY, tasks, [sent] * n)
@@ -152,6 +153,7 @@ def is_proven(
     for path in ledger.glob("*.bin"):
         header, records = executions(path)
         of_tasks = [record for record in records if record.task_id in answers]
+        # Checked first: instants of two time namespaces cannot be compared at all.
         if of_tasks and header.time_namespace != time_namespace():
             raise LabError("A worker is in another time namespace: clocks cannot be compared.")
         verified += of_tasks
@@ -162,12 +164,15 @@ def is_proven(
         )
     if any(r.finished_ns and r.answer != answers[r.task_id] for r in verified):
         raise LabError("A worker gave a wrong answer in the verify phase.")
+    # A task that still runs occupies its slot, so it counts until now.
     spans = [(r.started_ns, r.finished_ns or seen_ns) for r in verified]
+    # The overlap alone does not show that every node has workers: one node may have taken all.
     return most_at_once(spans) >= topology.workers and len(nodes) == topology.nodes
 
 
 def most_at_once(spans: Sequence[tuple[int, int]]) -> int:
     """Return the largest number of spans (begin, end) that overlap at one instant."""
+    # At one instant, ends (-1) sort before begins (1): tasks one after the other do not overlap.
     edges = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
     most = now = 0
     for _, step in edges:

@@ -68,6 +68,7 @@ class ScheduleWait:
         await_runs(self.ledger, self.answers, since, end_ns)
         if self.arrival.is_removed:
             remove()
+            # One period may pass by chance without a firing of a job that was not removed.
             time.sleep(3 * fire_times.period_s(self.arrival))
         readings.append(wall_clock.read())
         return {"wall": readings, "reason": self._missing(firsts)}
@@ -89,6 +90,7 @@ class ScheduleWait:
         deadline_ns = time.monotonic_ns() + round(first_run_s(self.arrival) * 1e9)
         since = dict.fromkeys(self.answers, 0)
         runs = await_runs(self.ledger, self.answers, since, deadline_ns)
+        # In descending order, so that the earliest firing of a job replaces the others.
         return {job_id: started_ns for started_ns, job_id in sorted(runs, reverse=True)}
 
     def _missing(self, firsts: Mapping[int, int]) -> str:
@@ -121,6 +123,7 @@ def await_runs(
     n_read = 0
     while True:
         n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns
+        # Without a new firing since the last reading, the ledger has the same content.
         if is_late or n >= max(n_read + 1, len(since_ns)):
             runs = _runs(ledger, answers)
             n_read = n
@@ -137,6 +140,7 @@ def _runs(ledger: Path, answers: Mapping[int, int]) -> list[tuple[int, int]]:
         for run in executions(path)[1]
         if run.task_id in answers and run.finished_ns
     ]
+    # Raised at once: a wait for more firings would only delay the reason.
     if any(run.outcome != OK or run.answer != answers[run.task_id] for run in runs):
         raise LabError(
             "A job raised an exception or returned a wrong answer. See the log of the worker."

@@ -56,6 +56,7 @@ class UnderFault:
         self._backend, self._offering, self._folder = backend, offering, folder
         self.limit_s, self._fault = spec.deadline_s, fault
         self._pauses_s = fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
+        # Below the deadline of the driver, which would end the trial as a timeout.
         self._latest_s = min(self._pauses_s + LATEST_S, spec.deadline_s * 0.9)
         self._is_over = threading.Event()
 
@@ -71,9 +72,11 @@ class UnderFault:
         Tasks that are not offered by then are refused. The result of a call that still blocks is
         unknown.
         """
+        # All of them, because the state of every task is read after the drain (METHOD M29).
         self._offering.most_handles = len(tasks)
         is_one_call = Capability.BATCH in self._offering.promised and instants[0] == instants[-1]
         submit = None if is_one_call else self._bounded(submit or self._backend.submit)
+        # In a thread, because a submit call that blocks cannot be interrupted.
         offering = ThreadPoolExecutor(1).submit(
             self._offering.offer, phase, tasks, instants, submit
         )
@@ -153,6 +156,7 @@ class UnderFault:
         )
         reading.start()
         reading.join(READ_S)
+        # A copy: the reading thread may still add to it.
         (self._folder / NAME).write_text(json.dumps(states.copy()), encoding="utf-8")
 
     def _read(

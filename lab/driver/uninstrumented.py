@@ -66,6 +66,7 @@ def offer_again(
     if instrumentation_ns is None or not marks or len(recorded) < len(tasks):
         return ""
     times = 1
+    # A system that forks for each task has a file for each, but no more at once than slots.
     processes = min(_writers(ledger), offering.backend.workers)
     overhead = overhead_of_recording(recorded, processes, instrumentation_ns)
     for phase in UNINSTRUMENTED:
@@ -74,6 +75,7 @@ def offer_again(
         again, places = with_marked_tasks([*tasks] * times, marks, phase)
         begin_ns = _offered(offering, phase, again, places)
         CompletionCounter(ledger, phase.ids).reaches(marks, deadline_s)
+        # Before the markers are counted: an exception is the better reason for a missing one.
         _check(ledger)
         if len(finished_ns := _finished_ns(ledger, phase)) < marks:
             return "The uninstrumented burst did not finish."
