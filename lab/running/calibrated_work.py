@@ -17,5 +17,6 @@ def work_ns(spec: TrialSpec) -> int | None:
     if not spec.nominal_ns or not spec.size or user_function.is_user_function(spec.workload):
         return None
     _, module = registry.workload(spec.workload)
+    # The size of a calibrated workload is typed in microseconds.
     same_now = int(module.calibrate(spec.nominal_ns // 1_000))
     return round(spec.nominal_ns * spec.size / same_now)

@@ -53,6 +53,7 @@ def measure_baselines(
     selected = {registry.select(spec.label) for spec in specs}
     with_workers = [backend for backend in selected if registry.has_own_workers(backend)]
     packages = {name for backend in with_workers for name in backend.backend.packages}
+    # Those that B8 of METHOD M18 names; a system that imports neither has no such start.
     heavy = [name for name in ("celery", "django") if any(p.startswith(name) for p in packages)]
     for statement in ["pass"] * bool(with_workers) + [f"import {name}" for name in heavy]:
         for repeat in range(STARTS):
@@ -98,6 +99,7 @@ def _ping(way: str) -> Number:
         import redis
     except ImportError:
         raise LabError("redis-py is not installed. Run: python -m pip install redis") from None
+    # A separate server: before a block, no trial's server is running.
     with redis_benchmark.new_redis() as (port, socket):
         where: dict[str, Any] = (
             {"port": port} if way == "TCP" else {"unix_socket_path": str(socket)}

@@ -56,8 +56,10 @@ class Injector:
         self._injection: Injection = injections()[self._fault.kind]
         tasks = Phase.MEASURE.ids
         self._ledger: LedgerView = CompletionCounter(cluster.site.ledger, tasks)
+        # A container's ledger is in a volume of the engine, and is copied only at the end.
         if spec.fault and (view := cluster.open_ledger(tasks)):
             self._ledger = view
+        # A separate stream: the number of tries differs between systems, the instants must not.
         self._draw = random.Random(f"{spec.seed}/target")
         self._planned: list[int] = []
         self._end_ns = 0
@@ -81,8 +83,10 @@ class Injector:
     def stop(self) -> list[FaultRow]:
         """End and heal everything; return the rows. A second call does nothing."""
         self._stopping.set()
+        # A thread that was never started cannot be joined; without a window there is none.
         if self._thread.ident is not None:
             self._thread.join()
+        # In any case before the trial ends: the backend's stop may need the part that was hit.
         for healing in self._healing:
             self._heal(healing)
         self._healing.clear()
@@ -117,15 +121,18 @@ class Injector:
         self.rows.append(hit or replace(row, reason=reason))
         again_ns = time.monotonic_ns()
         if hit is None and again_ns < self._end_ns:
+            # A missed hit is repeated while the window lasts (METHOD M27).
             self._planned.insert(0, again_ns)
 
     def _try(self, row: FaultRow) -> tuple[FaultRow | None, str]:
         """Hit a target of the wanted activity; otherwise return why there is none."""
         targets = [*self._injection.targets(self._cluster)]
+        # Otherwise each hit would be on the first worker of the list.
         self._draw.shuffle(targets)
         reason = f"no process for {self._fault.kind}"
         wanted = self._injection.wanted
         for target in targets:
+            # Before the hit, because afterwards the killed processes cannot be listed.
             pids = self._cluster.pids_of(target)
             before = self._activity(target, pids)
             if wanted not in (None, before[0]):
@@ -149,7 +156,9 @@ class Injector:
         Raises:
             ClusterError: It was not hit.
         """
+        # The control ends nothing, so a part that ends in it is a failure of the trial.
         self._cluster.supervised = self._fault.kind is not FaultKind.NONE
+        # For hooks without a signal. The others set it later: listing processes takes up to 60 ms.
         self._cluster.struck_ns = time.monotonic_ns()
         proof = self._injection.inject(self._cluster, target, self._fault)
         struck_ns = self._cluster.struck_ns

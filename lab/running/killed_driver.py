@@ -35,6 +35,7 @@ def conclude(cluster: Cluster) -> str:
     """
     site = cluster.site
     deadline = time.monotonic() + site.spec.deadline_s
+    # In containers the journal is in a volume until then.
     cluster.fetch_records()
     due = _acknowledged(site.folder / "intents.bin")
     tasks = Phase.MEASURE.ids

@@ -13,6 +13,7 @@ MOST_BYTES = 64 * 2**20
 
 def overflow(folder: Path) -> str | None:
     """Return a sentence about a log in `folder` above `MOST_BYTES`; None if there is none."""
+    # The order of a folder is arbitrary, and the reason of a trial must not be.
     for log in sorted(folder.glob("*.log")):
         if (size := log.stat().st_size) > MOST_BYTES:
             return (

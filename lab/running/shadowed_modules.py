@@ -40,6 +40,7 @@ def refuse(workload: str) -> None:
 def _folders_of(package: str) -> Iterator[Path]:
     """Yield the user's folder that contains a package; nothing if the package is installed."""
     for folder in child_environment.users_folders():
+        # Only the first match counts, as for an import.
         if str(folder) not in child_environment.own_path() and _finds(package, [str(folder)]):
             yield folder
             return
@@ -55,6 +56,7 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _finds(name: str, path: Sequence[str]) -> bool:
+    # No import: nothing of the user's folder may be imported before this check.
     return PathFinder.find_spec(name, path) is not None
 
 

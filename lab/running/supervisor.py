@@ -35,6 +35,7 @@ class Supervisor:
         if self._restart_s is None or not self._cluster.supervised:
             return
         dead = self._cluster.dead_parts()
+        # A part that runs again is dropped, so that a second end is timed from itself.
         self._dead_ns = {part: self._dead_ns.get(part, now_ns) for part in dead}
         for part, since_ns in self._dead_ns.items():
             if now_ns - since_ns >= self._restart_s * 1e9:
@@ -50,7 +51,9 @@ def with_restarts(rows: Sequence[FaultRow], restarts: Sequence[Restart]) -> list
     """
     completed = [*rows]
     remaining = [*restarts]
+    # The hit parts first: the restart of another part must not take the place of theirs.
     for is_of_target in (True, False):
+        # A copy, because the loop removes from the list.
         for restart in [*remaining]:
             candidates = [
                 row

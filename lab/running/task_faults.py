@@ -52,6 +52,7 @@ def task_rows(spec: TrialSpec, begin_ns: int, ledger: Path) -> Iterator[FaultRow
         for record in records:
             if record.task_id in runs_of:
                 runs_of[record.task_id].append((header, record))
+    # Not strict: in a short burst, two instants may name one task, so there are fewer ids.
     for hit, (task_id, offset_ns) in enumerate(zip(ids, offsets_ns(spec), strict=False)):
         row = missed(spec, hit, begin_ns + offset_ns, f"task {task_id} did not start")
         yield _started(row, task_id, runs_of[task_id]) if runs_of[task_id] else row
@@ -59,6 +60,7 @@ def task_rows(spec: TrialSpec, begin_ns: int, ledger: Path) -> Iterator[FaultRow
 
 def _started(row: FaultRow, task_id: int, runs: list[Run]) -> FaultRow:
     first = min(runs, key=lambda run: run[1].started_ns)
+    # All starts, because a system may deliver a task that killed its worker again and again.
     outcomes = Counter(OUTCOMES.get(record.outcome, "unfinished") for _, record in runs)
     ends = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items())
     return replace(

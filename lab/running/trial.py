@@ -122,6 +122,7 @@ def run_trial(
             outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
         finally:
             outcome.leftovers = cluster.down()
+            # After the end of the cluster, because the records of containers are copied by then.
             outcome.hits = _complete_hits(outcome)
             logs.cut(outcome.folder / "logs")
             outcome.trial_ns = time.monotonic_ns() - started
@@ -218,6 +219,7 @@ def _follow(
 ) -> None:
     """Follow the driver's lines to its end, and take readings at its gates."""
     spec = outcome.spec
+    # The driver waits `deadline_s` at most five times: warm-up, offers, drain, two more bursts.
     deadline = time.monotonic() + SLACK_S + readiness.DEADLINE_S + 5 * spec.deadline_s
     deadline += longest_s(spec.arrival)
     gauges, edges = ClusterSampler(cluster, spec.arrival), list[Sample]()
@@ -234,6 +236,7 @@ def _follow(
                 sampler.start()
                 injector.start(time.monotonic_ns())
             elif word == "gate drained":
+                # First: a hit must not end a process while its counters are read.
                 injector.stop()
                 outcome.end = _reading(cluster)
                 sampler.stop()

@@ -17,6 +17,7 @@ class IdleWorkerKill(Injection):
 
     def targets(self, cluster: Cluster) -> Sequence[Target]:
         """Return children and workers; a worker whose children execute tasks is not idle."""
+        # Both, because a worker without a pool executes tasks itself and has no child.
         return [*cluster.targets(Role.CHILD), *cluster.targets(Role.WORKER)]
 
     def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002

@@ -12,6 +12,7 @@ class NetworkCut(Injection):
 
     kind = FaultKind.NETWORK_CUT
     wanted = Activity.EXECUTING
+    # The worker goes on with its task, whose record may be complete before it is read.
     is_gradual = True
 
     def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002

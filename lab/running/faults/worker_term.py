@@ -12,6 +12,7 @@ class WorkerTerm(Injection):
 
     kind = FaultKind.WORKER_TERM
     wanted = Activity.EXECUTING
+    # The worker may finish its tasks in the grace period, so they are read before the signal.
     is_gradual = True
 
     def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:
