@@ -54,6 +54,7 @@ def check(folder: Path, workloads: Iterable[str], named: str, again: str) -> Non
     """
     functions = _functions(workloads)
     for function in functions:
+        # A name that is neither: otherwise the message would be about a missing proof.
         if not user_function.is_user_function(function):
             registry.workload(function)
     if not functions:
@@ -89,11 +90,13 @@ def _is_proved(folder: Path, functions: list[str]) -> bool:
     key = _key()
     with contextlib.suppress(OSError, ResultsError, ValueError):
         proof = files.read(folder / PROOF, folder).decode("ascii") if key else ""
+        # The time of a plain comparison would depend on how many digits agree.
         return bool(key) and hmac.compare_digest(proof, _digest(key or b"", folder, functions))
     return False
 
 
 def _digest(key: bytes, folder: Path, functions: list[str]) -> str:
+    # With the name of the run, so that the proof of one run is none for another.
     text = json.dumps([folder.resolve().name, functions])
     return hmac.digest(key, text.encode(), "sha256").hex()
 
@@ -106,10 +109,12 @@ def _key_file() -> Path:
 def _key() -> bytes | None:
     """Read the key; None if there is no key, or if another user could read it."""
     try:
+        # No link, which may lead to a file of another user; a FIFO must not block the lab for ever.
         descriptor = os.open(_key_file(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, RuntimeError):  # no such file, or no home folder
         return None
     with os.fdopen(descriptor, "rb") as file:
+        # Of the open file: its path may lead to another one by now.
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & OTHERS:
             return None
@@ -127,6 +132,7 @@ def _new_key() -> bytes | None:
             with os.fdopen(descriptor, "wb") as new:
                 new.write(secrets.token_bytes(KEY_BYTES))
             with contextlib.suppress(FileExistsError):
+                # Unlike a rename, it does not replace a key that another lab has just created.
                 os.link(temporary, file)
         finally:
             Path(temporary).unlink()

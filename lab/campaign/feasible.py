@@ -20,6 +20,7 @@ def require_plannable(selection: Selection) -> None:
     Raises:
         UsageError: It has more than `ranges.MOST_TRIALS`.
     """
+    # An upper bound: what is skipped or runs once is only known from the plan, which needs memory.
     slots = sum(len(selection.workers_per_core or cell.workers) for cell in selection.cells)
     labels = len(selection.labels) + len(selection.references)
     n = selection.blocks * labels * slots * len(selection.cores) * len(selection.nodes)
@@ -77,6 +78,7 @@ def require_in_range(file: Path, specs: Iterable[TrialSpec]) -> None:
 def _numbers(spec: TrialSpec) -> Iterator[tuple[str, float, Whole | Real]]:
     """Yield the numbers of a trial that decide how large it is, each with its range."""
     arrival, topology = spec.arrival, spec.topology
+    # A plan has the product of the two options of the command line.
     slots = ranges.WORKERS_PER_CORE.each.high * ranges.PLANNED_CORES.high
     yield "nodes", topology.nodes, ranges.NODES.each
     yield "cores_per_node", topology.cores_per_node, ranges.PLANNED_CORES
@@ -85,9 +87,11 @@ def _numbers(spec: TrialSpec) -> Iterator[tuple[str, float, Whole | Real]]:
     yield "warmup_tasks", spec.warmup_tasks, Whole(0, ranges.TASKS.high)
     yield "deadline_s", spec.deadline_s, Real(0, ranges.DAY_S)
     yield "check_ns", spec.check_ns, Real(0, ranges.DAY_S * 1e9)
+    # Other sizes are calibrated to the plan's machine; `nominal_ns` bounds those.
     if (unit := registry.workload(spec.workload)[0].unit) in ("B", "KiB"):
         yield "size", spec.size, ranges.SIZES[unit]
     yield "nominal_ns", spec.nominal_ns, Whole(0, 1_000 * ranges.SIZES["us"].high)
+    # An idle window has no tasks, and the range of tasks begins at one.
     if not isinstance(arrival, Idle):
         yield "n_tasks", arrival.n_tasks, ranges.TASKS
     if isinstance(arrival, Idle):

@@ -59,6 +59,7 @@ def next_stage(
             trials.append(spec)
         else:
             skips.append(Skip(spec, reason))
+    # The number of trials differs in each round, and is the same in a resumed campaign.
     random.Random(f"{seed}/{len(plan.trials)}").shuffle(trials)
     return Plan(tuple(trials), tuple(skips))
 
@@ -156,6 +157,7 @@ def _rates(
 ) -> Iterator[tuple[float, str]]:
     fractions = {rounded(share * sustained_hz): f"{share:g}" for share in ladder.fractions}
     yield from fractions.items()
+    # A rate that is also a fraction would be measured twice in a block.
     yield from ((rate, f"{rate:g}/s") for rate in equal if rate not in fractions)
 
 

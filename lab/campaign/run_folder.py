@@ -52,12 +52,14 @@ def create(results: Path, run: Run) -> Store:
     """
     now = datetime.now(UTC)
     plan = _plan_to_json(run)
+    # Sorted, so that the hash depends on the content and not on the order of fields.
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     store = Store(results / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{run.preset}-{digest[:4]}")
     with files.sentences(store.folder, NOT_STARTED):
         store.folder.mkdir(parents=True)
         try:
             _fill(store, run, digest, now)
+        # Also after Ctrl-C: a folder without a complete plan is no run.
         except BaseException:
             shutil.rmtree(store.folder, ignore_errors=True)
             raise
@@ -132,6 +134,7 @@ def read_plan(folder: Path, named: str, again: str) -> Run:
     if not files.is_there(folder / PLAN):
         raise UsageError(f"{folder} is not a run folder. Run folders are in results/runs.")
     run = parsed(folder)
+    # Before the ranges: `registry.workload` takes names from files only after this check.
     consent.check(folder, workloads(run.plan), named, again)
     feasible.require_in_range(folder / PLAN, run.plan.trials)
     return run
@@ -150,6 +153,7 @@ def parsed(folder: Path) -> Run:
             trials = tuple(map(spec_from_json, fields["trials"]))
             skips = tuple(Skip(spec_from_json(spec), str(why)) for spec, why in fields["skips"])
             rest = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
+            # Plans that were written before there were load sweeps have no such field.
             rules = fields.get("ladder")
             ladder = rules and checked(
                 Ladder,

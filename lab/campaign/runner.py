@@ -74,11 +74,13 @@ def execute(
         ResultsError: The disk is full, or another lab writes this run.
         KeyboardInterrupt: Raised after the cluster is down and the interrupted trial is marked.
     """
+    # First: processes of a killed lab may still use the CPUs.
     watchdog.remove_dead()
     with watchdog.on_duty(), store.writing():
         try:
             return list(_Runner(store, run, watch, attempts).rows())
         finally:
+            # Also after Ctrl-C, so that the tables contain all finished trials.
             for sentence in compute.compute(store):
                 watch.note(sentence)
 
@@ -102,6 +104,7 @@ class _Runner:
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = host_counters.calibrate()
         self._instrumentation_ns: dict[int, float | None] = {}
+        # A sweep plans many times, and would read the records of all trials each time.
         self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
 
     def rows(self) -> list[TrialRow]:
@@ -135,6 +138,7 @@ class _Runner:
 
     def _stage(self) -> list[TrialRow]:
         table = self._store.read("trial")
+        # A trial that was interrupted says nothing about its system, so it runs again.
         done = set(table[table.status != Status.INTERRUPTED].trial_id)
         pending = [spec for spec in self._run.plan.trials if spec.id not in done]
         rows = [self._skip(skip) for skip in self._run.plan.skips if skip.spec.id not in done]
@@ -158,11 +162,13 @@ class _Runner:
     def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
         """Run one attempt; any exception becomes a failed row, and the campaign continues."""
         attempt = 1
+        # By folders and not by rows: a killed attempt has no row yet, and stays (METHOD M23).
         while files.is_there(folder := self._store.trial_folder(spec.id, attempt)):
             attempt += 1
         self._watch.trial(spec)
 
         def fail(reason: str) -> TrialRow:
+            # The defect may have come before the trial could end its own processes.
             processes.reap_trial(f"{spec.id}-{attempt}")
             return self._file(trial.failed(spec, attempt, folder, reason), position)
 
@@ -224,6 +230,7 @@ class _Runner:
         row = unrecorded(outcome, Context(self._campaign_id, self._fingerprint_id, position, None))
         if row.status != Status.SKIPPED:
             for table in PARQUET_TABLES:
+                # Readers find every table of a trial, also of one without records.
                 if not (outcome.folder / f"{table}.parquet").exists():
                     self._store.write_parquet(outcome.folder, table, [])
         self._store.append(row)
@@ -236,6 +243,7 @@ class _Runner:
         specs = {spec.id: (n, spec) for n, spec in enumerate(self._run.plan.trials)}
         for path in sorted((self._store.folder / "trials").glob("*-*")):
             trial_id, _, attempt = path.name.rpartition("-")
+            # A folder that no trial of the plan names may contain anything.
             if trial_id not in specs or not ATTEMPT.fullmatch(attempt):
                 continue
             if (trial_id, int(attempt)) not in finished:
