@@ -77,6 +77,7 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     Raises:
         ResultsError: A file cannot be written, or the folder is a symbolic link.
     """
+    # A rate or a latency that includes a failure is no headline number (METHOD M27).
     tables = tables if chart.has_faults else WithoutFaults(tables)
     data = chart.data(tables)
     if data.empty:
@@ -84,6 +85,7 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     metadata = facts(chart.name, data, tables)
     caption = f"{chart.caption(data)} {sentence(metadata)}"
     picture = Picture(chart, caption, metadata, folder / chart.name)
+    # pandas ends lines as the operating system does; equal tables must give equal bytes everywhere.
     _put(picture, ".csv", data.to_csv(index=False, lineterminator="\n").encode())
     write(draw(chart, data), picture)
     return picture
@@ -99,12 +101,15 @@ def write(figure: Figure, picture: Picture) -> None:
     """
     metadata = dict(picture.metadata)
     title = {"Title": picture.chart.title, "Description": json.dumps(metadata, sort_keys=True)}
+    # Both pictures are complete before a file is written, so an error while drawing leaves neither.
     svg, png = io.BytesIO(), io.BytesIO()
     with theme():
+        # Drawing runs the layout engine; after its removal it does not run again for each format.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         # Without date and version, so that equal tables give equal bytes.
         FigureCanvasSVG(figure).print_svg(svg, metadata={**title, "Date": None})  # type: ignore[no-untyped-call]
+        # `Figure.savefig` would apply this setting; the canvas alone uses the figure's own dpi.
         figure.set_dpi(mpl.rcParams["savefig.dpi"])
         texts = {**title, **metadata, "Software": None}
         FigureCanvasAgg(figure).print_png(png, metadata=texts)  # type: ignore[no-untyped-call]

@@ -32,4 +32,5 @@ class Chart:
     data: Callable[[Tables], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     caption: Callable[[pd.DataFrame], str]
+    # False by default, so that a new chart cannot show a failure as a headline number (METHOD M27).
     has_faults: bool = False

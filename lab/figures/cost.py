@@ -26,6 +26,7 @@ ROLES: Mapping[str, str] = {"driver": "o", "services": "s", "workers": "^"}
 def data(tables: Tables) -> pd.DataFrame:
     """Return trials and estimates of the CPU seconds per task, with panel and role."""
     parts = [points(tables, f"cpu_{role}_s_per_task").assign(role=role) for role in ROLES]
+    # `concat` refuses an empty list; one empty part keeps the columns.
     rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     rows = rows[rows["arrival"] == Burst.kind]
     rows = rows.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
@@ -54,6 +55,7 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
     """Order labels by the sum over roles in their cheapest panel."""
     cells = frame[frame["kind"] == "estimate"]
     sums = cells.groupby(["name", "panel"])["y"].sum().groupby("name").min().sort_values()
+    # A label with trials but without an estimate has no sum, and needs a row all the same.
     return list(dict.fromkeys([*sums.index, *frame["name"]]))
 
 

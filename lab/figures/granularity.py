@@ -44,6 +44,7 @@ def data(tables: Tables) -> pd.DataFrame:
     rows = rows[rows.groupby("panel")["x"].transform("nunique") > 1]  # a curve needs two sizes
     marks = trend_estimates(tables, METG)
     marks = marks.assign(kind="metg", panel=_panels(marks), x=marks["estimate"], y=HALF)
+    # A panel with one size was dropped above; a diamond alone would bring it back.
     marks = marks[marks["panel"].isin(rows["panel"])]
     marks = marks.rename(columns={"ci_low": "low", "ci_high": "high"})
     columns = ["kind", "panel", "name", "family", "marker", "x", "y", "low", "high", "bound"]
@@ -67,6 +68,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         logarithmic(ax, "x")
         ax.set(xlabel="calibrated work per task", ylabel="efficiency")
         ax.set(title=title)
+        # The CPU may become faster after the calibration (METHOD M23): then efficiency exceeds 1.
         ax.set_ylim(0, max(1.05, float(part["y"].max()) * 1.05))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         engineering(ax.xaxis, "s")
@@ -77,6 +79,7 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _ranked(part: pd.DataFrame) -> list[str]:
     """Order labels by METG; labels without one follow, by their highest efficiency."""
     marks = part[part["kind"] == "metg"]
+    # The true length of a lower bound is beyond the grid (METHOD M17c), so it sorts last.
     rank = dict(
         zip(marks["name"], zip(marks["bound"] == ">", marks["x"], strict=True), strict=True)
     )
@@ -92,6 +95,7 @@ def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
     ax.plot(cells["x"], cells["y"], marker=marker, color=colour, linewidth=1.4, markersize=5)
     ax.vlines(cells["x"], cells["low"], cells["high"], color=colour, linewidth=2)
     for mark in each(rows[rows["kind"] == "metg"]):
+        # A diamond at a bound would be read as a measured length.
         if mark.bound not in ("<", ">"):
             if pd.notna(mark.low) and pd.notna(mark.high):
                 ax.hlines(HALF, mark.low, mark.high, color=colour, linewidth=3, zorder=4)

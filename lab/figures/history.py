@@ -31,6 +31,7 @@ from lab.figures.theme import (
     panels,
 )
 
+# Only metrics in seconds, because one unit labels every y axis.
 METRICS: Mapping[str, str] = {
     OVERHEAD: "overhead per task",
     "queue_latency_s_p50": "median queue latency",
@@ -48,6 +49,7 @@ def of_run(tables: Tables) -> pd.DataFrame:
     headline = pd.concat([estimates(tables, metric) for metric in METRICS], ignore_index=True)
     cell_facts = tables["trial"].drop_duplicates(CELL)[[*CELL, *FACTS]]
     run = tables["campaign"].iloc[-1]
+    # A campaign outside a git repository runs without a commit, and has a history all the same.
     commit = f"{str(run.git_commit)[:7] or 'no commit'}{'*' * (run.git_dirty == '1')}"
     run_of = {"campaign_id": run.campaign_id, "spec_hash": run.spec_hash}
     return headline.merge(cell_facts, on=CELL).assign(
@@ -64,6 +66,7 @@ def data(tables: Tables) -> pd.DataFrame:
     both = both.merge(identify(tables["trial"]), on="label")
     rates = both["rate_hz"].map(" at {:g}/s".format, na_action="ignore").astype("str").fillna("")
     both = both.assign(
+        # The name holds the rate and the number of tasks, so that no line joins different cells.
         panel=both["metric"].map(dict(METRICS))
         + " · "
         + workload_names(both)
@@ -73,12 +76,14 @@ def data(tables: Tables) -> pd.DataFrame:
         + both["n_planned"].map(", {:,} tasks".format)
     )
     both = both[both.groupby("panel")["campaign_id"].transform("nunique") > 1]
+    # The key is the run, not the commit: one commit may have several runs.
     order = {run: n for n, run in enumerate(_runs(both)["campaign_id"])}
     both = both.assign(x=both["campaign_id"].map(order))
     return both.sort_values(["metric", "nominal_ns", "workload", *TOPOLOGY, "x"], kind="stable")
 
 
 def _runs(frame: pd.DataFrame) -> pd.DataFrame:
+    # Starts are stored in whole seconds, so two may be equal; the id then decides the order.
     return frame.drop_duplicates("campaign_id").sort_values(["started", "campaign_id"])
 
 
@@ -103,6 +108,7 @@ def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _dress(ax: Axes, frame: pd.DataFrame, title: str) -> None:
     runs = _runs(frame)
+    # These titles name a whole cell and are longer than those of other figures.
     ax.set_title(title, fontsize=8.5)
     ax.set_xticks(range(len(runs)), list(runs["commit"]), rotation=45, ha="right")
     ax.set_xlim(-0.5, len(runs) - 0.5)

@@ -47,7 +47,9 @@ def data(tables: Tables) -> pd.DataFrame:
 def _paced(tables: Tables) -> pd.DataFrame:
     """Return the usable trials of paced arrivals, with panel, name and marker."""
     trials = usable(tables["trial"])
+    # From all trials, not the usable ones: a subset of labels would get other markers.
     names = identify(tables["trial"])[["label", "name", "marker"]]
+    # Tasks of a burst are due at once: their waits measure the size of the burst (METHOD M6).
     trials = trials[trials["arrival"] == "paced"].merge(names, on="label")
     trials = trials.sort_values(["nominal_ns", "workload", "size", "rate_hz", *TOPOLOGY])
     rates = trials["rate_hz"].map("{:g} tasks/s offered".format).astype("str")
@@ -59,8 +61,10 @@ def _paced(tables: Tables) -> pd.DataFrame:
 def _curve(cell: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Reduce the tasks of one cell's trials to the points of its curve and its marks."""
     parts = [_waits(trial, window_of(tables, trial)) for trial in each(cell)]
+    # Pooled tasks give the shape only; an interval over them would be too narrow (METHOD M9).
     waits = np.sort(np.concatenate([started for started, _ in parts]))
     never = np.concatenate([bounds for _, bounds in parts])
+    # Pooling must not supply the tasks that a percentile of a single trial needs (METHOD M11).
     smallest = min(len(started) + len(bounds) for started, bounds in parts)
     n = len(waits) + len(never)
     points = [("curve", rank / n, waits[rank - 1]) for rank in _ranks(len(waits))]
@@ -84,6 +88,7 @@ def _marks(waits: Seconds, never: Seconds, smallest: int) -> Iterator[tuple[str,
     for q in PERCENTILES:
         if smallest >= sample_floor(q):
             estimate = percentile(waits, q, never)
+            # A percentile among unfinished tasks is only known to exceed a value (METHOD M6).
             if not estimate.bound:
                 yield "mark", q / 100, estimate.value
 
@@ -91,6 +96,7 @@ def _marks(waits: Seconds, never: Seconds, smallest: int) -> Iterator[tuple[str,
 def _ranks(n: int) -> np.ndarray:
     """Return the ranks to draw out of n: evenly spaced, and denser in the upper tail."""
     even = np.linspace(1, n, min(n, STEPS))
+    # `geomspace` refuses 0 as an end, and it is possible that no task started.
     tail = n - np.geomspace(1, max(n, 1), min(n, STEPS // 4)) + 1
     return np.unique(np.concatenate([even, tail]).round().astype(int))
 
@@ -112,6 +118,7 @@ def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
     curve, marks = rows[rows["kind"] == "curve"], rows[rows["kind"] == "mark"]
     colour = colour_of(rows["family"].iloc[0])
     seconds = curve["latency_s"]
+    # An ECDF jumps at each value and is constant up to the next.
     ax.step(seconds, curve["fraction"], where="post", color=colour, linewidth=1.6)
     if curve["n_started"].iloc[0] < curve["n_tasks"].iloc[0]:
         end = curve.iloc[-1]
@@ -140,6 +147,7 @@ def _legend(part: pd.DataFrame) -> list[Line2D]:
     curves = part[part["kind"] == "curve"]
     medians = curves[curves["fraction"] >= HALF].groupby("name")["latency_s"].min()
     firsts = curves.drop_duplicates("name").set_index("name")
+    # A label of which less than half of the tasks started has no median.
     order = medians.reindex(firsts.index).sort_values(na_position="last").index
     return [
         Line2D(

@@ -31,6 +31,7 @@ from lab.figures.theme import (
 )
 
 PERCENTILES = {f"p{q}": f"queue_latency_s_p{q}" for q in (50, 90, 99)}
+# The overload of a sweep is 1.2 times the sustainable rate (METHOD M8).
 LARGEST_SHARE = 1.3
 
 
@@ -55,6 +56,7 @@ def data(tables: Tables) -> pd.DataFrame:
             value=lambda t: t["value"].astype("float64")
         )
         of_cell = values.groupby(CELL, dropna=False)["value"].mean().rename(name).reset_index()
+        # A label without a sustainable rate has no share, but it has points in the left panels.
         rows = rows.merge(of_cell, on=CELL, how="left")
         of_trial = values.set_index("trial_id")["value"].to_dict()
         trial_values = rows["trial_id"].map(of_trial).astype("float64")
@@ -90,6 +92,7 @@ def _draw_panel(ax: Axes, part: pd.DataFrame, x: str) -> None:
         ax.plot(sustained[x], sustained["y"], color=colour, linewidth=1.4, zorder=3)
         ax.vlines(means[x], means["low"], means["high"], color=colour, linewidth=2, zorder=3)
         for cell in each(means):
+            # With one overloaded trial the mean depends on the length of the load (METHOD M8).
             face = "white" if cell.overloaded > 0 else colour
             style = "^" if cell.bound == ">" else marker
             at = getattr(cell, x)
@@ -98,6 +101,7 @@ def _draw_panel(ax: Axes, part: pd.DataFrame, x: str) -> None:
 
 def _dress(left: Axes, right: Axes, title: str, percentile: str) -> None:
     for ax in (left, right):
+        # A new scale replaces locator and formatter of its axis, so it is set before the labels.
         logarithmic(ax, "y")
         ax.set(ylabel=f"{percentile} of queue latency t3 - t0")
         engineering(ax.yaxis, "s")
@@ -124,6 +128,7 @@ def _legend(frame: pd.DataFrame) -> list[Line2D]:
 
 def caption(frame: pd.DataFrame) -> str:
     """Describe the axes, the hollow marks, and which percentiles are drawn."""
+    # A trial has a row for each percentile; the p50 needs the fewest tasks, so it has most trials.
     overloaded = frame[(frame["kind"] == "trial") & (frame["percentile"] == "p50")]["overloaded"]
     return (
         "Queue latency, from the instant at which a task was due to its start, against the offered "

@@ -31,6 +31,8 @@ def data(tables: Tables) -> pd.DataFrame:
         points(tables, f"memory_bytes_per_worker_{state}").assign(state=state) for state in STATES
     ]
     rows = pd.concat(parts, ignore_index=True)
+    # Paced trials are not read in the window, because reading delays tasks: they have no steady
+    # state and no peak (METHOD M25).
     rows = rows[rows["arrival"] == "burst"]
     return rows.assign(
         panel=workload_names(rows), x=rows["nodes"] * rows["workers_per_node"]
@@ -58,6 +60,7 @@ def _ranked(part: pd.DataFrame) -> list[str]:
 def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
     """Draw one row per label, the smallest on top: faint trials, and the mean in each state."""
     names = _ranked(part)
+    # Pages shared after a fork count once (METHOD M25): fewer workers have larger shares.
     widest = part[part["x"] == part.groupby("name")["x"].transform("max")]
     for point in each(widest):
         at = names.index(point.name) + (list(STATES).index(point.state) - 1.5) * 0.18
@@ -77,6 +80,7 @@ def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
 def _plain(ax: Axes) -> None:
     """Label a logarithmic axis of MB with plain numbers instead of powers of ten."""
     low, high = ax.get_xlim()
+    # From 0.1 MB to 500 GB, beyond any worker on both sides.
     steps = [step * 10**power for power in range(-1, 6) for step in (1, 2, 5)]
     ax.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
     ax.xaxis.set_major_formatter(ScalarFormatter())
@@ -96,6 +100,7 @@ def _draw_sums(ax: Axes, part: pd.DataFrame) -> None:
         ax.plot(cells["x"], cells["x"] * cells["y"] / MB, marker=marker, color=colour, ms=5)
         label = f"{name}{_slope(cells)}"
         handles.append(Line2D([], [], color=colour, marker=marker, label=label))
+    # Linear, because the legend has the slope of a straight line.
     ax.set(xlabel="workers", ylabel="MB of all workers", ylim=(0, None))
     ax.xaxis.set_major_locator(FixedLocator(sorted(sums["x"].unique())))
     ax.xaxis.set_minor_locator(NullLocator())

@@ -56,6 +56,7 @@ def data(tables: Tables) -> pd.DataFrame:
     least = rows[rows["kind"] == "estimate"][["label", *place, "y"]]
     least = least.assign(reference=least["label"].str.removesuffix("@default"))
     least = least.drop(columns="label").rename(columns={"y": "least"})
+    # A reference that was not measured is reported as missing (METHOD M18), so no row is dropped.
     return rows.merge(least, on=["reference", *place], how="left")
 
 
@@ -70,11 +71,13 @@ def draw(frame: pd.DataFrame) -> Figure:
         for row, name in enumerate(names):
             for rank, topology in enumerate(topologies):
                 cell = part[(part["name"] == name) & (part["topology"] == topology)]
+                # Marks use 0.6 of a row's height, so that they do not touch the next row's.
                 offset = ((rank + 0.5) / len(topologies) - 0.5) * 0.6
                 ax.plot(cell["least"].head(1), [row + offset] * len(cell.head(1)), **TICK)
                 draw_cell(ax, cell, row + offset, MARKERS[rank % len(MARKERS)])
         ax.set(xlabel="overhead per task", title=title)
         ax.set_yticks(range(len(names)), [_named(frame, name) for name in names])
+        # Reversed, because matplotlib counts upwards and the first label belongs on top.
         ax.set_ylim(len(names) - 0.5, -0.5)
         scale(ax, part)
     legend_below(figure, _legend(frame, topologies))
@@ -94,12 +97,14 @@ def _ranked(frame: pd.DataFrame) -> list[str]:
     """Order labels by their cheapest cell in the first panel; labels without one are last."""
     medians = frame.groupby(["panel", "name", "topology"], sort=False)["y"].median()
     cheapest = medians.groupby(["panel", "name"], sort=False).min().reset_index()
+    # Sorted as text, the panels would have another order than in the figure.
     cheapest["panel"] = pd.Categorical(cheapest["panel"], list(dict.fromkeys(frame["panel"])))
     return list(dict.fromkeys(cheapest.sort_values(["panel", "y"])["name"]))
 
 
 def scale(ax: Axes, part: pd.DataFrame) -> None:
     """Make the axis logarithmic, or print that no value is above zero."""
+    # matplotlib warns about a logarithmic axis without a positive value, and shows nothing on it.
     if (part["y"] > 0).any():
         logarithmic(ax, "x")
         engineering(ax.xaxis, "s")
@@ -126,6 +131,7 @@ def draw_cell(ax: Axes, cell: pd.DataFrame, row: float, marker: str) -> None:
     for mean in each(cell[cell["kind"] == "estimate"]):
         if pd.notna(mean.low) and pd.notna(mean.high):
             ax.hlines(row, mean.low, mean.high, color=colour, linewidth=2.2, zorder=3)
+        # With few blocks there is no interval (METHOD M2); the range still shows the spread.
         elif len(positive):
             ax.hlines(row, positive.min(), positive.max(), color=colour, linewidth=0.8, zorder=3)
         if mean.y > 0:

@@ -26,11 +26,14 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
             campaign_id and spec_hash where they come from several runs.
         tables: The run's tables, for the campaign's hash and the number of excluded trials.
     """
+    # Only the history draws several runs; there a cell counts once for each of them.
     several = "campaign_id" in data
     keys = [*CELL, *(["campaign_id"] if several else [])]
+    # Rows of trials, and numbers over several cells, have no n_trials and are no cells.
     cells = data.dropna(subset=["n_trials"]).drop_duplicates(keys)
     campaigns = data if several else tables["campaign"]
     n_trials, n_noisy = (int(cells[key].sum()) for key in ("n_trials", "n_noisy"))
+    # Every attempt counts, so that a repeat does not hide the one that it replaced (METHOD M23).
     n_excluded = int(cells["n_excluded"].sum()) if several else _attempts(cells, tables) - n_trials
     return {
         "figure": name,
@@ -47,11 +50,13 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
 
 def _attempts(cells: pd.DataFrame, tables: Tables) -> int:
     trials = tables["trial"]
+    # A skipped trial was never run, so no number of it was excluded.
     ran = trials["status"] != Status.SKIPPED
     return int((trials["arrival"].isin(cells["arrival"]) & ran).sum())
 
 
 def _listed(values: pd.Series) -> str:
+    # Sorted, because a set of texts has another order in each process (PYTHONHASHSEED).
     return "; ".join(sorted({str(value) for value in values.dropna()}))
 
 
@@ -61,6 +66,7 @@ def _methods(methods: pd.Series) -> str:
     for method in methods:
         plain = method.partition(UNSTABLE)[0]
         count = COUNT.search(plain)
+        # Methods that differ only in their number of trials would make the caption too long.
         counts_of.setdefault(COUNT.sub("#", plain), set()).add(int(count[0]) if count else 0)
     spans = {text: sorted({min(counts), max(counts)}) for text, counts in counts_of.items()}
     return " | ".join(text.replace("#", " to ".join(map(str, n))) for text, n in spans.items())

@@ -58,6 +58,7 @@ def data(tables: Tables) -> pd.DataFrame:
     configuration.
     """
     rows = points(tables, THROUGHPUT)
+    # The rate of paced arrivals is that of the plan, not of the backend.
     rows = rows[rows["arrival"] == "burst"]
     # A backend that executes no tasks has no rate of work, and would determine the scale.
     idle = tables["trial"].loc[tables["trial"]["runs_tasks"] == 0, "label"]
@@ -75,6 +76,7 @@ def data(tables: Tables) -> pd.DataFrame:
 def _serial(rows: pd.DataFrame) -> pd.Series:
     """Return the inline loop's rate for each row; null if it was not measured."""
     loop = rows[(rows["kind"] == "estimate") & rows["label"].str.startswith(f"{INLINE}[")]
+    # Smaller bursts exist for the marginal cost (METHOD M17b); the largest one has the rate.
     loop = loop.sort_values("n_planned").drop_duplicates(["workload", "size"], keep="last")
     rates = loop.set_index(["workload", "size"])["y"].astype("float64")
     keys = zip(rows["workload"], rows["size"], strict=True)
@@ -86,9 +88,11 @@ def _with_times(whole: pd.DataFrame, speed_ups: pd.DataFrame) -> pd.DataFrame:
     names = dict(zip(["estimate", "ci_low", "ci_high"], TIMES, strict=True))
     chosen = speed_ups.rename(columns={"x_axis": "axis", **names}).astype({"x": "float64"})
     keys = ["label", "workload", "size", "axis", "fixed", "x"]
+    # In trends x is a real number, because numbers of a whole line have none; keys need one type.
     whole = whole.astype({"x": "float64"})
     both = whole.merge(chosen[[*keys, *TIMES]], on=keys, how="left")
     is_start = both["x"] == both.groupby(["panel", "label"])["x"].transform("min")
+    # The tables have no ratio of the smallest configuration to itself.
     both["times"] = both["times"].astype("float64").mask(is_start, 1.0)
     return both
 
@@ -97,12 +101,14 @@ def draw(frame: pd.DataFrame) -> Figure:
     """Draw one row per workload and axis: the throughput, and the speed-up."""
     titles, names = list(dict.fromkeys(frame["panel"])), _ranked(frame)
     figure, axes = panels(2 * len(titles), 2, (4.6, 3.9))
+    # Factors and not distances, because x is logarithmic in the panel of the throughput.
     offset = {name: 2 ** (SPREAD * ((n + 0.5) / len(names) - 0.5)) for n, name in enumerate(names)}
     frame = frame.assign(at=frame["x"] * frame["name"].map(offset))
     for row, title in enumerate(titles):
         part = frame[frame["panel"] == title]
         absolute, relative = axes[2 * row : 2 * row + 2]
         _draw_panel(absolute, part, ideal=True)
+        # All rows of a panel have this rate, because a panel has one workload and size.
         for rate in part["serial"].dropna().head(1):
             absolute.axhline(rate, color=INK, linestyle="--", linewidth=1, zorder=1)
         multiples = (_multiples(rows, part["x"].min()) for _, rows in part.groupby("name"))
@@ -123,10 +129,12 @@ def _multiples(rows: pd.DataFrame, least: float) -> pd.DataFrame:
     Without that configuration, or with only one, the result is empty. A cell that shares no block
     with the smallest configuration is left out.
     """
+    # The panel's smallest size and not the label's: one axis has one base (METHOD M20).
     start = rows[(rows["kind"] == "estimate") & (rows["x"] == least)].head(1)
     if start.empty or _sizes(rows).max() == 1:
         return rows.head(0)
     is_trial = rows["kind"] == "trial"
+    # Means are ratios of pairs (METHOD M12); the quotient of two means would contain drift.
     times = (rows["y"] / start["y"].iloc[0]).where(is_trial, rows["times"])
     multiples = rows.assign(y=times, low=rows["times_low"], high=rows["times_high"])
     return multiples.dropna(subset=["y"])

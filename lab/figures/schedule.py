@@ -77,15 +77,18 @@ def _look(row: Any) -> dict[str, Any]:
 def _dress(ax: Axes, title: str, errors: pd.Series) -> None:
     ax.axhline(0, color="black", linewidth=0.8, zorder=1)
     ax.set_yscale("symlog", linthresh=LINEAR_S)
+    # At least the linear part: a closer view would enlarge errors that do not matter.
     ax.set_ylim(min(-LINEAR_S, 2 * errors.min()), max(LINEAR_S, 2 * errors.max()))
     ax.set(xlabel="occurrence", ylabel="start - due instant", title=title)
     ax.yaxis.set_major_formatter(EngFormatter(unit="s", sep="\u2009"))
+    # With one occurrence matplotlib would label fractions of it.
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _legend(part: pd.DataFrame) -> list[Line2D]:
     middle = part["error_s"].astype("float64").groupby(part["name"]).median()
     firsts = part.drop_duplicates("name").set_index("name", drop=False)
+    # A label that missed every occurrence has no median.
     order = middle.reindex(firsts.index).sort_values(na_position="last").index
     return [
         Line2D([], [], **_look(first), label=f"{first.name}: {_counted(part, first.name)}")
@@ -94,12 +97,14 @@ def _legend(part: pd.DataFrame) -> list[Line2D]:
 
 
 def _counted(part: pd.DataFrame, name: str) -> str:
+    # An early firing took place, so it is not missed; its point shows how early it was.
     outcomes = part.loc[part["name"] == name, "outcome"].replace("early", "fired")
     return " / ".join(str((outcomes == word).sum()) for word in ("fired", "missed", "doubled"))
 
 
 def caption(frame: pd.DataFrame) -> str:
     """Describe a point and the zero, and count the occurrences."""
+    # A doubled occurrence has a row for each of its firings.
     n_due = len(frame.drop_duplicates(["trial_id", "job", "k"]))
     return (
         f"Start of each firing minus the instant at which it was due, {n_due:,} occurrences in "

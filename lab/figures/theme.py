@@ -73,6 +73,7 @@ def theme() -> AbstractContextManager[None]:
 
 def colour_of(family: str) -> str:
     """Return the colour of a family, which is the same in every figure of every campaign."""
+    # Python's `hash` of a text differs between processes (PYTHONHASHSEED), this sum does not.
     spare = SPARE_COLOURS[zlib.crc32(family.encode()) % len(SPARE_COLOURS)]
     return FAMILY_COLOURS.get(family, spare)
 
@@ -83,6 +84,7 @@ def panels(
     """Return a figure with `count` panels in a grid; `size` is width and height in inches."""
     columns = min(count, columns)
     rows = -(-count // columns)
+    # Without pyplot, which keeps every figure in a global list until it is closed.
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey).flatten()
     for spare in axes[count:]:
@@ -129,6 +131,7 @@ def logarithmic(ax: Axes, *names: Literal["x", "y"]) -> None:
     """
     for name in names:
         low, high = ax.dataLim.intervalx if name == "x" else ax.dataLim.intervaly
+        # Without data the lower limit is infinite and above the upper one.
         if low <= high < low * NARROWEST:
             ax.set(**{f"{name}lim": (low / NARROWEST, high * NARROWEST)})
         ax.set(**{f"{name}scale": "log"})

@@ -49,6 +49,7 @@ def data(tables: Tables) -> pd.DataFrame:
 def _chosen(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that are drawn, with the name of their label."""
     named = usable(trials).merge(identify(trials)[["label", "name"]], on="label")
+    # The control has hits in its row as well, but nothing was hit (METHOD M27).
     is_hit = (named["n_hits"] > 0) & (named["fault"] != FaultKind.NONE)
     hit = named[is_hit & named["t_begin_ns"].notna()]
     hit = hit.assign(harmed=hit[HARMED].fillna(0).sum(axis=1))
@@ -74,7 +75,9 @@ def _rates(tasks: pd.DataFrame, trial: Any) -> Iterator[tuple[str, float, float]
 
     A task counts as finished once; every execution counts as started.
     """
+    # A duplicated task leaves the backlog only once, so its first end counts.
     finished = tasks.groupby("task_id")["t4_ns"].min()
+    # Every execution of a task has a row, and all of them have the same submit call.
     instants = {"offered": tasks.drop_duplicates("task_id")["t1_ns"], "started": tasks["t3_ns"]}
     known = {
         series: (values.dropna().to_numpy("float64") - trial.t_begin_ns) / 1e9
@@ -82,6 +85,7 @@ def _rates(tasks: pd.DataFrame, trial: Any) -> Iterator[tuple[str, float, float]
     }
     end_s = max((float(t_s.max()) for t_s in known.values() if t_s.size), default=0.0)
     bin_s = max(SHORTEST_BIN_S, end_s / MOST_BINS)
+    # `arange` excludes its end; with two bins more the last task is inside the edges.
     edges = np.arange(0, end_s + 2 * bin_s, bin_s)
     counts = {series: np.histogram(t_s, edges)[0] for series, t_s in known.items()}
     for series, of_bins in counts.items():
@@ -91,6 +95,7 @@ def _rates(tasks: pd.DataFrame, trial: Any) -> Iterator[tuple[str, float, float]
 
 
 def _events(hits: pd.DataFrame, trial: Any) -> Iterator[tuple[str, float, float]]:
+    # A repeated trial has hits of each attempt.
     of_trial = hits[(hits["trial_id"] == trial.trial_id) & (hits["attempt"] == trial.attempt)]
     columns = {"hit": "injected_ns", "healed": "healed_ns", "restarted": "restarted_ns"}
     for row in each(of_trial):
