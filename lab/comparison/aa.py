@@ -23,6 +23,7 @@ from lab.console import counted
 from lab.core.cell import CELL
 
 SPLITS = 20
+# Each half needs an interval (METHOD M2).
 BLOCKS = 2 * INTERVAL_FLOOR
 BLOCK = ["run", "block"]
 Halves: TypeAlias = tuple[Side, Side]
@@ -62,12 +63,14 @@ def run_aa_test(run: Side, *, is_paired: bool, seed: int = 1) -> AATest:
         )
     halves = (_pairs if is_paired else _halves)(run, blocks, random.Random(seed))
     families = [
+        # Paired and unpaired numbers differ in their noise, so each kind has a test of its own.
         [number for number in compare(a, b, HEADLINES) if number.is_paired == is_paired]
         for a, b in counted(f"{run.name} against itself", halves, SPLITS)
     ]
     sizes = [number.size for family in families for number in family]
     if not sizes:
         raise RefusedError(f"{run.name} has no metric with trials in both halves.")
+    # A family counts once, because Holm's rule bounds any false alarm in it, not each (METHOD M12).
     alarms = [[n.change in {Change.WORSE, Change.BETTER} for n in family] for family in families]
     return AATest(
         comparisons=len(sizes),
@@ -92,10 +95,12 @@ def _pairs(run: Side, blocks: pd.DataFrame, rng: random.Random) -> Iterator[Halv
         pair=blocks.groupby(["run", position // 2]).ngroup(), is_odd=position % 2 == 1
     )
     numbers = run.numbers.merge(paired, on=BLOCK)
+    # A trial without a partner would make its whole cell unpaired.
     both = numbers.groupby(["metric", *CELL, "pair"], dropna=False).block.transform("size")
     # One run and one plan per pair, so that the two trials are compared as a pair.
     numbers = numbers[both == 2].assign(run="", plan_hash="", block=lambda rows: rows.pair)  # noqa: PLR2004
     for _ in range(SPLITS):
+        # A side that always had the earlier block of a pair would contain all drift of the machine.
         swapped = [pair for pair in sorted(set(numbers.pair)) if rng.randrange(2)]
         yield _sides(run, numbers.assign(is_first=numbers.is_odd ^ numbers.pair.isin(swapped)))
 

@@ -109,6 +109,7 @@ def compare(
         RefusedError: The sides have no usable metric in common.
     """
     one_label = len(set(a.numbers.label)) == len(set(b.numbers.label)) == 1
+    # Two backends differ in their labels, which must not keep their cells apart.
     keys = [name for name in CELL if not (one_label and name == "label")]
     compared = list(_numbers(a.numbers, b.numbers, keys, metrics))
     if not compared:
@@ -116,6 +117,7 @@ def compare(
             f"{a.name} and {b.name} have no usable metric in common. Repeat the plan of one side "
             "for the other: lab bench --like RUN"
         )
+    # All p-values at once: each alone would raise a false alarm in one of twenty comparisons.
     adjusted = holm([number.p for number in compared])
     judged = [
         replace(number, p=p, change=_judge(number, p, noise))
@@ -132,6 +134,7 @@ def _numbers(
     of_a = {str(key): rows for key, rows in a[a.metric.isin(metrics)].groupby(groups, dropna=False)}
     for key, rows in b[b.metric.isin(metrics)].groupby(groups, dropna=False):
         other = of_a.get(str(key))
+        # Ratios use logarithms, which a value of zero or less does not have (METHOD M9).
         if other is None or not ((rows.value > 0).all() and (other.value > 0).all()):
             continue
         ratio, p, is_paired = _ratio(other, rows)
@@ -147,6 +150,7 @@ def _numbers(
             ratio=ratio,
             is_paired=is_paired,
             p=p,
+            # The verdict needs the p-values of the whole family: `compare` sets it.
             change=Change.INCONCLUSIVE,
         )
 
@@ -158,6 +162,7 @@ def _mean(rows: pd.DataFrame) -> float:
 def _ratio(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Estimate, float, bool]:
     """Return b / a with its interval, its p-value, and whether it was computed block by block."""
     pairs = _pairs(a, b)
+    # Each trial of the smaller side needs a partner: pairs must not drop values (METHOD M12).
     if len(pairs) >= min(len(a), len(b)) > 1:
         under, over = zip(*pairs, strict=True)
         return paired_ratio(over, under), paired_p_value(over, under), True
@@ -170,6 +175,7 @@ def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[float, float]]:
     Runs that were measured one after the other have no pairs, because drift separates the sides.
     """
     of_a, of_b = _by_plan(a), _by_plan(b)
+    # Several runs of a commit have trials with the same block and plan: no pair of them is clear.
     is_clear = (len(of_a), len(of_b)) == (len(a), len(b))
     if is_clear and (len({*a.run, *b.run}) == 1 or _interleaved(pd.concat([a, b]))):
         return [(of_a[plan], of_b[plan]) for plan in of_a if plan in of_b]
@@ -177,6 +183,7 @@ def _pairs(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def _by_plan(rows: pd.DataFrame) -> dict[tuple[int, str], float]:
+    # The plan's hash is equal only for the same tasks at the same instants (METHOD M4).
     plans = zip(rows.block, rows.plan_hash, strict=True)
     return dict(zip(plans, map(float, rows.value), strict=True))
 
@@ -201,6 +208,7 @@ def unpaired_ratio(
     n = min(x.size, y.size)
     if n < INTERVAL_FLOOR:
         method = f"{name}: no interval (needs {INTERVAL_FLOOR} each)"
+        # With p = 1 the number raises no alarm, but it remains a member of Holm's family.
         return Estimate(math.exp(difference), None, None, level, n, method), 1.0
     of_x, of_y = x.var(ddof=1) / x.size, y.var(ddof=1) / y.size
     error = math.sqrt(of_x + of_y)
@@ -220,7 +228,9 @@ def _judge(number: Compared, p: float, noise: Noise | None) -> Change:
     if ratio.low is None or ratio.high is None:
         return Change.INCONCLUSIVE
     margin = (noise.paired if number.is_paired else noise.apart) if noise else 0.0
+    # Without a measured noise only a tie has a margin; a difference must exclude 1 (METHOD M12).
     tie = (1 / (1 + margin), 1 + margin) if noise else EQUIVALENCE
+    # A tie comes first: with many blocks an interval within the margin may still exclude 1.
     if tie[0] <= ratio.low and ratio.high <= tie[1]:
         return Change.TIE
     if p >= ALPHA or number.size <= math.log1p(margin):

@@ -55,6 +55,7 @@ def find_side(name: str, results: Path, within: Path | None = None) -> Side:
     """
     if folder := run_names.find_or_none(name, results, say):
         return _of_runs(folder.name, [folder])
+    # Digits are taken as they are: this clone may not contain a commit that another one measured.
     commit = name if COMMIT.fullmatch(name) else _commit(name)
     known = list_runs(results, say)
     if commit and (measured := [run for run in known if _is_of(run, commit)]):
@@ -65,6 +66,7 @@ def find_side(name: str, results: Path, within: Path | None = None) -> Side:
 
 def _commit(name: str) -> str:
     """Return the commit of a branch, a tag or a revision such as ``HEAD~1``; empty if none."""
+    # A name may begin with a dash; git must not read it as an option.
     command = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     return git_or_none(Path(), *command) or ""
 
@@ -72,11 +74,13 @@ def _commit(name: str) -> str:
 def _is_of(run: Path, commit: str) -> bool:
     """Return True if a run was measured on a commit without uncommitted changes."""
     row = Store(run).campaign()
+    # With uncommitted changes the commit does not describe the code that ran.
     return str(row.git_commit).startswith(commit) and str(row.git_dirty) != "1"
 
 
 def _of_runs(name: str, folders: list[Path]) -> Side:
     stores = [Store(folder) for folder in folders]
+    # A key that occurs twice would count a trial twice (KAT-16).
     for store in stores:
         store.check()
     environments = [store.read("environment") for store in stores]
@@ -99,7 +103,9 @@ def _values(store: Store) -> pd.DataFrame:
     # A lower bound is not a value: the true value may be anything above it.
     usable = numbers[(numbers.is_valid == 1) & (numbers.bound == "")]
     table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
+    # No comparison uses the numbers of disturbed and invalid trials (METHOD M23).
     table = table[table.flag.isin(COUNTED_FLAGS)]
+    # Each run calibrates again, so equal cells have different sizes; the duration is equal.
     requested = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
     wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
     return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})

@@ -23,6 +23,7 @@ from lab.host.repository import git
 
 ORDER_SEED = 1
 STOP_S = 30.0
+# A failed trial is a row with its reason (METHOD M35); the other trials can be compared.
 ENDED = {ExitCode.FINE, ExitCode.TRIAL_FAILED}
 
 
@@ -35,12 +36,14 @@ class Campaign:
         self._process = subprocess.Popen(
             command,
             cwd=worktree,
+            # The import path of this process would run the same code for both commits.
             env=child_environment.of_lab() | {child_environment.IMPORT_PATH: str(worktree)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         if not (folder := self._await_turn()):
+            # No caller has the object yet, so no other function could close the process.
             self.close()
             raise LabError(
                 f"Commit {name} measured nothing; its output is above. A commit without "
@@ -67,6 +70,7 @@ class Campaign:
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
+            # No SIGKILL: the lab of the commit must still end its workers and servers.
             self._process.terminate()
             self._process.wait()
         self._pipe(self._process.stdout).close()
@@ -102,14 +106,17 @@ def run_interleaved(
     where = ["--results", str(results.resolve())]
     coin = random.Random(ORDER_SEED)
     with interrupts.deferred(), contextlib.ExitStack() as stack, interrupts.allowed():
+        # A signal may end the measuring, but not the removal of worktrees and processes.
         trees = [stack.enter_context(_worktree(commit, repository)) for commit in commits]
         first = Campaign(commits[0], trees[0], [*arguments, "--blocks", str(blocks), *where])
         stack.callback(first.close)
+        # Its plan and not the same arguments: the presets of two commits may differ (METHOD M4).
         repeat = ["--like", str(first.folder), *_function(arguments), *where]
         second = Campaign(commits[1], trees[1], repeat)
         stack.callback(second.close)
         both = [first, second]
         for block in range(blocks):
+            # A fixed order would give all drift within a block to one commit (METHOD M3).
             for campaign in coin.sample(both, 2):
                 say(f"Block {block + 1} of {blocks}, commit {campaign.name}:")
                 campaign.go()
@@ -122,6 +129,7 @@ def _function(arguments: Sequence[str]) -> list[str]:
     for option in ("--task", "--args"):
         parser.add_argument(option)
     values = vars(parser.parse_known_args(arguments)[0])
+    # One word each, because a value may begin with a dash.
     return [f"--{option}={value}" for option, value in values.items() if value]
 
 
@@ -130,6 +138,7 @@ def _worktree(commit: str, repository: Path) -> Iterator[Path]:
     """Check out a commit in a temporary worktree, and remove it afterwards."""
     with temp_dirs.folder() as folder:
         tree = folder / "tree"
+        # Detached, because git checks out a branch in one worktree only.
         _git(repository, commit, "worktree", "add", "--quiet", "--detach", str(tree), commit)
         try:
             yield tree

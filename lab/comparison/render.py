@@ -93,6 +93,7 @@ def _table(compared: Sequence[Compared]) -> str:
 
 def _escaped(text: str) -> str:
     """Escape characters that Markdown would read as a table border, a tag or a mention."""
+    # The ampersand comes first, because the other replacements contain one.
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "&#124;"), ("@", "&#64;")):
         text = text.replace(sign, written)
     return printable(text, keep="")
@@ -102,6 +103,7 @@ def as_json(compared: Sequence[Compared], a: str, b: str) -> str:
     """Return the names of both sides and every compared metric as JSON."""
     numbers = [asdict(number) for number in compared]
     for number in numbers:
+        # JSON has no nan, and `json` refuses the number types of numpy.
         number["cell"] = {k: None if pd.isna(v) else _plain(v) for k, v in number["cell"].items()}
     return json.dumps({"a": a, "b": b, "compared": numbers}, indent=1)
 
