@@ -84,6 +84,7 @@ def io_bound(trials: Sequence[TrialRecords]) -> Observation:
     mean = int((ended.t4_ns - ended.t3_ns).sum()) / span_ns
     holds = mean >= OVERLAP * slots
     why = f"on average {mean:.1f} of {slots} worker slots waited at once"
+    # Other processes can only reduce the overlap, so a claim that holds on a busy machine is valid.
     if not holds and trial.row.flag not in COUNTED_FLAGS:
         return Observation(None, f"{why}, on a machine that was busy with other work")
     return Observation(holds, why)
@@ -95,6 +96,7 @@ def jobs_gain(trials: Sequence[TrialRecords]) -> Observation:
     if trial.row.flag not in COUNTED_FLAGS:
         return Observation(None, "the machine was busy with other work")
     rounds = trial.occurrences.dropna(subset=["finished_ns"]).groupby("nominal_ns")
+    # An occurrence of which only one job ended shows nothing about parallel work.
     took_s = [int(r.finished_ns.max() - r.started_ns.min()) / 1e9 for _, r in rounds if len(r) > 1]
     if len(took_s) < INTERVAL_FLOOR:
         return Observation(None, f"{len(took_s)} occurrences, {INTERVAL_FLOOR} are needed")
@@ -106,6 +108,7 @@ def jobs_gain(trials: Sequence[TrialRecords]) -> Observation:
 
 def gain(trials: Sequence[TrialRecords]) -> Observation:
     """Check that a second worker on a second core speeds up CPU work, per pair (METHOD M12)."""
+    # A pair is one block, so that both of its rates share the drift of the machine (METHOD M12).
     rates = {(trial.row.block, trial.row.workers): _rate_per_s(trial) for trial in trials}
     pairs = usable_pairs([trial.row for trial in trials])
     if len(pairs) < INTERVAL_FLOOR:
@@ -124,6 +127,7 @@ def usable_pairs(rows: Iterable[TrialRow]) -> list[int]:
 
 
 def _gained(ratio: Estimate, sentence: str, python: str) -> Observation:
+    # Without an interval every ratio is possible, so the result has to be undecided.
     low, high = ratio.low or 0.0, ratio.high or np.inf
     figures = sentence.format(f"{ratio.value:.2f} ({low:.2f} to {high:.2f})")
     if low <= GAIN <= high:
@@ -142,6 +146,7 @@ def shared_memory(trials: Sequence[TrialRecords]) -> Observation:
 def own_memory(trials: Sequence[TrialRecords]) -> Observation:
     """Check that each worker slot has its own process, and none is the submitter's."""
     pids, slots = _pids(trials[0]), trials[0].row.workers
+    # There may be more processes than slots: some workers fork one for each task.
     holds = len(pids) >= slots and trials[0].driver_pid not in pids
     within = ", including the submitter's" if trials[0].driver_pid in pids else ""
     return Observation(holds, f"{slots} worker slots, {len(pids)} processes{within}")
@@ -149,6 +154,7 @@ def own_memory(trials: Sequence[TrialRecords]) -> Observation:
 
 def one_thread(trials: Sequence[TrialRecords]) -> Observation:
     """Check that all tasks run in one thread."""
+    # The name of a worker contains its process and its thread.
     threads = trials[0].ended.worker.nunique()
     return Observation(threads == 1, f"tasks ran in {threads} thread{'s' * (threads > 1)}")
 
@@ -178,16 +184,20 @@ def retried(trials: Sequence[TrialRecords]) -> Observation:
     raised = set(trial.tasks[trial.tasks.outcome == "raised"].task_id)
     returned = raised & set(trial.ended.task_id)
     why = f"{len(returned)} of {len(raised)} tasks that raised were run again and returned"
+    # Where no task raised, nothing could be run again.
     return Observation(bool(raised) and returned == raised, why)
 
 
 def overtaking(trials: Sequence[TrialRecords]) -> Observation:
     """Check that urgent tasks overtake at least half of the waiting tasks of low priority."""
     first = trials[0].tasks.drop_duplicates("task_id").sort_values("task_id")
+    # Urgent tasks are submitted last, so they have the largest ids.
     low, urgent = first.iloc[:-URGENT_TASKS], first.iloc[-URGENT_TASKS:]
     waiting = overtaken = 0
     for accepted_ns, started_ns in zip(urgent.t2_ns, urgent.t3_ns, strict=True):
+        # Before it acknowledges the urgent task, the backend cannot be expected to prefer it.
         waiting += int((low.t3_ns > accepted_ns).sum())
+        # A worker may start a task before submit has returned, so the later instant counts.
         overtaken += int((low.t3_ns > max(accepted_ns, started_ns)).sum())
     if not waiting:
         return Observation(None, "no task was waiting when the urgent tasks were acknowledged")
@@ -205,6 +215,7 @@ def survives(trials: Sequence[TrialRecords]) -> Observation:
     done = ended.task_id.nunique()
     why = f"of {planned} acknowledged tasks {done} ended, {after} after their submitter was killed"
     holds = done == planned
+    # If all tasks ended before the kill, the trial shows nothing about tasks without a submitter.
     return Observation(None if holds and not after else holds, why)
 
 
@@ -212,6 +223,7 @@ def scheduled(trials: Sequence[TrialRecords]) -> Observation:
     """Check that jobs run repeatedly, at the instants at which they are due."""
     due = trials[0].occurrences
     n = len(due.drop_duplicates(["job", "k"]))
+    # METHOD M26 separates early firings from missed ones: an early one took place.
     on_time = due[due.outcome.isin([FiringOutcome.FIRED, FiringOutcome.EARLY])]
     late_s = float(on_time.error_ns.max()) / 1e9 if len(on_time) else 0.0
     why = f"{len(on_time)} of {n} occurrences kept, the latest {late_s:.2f} s late"
@@ -224,6 +236,7 @@ def rescheduled(trials: Sequence[TrialRecords]) -> Observation:
     before = int((tasks.t3_ns < tasks.t5_ns).sum())
     after = int((tasks.t3_ns >= tasks.t5_ns).sum())
     why = f"{before} firings after it was added, {after} after it was removed"
+    # A single firing may be a job that runs once.
     return Observation(before > 1 and after <= UNDER_WAY, why)
 
 

@@ -13,6 +13,7 @@ def executed_again(trials: Sequence[TrialRecords]) -> Observation:
     """Check that every interrupted task was executed again and ended."""
     (trial,) = trials
     interrupted = _interrupted(trial)
+    # A second start is not enough, because the next kill may interrupt that one as well.
     ended = interrupted & set(trial.ended.task_id)
     why = f"{len(ended)} of {len(interrupted)} interrupted tasks ended later"
     return Observation(ended == interrupted, why) if interrupted else Observation(None, NOTHING)
@@ -22,6 +23,7 @@ def never_again(trials: Sequence[TrialRecords]) -> Observation:
     """Check that no interrupted task was started again."""
     (trial,) = trials
     interrupted = _interrupted(trial)
+    # Starts and not ends: "never again" is broken even if the second execution fails.
     starts = trial.tasks[trial.tasks.task_id.isin(interrupted)].task_id.value_counts()
     again = int((starts > 1).sum())
     why = f"{again} of {len(interrupted)} interrupted tasks started again"
@@ -30,4 +32,5 @@ def never_again(trials: Sequence[TrialRecords]) -> Observation:
 
 def _interrupted(trial: TrialRecords) -> set[int]:
     """Return the tasks with an execution that started and did not end."""
+    # The begin of a record survives SIGKILL (METHOD M15): a killed execution is unfinished.
     return set(trial.tasks[trial.tasks.outcome == "unfinished"].task_id)

@@ -72,6 +72,7 @@ class _Run:
         self._store, self._plan = store, plan
         self._rows = last_rows(store)
         facts = store.read("environment").set_index("key").value
+        # Threads run Python code in parallel only on a build without the GIL.
         gil = "with" if facts["python.gil"] == "1" else "without"
         name = f"{facts['python.implementation']} {facts['python.version']}"
         self._python = f"{name} {gil} the GIL"
@@ -80,6 +81,7 @@ class _Run:
         """Return the result of a claim's check for one label."""
         way = registry.select(label)
         is_installed = way == registry.select(backend)
+        # Another variant than the default is itself the condition under which the claim holds.
         condition = claim.needs if is_installed else label
         question = CRITERIA[claim.question]
         if package := registry.missing_package(way.backend, way.variant):
@@ -92,6 +94,7 @@ class _Run:
                 )
         rows = self._of(question.experiment, way)
         ids = tuple(row.trial_id for row in rows)
+        # For some questions a trial that failed or timed out is the answer.
         troubles = [row.reason for row in rows if row.status not in question.ends]
         if not rows or troubles:
             reason = troubles[0] if troubles else "its trials were not run"
@@ -110,6 +113,7 @@ class _Run:
     def _records(self, row: TrialRow) -> TrialRecords:
         folder = self._store.trial_folder(row.trial_id, row.attempt)
         tables = {"task": self._store.read("task", folder)}
+        # Only a trial with a schedule has this table.
         if row.schedule:
             tables["firing"] = self._store.read("firing", folder)
         return records_of(row, tables, folder, self._python)
@@ -122,8 +126,10 @@ def records_of(
     tasks = tables["task"]
     return TrialRecords(
         row=row,
+        # Tasks of the warm-up are not among those that a question plans (METHOD M16).
         tasks=tasks[tasks.phase == Phase.MEASURE],
         occurrences=tables.get("firing", pd.DataFrame()),
+        # From the lab's own record, because a backend need not report its submitter (METHOD M15).
         driver_pid=read(folder / "intents.bin")[0].pid,
         seen=read_status(folder).get("seen"),
         python=python,
@@ -135,7 +141,9 @@ def _result_of_skip(skip: Skip, way: registry.Selected) -> bool | None:
     if skip.spec.fault is not None:
         return None  # the provider or the topology has no target
     offered = PROVIDERS[skip.spec.provider].offered()
+    # A server that the provider cannot start here is no fault of the backend.
     lacks_server = set(services_of(way.backend, way.variant)) - offered
     takes_tasks = Capability.SUBMIT in capabilities(way.backend, way.variant)
+    # A scheduler that accepts no tasks can be judged by its jobs only.
     is_tried = takes_tasks or isinstance(skip.spec.arrival, Periodic)
     return False if is_tried and not lacks_server else None

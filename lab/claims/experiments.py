@@ -58,6 +58,7 @@ class Experiment:
 
     def is_done(self, rows: Sequence[TrialRow]) -> bool:
         """Return True if a backend's rows suffice before all blocks have run."""
+        # One failed trial leaves the claim unmeasured, whatever further pairs show.
         failed = any(row.status != Status.OK for row in rows)
         return self.is_paired and (failed or len(usable_pairs(rows)) >= INTERVAL_FLOOR)
 
@@ -66,6 +67,7 @@ class Experiment:
         arrival, finest_s = self.cell.arrival, registry.select(label).backend.finest_period_s
         if not isinstance(arrival, Periodic) or arrival.cron or finest_s <= arrival.every_s:
             return self.cell
+        # Where the finest period is a minute, two occurrences keep the trial short.
         slower = replace(arrival, every_s=0.0, cron=MINUTES, n_occurrences=2)
         if finest_s < MINUTE_S:
             slower = replace(arrival, every_s=finest_s)
@@ -99,7 +101,9 @@ class Experiment:
         )
 
 
+# Waits are long beside the fork of a worker, which would otherwise hide that tasks overlap.
 WAITING = Experiment(Case("io", Burst(24), WAIT_US), cores=(2,), workers_per_core=2)
+# Only this burst is judged by its speed, so only it needs a warm-up (METHOD M16).
 COMPUTING = Experiment(
     Case("cpu", Burst(50), CPU_US),
     cores=(1, 2),
@@ -113,7 +117,9 @@ BLOCK = Experiment(Case("shared_block", Burst(40)), cores=(2,))
 STORE = Experiment(Case("shared_store", Burst(40)), cores=(2,))
 # django-q2 submits a task that raised again after one minute.
 FAILING = Experiment(Case("flaky", Retry(10)), deadline_s=75.0)
+# One slot, so that tasks of low priority still wait when the urgent ones arrive.
 RANKED = Experiment(Case("io", Priority(40 + URGENT_TASKS, URGENT_TASKS), SHORT_WAIT_US))
+# Three seconds of work for one slot: the submitter is killed long before the last task ends.
 ABANDONED = Experiment(Case("io", ClientCrash(15), WAIT_US))
 MONITORED = Experiment(Case("io", Monitoring(8), SHORT_WAIT_US))
 SCHEDULED = Experiment(Case("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
@@ -130,6 +136,7 @@ KILLED, CHILD_KILLED = (
 )
 REMOVED = Experiment(Case("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
 # For a backend that accepts no tasks, jobs that are due at the same instant replace them.
+# As many occurrences as an interval needs: `checks.jobs_gain` compares each of them.
 JOBS = Experiment(Case("cpu", Periodic(2, INTERVAL_FLOOR, cron=MINUTES), JOB_US), cores=(2,))
 
 
@@ -180,6 +187,7 @@ CRITERIA: Mapping[str, Criterion] = {
     "shared-store": Criterion(
         "the submitter sees changes of a counter in Redis", STORE, checks.seen_by_submitter
     ),
+    # A retry may come after the deadline; the ledger still has those that ran before it.
     "retry": Criterion(
         "tasks that raise are run again", FAILING, checks.retried, (Status.OK, Status.TIMEOUT)
     ),
@@ -189,6 +197,7 @@ CRITERIA: Mapping[str, Criterion] = {
     "background": Criterion(
         "acknowledged tasks end after their submitter is killed", ABANDONED, checks.survives
     ),
+    # A monitor that does not answer fails the trial, and this failure is the result.
     "monitoring": Criterion(
         "the backend's monitor answers over HTTP and lists the cluster",
         MONITORED,
@@ -211,6 +220,7 @@ CRITERIA: Mapping[str, Criterion] = {
     "kept-then-removed": Criterion(
         "a job runs when due until it is removed", REMOVED, checks.scheduled
     ),
+    # A task that is never delivered again keeps the trial waiting until its deadline.
     "redelivered": Criterion(
         "tasks that a killed worker was executing are executed again and end",
         KILLED,
@@ -244,6 +254,7 @@ CRITERIA: Mapping[str, Criterion] = {
 
 def plan(tests: Iterable[tuple[str, str]], seed: int) -> Plan:
     """Plan the trials that test each pair of a question and a label; shared trials run once."""
+    # A dictionary and not a set: equal seeds give equal plans, with trials in the same order.
     wanted = dict.fromkeys((CRITERIA[question].experiment, label) for question, label in tests)
     plans = [make_plan(experiment.selection(label, seed)) for experiment, label in wanted]
     return Plan(
@@ -256,5 +267,6 @@ def attempts(spec: TrialSpec, rows: Iterable[TrialRow]) -> int:
     """Return the largest number of attempts at a trial, given the rows so far; 0 omits it."""
     if not COMPUTING.includes(spec):
         return 1
+    # Each label has pairs of its own: those of another backend do not suffice for it.
     similar = [row for row in rows if row.label == spec.label and row.workload == spec.workload]
     return 0 if COMPUTING.is_done(similar) else ATTEMPTS

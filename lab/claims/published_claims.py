@@ -126,6 +126,7 @@ _TABLE: Mapping[str, System] = {
         "Scalable; big data; task graphs; distributed",
         (
             Claim("concurrent", YES, "Concurrent ✓"),
+            # The default scheduler has threads, which share the GIL.
             Claim("parallel", YES, "Parallel task execution.", ("dask", "dask[processes]")),
             Claim("scheduling", YES, "Scheduling ✓"),
             Claim("distributed", YES, "distributed task execution.", ("dask[distributed]",)),
@@ -182,6 +183,7 @@ _TABLE: Mapping[str, System] = {
                 "parallel",
                 CONFIG,
                 "can use processes",
+                # Without `late-runs` APScheduler drops runs that wait for longer than a second.
                 ("apscheduler", "apscheduler[processes+late-runs]"),
             ),
             Claim("scheduling", YES, "Scheduled tasks (CRON, Interval, ...)"),
@@ -229,6 +231,7 @@ _TABLE: Mapping[str, System] = {
         "3rd-Party",
         "I/O-bound; system-level cron integration",
         (
+            # It accepts no tasks, so the questions are about its jobs.
             Claim("concurrent", NO, "Concurrent ✖", instead="jobs-overlap"),
             Claim("parallel", NO, "Parallel ✖", instead="jobs-parallel"),
             Claim("scheduling", YES, "Scheduled tasks for Django (CRON)", instead="jobs-kept"),
@@ -244,6 +247,7 @@ _TABLE: Mapping[str, System] = {
         (
             Claim("concurrent", YES, "Concurrent task execution"),
             Claim("parallel", YES, "parallel task execution"),
+            # Its finest period is a minute, so one trial serves this claim and `dynamic-schedule`.
             Claim("scheduling", YES, "Scheduled tasks (CRON)", instead="kept-then-removed"),
             Claim("background", YES, "(only background)"),
             Claim("own-memory", YES, "process-based workers"),

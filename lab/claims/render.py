@@ -43,6 +43,7 @@ def rest(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
             row.claim,
             row.statement,
             row.verdict,
+            # An unmeasured claim has its reason in the verdict already.
             "" if row.evidence in row.verdict else row.evidence,
             _trials(row.trials.split()),
         )
@@ -53,6 +54,7 @@ def rest(rows: Sequence[ClaimRow]) -> list[tuple[str, ...]]:
 
 def summary(rows: Sequence[ClaimRow]) -> str:
     """Count the verdicts in one sentence."""
+    # A verdict may have its condition after a colon; only the part before it is a `Verdict`.
     kinds = Counter(Verdict(row.verdict.partition(":")[0]) for row in rows)
     holding = kinds[Verdict.HOLDS] + kinds[Verdict.HOLDS_WITHOUT]
     return (

@@ -60,6 +60,7 @@ def judge_claim(claim: Claim, answers: Sequence[LabelResult]) -> Judgement:
     here, deciding = _each(answers) if claim.each else _any(answers)
     condition = deciding[0].condition if here == Mark.CONFIG else ""
     verdict = _verdict(claim.mark, here)
+    # Labels often share a reason, such as a busy machine, which is then printed once.
     why = "; ".join(dict.fromkeys(answer.observation.why for answer in deciding))
     return Judgement(
         here,
@@ -74,8 +75,10 @@ def _any(answers: Sequence[LabelResult]) -> tuple[Mark | None, Sequence[LabelRes
     """Return the mark if one label is enough, and the answers that decide it."""
     passing = [answer for answer in answers if answer.observation.holds]
     if passing:
+        # The first one that passes is the simplest: `ways` begins with the default variant.
         return Mark.CONFIG if passing[0].condition else Mark.YES, passing[:1]
     undecided = [answer for answer in answers if answer.observation.holds is None]
+    # An undecided label might have passed, so the claim is not refuted.
     return (None, undecided) if undecided else (Mark.NO, answers)
 
 
@@ -83,6 +86,7 @@ def _each(answers: Sequence[LabelResult]) -> tuple[Mark | None, Sequence[LabelRe
     """Return the mark if every label must pass, and the answers that decide it."""
     failing = [answer for answer in answers if answer.observation.holds is False]
     if failing:
+        # One failure refutes the claim, whatever the undecided labels would have shown.
         return Mark.NO, failing
     undecided = [answer for answer in answers if answer.observation.holds is None]
     return (None, undecided) if undecided else (Mark.YES, answers)
@@ -91,6 +95,7 @@ def _each(answers: Sequence[LabelResult]) -> tuple[Mark | None, Sequence[LabelRe
 def _verdict(published: Mark, here: Mark | None) -> Verdict:
     if here is None:
         return Verdict.UNMEASURED
+    # A published "no" is refuted by any configuration that works.
     if here == Mark.CONFIG and published != Mark.NO:
         return Verdict.HOLDS_WITH
     if published == Mark.CONFIG and here == Mark.YES:
