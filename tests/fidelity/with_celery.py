@@ -12,14 +12,15 @@ from tests.fidelity import stamps
 NAME = "tests.fidelity.with_celery"
 POOLS = ("prefork", "threads", "gevent", "solo")
 WITH_RESULTS = ("prefork+results", "threads+results", "gevent+results")
-PRIORITIES = "FIDELITY_PRIORITIES"
+PRIORITIES, QUEUE_TYPE = "FIDELITY_PRIORITIES", "FIDELITY_QUEUE_TYPE"
 ON_RABBITMQ = (
-    *("prefork+rabbitmq", "prefork+rabbitmq+priorities"),
+    *("prefork+rabbitmq", "prefork+rabbitmq+priorities", "prefork+rabbitmq+quorum"),
     *("threads+rabbitmq", "gevent+rabbitmq"),
 )
 # Celery takes both addresses from the variables that `main` sets.
 app = Celery(NAME)
 app.conf.task_queue_max_priority = int(os.environ.get(PRIORITIES, "0")) or None
+app.conf.task_default_queue_type = os.environ.get(QUEUE_TYPE, "classic")
 
 
 @app.task  # type: ignore[untyped-decorator]
@@ -38,6 +39,8 @@ def main() -> None:
         os.environ["CELERY_RESULT_BACKEND"] = given.redis
     if "priorities" in extras:
         os.environ[PRIORITIES], app.conf.task_queue_max_priority = "10", 10
+    if "quorum" in extras:
+        os.environ[QUEUE_TYPE] = app.conf.task_default_queue_type = "quorum"
     command = [sys.executable, "-m", "celery", "-A", NAME, "worker"]
     command += ["--pool", pool, "--concurrency", str(given.workers), "--hostname"]
     # `solo` runs one task at a time, so it has as many workers.
