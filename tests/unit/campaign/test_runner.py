@@ -44,7 +44,7 @@ def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(
 
     def disturbed(outcome: TrialObservation, *, has_hits: bool) -> disturbance.Disturbance | None:
         seen = observed(outcome, has_hits=has_hits)
-        return seen and replace(seen, cpu_taken=0.9)
+        return seen and replace(seen, cpu_taken=0.9, resolution=0.0)
 
     monkeypatch.setattr(disturbance, "observed", disturbed)
     specs = [spec_of("inline", arrival=kind) for kind in arrivals]
