@@ -75,7 +75,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     configure(folder / "asv.conf.json")
     git(folder, "init", "-q", "-b", "main")
     commit(folder, "base")
-    pool = folder / "lab/backends/thread_pool.py"
+    pool = folder / "lab/backends/_futures.py"
     pool.write_text(pool.read_text() + "\n# No change.\n")
     commit(folder, "equal")
     change(pool, "\n# No change.\n", SLOWED)
