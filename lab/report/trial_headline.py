@@ -18,7 +18,7 @@ HEADLINES: dict[str, tuple[str, Format]] = {
     "lateness_s_max": ("late by {}", seconds),
     "group_s_p50": ("group {}", seconds),
     "chain_s_p50": ("chain {}", seconds),
-    "inversions": ("{} overtaken", percent),
+    "priority_inversion_ratio": ("{} overtaken", percent),
     "retry_late_s_p50": ("retry late {}", seconds),
     "idle_wakeups_per_s": ("{} wake-ups/s", digits),
     "throughput_per_s": ("{} tasks/s", digits),

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from rich.text import Text
 
+from lab.analysis.metrics.registry import METRICS
 from lab.cli.trial_line import skip_lines, trial_line
-from lab.report.trial_headline import headline
+from lab.report.trial_headline import HEADLINES, headline
 from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import BLANK
 
@@ -68,6 +69,11 @@ def test_the_number_is_the_first_that_the_trial_has() -> None:
     assert headline(ROW, [metric("throughput_per_s", 1_234.0)]) == "1,230 tasks/s"
     assert headline(ROW, []) == "no number"
     assert headline(replace(ROW, status="failed"), waits) == "failed"
+
+
+def test_every_headline_is_a_metric() -> None:
+    """A renamed metric would leave its trials with `no number`."""
+    assert HEADLINES.keys() <= METRICS.keys()
 
 
 def test_skips_are_one_line_a_system() -> None:
