@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     """Print what this machine lacks, the worst first, and the names of the checks that are fine.
 
     Raises:
-        UnknownNameError: A check that is asked for does not exist.
+        UnknownNameError: There is no check of a given name.
     """
     checks = {check.name: check for check in examine(registry.backends())}
     for name in options.names:

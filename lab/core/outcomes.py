@@ -14,7 +14,7 @@ class Ack(StrEnum):
 
 
 class AckMeans(StrEnum):
-    """Place of a task when its submit call returns without an error (FAULTS rule 9)."""
+    """Place of a task when its submit call returns without an error."""
 
     IN_MEMORY = "in-memory"  # in the memory of the submitter
     SOCKET = "socket"  # written to a socket or a pipe; nothing has replied
@@ -24,7 +24,7 @@ class AckMeans(StrEnum):
 
 
 class TaskState(StrEnum):
-    """State of a task that the system under test reports after a fault (FAULTS rule 7)."""
+    """State of a task that the system under test reports after a fault (METHOD M29)."""
 
     QUEUED = "queued"  # waits for a worker, a retry or a redelivery
     RUNNING = "running"

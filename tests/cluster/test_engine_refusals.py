@@ -18,6 +18,7 @@ from lab.providers import choice, images
 from lab.providers import engine as engine_module
 from lab.providers.engine import _require_socket, engine
 from lab.providers.images import builder, steps
+from tests.factories.intruders import UNPRIVILEGED
 from tests.factories.trials import run, spec_of
 
 pytestmark = pytest.mark.cluster
@@ -28,7 +29,6 @@ REFUSED = (
     "or measure with --provider local."
 )
 DISK_MIB = 40
-NOBODY = 65_534
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def without_permission(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def require_as_nobody(address: str, check: Callable[[str], None] = _require_socket) -> None:
     """Check the engine's socket as a user without any permission."""
-    os.seteuid(NOBODY)
+    os.seteuid(UNPRIVILEGED)
     try:
         check(address)
     finally:

@@ -118,7 +118,7 @@ def test_a_killed_submitter_loses_no_acknowledged_task(tmp_path: Path) -> None:
 
 
 def test_a_poisonous_task_is_executed_again_and_again_by_celery_safe(tmp_path: Path) -> None:
-    """Nothing else is lost, and the task never finishes (FAULTS 3.3, F13)."""
+    """Nothing else is lost, and the task never finishes."""
     tables = tables_of(tmp_path, "celery@safe", of_kind(FaultKind.POISON))
     (row,) = tables["fault"].to_dict("records")
     assert row["status"] == "hit"

@@ -1,7 +1,7 @@
 """Tests which keys of Redis remain after SIGKILL of the server and a restart, by persistence.
 
-The page cache survives SIGKILL, so that both append-only modes keep every acknowledged write
-(FAULTS rule 6). Only a loss of power distinguishes them.
+The page cache survives SIGKILL, so that both append-only modes keep every acknowledged write.
+Only a loss of power distinguishes them.
 """
 
 from __future__ import annotations

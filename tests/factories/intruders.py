@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT, NOBODY = 0, 65_534
+ROOT, UNPRIVILEGED = 0, 65_534
 PATIENCE_S = 60.0
 
 
@@ -36,7 +36,7 @@ def as_user(user: int, act: Callable[..., Any], *arguments: Any) -> Any:
 
 def as_nobody(act: Callable[..., str], *arguments: Any) -> str:
     """Call `act` as a user who is neither root nor the user of this process."""
-    answer: str = as_user(NOBODY, act, *arguments)
+    answer: str = as_user(UNPRIVILEGED, act, *arguments)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""Tests what adapters state about redelivery and acknowledgement (FAULTS 3.2)."""
+"""Tests what adapters state about redelivery and acknowledgement (METHOD M27)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_safe_profiles_name_the_faults_that_they_survive() -> None:
 
 
 def test_shorter_horizons_are_not_in_the_default_profile() -> None:
-    """Only `safe` and its like shorten a horizon (FAULTS rule 4)."""
+    """Only `safe` and its like shorten a horizon."""
     for name, backend in registry.backends().items():
         for profile in backend.profiles:
             if profile.name in {"default", "tuned"}:

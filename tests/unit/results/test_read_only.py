@@ -16,9 +16,9 @@ from lab.core.errors import ExitCode
 from lab.history import run_index
 from tests.conftest import once
 from tests.factories import finished_run
+from tests.factories.intruders import UNPRIVILEGED
 
 ROOT = Path(__file__).parents[3]
-NOBODY = 65_534
 BENCH = "bench -b inline -w noop --tasks 5 --cores 1 --arrival burst --blocks 1 --provider local"
 
 
@@ -45,7 +45,7 @@ def read_only(folder: Path) -> Iterator[None]:
     for path in (folder.parent, *everything):
         path.chmod(0o555 if path.is_dir() else 0o444)
     if before == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED)
     try:
         yield
     finally:
