@@ -159,7 +159,7 @@ def _cells_of(
         cell = calibrated_cell.cell
         if not (cell.fallback and cell.fault in supported):
             chosen.append(calibrated_cell)
-            if _can_take(selection, label, calibrated_cell):
+            if cell.fault not in supported and _can_take(selection, label, calibrated_cell):
                 supported.add(cell.fault)
     return chosen
 
