@@ -18,7 +18,7 @@ FUNCTIONS: Mapping[FaultKind, str] = {
 }
 MODULE = "lab.worker.fault_tasks"
 # The task of `outlive` takes this many redelivery horizons.
-HORIZONS = 1.2
+OUTLIVED_HORIZONS = 1.2
 KINDS = (*FUNCTIONS, FaultKind.OUTLIVE)
 
 
@@ -53,4 +53,4 @@ def outlive_s(spec: TrialSpec) -> float | None:
     backend = registry.select(spec.label).backend
     settings = settings_of(backend, spec.variant, spec.profile)
     horizon_s = backend.redelivery_horizon_s(settings, is_started=True)
-    return None if horizon_s is None else HORIZONS * horizon_s
+    return None if horizon_s is None else OUTLIVED_HORIZONS * horizon_s
