@@ -132,6 +132,11 @@ class Fault:
     persistence: str = ""
 
     @property
+    def pauses_s(self) -> float:
+        """The seconds for which one hit may keep its target from work."""
+        return self.heal_s + self.grace_s + (self.restart_s or 0.0)
+
+    @property
     def text(self) -> str:
         """The kind, then the factors that are not its defaults, separated by colons."""
         factors = []

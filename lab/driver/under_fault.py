@@ -55,9 +55,8 @@ class UnderFault:
     ) -> None:
         self._backend, self._offering, self._folder = backend, offering, folder
         self.limit_s, self._fault = spec.deadline_s, fault
-        self._pauses_s = fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
         # Below the deadline of the driver, which would end the trial as a timeout.
-        self._latest_s = min(self._pauses_s + LATEST_S, spec.deadline_s * 0.9)
+        self._latest_s = min(fault.pauses_s + LATEST_S, spec.deadline_s * 0.9)
         self._is_over = threading.Event()
 
     def offer(
@@ -120,7 +119,7 @@ class UnderFault:
         horizon_s = self._backend.redelivery_horizon_s(
             self._backend.setup.settings, is_started=True
         )
-        return self._pauses_s + HORIZONS * horizon_s if has_separated and horizon_s else 0.0
+        return self._fault.pauses_s + HORIZONS * horizon_s if has_separated and horizon_s else 0.0
 
     def _patience_s(self, progress: _Progress) -> float:
         horizon, settings = self._backend.redelivery_horizon_s, self._backend.setup.settings
@@ -129,7 +128,7 @@ class UnderFault:
             for is_started, task_ids in ((False, progress.waiting), (True, progress.running))
             if task_ids
         ]
-        return self._pauses_s + max([SETTLE_S, *horizons])
+        return self._fault.pauses_s + max([SETTLE_S, *horizons])
 
     def _progress(self) -> _Progress:
         started, finished, n_events = set[int](), set[int](), 0

@@ -57,7 +57,7 @@ def parse(text: str) -> Fault:
 
 def after_s(fault: Fault) -> float:
     """Return the seconds from a hit until the next one may be drawn."""
-    return RECOVERY_S + fault.heal_s + fault.grace_s + (fault.restart_s or 0.0)
+    return RECOVERY_S + fault.pauses_s
 
 
 def fitted(arrival: Arrival, fault: Fault) -> Arrival:

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,10 @@ def driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> driver.Driver:
     monkeypatch.setattr(under_fault, "SETTLE_S", 0.3)
     monkeypatch.setattr(under_fault, "LATEST_S", 0.3)
     monkeypatch.setattr(under_fault, "LOOK_S", 0.05)
-    fault = of_kind(FaultKind.NONE)
+    fault = replace(of_kind(FaultKind.NONE), restart_s=0.0)
     spec = spec_of("thread-pool", arrival=Paced(N, 200.0), fault=fault, deadline_s=60.0)
     driven = driver_here(tmp_path, monkeypatch, [], spec)
     assert driven.under_fault
-    driven.under_fault._pauses_s, driven.under_fault._latest_s = 0.0, 0.3
     return driven
 
 
