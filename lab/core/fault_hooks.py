@@ -11,6 +11,21 @@ from typing import ClassVar, NoReturn, Protocol
 from lab.core.errors import ClusterError
 from lab.core.faults import FaultKind, Role, Target
 
+BY_SIGNALS = frozenset(
+    {
+        FaultKind.CHILD_KILL,
+        FaultKind.WORKER_KILL,
+        FaultKind.IDLE_WORKER_KILL,
+        FaultKind.WORKER_TERM,
+        FaultKind.WORKER_PAUSE,
+        FaultKind.BROKER_KILL,
+        FaultKind.BROKER_PAUSE,
+        FaultKind.SUBMITTER_KILL,
+        FaultKind.SCHEDULER_KILL,
+    }
+)
+"""The kinds that need no other hooks than `targets`, `kill`, `terminate`, `pause` and `resume`."""
+
 
 class WriterView(Protocol):
     """A process that writes a ledger, with its unfinished tasks."""
@@ -131,14 +146,6 @@ class FaultHooks:
         """Undo `cut`, and return the proof."""
         self._cannot(f"reconnect {part}")
 
-    def slow(self, part: str, delay_ms: float) -> str:
-        """Delay all packets of a part, and return the proof."""
-        self._cannot(f"delay the packets of {part} by {delay_ms:g} ms")
-
-    def unslow(self, part: str) -> str:
-        """Undo `slow`, and return the proof."""
-        self._cannot(f"undo the delay of {part}")
-
     def fill_disk(self, part: str) -> str:
         """Fill the disk of a server, and return the proof."""
         self._cannot(f"fill the disk of {part}")
@@ -146,13 +153,6 @@ class FaultHooks:
     def free_disk(self, part: str) -> str:
         """Undo `fill_disk`, and return the proof."""
         self._cannot(f"free the disk of {part}")
-
-    def step_clock(self, part: str, step_s: float) -> str:
-        """Move the wall clock of a part by `step_s` seconds, and return the proof.
-
-        The monotonic clock does not change. A step of 0 restores the true time.
-        """
-        self._cannot(f"move the clock of {part} by {step_s:g} s")
 
     def _cannot(self, action: str) -> NoReturn:
         raise ClusterError(f"{type(self).__name__} cannot {action}.")

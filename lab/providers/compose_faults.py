@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.core.errors import ClusterError
-from lab.core.fault_hooks import LedgerView
+from lab.core.fault_hooks import BY_SIGNALS, LedgerView
 from lab.core.faults import FaultKind, Role, Target
 from lab.core.provider import Cluster, TrialContext
 from lab.host import processes
@@ -51,24 +51,7 @@ FILL = (
 class ComposeFaults(Cluster):
     """The hooks of the faults that an engine, or a process in a container, can cause."""
 
-    faults = frozenset(
-        {
-            FaultKind.CHILD_KILL,
-            FaultKind.WORKER_KILL,
-            FaultKind.IDLE_WORKER_KILL,
-            FaultKind.WORKER_TERM,
-            FaultKind.WORKER_PAUSE,
-            FaultKind.BROKER_KILL,
-            FaultKind.BROKER_PAUSE,
-            FaultKind.WORKER_OOM,
-            FaultKind.POISON,
-            FaultKind.NETWORK_CUT,
-            FaultKind.BROKER_DISK_FULL,
-            FaultKind.SUBMITTER_KILL,
-            FaultKind.SCHEDULER_KILL,
-            FaultKind.OUTLIVE,
-        }
-    )
+    faults = BY_SIGNALS | {FaultKind.NETWORK_CUT, FaultKind.BROKER_DISK_FULL}
 
     @classmethod
     def fault_lack(cls, kind: FaultKind) -> str:

@@ -14,7 +14,7 @@ from subprocess import Popen
 import psutil
 
 from lab.core.errors import ClusterError
-from lab.core.fault_hooks import FaultHooks
+from lab.core.fault_hooks import BY_SIGNALS, FaultHooks
 from lab.core.faults import FaultKind, Role, Target
 from lab.core.provider import TrialContext
 from lab.host import process_marks, processes
@@ -44,19 +44,7 @@ class Part:
 class LocalFaults(FaultHooks):
     """The hooks of the faults that signals can cause."""
 
-    faults = frozenset(
-        {
-            FaultKind.CHILD_KILL,
-            FaultKind.WORKER_KILL,
-            FaultKind.IDLE_WORKER_KILL,
-            FaultKind.WORKER_TERM,
-            FaultKind.WORKER_PAUSE,
-            FaultKind.BROKER_KILL,
-            FaultKind.BROKER_PAUSE,
-            FaultKind.SCHEDULER_KILL,
-            FaultKind.SUBMITTER_KILL,
-        }
-    )
+    faults = BY_SIGNALS
     site: TrialContext
     _services: list[Part]
     _nodes: list[Part]

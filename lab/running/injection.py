@@ -49,6 +49,26 @@ class Injection(ABC):
         """End the fault `Fault.heal_s` seconds after the hit; the lab restarts ended parts."""
 
 
+class Kill(Injection):
+    """A fault that ends its target by SIGKILL."""
+
+    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
+        """Kill the target."""
+        return cluster.kill(target)
+
+
+class Pause(Injection):
+    """A fault that stops its target by SIGSTOP, and continues it after a while."""
+
+    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
+        """Stop the target."""
+        return cluster.pause(target)
+
+    def heal(self, cluster: Cluster, target: Target) -> None:
+        """Continue the target."""
+        cluster.resume(target)
+
+
 class TaskFault(Injection):
     """A fault that a task of the window causes: see `lab.planning.fault_tasks`."""
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from lab.core.faults import Fault, FaultKind, Target
-from lab.core.provider import Cluster
-from lab.running.injection import Injection
+from lab.core.faults import FaultKind
+from lab.running.injection import Kill
 
 
-class BrokerKill(Injection):
+class BrokerKill(Kill):
     """Kills the server. What it had written survives in the page cache; see `power-loss`."""
 
     kind = FaultKind.BROKER_KILL
-
-    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
-        """Kill the target."""
-        return cluster.kill(target)
 
 
 INJECTION = BrokerKill()

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from lab.core.faults import Fault, FaultKind, Target
-from lab.core.provider import Cluster
-from lab.running.injection import Injection
+from lab.core.faults import FaultKind
+from lab.running.injection import Pause
 
 
-class BrokerPause(Injection):
+class BrokerPause(Pause):
     """Stops the server; its connections stay open, and nothing answers."""
 
     kind = FaultKind.BROKER_PAUSE
-
-    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
-        """Stop the target."""
-        return cluster.pause(target)
-
-    def heal(self, cluster: Cluster, target: Target) -> None:
-        """Continue the target."""
-        cluster.resume(target)
 
 
 INJECTION = BrokerPause()

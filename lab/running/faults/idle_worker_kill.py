@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.core.faults import Fault, FaultKind, Role, Target
+from lab.core.faults import FaultKind, Role, Target
 from lab.core.provider import Cluster
-from lab.running.injection import Activity, Injection
+from lab.running.injection import Activity, Kill
 
 
-class IdleWorkerKill(Injection):
+class IdleWorkerKill(Kill):
     """Kills an idle child that has executed a task before; without such children, a worker."""
 
     kind = FaultKind.IDLE_WORKER_KILL
@@ -19,10 +19,6 @@ class IdleWorkerKill(Injection):
         """Return children and workers; a worker whose children execute tasks is not idle."""
         # Both, because a worker without a pool executes tasks itself and has no child.
         return [*cluster.targets(Role.CHILD), *cluster.targets(Role.WORKER)]
-
-    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
-        """Kill the target."""
-        return cluster.kill(target)
 
 
 INJECTION = IdleWorkerKill()

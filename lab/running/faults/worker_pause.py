@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from lab.core.faults import Fault, FaultKind, Target
-from lab.core.provider import Cluster
-from lab.running.injection import Activity, Injection
+from lab.core.faults import FaultKind
+from lab.running.injection import Activity, Pause
 
 
-class WorkerPause(Injection):
+class WorkerPause(Pause):
     """Stops a worker that executes a task; its connections stay open."""
 
     kind = FaultKind.WORKER_PAUSE
     wanted = Activity.EXECUTING
-
-    def inject(self, cluster: Cluster, target: Target, fault: Fault) -> str:  # noqa: ARG002
-        """Stop the target."""
-        return cluster.pause(target)
-
-    def heal(self, cluster: Cluster, target: Target) -> None:
-        """Continue the target."""
-        cluster.resume(target)
 
 
 INJECTION = WorkerPause()
