@@ -54,6 +54,17 @@ class TaskOutcome(StrEnum):
     UNDECIDED = "unknown"  # not finished, and the drain ended before it could be delivered again
 
 
+HARM = (
+    TaskOutcome.LOST_SILENT,
+    TaskOutcome.STUCK,
+    TaskOutcome.LOST_REPORTED,
+    TaskOutcome.DUPLICATED,
+    TaskOutcome.FAILED_THOUGH_DONE,
+    TaskOutcome.FAILED,
+)
+"""The outcomes after which a fault is not survived, the worst first (METHOD M27)."""
+
+
 class FiringOutcome(StrEnum):
     """Outcome of one occurrence of a job, or of a surplus firing (METHOD M26)."""
 

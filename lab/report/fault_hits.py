@@ -4,35 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from lab.core.outcomes import TaskOutcome
+from lab.core.outcomes import HARM, TaskOutcome
 from lab.figures import Tables
+from lab.report.fault_results import RESULTS
 from lab.report.number_format import seconds
 
 HIT = "hit"
-# Outcome of a task -> its description; the worst first. A task that was executed again and
-# finished once was not harmed.
-HARM: Mapping[str, str] = MappingProxyType(
-    {
-        TaskOutcome.LOST_SILENT: "lost",
-        TaskOutcome.STUCK: "stuck",
-        TaskOutcome.LOST_REPORTED: "lost, reported",
-        TaskOutcome.DUPLICATED: "run twice",
-        TaskOutcome.FAILED_THOUGH_DONE: "reported failed though done",
-        TaskOutcome.FAILED: "raised",
-    }
-)
-UNDECIDED, AGAIN = TaskOutcome.UNDECIDED, TaskOutcome.RE_EXECUTED
-SHOWN = {**HARM, UNDECIDED: "unknown", AGAIN: "executed again"}
+# Outcome of a task -> the word before its ids; the worst first.
+SHOWN = {result.outcome: result.listed or result.word for result in RESULTS}
 SHOWN_IDS = 12
-COUNTS = (
-    *("n_lost", "n_stuck", "n_lost_reported", "n_duplicated", "n_failed_though_done"),
-    *("n_failed", "n_unknown", "n_re_executed"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +51,7 @@ class Hit:
 def outcomes_of(tables: Tables, trial: Any) -> pd.DataFrame:
     """Return the tasks of a trial with an outcome of `SHOWN`: task_id, outcome, hit."""
     # Without such a task, the table with one row for each task need not be read.
-    if not any(getattr(trial, count) for count in COUNTS):
+    if not any(getattr(trial, result.count) for result in RESULTS):
         return pd.DataFrame(columns=["task_id", "outcome", "hit", "redelivery_ns", "taken_over_by"])
     rows = tables[f"outcome/{trial.trial_id}-{trial.attempt}"]
     return rows[rows["outcome"].isin(list(SHOWN))]
@@ -93,7 +77,7 @@ def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -
         for outcome in SHOWN
     }
     harmed = any(tasks[outcome] or outcome in loose for outcome in HARM)
-    survived = None if tasks[UNDECIDED] or UNDECIDED in loose else True
+    survived = None if tasks[TaskOutcome.UNDECIDED] or TaskOutcome.UNDECIDED in loose else True
     is_hit = row.status == HIT
     return Hit(
         trial_id=trial.trial_id,

@@ -17,42 +17,22 @@ from lab.core.model import Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.fault_hits import Hit, hits_of, outcomes_of, survived_text
+from lab.report.fault_results import (
+    FAILED,
+    MISSED,
+    OK,
+    RECOVERED,
+    RESULTS,
+    SKIPPED,
+    UNMEASURED,
+    Result,
+)
 from lab.report.number_format import percent, plural, seconds
 
 KINDS = [kind.value for kind in FaultKind]
 DELAY, SERVICE = "redelivery_delay_s_max", "time_to_recover_s"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A result of a square: its CSS class, its symbol, its word, and the count behind it."""
-
-    name: str
-    symbol: str
-    word: str
-    count: str = ""
-
-
-RECOVERED = Result("recovered", "↻", "recovered", "n_re_executed")
-# The worst first; a square shows the first that its trials have.
-# Harm comes before a recovery, so that a square never hides a loss behind it.
-RESULTS = (
-    Result("lost", "✖", "lost", "n_lost"),
-    Result("stuck", "■", "stuck", "n_stuck"),
-    Result("reported", "!", "lost, reported", "n_lost_reported"),
-    Result("twice", "2x", "twice", "n_duplicated"),
-    Result("disowned", "≠", "reported failed though done", "n_failed_though_done"),
-    Result("raised", "!", "raised", "n_failed"),
-    Result("unknown", "?", "unknown", "n_unknown"),
-    RECOVERED,
-)
-OK = Result("ok", "✓", "ok")
-MISSED = Result("missed", "○", "not hit")
-FAILED = Result("failed", "-", "failed")
-SKIPPED = Result("skipped", "-", "skipped")
-UNMEASURED = Result("unmeasured", "·", "not measured")
-# `unknown` is not harm: the drain was too short to decide (METHOD M29).
-HARMFUL = ("lost", "stuck", "reported", "twice", "disowned", "raised")
 ACKNOWLEDGED: Mapping[str, str] = {
     "in-memory": "is in the memory of the submitter",
     "socket": "was written to a socket",
@@ -251,7 +231,7 @@ def sentence(squares: Matrix) -> str:
     harmed = [
         f"{system.name} ({system.survived})" if system.survived else system.name
         for system in squares.systems
-        if any(square.result.name in HARMFUL for square in system.squares)
+        if any(square.result.is_harm for square in system.squares)
     ]
     n = plural(len(squares.systems), "system")
     if not harmed:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lab.analysis.metrics.metric import OPEN, Metric, MetricFunction
 from lab.analysis.statistics import RefusedError, Value
-from lab.core.outcomes import TaskOutcome
+from lab.core.outcomes import HARM, TaskOutcome
 from lab.results.schema import TrialRow
 
 # Service has recovered at the first of so many seconds with this share of the expected finishes.
@@ -20,15 +20,6 @@ SECONDS_IN_A_ROW, RECOVERED = 5, 0.95
 ACROSS = 1
 RATE_FLOOR_HZ = 10.0  # with fewer tasks a second, `ACROSS` would hide a loss of 10 %
 BEFORE_S = 2.0  # the shortest time before the first hit that shows whether the system kept up
-# A hit is survived if no task that belongs to it has one of these outcomes.
-HARM = (
-    TaskOutcome.LOST_SILENT,
-    TaskOutcome.LOST_REPORTED,
-    TaskOutcome.STUCK,
-    TaskOutcome.DUPLICATED,
-    TaskOutcome.FAILED_THOUGH_DONE,
-    TaskOutcome.FAILED,
-)
 # As long as a task is unknown, it may still turn out to have one of these.
 POSSIBLE = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK)
 

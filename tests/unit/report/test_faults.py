@@ -10,8 +10,10 @@ from importlib import resources
 import pandas as pd
 import pytest
 
+from lab.core.outcomes import HARM
 from lab.figures import FIGURES, Tables
-from lab.report.faults import HARMFUL, RESULTS, Square, as_table, matrix, sentence
+from lab.report.fault_results import RESULTS
+from lab.report.faults import Square, as_table, matrix, sentence
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, campaign
 from tests.factories.colours import VISION, contrast, distance
@@ -230,5 +232,7 @@ def test_the_squares_are_distinguishable(scheme: str, vision: str) -> None:
 
 def test_results_are_ordered_by_their_harm() -> None:
     """The harmful ones are the first, so that a square never hides a loss behind a recovery."""
-    names = [result.name for result in RESULTS]
-    assert tuple(names[: len(HARMFUL)]) == HARMFUL
+    harmful = ["lost", "stuck", "reported", "twice", "failed-though-done", "raised"]
+    assert [result.name for result in RESULTS if result.is_harm] == harmful
+    assert [result.name for result in RESULTS] == [*harmful, "unknown", "recovered"]
+    assert [result.outcome for result in RESULTS if result.is_harm] == [*HARM]

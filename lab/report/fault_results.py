@@ -1,0 +1,67 @@
+"""Lists the results that a fault may have, with the word, the symbol and the column of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.core.outcomes import HARM, TaskOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result of a fault.
+
+    Attributes:
+        name: Its CSS class.
+        symbol: Its sign in a square.
+        word: Its word in a square.
+        outcome: The outcome of its tasks; None: it is no outcome of a task.
+        count: The column of `trial` that counts them.
+        listed: The word before the ids of such tasks; empty: `word`.
+    """
+
+    name: str
+    symbol: str
+    word: str
+    outcome: TaskOutcome | None = None
+    count: str = ""
+    listed: str = ""
+
+    @property
+    def is_harm(self) -> bool:
+        """Return whether a fault with this result is not survived."""
+        return self.outcome in HARM
+
+
+UNKNOWN = Result("unknown", "?", "unknown", TaskOutcome.UNDECIDED, "n_unknown")
+RECOVERED = Result(
+    "recovered",
+    "↻",
+    "recovered",
+    TaskOutcome.RE_EXECUTED,
+    "n_re_executed",
+    "executed again",
+)
+# The worst first; a square shows the first that its trials have.
+# Harm comes before a recovery, so that a square never hides a loss behind it.
+RESULTS = (
+    Result("lost", "✖", "lost", TaskOutcome.LOST_SILENT, "n_lost"),
+    Result("stuck", "■", "stuck", TaskOutcome.STUCK, "n_stuck"),
+    Result("reported", "!", "lost, reported", TaskOutcome.LOST_REPORTED, "n_lost_reported"),
+    Result("twice", "2x", "twice", TaskOutcome.DUPLICATED, "n_duplicated", "run twice"),
+    Result(
+        "failed-though-done",
+        "≠",
+        "reported failed though done",
+        TaskOutcome.FAILED_THOUGH_DONE,
+        "n_failed_though_done",
+    ),
+    Result("raised", "!", "raised", TaskOutcome.FAILED, "n_failed"),
+    UNKNOWN,
+    RECOVERED,
+)
+OK = Result("ok", "✓", "ok")
+MISSED = Result("missed", "○", "not hit")
+FAILED = Result("failed", "-", "failed")
+SKIPPED = Result("skipped", "-", "skipped")
+UNMEASURED = Result("unmeasured", "·", "not measured")
