@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from lab.recording.host_counters import HostReading, read_host
+from lab.recording.host_counters import HostReading, read_host, unused_s
 
 WINDOW_S = 1.0
 LISTED = 3
@@ -67,11 +67,10 @@ def shares(
     capacity_s = len(readable) * (after.t_ns - before.t_ns) / 1e9
     if not capacity_s:
         return None, None
-    idle_s = sum(after.cpus[cpu].idle_s - before.cpus[cpu].idle_s for cpu in readable)
-    steal_s = sum(after.cpus[cpu].steal_s - before.cpus[cpu].steal_s for cpu in readable)
+    unused = unused_s(before, after, readable)
     # The counters have the resolution of a tick, so that a quiet machine may be below zero.
-    other_s = max(0.0, capacity_s - idle_s - steal_s - own_s)
-    return other_s / capacity_s, steal_s / capacity_s
+    other_s = max(0.0, capacity_s - unused.idle_s - unused.steal_s - own_s)
+    return other_s / capacity_s, unused.steal_s / capacity_s
 
 
 def _used_s() -> dict[int, tuple[str, float]]:

@@ -37,9 +37,10 @@ class Inside:
 
     def writers(self, first: int, end: int) -> tuple[int, list[Sequence[Any]]]:
         """Return how many tasks from `first` to `end` have finished, and the writers."""
-        new = CompletionCounter(self._folder, range(first, end))
         # One counter for each range of tasks: it reads only what is new since its last count.
-        counter = self._counters.setdefault((first, end), new)
+        if (first, end) not in self._counters:
+            self._counters[first, end] = CompletionCounter(self._folder, range(first, end))
+        counter = self._counters[first, end]
         return counter.count(), [[*writer] for writer in counter.writers()]
 
     def processes(self) -> list[tuple[int, int, list[str]]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lab.core.placement import Placement
 from lab.recording import cpu_waits
-from lab.recording.host_counters import HostReading
+from lab.recording.host_counters import HostReading, unused_s
 from lab.running.trial import EdgeReading
 
 LAB = "lab"
@@ -94,7 +94,8 @@ def contention(before: HostReading, after: HostReading, roles: Iterable[RoleUse]
     worst = (-1.0, "")
     for cpus, members in groups:
         capacity_s = len(cpus) * window_s
-        busy_s = capacity_s - sum(_unused_s(before, after, cpu) for cpu in cpus)
+        unused = unused_s(before, after, cpus)
+        busy_s = capacity_s - unused.idle_s - unused.steal_s
         # The CPU times of the roles are read shortly before or after those of the CPUs, so the
         # difference of a quiet CPU may be below zero.
         other_s = max(0.0, busy_s - sum(role.used_ns for role in members) / 1e9)
@@ -127,16 +128,6 @@ def _groups(roles: Iterable[RoleUse]) -> list[tuple[frozenset[int], list[RoleUse
                 apart.append(group)
         groups = [*apart, (cpus, members)]
     return groups
-
-
-def _unused_s(before: HostReading, after: HostReading, cpu: int) -> float:
-    """Return idle and stolen time of a CPU.
-
-    The kernel counts idle time exactly and busy time in ticks: with tasks of 1 ms, the busy ticks
-    of /proc/stat were 3 % too low, elapsed time minus this 0.5 %.
-    """
-    begin, end = before.cpus[cpu], after.cpus[cpu]
-    return end.idle_s - begin.idle_s + end.steal_s - begin.steal_s
 
 
 def _waited_s(roles: Iterable[RoleUse]) -> float | None:

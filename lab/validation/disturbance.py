@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lab.core.faults import FaultKind
 from lab.core.model import Flag
-from lab.recording.host_counters import TICK_S, HostReading
+from lab.recording.host_counters import TICK_S, HostReading, unused_s
 from lab.running.trial import TrialObservation
 from lab.validation import contention
 from lab.validation.contention import Contention
@@ -101,7 +101,7 @@ def disturbance(
 
     window_s = (after.t_ns - before.t_ns) / 1e9
     readable = before.cpus.keys() & after.cpus.keys() & {*cpus}
-    steal_s = sum(after.cpus[cpu].steal_s - before.cpus[cpu].steal_s for cpu in readable)
+    steal_s = unused_s(before, after, readable).steal_s
     return Disturbance(
         steal=_share(steal_s, len(readable) * window_s),
         cpu_taken=contended.cpu_taken,
