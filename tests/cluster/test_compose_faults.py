@@ -15,40 +15,25 @@ import pytest
 
 from lab.core.errors import ClusterError
 from lab.core.faults import Fault, FaultKind, of_kind
-from lab.core.model import Paced, Periodic, Status, Topology
+from lab.core.model import Periodic
 from lab.host import processes
-from lab.planning import faults
 from lab.providers.engine import engine
 from tests.cluster.containers import left_of
+from tests.factories import fault_trials
+from tests.factories.fault_trials import interrupted, lost
 from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 PATIENCE_S = 120.0
-PACED = Paced(1, 10.0)
 
 
 def tables_of(
     folder: Path, label: str, fault: Fault, deadline_s: float = 3.0
 ) -> dict[str, pd.DataFrame]:
-    """Run one trial with a fault, and return its tables; nothing remains in the engine."""
-    arrival = faults.fitted(PACED, fault)
-    changes = {"fault": fault, "deadline_s": deadline_s, "provider": "compose"}
-    spec = spec_of(label, "io", arrival, Topology(1, 2, 2), 50_000, **changes)
-    result = run(folder, spec)
+    """Run one trial in containers, and return its tables; nothing remains in the engine."""
+    tables = fault_trials.tables_of(folder, label, fault, deadline_s, provider="compose")
     assert left_of(os.getpid()) == []
-    assert result.row.status == Status.OK, result.row.reason
-    return {**result.tables}
-
-
-def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
-    """Return the tasks that never finished."""
-    outcomes = tables["outcome"]
-    return {*outcomes[outcomes.completions == 0].task_id}
-
-
-def interrupted(tables: dict[str, pd.DataFrame]) -> set[int]:
-    """Return the tasks that a hit interrupted."""
-    return {int(task_id) for text in tables["fault"].task_ids for task_id in text.split()}
+    return tables
 
 
 def last_hit(tables: dict[str, pd.DataFrame]) -> pd.Series:

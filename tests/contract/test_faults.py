@@ -5,39 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from lab.core.faults import Fault, FaultKind, of_kind
-from lab.core.model import Paced, Status, Topology
-from lab.planning import faults
-from tests.factories.trials import run, spec_of
+from lab.core.faults import FaultKind, of_kind
+from tests.factories.fault_trials import interrupted, lost, tables_of
 
 pytestmark = pytest.mark.slow
-PACED = Paced(1, 10.0)
-
-
-def tables_of(
-    folder: Path, label: str, fault: Fault, deadline_s: float = 3.0
-) -> dict[str, pd.DataFrame]:
-    """Run one trial with a fault, and return its tables."""
-    arrival = faults.fitted(PACED, fault)
-    changes = {"fault": fault, "deadline_s": deadline_s}
-    spec = spec_of(label, "io", arrival, Topology(1, 2, 2), 50_000, **changes)
-    result = run(folder, spec)
-    assert result.row.status == Status.OK, result.row.reason
-    return {**result.tables}
-
-
-def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
-    """Return the tasks that never finished."""
-    verdicts = tables["outcome"]
-    return {*verdicts[verdicts.completions == 0].task_id}
-
-
-def interrupted(tables: dict[str, pd.DataFrame]) -> set[int]:
-    """Return the tasks that a hit interrupted."""
-    return {int(task_id) for text in tables["fault"].task_ids for task_id in text.split()}
 
 
 @pytest.mark.parametrize("label", ["celery", "rq", "django-q"])

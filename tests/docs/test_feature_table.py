@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from tests.factories.scripts import script
 
-ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location("feature_table", ROOT / ".ci/feature_table.py")
-assert SPEC
-assert SPEC.loader
-feature_table = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(feature_table)
+feature_table = script(".ci/feature_table.py")
 
 
 def test_the_page_has_the_present_tables() -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
+from tests.factories.scripts import script
+
 ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location("wording", ROOT / ".ci/wording.py")
-assert SPEC
-assert SPEC.loader
-wording = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(wording)
+wording = script(".ci/wording.py")
 
 
 def hits_of(name: str, text: str) -> list[tuple[int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from importlib.metadata import files
@@ -10,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories.scripts import script
+
 ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location("audit", ROOT / ".ci/audit.py")
-assert SPEC
-assert SPEC.loader
-audit = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(audit)
+audit = script(".ci/audit.py")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -10,12 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.factories.scripts import script
+
 ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location("commit_message", ROOT / ".ci/commit_message.py")
-assert SPEC
-assert SPEC.loader
-commit_message = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(commit_message)
+commit_message = script(".ci/commit_message.py")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -12,12 +11,10 @@ from unittest.mock import Mock
 
 import pytest
 
+from tests.factories.scripts import script
+
 ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location("lab_noxfile", ROOT / "noxfile.py")
-assert SPEC
-assert SPEC.loader
-noxfile = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(noxfile)
+noxfile = script("noxfile.py")
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""Runs trials with a fault on real systems, and reads what became of their tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.core.faults import Fault
+from lab.core.model import Paced, Status, Topology
+from lab.planning import faults
+from tests.factories.trials import run, spec_of
+
+PACED = Paced(1, 10.0)
+
+
+def tables_of(
+    folder: Path, label: str, fault: Fault, deadline_s: float = 3.0, **changes: Any
+) -> dict[str, pd.DataFrame]:
+    """Run one trial with a fault, paced at ten tasks of 50 ms a second, and return its tables."""
+    arrival = faults.fitted(PACED, fault)
+    changes |= {"fault": fault, "deadline_s": deadline_s}
+    spec = spec_of(label, "io", arrival, Topology(1, 2, 2), 50_000, **changes)
+    result = run(folder, spec)
+    assert result.row.status == Status.OK, result.row.reason
+    return {**result.tables}
+
+
+def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
+    """Return the tasks that never finished."""
+    outcomes = tables["outcome"]
+    return {*outcomes[outcomes.completions == 0].task_id}
+
+
+def interrupted(tables: dict[str, pd.DataFrame]) -> set[int]:
+    """Return the tasks that a hit interrupted."""
+    return {int(task_id) for text in tables["fault"].task_ids for task_id in text.split()}
