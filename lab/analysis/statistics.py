@@ -92,8 +92,13 @@ def _t_interval(sample: np.ndarray, level: float) -> tuple[float, float, float]:
     # t has no quantile for 0 degrees of freedom.
     if n == 1:
         return mean, mean, mean
-    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1) * sample.std(ddof=1) / math.sqrt(n))
+    half = _t_quantile((1 + level) / 2, n - 1) * float(sample.std(ddof=1)) / math.sqrt(n)
     return mean, mean - half, mean + half
+
+
+@cache  # most estimates of a campaign are over equally many trials
+def _t_quantile(q: float, freedom: int) -> float:
+    return float(scipy.stats.t.ppf(q, freedom))
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Estimate:

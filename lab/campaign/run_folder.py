@@ -34,6 +34,8 @@ class Run:
     reruns: how often an invalid trial runs again.
     command: the command line after `lab`.
     ladder: rules of a load sweep, by which the plan grows while it runs; None without one.
+    precision: half the width of an interval as a share of its value, at which a cell needs no more
+        trials (`lab.campaign.precision`); None: all blocks run.
     """
 
     plan: Plan
@@ -42,6 +44,7 @@ class Run:
     reruns: int
     command: str
     ladder: Ladder | None = None
+    precision: float | None = None
 
 
 def create(results: Path, run: Run) -> Store:
@@ -153,7 +156,8 @@ def parsed(folder: Path) -> Run:
             trials = tuple(map(spec_from_json, fields["trials"]))
             skips = tuple(Skip(spec_from_json(spec), str(why)) for spec, why in fields["skips"])
             rest = {name: fields[name] for name in ("preset", "seed", "reruns", "command")}
-            # Plans that were written before there were load sweeps have no such field.
+            # Plans of earlier versions lack the next two fields.
+            rest["precision"] = fields.get("precision")
             rules = fields.get("ladder")
             ladder = rules and checked(
                 Ladder,
@@ -184,6 +188,7 @@ def _plan_to_json(run: Run) -> dict[str, Any]:
         "reruns": run.reruns,
         "command": run.command,
         "ladder": asdict(run.ladder) if run.ladder else None,
+        "precision": run.precision,
         "trials": [spec_to_json(spec) for spec in run.plan.trials],
         "skips": [[spec_to_json(skip.spec), skip.reason] for skip in run.plan.skips],
     }

@@ -7,16 +7,16 @@ finished trial. A resumed run skips exactly the finished trials.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
-
-import pandas as pd
+from typing import Any, Protocol
 
 from lab.analysis import compute
 from lab.analysis.capacity import capacities
+from lab.campaign import precision
+from lab.campaign.interim import InterimTables
 from lab.campaign.load_sweep import next_stage
 from lab.campaign.run_folder import Run, write_plan
 from lab.core import files
@@ -30,7 +30,6 @@ from lab.providers import watchdog
 from lab.recording import host_counters
 from lab.results.schema import PARQUET_TABLES, TrialRow
 from lab.results.schema.machine import BaselineRow
-from lab.results.schema.metric import MetricRow
 from lab.results.store import Store
 from lab.running import calibrated_work, host_baselines, trial
 from lab.validation.trial_row import Context, TrialResult, collect, unrecorded
@@ -57,6 +56,9 @@ class ProgressListener(Protocol):
 
     def row(self, row: TrialRow) -> None:
         """Receive the row of a trial that ended."""
+
+    def between_blocks(self) -> None:
+        """Receive that a block has ended and the next has not begun, so that no window is open."""
 
     def note(self, sentence: str) -> None:
         """Receive a sentence about a step that failed, other than a trial."""
@@ -104,8 +106,9 @@ class _Runner:
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = host_counters.calibrate()
         self._instrumentation_ns: dict[int, float | None] = {}
-        # A sweep plans many times, and would read the records of all trials each time.
-        self._numbers: dict[tuple[str, str], list[MetricRow]] = {}
+        self._interim = InterimTables(store)
+        self._block: int | None = None
+        self._precise: Mapping[tuple[Any, ...], str] = {}
 
     def rows(self) -> list[TrialRow]:
         """Run the plan, and the trials that are planned from its results."""
@@ -127,12 +130,7 @@ class _Runner:
         """Plan the next trials from the results of all that have run."""
         if self._run.ladder is None:
             return Plan((), ())
-        trials = self._store.read("trial")
-        for values in trials[trials.status != Status.SKIPPED].itertuples(index=False):
-            key = (str(values.trial_id), str(values.attempt))
-            if key not in self._numbers:
-                self._numbers[key] = compute.metrics_of_trial(self._store, values)
-        metrics = pd.DataFrame([asdict(row) for rows in self._numbers.values() for row in rows])
+        trials, metrics = self._interim.read()
         known = capacities(trials, metrics) if len(metrics) else {}
         return next_stage(self._run.ladder, self._run.seed, self._run.plan, known)
 
@@ -146,11 +144,25 @@ class _Runner:
         self._watch.begin(pending)
         position = {spec.id: n for n, spec in enumerate(self._run.plan.trials)}
         for spec in pending:
+            if spec.block != self._block:
+                self._enter(spec.block)
+            if reason := self._precise.get(precision.key_of(spec)):
+                rows.append(self._skip(Skip(spec, reason)))
+                continue
             for _ in range(self._attempts(spec)):
                 rows.append(row := self._attempt(spec, position[spec.id]))
                 if not _is_worth_another(row):
                     break
         return rows
+
+    def _enter(self, block: int) -> None:
+        """Do what may not be done beside a trial, and find the cells that need no more trials."""
+        if self._block is not None:
+            self._watch.between_blocks()
+        self._block = block
+        if self._run.precision:
+            trials, metrics = self._interim.read()
+            self._precise = precision.precise_cells(trials, metrics, block, self._run.precision)
 
     def _affordable(self, spec: TrialSpec) -> int:
         """Return how often a trial may be tried: once, or more while few were repeated."""

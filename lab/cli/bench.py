@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.campaign import consent, feasible, run_folder, runner
+from lab.campaign.precision import FEWEST_BLOCKS
 from lab.cli import busy
+from lab.cli.growing_page import GrowingPage
 from lab.cli.interleave import Turns
 from lab.cli.options import command_line
 from lab.cli.progress import ProgressWatch, show_plan
@@ -17,7 +19,7 @@ from lab.cli.selection import ladder_of, lookup, named_function, select
 from lab.console import say
 from lab.core import placement
 from lab.core.defects import contained
-from lab.core.errors import ExitCode, NothingSelectedError
+from lab.core.errors import ExitCode, NothingSelectedError, UsageError
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.host import child_environment
 from lab.planning import registry
@@ -28,6 +30,7 @@ from lab.recording import cpu_users
 from lab.report.number_format import percent
 from lab.results import run_names
 from lab.results.schema import TrialRow
+from lab.results.store import Store
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         campaign = _new_run(options)
         if options.dry_run:
-            show_plan(campaign.plan, campaign.ladder)
+            show_plan(campaign.plan, campaign.ladder, is_longest=bool(campaign.precision))
             return ExitCode.FINE
         if not campaign.plan.trials:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in campaign.plan.skips))
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         f"lab bench --resume {store.folder}", run_folder.workloads(campaign.plan)
     )
     try:
-        with Turns(store) if options.turns else ProgressWatch(store) as watch:
+        with _watch(store, options) as watch:
             rows = runner.execute(store, campaign, watch)
     except KeyboardInterrupt:
         if not options.tables_only:
@@ -72,6 +75,14 @@ def run(options: argparse.Namespace) -> int:
         # `lab compare --pairs`, which uses this option, takes MACHINE_FAILED as a failed campaign.
         return runner.exit_code(rows)
     return _conclude(store.folder, rows, options)
+
+
+def _watch(store: Store, options: argparse.Namespace) -> ProgressWatch:
+    if options.turns:
+        return Turns(store)
+    if options.tables_only:
+        return ProgressWatch(store)
+    return ProgressWatch(store, GrowingPage(store).update)
 
 
 def warn_if_busy() -> None:
@@ -101,7 +112,14 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     if references := [label for label in labels if label in selection.references]:
         say(f"Also running reference backends: {', '.join(references)}.")
     ladder = ladder_of(options, preset)
-    return run_folder.Run(plan, preset.name, selection.seed, preset.reruns, command, ladder)
+    blocks = max(selection.blocks, ladder.blocks if ladder else 0)
+    if options.precision and blocks <= FEWEST_BLOCKS:
+        raise UsageError(
+            f"--precision stops after {FEWEST_BLOCKS} blocks at the earliest, and this run has "
+            f"{blocks}. Add --blocks {3 * FEWEST_BLOCKS}, the largest number, or --preset standard."
+        )
+    settings = (preset.name, selection.seed, preset.reruns, command, ladder, options.precision)
+    return run_folder.Run(plan, *settings)
 
 
 def _show_finished(folder: Path) -> None:

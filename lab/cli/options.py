@@ -138,6 +138,13 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "number of blocks; a block runs every configuration once (default: the "
             "preset's)",
         },
+        "--precision": {
+            "type": ranges.PRECISION,
+            "metavar": "PERCENT",
+            "help": "run no further trials of a configuration whose 95%% interval is within "
+            "PERCENT of its main number, as in 5%%; --blocks is then the largest number of "
+            "blocks (default: all blocks run)",
+        },
         "--like": {
             "type": Path,
             "metavar": "RUN",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Self
 
@@ -34,10 +34,14 @@ class ProgressWatch:
     """Shows a campaign: one line for each trial that ended, and a bar with the remaining time.
 
     With the store of the campaign, each line has the trial's most important number.
+    `between_blocks` is called when no trial runs.
     """
 
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(
+        self, store: Store | None = None, between_blocks: Callable[[], None] = lambda: None
+    ) -> None:
         self._store = store
+        self._after_block = between_blocks
         self._progress = Progress(
             TextColumn("{task.description}"),
             MofNCompleteColumn(),
@@ -93,6 +97,8 @@ class ProgressWatch:
         """Print one line for the trial that ended, and its reason if it does not count."""
         if row.status == Status.SKIPPED:
             self._skipped[row.label].append(row.reason)
+            # A trial that --precision left out was pending until now.
+            self._pending = [other for other in self._pending if other.id != row.trial_id]
             return
         done = self._total - len(self._pending)
         # An interrupted trial ended early: its duration would make the estimate too low.
@@ -116,6 +122,12 @@ class ProgressWatch:
         metrics = contained(lambda: compute.metrics_of_trial(store, values), lambda _: [])
         return headline(row, metrics)
 
+    def between_blocks(self) -> None:
+        """Show that no trial runs, and do the work that may not run beside one."""
+        self._title = "between two blocks"
+        self._show("writing the page")
+        self._after_block()
+
     def note(self, sentence: str) -> None:
         """Print a sentence above the bar."""
         say(sentence)
@@ -138,10 +150,11 @@ def _offered(spec: TrialSpec) -> str:
     return f"{text}, {spec.fault.text}" if spec.fault else text
 
 
-def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
+def show_plan(plan: Plan, ladder: Ladder | None = None, *, is_longest: bool = False) -> None:
     """Print all trials in order of execution, and the estimated time.
 
     With a ladder, the number of later trials is only an estimate, because they depend on results.
+    With `is_longest`, fewer trials may run (`lab.campaign.precision`).
     """
     table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
     for spec in plan.trials:
@@ -172,4 +185,5 @@ def show_plan(plan: Plan, ladder: Ladder | None = None) -> None:
         )
         n, seconds = n + probes + steps, seconds + more_s
     estimate = duration(seconds)
-    data_console.print(f"{n} trials, about {estimate} on this machine. Nothing was run.")
+    most = "At most " if is_longest else ""
+    data_console.print(f"{most}{n} trials, about {estimate} on this machine. Nothing was run.")

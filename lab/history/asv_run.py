@@ -33,6 +33,9 @@ class Silent:
     def row(self, row: TrialRow) -> None:
         """Do nothing."""
 
+    def between_blocks(self) -> None:
+        """Do nothing."""
+
     def note(self, sentence: str) -> None:
         """Do nothing."""
 

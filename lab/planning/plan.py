@@ -86,26 +86,37 @@ def make_plan(selection: Selection) -> Plan:
     cells |= _of_references(selection, cells)
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
-    for block in range(selection.blocks):
-        # Otherwise a drift of the machine would be attributed to the systems (METHOD M3).
-        order = random.Random(f"{selection.seed}/{block}")
+    # Two cells may share a trial, such as strong and weak scaling.
+    for spec in dict.fromkeys(_in_order(selection, cells)):
+        reason = _unsupported_reason(selection, spec, preflights.get(spec.workload))
+        if reason is None:
+            trials.append(spec)
+        # A reference is not the user's selection: it is reported as missing (METHOD M18).
+        elif spec.block == 0 and spec.label not in selection.references:
+            skips.append(Skip(spec, reason))  # the reason is the same in every block
+    return Plan(tuple(trials), tuple(_once(trials, skips)))
+
+
+def _in_order(
+    selection: Selection, cells: Mapping[str, Sequence[_Calibrated]]
+) -> Iterator[TrialSpec]:
+    """Yield the trials of each block in random order, then those of cells that run only once.
+
+    The latter take minutes and belong to block 0; as a part of it they would delay the first
+    results.
+    """
+    blocks = [(block, False) for block in range(selection.blocks)]
+    for block, is_once in [*blocks, (0, True)]:
         specs = [
             spec
             for label, cells_of_label in cells.items()
             for calibrated_cell in cells_of_label
-            if block == 0 or not calibrated_cell.cell.once
+            if calibrated_cell.cell.once == is_once
             for spec in _sweep(selection, label, calibrated_cell, block)
         ]
-        specs = list(dict.fromkeys(specs))  # strong and weak scaling may share a trial
-        order.shuffle(specs)
-        for spec in specs:
-            reason = _unsupported_reason(selection, spec, preflights.get(spec.workload))
-            if reason is None:
-                trials.append(spec)
-            # A reference is not the user's selection: it is reported as missing (METHOD M18).
-            elif block == 0 and spec.label not in selection.references:
-                skips.append(Skip(spec, reason))  # the reason is the same in every block
-    return Plan(tuple(trials), tuple(_once(trials, skips)))
+        # Otherwise a drift of the machine would be attributed to the systems (METHOD M3).
+        random.Random(f"{selection.seed}/{block}{'/once' if is_once else ''}").shuffle(specs)
+        yield from specs
 
 
 def _once(trials: Sequence[TrialSpec], skips: Sequence[Skip]) -> Iterator[Skip]:

@@ -67,6 +67,19 @@ class Real:
 
 
 @dataclass(frozen=True, slots=True)
+class Percent(Real):
+    """Parses a percentage from `low` to `high`, with or without its sign."""
+
+    def __call__(self, text: str) -> float:
+        """Parse a percentage; return it as a share of 1.
+
+        Raises:
+            argparse.ArgumentTypeError: It is not a number in the range.
+        """
+        return Real.__call__(self, text.removesuffix("%")) / 100
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """Parses whole numbers of one range, separated by commas, and drops duplicates."""
 
@@ -111,6 +124,7 @@ WORKERS_PER_CORE = Several(Whole(1, 1_000))
 # The smallest quota of the kernel is 1 ms of a period of 10 ms.
 QUOTA_CPUS = Real(0.1, CPUS)
 BLOCKS = Whole(1, 1_000)
+PRECISION = Percent(0.1, 50)
 PAIRS = Whole(1, 1_000)
 SEED = Whole(0, 2**31 - 1)
 THRESHOLD_PERCENT = Real(0, 10_000)

@@ -127,8 +127,10 @@ def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:
 
 
 def _skipped(trials: pd.DataFrame, label: str) -> dict[float, str]:
-    skips = trials[(trials["status"] == Status.SKIPPED) & (trials["arrival"] == LoadLevel.kind)]
-    skips = skips[skips["label"] == label]
+    levels = trials[(trials["label"] == label) & (trials["arrival"] == LoadLevel.kind)]
+    is_skipped = levels["status"] == Status.SKIPPED
+    # A rate at which trials ran, and then no more (`--precision`), has a number.
+    skips = levels[is_skipped & ~levels["rate_hz"].isin(levels.loc[~is_skipped, "rate_hz"])]
     return {float(row.rate_hz): row.reason for row in each(skips)}
 
 

@@ -37,12 +37,18 @@ from lab.report.workflows import shaped
 from lab.results.store import Store
 
 PAGE = "report.html"
+LATER = "The figures are drawn when the run ends."
 Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
 """Figure -> its picture, None if there is no data, or the reason if drawing failed."""
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, unfinished: str = "") -> Path:
     """Draw a run's figures into its folder and write its report page; return the page.
+
+    Args:
+        folder: The run.
+        unfinished: For a run that continues: a sentence about its progress. Its page has no
+            figures yet, because they take longer to draw than all tables.
 
     Raises:
         ResultsError: The folder holds no campaign, or a table cannot be read.
@@ -53,7 +59,9 @@ def write(folder: Path) -> Path:
         raise ResultsError(
             f"{folder} is not a run folder. Pass one of results/runs, or create one: lab bench"
         )
-    return write_page(tables, draw_figures(tables, folder, list(FIGURES.values())), folder)
+    charts = list(FIGURES.values())
+    pictures = dict.fromkeys(charts, LATER) if unfinished else draw_figures(tables, folder, charts)
+    return write_page(tables, pictures, folder, unfinished)
 
 
 def draw_figures(tables: Tables, folder: Path, charts: Sequence[Chart]) -> Pictures:
@@ -66,7 +74,7 @@ def draw_figures(tables: Tables, folder: Path, charts: Sequence[Chart]) -> Pictu
     return dict(zip(charts, parallel_map(draw, charts, side_by_side=is_large), strict=True))
 
 
-def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:
+def write_page(tables: Tables, pictures: Pictures, folder: Path, unfinished: str = "") -> Path:
     """Write the page for tables and figures into a folder, and return its path.
 
     Raises:
@@ -74,7 +82,7 @@ def write_page(tables: Tables, pictures: Pictures, folder: Path) -> Path:
     """
     path = folder / PAGE
     # `put` follows no link: one in a foreign run would overwrite the file that it leads to.
-    files.put(path, render(tables, pictures).encode(), folder)
+    files.put(path, render(tables, pictures, unfinished).encode(), folder)
     return path
 
 
@@ -88,7 +96,7 @@ def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
     return contained(draw, str)
 
 
-def render(tables: Tables, pictures: Pictures) -> str:
+def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
     """Return the page's HTML; all text from data is escaped."""
     trials, script, plain = tables["trial"], _package_file("sort.js"), WithoutFaults(tables)
     # Numbers use `plain`, without trials of faults (METHOD M27); sections about attempts list all.
@@ -102,6 +110,7 @@ def render(tables: Tables, pictures: Pictures) -> str:
     )
     return environment.get_template("page.html.j2").render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
+        unfinished=unfinished,
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
         first=first_screen(plain),

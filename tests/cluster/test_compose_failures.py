@@ -223,7 +223,7 @@ class RemovesDocker:
     def begin(self, *_: object) -> None:
         """Ignore all other events."""
 
-    phase = note = begin
+    phase = note = between_blocks = begin
 
 
 @on_engine

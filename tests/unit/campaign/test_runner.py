@@ -21,7 +21,7 @@ class Silent:
     def begin(self, *_: object) -> None:
         """Ignore an event."""
 
-    trial = phase = row = note = begin
+    trial = phase = row = note = between_blocks = begin
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,19 @@ def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(
     rows = runner.execute(run_folder.create(tmp_path, run), run, Silent())
     assert {row.flag for row in rows} == {Flag.DISTURBED}
     assert [sum(row.trial_id == spec.id for row in rows) for spec in specs] == expected
+
+
+def test_the_time_between_two_blocks_is_reported(tmp_path: Path) -> None:
+    """All trials of a block have their rows by then, and no process of the next one runs."""
+    specs = [spec_of("inline", arrival=Burst(20 + n), block=n // 2) for n in range(6)]
+    run = run_folder.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=0, command="lab bench")
+    store = run_folder.create(tmp_path, run)
+    seen: list[tuple[int, int]] = []
+
+    class Watch(Silent):
+        def between_blocks(self, *_: object) -> None:
+            folders = len(list((store.folder / "trials").iterdir()))
+            seen.append((len(store.read("trial")), folders))
+
+    runner.execute(store, run, Watch())
+    assert seen == [(2, 2), (4, 4)]

@@ -44,7 +44,7 @@ class Notes:
     def begin(self, *_: object) -> None:
         """Ignore the progress of the trials."""
 
-    trial = phase = row = begin
+    trial = phase = row = between_blocks = begin
 
     def note(self, sentence: str) -> None:
         """Collect a sentence."""

@@ -63,12 +63,14 @@ def test_a_widest_cell_without_a_supported_topology_is_skipped_once() -> None:
 
 
 def test_a_once_cell_is_in_the_first_block_only() -> None:
-    """It is for cells that take long and have no interval."""
+    """It is for cells that take long and have no interval, so it comes after the others."""
     cells = (Case("noop", Burst(10)), Case("noop", Paced(10, 50.0), once=True))
     plan = make_plan(replace(SELECTION, cells=cells))
     blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
               for kind in ("burst", "paced")}  # fmt: skip
     assert blocks == {"burst": set(range(6)), "paced": {0}}
+    kinds = [spec.arrival.kind for spec in plan.trials]
+    assert kinds == sorted(kinds)
 
 
 def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:

@@ -1,0 +1,56 @@
+"""Writes the report page of a run that continues, between its blocks."""
+
+from __future__ import annotations
+
+import time
+
+from lab.analysis import compute
+from lab.campaign.run_folder import parsed
+from lab.console import say
+from lab.core.defects import contained
+from lab.core.model import Status
+from lab.results.store import Store
+
+# Largest share of a campaign's time for pages. The first page is always written.
+MOST_SHARE = 0.05
+
+
+class GrowingPage:
+    """Writes the page after the first block, and again while that takes little of the time.
+
+    The cost grows with the number of trials, so the pages of a large run become rarer.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._written_at = time.monotonic()
+        self._cost_s = self._n_trials = 0.0
+
+    def update(self) -> None:
+        """Write the page of all trials so far, unless that would take too large a share."""
+        begin = time.monotonic()
+        trials = self._store.read("trial")
+        n_trials = int((trials["status"] != Status.SKIPPED).sum())
+        cost_s = self._cost_s * n_trials / self._n_trials if self._n_trials else 0.0
+        if cost_s > MOST_SHARE * (begin - self._written_at):
+            return
+        # A defect in the page must not end the campaign.
+        contained(
+            lambda: self._write(n_trials), lambda reason: say(f"No page after this block: {reason}")
+        )
+        self._written_at = time.monotonic()
+        self._cost_s, self._n_trials = self._written_at - begin, float(n_trials)
+
+    def _write(self, n_trials: int) -> None:
+        # Here, because the templates and figures of a page take a second to import.
+        from lab import report
+
+        for sentence in compute.compute(self._store):
+            say(sentence)
+        planned = len(parsed(self._store.folder).plan.trials)
+        page = report.write(
+            self._store.folder,
+            f"This run continues: {n_trials} of {planned} trials have ended. "
+            "Reload the page to see more.",
+        )
+        say(f"Report page, {n_trials} of {planned} trials: {page}")
