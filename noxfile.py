@@ -223,7 +223,7 @@ def docs(session: nox.Session, run: Run) -> None:
 @locked("tests")
 def perf(session: nox.Session, run: Run) -> None:
     """Time parts of the lab with pytest-benchmark: recorder, pacer, task wrapper, history."""
-    run("pytest", "tests/perf", "--benchmark-enable", *session.posargs)
+    run("pytest", "-m", "", "tests/perf", "--benchmark-enable", *session.posargs)
 
 
 @locked("tests")

@@ -21,18 +21,25 @@ from lab.results.arrow_schema import schema
 from tests.factories.campaigns import BLANK, SHARED, _campaign_row, _environment
 from tests.factories.campaigns import Campaign as MadeUp
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-COMMITS, LABELS, BLOCKS = 100, 25, 10
+LABELS, BLOCKS = 25, 10
 # A fast import of one commit, which needs neither a file nor a process.
 COMMIT = "commit refs/heads/main\ncommitter x <x@example.org> {time} +0000\ndata 1\nx\n"
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def n_commits(full_size: bool) -> int:
+    """Return the length of the history."""
+    return 100 if full_size else 3
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, n_commits: int) -> Path:
     """A repository with a run of 500 cells for each commit."""
     folder = tmp_path_factory.mktemp("history")
     subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
-    stream = "".join(COMMIT.format(time=1_790_000_000 + n) for n in range(COMMITS))
+    stream = "".join(COMMIT.format(time=1_790_000_000 + n) for n in range(n_commits))
     importing = ["git", "-C", str(folder), "fast-import", "--quiet"]
     subprocess.run(importing, input=stream, text=True, check=True)
     (folder / "asv.conf.json").write_text((ROOT / "asv.conf.json").read_text())
@@ -98,19 +105,20 @@ def numbers() -> Iterator[tuple[Any, Benchmark]]:
                         rate_hz=getattr(arrival, "rate_hz", None),
                         cores_per_node=1,
                         workers_per_node=1,
+                        workers=1,
                         n_planned=arrival.n_tasks,
                     ),
                     benchmark,
                 )
 
 
-def test_export_of_a_hundred_commits(benchmark: Any, repository: Path) -> None:
+def test_export_of_a_hundred_commits(benchmark: Any, repository: Path, n_commits: int) -> None:
     """All CSV in, asv's files out."""
     results = repository / "results"
     files = benchmark.pedantic(
         lambda: export(results, run_index.read(results, repository)), rounds=1
     )
-    assert len([file for file in files if "-lab-" in file.name]) == COMMITS
+    assert len([file for file in files if "-lab-" in file.name]) == n_commits
     benchmark.extra_info["megabytes"] = sum(file.stat().st_size for file in files) / 1e6
 
 

@@ -19,25 +19,26 @@ from lab.results.store import Store
 from tests.factories import campaigns
 from tests.factories.campaigns import Campaign
 
-TASKS = 10_000  # of each trial
+pytestmark = pytest.mark.slow
 TOTAL = 10_000_000
 CORES = 2
 PEAK_GIB = 2.0
-PLAN = Campaign(blocks=19, paced_tasks=TASKS, burst_tasks=TASKS)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, full_size: bool) -> Path:
     """A run folder of ten million rows, written trial by trial."""
+    blocks, tasks_per_trial = (19, 10_000) if full_size else (1, 100)
+    plan = Campaign(blocks=blocks, paced_tasks=tasks_per_trial, burst_tasks=tasks_per_trial)
     store = Store(tmp_path_factory.mktemp("results") / "runs" / campaigns.SYNTHETIC)
     store.folder.mkdir(parents=True)
-    trials, rng = campaigns.trials_of(PLAN), np.random.default_rng(PLAN.seed)
-    assert len(trials) * TASKS >= TOTAL
+    trials, rng = campaigns.trials_of(plan), np.random.default_rng(plan.seed)
+    assert not full_size or len(trials) * tasks_per_trial >= TOTAL
     for trial in trials:
-        tasks = campaigns._tasks(trial, PLAN, rng)
+        tasks = campaigns._tasks(trial, plan, rng)
         store.write_parquet(store.trial_folder(trial.trial_id, 1), "task", tasks)
         store.write_parquet(store.trial_folder(trial.trial_id, 1), "sample", [])
-    store.replace("campaign", [campaigns._campaign_row(PLAN)])
+    store.replace("campaign", [campaigns._campaign_row(plan)])
     store.replace("environment", list(campaigns._environment()))
     store.replace("trial", trials)
     return store.folder
