@@ -100,7 +100,7 @@ def test_a_redis_server_that_fails_to_print_its_version_is_the_reason(
     assert row.status == "failed"
     assert reason in row.reason
     check = doctor._redis()
-    assert check.state == doctor.State.MISSING
+    assert check.state == doctor.Health.MISSING
     assert reason in check.finding
 
 
