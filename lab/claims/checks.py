@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
+from lab.claims.statements import GAIN
 from lab.core.model import COUNTED_FLAGS, Estimate
 from lab.core.outcomes import FiringOutcome
 from lab.driver.readiness import most_at_once
 from lab.results.schema import TrialRow
 
-# Two parallel workers on two cores do twice the work of one, less the broker's use of these cores;
-# two workers that alternate do no more than one. An interval that contains 1.25 decides nothing.
-GAIN = 1.25
 # Share of the slots that wait at once, on average; queues need time to fill and to empty.
 OVERLAP = 0.5
 # Share of the waiting tasks that an urgent task overtakes: 0 in FIFO order, 1 at best.
@@ -143,7 +141,7 @@ def shared_memory(trials: Sequence[TrialRecords]) -> Observation:
     return Observation(holds, f"tasks ran in {where}")
 
 
-def own_memory(trials: Sequence[TrialRecords]) -> Observation:
+def separate_memory(trials: Sequence[TrialRecords]) -> Observation:
     """Check that each worker slot has its own process, and none is the submitter's."""
     pids, slots = _pids(trials[0]), trials[0].row.workers
     # There may be more processes than slots: some workers fork one for each task.

@@ -20,33 +20,33 @@ class Claim:
     """One published statement about a backend.
 
     Attributes:
-        name: The claim's name, and by default that of the question that tests it.
+        name: The claim's name, and by default that of the criterion that tests it.
         mark: The mark of the published table: yes, no, or with configuration.
-        words: The published sentence.
+        statement: The published sentence.
         ways: Labels to test; by default the backend's default variant. The claim holds if it holds
             for any of them. If only another than the default variant passes, the verdict is "holds
             with LABEL".
         each: The claim must hold for every label of `ways`.
         needs: Setup that the default variant requires beyond one command.
-        instead: Name of the question that tests the claim, where it is not `name`.
+        instead: Name of the criterion that tests the claim, where it is not `name`.
     """
 
     name: str
     mark: Mark
-    words: str
+    statement: str
     ways: tuple[str, ...] = ()
     each: bool = False
     needs: str = ""
     instead: str = ""
 
     @property
-    def question(self) -> str:
-        """Name of the question that tests the claim."""
+    def criterion(self) -> str:
+        """Name of the criterion that tests the claim."""
         return self.instead or self.name
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class PublishedBackend:
     """A row of the published table, about one backend.
 
     Attributes:

@@ -32,5 +32,5 @@ def never_again(trials: Sequence[TrialRecords]) -> Observation:
 
 def _interrupted(trial: TrialRecords) -> set[int]:
     """Return the tasks with an execution that started and did not end."""
-    # The begin of a record survives SIGKILL (METHOD M15): a killed execution is unfinished.
+    # The start of a record survives SIGKILL (METHOD M15): a killed execution is unfinished.
     return set(trial.tasks[trial.tasks.outcome == "unfinished"].task_id)

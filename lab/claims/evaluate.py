@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab.claims.checks import Observation, TrialRecords
 from lab.claims.claim import Claim
-from lab.claims.experiments import CRITERIA, Experiment
+from lab.claims.criteria import CRITERIA, TrialSet
 from lab.claims.published_claims import PUBLISHED
 from lab.claims.result import LabelResult, judge_claim
 from lab.core.backend import capabilities, services_of
@@ -32,7 +32,7 @@ def select_claims(backends: Sequence[str], names: Sequence[str]) -> BackendClaim
     return [(b, claim) for b in backends for claim in PUBLISHED[b].claims if claim.name in names]
 
 
-def ways(backend: str, claim: Claim) -> list[registry.Selected]:
+def ways(backend: str, claim: Claim) -> list[registry.SelectedBackend]:
     """Return the variants on which a claim is tested; those that are not installed are left out."""
     chosen = [registry.select(label) for label in claim.ways or (backend,)]
     return [way for way in chosen if not registry.missing_package(way.backend, way.variant)]
@@ -40,17 +40,17 @@ def ways(backend: str, claim: Claim) -> list[registry.Selected]:
 
 def judge_all(store: Store, plan: Plan, claims: BackendClaims) -> list[ClaimRow]:
     """Evaluate each claim from the run's finished trials."""
-    run = _Run(store, plan)
+    run = _RunEvidence(store, plan)
     return [_row(backend, claim, run) for backend, claim in claims]
 
 
-def _row(backend: str, claim: Claim, run: _Run) -> ClaimRow:
+def _row(backend: str, claim: Claim, run: _RunEvidence) -> ClaimRow:
     labels = claim.ways or (backend,)
     judgement = judge_claim(claim, [run.answer(backend, claim, label) for label in labels])
     return ClaimRow(
         backend=backend,
         claim=claim.name,
-        statement=claim.words,
+        statement=claim.statement,
         claimed=claim.mark,
         measured=judgement.here or "",
         verdict=judgement.sentence,
@@ -65,7 +65,7 @@ def last_rows(store: Store) -> dict[str, TrialRow]:
     return {row.trial_id: row for row in (TrialRow(*v) for v in trials.itertuples(index=False))}
 
 
-class _Run:
+class _RunEvidence:
     """A run's plan and its finished trials, whose tables are read on demand."""
 
     def __init__(self, store: Store, plan: Plan) -> None:
@@ -83,32 +83,32 @@ class _Run:
         is_installed = way == registry.select(backend)
         # Another variant than the default is itself the condition under which the claim holds.
         condition = claim.needs if is_installed else label
-        question = CRITERIA[claim.question]
+        criterion = CRITERIA[claim.criterion]
         if package := registry.missing_package(way.backend, way.variant):
             observation = Observation(None, f"the package {package!r} is not installed")
             return LabelResult(label, condition, observation)
         for skip in self._plan.skips:
-            if skip.spec.label == way.label and question.experiment.includes(skip.spec):
+            if skip.spec.label == way.label and criterion.trials.includes(skip.spec):
                 return LabelResult(
                     label, condition, Observation(_result_of_skip(skip, way), skip.reason)
                 )
-        rows = self._of(question.experiment, way)
+        rows = self._of(criterion.trials, way)
         ids = tuple(row.trial_id for row in rows)
-        # For some questions a trial that failed or timed out is the answer.
-        troubles = [row.reason for row in rows if row.status not in question.ends]
+        # For some criteria a trial that failed or timed out is the answer.
+        troubles = [row.reason for row in rows if row.status not in criterion.ends]
         if not rows or troubles:
             reason = troubles[0] if troubles else "its trials were not run"
             return LabelResult(label, condition, Observation(None, reason), ids)
         return LabelResult(
-            label, condition, question.judge([self._records(row) for row in rows]), ids
+            label, condition, criterion.judge([self._records(row) for row in rows]), ids
         )
 
-    def _of(self, experiment: Experiment, way: registry.Selected) -> list[TrialRow]:
-        specs = [s for s in self._plan.trials if s.label == way.label and experiment.includes(s)]
+    def _of(self, trials: TrialSet, way: registry.SelectedBackend) -> list[TrialRow]:
+        specs = [s for s in self._plan.trials if s.label == way.label and trials.includes(s)]
         rows = [self._rows.get(spec.id) for spec in specs]
         finished = [row for row in rows if row]
-        # A paired experiment ends as soon as it has enough pairs; any other needs all its trials.
-        return finished if all(rows) or experiment.is_done(finished) else []
+        # A paired set ends as soon as it has enough pairs; any other needs all its trials.
+        return finished if all(rows) or trials.is_done(finished) else []
 
     def _records(self, row: TrialRow) -> TrialRecords:
         folder = self._store.trial_folder(row.trial_id, row.attempt)
@@ -126,7 +126,7 @@ def records_of(
     tasks = tables["task"]
     return TrialRecords(
         row=row,
-        # Tasks of the warm-up are not among those that a question plans (METHOD M16).
+        # Tasks of the warm-up are not among those that a criterion plans (METHOD M16).
         tasks=tasks[tasks.phase == Phase.MEASURE],
         occurrences=tables.get("firing", pd.DataFrame()),
         # From the lab's own record, because a backend need not report its submitter (METHOD M15).
@@ -136,7 +136,7 @@ def records_of(
     )
 
 
-def _result_of_skip(skip: Skip, way: registry.Selected) -> bool | None:
+def _result_of_skip(skip: Skip, way: registry.SelectedBackend) -> bool | None:
     """Return False if the backend does not support the case, None if it cannot be tested here."""
     if skip.spec.fault is not None:
         return None  # the provider or the topology has no target

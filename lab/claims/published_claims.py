@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab.claims.claim import Claim, Mark, System
+from lab.claims.claim import Claim, Mark, PublishedBackend
 from lab.claims.promises import PROMISES, UNTRIED
 
 YES, NO, CONFIG = Mark.YES, Mark.NO, Mark.CONFIG
@@ -20,8 +20,8 @@ SLEEPER = "a coroutine that sleeps until each instant; intervals only, no cron l
 RQWORKERS = "one `manage.py rqworker` per concurrent task"
 NO_TRIAL = "every trial depends on it, so no trial can show the opposite"
 
-_TABLE: Mapping[str, System] = {
-    "threading": System(
+_TABLE: Mapping[str, PublishedBackend] = {
+    "threading": PublishedBackend(
         "threading",
         "Inbuilt",
         "I/O-bound; shares memory; affected by GIL",
@@ -36,7 +36,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {},
     ),
-    "thread-pool": System(
+    "thread-pool": PublishedBackend(
         "ThreadPoolExecutor",
         "Inbuilt",
         "I/O-bound; concurrent threads; GIL-limited",
@@ -49,7 +49,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {"High-level abstraction over threading.": TASTE},
     ),
-    "multiprocessing": System(
+    "multiprocessing": PublishedBackend(
         "multiprocessing",
         "Inbuilt",
         "CPU-bound; separate memory; true parallel",
@@ -67,7 +67,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {"... using queues or pipes.": "a Pool passes no queue to its tasks"},
     ),
-    "process-pool": System(
+    "process-pool": PublishedBackend(
         "ProcessPoolExecutor",
         "Inbuilt",
         "CPU-bound; high-level parallel processing",
@@ -83,7 +83,7 @@ _TABLE: Mapping[str, System] = {
             "Easier to use than raw multiprocessing.": TASTE,
         },
     ),
-    "asyncio": System(
+    "asyncio": PublishedBackend(
         "asyncio",
         "Inbuilt",
         "I/O-bound; single-threaded async; non-blocking",
@@ -97,7 +97,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {"Uses coroutines, event loop, and non-blocking I/O.": "this is the definition of asyncio"},
     ),
-    "joblib": System(
+    "joblib": PublishedBackend(
         "joblib",
         "3rd-Party",
         "CPU or I/O-bound; simple parallel loops",
@@ -120,7 +120,7 @@ _TABLE: Mapping[str, System] = {
             "Common in scientific computing.": TASTE,
         },
     ),
-    "dask": System(
+    "dask": PublishedBackend(
         "dask",
         "3rd-Party",
         "Scalable; big data; task graphs; distributed",
@@ -145,7 +145,7 @@ _TABLE: Mapping[str, System] = {
             "Used for big data, machine learning, and dataframes.": TASTE,
         },
     ),
-    "celery": System(
+    "celery": PublishedBackend(
         "celery",
         "3rd-Party",
         "I/O and CPU-bound; distributed; broker-based",
@@ -173,7 +173,7 @@ _TABLE: Mapping[str, System] = {
             "`celery worker` and `celery beat` must be running.": NO_TRIAL,
         },
     ),
-    "apscheduler": System(
+    "apscheduler": PublishedBackend(
         "apscheduler",
         "3rd-Party",
         "I/O-bound; uses threads by default, can use processes",
@@ -207,7 +207,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {},
     ),
-    "django-rq": System(
+    "django-rq": PublishedBackend(
         "django-rq",
         "3rd-Party",
         "I/O-bound; Redis-backed queue",
@@ -226,7 +226,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {"`python manage.py rqworker` must be running.": NO_TRIAL},
     ),
-    "django-crontab": System(
+    "django-crontab": PublishedBackend(
         "django-crontab",
         "3rd-Party",
         "I/O-bound; system-level cron integration",
@@ -240,7 +240,7 @@ _TABLE: Mapping[str, System] = {
         ),
         {"Management via Django settings and manage.py crontab commands.": NO_TRIAL},
     ),
-    "django-q": System(
+    "django-q": PublishedBackend(
         "django-q",
         "3rd-Party",
         "I/O and CPU-bound; thread or process workers",
@@ -270,7 +270,7 @@ _TABLE: Mapping[str, System] = {
     ),
 }
 # With the promises about delivery, which are no part of that table.
-PUBLISHED: Mapping[str, System] = {
+PUBLISHED: Mapping[str, PublishedBackend] = {
     name: replace(
         system,
         claims=(*system.claims, *PROMISES.get(name, ())),

@@ -31,7 +31,7 @@ class LabelResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ClaimResult:
     """The verdict on a claim, with its evidence.
 
     Attributes:
@@ -55,14 +55,14 @@ class Judgement:
         return f"{self.verdict}: {tail}" if tail else str(self.verdict)
 
 
-def judge_claim(claim: Claim, answers: Sequence[LabelResult]) -> Judgement:
+def judge_claim(claim: Claim, answers: Sequence[LabelResult]) -> ClaimResult:
     """Judge a claim by the answers of its labels, in the order of `Claim.ways`."""
     here, deciding = _each(answers) if claim.each else _any(answers)
     condition = deciding[0].condition if here == Mark.CONFIG else ""
     verdict = _verdict(claim.mark, here)
     # Labels often share a reason, such as a busy machine, which is then printed once.
     why = "; ".join(dict.fromkeys(answer.observation.why for answer in deciding))
-    return Judgement(
+    return ClaimResult(
         here,
         verdict,
         condition,

@@ -9,8 +9,8 @@ import sys
 
 from lab.campaign import run_folder, runner
 from lab.campaign.estimate import total_s
-from lab.claims import evaluate, experiments, render
-from lab.claims.experiments import CRITERIA
+from lab.claims import criteria, evaluate, render
+from lab.claims.criteria import CRITERIA
 from lab.claims.published_claims import PUBLISHED
 from lab.cli.options import command_line
 from lab.cli.parser import parse
@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> int:
         claims = _claims(options)
         # In the range of --seed, so that the user can repeat a drawn seed.
         seed = secrets.randbits(31) if options.seed is None else options.seed
-        wanted = [(c.question, way.label) for b, c in claims for way in evaluate.ways(b, c)]
-        plan = experiments.plan(wanted, seed)
+        wanted = [(c.criterion, way.label) for b, c in claims for way in evaluate.ways(b, c)]
+        plan = criteria.plan(wanted, seed)
         if options.dry_run:
             show_plan(plan)
             return ExitCode.FINE
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
                 store,
                 campaign_run,
                 watch,
-                lambda spec: experiments.attempts(spec, evaluate.last_rows(store).values()),
+                lambda spec: criteria.attempts(spec, evaluate.last_rows(store).values()),
             )
     except KeyboardInterrupt:
         _conclude(store, campaign_run, claims)

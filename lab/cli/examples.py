@@ -9,7 +9,7 @@ examples:
   lab bench                                      every installed backend, preset quick
   lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
   lab bench --workload cpu:2000 --cores 1,2      CPU tasks of 2000 us on one core and on two
-  lab bench --workload latency -b celery -b rq   sustainable rates, and queue latency at each load
+  lab bench --experiment latency -b celery -b rq sustainable rates, and queue latency at each load
   lab bench --preset standard --dry-run          show the plan and its estimated duration
   lab bench --resume results/runs/RUN            continue a stopped run
 
@@ -25,9 +25,9 @@ def of(command: str) -> str:
 
 def _claims() -> str:
     # Imported here, because the help of other commands does not need the room.
-    from lab.claims.experiments import CRITERIA
+    from lab.claims.statements import STATEMENTS
 
-    lines = "\n".join(f"  {name:<18}{question.about}" for name, question in CRITERIA.items())
+    lines = "\n".join(f"  {name:<18}{statement}" for name, statement in STATEMENTS.items())
     return f"""\
 examples:
   lab claims                                     all published claims

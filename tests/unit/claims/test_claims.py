@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lab.claims import checks, experiments, render
+from lab.claims import checks, criteria, render
 from lab.claims.checks import Observation, TrialRecords
 from lab.claims.claim import Claim, Mark
-from lab.claims.experiments import CRITERIA, plan
+from lab.claims.criteria import CRITERIA, plan
 from lab.claims.published_claims import COLUMNS, CONFIG, NO, PUBLISHED, YES
 from lab.claims.result import LabelResult, Verdict, judge_claim
 from lab.planning import registry
@@ -101,15 +101,15 @@ def test_pairs_are_run_until_five_are_valid_within_a_fixed_limit() -> None:
     tests = [("parallel", "process-pool"), ("concurrent", "process-pool")]
     computing = [spec for spec in plan(tests, 1).trials if spec.workload == "cpu"]
     (waiting,) = (spec for spec in plan(tests, 1).trials if spec.workload == "io")
-    assert len(computing) == 2 * experiments.MOST_PAIRS
+    assert len(computing) == 2 * criteria.MOST_PAIRS
     facts: dict[str, Any] = {"label": waiting.label, "workload": "cpu", "status": "ok"}
     rows = [trial.row for trial in pairs(1.25, **facts)]  # a ratio that decides nothing
-    assert experiments.attempts(computing[10], rows) == 0
+    assert criteria.attempts(computing[10], rows) == 0
     last = replace(rows[-1], flag="disturbed")
-    assert experiments.attempts(computing[10], [*rows[:-1], last]) == 3
-    assert experiments.attempts(computing[8], rows[:8]) == 3
-    assert experiments.attempts(computing[1], [replace(rows[0], status="failed")]) == 0
-    assert experiments.attempts(waiting, rows) == 1
+    assert criteria.attempts(computing[10], [*rows[:-1], last]) == 3
+    assert criteria.attempts(computing[8], rows[:8]) == 3
+    assert criteria.attempts(computing[1], [replace(rows[0], status="failed")]) == 0
+    assert criteria.attempts(waiting, rows) == 1
 
 
 def test_memory_checks_compare_process_and_thread_ids() -> None:
@@ -119,9 +119,9 @@ def test_memory_checks_compare_process_and_thread_ids() -> None:
     in_driver, apart = records(AT_ONCE, worker=threads), records(AT_ONCE, worker=processes)
     assert checks.shared_memory([in_driver]).holds is True
     assert checks.shared_memory([apart]).holds is False
-    assert checks.own_memory([in_driver]).holds is False
-    assert checks.own_memory([apart]).holds is True
-    assert checks.own_memory([records(AT_ONCE, worker="7:1")]).holds is False
+    assert checks.separate_memory([in_driver]).holds is False
+    assert checks.separate_memory([apart]).holds is True
+    assert checks.separate_memory([records(AT_ONCE, worker="7:1")]).holds is False
     assert checks.one_thread([in_driver]).holds is False
     assert checks.one_thread([records(AT_ONCE)]).holds is True
     assert checks.several_nodes([records(AT_ONCE, node=[0, 1, 0, 1])]).holds is True
@@ -263,25 +263,25 @@ def test_claims_about_each_label_need_every_label() -> None:
     assert verdicts == [Verdict.HOLDS, Verdict.FAILS, Verdict.UNMEASURED]
 
 
-def test_published_claims_name_existing_backends_and_questions() -> None:
-    """Every backend, label and question exists, and no claim occurs twice."""
+def test_published_claims_name_existing_backends_and_criteria() -> None:
+    """Every backend, label and criterion exists, and no claim occurs twice."""
     for name, system in PUBLISHED.items():
         assert name in registry.backends()
         names = [claim.name for claim in system.claims]
         assert names[: len(COLUMNS)] == list(COLUMNS)
         assert len(set(names)) == len(names)
         for claim in system.claims:
-            assert claim.question in CRITERIA
+            assert claim.criterion in CRITERIA
             for label in claim.ways:
                 assert registry.select(label).name.startswith(name)
 
 
-def test_plan_shares_trials_between_questions() -> None:
-    """One burst of waiting tasks is used by three questions."""
+def test_plan_shares_trials_between_criteria() -> None:
+    """One burst of waiting tasks is used by three criteria."""
     tests = [(q, "thread-pool") for q in ("concurrent", "io-bound", "all-workers", "parallel")]
     workloads = [spec.workload for spec in plan(tests, seed=1).trials]
     assert workloads.count("io") == 1
-    assert workloads.count("cpu") == 2 * experiments.MOST_PAIRS
+    assert workloads.count("cpu") == 2 * criteria.MOST_PAIRS
 
 
 def test_render_shows_both_marks_and_the_exceptions() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.claims import delivery
 from lab.claims.checks import TrialRecords
-from lab.claims.experiments import CHILD_KILLED, CRITERIA, KILLED, plan
+from lab.claims.criteria import CHILD_KILLED, CRITERIA, KILLED, plan
 from lab.claims.promises import PROMISES, UNTRIED
 from lab.claims.published_claims import PUBLISHED
 from lab.core.faults import FaultKind
@@ -46,7 +46,7 @@ def test_the_evidence_counts_the_interrupted_tasks() -> None:
 
 def test_a_promise_is_a_claim_with_its_source() -> None:
     """The sentence ends in its source, and is judged like every published claim."""
-    sentences = [claim.words for claims in PROMISES.values() for claim in claims]
+    sentences = [claim.statement for claims in PROMISES.values() for claim in claims]
     sentences += [words for of_system in UNTRIED.values() for words in of_system]
     assert [words for words in sentences if not re.search(r"\(.*(\.rst|\.md).*\)$", words)] == []
     for name, claims in PROMISES.items():
@@ -54,10 +54,10 @@ def test_a_promise_is_a_claim_with_its_source() -> None:
 
 
 def test_a_promise_is_tested_by_a_kill() -> None:
-    """The trials of its question have a fault, and share them with no other question."""
-    for experiment, kind in ((KILLED, FaultKind.WORKER_KILL), (CHILD_KILLED, FaultKind.CHILD_KILL)):
-        names = [name for name, q in CRITERIA.items() if q.experiment is experiment]
+    """The trials of its criterion have a fault, and share them with no other criterion."""
+    for trials, kind in ((KILLED, FaultKind.WORKER_KILL), (CHILD_KILLED, FaultKind.CHILD_KILL)):
+        names = [name for name, q in CRITERIA.items() if q.trials is trials]
         (spec,) = plan([(name, "celery") for name in names], 1).trials
         assert spec.fault is not None
         assert spec.fault.kind is kind
-        assert [name for name, q in CRITERIA.items() if q.experiment.includes(spec)] == names
+        assert [name for name, q in CRITERIA.items() if q.trials.includes(spec)] == names

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.claims import evaluate, experiments
-from lab.claims.experiments import CRITERIA
+from lab.claims import criteria, evaluate
+from lab.claims.criteria import CRITERIA
 from lab.cli import main
 from lab.core.backend import services_of
 from lab.core.model import Capability
@@ -36,7 +36,7 @@ def claim_rows(results: Path) -> dict[str, Any]:
     return {str(row.claim): row for row in rows.itertuples()}
 
 
-def test_one_trial_answers_several_questions(tmp_path: Path) -> None:
+def test_one_trial_serves_several_criteria(tmp_path: Path) -> None:
     """Threads wait at once in the submitter's process, and the row has the trial's id."""
     claims = ("-c", "concurrent", "-c", "shared-memory", "-c", "scheduling")
     shown = lab("claims", "-b", "thread-pool", *claims, "--results", str(tmp_path))
@@ -57,10 +57,10 @@ def test_two_cores_are_used_by_processes_only(
     name: str, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the GIL. On a busy machine the claim is not measured."""
-    whole = experiments.plan
-    monkeypatch.setattr(experiments, "ATTEMPTS", 1)
+    whole = criteria.plan
+    monkeypatch.setattr(criteria, "ATTEMPTS", 1)
     monkeypatch.setattr(
-        experiments, "plan", lambda *arguments: Plan(whole(*arguments).trials[: 2 * MOST_PAIRS], ())
+        criteria, "plan", lambda *arguments: Plan(whole(*arguments).trials[: 2 * MOST_PAIRS], ())
     )
     assert main.main(["claims", "-b", name, "-c", "parallel", "--results", str(tmp_path)]) == 0
     row = claim_rows(tmp_path)["parallel"]
@@ -94,23 +94,23 @@ def test_a_claim_that_is_not_published_selects_nothing(tmp_path: Path, run_cli: 
 def with_features() -> Iterator[Any]:
     """Yield each backend's first variant with a feature that runs without containers."""
     for name, backend in registry.backends().items():
-        for question, feature in FEATURES.items():
+        for criterion, feature in FEATURES.items():
             for variant in backend.variants:
                 local = set(services_of(backend, variant.name)) <= LocalCluster.offers
                 if feature in variant.capabilities and local:
-                    yield pytest.param(question, f"{name}[{variant.name}]")
+                    yield pytest.param(criterion, f"{name}[{variant.name}]")
                     break
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("question", "label"), list(with_features()))
-def test_a_declared_feature_works(question: str, label: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("criterion", "label"), list(with_features()))
+def test_a_declared_feature_works(criterion: str, label: str, tmp_path: Path) -> None:
     """Retries, priorities and monitors pass the check of their claim."""
-    (spec,) = experiments.plan([(question, label)], seed=7).trials
+    (spec,) = criteria.plan([(criterion, label)], seed=7).trials
     result = run(tmp_path, spec)
     assert (result.row.status, result.row.reason) == ("ok", "")
     trial = evaluate.records_of(result.row, result.tables, tmp_path / spec.id, "")
-    observation = CRITERIA[question].judge([trial])
+    observation = CRITERIA[criterion].judge([trial])
     assert observation.holds is True, observation.why
 
 
@@ -126,7 +126,7 @@ def test_the_submitter_sees_changes_of_shared_data(
     label: str, workload: str, seen: int, tmp_path: Path
 ) -> None:
     """Threads share variables; processes share only a block of shared memory."""
-    question = {"shared_global": "shared-variable", "shared_block": "shared-block"}[workload]
-    (spec,) = experiments.plan([(question, label)], seed=7).trials
+    criterion = {"shared_global": "shared-variable", "shared_block": "shared-block"}[workload]
+    (spec,) = criteria.plan([(criterion, label)], seed=7).trials
     result = run(tmp_path, spec)
     assert evaluate.records_of(result.row, result.tables, tmp_path / spec.id, "").seen == seen

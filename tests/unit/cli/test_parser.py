@@ -46,7 +46,7 @@ def test_a_short_answer_imports_the_standard_library_only(option: str) -> None:
     assert modules.isdisjoint(("argcomplete", "psutil", "rich", *SLOW_TO_IMPORT))
 
 
-@pytest.mark.parametrize("command", ["bench", "compare", "doctor", "clean", "history", "publish"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_imports_no_library_for_data(command: str) -> None:
     """Analysis and drawing are imported by the commands, or for the examples of one of them."""
     modules, shown = modules_after(command, "--help")
