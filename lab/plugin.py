@@ -1,8 +1,8 @@
-"""The public door for other packages: all that an adapter of a backend imports from the lab."""
+"""Offers other packages all that an adapter of a backend imports from the lab."""
 
 from __future__ import annotations
 
-from lab.core.backend import DEFAULT, Backend, Monitor, setup_from_environment
+from lab.core.backend import DEFAULT, Backend, setup_from_environment
 from lab.core.faults import FaultKind
 from lab.core.model import (
     BackendContext,
@@ -16,6 +16,7 @@ from lab.core.model import (
     Topology,
     Variant,
 )
+from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, TaskState
 from lab.worker.execution import entry, execute, execute_after, execute_async, noop_join, stamp
 

@@ -24,7 +24,7 @@ from lab.host import procfs
 PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
 
 
-class Listener(TCPListener):
+class SameUserListener(TCPListener):
     """Accepts connections only from processes of its own user."""
 
     async def on_connection(self, comm: Comm, *arguments: Any, **options: Any) -> None:
@@ -41,12 +41,12 @@ class Listener(TCPListener):
         await super().on_connection(comm, *arguments, **options)
 
 
-class Backend(TCPBackend):
+class SameUserTcp(TCPBackend):
     """Dask's TCP communication with this listener."""
 
     def get_listener(self, loc: str, handle_comm: Any, deserialize: bool, **options: Any) -> Any:  # noqa: FBT001 (Dask's interface)
         """Return a listener for an address."""
-        return Listener(loc, handle_comm, deserialize, **options)  # type: ignore[no-untyped-call]
+        return SameUserListener(loc, handle_comm, deserialize, **options)  # type: ignore[no-untyped-call]
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
@@ -54,5 +54,5 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-backends["tcp"] = Backend()
+backends["tcp"] = SameUserTcp()
 dask.config.set({name: [] for name in PAGES})

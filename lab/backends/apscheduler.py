@@ -43,7 +43,7 @@ class ApScheduler(Backend):
             CAPABILITIES,
             "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
             {"executor": "threadpool", "jobstore": "memory", "misfire_grace_time": None},
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
         Variant(
             "threads+sqlalchemy+late-runs",
@@ -68,7 +68,7 @@ class ApScheduler(Backend):
             CAPABILITIES | {Capability.COROUTINES},
             "AsyncIOScheduler, AsyncIOExecutor (APScheduler docs, schedulers.asyncio).",
             {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
             references=("asyncio-queue", CLOCK),
         ),
     )

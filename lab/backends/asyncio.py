@@ -64,21 +64,21 @@ class Asyncio(Backend):
             COROUTINES,
             "run_coroutine_threadsafe for one task, gather for a batch (docs of asyncio, "
             "Coroutines and Tasks).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
         Variant(
             UVLOOP,
             COROUTINES,
             "The same in the event loop of uvloop.run (README of uvloop, Using uvloop).",
             packages=("uvloop",),
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
         Variant(
             TO_THREAD,
             CALLS,
             "asyncio.to_thread runs functions in the default executor (docs of asyncio, "
             "Coroutines and Tasks, Running in Threads).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
             references=("queue[simple-queue]", "deadline-loop"),
         ),
     )

@@ -32,7 +32,7 @@ class AsyncioQueue(Backend):
                 }
             ),
             "asyncio.Queue (docs of asyncio, Queues), filled by call_soon_threadsafe.",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
     )
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lab.backends import _celery
-from lab.core.backend import DEFAULT, Backend, Monitor
+from lab.core.backend import DEFAULT, Backend
 from lab.core.faults import FaultKind
 from lab.core.model import (
     BackendContext,
@@ -20,6 +20,7 @@ from lab.core.model import (
     Task,
     Variant,
 )
+from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, TaskState
 
 PROMISED = {
@@ -120,7 +121,8 @@ def _variant(name: str) -> Variant:
         settings,
         services=services,
         packages=packages,
-        carrier=Serializer.JSON,
+        serializer=Serializer.JSON,
+        sends_name=True,
         references=references,
         ack_means=ack,
     )

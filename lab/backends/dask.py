@@ -61,9 +61,9 @@ SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 def _computing(name: str, summary: str, **settings: Any) -> Variant:
     text = f"compute(scheduler={settings['scheduler']!r}), {summary} (Dask docs, Scheduling)."
     in_memory = settings["scheduler"] == "threads"
-    carrier = Serializer.MEMORY if in_memory else Serializer.CLOUDPICKLE
+    serializer = Serializer.MEMORY if in_memory else Serializer.CLOUDPICKLE
     references = ("queue",) if in_memory else ("pipe[shares]",)
-    return Variant(name, BATCHES, text, settings, carrier=carrier, references=references)
+    return Variant(name, BATCHES, text, settings, serializer=serializer, references=references)
 
 
 def _distributed(name: str, summary: str, **settings: Any) -> Variant:
@@ -74,7 +74,7 @@ def _distributed(name: str, summary: str, **settings: Any) -> Variant:
         settings,
         services=(Service.DASK_SCHEDULER,),
         packages=("distributed",),
-        carrier=Serializer.CLOUDPICKLE,
+        serializer=Serializer.CLOUDPICKLE,
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.backends import _django, _django_q
-from lab.core.backend import DEFAULT, Backend, Monitor
+from lab.core.backend import DEFAULT, Backend
 from lab.core.errors import UsageError
 from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
+from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, TaskState
 from lab.worker import execution
 

@@ -16,8 +16,9 @@ from lab.backends._rq import (
     WORKER_TTL_WHY,
     RqJobs,
 )
-from lab.core.backend import DEFAULT, Monitor
+from lab.core.backend import DEFAULT
 from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
+from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ class Inline(Backend):
             "call",
             frozenset({Capability.SUBMIT, Capability.RESULT, Capability.GROUP, Capability.CHAIN}),
             "Calls the function and returns its answer.",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
     )
 

@@ -12,7 +12,7 @@ from lab.core.model import Capability, Profile, Serializer, Task, Variant
 from lab.worker import execution
 
 LOKY, PICKLER = "loky", "loky_pickler"
-CARRIERS = {
+SERIALIZERS = {
     LOKY: Serializer.CLOUDPICKLE,
     "threading": Serializer.MEMORY,
     "multiprocessing": Serializer.PICKLE,
@@ -27,8 +27,8 @@ def _variant(name: str, summary: str, reference: str, **settings: Any) -> Varian
     backend = name.partition("+")[0]
     text = f"Parallel(backend={backend!r}), {summary} (joblib docs, Parallel, batch_size)."
     settings = {"backend": backend, **settings}
-    carrier, references = CARRIERS[backend], (reference,)
-    return Variant(name, capabilities, text, settings, carrier=carrier, references=references)
+    serializer, references = SERIALIZERS[backend], (reference,)
+    return Variant(name, capabilities, text, settings, serializer=serializer, references=references)
 
 
 class Joblib(Backend):

@@ -24,7 +24,7 @@ class Null(Backend):
             "stamp",
             frozenset({Capability.SUBMIT, Capability.RESULT}),
             "Records the task as started and finished without a call; its answer is None.",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
     )
 

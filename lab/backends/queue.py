@@ -25,13 +25,13 @@ class Queue(Backend):
             "queue",
             CAPABILITIES,
             "queue.Queue, written in Python (docs of queue).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
         Variant(
             "simple-queue",
             CAPABILITIES,
             "queue.SimpleQueue, written in C, which ThreadPoolExecutor uses (docs of queue).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
     )
 

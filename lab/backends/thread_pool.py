@@ -33,7 +33,7 @@ class ThreadPool(ExecutorBackend):
                 }
             ),
             "Executor.submit and Future.result (docs of concurrent.futures).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
     )
 

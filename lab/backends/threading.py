@@ -34,14 +34,14 @@ class Threading(Backend):
             CAPABILITIES,
             "A Thread for each task, which acquires a BoundedSemaphore of `workers` (docs of "
             "threading, Semaphore example).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
         Variant(
             "queue",
             CAPABILITIES,
             "`workers` daemon threads that read one queue.Queue (docs of queue, example "
             "under Queue.join).",
-            carrier=Serializer.MEMORY,
+            serializer=Serializer.MEMORY,
         ),
     )
 

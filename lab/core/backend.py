@@ -12,7 +12,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,28 +27,13 @@ from lab.core.model import (
     Topology,
     Variant,
 )
+from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, TaskState
 
 DEFAULT = Profile("default")
 JOBS = "jobs.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """The backend's monitor: its documented command, and its expected HTTP answer.
-
-    Attributes:
-        argv: The command; the lab replaces ``{port}`` by a free port of the loopback interface.
-        path: The path of the GET request.
-        word: A text that the answer must contain. It should appear only if the monitor sees the
-            running cluster, such as the name of a worker or of a queue.
-        headers: The headers of the request.
-    """
-
-    argv: tuple[str, ...]
-    path: str
-    word: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+# The reference of all backends, which only calls the function (METHOD M18, B0).
+INLINE = "inline"
 
 
 class Backend(ABC):
@@ -229,25 +214,30 @@ class Backend(ABC):
         return {}
 
 
+def variant_of(backend: type[Backend], name: str) -> Variant:
+    """Return the variant of `backend` with a name."""
+    return next(variant for variant in backend.variants if variant.name == name)
+
+
 def capabilities(backend: type[Backend], variant: str) -> frozenset[Capability]:
     """Return the capabilities of `variant` of `backend`."""
-    return next(v.capabilities for v in backend.variants if v.name == variant)
+    return variant_of(backend, variant).capabilities
 
 
 def services_of(backend: type[Backend], variant: str) -> Sequence[Service]:
     """Return the servers that `variant` of `backend` needs."""
-    return next(v.services for v in backend.variants if v.name == variant) or backend.services
+    return variant_of(backend, variant).services or backend.services
 
 
 def references_of(backend: type[Backend], variant: str) -> Sequence[str]:
     """Return the labels of the references of `variant` of `backend`; none for a reference."""
-    return next(v.references for v in backend.variants if v.name == variant) or backend.references
+    return variant_of(backend, variant).references or backend.references
 
 
 def settings_of(backend: type[Backend], variant: str, profile: str) -> dict[str, Any]:
     """Return the settings of a variant, overridden by those of a profile."""
-    chosen = next(v.settings for v in backend.variants if v.name == variant)
-    return {**chosen, **_profile(backend, variant, profile).settings}
+    stated = variant_of(backend, variant).settings
+    return {**stated, **_profile(backend, variant, profile).settings}
 
 
 def _profile(backend: type[Backend], variant: str, profile: str) -> Profile:
@@ -262,7 +252,7 @@ def ack_means_of(
 
     With an append-only file and ``appendfsync always``, Redis replies after an fsync.
     """
-    stated = next(v.ack_means for v in backend.variants if v.name == variant)
+    stated = variant_of(backend, variant).ack_means
     stated = _profile(backend, variant, profile).ack_means or stated
     is_synced = persistence == "aof-always" and Service.REDIS in services_of(backend, variant)
     return AckMeans.ON_DISK if is_synced and stated is AckMeans.ACCEPTED else stated

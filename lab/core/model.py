@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, InitVar, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -113,7 +114,9 @@ class Variant:
 
     - `services`, `references`: if not empty, they replace those of the backend.
     - `packages`: needed in addition to those of the backend.
-    - `carrier`: the serializer that functions, arguments and answers must work with.
+    - `serializer`: that of arguments and answers, and of the function unless `sends_name`.
+    - `sends_name`: a message has the name of the function, which the worker has registered.
+    - `carrier`: deprecated name of `serializer`.
     - `ack_means`: where a task is when its submit call returns; the default promises least.
     """
 
@@ -123,9 +126,22 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     packages: tuple[str, ...] = ()
-    carrier: Serializer = Serializer.PICKLE
+    serializer: Serializer = Serializer.PICKLE
     references: tuple[str, ...] = ()
     ack_means: AckMeans = AckMeans.IN_MEMORY
+    sends_name: bool = False
+    carrier: InitVar[Serializer | None] = None
+
+    def __post_init__(self, carrier: Serializer | None) -> None:
+        """Accept the deprecated name of `serializer`."""
+        if carrier is not None:
+            warnings.warn(
+                "Variant.carrier is deprecated and will be removed in the next release: "
+                "name it serializer.",
+                DeprecationWarning,
+                stacklevel=3,  # the call of the generated `__init__`
+            )
+            object.__setattr__(self, "serializer", carrier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,28 +248,6 @@ class TrialSpec:
 
 
 _NEWER_FIELDS = tuple(each for each in fields(TrialSpec) if each.default is not MISSING)
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightResult:
-    """The results of inline calls of a user's function before the run.
-
-    - `nominal_ns`: the duration of the last call; 0 if none returned.
-    - `answer`: the checksum of the right answer; None if there is none.
-    - `trouble`: the reason why answers are not checked in the window; empty: they are.
-    - `refusals`: pairs of a `Serializer` and the reason why it cannot serialize the function, its
-      arguments or its answer.
-    - `check_ns`: the time of each check of an answer.
-    - `failure`: the error of a call; empty if all returned.
-    """
-
-    nominal_ns: int
-    answer: int | None
-    is_coroutine: bool
-    trouble: str
-    refusals: tuple[tuple[str, str], ...] = ()
-    check_ns: int = 0
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

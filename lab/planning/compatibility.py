@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lab.core import fire_times
-from lab.core.backend import Backend, capabilities, services_of
+from lab.core.backend import Backend, capabilities, services_of, variant_of
 from lab.core.faults import Fault, FaultKind, Persistence, Role
 from lab.core.model import (
     Arrival,
@@ -17,7 +17,6 @@ from lab.core.model import (
     Monitoring,
     Paced,
     Periodic,
-    PreflightResult,
     Priority,
     Retry,
     RoundTrip,
@@ -25,6 +24,7 @@ from lab.core.model import (
     Service,
     TrialSpec,
 )
+from lab.core.preflight import FUNCTION, PreflightResult
 from lab.planning import fault_tasks, registry
 
 # The workload whose tasks raise the first time they run.
@@ -53,7 +53,7 @@ REMEDIES: Mapping[str, str] = {
 def unsupported_reason(
     spec: TrialSpec,
     offers: frozenset[Service],
-    rehearsal: PreflightResult | None = None,
+    preflight: PreflightResult | None = None,
     *,
     is_on_host: bool = True,
 ) -> str | None:
@@ -62,16 +62,16 @@ def unsupported_reason(
     Args:
         spec: The trial.
         offers: The servers of the provider.
-        rehearsal: The result of the inline calls, if the task is a user's function.
+        preflight: The result of the inline calls, if the task is a user's function.
         is_on_host: Whether the provider's clusters are processes of this machine.
     """
-    return next(_obstacles(spec, offers, rehearsal, is_on_host=is_on_host), None)
+    return next(_reasons(spec, offers, preflight, is_on_host=is_on_host), None)
 
 
-def _obstacles(
+def _reasons(
     spec: TrialSpec,
     offers: frozenset[Service],
-    rehearsal: PreflightResult | None,
+    preflight: PreflightResult | None,
     *,
     is_on_host: bool,
 ) -> Iterator[str]:
@@ -83,26 +83,26 @@ def _obstacles(
         remedy = REMEDIES.get(lacking, "Try another.")
         yield f"{name} needs {lacking}, which provider {spec.provider} lacks. {remedy}"
     if spec.fault is not None:
-        yield from _obstacles_of_fault(name, chosen, spec, spec.fault.kind)
-        yield from _obstacles_of_disk(name, chosen, spec, spec.fault)
+        yield from _reasons_of_fault(name, chosen, spec, spec.fault.kind)
+        yield from _reasons_of_disk(name, chosen, spec, spec.fault)
     if isinstance(spec.arrival, Periodic):
-        yield from _obstacles_of_jobs(name, chosen.backend, promised, spec, spec.arrival)
+        yield from _reasons_of_jobs(name, chosen.backend, promised, spec, spec.arrival)
     else:
-        yield from _obstacles_of_tasks(name, promised, spec)
-    if rehearsal is not None:
-        yield from _obstacles_of_own(name, promised, spec, rehearsal)
+        yield from _reasons_of_tasks(name, promised, spec)
+    if preflight is not None:
+        yield from _reasons_of_user_function(name, promised, spec, preflight)
     if isinstance(spec.arrival, ClientCrash | Monitoring) and not is_on_host:
         yield f"A burst is {spec.arrival.kind} on provider local only."
     if spec.topology.nodes > 1 and Capability.NODES not in promised:
         yield f"{name} runs on one machine and cannot span nodes."
     # The driver would be stopped in the middle of a period, and could not keep the plan's instants.
-    if spec.topology.quota_cpus and not registry.has_own_workers(chosen):
+    if spec.topology.quota_cpus and not registry.has_worker_processes(chosen):
         yield f"{name} executes tasks in the driver, which must not have a CPU quota."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
         yield f"{name} has one worker slot."
 
 
-def _obstacles_of_jobs(
+def _reasons_of_jobs(
     name: str,
     backend: type[Backend],
     promised: frozenset[Capability],
@@ -122,9 +122,7 @@ def _obstacles_of_jobs(
         yield f"A task of {spec.workload} takes bytes, which jobs cannot: they are written as JSON."
 
 
-def _obstacles_of_tasks(
-    name: str, promised: frozenset[Capability], spec: TrialSpec
-) -> Iterator[str]:
+def _reasons_of_tasks(name: str, promised: frozenset[Capability], spec: TrialSpec) -> Iterator[str]:
     arrival = spec.arrival
     takes_one = Capability.SUBMIT in promised
     if not takes_one and Capability.BATCH not in promised:
@@ -141,32 +139,34 @@ def _obstacles_of_tasks(
             yield f"{spec.workload} never raises, so no task is retried: use --workload {FLAKY}."
 
 
-def _obstacles_of_fault(
-    name: str, chosen: registry.Selected, spec: TrialSpec, kind: FaultKind
+def _reasons_of_fault(
+    name: str, chosen: registry.SelectedBackend, spec: TrialSpec, kind: FaultKind
 ) -> Iterator[str]:
     """Yield why a fault of this kind can hit nothing in a trial."""
     role = kind.role
     if not isinstance(spec.arrival, Burst | Paced | Periodic):
         yield f"A fault needs a burst, paced tasks or jobs, and not arrival {spec.arrival.kind}."
-    if role is Role.WORKER and not registry.has_own_workers(chosen):
+    if role is Role.WORKER and not registry.has_worker_processes(chosen):
         yield f"{name} executes tasks in the driver: there is no worker for {kind}."
-    if role is Role.DRIVER and not registry.has_own_workers(chosen):
+    if role is Role.DRIVER and not registry.has_worker_processes(chosen):
         yield f"{name} executes tasks in the driver, which {kind} would end with them."
-    carrier = next(v.carrier for v in chosen.backend.variants if v.name == chosen.variant)
-    is_in_driver = carrier is Serializer.MEMORY and not registry.has_own_workers(chosen)
+    variant = variant_of(chosen.backend, chosen.variant)
+    is_in_driver = variant.serializer is Serializer.MEMORY and not registry.has_worker_processes(
+        chosen
+    )
     if role in (Role.CHILD, None) and kind is not FaultKind.NONE and is_in_driver:
         yield f"{name} executes tasks in the process of the driver: there is no child for {kind}."
     if kind is FaultKind.OUTLIVE:
-        yield from _obstacles_of_outlive(name, spec)
+        yield from _reasons_of_outlive(name, spec)
     if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
         yield f"{name} has no server for {kind}."
     if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):
         yield f"{kind} needs jobs: add --arrival periodic."
-    if role is Role.SCHEDULER and not registry.has_own_scheduler(chosen):
+    if role is Role.SCHEDULER and not registry.has_scheduler_process(chosen):
         yield f"{name} has no process that only starts jobs, for {kind}."
 
 
-def _obstacles_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
+def _reasons_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
     needed_s = fault_tasks.outlive_s(spec)
     if needed_s is None:
         yield f"{name} never delivers a started task again: no task can outlive its deadline."
@@ -177,8 +177,8 @@ def _obstacles_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
         )
 
 
-def _obstacles_of_disk(
-    name: str, chosen: registry.Selected, spec: TrialSpec, fault: Fault
+def _reasons_of_disk(
+    name: str, chosen: registry.SelectedBackend, spec: TrialSpec, fault: Fault
 ) -> Iterator[str]:
     """Yield why a full disk cannot hit the server of a trial."""
     if fault.kind is not FaultKind.BROKER_DISK_FULL:
@@ -190,15 +190,17 @@ def _obstacles_of_disk(
         yield f"Redis writes nothing without persistence: use --fault {fault.kind}:aof-always."
 
 
-def _obstacles_of_own(
-    name: str, promised: frozenset[Capability], spec: TrialSpec, rehearsal: PreflightResult
+def _reasons_of_user_function(
+    name: str, promised: frozenset[Capability], spec: TrialSpec, preflight: PreflightResult
 ) -> Iterator[str]:
     """Yield why a backend cannot run a user's function."""
     chosen = registry.select(spec.label)
-    carrier = next(v.carrier for v in chosen.backend.variants if v.name == chosen.variant)
-    if refusal := dict(rehearsal.refusals).get(carrier, ""):
-        yield f"{name} cannot take {spec.workload}: {refusal}."
-    if rehearsal.is_coroutine and not promised & AWAITING and chosen.backend.executes:
+    variant = variant_of(chosen.backend, chosen.variant)
+    for serializer, part, reason in preflight.refusals:
+        is_sent = part != FUNCTION or not variant.sends_name
+        if serializer == variant.serializer and is_sent:
+            yield f"{name} cannot take {spec.workload}: {reason}."
+    if preflight.is_coroutine and not promised & AWAITING and chosen.backend.executes:
         yield (
             f"{spec.workload} is a coroutine function: the lab runs those on backends that await "
             f"them by themselves, such as asyncio, rq and dask[distributed], not yet on {name}."

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 
-from lab.core.backend import Monitor
 from lab.core.errors import ClusterError
+from lab.core.monitor import Monitor
 
 ANSWER_S = 30.0
 REQUEST_S = 10.0

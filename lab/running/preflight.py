@@ -13,12 +13,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.core.errors import UsageError
-from lab.core.model import PreflightResult, Serializer
+from lab.core.model import Serializer
+from lab.core.preflight import FUNCTION, PreflightResult
 from lab.host import child_environment, interrupts, processes
 from lab.worker import user_function
 from lab.worker.execution import checksum
@@ -59,18 +60,18 @@ def run_preflight(
     if "answer" in notes:
         second = _call_in_process(workload, folder, 2, deadline_s, environment)
         if second.get("answer") != notes["answer"]:
-            trouble = second["trouble"] or "two processes gave different answers"
-            notes |= {"answer": None, "trouble": trouble, "failure": second["failure"]}
+            unchecked = second["unchecked"] or "two processes gave different answers"
+            notes |= {"answer": None, "unchecked": unchecked, "failure": second["failure"]}
         elif check_ns > max(CHEAP_CHECK_NS, MOST_OF_A_CALL * nominal_ns):
             cost = f"a check takes {check_ns / 1e6:.3g} ms, a call {nominal_ns / 1e6:.3g} ms"
-            notes |= {"trouble": cost}
+            notes |= {"unchecked": cost}
     return PreflightResult(
         nominal_ns=nominal_ns,
         answer=notes.get("answer"),
         is_coroutine=notes.get("is_coroutine", False),
-        trouble=notes["trouble"],
-        refusals=tuple(notes.get("refusals", {}).items()),
-        check_ns=0 if notes["trouble"] else check_ns,
+        unchecked=notes["unchecked"],
+        refusals=tuple(tuple(refusal) for refusal in notes.get("refusals", ())),
+        check_ns=0 if notes["unchecked"] else check_ns,
         failure=notes["failure"],
     )
 
@@ -103,7 +104,7 @@ def _call_in_process(
             processes.stop(process)
             processes.reap_trial(trial)
     ending = f"did not end in {deadline_s:.0f} s" if code is None else processes.ending(code)
-    notes: dict[str, Any] = dict.fromkeys(("trouble", "failure"), f"the call {ending}")
+    notes: dict[str, Any] = dict.fromkeys(("unchecked", "failure"), f"the call {ending}")
     with contextlib.suppress(OSError, ValueError):
         notes |= json.loads(notes_file.read_text(encoding="utf-8"))
     if "is_coroutine" not in notes:
@@ -148,20 +149,20 @@ def _call_and_note(workload: str, n_calls: int, note: Note) -> None:
     if not callable(function):
         note(unknown=f"{name} has the type {type(function).__name__}, which cannot be called.")
         return
-    refusals = _refusals("function", function) | _refusals("arguments", arguments)
+    refusals = [*_refusals(FUNCTION, function), *_refusals("arguments", arguments)]
     note(is_coroutine=inspect.iscoroutinefunction(function), refusals=refusals)
     answers = [_call(workload, note) for _ in range(n_calls)]
-    note(failure="", trouble="its answer could not be checked in time")
-    note(refusals=refusals | _refusals("answer", answers[-1]))
+    note(failure="", unchecked="its answer could not be checked in time")
+    note(refusals=[*refusals, *_refusals("answer", answers[-1])])
     try:
         sums = {*map(checksum, answers)}
     except Exception as error:  # noqa: BLE001 (pickling calls code of the object)
-        note(trouble=f"its answer cannot be pickled: {type(error).__name__}{_message(error)}")
+        note(unchecked=f"its answer cannot be pickled: {type(error).__name__}{_message(error)}")
         return
     if len(sums) > 1:
-        note(trouble="two calls gave different answers")
+        note(unchecked="two calls gave different answers")
         return
-    note(answer=sums.pop(), trouble="", check_ns=_check_ns(answers[-1]))
+    note(answer=sums.pop(), unchecked="", check_ns=_check_ns(answers[-1]))
 
 
 def _check_ns(answer: Any) -> int:
@@ -189,30 +190,25 @@ def _call(workload: str, note: Note) -> Any:
             answer = asyncio.run(user_function.awaited(answer))
     except BaseException as error:  # noqa: BLE001 (every failure is noted, also SystemExit)
         how = f"the call raised {type(error).__name__}{_message(error)}"
-        note(trouble=how, failure=how)
+        note(unchecked=how, failure=how)
         os._exit(0)
     note(nominal_ns=time.perf_counter_ns() - begin)
     return answer
 
 
-def _refusals(role: str, value: Any) -> dict[str, str]:
-    """Try each serializer on a value, and return the reasons of those that fail, by their names.
-
-    `role` is ``"function"``, ``"arguments"`` or ``"answer"``.
-    """
-    reasons = {}
-    for carrier in Serializer:
-        # JSON contains the registered name of a function, not the function.
-        if carrier is Serializer.MEMORY or (carrier is Serializer.JSON and role == "function"):
+def _refusals(part: str, value: Any) -> Iterator[tuple[str, str, str]]:
+    """Try each serializer on a value, and yield the refusals of `PreflightResult`."""
+    for serializer in Serializer:
+        # A system that sends JSON sends the name of a function, not the function.
+        if serializer is Serializer.MEMORY or (serializer is Serializer.JSON and part == FUNCTION):
             continue
         with contextlib.suppress(ImportError):  # no backend that uses it is installed
-            encode = user_function.find_user_function(carrier.value)
+            encode = user_function.find_user_function(serializer.value)
             try:
                 encode(value)
             except Exception as error:  # noqa: BLE001 (encoders raise errors of any type)
-                way = carrier.name.lower()
-                reasons[carrier.value] = f"its {role} cannot be carried by {way}{_message(error)}"
-    return reasons
+                reason = f"{serializer.name.lower()} cannot serialize its {part}{_message(error)}"
+                yield serializer.value, part, reason
 
 
 def _message(error: BaseException) -> str:

@@ -22,7 +22,7 @@ UNPICKLABLE = "its answer cannot be pickled: "
 
 
 @pytest.mark.parametrize(
-    ("task", "is_known", "trouble"),
+    ("task", "is_known", "unchecked"),
     [
         ("bad_repr", True, ""),
         ("surrogate", True, ""),
@@ -43,14 +43,14 @@ UNPICKLABLE = "its answer cannot be pickled: "
     ],
 )
 def test_preflight_compares_answers_by_all_their_bytes(
-    task: str, is_known: bool, trouble: str, tmp_path: Path
+    task: str, is_known: bool, unchecked: str, tmp_path: Path
 ) -> None:
     """Answers with equal `repr` may differ; an answer that cannot be compared has a reason."""
     preflight_result = preflight.run_preflight(f"{ANSWERS}:{task}", tmp_path)
     assert (preflight_result.answer is not None, preflight_result.failure) == (is_known, "")
-    assert preflight_result.trouble.startswith(trouble)
-    assert bool(preflight_result.trouble) == bool(trouble)
-    assert (preflight_result.check_ns > 0) == (is_known and not trouble)
+    assert preflight_result.unchecked.startswith(unchecked)
+    assert bool(preflight_result.unchecked) == bool(unchecked)
+    assert (preflight_result.check_ns > 0) == (is_known and not unchecked)
 
 
 @pytest.mark.parametrize("label", ["inline", "thread-pool", "process-pool", "rq[simple-worker]"])
@@ -71,7 +71,7 @@ def test_window_has_no_check_that_is_slow_or_impossible(
     preflight_result = preflight.run_preflight(f"{ANSWERS}:{task}", tmp_path)
     plan: dict[str, Any] = {
         "answer": preflight_result.answer,
-        "unchecked": preflight_result.trouble,
+        "unchecked": preflight_result.unchecked,
         "check_ns": preflight_result.check_ns,
     }
     spec = spec_of(label, f"{ANSWERS}:{task}", Burst(6), warmup_tasks=3, **plan)

@@ -58,7 +58,7 @@ def test_campaign_runs_with_a_long_temporary_folder(
 def test_preflight_accepts_a_long_argument(tmp_path: Path) -> None:
     """The function's name is longer than an argument of a process may be (C12)."""
     result = preflight.run_preflight(f'builtins:len["{LETTERS}"]', tmp_path)
-    assert (result.answer, result.trouble) == (40_000, "")
+    assert (result.answer, result.unchecked) == (40_000, "")
 
 
 @pytest.mark.slow

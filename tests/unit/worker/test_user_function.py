@@ -10,8 +10,7 @@ import pytest
 
 from lab.cli.main import main
 from lab.core.errors import ClusterError, UsageError
-from lab.core.model import Burst, PreflightResult, Serializer, Service, TrialSpec
-from lab.planning.compatibility import unsupported_reason
+from lab.core.model import Burst, Serializer, TrialSpec
 from lab.providers import user_code
 from lab.report.recommendation import HEADINGS, choices, tiers
 from lab.results.store import Store
@@ -22,10 +21,9 @@ from tests.factories.campaigns import SYSTEMS, Campaign, campaign
 from tests.factories.trials import run, spec_of
 
 HERE = "tests.factories.user_tasks"
-OFFERS = frozenset[Any]()
 
 
-def own_spec(label: str, task: str, **changes: Any) -> TrialSpec:
+def user_spec(label: str, task: str, **changes: Any) -> TrialSpec:
     """Return a small spec of a function of `user_tasks`."""
     small: dict[str, Any] = {"arrival": Burst(6), "warmup_tasks": 0}
     return spec_of(label, f"{HERE}:{task}", **{**small, **changes})
@@ -71,7 +69,7 @@ def test_the_name_of_a_workload_is_not_that_of_a_user_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "answer", "trouble"),
+    ("task", "answer", "unchecked"),
     [
         ("add[1, 2]", 3, ""),
         ('add{"first": 5}', 5, ""),
@@ -89,15 +87,15 @@ def test_the_name_of_a_workload_is_not_that_of_a_user_function() -> None:
     ],
 )
 def test_the_preflight_returns_the_results_of_the_calls(
-    task: str, answer: int | None, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: str, answer: int | None, unchecked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right answer and its duration, or the failure; the calling process is not affected."""
     monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
     result = preflight.run_preflight(f"{HERE}:{task}", tmp_path, 1.0 if task == "sleeps" else 20.0)
-    assert (result.answer, result.trouble) == (answer, trouble)
+    assert (result.answer, result.unchecked) == (answer, unchecked)
     assert (result.nominal_ns > 0) == (answer is not None or task.startswith("un"))
     assert result.is_coroutine == task.startswith("later")
-    assert result.failure == ("" if answer or task.startswith("un") else trouble)
+    assert result.failure == ("" if answer or task.startswith("un") else unchecked)
 
 
 @pytest.mark.parametrize(
@@ -112,33 +110,10 @@ def test_the_preflight_returns_the_results_of_the_calls(
 def test_each_serializer_is_tried(task: str, takers: set[str], tmp_path: Path) -> None:
     """It is tried with function, arguments and answer, before the run."""
     result = preflight.run_preflight(f"{HERE}:{task}", tmp_path)
-    refused = dict(result.refusals)
+    refused = {serializer for serializer, _, _ in result.refusals}
     assert {
         serializer.name for serializer in Serializer if serializer.value not in refused
     } == takers
-
-
-def test_a_backend_that_cannot_serialize_the_function_has_a_reason() -> None:
-    """The reason has the backend, the function and the error."""
-    refusals = ((Serializer.PICKLE.value, "its function cannot be carried by pickle: no lambda"),)
-    result = PreflightResult(1, 2, is_coroutine=False, trouble="", refusals=refusals)
-    why = unsupported_reason(own_spec("process-pool", "doubled[1]"), OFFERS, result)
-    assert why is not None
-    assert why.startswith("process-pool[")
-    assert f"cannot take {HERE}:doubled[1]: its function cannot be carried by pickle" in why
-    assert unsupported_reason(own_spec("thread-pool", "doubled[1]"), OFFERS, result) is None
-    assert unsupported_reason(own_spec("joblib", "doubled[1]"), OFFERS, result) is None
-
-
-def test_a_coroutine_function_runs_on_backends_that_await() -> None:
-    """The lab skips other backends, and the reason names the lab."""
-    result = PreflightResult(1, 2, is_coroutine=True, trouble="")
-    for label in ("asyncio", "rq", "django-rq", "dask[distributed]"):
-        assert unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), result) is None
-    for label in ("thread-pool", "celery", "dask[threads]"):
-        why = unsupported_reason(own_spec(label, "later[4]"), frozenset(Service), result)
-        assert why is not None
-        assert "is a coroutine function: the lab runs those on backends that await them" in why
 
 
 @pytest.mark.parametrize(
@@ -154,7 +129,7 @@ def test_answers_are_compared_with_the_inline_call(
     label: str, task: str, answer: int | None, tmp_path: Path
 ) -> None:
     """The row states how answers were checked, or that they were not."""
-    row = run(tmp_path, own_spec(label, task, answer=answer)).row
+    row = run(tmp_path, user_spec(label, task, answer=answer)).row
     assert (row.status, row.reason, row.n_done) == ("ok", "", 6)
     assert row.answer_check == (
         "not checked: no answer repeats" if answer is None else "inline call"
@@ -163,7 +138,7 @@ def test_answers_are_compared_with_the_inline_call(
 
 def test_an_answer_that_differs_from_the_inline_call_is_wrong(tmp_path: Path) -> None:
     """The trial of a user's function with wrong answers fails."""
-    row = run(tmp_path, own_spec("thread-pool", "add[1, 2]", answer=checksum(4))).row
+    row = run(tmp_path, user_spec("thread-pool", "add[1, 2]", answer=checksum(4))).row
     assert (row.status, row.flag, row.n_wrong_answer) == ("failed", "invalid", 6)
 
 
@@ -197,7 +172,7 @@ def test_a_package_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("containers")
 def test_workers_in_containers_import_the_function(tmp_path: Path) -> None:
     """Driver and node import the module from the archive."""
-    spec = own_spec("rq[simple-worker]", "add[1, 2]", answer=3, provider="compose")
+    spec = user_spec("rq[simple-worker]", "add[1, 2]", answer=3, provider="compose")
     row = run(tmp_path, spec).row
     assert (row.status, row.reason, row.n_done, row.answer_check) == ("ok", "", 6, "inline call")
 
@@ -275,7 +250,7 @@ def test_every_failure_of_a_function_has_a_row_with_a_reason(
     monkeypatch.setenv("LAB_TASK_MEMORY", "1024")
     # Filling all memory within the limit takes seconds; the other functions hang or return at once.
     deadline_s = 30.0 if task == "allocates" else 1.0
-    row = run(tmp_path, own_spec(label, task, arrival=Burst(3), deadline_s=deadline_s)).row
+    row = run(tmp_path, user_spec(label, task, arrival=Burst(3), deadline_s=deadline_s)).row
     assert f"{row.status}: {row.reason}".startswith(end)
 
 

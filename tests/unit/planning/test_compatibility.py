@@ -1,0 +1,61 @@
+"""Tests why a trial cannot run: user's functions; other reasons are tested by plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lab.core.model import Burst, Serializer, Service, TrialSpec
+from lab.core.preflight import FUNCTION, PreflightResult
+from lab.planning import registry
+from lab.planning.compatibility import unsupported_reason
+from tests.factories.trials import spec_of
+
+HERE = "tests.factories.user_tasks"
+OFFERS = frozenset[Any]()
+
+
+def spec_of_task(label: str, task: str) -> TrialSpec:
+    """Return a small spec of a function of `user_tasks`."""
+    return spec_of(label, f"{HERE}:{task}", arrival=Burst(6), warmup_tasks=0)
+
+
+def test_a_backend_that_cannot_serialize_the_function_has_a_reason() -> None:
+    """The reason has the backend, the function and the error."""
+    refusals = ((Serializer.PICKLE.value, FUNCTION, "pickle cannot serialize its function: no"),)
+    result = PreflightResult(1, 2, is_coroutine=False, unchecked="", refusals=refusals)
+    why = unsupported_reason(spec_of_task("process-pool", "doubled[1]"), OFFERS, result)
+    assert why is not None
+    assert why.startswith("process-pool[")
+    assert f"cannot take {HERE}:doubled[1]: pickle cannot serialize its function: no" in why
+    assert unsupported_reason(spec_of_task("thread-pool", "doubled[1]"), OFFERS, result) is None
+    assert unsupported_reason(spec_of_task("joblib", "doubled[1]"), OFFERS, result) is None
+
+
+def test_a_message_with_the_name_of_a_function_needs_only_its_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A backend that sends names takes a function that its serializer refuses, and no argument."""
+    backend = registry.select("process-pool").backend
+    by_name = [replace(variant, sends_name=True) for variant in backend.variants]
+    monkeypatch.setattr(backend, "variants", by_name)
+    spec = spec_of_task("process-pool", "doubled[1]")
+    for part, is_taken in ((FUNCTION, True), ("arguments", False), ("answer", False)):
+        refusals = ((Serializer.PICKLE.value, part, "refused"),)
+        result = PreflightResult(1, 2, is_coroutine=False, unchecked="", refusals=refusals)
+        assert (unsupported_reason(spec, OFFERS, result) is None) == is_taken
+
+
+def test_a_coroutine_function_runs_on_backends_that_await() -> None:
+    """The lab skips other backends, and the reason names the lab."""
+    result = PreflightResult(1, 2, is_coroutine=True, unchecked="")
+    for label in ("asyncio", "rq", "django-rq", "dask[distributed]"):
+        assert (
+            unsupported_reason(spec_of_task(label, "later[4]"), frozenset(Service), result) is None
+        )
+    for label in ("thread-pool", "celery", "dask[threads]"):
+        why = unsupported_reason(spec_of_task(label, "later[4]"), frozenset(Service), result)
+        assert why is not None
+        assert "is a coroutine function: the lab runs those on backends that await them" in why
