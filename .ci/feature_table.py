@@ -19,7 +19,7 @@ from lab.results.store import Store
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/which-should-i-choose.md"
-BEGIN, END = "<!-- begin of the generated tables -->", "<!-- end of the generated tables -->"
+BEGIN, END = "<!-- start of the generated tables -->", "<!-- end of the generated tables -->"
 FEATURES = {
     "result": {Capability.RESULT},
     "retry": {Capability.RETRY},

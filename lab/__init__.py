@@ -1,1 +1,1 @@
-"""The Background Task Lab: Python's ways of running work in the background, on one axis."""
+"""Compares Python's ways of running work in the background, on one axis."""

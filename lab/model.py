@@ -1,4 +1,4 @@
-"""Deprecated name of `lab.plugin`, for adapters written for version 0.1."""
+"""Keeps a former name of `lab.plugin` for adapters that were written for version 0.1."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from lab.core.model import *  # noqa: F403 (all that the old module had)
 Carrier, Setup = Serializer, BackendContext  # noqa: F405
 
 warnings.warn(
-    "lab.model is deprecated and goes with the next release: import from lab.plugin.",
+    "lab.model is deprecated and will be removed in the next release: import from lab.plugin.",
     DeprecationWarning,
     stacklevel=2,
 )

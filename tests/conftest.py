@@ -194,22 +194,22 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Resu
 
 
 @pytest.fixture(scope="session")
-def made_up(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Return a synthetic campaign of few backends, with data for every figure and page."""
 
     def make(_: Path) -> Tables:
         # Imported here and below, because most tests need neither pandas nor matplotlib.
         from tests.factories.campaigns import SMALL
-        from tests.factories.load_sweeps import with_ladder
+        from tests.factories.load_sweeps import with_load_sweep
         from tests.factories.resources import everything
 
-        return with_ladder(everything(SMALL))
+        return with_load_sweep(everything(SMALL))
 
-    return once(tmp_path_factory, "made_up", make)
+    return once(tmp_path_factory, "synthetic", make)
 
 
 @pytest.fixture(scope="session")
-def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Picture]:
+def pictures(synthetic: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Picture]:
     """Draw every figure of the synthetic campaign, once for all tests."""
 
     def make(folder: Path) -> Mapping[str, Picture]:
@@ -217,8 +217,8 @@ def pictures(made_up: Tables, tmp_path_factory: pytest.TempPathFactory) -> Mappi
         from tests.factories.bursts import overheads, whole
         from tests.factories.faults import with_faults
 
-        of = dict.fromkeys(FIGURES, made_up)
-        of |= {"granularity": whole(overheads()), "timeline": with_faults(made_up)}
+        of = dict.fromkeys(FIGURES, synthetic)
+        of |= {"granularity": whole(overheads()), "timeline": with_faults(synthetic)}
         saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
         return {name: picture for name, picture in saved.items() if picture}
 

@@ -17,7 +17,7 @@ from lab.analysis.metrics.metric import RelativeMetric
 from lab.analysis.statistics import interval
 from lab.core.cell import SITE
 from lab.core.model import COUNTED_FLAGS, Burst, LoadLevel, RateProbe
-from lab.planning.presets import Ladder
+from lab.planning.presets import LoadSweep
 from lab.results.schema.metric import MetricRow
 
 CellKey = tuple[Any, ...]
@@ -91,7 +91,7 @@ def _is_settled(results: Sequence[ProbeResult], repeats: int) -> bool:
     return max(votes.count(True), votes.count(False)) > repeats // 2 or len(results) >= repeats
 
 
-def next_rate(known: Capacity, ladder: Ladder) -> float | None:
+def next_rate(known: Capacity, sweep: LoadSweep) -> float | None:
     """Return the rate of the next probe, or None if the search has ended.
 
     It is a bisection below 1.1 times the saturation. If that is above `HIGHEST_RATE_HZ`, the first
@@ -101,14 +101,14 @@ def next_rate(known: Capacity, ladder: Ladder) -> float | None:
         return None
     rates = known.rates
     for rate in rates:
-        if not _is_settled(known.at(rate), ladder.repeats):
+        if not _is_settled(known.at(rate), sweep.repeats):
             return rate
     top = min(ABOVE_SATURATION * known.saturation_hz, HIGHEST_RATE_HZ)
     # A backend that sustains the limit needs no search: its rate is reported as `>x` (METHOD M8).
     if not rates and top == HIGHEST_RATE_HZ:
         return top
     high, low = known.failed_hz or top, known.sustained_hz or 0.0
-    if len(rates) >= ladder.most_rates or high - low <= ladder.tolerance * high:
+    if len(rates) >= sweep.most_rates or high - low <= sweep.tolerance * high:
         return None
     return rounded((low + high) / 2)
 
@@ -143,7 +143,7 @@ def _saturation(rows: pd.DataFrame) -> float | None:
     """Return the mean throughput of the largest bursts, None without one."""
     bursts = rows[(rows["arrival"] == Burst.kind) & rows["throughput_per_s"].notna()]
     bursts = bursts[bursts["status"].isin(USABLE)]
-    # A load sweep runs a larger burst only where the first one was too short (`Ladder`).
+    # A load sweep runs a larger burst only where the first one was too short (`LoadSweep`).
     largest = bursts[bursts["n_planned"] == bursts["n_planned"].max()]["throughput_per_s"]
     return interval(largest.astype("float64").tolist()).value if len(largest) else None
 

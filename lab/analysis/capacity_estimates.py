@@ -13,6 +13,7 @@ import pandas as pd
 
 from lab.analysis.attempts import last_attempts
 from lab.analysis.capacity import Capacity, CellKey
+from lab.analysis.statistics import LEVEL
 from lab.core.cell import SITE
 from lab.core.model import Flag, LoadLevel, RateProbe
 from lab.results.schema import EstimateRow
@@ -31,7 +32,7 @@ PERCENTILES = ("queue_latency_s_p99", "queue_latency_s_p90", "queue_latency_s_p5
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class SiteNumber:
     """One number of a site; `bound` is ``">"`` if the true value may be larger."""
 
     metric: str
@@ -70,7 +71,7 @@ def estimates(
     return rows
 
 
-def _row(site: Mapping[str, Any], limit: Limit, analysis_id: str, n_noisy: int) -> EstimateRow:
+def _row(site: Mapping[str, Any], limit: SiteNumber, analysis_id: str, n_noisy: int) -> EstimateRow:
     kind = RateProbe.kind if limit.metric in {SATURATION, SUSTAINABLE} else LoadLevel.kind
     cell = {**BLANK, **site, "arrival": kind}
     return EstimateRow(
@@ -81,7 +82,7 @@ def _row(site: Mapping[str, Any], limit: Limit, analysis_id: str, n_noisy: int) 
         bound=limit.bound,
         ci_low=limit.low,
         ci_high=limit.high,
-        ci_level=0.95,
+        ci_level=LEVEL,
         unit="1/s",
         n_trials=limit.n,
         n_noisy=n_noisy,
@@ -90,10 +91,10 @@ def _row(site: Mapping[str, Any], limit: Limit, analysis_id: str, n_noisy: int) 
     )
 
 
-def _rates(known: Capacity) -> Iterator[Limit]:
+def _rates(known: Capacity) -> Iterator[SiteNumber]:
     """Yield the rate of saturation and the sustainable rate, each with its method."""
     burst = "rate of a burst from the 10 % to the 90 % completion"
-    yield Limit(SATURATION, known.saturation_hz, "", 1, burst)
+    yield SiteNumber(SATURATION, known.saturation_hz, "", 1, burst)
     n = len(known.results)
     rate, failed = known.sustained_hz, known.failed_hz
     probes = f"{n} probes at {len(known.rates)} rates"
@@ -108,10 +109,10 @@ def _rates(known: Capacity) -> Iterator[Limit]:
     # An upper end that only the generator missed does not bound the backend.
     is_bracket = rate is not None and not known.bound
     ends = (rate, failed) if is_bracket else (None, None)
-    yield Limit(SUSTAINABLE, rate, known.bound if rate else "", n, method, *ends)
+    yield SiteNumber(SUSTAINABLE, rate, known.bound if rate else "", n, method, *ends)
 
 
-def _at_slo(waits: pd.DataFrame, metric: str, slo_s: float) -> Limit:
+def _at_slo(waits: pd.DataFrame, metric: str, slo_s: float) -> SiteNumber:
     """Find the largest rate whose median trial is within the limit, below the first that is not."""
     within: dict[float, bool | None] = {
         float(str(rate)): _is_within(rows, slo_s) for rate, rows in waits.groupby("rate_hz")
@@ -129,14 +130,14 @@ def _at_slo(waits: pd.DataFrame, metric: str, slo_s: float) -> Limit:
     )
     if best is None:
         reason = f"exceeded at {broken:g} /s" if broken else "no trial has enough tasks for p99"
-        return Limit(metric, None, "", n, f"p99 within {slo_s:g} s at no rate: {reason}")
+        return SiteNumber(metric, None, "", n, f"p99 within {slo_s:g} s at no rate: {reason}")
     bound = "" if broken else ">"
     method = f"p99 within {slo_s:g} s, exceeded at " + (
         f"{broken:g} /s" if broken else "no sustained rate"
     )
     unknown = [f"{rate:g}" for rate, known in within.items() if known is None and rate > best]
     method += f"; unknown at {', '.join(unknown)} /s" if unknown else ""
-    return Limit(metric, best, bound, n, f"{method}; no interval")
+    return SiteNumber(metric, best, bound, n, f"{method}; no interval")
 
 
 def _is_within(rows: pd.DataFrame, slo_s: float) -> bool | None:

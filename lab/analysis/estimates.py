@@ -12,12 +12,10 @@ import pandas as pd
 from lab.analysis.attempts import last_attempts
 from lab.analysis.cells import cell_key, cell_of
 from lab.analysis.metrics.registry import METRICS
-from lab.analysis.statistics import interval, proportion, unstable, variation
+from lab.analysis.statistics import LEVEL, interval, proportion, unstable, variation
 from lab.core.cell import CELL
 from lab.core.model import Estimate, Flag
 from lab.results.schema import EstimateRow
-
-LEVEL = 0.95
 
 
 def estimates(

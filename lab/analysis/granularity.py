@@ -46,7 +46,7 @@ def fit_length(tasks: Sequence[int], lengths_s: Sequence[float]) -> LengthFit:
     return LengthFit(float(fit.intercept), float(fit.slope))
 
 
-def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:
+def minimum_granularity(work_s: Sequence[float], shares: Sequence[float]) -> Value:
     """Return METG(50 %): the shortest task for which at least half of the slots' time is work.
 
     Between the longest size with an efficiency below one half and the next longer one, the log-odds
@@ -70,7 +70,7 @@ def smallest_worth(work_s: Sequence[float], shares: Sequence[float]) -> Value:
     # The last one below: a single good trial of short tasks must not decide.
     below = [place for place, (_, share) in enumerate(grid) if share < HALF]
     if not below:
-        return Value(grid[0][0], "<", len(grid), "the shortest tasks are worth it already")
+        return Value(grid[0][0], "<", len(grid), "the shortest tasks are at least 50 % efficient")
     if below[-1] == len(grid) - 1:
         best = max(share for _, share in grid)
         return Value(grid[-1][0], ">", len(grid), f"efficiency is {best:.2g} at most")

@@ -14,17 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
-from lab.analysis.statistics import RefusedError
-
-Numbers = NDArray[np.float64]
+from lab.analysis.statistics import LEVEL, Numbers, RefusedError
 
 # With fewer sizes, or no clear gain over Amdahl's law, the retrograde term is not identified (M21).
 SIZES_FLOOR = 6
 AICC_GAIN = 10.0
 RESAMPLES = 400
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)

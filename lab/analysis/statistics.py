@@ -15,11 +15,13 @@ from functools import cache
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lab.core.errors import NothingSelectedError
 from lab.core.model import Estimate
 
+Numbers = NDArray[np.float64]
+Seconds = NDArray[np.float64]
 # Fewer trials are a smoke test, whose results have no interval (METHOD M2).
 INTERVAL_FLOOR = 5
 # MLPerf early stopping (METHOD M11): confidence, and number of samples that may exceed the result.
@@ -27,6 +29,8 @@ FLOOR_CONFIDENCE = 0.99
 FLOOR_TOLERATED = 1
 # A ratio within these bounds is no material difference (METHOD M12).
 EQUIVALENCE = (0.95, 1.05)
+# Confidence level of every interval (METHOD M9).
+LEVEL = 0.95
 # Largest instrumentation overhead for throughput of recorded trials: point, upper end (METHOD M19).
 SMALL_OVERHEAD, LARGEST_OVERHEAD = 0.02, 0.05
 # A warning about the spread, not a filter: no value is dropped (METHOD M9, M12).
@@ -61,7 +65,7 @@ class Comparison(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> Estimate:
+def interval(values: Sequence[float], level: float = LEVEL) -> Estimate:
     """Estimate the mean over trials with a t interval, on logarithms if all values are positive.
 
     Positive values (METHOD M9): ``exp(mean(ln y) +- t * s / sqrt(n))``, a geometric mean. If a
@@ -101,7 +105,7 @@ def _t_quantile(q: float, freedom: int) -> float:
     return float(scipy.stats.t.ppf(q, freedom))
 
 
-def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Estimate:
+def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Estimate:
     """Estimate the ratio a / b from pairs; the i-th values of both are from the same block.
 
     ``exp(mean d +- t s / sqrt(B))`` with ``d = ln(a / b)`` of each block (METHOD M12). Pairing
@@ -254,7 +258,7 @@ def percentile(values: ArrayLike, q: float, censored: ArrayLike = ()) -> Value:
 
 
 @cache  # each end is the root of an equation, and most shares are 0 of the same n
-def proportion(k: int, n: int, level: float = 0.95) -> Estimate:
+def proportion(k: int, n: int, level: float = LEVEL) -> Estimate:
     """Estimate the share k / n with the two-sided Clopper-Pearson interval.
 
     0 of n has the upper bound 3.69 / n at level 0.95 (METHOD M28).

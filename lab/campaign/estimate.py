@@ -19,7 +19,7 @@ TASKS_PER_S = 100.0
 
 def estimate_s(spec: TrialSpec) -> float:
     """Estimate a trial's length in seconds from its spec alone."""
-    has_cluster = registry.has_own_workers(registry.select(spec.label))
+    has_cluster = registry.has_worker_processes(registry.select(spec.label))
     fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
     fixed += PROVIDERS[spec.provider].start_s
     task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S

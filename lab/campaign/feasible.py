@@ -21,7 +21,7 @@ def require_plannable(selection: Selection) -> None:
         UsageError: It has more than `ranges.MOST_TRIALS`.
     """
     # An upper bound: what is skipped or runs once is only known from the plan, which needs memory.
-    slots = sum(len(selection.workers_per_core or cell.workers) for cell in selection.cells)
+    slots = sum(len(selection.workers_per_core or case.workers) for case in selection.cases)
     labels = len(selection.labels) + len(selection.references)
     n = selection.blocks * labels * slots * len(selection.cores) * len(selection.nodes)
     if n > ranges.MOST_TRIALS:

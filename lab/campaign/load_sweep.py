@@ -21,7 +21,7 @@ from lab.core.cell import SITE, cell_of_spec
 from lab.core.model import Burst, LoadLevel, RateProbe, Service, TrialSpec
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.plan import Plan, Skip
-from lab.planning.presets import BURST_S, FIRST_TASKS, Ladder
+from lab.planning.presets import BURST_S, FIRST_TASKS, LoadSweep
 
 WORKLOAD = "noop"
 MOST_TASKS = 40_000
@@ -33,12 +33,12 @@ TYPICAL_RATES, TYPICAL_REPEATS = 5, 2
 
 
 def next_stage(
-    ladder: Ladder, seed: int, plan: Plan, capacities: Mapping[CellKey, Capacity]
+    sweep: LoadSweep, seed: int, plan: Plan, capacities: Mapping[CellKey, Capacity]
 ) -> Plan:
     """Return the trials to run next and those to skip; both are empty at the end.
 
     Args:
-        ladder: The size of the campaign.
+        sweep: The size of the campaign.
         seed: The seed of the campaign.
         plan: All trials that were planned before; all of them have run.
         capacities: The results of each site so far.
@@ -47,11 +47,11 @@ def next_stage(
     wanted = [
         spec
         for site, base in sites.items()
-        if (spec := _next_of(ladder, seed, plan, base, capacities.get(site, Capacity(None))))
+        if (spec := _next_of(sweep, seed, plan, base, capacities.get(site, Capacity(None))))
     ]
     if not wanted and not any(isinstance(spec.arrival, LoadLevel) for spec in plan.trials):
         known = {site: capacities[site] for site in sites if site in capacities}
-        return _ladder(ladder, seed, sites, known)
+        return _load_levels(sweep, seed, sites, known)
     trials, skips = [], []
     for spec in wanted:
         reason = unsupported_reason(spec, frozenset(Service))
@@ -84,7 +84,7 @@ def _bases(plan: Plan) -> dict[CellKey, TrialSpec]:
 
 
 def _next_of(
-    ladder: Ladder, seed: int, plan: Plan, base: TrialSpec, known: Capacity
+    sweep: LoadSweep, seed: int, plan: Plan, base: TrialSpec, known: Capacity
 ) -> TrialSpec | None:
     """Return the next trial of the search at one site; None if the search has ended."""
     specs = [spec for spec in plan.trials if cell_key_of(spec) == cell_key_of(base)]
@@ -93,16 +93,16 @@ def _next_of(
     if max(bursts) == base.arrival.n_tasks and bigger >= 2 * base.arrival.n_tasks:
         return replace(base, arrival=Burst(bigger))
     probes = sum(isinstance(spec.arrival, RateProbe) for spec in specs)
-    rate = next_rate(known, ladder)
-    if rate is None or probes >= ladder.repeats * ladder.most_rates:
+    rate = next_rate(known, sweep)
+    if rate is None or probes >= sweep.repeats * sweep.most_rates:
         return None
     # Evenly paced: a probe tests a rate, and random arrivals would only add noise.
-    arrival = RateProbe(tasks_at(rate, ladder), rate, "uniform")
-    return _derived(base, arrival, probes, f"{seed}/probe/{probes}", ladder)
+    arrival = RateProbe(tasks_at(rate, sweep), rate, "uniform")
+    return _derived(base, arrival, probes, f"{seed}/probe/{probes}", sweep)
 
 
 def _derived(
-    base: TrialSpec, arrival: RateProbe | LoadLevel, block: int, seed: str, ladder: Ladder
+    base: TrialSpec, arrival: RateProbe | LoadLevel, block: int, seed: str, sweep: LoadSweep
 ) -> TrialSpec:
     # Seeded by the load level alone: all labels get the same gaps, scaled to their rates (M4).
     return replace(
@@ -110,13 +110,13 @@ def _derived(
         arrival=arrival,
         block=block,
         seed=random.Random(seed).getrandbits(31),
-        warmup_tasks=ladder.warmup_per_slot * base.topology.workers,
+        warmup_tasks=sweep.warmup_per_slot * base.topology.workers,
     )
 
 
-def tasks_at(rate_hz: float, ladder: Ladder) -> int:
+def tasks_at(rate_hz: float, sweep: LoadSweep) -> int:
     """Return the number of tasks in a window: the planned length, or longer for a percentile."""
-    n, reach = rate_hz * ladder.window_s, rate_hz * ladder.longest_s
+    n, reach = rate_hz * sweep.window_s, rate_hz * sweep.longest_s
     for q in (90, 99):
         if n < sample_floor(q) <= reach:
             n = sample_floor(q)
@@ -124,24 +124,24 @@ def tasks_at(rate_hz: float, ladder: Ladder) -> int:
     return round(min(MOST_TASKS, max(n, fewest)))
 
 
-def _ladder(
-    ladder: Ladder,
+def _load_levels(
+    sweep: LoadSweep,
     seed: int,
     sites: Mapping[CellKey, TrialSpec],
     capacities: Mapping[CellKey, Capacity],
 ) -> Plan:
     """Plan the load levels of all blocks, for the sites whose sustainable rate is known."""
     sustained = {site: rate for site, known in capacities.items() if (rate := known.sustained_hz)}
-    equal = equal_rates(ladder, list(sustained.values()))
+    equal = equal_rates(sweep, list(sustained.values()))
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
-    for block in range(ladder.blocks):
+    for block in range(sweep.blocks):
         rng = random.Random(f"{seed}/ladder/{block}")
         specs = []
         for site, sustained_hz in sustained.items():
-            for rate, key in _rates(ladder, sustained_hz, equal):
-                arrival = LoadLevel(tasks_at(rate, ladder), rate, ladder.gaps)
-                spec = _derived(sites[site], arrival, block, f"{seed}/{block}/{key}", ladder)
+            for rate, key in _rates(sweep, sustained_hz, equal):
+                arrival = LoadLevel(tasks_at(rate, sweep), rate, sweep.gaps)
+                spec = _derived(sites[site], arrival, block, f"{seed}/{block}/{key}", sweep)
                 if rate <= min(HIGHEST_RATE_HZ, rounded(MOST_OVERLOAD * sustained_hz)):
                     specs.append(spec)
                 elif block == 0:
@@ -153,22 +153,22 @@ def _ladder(
 
 
 def _rates(
-    ladder: Ladder, sustained_hz: float, equal: Sequence[float]
+    sweep: LoadSweep, sustained_hz: float, equal: Sequence[float]
 ) -> Iterator[tuple[float, str]]:
-    fractions = {rounded(share * sustained_hz): f"{share:g}" for share in ladder.fractions}
+    fractions = {rounded(share * sustained_hz): f"{share:g}" for share in sweep.fractions}
     yield from fractions.items()
     # A rate that is also a fraction would be measured twice in a block.
     yield from ((rate, f"{rate:g}/s") for rate in equal if rate not in fractions)
 
 
-def equal_rates(ladder: Ladder, sustained: Sequence[float]) -> list[float]:
+def equal_rates(sweep: LoadSweep, sustained: Sequence[float]) -> list[float]:
     """Return the rates offered to all sites: the rate of the user, or from half the slowest up."""
-    if ladder.rate_hz:
-        return [ladder.rate_hz]
+    if sweep.rate_hz:
+        return [sweep.rate_hz]
     if len(sustained) < 2:  # noqa: PLR2004 (a single site has no other to compare with)
         return []
     ends = (EQUAL_OF_SLOWEST * min(sustained), EQUAL_OF_SLOWEST * max(sustained))
-    return [rounded(float(rate)) for rate in np.geomspace(*ends, ladder.equal_rates)]
+    return [rounded(float(rate)) for rate in np.geomspace(*ends, sweep.equal_rates)]
 
 
 def _beyond(spec: TrialSpec, rate: float, sustained_hz: float, bound: str) -> str:
@@ -180,15 +180,15 @@ def _beyond(spec: TrialSpec, rate: float, sustained_hz: float, bound: str) -> st
     )
 
 
-def forecast(ladder: Ladder, plan: Plan) -> tuple[int, int, float]:
+def forecast(sweep: LoadSweep, plan: Plan) -> tuple[int, int, float]:
     """Estimate the trials after the first stage: probes, load levels, and seconds of both."""
     bases = _bases(plan).values()
-    rates = min(TYPICAL_RATES, ladder.most_rates)
-    probes = rates * min(TYPICAL_REPEATS, ladder.repeats)
-    equal = 1 if ladder.rate_hz else ladder.equal_rates * (len(bases) > 1)
-    steps = ladder.blocks * (len(ladder.fractions) + equal)
-    window = LoadLevel(FIRST_TASKS, FIRST_TASKS / ladder.window_s)
+    rates = min(TYPICAL_RATES, sweep.most_rates)
+    probes = rates * min(TYPICAL_REPEATS, sweep.repeats)
+    equal = 1 if sweep.rate_hz else sweep.equal_rates * (len(bases) > 1)
+    steps = sweep.blocks * (len(sweep.fractions) + equal)
+    window = LoadLevel(FIRST_TASKS, FIRST_TASKS / sweep.window_s)
     seconds = sum(
-        (probes + steps) * estimate_s(_derived(base, window, 0, "", ladder)) for base in bases
+        (probes + steps) * estimate_s(_derived(base, window, 0, "", sweep)) for base in bases
     )
     return probes * len(bases), steps * len(bases), seconds

@@ -16,7 +16,7 @@ from lab.core.errors import ResultsError, UsageError
 from lab.core.serialization import checked, spec_from_json, spec_to_json
 from lab.host import environment
 from lab.planning.plan import Plan, Skip
-from lab.planning.presets import Ladder
+from lab.planning.presets import LoadSweep
 from lab.results import formats
 from lab.results.arrow_schema import RESTORE, brief
 from lab.results.schema import SCHEMA_VERSION
@@ -33,7 +33,7 @@ class Run:
 
     reruns: how often an invalid trial runs again.
     command: the command line after `lab`.
-    ladder: rules of a load sweep, by which the plan grows while it runs; None without one.
+    sweep: rules of a load sweep, by which the plan grows while it runs; None without one.
     precision: half the width of an interval as a share of its value, at which a cell needs no more
         trials (`lab.campaign.precision`); None: all blocks run.
     """
@@ -43,7 +43,7 @@ class Run:
     seed: int
     reruns: int
     command: str
-    ladder: Ladder | None = None
+    sweep: LoadSweep | None = None
     precision: float | None = None
 
 
@@ -159,12 +159,12 @@ def parsed(folder: Path) -> Run:
             # Plans of earlier versions lack the next two fields.
             rest["precision"] = fields.get("precision")
             rules = fields.get("ladder")
-            ladder = rules and checked(
-                Ladder,
+            sweep = rules and checked(
+                LoadSweep,
                 {name: value for name, value in rules.items() if name != "fractions"},
                 fractions=tuple(float(share) for share in rules["fractions"]),
             )
-            return checked(Run, rest, plan=Plan(trials, skips), ladder=ladder or None)
+            return checked(Run, rest, plan=Plan(trials, skips), sweep=sweep or None)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             why = brief(error) or type(error).__name__
             raise ResultsError(f"{path} is damaged: {why}. Start a new run.") from error
@@ -187,7 +187,7 @@ def _plan_to_json(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "reruns": run.reruns,
         "command": run.command,
-        "ladder": asdict(run.ladder) if run.ladder else None,
+        "ladder": asdict(run.sweep) if run.sweep else None,
         "precision": run.precision,
         "trials": [spec_to_json(spec) for spec in run.plan.trials],
         "skips": [[spec_to_json(skip.spec), skip.reason] for skip in run.plan.skips],

@@ -128,11 +128,11 @@ class _Runner:
 
     def _next(self) -> Plan:
         """Plan the next trials from the results of all that have run."""
-        if self._run.ladder is None:
+        if self._run.sweep is None:
             return Plan((), ())
         trials, metrics = self._interim.read()
         known = capacities(trials, metrics) if len(metrics) else {}
-        return next_stage(self._run.ladder, self._run.seed, self._run.plan, known)
+        return next_stage(self._run.sweep, self._run.seed, self._run.plan, known)
 
     def _stage(self) -> list[TrialRow]:
         table = self._store.read("trial")

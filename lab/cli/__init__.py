@@ -1,1 +1,1 @@
-"""The command line: one file a command, its options, its selection and its progress."""
+"""Implements the command line: one file per command, its options, selection and progress."""

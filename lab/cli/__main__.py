@@ -1,4 +1,4 @@
-"""The command `lab` as a module: ``python -m lab.cli``."""
+"""Runs the command `lab` as a module: ``python -m lab.cli``."""
 
 import sys
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.cli.options import OPTIONS
 from lab.planning import ranges
-from lab.planning.presets import GROUPS, OFFERED, PRESETS
+from lab.planning.presets import EXPERIMENTS, OFFERED, PRESETS
 from lab.providers import PROVIDERS
 from lab.results.schema import CSV_TABLES, TABLES
 
@@ -51,7 +51,7 @@ def _labels() -> Iterator[str]:
 def _workloads() -> Iterator[str]:
     from lab.planning import registry
 
-    yield from (*registry.workload_names(), *GROUPS)
+    yield from (*registry.workload_names(), *EXPERIMENTS)
 
 
 # The names that the options of `lab bench` take.

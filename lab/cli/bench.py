@@ -12,10 +12,10 @@ from lab.campaign import consent, feasible, run_folder, runner
 from lab.campaign.precision import FEWEST_BLOCKS
 from lab.cli import busy
 from lab.cli.growing_page import GrowingPage
-from lab.cli.interleave import Turns
+from lab.cli.interleave import InterleavedWatch
 from lab.cli.options import command_line
 from lab.cli.progress import ProgressWatch, show_plan
-from lab.cli.selection import ladder_of, lookup, named_function, select
+from lab.cli.selection import load_sweep_of, lookup, named_function, select
 from lab.console import say
 from lab.core import placement
 from lab.core.defects import contained
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         campaign = _new_run(options)
         if options.dry_run:
-            show_plan(campaign.plan, campaign.ladder, is_longest=bool(campaign.precision))
+            show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
             return ExitCode.FINE
         if not campaign.plan.trials:
             reasons = " ".join(dict.fromkeys(skip.reason for skip in campaign.plan.skips))
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _watch(store: Store, options: argparse.Namespace) -> ProgressWatch:
     if options.turns:
-        return Turns(store)
+        return InterleavedWatch(store)
     if options.tables_only:
         return ProgressWatch(store)
     return ProgressWatch(store, GrowingPage(store).update)
@@ -95,13 +95,13 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     """Return a run with a new plan, or with the plan of another run (`--like`)."""
     command = command_line(options.words)
     if options.like:
-        # The other plan contains the trials that followed from its results, so no ladder is needed.
+        # The other plan contains the trials that followed from its results, so no sweep is needed.
         options.like = run_names.find(options.like, options.results, say)
         again = f"lab bench --like {options.like}"
         like = run_folder.read_plan(options.like, named_function(options), again)
         # A stored plan may come from another person, with windows that the lab cannot record.
         feasible.require_feasible(like.plan)
-        return replace(like, command=command, ladder=None)
+        return replace(like, command=command, sweep=None)
     options.provider, why = choice.choose(options.provider)
     say(why)
     preset = lookup("preset", options.preset, PRESETS)
@@ -111,14 +111,14 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     labels = sorted({spec.label for spec in plan.trials})
     if references := [label for label in labels if label in selection.references]:
         say(f"Also running reference backends: {', '.join(references)}.")
-    ladder = ladder_of(options, preset)
-    blocks = max(selection.blocks, ladder.blocks if ladder else 0)
+    sweep = load_sweep_of(options, preset)
+    blocks = max(selection.blocks, sweep.blocks if sweep else 0)
     if options.precision and blocks <= FEWEST_BLOCKS:
         raise UsageError(
             f"--precision stops after {FEWEST_BLOCKS} blocks at the earliest, and this run has "
             f"{blocks}. Add --blocks {3 * FEWEST_BLOCKS}, the largest number, or --preset standard."
         )
-    settings = (preset.name, selection.seed, preset.reruns, command, ladder, options.precision)
+    settings = (preset.name, selection.seed, preset.reruns, command, sweep, options.precision)
     return run_folder.Run(plan, *settings)
 
 
@@ -192,7 +192,7 @@ def few_count(rows: Sequence[TrialRow]) -> str:
         return ""
     return (
         f"Only {counted} of {len(flags)} trials count: the others were disturbed, so their numbers "
-        "are shown and not ranked. Stop what uses the CPUs (lab doctor shows it)."
+        "are shown and not ranked. Stop the programs that use the CPUs; lab doctor lists them."
     )
 
 

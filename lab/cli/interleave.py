@@ -9,7 +9,7 @@ from lab.core.model import TrialSpec
 from lab.results.store import Store
 
 
-class Turns(ProgressWatch):
+class InterleavedWatch(ProgressWatch):
     """Before each block, writes ``turn RUN`` to standard output and waits for a line of input."""
 
     def __init__(self, store: Store) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from lab.console import say, show_lines, show_table
 from lab.core.errors import ExitCode, UsageError
 from lab.planning import registry
-from lab.planning.presets import GROUPS, PRESETS
+from lab.planning.presets import EXPERIMENTS, PRESETS
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 KINDS = ("backends", "workloads", "experiments", "presets")
@@ -53,7 +53,7 @@ def tables() -> Iterator[Table]:
     workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
     sized = [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads]
     yield "Workloads", ("workload", "default size", "description"), sized
-    groups = [(name, group.summary) for name, group in GROUPS.items()]
-    yield "Experiments", ("--workload", "description"), groups
+    experiments = [(name, experiment.summary) for name, experiment in EXPERIMENTS.items()]
+    yield "Experiments", ("--experiment", "description"), experiments
     presets = [(p.name, str(p.blocks), p.summary) for p in PRESETS.values()]
     yield "Presets", ("--preset", "blocks", "purpose"), presets

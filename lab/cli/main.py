@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FINE
     except Exception as error:  # noqa: BLE001 (no traceback ever reaches the user)
-        from lab.core.defects import last_words
+        from lab.core.defects import crash_message
 
-        _say(last_words(error))
+        _say(crash_message(error))
         return ExitCode.MACHINE_FAILED
 
 

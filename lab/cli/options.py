@@ -12,7 +12,7 @@ from lab.core.arrivals import present_kind
 from lab.core.faults import FaultKind
 from lab.core.model import GAPS
 from lab.planning import faults, ranges
-from lab.planning.presets import FAULTS, GROUPS, LATENCY, OFFERED, PRESETS
+from lab.planning.presets import EXPERIMENTS, FAULTS, LATENCY, OFFERED, PRESETS
 from lab.providers import PROVIDERS
 
 # Data, because `lab reproduce` takes two of the options as well.
@@ -27,12 +27,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "action": "append",
             "metavar": "NAME[:SIZE]",
             "help": "workload, with a size in its unit, or "
-            f"{', '.join(GROUPS)}; repeat for more (default: the preset's)",
+            f"{', '.join(EXPERIMENTS)}; repeat for more (default: the preset's)",
         },
         "--experiment": {
             "action": "append",
             "metavar": "NAME",
-            "help": f"cases for one question: {', '.join(GROUPS)}; repeat for more",
+            "help": f"cases for one question: {', '.join(EXPERIMENTS)}; repeat for more",
         },
         "--fault": {
             "action": "append",
@@ -72,7 +72,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--rate": {
             "type": ranges.RATE_HZ,
             "metavar": "HZ",
-            "help": "tasks per second of paced arrivals (default: the preset's); for workload "
+            "help": "tasks per second of paced arrivals (default: the preset's); for experiment "
             f"{LATENCY}: the rate at which all backends are compared",
         },
         "--gaps": {
@@ -110,7 +110,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--workers": {
             "type": ranges.WORKERS_PER_CORE,
             "metavar": "N[,N]",
-            "help": "worker slots per core (default: 1; for the workload scaling: 1,2,4)",
+            "help": "worker slots per core (default: 1; for the experiment scaling: 1,2,4)",
         },
         "--quota": {
             "type": ranges.QUOTA_CPUS,

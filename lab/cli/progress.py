@@ -21,7 +21,7 @@ from lab.core.defects import contained
 from lab.core.model import Flag, Paced, Status, TrialSpec
 from lab.core.printable import one_line
 from lab.planning.plan import Plan
-from lab.planning.presets import Ladder
+from lab.planning.presets import LoadSweep
 from lab.report.trial_headline import headline
 from lab.results.schema import TrialRow
 from lab.results.store import Store
@@ -65,7 +65,7 @@ class ProgressWatch:
         self._progress.stop()
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
-        """Print the skipped configurations, one line a system, and set the length of the bar."""
+        """Print the skipped configurations, one line per backend, and set the length of the bar."""
         # Rows of skipped configurations arrive before `begin`, so they can be counted here.
         for line in skip_lines(self._skipped):
             say(line)
@@ -150,10 +150,10 @@ def _offered(spec: TrialSpec) -> str:
     return f"{text}, {spec.fault.text}" if spec.fault else text
 
 
-def show_plan(plan: Plan, ladder: Ladder | None = None, *, is_longest: bool = False) -> None:
+def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = False) -> None:
     """Print all trials in order of execution, and the estimated time.
 
-    With a ladder, the number of later trials is only an estimate, because they depend on results.
+    With a sweep, the number of later trials is only an estimate, because they depend on results.
     With `is_longest`, fewer trials may run (`lab.campaign.precision`).
     """
     table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
@@ -176,9 +176,9 @@ def show_plan(plan: Plan, ladder: Ladder | None = None, *, is_longest: bool = Fa
     for line in skip_lines(skipped):
         data_console.print(escape(line))
     n, seconds = len(plan.trials), total_s(plan.trials, {})
-    if ladder:
-        probes, steps, more_s = forecast(ladder, plan)
-        fractions = ", ".join(f"{share:g}" for share in ladder.fractions)
+    if sweep:
+        probes, steps, more_s = forecast(sweep, plan)
+        fractions = ", ".join(f"{share:g}" for share in sweep.fractions)
         data_console.print(
             f"Then about {probes} probes for the sustainable rates, and {steps} trials at "
             f"{fractions} of these rates and at equal rates, planned from the first results."

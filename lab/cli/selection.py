@@ -11,7 +11,7 @@ from typing import TypeVar
 from lab.campaign import feasible
 from lab.console import say
 from lab.core import placement
-from lab.core.backend import references_of
+from lab.core.backend import INLINE, references_of
 from lab.core.errors import UnknownNameError, UsageError
 from lab.core.faults import FaultKind
 from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Priority
@@ -19,14 +19,14 @@ from lab.host import child_environment, temp_dirs
 from lab.planning import faults, ranges, registry
 from lab.planning.plan import Selection
 from lab.planning.presets import (
-    GROUPS,
-    LADDERS,
+    EXPERIMENTS,
     LATENCY,
+    LOAD_SWEEPS,
     OFFERED,
     PRESETS,
     STANDARD,
     Case,
-    Ladder,
+    LoadSweep,
     Preset,
 )
 from lab.providers import PROVIDERS, watchdog
@@ -36,7 +36,6 @@ from lab.worker import user_function
 T = TypeVar("T")
 # Throughput needs this many tasks.
 FEWEST_TASKS = 20
-INLINE = "inline"  # bounds everything (METHOD M18, B0)
 QUICKEST = next(iter(PRESETS))
 
 
@@ -62,7 +61,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     child_environment.passed(options.pass_env or ())
     if options.args and options.task is None:
         raise UsageError("--args needs --task MODULE:FUNCTION, the function that takes them.")
-    cells = _cells(options, preset)
+    cases = _cases(options, preset)
     cores = options.cores or placement.core_counts(len(placement.available_cpus()))
     if options.quota and not PROVIDERS[options.provider].has_quotas:
         raise UsageError("--quota needs containers. Add --provider compose.")
@@ -74,7 +73,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     chosen = _chosen(options.backend)
     selection = Selection(
         labels=tuple(dict.fromkeys(selected.label for selected in chosen)),
-        cells=cells,
+        cases=cases,
         cores=cores,
         nodes=options.nodes,
         workers_per_core=options.workers or (),
@@ -101,11 +100,11 @@ def named_function(options: argparse.Namespace) -> str:
     return user_function.name_of(options.task, options.args) if options.task is not None else ""
 
 
-def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
+def load_sweep_of(options: argparse.Namespace, preset: Preset) -> LoadSweep | None:
     """Return the rules of the load sweep; None if the workload is not selected."""
     if LATENCY not in _names(options):
         return None
-    chosen = LADDERS[preset.name]
+    chosen = LOAD_SWEEPS[preset.name]
     return replace(
         chosen,
         gaps=options.gaps or chosen.gaps,
@@ -114,7 +113,7 @@ def ladder_of(options: argparse.Namespace, preset: Preset) -> Ladder | None:
     )
 
 
-def _chosen(labels: Sequence[str] | None) -> list[registry.Selected]:
+def _chosen(labels: Sequence[str] | None) -> list[registry.SelectedBackend]:
     """Resolve labels; without labels, return every installed backend that is not a reference."""
     if labels:
         chosen = [registry.select(label) for label in labels]
@@ -131,7 +130,7 @@ def _chosen(labels: Sequence[str] | None) -> list[registry.Selected]:
     return _installed(registry.select(name) for name in backends if name not in references)
 
 
-def _installed(candidates: Iterable[registry.Selected]) -> list[registry.Selected]:
+def _installed(candidates: Iterable[registry.SelectedBackend]) -> list[registry.SelectedBackend]:
     installed = []
     for selected in candidates:
         if package := registry.missing_package(selected.backend, selected.variant):
@@ -141,13 +140,13 @@ def _installed(candidates: Iterable[registry.Selected]) -> list[registry.Selecte
     return installed
 
 
-def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
+def _references(chosen: Sequence[registry.SelectedBackend]) -> dict[str, int]:
     """Return the references of the chosen backends, by label, each with its smallest index.
 
     The plain call of the function has index 0 for every backend; a backend's list begins at 1
     (METHOD M18, B0).
     """
-    indexes: dict[registry.Selected, int] = {}
+    indexes: dict[registry.SelectedBackend, int] = {}
     for selected in chosen:
         listed = references_of(selected.backend, selected.variant)
         for index, label in enumerate([INLINE, *listed] if listed else []):
@@ -160,50 +159,50 @@ def _references(chosen: Sequence[registry.Selected]) -> dict[str, int]:
     }
 
 
-def _cells(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
+def _cases(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
     if (names := _names(options)) or options.task is not None:
-        cells = [cell for name in names for cell in _named_cells(name, preset)]
+        cases = [case for name in names for case in _named_cases(name, preset)]
     else:
-        cells = list(preset.cells)
+        cases = list(preset.cases)
     if options.task is not None:
-        cells += _user_function_cells(options, preset)
+        cases += _user_function_cases(options, preset)
     if options.arrival:
         for kind in options.arrival:
             lookup("arrival", kind, OFFERED)
         is_typed = names or options.task
-        kinds = {cell.arrival.kind for cell in cells}
-        cells = [
-            cell
+        kinds = {case.arrival.kind for case in cases}
+        cases = [
+            case
             for kind in options.arrival
             # An arrival that the preset lacks has its own workload, unless another is selected.
-            for cell in (_offered(cells, kind) if is_typed or kind in kinds else [OFFERED[kind]])
+            for case in (_offered(cases, kind) if is_typed or kind in kinds else [OFFERED[kind]])
         ]
-    adjusted = dict.fromkeys(_adjusted(cell, options, preset) for cell in cells)
+    adjusted = dict.fromkeys(_adjusted(case, options, preset) for case in cases)
     typed = [replace(faults.parse(text), hits=preset.hits) for text in options.fault or ()]
-    return tuple(faults.of_cells(adjusted, typed, preset.hits, is_fitted=not options.tasks))
+    return tuple(faults.of_cases(adjusted, typed, preset.hits, is_fitted=not options.tasks))
 
 
 def _names(options: argparse.Namespace) -> list[str]:
     """Return the names of the selected workloads and experiments."""
     for name in options.experiment or ():
-        lookup("experiment", name, GROUPS)
+        lookup("experiment", name, EXPERIMENTS)
     return [*(options.workload or ()), *(options.experiment or ())]
 
 
-def _offered(cells: Sequence[Case], kind: str) -> list[Case]:
-    """Return the cells of an arrival; workloads without such a cell get its default one."""
-    of_kind = [cell for cell in cells if cell.arrival.kind == kind]
-    covered = {cell.workload for cell in of_kind}
+def _offered(cases: Sequence[Case], kind: str) -> list[Case]:
+    """Return the cases of an arrival; workloads without such a case get its default one."""
+    of_kind = [case for case in cases if case.arrival.kind == kind]
+    covered = {case.workload for case in of_kind}
     default = OFFERED[kind].arrival
-    others = [cell for cell in cells if cell.workload not in covered]
-    return of_kind + [replace(cell, arrival=default) for cell in others]
+    others = [case for case in cases if case.workload not in covered]
+    return of_kind + [replace(case, arrival=default) for case in others]
 
 
-def _named_cells(name: str, preset: Preset) -> list[Case]:
-    """Return the preset's cells of a workload or group, or the standard ones if it has none."""
-    if name in GROUPS:
-        group = GROUPS[name]
-        return list((preset.name == QUICKEST and group.quick) or group.cells)
+def _named_cases(name: str, preset: Preset) -> list[Case]:
+    """Return the preset's cases of a workload or an experiment, or else the standard ones."""
+    if name in EXPERIMENTS:
+        experiment = EXPERIMENTS[name]
+        return list((preset.name == QUICKEST and experiment.quick) or experiment.cases)
     workload, colon, size = name.partition(":")
     unit = registry.workload(workload)[0].unit
     if colon and not unit:
@@ -212,14 +211,14 @@ def _named_cells(name: str, preset: Preset) -> list[Case]:
         typed = ranges.SIZES.get(unit, ranges.ANY_SIZE)(size) if colon else None
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"Size of workload {workload!r} in {unit}: {error}.") from error
-    for cells in (preset.cells, STANDARD):
-        if sized := [replace(c, size=typed) for c in cells if c.workload == workload]:
+    for cases in (preset.cases, STANDARD):
+        if sized := [replace(c, size=typed) for c in cases if c.workload == workload]:
             return sized
     return [Case(workload, STANDARD[0].arrival, typed)]
 
 
-def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Case]:
-    """Call the user's function, report the results, and return its cells."""
+def _user_function_cases(options: argparse.Namespace, preset: Preset) -> list[Case]:
+    """Call the user's function, report the results, and return its cases."""
     name = user_function.name_of(options.task, options.args)
     shadowed_modules.refuse(name)  # before anything is imported from the user's folder
     say(f"Calling {name} three times before the run.")
@@ -233,23 +232,23 @@ def _user_function_cells(options: argparse.Namespace, preset: Preset) -> list[Ca
     PROVIDERS[options.provider].require_importable(name)
     duration = f"A call takes {result.nominal_ns / 1e9:.3g} s. " if result.nominal_ns else ""
     if result.answer is None:
-        check = f"Answers are not checked: {result.trouble}."
-    elif result.trouble:
-        check = f"Answers are checked in the warm-up only: {result.trouble}."
+        check = f"Answers are not checked: {result.unchecked}."
+    elif result.unchecked:
+        check = f"Answers are checked in the warm-up only: {result.unchecked}."
     else:
         check = "All answers are equal, and the lab checks each task's answer."
     say(duration + check)
     # The preset's bursts and paced arrivals of no-ops, in a third of its deadline.
-    noops = [c for c in _named_cells("noop", preset) if isinstance(c.arrival, Burst | Paced)]
+    noops = [c for c in _named_cases("noop", preset) if isinstance(c.arrival, Burst | Paced)]
     budget_s = preset.deadline_s / 3
     return [
         replace(
-            cell,
+            case,
             workload=name,
-            arrival=_within(cell.arrival, result.nominal_ns, budget_s),
+            arrival=_within(case.arrival, result.nominal_ns, budget_s),
             preflight=result,
         )
-        for cell in noops
+        for case in noops
     ]
 
 
@@ -268,8 +267,8 @@ def _within(arrival: Arrival, nominal_ns: int, budget_s: float) -> Arrival:
     return replace(arrival, n_tasks=min(arrival.n_tasks, most))
 
 
-def _adjusted(cell: Case, options: argparse.Namespace, preset: Preset) -> Case:
-    arrival = cell.arrival
+def _adjusted(case: Case, options: argparse.Namespace, preset: Preset) -> Case:
+    arrival = case.arrival
     if isinstance(arrival, Idle):
         arrival = Idle(options.seconds or preset.idle_s)
     elif options.tasks:
@@ -290,11 +289,11 @@ def _adjusted(cell: Case, options: argparse.Namespace, preset: Preset) -> Case:
             )
     if options.gaps and isinstance(arrival, Paced):
         arrival = replace(arrival, gaps=options.gaps)
-    # A sweep or a number of blocks on the command line applies to every cell.
+    # A sweep or a number of blocks on the command line applies to every case.
     sweep = options.cores or len(options.nodes) > 1 or len(options.workers or ()) > 1
     return replace(
-        cell,
+        case,
         arrival=arrival,
-        widest=cell.widest and not sweep,
-        once=cell.once and not options.blocks,
+        widest=case.widest and not sweep,
+        once=case.once and not options.blocks,
     )

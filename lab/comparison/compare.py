@@ -20,6 +20,7 @@ from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import (
     EQUIVALENCE,
     INTERVAL_FLOOR,
+    LEVEL,
     RefusedError,
     holm,
     paired_p_value,
@@ -56,7 +57,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class MetricChange:
     """One metric of one cell on both sides.
 
     Attributes:
@@ -95,7 +96,7 @@ class Compared:
 
 def compare(
     a: Side, b: Side, metrics: Sequence[str] = HEADLINES, noise: Noise | None = None
-) -> list[Compared]:
+) -> list[MetricChange]:
     """Compare every metric that both sides have, the largest change first.
 
     Args:
@@ -128,7 +129,7 @@ def compare(
 
 def _numbers(
     a: pd.DataFrame, b: pd.DataFrame, keys: list[str], metrics: Sequence[str]
-) -> Iterator[Compared]:
+) -> Iterator[MetricChange]:
     groups = ["metric", *keys]
     # Nulls are not equal to each other, so keys are compared as text.
     of_a = {str(key): rows for key, rows in a[a.metric.isin(metrics)].groupby(groups, dropna=False)}
@@ -138,7 +139,7 @@ def _numbers(
         if other is None or not ((rows.value > 0).all() and (other.value > 0).all()):
             continue
         ratio, p, is_paired = _ratio(other, rows)
-        yield Compared(
+        yield MetricChange(
             label=str(rows.label.iloc[0]),
             cell=dict(zip(keys, key[1:], strict=True)),
             metric=str(key[0]),
@@ -196,7 +197,7 @@ def _interleaved(both: pd.DataFrame) -> bool:
 
 
 def unpaired_ratio(
-    a: Sequence[float], b: Sequence[float], level: float = 0.95
+    a: Sequence[float], b: Sequence[float], level: float = LEVEL
 ) -> tuple[Estimate, float]:
     """Estimate b / a of independent trials by Welch's t interval on logarithms, with its p-value.
 
@@ -223,7 +224,7 @@ def unpaired_ratio(
     return Estimate(math.exp(difference), *ends, level, n, method), p
 
 
-def _judge(number: Compared, p: float, noise: Noise | None) -> Change:
+def _judge(number: MetricChange, p: float, noise: Noise | None) -> Change:
     ratio = number.ratio
     if ratio.low is None or ratio.high is None:
         return Change.INCONCLUSIVE

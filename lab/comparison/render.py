@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR
-from lab.comparison.compare import Change, Compared
+from lab.comparison.compare import Change, MetricChange
 from lab.core.printable import printable
 
 COLUMNS = ("label", "cell", "metric", "A", "B", "B / A", "95 %", "p", "verdict")
@@ -19,12 +19,12 @@ FORMATS = ("table", "markdown", "json")
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
-def rows(compared: Sequence[Compared]) -> list[tuple[str, ...]]:
+def rows(compared: Sequence[MetricChange]) -> list[tuple[str, ...]]:
     """Return one row per compared metric."""
     return [_row(number) for number in compared]
 
 
-def _row(number: Compared) -> tuple[str, ...]:
+def _row(number: MetricChange) -> tuple[str, ...]:
     ratio = number.ratio
     too_few = f"none: {ratio.n} of {INTERVAL_FLOOR} trials a side"
     ends = too_few if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
@@ -58,7 +58,7 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value / scale:.3g} {name}"
 
 
-def verdict(compared: Sequence[Compared], a: str, b: str) -> str:
+def verdict(compared: Sequence[MetricChange], a: str, b: str) -> str:
     """Return a sentence with the number of metrics of B that changed relative to A."""
     count = {change: sum(n.change == change for n in compared) for change in Change}
     counts = ", ".join(f"{n} {change}" for change, n in count.items())
@@ -73,7 +73,7 @@ def verdict(compared: Sequence[Compared], a: str, b: str) -> str:
     return sentence
 
 
-def markdown(compared: Sequence[Compared], a: str, b: str) -> str:
+def markdown(compared: Sequence[MetricChange], a: str, b: str) -> str:
     """Return Markdown for a pull request: the sentence, the changes, and the rest collapsed."""
     moved = [n for n in compared if n.change in {Change.WORSE, Change.BETTER}]
     rest = [n for n in compared if n not in moved]
@@ -86,7 +86,7 @@ def markdown(compared: Sequence[Compared], a: str, b: str) -> str:
     return "\n\n".join(parts)
 
 
-def _table(compared: Sequence[Compared]) -> str:
+def _table(compared: Sequence[MetricChange]) -> str:
     lines = [COLUMNS, ("---",) * len(COLUMNS), *rows(compared)]
     return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
 
@@ -99,7 +99,7 @@ def _escaped(text: str) -> str:
     return printable(text, keep="")
 
 
-def as_json(compared: Sequence[Compared], a: str, b: str) -> str:
+def as_json(compared: Sequence[MetricChange], a: str, b: str) -> str:
     """Return the names of both sides and every compared metric as JSON."""
     numbers = [asdict(number) for number in compared]
     for number in numbers:
@@ -112,6 +112,6 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def write(compared: Sequence[Compared], a: str, b: str, form: str) -> str:
+def write(compared: Sequence[MetricChange], a: str, b: str, form: str) -> str:
     """Return a comparison in the format ``"markdown"`` or ``"json"``."""
     return {"markdown": markdown, "json": as_json}[form](compared, a, b)

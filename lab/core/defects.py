@@ -63,7 +63,7 @@ def describe(error: BaseException, folder: Path | None = None) -> str:
     return sentence
 
 
-def last_words(error: Exception) -> str:
+def crash_message(error: Exception) -> str:
     """Return the last message of a command that a defect or a full disk has ended."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         where = f" ({error.filename})" if error.filename else ""

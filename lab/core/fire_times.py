@@ -27,7 +27,7 @@ def due_ns(
     Args:
         job: The job.
         first_ns: Start of its first firing; of an interval, the instant that defines the phase.
-        begin_ns: Begin of the window; instants up to it are left out.
+        begin_ns: Start of the window; instants up to it are left out.
         n_occurrences: The number of occurrences that are judged.
         wall_offset_ns: The wall clock minus CLOCK_MONOTONIC.
     """
@@ -37,7 +37,7 @@ def due_ns(
 
 
 def period_boundaries_ns(due: Sequence[int]) -> list[int]:
-    """Return the begins of the periods of all occurrences, and the end of the last period."""
+    """Return the starts of the periods of all occurrences, and the end of the last period."""
     leads = [round(EARLY * (late - early)) for early, late in itertools.pairwise(due)]
     return [instant - lead for instant, lead in zip(due, [*leads, leads[-1]], strict=True)]
 
@@ -81,13 +81,13 @@ def describe_schedule(arrival: Arrival) -> str:
 
 
 def planned_s(arrival: Periodic) -> float:
-    """Return the expected length of a window in seconds; the phase of its begin is random."""
+    """Return the expected length of a window in seconds; the phase of its start is random."""
     periods = arrival.n_occurrences + 2 if arrival.every_s else arrival.n_occurrences - 0.5
     return periods * period_s(arrival)
 
 
 def window_s(arrival: Periodic) -> float:
-    """Return the maximal length of a window in seconds: from its begin to the end of all periods.
+    """Return the maximal length of a window in seconds: from its start to the end of all periods.
 
     If the jobs are removed at the end, three periods more.
     """

@@ -1,1 +1,1 @@
-"""The process that submits the tasks of one trial."""
+"""Submits the tasks of one trial, in a process of its own."""

@@ -140,10 +140,10 @@ class LoadGenerator:
         """Offer a burst, and record only the tasks at the indexes `marks`, which include the last.
 
         Returns:
-            The begin of the burst, which is the intended start of all its tasks; ns of
+            The start of the burst, which is the intended start of all its tasks; ns of
             CLOCK_MONOTONIC.
         """
-        # Replaced by the begin of the burst below: the checker ignores a row without an instant.
+        # Replaced by the start of the burst below: the checker ignores a row without an instant.
         instants = [time.monotonic_ns()] * len(marks)
         rows = self.journal.plan([tasks[mark].id for mark in marks], phase.number, instants)
         now, words, submit = time.monotonic_ns, self.journal.words, self.backend.submit
@@ -204,7 +204,7 @@ class LoadGenerator:
     ) -> None:
         """Offer groups or chains of `size` tasks, and wait for each with `Backend.join`.
 
-        All tasks of a group or chain have the same instants: t1 and t2 are the begin and end of
+        All tasks of a group or chain have the same instants: t1 and t2 are the start and end of
         its submit call, t5 is the end of its join.
         """
         now, words = time.monotonic_ns, self.journal.words

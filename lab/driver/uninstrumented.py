@@ -93,7 +93,7 @@ def _times(overhead: float, took_ns: int, n_tasks: int) -> int:
 def _offered(
     offering: LoadGenerator, phase: Phase, tasks: Sequence[Task], places: Sequence[int]
 ) -> int:
-    """Offer a burst with markers at `places`; return its begin, ns of CLOCK_MONOTONIC."""
+    """Offer a burst with markers at `places`; return its start, ns of CLOCK_MONOTONIC."""
     freeze_gc()
     try:
         return offering.offer_sparsely(phase, tasks, places)

@@ -123,7 +123,7 @@ def caption(frame: pd.DataFrame) -> str:
 GRANULARITY = Chart(
     "granularity",
     "Efficiency by task length",
-    "burst with tasks of three or more lengths (--workload overhead)",
+    "burst with tasks of three or more lengths (--experiment overhead)",
     data,
     draw,
     caption,

@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from lab.analysis.labels import each, identify
-from lab.analysis.metrics.latency import Seconds, durations, one_row_a_task
+from lab.analysis.metrics.latency import durations, one_row_per_task
 from lab.analysis.queries import Tables, topology_names, usable, window_of, workload_names
-from lab.analysis.statistics import percentile, sample_floor
+from lab.analysis.statistics import Seconds, percentile, sample_floor
 from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import colour_of, engineering, legend_beside, logarithmic, panels
@@ -80,7 +80,7 @@ def _curve(cell: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _waits(trial: Any, executions: pd.DataFrame) -> tuple[Seconds, Seconds]:
-    return durations(trial, one_row_a_task(executions), "t0_ns", "t3_ns")
+    return durations(trial, one_row_per_task(executions), "t0_ns", "t3_ns")
 
 
 def _marks(waits: Seconds, never: Seconds, smallest: int) -> Iterator[tuple[str, float, float]]:

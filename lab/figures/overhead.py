@@ -21,7 +21,7 @@ from lab.analysis.queries import (
     topology_names,
     workload_names,
 )
-from lab.analysis.sweeps.scaling import INLINE
+from lab.core.backend import INLINE
 from lab.core.cell import TOPOLOGY
 from lab.figures.chart import Chart
 from lab.figures.theme import INK, QUIET, colour_of, engineering, legend_below, logarithmic, panels

@@ -28,7 +28,7 @@ from lab.analysis.queries import (
     workload_names,
 )
 from lab.analysis.sweeps.grouping import CROWDED, lines, one_size, oversubscription, plural
-from lab.analysis.sweeps.scaling import INLINE
+from lab.core.backend import INLINE
 from lab.figures.chart import Chart
 from lab.figures.theme import (
     INK,

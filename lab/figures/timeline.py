@@ -36,7 +36,7 @@ def data(tables: Tables) -> pd.DataFrame:
 
     Returns:
         panel, the cell, trial_id, series (offered, started, finished, backlog, hit, healed or
-        restarted), t_s (seconds since the begin of the window), value (tasks per second, tasks, or
+        restarted), t_s (seconds since the start of the window), value (tasks per second, tasks, or
         the number of the hit), n_trials, n_noisy, method.
     """
     trials = of_faults(tables["trial"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lab.campaign import run_folder, runner
 from lab.core.model import TrialSpec
 from lab.history.samples import Samples, samples, samples_of_run
-from lab.history.suite import cells
+from lab.history.suite import cases
 from lab.host import interrupts, temp_dirs
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
@@ -18,7 +18,7 @@ from lab.results.schema import TrialRow
 SEED = 1
 
 
-class Silent:
+class SilentListener:
     """A progress listener without output, because asv uses the terminal."""
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
@@ -41,7 +41,7 @@ class Silent:
 
 
 def run_campaign(preset: str, labels: Sequence[str], cores: Sequence[int], blocks: int) -> Samples:
-    """Run the cells of `preset` that have a benchmark, each in every block, on local processes.
+    """Run the cases of `preset` that have a benchmark, each in every block, on local processes.
 
     Raises:
         LabError: A label is unknown, or its package is not installed.
@@ -53,7 +53,7 @@ def run_campaign(preset: str, labels: Sequence[str], cores: Sequence[int], block
     plan = make_plan(
         Selection(
             labels=tuple(choice.label for choice in chosen),
-            cells=tuple(cells(preset)),
+            cases=tuple(cases(preset)),
             cores=tuple(cores),
             nodes=(1,),
             # asv's axes have no such number, so `samples_of_run` leaves out trials with others.
@@ -71,5 +71,5 @@ def run_campaign(preset: str, labels: Sequence[str], cores: Sequence[int], block
     with temp_dirs.folder() as folder:
         run = run_folder.Run(plan, preset, SEED, size.reruns, "asv run")
         store = run_folder.create(folder, run)
-        runner.execute(store, run, Silent())
+        runner.execute(store, run, SilentListener())
         return samples(samples_of_run(store))

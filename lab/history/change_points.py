@@ -34,7 +34,7 @@ class SeriesChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class ChangePoints:
     """All change points, the largest first, with the numbers of series and commits analysed."""
 
     changes: Sequence[SeriesChange]
@@ -42,7 +42,7 @@ class Steps:
     n_commits: int
 
 
-def find_change_points(history: History, names: Mapping[str, str]) -> Steps:
+def find_change_points(history: History, names: Mapping[str, str]) -> ChangePoints:
     """Return the change points of every series; `names` are the users' names of machines, by hash.
 
     A point is the geometric mean over the trials of one commit. Only HEAD and its ancestors count,
@@ -59,7 +59,7 @@ def find_change_points(history: History, names: Mapping[str, str]) -> Steps:
         changes += _steps(known[str(key[0])], [str(part) for part in key], values, commits)
     # On the logarithmic scale, a doubling and a halving are equally large.
     changes.sort(key=lambda c: (-abs(np.log1p(c.row.magnitude)), c.row.series_key))
-    return Steps(changes, n_series, points.commit.nunique())
+    return ChangePoints(changes, n_series, points.commit.nunique())
 
 
 def _points(history: History, names: Mapping[str, str]) -> pd.DataFrame:
@@ -116,7 +116,7 @@ def _row(
     )
 
 
-def verdict(steps: Steps) -> str:
+def verdict(steps: ChangePoints) -> str:
     """Return a sentence that counts the cost increases."""
     # All series are costs (METHOD M31), so only an increase is worse.
     worse = [change.row.status for change in steps.changes if change.row.magnitude > 0]

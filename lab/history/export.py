@@ -25,8 +25,8 @@ from asv_runner.statistics import compute_stats
 from lab.core import files
 from lab.core.errors import ResultsError
 from lab.history import machines
-from lab.history.run_index import History, Measured
-from lab.history.samples import Key, Samples, samples
+from lab.history.run_index import CommitRun, History
+from lab.history.samples import AxisValues, Samples, samples
 from lab.history.suite import AXES, TIMEOUT_S, VERSION, Benchmark, benchmarks, present_name
 
 FORMAT = 2
@@ -156,10 +156,10 @@ def _write_all(
 
 
 def _groups(
-    runs: Iterable[Measured], names: Mapping[str, str]
-) -> dict[tuple[str, str, str], list[Measured]]:
+    runs: Iterable[CommitRun], names: Mapping[str, str]
+) -> dict[tuple[str, str, str], list[CommitRun]]:
     """Group the runs by machine, commit and provider: each group is one file of asv."""
-    groups: dict[tuple[str, str, str], list[Measured]] = {}
+    groups: dict[tuple[str, str, str], list[CommitRun]] = {}
     for run in runs:
         machine = machines.hash_of(run.facts)
         for provider in sorted(set(run.numbers.provider.astype(str))):
@@ -168,7 +168,7 @@ def _groups(
     return groups
 
 
-def _samples(runs: Iterable[Measured], provider: str) -> Samples:
+def _samples(runs: Iterable[CommitRun], provider: str) -> Samples:
     table = pd.concat([run.numbers for run in runs])
     return samples(table[table.provider == provider])
 
@@ -186,7 +186,7 @@ def _machine_facts(machine: str, facts: Mapping[str, str]) -> dict[str, str]:
 
 def _axes(measured: Iterable[Samples], foreign: Iterable[Mapping[str, Any]]) -> dict[str, Axes]:
     """Return the values on the axes of each benchmark that has a value in any run."""
-    keys: dict[str, set[Key]] = {}
+    keys: dict[str, set[AxisValues]] = {}
     with_value: set[str] = set()
     for benchmark_cells in measured:
         for name, cells in benchmark_cells.items():
@@ -225,7 +225,7 @@ def _describe(benchmark: Benchmark, axes: Axes) -> dict[str, Any]:
 
 
 def _result(
-    samples_of: Mapping[Key, list[float] | None], axes: Axes, started: pd.Timestamp
+    samples_of: Mapping[AxisValues, list[float] | None], axes: Axes, started: pd.Timestamp
 ) -> list[Any]:
     """Return the values of asv's result columns: flat lists over the product of the axes."""
     cells = [_cell(samples_of.get((str(b), c, n), [])) for b, c, n in product(*axes)]

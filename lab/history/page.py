@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from lab.core import files
-from lab.history.change_points import SeriesChange, Steps, verdict
+from lab.history.change_points import ChangePoints, SeriesChange, verdict
 from lab.history.detectors import ALARM_FROM
 from lab.host.repository import git_or_none
 from lab.results import formats
@@ -22,7 +22,7 @@ FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./
 WIDTH, HEIGHT = 160.0, 36.0
 
 
-def write(steps: Steps, folder: Path, repository: Path) -> Path:
+def write(steps: ChangePoints, folder: Path, repository: Path) -> Path:
     """Write the page and its table of change points into `folder`; return the page's path.
 
     Raises:
@@ -35,7 +35,7 @@ def write(steps: Steps, folder: Path, repository: Path) -> Path:
     return page
 
 
-def render(steps: Steps, commits: str) -> str:
+def render(steps: ChangePoints, commits: str) -> str:
     """Return the page's HTML; `commits` is the address to which a hash is appended, or empty."""
     # Labels and machines come from files, so they are text and never markup.
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)

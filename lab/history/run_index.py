@@ -16,7 +16,7 @@ from lab.results.store import Store, list_runs
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class CommitRun:
     """One run of a commit: facts about its machine, and its `cells.numbers`."""
 
     commit: str
@@ -35,7 +35,7 @@ class History:
     `refused`: the reason for each run that was left out.
     """
 
-    runs: tuple[Measured, ...]
+    runs: tuple[CommitRun, ...]
     dates_ms: Mapping[str, int]
     line: frozenset[str]
     refused: Mapping[str, str]
@@ -45,7 +45,7 @@ def read(results: Path, repository: Path) -> History:
     """Read every run in ``results/runs`` that belongs to a commit of `repository`."""
     # Runs of all branches are exported; change points use only the line of HEAD.
     dates_ms = _commits(repository, "--all")
-    measured: list[Measured] = []
+    measured: list[CommitRun] = []
     refused: dict[str, str] = {}
     for folder in list_runs(results, say):
         store = Store(folder)
@@ -74,10 +74,10 @@ def unsupported_reason(store: Store, known: Mapping[str, int]) -> str | None:
     return None
 
 
-def _read(store: Store) -> Measured:
+def _read(store: Store) -> CommitRun:
     campaign, environment = store.campaign(), store.read("environment")
     facts = dict(zip(environment.key.astype(str), environment.value.astype(str), strict=True))
-    return Measured(
+    return CommitRun(
         commit=str(campaign.git_commit),
         facts=facts,
         fingerprint_id=str(campaign.fingerprint_id),

@@ -15,9 +15,9 @@ from lab.history.suite import AXES, Benchmark, benchmarks
 from lab.planning import registry
 from lab.results.store import Store
 
-Key: TypeAlias = tuple[str, int, int]
+AxisValues: TypeAlias = tuple[str, int, int]
 """Backend's label, cores per node, nodes."""
-Samples: TypeAlias = Mapping[str, Mapping[Key, "list[float] | None"]]
+Samples: TypeAlias = Mapping[str, Mapping[AxisValues, "list[float] | None"]]
 """Values of each benchmark's cells, one per trial; None where all trials failed."""
 
 # The columns that assign a trial's metric to a benchmark.
@@ -70,9 +70,9 @@ def _suite() -> pd.DataFrame:
 
 
 def _key_row(benchmark: Benchmark) -> tuple[object, ...]:
-    arrival = benchmark.cell.arrival
+    arrival = benchmark.case.arrival
     rate = float(getattr(arrival, "rate_hz", NO_RATE))
-    offered = (benchmark.cell.workload, arrival.kind, rate, arrival.n_tasks)
+    offered = (benchmark.case.workload, arrival.kind, rate, arrival.n_tasks)
     return (*offered, *benchmark.size, benchmark.metric, benchmark.name)
 
 
@@ -81,7 +81,7 @@ def samples(table: pd.DataFrame) -> Samples:
 
     A cell without a trial is absent; a cell of which all trials failed is None.
     """
-    grouped: dict[str, dict[Key, list[float] | None]] = {}
+    grouped: dict[str, dict[AxisValues, list[float] | None]] = {}
     keys = ["benchmark", *AXES]
     good = table[table.is_good].sort_values("value")
     for (name, *axes), values in good.groupby(keys)["value"]:
@@ -91,6 +91,6 @@ def samples(table: pd.DataFrame) -> Samples:
     return grouped
 
 
-def _key(axes: list[object]) -> Key:
+def _key(axes: list[object]) -> AxisValues:
     backend, cores, nodes = axes
     return str(backend), int(str(cores)), int(str(nodes))

@@ -1,7 +1,7 @@
 """Lists the metrics that go into the history, and their asv names: asv's suite as data.
 
 The suite holds costs only, because asv treats every increase as a regression. A benchmark is a
-cell of a preset: the same tasks, in the same number, offered in the same way at every commit.
+case of a preset: the same tasks, in the same number, offered in the same way at every commit.
 Raise `VERSION` by hand when a change of the code changes the meaning of the numbers: asv then
 starts a new series.
 """
@@ -22,7 +22,7 @@ AXES = ("backend", "cores", "nodes")
 VERSION = "1"
 TIMEOUT_S = 60
 TRACK = ".track_"
-# `publish` is absent: it has the cells of `standard`, with more blocks.
+# `publish` is absent: it has the cases of `standard`, with more blocks.
 MODULES = ("quick", "standard")
 # The costs of each arrival. METHOD M31 explains why there is no rate.
 COSTS: Mapping[str, tuple[str, ...]] = {
@@ -41,20 +41,20 @@ UNITS: Mapping[str, str] = {"s": "seconds", "bytes": "bytes"}
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One metric of one cell of the preset `module`, over the axes `AXES`."""
+    """One metric of one case of the preset `module`, over the axes `AXES`."""
 
     module: str
-    cell: Case
+    case: Case
     metric: str
 
     @property
     def group(self) -> str:
         """The name of its class in asv: ``NoopPaced50``."""
-        arrival = self.cell.arrival
+        arrival = self.case.arrival
         rate = f"{arrival.rate_hz:g}" if isinstance(arrival, Paced) else ""
         # asv starts a new series for a new name.
         kind = FORMER_KINDS.get(arrival.kind, arrival.kind)
-        return f"{self.cell.workload.capitalize()}{kind.capitalize()}{rate}"
+        return f"{self.case.workload.capitalize()}{kind.capitalize()}{rate}"
 
     @property
     def name(self) -> str:
@@ -64,9 +64,9 @@ class Benchmark:
     @property
     def title(self) -> str:
         """Its heading on asv's page, which shows the workload nowhere else."""
-        arrival = self.cell.arrival
+        arrival = self.case.arrival
         rate = f" at {arrival.rate_hz:g}/s" if isinstance(arrival, Paced) else ""
-        offered = f"{self.cell.workload} {arrival.kind} of {arrival.n_tasks}{rate}"
+        offered = f"{self.case.workload} {arrival.kind} of {arrival.n_tasks}{rate}"
         return f"{offered}: {self.metric} ({METRICS[self.metric].about.rstrip('.')})"
 
     @property
@@ -80,7 +80,7 @@ class Benchmark:
 
         A calibrated size differs between runs, so that a duration replaces it.
         """
-        workload, module = registry.workload(self.cell.workload)
+        workload, module = registry.workload(self.case.workload)
         nominal_ns = int(module.nominal_ns(workload.default_size))
         return nominal_ns, 0 if nominal_ns else int(module.calibrate(workload.default_size))
 
@@ -92,20 +92,20 @@ def present_name(name: str) -> str:
 
 
 def benchmarks() -> Iterator[Benchmark]:
-    """Yield every benchmark: the costs of each cell with a default size, of the presets."""
+    """Yield every benchmark: the costs of each case with a default size, of the presets."""
     for module in MODULES:
-        for cell in cells(module):
-            for metric in COSTS[cell.arrival.kind]:
-                yield Benchmark(module, cell, metric)
+        for case in cases(module):
+            for metric in COSTS[case.arrival.kind]:
+                yield Benchmark(module, case, metric)
 
 
-def cells(module: str) -> list[Case]:
-    """Return a preset's cells that have a benchmark, one per name, each to run in every block."""
-    # Every block, because asv's test needs several trials of a commit. Of cells with one name the
+def cases(module: str) -> list[Case]:
+    """Return a preset's cases that have a benchmark, one per name, each to run in every block."""
+    # Every block, because asv's test needs several trials of a commit. Of cases with one name the
     # first counts: a later key of a dictionary replaces an earlier one, so the order is reversed.
     named = {
-        Benchmark(module, cell, "").group: replace(cell, once=False)
-        for cell in reversed(PRESETS[module].cells)
-        if cell.arrival.kind in COSTS and cell.size is None
+        Benchmark(module, case, "").group: replace(case, once=False)
+        for case in reversed(PRESETS[module].cases)
+        if case.arrival.kind in COSTS and case.size is None
     }
     return list(reversed(named.values()))

@@ -133,14 +133,14 @@ def _import_path(last: Iterable[Path]) -> dict[str, str]:
     interpreter as well, before those of `last`; Python removes duplicates. Unlike a change of
     `sys.path`, this also works in processes that a backend starts.
     """
-    first = [] if str(ROOT) in own_path() else [str(ROOT)]
-    users = [str(folder) for folder in last if str(folder) not in own_path()]
-    path = [*first, *(own_path() if users else ()), *users]
+    first = [] if str(ROOT) in default_path() else [str(ROOT)]
+    users = [str(folder) for folder in last if str(folder) not in default_path()]
+    path = [*first, *(default_path() if users else ()), *users]
     return {IMPORT_PATH: os.pathsep.join(path)} if path else {}
 
 
 @cache
-def own_path() -> tuple[str, ...]:
+def default_path() -> tuple[str, ...]:
     """Return the default import path of this interpreter, in its order."""
     # A new interpreter, because `sys.path` of this one also has the folders of the user.
     program = "import json, sys; print(json.dumps(sys.path))"

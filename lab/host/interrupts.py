@@ -28,14 +28,14 @@ STOPPING_TEXT = b"Stopping: ending the running processes first.\n"
 
 
 @dataclass(slots=True)
-class _State:
+class _SignalState:
     """The signal state of this process."""
 
     has_arrived: bool = False
     is_deferring: bool = False
 
 
-_state = _State()
+_state = _SignalState()
 
 
 def install() -> None:

@@ -27,7 +27,7 @@ class UnusableEntryError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UnusableEntry:
     """An entry that cannot be used. `kind` is ``backend`` or ``workload``."""
 
     kind: str
@@ -41,7 +41,7 @@ class LeftOut:
 
 def declared(
     group: str, kind: str, taken: Collection[str]
-) -> tuple[Mapping[str, Loader], list[LeftOut]]:
+) -> tuple[Mapping[str, Loader], list[UnusableEntry]]:
     """List the entries of a group without importing any.
 
     Args:
@@ -70,7 +70,7 @@ def declared(
             loaders[name] = entries[0].load
             continue
         # Name and reason are text of another package, and may contain control characters.
-        left_out.append(LeftOut(kind, one_line(name), one_line(reason)))
+        left_out.append(UnusableEntry(kind, one_line(name), one_line(reason)))
     return loaders, left_out
 
 

@@ -70,37 +70,37 @@ def fitted(arrival: Arrival, fault: Fault) -> Arrival:
     return arrival
 
 
-def of_cells(
-    cells: Iterable[Case], typed: Sequence[Fault], hits: int, *, is_fitted: bool
+def of_cases(
+    cases: Iterable[Case], typed: Sequence[Fault], hits: int, *, is_fitted: bool
 ) -> Iterator[Case]:
-    """Yield cells with the faults of the command line; cells of the experiment have their own.
+    """Yield cases with the faults of the command line; cases of the experiment have their own.
 
     Args:
-        cells: The selected cells.
+        cases: The selected cases.
         typed: The faults of the command line; empty: none were typed.
         hits: How often each fault of the experiment hits.
         is_fitted: Whether the windows of the experiment are as long as the hits need.
     """
-    for cell in cells:
-        if cell.fault is None:
-            yield from [replace(cell, fault=fault) for fault in typed] or [cell]
-        # The control is the pattern for typed faults: each cell of a kind would repeat all of them.
-        elif not typed or cell.fault.kind in (FaultKind.NONE, *OF_JOBS):
-            is_of_jobs = cell.fault.kind in OF_JOBS
+    for case in cases:
+        if case.fault is None:
+            yield from [replace(case, fault=fault) for fault in typed] or [case]
+        # The control is the pattern for typed faults: each case of a kind would repeat all of them.
+        elif not typed or case.fault.kind in (FaultKind.NONE, *OF_JOBS):
+            is_of_jobs = case.fault.kind in OF_JOBS
             fitting = [fault for fault in typed if (fault.kind in OF_JOBS) == is_of_jobs]
-            for fault in fitting if typed else [replace(cell.fault, hits=hits)]:
-                yield _with_fault(cell, fault, is_fitted=is_fitted)
+            for fault in fitting if typed else [replace(case.fault, hits=hits)]:
+                yield _with_fault(case, fault, is_fitted=is_fitted)
 
 
-def _with_fault(cell: Case, fault: Fault, *, is_fitted: bool) -> Case:
-    """Return a cell of the experiment with a fault.
+def _with_fault(case: Case, fault: Fault, *, is_fitted: bool) -> Case:
+    """Return a case of the experiment with a fault.
 
     A trial has one submitter, so that fault hits once in every block instead of often in the first.
     """
     if fault.kind is FaultKind.SUBMITTER_KILL:
-        cell, fault = replace(cell, once=False), replace(fault, hits=1)
-    arrival = fitted(cell.arrival, fault) if is_fitted else cell.arrival
-    return replace(cell, fault=fault, arrival=arrival)
+        case, fault = replace(case, once=False), replace(fault, hits=1)
+    arrival = fitted(case.arrival, fault) if is_fitted else case.arrival
+    return replace(case, fault=fault, arrival=arrival)
 
 
 def window_s(spec: TrialSpec) -> float:
@@ -113,7 +113,7 @@ def window_s(spec: TrialSpec) -> float:
 
 
 def offsets_ns(spec: TrialSpec) -> list[int]:
-    """Draw the instants of a trial's hits, ns from the begin of its window.
+    """Draw the instants of a trial's hits, ns from the start of its window.
 
     The window after `LEAD_S` has an equal part for each hit. In each, the instant is uniform, with
     time for the recovery after it, if the window is long enough. The seed is that of the arrival,

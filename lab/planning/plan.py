@@ -13,12 +13,12 @@ from lab.core.model import (
     Arrival,
     Burst,
     Periodic,
-    PreflightResult,
     Retry,
     Service,
     Topology,
     TrialSpec,
 )
+from lab.core.preflight import PreflightResult
 from lab.planning import registry
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import Case
@@ -32,7 +32,7 @@ MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
 class Selection:
     """The selection of a campaign, with every name resolved.
 
-    workers_per_core: worker slots per core; empty: each cell has its default.
+    workers_per_core: worker slots per core; empty: each case has its default.
     offers: servers that the provider can start.
     is_on_host: whether the provider's clusters are processes of this machine.
     fault_lacks: why the provider cannot do a kind of fault, for each such kind.
@@ -41,7 +41,7 @@ class Selection:
     """
 
     labels: tuple[str, ...]
-    cells: tuple[Case, ...]
+    cases: tuple[Case, ...]
     cores: tuple[int, ...]
     nodes: tuple[int, ...]
     workers_per_core: tuple[int, ...]
@@ -77,17 +77,17 @@ class Plan:
 def make_plan(selection: Selection) -> Plan:
     """Expand a selection into blocks of all its configurations, each in a seeded random order.
 
-    Seeds of arrivals and arguments depend on block and cell, not on the backend, so that a block
+    Seeds of arrivals and arguments depend on block and case, not on the backend, so that a block
     offers the same tasks at the same instants to all backends (METHOD M4).
     """
-    calibrated = list(_calibrate(selection.cells))
-    preflights = {cell.workload: cell.preflight for cell in selection.cells}
-    cells = {label: _cells_of(selection, label, calibrated) for label in selection.labels}
-    cells |= _of_references(selection, cells)
+    calibrated = list(_calibrate(selection.cases))
+    preflights = {case.workload: case.preflight for case in selection.cases}
+    cases = {label: _cases_of(selection, label, calibrated) for label in selection.labels}
+    cases |= _of_references(selection, cases)
     trials: list[TrialSpec] = []
     skips: list[Skip] = []
-    # Two cells may share a trial, such as strong and weak scaling.
-    for spec in dict.fromkeys(_in_order(selection, cells)):
+    # Two cases may share a trial, such as strong and weak scaling.
+    for spec in dict.fromkeys(_in_order(selection, cases)):
         reason = _unsupported_reason(selection, spec, preflights.get(spec.workload))
         if reason is None:
             trials.append(spec)
@@ -98,9 +98,9 @@ def make_plan(selection: Selection) -> Plan:
 
 
 def _in_order(
-    selection: Selection, cells: Mapping[str, Sequence[_Calibrated]]
+    selection: Selection, cases: Mapping[str, Sequence[_CalibratedCase]]
 ) -> Iterator[TrialSpec]:
-    """Yield the trials of each block in random order, then those of cells that run only once.
+    """Yield the trials of each block in random order, then those of cases that run only once.
 
     The latter take minutes and belong to block 0; as a part of it they would delay the first
     results.
@@ -109,10 +109,10 @@ def _in_order(
     for block, is_once in [*blocks, (0, True)]:
         specs = [
             spec
-            for label, cells_of_label in cells.items()
-            for calibrated_cell in cells_of_label
-            if calibrated_cell.cell.once == is_once
-            for spec in _sweep(selection, label, calibrated_cell, block)
+            for label, cases_of_label in cases.items()
+            for calibrated_case in cases_of_label
+            if calibrated_case.case.once == is_once
+            for spec in _sweep(selection, label, calibrated_case, block)
         ]
         # Otherwise a drift of the machine would be attributed to the systems (METHOD M3).
         random.Random(f"{selection.seed}/{block}{'/once' if is_once else ''}").shuffle(specs)
@@ -130,95 +130,95 @@ def _once(trials: Sequence[TrialSpec], skips: Sequence[Skip]) -> Iterator[Skip]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Calibrated:
-    cell: Case
+class _CalibratedCase:
+    case: Case
     size: int
     nominal_ns: int
 
 
-def _calibrate(cells: Sequence[Case]) -> Iterator[_Calibrated]:
-    """Calibrate the size of each cell on this machine, once for each workload and typed size."""
+def _calibrate(cases: Sequence[Case]) -> Iterator[_CalibratedCase]:
+    """Calibrate the size of each case on this machine, once for each workload and typed size."""
     sizes: dict[tuple[str, int], int] = {}
-    for cell in cells:
-        if cell.preflight:
-            yield _Calibrated(cell, 0, cell.preflight.nominal_ns)
+    for case in cases:
+        if case.preflight:
+            yield _CalibratedCase(case, 0, case.preflight.nominal_ns)
             continue
-        workload, module = registry.workload(cell.workload)
-        typed = workload.default_size if cell.size is None else cell.size
-        # A second calibration may differ, and cells of one typed size must have the same work.
-        if (key := (cell.workload, typed)) not in sizes:
+        workload, module = registry.workload(case.workload)
+        typed = workload.default_size if case.size is None else case.size
+        # A second calibration may differ, and cases of one typed size must have the same work.
+        if (key := (case.workload, typed)) not in sizes:
             sizes[key] = module.calibrate(typed)
-        yield _Calibrated(cell, sizes[key], module.nominal_ns(typed))
+        yield _CalibratedCase(case, sizes[key], module.nominal_ns(typed))
 
 
-def _topologies(selection: Selection, cell: Case) -> list[Topology]:
+def _topologies(selection: Selection, case: Case) -> list[Topology]:
     return [
         Topology(nodes, cores, cores * per_core, selection.quota_cpus)
         for nodes in selection.nodes
         for cores in selection.cores
-        for per_core in selection.workers_per_core or cell.workers
+        for per_core in selection.workers_per_core or case.workers
     ]
 
 
-def _cells_of(
-    selection: Selection, label: str, calibrated: Sequence[_Calibrated]
-) -> Sequence[_Calibrated]:
-    """Return a backend's cells, without the fallbacks after the first cell that it supports."""
-    chosen: list[_Calibrated] = []
+def _cases_of(
+    selection: Selection, label: str, calibrated: Sequence[_CalibratedCase]
+) -> Sequence[_CalibratedCase]:
+    """Return a backend's cases, without the fallbacks after the first case that it supports."""
+    chosen: list[_CalibratedCase] = []
     supported = set[Fault | None]()
-    for calibrated_cell in calibrated:
-        cell = calibrated_cell.cell
-        if not (cell.fallback and cell.fault in supported):
-            chosen.append(calibrated_cell)
-            if cell.fault not in supported and _can_take(selection, label, calibrated_cell):
-                supported.add(cell.fault)
+    for calibrated_case in calibrated:
+        case = calibrated_case.case
+        if not (case.fallback and case.fault in supported):
+            chosen.append(calibrated_case)
+            if case.fault not in supported and _can_take(selection, label, calibrated_case):
+                supported.add(case.fault)
     return chosen
 
 
 def _of_references(
-    selection: Selection, cells: Mapping[str, Sequence[_Calibrated]]
-) -> Mapping[str, Sequence[_Calibrated]]:
-    """Return the cells of each reference: those that a selected backend supports.
+    selection: Selection, cases: Mapping[str, Sequence[_CalibratedCase]]
+) -> Mapping[str, Sequence[_CalibratedCase]]:
+    """Return the cases of each reference: those that a selected backend supports.
 
     A case with `n_references` takes only that many references, in the order of the list.
     """
     supported = dict.fromkeys(
-        calibrated_cell
-        for label, cells_of_label in cells.items()
-        for calibrated_cell in cells_of_label
-        if _can_take(selection, label, calibrated_cell)
+        calibrated_case
+        for label, cases_of_label in cases.items()
+        for calibrated_case in cases_of_label
+        if _can_take(selection, label, calibrated_case)
     )
     return {
         label: [
-            calibrated_cell
-            for calibrated_cell in supported
-            if calibrated_cell.cell.n_references is None
-            or place < calibrated_cell.cell.n_references
+            calibrated_case
+            for calibrated_case in supported
+            if calibrated_case.case.n_references is None
+            or place < calibrated_case.case.n_references
         ]
         for label, place in selection.references.items()
     }
 
 
 def _sweep(
-    selection: Selection, label: str, calibrated: _Calibrated, block: int
+    selection: Selection, label: str, calibrated: _CalibratedCase, block: int
 ) -> Sequence[TrialSpec]:
-    """Return a backend's trials of a cell: on every topology, or on the widest supported one."""
-    topologies = _topologies(selection, calibrated.cell)
+    """Return a backend's trials of a case: on every topology, or on the widest supported one."""
+    topologies = _topologies(selection, calibrated.case)
     specs = [_spec(selection, label, calibrated, each, block) for each in topologies]
-    if not calibrated.cell.widest:
+    if not calibrated.case.widest:
         return specs
     possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
     # An impossible trial is kept, because its skip has the reason.
     return [max(possible or specs, key=_width)]
 
 
-def _can_take(selection: Selection, label: str, calibrated: _Calibrated) -> bool:
+def _can_take(selection: Selection, label: str, calibrated: _CalibratedCase) -> bool:
     specs = _sweep(selection, label, calibrated, block=0)
     return any(_is_possible(selection, calibrated, spec) for spec in specs)
 
 
-def _is_possible(selection: Selection, calibrated: _Calibrated, spec: TrialSpec) -> bool:
-    return _unsupported_reason(selection, spec, calibrated.cell.preflight) is None
+def _is_possible(selection: Selection, calibrated: _CalibratedCase, spec: TrialSpec) -> bool:
+    return _unsupported_reason(selection, spec, calibrated.case.preflight) is None
 
 
 def _unsupported_reason(
@@ -234,24 +234,24 @@ def _width(spec: TrialSpec) -> tuple[int, int]:
 
 
 def _spec(
-    selection: Selection, label: str, calibrated: _Calibrated, topology: Topology, block: int
+    selection: Selection, label: str, calibrated: _CalibratedCase, topology: Topology, block: int
 ) -> TrialSpec:
     chosen = registry.select(label)
-    cell = calibrated.cell
-    # Seeded by names and numbers, so that a new backend or cell changes no other trial.
-    arrival = _arrival(cell, topology, has_own_workers=registry.has_own_workers(chosen))
-    draw = random.Random(f"{selection.seed}/{block}/{cell.workload}/{arrival!r}")
+    case = calibrated.case
+    # Seeded by names and numbers, so that a new backend or case changes no other trial.
+    arrival = _arrival(case, topology, has_worker_processes=registry.has_worker_processes(chosen))
+    draw = random.Random(f"{selection.seed}/{block}/{case.workload}/{arrival!r}")
     # The warm-up of a periodic job is its first firing, which is not measured. A task that raises
     # on its first execution must not be executed before the window.
-    warms_up = not isinstance(cell.arrival, Periodic | Retry)
+    warms_up = not isinstance(case.arrival, Periodic | Retry)
     warmup_tasks = _warm_up(selection, calibrated) * topology.workers * warms_up
-    if cell.preflight or cell.size:  # long or large tasks: no more than in the window
+    if case.preflight or case.size:  # long or large tasks: no more than in the window
         warmup_tasks = min(warmup_tasks, arrival.n_tasks)
     return TrialSpec(
         backend=chosen.name,
         variant=chosen.variant,
         profile=chosen.profile,
-        workload=cell.workload,
+        workload=case.workload,
         size=calibrated.size,
         nominal_ns=calibrated.nominal_ns,
         arrival=arrival,
@@ -262,8 +262,8 @@ def _spec(
         warmup_tasks=warmup_tasks,
         deadline_s=selection.deadline_s,
         pass_env=selection.pass_env,
-        fault=cell.fault,
-        **(_of_user_function(cell.preflight) if cell.preflight else {}),
+        fault=case.fault,
+        **(_of_user_function(case.preflight) if case.preflight else {}),
     )
 
 
@@ -272,21 +272,21 @@ def _of_user_function(preflight: PreflightResult) -> dict[str, Any]:
     return {
         "answer": preflight.answer,
         # Without the exception's message, which may be private: specs are published.
-        "unchecked": MESSAGE.sub(r"\1", preflight.trouble),
+        "unchecked": MESSAGE.sub(r"\1", preflight.unchecked),
         "check_ns": preflight.check_ns,
         "is_coroutine": preflight.is_coroutine,
     }
 
 
-def _arrival(cell: Case, topology: Topology, *, has_own_workers: bool) -> Arrival:
-    """Return the arrival of a cell; a burst's size depends on the workers and on their kind."""
-    if not isinstance(cell.arrival, Burst):
-        return cell.arrival
-    n = cell.arrival.n_tasks * (topology.workers if cell.weak else 1)
-    return Burst(n // cell.slower if has_own_workers else n)
+def _arrival(case: Case, topology: Topology, *, has_worker_processes: bool) -> Arrival:
+    """Return the arrival of a case; a burst's size depends on the workers and on their kind."""
+    if not isinstance(case.arrival, Burst):
+        return case.arrival
+    n = case.arrival.n_tasks * (topology.workers if case.weak else 1)
+    return Burst(n // case.slower if has_worker_processes else n)
 
 
-def _warm_up(selection: Selection, calibrated: _Calibrated) -> int:
+def _warm_up(selection: Selection, calibrated: _CalibratedCase) -> int:
     """Return the number of warm-up tasks per worker slot, at most `LONGEST_WARM_UP_S` of work."""
     longest = round(LONGEST_WARM_UP_S * 1e9 / max(calibrated.nominal_ns, 1))
     # At least one: a long task's import would otherwise be inside the window.

@@ -1,4 +1,4 @@
-"""Defines the presets of a campaign, and the groups of cells that have one name."""
+"""Defines the presets of a campaign, and the experiments."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lab.core.model import (
     Idle,
     Paced,
     Periodic,
-    PreflightResult,
     Priority,
     Retry,
     RoundTrip,
 )
+from lab.core.preflight import PreflightResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Case:
     size: None means the workload's default.
     widest: run only on the widest topology that a backend supports.
     once: run in the first block only.
-    fallback: for backends that support no cell before it that has the same fault.
+    fallback: for backends that support no case before it that has the same fault.
     preflight: results of the calls of a user's function before the run.
     n_references: how many references run it for each backend: the plain call first, then those that
         the backend lists, in its order; None means all.
@@ -55,11 +55,11 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Cells for one question; `quick` are the cells of the quick preset, if it has fewer."""
+class Experiment:
+    """The cases for one question; `quick` are the cases of the quick preset, if it has fewer."""
 
     summary: str
-    cells: tuple[Case, ...]
+    cases: tuple[Case, ...]
     quick: tuple[Case, ...] = ()
 
 
@@ -77,7 +77,7 @@ class Preset:
     name: str
     summary: str
     blocks: int
-    cells: tuple[Case, ...]
+    cases: tuple[Case, ...]
     warmup_per_slot: int
     deadline_s: float
     reruns: int
@@ -89,7 +89,7 @@ FIRST_TASKS, BURST_S = 300, 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class LoadSweep:
     """The rules of a load sweep, which measures latency against load (METHOD M6-M8).
 
     1. Bursts measure the saturation rate: one of `FIRST_TASKS`, and another of `BURST_S` seconds
@@ -135,7 +135,7 @@ QUICK = (
     Case("noop", Paced(64, rate_hz=50.0), widest=True, once=True, n_references=0),
     Case("cpu", Burst(40), once=True, n_references=1),
     _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
-    # The cell above has the references of schedules; here they would wait a minute for nothing.
+    # The case above has the references of schedules; here they would wait a minute for nothing.
     _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, n_references=0),
 )
 EVERY_SECOND = _scheduled("noop", Periodic(1, 60, every_s=1.0))
@@ -170,15 +170,15 @@ SLOTS = (1, 2, 4)
 FINE = dict.fromkeys((10, 30, 100, 300, LONGEST_SHORT_US), 2_000)
 FINE |= {3_000: 400, 10_000: 200, 30_000: 60, 100_000: 20, 1_000_000: 4}
 COARSE = {10: 1_000, 100: 1_000, LONGEST_SHORT_US: 500, 10_000: 60, 100_000: 12, 1_000_000: 4}
-# Selected by `--workload NAME`, like a workload. A group takes ten to twenty minutes for a backend
-# in the standard preset, one or two in quick.
-GROUPS: Mapping[str, Group] = {
-    "overhead": Group(
+# Selected by `--workload NAME`, like a workload. An experiment takes ten to twenty minutes for a
+# backend in the standard preset, one or two in quick.
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "overhead": Experiment(
         "Per-task overhead, in four ways: bursts of 1,000 to 20,000, and tasks of 10 us to 1 s.",
         (*_noops(1_000, 2_000, 5_000, 10_000, 20_000), *_grid(FINE)),
         (*_noops(1_000, 3_000, 10_000), *_grid(COARSE)),
     ),
-    "scaling": Group(
+    "scaling": Experiment(
         "More workers for the same tasks (strong), and for more tasks (weak).",
         (
             Case("cpu", Burst(200), workers=SLOTS),
@@ -191,7 +191,7 @@ GROUPS: Mapping[str, Group] = {
             Case("cpu", Burst(40), workers=SLOTS, weak=True),
         ),
     ),
-    "periodic": Group(
+    "periodic": Experiment(
         "Jobs every 1 s, 10 s and minute, 100 at one instant, and jobs longer than their period.",
         (
             EVERY_SECOND,
@@ -201,7 +201,7 @@ GROUPS: Mapping[str, Group] = {
             _scheduled("io", Periodic(1, 20, every_s=1.0), size=1_500_000),
         ),
     ),
-    "shapes": Group(
+    "shapes": Experiment(
         "Groups with a join, chains, priorities, and retries at once and after a second.",
         (
             Case("noop", FanOut(200, width=10), widest=True),
@@ -211,7 +211,7 @@ GROUPS: Mapping[str, Group] = {
             Case("flaky", Retry(20, delay_s=1.0), widest=True),
         ),
     ),
-    "payloads": Group(
+    "payloads": Experiment(
         "Arguments of 1 KiB to 10 MiB.",
         tuple(
             Case("payload", Burst(n_tasks), size=n_bytes, widest=True)
@@ -221,15 +221,15 @@ GROUPS: Mapping[str, Group] = {
             )
         ),
     ),
-    "idle": Group(
+    "idle": Experiment(
         "Workers without tasks for five minutes (quick: ten seconds): the cost of waiting.",
         (Case("noop", Idle(300.0), n_references=0),),
     ),
-    "memory": Group(
+    "memory": Experiment(
         "5,000 tasks of 4 ms: growth of the workers' memory, in ten readings or more.",
         (Case("io", Burst(5_000), size=4_000, n_references=0),),
     ),
-    FAULTS: Group(
+    FAULTS: Experiment(
         "Paced tasks of 50 ms, and each fault in turn: what becomes of every task.",
         (
             *(UNDER_FAULTS(fault=of_kind(kind)) for kind in FaultKind if kind not in OF_JOBS),
@@ -237,7 +237,7 @@ GROUPS: Mapping[str, Group] = {
             *(JOBS_UNDER_FAULTS(fault=of_kind(kind)) for kind in OF_JOBS),
         ),
     ),
-    LATENCY: Group(
+    LATENCY: Experiment(
         "Search for the capacity, then latency at fractions of it and at rates equal for all.",
         (Case("noop", Burst(FIRST_TASKS), widest=True, once=True),),
     ),
@@ -245,15 +245,15 @@ GROUPS: Mapping[str, Group] = {
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.2)
 # METHOD M8 has windows of 30 s and a tolerance of 3 %; six backends would take five hours. More
 # trials with shorter windows are better: the trial is the unit of statistics.
-LADDERS: Mapping[str, Ladder] = {
-    "quick": Ladder((0.3, 0.7, 0.9, 1.2), 1, 1, 1.5, 4.0, 0.15, 3, 1, 10),
-    "standard": Ladder(FRACTIONS, 5, 1, 2.0, 8.0, 0.05, 6, 3, 20),
-    "publish": Ladder(FRACTIONS, 10, 3, 10.0, 30.0, 0.03, 8, 3, 200),
+LOAD_SWEEPS: Mapping[str, LoadSweep] = {
+    "quick": LoadSweep((0.3, 0.7, 0.9, 1.2), 1, 1, 1.5, 4.0, 0.15, 3, 1, 10),
+    "standard": LoadSweep(FRACTIONS, 5, 1, 2.0, 8.0, 0.05, 6, 3, 20),
+    "publish": LoadSweep(FRACTIONS, 10, 3, 10.0, 30.0, 0.03, 8, 3, 200),
 }
-# The arrivals that `--arrival KIND` accepts, with the first cell of each kind. The other kinds
+# The arrivals that `--arrival KIND` accepts, with the first case of each kind. The other kinds
 # belong to the probes of `lab claims`.
 OFFERED: Mapping[str, Case] = {
-    cell.arrival.kind: cell for cell in reversed((*STANDARD, *GROUPS["shapes"].cells))
+    case.arrival.kind: case for case in reversed((*STANDARD, *EXPERIMENTS["shapes"].cases))
 }
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset

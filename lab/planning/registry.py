@@ -19,12 +19,12 @@ from typing import Any, NamedTuple, cast
 
 import workloads as workload_package
 from lab import backends as backend_package
-from lab.core.backend import Backend, references_of, services_of, settings_of
+from lab.core.backend import Backend, references_of, services_of, settings_of, variant_of
 from lab.core.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.core.model import BackendContext, Job, Profile, Topology
 from lab.planning import contracts, entry_points
-from lab.planning.entry_points import LeftOut, UnusableEntryError
-from lab.planning.presets import GROUPS
+from lab.planning.entry_points import UnusableEntry, UnusableEntryError
+from lab.planning.presets import EXPERIMENTS
 from lab.worker import user_function
 
 BACKEND, WORKLOAD = "backend", "workload"
@@ -32,7 +32,7 @@ BACKEND, WORKLOAD = "backend", "workload"
 GROUPS_OF: Mapping[str, tuple[str, ModuleType, Collection[str]]] = {
     BACKEND: ("lab.backends", backend_package, ()),
     # `--workload NAME` selects a group too, so a workload with its name could not be selected.
-    WORKLOAD: ("lab.workloads", workload_package, GROUPS),
+    WORKLOAD: ("lab.workloads", workload_package, EXPERIMENTS),
 }
 CHECKS: Mapping[str, Callable[[object], object]] = {
     BACKEND: contracts.adapter,
@@ -59,7 +59,7 @@ class Workload:
     default_size: int
 
 
-class Selected(NamedTuple):
+class SelectedBackend(NamedTuple):
     """A backend with the variant and the profile that a label names."""
 
     name: str
@@ -74,7 +74,7 @@ class Selected(NamedTuple):
 
 
 @functools.cache
-def _declared(kind: str) -> tuple[Mapping[str, entry_points.Loader], Sequence[LeftOut]]:
+def _declared(kind: str) -> tuple[Mapping[str, entry_points.Loader], Sequence[UnusableEntry]]:
     """Return the loaders by name, and the entry points whose name is taken or reserved."""
     group, package, reserved = GROUPS_OF[kind]
     built_in: dict[str, entry_points.Loader] = {
@@ -120,9 +120,9 @@ def refresh() -> None:
         cache.cache_clear()
 
 
-def left_out() -> list[LeftOut]:
+def left_out() -> list[UnusableEntry]:
     """Import every entry, and return those that cannot be used, with reasons."""
-    unusable: list[LeftOut] = []
+    unusable: list[UnusableEntry] = []
     for kind in GROUPS_OF:
         known, refused = _declared(kind)
         unusable += refused
@@ -130,7 +130,7 @@ def left_out() -> list[LeftOut]:
             try:
                 _loaded(kind, name)
             except UnusableEntryError as error:
-                unusable.append(LeftOut(kind, name, str(error)))
+                unusable.append(UnusableEntry(kind, name, str(error)))
     return unusable
 
 
@@ -158,7 +158,7 @@ def _named(kind: str, name: str) -> Any:
         raise UsageError(f"{kind.capitalize()} {name!r} is not available: {error}.") from error
 
 
-def select(label: str) -> Selected:
+def select(label: str) -> SelectedBackend:
     """Resolve ``backend[variant]@profile``; a missing part means the backend's first.
 
     Raises:
@@ -176,7 +176,7 @@ def select(label: str) -> Selected:
     profile = match["profile"] or chosen.profiles[0].name
     if profile not in (names := [p.name for p in profiles_of(chosen, variant)]):
         raise UnknownNameError(f"profile of {name}[{variant}]", profile, names)
-    return Selected(name, chosen, variant, profile)
+    return SelectedBackend(name, chosen, variant, profile)
 
 
 def reference(label: str) -> str:
@@ -199,11 +199,11 @@ def missing(packages: Iterable[str]) -> str | None:
 
 def missing_package(backend: type[Backend], variant: str) -> str | None:
     """Return the first missing package of a backend and its variant; None if there is none."""
-    of_variant = next(v.packages for v in backend.variants if v.name == variant)
+    of_variant = variant_of(backend, variant).packages
     return missing((*backend.packages, *of_variant))
 
 
-def require(selected: Selected) -> None:
+def require(selected: SelectedBackend) -> None:
     """Raise MissingExtraError unless all packages of the backend and its variant are installed."""
     name, backend, variant, _ = selected
     if package := missing_package(backend, variant):
@@ -219,7 +219,7 @@ def is_foreign(label: str, workload: str) -> bool:
 
 
 def setup(
-    selected: Selected,
+    selected: SelectedBackend,
     topology: Topology,
     endpoints: Mapping[str, str],
     jobs: tuple[Job, ...] = (),
@@ -239,14 +239,14 @@ def setup(
     )
 
 
-def has_own_workers(selected: Selected) -> bool:
+def has_worker_processes(selected: SelectedBackend) -> bool:
     """Return whether the backend has worker processes that the driver does not start."""
     servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
     # From the commands and not from the servers: a system without a server may have workers, too.
     return bool(selected.backend.node_commands(setup(selected, Topology(1, 1, 1), servers)))
 
 
-def has_own_scheduler(selected: Selected) -> bool:
+def has_scheduler_process(selected: SelectedBackend) -> bool:
     """Return whether the backend's scheduler is a process by itself."""
     servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
     context = setup(selected, Topology(1, 1, 1), servers)

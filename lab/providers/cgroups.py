@@ -147,7 +147,7 @@ def from_host(files: Mapping[str, Path]) -> Texts:
     return texts
 
 
-class Inside:
+class CgroupShell:
     """A shell in the container that reads its control group once for each line of input."""
 
     def __init__(self, container: str) -> None:
@@ -198,7 +198,7 @@ class Meter:
 
     def _open(self, pid: int) -> None:
         files = host_files(pid, self._container)
-        self._inside = None if files else Inside(self._container)
+        self._inside = None if files else CgroupShell(self._container)
         self._read: Callable[[], Texts] = self._inside or (lambda: from_host(files or {}))
         self.files = files
 

@@ -18,7 +18,7 @@ from lab.core.errors import ClusterError
 from lab.core.model import BackendContext
 from lab.core.provider import CounterReading, CpuUse, TrialContext
 from lab.host import connections, processes
-from lab.planning.registry import Selected, setup
+from lab.planning.registry import SelectedBackend, setup
 from lab.providers import (
     compose_override,
     container_files,
@@ -77,7 +77,7 @@ class ComposeCluster(ComposeFaults):
         site.logs.mkdir()
         servers = services_of(site.backend, spec.variant)
         endpoints = compose_override.endpoints(servers, self.password)
-        selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
+        selected = SelectedBackend(spec.backend, site.backend, spec.variant, spec.profile)
         context = setup(selected, spec.topology, endpoints, site.jobs, self.password)
         self._environment = compose_override.environment(site, context)
         commands = site.backend.node_commands(context)

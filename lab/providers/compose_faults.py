@@ -28,7 +28,7 @@ from lab.providers.compose_override import (
     SCHEDULER,
     TRIAL,
 )
-from lab.providers.compose_parts import INIT, Part, Process, below, driver_of, workers_of
+from lab.providers.compose_parts import INIT, ContainerPart, Process, below, driver_of, workers_of
 from lab.providers.container_agent import ContainerAgent, ContainerLedger
 from lab.providers.container_events import ContainerEvents, Death
 from lab.providers.container_process import ContainerProcess
@@ -62,7 +62,7 @@ class ComposeFaults(Cluster):
         super().__init__(site)
         # A random suffix, because another campaign may run the same trial at the same time.
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, ContainerPart] = {}
         self._events: ContainerEvents | None = None
         self._driver: ContainerProcess | None = None
         self._dead: set[str] = set()
@@ -240,7 +240,7 @@ class ComposeFaults(Cluster):
         self._dead |= {name for event, name, _ in deaths if event == "die"}
         return [each for each in deaths if each.name == DRIVER or not self.supervised]
 
-    def _running(self, target: Target) -> Part:
+    def _running(self, target: Target) -> ContainerPart:
         if target.part in self._dead or target.part not in self.parts:
             raise ClusterError(f"{target} has ended before.")
         return self.parts[target.part]

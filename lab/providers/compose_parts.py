@@ -29,7 +29,7 @@ class Process(NamedTuple):
 
 
 @dataclass(slots=True)
-class Part:
+class ContainerPart:
     """One container of the cluster.
 
     Attributes:
@@ -88,11 +88,11 @@ class Part:
             return []
 
 
-def part_of(details: Mapping[str, Any]) -> Part:
+def part_of(details: Mapping[str, Any]) -> ContainerPart:
     """Return the part of a container that the engine describes."""
     identity, pid = details["Id"], details["State"]["Pid"]
     image = f"{details['Config']['Image']}@{details['Image'].removeprefix('sha256:')}"
-    return Part(identity, image, Meter(identity, pid) if pid else None)
+    return ContainerPart(identity, image, Meter(identity, pid) if pid else None)
 
 
 def below(tree: Sequence[Process], roots: Sequence[int]) -> Iterator[int]:

@@ -25,7 +25,7 @@ OUTPUT, ERRORS = 1, 2
 END_S, LOOK_S = 10.0, 0.02
 
 
-class _Connection:
+class _ExecStream:
     """The connection to a new program in a container."""
 
     def __init__(
@@ -80,7 +80,7 @@ def run(container: str, *argv: str, environment: Mapping[str, str] | None = None
             has ended.
     """
     parts = {OUTPUT: bytearray(), ERRORS: bytearray()}
-    connection = _Connection(container, argv, environment or {}, has_input=False)
+    connection = _ExecStream(container, argv, environment or {}, has_input=False)
     try:
         connection.socket.settimeout(PATIENCE_S)
         for kind, content in connection.frames():
@@ -111,7 +111,7 @@ class ContainerProcess:
     ) -> None:
         self._argv = argv
         self._code: int | None = None
-        self._connection = _Connection(container, argv, environment, has_input=True)
+        self._connection = _ExecStream(container, argv, environment, has_input=True)
         self.stdin: BinaryIO = self._connection.socket.makefile("wb", 0)
         reading, writing = os.pipe()
         self.stdout: BinaryIO = os.fdopen(reading, "rb", 0)

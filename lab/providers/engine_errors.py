@@ -82,7 +82,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def ending(event: str, name: str, code: str, last_words: str) -> str:
+def ending(event: str, name: str, code: str, last_line: str) -> str:
     """Return the sentence for an event, `oom` or `die`, of a container.
 
     On a busy machine, the engine reported 1 of 20 kills at a memory limit after the death or
@@ -90,7 +90,7 @@ def ending(event: str, name: str, code: str, last_words: str) -> str:
     """
     if event == "oom":
         return f"{name} reached its memory limit and the kernel killed a process in it: {RAISE}"
-    end = f"{name} ended with code {code or 'unknown'}: {last_words}"
+    end = f"{name} ended with code {code or 'unknown'}: {last_line}"
     if code != KILLED:
         return end
     return f"{end} (killed; unless by a user, probably at its memory limit: {RAISE})"

@@ -11,17 +11,24 @@ from functools import partial
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json
+from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json, variant_of
 from lab.core.errors import ClusterError
 from lab.core.faults import Role
 from lab.core.model import BackendContext, Command, Serializer, Service
 from lab.core.provider import Cluster, CpuUse, TrialContext
 from lab.host import child_environment, connections, processes, temp_dirs
-from lab.planning.registry import Selected, setup
+from lab.planning.registry import SelectedBackend, setup
 from lab.providers import crontab, redis_benchmark
-from lab.providers.local_faults import LocalFaults, Part
+from lab.providers.local_faults import LocalFaults, LocalPart
 from lab.providers.monitor import answer
-from lab.providers.servers import SERVICES, RedisService, Running, Server, free_port, last_line
+from lab.providers.servers import (
+    SERVICES,
+    RedisService,
+    RunningServer,
+    Server,
+    free_port,
+    last_line,
+)
 from lab.worker import user_function
 
 PREPARATION_S = 60.0
@@ -47,8 +54,8 @@ class LocalCluster(LocalFaults, Cluster):
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
-        self._services: list[Part] = []
-        self._nodes: list[Part] = []
+        self._services: list[LocalPart] = []
+        self._nodes: list[LocalPart] = []
         self._crons: list[int] = []
         self._driver: Popen[bytes] | None = None
         self._context: BackendContext | None = None
@@ -68,7 +75,7 @@ class LocalCluster(LocalFaults, Cluster):
         self._environment[temp_dirs.VARIABLE] = str(self._scratch)
         servers = services_of(site.backend, spec.variant)
         endpoints = {str(name): self._serve(name) for name in servers}
-        selected = Selected(spec.backend, site.backend, spec.variant, spec.profile)
+        selected = SelectedBackend(spec.backend, site.backend, spec.variant, spec.profile)
         context = self._context = setup(
             selected, spec.topology, endpoints, site.jobs, self.password
         )
@@ -102,7 +109,7 @@ class LocalCluster(LocalFaults, Cluster):
         self.services = "; ".join(filter(None, [self.services, about]))
         return endpoint
 
-    def _start_server(self, name: Service, server: Server) -> tuple[Part, Running]:
+    def _start_server(self, name: Service, server: Server) -> tuple[LocalPart, RunningServer]:
         site = self.site
         settings = settings_of(site.backend, site.spec.variant, site.spec.profile)
         # Dask's scheduler is a Python process that unpickles arguments of tasks.
@@ -110,11 +117,11 @@ class LocalCluster(LocalFaults, Cluster):
         environment |= site.backend.server_environment(settings)
         running = server.start(site.logs, site.placement.services, environment, self.password)
 
-        def again() -> Part:
+        def again() -> LocalPart:
             return self._start_server(name, server)[0]
 
         log = site.logs / f"{name}.log"
-        return Part(name, running.process, log, again, Role.BROKER), running
+        return LocalPart(name, running.process, log, again, Role.BROKER), running
 
     def _server(self, name: Service) -> Server:
         if name is Service.REDIS and self._scratch:
@@ -123,7 +130,7 @@ class LocalCluster(LocalFaults, Cluster):
 
     def _start(
         self, command: Command, name: str, cpus: Sequence[int], slot: tuple[int, int] = (0, 0)
-    ) -> Part:
+    ) -> LocalPart:
         context = self._setup()
         environment = {
             **self.site.passed,
@@ -139,10 +146,10 @@ class LocalCluster(LocalFaults, Cluster):
         self._limit(process)
         kind, again = name.partition("-")[0], partial(self._start, command, name, cpus, slot)
         role = ROLES.get(kind.rstrip(string.digits))
-        return Part(f"{kind} ({command_line})", process, log, again, role, *slot)
+        return LocalPart(f"{kind} ({command_line})", process, log, again, role, *slot)
 
     @staticmethod
-    def _prepare(part: Part) -> None:
+    def _prepare(part: LocalPart) -> None:
         """Wait for the end of a preparation command.
 
         Raises:
@@ -189,9 +196,9 @@ class LocalCluster(LocalFaults, Cluster):
     def _limit(self, process: Popen[bytes]) -> None:
         spec = self.site.spec
         if user_function.is_user_function(spec.workload):
-            chosen = next(v for v in self.site.backend.variants if v.name == spec.variant)
+            variant = variant_of(self.site.backend, spec.variant)
             # Workers of one process share its limit, so it is not divided by their number.
-            is_one_process = chosen.carrier is Serializer.MEMORY
+            is_one_process = variant.serializer is Serializer.MEMORY
             limit = user_function.memory_bytes(1 if is_one_process else spec.topology.workers)
             processes.limit_memory(process, limit)
 

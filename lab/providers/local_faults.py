@@ -24,7 +24,7 @@ LOOK_S, WAIT_S = 0.001, 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LocalPart:
     """One process of the cluster, with its name in messages.
 
     - `start`: starts its command again, with the same environment and log.
@@ -35,7 +35,7 @@ class Part:
     name: str
     process: Popen[bytes]
     log: Path
-    start: Callable[[], Part] = field(repr=False)
+    start: Callable[[], LocalPart] = field(repr=False)
     role: Role | None = None
     node: int | None = None
     slot: int | None = None
@@ -46,8 +46,8 @@ class LocalFaults(FaultHooks):
 
     faults = BY_SIGNALS
     site: TrialContext
-    _services: list[Part]
-    _nodes: list[Part]
+    _services: list[LocalPart]
+    _nodes: list[LocalPart]
     _driver: Popen[bytes] | None
 
     @classmethod

@@ -76,7 +76,7 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningServer:
     """A server that answers: its process, its endpoint, and its name and version."""
 
     process: subprocess.Popen[bytes]
@@ -122,7 +122,7 @@ class RedisService:
         labels: Mapping[str, str],
         password: str,
         port_of: Callable[[], int] = free_port,
-    ) -> Running:
+    ) -> RunningServer:
         """Start the server with its log in `folder`, and wait until it answers.
 
         It reads the password from standard input, because any user can read a process's arguments.
@@ -143,7 +143,7 @@ class RedisService:
             if _answers(process, port, password):
                 self._port = port
                 about = f"redis {program.version} ({program.origin}; {self._about()})"
-                return Running(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
+                return RunningServer(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
             processes.stop(process)
             # Another process may have taken the port before the server did: try another port.
             if self._port or "already in use" not in log.read_text(errors="replace"):
@@ -172,7 +172,7 @@ class DaskScheduler:
         cpus: Sequence[int],
         labels: Mapping[str, str],
         password: str,  # noqa: ARG002 (Dask has no passwords; `lab.backends._dask` checks each peer)
-    ) -> Running:
+    ) -> RunningServer:
         """Start the scheduler and wait for its address.
 
         Raises:
@@ -197,7 +197,7 @@ class DaskScheduler:
                 time.sleep(0.01)
             else:
                 self._port = int(address.rpartition(":")[2])
-                return Running(process, address, f"dask scheduler {version('distributed')}")
+                return RunningServer(process, address, f"dask scheduler {version('distributed')}")
         processes.stop(process)
         raise ClusterError(f"dask scheduler did not start: {last_line(log)}")
 
@@ -207,7 +207,7 @@ class Server(Protocol):
 
     def start(
         self, folder: Path, cpus: Sequence[int], labels: Mapping[str, str], password: str
-    ) -> Running:
+    ) -> RunningServer:
         """Start the server in `folder`, on `cpus`, with `password`; wait until it answers.
 
         A second call starts it again at the same endpoint, with its data.

@@ -39,11 +39,11 @@ def watch(cpus: Collection[int], window_s: float = WINDOW_S) -> CpuUsers:
     """Watch the machine for `window_s` seconds while this process sleeps."""
     # The list of all processes is read outside of the two readings of the machine, because
     # reading it uses CPU time itself.
-    used_before, before, own_ns = _used_s(), read_host(), time.process_time_ns()
+    used_before, before, lab_ns = _used_s(), read_host(), time.process_time_ns()
     time.sleep(window_s)
     after, used_after = read_host(), _used_s()
-    own_s = (time.process_time_ns() - own_ns) / 1e9
-    share, steal = shares(before, after, own_s, cpus)
+    lab_s = (time.process_time_ns() - lab_ns) / 1e9
+    share, steal = shares(before, after, lab_s, cpus)
     passed_s = (after.t_ns - before.t_ns) / 1e9
     # A kernel thread changes its name: the pid alone identifies a process.
     used = {
@@ -60,7 +60,7 @@ def watch(cpus: Collection[int], window_s: float = WINDOW_S) -> CpuUsers:
 
 
 def shares(
-    before: HostReading, after: HostReading, own_s: float, cpus: Collection[int]
+    before: HostReading, after: HostReading, lab_s: float, cpus: Collection[int]
 ) -> tuple[float | None, float | None]:
     """Return the shares of CPU time that other processes used, and that was stolen."""
     readable = before.cpus.keys() & after.cpus.keys() & {*cpus}
@@ -69,7 +69,7 @@ def shares(
         return None, None
     unused = unused_s(before, after, readable)
     # The counters have the resolution of a tick, so that a quiet machine may be below zero.
-    other_s = max(0.0, capacity_s - unused.idle_s - unused.steal_s - own_s)
+    other_s = max(0.0, capacity_s - unused.idle_s - unused.steal_s - lab_s)
     return other_s / capacity_s, unused.steal_s / capacity_s
 
 

@@ -28,7 +28,7 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 REQUEST = struct.Struct("16sh14x")
 
 
-class Inside:
+class Commands:
     """The answers to the commands; each method but the private ones is a command."""
 
     def __init__(self, ledger: Path) -> None:
@@ -97,7 +97,7 @@ def _flags(control: socket.socket, name: str) -> int:
 
 def main(ledger: str) -> None:
     """Answer commands until the end of standard input."""
-    inside = Inside(Path(ledger))
+    inside = Commands(Path(ledger))
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         try:
@@ -110,7 +110,7 @@ def main(ledger: str) -> None:
 
 
 COMMANDS: Mapping[str, Callable[..., object]] = {
-    name: command for name, command in vars(Inside).items() if not name.startswith("_")
+    name: command for name, command in vars(Commands).items() if not name.startswith("_")
 }
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from lab.report.load import as_tables, grids
 from lab.report.page import write
 from lab.report.recommendation import HEADINGS, Choice, choices
 from lab.report.run_tables import RunTables
-from lab.report.summary import ABOVE, COLUMNS, Row, summary
+from lab.report.summary import ABOVE, COLUMNS, SummaryRow, summary
 from lab.report.verdict import verdict
-from lab.report.workflows import shaped
+from lab.report.workflows import workflow_tables
 from lab.results.store import Store
 
-__all__ = ["Row", "sentences", "summary", "terminal_tables", "verdict_of", "write"]
+__all__ = ["SummaryRow", "sentences", "summary", "terminal_tables", "verdict_of", "write"]
 
 # A terminal is too narrow for all columns: p90 and the round trip are on the page only.
 IN_TERMINAL = ("throughput", "of_reference", "instrumentation", "overhead", "p50", "p99")
@@ -32,15 +32,15 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
     text_tables = (
         faults.as_table(faults.matrix(RunTables(store))),
         _summary_table(store),
-        scaling.as_table(scaling.growths(tables)),
+        scaling.as_table(scaling.scaling_lines(tables)),
         costs.as_table(costs.costs(tables)),
-        resources.as_table(resources.upkeep(tables)),
+        resources.as_table(resources.resource_rows(tables)),
         schedules.as_table(schedules.schedules(tables)),
         *as_tables(grids(tables)),
     )
     # Most campaigns lack several of these: a table without rows would only be a heading.
     yield from (table for table in text_tables if table[2])
-    yield from ((table.title, table.headings, table.rows) for table in shaped(tables))
+    yield from ((table.title, table.headings, table.rows) for table in workflow_tables(tables))
     for choice in _choices(store):
         yield f"Which one for {choice.task}?", HEADINGS, choice.rows
 

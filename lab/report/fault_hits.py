@@ -20,13 +20,13 @@ SHOWN_IDS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class HitSummary:
     """One planned hit of a fault.
 
     Attributes:
         trial_id: Its trial.
         number: Its number in the trial, from 0.
-        at: Instant since the begin of the window, as text; empty if it did not happen.
+        at: Instant since the start of the window, as text; empty if it did not happen.
         until: What happened afterwards, and when: healed, restarted.
         target: Role, part and process id.
         activity: What the target did, with the ids of the tasks that it executed.
@@ -57,7 +57,7 @@ def outcomes_of(tables: Tables, trial: Any) -> pd.DataFrame:
     return rows[rows["outcome"].isin(list(SHOWN))]
 
 
-def hits_of(trial: Any, hits: Iterable[Any], outcomes: pd.DataFrame) -> list[Hit]:
+def hits_of(trial: Any, hits: Iterable[Any], outcomes: pd.DataFrame) -> list[HitSummary]:
     """Return the hits of one trial in their order.
 
     A task that no hit interrupted (`hit` is null) counts against every hit of its trial.
@@ -71,7 +71,7 @@ def hits_of(trial: Any, hits: Iterable[Any], outcomes: pd.DataFrame) -> list[Hit
     return [_hit(trial, row, outcomes[outcomes["hit"] == row.hit], loose) for row in hits]
 
 
-def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -> Hit:
+def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -> HitSummary:
     tasks = {
         outcome: [str(task) for task in outcomes.loc[outcomes["outcome"] == outcome, "task_id"]]
         for outcome in SHOWN
@@ -79,7 +79,7 @@ def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -
     harmed = any(tasks[outcome] or outcome in loose for outcome in HARM)
     survived = None if tasks[TaskOutcome.UNDECIDED] or TaskOutcome.UNDECIDED in loose else True
     is_hit = row.status == HIT
-    return Hit(
+    return HitSummary(
         trial_id=trial.trial_id,
         number=row.hit,
         at=_since(trial, row.injected_ns),
@@ -133,13 +133,13 @@ def listed(ids: Sequence[str], separator: str = " ") -> str:
     return separator.join([*ids[:SHOWN_IDS], *([f"and {more:,} more"] if more > 0 else [])])
 
 
-def survival(hits: Iterable[Hit]) -> tuple[int, int]:
+def survival(hits: Iterable[HitSummary]) -> tuple[int, int]:
     """Return how many hits were survived, and how many were decided."""
     decided = [hit.survived for hit in hits if hit.survived is not None]
     return sum(decided), len(decided)
 
 
-def survived_text(hits: Sequence[Hit]) -> str:
+def survived_text(hits: Sequence[HitSummary]) -> str:
     """Format `survival`: 4 of 5 survived; empty if nothing was decided."""
     k, n = survival(hits)
     return f"{k:,} of {n:,} survived" if n else ""

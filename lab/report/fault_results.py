@@ -8,7 +8,7 @@ from lab.core.outcomes import HARM, TaskOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class FaultResult:
     """A result of a fault.
 
     Attributes:
@@ -33,8 +33,8 @@ class Result:
         return self.outcome in HARM
 
 
-UNKNOWN = Result("unknown", "?", "unknown", TaskOutcome.UNDECIDED, "n_unknown")
-RECOVERED = Result(
+UNKNOWN = FaultResult("unknown", "?", "unknown", TaskOutcome.UNDECIDED, "n_unknown")
+RECOVERED = FaultResult(
     "recovered",
     "↻",
     "recovered",
@@ -45,23 +45,23 @@ RECOVERED = Result(
 # The worst first; a square shows the first that its trials have.
 # Harm comes before a recovery, so that a square never hides a loss behind it.
 RESULTS = (
-    Result("lost", "✖", "lost", TaskOutcome.LOST_SILENT, "n_lost"),
-    Result("stuck", "■", "stuck", TaskOutcome.STUCK, "n_stuck"),
-    Result("reported", "!", "lost, reported", TaskOutcome.LOST_REPORTED, "n_lost_reported"),
-    Result("twice", "2x", "twice", TaskOutcome.DUPLICATED, "n_duplicated", "run twice"),
-    Result(
+    FaultResult("lost", "✖", "lost", TaskOutcome.LOST_SILENT, "n_lost"),
+    FaultResult("stuck", "■", "stuck", TaskOutcome.STUCK, "n_stuck"),
+    FaultResult("reported", "!", "lost, reported", TaskOutcome.LOST_REPORTED, "n_lost_reported"),
+    FaultResult("twice", "2x", "twice", TaskOutcome.DUPLICATED, "n_duplicated", "run twice"),
+    FaultResult(
         "failed-though-done",
         "≠",
         "reported failed though done",
         TaskOutcome.FAILED_THOUGH_DONE,
         "n_failed_though_done",
     ),
-    Result("raised", "!", "raised", TaskOutcome.FAILED, "n_failed"),
+    FaultResult("raised", "!", "raised", TaskOutcome.FAILED, "n_failed"),
     UNKNOWN,
     RECOVERED,
 )
-OK = Result("ok", "✓", "ok")
-MISSED = Result("missed", "○", "not hit")
-FAILED = Result("failed", "-", "failed")
-SKIPPED = Result("skipped", "-", "skipped")
-UNMEASURED = Result("unmeasured", "·", "not measured")
+OK = FaultResult("ok", "✓", "ok")
+MISSED = FaultResult("missed", "○", "not hit")
+FAILED = FaultResult("failed", "-", "failed")
+SKIPPED = FaultResult("skipped", "-", "skipped")
+UNMEASURED = FaultResult("unmeasured", "·", "not measured")

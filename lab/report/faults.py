@@ -16,7 +16,7 @@ from lab.core.faults import FaultKind
 from lab.core.model import Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
-from lab.report.fault_hits import Hit, hits_of, outcomes_of, survived_text
+from lab.report.fault_hits import HitSummary, hits_of, outcomes_of, survived_text
 from lab.report.fault_results import (
     FAILED,
     MISSED,
@@ -25,7 +25,7 @@ from lab.report.fault_results import (
     RESULTS,
     SKIPPED,
     UNMEASURED,
-    Result,
+    FaultResult,
 )
 from lab.report.number_format import percent, plural, seconds
 
@@ -63,7 +63,7 @@ class Square:
 
     fault: str
     anchor: str
-    result: Result
+    result: FaultResult
     text: str
     count: str = ""
     bound: str = ""
@@ -71,12 +71,12 @@ class Square:
     survived: str = ""
     service: str = ""
     reason: str = ""
-    hits: Sequence[Hit] = ()
+    hits: Sequence[HitSummary] = ()
     trials: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class MatrixRow:
     """The row of one label: its squares in the order of `Matrix.faults`."""
 
     label: str
@@ -92,7 +92,7 @@ class Matrix:
     """The squares of a run, and why some faults were skipped: reason, and its labels and faults."""
 
     faults: Sequence[str]
-    systems: Sequence[System]
+    systems: Sequence[MatrixRow]
     skips: Sequence[tuple[str, Sequence[str]]]
 
 
@@ -121,12 +121,12 @@ def _place(fault: str) -> tuple[int, str]:
     return (KINDS.index(kind) if kind in KINDS else len(KINDS), fault)
 
 
-def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Tables) -> System:
+def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Tables) -> MatrixRow:
     squares = [_square(row, fault, trials[trials["fault"] == fault], tables) for fault in faults]
     # Nothing fails in the control, so it survives nothing.
     hits = [hit for square in squares if square.fault != FaultKind.NONE for hit in square.hits]
     meanings = dict.fromkeys(filter(None, trials["ack_means"].fillna("")))
-    return System(
+    return MatrixRow(
         label=row.label,
         name=row.name,
         colour=colour_of(row.family),
@@ -173,11 +173,11 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
     )
 
 
-def _counts(sent: pd.DataFrame) -> list[tuple[Result, int]]:
+def _counts(sent: pd.DataFrame) -> list[tuple[FaultResult, int]]:
     return [(result, int(sent[result.count].fillna(0).sum())) for result in RESULTS]
 
 
-def _others(counts: Sequence[tuple[Result, int]], shown: Result) -> list[str]:
+def _others(counts: Sequence[tuple[FaultResult, int]], shown: FaultResult) -> list[str]:
     return [
         f"{k:,} {result.word if result is not RECOVERED else 'executed again'}"
         for result, k in counts
@@ -186,7 +186,7 @@ def _others(counts: Sequence[tuple[Result, int]], shown: Result) -> list[str]:
     ]
 
 
-def _hits(trial: Any, tables: Tables) -> list[Hit]:
+def _hits(trial: Any, tables: Tables) -> list[HitSummary]:
     rows = tables["fault"]
     of_trial = rows[(rows["trial_id"] == trial.trial_id) & (rows["attempt"] == trial.attempt)]
     return hits_of(trial, each(of_trial.sort_values("hit")), outcomes_of(tables, trial))
@@ -213,7 +213,7 @@ def _longest(metric: str, sent: pd.DataFrame, tables: Tables) -> str:
     return seconds(float(values.max())) if (values > 0).any() else ""
 
 
-def _reason(result: Result, hits: Sequence[Hit]) -> str:
+def _reason(result: FaultResult, hits: Sequence[HitSummary]) -> str:
     return next((hit.proof for hit in hits), "") if result is MISSED else ""
 
 

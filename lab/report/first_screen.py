@@ -27,7 +27,7 @@ MARGIN = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class ChartMetric:
     """A number that the chart can show: its metric, arrival, title, and text of a value."""
 
     name: str
@@ -39,7 +39,7 @@ class Measure:
 
 
 MEASURES = (
-    Measure(
+    ChartMetric(
         "throughput",
         "tasks per second",
         THROUGHPUT,
@@ -47,7 +47,7 @@ MEASURES = (
         is_low_best=False,
         write=lambda value: f"{digits(value)}/s",
     ),
-    Measure(
+    ChartMetric(
         "wait",
         "median wait",
         "queue_latency_s_p50",
@@ -55,7 +55,7 @@ MEASURES = (
         is_low_best=True,
         write=seconds,
     ),
-    Measure(
+    ChartMetric(
         "memory",
         "memory of an idle worker",
         "memory_bytes_per_worker_idle",
@@ -158,7 +158,7 @@ def machine_state(trials: pd.DataFrame) -> str:
     return text
 
 
-def _strip(tables: Tables, measure: Measure) -> Strip | None:
+def _strip(tables: Tables, measure: ChartMetric) -> Strip | None:
     """Return the chart of one measure, at the place where most systems were measured."""
     counted = cells(tables, measure.metric).assign(is_disturbed=False)
     disturbed = cells(tables, measure.metric, "disturbed").assign(is_disturbed=True)
@@ -187,7 +187,7 @@ def _strip(tables: Tables, measure: Measure) -> Strip | None:
     return Strip(measure.name, measure.title, str(place), dots)
 
 
-def _dot(row: Any, measure: Measure, scale: _Scale, trials: pd.DataFrame) -> Dot:
+def _dot(row: Any, measure: ChartMetric, scale: _Scale, trials: pd.DataFrame) -> Dot:
     number = shown(row, 1.0)
     value = f"{row.bound}{measure.write(float(row.estimate))}"
     has_interval = pd.notna(row.ci_low) and pd.notna(row.ci_high)

@@ -21,7 +21,7 @@ CAUSE = "which is impossible: the CPU ran faster than at the calibration of the 
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class ExceededLimit:
     """The limit that a number is beyond.
 
     Attributes:
@@ -47,7 +47,7 @@ def limit_of(
     *,
     least: float | None = None,
     most: float | None = None,
-) -> Limit | None:
+) -> ExceededLimit | None:
     """Return the limit that a number is beyond; None if the number is possible.
 
     Args:
@@ -59,7 +59,7 @@ def limit_of(
     """
     # The number decides, not its interval: one that only reaches below zero is shown as it is.
     if least is not None and value < least:
-        return Limit(least, (value if high is None else high) < least, "below")
+        return ExceededLimit(least, (value if high is None else high) < least, "below")
     if most is not None and value > most:
-        return Limit(most, (value if low is None else low) > most, "above")
+        return ExceededLimit(most, (value if low is None else low) > most, "above")
     return None

@@ -70,7 +70,7 @@ def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
     limits = rows[rows["metric"].isin(list(COLUMNS))]
     if not (limits["metric"] == SUSTAINABLE).any():
         return
-    lines = [_limits(label, own_limits) for label, own_limits in limits.groupby("label")]
+    lines = [_limits(label, rows) for label, rows in limits.groupby("label")]
     yield Grid("Sustainable rate", where, [*COLUMNS.values(), "probes"], _ranked(lines, 1))
     steps = rows[rows["arrival"] == LoadLevel.kind]
     steps = steps[steps["metric"].isin(METRICS)]

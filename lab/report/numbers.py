@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.report.limits import LEAST, Limit, limit_of
+from lab.report.limits import LEAST, ExceededLimit, limit_of
 from lab.report.number_format import REFUSED, digits, plural
 
 
@@ -52,7 +52,7 @@ def written(estimate: Any, scale: float, counted: str, most: float | None = None
     return possible(number, limit_of(value, low, high, least=LEAST.get(estimate.metric), most=most))
 
 
-def possible(number: Number, limit: Limit | None) -> Number:
+def possible(number: Number, limit: ExceededLimit | None) -> Number:
     """Return a number, or what to show for one that is beyond what is possible."""
     if limit is None:
         return number

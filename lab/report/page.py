@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.resources
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,8 +22,7 @@ from lab.core import files
 from lab.core.defects import contained
 from lab.core.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
-from lab.report import costs, overview, scaling, sections
-from lab.report import resources as upkeep
+from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
@@ -32,8 +31,8 @@ from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
 from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
 from lab.report.schedules import COUNTS, schedules, shown_columns
-from lab.report.summary import ABOVE, COLUMNS, Column, Row, summary
-from lab.report.workflows import shaped
+from lab.report.summary import ABOVE, COLUMNS, Column, SummaryRow, summary
+from lab.report.workflows import workflow_tables
 from lab.results.store import Store
 
 PAGE = "report.html"
@@ -121,7 +120,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         groups=_groups(rows),
         choices=choices(plain),
         choice_headings=HEADINGS,
-        shapes=shaped(plain),
+        shapes=workflow_tables(plain),
         baselines=sections.baselines(tables),
         loads=grids(plain),
         **_grouped(plain),
@@ -130,7 +129,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         disturbances=sections.disturbances(trials),
         changes=changes,
         largest_change=percent(max((abs(c.ratio) for c in changes), default=0.0)),
-        troubles=sections.troubles(tables),
+        unusable=sections.unusable_attempts(tables),
         settings=sections.settings(trials),
         environment=tables["environment"].to_dict("records"),
         not_measured=NOT_MEASURED,
@@ -144,24 +143,24 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
 def _grouped(tables: Tables) -> dict[str, Any]:
     """Return the tables that only some campaigns have, with their non-empty columns."""
     schedule_rows = schedules(tables)
-    upkeep_rows = upkeep.upkeep(tables)
+    worker_rows = resources.resource_rows(tables)
     cost_rows = costs.costs(tables)
     return {
         "schedules": schedule_rows,
         "schedule_columns": shown_columns(schedule_rows),
         "counts_of_schedules": COUNTS,
-        "upkeep": upkeep_rows,
-        "upkeep_columns": upkeep.shown_columns(upkeep_rows),
+        "worker_rows": worker_rows,
+        "worker_columns": resources.shown_columns(worker_rows),
         "costs": cost_rows,
         "cost_columns": costs.shown_columns(cost_rows),
-        "growths": scaling.growths(tables),
+        "scaling_lines": scaling.scaling_lines(tables),
         "growth_columns": (scaling.RATE, *scaling.COLUMNS),
     }
 
 
 def _package_file(name: str) -> str:
     """Return the text of a file of this package."""
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +183,10 @@ class SummaryTable:
     refusals: Sequence[str]
     unbounded: Sequence[str]
     is_marked: bool
-    topologies: Sequence[tuple[str, Sequence[Row]]]
+    topologies: Sequence[tuple[str, Sequence[SummaryRow]]]
 
 
-def _groups(rows: Sequence[Row]) -> list[SummaryTable]:
+def _groups(rows: Sequence[SummaryRow]) -> list[SummaryTable]:
     groups = []
     # `groupby` joins neighbours only; `summary` has sorted the rows by workload and topology.
     for workload, of_workload in groupby(rows, key=lambda row: row.workload):
@@ -208,7 +207,7 @@ def _groups(rows: Sequence[Row]) -> list[SummaryTable]:
     return groups
 
 
-def _refusals(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+def _refusals(columns: Sequence[Column], rows: Sequence[SummaryRow]) -> list[str]:
     # One cause often refuses the numbers of many rows, so equal reasons are one sentence.
     counts = Counter(
         (column.title, number.note)
@@ -221,11 +220,11 @@ def _refusals(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 
 def _figure(chart: Chart, picture: Picture | str | None) -> dict[str, Any]:
     """Return the picture as a data URI; a figure that was not drawn has the reason instead."""
-    facts = {"name": chart.name, "title": chart.title, "needs": chart.needs, "trouble": ""}
+    facts = {"name": chart.name, "title": chart.title, "needs": chart.needs, "reason": ""}
     if picture is None:
         return {**facts, "source": ""}
     if isinstance(picture, str):
-        return {**facts, "source": "", "trouble": picture}
+        return {**facts, "source": "", "reason": picture}
     svg = picture.stem.with_suffix(".svg")
     # The root is the run folder: no link at `figures` or below it is followed.
     data = base64.b64encode(files.read(svg, svg.parent.parent)).decode()

@@ -10,17 +10,16 @@ import pandas as pd
 from lab.analysis.cells import cell_key
 from lab.analysis.labels import each
 from lab.analysis.queries import THROUGHPUT, trial_values
-from lab.analysis.statistics import INTERVAL_FLOOR, paired_ratio
+from lab.analysis.statistics import INTERVAL_FLOOR, LEVEL, paired_ratio
 from lab.core.model import Burst
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import ROLES, Row, headline, summary
+from lab.report.summary import ROLES, SummaryRow, headline, summary
 from lab.worker.user_function import is_user_function
 
 # Without intervals, ratios within half an order of magnitude are called a tie.
 CLOSE = 10**0.5
-LEVEL = 0.95
 HEADINGS = (
     "label",
     "cores x nodes",
@@ -68,7 +67,7 @@ def choices(tables: Tables) -> list[Choice]:
     return results
 
 
-def _texts(row: Row, cpu: Number) -> list[str]:
+def _texts(row: SummaryRow, cpu: Number) -> list[str]:
     numbers = [row.numbers[name] for name in ("throughput", "overhead", "p50")]
     texts = [f"{n.text} ({n.interval})" if n.interval else n.text for n in [*numbers, cpu]]
     return [row.name, row.cores_x_nodes, *texts, row.lost.text, row.duplicated.text, row.flags]

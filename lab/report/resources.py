@@ -46,7 +46,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class ResourceRow:
     """One label with one workload on one topology; numbers are per worker, except the broker's."""
 
     label: str
@@ -59,7 +59,7 @@ class Upkeep:
     flags: str
 
 
-def upkeep(tables: Tables) -> list[Upkeep]:
+def resource_rows(tables: Tables) -> list[ResourceRow]:
     """Return the rows with a number, by workload and topology, the smallest first.
 
     Args:
@@ -84,19 +84,21 @@ def upkeep(tables: Tables) -> list[Upkeep]:
     return sorted(rows, key=lambda row: (places[row.title], _size(row)))
 
 
-def _size(row: Upkeep) -> float:
+def _size(row: ResourceRow) -> float:
     known = (row.numbers[name].value for name in ("idle", "waiting"))
     return next((value for value in known if value is not None), float("inf"))
 
 
-def _row(cell: list[Any], estimates: Mapping[Any, Any], pooled: Mapping[Any, Number]) -> Upkeep:
+def _row(
+    cell: list[Any], estimates: Mapping[Any, Any], pooled: Mapping[Any, Number]
+) -> ResourceRow:
     first = cell[0]
     numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     for column in POOLED:
         # No trial has the arrival `any`, so `number_of` has no number for these columns.
         key = (column.metric, *_place(first))
         numbers[column.name] = pooled.get(key, Number(NOT_MEASURED))
-    return Upkeep(
+    return ResourceRow(
         label=first.label,
         name=first.name,
         colour=colour_of(first.family),
@@ -134,12 +136,12 @@ def _over_trials(rows: pd.DataFrame) -> Number:
     return replace(number, interval=f"{digits(estimate.low)} to {digits(estimate.high)}")
 
 
-def shown_columns(rows: Sequence[Upkeep]) -> Sequence[Column]:
+def shown_columns(rows: Sequence[ResourceRow]) -> Sequence[Column]:
     """Return the columns that hold a number in any row."""
     return [c for c in COLUMNS if any(row.numbers[c.name].value is not None for row in rows)]
 
 
-def as_table(rows: Sequence[Upkeep]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+def as_table(rows: Sequence[ResourceRow]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """Return a title, the headings, and the rows as text."""
     shown = shown_columns(rows)
     headings = ["label", "workload", "cores x nodes", *(column.title for column in shown)]

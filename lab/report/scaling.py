@@ -50,7 +50,7 @@ class ScalingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class ScalingLine:
     """One line: a workload along one axis. `laws` pairs labels with their law, or why none."""
 
     title: str
@@ -58,7 +58,7 @@ class Growth:
     laws: Sequence[tuple[str, str]]
 
 
-def growths(tables: Tables) -> list[Growth]:
+def scaling_lines(tables: Tables) -> list[ScalingLine]:
     """Return the tables of all lines along cores, workers or nodes.
 
     Args:
@@ -79,7 +79,7 @@ def growths(tables: Tables) -> list[Growth]:
     return [_growth(rows, estimates) for _, rows in named.groupby(LINE, sort=False)]
 
 
-def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Growth:
+def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingLine:
     first = rows.iloc[0]
     points = rows[rows["x"].notna()].groupby(["x", "label"], sort=True)
     steps = [_step(point, estimates) for _, point in points]
@@ -92,7 +92,7 @@ def _growth(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> Growth:
         # Labels often share the reason why no law was fitted: one sentence then names them all.
         laws.setdefault(_law({row.metric: row for row in each(law)}), []).append(str(name))
     named = [(", ".join(names), sentence) for sentence, names in laws.items()]
-    return Growth(f"{first['title']} \N{MIDDLE DOT} {first['fixed']}", steps, named)
+    return ScalingLine(f"{first['title']} \N{MIDDLE DOT} {first['fixed']}", steps, named)
 
 
 def _rank(step: ScalingRow) -> float:
@@ -153,7 +153,7 @@ def _law(rows: Mapping[str, Any]) -> str:
     return "; ".join([method, *parts]) + "."
 
 
-def as_table(lines: Sequence[Growth]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+def as_table(lines: Sequence[ScalingLine]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """Return a title, the headings, and the last step of each label on each line as text."""
     headings = ["line", "label", "at", *(c.title for c in (RATE, *COLUMNS)), "beyond the cores"]
     cells = []

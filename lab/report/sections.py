@@ -49,7 +49,7 @@ DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class UnusableAttempts:
     """Attempts without a usable number, for the same reason."""
 
     what: str
@@ -197,7 +197,7 @@ def _change(cell: Any, column: Column, everything: Any, without: Any) -> NoiseEf
     )
 
 
-def troubles(tables: Tables) -> list[Trouble]:
+def unusable_attempts(tables: Tables) -> list[UnusableAttempts]:
     """List the attempts without a usable number, grouped by reason; skips are last."""
     trials = _named(tables)
     bad = trials[(trials["status"] != Status.OK) | ~trials["flag"].isin(COUNTED_FLAGS)]
@@ -206,12 +206,12 @@ def troubles(tables: Tables) -> list[Trouble]:
     why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
     keys = ["what", "why", "label", "workload_name", "topology", "arrival"]
     groups = bad.assign(what=what, why=why).groupby(keys, sort=False)
-    results = [_trouble(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]
-    return sorted(results, key=lambda trouble: trouble.what == Status.SKIPPED)
+    results = [_unusable(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]
+    return sorted(results, key=lambda attempts: attempts.what == Status.SKIPPED)
 
 
-def _trouble(row: Any, trial_ids: Iterable[str]) -> Trouble:
-    return Trouble(
+def _unusable(row: Any, trial_ids: Iterable[str]) -> UnusableAttempts:
+    return UnusableAttempts(
         what=row.what,
         reason=row.why,
         label=row.label,
@@ -250,7 +250,7 @@ def _pairs(text: str) -> Iterator[Pair]:
 def _named(tables: Tables) -> pd.DataFrame:
     trials = tables["trial"]
     if trials.empty:
-        # `troubles` groups by these columns, so that a campaign without trials needs them, too.
+        # A campaign without trials needs them too: `unusable_attempts` groups by these columns.
         return trials.assign(workload_name="", topology="", name="")
     return trials.assign(
         workload_name=workload_names(trials), topology=topology_names(trials)

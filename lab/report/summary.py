@@ -23,7 +23,7 @@ from lab.report.limits import limit_of
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent
 from lab.report.numbers import Number, possible, shown
 
-Key = tuple[Any, ...]
+RowKey = tuple[Any, ...]
 Trials = list[Any]  # rows of the trial table, as `each` yields them
 
 
@@ -69,7 +69,7 @@ class LabelRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SummaryRow:
     """One configuration: a label with a workload, a topology and the rate of its paced trials.
 
     With several rates there is one row per rate, with the same numbers of the burst. `cpu` is the
@@ -92,7 +92,7 @@ class Row:
     flags: str
 
 
-def summary(tables: Tables) -> list[Row]:
+def summary(tables: Tables) -> list[SummaryRow]:
     """Return the rows by workload and topology, the highest throughput first.
 
     A skipped configuration has no row. `lab.report.schedules`, `lab.report.workflows` and
@@ -107,7 +107,7 @@ def summary(tables: Tables) -> list[Row]:
         return []
     named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))
     named = named.merge(identify(trials)[["label", "name"]], on="label")
-    cells: dict[Key, Trials] = {}
+    cells: dict[RowKey, Trials] = {}
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
         # By site and not by cell: the burst and the paced trials of a system share one row.
         cells.setdefault(tuple(getattr(trial, name) for name in SITE), []).append(trial)
@@ -119,19 +119,19 @@ def summary(tables: Tables) -> list[Row]:
     return rows
 
 
-def _rank(row: Row) -> float:
+def _rank(row: SummaryRow) -> float:
     # A refused or disturbed number has no value, and ranks last (METHOD M23).
     return row.numbers["throughput"].value or 0.0
 
 
-def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[Key, Any]:
+def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[RowKey, Any]:
     """Map metric and cell to the estimate over all trials that count, or without noisy trials."""
     kinds = estimates["analysis_id"].str.extract(r"/(.*)", expand=False).fillna("")
     chosen = estimates[kinds == ("without-noisy" if without_noisy else "")]
     return {(row.metric, *cell_key(row)): row for row in each(chosen)}
 
 
-def shown_estimates(estimates: pd.DataFrame) -> dict[Key, Any]:
+def shown_estimates(estimates: pd.DataFrame) -> dict[RowKey, Any]:
     """Map metric and cell to the headline; `METRIC/disturbed` has those of disturbed trials."""
     chosen = estimates[estimates["analysis_id"].str.endswith(SUFFIX)]
     # Another key than that of the headline: a disturbed number must never replace one that counts.
@@ -139,12 +139,12 @@ def shown_estimates(estimates: pd.DataFrame) -> dict[Key, Any]:
     return headline(estimates) | disturbed
 
 
-def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
+def _rows(cell: Trials, estimates: Mapping[RowKey, Any]) -> Iterator[SummaryRow]:
     rates = sorted({trial.rate_hz for trial in cell if trial.arrival == "paced"}) or [None]
     for rate in rates:
         trials = [trial for trial in cell if trial.arrival != "paced" or trial.rate_hz == rate]
         first = trials[0]
-        yield Row(
+        yield SummaryRow(
             label=first.label,
             name=first.name,
             colour=colour_of(first.family),
@@ -163,7 +163,7 @@ def _rows(cell: Trials, estimates: Mapping[Key, Any]) -> Iterator[Row]:
         )
 
 
-def _numbers(cell: Trials, estimates: Mapping[Key, Any]) -> Mapping[str, Number]:
+def _numbers(cell: Trials, estimates: Mapping[RowKey, Any]) -> Mapping[str, Number]:
     """Return the number of each column, with the reference's name and the mark of METHOD M19."""
     numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     burst = next((trial for trial in cell if trial.arrival == "burst"), cell[0])
@@ -205,7 +205,7 @@ def is_above(overhead: Any) -> bool:
     return bool(overhead.estimate > SMALL_OVERHEAD or high > LARGEST_OVERHEAD)
 
 
-def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Number:
+def number_of(cell: Trials, estimates: Mapping[RowKey, Any], column: Column) -> Number:
     """Return the number of one column, or the reason for its absence."""
     trials = [trial for trial in cell if trial.arrival == column.arrival]
     if not trials:
@@ -222,7 +222,7 @@ def number_of(cell: Trials, estimates: Mapping[Key, Any], column: Column) -> Num
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
 
 
-def _cpu(cell: Trials, estimates: Mapping[Key, Any]) -> Number:
+def _cpu(cell: Trials, estimates: Mapping[RowKey, Any]) -> Number:
     """Return the CPU time per task of all roles as one text."""
     parts = {
         role: number_of(cell, estimates, Column(role, role, f"cpu_{role}_s_per_task", "burst", 1e6))

@@ -66,7 +66,7 @@ ARRIVAL_TABLES: Mapping[str, ArrivalTable] = dict(
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class WorkflowTable:
     """One table as text."""
 
     title: str
@@ -74,7 +74,7 @@ class Shaped:
     rows: Sequence[Sequence[str]]
 
 
-def shaped(tables: Tables) -> list[Shaped]:
+def workflow_tables(tables: Tables) -> list[WorkflowTable]:
     """Return the tables in the order of `ARRIVAL_TABLES`, their rows by the first number.
 
     Args:
@@ -106,7 +106,7 @@ def shaped(tables: Tables) -> list[Shaped]:
                 *COUNTS,
                 "flags",
             ]
-            results.append(Shaped(title, headings, [texts for _, texts in rows]))
+            results.append(WorkflowTable(title, headings, [texts for _, texts in rows]))
     return results
 
 

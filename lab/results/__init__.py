@@ -1,1 +1,1 @@
-"""The tables of results as files, and their schema."""
+"""Stores the tables of results as files, and declares their schema."""

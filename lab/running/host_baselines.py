@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STARTS = 2  # of each process per block; ten blocks give the twenty of METHOD M25
 WAYS = ("TCP", "a Unix socket")
-Number = tuple[float | None, str]
+Measurement = tuple[float | None, str]
 """A number and its method, or None and the reason."""
 CLIENTS, PAYLOAD_BYTES = 50, 1_000
 # Pipeline depth -> number of commands, enough for some tenths of a second.
@@ -46,12 +46,12 @@ def measure_baselines(
     reason.
     """
 
-    def row(name: str, repeat: int, unit: str, number: Callable[[], Number]) -> BaselineRow:
+    def row(name: str, repeat: int, unit: str, number: Callable[[], Measurement]) -> BaselineRow:
         value, method = contained(number, lambda reason: (None, reason))
         return BaselineRow(campaign_id, block, name, repeat, value, unit, method)
 
     selected = {registry.select(spec.label) for spec in specs}
-    with_workers = [backend for backend in selected if registry.has_own_workers(backend)]
+    with_workers = [backend for backend in selected if registry.has_worker_processes(backend)]
     packages = {name for backend in with_workers for name in backend.backend.packages}
     # Those that B8 of METHOD M18 names; a system that imports neither has no such start.
     heavy = [name for name in ("celery", "django") if any(p.startswith(name) for p in packages)]
@@ -66,14 +66,14 @@ def measure_baselines(
             yield row(f"redis-py PING over {way}", 0, "1/s", partial(_ping, way))
 
 
-def _start(statement: str) -> Number:
+def _start(statement: str) -> Measurement:
     begin = monotonic_ns()
     programs.output_of([sys.executable, "-c", statement], DEADLINE_S)
     took_s = (monotonic_ns() - begin) / 1e9
     return took_s, "from fork and exec to exit; the page cache is not cleared"
 
 
-def _benchmark_redis(depth: int, provider: str) -> Number:
+def _benchmark_redis(depth: int, provider: str) -> Measurement:
     argv = [TOOL, "-t", "lpush", "-c", str(CLIENTS), "-d", str(PAYLOAD_BYTES), "--csv"]
     argv += ["-P", str(depth), "-n", str(COMMANDS[depth])]
     output = PROVIDERS[provider].benchmark_redis(argv)
@@ -93,7 +93,7 @@ def rate_of(output: str) -> float:
         raise LabError(f"{TOOL} printed no rate, but: {last[:80]!r}.") from None
 
 
-def _ping(way: str) -> Number:
+def _ping(way: str) -> Measurement:
     """Return the rate of PING round trips to a new server over one kind of connection."""
     try:
         import redis

@@ -29,7 +29,7 @@ def refuse(workload: str) -> None:
         for folder in _folders_of(package):
             for name, file in _modules(folder):
                 if name in known or (
-                    name == package and _finds(name, child_environment.own_path())
+                    name == package and _finds(name, child_environment.default_path())
                 ):
                     raise UsageError(
                         f"{file} has the name of an installed module, which workers would import "
@@ -41,7 +41,7 @@ def _folders_of(package: str) -> Iterator[Path]:
     """Yield the user's folder that contains a package; nothing if the package is installed."""
     for folder in child_environment.users_folders():
         # Only the first match counts, as for an import.
-        if str(folder) not in child_environment.own_path() and _finds(package, [str(folder)]):
+        if str(folder) not in child_environment.default_path() and _finds(package, [str(folder)]):
             yield folder
             return
 

@@ -15,7 +15,7 @@ from lab.recording.ledger_reader import OUTCOMES, Execution, Header, executions
 from lab.results.schema import FaultRow
 from lab.running.injection import Activity
 
-Run = tuple[Header, Execution]
+LedgerEntry = tuple[Header, Execution]
 
 
 def missed(spec: TrialSpec, hit: int, planned_ns: int, reason: str) -> FaultRow:
@@ -43,11 +43,11 @@ def task_rows(spec: TrialSpec, begin_ns: int, ledger: Path) -> Iterator[FaultRow
 
     Args:
         spec: The trial.
-        begin_ns: The begin of its window.
+        begin_ns: The start of its window.
         ledger: The folder with the ledgers of all workers, after the end of the cluster.
     """
     ids = fault_task_ids(spec)
-    runs_of: dict[int, list[Run]] = {task_id: [] for task_id in ids}
+    runs_of: dict[int, list[LedgerEntry]] = {task_id: [] for task_id in ids}
     for path in sorted(ledger.glob("*.bin")) if ids else ():
         # A task may write anything into this folder. The trial fails because of that file when its
         # records are validated.
@@ -62,7 +62,7 @@ def task_rows(spec: TrialSpec, begin_ns: int, ledger: Path) -> Iterator[FaultRow
         yield _started(row, task_id, runs_of[task_id]) if runs_of[task_id] else row
 
 
-def _started(row: FaultRow, task_id: int, runs: list[Run]) -> FaultRow:
+def _started(row: FaultRow, task_id: int, runs: list[LedgerEntry]) -> FaultRow:
     first = min(runs, key=lambda run: run[1].started_ns)
     # All starts, because a system may deliver a task that killed its worker again and again.
     outcomes = Counter(OUTCOMES.get(record.outcome, "unfinished") for _, record in runs)

@@ -37,7 +37,7 @@ SLACK_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class EdgeReading:
-    """Readings of the machine and of CPU times at the begin or end of a period.
+    """Readings of the machine and of CPU times at the start or end of a period.
 
     `threads` holds the threads of each role.
     """
@@ -92,7 +92,7 @@ def place(spec: TrialSpec) -> Placement:
         placement.available_cpus(),
         spec.topology,
         has_services=bool(services_of(chosen.backend, chosen.variant)),
-        in_driver=not registry.has_own_workers(chosen),
+        in_driver=not registry.has_worker_processes(chosen),
     )
 
 

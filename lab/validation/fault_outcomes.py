@@ -26,7 +26,7 @@ _TYPES = {"outcome": "str", **OF_FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class ProvedHit:
     """A proved hit of a fault.
 
     Attributes:
@@ -56,7 +56,7 @@ class Aftermath:
         late: Tasks that started or returned after the end, while the cluster stopped.
     """
 
-    hits: Sequence[Hit]
+    hits: Sequence[ProvedHit]
     end_ns: int
     horizon_s: float | None
     started_horizon_s: float | None
@@ -75,13 +75,13 @@ class Aftermath:
         return self.end_ns - at_ns >= needed_s * 1e9
 
 
-class _Execution(NamedTuple):
+class _TaskStart(NamedTuple):
     t3_ns: int
     outcome: str
     place: str
 
 
-def proved_hits(rows: Iterable[FaultRow]) -> list[Hit]:
+def proved_hits(rows: Iterable[FaultRow]) -> list[ProvedHit]:
     """Return the hits of a trial in the order of their instants; a control has none."""
     hits = []
     for row in rows:
@@ -89,7 +89,7 @@ def proved_hits(rows: Iterable[FaultRow]) -> list[Hit]:
         if row.injected_ns is not None and row.fault != FaultKind.NONE:
             ends = (row.injected_ns, row.healed_ns or 0, row.restarted_ns or 0)
             task_ids = frozenset(map(int, row.task_ids.split()))
-            hits.append(Hit(row.hit, row.injected_ns, max(ends), task_ids))
+            hits.append(ProvedHit(row.hit, row.injected_ns, max(ends), task_ids))
     return sorted(hits, key=lambda hit: hit.at_ns)
 
 
@@ -197,15 +197,15 @@ def _offers(submits: pd.DataFrame) -> tuple[dict[int, int], set[int]]:
     return sent_ns, set(window.loc[window["ack"] == Ack.OK, "task_id"])
 
 
-def _executions(tasks: pd.DataFrame) -> dict[int, list[_Execution]]:
+def _executions(tasks: pd.DataFrame) -> dict[int, list[_TaskStart]]:
     """Return the started executions of each task, in the order of their starts."""
     # Stable, so that executions with equal instants have the same order in every analysis.
     started = tasks[tasks["t3_ns"].notna()].sort_values("t3_ns", kind="stable")
-    runs: dict[int, list[_Execution]] = {}
+    runs: dict[int, list[_TaskStart]] = {}
     row: Any
     for row in started.itertuples(index=False):
         place = f"node {row.node}, pid {row.worker.partition(':')[0]}"
-        runs.setdefault(row.task_id, []).append(_Execution(int(row.t3_ns), row.outcome, place))
+        runs.setdefault(row.task_id, []).append(_TaskStart(int(row.t3_ns), row.outcome, place))
     return runs
 
 
@@ -243,7 +243,7 @@ def _missing(
     return TaskOutcome.STUCK if state is TaskState.RUNNING else TaskOutcome.LOST_SILENT
 
 
-def _attributed(sent_ns: int | None, hits: Sequence[Hit]) -> Hit | None:
+def _attributed(sent_ns: int | None, hits: Sequence[ProvedHit]) -> ProvedHit | None:
     """Return the first hit that was not over when the task was sent, or else the last one."""
     if sent_ns is None or not hits:
         return None

@@ -18,7 +18,7 @@ from lab.recording.task_states import read_states
 from lab.running.trial import TrialObservation
 from lab.validation.fault_outcomes import (
     Aftermath,
-    Hit,
+    ProvedHit,
     classify,
     proved_hits,
     stopped_consuming,
@@ -28,19 +28,19 @@ from lab.validation.trial_files import Records
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class TaskOutcomes:
     """The outcomes of a trial's tasks, its proved hits, its columns, and problems of its records.
 
     A trial without a fault has the outcomes of `checker.outcomes`, and no hits.
     """
 
     outcomes: pd.DataFrame
-    hits: Sequence[Hit]
+    hits: Sequence[ProvedHit]
     columns: dict[str, Any]
     issues: Sequence[Issue]
 
 
-def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> Judgement:
+def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> TaskOutcomes:
     """Replace the outcomes by those of a trial with a fault, if it has one (METHOD M29).
 
     Args:
@@ -54,7 +54,7 @@ def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> J
         "n_missed_hits": sum(row.injected_ns is None for row in outcome.hits),
     }
     if spec.fault is None:
-        return Judgement(table, (), counted, ())
+        return TaskOutcomes(table, (), counted, ())
     states, issues = {}, list[Issue]()
     try:
         # Damaged states make the trial invalid, and ledger and journal still classify its tasks.
@@ -70,7 +70,7 @@ def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> J
     if _has_live_workers(outcome):
         has_stopped = stopped_consuming(judged, records.tasks, records.submits, after)
         counted["stopped_consuming"] = int(has_stopped)
-    return Judgement(judged, hits, counted, issues)
+    return TaskOutcomes(judged, hits, counted, issues)
 
 
 def promises(spec: TrialSpec) -> dict[str, Any]:

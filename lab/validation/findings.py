@@ -1,4 +1,4 @@
-"""Lists the contradictions in the records of a trial; lost tasks are a result, and none of them."""
+"""Lists the contradictions in the records of a trial; lost tasks are a result, not one of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.planning.phases import Phase
 from lab.running.trial import TrialObservation
 from lab.validation import trial_files
 from lab.validation.checker import generator_check
-from lab.validation.fault_outcomes import Hit
+from lab.validation.fault_outcomes import ProvedHit
 from lab.validation.issue import Issue
 from lab.validation.operational_laws import cpu_check, cross_checks
 from lab.validation.trial_files import Records
@@ -31,7 +31,7 @@ def findings(
     status: Mapping[str, Any],
     records: Records,
     counted: Mapping[str, Any],
-    hits: Sequence[Hit] = (),
+    hits: Sequence[ProvedHit] = (),
 ) -> list[Issue]:
     """List the contradictions, each with the flag that it gives to the trial.
 
@@ -65,7 +65,9 @@ def findings(
     return issues
 
 
-def _of_generator(outcome: TrialObservation, records: Records, hits: Sequence[Hit]) -> list[Issue]:
+def _of_generator(
+    outcome: TrialObservation, records: Records, hits: Sequence[ProvedHit]
+) -> list[Issue]:
     """Check the generator up to the first hit."""
     window = records.tasks[records.tasks.phase == Phase.MEASURE]
     submits, arrival = records.submits, outcome.spec.arrival

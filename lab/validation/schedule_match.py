@@ -101,7 +101,7 @@ def _of_job(
 
 
 def _opening(job: Job, starts: np.ndarray, begin_ns: int) -> int:
-    """Return the start of the first firing, or of an interval's phase; the begin if none fired."""
+    """Return the start of the first firing, or of an interval's phase; else that of the window."""
     if not len(starts):
         return begin_ns
     first = int(starts[0])

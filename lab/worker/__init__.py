@@ -1,1 +1,1 @@
-"""The only code of the lab that runs inside a worker; standard library only."""
+"""Contains the only code of the lab that runs inside a worker; standard library only."""

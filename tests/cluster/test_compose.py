@@ -24,7 +24,7 @@ from lab.core.model import (
 )
 from lab.planning import registry
 from lab.providers import cgroups, compose_override, container_process
-from lab.providers.cgroups import Inside, Meter, parse
+from lab.providers.cgroups import CgroupShell, Meter, parse
 from lab.providers.compose import ComposeCluster
 from lab.recording.server_stats import COMMANDS
 from lab.validation.trial_row import TrialResult
@@ -105,7 +105,7 @@ def assert_row_and_samples_are_complete(result: TrialResult, nodes: int) -> None
     names = [about.split()[0] for about in row.services.split("; ") if about]
     assert sorted(names) == sorted(name.split("-")[0] for name in servers)
     assert row.images.count("@") == 1 + len(servers - {Service.DASK_SCHEDULER})
-    node_names = [f"node{n}" for n in range(nodes)] if registry.has_own_workers(chosen) else []
+    node_names = [f"node{n}" for n in range(nodes)] if registry.has_worker_processes(chosen) else []
     parts = {f"container:{name}" for name in ("driver", *servers, *node_names)}
     assert parts == {name for name in result.tables["sample"].source if ":" in name}
     if servers and servers <= set(COMMANDS):
@@ -235,7 +235,7 @@ def test_a_shell_inside_reads_what_the_host_reads(tmp_path: Path) -> None:
     with standing(spec_of("thread-pool", provider="compose"), tmp_path) as cluster:
         part = cluster.parts["driver"]
         assert isinstance(part.meter, Meter)
-        inside = Inside(part.id)
+        inside = CgroupShell(part.id)
         by_shell, by_host = parse(inside()), part.meter.read()
         inside.close()
     assert by_shell.cpu_ns is not None

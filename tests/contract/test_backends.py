@@ -32,7 +32,7 @@ def with_marks(label: str, *, alone: bool = False) -> Any:
     """Mark a label as slow if it has worker processes, or is not its backend's first variant."""
     chosen = registry.select(label)
     is_first = chosen.variant == chosen.backend.variants[0].name
-    is_slow = registry.has_own_workers(chosen) or not is_first
+    is_slow = registry.has_worker_processes(chosen) or not is_first
     return pytest.param(label, marks=[pytest.mark.slow] * is_slow + [pytest.mark.alone] * alone)
 
 
@@ -208,7 +208,7 @@ def test_stop_is_idempotent_and_releases_all_resources(
 ) -> None:
     """After two calls of `stop`, no new thread, process, socket or file remains."""
     chosen = registry.select(label)
-    if registry.has_own_workers(chosen) or services_of(chosen.backend, chosen.variant):
+    if registry.has_worker_processes(chosen) or services_of(chosen.backend, chosen.variant):
         return  # the cluster stops its processes; test_clients tests its client
     for name, value in {"LEDGER": str(tmp_path / "ledger"), "NODE": "0", "SLOT": "0"}.items():
         monkeypatch.setenv(f"LAB_{name}", value)

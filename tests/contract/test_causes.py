@@ -44,7 +44,7 @@ def run(
         ("thread-pool", "unpicklable", "TwoArgumentsError: 5: no"),
         ("thread-pool", "unprintable", "UnprintableError: <exception str() failed>"),
         ("thread-pool", "caused", "LookupError: first line second line"),
-        ("multiprocessing", "own_pool", "AssertionError: daemonic processes are not allowed"),
+        ("multiprocessing", "nested_pool", "AssertionError: daemonic processes are not allowed"),
     ],
 )
 def test_row_has_the_exception_of_a_task(

@@ -20,7 +20,7 @@ def clients() -> list[list[str]]:
     for label in LABELS:
         chosen = registry.select(label)
         servers = services_of(chosen.backend, chosen.variant)
-        if registry.has_own_workers(chosen) or servers:
+        if registry.has_worker_processes(chosen) or servers:
             groups.setdefault((chosen.name, *servers), []).append(label)
     return list(groups.values())
 

@@ -13,7 +13,7 @@ from lab.core.model import Burst
 from lab.host import process_marks
 from lab.running import trial
 from tests.unit.cli.test_main import begin, until
-from tests.unit.worker.test_user_function import HERE, own_spec
+from tests.unit.worker.test_user_function import HERE, user_spec
 
 N_TASKS = 5
 
@@ -31,7 +31,7 @@ def test_children_without_labels_end_with_their_trial_and_are_counted(
     tmp_path: Path, label: str
 ) -> None:
     """This includes children of tasks in the driver, and children whose parent has ended."""
-    spec = own_spec(label, "starts_child", arrival=Burst(N_TASKS), warmup_tasks=0)
+    spec = user_spec(label, "starts_child", arrival=Burst(N_TASKS), warmup_tasks=0)
     outcome = trial.run_trial(spec, 1, tmp_path / spec.id, lambda _: None)
     assert outcome.status == "ok"
     # An uninstrumented burst starts the same number again.

@@ -50,7 +50,7 @@ def test_message_of_the_reference_is_as_large_as_the_backends(name: str, tmp_pat
     assert sizes["raw-redis"] == pytest.approx(sizes[name], rel=0.1)
 
 
-def _bytes_per_task(chosen: registry.Selected, endpoint: str, server: redis.Redis) -> float:
+def _bytes_per_task(chosen: registry.SelectedBackend, endpoint: str, server: redis.Redis) -> float:
     """Return the bytes in Redis per task."""
     server.flushall()
     # In a separate process, because Django can be set up only once.

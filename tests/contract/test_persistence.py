@@ -14,7 +14,7 @@ import redis
 
 from lab.core.faults import Persistence
 from lab.host import processes
-from lab.providers.servers import RedisService, Running
+from lab.providers.servers import RedisService, RunningServer
 from lab.worker.container import wait
 
 LABELS = {processes.OWNER: processes.owner(), processes.TRIAL: "persistence-0"}
@@ -28,12 +28,12 @@ LEFT = {
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[RedisService], Running]]:
+def start(tmp_path: Path) -> Iterator[Callable[[RedisService], RunningServer]]:
     """A function that starts a server; it is stopped after the test."""
-    logs, running = tmp_path / "logs", list[Running]()
+    logs, running = tmp_path / "logs", list[RunningServer]()
     logs.mkdir()
 
-    def start(service: RedisService) -> Running:
+    def start(service: RedisService) -> RunningServer:
         running.append(service.start(logs, (), LABELS, "secret"))
         return running[-1]
 
@@ -41,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[RedisService], Running]]:
     processes.stop(*(server.process for server in running))
 
 
-def write(running: Running, first: int, n: int) -> None:
+def write(running: RunningServer, first: int, n: int) -> None:
     """Write `n` keys, and wait for each reply."""
     with redis.Redis.from_url(running.endpoint) as client:
         for number in range(first, first + n):
@@ -50,7 +50,7 @@ def write(running: Running, first: int, n: int) -> None:
 
 @pytest.mark.parametrize("persistence", Persistence)
 def test_keys_that_remain_after_sigkill_depend_on_the_persistence(
-    persistence: Persistence, start: Callable[[RedisService], Running], tmp_path: Path
+    persistence: Persistence, start: Callable[[RedisService], RunningServer], tmp_path: Path
 ) -> None:
     """A restart has the same endpoint; the append-only modes lose nothing, the others do."""
     service = RedisService(persistence, tmp_path / "data")
@@ -72,7 +72,7 @@ def test_keys_that_remain_after_sigkill_depend_on_the_persistence(
 
 @pytest.mark.parametrize("persistence", ["", *Persistence])
 def test_row_has_the_persistence_in_force(
-    persistence: str, start: Callable[[RedisService], Running], tmp_path: Path
+    persistence: str, start: Callable[[RedisService], RunningServer], tmp_path: Path
 ) -> None:
     """The server reports the persistence that the lab writes into the column `services`."""
     running = start(RedisService(persistence, tmp_path / "data"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.analysis.metrics.backlog import DRAIN_LIMIT, LEFT_LIMIT
 from lab.analysis.scaling_laws import AICC_GAIN, RESAMPLES, SIZES_FLOOR
 from lab.analysis.statistics import EQUIVALENCE, INTERVAL_FLOOR, sample_floor
-from lab.planning.presets import LADDERS, PRESETS
+from lab.planning.presets import LOAD_SWEEPS, PRESETS
 from lab.validation.checker import RATE_DISTURBED, RATE_NOISY, SUBMITTER_BUSY
 from lab.validation.disturbance import THRESHOLDS
 
@@ -78,7 +78,7 @@ def test_the_generator_has_the_limits_that_the_table_gives() -> None:
 
 def test_sentences_have_the_numbers_of_the_code() -> None:
     """Numbers within sentences, where the code has a name for them."""
-    standard, quick = LADDERS["standard"], PRESETS["quick"]
+    standard, quick = LOAD_SWEEPS["standard"], PRESETS["quick"]
     for rule, sentence in (
         ("M8", f"at most {LEFT_LIMIT:.0%} of the rate".replace("%", " %")),
         ("M8", f"finish within {DRAIN_LIMIT:.0%} of the window".replace("%", " %")),

@@ -81,12 +81,12 @@ def test_the_metric_is_in_the_table(
 
 
 def test_the_figure_is_drawn(
-    made_up: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    synthetic: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The example is a picture with data, and drawing its CSV again gives the same bytes."""
     chart = example("figure", monkeypatch).SUBMIT
     assert chart.name not in FIGURES
-    picture = save(chart, made_up, tmp_path)
+    picture = save(chart, synthetic, tmp_path)
     assert picture
     assert picture.stem.with_suffix(".png").stat().st_size > 10_000
     data = pd.read_csv(picture.stem.with_suffix(".csv"))

@@ -75,7 +75,7 @@ class Campaign:
 
 
 SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"}))
-"""Few backends, with data for every figure: the fixture `made_up` of conftest.py."""
+"""Few backends, with data for every figure: the fixture `synthetic` of conftest.py."""
 
 
 @cache

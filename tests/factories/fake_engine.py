@@ -41,7 +41,7 @@ for word; do case $word in *.tar) touch "$word" ;; esac; done
 KINDS = {"containers": "container", "networks": "network", "volumes": "volume"}
 
 
-class MadeUpEngine:
+class FakeEngine:
     """An engine with images and objects, and a record of what it was asked to do.
 
     Attributes:
@@ -122,7 +122,7 @@ class MadeUpEngine:
 
 
 @contextmanager
-def listening(engine: MadeUpEngine, socket: Path) -> Iterator[str]:
+def listening(engine: FakeEngine, socket: Path) -> Iterator[str]:
     """Let an engine listen on a socket; yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -162,11 +162,11 @@ def listening(engine: MadeUpEngine, socket: Path) -> Iterator[str]:
 
 
 @contextmanager
-def made_up_engine(
+def fake_engine(
     folder: Path, socket: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MadeUpEngine]:
+) -> Iterator[FakeEngine]:
     """Replace the engine, its registry and the programs that build images."""
-    engine = MadeUpEngine(folder)
+    engine = FakeEngine(folder)
     engine.registry(*official.chosen().values())
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     monkeypatch.setattr(images, "RECORD", folder / "images.env")

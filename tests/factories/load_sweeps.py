@@ -32,7 +32,7 @@ TRIALS = 2
 TASKS = 2_000  # enough to detect an overload of a seventh
 
 
-def with_ladder(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def with_load_sweep(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Add probes and load levels of two backends to a synthetic campaign."""
     rng = np.random.default_rng(8)
     sweep = [(trial, _tasks(trial, rng)) for trial in _trials(tables["trial"])]

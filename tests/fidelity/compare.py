@@ -164,7 +164,7 @@ def spec_of(label: str, pair: int) -> TrialSpec:
     is_parallel = Capability.PARALLEL in capabilities(chosen.backend, chosen.variant)
     selection = Selection(
         labels=(label,),
-        cells=(Case("noop", Burst(TASKS.get(label) or TASKS[chosen.name])),),
+        cases=(Case("noop", Burst(TASKS.get(label) or TASKS[chosen.name])),),
         cores=(1,),
         nodes=(1,),
         workers_per_core=(WORKERS if is_parallel else 1,),

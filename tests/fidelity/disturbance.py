@@ -31,7 +31,7 @@ from lab.comparison import aa, inputs
 from lab.console import say, show_table
 from lab.core.cell import CELL
 from lab.core.model import COUNTED_FLAGS, Burst, Flag
-from lab.history.asv_run import Silent
+from lab.history.asv_run import SilentListener
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Case
 from lab.providers import choice
@@ -65,7 +65,7 @@ def measure(results: Path, blocks: int) -> Store:
     """Run the plan, and return the store."""
     selection = Selection(
         labels=tuple(f"{label}" for label in LABELS),
-        cells=CASES,
+        cases=CASES,
         cores=(1,),
         nodes=(1,),
         workers_per_core=(1,),
@@ -78,7 +78,7 @@ def measure(results: Path, blocks: int) -> Store:
     plan = make_plan(selection)
     run = run_folder.Run(plan, "disturbance", 1, 0, "tests.fidelity.disturbance")
     store = run_folder.create(results, run)
-    runner.execute(store, run, Silent())
+    runner.execute(store, run, SilentListener())
     return store
 
 

@@ -30,7 +30,7 @@ def question(label: str, workload: str, nodes: Sequence[int], rounds: int, seed:
     """Ask for the throughput of one workload on each number of nodes."""
     selection = Selection(
         labels=(label,),
-        cells=(Case(workload, Burst(TASKS[workload])),),
+        cases=(Case(workload, Burst(TASKS[workload])),),
         cores=(1,),
         nodes=tuple(nodes),
         workers_per_core=(1,),

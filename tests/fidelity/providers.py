@@ -41,7 +41,7 @@ def questions(label: str, pairs: int, seed: int) -> Iterator[Question]:
     for metric, arrival in arrivals.items():
         selection = Selection(
             labels=(name,),
-            cells=(Case("noop", arrival),),
+            cases=(Case("noop", arrival),),
             cores=(1,),
             nodes=(1,),
             workers_per_core=(1,),

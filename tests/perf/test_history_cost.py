@@ -19,7 +19,7 @@ from lab.history.suite import Benchmark, benchmarks
 from lab.results import formats
 from lab.results.arrow_schema import schema
 from tests.factories.campaigns import BLANK, SHARED, _campaign_row, _environment
-from tests.factories.campaigns import Campaign as MadeUp
+from tests.factories.campaigns import Campaign as Synthetic
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, n_commits: int) -> Path
     for number, commit in enumerate(reversed(commits)):
         run = folder / "results" / "runs" / f"{number:03d}"
         run.mkdir(parents=True)
-        row = replace(_campaign_row(MadeUp()), git_commit=commit, git_dirty="0")
+        row = replace(_campaign_row(Synthetic()), git_commit=commit, git_dirty="0")
         values = metrics.assign(value=np.exp(rng.normal(0, 0.04, len(metrics))))
         of_run: dict[str, Any] = {"campaign": [row], "metric": values}
         for name, content in {
@@ -87,7 +87,7 @@ def numbers() -> Iterator[tuple[Any, Benchmark]]:
     for benchmark in benchmarks():
         if benchmark.module != "standard" or benchmark.metric.startswith("broker"):
             continue
-        arrival = benchmark.cell.arrival
+        arrival = benchmark.case.arrival
         nominal_ns, size = benchmark.size
         for label in range(LABELS):
             for block in range(BLOCKS):
@@ -98,7 +98,7 @@ def numbers() -> Iterator[tuple[Any, Benchmark]]:
                         trial_id=f"{benchmark.group}{label}-{block}",
                         block=block,
                         label=f"system{label}[one]@default",
-                        workload=benchmark.cell.workload,
+                        workload=benchmark.case.workload,
                         size=size,
                         nominal_ns=nominal_ns,
                         arrival=arrival.kind,

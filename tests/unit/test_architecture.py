@@ -142,6 +142,30 @@ def test_only_providers_compare_the_name_of_a_provider() -> None:
     assert compared == set()
 
 
+def definitions() -> Iterator[tuple[str, str]]:
+    """Yield the name and the place of each class and type alias of lab/, underscores removed."""
+    for name, file in MODULES.items():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                yield node.name.lstrip("_"), name
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+            for target in targets:
+                # A constant is in capital letters, and a type variable means any type.
+                is_type = re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", ast.unparse(target))
+                if is_type and "TypeVar" not in ast.unparse(node):
+                    yield ast.unparse(target).lstrip("_"), name
+
+
+def test_a_name_has_one_meaning() -> None:
+    """No two classes or type aliases have the same name: a reader looks for it once."""
+    places: dict[str, list[str]] = {}
+    for name, module in definitions():
+        places.setdefault(name, []).append(module)
+    assert len(places) > 150
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
 def test_an_adapter_imports_no_other_adapter() -> None:
     """Code of several systems is in modules with an underscore: no adapter depends on another."""
     crossing = {

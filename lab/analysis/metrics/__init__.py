@@ -1,1 +1,1 @@
-"""The metrics of one trial, one file a kind; `registry` lists them all."""
+"""Defines the metrics of one trial, one file per kind; `registry` lists them all."""

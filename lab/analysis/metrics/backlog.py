@@ -15,19 +15,15 @@ from operator import attrgetter
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
 from lab.analysis.metrics.metric import OPEN, Metric, MetricFunction
-from lab.analysis.statistics import RefusedError, Value
+from lab.analysis.statistics import LEVEL, Numbers, RefusedError, Value
 from lab.core.model import Estimate, RateProbe
 from lab.results.schema import TrialRow
-
-Numbers = NDArray[np.float64]
 
 SETTLING = 0.2  # share of the window in which an empty backend fills
 READINGS = 40
 TASKS_FLOOR = 50
-LEVEL = 0.95
 # Readings of an overloaded queue are a random walk around its growth. The variance of their
 # least-squares slope is 6/5 of the variance of one second's change, divided by the length. An
 # interval for four independent readings is not narrower than that.

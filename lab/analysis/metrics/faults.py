@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lab.analysis.metrics.metric import OPEN, Metric, MetricFunction
-from lab.analysis.statistics import RefusedError, Value
+from lab.analysis.statistics import RefusedError, Seconds, Value
 from lab.core.outcomes import HARM, TaskOutcome
 from lab.results.schema import TrialRow
 
@@ -22,8 +21,6 @@ RATE_FLOOR_HZ = 10.0  # with fewer tasks a second, `ACROSS` would hide a loss of
 BEFORE_S = 2.0  # the shortest time before the first hit that shows whether the system kept up
 # As long as a task is unknown, it may still turn out to have one of these.
 POSSIBLE = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK)
-
-Seconds = NDArray[np.float64]
 
 
 def metrics() -> Iterator[Metric]:

@@ -13,11 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lab.analysis.metrics.metric import OFFERED, OPEN, Metric, MetricFunction
-from lab.analysis.statistics import RefusedError, Value, percentile
+from lab.analysis.statistics import RefusedError, Seconds, Value, percentile
 from lab.core.model import RateProbe, RoundTrip
 from lab.results.schema import TrialRow
-
-Seconds = NDArray[np.float64]
 
 # Integers with nulls (Int64): after a year of uptime, a float rounds an instant to 4 ns.
 INSTANTS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
@@ -25,7 +23,7 @@ INSTANTS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns"]
 THROTTLED = 0.01
 
 
-def one_row_a_task(executions: pd.DataFrame) -> pd.DataFrame:
+def one_row_per_task(executions: pd.DataFrame) -> pd.DataFrame:
     """Return for each task the execution that returned first, or else the one that started first.
 
     All instants of a row belong to one execution, so that

@@ -65,7 +65,7 @@ def trial_metrics(  # noqa: PLR0913 (each is one table of the trial)
         outcomes: `OutcomeRow` columns of a trial with a fault.
         hits: `FaultRow` columns of a trial with a fault.
     """
-    tasks = latency.one_row_a_task(executions)
+    tasks = latency.one_row_per_task(executions)
     rows: dict[str, Any] = {"task": tasks, "execution": executions, "firing": occurrences}
     rows["burst"] = tasks
     if marks is not None and len(marks):

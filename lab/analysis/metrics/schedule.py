@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
 from lab.analysis.metrics.latency import mean_of
 from lab.analysis.metrics.metric import Metric, MetricFunction
-from lab.analysis.statistics import RefusedError, Value, percentile
+from lab.analysis.statistics import RefusedError, Seconds, Value, percentile
 from lab.core.model import Periodic
 from lab.core.outcomes import FiringOutcome
 from lab.results.schema import TrialRow
-
-Seconds = NDArray[np.float64]
 
 # An early firing ran, so its error counts; that it was early is a metric of its own.
 FIRED = (FiringOutcome.FIRED, FiringOutcome.EARLY)

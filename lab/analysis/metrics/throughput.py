@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from lab.analysis.metrics.latency import mean_of, one_row_a_task
+from lab.analysis.metrics.latency import mean_of, one_row_per_task
 from lab.analysis.metrics.metric import Metric
 from lab.analysis.statistics import RefusedError, Value
 from lab.core.model import Burst, RoundTrip
@@ -82,11 +82,11 @@ def metrics() -> Iterator[Metric]:
 
 
 def add_marks(tasks: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
-    """Add the markers of uninstrumented bursts to `one_row_a_task` of the recorded burst.
+    """Add the markers of uninstrumented bursts to `one_row_per_task` of the recorded burst.
 
     Each row has its phase. See `lab.driver.uninstrumented`.
     """
-    markers = one_row_a_task(marks)
+    markers = one_row_per_task(marks)
     markers = markers.assign(phase=marks["phase"].loc[markers.index])
     return pd.concat([tasks.assign(phase=str(Phase.MEASURE)), markers], ignore_index=True)
 

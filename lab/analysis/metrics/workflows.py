@@ -9,14 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lab.analysis.metrics.metric import Metric, MetricFunction
-from lab.analysis.statistics import RefusedError, Value, percentile
+from lab.analysis.statistics import RefusedError, Seconds, Value, percentile
 from lab.core.model import Chain, FanOut, Priority, Retry
 from lab.results.schema import TrialRow
-
-Seconds = NDArray[np.float64]
 
 JOIN = "the return of the backend's join"
 

@@ -11,7 +11,7 @@ from itertools import chain
 import pandas as pd
 
 from lab.analysis.sweeps.cost import costs
-from lab.analysis.sweeps.scaling import growth
+from lab.analysis.sweeps.scaling import scaling
 from lab.analysis.sweeps.series import measured_bursts
 from lab.results.schema.sweep import TrendRow
 
@@ -27,4 +27,4 @@ def sweeps(trials: pd.DataFrame, metrics: pd.DataFrame, analysis_id: str) -> lis
         analysis_id: The `analysis_id` of the rows.
     """
     rows = measured_bursts(trials, metrics)
-    return list(chain(costs(rows, analysis_id), growth(rows, analysis_id)))
+    return list(chain(costs(rows, analysis_id), scaling(rows, analysis_id)))

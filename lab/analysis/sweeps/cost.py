@@ -26,7 +26,7 @@ def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
     # Size is the axis here, so it is no part of the group; tasks without work have no efficiency.
     for _, group in rows[rows["nominal_ns"] > 0].groupby([*PLACE, "workload"], sort=False):
         if group["nominal_ns"].nunique() >= SIZES_FLOOR:
-            estimate, bound = estimate_per_block(group, _smallest_worth)
+            estimate, bound = estimate_per_block(group, _minimum_granularity)
             named = replace(estimate, method=f"METG(50 %) of each block: {estimate.method}")
             line = Line(group, "size", "", analysis_id)
             yield line.row("metg_50_s", unit="s", estimate=named, bound=bound)
@@ -59,11 +59,11 @@ def _fixed(block: pd.DataFrame) -> Value:
     return Value(_line(block).fixed_s, "", len(block), "a")
 
 
-def _smallest_worth(block: pd.DataFrame) -> Value:
+def _minimum_granularity(block: pd.DataFrame) -> Value:
     """Return METG of a block, from the largest burst of each task size."""
     ended = block[block["efficiency"].notna()].sort_values("n_planned")
     # In the largest burst the fixed cost of a burst has the smallest share.
     ended = ended.drop_duplicates("nominal_ns", keep="last")
-    return granularity.smallest_worth(
+    return granularity.minimum_granularity(
         (ended["nominal_ns"] / 1e9).tolist(), ended["efficiency"].tolist()
     )

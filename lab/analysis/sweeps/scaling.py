@@ -10,17 +10,17 @@ import pandas as pd
 
 from lab.analysis import scaling_laws
 from lab.analysis.scaling_laws import Coefficient
-from lab.analysis.statistics import RefusedError, paired_ratio
+from lab.analysis.statistics import LEVEL, RefusedError, paired_ratio
 from lab.analysis.sweeps.grouping import lines, oversubscription, plural
-from lab.analysis.sweeps.series import LEVEL, NOTHING, Line
+from lab.analysis.sweeps.series import NOTHING, Line
+from lab.core.backend import INLINE
 from lab.core.model import Estimate
 from lab.results.schema.sweep import TrendRow
 
-INLINE = "inline"  # the reference for serial execution
 RATE = "throughput_per_s"
 
 
-def growth(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
+def scaling(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
     """Yield the speed-ups of each label on each line, and its law under strong scaling."""
     for family in lines(rows):
         # From all rows, because the loop may have another number of tasks than the family.

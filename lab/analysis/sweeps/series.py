@@ -10,11 +10,10 @@ import pandas as pd
 
 from lab.analysis.attempts import last_attempts
 from lab.analysis.cells import cell_of
-from lab.analysis.statistics import RefusedError, Value, interval
+from lab.analysis.statistics import LEVEL, RefusedError, Value, interval
 from lab.core.model import Burst, Estimate, Status
 from lab.results.schema.sweep import TrendRow
 
-LEVEL = 0.95
 WANTED = ("makespan_s", "efficiency", "throughput_per_s")
 BLANK = {"x": None, "oversubscription": "", "bound": ""}
 # n = 0 marks a refusal; `Line.row` writes null then, never this 0.0.

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from lab.providers.engine import engine, find_engine
 from lab.providers.images import builder, debian, official, recipe
-from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
+from lab.providers.images.recipe import FOLDER, SERVERS, is_built_locally, variable
 
 RECORD = FOLDER / "images.env"
 HEADER = """\
@@ -113,7 +113,7 @@ def _sources() -> dict[str, str]:
     lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
     recorded = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     return {
-        part: "" if is_made_here(recorded.get(variable(part), "")) and not named else image
+        part: "" if is_built_locally(recorded.get(variable(part), "")) and not named else image
         for part, image in official.chosen().items()
         for named in [official.named(part)]
     }
@@ -128,4 +128,4 @@ def _record(names: Mapping[str, str]) -> None:
 
 
 def _origin(image: str) -> Origin:
-    return Origin.LOCAL if is_made_here(image) else Origin.OFFICIAL
+    return Origin.LOCAL if is_built_locally(image) else Origin.OFFICIAL

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from lab.core.errors import ClusterError
 from lab.providers.engine import engine
 from lab.providers.engine_errors import explain
-from lab.providers.images.recipe import FOLDER, SERVERS, is_made_here, variable
+from lab.providers.images.recipe import FOLDER, SERVERS, is_built_locally, variable
 
 COMPOSE_FILE = FOLDER / "compose.yaml"
 # Lines `name:tag@sha256:...`; an image in this file is pulled by its digest.
@@ -45,7 +45,7 @@ def _pinned(tag: str) -> str:
 
 def is_pinned(image: str) -> bool:
     """Return whether a name fixes the image's content, by a digest or by the hash in its tag."""
-    return "@sha256:" in image or is_made_here(image)
+    return "@sha256:" in image or is_built_locally(image)
 
 
 def is_here(image: str) -> bool:

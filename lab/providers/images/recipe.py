@@ -61,11 +61,11 @@ def names(sources: Mapping[str, str], trees: Mapping[str, Tree]) -> dict[str, st
         trees: The input files of each target.
     """
     base = sources["base"] or f"{PREFIX}base:{debian.recipe()}"
-    built = {target: made_here(target, base, tree) for target, tree in trees.items()}
+    built = {target: local_image_name(target, base, tree) for target, tree in trees.items()}
     return {"base": base, **built, **{part: sources[part] for part in SERVERS if sources[part]}}
 
 
-def made_here(target: str, base: str, tree: Tree) -> str:
+def local_image_name(target: str, base: str, tree: Tree) -> str:
     """Return the name of the image that the Dockerfile's target builds on `base` from `tree`."""
     digest = hashlib.sha256(f"{target}\n{base}\n".encode())
     for name, (content, is_program) in tree.items():
@@ -75,7 +75,7 @@ def made_here(target: str, base: str, tree: Tree) -> str:
     return f"{PREFIX}{target}:{digest.hexdigest()[: debian.TAG_LENGTH]}"
 
 
-def is_made_here(name: str) -> bool:
+def is_built_locally(name: str) -> bool:
     """Return whether an image of this name is built here."""
     return name.startswith(PREFIX)
 

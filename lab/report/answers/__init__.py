@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lab.analysis.queries import WithoutFaults
 from lab.figures import Tables
-from lab.report.answers.answer import Answered, Question
+from lab.report.answers.answer import Question, QuestionAnswer
 from lab.report.answers.failures import failures
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
 from lab.report.answers.ranked import ranked, together
@@ -55,13 +55,13 @@ QUESTIONS = (
         "memory",
         "How much memory does a worker use, and does it leak?",
         memory,
-        command=f"{BENCH} --workload memory",
+        command=f"{BENCH} --experiment memory",
     ),
     Question(
         "schedule",
         "Is the schedule kept: drift, missed and doubled firings?",
         punctuality,
-        command=f"{BENCH} --workload periodic",
+        command=f"{BENCH} --experiment periodic",
     ),
     Question(
         "scaling",
@@ -80,20 +80,20 @@ QUESTIONS = (
                 percent,
             ),
         ),
-        command=f"{BENCH} --workload shapes",
+        command=f"{BENCH} --experiment shapes",
     ),
     Question(
         "idle",
         "What does an idle worker cost: CPU, polling, traffic?",
         waiting,
         # An idle window has 300 s in `standard`, and only 10 s in `quick` (METHOD M25).
-        command=f"{BENCH} --preset standard --workload idle",
+        command=f"{BENCH} --preset standard --experiment idle",
     ),
     Question(
         "payload",
         "What do large payloads cost?",
         payloads,
-        command=f"{BENCH} --preset standard --workload payloads",
+        command=f"{BENCH} --preset standard --experiment payloads",
     ),
     Question(
         "cold-start",
@@ -114,7 +114,7 @@ QUESTIONS = (
             claimed("retry"),
             ranked("retry_late_s_p50", "retries, later than the requested {param:g} s", seconds),
         ),
-        command=f"{BENCH} --workload shapes",
+        command=f"{BENCH} --experiment shapes",
     ),
     Question(
         "fan-out",
@@ -124,13 +124,13 @@ QUESTIONS = (
             ranked("join_s_p50", "groups of {param:g}, from the last task to the join", seconds),
             ranked("link_s_p50", "chains of {param:g}, from link to link", seconds),
         ),
-        command=f"{BENCH} --workload shapes",
+        command=f"{BENCH} --experiment shapes",
     ),
     Question(
         "crontab",
         "Does django-crontab run in a container?",
         cron_in_a_container,
-        command=f"{BENCH} --provider compose --backend django-crontab --workload periodic",
+        command=f"{BENCH} --provider compose --backend django-crontab --experiment periodic",
     ),
     Question(
         "threads",
@@ -143,11 +143,11 @@ QUESTIONS = (
 )
 
 
-def answers(tables: Tables) -> Sequence[Answered]:
+def answers(tables: Tables) -> Sequence[QuestionAnswer]:
     """Answer every question in order; one that the run cannot answer has no sentence."""
     # Rates and losses of trials with faults belong to no other answer (METHOD M27).
     plain = WithoutFaults(tables)
     return [
-        Answered(question, list(question.answer(tables if question.has_faults else plain)))
+        QuestionAnswer(question, list(question.answer(tables if question.has_faults else plain)))
         for question in QUESTIONS
     ]

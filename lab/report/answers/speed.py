@@ -9,6 +9,7 @@ import pandas as pd
 
 from lab.analysis.labels import each
 from lab.analysis.queries import OVERHEAD, THROUGHPUT
+from lab.core.backend import INLINE
 from lab.core.model import Burst, Estimate, LoadLevel
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
@@ -16,7 +17,6 @@ from lab.report.answers.queries import by, cells, estimate_text, ratio, times, t
 from lab.report.number_format import percent, plural, seconds
 
 OF_REFERENCE = "throughput_of_reference"
-INLINE = "inline"  # the backend that only calls the function
 UNDECIDED = "inconclusive against"
 FEW_BLOCKS = "was measured in too few blocks"
 TOO_FEW = "measured in too few blocks to be compared with"

@@ -104,7 +104,7 @@ class TrialRow(Cell, AttemptKey):
         least=0,
         most=LATEST_NS,
     )
-    t_begin_ns: int | None = column("begin of the window", "ns", least=0, most=LATEST_NS)
+    t_begin_ns: int | None = column("start of the window", "ns", least=0, most=LATEST_NS)
     t_end_ns: int | None = column(
         "end of the window: last task finished, or end of the drain",
         "ns",

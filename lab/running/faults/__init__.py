@@ -1,4 +1,4 @@
-"""Lists the faults that the lab injects: one file a kind, found by its class."""
+"""Lists the faults that the lab injects: one file per kind, found by its class."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def fast_fail() -> int:
     return 1
 
 
-def own_pool() -> Any:
+def nested_pool() -> Any:
     """Use a pool, which a daemonic child of another one must not."""
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return sum(pool.map(abs, range(4)))

@@ -8,20 +8,20 @@ from dataclasses import replace
 import pytest
 
 from lab.analysis.capacity import HIGHEST_RATE_HZ, Capacity, ProbeResult, next_rate
-from lab.planning.presets import LADDERS, Ladder
+from lab.planning.presets import LOAD_SWEEPS, LoadSweep
 
-STANDARD = LADDERS["standard"]
+STANDARD = LOAD_SWEEPS["standard"]
 
 
 def search(
-    saturation_hz: float, probe: Callable[[float, int], ProbeResult], ladder: Ladder = STANDARD
+    saturation_hz: float, probe: Callable[[float, int], ProbeResult], sweep: LoadSweep = STANDARD
 ) -> Capacity:
     """Search to the end; `probe` takes the rate and the number of earlier probes at it."""
     known = Capacity(saturation_hz)
-    while (rate := next_rate(known, ladder)) is not None:
+    while (rate := next_rate(known, sweep)) is not None:
         result = probe(rate, len(known.at(rate)))
         known = replace(known, results=[*known.results, result])
-        assert len(known.results) <= ladder.repeats * ladder.most_rates
+        assert len(known.results) <= sweep.repeats * sweep.most_rates
     return known
 
 
@@ -84,6 +84,6 @@ def test_without_a_burst_there_is_no_search() -> None:
 
 def test_a_quick_search_has_three_probes() -> None:
     """It probes three rates once each."""
-    known = search(1_000.0, below(700), LADDERS["quick"])
+    known = search(1_000.0, below(700), LOAD_SWEEPS["quick"])
     assert len(known.results) == 3
     assert known.sustained_hz is not None

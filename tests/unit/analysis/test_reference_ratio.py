@@ -20,14 +20,14 @@ from lab.figures import FIGURES, Tables
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import PRESETS, Case
-from lab.planning.registry import Selected
+from lab.planning.registry import SelectedBackend
 from lab.providers import redis_benchmark
 from lab.providers.local import LocalCluster
 from lab.providers.servers import RedisService
 from lab.report import sections
 from lab.report.answers.speed import overhead
 from lab.report.page import render
-from lab.report.summary import ABOVE, Row, summary
+from lab.report.summary import ABOVE, SummaryRow, summary
 from lab.results.schema import TrialRow
 from lab.results.schema.machine import BaselineRow
 from lab.running import host_baselines
@@ -47,7 +47,7 @@ BURST, PACED = (
 )
 BESIDE = Selection(
     labels=(POOL,),
-    cells=(BURST, PACED),
+    cases=(BURST, PACED),
     cores=(1,),
     nodes=(1,),
     workers_per_core=(1,),
@@ -62,7 +62,7 @@ COST_S = {s.backend: s.cost_s for s in SYSTEMS}
 
 
 @pytest.mark.parametrize("chosen", VARIANTS, ids=lambda chosen: chosen.label)
-def test_every_backend_except_references_has_a_reference(chosen: Selected) -> None:
+def test_every_backend_except_references_has_a_reference(chosen: SelectedBackend) -> None:
     """The labels of references can be selected, and the first one is in the row."""
     references = [registry.select(label) for label in references_of(chosen.backend, chosen.variant)]
     assert bool(references) == (chosen.backend.family != "reference")
@@ -81,7 +81,7 @@ def test_an_added_reference_runs_only_the_cells_that_use_it() -> None:
         replace(BURST, n_references=None),
         Case("noop", Periodic(1, 4, every_s=1.0), n_references=None),
     )
-    plan = make_plan(replace(BESIDE, cells=periodic))
+    plan = make_plan(replace(BESIDE, cases=periodic))
     assert CLOCK not in {s.label for s in plan.trials}
     # A skipped trial of an added reference is not reported; that of a selected label is.
     assert {skip.spec.label for skip in plan.skips} == {POOL}
@@ -95,11 +95,11 @@ def test_references_change_no_other_trial() -> None:
 
 def test_a_reference_runs_no_cell_that_no_backend_runs() -> None:
     """A fallback schedule is only for backends that accept no tasks; so is its reference."""
-    cells = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, n_references=None))
+    cases = (BURST, Case("noop", Periodic(1, 4, every_s=1.0), fallback=True, n_references=None))
     clock = {CLOCK: 0}
-    assert not [s for s in make_plan(replace(BESIDE, cells=cells, references=clock)).trials
+    assert not [s for s in make_plan(replace(BESIDE, cases=cases, references=clock)).trials
                 if s.label == CLOCK]  # fmt: skip
-    beat = replace(BESIDE, cells=cells, labels=("celery-beat",), references=clock)
+    beat = replace(BESIDE, cases=cases, labels=("celery-beat",), references=clock)
     arrivals = [(s.backend, s.arrival.kind) for s in make_plan(beat).trials if s.block == 0]
     assert sorted(arrivals) == [("celery-beat", "periodic"), ("deadline-loop", "periodic")]
 
@@ -138,7 +138,7 @@ def with_references(names: Mapping[str, str], systems: tuple[str, ...]) -> Table
     return tables | {"trial": trials, "metric": table, "estimate": typed("estimate", over)}
 
 
-def row_of(tables: Tables, name: str) -> Row:
+def row_of(tables: Tables, name: str) -> SummaryRow:
     """Return the summary's row of a label with the workload noop."""
     return next(r for r in summary(tables) if (r.name, r.workload) == (name, "noop"))
 
@@ -287,10 +287,10 @@ def test_redis_benchmark_runs_in_a_container() -> None:
     assert rates[0] < rates[1]
 
 
-def test_a_backend_that_runs_no_tasks_is_shown_only_without_work(made_up: Tables) -> None:
+def test_a_backend_that_runs_no_tasks_is_shown_only_without_work(synthetic: Tables) -> None:
     """A backend such as `null` is in the scaling figure of noop, and of no longer tasks."""
-    idle = made_up["trial"]["label"].str.startswith("thread-pool[")
-    trials = made_up["trial"].assign(runs_tasks=(~idle).astype(int))
+    idle = synthetic["trial"]["label"].str.startswith("thread-pool[")
+    trials = synthetic["trial"].assign(runs_tasks=(~idle).astype(int))
     assert (idle & (trials["nominal_ns"] > 0)).any()
-    data = FIGURES["scaling"].data({**made_up, "trial": trials})
+    data = FIGURES["scaling"].data({**synthetic, "trial": trials})
     assert set(data.loc[data["name"] == "thread-pool", "nominal_ns"]) == {0}

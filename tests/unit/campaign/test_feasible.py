@@ -15,7 +15,7 @@ from lab.core.errors import ExitCode
 from lab.core.serialization import spec_from_json
 from lab.planning import registry
 from lab.planning.plan import Plan
-from lab.planning.presets import GROUPS, OFFERED, PRESETS, STANDARD
+from lab.planning.presets import EXPERIMENTS, OFFERED, PRESETS, STANDARD
 from tests.factories.trials import spec_of
 
 PLANNED = [
@@ -80,18 +80,18 @@ def test_a_plan_is_limited_to_the_ranges_of_the_command_line(
 
 
 def test_all_cells_of_the_lab_are_in_range() -> None:
-    """No run of cells that can be selected is refused when it is resumed."""
-    cells = {*STANDARD, *OFFERED.values()}
-    cells |= {cell for preset in PRESETS.values() for cell in preset.cells}
-    cells |= {cell for group in GROUPS.values() for cell in (*group.cells, *group.quick)}
+    """No run of cases that can be selected is refused when it is resumed."""
+    cases = {*STANDARD, *OFFERED.values()}
+    cases |= {case for preset in PRESETS.values() for case in preset.cases}
+    cases |= {case for group in EXPERIMENTS.values() for case in (*group.cases, *group.quick)}
     specs = [
         spec_of(
             "inline",
-            cell.workload,
-            cell.arrival,
-            size=cell.size or registry.workload(cell.workload)[0].default_size,
+            case.workload,
+            case.arrival,
+            size=case.size or registry.workload(case.workload)[0].default_size,
         )
-        for cell in cells
+        for case in cases
     ]
     feasible.require_in_range(Path("plan.json"), specs)
     assert len(specs) > 10

@@ -16,13 +16,13 @@ from lab.core.cell import SITE
 from lab.core.model import Burst, LoadLevel, RateProbe, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning.plan import Plan, Selection, make_plan
-from lab.planning.presets import FIRST_TASKS, GROUPS, LADDERS, LATENCY
+from lab.planning.presets import EXPERIMENTS, FIRST_TASKS, LATENCY, LOAD_SWEEPS
 
 SPEEDS = {"celery": 800.0, "rq": 80.0, "thread-pool": 50_000.0}
 SELECTION = Selection(
     labels=tuple(f"{name}[{variant}]@default" for name, variant in
                  (("celery", "prefork"), ("rq", "worker"), ("thread-pool", "executor"))),
-    cells=GROUPS[LATENCY].cells,
+    cases=EXPERIMENTS[LATENCY].cases,
     cores=(1, 2),
     nodes=(1,),
     workers_per_core=(1,),
@@ -32,7 +32,7 @@ SELECTION = Selection(
     warmup_per_slot=200,
     deadline_s=120.0,
 )  # fmt: skip
-STANDARD = LADDERS["standard"]
+STANDARD = LOAD_SWEEPS["standard"]
 
 
 def capacities_of(plan: Plan) -> dict[CellKey, Capacity]:
@@ -47,11 +47,11 @@ def capacities_of(plan: Plan) -> dict[CellKey, Capacity]:
     return capacities
 
 
-def grown(plan: Plan, ladder: object = STANDARD, seed: int = 11) -> list[Plan]:
+def grown(plan: Plan, sweep: object = STANDARD, seed: int = 11) -> list[Plan]:
     """Return the plan after each stage, to the end of the sweep."""
     plans = [plan]
     for _ in range(100):
-        more = next_stage(ladder, seed, plans[-1], capacities_of(plans[-1]))  # type: ignore[arg-type]
+        more = next_stage(sweep, seed, plans[-1], capacities_of(plans[-1]))  # type: ignore[arg-type]
         if not (more.trials or more.skips):
             return plans
         last = plans[-1]
@@ -140,8 +140,8 @@ def test_the_plan_is_a_pure_function_of_the_tables(plans: list[Plan]) -> None:
 
 def test_a_rate_beyond_all_backends_is_skipped_with_a_reason() -> None:
     """For `--rate` above all capacities, each label has a reason, and the fractions are planned."""
-    ladder = replace(STANDARD, rate_hz=1e9)
-    final = grown(make_plan(SELECTION), ladder)[-1]
+    sweep = replace(STANDARD, rate_hz=1e9)
+    final = grown(make_plan(SELECTION), sweep)[-1]
     beyond = [skip for skip in final.skips if skip.spec.arrival.rate_hz == 1e9]  # type: ignore[union-attr]
     assert len(beyond) == len(SPEEDS)
     assert all("times the sustainable rate" in skip.reason for skip in beyond)

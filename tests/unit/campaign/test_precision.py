@@ -21,7 +21,7 @@ from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 from tests.conftest import RunCli
 from tests.factories.trials import spec_of
-from tests.unit.campaign.test_runner import Silent
+from tests.unit.campaign.test_runner import SilentListener
 
 PRECISION = 0.05
 MOST_BLOCKS = 30
@@ -106,7 +106,7 @@ def test_a_cell_stops_between_two_blocks_and_a_resumed_run_goes_on_with_the_rule
 ) -> None:
     """The trials that it does not need are rows with the reason; the other cell runs to the end."""
     store, run = campaign(tmp_path, FEWEST_BLOCKS + 2)
-    rows = runner.execute(store, run, Silent())
+    rows = runner.execute(store, run, SilentListener())
     ran = Counter(row.n_planned for row in rows if row.status == Status.OK)
     assert ran == {20: FEWEST_BLOCKS, 21: FEWEST_BLOCKS + 2}
     skipped = [row for row in rows if row.status == Status.SKIPPED]
@@ -115,14 +115,16 @@ def test_a_cell_stops_between_two_blocks_and_a_resumed_run_goes_on_with_the_rule
     assert "--precision 5.000% needs no further trial" in skipped[0].reason
     _, resumed = run_folder.load(store.folder)
     assert resumed.precision == PRECISION
-    assert runner.execute(store, resumed, Silent()) == []
+    assert runner.execute(store, resumed, SilentListener()) == []
 
 
 @pytest.mark.usefixtures("numbers")
 def test_without_the_option_all_blocks_run(tmp_path: Path) -> None:
     """The rule is part of the plan, and a plan without it is as before."""
     store, run = campaign(tmp_path, FEWEST_BLOCKS + 1)
-    rows = runner.execute(store, run_folder.Run(run.plan, "quick", 1, 0, "lab bench"), Silent())
+    rows = runner.execute(
+        store, run_folder.Run(run.plan, "quick", 1, 0, "lab bench"), SilentListener()
+    )
     assert {row.status for row in rows} == {Status.OK}
 
 

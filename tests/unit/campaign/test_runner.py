@@ -15,7 +15,7 @@ from lab.validation import disturbance
 from tests.factories.trials import spec_of
 
 
-class Silent:
+class SilentListener:
     """An observer that ignores all events."""
 
     def begin(self, *_: object) -> None:
@@ -49,7 +49,7 @@ def test_on_a_machine_that_is_always_disturbed_few_trials_run_again(
     monkeypatch.setattr(disturbance, "observed", disturbed)
     specs = [spec_of("inline", arrival=kind) for kind in arrivals]
     run = run_folder.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=2, command="lab bench")
-    rows = runner.execute(run_folder.create(tmp_path, run), run, Silent())
+    rows = runner.execute(run_folder.create(tmp_path, run), run, SilentListener())
     assert {row.flag for row in rows} == {Flag.DISTURBED}
     assert [sum(row.trial_id == spec.id for row in rows) for spec in specs] == expected
 
@@ -61,7 +61,7 @@ def test_the_time_between_two_blocks_is_reported(tmp_path: Path) -> None:
     store = run_folder.create(tmp_path, run)
     seen: list[tuple[int, int]] = []
 
-    class Watch(Silent):
+    class Watch(SilentListener):
         def between_blocks(self, *_: object) -> None:
             folders = len(list((store.folder / "trials").iterdir()))
             seen.append((len(store.read("trial")), folders))

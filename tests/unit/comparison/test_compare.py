@@ -13,7 +13,7 @@ import pytest
 from lab.analysis.statistics import RefusedError
 from lab.cli.main import main
 from lab.comparison import aa, inputs
-from lab.comparison.compare import Change, Compared, Noise, compare, unpaired_ratio
+from lab.comparison.compare import Change, MetricChange, Noise, compare, unpaired_ratio
 from lab.comparison.inputs import Side
 from lab.core.errors import UnknownNameError
 from lab.core.model import Estimate
@@ -64,7 +64,7 @@ def width(estimate: Estimate) -> float:
     return estimate.high - estimate.low
 
 
-def experiments(effect: float, n: int) -> list[Compared]:
+def experiments(effect: float, n: int) -> list[MetricChange]:
     """Return the results of `n` comparisons of 15 pairs each."""
     rng = np.random.default_rng(3)
     return [compare(*drifting(rng, 15, effect))[0] for _ in range(n)]

@@ -23,7 +23,7 @@ from lab.core.errors import DiskError, LabError, UsageError
 from lab.core.model import Burst
 from lab.driver import instrumentation_cost
 from lab.planning.plan import Plan
-from lab.planning.presets import LADDERS
+from lab.planning.presets import LOAD_SWEEPS
 from lab.providers import watchdog
 from lab.recording import host_counters
 from lab.results.schema import TrialRow
@@ -272,7 +272,7 @@ def test_a_defect_in_planning_ends_the_plan_with_a_sentence(
 ) -> None:
     """The measured trials are kept, and the campaign ends as if its load sweep were complete."""
     monkeypatch.setattr(runner, "next_stage", broken)
-    _, rows, notes = execute(tmp_path, two_trials(ladder=LADDERS["quick"]))
+    _, rows, notes = execute(tmp_path, two_trials(sweep=LOAD_SWEEPS["quick"]))
     assert [row.status for row in rows] == ["ok", "ok"]
     (sentence,) = notes.sentences
     assert sentence.startswith("The next trials could not be planned from the results: A defect")

@@ -19,7 +19,7 @@ from lab.console import Terminal
 from lab.core.errors import LabError
 from lab.core.printable import one_line, printable
 from lab.history import page as history_page
-from lab.history.change_points import Steps
+from lab.history.change_points import ChangePoints
 from lab.planning.plan import Plan, Skip
 from tests.factories import campaigns
 from tests.factories.trials import spec_of
@@ -118,4 +118,4 @@ def test_every_page_has_a_content_security_policy() -> None:
     for file in templates:
         rules = policy(file.read_text(encoding="utf-8")).split("; ")
         assert {"default-src 'none'", "base-uri 'none'", "form-action 'none'"} <= set(rules)
-    assert "script-src" not in policy(history_page.render(Steps([], 0, 0), ""))
+    assert "script-src" not in policy(history_page.render(ChangePoints([], 0, 0), ""))

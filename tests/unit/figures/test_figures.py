@@ -28,9 +28,9 @@ SMOKE = replace(SMALL, systems=SMALL.systems[-1:], workloads=("noop",), blocks=3
 
 
 @pytest.fixture(scope="module")
-def tables(made_up: Tables) -> Tables:
+def tables(synthetic: Tables) -> Tables:
     """Return a campaign of few backends that has data for every figure."""
-    return made_up
+    return synthetic
 
 
 @pytest.fixture(scope="module")

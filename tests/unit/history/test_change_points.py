@@ -15,7 +15,7 @@ import pytest
 
 from lab.history import change_points, page
 from lab.history.detectors import NEAR, ChangeStatus, asv_steps, e_divisive, vote
-from lab.history.run_index import History, Measured
+from lab.history.run_index import CommitRun, History
 from lab.results import formats
 from lab.results.store import Store
 from tests.factories import campaigns
@@ -102,7 +102,7 @@ def history() -> History:
     )
 
 
-def run_of(commit: str, rng: np.random.Generator, slow: bool) -> Measured:
+def run_of(commit: str, rng: np.random.Generator, slow: bool) -> CommitRun:
     """Return the part of a run that the history reads: five trials of each of two backends."""
     numbers = pd.DataFrame(
         {
@@ -118,7 +118,7 @@ def run_of(commit: str, rng: np.random.Generator, slow: bool) -> Measured:
         }
     )
     numbers.loc[numbers.backend == BACKENDS[0], "value"] *= 1.3 if slow else 1.0
-    return Measured(commit, {"cpu.model": "one"}, "f" * 16, numbers, pd.Timestamp("2026-01-01"))
+    return CommitRun(commit, {"cpu.model": "one"}, "f" * 16, numbers, pd.Timestamp("2026-01-01"))
 
 
 def test_find_returns_the_change_point_and_the_page_shows_it(

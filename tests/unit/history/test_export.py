@@ -20,7 +20,7 @@ from lab.analysis.metrics.registry import METRICS
 from lab.core.errors import ResultsError, UsageError
 from lab.history import asv_offline, machines, run_index
 from lab.history.export import FEWEST_SAMPLES, export
-from lab.history.suite import AXES, benchmarks, cells
+from lab.history.suite import AXES, benchmarks, cases
 from lab.planning.presets import PRESETS, QUICK
 from tests.factories import campaigns
 
@@ -110,9 +110,9 @@ def test_export_writes_one_file_per_commit_that_asv_reads(repository: Path) -> N
     assert [file.read_bytes() for file in again] == before
 
 
-def test_suite_runs_every_cell_in_each_block() -> None:
+def test_suite_runs_every_case_in_each_block() -> None:
     """A sample is a trial, and a single sample is not enough for asv."""
-    assert not any(cell.once for cell in cells("quick"))
+    assert not any(case.once for case in cases("quick"))
 
 
 def test_standard_and_publish_have_enough_samples_for_asv() -> None:

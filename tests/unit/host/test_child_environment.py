@@ -69,12 +69,12 @@ def test_modules_of_the_user_come_last(tmp_path: Path, monkeypatch: pytest.Monke
     command = [sys.executable, "-c", SHOW]
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     variables, path = json.loads(done.stdout)
-    assert path == [*child_environment.own_path(), str(here), str(other)]
+    assert path == [*child_environment.default_path(), str(here), str(other)]
     assert not set(variables) & {*JUNK}
     done = subprocess.run(
         command, env=child_environment.of_process(), capture_output=True, check=True
     )
-    assert json.loads(done.stdout)[1] == [*child_environment.own_path()]
+    assert json.loads(done.stdout)[1] == [*child_environment.default_path()]
 
 
 def test_each_process_is_started_with_an_explicit_environment() -> None:

@@ -12,7 +12,7 @@ from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Burst, Paced, Periodic, RoundTrip, TrialSpec
 from lab.planning import faults
 from lab.planning.compatibility import unsupported_reason
-from lab.planning.presets import FAULTS, GROUPS, Case
+from lab.planning.presets import EXPERIMENTS, FAULTS, Case
 from lab.providers.compose import ComposeCluster
 from lab.providers.local import LocalCluster
 from tests.factories.trials import spec_of
@@ -92,10 +92,10 @@ def test_hits_of_a_burst_are_in_its_work() -> None:
 
 def test_the_experiment_has_every_fault_and_the_control() -> None:
     """Each with a window that is as long as its hits need."""
-    cells = [*faults.of_cells(GROUPS[FAULTS].cells, [], 5, is_fitted=True)]
-    assert {cell.fault.kind for cell in cells if cell.fault} == {*FaultKind}
-    assert len({(cell.fault, cell.fallback) for cell in cells}) == len(cells)
-    pause = next(cell for cell in cells if cell.fault == of_kind(FaultKind.WORKER_PAUSE, 5))
+    cases = [*faults.of_cases(EXPERIMENTS[FAULTS].cases, [], 5, is_fitted=True)]
+    assert {case.fault.kind for case in cases if case.fault} == {*FaultKind}
+    assert len({(case.fault, case.fallback) for case in cases}) == len(cases)
+    pause = next(case for case in cases if case.fault == of_kind(FaultKind.WORKER_PAUSE, 5))
     assert isinstance(pause.arrival, Paced)
     assert pause.arrival.n_tasks / pause.arrival.rate_hz >= 5 * 10.0
 
@@ -103,9 +103,9 @@ def test_the_experiment_has_every_fault_and_the_control() -> None:
 def test_typed_faults_replace_those_of_the_experiment() -> None:
     """The experiment runs once for each typed fault; another case is combined with each."""
     typed = [KILL, Fault(FaultKind.NONE)]
-    cells = [*GROUPS[FAULTS].cells, Case("noop", Burst(100))]
-    chosen = [*faults.of_cells(cells, typed, 5, is_fitted=False)]
-    assert [(cell.workload, cell.fallback, cell.fault) for cell in chosen] == [
+    cases = [*EXPERIMENTS[FAULTS].cases, Case("noop", Burst(100))]
+    chosen = [*faults.of_cases(cases, typed, 5, is_fitted=False)]
+    assert [(case.workload, case.fallback, case.fault) for case in chosen] == [
         *(("io", False, fault) for fault in typed),
         *(("io", True, fault) for fault in typed),
         *(("noop", False, fault) for fault in typed),
@@ -114,18 +114,18 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
 
 def test_the_submitter_is_killed_once_in_every_block() -> None:
     """A trial has one submitter."""
-    cells = faults.of_cells(GROUPS[FAULTS].cells, [], 20, is_fitted=True)
-    killed = [c for c in cells if c.fault and c.fault.kind is FaultKind.SUBMITTER_KILL]
-    assert {(cell.fault.hits, cell.once) for cell in killed if cell.fault} == {(1, False)}
+    cases = faults.of_cases(EXPERIMENTS[FAULTS].cases, [], 20, is_fitted=True)
+    killed = [c for c in cases if c.fault and c.fault.kind is FaultKind.SUBMITTER_KILL]
+    assert {(case.fault.hits, case.once) for case in killed if case.fault} == {(1, False)}
 
 
 def test_a_fault_of_the_scheduler_runs_with_jobs() -> None:
     """The experiment has no other case for it."""
     typed = [Fault(FaultKind.SCHEDULER_KILL)]
-    (cell,) = faults.of_cells(GROUPS[FAULTS].cells, typed, 1, is_fitted=True)
-    assert isinstance(cell.arrival, Periodic)
-    assert cell.arrival.n_occurrences * cell.arrival.every_s >= 10.0
-    trial = spec_of("celery-beat", arrival=cell.arrival, fault=typed[0])
+    (case,) = faults.of_cases(EXPERIMENTS[FAULTS].cases, typed, 1, is_fitted=True)
+    assert isinstance(case.arrival, Periodic)
+    assert case.arrival.n_occurrences * case.arrival.every_s >= 10.0
+    trial = spec_of("celery-beat", arrival=case.arrival, fault=typed[0])
     latest_s = faults.window_s(trial) - faults.after_s(typed[0])
     assert faults.LEAD_S <= faults.offsets_ns(trial)[0] / 1e9 <= latest_s
 

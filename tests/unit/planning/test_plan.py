@@ -16,11 +16,11 @@ from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology,
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
-from lab.planning.presets import GROUPS, PRESETS, Case
+from lab.planning.presets import EXPERIMENTS, PRESETS, Case
 
 SELECTION = Selection(
     labels=("thread-pool[executor]@default", "inline[call]@default", "celery[prefork]@default"),
-    cells=(Case("noop", Burst(10)), Case("noop", Paced(10, 50.0)), Case("io", Burst(5), 1_000)),
+    cases=(Case("noop", Burst(10)), Case("noop", Paced(10, 50.0)), Case("io", Burst(5), 1_000)),
     cores=(1, 2),
     nodes=(1,),
     workers_per_core=(1, 2),
@@ -47,7 +47,7 @@ def test_each_block_has_every_configuration_once() -> None:
 
 def test_a_widest_cell_runs_on_one_topology() -> None:
     """Each backend runs it once per block, on the widest topology that it supports."""
-    plan = make_plan(replace(SELECTION, cells=(Case("noop", Burst(10), widest=True),)))
+    plan = make_plan(replace(SELECTION, cases=(Case("noop", Burst(10), widest=True),)))
     assert {(s.backend, s.topology.cores_per_node, s.topology.workers) for s in plan.trials} == {
         ("thread-pool", 2, 4), ("celery", 2, 4), ("inline", 1, 1),
     }  # fmt: skip
@@ -57,15 +57,15 @@ def test_a_widest_cell_runs_on_one_topology() -> None:
 
 def test_a_widest_cell_without_a_supported_topology_is_skipped_once() -> None:
     """The reason is for the widest topology."""
-    cells = (Case("noop", RoundTrip(5), widest=True),)
-    plan = make_plan(replace(SELECTION, cells=cells))
+    cases = (Case("noop", RoundTrip(5), widest=True),)
+    plan = make_plan(replace(SELECTION, cases=cases))
     assert [(s.spec.backend, s.spec.topology.workers) for s in plan.skips] == [("celery", 4)]
 
 
 def test_a_once_cell_is_in_the_first_block_only() -> None:
-    """It is for cells that take long and have no interval, so it comes after the others."""
-    cells = (Case("noop", Burst(10)), Case("noop", Paced(10, 50.0), once=True))
-    plan = make_plan(replace(SELECTION, cells=cells))
+    """It is for cases that take long and have no interval, so it comes after the others."""
+    cases = (Case("noop", Burst(10)), Case("noop", Paced(10, 50.0), once=True))
+    plan = make_plan(replace(SELECTION, cases=cases))
     blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
               for kind in ("burst", "paced")}  # fmt: skip
     assert blocks == {"burst": set(range(6)), "paced": {0}}
@@ -74,8 +74,8 @@ def test_a_once_cell_is_in_the_first_block_only() -> None:
 
 
 def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
-    """A backend with an earlier cell neither runs nor skips it."""
-    cells = (
+    """A backend with an earlier case neither runs nor skips it."""
+    cases = (
         Case("noop", Burst(10), widest=True),
         *(
             Case("noop", arrival, widest=True, fallback=True)
@@ -83,9 +83,9 @@ def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
         ),
     )
     labels = ("celery", "deadline-loop", "django-crontab")
-    plan = make_plan(replace(SELECTION, labels=labels, cells=cells, blocks=1))
+    plan = make_plan(replace(SELECTION, labels=labels, cases=cases, blocks=1))
     assert {(s.backend, s.arrival) for s in plan.trials} == set(
-        zip(labels, (cell.arrival for cell in cells), strict=True)
+        zip(labels, (case.arrival for case in cases), strict=True)
     )
     assert [s.spec.backend for s in plan.skips].count("celery") == 0
 
@@ -105,8 +105,8 @@ def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
 
 def test_weak_cells_have_more_tasks_for_more_workers() -> None:
     """A trial that strong and weak scaling share runs once."""
-    cells = (Case("cpu", Burst(40)), Case("cpu", Burst(20), weak=True))
-    chosen = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    cases = (Case("cpu", Burst(40)), Case("cpu", Burst(20), weak=True))
+    chosen = replace(SELECTION, labels=SELECTION.labels[:1], cases=cases, cores=(1,), blocks=1)
     trials = make_plan(replace(chosen, workers_per_core=(1, 2, 4))).trials
     sizes = sorted((s.topology.workers, s.arrival.n_tasks) for s in trials)
     assert sizes == [(1, 20), (1, 40), (2, 40), (4, 40), (4, 80)]
@@ -114,15 +114,15 @@ def test_weak_cells_have_more_tasks_for_more_workers() -> None:
 
 def test_a_slower_cell_has_fewer_tasks_for_backends_with_worker_processes() -> None:
     """A burst that takes a pool a second would take such a backend a minute."""
-    plan = make_plan(replace(SELECTION, cells=(Case("noop", Burst(1_000), slower=10),), blocks=1))
+    plan = make_plan(replace(SELECTION, cases=(Case("noop", Burst(1_000), slower=10),), blocks=1))
     tasks = {s.backend: s.arrival.n_tasks for s in plan.trials}
     assert tasks == {"thread-pool": 1_000, "inline": 1_000, "celery": 100}
 
 
 def test_selected_worker_slots_replace_those_of_a_cell() -> None:
-    """A selection of worker slots applies to all cells."""
-    cells = (Case("noop", Burst(10), workers=(1, 4)), Case("io", Burst(10), 1_000))
-    selection = replace(SELECTION, labels=SELECTION.labels[:1], cells=cells, cores=(1,), blocks=1)
+    """A selection of worker slots applies to all cases."""
+    cases = (Case("noop", Burst(10), workers=(1, 4)), Case("io", Burst(10), 1_000))
+    selection = replace(SELECTION, labels=SELECTION.labels[:1], cases=cases, cores=(1,), blocks=1)
     for slots, noop, io in ((), {1, 4}, {1}), ((2,), {2}, {2}):
         trials = make_plan(replace(selection, workers_per_core=slots)).trials
         assert {s.topology.workers for s in trials if s.workload == "noop"} == noop
@@ -131,8 +131,8 @@ def test_selected_worker_slots_replace_those_of_a_cell() -> None:
 
 def test_the_warm_up_of_long_tasks_takes_five_seconds() -> None:
     """Five seconds of work per worker slot are enough (METHOD M16)."""
-    cells = (Case("io", Burst(1_000), 100_000),)
-    plan = make_plan(replace(SELECTION, cells=cells, warmup_per_slot=200, cores=(1,)))
+    cases = (Case("io", Burst(1_000), 100_000),)
+    plan = make_plan(replace(SELECTION, cases=cases, warmup_per_slot=200, cores=(1,)))
     assert {s.warmup_tasks // s.topology.workers for s in plan.trials} == {50}
 
 
@@ -140,11 +140,11 @@ def test_the_warm_up_of_long_tasks_takes_five_seconds() -> None:
 @pytest.mark.parametrize(("preset", "longest_s"), [("quick", 240), ("standard", 1_800)])
 def test_a_group_takes_limited_time(name: str, preset: str, longest_s: int) -> None:
     """By the displayed estimate, on two cores, for a backend with worker processes."""
-    chosen, group = PRESETS[preset], GROUPS[name]
+    chosen, group = PRESETS[preset], EXPERIMENTS[name]
     selection = replace(
         SELECTION,
         labels=SELECTION.labels[2:],
-        cells=group.quick if preset == "quick" else group.cells,
+        cases=group.quick if preset == "quick" else group.cases,
         workers_per_core=(),
         blocks=chosen.blocks,
         warmup_per_slot=chosen.warmup_per_slot,
@@ -164,7 +164,7 @@ def test_each_block_has_another_random_order() -> None:
 
 
 def test_a_block_offers_the_same_plan_to_every_backend() -> None:
-    """Seeds are equal within a block and cell, and differ between blocks (METHOD M4)."""
+    """Seeds are equal within a block and case, and differ between blocks (METHOD M4)."""
     trials = make_plan(SELECTION).trials
     seeds: dict[Any, set[int]] = {(s.block, s.workload, s.arrival): set() for s in trials}
     for spec in trials:
@@ -181,8 +181,8 @@ def test_adding_a_backend_changes_no_other_trial() -> None:
 
 def test_an_unsupported_configuration_is_skipped_with_a_reason() -> None:
     """Capabilities decide, and each reason is reported once."""
-    cells = (Case("noop", RoundTrip(5)),)
-    plan = make_plan(replace(SELECTION, cells=cells, nodes=(1, 2)))
+    cases = (Case("noop", RoundTrip(5)),)
+    plan = make_plan(replace(SELECTION, cases=cases, nodes=(1, 2)))
     reasons = {(s.spec.backend, s.spec.topology.nodes): s.reason for s in plan.skips}
     assert "returns no result" in reasons["celery", 1]
     assert "cannot span nodes" in reasons["thread-pool", 2]
@@ -219,7 +219,7 @@ def test_specs_survive_json() -> None:
     import json
 
     for spec in make_plan(
-        replace(SELECTION, cells=(*SELECTION.cells, Case("noop", RoundTrip(3))))
+        replace(SELECTION, cases=(*SELECTION.cases, Case("noop", RoundTrip(3))))
     ).trials:
         assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
 

@@ -62,7 +62,7 @@ def test_text_of_another_form_is_refused(label: str) -> None:
 )
 def test_a_backend_with_a_worker_command_has_worker_processes(label: str, has: bool) -> None:
     """Placement depends on it."""
-    assert registry.has_own_workers(registry.select(label)) is has
+    assert registry.has_worker_processes(registry.select(label)) is has
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
@@ -73,7 +73,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
         extra = "absent"
         variants = (Variant("v", frozenset(), "As such."),)
 
-    chosen = registry.Selected("absent", Absent, "v", "default")  # type: ignore[type-abstract]
+    chosen = registry.SelectedBackend("absent", Absent, "v", "default")  # type: ignore[type-abstract]
     line = r"'no_such_package_at_all'.*pip install .*\[absent\]"
     with pytest.raises(MissingExtraError, match=line):
         registry.require(chosen)

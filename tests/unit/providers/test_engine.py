@@ -13,7 +13,7 @@ from docker.context.config import get_context_id
 from lab.core.errors import ClusterError
 from lab.providers import engine
 from lab.providers.engine_errors import NO_ENGINE
-from tests.factories.fake_engine import MadeUpEngine, listening
+from tests.factories.fake_engine import FakeEngine, listening
 
 SOCKET = "unix:///run/elsewhere.sock"
 
@@ -51,7 +51,7 @@ def test_the_client_connects_to_the_context(
     """The SDK and Docker's command must use one engine."""
     folder = tmp_path / "engine"
     folder.mkdir()
-    with listening(MadeUpEngine(folder), temporary / "socket") as address:
+    with listening(FakeEngine(folder), temporary / "socket") as address:
         for file in settings.glob("contexts/meta/*/meta.json"):
             file.write_text(file.read_text().replace(SOCKET, address), encoding="utf-8")
         monkeypatch.setenv("DOCKER_CONTEXT", "far")
@@ -102,7 +102,7 @@ def test_an_error_of_the_engine_becomes_a_sentence(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine's own text decides on the sentence."""
-    with listening(MadeUpEngine(tmp_path), temporary / "socket") as address:
+    with listening(FakeEngine(tmp_path), temporary / "socket") as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         with pytest.raises(ClusterError) as caught, engine.engine() as client:
             client.images.get("lab-node:1")

@@ -18,7 +18,7 @@ import pytest
 from lab.core.errors import ClusterError
 from lab.core.faults import FaultKind, Role, Target
 from lab.host import processes
-from lab.providers.local_faults import LocalFaults, Part
+from lab.providers.local_faults import LocalFaults, LocalPart
 
 # Starts one child, and ends at SIGTERM or ignores it.
 PARENT = (
@@ -38,10 +38,10 @@ class Hooks(LocalFaults):
         self.site = SimpleNamespace(environment=environment)  # type: ignore[assignment]
         self._services, self._driver = [], None
 
-        def start() -> Part:
+        def start() -> LocalPart:
             argv, log = [sys.executable, "-c", PARENT, how], folder / "node0-0.log"
             process = processes.start(argv, (), environment, log)
-            return Part("node0", process, log, start, Role.WORKER, 0, 0)
+            return LocalPart("node0", process, log, start, Role.WORKER, 0, 0)
 
         self._nodes = [start()]
         deadline = time.monotonic() + 10

@@ -10,7 +10,7 @@ import pytest
 from lab.host import processes
 from lab.providers import reaper
 from lab.providers.reaper import Remains
-from tests.factories.fake_engine import MadeUpEngine, listening
+from tests.factories.fake_engine import FakeEngine, listening
 
 HERE = processes.realm()
 MINE = processes.owner()
@@ -21,16 +21,16 @@ ELSEWHERE = "another-boot/1:12:3.00"
 @pytest.fixture
 def engine(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MadeUpEngine]:
+) -> Iterator[FakeEngine]:
     """Replace the engine by one without objects."""
-    made_up = MadeUpEngine(tmp_path)
-    with listening(made_up, temporary / "socket") as address:
+    machine = FakeEngine(tmp_path)
+    with listening(machine, temporary / "socket") as address:
         monkeypatch.setenv("DOCKER_HOST", address)
-        yield made_up
+        yield machine
 
 
 def test_reap_dead_removes_only_objects_of_dead_labs_and_containers_first(
-    engine: MadeUpEngine,
+    engine: FakeEngine,
 ) -> None:
     """Containers are removed before the networks and volumes that they use."""
     engine.objects = [
@@ -48,7 +48,7 @@ def test_reap_dead_removes_only_objects_of_dead_labs_and_containers_first(
 
 @pytest.mark.parametrize(("running", "removed"), [(True, 0), (False, 2)])
 def test_a_lab_of_another_machine_is_dead_if_none_of_its_containers_runs(
-    running: bool, removed: int, engine: MadeUpEngine
+    running: bool, removed: int, engine: FakeEngine
 ) -> None:
     """An engine may serve several machines, whose processes are not visible here."""
     engine.objects = [
@@ -58,7 +58,7 @@ def test_a_lab_of_another_machine_is_dead_if_none_of_its_containers_runs(
     assert reaper.reap_dead() == removed
 
 
-def test_remains_filters_by_the_label_of_the_run(engine: MadeUpEngine) -> None:
+def test_remains_filters_by_the_label_of_the_run(engine: FakeEngine) -> None:
     """The engine filters by label; names of objects do not matter."""
     container = Remains("container", "abc", "run-9", "x:1:2", running=True)
     engine.objects = [container, Remains("volume", "run-9", "run-8", "x:1:2", running=False)]

@@ -12,7 +12,7 @@ from lab import report
 from lab.figures import FIGURES, Tables, draw
 from lab.report.costs import as_table, costs
 from lab.report.scaling import as_table as as_growth_table
-from lab.report.scaling import growths
+from lab.report.scaling import scaling_lines
 from tests.factories.bursts import BLOCKS, INLINE, OVERHEAD_S, at, burst, overheads, sweep, whole
 from tests.factories.campaigns import Campaign, campaign, write
 
@@ -66,7 +66,7 @@ def test_a_campaign_without_sweeps_has_no_table_of_costs() -> None:
     """Without marginal cost, METG and speed-ups both tables are empty."""
     plain = campaign(Campaign(blocks=1, cores=(1,)))
     assert costs(plain) == []
-    assert growths(plain) == []
+    assert scaling_lines(plain) == []
     assert as_table([])[2] == []
     assert as_growth_table([])[2] == []
 
@@ -115,7 +115,7 @@ def test_each_step_has_both_bases_and_each_line_a_law(scaling: Tables) -> None:
 
     The loop takes 1.25 ms for work of 1 ms, so the last is above the number of workers.
     """
-    (line,) = growths(scaling)
+    (line,) = scaling_lines(scaling)
     assert line.title == "cpu 1 ms \N{MIDDLE DOT} strong: 1 core, 600 tasks"
     steps = {step.at: step for step in line.steps if step.name == "x"}
     assert list(steps) == ["1 worker", "2 workers", "4 workers"]

@@ -25,7 +25,7 @@ from tests.factories.load_sweeps import (
     HELD,
     SPEEDS,
     TRIALS,
-    with_ladder,
+    with_load_sweep,
 )
 
 FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "simple-worker"})
@@ -36,7 +36,7 @@ RQ, INLINE = "rq[simple-worker]@default", "inline[call]@default"
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     """Return a small campaign with load sweeps of two backends."""
-    return with_ladder(campaign(SMALL))
+    return with_load_sweep(campaign(SMALL))
 
 
 @pytest.fixture(scope="module")

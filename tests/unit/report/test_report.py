@@ -57,9 +57,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def tables(made_up: Tables) -> Tables:
+def tables(synthetic: Tables) -> Tables:
     """Return a campaign of three backends with noise and losses."""
-    return made_up
+    return synthetic
 
 
 @pytest.fixture(scope="module")

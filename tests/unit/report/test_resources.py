@@ -12,7 +12,7 @@ from lab.figures import FIGURES, Tables
 from lab.report import terminal_tables
 from lab.report.answers import answers
 from lab.report.page import render
-from lab.report.resources import COLUMNS, POOLED, upkeep
+from lab.report.resources import COLUMNS, POOLED, resource_rows
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.resources import DRAINED, IDLE_WAKEUPS_PER_S, WORKER_MB, with_upkeep
 
@@ -36,7 +36,7 @@ def test_every_column_is_a_registered_metric() -> None:
 
 def test_a_row_has_memory_and_idle_cost_per_worker(tables: Tables) -> None:
     """Burst and idle trials of a topology share a row; numbers are estimates in its units."""
-    rows = {(row.name, row.cores_x_nodes): row for row in upkeep(tables)}
+    rows = {(row.name, row.cores_x_nodes): row for row in resource_rows(tables)}
     assert set(rows) == {(n, c) for n in ("thread-pool", "rq") for c in ("1 x 1", "2 x 1")}
     one, two = rows["rq", "1 x 1"].numbers, rows["rq", "2 x 1"].numbers
     estimates = tables["estimate"]
@@ -60,7 +60,7 @@ def test_cold_starts_are_estimated_over_all_trials_of_a_topology(tables: Tables)
         value=metrics["value"].where(~is_start, 2.0),
         is_valid=metrics["is_valid"].where(~is_start, 1),
     )
-    rows = upkeep({**tables, "metric": equal})
+    rows = resource_rows({**tables, "metric": equal})
     (row,) = (r for r in rows if (r.name, r.cores_x_nodes) == ("rq", "1 x 1"))
     start = row.numbers["cold_start"]
     assert (start.text, start.interval) == ("2.00", "2.00 to 2.00")
@@ -69,7 +69,7 @@ def test_cold_starts_are_estimated_over_all_trials_of_a_topology(tables: Tables)
     bounded = equal.assign(bound=equal["bound"].where(~is_start, "<"))
     (row,) = (
         r
-        for r in upkeep({**tables, "metric": bounded})
+        for r in resource_rows({**tables, "metric": bounded})
         if (r.name, r.cores_x_nodes) == ("rq", "1 x 1")
     )
     assert (row.numbers["cold_start"].text, row.numbers["cold_start"].interval) == ("<2.00", "")
@@ -80,8 +80,8 @@ def test_page_and_terminal_have_the_table_if_memory_was_read(
 ) -> None:
     """Without any reading there is no table; columns without a number are left out."""
     nothing = dict.fromkeys(FIGURES.values())
-    assert 'id="upkeep"' in render(tables, nothing)
-    assert 'id="upkeep"' not in render(campaign(SMALL), nothing)
+    assert 'id="worker-cost"' in render(tables, nothing)
+    assert 'id="worker-cost"' not in render(campaign(SMALL), nothing)
     by_title = {table[0]: table for table in terminal_tables(write(tables, tmp_path / "run"))}
     _, headings, rows = by_title["What does a worker cost?"]
     assert len(rows) == 4

@@ -13,7 +13,7 @@ from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import proportion
 from lab.figures import Tables
 from lab.report.number_format import digits, percent
-from lab.report.summary import COLUMNS, ROLES, Row, summary
+from lab.report.summary import COLUMNS, ROLES, SummaryRow, summary
 from tests.factories.campaigns import LOST_EVERY, SYSTEMS, Campaign, campaign, write
 
 FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
@@ -26,7 +26,7 @@ def tables() -> Tables:
     return campaign(SMALL)
 
 
-def row(tables: Tables, name: str, workload: str = "noop") -> Row:
+def row(tables: Tables, name: str, workload: str = "noop") -> SummaryRow:
     """Return the summary's row of a label."""
     return next(r for r in summary(tables) if (r.name, r.workload) == (name, workload))
 

@@ -200,5 +200,5 @@ def spoils(path: Path, outside: Path) -> st.SearchStrategy[Spoil]:
     kinds = of_kinds(outside)
     if path.is_dir():
         return kinds
-    its_own = FORMATS.get(path.suffix)
-    return st.one_of(*([its_own, its_own] if its_own is not None else []), of_bytes(), kinds)
+    of_format = FORMATS.get(path.suffix)
+    return st.one_of(*([of_format, of_format] if of_format is not None else []), of_bytes(), kinds)

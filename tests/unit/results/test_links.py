@@ -215,12 +215,12 @@ def full(ending: str) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("ending", [".csv", ".svg", ".png"])
 def test_a_disk_that_is_full_while_drawing_ends_the_report(
-    made_up: Tables, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+    synthetic: Tables, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page would not fit either, so the report ends."""
     monkeypatch.setattr(os, "fsync", full(f"overhead{ending}"))
     with pytest.raises(DiskError, match="is full. Free some space in .*figures"):
-        page.draw_figures(made_up, tmp_path, [FIGURES["overhead"]])
+        page.draw_figures(synthetic, tmp_path, [FIGURES["overhead"]])
     assert not [*tmp_path.rglob(f"*{ending}*")]
 
 

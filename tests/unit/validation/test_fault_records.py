@@ -14,7 +14,7 @@ from lab.core.outcomes import TaskState
 from lab.recording.task_states import NAME
 from lab.running.trial import TrialObservation, place
 from lab.validation import checker, fault_records
-from lab.validation.fault_records import Judgement
+from lab.validation.fault_records import TaskOutcomes
 from lab.validation.trial_files import Records, truncate_at
 from tests.factories.scripted_system import ScriptedSystem, right
 from tests.factories.trials import spec_of
@@ -39,7 +39,7 @@ def judged(
     end_s: float | None,
     label: str = CELERY,
     fault: Fault | None = KILL,
-) -> Judgement:
+) -> TaskOutcomes:
     """Judge a trial whose drain ended at an instant; None: the driver was killed."""
     outcome, _ = observed(folder, system, label, fault)
     ledger, end_ns = system.tasks(), None if end_s is None else round(end_s * 1e9)
@@ -52,7 +52,7 @@ def judged(
     return fault_records.judge(outcome, table, Records(ledger, tasks, offers, samples, end_ns))
 
 
-def outcomes(result: Judgement) -> dict[int, str]:
+def outcomes(result: TaskOutcomes) -> dict[int, str]:
     """Return the outcome of each task."""
     table = result.outcomes
     return dict(zip(table["task_id"], table["outcome"], strict=True))

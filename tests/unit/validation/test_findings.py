@@ -16,7 +16,7 @@ from lab.recording.host_counters import CpuTimes, read_host
 from lab.running.trial import EdgeReading, TrialObservation, place
 from lab.validation import disturbance, trial_row
 from lab.validation.contention import cpus_of_trial
-from lab.validation.fault_outcomes import Hit
+from lab.validation.fault_outcomes import ProvedHit
 from lab.validation.findings import findings
 from lab.validation.issue import Issue
 from lab.validation.trial_files import Records
@@ -25,7 +25,7 @@ from tests.factories.trials import spec_of
 
 RATE_HZ, N = 50.0, 1_000
 DUE = np.arange(N) / RATE_HZ
-HIT = Hit(0, 10_000_000_000, 11_000_000_000, frozenset())
+HIT = ProvedHit(0, 10_000_000_000, 11_000_000_000, frozenset())
 NOTHING = {"n_wrong_answer": 0, "n_unexpected": 0, "n_negative": 0}
 
 
@@ -44,7 +44,7 @@ def records(sent: Instants, ended: Instants, service_s: float = 0.005) -> Record
     return Records(tasks, tasks, journal(DUE, sent, sent + 1e-4), samples, None)
 
 
-def issues_of(tables: Records, *hits: Hit) -> list[Issue]:
+def issues_of(tables: Records, *hits: ProvedHit) -> list[Issue]:
     """Return the findings of a trial with the hits."""
     fault = Fault(FaultKind.WORKER_KILL) if hits else None
     return findings(observation(fault), {}, tables, NOTHING, hits)

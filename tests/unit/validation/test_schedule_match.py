@@ -143,7 +143,7 @@ def test_firings_longer_than_the_period_overlap() -> None:
 
 
 def test_a_job_that_never_fired_missed_all_occurrences() -> None:
-    """Its phase is the begin of the window."""
+    """Its phase is the start of the window."""
     other = runs([BEGIN_NS + 1], job=8)
     occurrences = match_firings([EVERY_SECOND], other, 3, (BEGIN_NS, 10**15), WALL_OFFSET_NS)
     assert occurrences.outcome.tolist() == ["missed"] * 3

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.analysis.metrics.latency import durations, one_row_a_task
+from lab.analysis.metrics.latency import durations, one_row_per_task
 from lab.analysis.metrics.registry import trial_metrics
 from lab.analysis.statistics import RefusedError, interval, paired_ratio, percentile
 from lab.core.model import Estimate
@@ -26,7 +26,7 @@ def metrics_of(tasks: pd.DataFrame) -> dict[str, float]:
 def latencies_s(tasks: pd.DataFrame, start: str = "t0_ns") -> Instants:
     """Return t4 - `start` of each task in seconds, as the lab's metrics compute it."""
     row = trial(n_sent=len(tasks))
-    return durations(row, one_row_a_task(tasks), start, "t4_ns")[0]
+    return durations(row, one_row_per_task(tasks), start, "t4_ns")[0]
 
 
 # KAT-1: a server that freezes for the second half of 200 s. -------------------------------------

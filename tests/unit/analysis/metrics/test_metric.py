@@ -24,9 +24,9 @@ def test_each_metric_has_unit_direction_and_description() -> None:
         assert metric.about.endswith(".")
 
 
-def test_nothing_is_a_metric_outside_the_registry(made_up: Tables) -> None:
+def test_nothing_is_a_metric_outside_the_registry(synthetic: Tables) -> None:
     """Each row of the table has the name and the unit of an entry, and only entries make rows."""
-    table = made_up["metric"]
+    table = synthetic["metric"]
     assert set(table["metric"]) <= set(METRICS)
     assert all(
         METRICS[name].unit == unit for name, unit in zip(table.metric, table.unit, strict=True)

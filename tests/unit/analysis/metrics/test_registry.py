@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
 
-from lab.analysis.metrics.latency import one_row_a_task
+from lab.analysis.metrics.latency import one_row_per_task
 from lab.analysis.metrics.registry import METRICS, trial_metrics
 from lab.analysis.statistics import proportion
 from lab.results import formats
@@ -233,14 +233,14 @@ def test_losses_have_a_bound_and_n(k: int) -> None:
     assert f"{k} of 1000" in metrics.method
 
 
-def test_one_row_a_task_is_the_execution_that_answered_first() -> None:
+def test_one_row_per_task_is_the_execution_that_answered_first() -> None:
     """All instants are of one execution, so the parts of the latency add up."""
     tasks = pd.concat([window(3)] * 3, ignore_index=True)
     tasks["t3_ns"] += np.repeat([0, 2, 1], 3) * S
     tasks["t4_ns"] += np.repeat([0, 2, 1], 3) * S
     tasks.loc[[0, 1], "outcome"] = ["raised", "unfinished"]
     tasks.loc[1, "t4_ns"] = pd.NA
-    rows = one_row_a_task(tasks)
+    rows = one_row_per_task(tasks)
     assert sorted(rows["task_id"]) == [0, 1, 2]
     wait = rows.sort_values("task_id")["t3_ns"] - rows.sort_values("task_id")["t0_ns"]
     assert wait.tolist() == [S + 11_000_000, S + 11_000_000, 11_000_000]

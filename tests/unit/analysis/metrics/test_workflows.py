@@ -16,9 +16,9 @@ from lab.cli.selection import select
 from lab.core.model import Capability, Chain, FanOut, Priority, Retry
 from lab.planning import registry
 from lab.planning.plan import make_plan
-from lab.planning.presets import GROUPS, PRESETS
+from lab.planning.presets import EXPERIMENTS, PRESETS
 from lab.report.summary import summary
-from lab.report.workflows import shaped
+from lab.report.workflows import workflow_tables
 from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign
 from tests.factories.simulated import trial
@@ -106,7 +106,7 @@ def test_each_kind_of_workflow_has_a_table() -> None:
         tables[name] = bursts[name].replace(changes)
     for name in ("trial", "estimate"):
         tables[name] = tables[name].assign(arrival_param=10.0)
-    (table,) = shaped(tables)
+    (table,) = workflow_tables(tables)
     assert table.title == "Groups of 10 tasks, joined by the backend (noop)"
     assert [row[0] for row in table.rows] == ["thread-pool", "rq"]
     assert {len(row) for row in table.rows} == {len(table.headings)}
@@ -114,10 +114,10 @@ def test_each_kind_of_workflow_has_a_table() -> None:
 
 
 def cells_of(*words: str) -> list[tuple[str, Any]]:
-    """Return workload and arrival of each cell that these options select."""
+    """Return workload and arrival of each case that these options select."""
     fixed = ["bench", "-b", "thread-pool", "-b", "celery", "--provider", "local", "--cores", "1"]
     options: argparse.Namespace = parse([*fixed, *words])
-    return [(cell.workload, cell.arrival) for cell in select(options, PRESETS["quick"]).cells]
+    return [(case.workload, case.arrival) for case in select(options, PRESETS["quick"]).cases]
 
 
 def test_an_arrival_that_no_preset_has_selects_its_workload() -> None:
@@ -133,8 +133,8 @@ def test_workflows_without_support_are_skipped_with_a_reason() -> None:
     options = parse(["bench", "-b", "threading", "-b", "rq", "-w", "shapes", "--provider", "local"])
     plan = make_plan(select(options, PRESETS["quick"]))
     reasons = {(s.spec.backend, s.spec.arrival): s.reason for s in plan.skips}
-    cells = {cell.arrival for cell in GROUPS["shapes"].cells}
-    assert {arrival for name, arrival in reasons if name == "threading"} == cells
+    cases = {case.arrival for case in EXPERIMENTS["shapes"].cases}
+    assert {arrival for name, arrival in reasons if name == "threading"} == cases
     assert {arrival for name, arrival in reasons if name == "rq"} == {Retry(20, 1.0)}
     assert "has no join" in reasons["threading", FanOut(200, 10)]
     assert "has no chains" in reasons["threading", Chain(100, 5)]
@@ -143,9 +143,9 @@ def test_workflows_without_support_are_skipped_with_a_reason() -> None:
 
 def test_payloads_grow_to_ten_mebibytes() -> None:
     """Each size has enough tasks for a throughput."""
-    cells = GROUPS["payloads"].cells
-    assert [cell.size for cell in cells][-1] == 10 * 2**20
-    assert all(cell.arrival.n_tasks >= 20 for cell in cells)
+    cases = EXPERIMENTS["payloads"].cases
+    assert [case.size for case in cases][-1] == 10 * 2**20
+    assert all(case.arrival.n_tasks >= 20 for case in cases)
 
 
 @pytest.mark.slow

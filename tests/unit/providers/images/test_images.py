@@ -16,7 +16,7 @@ from lab.host import processes
 from lab.providers import docker_command, images
 from lab.providers.engine import engine as real_engine
 from lab.providers.images import Image, Images, Origin, __main__, official, recipe
-from tests.factories.fake_engine import MadeUpEngine, made_up_engine
+from tests.factories.fake_engine import FakeEngine, fake_engine
 
 OFFICIAL = official.chosen()
 
@@ -32,10 +32,10 @@ def _no_cached_images() -> Iterator[None]:
 @pytest.fixture
 def engine(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MadeUpEngine]:
+) -> Iterator[FakeEngine]:
     """An engine without images, and a registry with all official images."""
-    with made_up_engine(tmp_path, temporary / "socket", monkeypatch) as made_up:
-        yield made_up
+    with fake_engine(tmp_path, temporary / "socket", monkeypatch) as machine:
+        yield machine
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_build_pulls_official_images_once(engine: MadeUpEngine) -> None:
+def test_build_pulls_official_images_once(engine: FakeEngine) -> None:
     """If a registry responds, its images are used; a second call does nothing."""
     first, progress = engine.build()
     assert progress[0] == f"Pulling {OFFICIAL['base']}."
@@ -61,7 +61,7 @@ def test_build_pulls_official_images_once(engine: MadeUpEngine) -> None:
     assert (engine.n_calls("pull"), engine.n_calls("build")) == (4, 1)
 
 
-def test_build_without_a_registry_builds_every_image(engine: MadeUpEngine) -> None:
+def test_build_without_a_registry_builds_every_image(engine: FakeEngine) -> None:
     """The registry is queried once, one message reports this, and a second call does nothing."""
     engine.registry()
     built, progress = engine.build()
@@ -75,7 +75,7 @@ def test_build_without_a_registry_builds_every_image(engine: MadeUpEngine) -> No
     assert engine.build()[0].redis.origin == Origin.OFFICIAL
 
 
-def test_build_uses_the_registrys_base_for_missing_images(engine: MadeUpEngine) -> None:
+def test_build_uses_the_registrys_base_for_missing_images(engine: FakeEngine) -> None:
     """An image that the registry lacks is built on the official base."""
     engine.registry(OFFICIAL["base"], OFFICIAL["redis"])
     built, _ = engine.build()
@@ -85,7 +85,7 @@ def test_build_uses_the_registrys_base_for_missing_images(engine: MadeUpEngine) 
 
 
 def test_build_never_replaces_an_image_of_the_environment(
-    engine: MadeUpEngine, monkeypatch: pytest.MonkeyPatch
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environment has priority over compose.yaml; if its image is missing, the build fails."""
     monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:9")
@@ -101,7 +101,7 @@ def test_build_never_replaces_an_image_of_the_environment(
     )
 
 
-def test_build_uses_the_files_as_they_were_at_its_start(engine: MadeUpEngine, files: Path) -> None:
+def test_build_uses_the_files_as_they_were_at_its_start(engine: FakeEngine, files: Path) -> None:
     """Files that change during a build are in the next image, and not in this one."""
     before = recipe.names(OFFICIAL, recipe.read())["node"]
     change = f'touch {files}/lab/c.py; ls "$last/lab" "$last/workloads" > "$ENGINE/context"'
@@ -114,14 +114,14 @@ def test_build_uses_the_files_as_they_were_at_its_start(engine: MadeUpEngine, fi
     assert engine.build()[0].node.name == recipe.names(OFFICIAL, recipe.read())["node"] != before
 
 
-def test_resolve_reports_a_missing_image_with_the_command(engine: MadeUpEngine) -> None:
+def test_resolve_reports_a_missing_image_with_the_command(engine: FakeEngine) -> None:
     """`resolve` pulls nothing; its error names the command to run."""
     with pytest.raises(ClusterError, match="The image .+ is missing. Run: nox -s images"):
         images.resolve()
     assert engine.n_calls("pull") == 0
 
 
-def test_resolve_ignores_later_changes_of_files(engine: MadeUpEngine, files: Path) -> None:
+def test_resolve_ignores_later_changes_of_files(engine: FakeEngine, files: Path) -> None:
     """The images of a process stay the same after a change of the files."""
     engine.build()
     before = images.resolve()
@@ -130,7 +130,7 @@ def test_resolve_ignores_later_changes_of_files(engine: MadeUpEngine, files: Pat
 
 
 def test_command_prints_a_table_or_an_error(
-    engine: MadeUpEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Progress and errors go to standard error, the table to standard output."""
     assert __main__.main([]) == 0
@@ -142,7 +142,7 @@ def test_command_prints_a_table_or_an_error(
 
 
 def test_lock_pins_the_pulled_images(
-    engine: MadeUpEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """After `--lock`, images have digests; if a pull fails, no lock file is written."""
     monkeypatch.setattr(official, "LOCK", tmp_path / "images.lock")

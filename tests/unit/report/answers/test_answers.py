@@ -118,10 +118,10 @@ def test_waits_are_ranked_at_their_rate(tables: Tables) -> None:
     assert re.search(r"thread-pool .* us \(.* to .*\); rq .* ms", waits)
 
 
-def test_a_load_level_of_a_single_label_is_not_ranked(made_up: Tables) -> None:
+def test_a_load_level_of_a_single_label_is_not_ranked(synthetic: Tables) -> None:
     """Of a load sweep, the answer has only the rates that several labels share."""
-    levels = {f"{rate:g}/s" for rate in made_up["trial"].query("arrival == 'load-level'").rate_hz}
-    ranked = [s for s in latency(made_up) if any(f" at {rate}" in s.text for rate in levels)]
+    levels = {f"{rate:g}/s" for rate in synthetic["trial"].query("arrival == 'load-level'").rate_hz}
+    ranked = [s for s in latency(synthetic) if any(f" at {rate}" in s.text for rate in levels)]
     assert ranked
     assert min(len(sentence.parts) for sentence in ranked) > 1
 
