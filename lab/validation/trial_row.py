@@ -107,7 +107,8 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     tables = {"task": tasks, "submit": submits, "sample": samples, "outcome": judged.outcomes}
     if spec.fault is not None:  # also without a hit, as after a kill of the lab
         names = [field.name for field in fields(FaultRow)]
-        tables["fault"] = pd.DataFrame(map(asdict, outcome.hits), columns=names)
+        # As objects: an instant beside an absent one would become a float, which rounds it.
+        tables["fault"] = pd.DataFrame(map(asdict, outcome.hits), columns=names, dtype="object")
     if repeats:
         tables["firing"] = trial_files.read_occurrences(spec, tasks, status)
     return TrialResult(TrialRow(**row), tables)
