@@ -14,8 +14,9 @@ from rich.table import Table
 from lab.analysis import compute
 from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
-from lab.cli.trial_line import shortened, skip_lines, trial_line
-from lab.console import data_console, duration, progress_console, say
+from lab.cli.skipped import Skipped, skip_lines
+from lab.cli.trial_line import shortened, trial_line
+from lab.console import data_console, duration, progress_console, say, show_line
 from lab.core import fire_times
 from lab.core.defects import contained
 from lab.core.model import Flag, Paced, Status, TrialSpec
@@ -54,7 +55,7 @@ class ProgressWatch:
         self._pending: list[TrialSpec] = []
         self._total = 0
         self._seen_s: dict[str, list[float]] = defaultdict(list)
-        self._skipped: dict[str, list[str]] = defaultdict(list)
+        self._skipped: list[Skipped] = []
         self._title = ""
 
     def __enter__(self) -> Self:
@@ -65,9 +66,9 @@ class ProgressWatch:
         self._progress.stop()
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
-        """Print the skipped configurations, one line per backend, and set the length of the bar."""
+        """Print the skipped configurations and their reasons, and set the length of the bar."""
         # Rows of skipped configurations arrive before `begin`, so they can be counted here.
-        for line in skip_lines(self._skipped):
+        for line in skip_lines(self._skipped, progress_console.width):
             say(line)
         self._skipped.clear()
         self._pending = list(trials)
@@ -96,7 +97,7 @@ class ProgressWatch:
     def row(self, row: TrialRow) -> None:
         """Print one line for the trial that ended, and its reason if it does not count."""
         if row.status == Status.SKIPPED:
-            self._skipped[row.label].append(row.reason)
+            self._skipped.append(Skipped(row.label, row.fault, row.reason))
             # A trial that --precision left out was pending until now.
             self._pending = [other for other in self._pending if other.id != row.trial_id]
             return
@@ -170,11 +171,13 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
         )
     # The plan is the result of --dry-run, so it goes to standard output.
     data_console.print(table)
-    skipped = defaultdict(list)
-    for skip in plan.skips:
-        skipped[skip.spec.label].append(skip.reason)
-    for line in skip_lines(skipped):
-        data_console.print(escape(line))
+    skips = [
+        Skipped(spec.label, spec.fault.text if spec.fault else "", skip.reason)
+        for skip in plan.skips
+        for spec in [skip.spec]
+    ]
+    for line in skip_lines(skips, data_console.width):
+        show_line(line)
     n, seconds = len(plan.trials), total_s(plan.trials, {})
     if sweep:
         probes, steps, more_s = forecast(sweep, plan)

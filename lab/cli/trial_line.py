@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.markup import escape
 
@@ -63,9 +63,10 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
             parts.append(_cell(text, WIDTHS[name]))
     line = " ".join(parts).rstrip()
     # A reason is never cut, so it has a line of its own.
-    if not (why := row.reason or row.flag_reasons):
-        return line
-    return f"{line}\n    [{colour}]{escape(one_line(f'{verdict}: {why}'))}[/{colour}]"
+    whys = [f"{row.status}: {row.reason}"] if row.reason else []
+    if row.status == Status.OK and row.flag_reasons:
+        whys.append(f"{row.flag}: {row.flag_reasons}")
+    return "\n".join([line, *(f"    [{colour}]{escape(one_line(why))}[/{colour}]" for why in whys)])
 
 
 def _needed(names: Mapping[str, str]) -> int:
@@ -79,12 +80,3 @@ def _cell(text: str, width: int) -> str:
 def shortened(text: str, width: int) -> str:
     """Cut a text to `width` letters; the last one is an ellipsis."""
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
-
-
-def skip_lines(skipped: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return one line for each system: how many configurations were skipped, and why."""
-    return [
-        f"Skipped {one_line(label)}: {plural(len(reasons), 'configuration')}. "
-        + " ".join(dict.fromkeys(map(one_line, reasons)))
-        for label, reasons in skipped.items()
-    ]

@@ -169,7 +169,7 @@ def _reasons_of_fault(
 def _reasons_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
     needed_s = fault_tasks.outlive_s(spec)
     if needed_s is None:
-        yield f"{name} never delivers a started task again: no task can outlive its deadline."
+        yield f"{name} never delivers a started task again: no task is too long for it."
     elif needed_s > spec.deadline_s:
         yield (
             f"A task that outlives the deadline of {name} takes {needed_s:.0f} s, and the "

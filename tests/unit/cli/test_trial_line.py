@@ -9,7 +9,7 @@ import pytest
 from rich.text import Text
 
 from lab.analysis.metrics.registry import METRICS
-from lab.cli.trial_line import skip_lines, trial_line
+from lab.cli.trial_line import trial_line
 from lab.report.trial_headline import HEADLINES, headline
 from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import BLANK
@@ -58,6 +58,15 @@ def test_a_trial_that_does_not_count_has_its_reason_on_a_second_line() -> None:
     assert second == f"    disturbed: {why}"
 
 
+def test_a_fault_that_hit_nothing_is_not_taken_for_a_disturbance() -> None:
+    """Both have a line."""
+    missed = "The fault hit nothing: no process for child-kill."
+    _, *whys = line(80, flag="disturbed", flag_reasons="busy", reason=missed).splitlines()
+    assert whys == [f"    ok: {missed}", "    disturbed: busy"]
+    _, why = line(80, status="failed", reason="Why.", flag_reasons="busy").splitlines()
+    assert why == "    failed: Why."
+
+
 def test_the_number_is_the_first_that_the_trial_has() -> None:
     """A short trial has no p99; a failed one has its status, and a bound its sign."""
 
@@ -74,11 +83,3 @@ def test_the_number_is_the_first_that_the_trial_has() -> None:
 def test_every_headline_is_a_metric() -> None:
     """A renamed metric would leave its trials with `no number`."""
     assert HEADLINES.keys() <= METRICS.keys()
-
-
-def test_skips_are_one_line_a_system() -> None:
-    """The line counts configurations, and lists each reason once."""
-    assert skip_lines({"rq": ["No chains.", "No chains.", "No groups."], "dask": ["No."]}) == [
-        "Skipped rq: 3 configurations. No chains. No groups.",
-        "Skipped dask: 1 configuration. No.",
-    ]
