@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +11,13 @@ import pandas as pd
 from lab.core.model import Status
 from lab.host import processes
 from lab.providers.servers import last_line
+from lab.results.schema import FaultRow
 from lab.running.trial import TrialObservation
 from lab.validation import trial_files
 
 
 class Ending(NamedTuple):
-    """Status of a trial; `reason` is empty if the status is ok."""
+    """Status of a trial; with status ok, `reason` is empty unless its fault hit nothing."""
 
     status: Status
     reason: str
@@ -43,8 +44,15 @@ def ending(
         return Ending(Status.FAILED, reason)
     ended = _ended_early(outcome, status, tasks) or _counted(outcome, status, counted, tasks)
     if ended.status == Status.OK:
-        return ended
+        return Ending(ended.status, _without_hit(outcome.hits))
     return Ending(ended.status, _with_cause(ended.reason, outcome.folder))
+
+
+def _without_hit(hits: Sequence[FaultRow]) -> str:
+    """Return why no hit of a fault found a target; empty if one did, or without a fault."""
+    if not hits or any(hit.injected_ns is not None for hit in hits):
+        return ""
+    return f"The fault hit nothing: {hits[-1].reason.rstrip('.')}."
 
 
 def _ended_early(

@@ -258,6 +258,8 @@ class TrialRow(Cell, AttemptKey):
     lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
     status: str = column("ok, failed, timeout, skipped or interrupted")
     # A failed trial is a row with its reason, and not a missing row (METHOD M35).
-    reason: str = column("reason for a status other than ok, one sentence")
+    reason: str = column(
+        "reason for a status other than ok, or why a fault hit nothing; one sentence"
+    )
     flag: str = column("ok, noisy, disturbed or invalid (METHOD M23)")
     flag_reasons: str = column("reasons for the flag, separated by ;")

@@ -93,6 +93,9 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
         ("-b inline -w cpu:3600000000 --tasks 1000000", "more than the limit of 30"),
         ("-b thread-pool -w scaling --tasks 1000000 --workers 1000", "use a smaller --tasks"),
         ("-b deadline-loop -w periodic --occurrences 86400", "longer than a day"),
+        ("--fault worker-kil", "Unknown fault 'worker-kil'. Did you mean 'worker-kill'"),
+        ("--fault worker-kill:soon", "'soon' is no factor. Write no-restart"),
+        ("--fault=", "Unknown fault ''"),
         ("-b celery --arrival ranked --tasks 3", "must be more than its 5 urgent tasks"),
     ],
 )
