@@ -203,6 +203,14 @@ def _add_results(command: argparse.ArgumentParser) -> None:
     command.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
 
 
+def _clean(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--images",
+        action="store_true",
+        help="also remove the container images that were built for other versions of the lab",
+    )
+
+
 ADD = {
     "bench": _bench,
     "claims": _claims,
@@ -213,4 +221,5 @@ ADD = {
     "publish": _publish,
     "reproduce": _reproduce,
     "doctor": _doctor,
+    "clean": _clean,
 }

@@ -30,7 +30,7 @@ COMMANDS = {
     "publish": "Export a run as a folder to upload.",
     "reproduce": "Repeat one trial of a run.",
     "doctor": "Show what is missing on this machine, and how to fix it.",
-    "clean": "Remove processes and containers of labs that were killed.",
+    "clean": "Remove processes and containers of labs that were killed, and old images.",
 }
 
 

@@ -84,7 +84,7 @@ class FakeEngine:
         if kind == "version":
             return 200, {"Version": "20.10", "ApiVersion": "1.41"}
         if kind == "images":
-            return self._create(query) if name == "create" else self._inspect(name[: -len("/json")])
+            return self._images(method, name, query)
         if method == "DELETE":
             self.removed.append(name)
             self.objects = [thing for thing in self.objects if thing.name != name]
@@ -101,6 +101,19 @@ class FakeEngine:
             if thing.kind == KINDS[kind] and label in (RUN, f"{RUN}={thing.run}")
         ]
         return 200, {"Volumes": listed} if kind == "volumes" else listed
+
+    def _images(self, method: str, name: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if name == "create":
+            return self._create(query)
+        if name == "json":
+            # The images that are built here have the label that the lab filters by.
+            files = [file.name.rpartition("-") for file in self.folder.glob("images/lab-*")]
+            return 200, [{"RepoTags": [f"{repository}:{tag}"]} for repository, _, tag in files]
+        if method == "DELETE":
+            self.removed.append(name)
+            self.image(name).unlink()
+            return 200, []
+        return self._inspect(name[: -len("/json")])
 
     def _inspect(self, name: str) -> tuple[int, Any]:
         if not self.image(name).exists():

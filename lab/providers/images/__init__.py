@@ -59,6 +59,11 @@ def _trees() -> Mapping[str, recipe.Tree]:
     return recipe.read()
 
 
+def current_names() -> set[str]:
+    """Return the names of the images that match the files of this checkout."""
+    return {*recipe.names(_sources(), _trees()).values()}
+
+
 @functools.cache
 def resolve() -> Images:
     """Return the images that match the files of this checkout, without any build.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from lab.host import temp_dirs
-from lab.providers.images import build_host, recipe, steps
+from lab.providers.images import build_host, debian, recipe, steps
 from lab.providers.images.recipe import DOCKERFILE, ROOT, Tree
 
 STEP = re.compile(r"#\d+ \[\w+ +\d+/\d+\] ([A-Z]+ .+)")
@@ -21,7 +21,7 @@ def make(target: str, image: str, base: str, tree: Tree, progress: Callable[[str
         ClusterError: The build failed; the message quotes its last output.
     """
     argv = ["docker", "build", "--progress=plain", f"--target={target}", f"--tag={image}"]
-    argv += [f"--label=lab.recipe={image.partition(':')[2]}"]
+    argv += [f"--label={debian.LABEL}={image.partition(':')[2]}"]
     argv += [f"--build-arg=BASE_IMAGE={base}"]
     # An argument without a value takes it from the environment.
     argv += [f"--build-arg={name}" for name in PROXIES if name in os.environ]

@@ -18,6 +18,8 @@ from lab.providers.engine import engine
 from lab.providers.images import steps
 
 TAG_LENGTH = 12
+# The label of each image that is built here; its value is the image's tag.
+LABEL = "lab.recipe"
 STEP = re.compile(r"I: ((?:running|installing|extracting|downloading|cleaning)\b.*)")
 PACKAGES = "ca-certificates,python3,python3-venv"
 OPTIONS = (
@@ -66,7 +68,7 @@ def make_base(image: str, progress: Callable[[str], None]) -> None:
         argv = ["mmdebstrap", *OPTIONS, codename, str(archive), *_mirrors()]
         steps.run(image, argv, STEP, progress, {})
         name, _, tag = image.partition(":")
-        changes = ["ENV LANG=C.UTF-8", f"LABEL lab.recipe={tag}"]
+        changes = ["ENV LANG=C.UTF-8", f"LABEL {LABEL}={tag}"]
         with engine() as client:
             client.api.import_image_from_file(str(archive), name, tag, changes)
 
