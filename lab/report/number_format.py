@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 NOT_MEASURED = "not measured"
 REFUSED = "refused"  # the trials cannot support the number
@@ -31,6 +32,12 @@ def percent(share: float) -> str:
 def plural(count: int, noun: str) -> str:
     """Format a count with its noun: 1 trial, 2 trials."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def enumeration(names: Sequence[str]) -> str:
+    """Join names for a sentence: a, "a and b", "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def seconds(value: float) -> str:

@@ -12,7 +12,7 @@ from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
 from lab.figures import Tables
 from lab.planning import registry
 from lab.report.answers.queries import cells, estimate_text, values
-from lab.report.number_format import digits, plural, seconds
+from lab.report.number_format import digits, enumeration, plural, seconds
 from lab.report.recommendation import tiers
 
 REFERENCE = "reference"
@@ -71,7 +71,7 @@ def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best
     if not ranked[1:]:
         return f"{words.format(where, number)[0].upper()}{words.format(where, number)[1:]}."
     if len(best) > 1:
-        names = " and ".join(rows[label].name for label, _ in best if label in rows)
+        names = enumeration([rows[label].name for label, _ in best if label in rows])
         return f"Of {len(ranked)} {group}, {names} are not distinguishable{where}: {number}."
     name = rows[best[0][0]].name
     # `estimate_text` begins with the name, which the sentence already has.
