@@ -1,5 +1,8 @@
 """Computes durations of single tasks: latencies, round trips, submit calls.
 
+The wait of the report, `queue_latency_s_p99`, is percentile 99 of t3 - t0. The names of the other
+metrics of this module are composed of a duration and a percentile in the same way.
+
 A task is finished when one of its executions returned. Any other task is unfinished, whatever its
 outcome: its latency has only a lower bound, the time to the end of the window (METHOD M6).
 """
