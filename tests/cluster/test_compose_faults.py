@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from lab.core.errors import ClusterError
 from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Periodic
-from lab.host import processes
-from lab.providers.engine import engine
 from tests.cluster.containers import left_of
 from tests.factories import fault_trials
 from tests.factories.fault_trials import interrupted, lost
 from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
-PATIENCE_S = 120.0
 
 
 def tables_of(
@@ -180,45 +172,3 @@ def test_a_killed_scheduler_is_restarted(tmp_path: Path) -> None:
     assert hit.proof == "State.ExitCode 137"
     tasks = result.tables["task"]
     assert (tasks.t3_ns > hit.restarted_ns).any()
-
-
-@pytest.mark.alone  # each starting lab removes such objects as well
-@pytest.mark.parametrize("kind", ["worker-pause:60s", "broker-pause:60s", "network-cut:60s"])
-def test_clean_removes_what_a_killed_lab_left_paused_or_cut(kind: str, tmp_path: Path) -> None:
-    """The lab and its watchdog are killed between the hit and its end."""
-    words = ["bench", "--provider", "compose", "-b", "celery", "--tables-only", "--blocks", "1"]
-    words += ["--experiment", "faults", "--fault", kind, "--cores", "1", "--results", str(tmp_path)]
-    lab = subprocess.Popen(
-        [sys.executable, "-m", "lab.cli", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_hit(lab.pid):
-        assert lab.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    for process in (*processes.tree(lab.pid)[1:], *processes.tree(lab.pid)[:1]):
-        process.kill()
-    lab.wait()
-    assert left_of(lab.pid)
-    clean = [sys.executable, "-m", "lab.cli", "clean"]
-    subprocess.run(clean, capture_output=True, check=True)
-    assert left_of(lab.pid) == []
-
-
-def is_hit(pid: int) -> bool:
-    """Return whether a container of a lab is paused, or has no network."""
-    for thing in left_of(pid):
-        if thing.kind == "container":
-            with contextlib.suppress(ClusterError, FileNotFoundError), engine() as client:
-                details = client.api.inspect_container(thing.name)
-                if details["State"]["Paused"]:
-                    return True
-                main = details["State"]["Pid"]
-                device = Path(f"/proc/{main}/net/dev").read_text(encoding="ascii") if main else ""
-                routes = Path(f"/proc/{main}/net/route").read_text("ascii") if main else "eth0"
-                if "eth0" in device and "eth0" not in routes:
-                    return True
-    return False

@@ -74,7 +74,7 @@ def survivors() -> list[psutil.Process]:
     return [process for process in below if processes.is_running(process)]
 
 
-def _role_of(process: psutil.Process) -> str:
+def role_of(process: psutil.Process) -> str:
     """Return the role of a process in a trial, or an empty text for a helper of the lab."""
     try:
         words = " ".join(process.cmdline())
@@ -169,7 +169,7 @@ class Observer:
         return False
 
     def _kill_process(self, target: str, lab: int) -> bool:
-        candidates = [p for p in processes.tree(lab)[1:] if _role_of(p) == target]
+        candidates = [p for p in processes.tree(lab)[1:] if role_of(p) == target]
         if candidates:
             self._random.choice(candidates).kill()
         return bool(candidates)

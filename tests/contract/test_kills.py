@@ -9,7 +9,8 @@ import sys
 import pytest
 
 KILLS = {"local": 7, "compose": 3}  # each takes half a minute
-SUMMARY = ("chains", "seconds")
+FAULT_KILLS = 2  # each takes twenty seconds
+SUMMARY = ("kills", "chains", "seconds")
 
 
 @pytest.mark.alone  # the random instants are for an idle machine
@@ -29,12 +30,38 @@ def test_random_kills_lose_no_row_and_leave_no_process(
     if provider == "compose":
         request.getfixturevalue("containers")
     n = KILLS[provider]
-    command = [sys.executable, "-m", "tests.contract.kills", str(n), "--provider", provider]
-    command += ["--fault", fault]
+    errors, kills = counted("kills", n, "--provider", provider, "--fault", fault)
+    assert not errors
+    assert sum(kills.values()) >= n
+
+
+@pytest.mark.alone  # each starting lab removes the remains of others
+@pytest.mark.parametrize(
+    "provider",
+    [
+        pytest.param("local", marks=pytest.mark.slow),
+        pytest.param("compose", marks=pytest.mark.cluster),
+    ],
+)
+def test_a_kill_during_a_fault_leaves_nothing_stopped_or_cut(
+    provider: str, request: pytest.FixtureRequest
+) -> None:
+    """The next lab, or `lab clean`, removes all processes, containers, networks and volumes."""
+    if provider == "compose":
+        request.getfixturevalue("containers")
+    errors, kills = counted("fault_kills", FAULT_KILLS, "--provider", provider)
+    assert not errors
+    assert sum(kills.values()) == FAULT_KILLS
+
+
+def counted(module: str, n: int, *options: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Run a program of kills; return its counts of errors, and of the kills of each sort."""
+    command = [sys.executable, "-m", f"tests.contract.{module}", str(n), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
-    kills = {name: number for name, number in counts.items() if name.startswith("kills")}
-    assert kills.pop("kills") == sum(kills.values()) >= n
-    errors = counts.keys() - kills.keys() - {"kills", *SUMMARY}
-    assert not errors, done.stderr
+    sorts = {name: number for name, number in counts.items() if name.startswith("kills: ")}
+    errors = {name: number for name, number in counts.items() if name not in {*sorts, *SUMMARY}}
+    sys.stderr.write(done.stderr)  # shown if the test fails
+    assert counts["kills"] == sum(sorts.values())
+    return errors, sorts
