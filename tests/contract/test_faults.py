@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.core.faults import FaultKind, of_kind
+from lab.core.model import Periodic
 from tests.factories.fault_trials import interrupted, lost, tables_of
+from tests.factories.trials import run, spec_of
 
 pytestmark = pytest.mark.slow
 
@@ -60,13 +62,15 @@ def test_a_killed_child_loses_its_task(label: str, kind: FaultKind, tmp_path: Pa
     assert interrupted(tables) <= lost(tables)
 
 
-def test_a_paused_worker_loses_nothing(tmp_path: Path) -> None:
-    """Its tasks finish when it continues."""
-    fault = replace(of_kind(FaultKind.WORKER_PAUSE), heal_s=3.0)
-    tables = tables_of(tmp_path, "celery", fault, deadline_s=10.0)
+def test_a_killed_scheduler_misses_jobs_until_it_is_restarted(tmp_path: Path) -> None:
+    """Beat has no copy of the jobs that are due meanwhile, so it cannot start them later."""
+    arrival, fault = Periodic(1, 20, every_s=1.0), of_kind(FaultKind.SCHEDULER_KILL)
+    tables = run(tmp_path, spec_of("celery-beat", arrival=arrival, fault=fault)).tables
     hit = tables["fault"].iloc[-1]
-    assert hit.healed_ns - hit.injected_ns >= 3e9
-    assert lost(tables) == set()
+    assert (hit.status, hit.proof) == ("hit", "exit code -9")
+    missed = tables["firing"][tables["firing"].outcome == "missed"]
+    assert missed.nominal_ns.between(hit.injected_ns, hit.restarted_ns + 5e9).any()
+    assert (tables["task"].t3_ns > hit.restarted_ns).any()
 
 
 @pytest.mark.parametrize("persistence", ["none", "aof-always"])

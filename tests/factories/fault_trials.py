@@ -8,20 +8,30 @@ from typing import Any
 import pandas as pd
 
 from lab.core.faults import Fault
-from lab.core.model import Paced, Status, Topology
+from lab.core.model import Arrival, Paced, Status, Topology
 from lab.planning import faults
 from tests.factories.trials import run, spec_of
 
 PACED = Paced(1, 10.0)
+TWO = Topology(1, 2, 2)
 
 
 def tables_of(
-    folder: Path, label: str, fault: Fault, deadline_s: float = 3.0, **changes: Any
+    folder: Path,
+    label: str,
+    fault: Fault,
+    deadline_s: float = 3.0,
+    arrival: Arrival = PACED,
+    topology: Topology = TWO,
+    size: int = 50_000,
+    **changes: Any,
 ) -> dict[str, pd.DataFrame]:
-    """Run one trial with a fault, paced at ten tasks of 50 ms a second, and return its tables."""
-    arrival = faults.fitted(PACED, fault)
+    """Run one trial with a fault and return its tables; a window is as long as the hits need.
+
+    By default ten tasks of 50 ms are offered per second, to two workers.
+    """
     changes |= {"fault": fault, "deadline_s": deadline_s}
-    spec = spec_of(label, "io", arrival, Topology(1, 2, 2), 50_000, **changes)
+    spec = spec_of(label, "io", faults.fitted(arrival, fault), topology, size, **changes)
     result = run(folder, spec)
     assert result.row.status == Status.OK, result.row.reason
     return {**result.tables}

@@ -1,0 +1,127 @@
+"""Lists for each kind of fault a system that must lose tasks by it, and one that must not.
+
+A task is harmed if it is lost, stuck, failed or executed twice. A pause or a cut of some seconds
+harms no task anywhere, and a full disk refuses tasks, so these kinds have no system that must lose.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lab.core.faults import FaultKind
+from lab.core.model import Arrival, Burst, Paced, Topology
+from lab.core.outcomes import HARM, TaskOutcome
+from lab.planning import faults
+from lab.planning.fault_tasks import KINDS
+from tests.factories import fault_trials
+from tests.factories.fault_trials import PACED, TWO
+
+# Two workers take five seconds for it, so that a hit meets tasks that wait.
+BURST = Burst(200)
+# Longer than a grace period, and so seldom that a worker has no second task.
+LONG_US, SELDOM = 1_000_000, Paced(1, 1.0)
+# Celery reserves four tasks for each of two processes. They are lost with its connection until the
+# visibility timeout of an hour ends.
+PREFETCHED = 8
+
+
+class Case(NamedTuple):
+    """One trial of a system.
+
+    - `fault`: as typed.
+    - `deadline_s`: the seconds that the drain may take.
+    - `n_held`: the tasks that its workers may hold beside those that they execute.
+    """
+
+    label: str
+    fault: str
+    deadline_s: float = 10.0
+    arrival: Arrival = PACED
+    topology: Topology = TWO
+    size: int = 50_000
+    n_held: int = 0
+
+    @property
+    def kind(self) -> FaultKind:
+        """The kind of the fault."""
+        return faults.parse(self.fault).kind
+
+    @property
+    def name(self) -> str:
+        """The id of the test."""
+        return f"{self.fault}-{self.label}"
+
+
+class Harmed(NamedTuple):
+    """The harmed tasks: those that a hit interrupted or that are the fault, and all others."""
+
+    by_hit: set[int]
+    others: set[int]
+
+
+LOSES = (
+    # RQ does not deliver again without a retry.
+    Case("rq", "child-kill", arrival=SELDOM, size=LONG_US),
+    # By default a task is acknowledged before it runs.
+    Case("celery", "worker-kill"),
+    # The results were in the memory of the worker, so Dask computes finished tasks again.
+    Case("dask[distributed]", "worker-kill"),
+    # The only idle child waits with the lock of the queue, which nothing releases.
+    Case("multiprocessing", "idle-worker-kill", topology=Topology(1, 1, 1)),
+    Case("celery", "worker-term:grace-0.3s", arrival=SELDOM, size=LONG_US),
+    # One ended process breaks the pool: all unfinished tasks fail.
+    Case("process-pool", "poison"),
+    Case("celery", "worker-oom"),
+    # The tasks that wait are in the memory of the server; RDB saves after 60 s at the earliest.
+    Case("celery", "broker-kill:none", arrival=BURST, n_held=PREFETCHED),
+    Case("celery", "broker-kill:rdb", arrival=BURST, n_held=PREFETCHED),
+    # The scheduler forgets the tasks of a client that has ended.
+    Case("dask[distributed]", "submitter-kill", arrival=BURST),
+    # The visibility timeout ends before the task, which is delivered again.
+    Case("celery@safe", "outlive", 150.0),
+)
+KEEPS = (
+    # `task_reject_on_worker_lost` returns the message.
+    Case("celery@safe", "child-kill"),
+    Case("celery", "idle-worker-kill"),
+    Case("celery", "worker-term"),
+    Case("celery", "worker-pause:3s"),
+    Case("celery@safe", "poison"),
+    Case("rq", "worker-oom"),
+    # The page cache survives SIGKILL.
+    Case("celery", "broker-kill:aof-everysec", 20.0, BURST, n_held=PREFETCHED),
+    Case("celery", "broker-kill:aof-always", 20.0, BURST, n_held=PREFETCHED),
+    Case("celery", "broker-pause:3s"),
+    Case("rq", "submitter-kill"),
+)
+
+
+def run(folder: Path, case: Case, **changes: Any) -> Harmed:
+    """Run the trial of a case with one hit, and return the tasks that were harmed."""
+    tables = fault_trials.tables_of(
+        folder, case.label, faults.parse(case.fault), case.deadline_s, case.arrival, case.topology,
+        case.size, **changes,
+    )  # fmt: skip
+    hit = tables["fault"].iloc[-1]
+    assert hit.status == "hit", hit.reason
+    outcomes = tables["outcome"]
+    # A task of unknown outcome would be a loss if the drain were longer.
+    is_harmed = outcomes.outcome.isin([*HARM, TaskOutcome.UNDECIDED, TaskOutcome.PARTIAL])
+    harmed, by_hit = {*outcomes[is_harmed].task_id}, fault_trials.interrupted(tables)
+    return Harmed(harmed & by_hit, harmed - by_hit)
+
+
+def loses(folder: Path, case: Case, **changes: Any) -> bool:
+    """Return whether a fault harms the tasks that it hits, or more others than a worker holds."""
+    harmed = run(folder, case, **changes)
+    return bool(harmed.by_hit) or len(harmed.others) > case.n_held
+
+
+def keeps(folder: Path, case: Case, **changes: Any) -> bool:
+    """Return whether a fault harms at most the tasks that a worker holds.
+
+    A task that is the fault itself does not count.
+    """
+    harmed = run(folder, case, **changes)
+    return len(harmed.others) <= case.n_held and (case.kind in KINDS or not harmed.by_hit)

@@ -1,0 +1,47 @@
+"""Tests each kind of fault on a system that must lose tasks by it, and on one that must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.core.faults import FaultKind
+from lab.planning.fault_tasks import KINDS
+from lab.providers.local import LocalCluster
+from tests.contract.fault_cases import KEEPS, LOSES, Case, keeps, loses
+
+# The kinds without a system that must lose, or without one that must not, and why.
+NEVER_HARM = {FaultKind.WORKER_PAUSE, FaultKind.BROKER_PAUSE}  # both only wait
+ALWAYS_HARM = {
+    FaultKind.OUTLIVE,  # the other systems never deliver again, or only after some minutes
+    FaultKind.WORKER_KILL,  # a local system needs a minute: see `test_faults`, `celery@safe`
+    FaultKind.SCHEDULER_KILL,  # each system misses the jobs that are due meanwhile
+}
+OF_JOBS = {FaultKind.SCHEDULER_KILL}
+
+
+def name_of(case: Case) -> str:
+    """Return the id of a test."""
+    return case.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", LOSES, ids=name_of)
+def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
+    """At least one task is lost, stuck, failed or executed twice."""
+    assert loses(tmp_path, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", KEEPS, ids=name_of)
+def test_a_fault_harms_no_task_of_this_system(case: Case, tmp_path: Path) -> None:
+    """All others than those that are the fault itself finish once."""
+    assert keeps(tmp_path, case)
+
+
+def test_each_kind_has_a_system_that_loses_and_one_that_keeps() -> None:
+    """A new kind without a case fails here."""
+    kinds = {*LocalCluster.faults, *KINDS}
+    assert {case.kind for case in LOSES} == kinds - NEVER_HARM - OF_JOBS
+    assert {case.kind for case in KEEPS} == kinds - ALWAYS_HARM
