@@ -13,7 +13,11 @@ from lab.core.provider import Cluster
 
 
 class Activity(StrEnum):
-    """Names the activity of a target when a fault hit it, from the ledger."""
+    """Names the activity of a target when a fault hit it, from the ledger.
+
+    A worker that fetches or has prefetched tasks and executes none is idle: only its memory, or
+    keys of its broker that are no documented interface, would show the difference.
+    """
 
     EXECUTING = "executing"
     IDLE = "idle"

@@ -46,7 +46,9 @@ class FaultRow:
     )
     role: str = column("role of the target: worker, child, broker, scheduler or driver")
     target: str = column("name of the part, and process id")
-    activity: str = column("what the target did: executing, prefetched, idle, fetching or unknown")
+    activity: str = column(
+        "what the target did, from the ledger: executing, idle, or unknown if it writes none"
+    )
     task_ids: str = column("tasks that were executing there, separated by spaces")
     # From outside, because a part that was hit may be unable to report it (METHOD M27).
     proof: str = column("observation from outside the target")
