@@ -192,14 +192,20 @@ class RqJobs(Backend):
         """Return the expiry of a heartbeat, and the time until the next maintenance.
 
         An abandoned job without retries left fails then. An idle worker checks for maintenance
-        after each blocking dequeue, which lasts `worker_ttl` - 15 s (RQ source, worker/base.py).
+        after each blocking dequeue, which lasts `worker_ttl` - 15 s (RQ source, worker/base.py). A
+        job that has been popped, but not marked as started, is found by one maintenance and
+        handled by the first that is more than a minute later (intermediate_queue.py).
         """
         beats = not settings.get("worker_class", "").endswith("SimpleWorker")
         heartbeat_s = HEARTBEAT_S if beats else JOB_TIMEOUT_S
         wait_s = settings.get("worker_ttl", WORKER_TTL_S) - 15
         n_waits = settings.get("maintenance_interval", MAINTENANCE_S) // wait_s + 1
+        every_s = n_waits * wait_s
         # RQ adds 60 s to both before it regards a job as abandoned (RQ source, get_heartbeat_ttl).
-        return float(heartbeat_s + 60 + n_waits * wait_s)
+        marked_s = float(heartbeat_s + 60 + every_s)
+        if is_started:
+            return marked_s
+        return max(marked_s, float(every_s * (60 // every_s + 2)))
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:

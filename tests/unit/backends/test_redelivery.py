@@ -20,12 +20,13 @@ HORIZONS = {
     "celery[prefork+rabbitmq+quorum]@safe": (60.0, 60.0),
     "celery[gevent+rabbitmq]@tuned": (math.inf, None),
     "celery-beat": (3_700.0, None),
-    # The heartbeat of 90 s and 810 s of maintenance if all workers are idle.
-    "rq": (900.0, 900.0),
+    # The heartbeat of 90 s and 810 s of maintenance if all workers are idle; for a job that was
+    # popped and not marked as started, two of them.
+    "rq": (1_620.0, 900.0),
     "rq@safe": (120.0, 120.0),
     "rq[simple-worker]@safe": (270.0, 270.0),
-    "rq[worker-pool]@safe": (900.0, 900.0),
-    "django-rq@safe": (705.0, 705.0),
+    "rq[worker-pool]@safe": (1_620.0, 900.0),
+    "django-rq@safe": (1_230.0, 705.0),
     "django-q[redis]": (None, None),
     "django-q[orm+postgres]": (60.0, 60.0),
     "django-q[orm+sqlite]@safe": (60.0, 60.0),
