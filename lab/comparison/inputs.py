@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -33,12 +34,14 @@ class Side:
             replaced by the requested duration in us, because each run calibrates again.
         facts: The stable facts of the fingerprint.
         fingerprint_id: The hash of these facts.
+        servers: Name -> version of each server, which an image or the machine may replace.
     """
 
     name: str
     numbers: pd.DataFrame
     facts: dict[str, str]
     fingerprint_id: str
+    servers: dict[str, str] = field(default_factory=dict)
 
 
 def find_side(name: str, results: Path, within: Path | None = None) -> Side:
@@ -90,7 +93,28 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
             f"The runs of {name} differ in machine or software. Pass one run instead of {name}."
         )
     values = pd.concat([_values(store) for store in stores], ignore_index=True)
-    return Side(name, values, facts[0], str(environments[0].fingerprint_id.iloc[0]))
+    servers = _servers(name, stores)
+    return Side(name, values, facts[0], str(environments[0].fingerprint_id.iloc[0]), servers)
+
+
+def _servers(name: str, stores: Sequence[Store]) -> dict[str, str]:
+    """Return the version of each server of all trials.
+
+    Raises:
+        ResultsError: The trials have two versions of one server.
+    """
+    reported = pd.concat([store.read("trial")["services"] for store in stores]).unique()
+    servers = dict[str, str]()
+    # In parentheses follow the origin of the program and its persistence, a factor of faults.
+    texts = [re.sub(r" \(.*?\)", "", text) for text in filter(None, reported)]
+    for server in dict.fromkeys(server for text in texts for server in text.split("; ")):
+        known = servers.setdefault(server.partition(" ")[0], server)
+        if known != server:
+            raise ResultsError(
+                f"{name} has trials on {known} and on {server}, which no comparison may mix. "
+                "Measure each in a run of its own."
+            )
+    return servers
 
 
 def _stable(environment: pd.DataFrame) -> dict[str, str]:
@@ -121,7 +145,7 @@ def _of_label(label: str, run: Side) -> Side:
             f"{label!r} matches several labels of {run.name}. Use one of: {', '.join(chosen)}."
         )
     rows = run.numbers[run.numbers.label == chosen[0]]
-    return Side(chosen[0], rows.reset_index(drop=True), run.facts, run.fingerprint_id)
+    return replace(run, name=chosen[0], numbers=rows.reset_index(drop=True))
 
 
 def _short_names(label: str) -> tuple[str, str]:
@@ -130,9 +154,15 @@ def _short_names(label: str) -> tuple[str, str]:
 
 
 def differences(a: Side, b: Side) -> list[str]:
-    """List the facts of machine and software that differ between the two sides."""
+    """List the facts of machine and software that differ between the two sides.
+
+    Also the versions of servers that both used, such as RabbitMQ 3.13 and 4.
+    """
     keys = sorted({*a.facts, *b.facts})
-    return [
+    servers = [
+        name for name in a.servers if a.servers[name] != b.servers.get(name, a.servers[name])
+    ]
+    return [f"server: {a.servers[name]} / {b.servers[name]}" for name in servers] + [
         f"{key}: {a.facts.get(key, 'unknown')} / {b.facts.get(key, 'unknown')}"
         for key in keys
         if a.facts.get(key) != b.facts.get(key)

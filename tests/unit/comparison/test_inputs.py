@@ -1,0 +1,39 @@
+"""Tests that a side of a comparison has one version of each server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lab.comparison import inputs
+from lab.core.errors import ResultsError
+from tests.factories import campaigns
+from tests.factories.campaigns import SMALL, campaign
+
+
+def written(folder: Path, name: str, services: str, later: str = "") -> None:
+    """Write a run; from the second block on, its servers may be others."""
+    tables = campaign(replace(SMALL, blocks=2))
+    trials: pd.DataFrame = tables["trial"]
+    has_server = trials.services != ""
+    present = trials.services.mask(has_server, services)
+    versions = present.mask(has_server & (trials.block > 0), later or services)
+    campaigns.write({**tables, "trial": trials.assign(services=versions)}, folder / "runs" / name)
+
+
+def test_versions_of_a_server_are_never_mixed(tmp_path: Path) -> None:
+    """Neither between sides nor in one; origin and persistence of a program are no version."""
+    written(
+        tmp_path, "old", "redis 6.2.14 (machine; no persistence)", "redis 6.2.14 (machine; rdb)"
+    )
+    written(tmp_path, "new", "redis 7.0; rabbitmq 4.0.5")
+    written(tmp_path, "both", "rabbitmq 3.13.7", "rabbitmq 4.0.5")
+    old, new = (inputs.find_side(name, tmp_path) for name in ("old", "new"))
+    assert old.servers == {"redis": "redis 6.2.14"}
+    assert inputs.differences(old, new) == ["server: redis 6.2.14 / redis 7.0"]
+    assert inputs.differences(old, old) == []
+    with pytest.raises(ResultsError, match="both has trials on rabbitmq 3.13.7 and on rabbitmq 4"):
+        inputs.find_side("both", tmp_path)
