@@ -14,8 +14,10 @@ from lab.analysis.queries import of_faults
 from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
 from lab.core.model import Status
+from lab.core.outcomes import TaskOutcome
 from lab.figures import Tables
 from lab.figures.theme import colour_of
+from lab.report.documented import documented_safe
 from lab.report.fault_hits import HitSummary, hits_of, outcomes_of, survived_text
 from lab.report.fault_results import (
     FAILED,
@@ -30,6 +32,8 @@ from lab.report.fault_results import (
 from lab.report.number_format import percent, plural, seconds
 
 KINDS = [kind.value for kind in FaultKind]
+# The outcomes of a task that a profile with `safe_against` is documented to prevent.
+LOSSES = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK, TaskOutcome.LOST_REPORTED)
 DELAY, SERVICE = "redelivery_delay_s_max", "time_to_recover_s"
 
 
@@ -77,12 +81,16 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """The row of one label: its squares in the order of `Matrix.faults`."""
+    """The row of one label: its squares in the order of `Matrix.faults`.
+
+    `documented`: the faults after which it keeps its tasks, according to its documentation.
+    """
 
     label: str
     name: str
     colour: str
     acknowledged: str
+    documented: str
     survived: str
     squares: Sequence[Square]
 
@@ -131,6 +139,7 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
         name=row.name,
         colour=colour_of(row.family),
         acknowledged="; ".join(ACKNOWLEDGED.get(word, word) for word in meanings),
+        documented=", ".join(documented_safe(row.label)),
         survived=survived_text(hits),
         squares=squares,
     )
@@ -157,6 +166,9 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
     delay = _longest(DELAY, sent, tables) if result is RECOVERED else ""
     service = _longest(SERVICE, sent, tables)
     stopped = "stopped consuming" if (sent["stopped_consuming"] == 1).any() else ""
+    kind = fault.partition(":")[0]
+    is_promised = result.outcome in LOSSES and kind in documented_safe(row.label)
+    broken = "documented to be safe" if is_promised else ""
     return Square(
         fault=fault,
         anchor=anchor,
@@ -164,7 +176,7 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         text=f"{result.word} after {delay}" if delay else result.word,
         count=f"{harmed:,} of {n:,}",
         bound=f"{low} to {high}" if harmed else f"at most {high}",
-        notes=[*_others(counts, result), *filter(None, [stopped])],
+        notes=[*_others(counts, result), *filter(None, [stopped, broken])],
         survived="" if fault == FaultKind.NONE else survived_text(hits),
         service=f"The service had recovered after {service}." if service else "",
         reason=_reason(result, hits),

@@ -6,12 +6,11 @@ import pandas as pd
 
 from lab.analysis.labels import each
 from lab.analysis.queries import THROUGHPUT
-from lab.core.errors import LabError
 from lab.core.faults import FaultKind
 from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
 from lab.figures import Tables
-from lab.planning import registry
 from lab.report.answers.queries import cells, estimate_text, values
+from lab.report.documented import documented_safe
 from lab.report.number_format import digits, enumeration, plural, seconds
 from lab.report.recommendation import tiers
 
@@ -82,15 +81,7 @@ def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best
 
 def _keeps_tasks(label: str) -> bool:
     """Return whether a system documents that it keeps tasks when a worker dies."""
-    try:
-        chosen = registry.select(label)
-    except LabError:  # a system of another package, which is not installed here
-        return False
-    profiles = registry.profiles_of(chosen.backend, chosen.variant)
-    return any(
-        profile.name == chosen.profile and FaultKind.WORKER_KILL in profile.safe_against
-        for profile in profiles
-    )
+    return FaultKind.WORKER_KILL in documented_safe(label)
 
 
 def _nothing(tables: Tables) -> str:

@@ -10,8 +10,10 @@ from importlib import resources
 import pandas as pd
 import pytest
 
+from lab.core.faults import FaultKind
 from lab.core.outcomes import HARM
 from lab.figures import FIGURES, Tables
+from lab.report.documented import documented_safe
 from lab.report.fault_results import RESULTS
 from lab.report.faults import Square, as_table, matrix, sentence
 from lab.report.page import render
@@ -180,6 +182,36 @@ def test_the_terminal_names_the_systems_that_lost_tasks(tables: Tables) -> None:
     fine = matrix(with_faults(campaign(SMALL), {("rq", "worker-kill"): OK}))
     assert fine
     assert sentence(fine) == "Faults: none of 1 system lost a task or ran one twice."
+
+
+def test_a_loss_against_the_documentation_is_named(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A safe profile promises that no task is lost, and not that none is run twice."""
+    promised = (FaultKind.CHILD_KILL, FaultKind.WORKER_PAUSE, FaultKind.IDLE_WORKER_KILL)
+    monkeypatch.setattr("lab.report.faults.documented_safe", lambda _: promised)
+    table = matrix(tables)
+    assert table
+    (system,) = (system for system in table.systems if system.name == "rq")
+    named = [s.fault for s in system.squares if "documented to be safe" in s.notes]
+    assert named == ["child-kill"]
+    page = render(tables, dict.fromkeys(FIGURES.values()))
+    assert "Documented to be safe against" in page
+
+
+@pytest.mark.parametrize(
+    ("label", "kinds"),
+    [
+        ("rq@default", set()),
+        ("rq@safe", {FaultKind.CHILD_KILL, FaultKind.WORKER_KILL}),
+        ("celery[prefork+rabbitmq]@safe", {FaultKind.BROKER_KILL, FaultKind.WORKER_KILL}),
+        ("not-installed", set()),
+    ],
+)
+def test_documented_faults_are_those_of_the_profile(label: str, kinds: set[FaultKind]) -> None:
+    """The profile of the variant counts; a system that is not installed promises nothing."""
+    assert kinds <= set(documented_safe(label))
+    assert bool(documented_safe(label)) == bool(kinds)
 
 
 def test_a_run_without_faults_has_no_matrix() -> None:
