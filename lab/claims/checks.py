@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,7 @@ class TrialRecords:
         seen: How many of the tasks' changes to shared data the submitter saw; None if the tasks
             change no shared data.
         python: The interpreter and whether it has the GIL.
+        outcomes: `OutcomeRow` columns and the `ack` of the submit call; empty without a fault.
     """
 
     row: TrialRow
@@ -47,6 +48,7 @@ class TrialRecords:
     driver_pid: int
     seen: int | None
     python: str
+    outcomes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def ended(self) -> pd.DataFrame:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from lab.analysis.statistics import INTERVAL_FLOOR
 from lab.claims import checks, delivery
 from lab.claims.checks import URGENT_TASKS, Observation, TrialRecords, usable_pairs
+from lab.core.backend import capabilities
+from lab.core.errors import ClusterError
 from lab.core.faults import Fault, FaultKind
 from lab.core.model import (
     Burst,
+    Capability,
     ClientCrash,
     Monitoring,
     Paced,
@@ -25,10 +28,10 @@ from lab.planning.faults import fitted
 from lab.planning.plan import Plan, Selection, make_plan
 from lab.planning.presets import Case
 from lab.providers import PROVIDERS
+from lab.providers.choice import CONTAINERS, LOCAL
+from lab.providers.engine import find_engine
 from lab.results.schema import TrialRow
 
-# Monitors are queried on loopback, and process ids are compared: containers would hide both.
-PROVIDER = "local"
 DEADLINE_S = 15.0
 WAIT_US, CPU_US, SHORT_WAIT_US, JOB_US = 200_000, 20_000, 20_000, 3_000_000
 # The stop rule is fixed in advance (METHOD M10) and does not depend on the values: stop at as many
@@ -45,6 +48,8 @@ class TrialSet:
     """The trials that one criterion needs: its case, topology and number of blocks.
 
     `is_paired` is true where every block compares two topologies; such a set may end early.
+    `provider` is local, because monitors are queried on loopback and process ids are compared: both
+    are hidden in containers. But some servers run in containers only.
     """
 
     case: Case
@@ -55,6 +60,17 @@ class TrialSet:
     warmup_per_slot: int = 0
     deadline_s: float = DEADLINE_S
     is_paired: bool = False
+    provider: str = LOCAL
+
+    @property
+    def lack(self) -> str:
+        """The reason why its provider is not available on this machine; empty if it is."""
+        if self.provider == CONTAINERS:
+            try:
+                find_engine()
+            except ClusterError as error:
+                return str(error)
+        return ""
 
     def is_done(self, rows: Sequence[TrialRow]) -> bool:
         """Return True if a backend's rows suffice before all blocks have run."""
@@ -63,8 +79,15 @@ class TrialSet:
         return self.is_paired and (failed or len(usable_pairs(rows)) >= INTERVAL_FLOOR)
 
     def case_of(self, label: str) -> Case:
-        """Return the case for a label, with a period that its scheduler supports."""
-        arrival, finest_s = self.case.arrival, registry.select(label).backend.finest_period_s
+        """Return the case for a label, with a period that its scheduler supports.
+
+        A backend that accepts no single tasks receives paced ones as one batch.
+        """
+        chosen = registry.select(label)
+        arrival, finest_s = self.case.arrival, chosen.backend.finest_period_s
+        takes_one = Capability.SUBMIT in capabilities(chosen.backend, chosen.variant)
+        if isinstance(arrival, Paced) and not takes_one:
+            return replace(self.case, arrival=Burst(arrival.n_tasks))
         if not isinstance(arrival, Periodic) or arrival.cron or finest_s <= arrival.every_s:
             return self.case
         # Where the finest period is a minute, two occurrences keep the trial short.
@@ -75,26 +98,28 @@ class TrialSet:
 
     def selection(self, label: str, seed: int) -> Selection:
         """Return the selection for a campaign of these trials on one label."""
+        provider = PROVIDERS[self.provider]
         return Selection(
             labels=(label,),
             cases=(self.case_of(label),),
             cores=self.cores,
             nodes=(self.nodes,),
             workers_per_core=(self.workers_per_core,),
-            provider=PROVIDER,
+            provider=self.provider,
             blocks=self.blocks,
             seed=seed,
             warmup_per_slot=self.warmup_per_slot,
             deadline_s=self.deadline_s,
-            offers=PROVIDERS[PROVIDER].offered(),
-            is_on_host=PROVIDERS[PROVIDER].is_on_host,
-            fault_lacks={kind: PROVIDERS[PROVIDER].fault_lack(kind) for kind in FaultKind},
+            offers=provider.offered(),
+            is_on_host=provider.is_on_host,
+            fault_lacks={kind: provider.fault_lack(kind) for kind in FaultKind},
         )
 
     def includes(self, spec: TrialSpec) -> bool:
         """Return True if a trial belongs to this set."""
         return (
             spec.workload == self.case.workload
+            and spec.provider == self.provider
             and spec.arrival == self.case_of(spec.label).arrival
             and spec.topology.nodes == self.nodes
             and spec.fault == self.case.fault
@@ -126,14 +151,18 @@ SCHEDULED = TrialSet(Case("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
 # A kill must find a task, so tasks are long; two slots, so that others wait behind them. A system
 # that redelivers after a minute needs the rest of the time.
 HIT_US, HIT_HZ, HITS = 200_000, 5.0, 2
-KILLED, CHILD_KILLED = (
-    TrialSet(
-        Case("io", fitted(Paced(1, rate_hz=HIT_HZ), fault), HIT_US, fault=fault),
-        cores=(2,),
-        deadline_s=120.0,
-    )
-    for fault in (Fault(FaultKind.WORKER_KILL, HITS), Fault(FaultKind.CHILD_KILL, HITS))
-)
+
+
+def _hit(kind: FaultKind, hits: int = HITS, provider: str = LOCAL) -> TrialSet:
+    fault = Fault(kind, hits)
+    case = Case("io", fitted(Paced(1, rate_hz=HIT_HZ), fault), HIT_US, fault=fault)
+    return TrialSet(case, cores=(2,), deadline_s=120.0, provider=provider)
+
+
+KILLED, CHILD_KILLED = _hit(FaultKind.WORKER_KILL), _hit(FaultKind.CHILD_KILL)
+POISONED = _hit(FaultKind.POISON, 1)
+# RabbitMQ runs in containers only.
+BROKER_KILLED = _hit(FaultKind.BROKER_KILL, provider=CONTAINERS)
 REMOVED = TrialSet(Case("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
 # For a backend that accepts no tasks, jobs that are due at the same instant replace them.
 # As many occurrences as an interval needs: `checks.jobs_gain` compares each of them.
@@ -184,6 +213,10 @@ CRITERIA: Mapping[str, Criterion] = {
     "redelivered": Criterion(KILLED, delivery.executed_again, (Status.OK, Status.TIMEOUT)),
     "at-most-once": Criterion(KILLED, delivery.never_again, (Status.OK, Status.TIMEOUT)),
     "requeued": Criterion(CHILD_KILLED, delivery.executed_again, (Status.OK, Status.TIMEOUT)),
+    "reported": Criterion(CHILD_KILLED, delivery.reported, (Status.OK, Status.TIMEOUT)),
+    "never-reported": Criterion(CHILD_KILLED, delivery.stuck, (Status.OK, Status.TIMEOUT)),
+    "blamed": Criterion(POISONED, delivery.reported, (Status.OK, Status.TIMEOUT)),
+    "confirmed": Criterion(BROKER_KILLED, delivery.acknowledged_ended, (Status.OK, Status.TIMEOUT)),
     "jobs-kept": Criterion(JOBS, checks.scheduled),
     "jobs-overlap": Criterion(JOBS, checks.overlap),
     "jobs-parallel": Criterion(JOBS, checks.jobs_gain),

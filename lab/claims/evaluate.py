@@ -87,6 +87,8 @@ class _RunEvidence:
         if package := registry.missing_package(way.backend, way.variant):
             observation = Observation(None, f"the package {package!r} is not installed")
             return LabelResult(label, condition, observation)
+        if lack := criterion.trials.lack:
+            return LabelResult(label, condition, Observation(None, lack))
         for skip in self._plan.skips:
             if skip.spec.label == way.label and criterion.trials.includes(skip.spec):
                 return LabelResult(
@@ -116,6 +118,8 @@ class _RunEvidence:
         # Only a trial with a schedule has this table.
         if row.schedule:
             tables["firing"] = self._store.read("firing", folder)
+        if row.fault:
+            tables |= {name: self._store.read(name, folder) for name in ("outcome", "submit")}
         return records_of(row, tables, folder, self._python)
 
 
@@ -133,7 +137,15 @@ def records_of(
         driver_pid=read(folder / "intents.bin")[0].pid,
         seen=read_status(folder).get("seen"),
         python=python,
+        outcomes=_outcomes(tables) if row.fault else pd.DataFrame(),
     )
+
+
+def _outcomes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the outcome of each task of the window, with the result of its submit call."""
+    submits = tables["submit"]
+    acks = submits.loc[submits["phase"] == Phase.MEASURE, ["task_id", "ack"]]
+    return tables["outcome"].merge(acks, on="task_id", how="left")
 
 
 def _result_of_skip(skip: Skip, way: registry.SelectedBackend) -> bool | None:

@@ -10,8 +10,50 @@ from collections.abc import Mapping
 from lab.claims.claim import Claim, Mark
 
 RECEIPTS = "docs/brokers.md of django-q2"
+OF_RQ = "docs/exceptions.md of rq"
 PROMISES: Mapping[str, tuple[Claim, ...]] = {
+    "multiprocessing": (
+        Claim(
+            "never-reported",
+            Mark.YES,
+            "multiprocessing.Pool gets stuck indefinitely when the child process is killed "
+            "manually (python/cpython#96062, open)",
+        ),
+    ),
+    "process-pool": (
+        Claim(
+            "reported",
+            Mark.YES,
+            "this exception class is raised when one of the workers of a ProcessPoolExecutor has "
+            "terminated in a non-clean fashion (for example, if it was killed from the outside) "
+            "(Doc/library/concurrent.futures.rst, BrokenProcessPool)",
+        ),
+    ),
+    "joblib": (
+        Claim(
+            "reported",
+            Mark.YES,
+            "Raised when a process in a ProcessPoolExecutor terminated abruptly while a future "
+            "was in the running state. (joblib/externals/loky/process_executor.py, "
+            "TerminatedWorkerError)",
+        ),
+    ),
     "celery": (
+        Claim(
+            "reported",
+            Mark.CONFIG,
+            "The worker processing a job has exited prematurely. (celery/exceptions.py, "
+            "WorkerLostError)",
+            ("celery", "celery[prefork+results]"),
+        ),
+        Claim(
+            "confirmed",
+            Mark.YES,
+            "basic.ack for a persistent message routed to a durable queue will be sent after "
+            "persisting the message to disk (docs/confirms.md of rabbitmq-website)",
+            ("celery[prefork+rabbitmq]@safe", "celery[prefork+rabbitmq+quorum]@safe"),
+            each=True,
+        ),
         Claim(
             "at-most-once",
             Mark.YES,
@@ -50,6 +92,15 @@ PROMISES: Mapping[str, tuple[Claim, ...]] = {
             ("django-q[redis]",),
             instead="redelivered",
         ),
+        Claim(
+            "ack-failures",
+            Mark.NO,
+            "When set to True, also acknowledge unsuccessful tasks. This causes failed tasks to "
+            "be considered as successful deliveries, thereby removing them from the task queue. "
+            "(docs/configure.rst of django-q2, ack_failures; the claim: they are run again)",
+            ("django-q[orm+sqlite]@safe",),
+            instead="retry",
+        ),
     ),
     "dask": (
         Claim(
@@ -59,13 +110,41 @@ PROMISES: Mapping[str, tuple[Claim, ...]] = {
             "(docs/source/resilience.rst of distributed)",
             ("dask[distributed]",),
         ),
+        Claim(
+            "blamed",
+            Mark.YES,
+            "After a configurable number of deaths (config key "
+            '"distributed.scheduler.allowed-failures"), Dask decides to blame the task itself, '
+            "and returns this exception. (docs/source/killed.rst of distributed)",
+            ("dask[distributed]",),
+        ),
+    ),
+    "django-rq": (
+        Claim(
+            "reported",
+            Mark.YES,
+            "Every job that doesn't execute successfully is stored here, along with its exception "
+            f"information ({OF_RQ}, FailedJobRegistry)",
+        ),
+        Claim(
+            "requeued",
+            Mark.CONFIG,
+            f"Retry up to 3 times, failed job will be requeued immediately ({OF_RQ}, Retry)",
+            ("django-rq", "django-rq@safe"),
+        ),
+        Claim(
+            "redelivered",
+            Mark.CONFIG,
+            "Each one is retried if it has retries left, otherwise moved to the "
+            "FailedJobRegistry. (rq/registry.py, StartedJobRegistry.cleanup)",
+            ("django-rq", "rq@safe"),
+        ),
     ),
 }
 # System -> sentence -> the reason why no trial of `lab claims` tests it.
 UNTRIED: Mapping[str, Mapping[str, str]] = {
     "django-rq": {
-        "Another worker collects this job and moves it to the FailedJobRegistry. "
-        "(docs/exceptions.md of rq)": (
+        f"Another worker collects this job and moves it to the FailedJobRegistry. ({OF_RQ})": (
             "with the default settings this takes up to 810 s; `lab bench --experiment faults "
             "--backend rq` measures it"
         )

@@ -18,6 +18,7 @@ from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import lookup
 from lab.console import duration, say, show_table
 from lab.core.errors import ExitCode, NothingSelectedError
+from lab.providers import choice
 from lab.results import run_names
 from lab.results.store import Store
 
@@ -29,17 +30,24 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         options.resume = run_names.find(options.resume, options.results, say)
         store, campaign_run = run_folder.load(options.resume)
+        choice.prepare({spec.provider for spec in campaign_run.plan.trials}, say)
         # The plan has trials for the claims of the first command only.
         claims = _claims(_first_options(campaign_run.command))
     else:
         claims = _claims(options)
         # In the range of --seed, so that the user can repeat a drawn seed.
         seed = secrets.randbits(31) if options.seed is None else options.seed
-        wanted = [(c.criterion, way.label) for b, c in claims for way in evaluate.ways(b, c)]
+        wanted = [
+            (claim.criterion, way.label)
+            for backend, claim in claims
+            if not CRITERIA[claim.criterion].trials.lack
+            for way in evaluate.ways(backend, claim)
+        ]
         plan = criteria.plan(wanted, seed)
         if options.dry_run:
             show_plan(plan)
             return ExitCode.FINE
+        choice.prepare({spec.provider for spec in plan.trials}, say)
         command = command_line(sys.argv[1:])
         # Zero, because `attempts` below replaces the rule of reruns.
         campaign_run = run_folder.Run(plan, NAME, seed, reruns=0, command=command)
@@ -70,11 +78,11 @@ def run(options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> evaluate.BackendClaims:
     for name in options.backend or ():
         lookup("backend with claims", name, PUBLISHED)
+    # Not only the criteria: a claim that another criterion tests has a name of its own.
+    names = {claim.name: claim for each in PUBLISHED.values() for claim in each.claims}
     for name in options.claim or ():
-        lookup("claim", name, CRITERIA)
-    claims = evaluate.select_claims(
-        options.backend or list(PUBLISHED), options.claim or list(CRITERIA)
-    )
+        lookup("claim", name, {**CRITERIA, **names})
+    claims = evaluate.select_claims(options.backend or list(PUBLISHED), options.claim or [*names])
     if not claims:
         raise NothingSelectedError("No published claim matches. See: lab claims --help")
     return claims

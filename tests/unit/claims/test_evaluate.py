@@ -130,3 +130,13 @@ def test_the_submitter_sees_changes_of_shared_data(
     (spec,) = criteria.plan([(criterion, label)], seed=7).trials
     result = run(tmp_path, spec)
     assert evaluate.records_of(result.row, result.tables, tmp_path / spec.id, "").seen == seen
+
+
+def test_a_claim_that_another_criterion_tests_is_selected_by_its_name(
+    tmp_path: Path, run_cli: RunCli
+) -> None:
+    """Also when no claim is named: until now such claims were never tested."""
+    arguments = ("claims", "-b", "django-q", "-c", "without-receipts", "--dry-run")
+    shown = run_cli(*arguments, "--results", str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert "worker-kill" in shown.stdout
