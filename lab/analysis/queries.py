@@ -12,7 +12,7 @@ from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.labels import each, identify
 from lab.analysis.sweeps.grouping import plural
 from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
-from lab.core.model import COUNTED_FLAGS
+from lab.core.model import COUNTED_FLAGS, Flag
 
 Tables = Mapping[str, pd.DataFrame]
 """Table name -> tidy table, as `Store.read` returns it; see `window_of` for windows."""
@@ -96,10 +96,15 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
 
     Returns:
         One row per trial (``kind`` trial) or cell (``kind`` estimate): y, low, high, unit, the
-        cell, node_mode, flag, n_trials, n_noisy, method, and name, family, marker.
+        cell, node_mode, flag, n_trials, n_noisy, method, and name, family, marker. A cell in which
+        no trial counts has a row of the kind disturbed, without n_trials, for none counts.
     """
     trials = trial_values(tables, metric).assign(kind="trial").rename(columns={"value": "y"})
     cells = estimates(tables, metric).assign(kind="estimate")
+    disturbed = estimates(tables, metric, Flag.DISTURBED).assign(kind=str(Flag.DISTURBED))
+    counts = disturbed["n_trials"]
+    disturbed["n_trials"] = counts.mask(counts.notna())
+    cells = pd.concat([cells, disturbed], ignore_index=True)
     cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
     # The table `estimate` has the columns of a cell only; a point needs these as well.
     modes = tables["trial"].drop_duplicates(CELL)[[*CELL, "node_mode", "size_unit", "nominal_ns"]]

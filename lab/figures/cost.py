@@ -16,6 +16,7 @@ from lab.analysis.queries import Tables, points, topology_names, workload_names
 from lab.core.cell import TOPOLOGY
 from lab.core.model import Burst
 from lab.figures.chart import Chart
+from lab.figures.disturbed import legend_entries
 from lab.figures.overhead import ROW_IN, draw_cell, scale
 from lab.figures.theme import QUIET, legend_below, panels
 
@@ -47,7 +48,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.5)
         scale(ax, part)
-    legend_below(figure, _legend())
+    legend_below(figure, [*_legend(), *legend_entries(frame)])
     return figure
 
 

@@ -20,7 +20,9 @@ from lab.analysis.queries import (
     trend_estimates,
 )
 from lab.core.cell import TOPOLOGY
+from lab.core.model import Flag
 from lab.figures.chart import Chart
+from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
 from lab.figures.theme import (
     INK,
     colour_of,
@@ -83,14 +85,17 @@ def _ranked(part: pd.DataFrame) -> list[str]:
     rank = dict(
         zip(marks["name"], zip(marks["bound"] == ">", marks["x"], strict=True), strict=True)
     )
-    reached = part.groupby("name")["y"].max()
-    return sorted(reached.index, key=lambda name: (rank.get(name, (True, np.inf)), -reached[name]))
+    reached = of_counted(part).groupby("name")["y"].max()
+    names = sorted(reached.index, key=lambda name: (rank.get(name, (True, np.inf)), -reached[name]))
+    return ranked_last(names, part)
 
 
 def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
     colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
     trials = rows[rows["kind"] == "trial"]
     ax.plot(trials["x"], trials["y"], marker, color=colour, alpha=0.3, markersize=3.5)
+    disturbed = rows[rows["kind"] == Flag.DISTURBED]
+    draw_marks(ax, disturbed["x"], disturbed["y"], marker)
     cells = rows[rows["kind"] == "estimate"].sort_values("x")
     ax.plot(cells["x"], cells["y"], marker=marker, color=colour, linewidth=1.4, markersize=5)
     ax.vlines(cells["x"], cells["low"], cells["high"], color=colour, linewidth=2)
@@ -104,7 +109,7 @@ def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _legend(part: pd.DataFrame, names: list[str]) -> list[Line2D]:
     half = Line2D([], [], color=INK, linestyle="--", label="efficiency 50 %")
-    return [*label_handles(part, names), half]
+    return [*label_handles(part, names), half, *legend_entries(part)]
 
 
 def caption(frame: pd.DataFrame) -> str:

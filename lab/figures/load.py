@@ -17,8 +17,9 @@ from matplotlib.lines import Line2D
 from lab.analysis.labels import each
 from lab.analysis.queries import Tables, points, topology_names, usable, workload_names
 from lab.core.cell import CELL
-from lab.core.model import LoadLevel
+from lab.core.model import Flag, LoadLevel
 from lab.figures.chart import Chart
+from lab.figures.disturbed import draw_marks, legend_entries
 from lab.figures.theme import (
     INK,
     QUIET,
@@ -87,6 +88,8 @@ def _draw_panel(ax: Axes, part: pd.DataFrame, x: str) -> None:
         colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
         trials = rows[rows["kind"] == "trial"]
         ax.plot(trials[x], trials["y"], marker, color=colour, alpha=0.35, markersize=3.5, mew=0)
+        disturbed = rows[rows["kind"] == Flag.DISTURBED]
+        draw_marks(ax, disturbed[x], disturbed["y"], marker)
         means = rows[rows["kind"] == "estimate"].sort_values("rate_hz")
         sustained = means[means["utilization_of_capacity"] <= 1]
         ax.plot(sustained[x], sustained["y"], color=colour, linewidth=1.4, zorder=3)
@@ -123,7 +126,7 @@ def _legend(frame: pd.DataFrame) -> list[Line2D]:
                 [], [], color=QUIET, marker="^", linestyle="", label="lower bound: unfinished tasks"
             )
         )
-    return handles
+    return [*handles, *legend_entries(frame)]
 
 
 def caption(frame: pd.DataFrame) -> str:

@@ -15,7 +15,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFo
 from lab.analysis.labels import each
 from lab.analysis.queries import Tables, points, workload_names
 from lab.core.cell import TOPOLOGY
+from lab.core.model import Flag
 from lab.figures.chart import Chart
+from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
 from lab.figures.theme import QUIET, colour_of, legend_below, legend_beside, logarithmic, panels
 
 # State -> its mark, in the order of a trial.
@@ -49,12 +51,14 @@ def draw(frame: pd.DataFrame) -> Figure:
         left, right = axes[2 * number : 2 * number + 2]
         _draw_states(left, part, title)
         _draw_sums(right, part)
-    legend_below(figure, _legend())
+    legend_below(figure, [*_legend(), *legend_entries(frame)])
     return figure
 
 
 def _ranked(part: pd.DataFrame) -> list[str]:
-    return list(part.groupby("name")["y"].median().sort_values().index)
+    return ranked_last(
+        list(of_counted(part).groupby("name")["y"].median().sort_values().index), part
+    )
 
 
 def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
@@ -64,6 +68,9 @@ def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
     widest = part[part["x"] == part.groupby("name")["x"].transform("max")]
     for point in each(widest):
         at = names.index(point.name) + (list(STATES).index(point.state) - 1.5) * 0.18
+        if point.kind == Flag.DISTURBED:
+            draw_marks(ax, point.y / MB, at, STATES[point.state])
+            continue
         is_mean = point.kind == "estimate"
         look: dict[str, Any] = {"color": colour_of(point.family), "marker": STATES[point.state]}
         if is_mean and pd.notna(point.low) and pd.notna(point.high):
@@ -98,6 +105,8 @@ def _draw_sums(ax: Axes, part: pd.DataFrame) -> None:
         colour, marker = colour_of(rows["family"].iloc[0]), rows["marker"].iloc[0]
         ax.plot(trials["x"], trials["x"] * trials["y"] / MB, marker, color=colour, ms=3, alpha=0.35)
         ax.plot(cells["x"], cells["x"] * cells["y"] / MB, marker=marker, color=colour, ms=5)
+        disturbed = rows[rows["kind"] == Flag.DISTURBED]
+        draw_marks(ax, disturbed["x"], disturbed["x"] * disturbed["y"] / MB, marker)
         label = f"{name}{_slope(cells)}"
         handles.append(Line2D([], [], color=colour, marker=marker, label=label))
     # Linear, because the legend has the slope of a straight line.

@@ -23,7 +23,9 @@ from lab.analysis.queries import (
 )
 from lab.core.backend import INLINE
 from lab.core.cell import TOPOLOGY
+from lab.core.model import Flag
 from lab.figures.chart import Chart
+from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
 from lab.figures.theme import INK, QUIET, colour_of, engineering, legend_below, logarithmic, panels
 
 ROW_IN = 0.36  # height of a label's row
@@ -95,11 +97,12 @@ def _named(frame: pd.DataFrame, name: str) -> str:
 
 def _ranked(frame: pd.DataFrame) -> list[str]:
     """Order labels by their cheapest cell in the first panel; labels without one are last."""
-    medians = frame.groupby(["panel", "name", "topology"], sort=False)["y"].median()
+    counted = of_counted(frame)
+    medians = counted.groupby(["panel", "name", "topology"], sort=False)["y"].median()
     cheapest = medians.groupby(["panel", "name"], sort=False).min().reset_index()
     # Sorted as text, the panels would have another order than in the figure.
     cheapest["panel"] = pd.Categorical(cheapest["panel"], list(dict.fromkeys(frame["panel"])))
-    return list(dict.fromkeys(cheapest.sort_values(["panel", "y"])["name"]))
+    return ranked_last(list(cheapest.sort_values(["panel", "y"])["name"]), frame)
 
 
 def scale(ax: Axes, part: pd.DataFrame) -> None:
@@ -136,6 +139,8 @@ def draw_cell(ax: Axes, cell: pd.DataFrame, row: float, marker: str) -> None:
             ax.hlines(row, positive.min(), positive.max(), color=colour, linewidth=0.8, zorder=3)
         if mean.y > 0:
             ax.plot(mean.y, row, marker, color=colour, mec="white", markersize=6.5, zorder=4)
+    disturbed = cell[(cell["kind"] == Flag.DISTURBED) & (cell["y"] > 0)]
+    draw_marks(ax, disturbed["y"], np.full(len(disturbed), row), marker)
 
 
 def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
@@ -147,7 +152,7 @@ def _legend(frame: pd.DataFrame, topologies: list[str]) -> list[Line2D]:
         handles.append(Line2D([], [], color=INK, linestyle="--", label="plain call (inline)"))
     if frame["least"].notna().any():
         handles.append(Line2D([], [], label="reference (in brackets)", **TICK))
-    return handles
+    return [*handles, *legend_entries(frame)]
 
 
 def caption(frame: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab.analysis.queries import Tables
 from lab.core.cell import CELL
-from lab.core.model import Status
+from lab.core.model import Flag, Status
 
 UNSTABLE = "; unstable"  # in the method of a cell whose trials differ by more than 10 %
 COUNT = re.compile(r"\d+(?= trials)")
@@ -43,9 +43,17 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
         "n_trials": str(n_trials),
         "n_noisy": str(n_noisy),
         "n_excluded": str(n_excluded),
+        "n_disturbed": str(_disturbed(data, keys)),
         "n_unstable": str(int(cells["method"].str.contains(UNSTABLE, regex=False).sum())),
         "ci_method": _methods(cells["method"]),
     }
+
+
+def _disturbed(data: pd.DataFrame, keys: list[str]) -> int:
+    """Count the cells that have only a disturbed number (METHOD M23)."""
+    if "kind" not in data:
+        return 0
+    return len(data[data["kind"] == Flag.DISTURBED].drop_duplicates(keys))
 
 
 def _attempts(cells: pd.DataFrame, tables: Tables) -> int:
@@ -75,9 +83,14 @@ def _methods(methods: pd.Series) -> str:
 def sentence(metadata: Mapping[str, str]) -> str:
     """Return n, the interval and the noise as sentences for a caption."""
     n_unstable = metadata["n_unstable"]
+    n_disturbed = metadata["n_disturbed"]
+    disturbed = (
+        f" Hollow grey marks: {n_disturbed} cells in which every trial was disturbed; not ranked."
+    )
     unstable = f" In {n_unstable} cells trials differ by more than 10 %."
     return (
         f"n = {metadata['n_trials']} trials in {metadata['n_cells']} cells, {metadata['n_noisy']} "
         f"of them flagged noisy; excluded as failed, invalid or refused: {metadata['n_excluded']}. "
         f"Interval: {metadata['ci_method'] or 'none'}.{unstable if n_unstable != '0' else ''}"
+        f"{disturbed if n_disturbed != '0' else ''}"
     )

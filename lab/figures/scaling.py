@@ -29,7 +29,9 @@ from lab.analysis.queries import (
 )
 from lab.analysis.sweeps.grouping import CROWDED, lines, one_size, oversubscription, plural
 from lab.core.backend import INLINE
+from lab.core.model import Flag
 from lab.figures.chart import Chart
+from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
 from lab.figures.theme import (
     INK,
     QUIET,
@@ -120,7 +122,8 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _ranked(frame: pd.DataFrame) -> list[str]:
-    return list(frame.groupby("name")["y"].median().sort_values(ascending=False).index)
+    medians = of_counted(frame).groupby("name")["y"].median().sort_values(ascending=False)
+    return ranked_last(list(medians.index), frame)
 
 
 def _multiples(rows: pd.DataFrame, least: float) -> pd.DataFrame:
@@ -129,6 +132,7 @@ def _multiples(rows: pd.DataFrame, least: float) -> pd.DataFrame:
     Without that configuration, or with only one, the result is empty. A cell that shares no block
     with the smallest configuration is left out.
     """
+    rows = of_counted(rows)
     # The panel's smallest size and not the label's: one axis has one base (METHOD M20).
     start = rows[(rows["kind"] == "estimate") & (rows["x"] == least)].head(1)
     if start.empty or _sizes(rows).max() == 1:
@@ -147,6 +151,8 @@ def _sizes(frame: pd.DataFrame, by: str = "name") -> pd.Series[int]:
 
 def _draw_panel(ax: Axes, part: pd.DataFrame, *, ideal: bool = False) -> None:
     trials, looks = part[part["kind"] == "trial"], part.drop_duplicates("name")
+    for marker, rows in part[part["kind"] == Flag.DISTURBED].groupby("marker"):
+        draw_marks(ax, rows["at"], rows["y"], str(marker))
     if trials.empty:
         return
     sns.scatterplot(
@@ -218,7 +224,7 @@ def _legend(frame: pd.DataFrame, names: Sequence[str]) -> list[Line2D]:
     if modes := [mode for mode in BEYOND if (frame["oversubscription"] == mode).any()]:
         hollow = " or ".join(modes)
         handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label=hollow))
-    return handles
+    return [*handles, *legend_entries(frame)]
 
 
 def caption(frame: pd.DataFrame) -> str:

@@ -41,6 +41,7 @@ SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
 NARROWEST = 1.2  # upper end of a logarithmic axis over its lower end
 LEGEND_IN = 2.2  # width of an entry of a legend below the panels
 INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
+GREY = "#9aa0a8"  # of numbers that do not count
 
 STYLE: Mapping[Any, Any] = {
     **sns.axes_style("whitegrid"),

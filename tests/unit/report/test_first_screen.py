@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from lab.analysis.queries import THROUGHPUT
-from lab.core.model import Flag
 from lab.figures import Tables
 from lab.report.first_screen import FirstScreen, first_screen, machine_state
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, Campaign, campaign
+from tests.factories.disturbed import with_disturbed
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +60,9 @@ def test_a_dot_names_its_interval_and_its_trials(screen: FirstScreen, tables: Ta
 
 def test_a_disturbed_number_is_last_in_brackets_and_in_no_sentence() -> None:
     """A system without a trial that counts keeps its number; it is not ranked."""
-    tables = dict(campaign(SMALL))
-    label = "inline[call]@default"
-    other = next(x for x in tables["trial"]["label"] if x != label and "simple" in x)
-    trials = tables["trial"]
-    flags = trials["flag"].where(trials["label"] != other, Flag.DISTURBED.value)
-    tables["trial"] = trials.assign(flag=flags)
-    rows = tables["estimate"]
-    campaign_id = rows["analysis_id"].str.partition("/")[0]
-    is_other = rows["label"] == other
-    tables["estimate"] = rows.assign(
-        analysis_id=rows["analysis_id"].where(~is_other, campaign_id + "/disturbed")
-    )
-    screen = first_screen(tables)
+    tables = campaign(SMALL)
+    other = next(label for label in tables["trial"]["label"] if "simple" in label)
+    screen = first_screen(with_disturbed(tables, other))
     last = screen.strips[0].dots[-1]
     assert last.is_disturbed
     assert re.fullmatch(r"\(.+/s\)", last.text)
