@@ -17,7 +17,10 @@ from lab.results.store import Store
 METRICS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
 
 # The columns of the summary that a narrow terminal leaves out first.
-LEAST = ("instrumentation %", "% of reference", "cores x nodes", "overhead us/task", "flags")
+LEAST = (
+    *("instrumentation %", "% of reference", "cores x nodes", "overhead us/task", "flags"),
+    report.MACHINE,
+)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,6 +20,8 @@ __all__ = ["SummaryRow", "sentences", "summary", "terminal_tables", "verdict_of"
 
 # A terminal is too narrow for all columns: p90 and the round trip are on the page only.
 IN_TERMINAL = ("throughput", "of_reference", "instrumentation", "overhead", "p50", "p99")
+# The spread of the CPU's own speed between the trials of a row, which its intervals include.
+MACHINE = "CPU speed"
 TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, headings, and rows of text."""
 
@@ -76,7 +78,7 @@ def _summary_table(store: Store) -> TextTable:
     rows = summary({"trial": trials[~is_grid(trials)], "estimate": tables["estimate"]})
     chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen)]
-    headings += ["lost", "unfinished", "flags"]
+    headings += ["lost", "unfinished", MACHINE, "flags"]
     rates = {row.rate for row in rows} - {""}
     title = f"Summary of {store.folder.name}"
     if len(rates) == 1:
@@ -92,6 +94,7 @@ def _summary_table(store: Store) -> TextTable:
             *(row.numbers[column.name].text for column in chosen),
             row.lost.text,
             row.unfinished.text,
+            row.speed_spread,
             row.flags,
         ]
         for row in rows

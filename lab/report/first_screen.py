@@ -17,7 +17,7 @@ from lab.figures.theme import colour_of
 from lab.report import overview
 from lab.report.answers.queries import cells
 from lab.report.number_format import digits, plural, seconds
-from lab.report.numbers import shown
+from lab.report.numbers import shown, speed_spread
 from lab.report.summary import LabelRow
 from lab.report.verdict import REFERENCE, verdict
 
@@ -149,6 +149,8 @@ def machine_state(trials: pd.DataFrame) -> str:
         return ""
     counted = int(ran["flag"].isin(COUNTED_FLAGS).sum())
     text = f"{counted} of {plural(len(ran), 'trial')} count."
+    if spread := speed_spread(ran["calibration_ns"]):
+        text += f" The CPU's own speed varied by {spread} between them, within the intervals."
     disturbed = ran[ran["flag"] == Flag.DISTURBED]
     if len(disturbed):
         text += (

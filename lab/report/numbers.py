@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from lab.analysis.statistics import variation
 from lab.report.limits import LEAST, ExceededLimit, limit_of
-from lab.report.number_format import REFUSED, digits, plural
+from lab.report.number_format import REFUSED, digits, percent, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +63,13 @@ def possible(number: Number, limit: ExceededLimit | None) -> Number:
     text = f"not distinguishable from {limit.value:g}"
     # The value is the limit: an impossible number must not rank before a possible one.
     return replace(number, text=text, note=f"{number.text}; {number.note}", value=limit.value)
+
+
+def speed_spread(loop_ns: Iterable[Any]) -> str:
+    """Return how much the CPU's own speed varied between trials; empty for fewer than two.
+
+    It is the coefficient of variation of the fixed loop's times (METHOD M23). The intervals of the
+    row include it.
+    """
+    known = [float(value) for value in loop_ns if pd.notna(value) and value > 0]
+    return f"\N{PLUS-MINUS SIGN}{percent(variation(known))}" if len(known) > 1 else ""

@@ -21,7 +21,7 @@ from lab.figures import Tables
 from lab.figures.theme import colour_of
 from lab.report.limits import limit_of
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent
-from lab.report.numbers import Number, possible, shown
+from lab.report.numbers import Number, possible, shown, speed_spread
 
 RowKey = tuple[Any, ...]
 Trials = list[Any]  # rows of the trial table, as `each` yields them
@@ -73,7 +73,7 @@ class SummaryRow:
     """One configuration: a label with a workload, a topology and the rate of its paced trials.
 
     With several rates there is one row per rate, with the same numbers of the burst. `cpu` is the
-    CPU time per task in us, by role.
+    CPU time per task in us, by role. `speed_spread` is that of `speed_spread`.
     """
 
     label: str
@@ -85,6 +85,7 @@ class SummaryRow:
     rate: str
     numbers: Mapping[str, Number]
     cpu: Number
+    speed_spread: str
     n_tasks: int
     lost: Number
     unfinished: Number
@@ -154,6 +155,7 @@ def _rows(cell: Trials, estimates: Mapping[RowKey, Any]) -> Iterator[SummaryRow]
             rate="" if rate is None else f"{rate:g}",
             numbers=_numbers(trials, estimates),
             cpu=_cpu(trials, estimates),
+            speed_spread=speed_spread(trial.calibration_ns for trial in trials),
             n_tasks=sum(trial.n_sent for trial in _sent(trials)),
             lost=count_of(trials, "n_lost"),
             # A slow system that the deadline cuts off has lost nothing (METHOD M28).

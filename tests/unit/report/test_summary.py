@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lab import report
 from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import proportion
 from lab.figures import Tables
+from lab.report.first_screen import machine_state
 from lab.report.number_format import digits, percent
 from lab.report.summary import COLUMNS, ROLES, SummaryRow, summary
 from tests.factories.campaigns import LOST_EVERY, SYSTEMS, Campaign, campaign, write
@@ -141,3 +143,14 @@ def test_three_digits(value: float, text: str) -> None:
 def test_shares_are_percent(share: float, text: str) -> None:
     """A share has two significant digits."""
     assert percent(share) == text
+
+
+def test_the_spread_of_the_machine_is_beside_the_intervals(tables: Tables) -> None:
+    """It is the coefficient of variation of the fixed loop over the trials of the row."""
+    trials = tables["trial"]
+    times = [10_000_000 + 1_000_000 * (number % 2) for number in range(len(trials))]
+    drifting = {**tables, "trial": trials.assign(calibration_ns=times)}
+    assert re.fullmatch(r"±[45](\.\d)? %", row(drifting, "rq").speed_spread)
+    unknown = {**tables, "trial": trials.assign(calibration_ns=float("nan"))}
+    assert row(unknown, "rq").speed_spread == ""
+    assert "varied by ±" in machine_state(drifting["trial"])
