@@ -7,8 +7,9 @@ tasks from that server. Unix sockets are not checked: the kernel does not show t
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import psutil
@@ -63,14 +64,16 @@ def prove(look: Callable[[], tuple[Parts, list[Connection]]]) -> None:
         time.sleep(LOOK_S)
 
 
-def connections() -> list[Connection]:
-    """List the TCP connections of this user's processes."""
-    return [
-        Connection(entry.pid, _address(entry.laddr), _address(entry.raddr), entry.status)
-        for entry in psutil.net_connections(kind="tcp")
-        # psutil has no pid for sockets of other users, nor for those whose process has closed them.
-        if entry.pid is not None
-    ]
+def connections(pids: Iterable[int]) -> list[Connection]:
+    """List the TCP connections of these processes; one that has ended has none."""
+    listed = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error, OSError):
+            listed += [
+                Connection(pid, _address(entry.laddr), _address(entry.raddr), entry.status)
+                for entry in psutil.Process(pid).net_connections(kind="tcp")
+            ]
+    return listed
 
 
 def _address(end: Any) -> tuple[str, int]:
