@@ -127,9 +127,9 @@ class Driver:
             readiness.prove_scheduler(self.offering, module, make, ledger)
 
     def quiet(self) -> None:
-        """Wait while the lab checks connections, and until the traffic of earlier phases ends."""
+        """Wait while the lab checks connections, and for traffic to end unless tasks follow."""
         self._gate("verified")
-        time.sleep(QUIET_S)
+        time.sleep(0 if self.spec.warmup_tasks else QUIET_S)
 
     def warm_up(self) -> None:
         """Run a fixed number of tasks that are not measured (METHOD M16)."""
