@@ -3,7 +3,8 @@
 ``python -m tests.fidelity.disturbance`` takes nine minutes on a quiet machine. The same small plan
 runs beside nothing, beside a busy loop on one CPU, and beside one that is on for a random third of
 the time. For each load it prints the share of trials by flag, the false differences of the run
-against itself for several thresholds, and whether the speed of the CPU explains the spread.
+against itself for several thresholds, and whether the speed of the CPU explains the spread. The
+last table is that of docs/method.md: it has a row for each load, at the present threshold.
 """
 
 from __future__ import annotations
@@ -36,11 +37,14 @@ from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Case
 from lab.providers import choice
 from lab.results.store import Store
+from lab.validation import disturbance
 
 LABELS = ("thread-pool", "celery", "rq")
 CASES = (Case("noop", Burst(2_000)), Case("cpu", Burst(300), 2_000))
 ON_S, OFF_S = 5.0, 10.0  # means of the exponential times of the load that comes and goes
 THRESHOLDS = (0.05, 0.10, 0.20, 1.0)
+PRESENT = next(t.disturbed_above for t in disturbance.THRESHOLDS if t.signal == "cpu_taken")
+HEADINGS = ("beside", "trials", "noisy", "disturbed", "counted", "false, pairs", "false, halves")
 LOOP = "while True: pass"
 
 
@@ -53,11 +57,20 @@ def main() -> int:
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         results = options.results or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        rows = []
         for load in options.load or LOADS:
             with LOADS[load]():
                 store = measure(results, options.blocks)
             say(f"{load}: run {store.folder}")
-            report(load, store, results)
+            rows.append(report(load, store, results))
+    show_table(
+        f"A/A runs beside a load, disturbed above {PRESENT:.0%} of `cpu_taken`", HEADINGS, rows
+    )
+    say(
+        "False differences must be at most 5 %, and on a quiet machine at least 90 % of the trials "
+        "must count. Thresholds: `THRESHOLDS` in lab/validation/disturbance.py, and the tables of "
+        "docs/method.md (M23)."
+    )
     return 0
 
 
@@ -132,8 +145,11 @@ LOADS: Mapping[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
 }
 
 
-def report(load: str, store: Store, results: Path) -> None:
-    """Print flags, false differences by threshold, and the spread with and without the speed."""
+def report(load: str, store: Store, results: Path) -> tuple[str, ...]:
+    """Print flags, false differences by threshold, and the spread with and without the speed.
+
+    Returns the row of `HEADINGS`.
+    """
     trials = last_attempts(store.read("trial"))
     flags = pd.crosstab(trials["label"], trials["flag"])
     columns = ["label", *map(str, flags.columns)]
@@ -143,10 +159,14 @@ def report(load: str, store: Store, results: Path) -> None:
         values = trials[name].astype("float64")
         quantiles = ", ".join(f"{values.quantile(q):.1%}" for q in (0.5, 0.75, 0.9, 1.0))
         say(f"{name}: median, 75 %, 90 %, most: {quantiles}")
-    shown = [_differences(store, results, threshold) for threshold in THRESHOLDS]
+    by_threshold = {each: _differences(store, results, each) for each in {*THRESHOLDS, PRESENT}}
+    shown = [by_threshold[each] for each in sorted(by_threshold)]
     headings = ("disturbed above", "counted", "pairs: false", "halves: false", "equal sides differ")
     show_table(f"{load}: false differences by threshold of cpu_taken", headings, shown)
     _spread(load, store)
+    shares = [f"{(trials['flag'] == flag).mean():.0%}" for flag in (Flag.NOISY, Flag.DISTURBED)]
+    counted = f"{trials['flag'].isin(COUNTED_FLAGS).mean():.0%}"
+    return load, str(len(trials)), *shares, counted, *by_threshold[PRESENT][2:4]
 
 
 def _differences(store: Store, results: Path, threshold: float) -> tuple[str, ...]:
@@ -170,7 +190,8 @@ def _differences(store: Store, results: Path, threshold: float) -> tuple[str, ..
         except RefusedError as refused:
             texts.append(f"refused: {refused}"[:40])
             continue
-        texts.append(f"{result.false_alarms} of {result.comparisons}")
+        share = result.false_alarms / result.comparisons
+        texts.append(f"{result.false_alarms} of {result.comparisons} ({share:.1%})")
         effects.append(f"{result.smallest_effect:.1%}")
     return f"{threshold:.0%}", f"{counted:.0%}", *texts, " / ".join(effects)
 
