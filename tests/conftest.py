@@ -237,6 +237,21 @@ def pictures(synthetic: Tables, tmp_path_factory: pytest.TempPathFactory) -> Map
     return once(tmp_path_factory, "figures", make)
 
 
+@pytest.fixture
+def short_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write pages of one figure and without sections, for tests of files, links and exit codes."""
+    from lab.cli import report as command
+    from lab.figures import FIGURES
+    from lab.publishing import package
+    from lab.report import page
+
+    one = {"overhead": FIGURES["overhead"]}
+    monkeypatch.setattr(page, "FIGURES", one)
+    monkeypatch.setattr(package, "CHARTS", [*one.values()])
+    monkeypatch.setattr(page, "render", lambda _, pictures: f"<p>{len(pictures)} figure</p>")
+    monkeypatch.setattr(command, "show_tables", lambda _: None)
+
+
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a third-party package with the workloads of `broken_workloads`; return its folder."""

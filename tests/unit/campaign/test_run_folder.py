@@ -109,6 +109,7 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.usefixtures("short_page")
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_run_is_reported_and_skipped(
     results: Path, damage: str, capsys: pytest.CaptureFixture[str]

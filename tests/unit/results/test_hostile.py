@@ -128,6 +128,7 @@ def test_damaged_plan_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) 
             assert "is damaged" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.usefixtures("short_page")
 def test_package_quotes_a_hostile_command(run: Path, tmp_path: Path) -> None:
     """The command line in the package's README starts no other program in a shell."""
     rename(run / "campaign.csv", "lab bench --preset quick", "bench --tasks 1; touch x ```")

@@ -25,6 +25,8 @@ from lab.report import page
 from tests.conftest import once
 from tests.factories import finished_run
 
+# A page takes three CPU seconds, and its content does not matter here.
+pytestmark = pytest.mark.usefixtures("short_page")
 RUN = "run"
 THEIRS = "belongs to another user\n"
 
