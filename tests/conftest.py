@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -30,6 +30,8 @@ from tests.factories import broken_workloads
 if TYPE_CHECKING:
     from lab.figures import Picture, Tables
 
+pytest_plugins = ["tests.turns"]
+
 # No deadline, because the machine is shared; the same examples in each run, so that a failure is a
 # consequence of a change.
 settings.register_profile("lab", deadline=None, derandomize=True)
@@ -41,10 +43,6 @@ Result = TypeVar("Result")
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _is_alone(item: pytest.Item | None) -> bool:
-    return item is not None and item.get_closest_marker("alone") is not None
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Exclude all that imports create from garbage collection: it lives as long as the process."""
@@ -54,44 +52,6 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.enable()
         gc.freeze()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests marked `alone` first and together: each wait for other tests idles a core."""
-    items.sort(key=lambda item: not _is_alone(item))
-
-
-# The locks that this process holds while it runs a test.
-_locks: list[TextIO] = []
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(
-    item: pytest.Item, nextitem: pytest.Item | None
-) -> Generator[None, object, object]:
-    """Run a test marked `alone` while no other test runs, also with parallel tests (pytest-xdist).
-
-    The lock `door` is for starting, `room` for running: a test marked `alone` holds `door`, so that
-    no test starts, and waits for all running tests to release `room`. The locks belong to a
-    process (`lockf`), so a forked child holds none. The wait is not part of a test's time.
-    """
-    if "PYTEST_XDIST_WORKER" in os.environ and not _locks:
-        _lock(item)
-    try:
-        return (yield)
-    finally:
-        if not (_is_alone(item) and _is_alone(nextitem)):
-            while _locks:
-                _locks.pop().close()
-
-
-def _lock(item: pytest.Item) -> None:
-    assert item.config.cache is not None
-    folder = item.config.cache.mkdir("turns")
-    with (folder / "door").open("w") as door:
-        fcntl.lockf(door, fcntl.LOCK_EX)
-        _locks.append((folder / "room").open("w+"))
-        fcntl.lockf(_locks[0], fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
 
 
 @pytest.fixture(scope="session", autouse=True)

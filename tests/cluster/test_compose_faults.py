@@ -16,7 +16,7 @@ from tests.factories import fault_trials
 from tests.factories.fault_trials import interrupted, lost
 from tests.factories.trials import run, spec_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
+pytestmark = [pytest.mark.cluster, pytest.mark.calm, pytest.mark.usefixtures("containers")]
 
 
 def tables_of(

@@ -12,7 +12,7 @@ from lab.core.model import Periodic
 from tests.factories.fault_trials import interrupted, lost, tables_of
 from tests.factories.trials import run, spec_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.calm]
 
 
 @pytest.mark.parametrize("label", ["celery", "rq", "django-q"])
