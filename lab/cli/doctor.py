@@ -21,6 +21,7 @@ from lab.core.backend import Backend
 from lab.core.defects import contained
 from lab.core.errors import ClusterError, ExitCode, UnknownNameError
 from lab.core.placement import available_cpus
+from lab.host import faked_clock
 from lab.host.environment import fingerprint, git_state
 from lab.planning import registry
 from lab.planning.registry import left_out, missing
@@ -31,8 +32,7 @@ from lab.providers.servers import redis_server
 from lab.recording import cpu_users
 
 NEEDED_PYTHON = (3, 11)
-FREE_GIB = 1.0
-IMAGES_GIB = 4.0
+FREE_GIB, IMAGES_GIB = 1.0, 4.0
 # One read takes a microsecond, and a whole record may cost half of that (METHOD M19).
 SLOW_CLOCKS = ("acpi_pm", "hpet", "jiffies", "refined-jiffies")
 # A virtual machine usually has no governor to read, and its user can change none.
@@ -99,7 +99,7 @@ def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results
         "python": lambda: [_python(), _interpreter_lock(facts)],
         "git": lambda: [_git()],
         "redis": lambda: [_redis()],
-        "cron": lambda: [_cron()],
+        "cron": lambda: [_cron(), _faked_clock()],
         "backends": lambda: _backends(backends),
         "cpus": lambda: [_cpus(facts), _quota(facts), _governor(facts), _cgroups(facts)],
         "clock": lambda: [_clock(facts)],
@@ -163,6 +163,11 @@ def _cron() -> Check:
     except ClusterError as error:
         finding, _, fix = str(error).partition(" Run: ")
         return Check("cron", Health.MISSING, f"{finding} django-crontab needs it.", fix)
+
+
+def _faked_clock() -> Check:
+    fix = "" if faked_clock.library() else "python -m pip install -e '.[faults]'"
+    return Check("faults", Health.WARN if fix else Health.OK, "clock-step needs libfaketime.", fix)
 
 
 def _backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:

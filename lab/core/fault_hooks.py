@@ -146,9 +146,34 @@ class FaultHooks:
         """Undo `cut`, and return the proof."""
         self._cannot(f"reconnect {part}")
 
+    def slow(self, part: str, ms: float) -> str:
+        """Delay the packets of a part so that a round trip takes `ms` longer.
+
+        Return the proof, which is the measured round trip before and after it.
+        """
+        self._cannot(f"slow the network of {part} by {ms:g} ms")
+
+    def unslow(self, part: str) -> str:
+        """Undo `slow`, and return the proof."""
+        self._cannot(f"end the delay of {part}")
+
+    def step_clock(self, target: Target, step_s: float) -> str:
+        """Set the wall clock of a target to the true one plus `step_s`; return the proof.
+
+        The monotonic clock of the target, which the ledger reads, stays true.
+
+        Raises:
+            ClusterError: The target does not read that clock.
+        """
+        self._cannot(f"step the clock of {target} by {step_s:+g} s")
+
     def fill_disk(self, part: str) -> str:
         """Fill the disk of a server, and return the proof."""
         self._cannot(f"fill the disk of {part}")
+
+    def lose_power(self, target: Target) -> str:
+        """Kill a server, and forget its writes that were not synced; return the proof of both."""
+        self._cannot(f"cut the power of {target}")
 
     def free_disk(self, part: str) -> str:
         """Undo `fill_disk`, and return the proof."""

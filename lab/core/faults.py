@@ -29,20 +29,26 @@ class FaultKind(StrEnum):
     """Names the failure, the role that it hits, and how long it lasts by default.
 
     - `role`: None: it hits no process by itself.
-    - `heal_s`, `grace_s`: the defaults of `Fault.heal_s` and `Fault.grace_s`.
+    - `heal_s`, `grace_s`, `step_s`: the defaults of these fields of `Fault`.
     """
 
     role: Role | None
     heal_s: float
     grace_s: float
+    step_s: float
 
     def __new__(
-        cls, text: str, role: Role | None = None, heal_s: float = 0.0, grace_s: float = 0.0
+        cls,
+        text: str,
+        role: Role | None = None,
+        heal_s: float = 0.0,
+        grace_s: float = 0.0,
+        step_s: float = 0.0,
     ) -> Self:
         """Create a kind; its value is the text."""
         kind = str.__new__(cls, text)
         kind._value_ = text
-        kind.role, kind.heal_s, kind.grace_s = role, heal_s, grace_s
+        kind.role, kind.heal_s, kind.grace_s, kind.step_s = role, heal_s, grace_s, step_s
         return kind
 
     # The control: everything is prepared, and nothing fails.
@@ -75,8 +81,8 @@ class FaultKind(StrEnum):
     SUBMITTER_KILL = "submitter-kill", Role.DRIVER
     # SIGKILL of the process that starts the jobs.
     SCHEDULER_KILL = "scheduler-kill", Role.SCHEDULER
-    # The wall clock of a worker jumps; its monotonic clock does not.
-    CLOCK_STEP = "clock-step", Role.WORKER, 5.0
+    # The wall clock of a scheduler or worker jumps; its monotonic clock does not.
+    CLOCK_STEP = "clock-step", Role.WORKER, 5.0, 0.0, 3600.0
     # A task that takes longer than the system waits for it.
     OUTLIVE = "outlive"
     # The server's unsynced writes are lost.
@@ -122,6 +128,7 @@ class Fault:
     - `restart_s`: the lab starts a part again this many seconds after its end, as a supervisor
       would; None: never.
     - `persistence`: a `Persistence` of Redis; empty: that of the lab's servers.
+    - `step_s`: seconds by which a wall clock jumps; negative: back.
     """
 
     kind: FaultKind
@@ -130,6 +137,7 @@ class Fault:
     grace_s: float = 0.0
     restart_s: float | None = RESTART_S
     persistence: str = ""
+    step_s: float = 0.0
 
     @property
     def pauses_s(self) -> float:
@@ -150,9 +158,11 @@ class Fault:
             factors.append(f"restart-{self.restart_s:g}s")
         if self.persistence:
             factors.append(self.persistence)
+        if self.step_s != self.kind.step_s:
+            factors.append(f"{self.step_s:+g}s")
         return ":".join([self.kind, *factors])
 
 
 def of_kind(kind: FaultKind, hits: int = 1) -> Fault:
     """Return the fault of a kind with its default factors."""
-    return Fault(kind, hits, kind.heal_s, kind.grace_s)
+    return Fault(kind, hits, kind.heal_s, kind.grace_s, step_s=kind.step_s)

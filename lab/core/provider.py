@@ -15,6 +15,7 @@ from typing import IO, ClassVar, NamedTuple, Protocol
 from lab.core.backend import Backend
 from lab.core.errors import ClusterError
 from lab.core.fault_hooks import FaultHooks
+from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Job, Service, TrialSpec
 from lab.core.placement import Placement
 
@@ -67,6 +68,15 @@ class TrialContext:
     def persistence(self) -> str:
         """Return the `Persistence` of the trial's Redis; empty: that of the lab's servers."""
         return self.spec.fault.persistence if self.spec.fault else ""
+
+    @property
+    def has_faked_clocks(self) -> bool:
+        """Return whether a fault may step the wall clocks of workers and schedulers.
+
+        They are prepared for it in the control as well.
+        """
+        kinds = (FaultKind.CLOCK_STEP, FaultKind.NONE)
+        return self.spec.fault is not None and self.spec.fault.kind in kinds
 
     @property
     def logs(self) -> Path:

@@ -13,6 +13,8 @@ from lab.core.model import ARRIVALS, Topology, TrialSpec
 
 Kind = TypeVar("Kind")
 LARGEST = 2**63
+# The fields that may be negative.
+SIGNED = ("step_s",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,11 @@ def checked(kind: type[Kind], fields: Mapping[str, Any], /, **objects: Any) -> K
         kinds = typing.get_args(hints[name]) or (hints[name],)
         if type(value) not in kinds and not (type(value) is int and float in kinds):
             raise TypeError(f"{name} is a {type(value).__name__}")
-        if type(value) in (int, float) and not 0 <= value < LARGEST:
-            raise ValueError(f"{name} is {str(value)[:40]}, and must be at least 0 and below 2^63")
+        least = -LARGEST if name in SIGNED else 0
+        if type(value) in (int, float) and not least <= value < LARGEST:
+            raise ValueError(
+                f"{name} is {str(value)[:40]}, and must be at least {least} and below 2^63"
+            )
     return kind(**fields, **objects)
 
 

@@ -85,6 +85,7 @@ def _reasons(
     if spec.fault is not None:
         yield from _reasons_of_fault(name, chosen, spec, spec.fault.kind)
         yield from _reasons_of_disk(name, chosen, spec, spec.fault)
+        yield from _reasons_of_clock(name, chosen, spec.fault.kind)
     if isinstance(spec.arrival, Periodic):
         yield from _reasons_of_jobs(name, chosen.backend, promised, spec, spec.arrival)
     else:
@@ -146,7 +147,9 @@ def _reasons_of_fault(
     role = kind.role
     if not isinstance(spec.arrival, Burst | Paced | Periodic):
         yield f"A fault needs a burst, paced tasks or jobs, and not arrival {spec.arrival.kind}."
-    if role is Role.WORKER and not registry.has_worker_processes(chosen):
+    # The clock of a driver that executes the tasks can be stepped as well.
+    is_clock = kind is FaultKind.CLOCK_STEP
+    if role is Role.WORKER and not registry.has_worker_processes(chosen) and not is_clock:
         yield f"{name} executes tasks in the driver: there is no worker for {kind}."
     if role is Role.DRIVER and not registry.has_worker_processes(chosen):
         yield f"{name} executes tasks in the driver, which {kind} would end with them."
@@ -177,15 +180,23 @@ def _reasons_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
         )
 
 
+def _reasons_of_clock(
+    name: str, chosen: registry.SelectedBackend, kind: FaultKind
+) -> Iterator[str]:
+    """Yield why a step of the clock cannot hit a system: cron belongs to the machine."""
+    if kind is FaultKind.CLOCK_STEP and Service.CRON in services_of(chosen.backend, chosen.variant):
+        yield f"{name} has its jobs started by cron, whose clock the lab does not step."
+
+
 def _reasons_of_disk(
     name: str, chosen: registry.SelectedBackend, spec: TrialSpec, fault: Fault
 ) -> Iterator[str]:
-    """Yield why a full disk cannot hit the server of a trial."""
-    if fault.kind is not FaultKind.BROKER_DISK_FULL:
+    """Yield why a fault of the disk cannot hit the server of a trial."""
+    if fault.kind not in (FaultKind.BROKER_DISK_FULL, FaultKind.POWER_LOSS):
         return
     servers = set(services_of(chosen.backend, spec.variant))
     if not servers & {Service.REDIS, Service.RABBITMQ}:
-        yield f"{name} has no server whose disk the lab can fill: Redis or RabbitMQ."
+        yield f"{name} has no server whose disk {fault.kind} can hit: Redis or RabbitMQ."
     if Service.REDIS in servers and fault.persistence in ("", Persistence.NONE):
         yield f"Redis writes nothing without persistence: use --fault {fault.kind}:aof-always."
 

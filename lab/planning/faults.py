@@ -15,17 +15,23 @@ from lab.core.errors import UnknownNameError, UsageError
 from lab.core.faults import Fault, FaultKind, Persistence, of_kind
 from lab.core.model import Arrival, Paced, Periodic, TrialSpec
 from lab.planning import ranges
-from lab.planning.presets import OF_JOBS, Case
+from lab.planning.presets import WITH_JOBS, WITH_TASKS, Case
 
 # Seconds of a window before its first hit, which show the rate without a fault.
 LEAD_S = 3.0
 # Seconds in which the instant of a hit is drawn, and those after it until the next may be drawn:
 # the time to recover needs five seconds in a row (METHOD M27).
 DRAWN_S, RECOVERY_S = 3.0, 6.0
-DURATION = re.compile(r"(grace-|restart-|)([0-9.]+)s")
-FACTOR_OF: Mapping[str, str] = {"": "heal_s", "grace-": "grace_s", "restart-": "restart_s"}
+DURATION = re.compile(r"(grace-|restart-|[+-]|)([0-9.]+)s")
+FACTOR_OF: Mapping[str, str] = {
+    "": "heal_s",
+    "grace-": "grace_s",
+    "restart-": "restart_s",
+    "+": "step_s",
+    "-": "step_s",
+}
 NO_RESTART = "no-restart"
-FACTORS = f"{NO_RESTART}, restart-Ns, grace-Ns, Ns or {', '.join(Persistence)}"
+FACTORS = f"{NO_RESTART}, restart-Ns, grace-Ns, Ns, +Ns, -Ns or {', '.join(Persistence)}"
 
 
 def parse(text: str) -> Fault:
@@ -48,7 +54,9 @@ def parse(text: str) -> Fault:
                 seconds = ranges.FAULT_S(match[2])
             except argparse.ArgumentTypeError as error:
                 raise UsageError(f"Fault {text!r}: {error}.") from error
-            changed: dict[str, Any] = {FACTOR_OF[match[1]]: seconds}
+            changed: dict[str, Any] = {
+                FACTOR_OF[match[1]]: -seconds if match[1] == "-" else seconds
+            }
             fault = replace(fault, **changed)
         else:
             raise UsageError(f"Fault {text!r}: {factor!r} is no factor. Write {FACTORS}.")
@@ -84,12 +92,13 @@ def of_cases(
     for case in cases:
         if case.fault is None:
             yield from [replace(case, fault=fault) for fault in typed] or [case]
+        elif not typed:
+            yield _with_fault(case, replace(case.fault, hits=hits), is_fitted=is_fitted)
         # The control is the pattern for typed faults: each case of a kind would repeat all of them.
-        elif not typed or case.fault.kind in (FaultKind.NONE, *OF_JOBS):
-            is_of_jobs = case.fault.kind in OF_JOBS
-            fitting = [fault for fault in typed if (fault.kind in OF_JOBS) == is_of_jobs]
-            for fault in fitting if typed else [replace(case.fault, hits=hits)]:
-                yield _with_fault(case, fault, is_fitted=is_fitted)
+        elif case.fault.kind is FaultKind.NONE:
+            for fault in typed:
+                if fault.kind in (WITH_JOBS if isinstance(case.arrival, Periodic) else WITH_TASKS):
+                    yield _with_fault(case, fault, is_fitted=is_fitted)
 
 
 def _with_fault(case: Case, fault: Fault, *, is_fitted: bool) -> Case:

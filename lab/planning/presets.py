@@ -125,7 +125,9 @@ AS_ONE_CALL = partial(_under_fault, arrival=Burst(200), fallback=True)
 JOBS_UNDER_FAULTS = partial(
     Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, once=True, n_references=0
 )
-OF_JOBS = (FaultKind.SCHEDULER_KILL,)
+# The faults of the experiment with jobs, and those with tasks.
+WITH_JOBS = (FaultKind.NONE, FaultKind.CLOCK_STEP, FaultKind.SCHEDULER_KILL)
+WITH_TASKS = tuple(kind for kind in FaultKind if kind is not FaultKind.SCHEDULER_KILL)
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
 _scheduled = partial(Case, widest=True, once=True, n_references=None)
@@ -232,9 +234,9 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     FAULTS: Experiment(
         "Paced tasks of 50 ms, and each fault in turn: what becomes of every task.",
         (
-            *(UNDER_FAULTS(fault=of_kind(kind)) for kind in FaultKind if kind not in OF_JOBS),
-            *(AS_ONE_CALL(fault=of_kind(kind)) for kind in FaultKind if kind not in OF_JOBS),
-            *(JOBS_UNDER_FAULTS(fault=of_kind(kind)) for kind in OF_JOBS),
+            *(UNDER_FAULTS(fault=of_kind(kind)) for kind in WITH_TASKS),
+            *(AS_ONE_CALL(fault=of_kind(kind)) for kind in WITH_TASKS),
+            *(JOBS_UNDER_FAULTS(fault=of_kind(kind)) for kind in WITH_JOBS),
         ),
     ),
     LATENCY: Experiment(

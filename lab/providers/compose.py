@@ -31,7 +31,6 @@ from lab.providers import (
     user_code,
 )
 from lab.providers.cgroups import driver_pid, pids_of
-from lab.providers.compose_faults import ComposeFaults
 from lab.providers.compose_override import (
     DRIVER,
     ENDPOINTS,
@@ -43,6 +42,7 @@ from lab.providers.compose_override import (
     TRIAL,
 )
 from lab.providers.compose_parts import LEDGER, part_of
+from lab.providers.compose_resources import ResourceFaults
 from lab.providers.container_events import SERVICE, ContainerEvents
 from lab.providers.container_process import ContainerProcess
 from lab.providers.engine import engine
@@ -55,7 +55,7 @@ SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
 LOOK_S = 0.05
 
 
-class ComposeCluster(ComposeFaults):
+class ComposeCluster(ResourceFaults):
     """Services, nodes and driver as containers of one engine."""
 
     offers = frozenset(ENDPOINTS)
@@ -89,6 +89,7 @@ class ComposeCluster(ComposeFaults):
         parts |= dict.fromkeys(endpoints, compose_override.server(site, context))
         # Before the first container starts, so that no death is missed.
         self._events = ContainerEvents(f"{reaper.RUN}={self.run}")
+        self.make_disks(servers)
         # The driver first: the wait for servers and the preparation run in its container.
         self._start([*servers, DRIVER], parts)
         if site.jobs:
@@ -120,7 +121,7 @@ class ComposeCluster(ComposeFaults):
         options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
-        override = compose_override.file_of(parts, self.site.spec.fault)
+        override = compose_override.file_of(parts, self.site.spec.fault, self.devices)
         arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)
         try:
             docker_command.run(*arguments, environment=environment, given=override)

@@ -14,13 +14,11 @@ from pathlib import Path
 
 from lab.core.errors import ClusterError
 from lab.core.fault_hooks import BY_SIGNALS, LedgerView
-from lab.core.faults import FaultKind, Role, Target
+from lab.core.faults import Role, Target
 from lab.core.provider import Cluster, TrialContext
 from lab.host import processes
-from lab.providers import container_files, container_process, reaper
+from lab.providers import container_files, reaper
 from lab.providers.compose_override import (
-    DATA_FOLDERS,
-    DISKS,
     DRIVER,
     ENDPOINTS,
     LUGGAGE,
@@ -35,28 +33,12 @@ from lab.providers.container_process import ContainerProcess
 from lab.providers.engine import engine
 
 LOOK_S, WAIT_S = 0.02, 10.0
-LACKS = {
-    FaultKind.NETWORK_SLOW: "it has no delay of packets: few kernels have netem",
-    FaultKind.CLOCK_STEP: "its image has no libfaketime",
-    FaultKind.POWER_LOSS: "it has no file system that forgets unsynced writes",
-}
-FILLING = "filling"
-# Writes until no byte is left, then prints the free KiB.
-FILL = (
-    "for size in 1M 4k 1; do dd if=/dev/zero of={file} bs=$size oflag=append conv=notrunc; done "
-    "2>/dev/null; df -Pk {folder} | awk 'NR == 2 {{print $4}}'"
-)
 
 
 class ComposeFaults(Cluster):
     """The hooks of the faults that an engine, or a process in a container, can cause."""
 
-    faults = BY_SIGNALS | {FaultKind.NETWORK_CUT, FaultKind.BROKER_DISK_FULL}
-
-    @classmethod
-    def fault_lack(cls, kind: FaultKind) -> str:
-        """Return why containers cannot have a fault; empty if they can."""
-        return LACKS.get(kind, super().fault_lack(kind))
+    faults = BY_SIGNALS
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
@@ -78,8 +60,6 @@ class ComposeFaults(Cluster):
             # Now, because the start of a program in a container takes longer than a task.
             if name == DRIVER or name.startswith(NODE):
                 self._agent(name)
-            if name.startswith(NODE) and self.site.spec.fault.kind is FaultKind.NETWORK_CUT:
-                self._helper(name)
 
     def disarm(self) -> None:
         """Stop the agents."""
@@ -206,29 +186,6 @@ class ComposeFaults(Cluster):
         self._dead.discard(part)
         if part.startswith(NODE):
             self._agent(part)
-
-    def cut(self, part: str) -> str:
-        """Take the interfaces of a container down: its connections stay open, nothing passes."""
-        # The engine's disconnect would give the container another address.
-        return f"interfaces up: {self._helper(part).ask('link', 0)}"
-
-    def reconnect(self, part: str) -> str:
-        """Take the interfaces of a container up; its addresses are the same."""
-        return f"interfaces up: {self._helper(part).ask('link', 1)}"
-
-    def fill_disk(self, part: str) -> str:
-        """Fill the data folder of a server, whose size is limited in such a trial."""
-        # From the driver's container: RabbitMQ ends when its disk has no byte left.
-        script = FILL.format(file=f"{DISKS}/{part}/{FILLING}", folder=f"{DISKS}/{part}")
-        free = container_process.run(self.parts[DRIVER].id, "sh", "-c", script).decode().strip()
-        if free != "0":
-            raise ClusterError(f"The disk of {part} has {free} KiB left.")
-        return f"0 KiB free in {DATA_FOLDERS[part]}"
-
-    def free_disk(self, part: str) -> str:
-        """Remove what `fill_disk` has written."""
-        container_process.run(self.parts[DRIVER].id, "rm", f"{DISKS}/{part}/{FILLING}")
-        return f"{FILLING} was removed from {DATA_FOLDERS[part]}"
 
     def deaths(self) -> list[Death]:
         """Note the containers that have ended since the last call.

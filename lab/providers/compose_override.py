@@ -12,6 +12,7 @@ from lab.core.faults import Fault, FaultKind, Persistence
 from lab.core.model import BackendContext, Command, Service
 from lab.core.placement import cpu_text
 from lab.core.provider import TrialContext
+from lab.host import faked_clock
 from lab.providers import servers
 from lab.providers.images import recipe
 from lab.worker import container, user_function
@@ -34,6 +35,8 @@ DATA_FOLDERS = {"redis": "/data", "rabbitmq": "/var/lib/rabbitmq"}
 # The same volumes in the driver's container, which keeps them when the server ends.
 DISKS = "/disks"
 SMALL_DISK = {"type": "tmpfs", "device": "tmpfs", "o": "size=160m,mode=1777"}
+# The offset of a container's wall clock, and a link of the image to the library that adds it.
+CLOCK, CLOCK_LIBRARY = "/tmp/clock", "/opt/libfaketime.so.1"  # noqa: S108 (of one container)
 DRIVER, NODE, SCHEDULER = "driver", "node", "scheduler"
 ENDPOINTS = {
     Service.REDIS: "redis://:{password}@redis:6379/0",
@@ -92,6 +95,9 @@ def parts(
     limits = {"cpu_period": PERIOD_US, "cpu_quota": quota_us} if quota_us else {}
     variables = {**site.passed, **site.environment, **_path(site)}
     variables |= {"LAB_LEDGER": f"{TRIAL}/ledger", "LAB_NODE": "0", "LAB_SLOT": "0"}
+    clock = faked_clock.variables(CLOCK_LIBRARY, CLOCK) if site.has_faked_clocks else {}
+    if not names:  # it executes the tasks itself
+        variables |= clock
     driver: dict[str, Any] = {"cpuset": cpu_text(place.driver), "environment": variables}
     if str(Service.CRON) in context.endpoints:
         driver["volumes"] = [CRONTABS]
@@ -110,6 +116,7 @@ def parts(
             "cpuset": cpu_text(place.services if kind == SCHEDULER else place.nodes[number]),
             "environment": {
                 **environment(site, context),
+                **clock,
                 container.COMMANDS: slots_json,
                 "LAB_NODE": str(number),
             },
@@ -117,11 +124,16 @@ def parts(
     return described
 
 
-def file_of(parts: Mapping[str, Any], fault: Fault | None) -> bytes:
-    """Return the override file with these services, and with small disks for a full one."""
-    described: dict[str, Any] = {"services": parts}
+def file_of(parts: Mapping[str, Any], fault: Fault | None, devices: Mapping[str, str]) -> bytes:
+    """Return the override file with these services and disks.
+
+    The disks are small for a fault that fills them, and `devices` has those that can forget.
+    """
+    disks = {name: {"type": "ext4", "device": device} for name, device in devices.items()}
     if fault and fault.kind is FaultKind.BROKER_DISK_FULL:
-        described["volumes"] = {name: {"driver_opts": SMALL_DISK} for name in DATA_FOLDERS}
+        disks = dict.fromkeys(DATA_FOLDERS, SMALL_DISK)
+    described: dict[str, Any] = {"services": parts}
+    described["volumes"] = {name: {"driver_opts": options} for name, options in disks.items()}
     # A single "$" would begin a variable that Compose replaces.
     return json.dumps(described).replace("$", "$$").encode()
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.core.errors import ClusterError
-from lab.providers import images
 from lab.providers.cgroups import Meter
 from lab.providers.compose_override import TRIAL
 from lab.providers.container_agent import ContainerAgent
-from lab.providers.engine import engine
+from lab.providers.helper_container import HelperContainer
 from lab.worker import container
 
 LEDGER = "ledger"
@@ -55,22 +54,9 @@ class ContainerPart:
     def get_helper(self, labels: Mapping[str, str], log: Path) -> ContainerAgent:
         """Return the agent that may change the network, started if there is none."""
         if self.helper is None:
-            with engine() as client:
-                # Another container in the same network, so that the measured one has no capability.
-                # It runs as root, because the engine gives no capability to other users.
-                started = client.containers.run(
-                    images.resolve().node.name,
-                    ["sleep", "infinity"],
-                    detach=True,
-                    init=True,
-                    user="root",
-                    read_only=True,
-                    cap_drop=["ALL"],
-                    cap_add=["NET_ADMIN"],
-                    network_mode=f"container:{self.id}",
-                    labels={**labels},
-                )
-            self.helper = ContainerAgent(str(started.id), TRIAL, log)
+            self.helper = HelperContainer(
+                labels, log, cap_add=["NET_ADMIN"], network_mode=f"container:{self.id}"
+            ).agent
         return self.helper
 
     def stop_agents(self) -> None:

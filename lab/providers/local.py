@@ -16,10 +16,10 @@ from lab.core.errors import ClusterError
 from lab.core.faults import Role
 from lab.core.model import BackendContext, Command, Serializer, Service
 from lab.core.provider import Cluster, CpuUse, TrialContext
-from lab.host import child_environment, connections, processes, temp_dirs
+from lab.host import child_environment, connections, faked_clock, processes, temp_dirs
 from lab.planning.registry import SelectedBackend, setup
 from lab.providers import crontab, redis_benchmark
-from lab.providers.local_faults import LocalFaults, LocalPart
+from lab.providers.local_faults import DRIVER, LocalFaults, LocalPart
 from lab.providers.monitor import answer
 from lab.providers.servers import (
     SERVICES,
@@ -61,7 +61,6 @@ class LocalCluster(LocalFaults, Cluster):
         self._context: BackendContext | None = None
         # Environment of all processes of the trial: its labels, and the temporary directory.
         self._environment = dict(site.environment)
-        self._scratch: Path | None = None
         # Import path of the user's modules, for all processes that run or unpickle tasks.
         self._users_code = child_environment.with_users_code() if site.has_users_code else {}
 
@@ -138,6 +137,7 @@ class LocalCluster(LocalFaults, Cluster):
             **self._users_code,
             **self.site.backend.worker_environment(context),
             **self._ledger_environment(*slot),
+            **self.faked_clock(name),
             "LAB_SETUP": setup_to_json(context),
         }
         log = self.site.logs / f"{name}.log"
@@ -186,9 +186,11 @@ class LocalCluster(LocalFaults, Cluster):
         site = self.site
         environment = {**site.passed, **self._environment, **self._users_code}
         environment |= self._ledger_environment(0, 0)
+        if not self._nodes:  # it executes the tasks itself
+            environment |= self.faked_clock(DRIVER)
         environment["LAB_SETUP"] = setup_to_json(self._setup())
         argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
-        log, cpus = site.logs / "driver.log", site.placement.driver
+        log, cpus = site.logs / f"{DRIVER}.log", site.placement.driver
         self._driver = processes.start(argv, cpus, environment, log, pipes=True)
         self._limit(self._driver)
         return self._driver
@@ -242,7 +244,7 @@ class LocalCluster(LocalFaults, Cluster):
         servers = {pid for name, pids in trees.items() if name in SERVICES for pid in pids}
         driver = processes.tree(self._driver.pid) if self._driver else []
         return connections.Parts(
-            servers, workers, {**trees, "driver": {process.pid for process in driver}}
+            servers, workers, {**trees, DRIVER: {process.pid for process in driver}}
         )
 
     def failure(self) -> str | None:
@@ -277,4 +279,6 @@ class LocalCluster(LocalFaults, Cluster):
             reaped = processes.reap_trial(trial)
             if self._scratch:
                 temp_dirs.remove(self._scratch)
+            if self.site.has_faked_clocks:
+                faked_clock.remove_dead()
         return reaped

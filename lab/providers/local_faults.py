@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,11 @@ from subprocess import Popen
 
 import psutil
 
-from lab.core.errors import ClusterError
+from lab.core.errors import ClusterError, LabError
 from lab.core.fault_hooks import BY_SIGNALS, FaultHooks
 from lab.core.faults import FaultKind, Role, Target
 from lab.core.provider import TrialContext
-from lab.host import process_marks, processes
+from lab.host import faked_clock, process_marks, processes, programs, wall_clock
 
 DRIVER = "driver"
 LOOK_S, WAIT_S = 0.001, 5.0
@@ -42,10 +43,12 @@ class LocalPart:
 
 
 class LocalFaults(FaultHooks):
-    """The hooks of the faults that signals can cause."""
+    """The hooks of the faults that signals and a faked clock can cause."""
 
-    faults = BY_SIGNALS
+    faults = BY_SIGNALS | {FaultKind.CLOCK_STEP}
     site: TrialContext
+    # The temporary directory of the trial.
+    _scratch: Path | None = None
     _services: list[LocalPart]
     _nodes: list[LocalPart]
     _driver: Popen[bytes] | None
@@ -53,8 +56,9 @@ class LocalFaults(FaultHooks):
     @classmethod
     def fault_lack(cls, kind: FaultKind) -> str:
         """Return why processes of this machine cannot have a fault; empty if they can."""
-        if kind is FaultKind.POWER_LOSS:
-            return "it needs a file system that forgets unsynced writes"
+        if kind is FaultKind.CLOCK_STEP:
+            is_lacking = faked_clock.library() is None
+            return f"it needs the package {faked_clock.PACKAGE}" if is_lacking else ""
         lack = super().fault_lack(kind)
         return lack and "it needs containers (--provider compose)"
 
@@ -111,6 +115,32 @@ class LocalFaults(FaultHooks):
         members = self._members(target)
         _signal(members, signal.SIGCONT)
         return f"SIGCONT to {len(members)} processes"
+
+    def faked_clock(self, part: str) -> dict[str, str]:
+        """Return the variables that let a fault step the wall clock of a part; none without one."""
+        library = faked_clock.library()
+        if library is None or self._scratch is None or not self.site.has_faked_clocks:
+            return {}
+        return faked_clock.variables(str(library), str(self._scratch / f"clock-{part}"))
+
+    def step_clock(self, target: Target, step_s: float) -> str:
+        """Step the wall clock of all processes of a part."""
+        members, variables = self._members(target), self.faked_clock(target.part)
+        if not variables:
+            raise ClusterError(f"{target} was started without {faked_clock.PACKAGE}.")
+        file = Path(variables[wall_clock.FAKED])
+        written = file.with_suffix(".new")
+        written.write_text(faked_clock.content(step_s), encoding="ascii")
+        # A reader would take half a file for another step.
+        written.replace(file)
+        self.struck_ns = time.monotonic_ns()
+        n_faked = sum(faked_clock.is_faked(process.pid) for process in members)
+        command = [sys.executable, "-m", wall_clock.__name__]
+        try:
+            offsets_ns = programs.output_of(command, WAIT_S, variables=variables)
+        except LabError as error:
+            raise ClusterError(str(error)) from error
+        return faked_clock.proof(step_s, offsets_ns, n_faked)
 
     def dead_parts(self) -> Sequence[str]:
         """Return the names of the servers, schedulers and workers that have ended."""

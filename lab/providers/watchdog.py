@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from lab.host import child_environment, interrupts, processes, temp_dirs
+from lab.host import child_environment, faked_clock, interrupts, processes, temp_dirs
 from lab.providers import crontab, reaper
 
 READY, DONE = b"ready\n", b"done\n"
@@ -27,6 +27,7 @@ REMOVALS: Mapping[str, Callable[[], int]] = {
     "containers, networks and volumes of killed labs removed": reaper.reap_dead,
     "crontab lines of killed labs removed": crontab.remove_dead,
     "temporary folders of killed labs removed": temp_dirs.remove_dead,
+    "shared memory of ended processes with a faked clock removed": faked_clock.remove_dead,
 }
 
 

@@ -1,4 +1,4 @@
-"""Reads the ledger, and lists and signals processes, for the lab outside of this container.
+"""Reads the ledger, signals processes, and changes network and clock of this container.
 
 ``python -m lab.recording.inside_container`` runs in a container of a trial with a fault. It answers
 each line of its standard input, a command in JSON, by one line. It waits for the next without any
@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import socket
+import statistics
 import struct
 import sys
 import time
@@ -20,9 +22,13 @@ from typing import Any
 
 import psutil
 
+from lab.host import faked_clock
+from lab.recording import volatile_disk
 from lab.recording.ledger_reader import CompletionCounter
+from lab.recording.packet_delay import PacketDelay
 
 ENDED_S, LOOK_S = 5.0, 0.001
+N_CONNECTS, CONNECT_S = 9, 5.0
 # Of a network interface, netdevice(7).
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 REQUEST = struct.Struct("16sh14x")
@@ -34,6 +40,8 @@ class Commands:
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger
         self._counters: dict[tuple[int, int], CompletionCounter] = {}
+        self._delay: PacketDelay | None = None
+        self._disks: list[int] = []
 
     def writers(self, first: int, end: int) -> tuple[int, list[Sequence[Any]]]:
         """Return how many tasks from `first` to `end` have finished, and the writers."""
@@ -74,6 +82,50 @@ class Commands:
                 return True
             time.sleep(LOOK_S)
         return False
+
+    def step_clock(self, path: str, step_s: float) -> int:
+        """Step the wall clock of the container; return how many other processes follow it."""
+        written = Path(f"{path}.new")
+        written.write_text(faked_clock.content(step_s), encoding="ascii")
+        # A reader would take half a file for another step.
+        written.replace(path)
+        pids = {*psutil.pids()} - {os.getpid()}
+        return sum(faked_clock.is_faked(pid) for pid in pids)
+
+    def slow(self, ms: float) -> None:
+        """Hold each TCP packet that arrives or leaves for `ms`, until `unslow`."""
+        self.unslow()
+        self._delay = PacketDelay(ms / 1e3)
+
+    def unslow(self) -> None:
+        """Let the packets pass at once."""
+        if self._delay:
+            self._delay.end()
+        self._delay = None
+
+    def round_trip_ms(self, host: str, port: int) -> float:
+        """Return the median time of a TCP connect, ms."""
+        address = socket.gethostbyname(host)
+        took_ns = []
+        for _ in range(N_CONNECTS):
+            begin_ns = time.monotonic_ns()
+            socket.create_connection((address, port), CONNECT_S).close()
+            took_ns.append(time.monotonic_ns() - begin_ns)
+        return statistics.median(took_ns) / 1e6
+
+    def make_disk(self, image: str, n_bytes: int) -> str:
+        """Make a disk that can forget, and return its device, which this program holds."""
+        device, descriptor = volatile_disk.make(Path(image), n_bytes)
+        self._disks.append(descriptor)
+        return device
+
+    def sync(self, folder: str) -> None:
+        """Write all of the file system of a folder to its disk."""
+        volatile_disk.sync(Path(folder))
+
+    def forget(self, folder: str) -> str:
+        """Forget all writes below a mounted folder that were not synced; return the proof."""
+        return volatile_disk.forget(Path(folder))
 
     def link(self, is_up: int) -> dict[str, bool]:
         """Take all network interfaces but loopback up or down; return their state afterwards."""

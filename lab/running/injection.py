@@ -49,8 +49,15 @@ class Injection(ABC):
             ClusterError: It was not hit.
         """
 
-    def heal(self, cluster: Cluster, target: Target) -> None:  # noqa: B027 (most have no end)
-        """End the fault `Fault.heal_s` seconds after the hit; the lab restarts ended parts."""
+    def heal(self, cluster: Cluster, target: Target) -> str | None:  # noqa: ARG002
+        """End the fault `Fault.heal_s` seconds after the hit; the lab restarts ended parts.
+
+        Return the proof, if the proof of the hit needs it.
+
+        Raises:
+            ClusterError: The fault still lasts.
+        """
+        return None
 
 
 class Kill(Injection):

@@ -188,8 +188,9 @@ class Injector:
     def _heal(self, healing: _Healing) -> None:
         row = self.rows[healing.hit]
         try:
-            self._injection.heal(self._cluster, healing.target)
+            proof = self._injection.heal(self._cluster, healing.target)
         except ClusterError as error:  # such as a worker that ended while its network was cut
             self.rows[healing.hit] = replace(row, reason=str(error))
         else:
-            self.rows[healing.hit] = replace(row, healed_ns=time.monotonic_ns())
+            proofs = "; ".join(filter(None, [row.proof, proof]))
+            self.rows[healing.hit] = replace(row, healed_ns=time.monotonic_ns(), proof=proofs)

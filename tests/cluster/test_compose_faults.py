@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def tables_of(
     tables = fault_trials.tables_of(folder, label, fault, deadline_s, provider="compose")
     assert left_of(os.getpid()) == []
     return tables
+
+
+def loop_devices_of_the_lab() -> list[str]:
+    """Return the files of the lab that are still attached to loop devices."""
+    files = Path("/sys/block").glob("loop*/loop/backing_file")
+    return [text for file in files if (text := file.read_text()).startswith("/images/")]
 
 
 def last_hit(tables: dict[str, pd.DataFrame]) -> pd.Series:
@@ -139,6 +146,75 @@ def test_a_full_disk_stops_a_server_that_must_write(
     assert hit.proof == f"0 KiB free in {folder}"
     after = tables["task"][tables["task"].t3_ns > hit.healed_ns]
     assert len(after) > 10
+
+
+@pytest.mark.parametrize("label", ["celery", "rq", "celery[prefork+rabbitmq]"])
+def test_a_slow_network_delays_every_call_and_loses_nothing(label: str, tmp_path: Path) -> None:
+    """A call of the server needs a round trip, which cannot be shorter than the delay."""
+    tables = tables_of(tmp_path, label, of_kind(FaultKind.NETWORK_SLOW), deadline_s=10.0)
+    hit = last_hit(tables)
+    before_ms, slow_ms, held_ms, after_ms = map(float, re.findall(r"([\d.]+) ms", hit.proof))
+    assert held_ms == 1.0
+    assert slow_ms >= 2.0
+    assert max(before_ms, after_ms) < slow_ms
+    assert hit.healed_ns - hit.injected_ns >= 5e9
+    submits = tables["submit"]
+    # The delay ends up to a connect before it is measured that it has.
+    end_ns = hit.injected_ns + 4.9e9
+    took_ns = (submits.t2_ns - submits.t1_ns)[submits.t1_ns.between(hit.injected_ns, end_ns)]
+    assert len(took_ns) > 20
+    if "rabbitmq" not in label:  # which confirms no message by default
+        assert took_ns.min() >= 2e6
+    assert lost(tables) == set()
+
+
+@pytest.mark.parametrize(
+    ("label", "persistence"),
+    [("celery", "aof-always"), ("celery", "rdb"), ("celery[prefork+rabbitmq]", "")],
+)
+def test_a_server_without_power_goes_on_with_its_synced_data(
+    label: str, persistence: str, tmp_path: Path
+) -> None:
+    """The disk fails at once, and is mounted again for the restart."""
+    fault = replace(of_kind(FaultKind.POWER_LOSS), persistence=persistence)
+    tables = tables_of(tmp_path, label, fault, deadline_s=30.0)
+    hit = last_hit(tables)
+    assert hit.proof == "State.ExitCode 137; the file system fails with EIO"
+    after = tables["task"][tables["task"].t3_ns > hit.restarted_ns]
+    assert len(after) > 10
+    assert loop_devices_of_the_lab() == []
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_stepped_clock_of_a_container_loses_no_task(step_s: float, tmp_path: Path) -> None:
+    """The worker reads it; its ledger and the other containers do not."""
+    fault = replace(of_kind(FaultKind.CLOCK_STEP), step_s=step_s)
+    tables = tables_of(tmp_path, "celery", fault, deadline_s=10.0)
+    hit = last_hit(tables)
+    clocks = re.findall(r"(wall|monotonic) clock ([+-][\d.]+) s", hit.proof)
+    assert [(name, round(float(seconds), 1)) for name, seconds in clocks] == [
+        ("wall", step_s),
+        ("monotonic", 0.0),
+        ("wall", 0.0),
+        ("monotonic", 0.0),
+    ]
+    assert lost(tables) == set()
+    tasks = tables["task"]
+    assert (tasks.t3_ns >= tasks.t1_ns).all()
+
+
+@pytest.mark.parametrize(("label", "most"), [("celery-beat", 1), ("deadline-loop", 9)])
+def test_a_clock_that_goes_back_stops_celery_beat(label: str, most: int, tmp_path: Path) -> None:
+    """A scheduler that waits by the monotonic clock goes on."""
+    fault = replace(of_kind(FaultKind.CLOCK_STEP), step_s=-3600.0)
+    spec = spec_of(label, arrival=Periodic(1, 20, every_s=1.0), fault=fault, provider="compose")
+    result = run(tmp_path, spec)
+    assert left_of(os.getpid()) == []
+    assert result.row.flag != "invalid", result.row.flag_reasons
+    hit = last_hit(dict(result.tables))
+    starts = result.tables["task"].t3_ns
+    in_step = int(starts.between(hit.injected_ns, hit.healed_ns).sum())
+    assert most - 5 <= in_step <= most
 
 
 def test_a_killed_submitter_leaves_its_tasks_to_the_workers(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ KEEPS = (
     Case("celery", "broker-kill:aof-always", 20.0, BURST, n_held=PREFETCHED),
     Case("celery", "broker-pause:3s"),
     Case("rq", "submitter-kill"),
+    # It sleeps and waits by the monotonic clock.
+    Case("thread-pool", "clock-step"),
 )
 
 

@@ -27,7 +27,7 @@ import psutil
 from lab.core.errors import ClusterError
 from lab.host import processes
 from lab.providers import container_process, reaper
-from lab.providers.compose_faults import FILLING
+from lab.providers.compose_resources import FILLING
 from lab.providers.container_events import SERVICE
 from lab.providers.engine import engine
 from tests.contract.kills import GONE_S, adopt_orphans, role_of, survivors

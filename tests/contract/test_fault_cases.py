@@ -12,7 +12,11 @@ from lab.providers.local import LocalCluster
 from tests.contract.fault_cases import KEEPS, LOSES, Case, keeps, loses
 
 # The kinds without a system that must lose, or without one that must not, and why.
-NEVER_HARM = {FaultKind.WORKER_PAUSE, FaultKind.BROKER_PAUSE}  # both only wait
+NEVER_HARM = {
+    FaultKind.WORKER_PAUSE,  # it only waits
+    FaultKind.BROKER_PAUSE,  # it only waits
+    FaultKind.CLOCK_STEP,  # it harms jobs: see `test_faults`, `celery-beat`
+}
 ALWAYS_HARM = {
     FaultKind.OUTLIVE,  # the other systems never deliver again, or only after some minutes
     FaultKind.WORKER_KILL,  # a local system needs a minute: see `test_faults`, `celery@safe`

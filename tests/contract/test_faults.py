@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.core.faults import FaultKind, of_kind
+from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Periodic
+from lab.planning import faults
 from tests.factories.fault_trials import interrupted, lost, tables_of
 from tests.factories.trials import run, spec_of
 
@@ -111,3 +112,45 @@ def test_a_worker_that_gets_time_to_end_loses_nothing(tmp_path: Path) -> None:
     hit = tables["fault"].iloc[-1]
     assert hit.proof.startswith("exit code 0 ")
     assert lost(tables) == set()
+
+
+@pytest.mark.parametrize("label", ["celery", "rq", "django-q", "thread-pool"])
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_step_of_the_clock_loses_no_task(step_s: float, label: str, tmp_path: Path) -> None:
+    """Tasks without a time limit pass through, and the clock is true again at the end."""
+    fault = replace(of_kind(FaultKind.CLOCK_STEP), step_s=step_s)
+    tables = tables_of(tmp_path, label, fault, deadline_s=10.0)
+    hit = tables["fault"].iloc[-1]
+    assert f"wall clock {step_s:+.0f}"[:14] in hit.proof
+    assert "healed: wall clock" in hit.proof
+    assert hit.healed_ns - hit.injected_ns >= 5e9
+    assert lost(tables) == set()
+
+
+def during(folder: Path, label: str, fault: Fault) -> tuple[int, int]:
+    """Run a job every second, and return its firings from hit to healing, and those before it."""
+    arrival = faults.fitted(Periodic(1, 1, every_s=1.0), fault)
+    result = run(folder, spec_of(label, arrival=arrival, fault=fault))
+    assert result.row.status == "ok", result.row.reason
+    assert result.row.flag != "invalid", result.row.flag_reasons
+    hit = result.tables["fault"].iloc[-1]
+    assert hit.status == "hit", hit.reason
+    starts = result.tables["task"].t3_ns
+    in_step = starts.between(hit.injected_ns, hit.healed_ns)
+    return int(in_step.sum()), int((starts < hit.injected_ns).sum())
+
+
+def test_a_clock_that_goes_back_stops_celery_beat(tmp_path: Path) -> None:
+    """Nothing is due until the clock has caught up (celery issue 6742)."""
+    fault = replace(of_kind(FaultKind.CLOCK_STEP), step_s=-3600.0)
+    in_step, before = during(tmp_path, "celery-beat", fault)
+    assert before >= 3
+    assert in_step <= 1
+
+
+def test_a_clock_that_goes_back_does_not_stop_a_deadline_loop(tmp_path: Path) -> None:
+    """It waits by the monotonic clock, in the driver, whose own readings stay true."""
+    fault = replace(of_kind(FaultKind.CLOCK_STEP), step_s=-3600.0)
+    in_step, before = during(tmp_path, "deadline-loop", fault)
+    assert before >= 3
+    assert in_step >= 4

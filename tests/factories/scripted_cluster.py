@@ -22,6 +22,7 @@ class ScriptedCluster(FaultHooks):
         self.calls: list[str] = []
         self.dead: list[str] = []
         self.refusal = ""
+        self.lasting = False
         self.words = ledger.create(str(folder / "0-0-1.bin"), 0, 0, 8)
 
     def executes(self, *task_ids: int) -> None:
@@ -51,6 +52,29 @@ class ScriptedCluster(FaultHooks):
         """Record the end of a pause."""
         self.calls.append(f"resume {target.role}")
         return "SIGCONT"
+
+    def slow(self, part: str, ms: float) -> str:
+        """Record a delay."""
+        self.calls.append(f"slow {part} {ms:g}")
+        return "measured"
+
+    def unslow(self, part: str) -> str:
+        """Record the end of a delay."""
+        return self._healed(f"unslow {part}")
+
+    def step_clock(self, target: Target, step_s: float) -> str:
+        """Record a step."""
+        call = f"step {target.role} {step_s:+g}"
+        if not step_s:
+            return self._healed(call)
+        self.calls.append(call)
+        return "measured"
+
+    def _healed(self, call: str) -> str:
+        if self.lasting:
+            raise ClusterError("It still lasts.")
+        self.calls.append(call)
+        return "measured"
 
     def dead_parts(self) -> Sequence[str]:
         """Return the worker after it was killed."""

@@ -24,6 +24,8 @@ PLAIN = spec_of("inline")
         (replace(of_kind(FaultKind.WORKER_TERM), grace_s=2.5), "worker-term:grace-2.5s"),
         (Fault(FaultKind.WORKER_KILL, restart_s=None), "worker-kill:no-restart"),
         (Fault(FaultKind.WORKER_KILL, restart_s=5.0), "worker-kill:restart-5s"),
+        (of_kind(FaultKind.CLOCK_STEP), "clock-step"),
+        (replace(of_kind(FaultKind.CLOCK_STEP), step_s=-60.0), "clock-step:-60s"),
         (
             Fault(FaultKind.BROKER_KILL, persistence=Persistence.AOF_ALWAYS),
             "broker-kill:aof-always",
@@ -50,7 +52,14 @@ def test_a_fault_changes_the_id_of_a_trial() -> None:
     assert fixed.id == "8ec93a05a498d009"
 
 
-@pytest.mark.parametrize("fault", [None, Fault(FaultKind.BROKER_KILL, 5, restart_s=None)])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        Fault(FaultKind.BROKER_KILL, 5, restart_s=None),
+        Fault(FaultKind.CLOCK_STEP, step_s=-3600.0),
+    ],
+)
 def test_a_spec_with_a_fault_is_read_as_it_was_written(fault: Fault | None) -> None:
     """A plan in a file keeps the fault of each trial, with its types."""
     spec = replace(PLAIN, fault=fault)

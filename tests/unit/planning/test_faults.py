@@ -25,10 +25,9 @@ def spec(fault: Fault, label: str = "celery", n_tasks: int = 600) -> TrialSpec:
     return spec_of(label, "io", Paced(n_tasks, 10.0), size=50_000, fault=fault)
 
 
-def of_jobs(label: str) -> TrialSpec:
-    """Return a trial of jobs whose scheduler is killed."""
-    arrival = Periodic(1, 20, every_s=1.0)
-    return spec_of(label, arrival=arrival, fault=Fault(FaultKind.SCHEDULER_KILL))
+def of_jobs(label: str, kind: FaultKind = FaultKind.SCHEDULER_KILL) -> TrialSpec:
+    """Return a trial of jobs with a fault, by default one of their scheduler."""
+    return spec_of(label, arrival=Periodic(1, 20, every_s=1.0), fault=Fault(kind))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +40,8 @@ def of_jobs(label: str) -> TrialSpec:
         "worker-kill:restart-5s",
         "broker-kill:aof-always",
         "broker-pause:60s:restart-2s:rdb",
+        "clock-step:-3600s",
+        "clock-step:60s:+0.5s",
     ],
 )
 def test_a_fault_is_read_from_its_text(text: str) -> None:
@@ -54,6 +55,7 @@ def test_a_fault_is_read_from_its_text(text: str) -> None:
         ("worker-kil", r"Unknown fault 'worker-kil'. Did you mean 'worker-kill'"),
         ("", "Unknown fault ''"),
         ("worker-kill:soon", r"'soon' is no factor. Write no-restart, restart-Ns, .*aof-always"),
+        ("clock-step:--1s", "'--1s' is no factor"),
         ("worker-pause:0s", "'0' is not a number from 0.1 to 3,600"),
         ("worker-pause:1..2s", "'1..2' is not a number"),
     ],
@@ -94,7 +96,7 @@ def test_the_experiment_has_every_fault_and_the_control() -> None:
     """Each with a window that is as long as its hits need."""
     cases = [*faults.of_cases(EXPERIMENTS[FAULTS].cases, [], 5, is_fitted=True)]
     assert {case.fault.kind for case in cases if case.fault} == {*FaultKind}
-    assert len({(case.fault, case.fallback) for case in cases}) == len(cases)
+    assert len({(case.fault, case.fallback, case.arrival) for case in cases}) == len(cases)
     pause = next(case for case in cases if case.fault == of_kind(FaultKind.WORKER_PAUSE, 5))
     assert isinstance(pause.arrival, Paced)
     assert pause.arrival.n_tasks / pause.arrival.rate_hz >= 5 * 10.0
@@ -108,6 +110,7 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
     assert [(case.workload, case.fallback, case.fault) for case in chosen] == [
         *(("io", False, fault) for fault in typed),
         *(("io", True, fault) for fault in typed),
+        ("noop", False, Fault(FaultKind.NONE)),  # of jobs
         *(("noop", False, fault) for fault in typed),
     ]
 
@@ -130,10 +133,21 @@ def test_a_fault_of_the_scheduler_runs_with_jobs() -> None:
     assert faults.LEAD_S <= faults.offsets_ns(trial)[0] / 1e9 <= latest_s
 
 
+def test_a_step_of_the_clock_runs_with_tasks_and_with_jobs() -> None:
+    """Both have the control beside it."""
+    for typed in ([of_kind(FaultKind.CLOCK_STEP)], [Fault(FaultKind.NONE)], []):
+        cases = faults.of_cases(EXPERIMENTS[FAULTS].cases, typed, 1, is_fitted=True)
+        kinds = {(type(case.arrival), case.fault.kind) for case in cases if case.fault}
+        for kind in {fault.kind for fault in typed} or {FaultKind.CLOCK_STEP, FaultKind.NONE}:
+            assert {(Paced, kind), (Burst, kind), (Periodic, kind)} <= kinds
+
+
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
         (spec(KILL), None),
+        (spec(Fault(FaultKind.CLOCK_STEP), "thread-pool"), None),
+        (of_jobs("django-crontab", FaultKind.CLOCK_STEP), "by cron, whose clock"),
         (spec(KILL, "thread-pool"), "executes tasks in the driver: there is no worker"),
         (spec(Fault(FaultKind.CHILD_KILL), "process-pool"), None),
         (spec(Fault(FaultKind.CHILD_KILL), "thread-pool"), "there is no child for child-kill"),
@@ -169,7 +183,7 @@ def test_hits_of_jobs_lie_in_their_occurrences() -> None:
             "",
             "Redis writes nothing without persistence: use --fault broker-disk",
         ),
-        ("dask[distributed]", "", "has no server whose disk the lab can fill"),
+        ("dask[distributed]", "", "has no server whose disk broker-disk-full can hit"),
         ("celery[prefork]", "aof-always", None),
         ("celery[prefork+rabbitmq]", "", None),
     ],

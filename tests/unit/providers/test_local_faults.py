@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from lab.core.errors import ClusterError
 from lab.core.faults import FaultKind, Role, Target
-from lab.host import processes
+from lab.host import faked_clock, processes
+from lab.providers import watchdog
 from lab.providers.local_faults import LocalFaults, LocalPart
 
 # Starts one child, and ends at SIGTERM or ignores it.
@@ -33,14 +35,16 @@ PARENT = (
 class Hooks(LocalFaults):
     """The hooks over one worker and one server."""
 
-    def __init__(self, folder: Path, how: str = "") -> None:
+    def __init__(self, folder: Path, how: str = "", *, is_faked: bool = False) -> None:
         environment = {processes.OWNER: processes.owner(), processes.TRIAL: f"t{id(self)}-1"}
-        self.site = SimpleNamespace(environment=environment)  # type: ignore[assignment]
+        site: Any = SimpleNamespace(environment=environment, has_faked_clocks=is_faked)
+        self.site, self._scratch = site, folder
         self._services, self._driver = [], None
 
         def start() -> LocalPart:
             argv, log = [sys.executable, "-c", PARENT, how], folder / "node0-0.log"
-            process = processes.start(argv, (), environment, log)
+            clock = self.faked_clock("node0-0")
+            process = processes.start(argv, (), environment | clock, log)
             return LocalPart("node0", process, log, start, Role.WORKER, 0, 0)
 
         self._nodes = [start()]
@@ -174,12 +178,63 @@ def test_stopped_processes_of_a_killed_lab_are_removed(tmp_path: Path) -> None:
     assert not any(processes.is_running(process) for process in stopped)
 
 
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_step_of_the_clock_is_proved_and_undone(step_s: float, tmp_path: Path) -> None:
+    """The proof counts the worker and its child."""
+    hooks = Hooks(tmp_path, is_faked=True)
+    proof = r"wall clock (.*) s, monotonic clock (.*) s; 2 processes with libfaketime"
+    for seconds in (step_s, 0.0):
+        read = re.fullmatch(proof, hooks.step_clock(hooks.worker, seconds))
+        assert read
+        assert abs(float(read[1]) - seconds) < faked_clock.TOLERANCE_S
+        assert abs(float(read[2])) < faked_clock.TOLERANCE_S
+    processes.stop(*(part.process for part in hooks._nodes))
+    faked_clock.remove_dead()
+
+
+def test_a_clock_that_is_not_prepared_cannot_be_stepped(hooks: Hooks) -> None:
+    """It is a missed hit, and not one that does nothing."""
+    with pytest.raises(ClusterError, match="was started without libfaketime"):
+        hooks.step_clock(hooks.worker, 60.0)
+
+
+def test_a_stepped_clock_of_a_killed_lab_is_removed() -> None:
+    """Processes, files and shared memory are gone after the next clean-up."""
+    script = (
+        "import sys; from pathlib import Path; from tests.unit.providers import test_local_faults\n"
+        "from lab.host import temp_dirs\n"
+        "hooks = test_local_faults.Hooks(temp_dirs.make(), is_faked=True)\n"
+        "hooks.step_clock(hooks.worker, 60.0)\n"
+        "print(hooks.worker.pid, hooks.child.pid, hooks._scratch, flush=True)\n"
+        "import time; time.sleep(60)\n"
+    )
+    lab = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert lab.stdout is not None
+    *pids, folder = lab.stdout.readline().split()
+    stepped = [psutil.Process(int(pid)) for pid in pids]
+    assert (Path(folder) / "clock-node0-0").exists()
+    lab.kill()
+    lab.wait()
+    lab.stdout.close()
+    watchdog.remove_dead()
+    assert not any(processes.is_running(process) for process in stepped)
+    assert not Path(folder).exists()
+    shared = [path for pid in pids for path in faked_clock.SHARED.glob(f"*faketime_s*_{pid}")]
+    assert shared == []
+
+
 def test_a_kind_without_hooks_is_refused_with_the_next_step() -> None:
     """The sentence of the plan names the provider that can do it."""
     assert LocalFaults.fault_lack(FaultKind.NETWORK_CUT) == (
         "it needs containers (--provider compose)"
     )
-    for kind in (FaultKind.NONE, FaultKind.WORKER_KILL, FaultKind.POISON):
+    kinds = (FaultKind.NONE, FaultKind.WORKER_KILL, FaultKind.POISON, FaultKind.CLOCK_STEP)
+    for kind in kinds:
         assert LocalFaults.fault_lack(kind) == ""
 
 

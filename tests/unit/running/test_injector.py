@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.core.faults import Fault, FaultKind, Role
+from lab.core.faults import Fault, FaultKind, Role, of_kind
 from lab.core.model import Paced
 from lab.planning.phases import Phase
 from lab.results.schema import FaultRow
@@ -136,6 +136,21 @@ def test_a_pause_is_healed_after_its_length_or_at_the_end(cluster: ScriptedClust
     (row,) = rows_of(cluster, replace(fault, heal_s=60.0), lambda i: len(i.rows) == 1)
     assert cluster.calls == ["pause worker", "resume worker"]
     assert row.healed_ns is not None
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CLOCK_STEP, FaultKind.NETWORK_SLOW])
+def test_a_measured_fault_is_proved_at_the_hit_and_at_the_end(
+    kind: FaultKind, cluster: ScriptedCluster
+) -> None:
+    """The row has both measurements; one that has not ended is not healed."""
+    fault = replace(of_kind(kind), heal_s=60.0)
+    (row,) = rows_of(cluster, fault, lambda i: len(i.rows) == 1)
+    assert (row.proof, row.reason) == ("measured; healed: measured", "")
+    assert row.healed_ns is not None
+    assert len(cluster.calls) == 2
+    cluster.lasting = True
+    (row,) = rows_of(cluster, fault, lambda i: len(i.rows) == 1)
+    assert (row.proof, row.reason, row.healed_ns) == ("measured", "It still lasts.", None)
 
 
 def test_the_control_touches_nothing(cluster: ScriptedCluster) -> None:
