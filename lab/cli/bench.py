@@ -118,8 +118,15 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
             f"--precision stops after {FEWEST_BLOCKS} blocks at the earliest, and this run has "
             f"{blocks}. Add --blocks {3 * FEWEST_BLOCKS}, the largest number, or --preset standard."
         )
-    settings = (preset.name, selection.seed, preset.reruns, command, sweep, options.precision)
-    return run_folder.Run(plan, *settings)
+    return run_folder.Run(
+        plan=plan,
+        preset=preset.name,
+        seed=selection.seed,
+        reruns=preset.reruns,
+        command=command,
+        sweep=sweep,
+        precision=options.precision,
+    )
 
 
 def _show_finished(folder: Path) -> None:
