@@ -23,7 +23,10 @@ class Cell:
         "interpreter and package versions of driver and workers; empty: those of the lab",
     )
     workload: str = column("name of the workload")
-    size: int = column("size of a task in the workload's unit", least=0)
+    size: int = column(
+        "size of a task in the workload's unit, or in rounds of its loop if it is calibrated",
+        least=0,
+    )
     arrival: str = column(
         "kind of arrival: burst, paced, rate-probe, load-level, round-trip, periodic, group, "
         "chain, priority, retry, client-crash, monitoring or idle"

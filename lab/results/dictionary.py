@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lab.results.arrow_schema import declared, key_of, schema
 from lab.results.schema import PLACES, SCHEMA_VERSION, TABLES
 
+RULES = """
+- Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
+- An empty cell, or a null, means: not measured or not readable. It never means zero.
+- Failed trials are included: check `status` and `flag` of a trial before you use its numbers.
+"""
 INTRODUCTION = f"""# Results
 
 Generated from `lab/results/schema` by `lab.results.dictionary.describe_tables()`; schema version
@@ -13,11 +20,7 @@ Generated from `lab/results/schema` by `lab.results.dictionary.describe_tables()
 Each campaign has a folder `runs/<campaign_id>/`. Tables with few rows are CSV files in it. Tables
 with one row per task are Parquet files in one folder per attempt at a trial, beside the raw records
 from which they are computed. A trial is finished when its row is in `trial.csv`.
-
-- Instants and durations are integer nanoseconds of CLOCK_MONOTONIC; only differences have meaning.
-- An empty cell, or a null, means: not measured or not readable. It never means zero.
-- Failed trials are included: check `status` and `flag` of a trial before you use its numbers.
-- `metric`, `estimate` and `trend` can be computed again from the other tables.
+{RULES}- `metric`, `estimate` and `trend` can be computed again from the other tables.
 - A minor version only adds columns. Files of an earlier minor lack the columns added since; the lab
   reads these as empty, or as the value stated for the column. It refuses a later minor.
 - Files of schema major 1 are converted when they are read: `lab/results/convert_1.py` lists every
@@ -37,17 +40,50 @@ latency_ms = (tasks.t4_ns - tasks.t0_ns) / 1e6
 damaged file. In Parquet files, unit and meaning are metadata of each column.
 """
 
+OF_PACKAGE = f"""# Tables of this package
+
+Schema version {SCHEMA_VERSION}. Each table is one file in this folder.
+{RULES}
+```python
+import pandas as pd
+
+trials = pd.read_csv("trial.csv", dtype_backend="numpy_nullable")
+estimates = pd.read_csv("estimate.csv", dtype_backend="numpy_nullable")
+usable = trials[(trials.status == "ok") & trials.flag.isin(["ok", "noisy"])]
+print(usable.groupby("label").size())
+```
+"""
+OF_TASKS = """
+```python
+tasks = pd.read_parquet("task.parquet", dtype_backend="numpy_nullable")
+latency_ms = (tasks.t4_ns - tasks.t0_ns) / 1e6
+```
+
+A table with one row per task holds the rows of all trials: `trial_id` and `attempt` lead to the row
+of `trial`.
+"""
+
 
 def describe_tables() -> str:
     """Return the text of `results/README.md`: the folder, how to read it, and every column."""
-    return INTRODUCTION + "".join(_describe_table(table) for table in TABLES)
+    return INTRODUCTION + "".join(_describe_table(table, PLACES[table]) for table in TABLES)
 
 
-def _describe_table(table: str) -> str:
+def describe_package(files: Mapping[str, str]) -> str:
+    """Return the dictionary of a published package: how to read it, and every column.
+
+    Args:
+        files: The file of each table in the package.
+    """
+    tasks = OF_TASKS if "task" in files else ""
+    return OF_PACKAGE + tasks + "".join(_describe_table(*item) for item in files.items())
+
+
+def _describe_table(table: str, place: str) -> str:
     purpose, key = TABLES[table].ABOUT, ", ".join(key_of(table))
     # The names on the left are those of Arrow, where float64 is `double`.
     kinds = {"int64": "integer", "double": "number", "string": "text"}
-    lines = [f"\n## {table}\n\n`{PLACES[table]}`: {purpose} Key: {key}.\n"]
+    lines = [f"\n## {table}\n\n`{place}`: {purpose} Key: {key}.\n"]
     lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
     for column in schema(table):
         unit, about = (column.metadata[name].decode() for name in (b"unit", b"about"))

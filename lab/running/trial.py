@@ -27,6 +27,7 @@ from lab.recording.cluster_sampler import ClusterSampler
 from lab.recording.sample import Sample
 from lab.results.schema import FaultRow
 from lab.running import driver_pipe, killed_driver, logs
+from lab.running.command_lines import command_lines
 from lab.running.injector import Injector
 from lab.running.supervisor import Restart, with_restarts
 from lab.running.task_faults import task_rows
@@ -74,6 +75,7 @@ class TrialObservation:
     died: str = ""
     services: str = ""
     images: str = ""
+    commands: str = ""
     executed_ns: int | None = None
     begin: EdgeReading | None = None
     end: EdgeReading | None = None
@@ -137,7 +139,7 @@ def _drive(
 ) -> None:
     """Start the cluster and the driver, and follow the driver until it ends."""
     on_phase("up")
-    cluster.up()
+    outcome.commands = command_lines(cluster.site.backend, cluster.up())
     outcome.services, outcome.images = cluster.services, cluster.images
     outcome.executed_ns = cluster.executed_ns
     order = TrialRequest(outcome.spec, instrumentation_ns)

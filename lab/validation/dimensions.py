@@ -40,6 +40,7 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
         "services": outcome.services,
         "pass_env": " ".join(spec.pass_env),
         "images": outcome.images,
+        "commands": outcome.commands,
         "started_utc": outcome.started_utc,
         "trial_ns": outcome.trial_ns,
         "answer_check": _checked_against(spec, n_unchecked),

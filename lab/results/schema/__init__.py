@@ -26,7 +26,8 @@ from lab.results.schema.trial import TrialRow as TrialRow
 #      about cells, among them environment, fault and arrival_param_name
 # 2.1  outcomes, states, hits and promises of trials with a fault, in tables outcome and trial;
 #      cpu_taken, cpu_wait, calibration_ns and work_ns of a trial; flag `disturbed`
-SCHEMA_VERSION = "2.1"
+# 2.2  commands of a trial
+SCHEMA_VERSION = "2.2"
 
 
 TABLES: dict[str, type[Any]] = {

@@ -38,7 +38,10 @@ class TrialRow(Cell, AttemptKey):
         "1 if the backend runs tasks; 0: a reference that only records them", least=0, most=1
     )
     reference: str = column("label of the reference that bounds the backend; empty: none (M18)")
-    size_unit: str = column("unit of the workload's size")
+    size_unit: str = column(
+        "unit of the size on the command line; a calibrated size (`nominal_ns` is not 0) counts "
+        "rounds of the workload's loop"
+    )
     nominal_ns: int = column(
         "task duration that the size was calibrated for; 0: not calibrated", "ns", least=0
     )
@@ -69,6 +72,11 @@ class TrialRow(Cell, AttemptKey):
         "may be secret); empty: none",
     )
     images: str = column("images of the cluster's containers, with ids; empty: no containers")
+    commands: str = column(
+        "commands that prepare and start one node, and the scheduler of jobs, separated by ;, "
+        "without folders; empty: the workers are in the driver or its children",
+        since="2.2",
+    )
     settings: str = column("every effective setting of the backend, JSON")
     fingerprint_id: str = column("fingerprint of the machine and software")
     started_utc: str = column("start of the trial, ISO 8601")

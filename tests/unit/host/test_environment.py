@@ -213,3 +213,25 @@ def test_git_state_is_of_the_labs_own_checkout(
     monkeypatch.delenv("GIT_DIR")
     assert clean == (git(tmp_path, "rev-parse", "HEAD"), "0")
     assert dirty == (clean.commit, "1")
+
+
+def test_versions_of_systems_of_other_packages_are_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that declares a backend is listed with what it requires; the id is the same."""
+    about = tmp_path / "lab_other-1.5.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: lab_other\nVersion: 1.5\nRequires-Dist: pytest>=1\n"
+    )
+    (about / "entry_points.txt").write_text("[lab.backends]\nother = lab_other:Other\n")
+    before = as_dict(fingerprint()[1])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = fingerprint()[1]
+    facts = as_dict(rows)
+    assert facts["package.lab-other"] == "1.5"
+    assert facts["package.pytest"] == pytest.__version__
+    assert "package.lab-other" not in before
+    keys = [row.key for row in rows]
+    assert len(keys) == len(set(keys))
+    assert not any(row.stable for row in rows if row.key == "package.dask")
