@@ -157,14 +157,21 @@ def _history(command: argparse.ArgumentParser) -> None:
 def _publish(command: argparse.ArgumentParser) -> None:
     _report(command)
     command.add_argument("--to", type=Path, metavar="FOLDER", help="default: results/published")
+    # Not `choices`, whose error suggests no similar name; `publish.run` checks the value.
+    command.add_argument(
+        "--format",
+        default="package",
+        metavar="FORMAT",
+        help="package: a data package in a new folder; bmf: the estimates in the Bencher Metric "
+        "Format, on standard output (default: package)",
+    )
     command.add_argument(
         "--no-tasks",
         dest="tables",
         action="store_const",
         const=CSV_TABLES,
         default=tuple(TABLES),
-        help="leave out the page and the tables with one row per task: small enough for a "
-        "repository",
+        help="leave out the tables with one row per task: small enough for a repository",
     )
     _add_results(command)
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "report": "Recompute a run's tables, figures and page.",
     "compare": "Compare two runs, commits or backends.",
     "history": "Show results over commits, and their changes.",
-    "publish": "Export a run as a folder to upload.",
+    "publish": "Export a run as a folder to upload, or for a dashboard.",
     "reproduce": "Repeat one trial of a run.",
     "doctor": "Show what is missing on this machine, and how to fix it.",
     "clean": "Remove processes and containers of labs that were killed, and old images.",

@@ -1,21 +1,36 @@
-"""Runs `lab publish`: writes a run as a data package."""
+"""Runs `lab publish`: writes a run as a data package, or its estimates for a dashboard."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from lab.console import say
-from lab.core.errors import ExitCode, UsageError
-from lab.publishing import package
+from lab.core.errors import ExitCode, UnknownNameError, UsageError
+from lab.publishing import bencher, package
+from lab.report.run_tables import RunTables
 from lab.results import run_names
+from lab.results.store import Store
 
+PACKAGE, BENCHER = FORMATS = ("package", "bmf")
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write a run as a data package into a new folder."""
+    """Write a run as a data package into a new folder, or its estimates to standard output.
+
+    Raises:
+        UsageError: The format is unknown, or there is no such run.
+    """
+    if options.format not in FORMATS:
+        raise UnknownNameError("format", options.format, FORMATS)
     folder = run_names.find(options.run, options.results, say)
+    if options.format == BENCHER:
+        if options.to:
+            raise UsageError(f"--format {BENCHER} writes to standard output: replace --to by >.")
+        sys.stdout.write(f"{bencher.text(RunTables(Store(folder)))}\n")
+        return ExitCode.FINE
     # A package contains the lock file, from which others install the same software (METHOD M33).
     if not LOCK.is_file():
         raise UsageError(

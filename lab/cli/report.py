@@ -9,6 +9,7 @@ from lab import report
 from lab.analysis import compute
 from lab.console import duration, say, show_line, show_numbers
 from lab.core.errors import ExitCode
+from lab.publishing import package
 from lab.results import run_names
 from lab.results.store import Store
 
@@ -36,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         say(f"{folder.name} has no records of single tasks; its metrics stay as published.")
     say(f"Report page: {show(folder, n_trials)}")
+    if (folder / package.CHECKSUMS).is_file():  # a published package, whose page is new now
+        package.write_checksums(folder)
     return ExitCode.FINE
 
 

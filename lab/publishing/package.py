@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,57 +22,22 @@ from lab.core import files
 from lab.core.errors import ResultsError, UsageError
 from lab.figures import FIGURES
 from lab.figures.history import OVER_TIME
+from lab.publishing import about
 from lab.publishing.scrub import Scrub
 from lab.publishing.tables import PublishedTables
 from lab.report import page
 from lab.results import formats
 from lab.results.arrow_schema import key_of, schema
-from lab.results.dictionary import describe_tables
-from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION, TABLES
+from lab.results.dictionary import describe_package
+from lab.results.schema import CSV_TABLES, PARQUET_TABLES, TABLES
 from lab.results.store import REFERENCES, Store, has_table
 
-LICENCE = {
-    "name": "CC-BY-4.0",
-    "title": "Creative Commons Attribution 4.0",
-    "path": "https://creativecommons.org/licenses/by/4.0/",
-}
+CHECKSUMS = "SHA256SUMS"
 TYPES = {"int64": "integer", "double": "number", "string": "string"}
 # A spreadsheet evaluates a cell that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# The commands that write a run and have a nox session, which installs the lock file.
-NOX_SESSIONS = ("bench", "claims")
 # OVER_TIME needs other runs, which are not in the package.
 CHARTS = [chart for chart in FIGURES.values() if chart is not OVER_TIME]
-
-CITATION = """\
-cff-version: 1.2.0
-message: Cite these measurements as below, with the profile and the machine you quote.
-title: "{title}"
-type: dataset
-authors:
-  - name: The Background Task Lab contributors
-date-released: "{date}"
-version: "{version}"
-license: CC-BY-4.0
-"""
-README = """\
-# {run}
-
-Measured by the Background Task Lab on {date}, preset {preset}, commit {commit}.
-[DICTIONARY.md](DICTIONARY.md) and, for programs, `datapackage.json` describe the tables;
-`SHA256SUMS` holds a checksum of each file (`sha256sum --check SHA256SUMS`). In the CSV files, text
-cells that a spreadsheet would evaluate as a formula begin with an apostrophe.
-
-## How to reproduce
-
-```sh
-git checkout {commit}
-{command}    # all of it; lock.txt is the lock file that nox installs
-lab reproduce {run}/TRIAL_ID    # one row
-```
-
-Licence: {licence}.
-"""
 
 
 def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Path]:
@@ -112,45 +75,16 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
     for file in (folder / "figures").glob("*.csv"):
         cells = pd.read_csv(file, dtype=str, keep_default_na=False)
         cells.apply(_disarmed).to_csv(file, index=False, lineterminator="\n")
-    if by_task:  # the page needs the rows of all tasks
-        page.write_page(published, pictures, folder)
+    page.write_page(published, pictures, folder)
     _json(folder / "plan.json", _plan(store.folder, scrub))
     shutil.copyfile(lock, folder / "lock.txt")
-    (folder / "DICTIONARY.md").write_text(describe_tables(), encoding="utf-8")
-    facts = _facts(published["campaign"].iloc[0])
-    (folder / "README.md").write_text(README.format_map(facts), encoding="utf-8")
-    (folder / "CITATION.cff").write_text(CITATION.format_map(facts), encoding="utf-8")
+    files_of = {str(resource["name"]): str(resource["path"]) for resource in resources}
+    (folder / "DICTIONARY.md").write_text(describe_package(files_of), encoding="utf-8")
+    facts = about.facts(published["campaign"].iloc[0], published["environment"])
+    for name, template in about.TEXTS.items():
+        (folder / name).write_text(template.format_map(facts), encoding="utf-8")
     _json(folder / "datapackage.json", _descriptor(facts, resources))
-    _checksums(folder)
-
-
-def _facts(campaign: Any) -> dict[str, str]:
-    run = _plain(campaign.campaign_id)
-    return {
-        "run": run,
-        "title": f"Background Task Lab, {run}",
-        "date": _plain(campaign.started_utc)[:10],
-        "preset": _plain(campaign.preset),
-        "commit": _plain(campaign.git_commit) or "unknown",
-        "command": _command(str(campaign.command)),
-        "version": SCHEMA_VERSION,
-        "licence": f"{LICENCE['name']}, {LICENCE['path']}",
-    }
-
-
-def _plain(value: object) -> str:
-    """Return a value without the characters that are markup in Markdown, YAML or HTML."""
-    return re.sub(r"[^\w.+:-]", "", str(value), flags=re.ASCII)
-
-
-def _command(line: str) -> str:
-    """Return the run's command line with every argument quoted for a shell."""
-    try:
-        first, *words = shlex.split(line)
-    except ValueError:  # empty, or an unclosed quote
-        return f"lab {shlex.quote(line)}"
-    nox = first in NOX_SESSIONS
-    return shlex.join([*(("nox", "-s", first, "--") if nox else ("lab", first)), *words])
+    write_checksums(folder)
 
 
 def _csv_files(
@@ -239,7 +173,7 @@ def _descriptor(facts: dict[str, str], resources: list[dict[str, Any]]) -> dict[
         "title": facts["title"],
         "version": facts["version"],
         "created": f"{facts['date']}T00:00:00Z",
-        "licenses": [LICENCE],
+        "licenses": [about.LICENCE],
         "resources": resources,
     }
 
@@ -260,13 +194,15 @@ def _json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _checksums(folder: Path) -> None:
+def write_checksums(folder: Path) -> None:
+    """Write the checksum of every file of a package, also after one of them was replaced."""
+    (folder / CHECKSUMS).unlink(missing_ok=True)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     lines = [
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}\n"
         for file in files
     ]
-    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def numbers_of(run: Path, trial_id: str) -> pd.DataFrame:

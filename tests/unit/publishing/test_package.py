@@ -6,6 +6,8 @@ import csv
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +69,8 @@ def test_package_without_tasks_is_valid_and_reproducible(results: Path, tmp_path
     assert report.valid, report.flatten(["title", "message"])
     assert {task.name for task in report.tasks} == set(CSV_TABLES)
     kinds = {file.suffix for file in target.rglob("*") if file.is_file()}
-    assert not kinds & {".parquet", ".html"}
+    assert ".parquet" not in kinds
+    assert "thread-pool" in (target / "report.html").read_text(encoding="utf-8")
     trial_id = pd.read_csv(target / "trial.csv").trial_id[0]
     assert reproduce.find_row(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
 
@@ -81,8 +84,36 @@ def test_the_page_of_a_package_without_tasks_shows_its_tables(
     before = {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES}
     assert main(["report", str(target)]) == 0
     assert "its metrics stay as published" in capsys.readouterr().err
-    assert "thread-pool" in (target / "report.html").read_text(encoding="utf-8")
+    assert_checksums(target)
     assert {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES} == before
+
+
+@pytest.mark.parametrize("tables", [(*CSV_TABLES, *PARQUET_TABLES), CSV_TABLES])
+def test_the_dictionary_describes_the_files_of_the_package(
+    tables: tuple[str, ...], results: Path, tmp_path: Path
+) -> None:
+    """Every described file is in the package, and its snippet runs there."""
+    target = tmp_path / "package"
+    words = ["--no-tasks"] if tables == CSV_TABLES else []
+    assert main(["publish", *words, "--results", str(results), "--to", str(target)]) == 0
+    text = (target / "DICTIONARY.md").read_text(encoding="utf-8")
+    named = re.findall(r"^## (\w+)\n\n`([\w./]+)`", text, re.MULTILINE)
+    assert [name for name, _ in named] == [*tables]
+    assert all((target / file).is_file() for _, file in named)
+    program = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=target, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_names_its_machine_and_the_version_of_every_system(package: Path) -> None:
+    """The texts are for a reader who has only the package."""
+    readme = (package / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"^Machine: .+, \d+ CPUs, .* GiB of memory, Linux .*\.$", readme, re.MULTILINE)
+    facts = pd.read_csv(package / "environment.csv", dtype=str, keep_default_na=False)
+    versions = dict(zip(facts.key, facts.value, strict=True))
+    for name in ("celery", "rq", "dask", "distributed", "django-q2", "apscheduler", "joblib"):
+        assert versions[f"package.{name}"]
 
 
 def test_committed_packages_are_valid_and_contain_the_readmes_charts() -> None:
