@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from lab.core import fire_times
+from lab.core.defects import contained
 from lab.core.model import Idle, Paced, Periodic, TrialSpec
 from lab.planning import registry
 from lab.providers import PROVIDERS
+from lab.worker import user_function
 
 # Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the fixed
 # loop of the noise check, its share of the report. A provider adds its own start. `TASKS_PER_S` is
@@ -15,6 +19,8 @@ from lab.providers import PROVIDERS
 # two shared cores, used only for the estimate before the first trial has ended.
 IN_PROCESS_S, WITH_CLUSTER_S = 0.9, 3.0
 TASKS_PER_S = 100.0
+# Below it, all arguments of a trial are made in less time than its start takes.
+SHORTEST_ARGUMENT_S = 1e-4
 
 
 def estimate_s(spec: TrialSpec) -> float:
@@ -25,6 +31,7 @@ def estimate_s(spec: TrialSpec) -> float:
     task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
     warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
     n = spec.arrival.n_tasks
+    fixed += (n + spec.warmup_tasks) * _argument_s(spec.workload, spec.size)
     if isinstance(spec.arrival, Periodic):
         return fixed + fire_times.planned_s(spec.arrival)
     if isinstance(spec.arrival, Idle):
@@ -32,6 +39,20 @@ def estimate_s(spec: TrialSpec) -> float:
     if isinstance(spec.arrival, Paced):
         return fixed + warm_up_s + n / spec.arrival.rate_hz
     return fixed + warm_up_s + n * task_s / spec.topology.workers
+
+
+@cache
+def _argument_s(workload: str, size: int) -> float:
+    """Return the seconds that an argument and its right answer take; 0 if they are short."""
+    # The arguments of a user's function are the same object in every task.
+    if user_function.is_user_function(workload):
+        return 0.0
+    _, module = registry.workload(workload)
+    begin = time.perf_counter()
+    # A workload that raises fails in its trials, which have a row for the reason.
+    contained(lambda: module.answer(module.argument(size, 0)), lambda _: None)
+    spent_s = time.perf_counter() - begin
+    return spent_s if spent_s > SHORTEST_ARGUMENT_S else 0.0
 
 
 def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:

@@ -11,11 +11,12 @@ from pathlib import Path
 from lab.campaign import consent, feasible, run_folder, runner
 from lab.campaign.precision import FEWEST_BLOCKS
 from lab.cli import busy
+from lab.cli.cases import lookup
 from lab.cli.growing_page import GrowingPage
 from lab.cli.interleave import InterleavedWatch
-from lab.cli.options import command_line
+from lab.cli.options import command_line, refuse_changes
 from lab.cli.progress import ProgressWatch, show_plan
-from lab.cli.selection import load_sweep_of, lookup, named_function, select
+from lab.cli.selection import load_sweep_of, named_function, select
 from lab.console import say
 from lab.core import placement
 from lab.core.defects import contained
@@ -25,7 +26,7 @@ from lab.host import child_environment
 from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
-from lab.providers import choice
+from lab.providers import PROVIDERS, choice
 from lab.recording import cpu_users
 from lab.report.number_format import percent
 from lab.results import run_names
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     for entry in registry.left_out():
         say(str(entry))
     if options.resume:
+        refuse_changes(options, "--resume")
         options.resume = run_names.find(options.resume, options.results, say)
         store, campaign = run_folder.load(options.resume, named_function(options))
         choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
@@ -95,6 +97,7 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     """Return a run with a new plan, or with the plan of another run (`--like`)."""
     command = command_line(options.words)
     if options.like:
+        refuse_changes(options, "--like")
         # The other plan contains the trials that followed from its results, so no sweep is needed.
         options.like = run_names.find(options.like, options.results, say)
         again = f"lab bench --like {options.like}"
@@ -102,6 +105,8 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
         # A stored plan may come from another person, with windows that the lab cannot record.
         feasible.require_feasible(like.plan)
         return replace(like, command=command, sweep=None)
+    if options.provider is not None:  # before a sentence that would call it chosen
+        lookup("provider", options.provider, PROVIDERS)
     options.provider, why = choice.choose(options.provider)
     say(why)
     preset = lookup("preset", options.preset, PRESETS)

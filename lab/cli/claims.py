@@ -12,10 +12,10 @@ from lab.campaign.estimate import total_s
 from lab.claims import criteria, evaluate, render
 from lab.claims.criteria import CRITERIA
 from lab.claims.published_claims import PUBLISHED
+from lab.cli.cases import lookup
 from lab.cli.options import command_line
 from lab.cli.parser import parse
 from lab.cli.progress import ProgressWatch, show_plan
-from lab.cli.selection import lookup
 from lab.console import duration, say, show_table
 from lab.core.errors import ExitCode, NothingSelectedError
 from lab.providers import choice

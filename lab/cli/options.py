@@ -9,11 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.arrivals import present_kind
+from lab.core.errors import UsageError
 from lab.core.faults import FaultKind
 from lab.core.model import GAPS
 from lab.planning import faults, ranges
 from lab.planning.presets import EXPERIMENTS, FAULTS, LATENCY, OFFERED, PRESETS
 from lab.providers import PROVIDERS
+
+
+class _Once(argparse.Action):
+    """Stores the value of an option, and refuses a second one, which would replace the first."""
+
+    def __call__(self, _: object, namespace: argparse.Namespace, values: Any, *__: object) -> None:
+        if getattr(namespace, self.dest) != self.default:
+            raise argparse.ArgumentError(self, "given twice; one run measures one function")
+        setattr(namespace, self.dest, values)
+
 
 # Data, because `lab reproduce` takes two of the options as well.
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -34,6 +45,11 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "metavar": "NAME",
             "help": f"cases for one question: {', '.join(EXPERIMENTS)}; repeat for more",
         },
+        "--no-references": {
+            "action": "store_true",
+            "help": "leave out the references, such as inline and raw-redis, which otherwise run "
+            "in the same blocks; shares of a reference are then not measured",
+        },
         "--fault": {
             "action": "append",
             "metavar": "KIND[:FACTOR]",
@@ -42,11 +58,13 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             f"{faults.FACTORS}; repeat for more (default: nothing; in experiment {FAULTS}: each)",
         },
         "--task": {
+            "action": _Once,
             "metavar": "MODULE:FUNCTION",
             "help": "measure your function, importable from the current folder, in addition to "
             "any --workload",
         },
         "--args": {
+            "action": _Once,
             "default": "",
             "metavar": "JSON",
             "help": "arguments of the function: a JSON list, a JSON object of keywords, or "
@@ -189,6 +207,34 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }
+
+# The options that a plan contains. It does not contain the function's arguments, which a stored
+# run needs again before it calls anything.
+OF_A_PLAN = {
+    **{n: f for n, f in OPTIONS["selection"].items() if n not in {"--task", "--args"}},
+    **OPTIONS["topology"],
+    **{n: OPTIONS["campaign size"][n] for n in ("--preset", "--blocks", "--seed", "--precision")},
+}
+
+
+def refuse_changes(options: argparse.Namespace, stored: str) -> None:
+    """Refuse options that a stored plan contains, because they would change nothing.
+
+    Args:
+        options: The options of `lab bench`.
+        stored: The option that names the stored plan: ``--like`` or ``--resume``.
+
+    Raises:
+        UsageError: One of them has another value than its default.
+    """
+    for names, facts in OF_A_PLAN.items():
+        name = names.split()[0]
+        absent = facts.get("default", False if facts.get("action") == "store_true" else None)
+        if getattr(options, name.removeprefix("--").replace("-", "_")) != absent:
+            raise UsageError(
+                f"{stored} repeats a plan as it is, so {name} would change nothing. Leave out "
+                f"{name}, or leave out {stored} to make a new plan."
+            )
 
 
 def command_line(arguments: Sequence[str]) -> str:

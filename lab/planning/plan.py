@@ -205,9 +205,12 @@ def _sweep(
     """Return a backend's trials of a case: on every topology, or on the widest supported one."""
     topologies = _topologies(selection, calibrated.case)
     specs = [_spec(selection, label, calibrated, each, block) for each in topologies]
+    possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
+    if label in selection.references and not possible:
+        # The plain call has one worker slot, and bounds systems with several, too (METHOD M18).
+        return [_spec(selection, label, calibrated, Topology(1, 1, 1), block)]
     if not calibrated.case.widest:
         return specs
-    possible = [spec for spec in specs if _is_possible(selection, calibrated, spec)]
     # An impossible trial is kept, because its skip has the reason.
     return [max(possible or specs, key=_width)]
 

@@ -38,7 +38,7 @@ def lab(
 
 def provider(arguments: Sequence[str]) -> list[str]:
     """Return the option for the local provider, unless the test names one."""
-    is_open = arguments[:1] == ("bench",) and "--provider" not in arguments
+    is_open = arguments[:1] == ("bench",) and not {"--provider", "--resume"} & {*arguments}
     return ["--provider", "local"] if is_open else []
 
 

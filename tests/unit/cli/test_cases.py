@@ -1,0 +1,76 @@
+"""Tests the cases and references that options of `lab bench` select."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.cli.parser import parse
+from lab.cli.selection import select
+from lab.core.errors import ExitCode
+from lab.core.model import Burst, Topology
+from lab.planning.plan import Plan, make_plan
+from lab.planning.presets import PRESETS
+from tests.conftest import RunCli
+
+LOCAL = ("bench", "--provider", "local")
+
+
+def plan(*words: str, preset: str = "quick") -> Plan:
+    """Return the plan of a command line, without running it."""
+    return make_plan(select(parse([*LOCAL, *words]), PRESETS[preset]))
+
+
+def test_references_can_be_left_out() -> None:
+    """Only the selected backend runs."""
+    words = ("-b", "rq", "-w", "noop", "--cores", "1")
+    assert {spec.backend for spec in plan(*words).trials} > {"rq", "inline"}
+    assert {spec.backend for spec in plan(*words, "--no-references").trials} == {"rq"}
+
+
+def test_the_plain_call_runs_beside_systems_on_several_cores() -> None:
+    """It has one worker slot, so it runs on one core in the same blocks."""
+    trials = plan("-b", "thread-pool", "-w", "cpu", "--cores", "2", preset="standard").trials
+    inline = [spec for spec in trials if spec.backend == "inline"]
+    assert {spec.topology for spec in inline} == {Topology(1, 1, 1)}
+    assert {spec.block for spec in inline} == {spec.block for spec in trials}
+
+
+def test_an_arrival_selects_the_cases_of_an_experiment() -> None:
+    """Its other workloads are not offered in this way: tasks of `flaky` raise once."""
+    trials = plan("-b", "celery", "-w", "shapes", "--arrival", "priority", "--cores", "1").trials
+    assert {(spec.workload, spec.arrival.kind) for spec in trials} == {("io", "priority")}
+    both = plan("-b", "celery", "-w", "shapes", "-w", "cpu", "--arrival", "priority").trials
+    assert {spec.workload for spec in both} == {"io", "cpu"}
+
+
+def test_a_workload_of_another_package_has_the_burst_of_the_preset(
+    misbehaving: dict[str, str],
+) -> None:
+    """The size of a smoke test is not that of `standard`."""
+    name = misbehaving["RAISING"]
+    for preset, tasks in (("quick", 100), ("standard", 2_000)):
+        trials = plan("-b", "inline", "-w", name, "--cores", "1", preset=preset).trials
+        assert {spec.arrival for spec in trials} == {Burst(tasks)}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--like", "RUN", "-b", "rq"], "--like repeats a plan as it is, so --backend would"),
+        (["--like", "RUN", "--no-references"], "so --no-references would change nothing"),
+        (["--resume", "RUN", "--cores", "1"], "--resume repeats a plan as it is, so --cores"),
+        (["--resume", "RUN", "--blocks", "3"], "Leave out --blocks, or leave out --resume"),
+        (["--provider", "docker"], "Unknown provider 'docker'. Known: compose, local."),
+        (["--task", "a:b", "--task", "c:d"], "argument --task: given twice"),
+        (["--task", "a:b", "--args", "[1]", "--args", "[2]"], "argument --args: given twice"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    words: list[str], message: str, run_cli: RunCli
+) -> None:
+    """The message names both options; nothing is called chosen that is rejected next."""
+    shown = run_cli("bench", "--dry-run", *words)
+    assert shown.returncode == ExitCode.USAGE
+    text = " ".join(shown.stderr.split())
+    assert message in text
+    assert "as requested" not in text
