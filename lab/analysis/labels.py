@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import pandas as pd
 
+from lab.core.errors import LabError
+from lab.planning import registry
+
+REFERENCE = "reference"  # family of the backends that bound the others (METHOD M18)
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 
 
@@ -31,15 +36,28 @@ def identify(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _short_names(labels: pd.DataFrame) -> list[str]:
-    """Remove from ``backend[variant]@profile`` the parts that all labels of a backend share."""
+    """Shorten ``backend[variant]@profile`` to what the command line takes for the same label.
+
+    A variant is removed if no other of the backend was measured, and the name of the backend alone
+    means it; a profile, if all labels have the default one.
+    """
     variants = labels.groupby("backend")["variant"].transform("nunique")
     all_default = bool((labels["profile"] == "default").all())
     return [
         row.backend
-        + (f"[{row.variant}]" if several > 1 else "")
+        + (f"[{row.variant}]" if several > 1 or not _is_first(row.backend, row.variant) else "")
         + ("" if all_default else f"@{row.profile}")
         for row, several in zip(each(labels), variants, strict=True)
     ]
+
+
+@cache  # a look-up imports the adapter, and a report has many tables
+def _is_first(backend: str, variant: str) -> bool:
+    """Return whether a backend's name alone means this variant, as far as this machine knows."""
+    try:
+        return registry.backend(backend).variants[0].name == variant
+    except LabError:  # of another package, which is not installed: the name means nothing here
+        return True
 
 
 def each(frame: pd.DataFrame) -> Iterable[Any]:

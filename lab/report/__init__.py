@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.analysis.queries import WithoutFaults, is_grid
 from lab.report import costs, faults, resources, scaling, schedules
 from lab.report.load import as_tables, grids
+from lab.report.number_format import NOT_MEASURED, REFUSED
 from lab.report.page import write
 from lab.report.recommendation import HEADINGS, Choice, choices
 from lab.report.run_tables import RunTables
@@ -18,8 +19,11 @@ from lab.results.store import Store
 
 __all__ = ["SummaryRow", "sentences", "summary", "terminal_tables", "verdict_of", "write"]
 
-# A terminal is too narrow for all columns: p90 and the round trip are on the page only.
-IN_TERMINAL = ("throughput", "of_reference", "instrumentation", "overhead", "p50", "p99")
+# A terminal is too narrow for all columns: p90 is on the page only.
+IN_TERMINAL = (
+    *("throughput", "of_reference", "instrumentation", "overhead"),
+    *("p50", "p99", "round_trip"),
+)
 # The spread of the CPU's own speed between the trials of a row, which its intervals include.
 MACHINE = "CPU speed"
 TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
@@ -76,7 +80,13 @@ def _summary_table(store: Store) -> TextTable:
     trials = tables["trial"]
     # Workloads with several task durations have one row in the table of costs.
     rows = summary({"trial": trials[~is_grid(trials)], "estimate": tables["estimate"]})
-    chosen = [column for column in COLUMNS if column.name in IN_TERMINAL]
+    # A run without round trips, or with too few tasks for a p99, has nothing to show in a column.
+    chosen = [
+        column
+        for column in COLUMNS
+        if column.name in IN_TERMINAL
+        and any(row.numbers[column.name].text not in (NOT_MEASURED, REFUSED) for row in rows)
+    ]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen)]
     headings += ["lost", "unfinished", MACHINE, "flags"]
     rates = {row.rate for row in rows} - {""}

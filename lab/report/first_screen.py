@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.labels import each, identify
+from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import THROUGHPUT, trial_values
 from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
@@ -19,7 +19,7 @@ from lab.report.answers.queries import cells
 from lab.report.number_format import digits, plural, seconds
 from lab.report.numbers import shown, speed_spread
 from lab.report.summary import LabelRow
-from lab.report.verdict import REFERENCE, verdict
+from lab.report.verdict import verdict
 
 MB = 1e6
 # Distance of the outermost dots from the ends of the axis, in percent of its width.

@@ -40,6 +40,14 @@ class ExceededLimit:
         return f"it is {self.side} {self.value:g}, {CAUSE}"
 
 
+def most_per_s(workers: int, work_ns: int) -> float | None:
+    """Return the largest possible rate of tasks, 1/s; None if their work is not calibrated.
+
+    No worker slot can do more than one task in the time of the calibrated work.
+    """
+    return workers * 1e9 / work_ns if work_ns else None
+
+
 def limit_of(
     value: float,
     low: float | None,

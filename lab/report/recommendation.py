@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab.analysis.cells import cell_key
-from lab.analysis.labels import each
+from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import THROUGHPUT, trial_values
 from lab.analysis.statistics import INTERVAL_FLOOR, LEVEL, paired_ratio
 from lab.core.model import Burst
@@ -87,9 +87,9 @@ def _cpu_ms(tables: Tables) -> dict[str, Number]:
 
 
 def _answer(tables: Tables, names: Mapping[str, str]) -> str:
-    # A reference that only records tasks is no choice for a user's function.
-    executing = tables["trial"][tables["trial"]["runs_tasks"] == 1]
-    values = trial_values({**tables, "trial": executing}, THROUGHPUT)
+    # A reference is the limit of the others, and no choice for a user's function (METHOD M18).
+    systems = tables["trial"][tables["trial"]["family"] != REFERENCE]
+    values = trial_values({**tables, "trial": systems}, THROUGHPUT)
     values = values[values["arrival"] == Burst.kind]
     by_block = values.pivot_table(index="block", columns="label", values="value")
     ranked = [str(label) for label in by_block.mean().sort_values(ascending=False).index]

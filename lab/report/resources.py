@@ -24,14 +24,14 @@ STATE = "memory_bytes_per_worker_{}"
 # A cold start does not depend on the workload, so it is estimated over all trials of a topology.
 POOLED = (
     Column("cold_start", "cold start s", "cold_start_s", "any", 1),
-    Column("cold_import", "imports s", "cold_import_s", "any", 1),
+    Column("cold_import", "import time s", "cold_import_s", "any", 1),
 )
 COLUMNS = (
     # Paced trials are not read in the window: a reading locks the memory map (METHOD M25).
     Column("idle", "idle MB", STATE.format("idle"), Burst.kind, MB),
     Column("steady", "steady MB", STATE.format("steady"), Burst.kind, MB),
     Column("peak", "peak MB", STATE.format("peak"), Burst.kind, MB),
-    Column("drained", "drained MB", STATE.format("drained"), Burst.kind, MB),
+    Column("drained", "memory after MB", STATE.format("drained"), Burst.kind, MB),
     Column("waiting", "waiting MB", STATE.format("idle"), Idle.kind, MB),
     # Growth and `anonymous` leave out mapped files, because the ledger is one (METHOD M25).
     Column("leak", "growth B/task", "leak_bytes_per_task", Burst.kind, 1),

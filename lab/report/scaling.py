@@ -14,8 +14,9 @@ from lab.analysis.queries import THROUGHPUT, workload_names
 from lab.analysis.sweeps.grouping import plural as word_of
 from lab.figures import Tables
 from lab.figures.theme import colour_of
+from lab.report.limits import most_per_s
 from lab.report.number_format import NOT_MEASURED, plural
-from lab.report.numbers import Number, shown, written
+from lab.report.numbers import Number, written
 from lab.report.summary import Column, headline
 
 RATE = Column("throughput", "tasks/s", THROUGHPUT, "burst", 1.0)
@@ -71,9 +72,10 @@ def scaling_lines(tables: Tables) -> list[ScalingLine]:
     # The table of trends has no durations, which are part of the names of workloads.
     durations = tables["trial"].drop_duplicates(["workload", "size"])
     durations = durations[["workload", "size", "size_unit", "nominal_ns"]]
+    runs = tables["trial"].drop_duplicates("label")[["label", "runs_tasks"]]
     named = table.merge(durations, on=["workload", "size"], how="left")
     named = named.assign(title=workload_names(named))
-    named = named.merge(identify(tables["trial"]), on="label")
+    named = named.merge(identify(tables["trial"]), on="label").merge(runs, on="label")
     estimates = headline(tables["estimate"])
     named = named.sort_values(["nominal_ns", "workload"], kind="stable")
     return [_growth(rows, estimates) for _, rows in named.groupby(LINE, sort=False)]
@@ -104,7 +106,10 @@ def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
     estimate = estimates.get((THROUGHPUT, *cell_key(first)))
     numbers = {column.name: Number(NOT_MEASURED) for column in (RATE, *COLUMNS)}
     if estimate is not None:
-        numbers[RATE.name] = shown(estimate, 1.0)
+        workers = first.nodes * first.workers_per_node
+        most_hz = most_per_s(workers, first.nominal_ns) if first.runs_tasks else None
+        counted = plural(int(estimate.n_trials), "trial")
+        numbers[RATE.name] = written(estimate, 1.0, counted, most_hz)
     most = _most(rows)
     numbers |= {row.metric: _number(row, most.get(row.metric)) for row in each(rows)}
     return ScalingRow(
@@ -155,7 +160,13 @@ def _law(rows: Mapping[str, Any]) -> str:
 
 def as_table(lines: Sequence[ScalingLine]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """Return a title, the headings, and the last step of each label on each line as text."""
-    headings = ["line", "label", "at", *(c.title for c in (RATE, *COLUMNS)), "beyond the cores"]
+    headings = [
+        "line",
+        "label",
+        "at",
+        *(c.title for c in (RATE, *COLUMNS)),
+        "more workers than cores",
+    ]
     cells = []
     for line in lines:
         # The steps are sorted by size, so the largest of each label remains.

@@ -19,7 +19,7 @@ from lab.core.cell import SITE, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
 from lab.figures.theme import colour_of
-from lab.report.limits import limit_of
+from lab.report.limits import limit_of, most_per_s
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent
 from lab.report.numbers import Number, possible, shown, speed_spread
 
@@ -188,9 +188,9 @@ def _numbers(cell: Trials, estimates: Mapping[RowKey, Any]) -> Mapping[str, Numb
         numbers["throughput"] = replace(rate, text=f"{bound} {ABOVE}", note=note)
     # After the mark: a rate that is refused keeps it, because its text moves into the note.
     throughput = estimates.get((THROUGHPUT, *cell_key(burst)))
-    if throughput is not None and burst.nominal_ns and rate.value is not None:
-        # No worker slot can do more than one task in the time of the calibrated work.
-        most = burst.workers * 1e9 / burst.nominal_ns
+    # A reference that only records tasks does no work, and has no such limit.
+    if throughput is not None and burst.runs_tasks and rate.value is not None:
+        most = most_per_s(burst.workers, burst.nominal_ns)
         ends = (throughput.ci_low, throughput.ci_high)
         low, high = (None if pd.isna(end) else float(end) for end in ends)
         limit = limit_of(float(throughput.estimate), low, high, most=most)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lab.analysis.labels import each
+from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import THROUGHPUT
 from lab.core.faults import FaultKind
 from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
@@ -14,7 +14,6 @@ from lab.report.documented import documented_safe
 from lab.report.number_format import digits, enumeration, plural, seconds
 from lab.report.recommendation import tiers
 
-REFERENCE = "reference"
 # The questions in order; the first that the run measured is answered.
 # p99 needs 662 tasks in a trial (METHOD M11); a shorter run is answered by its median.
 WAITS = (("queue_latency_s_p99", "p99"), ("queue_latency_s_p50", "p50"))

@@ -74,7 +74,7 @@ class Campaign:
     seed: int = 7
 
 
-SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"}))
+SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "executor", "worker"}))
 """Few backends, with data for every figure: the fixture `synthetic` of conftest.py."""
 
 

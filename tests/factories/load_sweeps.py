@@ -24,7 +24,7 @@ from tests.factories.schedules import added
 from tests.factories.simulated import poisson, serve_one, window
 
 # Tasks per second of each label's worker.
-SPEEDS: Mapping[str, float] = {"inline[call]@default": 2_000.0, "rq[simple-worker]@default": 100.0}
+SPEEDS: Mapping[str, float] = {"inline[call]@default": 2_000.0, "rq[worker]@default": 100.0}
 HELD, FAILED = 0.95, 1.05  # rates of a passed and a failed probe, as shares of the speed
 FRACTIONS = (0.3, 0.9, 1.2)
 EQUAL_HZ = 40.0

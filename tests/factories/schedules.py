@@ -29,7 +29,7 @@ TRIALS = 2
 # By label: lateness of the first firing in ms, and the increase with each occurrence in ms.
 FAULTS: Mapping[str, tuple[float, float]] = {
     "inline[call]@default": (0.2, 0.0),
-    "rq[simple-worker]@default": (40.0, 2.0),
+    "rq[worker]@default": (40.0, 2.0),
 }
 
 

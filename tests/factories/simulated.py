@@ -63,6 +63,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "workers": 2,
         "node_mode": "cpuset",
         "throttle_ratio": None,
+        "size_unit": "",
         "nominal_ns": 0,
         "work_ns": None,
         "runs_tasks": 1,

@@ -160,8 +160,11 @@ def overhead(trial: TrialRow, tasks: pd.DataFrame) -> Value:
     """Return worker-seconds per task beyond its work, ``(P T - n w) / n`` (METHOD M17a).
 
     T is the makespan, P the number of worker slots, n the number of tasks, and w the duration of
-    the task's work at the speed of the CPU before the trial (`work_ns`). Without a calibrated size
-    (`nominal_ns` 0: noop, payload) w is 0, and the whole time is overhead.
+    the task's work at the speed of the CPU before the trial (`work_ns`). A task without a size does
+    nothing (noop): w is 0, and the whole time is overhead.
+
+    Raises:
+        RefusedError: The workload does not state how long a task of its size takes.
     """
     work_s = _work_s(trial)
     spent = worker_time(trial, tasks)
@@ -237,6 +240,11 @@ def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 
 def _work_s(trial: TrialRow) -> float:
+    if not trial.nominal_ns and trial.size_unit:
+        raise RefusedError(
+            f"Workload {trial.workload} does not state how long a task takes, so its work cannot "
+            "be subtracted. See: framework_s_per_task"
+        )
     if trial.nominal_ns and not trial.runs_tasks:
         raise RefusedError("This backend completes tasks without running them: no work was done.")
     return float(trial.nominal_ns if pd.isna(trial.work_ns) else trial.work_ns) / 1e9

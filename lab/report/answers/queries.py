@@ -8,12 +8,18 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each, identify
-from lab.analysis.queries import estimates, topology_names, trial_values, workload_names
+from lab.analysis.queries import (
+    THROUGHPUT,
+    estimates,
+    topology_names,
+    trial_values,
+    workload_names,
+)
 from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError, paired_ratio
 from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
 from lab.core.model import Estimate
 from lab.figures import Tables
-from lab.report.limits import LEAST, limit_of
+from lab.report.limits import LEAST, limit_of, most_per_s
 from lab.report.number_format import REFUSED, digits, plural
 
 # Numbers and not their texts, because as text 10 ms sorts before 2 ms.
@@ -32,7 +38,8 @@ def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
     rows = estimates(tables, metric, analysis)
     rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
     # An estimate lacks the unit and the duration of its size, which its name contains.
-    sizes = tables["trial"].drop_duplicates(CELL)[[*CELL, "size_unit", "nominal_ns"]]
+    sizes = tables["trial"].drop_duplicates(CELL)
+    sizes = sizes[[*CELL, "size_unit", "nominal_ns", "workers", "runs_tasks"]]
     return placed(rows.merge(sizes, on=CELL).merge(identify(tables["trial"]), on="label"))
 
 
@@ -80,7 +87,9 @@ def estimate_text(row: Any, write: Callable[[float], str]) -> str:
     """Format an estimate with its label's name, its bound and its interval."""
     low, high = (None if pd.isna(end) else float(end) for end in (row.ci_low, row.ci_high))
     # Sentences have the limits of the tables: neither shows an impossible number as measured.
-    limit = limit_of(float(row.estimate), low, high, least=LEAST.get(row.metric))
+    is_rate = row.metric == THROUGHPUT and row.runs_tasks
+    most = most_per_s(row.workers, row.nominal_ns) if is_rate else None
+    limit = limit_of(float(row.estimate), low, high, least=LEAST.get(row.metric), most=most)
     if limit is not None and limit.is_refused:
         return f"{row.name} {REFUSED} ({write(float(row.estimate))}: {limit.reason})"
     value = f"{row.bound}{write(float(row.estimate))}"

@@ -58,7 +58,7 @@ def test_the_number_is_shown_in_brackets_with_its_reason_and_without_a_value() -
 
 def test_no_ranking_uses_it() -> None:
     """The verdict and the values of figures and comparisons leave it out."""
-    best = "thread-pool[pool]@default"
+    best = "thread-pool[executor]@default"
     tables, _ = judged(best)
     assert "thread-pool " not in verdict(tables)
     assert best not in set(trial_values(tables, "throughput_per_s")["label"])

@@ -189,11 +189,11 @@ def test_every_burst_has_its_instrumentation_overhead() -> None:
     rows = table[(table["metric"] == "instrumentation_overhead") & (table["workload"] == "noop")]
     values = rows.set_index(rows["label"].str.partition("@")[0])["estimate"]
     expected = 0.9e-6 / (1.9e-3 - 0.9e-6)
-    assert values["rq[simple-worker]"] == pytest.approx(expected, rel=0.1)
+    assert values["rq[worker]"] == pytest.approx(expected, rel=0.1)
     assert list(rows[rows["label"].str.startswith("inline")]["bound"]) == [">"]
     marked = {name: ABOVE in row_of(tables, name).numbers["throughput"].text
-              for name in ("inline", "thread-pool", "rq[simple-worker]")}  # fmt: skip
-    assert marked == {"inline": True, "thread-pool": True, "rq[simple-worker]": False}
+              for name in ("inline", "thread-pool", "rq[worker]")}  # fmt: skip
+    assert marked == {"inline": True, "thread-pool": True, "rq[worker]": False}
 
 
 def test_the_overhead_figure_names_the_reference_of_each_row() -> None:

@@ -138,7 +138,7 @@ def test_read_refuses_runs_without_a_commit_and_gives_reasons(
 
 def test_export_distinguishes_failed_and_missing_cells(repository: Path, tmp_path: Path) -> None:
     """A cell whose trials failed is null, a cell that was not run is NaN."""
-    plan = replace(SMALL, cores=(1, 2), failed=(f"{SLOWED}[pool]@default",))
+    plan = replace(SMALL, cores=(1, 2), failed=(f"{SLOWED}[executor]@default",))
     run_of(repository, tmp_path / "runs" / "run", plan)
     values = json.loads(exported(tmp_path, repository)[-1].read_text())["results"][WORKER][0]
     assert values.count(None) == 2  # thread-pool on one core and on two

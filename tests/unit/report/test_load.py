@@ -28,9 +28,9 @@ from tests.factories.load_sweeps import (
     with_load_sweep,
 )
 
-FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "simple-worker"})
+FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "worker"})
 SMALL = Campaign(systems=FEW, cores=(1,), workloads=("noop",), blocks=2)
-RQ, INLINE = "rq[simple-worker]@default", "inline[call]@default"
+RQ, INLINE = "rq[worker]@default", "inline[call]@default"
 
 
 @pytest.fixture(scope="module")

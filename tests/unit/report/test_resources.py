@@ -17,7 +17,7 @@ from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.resources import DRAINED, IDLE_WAKEUPS_PER_S, WORKER_MB, with_upkeep
 
 SMALL = Campaign(
-    tuple(s for s in SYSTEMS if s.variant in {"pool", "simple-worker"}), workloads=("noop",)
+    tuple(s for s in SYSTEMS if s.variant in {"executor", "worker"}), workloads=("noop",)
 )
 
 
@@ -42,7 +42,7 @@ def test_a_row_has_memory_and_idle_cost_per_worker(tables: Tables) -> None:
     estimates = tables["estimate"]
     estimate = estimates[
         (estimates["metric"] == "memory_bytes_per_worker_idle")
-        & (estimates["label"] == "rq[simple-worker]@default")
+        & (estimates["label"] == "rq[worker]@default")
         & (estimates["arrival"] == "burst")
         & (estimates["workers_per_node"] == 2)
     ]

@@ -15,7 +15,7 @@ from lab.report.schedules import schedules
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.schedules import FAULTS, N_OCCURRENCES, SCHEDULES, TRIALS, with_schedules
 
-FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "simple-worker"})
+FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "worker"})
 SMALL = Campaign(systems=FEW, cores=(1,), workloads=("noop",))
 DUE = N_OCCURRENCES * TRIALS
 

@@ -18,7 +18,7 @@ from lab.report.number_format import digits, percent
 from lab.report.summary import COLUMNS, ROLES, SummaryRow, summary
 from tests.factories.campaigns import LOST_EVERY, SYSTEMS, Campaign, campaign, write
 
-FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
+FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "executor", "worker"})
 SMALL = Campaign(systems=FEW, cores=(1,))
 
 
@@ -61,7 +61,7 @@ def test_every_column_is_a_registered_metric() -> None:
 def test_a_number_is_the_estimate(tables: Tables) -> None:
     """The summary shows estimate and interval of the table, in the unit of the heading."""
     table = tables["estimate"]
-    cell = table[(table["label"] == "rq[simple-worker]@default") & (table["workload"] == "noop")]
+    cell = table[(table["label"] == "rq[worker]@default") & (table["workload"] == "noop")]
     cell = cell[cell["analysis_id"] == "synthetic"].set_index("metric")
     number = row(tables, "rq").numbers["overhead"]
     names = ["estimate", "ci_low", "ci_high"]

@@ -177,7 +177,7 @@ def test_workers_in_containers_import_the_function(tmp_path: Path) -> None:
     assert (row.status, row.reason, row.n_done, row.answer_check) == ("ok", "", 6, "inline call")
 
 
-FASTER = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
+FASTER = tuple(s for s in SYSTEMS if s.variant in {"call", "executor", "worker"})
 
 
 def ranking(blocks: int) -> str:

@@ -97,7 +97,7 @@ def test_the_lateness_of_a_retry_excludes_the_requested_delay() -> None:
 
 def test_each_kind_of_workflow_has_a_table() -> None:
     """It is sorted by its first metric."""
-    few = tuple(s for s in SYSTEMS if s.variant in {"pool", "simple-worker"})
+    few = tuple(s for s in SYSTEMS if s.variant in {"executor", "worker"})
     bursts = campaign(Campaign(systems=few, cores=(1,), workloads=("noop",), blocks=2))
     as_groups = {"arrival": {"burst": "group"}, "metric": {"makespan_s": "group_s_p50"}}
     tables = {}

@@ -23,7 +23,7 @@ from tests.factories.campaigns import LOST_EVERY, SYSTEMS, Campaign, campaign
 from tests.factories.rows import a_row
 from tests.factories.schedules import with_schedules
 
-FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "pool", "simple-worker"})
+FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "executor", "worker"})
 PLAN = Campaign(systems=FEW, blocks=6)
 
 
@@ -42,7 +42,7 @@ def only(sentences: list[Sentence], text: str) -> Sentence:
 def test_every_listed_row_exists(tables: Tables) -> None:
     """Each id is in a table, and each estimate belongs to a label of its sentence."""
     known = set(tables["trial"]["trial_id"])
-    names = {"inline[call]@default": "inline", "rq[simple-worker]@default": "rq"}
+    names = {"inline[call]@default": "inline", "rq[worker]@default": "rq"}
     for answered in answers(tables):
         for said in answered.said:
             assert said.rows, said.text
