@@ -62,9 +62,7 @@ def verdict(compared: Sequence[MetricChange], a: str, b: str) -> str:
     """Return a sentence with the number of metrics of B that changed relative to A."""
     count = {change: sum(n.change == change for n in compared) for change in Change}
     counts = ", ".join(f"{n} {change}" for change, n in count.items())
-    sentence = (
-        f"{b} against {a}: {counts}, of {len(compared)} metrics; p adjusted by Holm's method."
-    )
+    sentence = f"{b} against {a}: {counts}; p is corrected for {len(compared)} comparisons (Holm)."
     if few := sum(number.ratio.low is None for number in compared):
         sentence += (
             f" {few} of them have no interval, which needs {INTERVAL_FLOOR} trials on each side. "

@@ -117,7 +117,12 @@ def _row(
 
 
 def verdict(steps: ChangePoints) -> str:
-    """Return a sentence that counts the cost increases."""
+    """Return a sentence that counts the cost increases, or says why there is no series."""
+    if not steps.n_series:
+        return (
+            "No series: no run has a trial that counts with a case of the presets quick or "
+            "standard, one worker per core and no quota. `lab report RUN` shows the flags."
+        )
     # All series are costs (METHOD M31), so only an increase is worse.
     worse = [change.row.status for change in steps.changes if change.row.magnitude > 0]
     alarms, watches = worse.count(ChangeStatus.ALARM), worse.count(ChangeStatus.WATCH)

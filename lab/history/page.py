@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from lab.core import files
 from lab.history.change_points import ChangePoints, SeriesChange, verdict
-from lab.history.detectors import ALARM_FROM
+from lab.history.detectors import ALARM_FROM, LEVEL
 from lab.host.repository import git_or_none
 from lab.results import formats
 
@@ -50,6 +50,7 @@ def render(steps: ChangePoints, commits: str) -> str:
         parts=[("Costs more", worse), ("Costs less", better)],
         commits=commits,
         alarm_from=ALARM_FROM,
+        least=LEVEL,
         level=_level,
         curve=_curve,
         width=WIDTH,

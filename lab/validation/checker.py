@@ -221,14 +221,15 @@ def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Issue |
 def _utilisation_of_submitter(busy: float) -> Issue | None:
     if busy <= SUBMITTER_BUSY:
         return None
-    return _limited(Flag.NOISY, f"submitter {busy:.0%} busy (limit {SUBMITTER_BUSY:.0%})")
+    return _limited(Flag.NOISY, f"the sender was {busy:.0%} busy (limit {SUBMITTER_BUSY:.0%})")
 
 
 def _lag(lag_s: NDArray[np.float64], limit_s: float) -> Issue | None:
     p99_s = inverse_cdf(lag_s, 99)
     if p99_s <= limit_s:
         return None
-    return _limited(Flag.NOISY, f"p99 lag {p99_s * 1e3:.2f} ms (limit {limit_s * 1e3:.2f} ms)")
+    late = f"the sender was {p99_s * 1e3:.2f} ms late at the 99th percentile"
+    return _limited(Flag.NOISY, f"{late} (limit {limit_s * 1e3:.2f} ms)")
 
 
 def _gaps(gaps_s: NDArray[np.float64], dead_s: float, rate_hz: float) -> Issue | None:

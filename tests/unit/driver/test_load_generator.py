@@ -78,7 +78,7 @@ def test_tasks_that_were_never_sent_lower_the_rate() -> None:
 def test_a_busy_submitter_and_its_lag_are_reported() -> None:
     """At 45 % calls wait for each other; a long latency excuses the lag, but not the load."""
     busy = sends(np.arange(1, 2_001) / 100, 4.5e-3)
-    load, lag = "submitter 45% busy", "p99 lag"
+    load, lag = "the sender was 45% busy", "late at the 99th percentile"
     uniform = Paced(2_000, 100.0, "uniform")
     assert [load in f.reason for f in generator_check(busy, uniform)] == [True]
     queued = sends(plan(100, 2_000), 4.5e-3)
