@@ -125,6 +125,8 @@ def run_in(
     environment: Path, session: nox.Session, program: str, *arguments: str, **options: Any
 ) -> None:
     """Run a program of an environment; `options` are those of `nox.Session.run`."""
+    if program == "lab":
+        session.log("Where a message says `lab ...`, type: nox -s lab -- ...")
     programs = environment / "bin"
     path = os.pathsep.join((str(programs), os.environ.get("PATH", "")))
     active = {"PATH": path, "VIRTUAL_ENV": str(environment)}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -36,3 +41,19 @@ suppress_warnings = ["myst.header", "myst.xref_missing", "toc.not_included"]
 napoleon_use_ivar = True
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+
+# `nox -s history` writes them; a checkout without runs has none.
+HISTORY = {"asv": "results/asv-html", "change-points": "results/history"}
+
+
+def setup(app: Sphinx) -> None:
+    """Add the pages of the history to the site, if there are any."""
+    if all((ROOT / place).is_dir() for place in HISTORY.values()):
+        app.tags.add("history")
+    app.connect("build-finished", _copy_history)
+
+
+def _copy_history(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.tags.has("history"):
+        for name, place in HISTORY.items():
+            shutil.copytree(ROOT / place, Path(app.outdir, "history", name), dirs_exist_ok=True)
