@@ -25,9 +25,11 @@ def assert_exactly_once(result: TrialResult, *, raises: bool) -> None:
     n = row.n_planned
     failed = n // 100 if raises else 0
     reason = f"{failed} of {n} tasks raised. First exception of a task: " if raises else ""
-    assert (row.status, row.reason[: len(reason)]) == ("failed" if raises else "ok", reason)
-    assert raises or not row.reason
-    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_wrong_answer) == (n, n, 0, 0)
-    assert (row.n_lost, row.n_partial, row.n_unexpected, row.n_negative) == (0, 0, 0, 0)
+    # pytest cuts the texts of a comparison: the message has the whole cause.
+    cause = f"{row.label}: {row.status}, {row.reason or 'no reason'}"
+    assert (row.status, row.reason[: len(reason)]) == ("failed" if raises else "ok", reason), cause
+    assert raises or not row.reason, cause
+    assert (row.n_sent, row.n_done, row.n_duplicated, row.n_wrong_answer) == (n, n, 0, 0), cause
+    assert (row.n_lost, row.n_partial, row.n_unexpected, row.n_negative) == (0, 0, 0, 0), cause
     expected = {"ok": n - failed, "failed": failed}
     assert outcomes.to_dict() == {outcome: count for outcome, count in expected.items() if count}

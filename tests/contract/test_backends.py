@@ -15,6 +15,8 @@ from lab.core.model import (
     Capability,
     Chain,
     FanOut,
+    Priority,
+    Retry,
     RoundTrip,
     Topology,
     TrialSpec,
@@ -186,6 +188,25 @@ def test_chain_runs_its_tasks_one_after_the_other(label: str, tmp_path: Path) ->
     for _, chain in window.groupby("t1_ns"):
         assert (chain.t3_ns.iloc[1:].array >= chain.t4_ns.iloc[:-1].array).all()
         assert (chain.t5_ns >= chain.t4_ns.max()).all()
+
+
+@pytest.mark.parametrize("label", first_with(Capability.RETRY))
+def test_a_retry_runs_every_task_again_that_raised(label: str, tmp_path: Path) -> None:
+    """Each task raises in its first execution, and returns in a later one."""
+    row = run(tmp_path, spec_of(label, "flaky", Retry(6), warmup_tasks=0)).row
+    assert (row.status, row.reason, row.n_done, row.n_failed) == ("ok", "", 6, 0)
+    assert row.n_duplicated == 0
+
+
+@pytest.mark.parametrize("label", first_with(Capability.PRIORITY))
+def test_urgent_tasks_start_before_waiting_ones(label: str, tmp_path: Path) -> None:
+    """They are offered last, and half of the others starts after them."""
+    spec = spec_of(label, "io", Priority(40, n_urgent=5), size=20_000, warmup_tasks=0)
+    result = run(tmp_path, spec)
+    assert (result.row.status, result.row.reason, result.row.n_done) == ("ok", "", 40)
+    window = result.tables["task"].query("phase == 'measure'").sort_values("task_id")
+    low, urgent = window.t3_ns.iloc[:-5], window.t3_ns.iloc[-5:]
+    assert urgent.max() < low.median()
 
 
 @pytest.mark.parametrize(
