@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = ("main", "claims", "compare", "history", "publish")
 SMALL = campaigns.Campaign(
     blocks=3,
-    systems=[s for s in campaigns.SYSTEMS if s.backend in {"inline", "rq"}],
+    systems=tuple(s for s in campaigns.SYSTEMS if s.backend in {"inline", "rq"}),
     workloads=("noop",),
     paced_tasks=40,
 )
@@ -95,7 +95,7 @@ def test_a_comparison_with_nothing_in_common_ends_in_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a number in common, the result is neither worse (4) nor fine (0)."""
-    tables = dict(campaigns.campaign.__wrapped__(SMALL))
+    tables = dict(campaigns.campaign(SMALL))
     tables["metric"] = tables["metric"].assign(is_valid=0)
     run = campaigns.write(tables, tmp_path / "runs" / "unusable")
     assert main(["compare", str(run), str(run), "--results", str(tmp_path)]) == 3

@@ -90,7 +90,7 @@ def test_the_report_of_a_hostile_run_is_printable(
     small = replace(
         campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], workloads=("noop",)
     )
-    tables = dict(campaigns.campaign.__wrapped__(small))
+    tables = dict(campaigns.campaign(small))
     hostile = HOSTILE.replace("\x00", "").replace("\r", "")  # a CSV file cannot contain these
     tables["trial"] = tables["trial"].assign(workload=hostile, status="failed", reason=hostile)
     run = campaigns.write(tables, tmp_path / "runs" / "run")

@@ -32,7 +32,7 @@ WORKER = "quick.NoopBurst.track_worker_s_per_task"
 BURST, PACED = (next(c.arrival for c in QUICK if c.arrival.kind == k) for k in ("burst", "paced"))
 SMALL = campaigns.Campaign(
     blocks=7,
-    systems=[s for s in campaigns.SYSTEMS if s.backend in {"inline", SLOWED}],
+    systems=tuple(s for s in campaigns.SYSTEMS if s.backend in {"inline", SLOWED}),
     workloads=("noop",),
     rates_hz=(getattr(PACED, "rate_hz", 50.0),),
     paced_tasks=PACED.n_tasks,
@@ -61,11 +61,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         day = f"2026-11-{number + 1:02d}T12:00:00+00:00"
         git(folder, "commit", "-q", "--allow-empty", "-m", f"commit {number}", "--date", day)
         factor = 1.6 if number >= STEP_AT else 1.0
-        systems = [
+        systems = tuple(
             replace(s, cost_s=s.cost_s * (factor if s.backend == SLOWED else 1.0))
             for s in SMALL.systems
-        ]
-        tables = dict(campaigns.campaign.__wrapped__(replace(SMALL, systems=systems, seed=number)))
+        )
+        tables = dict(campaigns.campaign(replace(SMALL, systems=systems, seed=number)))
         commit = git(folder, "rev-parse", "HEAD")
         tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
         campaigns.write(tables, folder / "results" / "runs" / f"run{number}")
@@ -79,7 +79,7 @@ def exported(results: Path, repository: Path) -> list[Path]:
 
 def run_of(repository: Path, folder: Path, plan: campaigns.Campaign = SMALL) -> None:
     """Write a synthetic run of the newest commit."""
-    tables = dict(campaigns.campaign.__wrapped__(plan))
+    tables = dict(campaigns.campaign(plan))
     commit = git(repository, "rev-parse", "HEAD")
     tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty="0")
     campaigns.write(tables, folder)
@@ -126,7 +126,7 @@ def test_read_refuses_runs_without_a_commit_and_gives_reasons(
     """Refused: a dirty tree, no checkout, and a commit that is not in the repository."""
     known = git(repository, "rev-parse", "HEAD")
     for name, commit, dirty in (("a", known, "1"), ("b", "", ""), ("c", "f" * 40, "0")):
-        tables = dict(campaigns.campaign.__wrapped__(replace(SMALL, blocks=1)))
+        tables = dict(campaigns.campaign(replace(SMALL, blocks=1)))
         tables["campaign"] = tables["campaign"].assign(git_commit=commit, git_dirty=dirty)
         campaigns.write(tables, tmp_path / "runs" / name)
     history = run_index.read(tmp_path, repository)

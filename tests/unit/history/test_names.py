@@ -10,7 +10,7 @@ from tests.unit.history.test_export import SMALL, exported, git
 
 def test_export_rejects_names_that_are_paths_or_markup(tmp_path: Path) -> None:
     """The run has a label with markup, and paths as provider and Python version."""
-    tables = dict(campaigns.campaign.__wrapped__(SMALL))
+    tables = dict(campaigns.campaign(SMALL))
     git(tmp_path, "init", "-q")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(convert_1.METRICS, FORMER, PRESENT)
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
-    tables = dict(campaigns.campaign.__wrapped__(replace(SMALL)))
+    tables = dict(campaigns.campaign(SMALL))
     tables["campaign"] = tables["campaign"].assign(
         git_commit=git(tmp_path, "rev-parse", "HEAD"), git_dirty="0", schema_version="1.10"
     )

@@ -21,6 +21,7 @@ from lab.cli.main import main
 from lab.figures.history import OVER_TIME
 from lab.publishing import reproduce
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES
+from tests.conftest import once
 from tests.factories import campaigns
 
 ROOT = Path(__file__).parents[3]
@@ -37,21 +38,24 @@ def _csv_limit() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results folder of a real run of two trials."""
-    folder = tmp_path_factory.mktemp("results")
-    arguments = ["--backend", "inline", "--workload", "noop", "--arrival", "burst", "--tasks", "50"]
-    chosen = [*arguments, "--backend", "thread-pool", "--blocks", "1", "--cores", "1"]
-    chosen += ["--allow-disturbed"]
-    assert main(["bench", "--provider", "local", *chosen, "--results", str(folder)]) == 0
-    return folder
+    """The results folder of a real run of two trials, and the package of that run."""
+
+    def make(folder: Path) -> Path:
+        words = "--backend inline --backend thread-pool --workload noop --arrival burst --tasks 50"
+        chosen = [*words.split(), "--blocks", "1", "--cores", "1"]
+        chosen += ["--allow-disturbed", "--tables-only", "--results", str(folder)]
+        assert main(["bench", "--provider", "local", *chosen]) == 0
+        to = ["--results", str(folder), "--to", str(folder / "package")]
+        assert main(["publish", *to]) == 0
+        return folder
+
+    return once(tmp_path_factory, "published", make)
 
 
 @pytest.fixture(scope="module")
 def package(results: Path) -> Path:
     """The package of that run."""
-    target = results / "package"
-    assert main(["publish", "--results", str(results), "--to", str(target)]) == 0
-    return target
+    return results / "package"
 
 
 def test_package_is_valid_by_the_standard(package: Path) -> None:
@@ -177,7 +181,7 @@ def test_package_contains_units_lock_licence_and_command(package: Path) -> None:
 
 def test_package_disarms_formulas(tmp_path: Path) -> None:
     """An apostrophe precedes a formula in a text; negative numbers stay numbers."""
-    tables = dict(campaigns.campaign.__wrapped__(SMALL))
+    tables = dict(campaigns.campaign(SMALL))
     trials = tables["trial"]
     tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)", workload="=noop")
     for name in ("estimate", "trend"):

@@ -171,7 +171,7 @@ def test_publish_removes_the_output_of_a_users_function(
 
 def test_publish_scrubs_and_escapes_every_text_of_a_foreign_run(tmp_path: Path) -> None:
     """Private texts and markup are in all columns that contain free text."""
-    tables = dict(campaigns.campaign.__wrapped__(SMALL))
+    tables = dict(campaigns.campaign(SMALL))
     private = "redis://:hunter2@10.9.8.7:1/0 /srv/secret/place <script>alert(1)</script>"
     tables["trial"] = tables["trial"].assign(
         status="failed",
