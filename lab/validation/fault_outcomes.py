@@ -68,9 +68,15 @@ class Aftermath:
         """The end of the effects of all hits; 0 without a hit."""
         return max((hit.over_ns for hit in self.hits), default=0)
 
-    def lasted_since(self, at_ns: int, *, is_started: bool = False) -> bool:
-        """Return whether each redelivery that an event at `at_ns` caused had its time."""
+    def lasted_since(
+        self, at_ns: int, *, is_started: bool = False, has_record: bool = True
+    ) -> bool:
+        """Return whether each redelivery that an event at `at_ns` caused had its time.
+
+        A task of which the system has no record is never delivered again.
+        """
         horizon_s = self.started_horizon_s if is_started else self.horizon_s
+        horizon_s = horizon_s if has_record else None
         needed_s = max(HORIZONS * (horizon_s or 0.0), SHORTEST_WAIT_S)
         return self.end_ns - at_ns >= needed_s * 1e9
 
@@ -110,7 +116,8 @@ def classify(
     8. lost-reported: the system reports a failure
     9. unknown: the drain was shorter than `HORIZONS` redelivery horizons after the last submit
        call, the end of the last hit, or the last start of the task (of any task, if the system
-       reports that it is queued); or the task started or returned after the drain
+       reports that it is queued; 2 s if it has no record of the task); or the task started or
+       returned after the drain
     10. stuck: the system reports that it runs
     11. lost-silent: all others. The system reports no state, or that the task is queued, or
         missing, or finished
@@ -140,7 +147,8 @@ def classify(
             # A queued task waits behind others: while the system starts any, it is only slow.
             if state is TaskState.QUEUED:
                 since_ns = max(since_ns, busy_ns)
-            is_over = after.lasted_since(since_ns, is_started=bool(runs))
+            has_record = state is not TaskState.MISSING
+            is_over = after.lasted_since(since_ns, is_started=bool(runs), has_record=has_record)
             # It ran after the drain, so a longer drain would have seen it.
             is_over &= task_id not in after.late
             ends = [run.outcome for run in runs]

@@ -129,15 +129,17 @@ def test_kat_15_every_outcome_is_classified_exactly(
 def test_kat_15_a_drain_that_is_too_short_decides_no_loss(
     tasks: dict[int, Choice], horizons_s: Horizons
 ) -> None:
-    """Missing tasks are unknown, unless reported, or started and acknowledged early."""
+    """Missing tasks are unknown, unless reported, without a record, or acknowledged early."""
     system = perform(tasks, horizons_s)
     end_s = max(row.restarted_ns or 0 for row in system.faults) / 1e9
     end_s += needed_s(horizons_s[0]) - 0.001
     is_early = horizons_s[0] != horizons_s[1]
-    expected = {
-        task_id: script.outcome if is_early and executions else script.early or script.outcome
-        for task_id, (script, _, executions, _, _) in tasks.items()
-    }
+    has_horizon = needed_s(horizons_s[0]) > SHORTEST_WAIT_S
+    expected = {}
+    for task_id, (script, _, executions, state, _) in tasks.items():
+        is_gone = has_horizon and state is TaskState.MISSING
+        is_decided = (is_early and executions) or is_gone
+        expected[task_id] = script.outcome if is_decided else script.early or script.outcome
     assert system.outcomes(end_s) == expected
 
 
