@@ -109,7 +109,11 @@ def run(folder: Path, case: Case, **changes: Any) -> Harmed:
     assert hit.status == "hit", hit.reason
     outcomes = tables["outcome"]
     # A task of unknown outcome would be a loss if the drain were longer.
-    is_harmed = outcomes.outcome.isin([*HARM, TaskOutcome.UNDECIDED, TaskOutcome.PARTIAL])
+    harm = [*HARM, TaskOutcome.UNDECIDED, TaskOutcome.PARTIAL]
+    if case.kind is FaultKind.OUTLIVE:
+        # The drain ends with the first execution of the long task, while the second one runs.
+        harm.append(TaskOutcome.RE_EXECUTED)
+    is_harmed = outcomes.outcome.isin(harm)
     harmed, by_hit = {*outcomes[is_harmed].task_id}, fault_trials.interrupted(tables)
     return Harmed(harmed & by_hit, harmed - by_hit)
 
