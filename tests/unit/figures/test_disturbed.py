@@ -20,7 +20,7 @@ from tests.factories.bursts import overheads, whole
 from tests.factories.disturbed import with_disturbed
 
 CHARTS = ("scaling", "load", "overhead", "granularity", "cost", "memory")
-DISTURBED = "rq[simple-worker]@default"
+DISTURBED = "rq[worker]@default"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,36 @@
+"""Tests the texts of a published package: its machine, its command, and how to reproduce a row."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+
+from lab.publishing import about
+
+CAMPAIGN = SimpleNamespace(
+    campaign_id="run-1",
+    started_utc="2026-11-27T01:02:03+00:00",
+    preset="quick",
+    git_commit="ab" * 20,
+    command="bench -b 'celery[threads]'",
+)
+FACTS = {"cpu.model": "A <b>CPU</b>", "cpu.usable": "2", "memory.ram": "", "kernel.system": "Linux"}
+
+
+def readme() -> str:
+    """Return the README of a package."""
+    environment = pd.DataFrame({"key": list(FACTS), "value": list(FACTS.values())})
+    return about.TEXTS["README.md"].format_map(about.facts(CAMPAIGN, environment))
+
+
+def test_the_machine_is_named_by_what_is_known() -> None:
+    """A fact that was not read is left out, and markup of a value is removed."""
+    assert "\nMachine: A bCPUb, 2 CPUs.\n" in readme()
+
+
+def test_the_commands_can_be_copied() -> None:
+    """Arguments are quoted, and a row is named by the folder of the package."""
+    text = readme()
+    assert "nox -s bench -- -b 'celery[threads]'    # all of it" in text
+    assert "lab reproduce FOLDER/TRIAL_ID    # one row; FOLDER is the path of this folder" in text
