@@ -148,7 +148,10 @@ def main(seconds: float, names: list[str]) -> int:
     """Fuzz all readers, or those in `names`, for `seconds` in total; return 1 if any was wrong."""
     readers = [reader for reader in READERS if reader.__name__ in names or not names]
     share, number = seconds / len(readers), int(time.time())
-    with tempfile.TemporaryDirectory() as folder, fuzzer(Path(folder)) as fuzz:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fuzzer(Path(folder), finished_run.write(Path(folder) / "source")) as fuzz,
+    ):
         for reader in readers:
             end = time.monotonic() + share
             while time.monotonic() < end:

@@ -26,7 +26,6 @@ import lab
 from lab.campaign import consent
 from lab.core import defects
 from lab.core.errors import LabError
-from tests.factories import finished_run
 from tests.unit.results.corruptions import Spoil, spoils
 
 OTHER, RUN, MINE = "a-sound", "b-spoilt", "shop:work"
@@ -42,9 +41,10 @@ class Hang(BaseException):
 
 @dataclass(eq=False)
 class Fuzzer(logging.Handler):
-    """Corrupts copies of a run below `folder`, reads them, and records errors in `wrong`."""
+    """Corrupts copies of the run `source` below `folder`, reads them, records errors in `wrong`."""
 
     folder: Path
+    source: Path
     examples: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, str] = field(default_factory=dict)
 
@@ -54,10 +54,8 @@ class Fuzzer(logging.Handler):
         self.outside, self.results = self.folder / "outside", self.folder / "results"
         self.outside.mkdir(parents=True)
         (self.outside / "key").write_text("belongs to another user\n")
-        source = finished_run.write(self.folder / "source")
-        consent.prove(source, [MINE])
         for name in (OTHER, RUN):
-            shutil.copytree(source, self.folder / "base" / "runs" / name, symlinks=True)
+            shutil.copytree(self.source, self.folder / "base" / "runs" / name, symlinks=True)
             consent.prove(self.folder / "base" / "runs" / name, [MINE])
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -152,10 +150,10 @@ def _limited() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fuzzer(folder: Path) -> Iterator[Fuzzer]:
-    """Yield a fuzzer that records logged defects, in its folder as the current one."""
+def fuzzer(folder: Path, source: Path) -> Iterator[Fuzzer]:
+    """Yield a fuzzer of a run that records logged defects, in its folder as the current one."""
     with patch.dict(os.environ, {"XDG_STATE_HOME": str(folder / "state")}):
-        fuzz = Fuzzer(folder / "fuzz")
+        fuzz = Fuzzer(folder / "fuzz", source)
         defects.LOGGER.addHandler(fuzz)
         try:
             with contextlib.chdir(folder / "fuzz"):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.results.store import Store
+from tests.conftest import once
+from tests.factories import finished_run
 from tests.unit.results.fuzz_readers import READERS
 from tests.unit.results.fuzzer import Fuzzer, Reader, fuzzer
 
@@ -18,7 +20,8 @@ SLOW = ("report", "publish")
 @pytest.fixture(scope="module")
 def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
     """A fuzzer of a small finished run."""
-    with fuzzer(tmp_path_factory.mktemp("fuzz")) as instance:
+    source = once(tmp_path_factory, "finished", finished_run.write)
+    with fuzzer(tmp_path_factory.mktemp("fuzz"), source) as instance:
         yield instance
 
 
