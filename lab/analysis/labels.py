@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.colours import colour_of
 from lab.core.errors import LabError
 from lab.planning import registry
 
 REFERENCE = "reference"  # family of the backends that bound the others (METHOD M18)
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H", "8")
 
 
 def identify(trials: pd.DataFrame) -> pd.DataFrame:
@@ -22,14 +23,14 @@ def identify(trials: pd.DataFrame) -> pd.DataFrame:
         trials: The whole trial table; with a subset the markers would change.
 
     Returns:
-        Columns label, name, family, marker; one row per label, sorted by label. The markers differ
-        within a family.
+        Columns label, name, family, marker; one row per label, sorted by label. Labels of one
+        colour have different markers.
     """
     labels = trials[["label", "backend", "family", "variant", "profile"]].drop_duplicates("label")
     # By name, because a random order of trials (METHOD M3) would give other markers in each run.
     labels = labels.sort_values("label", ignore_index=True)
-    # Colour already separates families, so markers have to differ within one only.
-    ranks = labels.groupby("family").cumcount()
+    # By colour and not by family, because families of other packages may share a colour.
+    ranks = labels.groupby(labels["family"].map(colour_of)).cumcount()
     labels["marker"] = [MARKERS[rank % len(MARKERS)] for rank in ranks]
     labels["name"] = _short_names(labels)
     return labels[["label", "name", "family", "marker"]]

@@ -32,15 +32,16 @@ from lab.figures.overhead import OVERHEADS
 from lab.figures.provenance import facts, sentence
 from lab.figures.scaling import SCALING
 from lab.figures.schedule import SCHEDULE
-from lab.figures.theme import theme
+from lab.figures.theme import theme, with_dark_version
 from lab.figures.timeline import TIMELINE
+from lab.figures.waits import WAITS
 
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
 
 FIGURES: Mapping[str, Chart] = {
     chart.name: chart
     for chart in (
-        *(TIMELINE, SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
+        *(TIMELINE, WAITS, SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
         *(COST, MEMORY, SCHEDULE, OVER_TIME),
     )
 }
@@ -113,7 +114,7 @@ def write(figure: Figure, picture: Picture) -> None:
         figure.set_dpi(mpl.rcParams["savefig.dpi"])
         texts = {**title, **metadata, "Software": None}
         FigureCanvasAgg(figure).print_png(png, metadata=texts)  # type: ignore[no-untyped-call]
-    _put(picture, ".svg", svg.getvalue())
+    _put(picture, ".svg", with_dark_version(svg.getvalue()))
     _put(picture, ".png", png.getvalue())
 
 

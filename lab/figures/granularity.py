@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from lab.analysis.colours import colour_of
 from lab.analysis.granularity import HALF
 from lab.analysis.labels import each
 from lab.analysis.queries import (
@@ -23,15 +24,7 @@ from lab.core.cell import TOPOLOGY
 from lab.core.model import Flag
 from lab.figures.chart import Chart
 from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
-from lab.figures.theme import (
-    INK,
-    colour_of,
-    engineering,
-    label_handles,
-    legend_beside,
-    logarithmic,
-    panels,
-)
+from lab.figures.theme import INK, engineering, label_handles, legend_beside, logarithmic, panels
 
 EFFICIENCY, METG = "efficiency", "metg_50_s"
 

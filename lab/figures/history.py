@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import identify
 from lab.analysis.queries import (
     OVERHEAD,
@@ -22,14 +23,7 @@ from lab.analysis.queries import (
 )
 from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
-from lab.figures.theme import (
-    colour_of,
-    engineering,
-    label_handles,
-    legend_below,
-    logarithmic,
-    panels,
-)
+from lab.figures.theme import engineering, label_handles, legend_below, logarithmic, panels
 
 # Only metrics in seconds, because one unit labels every y axis.
 METRICS: Mapping[str, str] = {

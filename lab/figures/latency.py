@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.metrics.latency import durations, one_row_per_task
 from lab.analysis.queries import Tables, topology_names, usable, window_of, workload_names
 from lab.analysis.statistics import Seconds, percentile, sample_floor
 from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
-from lab.figures.theme import colour_of, engineering, legend_beside, logarithmic, panels
+from lab.figures.theme import engineering, legend_beside, logarithmic, panels
 
 PERCENTILES = (50, 90, 99)
 HALF = 0.5

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each
 from lab.analysis.queries import Tables, points, topology_names, usable, workload_names
 from lab.core.cell import CELL
@@ -23,7 +24,6 @@ from lab.figures.disturbed import draw_marks, legend_entries
 from lab.figures.theme import (
     INK,
     QUIET,
-    colour_of,
     engineering,
     label_handles,
     legend_below,

@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each
 from lab.analysis.queries import Tables, points, workload_names
 from lab.core.cell import TOPOLOGY
 from lab.core.model import Flag
 from lab.figures.chart import Chart
 from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
-from lab.figures.theme import QUIET, colour_of, legend_below, legend_beside, logarithmic, panels
+from lab.figures.theme import QUIET, legend_below, legend_beside, logarithmic, panels
 
 # State -> its mark, in the order of a trial.
 STATES: Mapping[str, str] = {"idle": "o", "steady": "D", "peak": ">", "drained": "s"}

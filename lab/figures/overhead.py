@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import MARKERS, each
 from lab.analysis.queries import (
     OVERHEAD,
@@ -26,7 +27,7 @@ from lab.core.cell import TOPOLOGY
 from lab.core.model import Flag
 from lab.figures.chart import Chart
 from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
-from lab.figures.theme import INK, QUIET, colour_of, engineering, legend_below, logarithmic, panels
+from lab.figures.theme import INK, QUIET, engineering, legend_below, logarithmic, panels
 
 ROW_IN = 0.36  # height of a label's row
 TICK: Mapping[str, Any] = {

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each
 from lab.analysis.queries import (
     THROUGHPUT,
@@ -35,7 +36,6 @@ from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked
 from lab.figures.theme import (
     INK,
     QUIET,
-    colour_of,
     engineering,
     label_handles,
     legend_below,

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import Tables, topology_names, usable, workload_names
 from lab.core.cell import CELL, TOPOLOGY
 from lab.figures.chart import Chart
-from lab.figures.theme import colour_of, legend_beside, panels
+from lab.figures.theme import legend_beside, panels
 
 # Smaller than the error of any scheduler; below it the axis is linear.
 LINEAR_S = 1e-4

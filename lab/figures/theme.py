@@ -1,13 +1,7 @@
-"""Defines the look of every figure: one theme, a fixed colour per family, a marker per label.
-
-The colours are the palette of Okabe and Ito (without its yellow, which is too pale on white) and
-four more. A test ensures that all of them differ, also with protanopia and deuteranopia, and are
-dark enough for a white background.
-"""
+"""Defines the look of every figure: one theme, panels, legends and axes."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -21,40 +15,40 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
+from lab.analysis.colours import FAMILY_COLOURS, SPARE_COLOURS, colour_of
 from lab.analysis.labels import each
 
-FAMILY_COLOURS: Mapping[str, str] = {
-    "reference": "#000000",
-    "threads": "#56b4e9",
-    "processes": "#0072b2",
-    "asyncio": "#e69f00",
-    "joblib": "#882211",
-    "dask": "#cc79a7",
-    "celery": "#009e73",
-    "apscheduler": "#332288",
-    "rq": "#d55e00",
-    "django-q": "#aa2277",
-    "django-crontab": "#77bb88",
-}
-# A family that is not in this table gets one of these colours, chosen by its name.
-SPARE_COLOURS = ("#5588ff", "#888833", "#996633")
 NARROWEST = 1.2  # upper end of a logarithmic axis over its lower end
 LEGEND_IN = 2.2  # width of an entry of a legend below the panels
 INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
 GREY = "#9aa0a8"  # of numbers that do not count
+GOOD, BAD = "#0a7a55", "#b3261e"
+EDGE, GRID = "#c8ccd2", "#e7e9ec"
+# Colour in a figure -> its colour on the dark page (lab/report/page.html.j2).
+DARK: Mapping[str, str] = {
+    **dict([*FAMILY_COLOURS.values(), *SPARE_COLOURS]),
+    INK: "#e6e8eb",
+    QUIET: "#9aa3ad",
+    PAPER: "#1b1f24",
+    EDGE: "#59616b",
+    GRID: "#32383f",
+    GREY: "#7d848d",
+    GOOD: "#4cc79a",
+    BAD: "#ff8a80",
+}
 
 STYLE: Mapping[Any, Any] = {
     **sns.axes_style("whitegrid"),
     **sns.plotting_context("notebook", font_scale=0.8),
     "figure.facecolor": PAPER,
-    "axes.edgecolor": "#c8ccd2",
+    "axes.edgecolor": EDGE,
     "axes.labelcolor": INK,
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.linewidth": 0.8,
     "font.family": ["DejaVu Sans"],  # part of matplotlib, so that all machines draw the same
-    "grid.color": "#e7e9ec",
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
@@ -72,11 +66,21 @@ def theme() -> AbstractContextManager[None]:
     return mpl.rc_context(dict(STYLE))
 
 
-def colour_of(family: str) -> str:
-    """Return the colour of a family, which is the same in every figure of every campaign."""
-    # Python's `hash` of a text differs between processes (PYTHONHASHSEED), this sum does not.
-    spare = SPARE_COLOURS[zlib.crc32(family.encode()) % len(SPARE_COLOURS)]
-    return FAMILY_COLOURS.get(family, spare)
+def with_dark_version(svg: bytes) -> bytes:
+    """Return a picture that has other colours where the reader prefers a dark page.
+
+    One file serves both, because the colours are in a media query; programs that know no media
+    queries, such as those for papers, show the light version.
+    """
+    rules = [
+        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for what in ("fill", "stroke")
+    ]
+    # matplotlib writes no fill where it is black, which is also the default of SVG.
+    rules.append(f"svg{{fill:{DARK['#000000']}}}")
+    style = f"<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style></defs>"
+    return svg.replace(b"</defs>", style.encode(), 1)
 
 
 def panels(

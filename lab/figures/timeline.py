@@ -20,7 +20,7 @@ from lab.analysis.queries import Tables, of_faults, usable, window_of
 from lab.core.cell import CELL
 from lab.core.faults import FaultKind
 from lab.figures.chart import Chart
-from lab.figures.theme import QUIET, legend_below, panels
+from lab.figures.theme import BAD, GOOD, QUIET, legend_below, panels
 
 SHORTEST_BIN_S, MOST_BINS = 0.5, 150
 MOST_PANELS = 8
@@ -28,7 +28,7 @@ HARMED = ["n_lost", "n_stuck", "n_lost_reported", "n_duplicated", "n_unknown", "
 # Series -> colour and line; offered, started and finished also differ by their lines.
 RATES = {"offered": (QUIET, ":"), "started": ("#56b4e9", "--"), "finished": ("#0072b2", "-")}
 BACKLOG = "#e69f00"
-EVENTS = {"hit": ("#b3261e", "-"), "healed": ("#0a7a55", "--"), "restarted": ("#0a7a55", "--")}
+EVENTS = {"hit": (BAD, "-"), "healed": (GOOD, "--"), "restarted": (GOOD, "--")}
 
 
 def data(tables: Tables) -> pd.DataFrame:

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.cells import cell_key
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.core.cell import PLACE, SITE
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, shown, written
 from lab.report.summary import Column, headline

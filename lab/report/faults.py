@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import of_faults
 from lab.analysis.statistics import proportion
@@ -16,7 +17,6 @@ from lab.core.faults import FaultKind
 from lab.core.model import Status
 from lab.core.outcomes import TaskOutcome
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report.documented import documented_safe
 from lab.report.fault_hits import HitSummary, hits_of, outcomes_of, survived_text
 from lab.report.fault_results import (

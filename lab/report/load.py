@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.capacity_estimates import SATURATION, SLOS_S, SUSTAINABLE
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.core.cell import SITE
 from lab.core.model import LoadLevel, Status
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.planning.presets import FRACTIONS
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, shown

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import OVERHEAD, THROUGHPUT, usable
 from lab.analysis.statistics import interval
 from lab.core.model import Burst, Status
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report.answers.queries import by, cells, placed, ratio, values
 from lab.report.limits import limit_of
 from lab.report.number_format import NOT_MEASURED, digits

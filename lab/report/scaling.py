@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.cells import cell_key
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import THROUGHPUT, workload_names
 from lab.analysis.sweeps.grouping import plural as word_of
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report.limits import most_per_s
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, written

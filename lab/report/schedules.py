@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, usable, workload_names
 from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import Periodic, Status
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
 from lab.report.summary import Column, flags_of, number_of, shown_estimates

@@ -22,6 +22,13 @@ VISION = {
             [-0.011820, 0.042940, 0.968881],
         ]
     ),
+    "tritanope": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
 }
 # Ottosson's OKLab: linear RGB to cone responses, their cube roots to lightness and two hues.
 TO_CONES = np.array(
