@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.analysis.colours import colour_of
-from lab.analysis.labels import each
+from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import Tables, estimates, points, topology_names, workload_names
 from lab.core.cell import CELL
 from lab.core.model import LoadLevel, Paced
@@ -19,7 +19,6 @@ from lab.figures.chart import Chart
 from lab.figures.theme import engineering, label_handles, legend_below, logarithmic, panels
 
 PERCENTILES = {"queue_latency_s_p99": "p99", "queue_latency_s_p50": "median"}
-REFERENCE = "reference"
 
 
 def data(tables: Tables) -> pd.DataFrame:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.colours import colour_of
 from lab.analysis.labels import REFERENCE, each, identify
-from lab.analysis.queries import THROUGHPUT, trial_values
+from lab.analysis.queries import THROUGHPUT
 from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report import overview
-from lab.report.answers.queries import cells
+from lab.report.answers.queries import cells, values
 from lab.report.number_format import digits, plural, seconds
 from lab.report.numbers import shown, speed_spread
 from lab.report.summary import LabelRow
@@ -28,12 +28,16 @@ MARGIN = 4.0
 
 @dataclass(frozen=True, slots=True)
 class ChartMetric:
-    """A number that the chart can show: its metric, arrival, title, and text of a value."""
+    """A number that the chart can show: its metric, arrival, title, and text of a value.
+
+    `unit` is that of the metric, as it follows a number with a decimal prefix.
+    """
 
     name: str
     title: str
     metric: str
     arrival: str
+    unit: str
     is_low_best: bool
     write: Callable[[float], str]
 
@@ -44,6 +48,7 @@ MEASURES = (
         "tasks per second",
         THROUGHPUT,
         Burst.kind,
+        "/s",
         is_low_best=False,
         write=lambda value: f"{digits(value)}/s",
     ),
@@ -52,6 +57,7 @@ MEASURES = (
         "median wait",
         "queue_latency_s_p50",
         Paced.kind,
+        "s",
         is_low_best=True,
         write=seconds,
     ),
@@ -60,6 +66,7 @@ MEASURES = (
         "memory of an idle worker",
         "memory_bytes_per_worker_idle",
         Burst.kind,
+        "B",
         is_low_best=True,
         write=lambda value: f"{digits(value / MB)} MB",
     ),
@@ -84,20 +91,26 @@ class Dot:
     """One system in the chart.
 
     Attributes:
+        label: Its label.
         name: Its short name.
         colour: The colour of its family.
         text: The value with its unit.
-        details: The interval, the number of trials and the ids of the trials.
+        details: The value, its interval, the number of trials, and the ids of the trials.
+        value: The value in the unit of the metric.
+        interval: The ends of its interval, in the same unit; None without an interval.
         x, low, high: Percent of the axis; `low` and `high` are None without an interval. A
             reference outside the range of the systems is at the end of the axis.
         is_reference: Whether it is a reference.
         is_disturbed: Whether no trial of it counts, so that the number is not ranked.
     """
 
+    label: str
     name: str
     colour: str
     text: str
-    details: str
+    details: Sequence[str]
+    value: float
+    interval: tuple[float, float] | None
     x: float
     low: float | None
     high: float | None
@@ -112,6 +125,7 @@ class Strip:
     name: str
     title: str
     place: str
+    unit: str
     dots: Sequence[Dot]
 
 
@@ -183,30 +197,36 @@ def _strip(tables: Tables, measure: ChartMetric) -> Strip | None:
     # An arithmetic interval (METHOD M9) may end at zero or below, which no logarithm has.
     ends = ends[ends > 0]
     scale = _Scale(float(ends.min().min()), float(ends.max().max()))
-    # With its trial ids in the tooltip, a number can be repeated by `lab reproduce`.
-    ids = trial_values(tables, measure.metric)
+    # With its trial ids, a number can be repeated by `lab reproduce`.
+    ids = values(tables, measure.metric)
+    # Only the trials behind the number: a system may have the metric at other places as well.
+    ids = ids[ids["place"] == place]
     dots = [_dot(row, measure, scale, ids[ids["label"] == row.label]) for row in each(rows)]
-    return Strip(measure.name, measure.title, str(place), dots)
+    return Strip(measure.name, measure.title, str(place), measure.unit, dots)
 
 
 def _dot(row: Any, measure: ChartMetric, scale: _Scale, trials: pd.DataFrame) -> Dot:
     number = shown(row, 1.0)
     value = f"{row.bound}{measure.write(float(row.estimate))}"
-    has_interval = pd.notna(row.ci_low) and pd.notna(row.ci_high)
+    interval = None
     parts = [value, number.note]
-    if has_interval:
-        span = f"{measure.write(float(row.ci_low))} to {measure.write(float(row.ci_high))}"
-        parts.insert(1, f"95 % interval {span}")
+    if pd.notna(row.ci_low) and pd.notna(row.ci_high):
+        interval = (float(row.ci_low), float(row.ci_high))
+        low, high = map(measure.write, interval)
+        parts.insert(1, f"95 % interval {low} to {high}")
     if len(trials):
         parts.append(f"trials {' '.join(dict.fromkeys(trials['trial_id']))}")
     return Dot(
+        label=row.label,
         name=row.name,
         colour=colour_of(row.family),
         text=f"({value})" if row.is_disturbed else value,
-        details="; ".join(parts),
+        details=parts,
+        value=float(row.estimate),
+        interval=interval,
         x=scale.percent(float(row.estimate)),
-        low=scale.percent(float(row.ci_low)) if has_interval else None,
-        high=scale.percent(float(row.ci_high)) if has_interval else None,
+        low=scale.percent(interval[0]) if interval else None,
+        high=scale.percent(interval[1]) if interval else None,
         is_reference=row.family == REFERENCE,
         is_disturbed=bool(row.is_disturbed),
     )

@@ -5,28 +5,32 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.analysis.parallel import MANY_TRIALS, parallel_map
-from lab.analysis.queries import WithoutFaults
+from lab.analysis.queries import WithoutFaults, usable
 from lab.core import files
+from lab.core.cell import TOPOLOGY
 from lab.core.defects import contained
 from lab.core.errors import ResultsError
 from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
+from lab.report.charts import chart_data
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
 from lab.report.load import grids
+from lab.report.lost_tasks import lost_tasks
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
 from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
@@ -37,6 +41,8 @@ from lab.results.store import Store
 
 PAGE = "report.html"
 LATER = "The figures are drawn when the run ends."
+LIBRARY = "vendor/plotly-basic.min.js"
+SCRIPTS = ("state.js", "tables.js", "charts.js")
 Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
 """Figure -> its picture, None if there is no data, or the reason if drawing failed."""
 
@@ -97,9 +103,11 @@ def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
 
 def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
     """Return the page's HTML; all text from data is escaped."""
-    trials, script, plain = tables["trial"], _package_file("sort.js"), WithoutFaults(tables)
+    trials, plain = tables["trial"], WithoutFaults(tables)
     # Numbers use `plain`, without trials of faults (METHOD M27); sections about attempts list all.
     rows, changes = summary(plain), sections.changes(plain)
+    screen = first_screen(plain)
+    strips = [*screen.strips, *filter(None, [lost_tasks(tables)])]
     environment = Environment(
         loader=PackageLoader("lab", "report"),
         autoescape=True,
@@ -112,7 +120,9 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         unfinished=unfinished,
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
-        first=first_screen(plain),
+        first=replace(screen, strips=strips),
+        chart_data=chart_data(tables, strips),
+        trial_of=_trials_to_reproduce(trials),
         matrix=overview.lines(plain),
         matrix_columns=overview.COLUMNS,
         answers=answers(tables),
@@ -134,10 +144,34 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         environment=tables["environment"].to_dict("records"),
         not_measured=NOT_MEASURED,
         plural=plural,
-        script=Markup(script),  # noqa: S704 (a file of this package)
-        # The page's policy allows only this script, so that text of a table cannot run as one.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        scripts=[_Script.of(LIBRARY), _Script.of(*SCRIPTS)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A script of the page.
+
+    The page's policy allows only scripts with these hashes, so that text of a table cannot run.
+    """
+
+    text: Markup
+    sha256: str
+
+    @classmethod
+    def of(cls, *names: str) -> _Script:
+        """Return files of this package as one script."""
+        folder = importlib.resources.files(__package__)
+        text = "".join(folder.joinpath(name).read_text("utf-8") for name in names)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        return cls(Markup(text), digest)  # noqa: S704 (files of this package)
+
+
+def _trials_to_reproduce(trials: pd.DataFrame) -> Mapping[str, str]:
+    """Map each label to a trial of its smallest workload and topology; empty if none counts."""
+    ordered = usable(trials).sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])
+    first = ordered.drop_duplicates("label")
+    return defaultdict(str, zip(first["label"], first["trial_id"], strict=True))
 
 
 def _grouped(tables: Tables) -> dict[str, Any]:
@@ -156,11 +190,6 @@ def _grouped(tables: Tables) -> dict[str, Any]:
         "scaling_lines": scaling.scaling_lines(tables),
         "growth_columns": (scaling.RATE, *scaling.COLUMNS),
     }
-
-
-def _package_file(name: str) -> str:
-    """Return the text of a file of this package."""
-    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

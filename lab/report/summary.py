@@ -11,6 +11,7 @@ import pandas as pd
 
 from lab.analysis.attempts import USABLE
 from lab.analysis.cells import cell_key
+from lab.analysis.colours import colour_of
 from lab.analysis.disturbed import SUFFIX
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
@@ -18,7 +19,6 @@ from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
 from lab.core.cell import SITE, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
-from lab.figures.theme import colour_of
 from lab.report.limits import limit_of, most_per_s
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent
 from lab.report.numbers import Number, possible, shown, speed_spread
@@ -73,7 +73,7 @@ class SummaryRow:
     """One configuration: a label with a workload, a topology and the rate of its paced trials.
 
     With several rates there is one row per rate, with the same numbers of the burst. `cpu` is the
-    CPU time per task in us, by role. `speed_spread` is that of `speed_spread`.
+from lab.report.limits import limit_of, most_per_s
     """
 
     label: str
@@ -91,6 +91,7 @@ class SummaryRow:
     unfinished: Number
     duplicated: Number
     flags: str
+    trial: str
 
 
 def summary(tables: Tables) -> list[SummaryRow]:
@@ -162,6 +163,7 @@ def _rows(cell: Trials, estimates: Mapping[RowKey, Any]) -> Iterator[SummaryRow]
             unfinished=count_of(trials, "n_partial", "n_unknown"),
             duplicated=count_of(trials, "n_duplicated"),
             flags=flags_of(trials),
+            trial=first.trial_id,
         )
 
 

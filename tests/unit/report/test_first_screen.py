@@ -50,12 +50,13 @@ def test_every_dot_is_on_the_axis_inside_its_interval(screen: FirstScreen) -> No
 def test_a_dot_names_its_interval_and_its_trials(screen: FirstScreen, tables: Tables) -> None:
     """The tooltip has what a reader needs to repeat a number."""
     (dot,) = (dot for dot in screen.strips[0].dots if dot.name == "asyncio")
-    ids = re.search(r"trials (.+)$", dot.details)
-    assert ids
+    value, interval, n, ids = dot.details
     trials = tables["trial"].set_index("trial_id")
-    assert {trials.loc[i, "backend"] for i in ids[1].split()} == {"asyncio"}
-    assert "95 % interval" in dot.details
-    assert "n = " in dot.details
+    assert ids.startswith("trials ")
+    assert {trials.loc[i, "backend"] for i in ids.split()[1:]} == {"asyncio"}
+    assert value == dot.text
+    assert n.startswith(f"n = {len(ids.split()) - 1} trials")
+    assert interval.startswith("95 % interval ")
 
 
 def test_a_disturbed_number_is_last_in_brackets_and_in_no_sentence() -> None:

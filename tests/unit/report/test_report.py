@@ -32,6 +32,7 @@ FAILED = replace(
     failed=tuple(f"{s.backend}[{s.variant}]@default" for s in FEW),
 )
 EVIL = "<script>alert('x')</script>"
+SCRIPTS = 3  # the library, the script of the page, and the data of the charts
 
 
 class Page(HTMLParser):
@@ -96,15 +97,40 @@ def test_the_page_is_one_file(page: Page) -> None:
     assert page.tags.count("img") == len(FIGURES)
 
 
-def test_a_browser_runs_only_the_script_of_the_page(folder: Path) -> None:
+def test_a_browser_runs_only_the_scripts_of_the_page(folder: Path) -> None:
     """The page's content security policy forbids other scripts and all requests."""
     text = (folder / "report.html").read_text(encoding="utf-8")
-    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digests = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
-    assert f"script-src 'sha256-{digest}'" in policy
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert f"script-src {allowed};" in policy
     assert "default-src 'none'" in policy
-    assert not re.search(r"\s(?:on\w+|srcdoc)=", text.replace(script, ""))
+    for script in scripts:
+        text = text.replace(script, "")
+    assert not re.search(r"\s(?:on\w+|srcdoc)=", text)
+    assert re.findall(r"<script[^>]+>", text) == [
+        '<script type="application/json" id="chart-data">'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "licence"),
+    [
+        ("lab/report/vendor/plotly-basic.min.js", "MIT License"),
+        ("tests/browser/vendor/axe.min.js", "Mozilla Public License"),
+    ],
+)
+def test_a_vendored_script_is_the_published_one(file: str, licence: str) -> None:
+    """Its bytes are those of the npm package that its notice names, with version and licence."""
+    script = Path(__file__).parents[3] / file
+    notice = script.with_name(script.name.replace(".min.js", ".LICENSE"))
+    text = notice.read_text(encoding="utf-8")
+    assert f"SHA-256 {hashlib.sha256(script.read_bytes()).hexdigest()}" in text
+    assert re.search(r"npm package [\w.-]+ \d+\.\d+\.\d+ ", text)
+    assert licence in text
 
 
 def test_runs_with_the_same_fingerprint_are_the_history(folder: Path) -> None:
@@ -151,7 +177,7 @@ def test_markup_in_trials_is_shown_as_text(tables: Tables) -> None:
     }
     hostile["trial"] = hostile["trial"].assign(status="failed", flag_reasons=EVIL)
     page = shown(hostile)
-    assert page.tags.count("script") == 1
+    assert page.tags.count("script") == SCRIPTS
     assert [text for text in evil.values() if text not in page.text] == []
 
 
@@ -160,7 +186,7 @@ def test_markup_in_other_tables_is_shown_as_text(tables: Tables) -> None:
     campaigns = tables["campaign"].assign(command=EVIL, campaign_id=EVIL, git_commit=EVIL)
     facts = tables["environment"].assign(value=EVIL)
     page = shown({**tables, "campaign": campaigns, "environment": facts})
-    assert page.tags.count("script") == 1
+    assert page.tags.count("script") == SCRIPTS
     assert page.text.count(EVIL) > 4
 
 

@@ -1,0 +1,81 @@
+"""Tests the data of the interactive charts: every system, its interval, and its trials."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.analysis.queries import trial_values
+from lab.figures import Tables
+from lab.report.charts import chart_data
+from lab.report.features import features_of
+from lab.report.first_screen import first_screen
+from lab.report.lost_tasks import lost_tasks
+from tests.factories.campaigns import Campaign, campaign
+from tests.factories.faults import with_faults
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """Return a campaign of all synthetic systems."""
+    return campaign(Campaign())
+
+
+def test_every_system_has_a_look_of_its_own(tables: Tables) -> None:
+    """No two have the same colour and symbol, on a light and on a dark page."""
+    systems = chart_data(tables, [])["systems"]
+    assert set(systems) == set(tables["trial"]["label"])
+    for mode in (0, 1):
+        looks = {(one["colours"][mode], one["symbol"]) for one in systems.values()}
+        assert len(looks) == len(systems)
+    assert {name for name, one in systems.items() if one["isReference"]} == {
+        "inline[call]@default",
+        "null[accept]@default",
+    }
+
+
+def test_the_waits_have_a_point_for_each_rate(tables: Tables) -> None:
+    """With its interval and the trials that a reader can repeat; all of it fits into JSON."""
+    data = json.loads(json.dumps(chart_data(tables, first_screen(tables).strips)))
+    waits = data["waits"]
+    assert waits["percentile"] == "p99"
+    assert {point["rate"] for point in waits["points"]} == {100.0}
+    (point,) = (point for point in waits["points"] if point["label"].startswith("asyncio["))
+    low, high = point["interval"]
+    assert low < point["value"] < high
+    ids = point["details"][-1].removeprefix("trials ").split()
+    values = trial_values(tables, "queue_latency_s_p99")
+    assert set(ids) == set(values.loc[values["label"] == point["label"], "trial_id"])
+
+
+def test_the_chart_of_a_fault_has_the_share_of_lost_tasks(made_up: Tables) -> None:
+    """The shares are those of the trials of one fault, with their exact intervals."""
+    strip = lost_tasks(with_faults(made_up))
+    assert strip is not None
+    assert strip.place == "fault worker-kill"
+    safe, lost = strip.dots
+    assert (safe.name, safe.value, lost.name) == ("thread-pool", 0.0, "rq")
+    assert lost.value == pytest.approx(4 / 214)
+    assert lost.interval is not None
+    assert lost.interval[0] < lost.value < lost.interval[1]
+    assert lost_tasks(made_up) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "keeps", "redis", "django"),
+    [
+        ("celery[prefork]@default", False, True, False),
+        ("celery[prefork]@safe", True, True, False),
+        ("django-rq[worker]@default", False, True, True),
+        ("thread-pool[executor]@default", False, False, False),
+        ("huey[of-another-package]@default", False, True, False),
+    ],
+)
+def test_features_are_those_of_the_adapter(
+    label: str, keeps: bool, redis: bool, django: bool
+) -> None:
+    """Of a system that is not installed, only the servers of its trials are known."""
+    servers = ["redis 6.2.14"] if label.startswith("huey") else []
+    features = features_of(label, servers)
+    assert (features.keeps, features.redis, features.django) == (keeps, redis, django)
