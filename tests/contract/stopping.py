@@ -20,7 +20,8 @@ from lab.core.serialization import order_from_json
 from lab.planning import registry
 
 # Helpers of the standard library, which live as long as the interpreter.
-HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+# The last are services that a browser starts when it likes, and ends with itself.
+HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "--type=utility")
 
 
 def children() -> set[psutil.Process]:

@@ -49,9 +49,9 @@ def test_the_waits_have_a_point_for_each_rate(tables: Tables) -> None:
     assert set(ids) == set(values.loc[values["label"] == point["label"], "trial_id"])
 
 
-def test_the_chart_of_a_fault_has_the_share_of_lost_tasks(made_up: Tables) -> None:
+def test_the_chart_of_a_fault_has_the_share_of_lost_tasks(synthetic: Tables) -> None:
     """The shares are those of the trials of one fault, with their exact intervals."""
-    strip = lost_tasks(with_faults(made_up))
+    strip = lost_tasks(with_faults(synthetic))
     assert strip is not None
     assert strip.place == "fault worker-kill"
     safe, lost = strip.dots
@@ -59,7 +59,7 @@ def test_the_chart_of_a_fault_has_the_share_of_lost_tasks(made_up: Tables) -> No
     assert lost.value == pytest.approx(4 / 214)
     assert lost.interval is not None
     assert lost.interval[0] < lost.value < lost.interval[1]
-    assert lost_tasks(made_up) is None
+    assert lost_tasks(synthetic) is None
 
 
 @pytest.mark.parametrize(
