@@ -14,8 +14,9 @@ from lab.analysis.colours import colour_of
 from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import Tables, estimates, points, topology_names, workload_names
 from lab.core.cell import CELL
-from lab.core.model import LoadLevel, Paced
+from lab.core.model import Flag, LoadLevel, Paced
 from lab.figures.chart import Chart
+from lab.figures.disturbed import draw_marks, legend_entries
 from lab.figures.theme import engineering, label_handles, legend_below, logarithmic, panels
 
 PERCENTILES = {"queue_latency_s_p99": "p99", "queue_latency_s_p50": "median"}
@@ -31,7 +32,7 @@ def data(tables: Tables) -> pd.DataFrame:
     for metric, percentile in PERCENTILES.items():
         rows = points(tables, metric)
         rows = rows[rows["arrival"].isin([Paced.kind, LoadLevel.kind]) & (rows["y"] > 0)]
-        if (rows["kind"] == "estimate").any():
+        if (rows["kind"] != "trial").any():
             return _placed(rows, tables).assign(percentile=percentile)
     return pd.DataFrame(columns=["n_trials"])
 
@@ -60,7 +61,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         ax.set(ylabel=f"{frame['percentile'].iloc[0]} of queue latency t3 - t0")
         engineering(ax.xaxis)
         engineering(ax.yaxis, "s")
-    legend_below(figure, label_handles(frame, sorted(set(frame["name"]))))
+    handles = label_handles(frame, sorted(set(frame["name"])))
+    legend_below(figure, [*handles, *legend_entries(frame)])
     return figure
 
 
@@ -73,6 +75,8 @@ def _draw_label(ax: Axes, rows: pd.DataFrame) -> None:
     sustained = means[means["overloaded"] == 0]
     ax.plot(sustained["rate_hz"], sustained["y"], color=colour, linewidth=1.4, zorder=3)
     ax.vlines(means["rate_hz"], means["low"], means["high"], color=colour, linewidth=2, zorder=3)
+    disturbed = rows[rows["kind"] == Flag.DISTURBED]
+    draw_marks(ax, disturbed["rate_hz"], disturbed["y"], marker)
     for mean in each(means):
         face = "white" if mean.overloaded else colour
         ax.plot(mean.rate_hz, mean.y, marker, color=colour, mfc=face, markersize=6, zorder=4)

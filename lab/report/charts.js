@@ -118,13 +118,15 @@ const drawWaits = (div) => {
   const points = data.waits.points.filter((point) => passes(point.label));
   const traces = [...new Set(points.map((point) => point.label))].flatMap((label) => {
     const all = points.filter((point) => point.label === label);
-    // No line leads to a point with a growing backlog: its wait depends on the length of the trial.
-    const groups = [all.filter((point) => !point.isOverloaded), all.filter((point) => point.isOverloaded)];
+    // No line leads to a point with a growing backlog, whose wait depends on the length of the
+    // trial, and none to a disturbed point.
+    const isApart = (point) => point.isOverloaded || point.isDisturbed;
+    const groups = [all.filter((point) => !isApart(point)), all.filter(isApart)];
     return groups.filter((group) => group.length).map((group, number) => {
       const one = trace(label, group);
       return {
         ...one,
-        mode: group[0].isOverloaded ? "markers" : "lines+markers",
+        mode: isApart(group[0]) ? "markers" : "lines+markers",
         showlegend: !number,
         x: group.map((point) => point.rate),
         y: group.map((point) => point.value),

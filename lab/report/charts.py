@@ -11,7 +11,7 @@ import pandas as pd
 from lab.analysis.colours import colour_of, dark_colour_of
 from lab.analysis.labels import MARKERS, REFERENCE, each, identify
 from lab.analysis.queries import WithoutFaults
-from lab.core.model import Status
+from lab.core.model import Flag, Status
 from lab.figures import Tables, waits
 from lab.report.answers.queries import by
 from lab.report.features import features_of
@@ -83,7 +83,7 @@ def _waits(tables: Tables) -> dict[str, Any] | None:
     frame = waits.data(tables)
     if frame.empty:
         return None
-    means = frame[frame["kind"] == "estimate"]
+    means = frame[frame["kind"] != "trial"]
     place = means.groupby("panel", sort=False)["label"].nunique().idxmax()
     means = means[means["panel"] == place].sort_values("rate_hz", kind="stable")
     trials = frame[(frame["kind"] == "trial") & (frame["panel"] == place)]
@@ -98,7 +98,10 @@ def _wait(mean: Any, ids: Iterable[str]) -> dict[str, Any]:
     details = [f"{mean.percentile} {mean.bound}{seconds(mean.y)} at {mean.rate_hz:g} tasks/s"]
     if interval:
         details.append(f"95 % interval {seconds(interval[0])} to {seconds(interval[1])}")
-    details.append(f"n = {plural(int(mean.n_trials), 'trial')}; {mean.method}")
+    is_disturbed = mean.kind == Flag.DISTURBED
+    # No trial counts there, so the number is shown and not ranked (METHOD M23).
+    details.append("disturbed" if is_disturbed else f"n = {plural(int(mean.n_trials), 'trial')}")
+    details.append(str(mean.method))
     if mean.overloaded:
         details.append(f"the backlog grew in {percent(mean.overloaded)} of the trials")
     return {
@@ -108,4 +111,5 @@ def _wait(mean: Any, ids: Iterable[str]) -> dict[str, Any]:
         "interval": interval,
         "details": [*details, f"trials {' '.join(ids)}"],
         "isOverloaded": bool(mean.overloaded),
+        "isDisturbed": is_disturbed,
     }

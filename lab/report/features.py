@@ -10,6 +10,7 @@ from lab.core.errors import LabError
 from lab.core.faults import FaultKind
 from lab.core.model import Service
 from lab.planning import registry
+from lab.report.documented import documented_safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,9 @@ def features_of(label: str, servers: Collection[str] = ()) -> Features:
         chosen = registry.select(label)
     except LabError:  # a system of another package, which is not installed here
         return Features(keeps=False, redis=needs_redis, django=False)
-    profiles = registry.profiles_of(chosen.backend, chosen.variant)
     of_variant = next(v.packages for v in chosen.backend.variants if v.name == chosen.variant)
     return Features(
-        keeps=any(
-            profile.name == chosen.profile and FaultKind.WORKER_KILL in profile.safe_against
-            for profile in profiles
-        ),
+        keeps=FaultKind.WORKER_KILL in documented_safe(label),
         redis=needs_redis or Service.REDIS in services_of(chosen.backend, chosen.variant),
         django="django" in {*chosen.backend.packages, *of_variant},
     )

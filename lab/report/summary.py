@@ -73,7 +73,8 @@ class SummaryRow:
     """One configuration: a label with a workload, a topology and the rate of its paced trials.
 
     With several rates there is one row per rate, with the same numbers of the burst. `cpu` is the
-from lab.report.limits import limit_of, most_per_s
+    CPU time per task in us, by role. `speed_spread` is that of `speed_spread`, and `trial` the id
+    of one of its trials.
     """
 
     label: str

@@ -6,18 +6,11 @@ import pandas as pd
 
 from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import THROUGHPUT
-<<<<<<< HEAD
 from lab.core.faults import FaultKind
 from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
 from lab.figures import Tables
 from lab.report.answers.queries import cells, estimate_text, values
 from lab.report.documented import documented_safe
-=======
-from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
-from lab.figures import Tables
-from lab.report.answers.queries import cells, estimate_text, values
-from lab.report.features import features_of
->>>>>>> 085317b (report: draw interactive charts, with every choice in the address)
 from lab.report.number_format import digits, enumeration, plural, seconds
 from lab.report.recommendation import tiers
 
@@ -53,7 +46,7 @@ def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best
     if estimates.empty or trials.empty:
         return ""
     labels = sorted(set(estimates["label"]))
-    safe = [label for label in labels if features_of(label).keeps]
+    safe = [label for label in labels if _keeps_tasks(label)]
     # A system that loses tasks when a worker dies is no alternative to one that keeps them. A
     # single safe system has no other to be compared with.
     group = "systems"
@@ -85,14 +78,11 @@ def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best
     return f"Of {len(ranked)} {group}, {name} {words.format(where, number)}{behind}."
 
 
-<<<<<<< HEAD
 def _keeps_tasks(label: str) -> bool:
     """Return whether a system documents that it keeps tasks when a worker dies."""
     return FaultKind.WORKER_KILL in documented_safe(label)
 
 
-=======
->>>>>>> 085317b (report: draw interactive charts, with every choice in the address)
 def _nothing(tables: Tables) -> str:
     trials: pd.DataFrame = tables["trial"]
     ran = trials[trials["status"] != Status.SKIPPED]

@@ -22,7 +22,6 @@ from lab.analysis.queries import OVERHEAD, THROUGHPUT, Tables, topology_names, t
 from lab.analysis.statistics import sample_floor
 from lab.figures import FIGURES, Picture, draw, save, write
 from lab.figures.provenance import REQUIRED
-from lab.figures.theme import DARK
 from tests.factories.campaigns import LOST_EVERY, SMALL, campaign
 
 SMOKE = replace(SMALL, systems=SMALL.systems[-1:], workloads=("noop",), blocks=3, rates_hz=())
@@ -73,17 +72,6 @@ def test_a_picture_is_drawn_from_the_csv_beside_it(
         assert again.stem.with_suffix(suffix).read_bytes() == data
         assert b"<dc:date>" not in data
     assert dict(mpl.rcParams) == before
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_colour_of_a_picture_has_a_dark_version(
-    name: str, saved: Mapping[str, Picture]
-) -> None:
-    """The picture has both versions; a colour without a dark one would be unreadable."""
-    svg = saved[name].stem.with_suffix(".svg").read_text(encoding="utf-8")
-    drawn = re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg.partition("</style></defs>")[2])
-    assert set(drawn) <= set(DARK)
-    assert "prefers-color-scheme:dark" in svg
 
 
 @pytest.mark.parametrize("name", FIGURES)

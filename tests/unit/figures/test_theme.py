@@ -1,12 +1,17 @@
-"""Tests names in figures: as short as is unambiguous."""
+"""Tests names in figures, as short as is unambiguous, and the dark version of pictures."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
 
 import pandas as pd
 import pytest
 
 from lab.analysis.labels import identify
 from lab.analysis.queries import workload_names
+from lab.figures import FIGURES, Picture
+from lab.figures.theme import DARK
 from tests.factories.campaigns import Campaign, trials_of
 
 
@@ -31,3 +36,14 @@ def test_a_workload_with_several_sizes_is_named_with_its_size(trials: pd.DataFra
     """Two sizes of a workload have different names."""
     payload = trials.head(2).assign(workload="payload", size=[1, 1024], size_unit="B", nominal_ns=0)
     assert list(workload_names(payload)) == ["payload 1 B", "payload 1,024 B"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_colour_of_a_picture_has_a_dark_version(
+    name: str, pictures: Mapping[str, Picture]
+) -> None:
+    """The picture has both versions; a colour without a dark one would be unreadable."""
+    svg = pictures[name].stem.with_suffix(".svg").read_text(encoding="utf-8")
+    drawn = re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg.partition("</style></defs>")[2])
+    assert set(drawn) <= set(DARK)
+    assert "prefers-color-scheme:dark" in svg
