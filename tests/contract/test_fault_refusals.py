@@ -22,10 +22,10 @@ NO_CHILD = "no process for child-kill"
 
 
 def trials_of(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the trials and the hits of the only run."""
+    """Return the trials with tasks and their hits; the control runs with jobs as well."""
     (run,) = results.glob("runs/*")
     store = Store(run)
-    rows = store.read("trial").set_index("fault")
+    rows = store.read("trial").query("workload == 'io'").set_index("fault")
     ran = rows[rows.status != "skipped"]
     hits = [store.read("fault", store.trial_folder(str(trial_id), 1)) for trial_id in ran.trial_id]
     return rows, pd.concat(hits).set_index("fault")
