@@ -69,8 +69,9 @@ def survivors() -> list[psutil.Process]:
     """Return the running processes below this one; reap those that have ended."""
     below = psutil.Process().children(recursive=True)
     for process in below:
-        if process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid():
-            os.waitpid(process.pid, 0)
+        with contextlib.suppress(psutil.NoSuchProcess):  # another parent has waited for it
+            if process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid():
+                os.waitpid(process.pid, 0)
     return [process for process in below if processes.is_running(process)]
 
 
@@ -205,12 +206,13 @@ class Observer:
         return remaining
 
     def _remaining_now(self, lab: int) -> list[object]:
-        def is_watchdog(process: psutil.Process) -> bool:
-            return "lab.providers.watchdog" in process.cmdline()  # ends when no process appears
+        def counts(process: psutil.Process) -> bool:
+            with contextlib.suppress(psutil.NoSuchProcess):  # a watchdog ends if none appears
+                words = process.cmdline()
+                return processes.is_running(process) and "lab.providers.watchdog" not in words
+            return False
 
-        alive: list[object] = [
-            p for p in survivors() if processes.is_running(p) and not is_watchdog(p)
-        ]
+        alive: list[object] = [process for process in survivors() if counts(process)]
         return alive + (list(self._objects(lab)) if self._provider == "compose" else [])
 
     def _end(self, lab: subprocess.Popen[bytes]) -> None:
