@@ -70,7 +70,7 @@ def test_arrow_keys_move_over_the_points(open_page: Open) -> None:
 def test_a_legend_entry_isolates_its_system(open_page: Open, way: str) -> None:
     """The second time, all systems are shown again; the tables have boxes for the same."""
     page = open_page()
-    for shown, only in ((1, "#only=thread-pool[pool]@default"), (2, "")):
+    for shown, only in ((1, "#only=thread-pool[executor]@default"), (2, "")):
         entry = page.locator(LEGEND).first
         if way == "click":
             entry.locator(".legendtoggle").click()
