@@ -158,9 +158,11 @@ const withKeys = (div, output) => {
   div.on("plotly_hover", ({ points: [point] }) => {
     output.textContent = point.data.spoken[point.pointNumber];
   });
-  // Plotly takes a touch for a drag, and would show nothing for a tap.
+  // Plotly takes a touch for a drag, and would show nothing for a tap. The drag ends after all
+  // listeners of this event, and until then Plotly ignores a pointer.
   div.addEventListener("touchend", ({ target, changedTouches: [{ clientX, clientY }] }) => {
-    target.dispatchEvent(new MouseEvent("mousemove", { clientX, clientY, bubbles: true }));
+    const pointer = new MouseEvent("mousemove", { clientX, clientY, bubbles: true });
+    setTimeout(() => target.dispatchEvent(pointer));
   });
   div.tabIndex = 0;
   div.addEventListener("keydown", (event) => {
