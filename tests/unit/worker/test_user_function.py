@@ -195,10 +195,10 @@ def ranking(blocks: int) -> str:
 
 
 def test_the_answer_ranks_backends_whose_intervals_differ() -> None:
-    """Three backends, whose rates differ by an order of magnitude each."""
+    """Two backends and a reference, whose rates differ by an order of magnitude each."""
     answer = ranking(blocks=8)
-    assert answer.startswith("Most tasks per second: 1. inline; 2. thread-pool (")
-    assert "; 3. rq (" in answer
+    # The reference `inline` has a row in the table, and is no choice.
+    assert answer.startswith("Most tasks per second: 1. thread-pool; 2. rq (")
     assert "interval of the ratio" in answer
 
 
