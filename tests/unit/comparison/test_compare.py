@@ -224,8 +224,8 @@ def test_two_backends_of_a_run_are_paired(results: Path) -> None:
     numbers = compare(a, b, ["makespan_s"])
     assert numbers
     assert all("paired ratio" in number.ratio.method for number in numbers)
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'asyncio\[tasks\]@default'"):
-        inputs.find_side("asyncio[task]", results)
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'asyncio\[event-loop\]@default'"):
+        inputs.find_side("asyncio[event-lop]", results)
 
 
 def test_another_machine_needs_an_option(
