@@ -155,15 +155,11 @@ const withKeys = (div, output) => {
     return false; // instead of what Plotly would do
   });
   div.on("plotly_legenddoubleclick", () => false);
-  div.on("plotly_hover", ({ points: [point] }) => {
+  const speak = ({ points: [point] }) => {
     output.textContent = point.data.spoken[point.pointNumber];
-  });
-  // Plotly takes a touch for a drag, and would show nothing for a tap. The drag ends after all
-  // listeners of this event, and until then Plotly ignores a pointer.
-  div.addEventListener("touchend", ({ target, changedTouches: [{ clientX, clientY }] }) => {
-    const pointer = new MouseEvent("mousemove", { clientX, clientY, bubbles: true });
-    setTimeout(() => target.dispatchEvent(pointer));
-  });
+  };
+  div.on("plotly_hover", speak);
+  div.on("plotly_click", speak); // Plotly takes a tap for a click, and emits no hover
   div.tabIndex = 0;
   div.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
