@@ -47,10 +47,14 @@ def _argument_s(workload: str, size: int) -> float:
     # The arguments of a user's function are the same object in every task.
     if user_function.is_user_function(workload):
         return 0.0
-    _, module = registry.workload(workload)
+
+    def compute_one() -> None:
+        _, module = registry.workload(workload)
+        module.answer(module.argument(size, 0))
+
     begin = time.perf_counter()
-    # A workload that raises fails in its trials, which have a row for the reason.
-    contained(lambda: module.answer(module.argument(size, 0)), lambda _: None)
+    # The trials of a workload that raises or is not installed fail, each with a row and its reason.
+    contained(compute_one, lambda _: None)
     spent_s = time.perf_counter() - begin
     return spent_s if spent_s > SHORTEST_ARGUMENT_S else 0.0
 
