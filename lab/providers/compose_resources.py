@@ -123,7 +123,8 @@ class ResourceFaults(ComposeFaults):
             tmpfs={IMAGES: "size=600m"},
         )
         for name in set(DATA_FOLDERS) & {*servers}:
-            image = f"{IMAGES}/{name}"
+            # The kernel lists the file of each loop device: its name leads to the trial.
+            image = f"{IMAGES}/{self.run}-{name}"
             self.devices[name] = self._disks.agent.ask("make_disk", image, DISK_BYTES)
 
     def _mount(self, name: str) -> None:

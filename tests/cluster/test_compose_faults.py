@@ -29,10 +29,10 @@ def tables_of(
     return tables
 
 
-def loop_devices_of_the_lab() -> list[str]:
-    """Return the files of the lab that are still attached to loop devices."""
+def loop_devices_of(trial_id: str) -> list[str]:
+    """Return the files of a trial that are still attached to loop devices."""
     files = Path("/sys/block").glob("loop*/loop/backing_file")
-    return [text for file in files if (text := file.read_text()).startswith("/images/")]
+    return [text for file in files if trial_id in (text := file.read_text())]
 
 
 def last_hit(tables: dict[str, pd.DataFrame]) -> pd.Series:
@@ -182,7 +182,7 @@ def test_a_server_without_power_goes_on_with_its_synced_data(
     assert hit.proof == "State.ExitCode 137; the file system fails with EIO"
     after = tables["task"][tables["task"].t3_ns > hit.restarted_ns]
     assert len(after) > 10
-    assert loop_devices_of_the_lab() == []
+    assert loop_devices_of(hit.trial_id) == []
 
 
 @pytest.mark.parametrize("step_s", [3600.0, -3600.0])
