@@ -131,7 +131,8 @@ def _change_rules(action: str) -> None:
         rule = (chain, "-p", "tcp", "!", interface, "lo")
         target = ("-j", "NFQUEUE", "--queue-num", str(NUMBER), "--queue-bypass")
         command = ["iptables", action, *rule, *target]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        path = {"PATH": "/usr/sbin:/usr/bin"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=path)
         if done.returncode:
             raise OSError(f"iptables: {done.stderr.strip()}")
 

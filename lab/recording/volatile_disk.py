@@ -24,6 +24,7 @@ FS_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 # struct loop_config: the file, the flags, and zeros for the rest.
 LOOP_CONFIG = struct.Struct("=I4x52xI240x")
 TRIES = 8
+PROGRAMS = {"PATH": "/usr/sbin:/usr/bin"}
 # Any user may write, as in the folders of the servers.
 MODE = "set_inode_field <2> mode 041777"
 
@@ -40,7 +41,7 @@ def make(image: Path, n_bytes: int) -> tuple[str, int]:
     with image.open("wb") as file:
         file.truncate(n_bytes)
     for command in (["mke2fs", "-q", "-F", "-t", "ext4"], ["debugfs", "-w", "-R", MODE]):
-        subprocess.run([*command, str(image)], check=True, capture_output=True)
+        subprocess.run([*command, str(image)], check=True, capture_output=True, env=PROGRAMS)
     control = os.open(_node("loop-control", stat.S_IFCHR, CONTROL), os.O_RDWR)
     backing = os.open(image, os.O_RDWR)
     try:
