@@ -232,7 +232,8 @@ KNOWN = {
         "providers/user_code.py",  # finds a function's package; imports nothing
         "running/faults/__init__.py",  # the files of its folder
         "running/shadowed_modules.py",  # names of the standard library's modules
-        *("providers/servers.py", "host/environment.py"),  # names, versions, files of packages
+        # Names, versions and files of packages.
+        *("providers/servers.py", "host/environment.py", "host/faked_clock.py"),
         *("history/page.py", "report/page.py"),  # the lab's templates
     },
     "pkgutil": {

@@ -94,5 +94,6 @@ def test_the_shared_memory_of_ended_processes_is_removed(variables: dict[str, st
     assert all(path.exists() for path in mine)
     process.kill()
     process.wait()
-    assert faked_clock.remove_dead() >= 2
+    # No count: a lab of another test may remove them first.
+    faked_clock.remove_dead()
     assert not any(path.exists() for path in mine)
