@@ -13,6 +13,7 @@ import pandas as pd
 
 from lab.analysis.labels import each
 from lab.core.cell import CELL
+from lab.core.errors import NothingSelectedError
 from lab.figures import Tables
 
 # A calibrated size differs between runs, and the name of a benchmark must not.
@@ -27,6 +28,9 @@ def text(tables: Tables) -> str:
 
     Args:
         tables: At least `trial` and `estimate`.
+
+    Raises:
+        NothingSelectedError: No estimate is left.
     """
     estimates = tables["estimate"]
     # A headline has the name of the campaign alone; other analyses have a slash and a second name.
@@ -39,6 +43,11 @@ def text(tables: Tables) -> str:
         known = {name: float(end) for name, end in ends.items() if not pd.isna(end)}
         measures = benchmarks.setdefault(benchmark(row), {})
         measures[row.metric] = {"value": float(row.estimate), **known}
+    # A dashboard would accept an empty object as a report in which all benchmarks are missing.
+    if not benchmarks:
+        raise NothingSelectedError(
+            "This run has no estimate to export: no trial counts. `lab report` lists the reasons."
+        )
     return json.dumps(benchmarks, indent=1)
 
 

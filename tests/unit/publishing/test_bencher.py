@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lab.cli.main import main
-from lab.core.errors import ExitCode
+from lab.core.errors import ExitCode, NothingSelectedError
 from lab.publishing import bencher
 from tests.factories import campaigns
 
@@ -93,3 +93,10 @@ def test_the_command_prints_it(
     assert bool(captured.out) == (code == ExitCode.FINE)
     if captured.out:
         assert json.loads(captured.out)
+
+
+def test_a_run_in_which_no_trial_counts_is_an_error() -> None:
+    """An empty object would look like a report in which every benchmark is missing."""
+    tables = campaigns.campaign(SMALL)
+    with pytest.raises(NothingSelectedError, match="no trial counts"):
+        bencher.text({**tables, "estimate": tables["estimate"].iloc[:0]})
