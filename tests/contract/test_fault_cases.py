@@ -31,6 +31,7 @@ def name_of(case: Case) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.calm
 @pytest.mark.parametrize("case", LOSES, ids=name_of)
 def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
     """At least one task is lost, stuck, failed or executed twice."""
@@ -38,6 +39,7 @@ def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.calm
 @pytest.mark.parametrize("case", KEEPS, ids=name_of)
 def test_a_fault_harms_no_task_of_this_system(case: Case, tmp_path: Path) -> None:
     """All others than those that are the fault itself finish once."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -83,17 +82,15 @@ def test_the_proof_is_read_by_a_process_of_the_same_environment(
 
 def test_the_shared_memory_of_ended_processes_is_removed(variables: dict[str, str]) -> None:
     """A process that is killed leaves it; that of a running process remains."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], env=variables)
+    command, pipe = [sys.executable, "-c", "print('begun', flush=True); input()"], subprocess.PIPE
     kinds = ("faketime_shm_", "sem.faketime_sem_")
-    mine = [faked_clock.SHARED / f"{kind}{process.pid}" for kind in kinds]
-    deadline = time.monotonic() + 10
-    while not all(path.exists() for path in mine):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    faked_clock.remove_dead()
-    assert all(path.exists() for path in mine)
-    process.kill()
-    process.wait()
+    with subprocess.Popen(command, env=variables, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        mine = [faked_clock.SHARED / f"{kind}{process.pid}" for kind in kinds]
+        faked_clock.remove_dead()
+        assert all(path.exists() for path in mine)
+        process.kill()
     # No count: a lab of another test may remove them first.
     faked_clock.remove_dead()
     assert not any(path.exists() for path in mine)
