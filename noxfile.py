@@ -104,7 +104,8 @@ def locked(lock: str, *, default: bool = False) -> Callable[[Recipe], object]:
 
         @functools.wraps(recipe)
         def run(session: nox.Session) -> None:
-            environment = session.cache_dir.parent / lock
+            # Absolute, because the lab starts programs of it from the folders of trials.
+            environment = (session.cache_dir.parent / lock).absolute()
             if is_owner and not is_current(environment, lock):
                 install(session, lock)
             elif not is_current(environment, lock):

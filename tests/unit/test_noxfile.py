@@ -57,6 +57,17 @@ def test_list_describes_every_session() -> None:
     assert listed.stderr == ""
 
 
+def test_programs_of_an_environment_have_absolute_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lab finds redis-server in the environment, and starts it in the folder of a trial."""
+    monkeypatch.setattr(noxfile, "is_current", lambda *_: True)
+    session = Mock(cache_dir=Path(".nox/.cache"), posargs=())
+    noxfile.claims(session)
+    (program, *_), options = session.run.call_args
+    folder, *_ = options["env"]["PATH"].split(":")
+    assert Path(program).is_absolute()
+    assert Path(folder).is_absolute()
+
+
 def test_script_header_declares_python_and_packages() -> None:
     """`uv run noxfile.py` reads the Python version and the packages from the header."""
     block = re.search(
