@@ -17,6 +17,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+from lab.host import child_environment
+
 # linux/netlink.h, nfnetlink.h, nfnetlink_queue.h
 NETLINK_NETFILTER = 12
 NLM_F_REQUEST, NLM_F_ACK, NLMSG_ERROR = 1, 4, 2
@@ -131,8 +133,8 @@ def _change_rules(action: str) -> None:
         rule = (chain, "-p", "tcp", "!", interface, "lo")
         target = ("-j", "NFQUEUE", "--queue-num", str(NUMBER), "--queue-bypass")
         command = ["iptables", action, *rule, *target]
-        path = {"PATH": "/usr/sbin:/usr/bin"}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=path)
+        environment = child_environment.of_process()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(f"iptables: {done.stderr.strip()}")
 

@@ -17,6 +17,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+from lab.host import child_environment
+
 LOOP_MAJOR, CONTROL = 7, (10, 237)
 # linux/loop.h, fs.h
 LOOP_CTL_GET_FREE, LOOP_CONFIGURE, AUTOCLEAR = 0x4C82, 0x4C0A, 4
@@ -24,7 +26,6 @@ FS_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 # struct loop_config: the file, the flags, and zeros for the rest.
 LOOP_CONFIG = struct.Struct("=I4x52xI240x")
 TRIES = 8
-PROGRAMS = {"PATH": "/usr/sbin:/usr/bin"}
 # Any user may write, as in the folders of the servers.
 MODE = "set_inode_field <2> mode 041777"
 
@@ -40,8 +41,9 @@ def make(image: Path, n_bytes: int) -> tuple[str, int]:
     """
     with image.open("wb") as file:
         file.truncate(n_bytes)
+    environment = child_environment.of_process()
     for command in (["mke2fs", "-q", "-F", "-t", "ext4"], ["debugfs", "-w", "-R", MODE]):
-        subprocess.run([*command, str(image)], check=True, capture_output=True, env=PROGRAMS)
+        subprocess.run([*command, str(image)], check=True, capture_output=True, env=environment)
     control = os.open(_node("loop-control", stat.S_IFCHR, CONTROL), os.O_RDWR)
     backing = os.open(image, os.O_RDWR)
     try:
