@@ -48,9 +48,12 @@ def variables(library: str, file: str) -> dict[str, str]:
     }
 
 
-def content(step_s: float) -> str:
-    """Return the content of the file for a step; 0: the clock is true."""
-    return f"{step_s:+.6f}\n"
+def set_step(file: Path, step_s: float) -> None:
+    """Step the wall clock of the processes that follow `file`; 0: the clock is true."""
+    written = file.with_name(f"{file.name}.new")
+    written.write_text(f"{step_s:+.6f}\n", encoding="ascii")
+    # A reader would take half a file for another step.
+    written.replace(file)
 
 
 def proof(step_s: float, offsets_ns: str | bytes, n_processes: int) -> str:

@@ -128,11 +128,7 @@ class LocalFaults(FaultHooks):
         members, variables = self._members(target), self.faked_clock(target.part)
         if not variables:
             raise ClusterError(f"{target} was started without {faked_clock.PACKAGE}.")
-        file = Path(variables[wall_clock.FAKED])
-        written = file.with_suffix(".new")
-        written.write_text(faked_clock.content(step_s), encoding="ascii")
-        # A reader would take half a file for another step.
-        written.replace(file)
+        faked_clock.set_step(Path(variables[wall_clock.FAKED]), step_s)
         self.struck_ns = time.monotonic_ns()
         n_faked = sum(faked_clock.is_faked(process.pid) for process in members)
         command = [sys.executable, "-m", wall_clock.__name__]

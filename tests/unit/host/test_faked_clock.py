@@ -48,7 +48,7 @@ def test_a_running_process_reads_each_step(
     true_ns = wall_clock.offset_ns(wall_clock.read())
     for seconds in (None, step_s, 0.0):
         if seconds is not None:
-            (tmp_path / "clock").write_text(faked_clock.content(seconds))
+            faked_clock.set_step(tmp_path / "clock", seconds)
         process.stdin.write("\n")
         process.stdin.flush()
         faked_ns, read_ns = map(int, process.stdout.readline().split())
@@ -64,7 +64,7 @@ def test_the_proof_is_read_by_a_process_of_the_same_environment(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
     """Without the library, with another step, or in no process, it is refused."""
-    (tmp_path / "clock").write_text(faked_clock.content(-3600.0))
+    faked_clock.set_step(tmp_path / "clock", -3600.0)
     command = [sys.executable, "-m", wall_clock.__name__]
     offsets = programs.output_of(command, 10.0, variables=variables)
     wall_s, monotonic_s = (offset / 1e9 for offset in json.loads(offsets))
