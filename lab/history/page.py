@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,13 +11,10 @@ from jinja2 import Environment, StrictUndefined
 from lab.core import files
 from lab.history.change_points import ChangePoints, SeriesChange, verdict
 from lab.history.detectors import ALARM_FROM, LEVEL
-from lab.host.repository import git_or_none
+from lab.host.repository import web_address
 from lab.results import formats
 
 PAGE, TABLE = "change-points.html", "changepoint"
-# Matches a repository's address on a forge, of which the addresses of commits are derived.
-# Credentials in the address are matched but not captured: the page may be published.
-FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
 WIDTH, HEIGHT = 160.0, 36.0
 
 
@@ -60,8 +56,8 @@ def render(steps: ChangePoints, commits: str) -> str:
 
 def commit_address(repository: Path) -> str:
     """Return the address of commit pages if the checkout's origin is a forge, else empty."""
-    origin = FORGE.fullmatch(git_or_none(repository, "remote", "get-url", "origin") or "")
-    return f"https://{origin[1]}/{origin[2]}/commit/" if origin else ""
+    address = web_address(repository)
+    return f"{address}/commit/" if address else ""
 
 
 def _level(value: float, unit: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from lab.core.errors import LabError
 from lab.host import child_environment
 
 PATIENCE_S = 60.0
+# The address of a repository on a forge. Credentials in it are matched but not captured, because
+# the pages that contain it may be published.
+FORGE = re.compile(r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -53,3 +57,9 @@ def git_or_none(folder: Path, *arguments: str) -> str | None:
         return git(folder, *arguments)
     except LabError:
         return None
+
+
+def web_address(folder: Path) -> str:
+    """Return the address of a checkout's pages if its origin is a forge, else empty."""
+    origin = FORGE.fullmatch(git_or_none(folder, "remote", "get-url", "origin") or "")
+    return f"https://{origin[1]}/{origin[2]}" if origin else ""

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each
-from lab.history.page import commit_address
+from lab.host.repository import web_address
 from lab.results.schema import SCHEMA_VERSION
 
 LICENCE = {
@@ -21,7 +21,6 @@ LICENCE = {
 }
 # The commands that write a run and have a nox session, which installs the lock file.
 NOX_SESSIONS = ("bench", "claims")
-COMMITS = "/commit/"
 # Words for facts of the machine, and the names of the facts.
 MACHINE = (
     ("{} CPUs", "cpu.usable"),
@@ -73,7 +72,7 @@ def facts(campaign: Any, environment: pd.DataFrame) -> dict[str, str]:
         environment: The facts of its machine.
     """
     run = _plain(campaign.campaign_id)
-    address = commit_address(Path(__file__).parents[2]).removesuffix(COMMITS)
+    address = web_address(Path(__file__).parents[2])
     return {
         "run": run,
         "title": f"Background Task Lab, {run}",
