@@ -10,7 +10,7 @@ from lab.claims import checks, delivery
 from lab.claims.checks import URGENT_TASKS, Observation, TrialRecords, usable_pairs
 from lab.core.backend import capabilities
 from lab.core.errors import ClusterError
-from lab.core.faults import Fault, FaultKind
+from lab.core.faults import FaultKind, of_kind
 from lab.core.model import (
     Burst,
     Capability,
@@ -154,7 +154,7 @@ HIT_US, HIT_HZ, HITS = 200_000, 5.0, 2
 
 
 def _hit(kind: FaultKind, hits: int = HITS, provider: str = LOCAL) -> TrialSet:
-    fault = Fault(kind, hits)
+    fault = of_kind(kind, hits)
     case = Case("io", fitted(Paced(1, rate_hz=HIT_HZ), fault), HIT_US, fault=fault)
     return TrialSet(case, cores=(2,), deadline_s=120.0, provider=provider)
 

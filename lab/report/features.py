@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lab.core.backend import services_of
+from lab.core.backend import services_of, variant_of
 from lab.core.errors import LabError
 from lab.core.faults import FaultKind
 from lab.core.model import Service
@@ -35,7 +35,7 @@ def features_of(label: str, servers: Collection[str] = ()) -> Features:
         chosen = registry.select(label)
     except LabError:  # a system of another package, which is not installed here
         return Features(keeps=False, redis=needs_redis, django=False)
-    of_variant = next(v.packages for v in chosen.backend.variants if v.name == chosen.variant)
+    of_variant = variant_of(chosen.backend, chosen.variant).packages
     return Features(
         keeps=FaultKind.WORKER_KILL in documented_safe(label),
         redis=needs_redis or Service.REDIS in services_of(chosen.backend, chosen.variant),
