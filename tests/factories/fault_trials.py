@@ -46,3 +46,9 @@ def lost(tables: dict[str, pd.DataFrame]) -> set[int]:
 def interrupted(tables: dict[str, pd.DataFrame]) -> set[int]:
     """Return the tasks that a hit interrupted."""
     return {int(task_id) for text in tables["fault"].task_ids for task_id in text.split()}
+
+
+def goes_on(tables: dict[str, pd.DataFrame]) -> bool:
+    """Return whether more than 10 tasks started after the restart of the last hit."""
+    restarted_ns = tables["fault"].iloc[-1].restarted_ns
+    return int((tables["task"].t3_ns > restarted_ns).sum()) > 10
