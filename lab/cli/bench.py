@@ -17,7 +17,8 @@ from lab.cli.interleave import InterleavedWatch
 from lab.cli.options import command_line, refuse_changes
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.cli.selection import load_sweep_of, named_function, select
-from lab.console import say
+from lab.cli.skipped import skip_lines, skips_of
+from lab.console import progress_console, say
 from lab.core import placement
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError, UsageError
@@ -52,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
             show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
             return ExitCode.FINE
         if not campaign.plan.trials:
-            reasons = " ".join(dict.fromkeys(skip.reason for skip in campaign.plan.skips))
-            raise NothingSelectedError(f"Nothing to run. {reasons}")
+            for line in skip_lines(skips_of(campaign.plan), progress_console.width):
+                say(line)
+            raise NothingSelectedError("Nothing to run: all configurations are skipped.")
         # Before the folder exists: an image that cannot be built must leave no empty run.
         choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
         store = run_folder.create(options.results, campaign)

@@ -14,7 +14,7 @@ from rich.table import Table
 from lab.analysis import compute
 from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
-from lab.cli.skipped import Skipped, skip_lines
+from lab.cli.skipped import Skipped, skip_lines, skips_of
 from lab.cli.trial_line import shortened, trial_line
 from lab.console import data_console, duration, progress_console, say, show_line
 from lab.core import fire_times
@@ -171,12 +171,7 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
         )
     # The plan is the result of --dry-run, so it goes to standard output.
     data_console.print(table)
-    skips = [
-        Skipped(spec.label, spec.fault.text if spec.fault else "", skip.reason)
-        for skip in plan.skips
-        for spec in [skip.spec]
-    ]
-    for line in skip_lines(skips, data_console.width):
+    for line in skip_lines(skips_of(plan), data_console.width):
         show_line(line)
     n, seconds = len(plan.trials), total_s(plan.trials, {})
     if sweep:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lab.core.printable import one_line
+from lab.planning.plan import Plan
 from lab.report.number_format import plural
 
 # The beginnings of the lines of a reason, and of the configurations that have it.
@@ -28,14 +28,11 @@ class Skipped(NamedTuple):
         """The label without the default profile."""
         return one_line(self.label.removesuffix("@default"))
 
-    @property
-    def general_reason(self) -> str:
-        """The reason without the names of the system and of the fault, equal for all of them."""
-        text = self.reason.replace(self.label.partition("@")[0], "the system")
-        if kind := self.fault.partition(":")[0]:
-            # A command in a reason stays as it is: `use --fault broker-disk-full:aof-always`.
-            text = re.sub(rf"(?<!--fault )(?<![\w-]){re.escape(kind)}(?![\w-])", "the fault", text)
-        return one_line(text[:1].upper() + text[1:])
+
+def skips_of(plan: Plan) -> list[Skipped]:
+    """Return the skipped configurations of a plan."""
+    skips = [(skip.spec.label, skip.spec.fault, skip.reason) for skip in plan.skips]
+    return [Skipped(label, fault.text if fault else "", why) for label, fault, why in skips]
 
 
 def skip_lines(skipped: Sequence[Skipped], width: int) -> list[str]:
@@ -57,13 +54,13 @@ def skip_lines(skipped: Sequence[Skipped], width: int) -> list[str]:
     ]
     of_reason: dict[str, list[Skipped]] = defaultdict(list)
     for skip in skipped:
-        of_reason[skip.general_reason].append(skip)
+        of_reason[one_line(skip.reason)].append(skip)
     lines.append("Reasons:")
     for reason, skips in sorted(of_reason.items(), key=lambda item: -len(item[1])):
-        # With one configuration, its own words are more precise than the general ones.
-        is_one = len({(skip.system, skip.fault) for skip in skips}) == 1
-        lines += _wrapped(one_line(skips[0].reason) if is_one else reason, REASON, width)
-        for where in () if is_one and len(counts) == 1 else _places(skips, counts):
+        lines += _wrapped(reason, REASON, width)
+        # The lines above name the only system already.
+        is_clear = len(counts) == 1 and not any(skip.fault for skip in skips)
+        for where in () if is_clear else _places(skips, counts):
             lines += _wrapped(where, WHERE, width)
     return lines
 

@@ -1,4 +1,8 @@
-"""Decides whether a backend and a provider can run a trial, and returns the reason if not."""
+"""Decides whether a backend and a provider can run a trial, and returns the reason if not.
+
+A reason names neither the system nor the fault, which the row of a skipped trial has in columns:
+equal reasons have equal texts.
+"""
 
 from __future__ import annotations
 
@@ -77,71 +81,69 @@ def _reasons(
 ) -> Iterator[str]:
     chosen = registry.select(spec.label)
     promised = capabilities(chosen.backend, chosen.variant)
-    name = f"{spec.backend}[{spec.variant}]"
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
     if lacking:
         remedy = REMEDIES.get(lacking, "Try another.")
-        yield f"{name} needs {lacking}, which provider {spec.provider} lacks. {remedy}"
+        yield f"The system needs {lacking}, which provider {spec.provider} lacks. {remedy}"
     if spec.fault is not None:
-        yield from _reasons_of_fault(name, chosen, spec, spec.fault.kind)
-        yield from _reasons_of_disk(name, chosen, spec, spec.fault)
-        yield from _reasons_of_clock(name, chosen, spec.fault.kind)
+        yield from _reasons_of_fault(chosen, spec, spec.fault.kind)
+        yield from _reasons_of_disk(chosen, spec, spec.fault)
+        yield from _reasons_of_clock(chosen, spec.fault.kind)
     if isinstance(spec.arrival, Periodic):
-        yield from _reasons_of_jobs(name, chosen.backend, promised, spec, spec.arrival)
+        yield from _reasons_of_jobs(chosen.backend, promised, spec, spec.arrival)
     else:
-        yield from _reasons_of_tasks(name, promised, spec)
+        yield from _reasons_of_tasks(promised, spec)
     if preflight is not None:
-        yield from _reasons_of_user_function(name, promised, spec, preflight)
+        yield from _reasons_of_user_function(promised, spec, preflight)
     if isinstance(spec.arrival, ClientCrash | Monitoring) and not is_on_host:
         yield f"A burst is {spec.arrival.kind} on provider local only."
     if spec.topology.nodes > 1 and Capability.NODES not in promised:
-        yield f"{name} runs on one machine and cannot span nodes."
+        yield "The system runs on one machine and cannot span nodes."
     # The driver would be stopped in the middle of a period, and could not keep the plan's instants.
     if spec.topology.quota_cpus and not registry.has_worker_processes(chosen):
-        yield f"{name} executes tasks in the driver, which must not have a CPU quota."
+        yield "The system executes tasks in the driver, which must not have a CPU quota."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
-        yield f"{name} has one worker slot."
+        yield "The system has one worker slot."
 
 
 def _reasons_of_jobs(
-    name: str,
     backend: type[Backend],
     promised: frozenset[Capability],
     spec: TrialSpec,
     arrival: Periodic,
 ) -> Iterator[str]:
     if not promised & SCHEDULES:
-        yield f"{name} runs no jobs at set times."
+        yield "The system runs no jobs at set times."
     if arrival.is_removed and Capability.RESCHEDULE not in promised:
-        yield f"{name} cannot remove jobs while it runs."
+        yield "The system cannot remove jobs while it runs."
     if fire_times.period_s(arrival) < backend.finest_period_s:
-        yield f"{name} has no period under {backend.finest_period_s:g} s."
+        yield f"The system has no period under {backend.finest_period_s:g} s."
     if arrival.cron != "" and not backend.reads_cron:
-        yield f"{name} reads no cron lines."
+        yield "The system reads no cron lines."
     # One argument shows the type of all; the smallest size makes it cheap.
     if isinstance(registry.workload(spec.workload)[1].argument(1, 0), bytes):
         yield f"A task of {spec.workload} takes bytes, which jobs cannot: they are written as JSON."
 
 
-def _reasons_of_tasks(name: str, promised: frozenset[Capability], spec: TrialSpec) -> Iterator[str]:
+def _reasons_of_tasks(promised: frozenset[Capability], spec: TrialSpec) -> Iterator[str]:
     arrival = spec.arrival
     takes_one = Capability.SUBMIT in promised
     if not takes_one and Capability.BATCH not in promised:
-        yield f"{name} takes no tasks: it runs only scheduled jobs."
+        yield "The system takes no tasks: it runs only scheduled jobs."
     if isinstance(arrival, Paced | RoundTrip | ClientCrash) and not takes_one:
-        yield f"{name} takes no single tasks."
+        yield "The system takes no single tasks."
     required, lack = REQUIRED.get(type(arrival), (None, ""))
     if required is not None and required not in promised:
-        yield f"{name} {lack}."
+        yield f"The system {lack}."
     if isinstance(arrival, Retry):
         if arrival.delay_s > 0 and Capability.RETRY_DELAY not in promised:
-            yield f"{name} cannot delay a retry."
+            yield "The system cannot delay a retry."
         if spec.workload != FLAKY:
             yield f"{spec.workload} never raises, so no task is retried: use --workload {FLAKY}."
 
 
 def _reasons_of_fault(
-    name: str, chosen: registry.SelectedBackend, spec: TrialSpec, kind: FaultKind
+    chosen: registry.SelectedBackend, spec: TrialSpec, kind: FaultKind
 ) -> Iterator[str]:
     """Yield why a fault of this kind can hit nothing in a trial."""
     role = kind.role
@@ -150,59 +152,57 @@ def _reasons_of_fault(
     # The clock of a driver that executes the tasks can be stepped as well.
     is_clock = kind is FaultKind.CLOCK_STEP
     if role is Role.WORKER and not registry.has_worker_processes(chosen) and not is_clock:
-        yield f"{name} executes tasks in the driver: there is no worker for {kind}."
+        yield "The system executes tasks in the driver: there is no worker for the fault."
     if role is Role.DRIVER and not registry.has_worker_processes(chosen):
-        yield f"{name} executes tasks in the driver, which {kind} would end with them."
+        yield "The system executes tasks in the driver, which the fault would end with them."
     variant = variant_of(chosen.backend, chosen.variant)
     is_in_driver = variant.serializer is Serializer.MEMORY and not registry.has_worker_processes(
         chosen
     )
     if role in (Role.CHILD, None) and kind is not FaultKind.NONE and is_in_driver:
-        yield f"{name} executes tasks in the process of the driver: there is no child for {kind}."
+        yield "The system executes tasks in the driver: there is no child process for the fault."
     if kind is FaultKind.OUTLIVE:
-        yield from _reasons_of_outlive(name, spec)
+        yield from _reasons_of_outlive(spec)
     if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
-        yield f"{name} has no server for {kind}."
+        yield "The system has no server for the fault."
     if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):
-        yield f"{kind} needs jobs: add --arrival periodic."
+        yield "The fault needs jobs: add --arrival periodic."
     if role is Role.SCHEDULER and not registry.has_scheduler_process(chosen):
-        yield f"{name} has no process that only starts jobs, for {kind}."
+        yield "The system has no process that only starts jobs, for the fault."
 
 
-def _reasons_of_outlive(name: str, spec: TrialSpec) -> Iterator[str]:
+def _reasons_of_outlive(spec: TrialSpec) -> Iterator[str]:
     needed_s = fault_tasks.outlive_s(spec)
     if needed_s is None:
-        yield f"{name} never delivers a started task again: no task is too long for it."
+        yield "The system never delivers a started task again: no task is too long for it."
     elif needed_s > spec.deadline_s:
         yield (
-            f"A task that outlives the deadline of {name} takes {needed_s:.0f} s, and the "
+            f"A task that outlives the deadline of the system takes {needed_s:.0f} s, and the "
             f"preset ends a trial {spec.deadline_s:.0f} s after the last was offered."
         )
 
 
-def _reasons_of_clock(
-    name: str, chosen: registry.SelectedBackend, kind: FaultKind
-) -> Iterator[str]:
+def _reasons_of_clock(chosen: registry.SelectedBackend, kind: FaultKind) -> Iterator[str]:
     """Yield why a step of the clock cannot hit a system: cron belongs to the machine."""
     if kind is FaultKind.CLOCK_STEP and Service.CRON in services_of(chosen.backend, chosen.variant):
-        yield f"{name} has its jobs started by cron, whose clock the lab does not step."
+        yield "The system has its jobs started by cron, whose clock the lab does not step."
 
 
 def _reasons_of_disk(
-    name: str, chosen: registry.SelectedBackend, spec: TrialSpec, fault: Fault
+    chosen: registry.SelectedBackend, spec: TrialSpec, fault: Fault
 ) -> Iterator[str]:
     """Yield why a fault of the disk cannot hit the server of a trial."""
     if fault.kind not in (FaultKind.BROKER_DISK_FULL, FaultKind.POWER_LOSS):
         return
     servers = set(services_of(chosen.backend, spec.variant))
     if not servers & {Service.REDIS, Service.RABBITMQ}:
-        yield f"{name} has no server whose disk {fault.kind} can hit: Redis or RabbitMQ."
+        yield "The system has no server whose disk the fault can hit: Redis or RabbitMQ."
     if Service.REDIS in servers and fault.persistence in ("", Persistence.NONE):
         yield f"Redis writes nothing without persistence: use --fault {fault.kind}:aof-always."
 
 
 def _reasons_of_user_function(
-    name: str, promised: frozenset[Capability], spec: TrialSpec, preflight: PreflightResult
+    promised: frozenset[Capability], spec: TrialSpec, preflight: PreflightResult
 ) -> Iterator[str]:
     """Yield why a backend cannot run a user's function."""
     chosen = registry.select(spec.label)
@@ -210,11 +210,11 @@ def _reasons_of_user_function(
     for serializer, part, reason in preflight.refusals:
         is_sent = part != FUNCTION or not variant.sends_name
         if serializer == variant.serializer and is_sent:
-            yield f"{name} cannot take {spec.workload}: {reason}."
+            yield f"The system cannot take {spec.workload}: {reason}."
     if preflight.is_coroutine and not promised & AWAITING and chosen.backend.executes:
         yield (
             f"{spec.workload} is a coroutine function: the lab runs those on backends that await "
-            f"them by themselves, such as asyncio, rq and dask[distributed], not yet on {name}."
+            "them by themselves, such as asyncio, rq and dask[distributed]. This is none of them."
         )
     if isinstance(spec.arrival, Periodic):
         yield f"{spec.workload} is offered as tasks, and not as jobs with a schedule."

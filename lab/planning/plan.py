@@ -228,7 +228,7 @@ def _unsupported_reason(
     selection: Selection, spec: TrialSpec, preflight: PreflightResult | None
 ) -> str | None:
     if spec.fault and (lack := selection.fault_lacks.get(spec.fault.kind)):
-        return f"Provider {spec.provider} cannot do {spec.fault.kind}: {lack}."
+        return f"Provider {spec.provider} cannot do the fault: {lack}."
     return unsupported_reason(spec, selection.offers, preflight, is_on_host=selection.is_on_host)
 
 

@@ -39,8 +39,9 @@ def test_a_fault_that_the_provider_cannot_do_selects_nothing(
         *CELL.split(), "--results", str(tmp_path), *["-b", "celery", "--fault", "network-cut"]
     )
     assert shown.returncode == ExitCode.NOTHING_SELECTED
-    sentence = "Provider local cannot do network-cut: it needs containers (--provider compose)."
-    assert f"Nothing to run. {sentence}" in " ".join(shown.stderr.split())
+    sentence = "Provider local cannot do the fault: it needs containers (--provider compose)."
+    printed = " ".join(shown.stderr.split())
+    assert f"{sentence} network-cut: celery[prefork] lab: Nothing to run" in printed
     assert not list(tmp_path.iterdir())
 
 

@@ -160,7 +160,7 @@ def test_a_backend_that_takes_no_single_tasks_is_skipped_once() -> None:
         more = next_stage(STANDARD, 11, plan, capacities)
         reasons += [skip.reason for skip in more.skips]
         plan = Plan((*plan.trials, *more.trials), (*plan.skips, *more.skips))
-    assert reasons == ["joblib[loky] takes no single tasks."]
+    assert reasons == ["The system takes no single tasks."]
 
 
 def test_a_single_backend_has_no_equal_rate() -> None:

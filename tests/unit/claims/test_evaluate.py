@@ -43,7 +43,7 @@ def test_one_trial_serves_several_criteria(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     rows = claim_rows(tmp_path)
     assert {name: row.verdict for name, row in rows.items()} == dict.fromkeys(rows, "holds")
-    assert rows["scheduling"].evidence == "thread-pool[executor] runs no jobs at set times."
+    assert rows["scheduling"].evidence == "The system runs no jobs at set times."
     (folder,) = (tmp_path / "runs").iterdir()
     assert (folder / "trials" / f"{rows['concurrent'].trials}-1" / "task.parquet").exists()
     assert "ThreadPoolExecutor" in shown.stdout

@@ -23,13 +23,12 @@ def spec_of_task(label: str, task: str) -> TrialSpec:
 
 
 def test_a_backend_that_cannot_serialize_the_function_has_a_reason() -> None:
-    """The reason has the backend, the function and the error."""
+    """The reason has the function and the error; the label of the row is the backend."""
     refusals = ((Serializer.PICKLE.value, FUNCTION, "pickle cannot serialize its function: no"),)
     result = PreflightResult(1, 2, is_coroutine=False, unchecked="", refusals=refusals)
     why = unsupported_reason(spec_of_task("process-pool", "doubled[1]"), OFFERS, result)
-    assert why is not None
-    assert why.startswith("process-pool[")
-    assert f"cannot take {HERE}:doubled[1]: pickle cannot serialize its function: no" in why
+    error = "pickle cannot serialize its function: no"
+    assert why == f"The system cannot take {HERE}:doubled[1]: {error}."
     assert unsupported_reason(spec_of_task("thread-pool", "doubled[1]"), OFFERS, result) is None
     assert unsupported_reason(spec_of_task("joblib", "doubled[1]"), OFFERS, result) is None
 
