@@ -11,6 +11,7 @@ import contextlib
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +19,11 @@ from typing import Any, NamedTuple
 
 from lab.core.backend import Backend
 from lab.core.errors import LabError
-from lab.core.faults import HORIZONS, Fault, Role
+from lab.core.faults import HORIZONS, Fault, FaultKind, Role
 from lab.core.model import Capability, Task, TrialSpec
 from lab.core.outcomes import TaskState
 from lab.driver.load_generator import LoadGenerator, Submit
+from lab.planning.fault_tasks import outlive_s
 from lab.planning.phases import Phase
 from lab.recording.ledger_reader import executions
 from lab.recording.task_states import NAME
@@ -33,10 +35,13 @@ SETTLE_S = 15.0
 LATEST_S = 30.0
 LOOK_S = 0.5
 READ_S = 20.0
+# A task that outlives its deadline is delivered again in each of its executions, without an end:
+# the second one decides its outcome.
+DECIDING = 2
 
 
 class _Progress(NamedTuple):
-    """Acknowledged tasks that have not ended, and the number of events in the ledger."""
+    """Acknowledged tasks that wait or run, and the number of events in the ledger."""
 
     waiting: set[int]
     running: set[int]
@@ -55,6 +60,9 @@ class UnderFault:
     ) -> None:
         self._backend, self._offering, self._folder = backend, offering, folder
         self.limit_s, self._fault = spec.deadline_s, fault
+        if fault.kind is FaultKind.OUTLIVE:
+            work_s = DECIDING * fault.hits * (outlive_s(spec) or 0.0)
+            self.limit_s += work_s / spec.topology.workers
         # Below the deadline of the driver, which would end the trial as a timeout.
         self._latest_s = min(fault.pauses_s + LATEST_S, spec.deadline_s * 0.9)
         self._is_over = threading.Event()
@@ -131,16 +139,18 @@ class UnderFault:
         return self._fault.pauses_s + max([SETTLE_S, *horizons])
 
     def _progress(self) -> _Progress:
-        started, finished, n_events = set[int](), set[int](), 0
+        started, finished = Counter[int](), Counter[int]()
         for path in (self._folder / "ledger").glob("*.bin"):
             for record in executions(path)[1]:
-                started.add(record.task_id)
-                n_events += 1
-                if record.finished_ns:
-                    finished.add(record.task_id)
-                    n_events += 1
-        missing = self._offering.acknowledged - finished
-        return _Progress(missing - started, missing & started, n_events)
+                started[record.task_id] += 1
+                finished[record.task_id] += bool(record.finished_ns)
+        missing = {task_id for task_id in self._offering.acknowledged if not finished[task_id]}
+        running = missing & started.keys()
+        if self._fault.kind is FaultKind.OUTLIVE:
+            # No process is killed, so each execution that began also ends. After other faults, one
+            # that was interrupted has no end.
+            running |= {i for i in finished if finished[i] < min(started[i], DECIDING)}
+        return _Progress(missing - running, running, started.total() + finished.total())
 
     def read_states(self) -> None:
         """Write the state of each task into `NAME`: first of the missing, then of the others.

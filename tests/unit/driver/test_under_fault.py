@@ -169,6 +169,34 @@ def test_drain_sees_a_task_that_was_finished_and_is_delivered_again(
     assert seen.count(SPECIAL) == times
 
 
+@pytest.mark.parametrize(("kind", "times"), [(FaultKind.NONE, 1), (FaultKind.OUTLIVE, 2)])
+def test_drain_waits_for_the_second_execution_of_a_task_that_outlives(
+    driven: driver.Driver, monkeypatch: pytest.MonkeyPatch, kind: FaultKind, times: int
+) -> None:
+    """An execution that began before the first one ended is complete at the end of the drain."""
+    assert driven.under_fault
+    driven.under_fault._fault = Fault(kind)
+    driven.backend.workers = 2
+    submit, n_finished = driven.backend.submit, list[int]()
+
+    def deliver_twice(task: Task) -> Any:
+        # A sleep longer than `SETTLE_S` and shorter than the horizon.
+        submit(replace(task, function="workloads.io:run", argument=[1_000_000, 0]))
+        return submit(task)
+
+    read_states = under_fault.UnderFault.read_states
+
+    def read(self: under_fault.UnderFault) -> None:
+        records = [r for p in (self._folder / "ledger").glob("*.bin") for r in executions(p)[1]]
+        n_finished.append(sum(r.task_id == SPECIAL and r.finished_ns > 0 for r in records))
+        read_states(self)
+
+    monkeypatch.setattr(under_fault.UnderFault, "read_states", read)
+    monkeypatch.setattr(type(driven.backend), "redelivery_horizon_s", lambda *_, is_started: 2.0)
+    run(driven, deliver_twice)
+    assert n_finished == [times]
+
+
 def test_state_that_cannot_be_read_is_unknown(
     driven: driver.Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
