@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import doctor
+from lab.cli import check_engine
 from lab.core.errors import ClusterError
 from lab.providers import choice, images
 from lab.providers import engine as engine_module
@@ -60,7 +60,7 @@ def test_a_missing_permission_is_reported_everywhere(tmp_path: Path) -> None:
         "local",
         f"Clusters: local processes, not containers. {REFUSED}",
     )
-    (check,) = doctor._containers()
+    (check,) = check_engine.containers()
     assert (check.name, check.state) == ("engine", "warn")
     assert f"{check.finding} Run: {check.fix}" == REFUSED
     with pytest.raises(ClusterError) as caught:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.cli import bench, busy, doctor
-from lab.cli.doctor import Check, Health
+from lab.cli import bench, busy, check_machine, doctor
+from lab.cli.check import Check, Health
 from lab.cli.main import main
 from lab.recording import cpu_users
 from lab.recording.cpu_users import CpuUsers
@@ -36,12 +36,12 @@ def test_doctor_and_campaign_say_the_same(
 ) -> None:
     """One check, worded once."""
     monkeypatch.setattr(cpu_users, "watch", lambda _: LOADED)
-    assert doctor._noise().finding == busy.finding(LOADED)
+    assert check_machine.noise().finding == busy.finding(LOADED)
     bench.warn_if_busy()
     assert busy.finding(LOADED) in " ".join(capsys.readouterr().err.split())
     monkeypatch.setattr(cpu_users, "watch", lambda _: IDLE)
     finding = "CPU time in one second: 0.4% stolen, 1.0% used by others."
-    assert doctor._noise() == Check("noise", Health.OK, finding)
+    assert check_machine.noise() == Check("noise", Health.OK, finding)
     bench.warn_if_busy()
     assert capsys.readouterr().err == ""
 

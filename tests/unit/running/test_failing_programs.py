@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import doctor
+from lab.cli import check_software
+from lab.cli.check import Health
 from lab.core.errors import LabError
 from lab.driver import instrumentation_cost
 from lab.host import child_environment
@@ -99,8 +100,8 @@ def test_a_redis_server_that_fails_to_print_its_version_is_the_reason(
     row = run(tmp_path, spec_of("raw-redis")).row
     assert row.status == "failed"
     assert reason in row.reason
-    check = doctor._redis()
-    assert check.state == doctor.Health.MISSING
+    check = check_software.redis()
+    assert check.state == Health.MISSING
     assert reason in check.finding
 
 

@@ -1,0 +1,98 @@
+"""Tests that each problem of the container engine is reported with the command that fixes it."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab.cli import check_engine
+from lab.cli.check import Check, Health
+from lab.core.errors import ClusterError
+from lab.providers.engine import Engine
+from lab.providers.engine_errors import explain
+
+Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
+NO_PERMISSION = "This user has no permission to use the container engine"
+
+
+INFO = {"ServerVersion": "1.2", "Driver": "overlay2", "CgroupVersion": "2", "DockerRootDir": "."}
+PINNED = {"LAB_NODE_IMAGE": "lab-node:1", "LAB_REDIS_IMAGE": "redis:7@sha256:0"}
+IMAGES = SimpleNamespace(node=SimpleNamespace(origin="local"), environment=PINNED)
+ERRORS = {
+    "rights": "permission denied while trying to connect to the Docker daemon socket",
+    "stopped": "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
+    "compose": "docker: 'compose' is not a docker command.",
+    "image": "Error response from daemon: no such image: lab-node:1: No such image: lab-node:1",
+}
+
+
+def containers(monkeypatch: pytest.MonkeyPatch, part: str = "", error: str = "") -> list[Check]:
+    """Return the checks of an engine; `part` fails with the error text of a real engine."""
+
+    def answer(name: str, answer: Any) -> Any:
+        def call() -> Any:
+            if name == part:
+                raise ClusterError(explain(ERRORS[error]))
+            return answer
+
+        return call
+
+    client = nullcontext(SimpleNamespace(info=answer("engine", INFO)))
+    monkeypatch.setattr(check_engine, "engine", lambda: client)
+    monkeypatch.setattr(
+        check_engine, "find_engine", answer("compose", Engine("20.10", "2.26", "unix:s"))
+    )
+    monkeypatch.setattr(check_engine, "resolve", answer("images", IMAGES))
+    return list(check_engine.containers())
+
+
+def test_an_engine_without_problems_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engine, Compose, disk and images are reported with their versions."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
+    checks = containers(monkeypatch)
+    assert [check.name for check in checks] == ["engine", "compose", "engine disk", "images"]
+    assert {check.state for check in checks} == {Health.OK}
+    assert checks[0].finding == "Docker 1.2, overlay2, cgroup version 2."
+
+
+def test_an_image_without_a_digest_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content of an official image without a digest can change."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
+    monkeypatch.setitem(PINNED, "LAB_REDIS_IMAGE", "redis:7")
+    check = containers(monkeypatch)[-1]
+    assert (check.name, check.state) == ("image pins", Health.WARN)
+    assert "redis:7" in check.finding
+    assert "lab-node" not in check.finding
+    assert check.fix == "nox -s images -- --lock"
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "finding", "fix"),
+    [
+        ("engine", "rights", f"{NO_PERMISSION}.", "sudo usermod -aG docker"),
+        ("engine", "stopped", "No container engine answers.", "sudo .ci/ensure-docker.sh"),
+        ("compose", "compose", "Docker Compose v2 is missing.", "sudo .ci/ensure-docker.sh"),
+        ("images", "image", "The image lab-node:1 is missing.", "nox -s images"),
+    ],
+)
+def test_a_problem_of_containers_is_reported_with_its_fix(
+    monkeypatch: pytest.MonkeyPatch, part: str, error: str, finding: str, fix: str
+) -> None:
+    """The first problem is reported; checks that depend on it are not run."""
+    last = containers(monkeypatch, part, error)[-1]
+    assert (last.name, last.state, last.finding) == (part, Health.WARN, finding)
+    assert last.fix.startswith(fix)
+
+
+def test_a_full_disk_of_the_engine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine may store its images on another disk, or on another machine."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**30))
+    check = check_engine.engine_disk(Path(), "unix:///s")
+    assert (check.state, check.fix) == (Health.WARN, "docker system prune")
+    assert check_engine.engine_disk(Path(), "ssh://engine").state == Health.OK
