@@ -12,7 +12,7 @@ import pytest
 
 from lab.core.faults import FaultKind
 from tests.cluster.containers import left_of
-from tests.contract.fault_cases import BURST, KEEPS, LOSES, PREFETCHED, Case, keeps, loses
+from tests.contract.fault_cases import BURST, KEEPS, LOSES, PREFETCHED, Case, keeps, loses, run
 from tests.contract.test_fault_cases import name_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
@@ -41,7 +41,8 @@ MORE_KEEPS = (
 )
 def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
     """At least one task is lost, stuck, failed or executed twice; no container remains."""
-    assert loses(tmp_path, case, provider="compose")
+    harmed = run(tmp_path, case, provider="compose")
+    assert loses(case, harmed), harmed
     assert left_of(os.getpid()) == []
 
 
@@ -50,5 +51,6 @@ def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
 )
 def test_a_fault_harms_no_task_of_this_system(case: Case, tmp_path: Path) -> None:
     """All others than those that are the fault itself finish once; no container remains."""
-    assert keeps(tmp_path, case, provider="compose")
+    harmed = run(tmp_path, case, provider="compose")
+    assert keeps(case, harmed), harmed
     assert left_of(os.getpid()) == []

@@ -9,7 +9,7 @@ import pytest
 from lab.core.faults import FaultKind
 from lab.planning.fault_tasks import KINDS
 from lab.providers.local import LocalCluster
-from tests.contract.fault_cases import KEEPS, LOSES, Case, keeps, loses
+from tests.contract.fault_cases import KEEPS, LOSES, Case, keeps, loses, run
 
 # The kinds without a system that must lose, or without one that must not, and why.
 NEVER_HARM = {
@@ -35,7 +35,8 @@ def name_of(case: Case) -> str:
 @pytest.mark.parametrize("case", LOSES, ids=name_of)
 def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
     """At least one task is lost, stuck, failed or executed twice."""
-    assert loses(tmp_path, case)
+    harmed = run(tmp_path, case)
+    assert loses(case, harmed), harmed
 
 
 @pytest.mark.slow
@@ -43,7 +44,8 @@ def test_a_fault_harms_tasks_of_this_system(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", KEEPS, ids=name_of)
 def test_a_fault_harms_no_task_of_this_system(case: Case, tmp_path: Path) -> None:
     """All others than those that are the fault itself finish once."""
-    assert keeps(tmp_path, case)
+    harmed = run(tmp_path, case)
+    assert keeps(case, harmed), harmed
 
 
 def test_each_kind_has_a_system_that_loses_and_one_that_keeps() -> None:
