@@ -13,7 +13,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from lab.cli import examples
 from lab.core.errors import EXIT_CODES, UnknownNameError, UsageError
@@ -34,7 +34,15 @@ COMMANDS = {
 }
 
 
-class _CommandParser(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """Raises `UsageError`, because `argparse` would print all options before the message."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message of `argparse`, with the next step."""
+        raise UsageError(f"{message}. See: {self.prog} --help")
+
+
+class _CommandParser(_Parser):
     """Parses one command; its arguments and its examples are added at the first use."""
 
     has_arguments = False
@@ -90,7 +98,7 @@ def module_of(command: str) -> ModuleType:
 
 def parser() -> tuple[argparse.ArgumentParser, Mapping[str, _CommandParser]]:
     """Return the parser of the command line, and the parser of each command."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog="lab",
         description="Compare Python systems that run tasks in the background, under the same load.",
         epilog=f"{examples.LAB}\n{textwrap.fill(EXIT_CODES, HELP_WIDTH)}",
