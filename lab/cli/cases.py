@@ -185,5 +185,5 @@ def _adjusted(case: Case, options: argparse.Namespace, preset: Preset) -> Case:
         case,
         arrival=arrival,
         widest=case.widest and not sweep,
-        once=case.once and not options.blocks,
+        blocks=None if options.blocks else case.blocks,
     )

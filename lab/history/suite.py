@@ -104,7 +104,7 @@ def cases(module: str) -> list[Case]:
     # Every block, because asv's test needs several trials of a commit. Of cases with one name the
     # first counts: a later key of a dictionary replaces an earlier one, so the order is reversed.
     named = {
-        Benchmark(module, case, "").group: replace(case, once=False)
+        Benchmark(module, case, "").group: replace(case, blocks=None)
         for case in reversed(PRESETS[module].cases)
         if case.arrival.kind in COSTS and case.size is None
     }

@@ -104,10 +104,10 @@ def of_cases(
 def _with_fault(case: Case, fault: Fault, *, is_fitted: bool) -> Case:
     """Return a case of the experiment with a fault.
 
-    A trial has one submitter, so that fault hits once in every block instead of often in the first.
+    A trial has one submitter, so that fault hits once in as many blocks instead of often in one.
     """
     if fault.kind is FaultKind.SUBMITTER_KILL:
-        case, fault = replace(case, once=False), replace(fault, hits=1)
+        case, fault = replace(case, blocks=fault.hits), replace(fault, hits=1)
     arrival = fitted(case.arrival, fault) if is_fitted else case.arrival
     return replace(case, fault=fault, arrival=arrival)
 

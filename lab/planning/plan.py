@@ -111,7 +111,8 @@ def _in_order(
             spec
             for label, cases_of_label in cases.items()
             for calibrated_case in cases_of_label
-            if calibrated_case.case.once == is_once
+            if (calibrated_case.case.blocks == 1) is is_once
+            and block < (calibrated_case.case.blocks or selection.blocks)
             for spec in _sweep(selection, label, calibrated_case, block)
         ]
         # Otherwise a drift of the machine would be attributed to the systems (METHOD M3).

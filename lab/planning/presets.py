@@ -28,7 +28,7 @@ class Case:
 
     size: None means the workload's default.
     widest: run only on the widest topology that a backend supports.
-    once: run in the first block only.
+    blocks: run in the first blocks only, as many as this; None means in all.
     fallback: for backends that support no case before it that has the same fault.
     preflight: results of the calls of a user's function before the run.
     n_references: how many references run it for each backend: the plain call first, then those that
@@ -44,7 +44,7 @@ class Case:
     arrival: Arrival
     size: int | None = None
     widest: bool = False
-    once: bool = False
+    blocks: int | None = None
     fallback: bool = False
     preflight: PreflightResult | None = None
     n_references: int | None = 2
@@ -119,23 +119,23 @@ class LoadSweep:
 CRON = "* * * * *"
 # Well below the capacity of every system, with tasks so long that a hit meets some of them. The
 # number of tasks follows from the fault. The second is for backends that take no single tasks.
-_under_fault = partial(Case, "io", size=50_000, widest=True, once=True, n_references=0)
+_under_fault = partial(Case, "io", size=50_000, widest=True, blocks=1, n_references=0)
 UNDER_FAULTS = partial(_under_fault, arrival=Paced(1, rate_hz=10.0))
 AS_ONE_CALL = partial(_under_fault, arrival=Burst(200), fallback=True)
 JOBS_UNDER_FAULTS = partial(
-    Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, once=True, n_references=0
+    Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, blocks=1, n_references=0
 )
 # The faults of the experiment with jobs, and those with tasks.
 WITH_JOBS = (FaultKind.NONE, FaultKind.CLOCK_STEP, FaultKind.SCHEDULER_KILL)
 WITH_TASKS = tuple(kind for kind in FaultKind if kind is not FaultKind.SCHEDULER_KILL)
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
-_scheduled = partial(Case, widest=True, once=True, n_references=None)
+_scheduled = partial(Case, widest=True, blocks=1, n_references=None)
 # Five minutes on two cores for all backends. 64 tasks are the fewest for which a p90 is reported.
 QUICK = (
     Case("noop", Burst(100), widest=True),
-    Case("noop", Paced(64, rate_hz=50.0), widest=True, once=True, n_references=0),
-    Case("cpu", Burst(40), once=True, n_references=1),
+    Case("noop", Paced(64, rate_hz=50.0), widest=True, blocks=1, n_references=0),
+    Case("cpu", Burst(40), blocks=1, n_references=1),
     _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
     # The case above has the references of schedules; here they would wait a minute for nothing.
     _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, n_references=0),
@@ -241,7 +241,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     ),
     LATENCY: Experiment(
         "Search for the capacity, then latency at fractions of it and at rates equal for all.",
-        (Case("noop", Burst(FIRST_TASKS), widest=True, once=True),),
+        (Case("noop", Burst(FIRST_TASKS), widest=True, blocks=1),),
     ),
 }
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.2)

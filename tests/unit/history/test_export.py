@@ -112,7 +112,7 @@ def test_export_writes_one_file_per_commit_that_asv_reads(repository: Path) -> N
 
 def test_suite_runs_every_case_in_each_block() -> None:
     """A sample is a trial, and a single sample is not enough for asv."""
-    assert not any(case.once for case in cases("quick"))
+    assert not any(case.blocks for case in cases("quick"))
 
 
 def test_standard_and_publish_have_enough_samples_for_asv() -> None:

@@ -115,11 +115,11 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
     ]
 
 
-def test_the_submitter_is_killed_once_in_every_block() -> None:
-    """A trial has one submitter."""
+def test_the_submitter_is_killed_in_as_many_blocks_as_other_faults_hit() -> None:
+    """A trial has one submitter, so it has one hit."""
     cases = faults.of_cases(EXPERIMENTS[FAULTS].cases, [], 20, is_fitted=True)
     killed = [c for c in cases if c.fault and c.fault.kind is FaultKind.SUBMITTER_KILL]
-    assert {(case.fault.hits, case.once) for case in killed if case.fault} == {(1, False)}
+    assert {(case.fault.hits, case.blocks) for case in killed if case.fault} == {(1, 20)}
 
 
 def test_a_fault_of_the_scheduler_runs_with_jobs() -> None:

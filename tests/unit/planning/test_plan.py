@@ -64,13 +64,21 @@ def test_a_widest_cell_without_a_supported_topology_is_skipped_once() -> None:
 
 def test_a_once_cell_is_in_the_first_block_only() -> None:
     """It is for cases that take long and have no interval, so it comes after the others."""
-    cases = (Case("noop", Burst(10)), Case("noop", Paced(10, 50.0), once=True))
+    cases = (Case("noop", Burst(10)), Case("noop", Paced(10, 50.0), blocks=1))
     plan = make_plan(replace(SELECTION, cases=cases))
     blocks = {kind: {s.block for s in plan.trials if s.arrival.kind == kind}
               for kind in ("burst", "paced")}  # fmt: skip
     assert blocks == {"burst": set(range(6)), "paced": {0}}
     kinds = [spec.arrival.kind for spec in plan.trials]
     assert kinds == sorted(kinds)
+
+
+def test_a_case_runs_in_the_first_blocks_only() -> None:
+    """As many as it names; a selection with fewer blocks runs it in all of them."""
+    cases = (Case("noop", Burst(10), blocks=2), Case("noop", Paced(10, 50.0)))
+    for blocks, expected in ((6, {0, 1}), (1, {0})):
+        plan = make_plan(replace(SELECTION, cases=cases, blocks=blocks))
+        assert {s.block for s in plan.trials if s.arrival.kind == "burst"} == expected
 
 
 def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
