@@ -23,7 +23,10 @@ from lab.recording.sample import Sample
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the unit of /proc/stat
 CPU = re.compile(r"cpu([0-9]+)")  # a line of /proc/stat
-CALIBRATION_STEPS = 120_000  # about 10 ms
+CALIBRATION_STEPS = 120_000  # about 10 ms; times are for this many
+# About 1 ms, because the kernel interrupts a longer loop on a busy machine in every repeat. There,
+# two results in a row differed by 0.4 % at the median; with loops of 10 ms, by 20 %.
+LOOP_STEPS = 12_000
 CALIBRATION_REPEATS = 30
 
 
@@ -110,20 +113,22 @@ def _pressure(path: Path, line: str) -> int | None:
 
 
 def calibrate() -> int:
-    """Time a fixed loop of Python integers; return the shortest of thirty times, in ns.
+    """Time a fixed loop of Python integers thirty times; return the shortest time, in ns.
 
     The shortest, not the median: interruptions only add time, and steal and foreign CPU have
     separate signals. The shortest time shows how fast this CPU runs Python now, which depends on
     frequency, heat and the load of a sibling thread. On a machine with busy neighbours, the median
-    drifted three times as much.
+    drifted three times as much. The loop has `LOOP_STEPS` steps, and the result is the time of
+    `CALIBRATION_STEPS` at that speed.
     """
-    return min(_time_of_loop() for _ in range(CALIBRATION_REPEATS))
+    shortest_ns = min(_time_of_loop() for _ in range(CALIBRATION_REPEATS))
+    return shortest_ns * CALIBRATION_STEPS // LOOP_STEPS
 
 
 def _time_of_loop() -> int:
     begin_ns = time.monotonic_ns()
     number = 1
-    for _ in range(CALIBRATION_STEPS):
+    for _ in range(LOOP_STEPS):
         number = (number * 1_103_515_245 + 12_345) & 0x7FFFFFFF
     return time.monotonic_ns() - begin_ns
 
