@@ -107,6 +107,8 @@ class _Runner:
         self._calibration_ns = host_counters.calibrate()
         self._instrumentation_ns: dict[int, float | None] = {}
         self._interim = InterimTables(store)
+        # The attempt of each row of the table, which grows too long to read it before each trial.
+        self._filed: list[int] = []
         self._block: int | None = None
         self._precise: Mapping[tuple[Any, ...], str] = {}
 
@@ -136,6 +138,7 @@ class _Runner:
 
     def _stage(self) -> list[TrialRow]:
         table = self._store.read("trial")
+        self._filed = [*table.attempt]
         # A trial that was interrupted says nothing about its system, so it runs again.
         done = set(table[table.status != Status.INTERRUPTED].trial_id)
         pending = [spec for spec in self._run.plan.trials if spec.id not in done]
@@ -168,8 +171,8 @@ class _Runner:
         """Return how often a trial may be tried: once, or more while few were repeated."""
         if isinstance(spec.arrival, RateProbe):
             return 1  # the search repeats a probe itself
-        attempts = self._store.read("trial").attempt
-        return 1 + self._run.reruns * bool((attempts > 1).sum() <= MOST_AGAIN * len(attempts))
+        n_repeated = sum(attempt > 1 for attempt in self._filed)
+        return 1 + self._run.reruns * (n_repeated <= MOST_AGAIN * len(self._filed))
 
     def _attempt(self, spec: TrialSpec, position: int) -> TrialRow:
         """Run one attempt; any exception becomes a failed row, and the campaign continues."""
@@ -230,9 +233,13 @@ class _Runner:
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)
         # The row is last, because with it the trial counts as finished.
-        self._store.append(collected.row)
-        self._watch.row(collected.row)
-        return collected.row
+        return self._append(collected.row)
+
+    def _append(self, row: TrialRow) -> TrialRow:
+        self._store.append(row)
+        self._filed.append(row.attempt)
+        self._watch.row(row)
+        return row
 
     def _skip(self, skip: Skip) -> TrialRow:
         return self._file(trial.not_run(skip.spec, skip.reason), 0)
@@ -245,9 +252,7 @@ class _Runner:
                 # Readers find every table of a trial, also of one without records.
                 if not (outcome.folder / f"{table}.parquet").exists():
                     self._store.write_parquet(outcome.folder, table, [])
-        self._store.append(row)
-        self._watch.row(row)
-        return row
+        return self._append(row)
 
     def _mark_killed(self) -> None:
         """Write a row for each trial that a kill interrupted; its folder is not changed."""
