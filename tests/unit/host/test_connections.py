@@ -13,8 +13,9 @@ import psutil
 import pytest
 import redis
 
+from lab.core.errors import ClusterError
 from lab.core.model import Burst
-from lab.host import child_environment, processes, temp_dirs
+from lab.host import child_environment, connections, processes, temp_dirs
 from lab.host.connections import OPEN, Connection, Parts, foreign, unconnected
 from lab.providers.servers import RedisService
 from tests.factories.foreign_environment import JUNK
@@ -47,6 +48,24 @@ def test_unconnected_names_a_worker_without_a_server() -> None:
     assert unconnected(PARTS, [LISTENS, to(3, SERVER)]) == ""
     assert unconnected(PARTS, [LISTENS, to(4, SERVER)]).startswith("node0-0 is connected to no")
     assert unconnected(PARTS._replace(servers=()), []) == ""
+
+
+@pytest.mark.parametrize("later", [OTHER, SERVER])
+def test_a_connection_elsewhere_counts_if_two_looks_show_it(
+    later: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look may take long, and show only one end of a connection that has just been closed."""
+    monkeypatch.setattr(connections, "FOREIGN_S", 0.0)
+    looks = iter([OTHER, later])
+
+    def look() -> tuple[Parts, list[Connection]]:
+        return PARTS, [LISTENS, to(2, SERVER), to(4, next(looks))]
+
+    if later == SERVER:
+        connections.prove(look)
+    else:
+        with pytest.raises(ClusterError, match="driver is connected to 127.0.0.1:16379"):
+            connections.prove(look)
 
 
 @pytest.fixture
@@ -131,11 +150,9 @@ def test_a_worker_that_is_connected_elsewhere_fails_the_trial(
 
 def test_connections_lists_a_connection_of_this_process() -> None:
     """The entry has both addresses of the connection."""
-    from lab.host.connections import connections
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         with socket.create_connection(address) as client:
             here = client.getsockname()
-            mine = connections([os.getpid()])
+            mine = connections.connections([os.getpid()])
             assert (here, address) in [(entry.here, entry.there) for entry in mine]
