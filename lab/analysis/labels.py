@@ -36,6 +36,23 @@ def identify(trials: pd.DataFrame) -> pd.DataFrame:
     return labels[["label", "name", "family", "marker"]]
 
 
+def identify_by_provider(trials: pd.DataFrame) -> pd.DataFrame:
+    """Assign a name to each label on each provider.
+
+    Args:
+        trials: The whole trial table.
+
+    Returns:
+        The columns of `identify` and provider; one row per label and provider. If trials of
+        several providers ran, a name ends with that of the provider.
+    """
+    pairs = trials[["label", "provider"]].drop_duplicates().sort_values(["label", "provider"])
+    named = pairs.merge(identify(trials), on="label")
+    if len(set(named["provider"])) > 1:
+        named["name"] += " on " + named["provider"]
+    return named
+
+
 def _short_names(labels: pd.DataFrame) -> list[str]:
     """Shorten ``backend[variant]@profile`` to what the command line takes for the same label.
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lab.analysis.labels import each, identify
+from lab.analysis.labels import each, identify_by_provider
 from lab.analysis.queries import Tables, of_faults, usable, window_of
 from lab.core.cell import CELL
 from lab.core.faults import FaultKind
@@ -47,8 +47,9 @@ def data(tables: Tables) -> pd.DataFrame:
 
 
 def _chosen(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that are drawn, with the name of their label."""
-    named = usable(trials).merge(identify(trials)[["label", "name"]], on="label")
+    """Return the trials that are drawn, with the name of their system."""
+    names = identify_by_provider(trials)[["label", "provider", "name"]]
+    named = usable(trials).merge(names, on=["label", "provider"])
     # The control has hits in its row as well, but nothing was hit (METHOD M27).
     is_hit = (named["n_hits"] > 0) & (named["fault"] != FaultKind.NONE)
     hit = named[is_hit & named["t_begin_ns"].notna()]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from lab.analysis.colours import colour_of
-from lab.analysis.labels import each, identify
+from lab.analysis.labels import each, identify_by_provider
 from lab.analysis.queries import of_faults
 from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
@@ -81,12 +81,14 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """The row of one label: its squares in the order of `Matrix.faults`.
+    """The row of one label on one provider: its squares in the order of `Matrix.faults`.
 
-    `documented`: the faults after which it keeps its tasks, according to its documentation.
+    `name`: with several providers, it ends with that of the provider. `documented`: the faults
+    after which it keeps its tasks, according to its documentation.
     """
 
     label: str
+    provider: str
     name: str
     colour: str
     acknowledged: str
@@ -97,7 +99,11 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The squares of a run, and why some faults were skipped: reason, and its labels and faults."""
+    """The squares of a run, and why some faults were skipped: reason, and its systems and faults.
+
+    A system has no row on a provider where all its trials were skipped, nor has such a fault a
+    column.
+    """
 
     faults: Sequence[str]
     systems: Sequence[MatrixRow]
@@ -105,7 +111,7 @@ class Matrix:
 
 
 def matrix(tables: Tables) -> Matrix | None:
-    """Return what became of the tasks of each label after each fault; None without faults.
+    """Return what became of the tasks of each system after each fault; None without faults.
 
     Args:
         tables: trial, metric, fault, and `outcome/TRIAL_ID-ATTEMPT` of trials with such outcomes.
@@ -113,13 +119,19 @@ def matrix(tables: Tables) -> Matrix | None:
     trials = of_faults(tables["trial"])
     if trials.empty:
         return None
-    faults = sorted(dict.fromkeys(trials["fault"]), key=_place)
-    systems = [
-        _system(row, trials[trials["label"] == row.label], faults, tables)
-        for row in each(identify(tables["trial"]))
-        if (trials["label"] == row.label).any()
+    tried = trials[trials["status"] != Status.SKIPPED]
+    faults = sorted(dict.fromkeys(tried["fault"]), key=_place)
+    rows = each(identify_by_provider(tables["trial"]))
+    of_rows = [
+        (row, trials[(trials["label"] == row.label) & (trials["provider"] == row.provider)])
+        for row in rows
     ]
-    return Matrix(faults, systems, _skips(trials))
+    systems = [
+        _system(row, of_row, faults, tables)
+        for row, of_row in of_rows
+        if (of_row["status"] != Status.SKIPPED).any()
+    ]
+    return Matrix(faults, systems, list(_skips(of_rows)))
 
 
 def _place(fault: str) -> tuple[int, str]:
@@ -136,6 +148,7 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
     meanings = dict.fromkeys(filter(None, trials["ack_means"].fillna("")))
     return MatrixRow(
         label=row.label,
+        provider=row.provider,
         name=row.name,
         colour=colour_of(row.family),
         acknowledged="; ".join(ACKNOWLEDGED.get(word, word) for word in meanings),
@@ -147,7 +160,7 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
 
 def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Square:
     # Labels have brackets and `@`, which a link to an id would have to escape.
-    anchor = re.sub(r"\W+", "-", f"hits-{row.label}-{fault}")
+    anchor = re.sub(r"\W+", "-", f"hits-{row.label}-{row.provider}-{fault}")
     # An interrupted attempt has no complete drain, so what became of its tasks is unknown.
     sent = trials[(trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)]
     if sent.empty:
@@ -229,26 +242,45 @@ def _reason(result: FaultResult, hits: Sequence[HitSummary]) -> str:
     return next((hit.proof for hit in hits), "") if result is MISSED else ""
 
 
-def _skips(trials: pd.DataFrame) -> list[tuple[str, Sequence[str]]]:
-    skipped = trials[trials["status"] == Status.SKIPPED]
-    return [
-        (str(reason), [f"{label} under {fault}" for label, fault in pairs])
-        for reason, rows in skipped.groupby("reason", sort=False)
-        for pairs in [rows[["label", "fault"]].drop_duplicates().itertuples(index=False)]
+def _skips(
+    of_rows: Sequence[tuple[Any, pd.DataFrame]],
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield each reason of skips, with the systems and faults that it concerns."""
+    skipped = pd.concat([rows.assign(name=row.name) for row, rows in of_rows])
+    skipped = skipped[skipped["status"] == Status.SKIPPED]
+    reasons = [
+        # Otherwise, each system would have a reason of its own.
+        _capitalised(str(row.reason).replace(f"{row.backend}[{row.variant}]", "the system"))
+        for row in each(skipped)
     ]
+    for reason, rows in skipped.groupby(reasons, sort=False):
+        pairs = rows[["name", "fault"]].drop_duplicates()
+        yield str(reason), [f"{pair.name} under {pair.fault}" for pair in each(pairs)]
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def sentence(squares: Matrix) -> str:
     """Return the line of the terminal: how many systems lost or repeated tasks, and which."""
+    is_harmed = {
+        system.name: any(square.result.is_harm for square in system.squares)
+        for system in squares.systems
+    }
+    n, k = plural(len(is_harmed), "system"), sum(is_harmed.values())
+    if not k:
+        return f"Faults: none of {n} lost a task or ran one twice."
+    # The shorter list: of a large run, most systems have harm under one of the faults.
+    if 0 < len(is_harmed) - k < k:
+        rest = ", ".join(name for name, harmed in is_harmed.items() if not harmed)
+        return f"Faults: {k} of {n} lost tasks or ran them twice; all except {rest}."
     harmed = [
         f"{system.name} ({system.survived})" if system.survived else system.name
         for system in squares.systems
-        if any(square.result.is_harm for square in system.squares)
+        if is_harmed[system.name]
     ]
-    n = plural(len(squares.systems), "system")
-    if not harmed:
-        return f"Faults: none of {n} lost a task or ran one twice."
-    return f"Faults: {len(harmed)} of {n} lost tasks or ran them twice: {', '.join(harmed)}."
+    return f"Faults: {k} of {n} lost tasks or ran them twice: {', '.join(harmed)}."
 
 
 def as_table(squares: Matrix | None) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:

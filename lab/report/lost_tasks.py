@@ -18,7 +18,7 @@ from lab.report.number_format import percent, plural
 
 
 def lost_tasks(tables: Tables) -> Strip | None:
-    """Return the chart for the fault that most systems had; None without a fault.
+    """Return the chart for the fault and provider of most systems; None without a fault.
 
     Args:
         tables: At least `trial`, with the trials of faults.
@@ -29,15 +29,18 @@ def lost_tasks(tables: Tables) -> Strip | None:
     trials = trials[is_complete & (trials["fault"] != FaultKind.NONE)]
     if trials.empty:
         return None
-    fault = str(trials.groupby("fault")["label"].nunique().idxmax())
-    trials = trials[trials["fault"] == fault]
+    several = len(set(trials["provider"])) > 1
+    most: Any = trials.groupby(["fault", "provider"])["label"].nunique().idxmax()
+    fault, provider = most
+    trials = trials[(trials["fault"] == fault) & (trials["provider"] == provider)]
     dots = [
         _dot(row, trials[trials["label"] == row.label])
         for row in each(identify(tables["trial"]))
         if (trials["label"] == row.label).any()
     ]
     dots.sort(key=lambda dot: dot.value)
-    return Strip("faults", "lost under faults", f"fault {fault}", "%", dots)
+    place = f"fault {fault}" + (f" on {provider}" if several else "")
+    return Strip("faults", "lost under faults", place, "%", dots)
 
 
 def _dot(row: Any, trials: pd.DataFrame) -> Dot:

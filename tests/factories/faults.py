@@ -54,7 +54,12 @@ FATES: Fates = {
 
 
 def with_faults(
-    tables: Mapping[str, pd.DataFrame], fates: Fates = FATES, *, blocks: int = 2, hits: int = 2
+    tables: Mapping[str, pd.DataFrame],
+    fates: Fates = FATES,
+    *,
+    blocks: int = 2,
+    hits: int = 2,
+    provider: str = "local",
 ) -> dict[str, pd.DataFrame]:
     """Add trials with faults to a synthetic campaign, with their hits and outcomes."""
     trials: list[TrialRow] = []
@@ -63,7 +68,7 @@ def with_faults(
     for number, ((backend, fault), fate) in enumerate(fates.items()):
         like = tables["trial"][tables["trial"]["backend"] == backend].iloc[0]
         for block in range(blocks if not fate.skip else 1):
-            trial = _trial(like, fault, block, fate, hits)
+            trial = _trial(like, fault, block, fate, hits, provider)
             trials.append(trial)
             if fate.skip or fate.failure:
                 continue
@@ -95,7 +100,9 @@ COUNTED = {
 ACK_MEANS = {"rq": "accepted", "celery": "socket"}
 
 
-def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> TrialRow:
+def _trial(
+    like: pd.Series, fault: str, block: int, fate: Fate, hits: int, provider: str
+) -> TrialRow:
     known = {str(name): None if pd.isna(value) else value for name, value in like.items()}
     row = TrialRow(**known)  # type: ignore[arg-type]
     status, reason = "ok", fate.skip or fate.failure
@@ -109,7 +116,8 @@ def _trial(like: pd.Series, fault: str, block: int, fate: Fate, hits: int) -> Tr
     return replace(
         row,
         **{
-            "trial_id": f"{zlib.crc32((row.label + fault).encode()):08x}{block:08x}",
+            "trial_id": f"{zlib.crc32((row.label + fault + provider).encode()):08x}{block:08x}",
+            "provider": provider,
             "fault": fault,
             "block": block,
             "arrival": "paced",

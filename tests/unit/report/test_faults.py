@@ -16,6 +16,7 @@ from lab.figures import FIGURES, Tables
 from lab.report.documented import documented_safe
 from lab.report.fault_results import RESULTS
 from lab.report.faults import Square, as_table, matrix, sentence
+from lab.report.lost_tasks import lost_tasks
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, campaign
 from tests.factories.colours import VISION, contrast, distance
@@ -54,7 +55,8 @@ SCHEMES = ("light", "dark")
 def tables() -> Tables:
     """Return a campaign in which each fault has another result for rq."""
     fates = {("rq", fault): fate for fault, fate in FATES.items()}
-    return with_faults(campaign(SMALL), {**fates, ("thread-pool", "child-kill"): OK})
+    others = {("thread-pool", "child-kill"): OK, ("inline", "broker-kill"): OK}
+    return with_faults(campaign(SMALL), {**fates, **others})
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,58 @@ def test_a_square_without_a_result_has_the_reason(squares: Mapping[str, Square])
     assert "did not answer" in squares["broker-kill:aof-always"].reason
 
 
+def test_each_provider_has_its_own_rows() -> None:
+    """A result in processes and one in containers are not one result; nor are their hits."""
+    fates = {("rq", "worker-kill"): LOST, ("thread-pool", "worker-kill"): SKIPPED}
+    local = with_faults(campaign(SMALL), fates)
+    fates = {("rq", "worker-kill"): OK, ("thread-pool", "worker-kill"): OK}
+    both = with_faults(local, fates, provider="compose")
+    table = matrix(both)
+    assert table
+    squares = {system.name: system.squares[0] for system in table.systems}
+    # On the provider where all its trials were skipped, a system is only in the list of skips.
+    assert {name: (s.text, s.count, s.survived) for name, s in squares.items()} == {
+        "rq on compose": ("ok", "0 of 428", "4 of 4 survived"),
+        "rq on local": ("lost", "8 of 428", "0 of 4 survived"),
+        "thread-pool on compose": ("ok", "0 of 428", "4 of 4 survived"),
+    }
+    assert len({square.anchor for square in squares.values()}) == 3
+    assert [names for _, names in table.skips] == [["thread-pool on local under worker-kill"]]
+    assert sentence(table) == (
+        "Faults: 1 of 3 systems lost tasks or ran them twice: rq on local (0 of 4 survived)."
+    )
+    strip = lost_tasks(both)
+    assert strip
+    assert strip.place == "fault worker-kill on compose"
+    assert [dot.text for dot in strip.dots] == ["0 %", "0 %"]
+
+
+def test_the_terminal_lists_the_few_systems_without_harm() -> None:
+    """A list of all others would be longer."""
+    kinds = [("rq", LOST), ("inline", TWICE), ("thread-pool", OK)]
+    fates = {(backend, "worker-kill"): fate for backend, fate in kinds}
+    table = matrix(with_faults(campaign(SMALL), fates))
+    assert table
+    assert sentence(table) == (
+        "Faults: 2 of 3 systems lost tasks or ran them twice; all except thread-pool."
+    )
+
+
+def test_skips_of_one_reason_are_one_entry() -> None:
+    """A reason names its system first; without the name, those of all systems are equal."""
+    lacks = ("rq[worker]", "thread-pool[executor]")
+    fates = {
+        (label.partition("[")[0], "broker-kill"): Fate(skip=f"{label} has no server.")
+        for label in lacks
+    }
+    table = matrix(with_faults(campaign(SMALL), {**fates, ("rq", "none"): OK}))
+    assert table
+    names = ["rq under broker-kill", "thread-pool under broker-kill"]
+    assert table.skips == [("The system has no server.", names)]
+    # Nothing was tried with that fault, and nothing on the thread pool.
+    assert (table.faults, [system.name for system in table.systems]) == (["none"], ["rq"])
+
+
 def test_faults_are_in_the_order_of_their_kinds(tables: Tables) -> None:
     """The control is the first, and the variants of a kind are neighbours."""
     table = matrix(tables)
@@ -174,7 +228,7 @@ def test_the_terminal_names_the_systems_that_lost_tasks(tables: Tables) -> None:
     table = matrix(tables)
     assert table
     assert sentence(table) == (
-        "Faults: 1 of 2 systems lost tasks or ran them twice: rq (8 of 24 survived)."
+        "Faults: 1 of 3 systems lost tasks or ran them twice: rq (8 of 24 survived)."
     )
     assert ["rq", "child-kill", "lost", "8 of 428", "0.81 % to 3.6 %", "0 of 4 survived"] in (
         as_table(table)[2]
@@ -227,7 +281,7 @@ def test_the_matrix_is_the_first_section_of_the_page(tables: Tables) -> None:
     page = render(tables, dict.fromkeys(FIGURES.values()))
     assert re.findall(r'<section id="([\w-]+)"', page)[0] == "faults"
     anchors = set(re.findall(r'class="square[^"]*" href="#([^"]+)"', page))
-    assert len(anchors) == len(FATES) - 1 + 1  # rq without its skip, and the thread pool
+    assert len(anchors) == len(FATES) - 1 + 2  # rq without its skip, and two other systems
     assert anchors <= set(re.findall(r'<div id="([^"]+)"', page))
     trials = tables["trial"].query("fault != '' and status != 'skipped'")["trial_id"]
     assert [t for t in trials if f"lab reproduce synthetic/{t}</code>" not in page] == []
