@@ -10,12 +10,14 @@ import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lab.core import files
 from lab.core.errors import UsageError
 from lab.results.store import Store, list_runs
 
 LATEST = re.compile(r"latest(?:~([0-9]{1,6}))?")
+REFERENCE = "reference"  # the packages of the repository
 REPRODUCED = "reproduce"  # preset of a run that is one trial of another run
 SHOWN = 3
 
@@ -26,7 +28,7 @@ def find(name: str | Path | None, results: Path, warn: Callable[[str], object]) 
     Args:
         name: The id of a run in `results`, a folder, ``latest``, or ``latest~N`` for the N-th run
             before it. None: the latest.
-        results: The folder that contains ``runs`` and ``published``.
+        results: The folder that contains ``runs``, ``published`` and ``reference``.
         warn: Receives a sentence for each run that cannot be read.
 
     Raises:
@@ -52,13 +54,17 @@ def find_or_none(name: str, results: Path, warn: Callable[[str], object]) -> Pat
     for folder in (Path(name), results / "runs" / name, results / "published" / name):
         if files.is_there(folder / "campaign.csv"):
             return folder
+    # A page of a package in the repository names its rows by the id of the campaign.
+    for folder in sorted((results / REFERENCE).glob("*")):
+        if files.is_there(folder / "campaign.csv") and _campaign(folder).campaign_id == name:
+            return folder
     if not (match := LATEST.fullmatch(name)):
         return None
     back = int(match[1] or 0)
     # Only here: by its id or folder, a reproduced trial is a run like any other.
-    runs = [run for run in list_runs(results, warn) if _preset(run) != REPRODUCED]
+    runs = [run for run in list_runs(results, warn) if _campaign(run).preset != REPRODUCED]
     return runs[-1 - back] if back < len(runs) else None
 
 
-def _preset(run: Path) -> str:
-    return str(Store(run).campaign().preset)
+def _campaign(run: Path) -> Any:
+    return Store(run).campaign()

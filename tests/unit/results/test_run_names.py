@@ -11,17 +11,20 @@ from lab.results import run_names
 from tests.factories.campaigns import Campaign, campaign, write
 
 OLD, NEW, AGAIN = "20260101T000000Z-quick-aaaa", "20260102T000000Z-quick-bbbb", "20260103T000000Z-r"
+MEASURED = "20251231T000000Z-standard-cccc"
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with two runs, a reproduced trial, and a published package."""
+    """A results folder with two runs, a reproduced trial, and two published packages."""
     folder = tmp_path_factory.mktemp("results")
     tables = campaign(Campaign(blocks=1))
     for name, preset in ((OLD, "quick"), (NEW, "quick"), (AGAIN, run_names.REPRODUCED)):
         row = tables["campaign"].assign(campaign_id=name, preset=preset)
         write({**tables, "campaign": row}, folder / "runs" / name)
     write(tables, folder / "published" / "paper")
+    row = tables["campaign"].assign(campaign_id=MEASURED)
+    write({**tables, "campaign": row}, folder / "reference" / "faults")
     return folder
 
 
@@ -34,6 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (OLD, f"runs/{OLD}"),
         (AGAIN, f"runs/{AGAIN}"),
         ("paper", "published/paper"),
+        (MEASURED, "reference/faults"),
     ],
 )
 def test_a_name_is_an_id_or_counts_back_from_the_latest(
