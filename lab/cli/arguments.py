@@ -10,7 +10,7 @@ from lab.cli.options import OPTIONS
 from lab.planning import ranges
 from lab.planning.presets import EXPERIMENTS, OFFERED, PRESETS
 from lab.providers import PROVIDERS
-from lab.results.schema import CSV_TABLES, TABLES
+from lab.results.schema import CSV_TABLES, OF_FAULTS, TABLES
 
 RESULTS = Path("results")
 
@@ -169,9 +169,10 @@ def _publish(command: argparse.ArgumentParser) -> None:
         "--no-tasks",
         dest="tables",
         action="store_const",
-        const=CSV_TABLES,
+        const=(*CSV_TABLES, *OF_FAULTS),
         default=tuple(TABLES),
-        help="leave out the tables with one row per task: small enough for a repository",
+        help="leave out the tables with one row per task, except for outcomes of faults: small "
+        "enough for a repository",
     )
     _add_results(command)
 

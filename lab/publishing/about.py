@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,13 @@ Licence: {licence}.
 TEXTS: Mapping[str, str] = {"README.md": README, "CITATION.cff": CITATION}
 
 
-def facts(campaign: Any, environment: pd.DataFrame) -> dict[str, str]:
+def facts(campaign: Any, environment: pd.DataFrame, providers: Sequence[str]) -> dict[str, str]:
     """Return the values of the placeholders in `TEXTS`.
 
     Args:
         campaign: The row of the run's campaign.
         environment: The facts of its machine.
+        providers: The providers of its trials.
     """
     run = _plain(campaign.campaign_id)
     address = web_address(Path(__file__).parents[2])
@@ -79,7 +80,7 @@ def facts(campaign: Any, environment: pd.DataFrame) -> dict[str, str]:
         "date": _plain(campaign.started_utc)[:10],
         "preset": _plain(campaign.preset),
         "commit": _plain(campaign.git_commit) or "unknown",
-        "command": _command(str(campaign.command)),
+        "command": "\n".join(_commands(str(campaign.command), providers)),
         "version": SCHEMA_VERSION,
         "licence": f"{LICENCE['name']}, {LICENCE['path']}",
         "machine": _machine(environment),
@@ -105,6 +106,15 @@ def _words(value: object) -> str:
 def _plain(value: object) -> str:
     """Return a value without the characters that are markup in Markdown, YAML or HTML."""
     return re.sub(r"[^\w.+:-]", "", str(value), flags=re.ASCII)
+
+
+def _commands(line: str, providers: Sequence[str]) -> list[str]:
+    """Return the run's command line; with several providers, a line for each of them."""
+    before, option, rest = line.partition("--provider ")
+    if not option:
+        return [_command(line)]
+    after = rest.partition(" ")[2]
+    return [_command(f"{before}{option}{provider} {after}") for provider in providers]
 
 
 def _command(line: str) -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from lab.analysis.queries import of_faults
 from lab.core import files
 from lab.core.errors import ResultsError, UsageError
 from lab.figures import FIGURES
@@ -26,7 +27,7 @@ from lab.publishing import about
 from lab.publishing.scrub import Scrub
 from lab.publishing.tables import PublishedTables
 from lab.report import page
-from lab.results import formats
+from lab.results import formats, packages
 from lab.results.arrow_schema import key_of, schema
 from lab.results.dictionary import describe_package
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES, TABLES
@@ -36,6 +37,8 @@ CHECKSUMS = "SHA256SUMS"
 TYPES = {"int64": "integer", "double": "number", "string": "string"}
 # A spreadsheet evaluates a cell that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Rows that are written together: a group for each trial would be larger than most of its tables.
+GROUP_ROWS = 100_000
 # OVER_TIME needs other runs, which are not in the package.
 CHARTS = [chart for chart in FIGURES.values() if chart is not OVER_TIME]
 
@@ -67,9 +70,15 @@ def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Pa
 def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None:
     scrub = Scrub()
     published = PublishedTables(store, scrub)
-    resources = list(_csv_files(published, folder, [n for n in CSV_TABLES if n in tables]))
+    is_complete = "task" in tables
+    csv_tables = [name for name in CSV_TABLES if name in tables]
+    resources = list(_csv_files(published, folder, csv_tables, is_complete=is_complete))
     by_task = [name for name in PARQUET_TABLES if name in tables]
-    resources += _parquet_files(store, published, folder, by_task)
+    trials = store.read("trial")
+    if not is_complete:
+        trials = of_faults(trials)
+    if is_complete or len(trials):
+        resources += _parquet_files(store, published, folder, by_task, trials)
     # Drawn from the scrubbed tables, because the run's figures and page hold private text.
     pictures = page.draw_figures(published, folder, CHARTS)
     for file in (folder / "figures").glob("*.csv"):
@@ -80,7 +89,8 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
     shutil.copyfile(lock, folder / "lock.txt")
     files_of = {str(resource["name"]): str(resource["path"]) for resource in resources}
     (folder / "DICTIONARY.md").write_text(describe_package(files_of), encoding="utf-8")
-    facts = about.facts(published["campaign"].iloc[0], published["environment"])
+    providers = sorted(set(published["trial"]["provider"]))
+    facts = about.facts(published["campaign"].iloc[0], published["environment"], providers)
     for name, template in about.TEXTS.items():
         (folder / name).write_text(template.format_map(facts), encoding="utf-8")
     _json(folder / "datapackage.json", _descriptor(facts, resources))
@@ -88,10 +98,13 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
 
 
 def _csv_files(
-    published: PublishedTables, folder: Path, tables: Sequence[str]
+    published: PublishedTables, folder: Path, tables: Sequence[str], *, is_complete: bool
 ) -> Iterator[dict[str, Any]]:
     for table in tables:
         rows = published[table].copy()
+        if table == "estimate" and not is_complete:
+            # Most of them are of one trial, which `metric` has, and they would fill the package.
+            rows = rows[rows["fault"] == ""]
         for name in rows.columns[rows.dtypes == "str"]:
             rows[name] = _disarmed(rows[name])
         path = folder / f"{table}.csv"
@@ -106,16 +119,22 @@ def _disarmed(texts: pd.Series) -> pd.Series:
 
 
 def _parquet_files(
-    store: Store, published: PublishedTables, folder: Path, tables: Sequence[str]
+    store: Store,
+    published: PublishedTables,
+    folder: Path,
+    tables: Sequence[str],
+    trials: pd.DataFrame,
 ) -> Iterator[dict[str, Any]]:
     """Write each table of `tables` as one file, trial by trial."""
-    trials = store.read("trial")
     for table in tables:
         metadata = {"about": "attempt at the trial", "unit": ""}
-        attempt_field = pa.field("attempt", pa.int64(), nullable=False, metadata=metadata)
+        attempt_field = pa.field(packages.ATTEMPT, pa.int64(), nullable=False, metadata=metadata)
         whole = schema(table).insert(1, attempt_field)
         path = folder / f"{table}.parquet"
-        with pa_parquet.ParquetWriter(path, whole, compression="zstd") as writer:
+        with pa_parquet.ParquetWriter(
+            path, whole, compression="zstd", write_page_checksum=True
+        ) as writer:
+            waiting: list[pa.Table] = []
             columns = (trials[name] for name in ("trial_id", "attempt", "n_done"))
             for trial_id, attempt, n_done in zip(*columns, strict=True):
                 trial = store.trial_folder(str(trial_id), int(attempt))
@@ -123,8 +142,13 @@ def _parquet_files(
                 is_required = table == "task" and int(n_done) > 0
                 if is_required or has_table(trial, table):
                     rows = published.scrubbed(table, store.read(table, trial))
-                    rows.insert(1, "attempt", int(attempt))
-                    writer.write_table(pa.Table.from_pandas(rows, whole, preserve_index=False))
+                    rows.insert(1, packages.ATTEMPT, int(attempt))
+                    waiting.append(pa.Table.from_pandas(rows, whole, preserve_index=False))
+                if sum(map(len, waiting)) >= GROUP_ROWS:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))
         # A Parquet file has its own schema; the descriptor adds the meaning of the columns.
         yield _resource(table, path, {"columns": _fields(whole)})
 

@@ -12,7 +12,7 @@ from lab.figures.history import of_run
 from lab.planning.phases import Phase
 from lab.results import formats
 from lab.results.schema import TABLES
-from lab.results.store import Store
+from lab.results.store import Store, has_table
 
 EARLIER = "earlier"
 
@@ -37,11 +37,9 @@ class RunTables(Mapping[str, pd.DataFrame]):
         if attempt:
             folder = self._store.folder / "trials" / attempt
             if table != "task":
-                is_there = (folder / f"{table}.parquet").exists()  # a published run has none
-                if not is_there:
-                    # Empty, but with its columns, so that no caller needs a special case.
-                    return formats.from_csv(table, b"", folder)
-                return self._store.read(table, folder)
+                if has_table(folder, table):
+                    return self._store.read(table, folder)
+                return self._packaged(table, attempt)
             # Only the columns that figures use: a window of a large run has millions of rows.
             tasks = self._store.read(table, folder, TASK_COLUMNS)
             # The file also has the warm-up, which belongs to no number (METHOD M16).
@@ -49,6 +47,16 @@ class RunTables(Mapping[str, pd.DataFrame]):
         if table not in self._known:
             self._known[table] = self._earlier() if table == EARLIER else self._store.read(table)
         return self._known[table]
+
+    def _packaged(self, table: str, attempt: str) -> pd.DataFrame:
+        """Return the rows of one attempt from a published package; empty if it has none."""
+        if not has_table(self._store.folder, table):
+            # With its columns, so that no caller needs a special case.
+            return formats.from_csv(table, b"", self._store.folder)
+        rows = self[table]
+        trial_id, _, number = attempt.rpartition("-")
+        chosen = rows[(rows["trial_id"] == trial_id) & (rows["attempt"] == int(number))]
+        return chosen.drop(columns="attempt")
 
     def _earlier(self) -> pd.DataFrame:
         """Return the headline numbers of other runs with the same fingerprint.

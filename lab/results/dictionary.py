@@ -63,6 +63,16 @@ A table with one row per task holds the rows of all trials: `trial_id` and `atte
 of `trial`.
 """
 
+OF_FAULTS = """
+```python
+outcomes = pd.read_parquet("outcome.parquet", dtype_backend="numpy_nullable")
+print(outcomes.groupby(["trial_id", "outcome"]).size())
+```
+
+The tables `outcome` and `fault` hold the rows of all trials with a fault: `trial_id` and `attempt`
+lead to the row of `trial`. The numbers of these trials are in `metric`, and not in `estimate`.
+"""
+
 
 def describe_tables() -> str:
     """Return the text of `results/README.md`: the folder, how to read it, and every column."""
@@ -75,7 +85,7 @@ def describe_package(files: Mapping[str, str]) -> str:
     Args:
         files: The file of each table in the package.
     """
-    tasks = OF_TASKS if "task" in files else ""
+    tasks = OF_TASKS if "task" in files else OF_FAULTS if "fault" in files else ""
     return OF_PACKAGE + tasks + "".join(_describe_table(*item) for item in files.items())
 
 

@@ -57,7 +57,7 @@ _MAY_BECOME: Mapping[pa.DataType, Callable[[pa.DataType], bool]] = {
 # Twice the largest trial that was tried: ten million tasks.
 MOST_ROWS = 20_000_000
 MOST_BYTES = 4 << 30
-_UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
+UNFIT = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
 
 
 def to_csv(table: str, rows: Rows, origin: Path, *, header: bool) -> bytes:
@@ -124,7 +124,7 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
         file_schema = file.schema_arrow
     except MemoryError:  # Arrow's too: the file may be sound
         raise
-    except _UNFIT as error:
+    except UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     metadata = file_schema.metadata or {}
     version = metadata.get(b"schema_version", b"none").decode(errors="replace")
@@ -143,7 +143,7 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
                 f"{origin}: column {column.name!r} holds {in_file.type} in unit {unit!r}, not "
                 f"{column.type} in {column.metadata[b'unit']!r}. {RESTORE}"
             )
-    _require_size(file.metadata, origin)
+    require_size(file.metadata, origin)
     wanted = schema(table).names if columns is None else columns
     try:
         data_read = file.read(
@@ -153,12 +153,12 @@ def from_parquet(table: str, data: bytes, origin: Path, columns: Columns = None)
             data_read = convert_1.convert_table(table, data_read)
     except MemoryError:  # Arrow's too: the file may be sound
         raise
-    except _UNFIT as error:
+    except UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     return _to_pandas(_checked(data_read, table, origin, wanted), table)
 
 
-def _require_size(metadata: Any, origin: Path) -> None:
+def require_size(metadata: Any, origin: Path) -> None:
     """Refuse a Parquet file whose metadata declares more data than the memory may hold."""
     size = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     if metadata.num_rows > MOST_ROWS or size > MOST_BYTES:
@@ -217,7 +217,7 @@ def _array(values: Any, column: pa.Field, origin: Path) -> pa.Array:
         array = pa.array(values, from_pandas=True)  # NaN becomes null
         fits = pa.types.is_null(array.type) or _MAY_BECOME[column.type](array.type)
         array = array.cast(column.type) if fits else array
-    except _UNFIT as error:
+    except UNFIT as error:
         raise ResultsError(f"{problem}: column {column.name!r}: {brief(error)}. {step}") from error
     if not fits:
         raise ResultsError(
@@ -262,7 +262,7 @@ def _parse_csv(table: str, data: bytes, origin: Path) -> pa.Table:
         )
     except MemoryError:  # Arrow's too: the file may be sound
         raise
-    except _UNFIT as error:
+    except UNFIT as error:
         raise ResultsError(f"{origin} is damaged: {brief(error)}. {RESTORE}") from error
     return _checked(parsed, table, origin)
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from lab.core import files
 from lab.core.errors import ResultsError, UnknownNameError
-from lab.results import convert_1, formats
+from lab.results import convert_1, formats, packages
 from lab.results.arrow_schema import (
     RESTORE,
     key_of,
@@ -188,6 +188,9 @@ class Store:
                 raise ResultsError(f"{where}. {RESTORE}")
 
     def _read_all(self, table: str) -> pd.DataFrame:
+        if files.is_there(packed := _parquet(self.folder, table)):  # of a published package
+            with files.sentences(packed):
+                return packages.read(table, self._bytes_of(packed), packed)
         # The empty table gives columns and types where no trial is finished.
         frames = [formats.from_csv(table, b"", self.folder)]
         frames[0].insert(1, "attempt", pd.Series(dtype="int64"))

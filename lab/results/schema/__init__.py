@@ -53,6 +53,8 @@ CSV_TABLES = (
     *("metric", "estimate", "trend", "claim"),
 )
 PARQUET_TABLES = ("task", "submit", "sample", "outcome", "firing", "fault")
+# Their rows of trials with a fault are few, and the matrix of faults needs them.
+OF_FAULTS = ("outcome", "fault")
 # The file of each table; `lab history` rewrites `changepoint` from all runs.
 PLACES: Mapping[str, str] = {
     **{table: f"{table}.csv" for table in CSV_TABLES},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pandas as pd
@@ -18,10 +19,11 @@ CAMPAIGN = SimpleNamespace(
 FACTS = {"cpu.model": "A <b>CPU</b>", "cpu.usable": "2", "memory.ram": "", "kernel.system": "Linux"}
 
 
-def readme() -> str:
+def readme(command: str = CAMPAIGN.command, providers: Sequence[str] = ("local",)) -> str:
     """Return the README of a package."""
     environment = pd.DataFrame({"key": list(FACTS), "value": list(FACTS.values())})
-    return about.TEXTS["README.md"].format_map(about.facts(CAMPAIGN, environment))
+    campaign = SimpleNamespace(**{**vars(CAMPAIGN), "command": command})
+    return about.TEXTS["README.md"].format_map(about.facts(campaign, environment, providers))
 
 
 def test_the_machine_is_named_by_what_is_known() -> None:
@@ -34,3 +36,13 @@ def test_the_commands_can_be_copied() -> None:
     text = readme()
     assert "nox -s bench -- -b 'celery[threads]'    # all of it" in text
     assert "lab reproduce FOLDER/TRIAL_ID    # one row; FOLDER is the path of this folder" in text
+
+
+def test_each_provider_of_a_run_has_its_command() -> None:
+    """A merged campaign has trials of several, and a command plans those of one."""
+    text = readme("bench --provider local -b 'celery[threads]'", ("compose", "local"))
+    assert (
+        "nox -s bench -- --provider compose -b 'celery[threads]'\n"
+        "nox -s bench -- --provider local -b 'celery[threads]'    # all of it"
+    ) in text
+    assert "--provider local    # all" in readme("bench --provider local")

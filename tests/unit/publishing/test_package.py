@@ -18,11 +18,17 @@ import pytest
 from frictionless import Package
 
 from lab.cli.main import main
+from lab.core.errors import ResultsError
 from lab.figures.history import OVER_TIME
 from lab.publishing import reproduce
+from lab.report.faults import matrix
+from lab.report.run_tables import RunTables
+from lab.results import formats
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES
+from lab.results.store import Store
 from tests.conftest import once
 from tests.factories import campaigns
+from tests.factories.faults import with_faults
 
 ROOT = Path(__file__).parents[3]
 SMALL = replace(campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], workloads=("noop",))
@@ -90,6 +96,35 @@ def test_the_page_of_a_package_without_tasks_shows_its_tables(
     assert "its metrics stay as published" in capsys.readouterr().err
     assert_checksums(target)
     assert {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES} == before
+
+
+def test_a_package_without_tasks_keeps_what_the_matrix_of_faults_shows(tmp_path: Path) -> None:
+    """Hits, ids of harmed tasks and survived faults are those of the run (METHOD M28)."""
+    tables = with_faults(campaigns.campaign(campaigns.SMALL))
+    run = campaigns.write(tables, tmp_path / "runs" / "synthetic")
+    (run / "plan.json").write_text("{}")
+    target = tmp_path / "package"
+    assert main(["publish", "--no-tasks", str(run), "--to", str(target)]) == 0
+    assert not (target / "task.parquet").exists()
+    squares = matrix(RunTables(Store(target)))
+    assert squares == matrix(RunTables(Store(run)))
+    assert squares
+    (lost,) = (row.squares[1] for row in squares.systems if row.name == "rq")
+    assert (lost.fault, lost.survived) == ("worker-kill", "0 of 4 survived")
+    assert all(hit.tasks["lost"] for hit in lost.hits)
+    assert set(Store(target).read("estimate").fault) == {""}
+    report = Package(str(target / "datapackage.json")).validate()
+    assert report.valid, report.flatten(["title", "message"])
+
+
+def test_a_damaged_table_of_a_package_is_refused(tmp_path: Path) -> None:
+    """A package may come from another person."""
+    run = campaigns.write(with_faults(campaigns.campaign(campaigns.SMALL)), tmp_path / "run")
+    file = run / "fault.parquet"
+    for content in (b"PAR1", formats.to_parquet("fault", [], file)):
+        file.write_bytes(content)  # the second lacks the column `attempt`
+        with pytest.raises(ResultsError, match="fault.parquet is damaged"):
+            Store(run).read("fault")
 
 
 @pytest.mark.parametrize("tables", [(*CSV_TABLES, *PARQUET_TABLES), CSV_TABLES])
