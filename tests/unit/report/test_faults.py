@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from importlib import resources
 
 import pandas as pd
 import pytest
@@ -19,7 +18,6 @@ from lab.report.faults import Square, as_table, matrix, sentence
 from lab.report.lost_tasks import lost_tasks
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, campaign
-from tests.factories.colours import VISION, contrast, distance
 from tests.factories.faults import (
     BROKEN,
     LOST,
@@ -48,7 +46,6 @@ FATES = {
     "broker-kill": SKIPPED,
     "broker-kill:aof-always": BROKEN,
 }
-SCHEMES = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -285,35 +282,6 @@ def test_the_matrix_is_the_first_section_of_the_page(tables: Tables) -> None:
     assert anchors <= set(re.findall(r'<div id="([^"]+)"', page))
     trials = tables["trial"].query("fault != '' and status != 'skipped'")["trial_id"]
     assert [t for t in trials if f"lab reproduce synthetic/{t}</code>" not in page] == []
-
-
-def colours(scheme: str) -> dict[str, tuple[str, str]]:
-    """Return background and ink of each result in a colour scheme."""
-    css = resources.files("lab.report").joinpath("faults.css.j2").read_text("utf-8")
-    light, dark = css.split("@media (prefers-color-scheme: dark)")
-    values = dict(re.findall(r"--([\w-]+): (#\w{6})", dark if scheme == "dark" else light))
-    # A task that raised has the colours of one that the system reports as failed.
-    names = [*(result.name for result in RESULTS if result.name != "raised"), "ok"]
-    return {name: (values[f"{name}-paper"], values[f"{name}-ink"]) for name in names}
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_words_contrast_with_their_squares(scheme: str) -> None:
-    """The contrast is at least 4.5 (WCAG, level AA)."""
-    low = {name: contrast(*pair) for name, pair in colours(scheme).items()}
-    assert {name: ratio for name, ratio in low.items() if ratio < 4.5} == {}
-
-
-@pytest.mark.parametrize("vision", VISION)
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_squares_are_distinguishable(scheme: str, vision: str) -> None:
-    """No two results have backgrounds that look equal with this vision."""
-    papers = {name: paper for name, (paper, _) in colours(scheme).items()}
-    distances = {
-        pair: distance(papers[pair[0]], papers[pair[1]], vision)
-        for pair in itertools.combinations(papers, 2)
-    }
-    assert {pair: d for pair, d in distances.items() if d < 0.07} == {}
 
 
 def test_results_are_ordered_by_their_harm() -> None:
