@@ -18,12 +18,10 @@ import pytest
 from frictionless import Package
 
 from lab.cli.main import main
-from lab.core.errors import ResultsError
 from lab.figures.history import OVER_TIME
 from lab.publishing import reproduce
 from lab.report.faults import matrix
 from lab.report.run_tables import RunTables
-from lab.results import formats
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES
 from lab.results.store import Store
 from tests.conftest import once
@@ -115,16 +113,6 @@ def test_a_package_without_tasks_keeps_what_the_matrix_of_faults_shows(tmp_path:
     assert set(Store(target).read("estimate").fault) == {""}
     report = Package(str(target / "datapackage.json")).validate()
     assert report.valid, report.flatten(["title", "message"])
-
-
-def test_a_damaged_table_of_a_package_is_refused(tmp_path: Path) -> None:
-    """A package may come from another person."""
-    run = campaigns.write(with_faults(campaigns.campaign(campaigns.SMALL)), tmp_path / "run")
-    file = run / "fault.parquet"
-    for content in (b"PAR1", formats.to_parquet("fault", [], file)):
-        file.write_bytes(content)  # the second lacks the column `attempt`
-        with pytest.raises(ResultsError, match="fault.parquet is damaged"):
-            Store(run).read("fault")
 
 
 @pytest.mark.parametrize("tables", [(*CSV_TABLES, *PARQUET_TABLES), CSV_TABLES])
