@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,17 +15,17 @@ from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Periodic
 from tests.cluster.containers import left_of
 from tests.factories import fault_trials
-from tests.factories.fault_trials import goes_on, interrupted, lost
+from tests.factories.fault_trials import LONG, goes_on, interrupted, lost
 from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.calm, pytest.mark.usefixtures("containers")]
 
 
 def tables_of(
-    folder: Path, label: str, fault: Fault, deadline_s: float = 3.0
+    folder: Path, label: str, fault: Fault, deadline_s: float = 3.0, **changes: Any
 ) -> dict[str, pd.DataFrame]:
     """Run one trial in containers, and return its tables; nothing remains in the engine."""
-    tables = fault_trials.tables_of(folder, label, fault, deadline_s, provider="compose")
+    tables = fault_trials.tables_of(folder, label, fault, deadline_s, provider="compose", **changes)
     assert left_of(os.getpid()) == []
     return tables
 
@@ -52,18 +53,18 @@ def test_the_control_loses_nothing(label: str, tmp_path: Path) -> None:
 
 def test_celery_loses_what_a_killed_container_executed(tmp_path: Path) -> None:
     """By default a task is acknowledged before it runs (METHOD M29)."""
-    tables = tables_of(tmp_path, "celery@default", of_kind(FaultKind.WORKER_KILL))
+    fault = of_kind(FaultKind.WORKER_KILL)
+    tables = tables_of(tmp_path, "celery@default", fault, 6.0, **LONG)
     hit = last_hit(tables)
     assert (hit.activity, hit.proof) == ("executing", "State.ExitCode 137")
     assert hit.restarted_ns > hit.injected_ns
     assert interrupted(tables)
     assert interrupted(tables) <= lost(tables)
-    assert goes_on(tables)
 
 
 def test_a_killed_container_interrupts_what_its_forks_executed(tmp_path: Path) -> None:
     """RQ forks for each task, so its processes are others a moment later."""
-    tables = tables_of(tmp_path, "rq", of_kind(FaultKind.WORKER_KILL))
+    tables = tables_of(tmp_path, "rq", of_kind(FaultKind.WORKER_KILL), 6.0, **LONG)
     assert last_hit(tables).activity == "executing"
     assert interrupted(tables)
     assert interrupted(tables) <= lost(tables)
@@ -72,7 +73,7 @@ def test_a_killed_container_interrupts_what_its_forks_executed(tmp_path: Path) -
 @pytest.mark.parametrize("label", ["rq", "celery", "multiprocessing"])
 def test_a_killed_child_is_replaced(label: str, tmp_path: Path) -> None:
     """The process ends, its worker goes on, and its task is lost by these defaults."""
-    tables = tables_of(tmp_path, label, of_kind(FaultKind.CHILD_KILL))
+    tables = tables_of(tmp_path, label, of_kind(FaultKind.CHILD_KILL), 6.0, **LONG)
     hit = last_hit(tables)
     assert hit.proof.endswith("has ended")
     assert interrupted(tables)
@@ -82,9 +83,9 @@ def test_a_killed_child_is_replaced(label: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("label", ["celery", "rq"])
 def test_a_terminated_worker_finishes_its_tasks(label: str, tmp_path: Path) -> None:
     """The signal reaches each worker of the node once; their warm shutdown loses nothing."""
-    tables = tables_of(tmp_path, label, of_kind(FaultKind.WORKER_TERM), deadline_s=10.0)
+    tables = tables_of(tmp_path, label, of_kind(FaultKind.WORKER_TERM), 10.0, **LONG)
     assert "State.ExitCode 0" in last_hit(tables).proof
-    assert lost(tables) == set()
+    assert {*tables["outcome"].outcome} == {"ok"}
 
 
 @pytest.mark.parametrize("kind", [FaultKind.WORKER_PAUSE, FaultKind.BROKER_PAUSE])
@@ -100,11 +101,9 @@ def test_a_paused_container_loses_nothing(kind: FaultKind, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("label", "persistence"),
-    [("celery", "none"), ("celery", "aof-always"), ("celery[prefork+rabbitmq]", "")],
+    [("celery", "none"), ("celery[prefork+rabbitmq]", "")],
 )
-def test_a_killed_server_is_restarted_with_its_data(
-    label: str, persistence: str, tmp_path: Path
-) -> None:
+def test_a_killed_server_is_restarted(label: str, persistence: str, tmp_path: Path) -> None:
     """The system goes on with what it offers after the restart."""
     fault = replace(of_kind(FaultKind.BROKER_KILL), persistence=persistence)
     tables = tables_of(tmp_path, label, fault, deadline_s=30.0)
@@ -226,13 +225,6 @@ def test_a_poison_task_kills_who_executes_it(tmp_path: Path) -> None:
     tables = tables_of(tmp_path, "celery", of_kind(FaultKind.POISON))
     assert last_hit(tables).task_ids
     assert lost(tables) == interrupted(tables)
-
-
-def test_an_idle_container_is_killed(tmp_path: Path) -> None:
-    """A process is killed that executes nothing, and no task is lost with it."""
-    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.IDLE_WORKER_KILL))
-    assert last_hit(tables).activity == "idle"
-    assert interrupted(tables) == set()
 
 
 def test_a_killed_scheduler_is_restarted(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from lab.core.outcomes import HARM, TaskOutcome
 from lab.planning import faults
 from lab.planning.fault_tasks import KINDS
 from tests.factories import fault_trials
-from tests.factories.fault_trials import PACED, TWO
+from tests.factories.fault_trials import LONG, PACED, TWO
 
 # Two workers take five seconds for it, so that a hit meets tasks that wait.
 BURST = Burst(200)
-# Longer than a grace period, and so seldom that a worker has no second task.
+# Tasks of a second, so seldom that half of the time a worker has none.
 LONG_US, SELDOM = 1_000_000, Paced(1, 1.0)
 # Celery reserves four tasks for each of two processes. They are lost with its connection until the
 # visibility timeout of an hour ends.
@@ -65,16 +65,13 @@ class Harmed(NamedTuple):
     others: dict[int, str]
 
 
+# `test_faults` and `test_compose_faults` test further systems.
 LOSES = (
-    # RQ does not deliver again without a retry.
-    Case("rq", "child-kill", arrival=SELDOM, size=LONG_US),
-    # By default a task is acknowledged before it runs.
-    Case("celery", "worker-kill"),
     # The results were in the memory of the worker, so Dask computes finished tasks again.
     Case("dask[distributed]", "worker-kill"),
     # The only idle child waits with the lock of the queue, which nothing releases.
     Case("multiprocessing", "idle-worker-kill", topology=Topology(1, 1, 1)),
-    Case("celery", "worker-term:grace-0.3s", arrival=SELDOM, size=LONG_US),
+    Case("celery", "worker-term:grace-0.3s", 6.0, **LONG),
     # One ended process breaks the pool: all unfinished tasks fail.
     Case("process-pool", "poison"),
     Case("celery", "worker-oom"),
@@ -88,22 +85,17 @@ LOSES = (
 )
 KEEPS = (
     # `task_reject_on_worker_lost` returns the message.
-    Case("celery@safe", "child-kill"),
+    Case("celery@safe", "child-kill", 20.0, **LONG),
     # By default it loses a task of which the child has just notified its worker: the message is
     # acknowledged, and the task has not started. A task is long, because one that finishes between
     # the choice of the target and its end is executed again.
     Case("celery@safe", "idle-worker-kill", arrival=SELDOM, size=LONG_US),
-    Case("celery", "worker-term"),
     Case("celery", "worker-pause:3s"),
-    Case("celery@safe", "poison"),
     Case("rq", "worker-oom"),
     # The page cache survives SIGKILL.
     Case("celery", "broker-kill:aof-everysec", 20.0, BURST, n_held=PREFETCHED),
     Case("celery", "broker-kill:aof-always", 20.0, BURST, n_held=PREFETCHED),
     Case("celery", "broker-pause:3s"),
-    Case("rq", "submitter-kill"),
-    # It sleeps and waits by the monotonic clock.
-    Case("thread-pool", "clock-step"),
 )
 
 

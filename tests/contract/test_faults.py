@@ -10,7 +10,7 @@ import pytest
 from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Periodic
 from lab.planning import faults
-from tests.factories.fault_trials import goes_on, interrupted, lost, tables_of
+from tests.factories.fault_trials import LONG, goes_on, interrupted, lost, tables_of
 from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.calm]
@@ -26,7 +26,8 @@ def test_the_control_loses_nothing(label: str, tmp_path: Path) -> None:
 
 def test_celery_loses_what_a_killed_worker_executed(tmp_path: Path) -> None:
     """By default a task is acknowledged before it runs (METHOD M29)."""
-    tables = tables_of(tmp_path, "celery@default", of_kind(FaultKind.WORKER_KILL))
+    fault = of_kind(FaultKind.WORKER_KILL)
+    tables = tables_of(tmp_path, "celery@default", fault, 6.0, **LONG)
     hit = tables["fault"].iloc[-1]
     assert (hit.status, hit.activity, hit.proof) == ("hit", "executing", "exit code -9")
     assert hit.restarted_ns > hit.injected_ns
@@ -38,28 +39,21 @@ def test_celery_loses_what_a_killed_worker_executed(tmp_path: Path) -> None:
 def test_celery_safe_executes_again_what_a_killed_worker_executed(tmp_path: Path) -> None:
     """The visibility timeout of a minute has to pass.
 
-    A message that Kombu has popped and not yet noted may be lost: 6 in 100 kills.
+    Both tasks execute at the kill, because a message that Kombu has popped and not yet noted is
+    lost: see `test_pops`.
     """
     fault = of_kind(FaultKind.WORKER_KILL)
-    tables = tables_of(tmp_path, "celery@safe", fault, deadline_s=95.0)
+    tables = tables_of(tmp_path, "celery@safe", fault, 95.0, **LONG)
     assert interrupted(tables)
-    assert lost(tables) & interrupted(tables) == set()
+    assert lost(tables) == set()
     again = tables["task"][tables["task"].attempt_no == 2]
     assert interrupted(tables) <= {*again.task_id}
 
 
-@pytest.mark.parametrize(
-    ("label", "kind"),
-    [
-        ("rq", FaultKind.CHILD_KILL),
-        ("django-q[redis]", FaultKind.CHILD_KILL),
-        ("multiprocessing", FaultKind.CHILD_KILL),
-    ],
-)
-def test_a_killed_child_loses_its_task(label: str, kind: FaultKind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("label", ["rq", "django-q[redis]", "multiprocessing"])
+def test_a_killed_child_loses_its_task(label: str, tmp_path: Path) -> None:
     """None of them delivers again without a retry (METHOD M29)."""
-    # Three quarters of the time of both workers: the hit meets a child that executes a task.
-    tables = tables_of(tmp_path, label, of_kind(kind), deadline_s=10.0, size=150_000)
+    tables = tables_of(tmp_path, label, of_kind(FaultKind.CHILD_KILL), 6.0, **LONG)
     assert interrupted(tables)
     assert interrupted(tables) <= lost(tables)
 
@@ -75,10 +69,9 @@ def test_a_killed_scheduler_misses_jobs_until_it_is_restarted(tmp_path: Path) ->
     assert (tables["task"].t3_ns > hit.restarted_ns).any()
 
 
-@pytest.mark.parametrize("persistence", ["none", "aof-always"])
-def test_a_killed_server_is_restarted_with_its_data(persistence: str, tmp_path: Path) -> None:
-    """The system goes on with what it offers after the restart."""
-    fault = replace(of_kind(FaultKind.BROKER_KILL), persistence=persistence)
+def test_a_killed_server_is_restarted(tmp_path: Path) -> None:
+    """The system goes on with what it offers after the restart, although its data is lost."""
+    fault = replace(of_kind(FaultKind.BROKER_KILL), persistence="none")
     tables = tables_of(tmp_path, "celery", fault)
     hit = tables["fault"].iloc[-1]
     assert (hit.status, hit.proof) == ("hit", "exit code -9")
@@ -108,10 +101,11 @@ def test_a_poisonous_task_is_executed_again_and_again_by_celery_safe(tmp_path: P
 
 def test_a_worker_that_gets_time_to_end_loses_nothing(tmp_path: Path) -> None:
     """Celery's warm shutdown finishes what it executes (docs, Workers Guide)."""
-    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.WORKER_TERM))
+    tables = tables_of(tmp_path, "celery", of_kind(FaultKind.WORKER_TERM), 10.0, **LONG)
     hit = tables["fault"].iloc[-1]
+    assert (hit.status, hit.activity) == ("hit", "executing")
     assert hit.proof.startswith("exit code 0 ")
-    assert lost(tables) == set()
+    assert {*tables["outcome"].outcome} == {"ok"}
 
 
 @pytest.mark.parametrize("label", ["celery", "rq", "django-q", "thread-pool"])
