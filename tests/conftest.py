@@ -188,9 +188,11 @@ def pictures(synthetic: Tables, tmp_path_factory: pytest.TempPathFactory) -> Map
         from lab.figures import FIGURES, save
         from tests.factories.bursts import overheads, whole
         from tests.factories.faults import with_faults
+        from tests.factories.round_trips import with_round_trips
 
         of = dict.fromkeys(FIGURES, synthetic)
         of |= {"granularity": whole(overheads()), "timeline": with_faults(synthetic)}
+        of |= {"round-trip": with_round_trips(synthetic)}
         saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
         return {name: picture for name, picture in saved.items() if picture}
 

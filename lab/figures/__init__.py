@@ -30,6 +30,7 @@ from lab.figures.load import LOAD
 from lab.figures.memory import MEMORY
 from lab.figures.overhead import OVERHEADS
 from lab.figures.provenance import facts, sentence
+from lab.figures.round_trip import ROUND_TRIPS
 from lab.figures.scaling import SCALING
 from lab.figures.schedule import SCHEDULE
 from lab.figures.theme import theme, with_dark_version
@@ -42,7 +43,7 @@ FIGURES: Mapping[str, Chart] = {
     chart.name: chart
     for chart in (
         *(TIMELINE, WAITS, SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
-        *(COST, MEMORY, SCHEDULE, OVER_TIME),
+        *(ROUND_TRIPS, COST, MEMORY, SCHEDULE, OVER_TIME),
     )
 }
 
