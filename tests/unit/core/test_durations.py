@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.core.durations import PATIENCE_S, first_run_s, longest_s
-from lab.core.model import Arrival, Burst, Idle, Paced, Periodic
+from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, RoundTrip
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from lab.core.model import Arrival, Burst, Idle, Paced, Periodic
         (Burst(1_000), 0.0),
         (Paced(300, rate_hz=50.0), 6.0),
         (Idle(10.0), 10.0),
+        # A client that looks for a result every 0.2 s needs 140 s, more than a deadline of 120 s.
+        (RoundTrip(700), 350.0),
         # The first firing within a minute and a period; then four periods, and two at the ends.
         (Periodic(1, 4, every_s=10.0), PATIENCE_S + 10.0 + 60.0),
     ],
