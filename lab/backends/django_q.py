@@ -48,9 +48,9 @@ def _variant(name: str) -> Variant:
     broker, _, database = name.partition("+")
     settings: dict[str, Any] = {"redis": REDIS.value} if broker == "redis" else {"orm": "default"}
     promised, services, packages, references = PROMISED, [REDIS], ["redis"], tuple[str, ...]()
-    ack = AckMeans.ACCEPTED
+    ack, is_orm = AckMeans.ACCEPTED, broker == "orm"
     summary = "Redis broker (django-q2 docs, Brokers, Redis), results in "
-    if broker == "orm":
+    if is_orm:
         promised, services, packages = promised | {Capability.RETRY}, [], []
         references = (f"raw-sql[{database}]", "deadline-loop")
         ack = AckMeans.ON_DISK if database == POSTGRES else AckMeans.ACCEPTED
@@ -70,6 +70,8 @@ def _variant(name: str) -> Variant:
         packages=tuple(packages),
         references=references,
         ack_means=ack,
+        # With the default of `ack_failures`, every `retry` seconds (docs, Configuration).
+        redelivers_failed=is_orm,
     )
 
 

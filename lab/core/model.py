@@ -118,6 +118,7 @@ class Variant:
     - `sends_name`: a message has the name of the function, which the worker has registered.
     - `carrier`: deprecated name of `serializer`.
     - `ack_means`: where a task is when its submit call returns; the default promises least.
+    - `redelivers_failed`: a task that raised is delivered again, although no retry was requested.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Variant:
     references: tuple[str, ...] = ()
     ack_means: AckMeans = AckMeans.IN_MEMORY
     sends_name: bool = False
+    redelivers_failed: bool = False
     carrier: InitVar[Serializer | None] = None
 
     def __post_init__(self, carrier: Serializer | None) -> None:

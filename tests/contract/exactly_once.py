@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 from lab.core.backend import capabilities
 from lab.core.model import Capability
 from lab.planning import registry
 from lab.validation.trial_row import TrialResult
 
-# With default settings, these redeliver a failed task after 60 s. Beside other tests, a thousand
-# tasks take longer than that.
-REDELIVERING = ("django-q[orm+sqlite]", "django-q[orm+postgres]")
+# The variants that deliver a failed task again, Django-Q's after 60 s. Beside other tests, a
+# thousand tasks take longer than that.
+REDELIVERING = {
+    f"{name}[{variant.name}]"
+    for name, backend in registry.backends().items()
+    for variant in backend.variants
+    if variant.redelivers_failed
+}
 
 
 def may_raise(label: str) -> bool:
@@ -19,8 +26,16 @@ def may_raise(label: str) -> bool:
     return Capability.SUBMIT in promised and chosen.backend.executes
 
 
+def assert_settings(result: TrialResult) -> None:
+    """Assert that the row has the settings in force; a reference has none but its code."""
+    is_reference = registry.select(result.row.label).backend.family == "reference"
+    cause = f"effective_settings of {result.row.label} returns nothing"
+    assert is_reference or json.loads(result.row.settings), cause
+
+
 def assert_exactly_once(result: TrialResult, *, raises: bool) -> None:
     """Assert that all tasks ran once, and, if `raises`, that one in a hundred failed."""
+    assert_settings(result)
     row, outcomes = result.row, result.tables["outcome"].outcome.value_counts()
     n = row.n_planned
     failed = n // 100 if raises else 0

@@ -14,6 +14,7 @@ from lab.planning.compatibility import SCHEDULES
 from lab.planning.phases import Phase
 from lab.recording.ledger_reader import executions
 from tests.contract import rescheduling
+from tests.contract.exactly_once import assert_settings
 from tests.contract.test_backends import LABELS, promised, remaining_processes
 from tests.factories.trials import ask_beside, run, spec_of
 
@@ -42,6 +43,7 @@ def test_jobs_fire_at_every_occurrence(label: str, tmp_path: Path) -> None:
     result = run(tmp_path, spec_of(label, arrival=Periodic(2, 4, every_s=PERIOD_S)))
     row, occurrences = result.row, result.tables["firing"]
     assert (row.status, row.reason) == ("ok", "")
+    assert_settings(result)
     assert (row.n_sent, row.n_done, row.n_duplicated) == (2, 2, 0)
     assert (row.n_wrong_answer, row.n_failed, row.n_unexpected, row.n_negative) == (0, 0, 0, 0)
     due = {(Phase.MEASURE.first_task + job, k) for job in range(2) for k in range(4)}
