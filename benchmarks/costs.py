@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.history import asv_run
 from lab.history.samples import Samples
-from lab.history.suite import AXES, TIMEOUT_S, VERSION, benchmarks
+from lab.history.suite import AXES, TIMEOUT_S, benchmarks
 from lab.planning import registry
 
 # One backend of each family that needs no server: fast, and available on every machine.
@@ -36,7 +36,7 @@ def classes(module: str) -> dict[str, type]:
             track = _reader(benchmark.name)
             track.unit, track.pretty_name = benchmark.unit, benchmark.title
             shared = {"params": (LABELS, CORES, (1,)), "param_names": AXES, "setup": _setup}
-            shared |= {"version": VERSION, "timeout": TIMEOUT_S}
+            shared |= {"version": benchmark.version, "timeout": TIMEOUT_S}
             attributes.setdefault(benchmark.group, shared)[f"track_{benchmark.metric}"] = track
     return {name: type(name, (), members) for name, members in attributes.items()}
 

@@ -27,7 +27,7 @@ from lab.core.errors import ResultsError
 from lab.history import machines
 from lab.history.run_index import CommitRun, History
 from lab.history.samples import AxisValues, Samples, samples
-from lab.history.suite import AXES, TIMEOUT_S, VERSION, Benchmark, benchmarks, present_name
+from lab.history.suite import AXES, TIMEOUT_S, Benchmark, benchmarks, present_name
 
 FORMAT = 2
 COLUMNS = (
@@ -148,7 +148,10 @@ def _write_all(
             "requirements": {},
             "env_vars": {},
             "result_columns": list(COLUMNS),
-            "results": {n: _result(cells.get(n, {}), axes[n], started) for n in descriptions},
+            "results": {
+                name: _result(cells.get(name, {}), axes[name], described["version"], started)
+                for name, described in descriptions.items()
+            },
             "durations": {},
         }
         name = f"{commit[:8]}-{OURS}{provider}-py{python}.json"
@@ -217,7 +220,7 @@ def _describe(benchmark: Benchmark, axes: Axes) -> dict[str, Any]:
         "unit": benchmark.unit,
         "param_names": list(AXES),
         "params": [[repr(value) for value in axis] for axis in axes],
-        "version": VERSION,
+        "version": benchmark.version,
         "timeout": TIMEOUT_S,
         "pretty_name": benchmark.title,
         "code": f"One sample is one trial. {benchmark.title}.",
@@ -225,13 +228,16 @@ def _describe(benchmark: Benchmark, axes: Axes) -> dict[str, Any]:
 
 
 def _result(
-    samples_of: Mapping[AxisValues, list[float] | None], axes: Axes, started: pd.Timestamp
+    samples_of: Mapping[AxisValues, list[float] | None],
+    axes: Axes,
+    version: str,
+    started: pd.Timestamp,
 ) -> list[Any]:
     """Return the values of asv's result columns: flat lists over the product of the axes."""
     cells = [_cell(samples_of.get((str(b), c, n), [])) for b, c, n in product(*axes)]
     value, *statistics, raw = map(list, zip(*cells, strict=True))
     params = [[repr(item) for item in axis] for axis in axes]
-    return [value, params, VERSION, int(started.timestamp() * 1000), 0.0, *statistics, raw]
+    return [value, params, version, int(started.timestamp() * 1000), 0.0, *statistics, raw]
 
 
 def _cell(values: list[float] | None) -> tuple[Any, ...]:
