@@ -13,11 +13,11 @@ from lab.planning import registry
 from lab.providers import PROVIDERS
 from lab.worker import user_function
 
-# Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the fixed
-# loop of the noise check, its share of the report. A provider adds its own start. `TASKS_PER_S` is
+# Seconds of a trial in addition to its tasks: start and stop of processes, verify, quiet, the time
+# of its row, its share of the report. A provider adds its own start. `TASKS_PER_S` is
 # the rate of no-ops per worker slot of a backend with worker processes. Means over all backends on
 # two shared cores, used only for the estimate before the first trial has ended.
-IN_PROCESS_S, WITH_CLUSTER_S = 0.9, 3.0
+IN_PROCESS_S, WITH_CLUSTER_S = 0.65, 2.75
 TASKS_PER_S = 100.0
 # Below it, all arguments of a trial are made in less time than its start takes.
 SHORTEST_ARGUMENT_S = 1e-4

@@ -131,12 +131,13 @@ WITH_TASKS = tuple(kind for kind in FaultKind if kind is not FaultKind.SCHEDULER
 KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
 _scheduled = partial(Case, widest=True, blocks=1, n_references=None)
-# Five minutes on two cores for all backends. 64 tasks are the fewest for which a p90 is reported.
+# Five minutes on two cores for all backends, at least half of it inside windows. 64 tasks are the
+# fewest for which a p90 is reported.
 QUICK = (
-    Case("noop", Burst(100), widest=True),
-    Case("noop", Paced(64, rate_hz=50.0), widest=True, blocks=1, n_references=0),
-    Case("cpu", Burst(40), blocks=1, n_references=1),
-    _scheduled("noop", Periodic(1, 4, every_s=1.0), fallback=True),
+    Case("noop", Burst(400), widest=True),
+    Case("noop", Paced(150, rate_hz=50.0), widest=True, blocks=1, n_references=0),
+    Case("cpu", Burst(100), blocks=1, n_references=1),
+    _scheduled("noop", Periodic(1, 8, every_s=1.0), fallback=True),
     # The case above has the references of schedules; here they would wait a minute for nothing.
     _scheduled("noop", Periodic(1, 1, cron=CRON), fallback=True, n_references=0),
 )

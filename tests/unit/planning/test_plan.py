@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.analysis.statistics import sample_floor
-from lab.campaign.estimate import estimate_s, total_s
+from lab.campaign.estimate import IN_PROCESS_S, WITH_CLUSTER_S, estimate_s, total_s
 from lab.cli.parser import parse
 from lab.cli.selection import select
 from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
@@ -99,7 +99,10 @@ def test_a_fallback_is_for_backends_that_support_no_cell_before_it() -> None:
 
 
 def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
-    """On two cores, with every percentile up to p90, according to the displayed estimate."""
+    """On two cores, half of it inside windows, according to the displayed estimate.
+
+    Every percentile up to p90 has enough tasks.
+    """
     quick = PRESETS["quick"]
     selection = select(parse(["bench", "--provider", "local"]), quick)
     trials = make_plan(replace(selection, cores=(1, 2), offers=frozenset(Service))).trials
@@ -108,6 +111,9 @@ def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
     }
     assert {s.backend for s in trials} >= backends | {"inline", "pipe", "queue", "raw-redis"}
     assert total_s(trials, {}) <= 300
+    has_cluster = (registry.has_worker_processes(registry.select(s.label)) for s in trials)
+    fixed_s = sum(WITH_CLUSTER_S if has else IN_PROCESS_S for has in has_cluster)
+    assert fixed_s <= total_s(trials, {}) / 2
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
 
 
