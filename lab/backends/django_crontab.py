@@ -28,7 +28,7 @@ class DjangoCrontab(Backend):
     family = "django-crontab"
     references = ("deadline-loop",)
     summary = "django-crontab on the machine's cron"
-    packages = ("django_crontab",)
+    packages = ("django", "django_crontab")
     extra = "django-crontab"
     services = (Service.CRON,)
     finest_period_s = 60.0

@@ -90,7 +90,7 @@ class DjangoQ(Backend):
         "deadline-loop",
     )
     summary = "django-q2 on Redis or Django's ORM"
-    packages = ("django_q",)
+    packages = ("django", "django_q")
     extra = "django-q"
     # The unit of `Schedule.MINUTES` and of cron lines.
     finest_period_s = 60.0

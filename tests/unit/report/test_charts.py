@@ -9,7 +9,6 @@ import pytest
 from lab.analysis.queries import trial_values
 from lab.figures import Tables
 from lab.report.charts import chart_data
-from lab.report.features import features_of
 from lab.report.first_screen import first_screen
 from lab.report.lost_tasks import lost_tasks
 from tests.factories.campaigns import Campaign, campaign
@@ -60,22 +59,3 @@ def test_the_chart_of_a_fault_has_the_share_of_lost_tasks(synthetic: Tables) -> 
     assert lost.interval is not None
     assert lost.interval[0] < lost.value < lost.interval[1]
     assert lost_tasks(synthetic) is None
-
-
-@pytest.mark.parametrize(
-    ("label", "keeps", "redis", "django"),
-    [
-        ("celery[prefork]@default", False, True, False),
-        ("celery[prefork]@safe", True, True, False),
-        ("django-rq[worker]@default", False, True, True),
-        ("thread-pool[executor]@default", False, False, False),
-        ("huey[of-another-package]@default", False, True, False),
-    ],
-)
-def test_features_are_those_of_the_adapter(
-    label: str, keeps: bool, redis: bool, django: bool
-) -> None:
-    """Of a system that is not installed, only the servers of its trials are known."""
-    servers = ["redis 6.2.14"] if label.startswith("huey") else []
-    features = features_of(label, servers)
-    assert (features.keeps, features.redis, features.django) == (keeps, redis, django)
