@@ -21,6 +21,7 @@ import pyarrow.parquet as pa_parquet
 from lab.analysis.queries import of_faults
 from lab.core import files
 from lab.core.errors import ResultsError, UsageError
+from lab.core.outcomes import TaskOutcome
 from lab.figures import FIGURES
 from lab.figures.history import OVER_TIME
 from lab.publishing import about
@@ -74,11 +75,8 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
     csv_tables = [name for name in CSV_TABLES if name in tables]
     resources = list(_csv_files(published, folder, csv_tables, is_complete=is_complete))
     by_task = [name for name in PARQUET_TABLES if name in tables]
-    trials = store.read("trial")
-    if not is_complete:
-        trials = of_faults(trials)
-    if is_complete or len(trials):
-        resources += _parquet_files(store, published, folder, by_task, trials)
+    if is_complete or not of_faults(published["trial"]).empty:
+        resources += _parquet_files(store, published, folder, by_task, is_complete=is_complete)
     # Drawn from the scrubbed tables, because the run's figures and page hold private text.
     pictures = page.draw_figures(published, folder, CHARTS)
     for file in (folder / "figures").glob("*.csv"):
@@ -123,9 +121,13 @@ def _parquet_files(
     published: PublishedTables,
     folder: Path,
     tables: Sequence[str],
-    trials: pd.DataFrame,
+    *,
+    is_complete: bool,
 ) -> Iterator[dict[str, Any]]:
     """Write each table of `tables` as one file, trial by trial."""
+    trials = store.read("trial")
+    if not is_complete:
+        trials = of_faults(trials)
     for table in tables:
         metadata = {"about": "attempt at the trial", "unit": ""}
         attempt_field = pa.field(packages.ATTEMPT, pa.int64(), nullable=False, metadata=metadata)
@@ -142,6 +144,8 @@ def _parquet_files(
                 is_required = table == "task" and int(n_done) > 0
                 if is_required or has_table(trial, table):
                     rows = published.scrubbed(table, store.read(table, trial))
+                    if table == "outcome" and not is_complete:
+                        rows = rows[rows["outcome"] != TaskOutcome.OK].copy()
                     rows.insert(1, packages.ATTEMPT, int(attempt))
                     waiting.append(pa.Table.from_pandas(rows, whole, preserve_index=False))
                 if sum(map(len, waiting)) >= GROUP_ROWS:

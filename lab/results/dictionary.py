@@ -70,7 +70,8 @@ print(outcomes.groupby(["trial_id", "outcome"]).size())
 ```
 
 The tables `outcome` and `fault` hold the rows of all trials with a fault: `trial_id` and `attempt`
-lead to the row of `trial`. The numbers of these trials are in `metric`, and not in `estimate`.
+lead to the row of `trial`. `outcome` leaves out tasks whose outcome is ok. The numbers of these
+trials are in `metric`, and not in `estimate`.
 """
 
 
