@@ -39,13 +39,14 @@ class Fate:
 
 OK, LOST, STUCK = Fate(), Fate(TaskOutcome.LOST_SILENT), Fate("stuck")
 REPORTED, TWICE, UNKNOWN = Fate("lost-reported"), Fate("duplicated"), Fate("unknown")
+RECOVERED = Fate("re-executed", 61.0)
 MISSED, SKIPPED = Fate(misses=True), Fate(skip=WITHOUT_PARTS)
 BROKEN = Fate(failure="The broker did not answer within 10 s after its restart.")
 Fates = Mapping[tuple[str, str], Fate]
 FATES: Fates = {
     ("rq", "none"): OK,
     ("rq", "worker-kill"): LOST,
-    ("rq", "broker-kill:aof-always"): Fate("re-executed", 61.0),
+    ("rq", "broker-kill:aof-always"): RECOVERED,
     ("thread-pool", "none"): OK,
     ("thread-pool", "worker-kill"): OK,
     ("thread-pool", "broker-kill:aof-always"): SKIPPED,

@@ -23,6 +23,7 @@ from tests.factories.faults import (
     LOST,
     MISSED,
     OK,
+    RECOVERED,
     REPORTED,
     SKIPPED,
     STUCK,
@@ -32,7 +33,6 @@ from tests.factories.faults import (
     with_faults,
 )
 
-RECOVERED = Fate("re-executed", 61.0)
 FATES = {
     "none": OK,
     "child-kill": LOST,

@@ -1,0 +1,126 @@
+"""Prints the matrix of faults in README.md, from the package `results/reference/faults`.
+
+    python .ci/fault_matrix.py     # writes it into the page, between its two markers
+
+A cell has the worst outcome of the tasks of a system after a fault, as a sign; with two, the first
+is in processes and the second in containers. The page of the package has counts and hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from lab.core.faults import FaultKind
+from lab.figures import Tables
+from lab.providers import PROVIDERS
+from lab.report import fault_results
+from lab.report.fault_hits import survival
+from lab.report.faults import MatrixRow, Square, matrix
+from lab.report.number_format import plural
+from lab.report.run_tables import RunTables
+from lab.results.store import Store
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "README.md"
+LINK = "results/reference/faults/README.md"
+PACKAGE = (ROOT / LINK).parent
+BEGIN, END = "<!-- start of the generated matrix -->", "<!-- end of the generated matrix -->"
+# Results without a trial, and those of a trial that failed before a fault.
+EMPTY = (fault_results.SKIPPED, fault_results.UNMEASURED)
+# Column of `trial` -> the words of the sentence about it, the worst first.
+HARMS: Mapping[str, str] = {
+    "n_lost": "lost tasks silently",
+    "n_stuck": "left tasks stuck",
+    "n_duplicated": "ran tasks twice",
+}
+
+
+def block(tables: Tables) -> str:
+    """Return the generated part of the page in Markdown, with its markers."""
+    squares = matrix(tables)
+    lines = []
+    if squares is not None:
+        # Rows of one label are neighbours, one for each provider.
+        systems = [list(rows) for _, rows in groupby(squares.systems, key=lambda row: row.label)]
+        lines = [_sentence(tables), "", *_table(squares.faults, systems), "", *_legend(systems)]
+    return "\n".join([BEGIN, "", *lines, *([""] if lines else []), END])
+
+
+def _sentence(tables: Tables) -> str:
+    """Return how many systems harmed tasks, without a fault and with one."""
+    trials = tables["trial"]
+    ran = trials[(trials["fault"] != "") & (trials["n_sent"] > 0)]
+    is_control = ran["fault"] == FaultKind.NONE
+    control, hit = ran[is_control], ran[~is_control]
+    n, harmed = int(control["n_sent"].sum()), int(control[list(HARMS)].fillna(0).sum().sum())
+    counts = {
+        words: hit.loc[hit[column].fillna(0) > 0, "label"].nunique()
+        for column, words in HARMS.items()
+    }
+    parts = [f"{count} {words}" for words, count in counts.items() if count]
+    results = ", ".join(parts) or "none lost a task or ran one twice"
+    date = str(tables["campaign"].iloc[-1].started_utc)[:10]
+    return (
+        f"In [the reference campaign]({LINK}) of {date}, {harmed:,} of {n:,} tasks were lost, "
+        "stuck or run twice while nothing failed (`none`). Of "
+        f"{plural(hit['label'].nunique(), 'system')} under faults, {results}."
+    )
+
+
+def _table(faults: Sequence[str], systems: Sequence[Sequence[MatrixRow]]) -> list[str]:
+    header = ["system", "survived", *(f"`{fault}`" for fault in faults)]
+    rows = [
+        [f"`{_name(rows)}`", _survived(rows), *(_cell(squares) for squares in _columns(rows))]
+        for rows in systems
+    ]
+    return [
+        f"| {' | '.join(header)} |",
+        "|---|" + "---|" * (len(header) - 1),
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _columns(rows: Sequence[MatrixRow]) -> Iterable[Sequence[Square]]:
+    """Yield the squares of each fault, in processes before those in containers."""
+    ordered = sorted(rows, key=lambda row: list(PROVIDERS).index(row.provider))
+    return zip(*(row.squares for row in ordered), strict=True)
+
+
+def _name(rows: Sequence[MatrixRow]) -> str:
+    return rows[0].name.removesuffix(f" on {rows[0].provider}")
+
+
+def _survived(rows: Sequence[MatrixRow]) -> str:
+    hits = [h for row in rows for s in row.squares if s.fault != FaultKind.NONE for h in s.hits]
+    k, n = survival(hits)
+    return f"{k} of {n}" if n else ""
+
+
+def _cell(squares: Sequence[Square]) -> str:
+    signs = [square.result.symbol for square in squares if square.result not in EMPTY]
+    return " / ".join(dict.fromkeys(signs))
+
+
+def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
+    """Yield the lines that explain the signs of the table."""
+    seen = {square.result for rows in systems for row in rows for square in row.squares}
+    words: dict[str, list[str]] = {}
+    ordered = (*fault_results.RESULTS, fault_results.OK, fault_results.MISSED, fault_results.FAILED)
+    for result in ordered:
+        if result in seen:
+            words.setdefault(result.symbol, []).append(result.word)
+    parts = [f"{symbol} {' or '.join(of_symbol)}" for symbol, of_symbol in words.items()]
+    yield f"{'; '.join(parts)}; empty: skipped, for a reason that the campaign's page has."
+    yield "Two signs: in processes / in containers. *Survived*: hits that harmed no task."
+
+
+def write(tables: Tables) -> None:
+    """Replace the part between the markers of the page."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(f"{before}{block(tables)}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(RunTables(Store(PACKAGE)))

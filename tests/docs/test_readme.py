@@ -1,0 +1,54 @@
+"""Tests README.md: its matrix of faults is that of the package, and it has at most 900 words."""
+
+from __future__ import annotations
+
+import re
+
+from lab.report.run_tables import RunTables
+from lab.results.store import Store
+from tests.factories.campaigns import SMALL, campaign
+from tests.factories.faults import BROKEN, LOST, OK, RECOVERED, SKIPPED, with_faults
+from tests.factories.scripts import script
+
+fault_matrix = script(".ci/fault_matrix.py")
+MOST_WORDS = 900
+
+
+def test_the_readme_has_the_matrix_of_the_reference() -> None:
+    """To write it: PYTHONPATH=. python .ci/fault_matrix.py."""
+    tables = RunTables(Store(fault_matrix.PACKAGE))
+    assert fault_matrix.block(tables) in fault_matrix.PAGE.read_text(encoding="utf-8")
+
+
+def test_a_row_has_the_results_of_both_providers() -> None:
+    """One sign if they are equal; a skip has none, and the control is not survived."""
+    local = {("rq", "none"): OK, ("rq", "child-kill"): LOST, ("rq", "worker-kill"): RECOVERED}
+    local |= {("thread-pool", "none"): OK, ("thread-pool", "broker-kill"): SKIPPED}
+    inside = {("rq", "child-kill"): LOST, ("rq", "worker-kill"): OK, ("rq", "broker-kill"): BROKEN}
+    tables = with_faults(campaign(SMALL), local)
+    tables = with_faults(tables, inside, provider="compose")
+    text = fault_matrix.block(tables)
+    assert "0 of 856 tasks were lost, stuck or run twice while nothing failed (`none`)." in text
+    assert "Of 1 system under faults, 1 lost tasks silently." in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows == [
+        "| system | survived | `none` | `child-kill` | `worker-kill` | `broker-kill` |",
+        "|---|---|---|---|---|---|",
+        "| `rq` | 8 of 16 | ✓ | ✖ | ↻ / ✓ | - |",
+        "| `thread-pool` |  | ✓ |  |  |  |",
+    ]
+    assert "✖ lost; ↻ recovered; ✓ ok; - failed; empty: skipped" in text
+
+
+def test_a_run_without_faults_has_an_empty_matrix() -> None:
+    """The markers remain, so that the next run of the script finds them."""
+    text = fault_matrix.block(campaign(SMALL))
+    assert text == f"{fault_matrix.BEGIN}\n\n{fault_matrix.END}"
+
+
+def test_the_readme_is_short() -> None:
+    """Words outside the generated matrix; a bar of a table is none."""
+    text = fault_matrix.PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(fault_matrix.BEGIN)
+    words = re.findall(r"\S*\w\S*", before + rest.partition(fault_matrix.END)[2])
+    assert len(words) <= MOST_WORDS
