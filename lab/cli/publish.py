@@ -15,6 +15,7 @@ from lab.results.store import Store
 
 PACKAGE, BENCHER = FORMATS = ("package", "bmf")
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
+LOCK_OF_PACKAGE = "lock.txt"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,12 +33,14 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{bencher.text(RunTables(Store(folder)))}\n")
         return ExitCode.FINE
     # A package contains the lock file, from which others install the same software (METHOD M33).
-    if not LOCK.is_file():
+    published = folder / LOCK_OF_PACKAGE
+    lock = published if published.is_file() else LOCK
+    if not lock.is_file():
         raise UsageError(
             "requirements/bench.txt is missing: run lab publish in a checkout of the lab."
         )
     target = options.to or options.results / "published" / folder.name
-    files = package.write(folder, target, LOCK, options.tables)
+    files = package.write(folder, target, lock, options.tables)
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     say(f"{target}: {len(files)} files, {size_mb:.1f} MB, ready to upload. Check its README.md.")
     return ExitCode.FINE

@@ -115,6 +115,20 @@ def test_a_package_without_tasks_keeps_what_the_matrix_of_faults_shows(tmp_path:
     assert report.valid, report.flatten(["title", "message"])
 
 
+def test_a_package_published_again_keeps_its_tables_and_its_lock(
+    results: Path, tmp_path: Path
+) -> None:
+    """Its texts become those of this version; the software was that of its own lock file."""
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert main(["publish", "--no-tasks", "--results", str(results), "--to", str(first)]) == 0
+    (first / "lock.txt").write_text("celery==4.0\n")
+    assert main(["publish", "--no-tasks", str(first), "--to", str(again)]) == 0
+    assert (again / "lock.txt").read_text() == "celery==4.0\n"
+    for table in CSV_TABLES:
+        name = f"{table}.csv"
+        assert (again / name).read_bytes() == (first / name).read_bytes(), name
+
+
 @pytest.mark.parametrize("tables", [(*CSV_TABLES, *PARQUET_TABLES), CSV_TABLES])
 def test_the_dictionary_describes_the_files_of_the_package(
     tables: tuple[str, ...], results: Path, tmp_path: Path
