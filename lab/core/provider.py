@@ -191,8 +191,11 @@ class Cluster(FaultHooks, ABC):
         raise ClusterError(f"{type(self).__name__} cannot run a monitor. Use --provider local.")
 
     @abstractmethod
-    def cpu(self) -> CpuUse:
-        """Return the CPU time of each role since its processes started."""
+    def cpu(self, roles: Mapping[str, Sequence[int]]) -> CpuUse:
+        """Return the CPU time of each role since its processes started.
+
+        `roles` is the result of `processes`; to list them takes longer than to read their times.
+        """
 
     def processes(self) -> Mapping[str, Sequence[int]]:
         """Return the process ids of driver, services and workers on this machine.

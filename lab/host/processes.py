@@ -206,8 +206,8 @@ def labelled(
     accepted = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            # A zombie has a mark as well.
-            is_marked = is_running(process) and by_mark(process_marks.read(process))
+            # A zombie has a mark as well. Checked second, because few processes have a mark.
+            is_marked = by_mark(process_marks.read(process)) and is_running(process)
             if process.pid != os.getpid() and (is_marked or by_label(process.environ())):
                 accepted.append(process)
     return accepted

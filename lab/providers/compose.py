@@ -175,7 +175,7 @@ class ComposeCluster(ResourceFaults):
         nodes = {*ids} - {*SERVERS, DRIVER}
         connections.prove(lambda: network.look(ids, {*map(str, ENDPOINTS)}, nodes))
 
-    def cpu(self) -> CpuUse:
+    def cpu(self, roles: Mapping[str, Sequence[int]]) -> CpuUse:
         """Sum CPU time by role over the control groups; the driver's children are workers.
 
         If the engine is on another machine, the driver's process cannot be separated from its
@@ -185,8 +185,7 @@ class ComposeCluster(ResourceFaults):
         total = {name: use.cpu_ns or 0 for name, use in used.items()}
         servers = sum(total.pop(name, 0) for name in SERVERS)
         container = total.pop(DRIVER, 0)
-        inside = self._pids(DRIVER)
-        alone = container if inside is None else processes.cpu_ns(driver_pid(inside))
+        alone = processes.cpu_ns(roles["driver"]) if roles else container
         # After the driver has ended, `alone` is 0, but a total must not fall.
         self._driver_ns = max(self._driver_ns, alone)
         children = max(0, container - self._driver_ns)

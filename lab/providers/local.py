@@ -16,7 +16,14 @@ from lab.core.errors import ClusterError
 from lab.core.faults import Role
 from lab.core.model import BackendContext, Command, Serializer, Service
 from lab.core.provider import Cluster, CpuUse, TrialContext
-from lab.host import child_environment, connections, faked_clock, processes, temp_dirs
+from lab.host import (
+    child_environment,
+    connections,
+    faked_clock,
+    process_trees,
+    processes,
+    temp_dirs,
+)
 from lab.planning.registry import SelectedBackend, setup
 from lab.providers import crontab, redis_benchmark
 from lab.providers.local_faults import DRIVER, LocalFaults, LocalPart
@@ -204,24 +211,26 @@ class LocalCluster(LocalFaults, Cluster):
             limit = user_function.memory_bytes(1 if is_one_process else spec.topology.workers)
             processes.limit_memory(process, limit)
 
-    def cpu(self) -> CpuUse:
-        """Sum CPU time over the process trees; the driver's children are workers.
+    def cpu(self, roles: Mapping[str, Sequence[int]]) -> CpuUse:
+        """Sum CPU time over the processes of each role.
 
         If this machine's cron runs the jobs, it and its children are workers as well.
         """
-        pids = {role: [*role_pids] for role, role_pids in self.processes().items()}
+        pids = {role: [*role_pids] for role, role_pids in roles.items()}
         pids["workers"] += [p.pid for cron in self._crons for p in processes.tree(cron)]
         used = {role: processes.cpu_ns(role_pids) for role, role_pids in pids.items()}
         return CpuUse(used["driver"], used["services"], used["workers"])
 
     def processes(self) -> Mapping[str, Sequence[int]]:
         """List driver, servers and workers; the workers include their and the driver's children."""
-        driver = processes.tree(self._driver.pid) if self._driver else []
-        nodes = [p for part in self._nodes for p in processes.tree(part.process.pid)]
+        drivers = [self._driver.pid] if self._driver else []
+        nodes = [part.process.pid for part in self._nodes]
+        trees = process_trees.trees([*drivers, *nodes])
+        children = [pid for driver in drivers for pid in trees[driver][1:]]
         return {
-            "driver": [process.pid for process in driver[:1]],
+            "driver": [pid for driver in drivers for pid in trees[driver][:1]],
             "services": [part.process.pid for part in self._services],
-            "workers": [process.pid for process in [*driver[1:], *nodes]],
+            "workers": [*children, *(pid for node in nodes for pid in trees[node])],
         }
 
     def prove_connections(self) -> None:
@@ -235,17 +244,15 @@ class LocalCluster(LocalFaults, Cluster):
         return parts, connections.connections(everyone)
 
     def _parts(self) -> connections.Parts:
-        trees = {
-            part.log.stem: {process.pid for process in processes.tree(part.process.pid)}
-            for part in [*self._services, *self._nodes]
-        }
+        parts = [*self._services, *self._nodes]
+        drivers = [self._driver.pid] if self._driver else []
+        pids = process_trees.trees([*drivers, *(part.process.pid for part in parts)])
+        trees = {part.log.stem: {*pids[part.process.pid]} for part in parts}
         workers = {part.log.stem: trees[part.log.stem] for part in self._nodes}
         # `_services` has scheduler and monitor too, to which no worker connects.
         servers = {pid for name, pids in trees.items() if name in SERVICES for pid in pids}
-        driver = processes.tree(self._driver.pid) if self._driver else []
-        return connections.Parts(
-            servers, workers, {**trees, DRIVER: {process.pid for process in driver}}
-        )
+        driver = {pid for root in drivers for pid in pids[root]}
+        return connections.Parts(servers, workers, {**trees, DRIVER: driver})
 
     def failure(self) -> str | None:
         """Name the first server or worker that has ended, with the last line of its log.

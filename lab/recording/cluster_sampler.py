@@ -116,15 +116,18 @@ class ClusterSampler:
     def at_the_edge(self) -> list[Sample]:
         """Read all counters now, while no task is in the system."""
         self._begun_ns = t_ns = time.monotonic_ns()
-        return [Sample(t_ns=t_ns, **read._asdict()) for read in (*self._used(), *self._held())]
+        roles = self._cluster.processes()
+        reads = (*self._used(roles), *self._held(roles))
+        return [Sample(t_ns=t_ns, **read._asdict()) for read in reads]
 
     def in_the_window(self) -> list[CounterReading]:
         """Read the counters that may be read while tasks run."""
         is_due = time.monotonic_ns() - self._begun_ns > FIRST_S * 1e9
-        return [*self._used(), *(self._held() if self._looks_inside and is_due else ())]
+        roles = self._cluster.processes()
+        return [*self._used(roles), *(self._held(roles) if self._looks_inside and is_due else ())]
 
-    def _used(self) -> Iterator[CounterReading]:
-        cpu = self._cluster.cpu()
+    def _used(self, roles: Roles) -> Iterator[CounterReading]:
+        cpu = self._cluster.cpu(roles)
         for role, ns in (
             ("driver", cpu.driver_ns),
             ("services", cpu.services_ns),
@@ -133,7 +136,6 @@ class ClusterSampler:
             yield CounterReading(role, "cpu_s", ns / 1e9, "s")
         yield from self._cluster.counters()
 
-    def _held(self) -> Iterator[CounterReading]:
-        roles: Mapping[str, Sequence[int]] = self._cluster.processes()
+    def _held(self, roles: Roles) -> Iterator[CounterReading]:
         yield from memory(roles)
         yield from self._wakeups.count(roles)

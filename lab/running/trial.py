@@ -276,6 +276,7 @@ def _read_monitor(cluster: Cluster, outcome: TrialObservation) -> None:
 
 
 def _reading(cluster: Cluster) -> EdgeReading:
-    threads = {role: cpu_waits.thread_times(pids) for role, pids in cluster.processes().items()}
-    cpu = cluster.cpu()
+    roles = cluster.processes()
+    threads = {role: cpu_waits.thread_times(pids) for role, pids in roles.items()}
+    cpu = cluster.cpu(roles)
     return EdgeReading(host_counters.read_host(), cpu, time.process_time_ns(), threads)
