@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic_ns
+from typing import Any
 
 import pytest
 
+from lab.analysis import compute
 from lab.campaign import run_folder, runner
 from lab.core.model import Arrival, Burst, Flag, RateProbe
+from lab.driver import instrumentation_cost
 from lab.planning.plan import Plan
+from lab.recording import host_counters
+from lab.results.store import Store
+from lab.running import host_baselines
 from lab.running.trial import TrialObservation
 from lab.validation import disturbance
 from tests.factories.trials import spec_of
@@ -68,3 +75,55 @@ def test_the_time_between_two_blocks_is_reported(tmp_path: Path) -> None:
 
     runner.execute(store, run, Watch())
     assert seen == [(2, 2), (4, 4)]
+
+
+def test_no_work_of_the_lab_overlaps_a_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calibration, baselines, rows, pages and progress end before the next window opens."""
+    spans: list[tuple[str, int, int]] = []
+
+    def timed(name: str, function: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            begin_ns = monotonic_ns()
+            try:
+                return function(*args, **options)
+            finally:
+                spans.append((name, begin_ns, monotonic_ns()))
+
+        return call
+
+    class Watch(SilentListener):
+        row = timed("row", SilentListener.row)
+        between_blocks = timed("between_blocks", SilentListener.row)
+
+    works = [
+        (host_counters, "calibrate"),
+        (instrumentation_cost, "cost_ns"),
+        (runner, "collect"),
+        (compute, "compute"),
+        (Store, "append"),
+        (Store, "write_parquet"),
+    ]
+    for owner, name in works:
+        monkeypatch.setattr(owner, name, timed(name, getattr(owner, name)))
+    measure = host_baselines.measure_baselines
+    # As a list, because the original computes its rows one by one.
+    baselines = timed("baselines", lambda *values: [*measure(*values)])
+    monkeypatch.setattr(host_baselines, "measure_baselines", baselines)
+    specs = [spec_of("inline", arrival=Burst(40 + n), block=n // 2) for n in range(4)]
+    run = run_folder.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=0, command="lab bench")
+    rows = runner.execute(run_folder.create(tmp_path, run), run, Watch())
+    windows = [(row.t_begin_ns or 0, row.t_end_ns or 0) for row in rows]
+    assert all(begin < end for begin, end in windows)
+    assert {name for name, *_ in spans} == {
+        *(name for _, name in works),
+        *("baselines", "row", "between_blocks"),
+    }
+    overlaps = [
+        (name, window)
+        for name, begin, end in spans
+        for window in windows
+        if begin < window[1] and window[0] < end
+    ]
+    assert overlaps == []
