@@ -1,7 +1,9 @@
-"""Reads the states of three tasks, as a driver: ``python -m tests.contract.states FOLDER LABEL``.
+"""Reads the states of three tasks: ``python -m tests.contract.states FOLDER LABEL EXPECTED``.
 
 One worker executes a task that sleeps, another that waits for it, and one that raises. The program
-prints their states as JSON: of the first two while the first one runs, and of all at the end.
+runs as a driver, and prints their states as JSON: of the first two while the first one runs, and of
+all at the end. It reads them until they are as expected, a JSON array of both lists, because a
+system needs a moment until it has received or noted a task.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from lab.core.model import Capability, Task
 from lab.planning import registry
 from lab.recording.ledger_reader import CompletionCounter, executions
 
-SLEEPS_S, PATIENCE_S, SETTLES_S = 4.0, 30.0, 1.0
+SLEEPS_S, PATIENCE_S, LOOK_S = 6.0, 30.0, 0.1
 SLEEPING, WAITING, RAISING = 1, 2, 3
 
 
@@ -37,8 +39,22 @@ def states(backend: Backend, handles: dict[int, Any]) -> dict[int, str]:
     return {task_id: backend.state_of(handle).value for task_id, handle in handles.items()}
 
 
-def main(label: str) -> None:
+def settled(
+    backend: Backend, handles: dict[int, Any], expected: list[str], counter: CompletionCounter
+) -> dict[int, str]:
+    """Read the states until they are as expected, at most until another execution ends."""
+    deadline, n_ended = time.monotonic() + PATIENCE_S, counter.count()
+    while True:
+        read = states(backend, handles)
+        is_over = counter.count() > n_ended or time.monotonic() > deadline
+        if is_over or [*read.values()] == expected:
+            return read
+        time.sleep(LOOK_S)
+
+
+def main(label: str, expected: str) -> None:
     """Submit the tasks, and print their states."""
+    during, after = json.loads(expected)
     chosen, ledger = registry.select(label), Path(os.environ["LAB_LEDGER"])
     backend = chosen.backend(setup_from_environment())
     awaits = Capability.COROUTINES in capabilities(chosen.backend, chosen.variant)
@@ -47,16 +63,16 @@ def main(label: str) -> None:
     handles = {SLEEPING: backend.submit(Task(SLEEPING, function, [round(SLEEPS_S * 1e6), 0]))}
     await_start(ledger)
     handles[WAITING] = backend.submit(Task(WAITING, function, [0, 0]))
-    time.sleep(SETTLES_S)
-    during = states(backend, handles)
+    counter = CompletionCounter(ledger)
+    read = [settled(backend, handles, during, counter)]
     handles[RAISING] = backend.submit(Task(RAISING, function, ["not a number", 0]))
-    if not CompletionCounter(ledger).reaches(len(handles), PATIENCE_S):
+    if not counter.reaches(len(handles), PATIENCE_S):
         raise TimeoutError("The tasks did not end.")
-    time.sleep(SETTLES_S)
-    print(json.dumps([during, states(backend, handles)]))  # noqa: T201 (the test reads it)
+    read.append(settled(backend, handles, after, counter))
+    print(json.dumps(read))  # noqa: T201 (the test reads it)
     backend.stop()
 
 
 if __name__ == "__main__":
-    main(sys.argv[2])
+    main(*sys.argv[2:])
     os._exit(0)

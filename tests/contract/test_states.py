@@ -41,6 +41,6 @@ def test_states_are_those_of_the_system(
     label: str, expected: tuple[list[TaskState], list[TaskState]], tmp_path: Path
 ) -> None:
     """A running, a waiting, a finished and a failed task have the states of the system."""
-    _, _, output = ask_beside(tmp_path, spec_of(label), states, label)
+    _, _, output = ask_beside(tmp_path, spec_of(label), states, label, json.dumps(expected))
     during, after = json.loads(output.splitlines()[-1])
     assert (list(during.values()), list(after.values())) == expected
