@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,8 +28,8 @@ from lab.providers.compose import ComposeCluster
 from lab.recording.server_stats import COMMANDS
 from lab.validation.trial_row import TrialResult
 from tests.cluster.containers import elsewhere, left_of, standing
-from tests.contract.exactly_once import REDELIVERING, assert_exactly_once, may_raise
-from tests.contract.test_backends import BUSY, coroutine_spec
+from tests.contract.exactly_once import BUSY, REDELIVERING, assert_exactly_once, may_raise
+from tests.contract.test_backends import coroutine_spec
 from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
@@ -64,19 +63,14 @@ ON_ONE = [
 
 
 CASES = [
-    *((label, nodes, 1_000) for label, nodes in (*EVERY, *FURTHER)),
+    *((label, nodes, 200 if label == BUSY else 1_000) for label, nodes in (*EVERY, *FURTHER)),
     # These have 1 000 tasks on two nodes already, so 100 tasks on one node are enough.
     *((label, nodes, 100) for label, nodes in ON_ONE),
     *((label, nodes, 100) for label, nodes in EVERY if label in REDELIVERING),
 ]
 
 
-def busy_alone(label: str, nodes: int, n_tasks: int) -> Any:
-    """Mark a variant to run alone that starts an interpreter per task and so uses both cores."""
-    return pytest.param(label, nodes, n_tasks, marks=[pytest.mark.alone] * (label == BUSY))
-
-
-@pytest.mark.parametrize(("label", "nodes", "n_tasks"), [busy_alone(*case) for case in CASES])
+@pytest.mark.parametrize(("label", "nodes", "n_tasks"), CASES)
 def test_each_task_of_every_kind_runs_exactly_once_in_containers(
     label: str, nodes: int, n_tasks: int, tmp_path: Path, misbehaving_inside: dict[str, str]
 ) -> None:

@@ -24,18 +24,18 @@ from lab.core.model import (
 from lab.host import processes
 from lab.planning import registry
 from lab.providers.local import LocalCluster
-from tests.contract.exactly_once import REDELIVERING, assert_exactly_once, may_raise
+from tests.contract.exactly_once import assert_exactly_once, may_raise, n_tasks_of
 from tests.contract.stopping import resources
 from tests.factories.trials import run, spec_of
 from tests.factories.user_tasks import WAIT_NS
 
 
-def with_marks(label: str, *, alone: bool = False) -> Any:
+def with_marks(label: str) -> Any:
     """Mark a label as slow if it has worker processes, or is not its backend's first variant."""
     chosen = registry.select(label)
     is_first = chosen.variant == chosen.backend.variants[0].name
     is_slow = registry.has_worker_processes(chosen) or not is_first
-    return pytest.param(label, marks=[pytest.mark.slow] * is_slow + [pytest.mark.alone] * alone)
+    return pytest.param(label, marks=[pytest.mark.slow] * is_slow)
 
 
 LABELS = [
@@ -55,11 +55,7 @@ def promised(label: str) -> frozenset[Capability]:
 
 # The others run only scheduled jobs: see test_schedules.
 TASK_LABELS = [v for v in LABELS if promised(v) & {Capability.SUBMIT, Capability.BATCH}]
-# It starts an interpreter for each task: a thousand of them use both cores completely.
-BUSY = "rq[spawn-worker]"
-# The others redeliver a failed task after 60 s, by when all tasks must have ended.
-ALONE = {BUSY, *REDELIVERING}
-VARIANTS = [with_marks(label, alone=label in ALONE) for label in TASK_LABELS]
+VARIANTS = [with_marks(label) for label in TASK_LABELS]
 # Each profile with the first variant that has it.
 FIRST_WITH = {
     (name, profile.name): f"{name}[{variant.name}]@{profile.name}"
@@ -80,7 +76,7 @@ def widest(label: str) -> Topology:
 def test_a_thousand_tasks_run_exactly_once(
     label: str, tmp_path: Path, misbehaving: dict[str, str], temporary: Path
 ) -> None:
-    """One in a hundred raises, which is counted and affects no other task.
+    """One in a hundred raises, which is counted and affects no other task; some run fewer.
 
     If a variant accepts only batches, an exception may end the batch: see below.
     """
@@ -88,7 +84,7 @@ def test_a_thousand_tasks_run_exactly_once(
     spec = spec_of(
         label,
         misbehaving["MIXED"],
-        Burst(1_000),
+        Burst(n_tasks_of(label)),
         widest(label),
         size=int(raises),
         deadline_s=480.0,
