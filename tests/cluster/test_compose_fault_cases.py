@@ -15,7 +15,7 @@ from tests.cluster.containers import left_of
 from tests.contract.fault_cases import BURST, KEEPS, LOSES, PREFETCHED, Case, keeps, loses, run
 from tests.contract.test_fault_cases import name_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
+pytestmark = [pytest.mark.cluster, pytest.mark.calm, pytest.mark.usefixtures("containers")]
 
 # `test_compose_faults` tests the first three on such systems. The last two are tasks, for which a
 # container is no other place than a process; the limit of `worker-oom` is that of a container.

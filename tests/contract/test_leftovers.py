@@ -40,7 +40,7 @@ def test_children_without_labels_end_with_their_trial_and_are_counted(
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # another lab would also remove them when it starts
+@pytest.mark.alone(beside="calm")  # another lab would also remove them when it starts
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGHUP])
 def test_children_without_labels_end_after_the_death_of_the_lab(
     tmp_path: Path, number: signal.Signals
@@ -53,5 +53,5 @@ def test_children_without_labels_end_after_the_death_of_the_lab(
     )  # fmt: skip
     until(lambda: len(sleepers(lab.pid)) > 2 * N_TASKS and list(tmp_path.glob("runs/*/trials/*")))
     lab.send_signal(number)
-    lab.wait(30)
+    lab.wait(60)
     until(lambda: not sleepers(lab.pid), seconds=5.0)

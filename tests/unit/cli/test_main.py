@@ -59,8 +59,8 @@ def ours(pid: int) -> list[psutil.Process]:
     return processes.labelled(lambda env: f":{pid}:" in env.get(processes.OWNER, ""))
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until a condition is true; fail after `seconds`."""
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until a condition is true; fail after `seconds`, a bound that a busy machine needs."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen"
@@ -222,14 +222,14 @@ def test_a_stop_cleans_up_and_loses_no_finished_trial(tmp_path: Path, number: in
     """Ctrl-C and SIGTERM stop the cluster at once, and the exit code is 130."""
     running = start_slow(tmp_path)
     running.send_signal(number)
-    assert running.wait(30) == 130
+    assert running.wait(60) == 130
     assert ours(running.pid) == []
     (run,) = (tmp_path / "runs").iterdir()
     assert len(Store(run).read("trial")) >= 1
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # each starting lab cleans up as well
+@pytest.mark.alone(beside="calm")  # each starting lab cleans up as well
 @pytest.mark.parametrize("killed", ["lab", "lab and watchdog"])
 def test_a_killed_lab_is_cleaned_up_and_resumed(tmp_path: Path, killed: str) -> None:
     """Its watchdog or `lab clean` stops all processes; a resume runs exactly the missing trials."""

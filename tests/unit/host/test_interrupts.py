@@ -192,5 +192,5 @@ def test_signals_without_end_leave_no_process(
     for _ in range(FLOOD):
         running.send_signal(number)
         time.sleep(0.02)
-    assert running.wait(30) == 130
+    assert running.wait(60) == 130
     assert ours(running.pid) == []

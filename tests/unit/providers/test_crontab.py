@@ -154,7 +154,7 @@ def test_cron_runs_every_job_at_the_minute(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # each starting lab removes such lines as well
+@pytest.mark.alone(beside="calm")  # each starting lab removes such lines as well
 def test_clean_removes_the_lines_of_a_killed_lab(tmp_path: Path) -> None:
     """The lines name their lab, which has ended."""
     before = lines()
