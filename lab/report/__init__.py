@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.analysis.queries import WithoutFaults, is_grid
-from lab.report import costs, faults, resources, scaling, schedules
+from lab.report import costs, fault_texts, faults, resources, scaling, schedules
 from lab.report.load import as_tables, grids
 from lab.report.number_format import NOT_MEASURED, REFUSED
 from lab.report.page import write
@@ -36,7 +36,7 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
     # A failure belongs to no headline number (METHOD M27): only the matrix reads trials of faults.
     tables = _plain(store, "trial", "metric", "estimate", "trend")
     text_tables = (
-        faults.as_table(faults.matrix(RunTables(store))),
+        fault_texts.as_table(faults.matrix(RunTables(store))),
         _summary_table(store),
         scaling.as_table(scaling.scaling_lines(tables)),
         costs.as_table(costs.costs(tables)),
@@ -54,7 +54,7 @@ def terminal_tables(folder: Path) -> Iterator[TextTable]:
 def sentences(folder: Path) -> Iterator[str]:
     """Yield the outcome of the faults, and the ranking of the backends for each user's function."""
     if squares := faults.matrix(RunTables(Store(folder))):
-        yield faults.sentence(squares)
+        yield fault_texts.sentence(squares)
     yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
 
 

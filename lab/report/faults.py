@@ -29,7 +29,7 @@ from lab.report.fault_results import (
     UNMEASURED,
     FaultResult,
 )
-from lab.report.number_format import percent, plural, seconds
+from lab.report.number_format import percent, seconds
 
 KINDS = [kind.value for kind in FaultKind]
 # The outcomes of a task that a profile with `safe_against` is documented to prevent.
@@ -260,36 +260,3 @@ def _skips(
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def sentence(squares: Matrix) -> str:
-    """Return the line of the terminal: how many systems lost or repeated tasks, and which."""
-    is_harmed = {
-        system.name: any(square.result.is_harm for square in system.squares)
-        for system in squares.systems
-    }
-    n, k = plural(len(is_harmed), "system"), sum(is_harmed.values())
-    if not k:
-        return f"Faults: none of {n} lost a task or ran one twice."
-    # The shorter list: of a large run, most systems have harm under one of the faults.
-    if 0 < len(is_harmed) - k < k:
-        rest = ", ".join(name for name, harmed in is_harmed.items() if not harmed)
-        return f"Faults: {k} of {n} lost tasks or ran them twice; all except {rest}."
-    harmed = [
-        f"{system.name} ({system.survived})" if system.survived else system.name
-        for system in squares.systems
-        if is_harmed[system.name]
-    ]
-    return f"Faults: {k} of {n} lost tasks or ran them twice: {', '.join(harmed)}."
-
-
-def as_table(squares: Matrix | None) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
-    """Return a title, the headings, and each square with a result as text."""
-    headings = ["label", "fault", "worst outcome", "tasks", "95 % interval", "faults"]
-    rows = [
-        [system.name, square.fault, square.text, square.count, square.bound, square.survived]
-        for system in (squares.systems if squares else ())
-        for square in system.squares
-        if square.count
-    ]
-    return "What becomes of tasks when something fails", headings, rows

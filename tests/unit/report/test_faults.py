@@ -14,7 +14,8 @@ from lab.core.outcomes import HARM
 from lab.figures import FIGURES, Tables
 from lab.report.documented import documented_safe
 from lab.report.fault_results import RESULTS
-from lab.report.faults import Square, as_table, matrix, sentence
+from lab.report.fault_texts import sentence
+from lab.report.faults import Square, matrix
 from lab.report.lost_tasks import lost_tasks
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, campaign
@@ -175,17 +176,6 @@ def test_each_provider_has_its_own_rows() -> None:
     assert [dot.text for dot in strip.dots] == ["0 %", "0 %"]
 
 
-def test_the_terminal_lists_the_few_systems_without_harm() -> None:
-    """A list of all others would be longer."""
-    kinds = [("rq", LOST), ("inline", TWICE), ("thread-pool", OK)]
-    fates = {(backend, "worker-kill"): fate for backend, fate in kinds}
-    table = matrix(with_faults(campaign(SMALL), fates))
-    assert table
-    assert sentence(table) == (
-        "Faults: 2 of 3 systems lost tasks or ran them twice; all except thread-pool."
-    )
-
-
 def test_skips_of_one_reason_are_one_entry() -> None:
     """A reason names its system first; without the name, those of all systems are equal."""
     lacks = ("rq[worker]", "thread-pool[executor]")
@@ -218,21 +208,6 @@ def test_a_fault_that_a_label_was_not_tried_with_is_not_measured(tables: Tables)
     words = {square.fault: square.text for square in system.squares}
     assert words.pop("child-kill") == "ok"
     assert set(words.values()) == {"not measured"}
-
-
-def test_the_terminal_names_the_systems_that_lost_tasks(tables: Tables) -> None:
-    """One line; without harm it says so."""
-    table = matrix(tables)
-    assert table
-    assert sentence(table) == (
-        "Faults: 1 of 3 systems lost tasks or ran them twice: rq (8 of 24 survived)."
-    )
-    assert ["rq", "child-kill", "lost", "8 of 428", "0.81 % to 3.6 %", "0 of 4 survived"] in (
-        as_table(table)[2]
-    )
-    fine = matrix(with_faults(campaign(SMALL), {("rq", "worker-kill"): OK}))
-    assert fine
-    assert sentence(fine) == "Faults: none of 1 system lost a task or ran one twice."
 
 
 def test_a_loss_against_the_documentation_is_named(

@@ -1,0 +1,57 @@
+"""Tests the texts of faults in the terminal: a table of squares or systems, and a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.report import fault_texts
+from lab.report.fault_texts import as_table, sentence
+from lab.report.faults import matrix
+from tests.factories.campaigns import SMALL, campaign
+from tests.factories.faults import LOST, OK, TWICE, UNKNOWN, with_faults
+
+
+def test_the_terminal_names_the_systems_that_lost_tasks() -> None:
+    """One line; without harm it says so."""
+    fates = {("rq", "child-kill"): LOST, ("rq", "none"): OK, ("inline", "child-kill"): OK}
+    table = matrix(with_faults(campaign(SMALL), fates))
+    assert table
+    assert sentence(table) == (
+        "Faults: 1 of 2 systems lost tasks or ran them twice: rq (0 of 4 survived)."
+    )
+    assert ["rq", "child-kill", "lost", "8 of 428", "0.81 % to 3.6 %", "0 of 4 survived"] in (
+        as_table(table)[2]
+    )
+    fine = matrix(with_faults(campaign(SMALL), {("rq", "worker-kill"): OK}))
+    assert fine
+    assert sentence(fine) == "Faults: none of 1 system lost a task or ran one twice."
+
+
+def test_the_terminal_lists_the_few_systems_without_harm() -> None:
+    """A list of all others would be longer; an unknown outcome is not survived."""
+    kinds = [("rq", LOST), ("inline", TWICE), ("thread-pool", OK)]
+    fates = {(backend, "worker-kill"): fate for backend, fate in kinds}
+    tables = with_faults(campaign(SMALL), fates)
+    inside = {("thread-pool", "worker-kill"): UNKNOWN}
+    table = matrix(with_faults(tables, inside, provider="compose"))
+    assert table
+    assert sentence(table) == (
+        "Faults: 2 of 4 systems lost tasks or ran them twice. "
+        "No hit harmed a task of thread-pool on local (4 of 4 survived)."
+    )
+
+
+def test_of_many_squares_the_terminal_has_a_row_for_each_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It counts the faults by their worst outcome; the control is none of them."""
+    monkeypatch.setattr(fault_texts, "MOST_SQUARES", 3)
+    fates = {("rq", "none"): OK, ("rq", "child-kill"): LOST, ("rq", "worker-kill"): LOST}
+    table = matrix(with_faults(campaign(SMALL), {**fates, ("thread-pool", "worker-kill"): OK}))
+    title, headings, rows = as_table(table)
+    assert title.endswith("the number of faults with each worst outcome")
+    assert headings == ["label", "hits", "lost", "ok"]
+    assert rows == [
+        ["rq", "0 of 8 survived", "2", ""],
+        ["thread-pool", "4 of 4 survived", "", "1"],
+    ]
