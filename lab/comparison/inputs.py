@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lab.analysis.attempts import last_attempts
+from lab.analysis.labels import each
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
@@ -98,22 +99,23 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
 
 
 def _servers(name: str, stores: Sequence[Store]) -> dict[str, str]:
-    """Return the version of each server of all trials.
+    """Return the version of each server of all trials, by provider.
 
     Raises:
-        ResultsError: The trials have two versions of one server.
+        ResultsError: The trials on one provider have two versions of one server.
     """
-    reported = pd.concat([store.read("trial")["services"] for store in stores]).unique()
+    trials = pd.concat([store.read("trial")[["provider", "services"]] for store in stores])
     servers = dict[str, str]()
-    # In parentheses follow the origin of the program and its persistence, a factor of faults.
-    texts = [re.sub(r" \(.*?\)", "", text) for text in filter(None, reported)]
-    for server in dict.fromkeys(server for text in texts for server in text.split("; ")):
-        known = servers.setdefault(server.partition(" ")[0], server)
-        if known != server:
-            raise ResultsError(
-                f"{name} has trials on {known} and on {server}, which no comparison may mix. "
-                "Measure each in a run of its own."
-            )
+    for row in each(trials[trials["services"] != ""].drop_duplicates()):
+        # In parentheses follow the origin of the program and its persistence, a factor of faults.
+        for server in re.sub(r" \(.*?\)", "", row.services).split("; "):
+            # A provider is a dimension of the cell, so its trials are compared with each other.
+            known = servers.setdefault(f"{row.provider} {server.partition(' ')[0]}", server)
+            if known != server:
+                raise ResultsError(
+                    f"{name} has trials on {known} and on {server}, which no comparison may mix. "
+                    "Measure each in a run of its own."
+                )
     return servers
 
 

@@ -32,8 +32,21 @@ def test_versions_of_a_server_are_never_mixed(tmp_path: Path) -> None:
     written(tmp_path, "new", "redis 7.0; rabbitmq 4.0.5")
     written(tmp_path, "both", "rabbitmq 3.13.7", "rabbitmq 4.0.5")
     old, new = (inputs.find_side(name, tmp_path) for name in ("old", "new"))
-    assert old.servers == {"redis": "redis 6.2.14"}
+    assert old.servers == {"local redis": "redis 6.2.14"}
     assert inputs.differences(old, new) == ["server: redis 6.2.14 / redis 7.0"]
     assert inputs.differences(old, old) == []
     with pytest.raises(ResultsError, match="both has trials on rabbitmq 3.13.7 and on rabbitmq 4"):
         inputs.find_side("both", tmp_path)
+
+
+def test_each_provider_may_have_its_own_version_of_a_server(tmp_path: Path) -> None:
+    """Trials on one provider are compared with each other only."""
+    tables = campaign(replace(SMALL, blocks=1))
+    local = tables["trial"].assign(services="redis 6.2.14")
+    inside = local.assign(
+        provider="compose", services="redis 7.0", trial_id="f" + local["trial_id"].str[1:]
+    )
+    trials = pd.concat([local, inside], ignore_index=True)
+    campaigns.write({**tables, "trial": trials}, tmp_path / "runs" / "two")
+    side = inputs.find_side("two", tmp_path)
+    assert side.servers == {"local redis": "redis 6.2.14", "compose redis": "redis 7.0"}
