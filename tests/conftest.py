@@ -83,6 +83,7 @@ def _default_signals() -> Iterator[None]:
 
 
 def _reset_signals() -> None:
+    interrupts.install()  # forgets a signal that has arrived, which would end the next trial
     for number, handler in SIGNALS_AT_START.items():
         signal.signal(number, handler)
 
