@@ -1,7 +1,7 @@
 """Fakes the wall clock of processes by libfaketime; their monotonic clock stays true.
 
 A process that is started with `variables` adds to its wall clock the seconds in a file, which it
-reads at each reading of the clock. Without the file it adds nothing.
+reads at each reading of the clock; see `lab.worker.clock_file`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 
 from lab.core.errors import ClusterError
-from lab.host import processes, wall_clock
+from lab.host import processes
+from lab.worker.clock_file import FAKED
 
 PACKAGE = LIBRARY = "libfaketime"
 # The library creates a semaphore and a shared memory there for each process, named by its id, and
@@ -42,18 +43,10 @@ def variables(library: str, file: str) -> dict[str, str]:
     """Return the environment of a process whose wall clock follows `file`."""
     return {
         "LD_PRELOAD": library,
-        wall_clock.FAKED: file,
+        FAKED: file,
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-
-
-def set_step(file: Path, step_s: float) -> None:
-    """Step the wall clock of the processes that follow `file`; 0: the clock is true."""
-    written = file.with_name(f"{file.name}.new")
-    written.write_text(f"{step_s:+.6f}\n", encoding="ascii")
-    # A reader would take half a file for another step.
-    written.replace(file)
 
 
 def proof(step_s: float, offsets_ns: str | bytes, n_processes: int) -> str:

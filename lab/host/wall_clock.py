@@ -14,11 +14,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from lab.worker.clock_file import FAKED
+
 # The kernel slews both clocks equally: their difference changes only when the wall clock is set.
 LARGEST_STEP_NS = 1_000_000
-
-# Of libfaketime, see `lab.host.faked_clock`.
-FAKED = "FAKETIME_TIMESTAMP_FILE"
 
 ClockReading = Sequence[int]
 """CLOCK_MONOTONIC, the wall clock, and CLOCK_MONOTONIC again, in nanoseconds."""

@@ -19,6 +19,7 @@ from lab.core.fault_hooks import BY_SIGNALS, FaultHooks
 from lab.core.faults import FaultKind, Role, Target
 from lab.core.provider import TrialContext
 from lab.host import faked_clock, process_marks, processes, programs, wall_clock
+from lab.worker import clock_file
 
 DRIVER = "driver"
 LOOK_S, WAIT_S = 0.001, 5.0
@@ -121,14 +122,16 @@ class LocalFaults(FaultHooks):
         library = faked_clock.library()
         if library is None or self._scratch is None or not self.site.has_faked_clocks:
             return {}
-        return faked_clock.variables(str(library), str(self._scratch / f"clock-{part}"))
+        file = self._scratch / f"clock-{part}"
+        clock_file.require(file)
+        return faked_clock.variables(str(library), str(file))
 
     def step_clock(self, target: Target, step_s: float) -> str:
         """Step the wall clock of all processes of a part."""
         members, variables = self._members(target), self.faked_clock(target.part)
         if not variables:
             raise ClusterError(f"{target} was started without {faked_clock.PACKAGE}.")
-        faked_clock.set_step(Path(variables[wall_clock.FAKED]), step_s)
+        clock_file.set_step(Path(variables[clock_file.FAKED]), step_s)
         self.struck_ns = time.monotonic_ns()
         n_faked = sum(faked_clock.is_faked(process.pid) for process in members)
         command = [sys.executable, "-m", wall_clock.__name__]

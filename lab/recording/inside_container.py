@@ -26,6 +26,7 @@ from lab.host import faked_clock
 from lab.recording import volatile_disk
 from lab.recording.ledger_reader import CompletionCounter
 from lab.recording.packet_delay import PacketDelay
+from lab.worker import clock_file
 
 ENDED_S, LOOK_S = 5.0, 0.001
 N_CONNECTS, CONNECT_S = 9, 5.0
@@ -85,7 +86,7 @@ class Commands:
 
     def step_clock(self, path: str, step_s: float) -> int:
         """Step the wall clock of the container; return how many other processes follow it."""
-        faked_clock.set_step(Path(path), step_s)
+        clock_file.set_step(Path(path), step_s)
         pids = {*psutil.pids()} - {os.getpid()}
         return sum(faked_clock.is_faked(pid) for pid in pids)
 

@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from lab.worker import clock_file
+
 COMMANDS, SETUP = "LAB_COMMANDS", "LAB_SETUP"
 WAIT_S = 60.0
 LOOK_S = 0.05
@@ -127,6 +129,7 @@ def node(commands: Sequence[tuple[Sequence[str], int]]) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command in the first argument, `wait` or `node`."""
+    clock_file.require_of_process()
     if arguments[0] == "node":
         return node(json.loads(os.environ.pop(COMMANDS)))
     for name, endpoint in json.loads(os.environ[SETUP])["endpoints"].items():

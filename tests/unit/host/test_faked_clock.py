@@ -11,6 +11,7 @@ import pytest
 
 from lab.core.errors import ClusterError
 from lab.host import faked_clock, programs, wall_clock
+from lab.worker import clock_file
 
 HOUR_NS = 3_600_000_000_000
 # Prints the offset of the wall clock after each line of input, then how long a sleep took.
@@ -48,7 +49,7 @@ def test_a_running_process_reads_each_step(
     true_ns = wall_clock.offset_ns(wall_clock.read())
     for seconds in (None, step_s, 0.0):
         if seconds is not None:
-            faked_clock.set_step(tmp_path / "clock", seconds)
+            clock_file.set_step(tmp_path / "clock", seconds)
         process.stdin.write("\n")
         process.stdin.flush()
         faked_ns, read_ns = map(int, process.stdout.readline().split())
@@ -64,7 +65,7 @@ def test_the_proof_is_read_by_a_process_of_the_same_environment(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
     """Without the library, with another step, or in no process, it is refused."""
-    faked_clock.set_step(tmp_path / "clock", -3600.0)
+    clock_file.set_step(tmp_path / "clock", -3600.0)
     command = [sys.executable, "-m", wall_clock.__name__]
     offsets = programs.output_of(command, 10.0, variables=variables)
     wall_s, monotonic_s = (offset / 1e9 for offset in json.loads(offsets))

@@ -21,6 +21,7 @@ from lab.core.faults import FaultKind, Role, Target
 from lab.host import faked_clock, processes
 from lab.providers import watchdog
 from lab.providers.local_faults import LocalFaults, LocalPart
+from lab.worker import clock_file
 
 # Starts one child, and ends at SIGTERM or ignores it.
 PARENT = (
@@ -44,6 +45,8 @@ class Hooks(LocalFaults):
         def start() -> LocalPart:
             argv, log = [sys.executable, "-c", PARENT, how], folder / "node0-0.log"
             clock = self.faked_clock("node0-0")
+            # Without the file, libfaketime may end a process with threads.
+            assert not clock or Path(clock[clock_file.FAKED]).exists()
             process = processes.start(argv, (), environment | clock, log)
             return LocalPart("node0", process, log, start, Role.WORKER, 0, 0)
 

@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from lab.worker import container
+from lab.worker import clock_file, container
 
 SHOW = [sys.executable, "-c", "import os; print(os.environ['LAB_SLOT'], os.getpid())"]
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -27,6 +28,17 @@ def test_a_single_worker_is_the_process_itself() -> None:
     started = node((SHOW, 4))
     output, _ = started.communicate(timeout=60)
     assert output.split() == ["0", str(started.pid)]
+
+
+def test_the_file_of_a_faked_clock_exists_before_the_worker_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, libfaketime may end a worker with threads."""
+    monkeypatch.setenv(clock_file.FAKED, str(tmp_path / "clock"))
+    path = f"os.environ[{clock_file.FAKED!r}]"
+    show = f"import os, pathlib; print(pathlib.Path({path}).read_text())"
+    output, _ = node(([sys.executable, "-c", show], 1)).communicate(timeout=60)
+    assert output.split() == ["+0.000000"]
 
 
 def test_several_workers_have_separate_slots_and_one_end_ends_the_node() -> None:
