@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lab.campaign import consent, feasible, run_folder, runner
 from lab.campaign.precision import FEWEST_BLOCKS
-from lab.cli import busy
+from lab.cli import busy, check_machine
 from lab.cli.cases import lookup
+from lab.cli.check import Health
 from lab.cli.growing_page import GrowingPage
 from lab.cli.interleave import InterleavedWatch
 from lab.cli.options import command_line, refuse_changes
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Plan and run a campaign, and write its report."""
     # The check watches the CPUs for a second, which is useless before a dry run.
     if not (options.dry_run or options.turns):
+        warn_if_full(options.results)
         warn_if_busy()
     for entry in registry.left_out():
         say(str(entry))
@@ -93,6 +95,13 @@ def warn_if_busy() -> None:
     """Print what uses the CPUs now, and what that does to the trials."""
     if problem := busy.finding(cpu_users.watch(placement.available_cpus())):
         say(f"{problem} Ctrl-C stops the run; finished trials are kept.")
+
+
+def warn_if_full(results: Path) -> None:
+    """Print how much space is free for results if a campaign may need more."""
+    disk = check_machine.disk(results)
+    if disk.state is not Health.OK:
+        say(f"{disk.finding} To see the largest: {disk.fix}.")
 
 
 def _new_run(options: argparse.Namespace) -> run_folder.Run:

@@ -96,6 +96,6 @@ def disk(results: Path) -> Check:
     if free_gib < FREE_GIB:
         finding += f" A campaign needs {FREE_GIB:.0f}."
         return Check(
-            "disk", Health.WARN, finding, "du -s results/runs/* | sort -n, and remove some"
+            "disk", Health.WARN, finding, f"du -s {results}/runs/* | sort -n, and remove some"
         )
     return Check("disk", Health.OK, finding)

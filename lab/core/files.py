@@ -43,7 +43,7 @@ KINDS = (
 )
 BROKEN = (errno.EACCES, errno.EROFS, errno.EIO)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-STEP = "Finished results are intact; continue with `lab bench --resume`"
+STEP = "Finished results are intact; continue with `lab bench --resume RUN`"
 REPEAT = "Then type the same command again"
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from lab.cli import bench, busy, check_machine, doctor
@@ -44,6 +48,19 @@ def test_doctor_and_campaign_say_the_same(
     assert check_machine.noise() == Check("noise", Health.OK, finding)
     bench.warn_if_busy()
     assert capsys.readouterr().err == ""
+
+
+def test_a_nearly_full_disk_is_said_before_the_campaign(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It would otherwise be noticed at the end of a trial."""
+    bench.warn_if_full(tmp_path)
+    assert capsys.readouterr().err == ""
+    space = SimpleNamespace(free=2**28)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: space)
+    bench.warn_if_full(tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("0.2 GiB are free for results. A campaign needs 1.")
 
 
 @pytest.fixture

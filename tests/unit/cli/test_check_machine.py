@@ -53,7 +53,7 @@ def test_disk_problems_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     results = tmp_path / "not" / "there" / "yet"
     assert check_machine.disk(results).state == Health.OK
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**28))
-    fix = "du -s results/runs/* | sort -n, and remove some"
+    fix = f"du -s {results}/runs/* | sort -n, and remove some"
     finding = "0.2 GiB are free for results. A campaign needs 1."
     assert check_machine.disk(results) == Check("disk", Health.WARN, finding, fix)
     monkeypatch.setattr(os, "access", lambda *_: False)
