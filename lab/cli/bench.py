@@ -30,7 +30,7 @@ from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import PROVIDERS, choice
 from lab.recording import cpu_users
-from lab.report.number_format import percent
+from lab.report.number_format import percent, plural
 from lab.results import run_names
 from lab.results.schema import TrialRow
 from lab.results.store import Store
@@ -191,7 +191,7 @@ def counts(rows: Sequence[TrialRow]) -> str:
     if failed := sum(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows):
         texts.append(f"{failed} failed or timed out")
     ran = sum(row.status != Status.SKIPPED for row in rows)
-    return f"{ran} trials: {', '.join(texts) or 'all were skipped'}."
+    return f"{plural(ran, 'trial')}: {', '.join(texts) or 'all were skipped'}."
 
 
 def spread(rows: Sequence[TrialRow]) -> str:

@@ -19,10 +19,11 @@ from lab.cli.trial_line import shortened, trial_line
 from lab.console import data_console, duration, progress_console, say, show_line
 from lab.core import fire_times
 from lab.core.defects import contained
-from lab.core.model import Flag, Paced, Status, TrialSpec
+from lab.core.model import Flag, Paced, Status, Topology, TrialSpec
 from lab.core.printable import one_line
 from lab.planning.plan import Plan
 from lab.planning.presets import LoadSweep
+from lab.report.number_format import plural
 from lab.report.trial_headline import headline
 from lab.results.schema import TrialRow
 from lab.results.store import Store
@@ -136,11 +137,12 @@ class ProgressWatch:
 
 def describe_trial(spec: TrialSpec) -> str:
     """Return a one-line description of a trial."""
-    topology = spec.topology
-    return (
-        f"{spec.label} {spec.workload} {_offered(spec)} "
-        f"{topology.nodes}x{topology.cores_per_node} cores, {topology.workers} workers"
-    )
+    return f"{spec.label} {spec.workload} {_offered(spec)} {_describe_place(spec.topology)}"
+
+
+def _describe_place(topology: Topology) -> str:
+    cores, workers = plural(topology.cores_per_node, "core"), plural(topology.workers, "worker")
+    return f"{topology.nodes} x {cores}, {workers}"
 
 
 def _offered(spec: TrialSpec) -> str:
@@ -159,7 +161,6 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
     """
     table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
     for spec in plan.trials:
-        topology = spec.topology
         table.add_row(
             str(spec.block),
             spec.id,
@@ -167,7 +168,7 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
             escape(spec.workload),
             escape(_offered(spec)),
             str(spec.arrival.n_tasks),
-            f"{topology.nodes} x {topology.cores_per_node} cores, {topology.workers} workers",
+            _describe_place(spec.topology),
         )
     # The plan is the result of --dry-run, so it goes to standard output.
     data_console.print(table)
@@ -184,4 +185,6 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
         n, seconds = n + probes + steps, seconds + more_s
     estimate = duration(seconds)
     most = "At most " if is_longest else ""
-    data_console.print(f"{most}{n} trials, about {estimate} on this machine. Nothing was run.")
+    data_console.print(
+        f"{most}{plural(n, 'trial')}, about {estimate} on this machine. Nothing was run."
+    )

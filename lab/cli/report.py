@@ -10,6 +10,7 @@ from lab.analysis import compute
 from lab.console import duration, say, show_line, show_numbers
 from lab.core.errors import ExitCode
 from lab.publishing import package
+from lab.report.number_format import plural
 from lab.results import run_names
 from lab.results.store import Store
 
@@ -31,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     store.check()
     n_trials = len(store.read("trial"))
     if (folder / "trials").is_dir():
-        say(f"Recomputing metrics of {n_trials} trials: about {duration(n_trials * METRICS_S)}.")
+        about = duration(n_trials * METRICS_S)
+        say(f"Recomputing metrics of {plural(n_trials, 'trial')}: about {about}.")
         for sentence in compute.compute(store):
             say(sentence)
     else:

@@ -19,6 +19,7 @@ from lab.planning import registry
 from lab.planning.plan import Selection
 from lab.planning.presets import LATENCY, LOAD_SWEEPS, LoadSweep, Preset
 from lab.providers import PROVIDERS
+from lab.report.number_format import plural
 from lab.worker import user_function
 
 
@@ -38,8 +39,8 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         raise UsageError("--quota needs containers. Add --provider compose.")
     if options.quota >= min(cores):
         raise UsageError(
-            f"--quota {options.quota:g} does not limit a node of {min(cores)} cores: it must be "
-            "smaller."
+            f"--quota {options.quota:g} does not limit a node of {plural(min(cores), 'core')}: it "
+            "must be smaller."
         )
     chosen = _chosen(options.backend)
     selection = Selection(

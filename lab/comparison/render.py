@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR
+from lab.analysis.sweeps.grouping import plural
 from lab.comparison.compare import Change, MetricChange
 from lab.core.printable import printable
 
@@ -47,7 +48,9 @@ def _cell(cell: dict[str, Any]) -> str:
     size = f":{cell['size']}" if cell["size"] else ""
     nodes, cores, workers = (cell[f"{n}"] for n in ("nodes", "cores_per_node", "workers_per_node"))
     quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
-    where = f"{nodes} x {cores} cores{quota}, {nodes * workers} workers, {cell['provider']}"
+    of_cores = f"{nodes} x {cores} {plural('cores', cores)}{quota}"
+    of_workers = f"{nodes * workers} {plural('workers', nodes * workers)}"
+    where = f"{of_cores}, {of_workers}, {cell['provider']}"
     return f"{cell['workload']}{size} {cell['arrival']}{rate}, {where}"
 
 

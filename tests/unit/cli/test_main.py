@@ -96,7 +96,7 @@ def test_help_shows_every_option_and_an_example(run_cli: RunCli) -> None:
         (
             ["bench", "--provider", "compose", "--cores", "1", "--quota", "1"],
             2,
-            "does not limit a node of 1 cores",
+            "does not limit a node of 1 core:",
         ),
         (["bench", "--quota", "0.01"], 2, "not a number from 0.1 to"),
         (["bench", "--provider", "local", "--rate", "0.0005"], 2, "take longer than a day"),
