@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lab.core.faults import FaultKind
+from lab.core.model import Periodic
 from lab.figures import Tables
 from lab.providers import PROVIDERS
 from lab.report import fault_results
@@ -51,7 +52,9 @@ def block(tables: Tables) -> str:
 def _sentence(tables: Tables) -> str:
     """Return how many systems harmed tasks, without a fault and with one."""
     trials = tables["trial"]
-    ran = trials[(trials["fault"] != "") & (trials["n_sent"] > 0)]
+    # A scheduled job has runs in place of tasks.
+    ran = trials[(trials["n_sent"] > 0) & (trials["arrival"] != Periodic.kind)]
+    ran = ran[ran["fault"] != ""]
     is_control = ran["fault"] == FaultKind.NONE
     control, hit = ran[is_control], ran[~is_control]
     n, harmed = int(control["n_sent"].sum()), int(control[list(HARMS)].fillna(0).sum().sum())
@@ -107,7 +110,9 @@ def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
     """Yield the lines that explain the signs of the table."""
     seen = {square.result for rows in systems for row in rows for square in row.squares}
     words: dict[str, list[str]] = {}
-    ordered = (*fault_results.RESULTS, fault_results.OK, fault_results.MISSED, fault_results.FAILED)
+    of_runs = (fault_results.RUNS_MISSED, fault_results.RUNS_DOUBLED)
+    rest = (fault_results.OK, fault_results.MISSED, fault_results.FAILED)
+    ordered = (*fault_results.RESULTS, *of_runs, *rest)
     for result in ordered:
         if result in seen:
             words.setdefault(result.symbol, []).append(result.word)

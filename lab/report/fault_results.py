@@ -60,6 +60,9 @@ RESULTS = (
     UNKNOWN,
     RECOVERED,
 )
+# The results of a scheduled job, which has runs in place of tasks (METHOD M26).
+RUNS_MISSED = FaultResult("lost", "✖", "runs missed")
+RUNS_DOUBLED = FaultResult("twice", "2x", "runs doubled")
 OK = FaultResult("ok", "✓", "ok")
 MISSED = FaultResult("missed", "○", "not hit")
 FAILED = FaultResult("failed", "-", "failed")

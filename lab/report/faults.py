@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from lab.analysis.labels import each, identify_by_provider
 from lab.analysis.queries import of_faults
 from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
-from lab.core.model import Status
+from lab.core.model import Periodic, Status
 from lab.core.outcomes import TaskOutcome
 from lab.figures import Tables
 from lab.report.documented import documented_safe
@@ -25,6 +25,8 @@ from lab.report.fault_results import (
     OK,
     RECOVERED,
     RESULTS,
+    RUNS_DOUBLED,
+    RUNS_MISSED,
     SKIPPED,
     UNMEASURED,
     FaultResult,
@@ -166,8 +168,14 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
     if sent.empty:
         return _without_result(fault, anchor, trials)
     hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]
-    n, counts = int(sent["n_sent"].sum()), _counts(sent)
+    offered = sent[sent["arrival"] != Periodic.kind]
+    n, counts = int(offered["n_sent"].sum()), _counts(offered)
     k, result = next(((k, result) for result, k in counts if k), (0, OK))
+    due, of_runs = _runs(sent, tables)
+    if due and (not n or not result.is_harm):
+        k_runs, of_jobs = next(((k, result) for result, k in of_runs if k), (0, OK))
+        if k_runs or not n:
+            n, k, result = due, k_runs, of_jobs
     # A fault that hit nothing proves nothing: `ok` would state that the system survived it.
     if fault != FaultKind.NONE and not int(sent["n_hits"].sum()) and result is OK:
         result = MISSED
@@ -189,13 +197,30 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         text=f"{result.word} after {delay}" if delay else result.word,
         count=f"{harmed:,} of {n:,}",
         bound=f"{low} to {high}" if harmed else f"at most {high}",
-        notes=[*_others(counts, result), *filter(None, [stopped, broken])],
+        notes=[
+            *_others(counts, result),
+            *(
+                f"{k:,} of {due:,} {other.word}"
+                for other, k in of_runs
+                if k and other is not result
+            ),
+            *filter(None, [stopped, broken]),
+        ],
         survived="" if fault == FaultKind.NONE else survived_text(hits),
         service=f"The service had recovered after {service}." if service else "",
         reason=_reason(result, hits),
         hits=hits,
         trials=list(dict.fromkeys(sent["trial_id"])),
     )
+
+
+def _runs(sent: pd.DataFrame, tables: Tables) -> tuple[int, list[tuple[FaultResult, int]]]:
+    """Return the runs of jobs that were due, and how many of them were missed and doubled."""
+    jobs = sent.loc[sent["arrival"] == Periodic.kind, ["trial_id", "attempt"]]
+    metrics = tables["metric"].merge(jobs, on=["trial_id", "attempt"])
+    rows = {name: metrics[metrics["metric"] == name] for name in ("missed", "doubled")}
+    missed, doubled = (int(rows[name]["value"].sum()) for name in rows)
+    return int(rows["missed"]["n"].sum()), [(RUNS_MISSED, missed), (RUNS_DOUBLED, doubled)]
 
 
 def _counts(sent: pd.DataFrame) -> list[tuple[FaultResult, int]]:
@@ -214,7 +239,11 @@ def _others(counts: Sequence[tuple[FaultResult, int]], shown: FaultResult) -> li
 def _hits(trial: Any, tables: Tables) -> list[HitSummary]:
     rows = tables["fault"]
     of_trial = rows[(rows["trial_id"] == trial.trial_id) & (rows["attempt"] == trial.attempt)]
-    return hits_of(trial, each(of_trial.sort_values("hit")), outcomes_of(tables, trial))
+    hits = hits_of(trial, each(of_trial.sort_values("hit")), outcomes_of(tables, trial))
+    if trial.arrival == Periodic.kind:
+        # A job is one task that runs many times, so its outcome is none of a hit.
+        return [replace(hit, tasks={}, survived=None) for hit in hits]
+    return hits
 
 
 def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:

@@ -11,7 +11,7 @@ from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import of_faults
 from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
-from lab.core.model import Status
+from lab.core.model import Periodic, Status
 from lab.figures import Tables
 from lab.report.first_screen import MARGIN, Dot, Strip
 from lab.report.number_format import percent, plural
@@ -26,7 +26,9 @@ def lost_tasks(tables: Tables) -> Strip | None:
     trials = of_faults(tables["trial"])
     # What became of the tasks of an interrupted attempt is unknown.
     is_complete = (trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)
-    trials = trials[is_complete & (trials["fault"] != FaultKind.NONE)]
+    # A scheduled job has runs in place of tasks.
+    has_tasks = is_complete & (trials["arrival"] != Periodic.kind)
+    trials = trials[has_tasks & (trials["fault"] != FaultKind.NONE)]
     if trials.empty:
         return None
     several = len(set(trials["provider"])) > 1
