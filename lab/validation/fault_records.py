@@ -12,7 +12,7 @@ import pandas as pd
 from lab.core.backend import ack_means_of, settings_of
 from lab.core.errors import ResultsError
 from lab.core.faults import Role
-from lab.core.model import Flag, TrialSpec
+from lab.core.model import Flag, Periodic, TrialSpec
 from lab.planning import registry
 from lab.recording.task_states import read_states
 from lab.running.trial import TrialObservation
@@ -43,6 +43,8 @@ class TaskOutcomes:
 def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> TaskOutcomes:
     """Replace the outcomes by those of a trial with a fault, if it has one (METHOD M29).
 
+    A job keeps its outcome: its missed and doubled runs are in the table of firings (METHOD M26).
+
     Args:
         outcome: The lab's observations of the attempt.
         table: The result of `checker.outcomes`.
@@ -53,8 +55,8 @@ def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> T
         "n_hits": sum(row.injected_ns is not None for row in outcome.hits),
         "n_missed_hits": sum(row.injected_ns is None for row in outcome.hits),
     }
-    if spec.fault is None:
-        return TaskOutcomes(table, (), counted, ())
+    if spec.fault is None or isinstance(spec.arrival, Periodic):
+        return TaskOutcomes(table, tuple(proved_hits(outcome.hits)), counted, ())
     states, issues = {}, list[Issue]()
     try:
         # Damaged states make the trial invalid, and ledger and journal still classify its tasks.

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lab.core.faults import Fault, FaultKind
-from lab.core.model import Flag, Paced, TrialSpec
+from lab.core.model import Arrival, Flag, Paced, Periodic, TrialSpec
 from lab.core.outcomes import TaskState
 from lab.recording.task_states import NAME
 from lab.running.trial import TrialObservation, place
@@ -20,15 +20,20 @@ from tests.factories.scripted_system import ScriptedSystem, right
 from tests.factories.trials import spec_of
 
 KILL = Fault(FaultKind.WORKER_KILL)
+PACED = Paced(10, 10.0)
 # Early acknowledgement: a started task is never delivered again, a waiting one after an hour.
 CELERY, SAFE = "celery[prefork]@default", "celery[prefork]@safe"
 
 
-def observed(folder: Path, system: ScriptedSystem, label: str, fault: Fault | None) -> tuple[
-    TrialObservation, TrialSpec
-]:  # fmt: skip
+def observed(
+    folder: Path,
+    system: ScriptedSystem,
+    label: str,
+    fault: Fault | None,
+    arrival: Arrival = PACED,
+) -> tuple[TrialObservation, TrialSpec]:
     """Return the lab's observations of a trial of a scripted system."""
-    spec = spec_of(label, "io", Paced(10, 10.0), size=50_000, fault=fault)
+    spec = spec_of(label, "io", arrival, size=50_000, fault=fault)
     outcome = TrialObservation(spec, 1, folder, place(spec), 0, "", hits=system.faults)
     return outcome, spec
 
@@ -39,15 +44,17 @@ def judged(
     end_s: float | None,
     label: str = CELERY,
     fault: Fault | None = KILL,
+    arrival: Arrival = PACED,
 ) -> TaskOutcomes:
     """Judge a trial whose drain ended at an instant; None: the driver was killed."""
-    outcome, _ = observed(folder, system, label, fault)
+    outcome, _ = observed(folder, system, label, fault, arrival)
     ledger, end_ns = system.tasks(), None if end_s is None else round(end_s * 1e9)
     offers = pd.DataFrame(system.submits)
     # As in the files: a task without an execution has a row with the instants of its submit call.
     ledger["t2_ns"] = offers["t2_ns"].max()
     tasks = truncate_at(ledger, end_ns)
-    table = checker.outcomes(tasks, offers, {i: right(i) for i in tasks["task_id"]})
+    answers = {i: right(i) for i in tasks["task_id"]}
+    table = checker.outcomes(tasks, offers, answers, repeats=isinstance(arrival, Periodic))
     samples = pd.DataFrame()
     return fault_records.judge(outcome, table, Records(ledger, tasks, offers, samples, end_ns))
 
@@ -107,6 +114,19 @@ def test_a_trial_without_a_fault_keeps_its_outcomes(killed: ScriptedSystem, tmp_
     result = judged(tmp_path, killed, 100.0, fault=None)
     assert outcomes(result) == {1: "ok", 2: "partial", 3: "lost-silent"}
     assert (result.hits, result.columns) == ((), {"n_hits": 0, "n_missed_hits": 0})
+
+
+def test_a_job_that_runs_many_times_is_not_duplicated(tmp_path: Path) -> None:
+    """Its missed and doubled runs are in the table of firings, with a fault as without."""
+    system = ScriptedSystem()
+    system.submit(1, 1.0)
+    for run in range(1, 6):
+        system.execute(1, 1.0 + run)
+    system.hit(2.5, [1], over_s=3.0)
+    result = judged(tmp_path, system, 100.0, arrival=Periodic(1, 5, every_s=1.0))
+    assert outcomes(result) == {1: "ok"}
+    assert result.columns == {"n_hits": 1, "n_missed_hits": 0}
+    assert outcomes(judged(tmp_path, system, 100.0)) == {1: "duplicated"}
 
 
 def test_hits_and_misses_are_counted(killed: ScriptedSystem, tmp_path: Path) -> None:
