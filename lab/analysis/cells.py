@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 
 from lab.core.cell import CELL
 
+_values_of = attrgetter(*CELL)
+
 
 def cell_of(row: Any) -> dict[str, Any]:
     """Return the columns of a cell by name, from a named tuple of a table; each null is None."""
-    values = {name: getattr(row, name) for name in CELL}
-    # A NaN equals no other NaN, so as a key it would split one cell into a cell for each row.
-    return {name: None if pd.isna(value) else value for name, value in values.items()}
+    return dict(zip(CELL, cell_key(row), strict=True))
 
 
 def cell_key(row: Any) -> tuple[Any, ...]:
     """Return the cell of a row as a key: equal for equal cells, also where these have nulls."""
-    return tuple(cell_of(row).values())
+    # A NaN equals no other NaN, so as a key it would split one cell into a cell for each row.
+    return tuple([None if pd.isna(value) else value for value in _values_of(row)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.colours import colour_of
+from lab.analysis.per_table import per_table
 from lab.core.errors import LabError
 from lab.planning import registry
 
@@ -16,6 +18,7 @@ REFERENCE = "reference"  # family of the backends that bound the others (METHOD 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H", "8")
 
 
+@per_table
 def identify(trials: pd.DataFrame) -> pd.DataFrame:
     """Assign a short name and a marker to each label.
 
@@ -79,5 +82,12 @@ def _is_first(backend: str, variant: str) -> bool:
 
 
 def each(frame: pd.DataFrame) -> Iterable[Any]:
-    """Yield a frame's rows as named tuples, with the column types of the tables."""
-    return frame.itertuples(index=False)
+    """Yield a frame's rows as named tuples, with Python's types; a null is that of its column."""
+    # Not `itertuples`: it makes a class at each call, which takes longer than the rows of a report.
+    columns = [column.array.to_numpy(dtype=object).tolist() for _, column in frame.items()]
+    return map(_row_type(tuple(frame.columns))._make, zip(*columns, strict=True))
+
+
+@cache
+def _row_type(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", columns, rename=True)  # noqa: PYI024 (the columns are those of data)

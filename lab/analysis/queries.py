@@ -10,6 +10,7 @@ import pandas as pd
 from lab.analysis.attempts import USABLE, last_attempts
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.labels import each, identify
+from lab.analysis.per_table import per_table
 from lab.analysis.sweeps.grouping import plural
 from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag
@@ -33,6 +34,11 @@ def _has_fault(rows: pd.DataFrame) -> pd.Series[bool]:
     return rows["fault"] != ""
 
 
+@per_table
+def _without_faults(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~_has_fault(rows)]
+
+
 class WithoutFaults(Mapping[str, pd.DataFrame]):
     """The tables of a run without the trials of faults and their estimates.
 
@@ -42,7 +48,7 @@ class WithoutFaults(Mapping[str, pd.DataFrame]):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._plain = {
-            name: tables[name][~_has_fault(tables[name])]
+            name: _without_faults(tables[name])
             for name in ("trial", "estimate", "trend")
             if name in tables
         }
@@ -108,7 +114,7 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
     cells = pd.concat([cells, disturbed], ignore_index=True)
     cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
     # The table `estimate` has the columns of a cell only; a point needs these as well.
-    modes = tables["trial"].drop_duplicates(CELL)[[*CELL, "node_mode", "size_unit", "nominal_ns"]]
+    modes = tables["trial"][[*CELL, "node_mode", "size_unit", "nominal_ns"]].drop_duplicates(CELL)
     both = pd.concat([trials, cells.merge(modes, on=CELL, how="left")], ignore_index=True)
     columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "bound"]
     columns += ["node_mode", "trial_id", "attempt", "flag", "n_trials", "n_noisy", "method"]

@@ -41,7 +41,7 @@ def of_run(tables: Tables) -> pd.DataFrame:
         Columns of `estimate` and `FACTS`, and campaign_id, spec_hash, commit, started.
     """
     headline = pd.concat([estimates(tables, metric) for metric in METRICS], ignore_index=True)
-    cell_facts = tables["trial"].drop_duplicates(CELL)[[*CELL, *FACTS]]
+    cell_facts = tables["trial"][[*CELL, *FACTS]].drop_duplicates(CELL)
     run = tables["campaign"].iloc[-1]
     # A campaign outside a git repository runs without a commit, and has a history all the same.
     commit = f"{str(run.git_commit)[:7] or 'no commit'}{'*' * (run.git_dirty == '1')}"

@@ -36,7 +36,7 @@ def text(tables: Tables) -> str:
     # A headline has the name of the campaign alone; other analyses have a slash and a second name.
     is_headline = ~estimates["analysis_id"].str.contains("/").astype(bool)
     counted = estimates[is_headline & (estimates["bound"] == "")].dropna(subset=["estimate"])
-    durations = tables["trial"].drop_duplicates(CELL)[[*CELL, "nominal_ns"]]
+    durations = tables["trial"][[*CELL, "nominal_ns"]].drop_duplicates(CELL)
     benchmarks: dict[str, dict[str, dict[str, float]]] = {}
     for row in each(counted.merge(durations, on=CELL, how="left")):
         ends = {"lower_value": row.ci_low, "upper_value": row.ci_high}

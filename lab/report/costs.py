@@ -73,7 +73,9 @@ def costs(tables: Tables) -> list[Cost]:
     named = named.merge(identify(tables["trial"]), on="label")
     # By place and not by site: METG is one number over several sizes of a workload.
     groups = named.groupby(["topology", *PLACE], sort=False)
-    rows = [_row(rows, tables["trial"], estimates) for _, rows in groups]
+    trials = tables["trial"]
+    trials = trials.assign(workload_name=workload_names(trials))
+    rows = [_row(rows, trials, estimates) for _, rows in groups]
     return sorted(rows, key=lambda row: (row.topology, _rank(row)))
 
 
@@ -114,11 +116,10 @@ def _of_line(row: Any) -> Number:
 
 def _largest(trials: pd.DataFrame, line: Any) -> Any:
     """Return a trial of the largest burst that belongs to a row of the trend table."""
-    bursts = trials.assign(workload_name=workload_names(trials))
+    bursts = trials[trials["arrival"] == "burst"]
     for name in SITE:
         bursts = bursts[bursts[name] == line[name]]
-    bursts = bursts[bursts["arrival"] == "burst"].sort_values("n_planned")
-    return next(reversed([*each(bursts)]), None)
+    return next(iter(each(bursts.sort_values("n_planned").tail(1))), None)
 
 
 def shown_columns(rows: Sequence[Cost]) -> Sequence[Column]:

@@ -19,7 +19,7 @@ from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
 from lab.report.number_format import NOT_MEASURED, digits, percent
 from lab.report.numbers import Number, shown
-from lab.report.summary import COLUMNS, Column, headline
+from lab.report.summary import COLUMNS, Column, headline, without_noisy
 
 Pair = tuple[str, str]
 
@@ -170,7 +170,7 @@ def changes(tables: Tables) -> list[NoiseEffect]:
     """Compare each headline number that includes noisy trials with the same without them."""
     trials = _named(tables)
     everything = headline(tables["estimate"])
-    without = headline(tables["estimate"], without_noisy=True)
+    without = without_noisy(tables["estimate"])
     cells = {cell_key(cell): cell for cell in each(trials)}
     results = []
     for column in COLUMNS:

@@ -14,6 +14,7 @@ from lab.analysis.cells import cell_key
 from lab.analysis.colours import colour_of
 from lab.analysis.disturbed import SUFFIX
 from lab.analysis.labels import each, identify
+from lab.analysis.per_table import per_table
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
 from lab.core.cell import SITE, TOPOLOGY
@@ -127,19 +128,29 @@ def _rank(row: SummaryRow) -> float:
     return row.numbers["throughput"].value or 0.0
 
 
-def headline(estimates: pd.DataFrame, *, without_noisy: bool = False) -> dict[RowKey, Any]:
-    """Map metric and cell to the estimate over all trials that count, or without noisy trials."""
+@per_table
+def headline(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
+    """Map metric and cell to the estimate over all trials that count."""
+    return _of_analysis(estimates, "")
+
+
+def without_noisy(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
+    """Map metric and cell to the estimate without noisy trials."""
+    return _of_analysis(estimates, "without-noisy")
+
+
+def _of_analysis(estimates: pd.DataFrame, analysis: str) -> dict[RowKey, Any]:
     kinds = estimates["analysis_id"].str.extract(r"/(.*)", expand=False).fillna("")
-    chosen = estimates[kinds == ("without-noisy" if without_noisy else "")]
-    return {(row.metric, *cell_key(row)): row for row in each(chosen)}
+    return {(row.metric, *cell_key(row)): row for row in each(estimates[kinds == analysis])}
 
 
-def shown_estimates(estimates: pd.DataFrame) -> dict[RowKey, Any]:
+@per_table
+def shown_estimates(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
     """Map metric and cell to the headline; `METRIC/disturbed` has those of disturbed trials."""
     chosen = estimates[estimates["analysis_id"].str.endswith(SUFFIX)]
     # Another key than that of the headline: a disturbed number must never replace one that counts.
     disturbed = {(f"{row.metric}{SUFFIX}", *cell_key(row)): row for row in each(chosen)}
-    return headline(estimates) | disturbed
+    return {**headline(estimates), **disturbed}
 
 
 def _rows(cell: Trials, estimates: Mapping[RowKey, Any]) -> Iterator[SummaryRow]:

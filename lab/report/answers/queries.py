@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each, identify
+from lab.analysis.per_table import per_table
 from lab.analysis.queries import (
     THROUGHPUT,
     estimates,
@@ -37,10 +38,15 @@ def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
     """
     rows = estimates(tables, metric, analysis)
     rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
-    # An estimate lacks the unit and the duration of its size, which its name contains.
-    sizes = tables["trial"].drop_duplicates(CELL)
-    sizes = sizes[[*CELL, "size_unit", "nominal_ns", "workers", "runs_tasks"]]
-    return placed(rows.merge(sizes, on=CELL).merge(identify(tables["trial"]), on="label"))
+    rows = rows.merge(_cell_facts(tables["trial"]), on=CELL)
+    return placed(rows.merge(identify(tables["trial"]), on="label"))
+
+
+@per_table
+def _cell_facts(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the facts of each cell that its estimates lack; its name has unit and duration."""
+    facts = trials[[*CELL, "size_unit", "nominal_ns", "workers", "runs_tasks"]]
+    return facts.drop_duplicates(CELL)
 
 
 def values(tables: Tables, metric: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lab.analysis.labels import identify
+from lab.analysis.labels import each, identify
 from lab.planning import registry
 
 
@@ -39,3 +39,15 @@ def test_a_short_name_selects_the_label(labels: list[str], names: list[str]) -> 
     for label, name in zip(identified.label, identified.name, strict=True):
         if not name.startswith("not-installed"):
             assert registry.select(name).label == label
+
+
+def test_rows_have_the_values_of_their_table_as_types_of_python() -> None:
+    """A null stays the null of its column, and a name that is no identifier gets its position."""
+    table = pd.DataFrame({"label": ["a", "b"], "n": [1, 2], "per cent": [0.5, 2.0]})
+    table["seconds"] = pd.array([1.5, None], dtype="Float64")
+    first, second = each(table)
+    assert first == ("a", 1, 0.5, 1.5)
+    assert [type(value) for value in first] == [str, int, float, float]
+    assert (second.label, second.n, second._2) == ("b", 2, 2.0)
+    assert second.seconds is pd.NA
+    assert list(each(table.head(0))) == []
