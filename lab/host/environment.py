@@ -19,8 +19,9 @@ import resource
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, entry_points, requires
 from pathlib import Path
 from typing import NamedTuple
@@ -216,9 +217,7 @@ def _python() -> Iterator[Fact]:
 
 
 def _packages() -> Iterator[Fact]:
-    versions = {
-        (d.metadata["Name"] or "").lower().replace("_", "-"): d.version for d in distributions()
-    }
+    versions = _versions(tuple(sys.path))
     frozen = "\n".join(f"{name}=={version}" for name, version in sorted(versions.items()))
     yield Fact("packages.hash", hashlib.sha256(frozen.encode()).hexdigest()[:16], stable=True)
     for name in KEY_PACKAGES:
@@ -226,6 +225,14 @@ def _packages() -> Iterator[Fact]:
     # Not stable: `packages.hash` has them all, and the ids of older runs must not change.
     for name in sorted(_measured() - {*KEY_PACKAGES}):
         yield Fact(f"package.{name}", versions.get(name))
+
+
+@cache  # hundreds of files, read for each campaign of a process
+def _versions(_: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the version of each package in the folders of `sys.path`, by its normal name."""
+    return {
+        (d.metadata["Name"] or "").lower().replace("_", "-"): d.version for d in distributions()
+    }
 
 
 def _measured() -> set[str]:
