@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,15 +43,16 @@ def _csv_limit() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results folder of a real run of two trials, and the package of that run."""
+    """The results folder of a real run of two trials, and its packages with and without tasks."""
 
     def make(folder: Path) -> Path:
         words = "--backend inline --backend thread-pool --workload noop --arrival burst --tasks 50"
         chosen = [*words.split(), "--blocks", "1", "--cores", "1"]
         chosen += ["--allow-disturbed", "--tables-only", "--results", str(folder)]
         assert main(["bench", "--provider", "local", *chosen]) == 0
-        to = ["--results", str(folder), "--to", str(folder / "package")]
-        assert main(["publish", *to]) == 0
+        of_run = ["--results", str(folder), "--to"]
+        assert main(["publish", *of_run, str(folder / "package")]) == 0
+        assert main(["publish", "--no-tasks", *of_run, str(folder / "without-tasks")]) == 0
         return folder
 
     return once(tmp_path_factory, "published", make)
@@ -62,6 +64,12 @@ def package(results: Path) -> Path:
     return results / "package"
 
 
+@pytest.fixture(scope="module")
+def without_tasks(results: Path) -> Path:
+    """The package of that run without its tables of tasks."""
+    return results / "without-tasks"
+
+
 def test_package_is_valid_by_the_standard(package: Path) -> None:
     """Frictionless accepts the types, keys, references and constraints of every table."""
     report = Package(str(package / "datapackage.json")).validate()
@@ -69,29 +77,30 @@ def test_package_is_valid_by_the_standard(package: Path) -> None:
     assert {task.name for task in report.tasks} == {*CSV_TABLES, *PARQUET_TABLES}
 
 
-def test_package_without_tasks_is_valid_and_reproducible(results: Path, tmp_path: Path) -> None:
+def test_package_without_tasks_is_valid_and_reproducible(
+    without_tasks: Path, tmp_path: Path
+) -> None:
     """With `--no-tasks`, the CSV tables are valid, and each row can be reproduced."""
-    target = tmp_path / "reference"
-    assert main(["publish", "--no-tasks", "--results", str(results), "--to", str(target)]) == 0
-    report = Package(str(target / "datapackage.json")).validate()
+    report = Package(str(without_tasks / "datapackage.json")).validate()
     assert report.valid, report.flatten(["title", "message"])
     assert {task.name for task in report.tasks} == set(CSV_TABLES)
-    kinds = {file.suffix for file in target.rglob("*") if file.is_file()}
+    kinds = {file.suffix for file in without_tasks.rglob("*") if file.is_file()}
     assert ".parquet" not in kinds
-    assert "thread-pool" in (target / "report.html").read_text(encoding="utf-8")
-    trial_id = pd.read_csv(target / "trial.csv").trial_id[0]
-    assert reproduce.find_row(f"{target}/{trial_id}", tmp_path)[1].id == trial_id
+    assert "thread-pool" in (without_tasks / "report.html").read_text(encoding="utf-8")
+    trial_id = pd.read_csv(without_tasks / "trial.csv").trial_id[0]
+    assert reproduce.find_row(f"{without_tasks}/{trial_id}", tmp_path)[1].id == trial_id
 
 
 def test_the_page_of_a_package_without_tasks_shows_its_tables(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    without_tasks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`lab report PACKAGE` draws the page and leaves every published table as it is."""
-    target = tmp_path / "reference"
-    assert main(["publish", "--no-tasks", "--results", str(results), "--to", str(target)]) == 0
+    target = shutil.copytree(without_tasks, tmp_path / "reference")
+    (target / "report.html").unlink()
     before = {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES}
     assert main(["report", str(target)]) == 0
     assert "its metrics stay as published" in capsys.readouterr().err
+    assert "thread-pool" in (target / "report.html").read_text(encoding="utf-8")
     assert_checksums(target)
     assert {name: (target / f"{name}.csv").read_bytes() for name in CSV_TABLES} == before
 
@@ -116,11 +125,10 @@ def test_a_package_without_tasks_keeps_what_the_matrix_of_faults_shows(tmp_path:
 
 
 def test_a_package_published_again_keeps_its_tables_and_its_lock(
-    results: Path, tmp_path: Path
+    without_tasks: Path, tmp_path: Path
 ) -> None:
     """Its texts become those of this version; the software was that of its own lock file."""
-    first, again = tmp_path / "first", tmp_path / "again"
-    assert main(["publish", "--no-tasks", "--results", str(results), "--to", str(first)]) == 0
+    first, again = shutil.copytree(without_tasks, tmp_path / "first"), tmp_path / "again"
     (first / "lock.txt").write_text("celery==4.0\n")
     assert main(["publish", "--no-tasks", str(first), "--to", str(again)]) == 0
     assert (again / "lock.txt").read_text() == "celery==4.0\n"
@@ -129,14 +137,15 @@ def test_a_package_published_again_keeps_its_tables_and_its_lock(
         assert (again / name).read_bytes() == (first / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("tables", [(*CSV_TABLES, *PARQUET_TABLES), CSV_TABLES])
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [("package", (*CSV_TABLES, *PARQUET_TABLES)), ("without-tasks", CSV_TABLES)],
+)
 def test_the_dictionary_describes_the_files_of_the_package(
-    tables: tuple[str, ...], results: Path, tmp_path: Path
+    name: str, tables: tuple[str, ...], results: Path
 ) -> None:
     """Every described file is in the package, and its snippet runs there."""
-    target = tmp_path / "package"
-    words = ["--no-tasks"] if tables == CSV_TABLES else []
-    assert main(["publish", *words, "--results", str(results), "--to", str(target)]) == 0
+    target = results / name
     text = (target / "DICTIONARY.md").read_text(encoding="utf-8")
     named = re.findall(r"^## (\w+)\n\n`([\w./]+)`", text, re.MULTILINE)
     assert [name for name, _ in named] == [*tables]
