@@ -14,9 +14,10 @@ from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.core.cell import PLACE, SITE
 from lab.figures import Tables
+from lab.report.headlines import headline
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, shown, written
-from lab.report.summary import Column, headline
+from lab.report.summary import Column
 
 # Of the largest burst: worker-seconds, CPU seconds, and the work of the servers.
 OF_CELLS = tuple(

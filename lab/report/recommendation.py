@@ -13,9 +13,10 @@ from lab.analysis.queries import THROUGHPUT, trial_values
 from lab.analysis.statistics import INTERVAL_FLOOR, LEVEL, paired_ratio
 from lab.core.model import Burst
 from lab.figures import Tables
+from lab.report.headlines import headline
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import ROLES, SummaryRow, headline, summary
+from lab.report.summary import ROLES, SummaryRow, summary
 from lab.worker.user_function import is_user_function
 
 # Without intervals, ratios within half an order of magnitude are called a tie.

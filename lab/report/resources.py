@@ -15,9 +15,10 @@ from lab.analysis.statistics import interval
 from lab.core.cell import PLACE, TOPOLOGY
 from lab.core.model import Burst, Idle, Status
 from lab.figures import Tables
+from lab.report.headlines import shown_estimates
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import Column, flags_of, number_of, shown_estimates
+from lab.report.summary import Column, flags_of, number_of
 
 MB = 1e-6
 STATE = "memory_bytes_per_worker_{}"

@@ -14,10 +14,11 @@ from lab.analysis.labels import each, identify
 from lab.analysis.queries import THROUGHPUT, workload_names
 from lab.analysis.sweeps.grouping import plural as word_of
 from lab.figures import Tables
+from lab.report.headlines import headline
 from lab.report.limits import most_per_s
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, written
-from lab.report.summary import Column, headline
+from lab.report.summary import Column
 
 RATE = Column("throughput", "tasks/s", THROUGHPUT, "burst", 1.0)
 COLUMNS = tuple(

@@ -14,9 +14,10 @@ from lab.analysis.queries import topology_names, usable, workload_names
 from lab.core.cell import CELL, TOPOLOGY
 from lab.core.model import Periodic, Status
 from lab.figures import Tables
+from lab.report.headlines import shown_estimates
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import Column, flags_of, number_of, shown_estimates
+from lab.report.summary import Column, flags_of, number_of
 
 # Estimates over trials, with an interval if there are enough trials.
 COLUMNS = tuple(

@@ -17,9 +17,10 @@ from lab.analysis.queries import topology_names, workload_names
 from lab.analysis.statistics import interval
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
+from lab.report.headlines import headline, without_noisy
 from lab.report.number_format import NOT_MEASURED, digits, percent
 from lab.report.numbers import Number, shown
-from lab.report.summary import COLUMNS, Column, headline, without_noisy
+from lab.report.summary import COLUMNS, Column
 
 Pair = tuple[str, str]
 

@@ -14,17 +14,16 @@ from lab.analysis.cells import cell_key
 from lab.analysis.colours import colour_of
 from lab.analysis.disturbed import SUFFIX
 from lab.analysis.labels import each, identify
-from lab.analysis.per_table import per_table
 from lab.analysis.queries import THROUGHPUT, topology_names, workload_names
 from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
 from lab.core.cell import SITE, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
+from lab.report.headlines import RowKey, shown_estimates
 from lab.report.limits import limit_of, most_per_s
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent
 from lab.report.numbers import Number, possible, shown, speed_spread
 
-RowKey = tuple[Any, ...]
 Trials = list[Any]  # rows of the trial table, as `each` yields them
 
 
@@ -126,31 +125,6 @@ def summary(tables: Tables) -> list[SummaryRow]:
 def _rank(row: SummaryRow) -> float:
     # A refused or disturbed number has no value, and ranks last (METHOD M23).
     return row.numbers["throughput"].value or 0.0
-
-
-@per_table
-def headline(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
-    """Map metric and cell to the estimate over all trials that count."""
-    return _of_analysis(estimates, "")
-
-
-def without_noisy(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
-    """Map metric and cell to the estimate without noisy trials."""
-    return _of_analysis(estimates, "without-noisy")
-
-
-def _of_analysis(estimates: pd.DataFrame, analysis: str) -> dict[RowKey, Any]:
-    kinds = estimates["analysis_id"].str.extract(r"/(.*)", expand=False).fillna("")
-    return {(row.metric, *cell_key(row)): row for row in each(estimates[kinds == analysis])}
-
-
-@per_table
-def shown_estimates(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
-    """Map metric and cell to the headline; `METRIC/disturbed` has those of disturbed trials."""
-    chosen = estimates[estimates["analysis_id"].str.endswith(SUFFIX)]
-    # Another key than that of the headline: a disturbed number must never replace one that counts.
-    disturbed = {(f"{row.metric}{SUFFIX}", *cell_key(row)): row for row in each(chosen)}
-    return {**headline(estimates), **disturbed}
 
 
 def _rows(cell: Trials, estimates: Mapping[RowKey, Any]) -> Iterator[SummaryRow]:

@@ -10,8 +10,9 @@ from lab.analysis.labels import each, identify
 from lab.core.cell import CELL
 from lab.core.model import Chain, FanOut, Priority, Retry, Status
 from lab.figures import Tables
+from lab.report.headlines import shown_estimates
 from lab.report.numbers import Number
-from lab.report.summary import Column, count_of, flags_of, number_of, shown_estimates
+from lab.report.summary import Column, count_of, flags_of, number_of
 
 # Heading -> the columns that it adds up.
 COUNTS = {
