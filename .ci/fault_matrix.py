@@ -21,7 +21,6 @@ from lab.report.fault_hits import survival
 from lab.report.faults import MatrixRow, Square, matrix
 from lab.report.number_format import plural
 from lab.report.run_tables import RunTables
-from lab.results.store import Store
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "README.md"
@@ -128,4 +127,4 @@ def write(tables: Tables) -> None:
 
 
 if __name__ == "__main__":
-    write(RunTables(Store(PACKAGE)))
+    write(RunTables(PACKAGE))

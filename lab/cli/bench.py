@@ -147,8 +147,9 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
 
 def _show_finished(folder: Path) -> None:
     from lab.cli.report import show_tables
+    from lab.report import RunTables
 
-    contained(lambda: show_tables(folder), say)
+    contained(lambda: show_tables(RunTables(folder)), say)
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespace) -> int:

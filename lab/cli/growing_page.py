@@ -49,7 +49,7 @@ class GrowingPage:
             say(sentence)
         planned = len(parsed(self._store.folder).plan.trials)
         page = report.write(
-            self._store.folder,
+            report.RunTables(self._store.folder),
             f"This run continues: {n_trials} of {planned} trials have ended. "
             "Reload the page to see more.",
         )

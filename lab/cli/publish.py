@@ -11,7 +11,6 @@ from lab.core.errors import ExitCode, UnknownNameError, UsageError
 from lab.publishing import bencher, package
 from lab.report.run_tables import RunTables
 from lab.results import run_names
-from lab.results.store import Store
 
 PACKAGE, BENCHER = FORMATS = ("package", "bmf")
 LOCK = Path(__file__).parents[2] / "requirements" / "bench.txt"
@@ -30,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == BENCHER:
         if options.to:
             raise UsageError(f"--format {BENCHER} writes to standard output: replace --to by >.")
-        sys.stdout.write(f"{bencher.text(RunTables(Store(folder)))}\n")
+        sys.stdout.write(f"{bencher.text(RunTables(folder))}\n")
         return ExitCode.FINE
     # A package contains the lock file, from which others install the same software (METHOD M33).
     published = folder / LOCK_OF_PACKAGE

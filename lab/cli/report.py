@@ -47,14 +47,15 @@ def run(options: argparse.Namespace) -> int:
 def show(folder: Path, n_trials: int) -> Path:
     """Write figures and page, print the tables, and return the path of the page."""
     say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
-    page = report.write(folder)
-    show_tables(folder)
+    tables = report.RunTables(folder)
+    page = report.write(tables)
+    show_tables(tables)
     return page
 
 
-def show_tables(folder: Path) -> None:
+def show_tables(tables: report.RunTables) -> None:
     """Print the tables of a run, and the sentences that answer questions."""
-    for table in report.terminal_tables(folder):
+    for table in report.terminal_tables(tables):
         show_numbers(*table, least=LEAST)
-    for answer in report.sentences(folder):
+    for answer in report.sentences(tables):
         show_line(answer)

@@ -70,7 +70,7 @@ def write(run: Path, target: Path, lock: Path, tables: Sequence[str]) -> list[Pa
 
 def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None:
     scrub = Scrub()
-    published = PublishedTables(store, scrub)
+    published = PublishedTables(store.folder, scrub)
     is_complete = "task" in tables
     csv_tables = [name for name in CSV_TABLES if name in tables]
     resources = list(_csv_files(published, folder, csv_tables, is_complete=is_complete))

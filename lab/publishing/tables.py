@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
 from lab.core.model import Status
 from lab.publishing.scrub import Scrub
 from lab.report.run_tables import RunTables
-from lab.results.store import Store
 from lab.worker.user_function import is_user_function
 
 # Columns that may contain text of a program, a server, a log or a user; all others hold names,
@@ -34,8 +34,8 @@ WITH_CHECKSUMS: Mapping[str, tuple[str, ...]] = {"trial": ("images",), "environm
 class PublishedTables(RunTables):
     """Reads the tables of a run like `RunTables`, and scrubs them."""
 
-    def __init__(self, store: Store, scrub: Scrub) -> None:
-        super().__init__(store)
+    def __init__(self, folder: Path, scrub: Scrub) -> None:
+        super().__init__(folder)
         self._scrub = scrub
         self._scrubbed: dict[str, pd.DataFrame] = {}
 

@@ -10,14 +10,21 @@ from lab.report import costs, fault_texts, faults, resources, scaling, schedules
 from lab.report.load import as_tables, grids
 from lab.report.number_format import NOT_MEASURED, REFUSED
 from lab.report.page import write
-from lab.report.recommendation import HEADINGS, Choice, choices
+from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
 from lab.report.summary import ABOVE, COLUMNS, SummaryRow, summary
 from lab.report.verdict import verdict
 from lab.report.workflows import workflow_tables
-from lab.results.store import Store
 
-__all__ = ["SummaryRow", "sentences", "summary", "terminal_tables", "verdict_of", "write"]
+__all__ = [
+    "RunTables",
+    "SummaryRow",
+    "sentences",
+    "summary",
+    "terminal_tables",
+    "verdict_of",
+    "write",
+]
 
 # A terminal is too narrow for all columns: p90 is on the page only.
 IN_TERMINAL = (
@@ -30,56 +37,47 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, headings, and rows of text."""
 
 
-def terminal_tables(folder: Path) -> Iterator[TextTable]:
-    """Yield the non-empty tables of a run folder, the summary first."""
-    store = Store(folder)
+def terminal_tables(tables: RunTables) -> Iterator[TextTable]:
+    """Yield the non-empty tables of a run, the summary first."""
     # A failure belongs to no headline number (METHOD M27): only the matrix reads trials of faults.
-    tables = _plain(store, "trial", "metric", "estimate", "trend")
+    plain = WithoutFaults(tables)
     text_tables = (
-        fault_texts.as_table(faults.matrix(RunTables(store))),
-        _summary_table(store),
-        scaling.as_table(scaling.scaling_lines(tables)),
-        costs.as_table(costs.costs(tables)),
-        resources.as_table(resources.resource_rows(tables)),
-        schedules.as_table(schedules.schedules(tables)),
-        *as_tables(grids(tables)),
+        fault_texts.as_table(faults.matrix(tables)),
+        _summary_table(tables),
+        scaling.as_table(scaling.scaling_lines(plain)),
+        costs.as_table(costs.costs(plain)),
+        resources.as_table(resources.resource_rows(plain)),
+        schedules.as_table(schedules.schedules(plain)),
+        *as_tables(grids(plain)),
     )
     # Most campaigns lack several of these: a table without rows would only be a heading.
     yield from (table for table in text_tables if table[2])
-    yield from ((table.title, table.headings, table.rows) for table in workflow_tables(tables))
-    for choice in _choices(store):
+    yield from ((table.title, table.headings, table.rows) for table in workflow_tables(plain))
+    for choice in choices(plain):
         yield f"Which one for {choice.task}?", HEADINGS, choice.rows
 
 
-def sentences(folder: Path) -> Iterator[str]:
+def sentences(tables: RunTables) -> Iterator[str]:
     """Yield the outcome of the faults, and the ranking of the backends for each user's function."""
-    if squares := faults.matrix(RunTables(Store(folder))):
+    if squares := faults.matrix(tables):
         yield fault_texts.sentence(squares)
-    yield from (f"{choice.task}: {choice.answer}" for choice in _choices(Store(folder)))
+    yield from (f"{choice.task}: {choice.answer}" for choice in choices(WithoutFaults(tables)))
 
 
 def verdict_of(folder: Path) -> str:
     """Return the result of a run in one sentence; empty if there is none."""
-    return verdict(_plain(Store(folder), "trial", "metric", "estimate"))
+    return verdict(WithoutFaults(RunTables(folder)))
 
 
-def _choices(store: Store) -> list[Choice]:
-    return choices(_plain(store, "trial", "metric", "estimate"))
-
-
-def _plain(store: Store, *names: str) -> WithoutFaults:
-    return WithoutFaults({name: store.read(name) for name in names})
-
-
-def _summary_table(store: Store) -> TextTable:
+def _summary_table(tables: RunTables) -> TextTable:
     """Return the summary table.
 
     If all paced trials have the same rate, the title contains the rate, otherwise each row.
     """
-    tables = _plain(store, "trial", "estimate")
-    trials = tables["trial"]
+    plain = WithoutFaults(tables)
+    trials = plain["trial"]
     # Workloads with several task durations have one row in the table of costs.
-    rows = summary({"trial": trials[~is_grid(trials)], "estimate": tables["estimate"]})
+    rows = summary({"trial": trials[~is_grid(trials)], "estimate": plain["estimate"]})
     # A run without round trips, or with too few tasks for a p99, has nothing to show in a column.
     chosen = [
         column
@@ -90,7 +88,7 @@ def _summary_table(store: Store) -> TextTable:
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen)]
     headings += ["lost", "unfinished", MACHINE, "flags"]
     rates = {row.rate for row in rows} - {""}
-    title = f"Summary of {store.folder.name}"
+    title = f"Summary of {tables.folder.name}"
     if len(rates) == 1:
         title += f", latencies at {rates.pop()} tasks/s"
     # The terminal has no note beside the number, so the title explains the mark.

@@ -37,7 +37,6 @@ from lab.report.run_tables import RunTables
 from lab.report.schedules import COUNTS, schedules, shown_columns
 from lab.report.summary import ABOVE, COLUMNS, Column, SummaryRow, summary
 from lab.report.workflows import workflow_tables
-from lab.results.store import Store
 
 PAGE = "report.html"
 LATER = "The figures are drawn when the run ends."
@@ -47,18 +46,18 @@ Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
 """Figure -> its picture, None if there is no data, or the reason if drawing failed."""
 
 
-def write(folder: Path, unfinished: str = "") -> Path:
+def write(tables: RunTables, unfinished: str = "") -> Path:
     """Draw a run's figures into its folder and write its report page; return the page.
 
     Args:
-        folder: The run.
+        tables: The run.
         unfinished: For a run that continues: a sentence about its progress. Its page has no
             figures yet, because they take longer to draw than all tables.
 
     Raises:
         ResultsError: The folder holds no campaign, or a table cannot be read.
     """
-    tables = RunTables(Store(folder))
+    folder = tables.folder
     # The store reads a missing table as an empty one, so any folder would get this far.
     if tables["campaign"].empty:
         raise ResultsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -28,14 +29,15 @@ class RunTables(Mapping[str, pd.DataFrame]):
         ResultsError: At the access of a table that is damaged, or of another schema.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._store = Store(folder)
         self._known: dict[str, pd.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         table, _, attempt = name.partition("/")
         if attempt:
-            folder = self._store.folder / "trials" / attempt
+            folder = self.folder / "trials" / attempt
             if table != "task":
                 if has_table(folder, table):
                     return self._store.read(table, folder)
@@ -50,9 +52,9 @@ class RunTables(Mapping[str, pd.DataFrame]):
 
     def _packaged(self, table: str, attempt: str) -> pd.DataFrame:
         """Return the rows of one attempt from a published package; empty if it has none."""
-        if not has_table(self._store.folder, table):
+        if not has_table(self.folder, table):
             # With its columns, so that no caller needs a special case.
-            return formats.from_csv(table, b"", self._store.folder)
+            return formats.from_csv(table, b"", self.folder)
         rows = self[table]
         trial_id, _, number = attempt.rpartition("-")
         chosen = rows[(rows["trial_id"] == trial_id) & (rows["attempt"] == int(number))]
@@ -66,13 +68,13 @@ class RunTables(Mapping[str, pd.DataFrame]):
         current = self["campaign"].iloc[-1]
         # Without rows, but with columns: `concat` rejects an empty list if no other run exists.
         parts = [of_run(self).head(0)]
-        for file in sorted(self._store.folder.parent.glob("*/campaign.csv")):
-            other = RunTables(Store(file.parent))
+        for file in sorted(self.folder.parent.glob("*/campaign.csv")):
+            other = RunTables(file.parent)
             try:
                 run = other["campaign"].iloc[-1]
                 # Another machine or other packages are another series (METHOD M30).
                 is_same = run.fingerprint_id == current.fingerprint_id
-                if file.parent != self._store.folder and is_same:
+                if file.parent != self.folder and is_same:
                     parts.append(of_run(other))
             # A damaged run must not prevent the page of another; an empty table: IndexError.
             except (ResultsError, IndexError):

@@ -33,5 +33,5 @@ def write(results: Path) -> Path:
         store = run_folder.create(results, run)
         rows = runner.execute(store, run, MagicMock())
         assert [row.status for row in rows] == ["ok"] * len(specs), rows
-        report.write(store.folder)
+        report.write(report.RunTables(store.folder))
     return store.folder

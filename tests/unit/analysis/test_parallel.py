@@ -12,6 +12,7 @@ import pytest
 from lab.analysis import compute
 from lab.analysis.parallel import parallel_map
 from lab.report import page
+from lab.report.run_tables import RunTables
 from lab.results.store import Store
 from tests.factories import campaigns
 from tests.factories.campaigns import SMALL
@@ -60,6 +61,6 @@ def derived(
     for trial in (folder / "trials").iterdir():
         store.write_parquet(trial, "sample", [])
     compute.compute(store)
-    page.write(folder)
+    page.write(RunTables(folder))
     files = (file for file in folder.rglob("*.*") if file.suffix != ".parquet" and file.is_file())
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}

@@ -21,6 +21,7 @@ from lab.core.errors import LabError
 from lab.host import child_environment, repository
 from lab.host.environment import fingerprint, git_state
 from lab.report import page
+from lab.report.run_tables import RunTables
 from lab.results.store import Store
 from tests.conftest import RunCli
 from tests.factories import campaigns
@@ -259,7 +260,7 @@ def test_a_figure_that_fails_does_not_stop_the_page(
         return figures.save(chart, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(page, "save", save)
-    text = page.write(run).read_text()
+    text = page.write(RunTables(run)).read_text()
     assert text.count("not drawn. A defect of the lab: ZeroDivisionError") == 1
     assert (run / "figures" / "scaling.svg").exists()
     assert not (run / "figures" / "latency.svg").exists()

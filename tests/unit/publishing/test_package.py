@@ -113,8 +113,8 @@ def test_a_package_without_tasks_keeps_what_the_matrix_of_faults_shows(tmp_path:
     target = tmp_path / "package"
     assert main(["publish", "--no-tasks", str(run), "--to", str(target)]) == 0
     assert not (target / "task.parquet").exists()
-    squares = matrix(RunTables(Store(target)))
-    assert squares == matrix(RunTables(Store(run)))
+    squares = matrix(RunTables(target))
+    assert squares == matrix(RunTables(run))
     assert squares
     (lost,) = (row.squares[1] for row in squares.systems if row.name == "rq")
     assert (lost.fault, lost.survived) == ("worker-kill", "0 of 4 survived")

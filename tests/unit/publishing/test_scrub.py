@@ -16,7 +16,6 @@ import pytest
 from lab.cli.main import main
 from lab.publishing.scrub import Scrub
 from lab.publishing.tables import PublishedTables
-from lab.results.store import Store
 from tests.factories import campaigns
 from tests.factories.rows import a_row
 from tests.factories.user_tasks import SECRETS
@@ -136,7 +135,7 @@ def test_hits_are_published_without_paths(scrub: Scrub, tmp_path: Path) -> None:
     """Proof and reason may quote an error of the machine."""
     quoted = f"cannot read {Path.home()}/run"
     row = a_row("fault", proof=quoted, reason=quoted)
-    rows = PublishedTables(Store(tmp_path), scrub).scrubbed("fault", pd.DataFrame([row]))
+    rows = PublishedTables(tmp_path, scrub).scrubbed("fault", pd.DataFrame([row]))
     assert str(Path.home()) not in f"{rows['proof'][0]} {rows['reason'][0]}"
 
 

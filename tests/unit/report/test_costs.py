@@ -11,6 +11,7 @@ import pytest
 from lab import report
 from lab.figures import FIGURES, Tables, draw
 from lab.report.costs import as_table, costs
+from lab.report.run_tables import RunTables
 from lab.report.scaling import as_table as as_growth_table
 from lab.report.scaling import scaling_lines
 from tests.factories.bursts import BLOCKS, INLINE, OVERHEAD_S, at, burst, overheads, sweep, whole
@@ -53,9 +54,9 @@ def test_a_row_has_all_four_costs_of_a_label(tables: Tables) -> None:
 def test_terminal_and_page_have_the_same_costs(tables: Tables, tmp_path: Path) -> None:
     """Both tables have a row for each label."""
     folder = write(tables, tmp_path / "run")
-    titles = {title: rows for title, _, rows in report.terminal_tables(folder)}
+    titles = {title: rows for title, _, rows in report.terminal_tables(RunTables(folder))}
     assert [row[0] for row in titles["Cost of a task, measured in four ways"]] == ["x", "rq"]
-    page = report.write(folder).read_text(encoding="utf-8")
+    page = report.write(RunTables(folder)).read_text(encoding="utf-8")
     assert 'id="costs"' in page
     assert "METG(50 %) us" in page
     for row in costs(tables):

@@ -17,6 +17,7 @@ from lab.figures import FIGURES, Tables, draw
 from lab.report.load import BEYOND, Grid, _equal_rates, grids
 from lab.report.number_format import NOT_MEASURED
 from lab.report.page import render
+from lab.report.run_tables import RunTables
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.load_sweeps import (
     EQUAL_HZ,
@@ -132,7 +133,9 @@ def test_a_skipped_rate_has_its_reason_in_its_cell(tables: Tables) -> None:
 
 def test_terminal_and_page_show_load_sweeps(tables: Tables, tmp_path: Path) -> None:
     """A campaign without a load sweep has no such section."""
-    titles = [title for title, *_ in report.terminal_tables(write(tables, tmp_path / "run"))]
+    titles = [
+        title for title, *_ in report.terminal_tables(RunTables(write(tables, tmp_path / "run")))
+    ]
     assert [title.partition(";")[0] for title in titles[1:]] == [
         "Sustainable rate",
         "Wait in ms at equal shares of the sustainable rate, p50 / p90 / p99",

@@ -74,7 +74,7 @@ def folder(
     for name in ("trial", "estimate"):
         before.replace(name, tables[name])
     drawn = {chart: pictures.get(name) for name, chart in FIGURES.items()}
-    (run / PAGE).write_text(render(RunTables(Store(run)), drawn), encoding="utf-8")
+    (run / PAGE).write_text(render(RunTables(run), drawn), encoding="utf-8")
     return run
 
 
@@ -135,10 +135,10 @@ def test_a_vendored_script_is_the_published_one(file: str, licence: str) -> None
 
 def test_runs_with_the_same_fingerprint_are_the_history(folder: Path) -> None:
     """The older run is in `earlier`, and a damaged run beside it is left out."""
-    assert set(RunTables(Store(folder))["earlier"]["campaign_id"]) == {"before"}
+    assert set(RunTables(folder)["earlier"]["campaign_id"]) == {"before"}
     (folder.parent / "damaged").mkdir()
     (folder.parent / "damaged" / "campaign.csv").write_text("<html>")
-    assert set(RunTables(Store(folder))["earlier"]["campaign_id"]) == {"before"}
+    assert set(RunTables(folder)["earlier"]["campaign_id"]) == {"before"}
 
 
 def test_links_have_a_target(folder: Path) -> None:
@@ -193,7 +193,9 @@ def test_markup_in_other_tables_is_shown_as_text(tables: Tables) -> None:
 def test_a_run_in_which_all_trials_failed_has_a_report(tmp_path: Path) -> None:
     """The page lists every trial with its reason, and has no picture."""
     tables = campaign(FAILED)
-    page = Page(report.write(write(tables, tmp_path / "run")).read_text(encoding="utf-8"))
+    page = Page(
+        report.write(RunTables(write(tables, tmp_path / "run"))).read_text(encoding="utf-8")
+    )
     assert "img" not in page.tags
     assert "Not measured: this campaign has no valid trial of paced arrivals." in page.text
     assert all(trial_id in page.text for trial_id in tables["trial"]["trial_id"])
@@ -212,7 +214,7 @@ def test_a_campaign_without_trials_has_a_report(tables: Tables) -> None:
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
     """The message contains the folder and the next step."""
     with pytest.raises(ResultsError, match="is not a run folder"):
-        report.write(tmp_path)
+        report.write(RunTables(tmp_path))
 
 
 def test_a_percentile_below_its_floor_is_refused_with_the_reason() -> None:

@@ -13,6 +13,7 @@ from lab.report import terminal_tables
 from lab.report.answers import answers
 from lab.report.page import render
 from lab.report.resources import COLUMNS, POOLED, resource_rows
+from lab.report.run_tables import RunTables
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.resources import DRAINED, IDLE_WAKEUPS_PER_S, WORKER_MB, with_upkeep
 
@@ -82,7 +83,9 @@ def test_page_and_terminal_have_the_table_if_memory_was_read(
     nothing = dict.fromkeys(FIGURES.values())
     assert 'id="worker-cost"' in render(tables, nothing)
     assert 'id="worker-cost"' not in render(campaign(SMALL), nothing)
-    by_title = {table[0]: table for table in terminal_tables(write(tables, tmp_path / "run"))}
+    by_title = {
+        table[0]: table for table in terminal_tables(RunTables(write(tables, tmp_path / "run")))
+    }
     _, headings, rows = by_title["What does a worker cost?"]
     assert len(rows) == 4
     assert {"idle MB", "waiting MB", "idle wake-ups/s"} <= set(headings)
