@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.console import say
+from lab.core import files
 from lab.core.errors import ExitCode, LabError, NothingSelectedError, UsageError
 from lab.history import change_points, machines, page, run_index
 from lab.history.export import export
+from lab.report.number_format import plural
 
 PAGES = "asv-html"
+# Written by `asv publish`.
+REGRESSIONS, LISTED = f"{PAGES}/regressions.json", "regressions"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,6 +46,11 @@ def run(options: argparse.Namespace) -> int:
     written = page.write(changes, options.results / "history", Path.cwd())
     say(f"History page: {options.results / PAGES / 'index.html'}; to view it: nox -s serve")
     say(f"{change_points.verdict(changes)} Page: {written}")
+    n_regressions = len(files.read_json(options.results / REGRESSIONS, options.results)[LISTED])
+    say(
+        f"asv's own pages list {plural(n_regressions, 'regression')}: its fit accepts a level of "
+        "one commit and tests nothing, so that the numbers may differ."
+    )
     return ExitCode.FINE
 
 

@@ -17,11 +17,13 @@ import asv.results
 import pytest
 
 from lab.analysis.metrics.registry import METRICS
+from lab.cli.main import main
 from lab.core.errors import ResultsError, UsageError
 from lab.history import asv_offline, machines, run_index
 from lab.history.export import FEWEST_SAMPLES, export
 from lab.history.suite import AXES, benchmarks, cases
 from lab.planning.presets import PRESETS, QUICK
+from lab.report.number_format import plural
 from tests.factories import campaigns
 
 ROOT = Path(__file__).parents[3]
@@ -217,10 +219,15 @@ def test_export_replaces_the_folder_atomically(
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "asv"}
 
 
-def test_asv_commands_work_on_the_export(repository: Path) -> None:
+def test_asv_commands_work_on_the_export(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The commands publish, show, compare and rm succeed; compare marks the slowdown."""
-    exported(repository / "results", repository)
-    run_asv(repository, "publish")
+    monkeypatch.chdir(repository)
+    assert main(["history"]) == 0
+    listed = json.loads((repository / "results/asv-html/regressions.json").read_text())
+    n = plural(len(listed["regressions"]), "regression")
+    assert f"asv's own pages list {n}: " in " ".join(capsys.readouterr().err.split())
     before, after = (git(repository, "rev-parse", f"HEAD~{n}") for n in (COMMITS - STEP_AT, 0))
     compared = run_asv(repository, "compare", before, after)
     rows = [line for line in compared.splitlines() if "worker_s_per_task" in line]
