@@ -110,7 +110,12 @@ def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
     seen = {square.result for rows in systems for row in rows for square in row.squares}
     words: dict[str, list[str]] = {}
     of_runs = (fault_results.RUNS_MISSED, fault_results.RUNS_DOUBLED)
-    rest = (fault_results.OK, fault_results.MISSED, fault_results.FAILED)
+    rest = (
+        fault_results.REFUSED,
+        fault_results.OK,
+        fault_results.MISSED,
+        fault_results.FAILED,
+    )
     ordered = (*fault_results.RESULTS, *of_runs, *rest)
     for result in ordered:
         if result in seen:

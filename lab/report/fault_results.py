@@ -63,6 +63,8 @@ RESULTS = (
 # The results of a scheduled job, which has runs in place of tasks (METHOD M26).
 RUNS_MISSED = FaultResult("lost", "✖", "runs missed")
 RUNS_DOUBLED = FaultResult("twice", "2x", "runs doubled")
+# Not acknowledged and not done: no loss, because the caller knows.
+REFUSED = FaultResult("refused", "⊘", "refused")
 OK = FaultResult("ok", "✓", "ok")
 MISSED = FaultResult("missed", "○", "not hit")
 FAILED = FaultResult("failed", "-", "failed")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lab.core.faults import FaultKind
-from lab.report.fault_results import OK, RESULTS
+from lab.report.fault_results import OK, REFUSED, RESULTS
 from lab.report.faults import Matrix
 from lab.report.number_format import plural
 
@@ -58,7 +58,7 @@ def _by_system(squares: Matrix) -> tuple[str, Sequence[str], Sequence[Sequence[s
         Counter(s.result for s in system.squares if s.count and s.fault != FaultKind.NONE)
         for system in squares.systems
     ]
-    seen = [result for result in (*RESULTS, OK) if any(result in of for of in counts)]
+    seen = [result for result in (*RESULTS, REFUSED, OK) if any(result in of for of in counts)]
     rows = [
         [system.name, system.survived, *(str(of[result] or "") for result in seen)]
         for system, of in zip(squares.systems, counts, strict=True)

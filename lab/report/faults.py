@@ -17,6 +17,7 @@ from lab.core.faults import FaultKind
 from lab.core.model import Periodic, Status
 from lab.core.outcomes import TaskOutcome
 from lab.figures import Tables
+from lab.report import fault_counts
 from lab.report.documented import documented_safe
 from lab.report.fault_hits import HitSummary, hits_of, outcomes_of, survived_text
 from lab.report.fault_results import (
@@ -24,9 +25,7 @@ from lab.report.fault_results import (
     MISSED,
     OK,
     RECOVERED,
-    RESULTS,
-    RUNS_DOUBLED,
-    RUNS_MISSED,
+    REFUSED,
     SKIPPED,
     UNMEASURED,
     FaultResult,
@@ -169,9 +168,11 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         return _without_result(fault, anchor, trials)
     hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]
     offered = sent[sent["arrival"] != Periodic.kind]
-    n, counts = int(offered["n_sent"].sum()), _counts(offered)
-    k, result = next(((k, result) for result, k in counts if k), (0, OK))
-    due, of_runs = _runs(sent, tables)
+    n, counts = int(offered["n_sent"].sum()), fault_counts.counts(offered)
+    refused = fault_counts.refused(offered, tables)
+    k, result = next(((k, result) for result, k in counts if k), (refused, REFUSED))
+    k, result = (k, result) if k else (0, OK)
+    due, of_runs = fault_counts.runs(sent, tables)
     if due and (not n or not result.is_harm):
         k_runs, of_jobs = next(((k, result) for result, k in of_runs if k), (0, OK))
         if k_runs or not n:
@@ -199,6 +200,7 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         bound=f"{low} to {high}" if harmed else f"at most {high}",
         notes=[
             *_others(counts, result),
+            *([f"{refused:,} refused"] if refused and result is not REFUSED else []),
             *(
                 f"{k:,} of {due:,} {other.word}"
                 for other, k in of_runs
@@ -212,19 +214,6 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         hits=hits,
         trials=list(dict.fromkeys(sent["trial_id"])),
     )
-
-
-def _runs(sent: pd.DataFrame, tables: Tables) -> tuple[int, list[tuple[FaultResult, int]]]:
-    """Return the runs of jobs that were due, and how many of them were missed and doubled."""
-    jobs = sent.loc[sent["arrival"] == Periodic.kind, ["trial_id", "attempt"]]
-    metrics = tables["metric"].merge(jobs, on=["trial_id", "attempt"])
-    rows = {name: metrics[metrics["metric"] == name] for name in ("missed", "doubled")}
-    missed, doubled = (int(rows[name]["value"].sum()) for name in rows)
-    return int(rows["missed"]["n"].sum()), [(RUNS_MISSED, missed), (RUNS_DOUBLED, doubled)]
-
-
-def _counts(sent: pd.DataFrame) -> list[tuple[FaultResult, int]]:
-    return [(result, int(sent[result.count].fillna(0).sum())) for result in RESULTS]
 
 
 def _others(counts: Sequence[tuple[FaultResult, int]], shown: FaultResult) -> list[str]:

@@ -8,7 +8,7 @@ from lab.report import fault_texts
 from lab.report.fault_texts import as_table, sentence
 from lab.report.faults import matrix
 from tests.factories.campaigns import SMALL, campaign
-from tests.factories.faults import LOST, OK, TWICE, UNKNOWN, with_faults
+from tests.factories.faults import LOST, OK, TWICE, UNKNOWN, Fate, with_faults
 
 
 def test_the_terminal_names_the_systems_that_lost_tasks() -> None:
@@ -55,3 +55,14 @@ def test_of_many_squares_the_terminal_has_a_row_for_each_system(
         ["rq", "0 of 8 survived", "2", ""],
         ["thread-pool", "4 of 4 survived", "", "1"],
     ]
+
+
+def test_tasks_that_were_refused_are_neither_lost_nor_ok() -> None:
+    """The caller got an exception for them, as from a pool that broke; no hit is to blame."""
+    refused = Fate("refused")
+    table = matrix(with_faults(campaign(SMALL), {("rq", "child-kill"): refused}))
+    assert table
+    (square,) = table.systems[0].squares
+    assert (square.text, square.count) == ("refused", "8 of 428")
+    assert square.survived == "4 of 4 survived"
+    assert not square.result.is_harm
