@@ -177,6 +177,8 @@ def _square(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squar
         k_runs, of_jobs = next(((k, result) for result, k in of_runs if k), (0, OK))
         if k_runs or not n:
             n, k, result = due, k_runs, of_jobs
+    if not n:  # a trial that failed before the runs of its jobs were counted
+        return _without_result(fault, anchor, trials)
     # A fault that hit nothing proves nothing: `ok` would state that the system survived it.
     if fault != FaultKind.NONE and not int(sent["n_hits"].sum()) and result is OK:
         result = MISSED

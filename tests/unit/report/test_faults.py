@@ -195,6 +195,9 @@ def test_a_scheduled_job_is_judged_by_its_runs() -> None:
         for trial_id, is_late in zip(jobs.loc[is_job, "trial_id"], late, strict=True)
         for name, value in (("missed", 2.0 if is_late else 0.0), ("doubled", 1.0 * is_late))
     ]
+    table = matrix({**tables, "trial": jobs})  # its window did not end, so there are no numbers
+    assert table
+    assert {square.text for square in table.systems[0].squares} == {"failed"}
     table = matrix({**tables, "trial": jobs, "metric": added("metric", tables["metric"], runs)})
     assert table
     (system,) = table.systems
