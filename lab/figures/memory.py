@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from lab.analysis.colours import colour_of
-from lab.analysis.labels import each
 from lab.analysis.queries import Tables, points, workload_names
 from lab.core.cell import TOPOLOGY
 from lab.core.model import Flag
@@ -67,22 +66,27 @@ def _draw_states(ax: Axes, part: pd.DataFrame, title: str) -> None:
     names = _ranked(part)
     # Pages shared after a fork count once (METHOD M25): fewer workers have larger shares.
     widest = part[part["x"] == part.groupby("name")["x"].transform("max")]
-    for point in each(widest):
-        at = names.index(point.name) + (list(STATES).index(point.state) - 1.5) * 0.18
-        if point.kind == Flag.DISTURBED:
-            draw_marks(ax, point.y / MB, at, STATES[point.state])
-            continue
-        is_mean = point.kind == "estimate"
-        look: dict[str, Any] = {"color": colour_of(point.family), "marker": STATES[point.state]}
-        if is_mean and pd.notna(point.low) and pd.notna(point.high):
-            ax.hlines(at, point.low / MB, point.high / MB, color=look["color"], linewidth=1.8)
-        size, alpha = (5.5, 1.0) if is_mean else (3.0, 0.35)
-        ax.plot(point.y / MB, at, **look, markersize=size, alpha=alpha, markeredgewidth=0)
+    for (name, state), cell in widest.groupby(["name", "state"], sort=False):
+        at = names.index(str(name)) + (list(STATES).index(str(state)) - 1.5) * 0.18
+        _draw_state(ax, cell.assign(mb=cell["y"] / MB, at=at), STATES[str(state)])
     logarithmic(ax, "x")
     ax.set(xlabel="MB per worker", title=title)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     _plain(ax)
+
+
+def _draw_state(ax: Axes, cell: pd.DataFrame, marker: str) -> None:
+    trials, means, disturbed = (
+        cell[cell["kind"] == kind] for kind in ("trial", "estimate", Flag.DISTURBED)
+    )
+    look: dict[str, Any] = {"color": colour_of(cell["family"].iloc[0]), "marker": marker}
+    look |= {"linestyle": "", "markeredgewidth": 0}
+    ax.plot(trials["mb"], trials["at"], **look, markersize=3, alpha=0.35)
+    bars = means.dropna(subset=["low", "high"])
+    ax.hlines(bars["at"], bars["low"] / MB, bars["high"] / MB, color=look["color"], linewidth=1.8)
+    ax.plot(means["mb"], means["at"], **look, markersize=5.5)
+    draw_marks(ax, disturbed["mb"], disturbed["at"], marker)
 
 
 def _plain(ax: Axes) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -35,6 +34,7 @@ from lab.figures.chart import Chart
 from lab.figures.disturbed import draw_marks, legend_entries, of_counted, ranked_last
 from lab.figures.theme import (
     INK,
+    PAPER,
     QUIET,
     engineering,
     label_handles,
@@ -150,24 +150,13 @@ def _sizes(frame: pd.DataFrame, by: str = "name") -> pd.Series[int]:
 
 
 def _draw_panel(ax: Axes, part: pd.DataFrame, *, ideal: bool = False) -> None:
-    trials, looks = part[part["kind"] == "trial"], part.drop_duplicates("name")
     for marker, rows in part[part["kind"] == Flag.DISTURBED].groupby("marker"):
         draw_marks(ax, rows["at"], rows["y"], str(marker))
-    if trials.empty:
-        return
-    sns.scatterplot(
-        trials,
-        x="at",
-        y="y",
-        hue="name",
-        palette={look.name: colour_of(look.family) for look in each(looks)},
-        style="name",
-        markers={look.name: look.marker for look in each(looks)},
-        s=16,
-        alpha=0.35,
-        legend=False,
-        ax=ax,
-    )
+    # As a line of marks and not with `scatter`, whose SVG repeats the outline of every mark.
+    for _, trials in part[part["kind"] == "trial"].groupby("name"):
+        colour, marker = colour_of(trials["family"].iloc[0]), trials["marker"].iloc[0]
+        look = {"color": colour, "marker": marker, "mec": PAPER, "mew": 0.32, "linestyle": ""}
+        ax.plot(trials["at"], trials["y"], **look, markersize=4, alpha=0.35, zorder=1)
     for _, means in part[part["kind"] == "estimate"].groupby("name"):
         _draw_means(ax, means.sort_values("x"), ideal=ideal)
 

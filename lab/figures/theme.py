@@ -55,6 +55,9 @@ STYLE: Mapping[Any, Any] = {
     "savefig.dpi": 200,
     "svg.hashsalt": "background-task-lab",  # otherwise every file has new ids
     "text.color": INK,
+    # Hinted texts are wider or narrower at each resolution, and one that fits into the layout at
+    # that of the figure is cut in the SVG.
+    "text.hinting": "none",
     "text.parse_math": False,  # a name may contain a dollar sign
     "xtick.color": INK,
     "ytick.color": INK,

@@ -27,6 +27,7 @@ from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
 from lab.report.charts import chart_data
+from lab.report.embedded_svg import data_uri
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
 from lab.report.load import grids
@@ -255,6 +256,6 @@ def _figure(chart: Chart, picture: Picture | str | None) -> dict[str, Any]:
         return {**facts, "source": "", "reason": picture}
     svg = picture.stem.with_suffix(".svg")
     # The root is the run folder: no link at `figures` or below it is followed.
-    data = base64.b64encode(files.read(svg, svg.parent.parent)).decode()
-    source = f"data:image/svg+xml;base64,{data}"
+    text = files.read(svg, svg.parent.parent).decode()
+    source = Markup(data_uri(text))  # noqa: S704 (it escapes what an attribute may not contain)
     return {**facts, "source": source, "caption": picture.caption}

@@ -1,4 +1,4 @@
-"""Tests names in figures, as short as is unambiguous, and the dark version of pictures."""
+"""Tests names in figures, as short as is unambiguous, and dark version and layout of pictures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from lab.analysis.labels import identify
 from lab.analysis.queries import workload_names
 from lab.figures import FIGURES, Picture
-from lab.figures.theme import DARK
+from lab.figures.theme import DARK, theme
 from tests.factories.campaigns import Campaign, trials_of
 
 
@@ -47,3 +49,15 @@ def test_every_colour_of_a_picture_has_a_dark_version(
     drawn = re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg.partition("</style></defs>")[2])
     assert set(drawn) <= set(DARK)
     assert "prefers-color-scheme:dark" in svg
+
+
+def test_a_text_has_the_same_width_at_every_resolution() -> None:
+    """The layout is computed at one, and a wider text would be cut at that of a file."""
+    widths = []
+    with theme():
+        for dpi in (72, 100, 200):
+            figure = Figure(dpi=dpi)
+            FigureCanvasAgg(figure)
+            text = figure.text(0, 0, "raw-redis[small+pipelined-100]", size=8.8)
+            widths.append(text.get_window_extent().width / dpi)
+    assert max(widths) < min(widths) * 1.005

@@ -21,7 +21,9 @@ from frictionless import Package
 from lab.cli.main import main
 from lab.figures.history import OVER_TIME
 from lab.publishing import reproduce
+from lab.report import page
 from lab.report.faults import matrix
+from lab.report.page import PAGE
 from lab.report.run_tables import RunTables
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES
 from lab.results.store import Store
@@ -30,6 +32,7 @@ from tests.factories import campaigns
 from tests.factories.faults import with_faults
 
 ROOT = Path(__file__).parents[3]
+LARGEST_PAGE = 3_000_000  # bytes; it opens from a mail or a slow disk
 SMALL = replace(campaigns.Campaign(), blocks=1, systems=campaigns.SYSTEMS[:2], workloads=("noop",))
 
 
@@ -167,18 +170,27 @@ def test_the_package_names_its_machine_and_the_version_of_every_system(package: 
 
 
 def test_committed_packages_are_valid_and_contain_the_readmes_charts() -> None:
-    """Every package in results/reference is valid; every chart of the README is from one."""
+    """Every package in results/reference is valid and has a page; the README's charts are there."""
     packages = sorted(path.parent for path in ROOT.glob("results/reference/*/datapackage.json"))
     assert packages
     for folder in packages:
         report = Package(str(folder / "datapackage.json")).validate()
         assert report.valid, report.flatten(["title", "message"])
         assert_checksums(folder)
+        assert (folder / PAGE).stat().st_size <= LARGEST_PAGE
     charts = re.findall(r"!\[[^]]+\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert charts
     assert all(
         (ROOT / chart).parents[1] in packages and (ROOT / chart).is_file() for chart in charts
     )
+
+
+@pytest.mark.slow
+def test_the_page_of_the_standard_reference_is_at_most_3_mb(tmp_path: Path) -> None:
+    """Drawn by the code of today, from the committed tables."""
+    package = shutil.copytree(ROOT / "results/reference/standard", tmp_path / "standard")
+    (package / PAGE).unlink()
+    assert page.write(RunTables(package)).stat().st_size <= LARGEST_PAGE
 
 
 @pytest.mark.parametrize(
