@@ -67,7 +67,8 @@ const axis = (title, unit, type, values) => {
   const isEmpty = !(least <= most);
   const scaled = type === "log"
     ? { range: [Math.log10(least / 1.3), Math.log10(most * 1.3)], ...decades(least, most, unit) }
-    : { range: [0, most * 1.05 || 1], tickformat: unit === "%" ? ".3~p" : "~s", ticksuffix: unit === "%" ? "" : unit };
+    // A dot at zero is beside its name and not on it.
+    : { range: [(most || 1) * -0.03, (most || 1) * 1.05], tickformat: unit === "%" ? ".3~p" : "~s", ticksuffix: unit === "%" ? "" : unit };
   return {
     type,
     ...(isEmpty ? {} : scaled),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab.analysis.colours import colour_of
 from lab.analysis.labels import REFERENCE, each, identify
-from lab.analysis.queries import THROUGHPUT
+from lab.analysis.queries import THROUGHPUT, WithoutFaults
 from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
 from lab.report import overview
@@ -141,14 +141,19 @@ class FirstScreen:
 
 
 def first_screen(tables: Tables) -> FirstScreen:
-    """Return the first screen of a run's tables without trials of faults."""
-    strips = [strip for measure in MEASURES if (strip := _strip(tables, measure))]
-    families = {row.label: row.family for row in each(identify(tables["trial"]))}
-    rows = [(families[line.label] == REFERENCE, line) for line in overview.lines(tables, COLUMNS)]
+    """Return the first screen of a run.
+
+    The state of the machine is that of all trials; numbers are of trials without faults (METHOD
+    M27).
+    """
+    plain = WithoutFaults(tables)
+    strips = [strip for measure in MEASURES if (strip := _strip(plain, measure))]
+    families = {row.label: row.family for row in each(identify(plain["trial"]))}
+    rows = [(families[line.label] == REFERENCE, line) for line in overview.lines(plain, COLUMNS)]
     # References bound the systems and are no candidates; the sort keeps the order of the others.
     rows.sort(key=lambda row: row[0])
     return FirstScreen(
-        verdict(tables),
+        verdict(plain),
         machine_state(tables["trial"]),
         strips,
         [column.title for column in COLUMNS],
@@ -168,8 +173,8 @@ def machine_state(trials: pd.DataFrame) -> str:
     disturbed = ran[ran["flag"] == Flag.DISTURBED]
     if len(disturbed):
         text += (
-            f" {plural(len(disturbed), 'trial')} had a busy machine: the numbers are shown in "
-            "brackets and are not ranked."
+            f" {plural(len(disturbed), 'trial')} had a busy machine: such rates and waits are "
+            "not ranked, and are in brackets where they are shown."
         )
     return text
 

@@ -28,6 +28,7 @@ from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
 from lab.report.charts import chart_data
 from lab.report.embedded_svg import data_uri
+from lab.report.fault_texts import sentence
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
 from lab.report.load import grids
@@ -106,7 +107,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
     trials, plain = tables["trial"], WithoutFaults(tables)
     # Numbers use `plain`, without trials of faults (METHOD M27); sections about attempts list all.
     rows, changes = summary(plain), sections.changes(plain)
-    screen = first_screen(plain)
+    screen, squares = first_screen(tables), matrix(tables)
     strips = [*screen.strips, *filter(None, [lost_tasks(tables)])]
     environment = Environment(
         loader=PackageLoader("lab", "report"),
@@ -120,13 +121,14 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         unfinished=unfinished,
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
+        verdicts=[*filter(None, [screen.verdict, squares and sentence(squares)])],
         first=replace(screen, strips=strips),
         chart_data=chart_data(tables, strips),
         trial_of=_trials_to_reproduce(trials),
         matrix=overview.lines(plain),
         matrix_columns=overview.COLUMNS,
         answers=answers(tables),
-        faults=matrix(tables),
+        faults=squares,
         groups=_groups(rows),
         choices=choices(plain),
         choice_headings=HEADINGS,

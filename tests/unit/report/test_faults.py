@@ -281,10 +281,9 @@ def test_a_run_without_faults_has_no_matrix() -> None:
     assert 'id="faults"' not in render(plain, dict.fromkeys(FIGURES.values()))
 
 
-def test_the_matrix_is_the_first_section_of_the_page(tables: Tables) -> None:
-    """Every square with trials links to its hits, and each trial has a command to repeat it."""
+def test_the_squares_of_the_page_lead_to_their_hits(tables: Tables) -> None:
+    """Every square with trials does, and each trial has a command to repeat it."""
     page = render(tables, dict.fromkeys(FIGURES.values()))
-    assert re.findall(r'<section id="([\w-]+)"', page)[0] == "faults"
     anchors = set(re.findall(r'class="square[^"]*" href="#([^"]+)"', page))
     assert len(anchors) == len(FATES) - 1 + 2  # rq without its skip, and two other systems
     assert anchors <= set(re.findall(r'<div id="([^"]+)"', page))

@@ -13,6 +13,7 @@ from lab.report.first_screen import FirstScreen, first_screen, machine_state
 from lab.report.page import render
 from tests.factories.campaigns import SMALL, Campaign, campaign
 from tests.factories.disturbed import with_disturbed
+from tests.factories.faults import with_faults
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,26 @@ def test_the_page_begins_with_the_result(tables: Tables, screen: FirstScreen) ->
     ]
     assert places == sorted(places)
     assert screen.verdict.split("(", maxsplit=1)[0] in page
+
+
+@pytest.mark.parametrize(
+    ("is_only", "sections"),
+    [
+        (True, ["result", "faults", "first", "hits"]),
+        (False, ["result", "first", "faults", "hits"]),
+    ],
+)
+def test_a_page_begins_with_what_was_measured(is_only: bool, sections: list[str]) -> None:
+    """Of faults alone, the matrix is the answer; beside other numbers, a sentence leads to it."""
+    tables = with_faults(campaign(SMALL))
+    if is_only:
+        names = ("trial", "estimate", "trend")
+        tables |= {name: tables[name].query("fault != ''") for name in names}
+    page = render(tables, {})
+    assert re.findall(r'<section id="([\w-]+)"', page)[:4] == sections
+    result = page[page.index('id="result"') : page.index("</section>")]
+    assert re.search(r"Faults: 1 of \d systems lost tasks", result)
+    assert re.search(r"\d+ of \d+ trials count", result)
 
 
 def test_a_run_without_numbers_has_no_chart() -> None:
