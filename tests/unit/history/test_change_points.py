@@ -16,6 +16,7 @@ import pytest
 from lab.history import change_points, page
 from lab.history.detectors import NEAR, ChangeStatus, asv_steps, e_divisive, vote
 from lab.history.run_index import CommitRun, History
+from lab.planning.presets import QUICK
 from lab.results import formats
 from lab.results.store import Store
 from tests.factories import campaigns
@@ -181,8 +182,9 @@ def test_samples_separate_failed_cells_from_absent_ones(tmp_path: Path) -> None:
     from lab.history.samples import samples, samples_of_run
 
     few = tuple(s for s in campaigns.SYSTEMS if s.backend in {"inline", "rq"})
+    burst = next(case.arrival for case in QUICK if case.arrival.kind == "burst")
     failed = ("rq[worker]@default",)
-    plan = campaigns.Campaign(few, workloads=("noop",), burst_tasks=100, failed=failed)
+    plan = campaigns.Campaign(few, workloads=("noop",), burst_tasks=burst.n_tasks, failed=failed)
     store = Store(campaigns.write(dict(campaigns.campaign(plan)), tmp_path / "run"))
     values = samples(samples_of_run(store))["quick.NoopBurst.track_makespan_s"]
     assert values["rq[worker]@default", 1, 1] is None
