@@ -21,11 +21,15 @@ def runs(sent: pd.DataFrame, tables: Tables) -> tuple[int, list[tuple[FaultResul
 
 
 def refused(sent: pd.DataFrame, tables: Tables) -> int:
-    """Return the number of tasks that were not acknowledged and never finished."""
+    """Return the number of tasks that were sent, not acknowledged and never finished.
+
+    The tasks that a killed submitter did not send any more have the same outcome.
+    """
     outcomes = [tables[f"outcome/{trial.trial_id}-{trial.attempt}"] for trial in each(sent)]
     # In both cases the caller knows that it has no acknowledgement, so neither is a loss.
     open_ends = (TaskOutcome.REFUSED, TaskOutcome.PARTIAL)
-    return sum(int(rows["outcome"].isin(open_ends).sum()) for rows in outcomes)
+    unsent = int((sent["n_planned"] - sent["n_sent"]).sum())
+    return sum(int(rows["outcome"].isin(open_ends).sum()) for rows in outcomes) - unsent
 
 
 def counts(sent: pd.DataFrame) -> list[tuple[FaultResult, int]]:

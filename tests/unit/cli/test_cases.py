@@ -48,7 +48,7 @@ def test_a_workload_of_another_package_has_the_burst_of_the_preset(
 ) -> None:
     """The size of a smoke test is not that of `standard`."""
     name = misbehaving["RAISING"]
-    for preset, tasks in (("quick", 100), ("standard", 2_000)):
+    for preset, tasks in (("quick", 400), ("standard", 2_000)):
         trials = plan("-b", "inline", "-w", name, "--cores", "1", preset=preset).trials
         assert {spec.arrival for spec in trials} == {Burst(tasks)}
 

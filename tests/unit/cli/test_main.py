@@ -150,15 +150,16 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, run_cli: Ru
 
 
 @pytest.mark.parametrize(
-    ("options", "trials"), [("", 1), ("--cores 1,2", 2), ("--cores 1,2 --blocks 3", 6)]
+    ("options", "trials"),
+    [("", "1 trial"), ("--cores 1,2", "2 trials"), ("--cores 1,2 --blocks 3", "6 trials")],
 )
 def test_cores_and_blocks_of_the_command_line_apply_to_every_case(
-    options: str, trials: int, run_cli: RunCli
+    options: str, trials: str, run_cli: RunCli
 ) -> None:
     """Without these options the quick preset runs one paced trial."""
     paced = "bench --dry-run --provider local -b thread-pool -w noop --arrival paced"
     shown = run_cli(*paced.split(), *options.split())
-    assert shown.stdout.splitlines()[-1].startswith(f"{trials} trials, ")
+    assert shown.stdout.splitlines()[-1].startswith(f"{trials}, ")
 
 
 def test_lists_are_data_on_standard_output(run_cli: RunCli) -> None:

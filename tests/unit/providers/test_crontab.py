@@ -105,7 +105,7 @@ def test_without_cron_its_backend_is_skipped_with_the_command_to_install_it(
     assert Service.REDIS in offered
     reason = unsupported_reason(spec_of("django-crontab", arrival=MINUTELY), offered)
     assert reason == (
-        "django-crontab[cron] needs cron, which provider local lacks. "
+        "The system needs cron, which provider local lacks. "
         "Run: sudo apt install cron; sudo service cron start"
     )
 

@@ -66,3 +66,15 @@ def test_tasks_that_were_refused_are_neither_lost_nor_ok() -> None:
     assert (square.text, square.count) == ("refused", "8 of 428")
     assert square.survived == "4 of 4 survived"
     assert not square.result.is_harm
+
+
+def test_tasks_that_a_killed_submitter_did_not_send_are_not_refused() -> None:
+    """Their outcome is the same, and no call for them was made."""
+    tables = with_faults(campaign(SMALL), {("rq", "submitter-kill"): Fate("refused")})
+    trials = tables["trial"]
+    is_killed = trials["fault"] == "submitter-kill"
+    trials.loc[is_killed, "n_sent"] -= 4  # in each of two trials
+    table = matrix(tables)
+    assert table
+    (square,) = table.systems[0].squares
+    assert (square.text, square.count) == ("ok", "0 of 420")
