@@ -29,9 +29,22 @@ def cluster_of(spec: TrialSpec, folder: Path) -> ComposeCluster:
     return ComposeCluster(TrialContext(spec, backend, folder, trial.place(spec), labels))
 
 
+# The objects that exist before a test.
+earlier = set[str]()
+
+
+def names() -> set[str]:
+    """Return the names of all objects of labs in the engine."""
+    return {thing.name for thing in reaper.remains()}
+
+
 def left_of(pid: int) -> list[reaper.Remains]:
-    """Return the objects in the engine that belong to the lab process `pid`."""
-    return [thing for thing in reaper.remains() if f":{pid}:" in thing.owner]
+    """Return the objects of this test in the engine that belong to the lab process `pid`."""
+    return [
+        thing
+        for thing in reaper.remains()
+        if f":{pid}:" in thing.owner and thing.name not in earlier
+    ]
 
 
 @contextlib.contextmanager
