@@ -46,11 +46,12 @@ def run(options: argparse.Namespace) -> int:
     written = page.write(changes, options.results / "history", Path.cwd())
     say(f"History page: {options.results / PAGES / 'index.html'}; to view it: nox -s serve")
     say(f"{change_points.verdict(changes)} Page: {written}")
-    n_regressions = len(files.read_json(options.results / REGRESSIONS, options.results)[LISTED])
-    say(
-        f"asv's own pages list {plural(n_regressions, 'regression')}: its fit accepts a level of "
-        "one commit and tests nothing, so that the numbers may differ."
-    )
+    if files.is_there(list_of_asv := options.results / REGRESSIONS):
+        n_regressions = len(files.read_json(list_of_asv, options.results)[LISTED])
+        say(
+            f"asv's own pages list {plural(n_regressions, 'regression')}: its fit accepts a level "
+            "of one commit and tests nothing, so that the numbers may differ."
+        )
     return ExitCode.FINE
 
 
