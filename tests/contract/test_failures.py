@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import zlib
 from pathlib import Path
@@ -33,12 +34,19 @@ def run_and_kill(folder: Path, spec: TrialSpec, victim: str, phase: str = "measu
     def on_phase(name: str) -> None:
         if name == phase:
             running = processes.labelled(lambda env: env.get(processes.TRIAL) == f"{spec.id}-1")
-            victims = [p for p in running if victim in " ".join(p.cmdline())]
+            victims = [p for p in running if victim in _command_of(p)]
             assert victims
             for process in victims:
                 process.kill()
 
     return collect(trial.run_trial(spec, 1, folder / spec.id, on_phase), CONTEXT)
+
+
+def _command_of(process: psutil.Process) -> str:
+    """Return the command line of a process; empty if it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 @pytest.mark.slow

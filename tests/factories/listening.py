@@ -21,6 +21,9 @@ NAMES = (
 LISTEN, CLOSE = "0A", "07"  # a UDP socket that is not connected has the state "close"
 ACCEPTS = 0x10000  # __SO_ACCEPTCON of a Unix socket
 EPHEMERAL = 32_768
+# The kernel's table of sockets is read in parts. A part may lack sockets that have moved because
+# other processes closed theirs.
+READINGS = 5
 PLAIN = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 (to compare with)
 
 
@@ -39,9 +42,10 @@ def of(pids: Iterable[int]) -> set[Socket]:
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             open_inodes = set(_inodes(pid))
             name = _name(psutil.Process(pid))
-            for inode, address, port in [*_internet(pid), *_unix(pid)]:
-                if inode in open_inodes:
-                    sockets.add(Socket(name, address, port))
+            for _ in range(READINGS):
+                for inode, address, port in [*_internet(pid), *_unix(pid)]:
+                    if inode in open_inodes:
+                        sockets.add(Socket(name, address, port))
     return sockets
 
 
