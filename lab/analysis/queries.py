@@ -11,7 +11,7 @@ from lab.analysis.attempts import USABLE, last_attempts
 from lab.analysis.granularity import SIZES_FLOOR
 from lab.analysis.labels import each, identify
 from lab.analysis.per_table import per_table
-from lab.analysis.sweeps.grouping import plural
+from lab.analysis.sweeps.grouping import noun_of
 from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag
 
@@ -170,7 +170,7 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(
         [
             ", ".join(
-                f"{count} {plural(noun, count)}{quota}"
+                f"{count} {noun_of(noun, count)}{quota}"
                 for count, noun, quota in (
                     (
                         row.nodes,

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError
-from lab.analysis.sweeps.grouping import plural
+from lab.analysis.sweeps.grouping import noun_of
 from lab.comparison.compare import Change, compare
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.inputs import Side
@@ -59,7 +59,7 @@ def run_aa_test(run: Side, *, is_paired: bool, seed: int = 1) -> AATest:
     blocks = run.numbers[BLOCK].drop_duplicates().sort_values(BLOCK, ignore_index=True)
     if len(blocks) < BLOCKS:
         raise RefusedError(
-            f"{run.name} has {len(blocks)} {plural('blocks', len(blocks))}; an A/A test needs "
+            f"{run.name} has {len(blocks)} {noun_of('blocks', len(blocks))}; an A/A test needs "
             f"{BLOCKS}: lab bench --blocks {BLOCKS}"
         )
     halves = (_pairs if is_paired else _halves)(run, blocks, random.Random(seed))

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.statistics import INTERVAL_FLOOR
-from lab.analysis.sweeps.grouping import plural
+from lab.analysis.sweeps.grouping import noun_of
 from lab.comparison.compare import Change, MetricChange
 from lab.core.printable import printable
 
@@ -48,8 +48,8 @@ def _cell(cell: dict[str, Any]) -> str:
     size = f":{cell['size']}" if cell["size"] else ""
     nodes, cores, workers = (cell[f"{n}"] for n in ("nodes", "cores_per_node", "workers_per_node"))
     quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
-    of_cores = f"{nodes} x {cores} {plural('cores', cores)}{quota}"
-    of_workers = f"{nodes * workers} {plural('workers', nodes * workers)}"
+    of_cores = f"{nodes} x {cores} {noun_of('cores', cores)}{quota}"
+    of_workers = f"{nodes * workers} {noun_of('workers', nodes * workers)}"
     where = f"{of_cores}, {of_workers}, {cell['provider']}"
     return f"{cell['workload']}{size} {cell['arrival']}{rate}, {where}"
 

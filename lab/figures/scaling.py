@@ -27,7 +27,7 @@ from lab.analysis.queries import (
     trend_estimates,
     workload_names,
 )
-from lab.analysis.sweeps.grouping import CROWDED, lines, one_size, oversubscription, plural
+from lab.analysis.sweeps.grouping import CROWDED, lines, noun_of, one_size, oversubscription
 from lab.core.backend import INLINE
 from lab.core.model import Flag
 from lab.figures.chart import Chart
@@ -192,7 +192,7 @@ def _dress_steps(ax: Axes, part: pd.DataFrame) -> None:
 def _dress_relative(ax: Axes, part: pd.DataFrame) -> None:
     _dress_steps(ax, part)
     steps = sorted(part["x"].unique())
-    start = f"{steps[0]:g} {plural(part['axis'].iloc[0], steps[0])}"
+    start = f"{steps[0]:g} {noun_of(part['axis'].iloc[0], steps[0])}"
     ax.set_ylabel(f"speed-up over {start}")
     if _sizes(part).max() == 1:
         ax.text(0.5, 0.5, ONE_POINT, transform=ax.transAxes, ha="center", color=QUIET)

@@ -12,7 +12,7 @@ from lab.analysis.cells import cell_key
 from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import THROUGHPUT, workload_names
-from lab.analysis.sweeps.grouping import plural as word_of
+from lab.analysis.sweeps.grouping import noun_of
 from lab.figures import Tables
 from lab.report.headlines import headline
 from lab.report.limits import most_per_s
@@ -117,7 +117,7 @@ def _step(rows: pd.DataFrame, estimates: Mapping[Any, Any]) -> ScalingRow:
         label=first.label,
         name=first.name,
         colour=colour_of(first.family),
-        at=f"{first.x:g} {word_of(first.x_axis, first.x)}",
+        at=f"{first.x:g} {noun_of(first.x_axis, first.x)}",
         oversubscription=first.oversubscription,
         numbers=numbers,
     )

@@ -72,10 +72,10 @@ def _points(rows: pd.DataFrame) -> int:
 
 
 def _fixed(row: pd.Series, tasks: str) -> str:
-    per_core = f"{row['workers_per_core']:g} {plural('workers', row['workers_per_core'])} per core"
+    per_core = f"{row['workers_per_core']:g} {noun_of('workers', row['workers_per_core'])} per core"
     fixed = {
         "cores": [per_core] + ([f"{row['nodes']} nodes"] if row["nodes"] > 1 else []),
-        "workers": [f"{row['cores']} {plural('cores', row['cores'])}"],
+        "workers": [f"{row['cores']} {noun_of('cores', row['cores'])}"],
         "nodes": [f"{row['cores_per_node']} cores and {row['workers_per_node']} workers per node"],
     }[row["axis"]]
     work = f"{row[tasks]:g} tasks" + (" per worker" if row["work"] == "weak" else "")
@@ -89,6 +89,6 @@ def oversubscription(row: Any) -> str:
     return CROWDED if row.workers_per_node > row.cores_per_node else ""
 
 
-def plural(noun: str, count: float) -> str:
+def noun_of(noun: str, count: float) -> str:
     """Return a plural noun without its "s" if `count` is 1."""
     return noun.removesuffix("s") if count == 1 else noun

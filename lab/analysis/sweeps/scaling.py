@@ -11,7 +11,7 @@ import pandas as pd
 from lab.analysis import scaling_laws
 from lab.analysis.scaling_laws import Coefficient
 from lab.analysis.statistics import LEVEL, RefusedError, paired_ratio
-from lab.analysis.sweeps.grouping import lines, oversubscription, plural
+from lab.analysis.sweeps.grouping import lines, noun_of, oversubscription
 from lab.analysis.sweeps.series import NOTHING, Line
 from lab.core.backend import INLINE
 from lab.core.model import Estimate
@@ -44,7 +44,7 @@ def scaling(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
 def _steps(line: Line, loop: pd.DataFrame) -> Iterator[TrendRow]:
     start = line.rows["x"].min()
     base = line.rows[line.rows["x"] == start]
-    base_name = f"{start:g} {plural(line.x_axis, start)}"
+    base_name = f"{start:g} {noun_of(line.x_axis, start)}"
     for _, rows in line.rows.groupby("x"):
         x = float(rows["x"].iloc[0])
         row = partial(
