@@ -15,10 +15,14 @@ from lab.analysis.statistics import INTERVAL_FLOOR, interval
 from lab.campaign import run_folder, runner
 from lab.campaign.precision import EXTRA_BLOCKS, FEWEST_BLOCKS, blocks_needed, half_width
 from lab.core.errors import ExitCode
-from lab.core.model import Burst, Status
+from lab.core.model import Burst, Status, TrialSpec
+from lab.driver import instrumentation_cost
 from lab.planning.plan import Plan
-from lab.results.schema import TrialRow
+from lab.results.schema import PARQUET_TABLES, TrialRow
 from lab.results.schema.metric import MetricRow
+from lab.running import host_baselines, trial
+from lab.running.trial import TrialObservation
+from lab.validation.trial_row import Context, TrialResult, unrecorded
 from tests.conftest import RunCli
 from tests.factories.trials import spec_of
 from tests.unit.campaign.test_runner import SilentListener
@@ -100,7 +104,27 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute, "metrics_of_trial", metrics_of_trial)
 
 
-@pytest.mark.usefixtures("numbers")
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace each trial by an empty one, and its block's baselines by none: only `numbers` decide.
+
+    A trial that runs takes 0.4 s of CPU time, and its metrics would be replaced anyway.
+    """
+
+    def run_trial(spec: TrialSpec, attempt: int, folder: Path, *_: object) -> TrialObservation:
+        folder.mkdir(parents=True)
+        return TrialObservation(spec, attempt, folder, trial.place(spec), 0, "")
+
+    def collect(outcome: TrialObservation, context: Context) -> TrialResult:
+        return TrialResult(unrecorded(outcome, context), dict.fromkeys(PARQUET_TABLES, ()))
+
+    monkeypatch.setattr(trial, "run_trial", run_trial)
+    monkeypatch.setattr(runner, "collect", collect)
+    monkeypatch.setattr(instrumentation_cost, "cost_ns", lambda: None)
+    monkeypatch.setattr(host_baselines, "measure_baselines", lambda *_: ())
+
+
+@pytest.mark.usefixtures("numbers", "instant")
 def test_a_cell_stops_between_two_blocks_and_a_resumed_run_goes_on_with_the_rule(
     tmp_path: Path,
 ) -> None:
@@ -118,7 +142,7 @@ def test_a_cell_stops_between_two_blocks_and_a_resumed_run_goes_on_with_the_rule
     assert runner.execute(store, resumed, SilentListener()) == []
 
 
-@pytest.mark.usefixtures("numbers")
+@pytest.mark.usefixtures("numbers", "instant")
 def test_without_the_option_all_blocks_run(tmp_path: Path) -> None:
     """The rule is part of the plan, and a plan without it is as before."""
     store, run = campaign(tmp_path, FEWEST_BLOCKS + 1)
