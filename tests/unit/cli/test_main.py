@@ -192,12 +192,12 @@ def test_a_run_has_tables_figures_and_a_page(tmp_path: Path) -> None:
 
 
 def test_a_failed_trial_gives_exit_code_one_and_the_others_run(
-    tmp_path: Path, misbehaving: dict[str, str]
+    tmp_path: Path, misbehaving: dict[str, str], run_cli: RunCli
 ) -> None:
     """One workload raises, and the other is measured."""
-    shown = lab(
+    shown = run_cli(
         "bench", "-b", "thread-pool", "-w", misbehaving["RAISING"], "-w", "noop", *SMALL,
-        "--tables-only", "--results", str(tmp_path),
+        "--provider", "local", "--tables-only", "--results", str(tmp_path),
     )  # fmt: skip
     assert shown.returncode == 1
     (run,) = (tmp_path / "runs").iterdir()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from lab.core.errors import UsageError
 from lab.planning import registry
 from tests.conftest import RunCli
 
-ROOT = Path(__file__).parents[3]
 SOUND = """
 from lab.backends import inline as _inline
 Other = _inline.Inline
@@ -66,7 +62,7 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of packages: one for each case, and two that declare the same name."""
     folder = tmp_path_factory.mktemp("site")
     cases = {name: case[:3] for name, case in BROKEN.items()}
@@ -88,14 +84,15 @@ def install(folder: Path, package: str, group: str, name: str, text: str, attrib
     (metadata / "entry_points.txt").write_text(entry)
 
 
-def lab(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the lab with these packages installed."""
-    path = os.pathsep.join([str(installed), str(ROOT)])
-    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "250"}
-    command = [sys.executable, "-m", "lab.cli", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def _installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install these packages, in this process and in those that the lab starts."""
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("COLUMNS", "250")
+    registry.refresh()
+    yield
+    registry.refresh()
 
 
 @pytest.fixture
@@ -106,9 +103,10 @@ def forgotten() -> Iterator[None]:
     registry.refresh()
 
 
-def test_each_is_listed_with_its_reason(installed: Path) -> None:
+@pytest.mark.usefixtures("_installed")
+def test_each_is_listed_with_its_reason(run_cli: RunCli) -> None:
     """Each is listed once on standard error and once in the table; the others are available."""
-    shown = lab(installed, "list")
+    shown = run_cli("list")
     assert shown.returncode == 0, shown.stderr
     lines = shown.stderr.splitlines()
     for name, (group, *_, reason) in BROKEN.items():
@@ -127,12 +125,13 @@ def test_each_is_listed_with_its_reason(installed: Path) -> None:
     assert "\x1b" not in shown.stdout + shown.stderr
 
 
-def test_left_out_entries_do_not_end_a_campaign(installed: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_installed")
+def test_left_out_entries_do_not_end_a_campaign(tmp_path: Path, run_cli: RunCli) -> None:
     """The selected backends run, and a built-in is not replaced by an entry of the same name."""
     chosen = ("-b", "inline", "-b", "rq", "-w", "noop", "--arrival", "burst")
     small = ("--tasks", "20", "--blocks", "1", "--cores", "1", "--provider", "local")
     where = ("--allow-dirty", "--tables-only", "--results", str(tmp_path))
-    shown = lab(installed, "bench", *chosen, *small, *where)
+    shown = run_cli("bench", *chosen, *small, *where)
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.count("is left out") == len(BROKEN) + 1
     (run,) = (tmp_path / "runs").iterdir()
@@ -149,26 +148,21 @@ def test_left_out_entries_do_not_end_a_campaign(installed: Path, tmp_path: Path)
         (("-w", "task_raises"), "Workload 'task_raises' is not available: its import raised"),
     ],
 )
-@pytest.mark.usefixtures("forgotten")
+@pytest.mark.usefixtures("_installed")
 def test_selecting_a_left_out_entry_shows_the_reason(
-    installed: Path,
-    arguments: tuple[str, ...],
-    reason: str,
-    run_cli: RunCli,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...], reason: str, run_cli: RunCli
 ) -> None:
     """The command ends with code 2 and one sentence."""
-    monkeypatch.syspath_prepend(str(installed))
-    registry.refresh()
     shown = run_cli("bench", *arguments, "--dry-run")
     assert shown.returncode == 2
     assert reason in " ".join(shown.stderr.split())
     assert "Traceback" not in shown.stderr
 
 
-def test_the_doctor_lists_left_out_entries(installed: Path) -> None:
+@pytest.mark.usefixtures("_installed")
+def test_the_doctor_lists_left_out_entries(run_cli: RunCli) -> None:
     """Each entry is a separate check with the next step, and the exit code says that it lacks."""
-    shown = lab(installed, "doctor")
+    shown = run_cli("doctor")
     assert shown.returncode == 1, shown.stderr
     table = " ".join(shown.stdout.split())
     for name in ("backend raises", "backend rq", "workload task_empty"):
