@@ -200,9 +200,27 @@ def pictures(synthetic: Tables, tmp_path_factory: pytest.TempPathFactory) -> Map
     return once(tmp_path_factory, "figures", make)
 
 
+@pytest.fixture(scope="session")
+def plain_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Render the page of a campaign of bursts and paced trials only, once for all tests."""
+
+    def make(_: Path) -> str:
+        from lab.report.page import render
+        from tests.factories.campaigns import SMALL, campaign
+
+        return render(campaign(SMALL), {})
+
+    return once(tmp_path_factory, "plain-page", make)
+
+
 @pytest.fixture
 def short_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write pages of one figure and without sections, for tests of files, links and exit codes."""
+    shorten_page(monkeypatch)
+
+
+def shorten_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what `short_page` does, for a part of a test or of a fixture."""
     from lab.cli import report as command
     from lab.figures import FIGURES
     from lab.publishing import package

@@ -15,6 +15,7 @@ import pytest
 from lab.campaign import consent
 from lab.cli.main import main
 from lab.core.serialization import spec_from_json
+from tests.conftest import shorten_page
 from tests.unit.test_architecture import imported
 
 LAB = Path(__file__).parents[3] / "lab"
@@ -99,7 +100,11 @@ def test_no_file_chooses_code(
 
 
 def test_commands_that_read_a_run_do_not_import_its_function(
-    results: Path, tmp_path: Path, trap: Path, capsys: pytest.CaptureFixture[str]
+    results: Path,
+    tmp_path: Path,
+    trap: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The commands are report, compare, history and publish."""
     run = shutil.copytree(run_of(results, is_function=False), tmp_path / "results" / "runs" / "r")
@@ -110,6 +115,7 @@ def test_commands_that_read_a_run_do_not_import_its_function(
     assert main(["report", str(run)]) == 0
     main(["compare", "--null", str(run), *where])
     main(["history", *where])
+    shorten_page(monkeypatch)  # `report` has drawn the whole page
     assert main(["publish", str(run), "--to", str(tmp_path / "package")]) == 0
     assert "Traceback" not in capsys.readouterr().err
     assert not trap.exists()
@@ -149,6 +155,7 @@ def test_a_function_does_not_run_from_a_run_without_proof(
     run = run_of(results, is_function=True)
     state = Path(os.environ["XDG_STATE_HOME"])
     if case == "package":
+        shorten_page(monkeypatch)
         target = tmp_path / run.name
         assert main(["publish", str(run), "--to", str(target)]) == 0
         assert not (target / consent.PROOF).exists()

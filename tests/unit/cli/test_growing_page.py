@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from lab.cli.growing_page import MOST_SHARE, GrowingPage
 from lab.report.page import LATER, PAGE
 from lab.results.store import Store
+from tests.conftest import once
 from tests.factories import finished_run
 
 
@@ -23,10 +25,15 @@ class Clock:
         return self.now
 
 
-def test_the_page_says_that_the_run_continues(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """Return a copy of a finished run, without its page."""
+    finished = once(tmp_path_factory, "finished", finished_run.write)
+    return shutil.copytree(finished, tmp_path / "run", ignore=shutil.ignore_patterns(PAGE))
+
+
+def test_the_page_says_that_the_run_continues(folder: Path) -> None:
     """It has the tables of all trials so far, and no figures, which take longer."""
-    folder = finished_run.write(tmp_path)
-    (folder / PAGE).unlink()
     GrowingPage(Store(folder)).update()
     page = (folder / PAGE).read_text(encoding="utf-8")
     n = finished_run.BLOCKS * len(finished_run.LABELS)
@@ -37,10 +44,10 @@ def test_the_page_says_that_the_run_continues(tmp_path: Path) -> None:
 
 
 def test_pages_take_a_small_share_of_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is always written, another when its time is small against that of the trials."""
-    store = Store(finished_run.write(tmp_path))
+    store = Store(folder)
     clock, written = Clock(), list[float]()
     monkeypatch.setattr(time, "monotonic", clock)
     page = GrowingPage(store)
@@ -57,12 +64,11 @@ def test_pages_take_a_small_share_of_the_time(
     assert written == [10.0, 12.0 + 2.0 / MOST_SHARE]
 
 
+@pytest.mark.usefixtures("short_page")
 def test_a_page_that_fails_does_not_end_the_campaign(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The reason is a message."""
-    folder = finished_run.write(tmp_path)
-    (folder / PAGE).unlink()
     (folder / PAGE).mkdir()
     GrowingPage(Store(folder)).update()
     assert "No page after this block: " in capsys.readouterr().err

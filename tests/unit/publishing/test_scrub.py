@@ -1,4 +1,4 @@
-"""Tests that published texts contain no path, host, user, address, secret or line of a log."""
+"""Tests that published texts have no private text, no line of a log, and no formula."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lab import figures
 from lab.cli.main import main
+from lab.figures.history import OVER_TIME
 from lab.publishing.scrub import Scrub
 from lab.publishing.tables import PublishedTables
+from lab.report import page
 from tests.factories import campaigns
 from tests.factories.rows import a_row
 from tests.factories.user_tasks import SECRETS
@@ -197,3 +200,38 @@ def test_publish_scrubs_and_escapes_every_text_of_a_foreign_run(tmp_path: Path) 
     assert not re.search(r"<script|quick\]", before + after)
     assert "preset quickhttp:hostscriptn," in before
     assert "nox -s bench -- " in fenced
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the data of every figure, but draw none, and no section of the page."""
+    monkeypatch.setattr(figures, "draw", lambda *_: None)
+    monkeypatch.setattr(figures, "write", lambda *_: None)
+    monkeypatch.setattr(page, "render", lambda *_: "<p>A page</p>")
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_package_disarms_formulas(tmp_path: Path) -> None:
+    """An apostrophe precedes a formula in a text; negative numbers stay numbers."""
+    tables = dict(campaigns.campaign(SMALL))
+    trials = tables["trial"]
+    tables["trial"] = trials.assign(flag_reasons="=HYPERLINK(1)", workload="=noop")
+    for name in ("estimate", "trend"):
+        tables[name] = tables[name].assign(workload="=noop")
+    run = campaigns.write(tables, tmp_path / "runs" / "run")
+    (run / "plan.json").write_text('{"trials": []}')
+    (run / "figures").mkdir()
+    (run / "figures" / "x.csv").write_text("name,y,n\n=1+1,-2.5,\n")
+    (run / "figures" / "secret.csv").symlink_to("/etc/hostname")
+    target = tmp_path / "out"
+    assert main(["publish", str(run), "--to", str(target)]) == 0
+    written = pd.read_csv(target / "trial.csv")
+    assert set(written.flag_reasons) == {"'=HYPERLINK(1)"}
+    assert set(written.workload) == {"'=noop"}
+    drawn = [pd.read_csv(file, dtype=str) for file in (target / "figures").glob("*.csv")]
+    assert {value for cells in drawn for value in cells.get("workload", ())} == {"'=noop"}
+    # Figures are drawn from the published tables; other files of the folder are not copied.
+    assert not (target / "figures" / "x.csv").exists()
+    assert not (target / "figures" / "secret.csv").exists()
+    # It shows other runs, which are not in the package.
+    assert not (target / "figures" / f"{OVER_TIME.name}.csv").exists()

@@ -21,6 +21,7 @@ from lab.results import arrow_schema
 from lab.results.schema import TrialRow
 from lab.results.schema.task import SampleRow
 from lab.results.store import Store
+from tests.conftest import shorten_page
 from tests.factories import campaigns
 from tests.factories.rows import a_row, as_rows
 
@@ -120,9 +121,15 @@ def run(
 
 @pytest.mark.parametrize("command", ["report", "compare", "publish"])
 def test_commands_accept_a_run_with_nulls(
-    run: Path, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The commands that read a run end with an ordinary exit code."""
+    if command == "publish":
+        shorten_page(monkeypatch)  # `report` draws the whole page
     samples_of_run(Store(run))
     to = {"report": [], "compare": [str(run)], "publish": ["--to", str(tmp_path / "package")]}
     code = main([command, str(run), *to[command]])
