@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.core.model import Burst, Service
+from lab.core.preflight import PreflightResult
 from lab.planning.compatibility import unsupported_reason
 from lab.running import preflight, trial
 from lab.validation.trial_row import collect
@@ -19,6 +22,19 @@ ID = "7ca76e19a99dd653"
 ANSWERS = "tests.factories.user_functions.answers"
 TOO_SLOW = "a check takes "
 UNPICKLABLE = "its answer cannot be pickled: "
+Preflight = Callable[[str], PreflightResult]
+
+
+@pytest.fixture(scope="module")
+def preflight_of(tmp_path_factory: pytest.TempPathFactory) -> Preflight:
+    """Return the preflight of a function, which runs once for all tests: it starts processes."""
+
+    @cache
+    def result_of(task: str) -> PreflightResult:
+        folder = tmp_path_factory.mktemp("preflight")
+        return preflight.run_preflight(f"{ANSWERS}:{task}", folder)
+
+    return result_of
 
 
 @pytest.mark.parametrize(
@@ -43,10 +59,10 @@ UNPICKLABLE = "its answer cannot be pickled: "
     ],
 )
 def test_preflight_compares_answers_by_all_their_bytes(
-    task: str, is_known: bool, unchecked: str, tmp_path: Path
+    task: str, is_known: bool, unchecked: str, preflight_of: Preflight
 ) -> None:
     """Answers with equal `repr` may differ; an answer that cannot be compared has a reason."""
-    preflight_result = preflight.run_preflight(f"{ANSWERS}:{task}", tmp_path)
+    preflight_result = preflight_of(task)
     assert (preflight_result.answer is not None, preflight_result.failure) == (is_known, "")
     assert preflight_result.unchecked.startswith(unchecked)
     assert bool(preflight_result.unchecked) == bool(unchecked)
@@ -64,11 +80,11 @@ def test_preflight_compares_answers_by_all_their_bytes(
     ],
 )
 def test_window_has_no_check_that_is_slow_or_impossible(
-    label: str, task: str, answers: str, tmp_path: Path
+    label: str, task: str, answers: str, preflight_of: Preflight, tmp_path: Path
 ) -> None:
     """All tasks finish, the row describes the check, and the ledger has the checked answers."""
     is_picklable = label in {"inline", "thread-pool"} or task in {"bad_repr", "copied"}
-    preflight_result = preflight.run_preflight(f"{ANSWERS}:{task}", tmp_path)
+    preflight_result = preflight_of(task)
     plan: dict[str, Any] = {
         "answer": preflight_result.answer,
         "unchecked": preflight_result.unchecked,
