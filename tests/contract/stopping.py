@@ -6,6 +6,7 @@ resources that its client did not release in this process: threads, sockets, fil
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -21,7 +22,8 @@ from lab.planning import registry
 
 # Helpers of the standard library, which live as long as the interpreter.
 # The last are services that a browser starts when it likes, and ends with itself.
-HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "--type=utility")
+TRACKER = "multiprocessing.resource_tracker"
+HELPERS = (TRACKER, "multiprocessing.forkserver", "--type=utility")
 
 
 def children() -> set[psutil.Process]:
@@ -32,6 +34,8 @@ def children() -> set[psutil.Process]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return alive
+    if _is_tracker_alone():
+        return alive
     for child in psutil.Process().children(recursive=True):
         try:
             words = " ".join(child.cmdline())
@@ -41,6 +45,19 @@ def children() -> set[psutil.Process]:
         if words and not any(helper in words for helper in HELPERS):
             alive.add(child)
     return alive
+
+
+def _is_tracker_alone() -> bool:
+    """Return whether the resource tracker, which starts no process, is the only child.
+
+    It lives as long as the process in which one test has started it.
+    """
+    # A thread or a child that has just ended has no file.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        lists = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
+        pids = " ".join(lists).split()
+        return [TRACKER in Path(f"/proc/{pid}/cmdline").read_text() for pid in pids] == [True]
+    return False
 
 
 def resources() -> set[str]:
