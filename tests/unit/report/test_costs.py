@@ -11,6 +11,7 @@ import pytest
 from lab import report
 from lab.figures import FIGURES, Tables, draw
 from lab.report.costs import as_table, costs
+from lab.report.page import render
 from lab.report.run_tables import RunTables
 from lab.report.scaling import as_table as as_growth_table
 from lab.report.scaling import scaling_lines
@@ -56,7 +57,7 @@ def test_terminal_and_page_have_the_same_costs(tables: Tables, tmp_path: Path) -
     folder = write(tables, tmp_path / "run")
     titles = {title: rows for title, _, rows in report.terminal_tables(RunTables(folder))}
     assert [row[0] for row in titles["Cost of a task, measured in four ways"]] == ["x", "rq"]
-    page = report.write(RunTables(folder)).read_text(encoding="utf-8")
+    page = render(RunTables(folder), {})
     assert 'id="costs"' in page
     assert "METG(50 %) us" in page
     for row in costs(tables):

@@ -34,7 +34,11 @@ from tests.factories.simulated import serve, window
 
 def trends_of(campaign: Sequence[Trial], **columns: Any) -> dict[str, TrendRow]:
     """Return the trends of a campaign that have these column values, by their metric."""
-    rows = sweeps(*tables(campaign), "c")
+    return by_metric(sweeps(*tables(campaign), "c"), **columns)
+
+
+def by_metric(rows: Sequence[TrendRow], **columns: Any) -> dict[str, TrendRow]:
+    """Return the trends that have these column values, by their metric."""
     chosen = [r for r in rows if all(getattr(r, k) == value for k, value in columns.items())]
     assert len({row.metric for row in chosen}) == len(chosen), "rows of several lines: add columns"
     return {row.metric: row for row in chosen}
@@ -176,14 +180,15 @@ def test_weak_scaling_is_a_separate_line_with_gustafsons_share() -> None:
     """The tasks grow with the workers; a trial may belong to a weak and to a strong line."""
     weak = [at(block, p, 300 * p) for block in range(BLOCKS) for p in (1, 2, 4)]
     strong = [at(block, p, 600) for block in range(BLOCKS) for p in (1, 4)]
-    rows = trends_of(
-        weak + strong, x_axis="workers", fixed="weak: 1 core, 300 tasks per worker", x=4.0
-    )
+    trends = sweeps(*tables(weak + strong), "c")
+    rows = by_metric(trends, x_axis="workers", fixed="weak: 1 core, 300 tasks per worker", x=4.0)
     speed = 4 / (1 + SIGMA * 3 + KAPPA * 12)
     assert rows["serial_share"].estimate == pytest.approx((4 - speed) / 3, rel=0.02)
     assert "Gustafson" in rows["serial_share"].method
-    both = {row.fixed for row in sweeps(*tables(weak + strong), "c")}
-    assert both == {"weak: 1 core, 300 tasks per worker", "strong: 1 core, 600 tasks"}
+    assert {row.fixed for row in trends} == {
+        "weak: 1 core, 300 tasks per worker",
+        "strong: 1 core, 600 tasks",
+    }
 
 
 def test_each_line_has_one_axis() -> None:
