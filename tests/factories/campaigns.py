@@ -75,7 +75,8 @@ class Campaign:
 
 
 SMALL = Campaign(tuple(s for s in SYSTEMS if s.variant in {"call", "executor", "worker"}))
-"""Few backends, with data for every figure: the fixture `synthetic` of conftest.py."""
+WIDE = Campaign(cores=(1,), workloads=("noop",))
+"""Few backends with data for every figure, and all backends in one cell of each arrival."""
 
 
 @cache
@@ -130,7 +131,6 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
     for name in ("task", "firing", "fault", "outcome"):
         for (trial_id, attempt), rows in tables[name].groupby(["trial_id", "attempt"]):
             where = store.trial_folder(str(trial_id), int(str(attempt)))
-            where.mkdir(parents=True, exist_ok=True)
             store.write_parquet(where, name, rows.drop(columns="attempt"))
     return folder
 

@@ -11,14 +11,14 @@ from lab.figures import Tables
 from lab.report.charts import chart_data
 from lab.report.first_screen import first_screen
 from lab.report.lost_tasks import lost_tasks
-from tests.factories.campaigns import Campaign, campaign
+from tests.factories.campaigns import WIDE, campaign
 from tests.factories.faults import with_faults
 
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     """Return a campaign of all synthetic systems."""
-    return campaign(Campaign())
+    return campaign(WIDE)
 
 
 def test_every_system_has_a_look_of_its_own(tables: Tables) -> None:

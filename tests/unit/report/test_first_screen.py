@@ -11,7 +11,7 @@ from lab.analysis.queries import THROUGHPUT
 from lab.figures import Tables
 from lab.report.first_screen import FirstScreen, first_screen, machine_state
 from lab.report.page import render
-from tests.factories.campaigns import SMALL, Campaign, campaign
+from tests.factories.campaigns import SMALL, WIDE, campaign
 from tests.factories.disturbed import with_disturbed
 from tests.factories.faults import with_faults
 
@@ -19,7 +19,7 @@ from tests.factories.faults import with_faults
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     """Return a campaign of all synthetic systems."""
-    return campaign(Campaign())
+    return campaign(WIDE)
 
 
 @pytest.fixture(scope="module")
