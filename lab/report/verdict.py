@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 
 from lab.analysis.labels import REFERENCE, each
@@ -16,7 +18,14 @@ from lab.report.recommendation import tiers
 
 # The questions in order; the first that the run measured is answered.
 # p99 needs 662 tasks in a trial (METHOD M11); a shorter run is answered by its median.
-WAITS = (("queue_latency_s_p99", "p99"), ("queue_latency_s_p50", "p50"))
+WAITS = (("queue_latency_s_p99", "p99"), ("queue_latency_s_p50", "median"))
+
+
+class Words(NamedTuple):
+    """Words the sentence: what the first system does, and the quantity that is compared."""
+
+    first: str
+    quantity: str
 
 
 def verdict(tables: Tables) -> str:
@@ -30,14 +39,14 @@ def verdict(tables: Tables) -> str:
         tables: At least `trial`, `metric` and `estimate`.
     """
     for metric, percentile in WAITS:
-        words = f"waits least{{}}: {percentile} {{}}"
+        words = Words(f"waits least{{}}: {percentile} {{}}", f"{percentile} wait")
         if sentence := _first(tables, metric, Paced.kind, words, is_low_best=True):
             return sentence
-    words = "runs most tasks per second{}: {}"
+    words = Words("runs most tasks per second{}: {}", "tasks per second")
     return _first(tables, THROUGHPUT, Burst.kind, words, is_low_best=False) or _nothing(tables)
 
 
-def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best: bool) -> str:
+def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_best: bool) -> str:
     estimates = cells(tables, metric)
     trials = values(tables, metric)
     # A reference bounds the systems and is no alternative to them (METHOD M18).
@@ -67,15 +76,17 @@ def _first(tables: Tables, metric: str, arrival: str, words: str, *, is_low_best
     number = "; ".join(estimate_text(rows[label], write) for label, _ in best if label in rows)
     where = f" ({place})"
     if not ranked[1:]:
-        return f"{words.format(where, number)[0].upper()}{words.format(where, number)[1:]}."
+        text = words.first.format(where, number)
+        return f"{text[0].upper()}{text[1:]}."
     if len(best) > 1:
         names = enumeration([rows[label].name for label, _ in best if label in rows])
-        return f"Of {len(ranked)} {group}, {names} are not distinguishable{where}: {number}."
+        same = f"{names} are not distinguishable by {words.quantity}"
+        return f"Of {len(ranked)} {group}, {same}{where}: {number}."
     name = rows[best[0][0]].name
     # `estimate_text` begins with the name, which the sentence already has.
     number = number.removeprefix(f"{name} ")
     behind = f", {digits(others[0][0][1])} times better than the next"
-    return f"Of {len(ranked)} {group}, {name} {words.format(where, number)}{behind}."
+    return f"Of {len(ranked)} {group}, {name} {words.first.format(where, number)}{behind}."
 
 
 def _keeps_tasks(label: str) -> bool:

@@ -21,7 +21,7 @@ def test_the_first_system_is_named_with_its_number_and_its_lead() -> None:
 def test_with_few_blocks_close_systems_are_not_distinguishable() -> None:
     """Three blocks give no interval: only a ratio above three would be a difference."""
     sentence = verdict(campaign(replace(WIDE, blocks=3)))
-    assert "thread-pool, asyncio and threading are not distinguishable" in sentence
+    assert "thread-pool, asyncio and threading are not distinguishable by p99 wait (" in sentence
 
 
 def test_without_latencies_the_throughput_is_ranked() -> None:
