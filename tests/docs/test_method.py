@@ -28,8 +28,10 @@ def sentences(rule: str) -> str:
 
 
 def cells(rule: str) -> list[list[str]]:
-    """Return the rows of a rule's table, its heading apart."""
-    rows = [line[1:-1].split("|") for line in section(rule).splitlines() if line[:1] == "|"]
+    """Return the rows of a rule's first table, without the line below its heading."""
+    blocks = section(rule).split("\n\n")
+    table = next(block for block in blocks if block[:1] == "|")
+    rows = [line[1:-1].split("|") for line in table.splitlines()]
     return [[cell.strip() for cell in row] for row in rows[:1] + rows[2:]]
 
 
