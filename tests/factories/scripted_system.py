@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pandas as pd
+from hypothesis import settings
 
 from lab.core.faults import FaultKind
 from lab.core.outcomes import Ack, TaskState
@@ -20,6 +21,8 @@ from lab.validation.checker import outcomes
 from lab.validation.fault_outcomes import Aftermath, classify, proved_hits, stopped_consuming
 from lab.validation.trial_files import truncate_at
 
+# Half of the usual number: each performs up to twelve tasks and builds tables, for 24 ms.
+EXAMPLES = settings(max_examples=50)
 TRIAL = "t"
 SERVICE_S = 0.05
 INTEGERS = ["t0_ns", "t1_ns", "t2_ns", "t3_ns", "t4_ns", "t5_ns", "node", "answer"]

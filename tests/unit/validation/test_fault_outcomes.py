@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lab.core.faults import HORIZONS, FaultKind
 from lab.core.outcomes import Ack, TaskOutcome, TaskState
 from lab.validation.fault_outcomes import SHORTEST_WAIT_S
-from tests.factories.scripted_system import ScriptedSystem
+from tests.factories.scripted_system import EXAMPLES, ScriptedSystem
 
 Outcome = TaskOutcome
 ANY_STATE: tuple[TaskState | None, ...] = (None, *TaskState)
@@ -115,6 +115,7 @@ def needed_s(horizon_s: float | None) -> float:
     return max(HORIZONS * (horizon_s or 0.0), SHORTEST_WAIT_S)
 
 
+@EXAMPLES
 @given(HISTORIES, HORIZONS_S)
 def test_kat_15_every_outcome_is_classified_exactly(
     tasks: dict[int, Choice], horizons_s: Horizons
@@ -125,6 +126,7 @@ def test_kat_15_every_outcome_is_classified_exactly(
     assert system.outcomes(end_s) == {i: choice[0].outcome for i, choice in tasks.items()}
 
 
+@EXAMPLES
 @given(HISTORIES, HORIZONS_S)
 def test_kat_15_a_drain_that_is_too_short_decides_no_loss(
     tasks: dict[int, Choice], horizons_s: Horizons
@@ -143,14 +145,14 @@ def test_kat_15_a_drain_that_is_too_short_decides_no_loss(
     assert system.outcomes(end_s) == expected
 
 
+@EXAMPLES
 @given(tasks=HISTORIES, horizons_s=HORIZONS_S, is_long=st.booleans())
 def test_kat_15_the_outcomes_agree_with_the_sets_of_the_method(
     *, tasks: dict[int, Choice], horizons_s: Horizons, is_long: bool
 ) -> None:
     """An oracle from sets alone: acknowledged, started, returned, and reported tasks (M28)."""
     system = perform(tasks, horizons_s)
-    wait_s = needed_s(horizons_s[0]) if is_long else 1.0
-    end_s = system.last_event_s + wait_s
+    end_s = system.last_event_s + (needed_s(horizons_s[0]) if is_long else 1.0)
     of: dict[TaskOutcome, set[int]] = {outcome: set() for outcome in TaskOutcome}
     for task_id, outcome in system.outcomes(end_s).items():
         of[TaskOutcome(outcome)].add(task_id)
@@ -175,6 +177,7 @@ def test_kat_15_the_outcomes_agree_with_the_sets_of_the_method(
     assert of[Outcome.RECOVERED] == served - acknowledged
 
 
+@EXAMPLES
 @given(HISTORIES)
 def test_every_deviation_belongs_to_the_hit_that_caused_it(tasks: dict[int, Choice]) -> None:
     """An interrupted task has its hit, the delay to its next start and the process that took it."""
@@ -211,8 +214,7 @@ def test_a_task_is_lost_after_one_and_a_half_horizons(
     system.submit(1, 1.0)
     system.execute(1, 1.1, "unfinished")
     system.hit(2.0, [1], over_s=3.0)
-    wait_s = max(1.5 * (horizon_s or 0.0), 2.0)
-    assert system.outcomes(3.0 + wait_s - missing_s) == {1: outcome}
+    assert system.outcomes(3.0 + max(1.5 * (horizon_s or 0.0), 2.0) - missing_s) == {1: outcome}
 
 
 def test_a_task_that_runs_again_and_again_is_not_lost() -> None:
