@@ -114,8 +114,9 @@ def fill_columns(data: pa.Table, table: str, wanted: Sequence[str] | None = None
         The data, with missing columns full of nulls or of the fill value in their metadata.
     """
     columns = [column for column in schema(table) if wanted is None or column.name in wanted]
+    names = {*data.column_names}
     for position, column in enumerate(columns):
-        if column.name not in data.column_names:
+        if column.name not in names:
             # Empty, because the older lab did not measure it; where a null is not allowed, the
             # value that was in effect then.
             value = None if column.nullable else declared(table)[column.name]["fill"]

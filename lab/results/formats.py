@@ -271,17 +271,18 @@ def _checked(
     data: pa.Table, table: str, origin: object, wanted: Sequence[str] | None = None
 ) -> pa.Table:
     """Return the data with all wanted columns, or refuse a value that no such column may hold."""
+    names = {*data.column_names}
     for column in schema(table):
-        if column.name in data.column_names:
+        if column.name in names:
             require_values(data[column.name], column, f"{origin} is damaged", RESTORE, table)
     return fill_columns(data, table, wanted)
 
 
 def _to_pandas(data: pa.Table, table: str) -> pd.DataFrame:
     # Convert each column by itself: pandas would turn nanoseconds beside a null into floats.
-    columns = {}
+    columns, names = {}, {*data.column_names}
     for column in schema(table):
-        if column.name in data.column_names:
+        if column.name in names:
             values, kind = data[column.name], _PANDAS_TYPES[column.type, column.nullable]
             is_plain = isinstance(kind, np.dtype)
             columns[column.name] = values.to_numpy() if is_plain else kind.__from_arrow__(values)

@@ -175,14 +175,14 @@ class Store:
         Raises:
             ResultsError: A key occurs twice, or a reference has no row.
         """
-        for table in CSV_TABLES:
+        tables = {table: self.read(table) for table in CSV_TABLES}
+        for table, rows in tables.items():
             key = key_of(table)
-            rows = self.read(table)
             if (twice := rows[rows.duplicated(key)]).size:
                 value = ", ".join(map(str, twice[key].iloc[0]))
                 raise ResultsError(f"{self._csv(table)} has the key {value} twice. {RESTORE}")
         for table, column, target in REFERENCES:
-            lost = set(self.read(table)[column]) - set(self.read(target)[column]) - {""}
+            lost = {*tables[table][column]} - {*tables[target][column]} - {""}
             if lost:
                 where = f"{self._csv(table)}: {column} {min(lost)!r} is not in {target}.csv"
                 raise ResultsError(f"{where}. {RESTORE}")
