@@ -224,9 +224,9 @@ def _speed(context: Context) -> dict[str, Any]:
 
 def _samples(outcome: TrialObservation, status: Mapping[str, Any]) -> pd.DataFrame:
     samples = [*outcome.samples, *(Sample(**read) for read in status.get("samples", []))]
+    trial_id = outcome.spec.id
     rows = [
-        SampleRow(outcome.spec.id, s.t_ns, s.source, s.metric, float(s.value), s.unit)
-        for s in samples
+        SampleRow(trial_id, s.t_ns, s.source, s.metric, float(s.value), s.unit) for s in samples
     ]
     return pd.DataFrame(
         [tuple(getattr(row, f.name) for f in fields(row)) for row in rows],
