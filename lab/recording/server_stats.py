@@ -8,7 +8,6 @@ them, has no reader; the use of its container is read from outside (`lab.provide
 
 from __future__ import annotations
 
-import http.client
 import socket
 import sys
 import threading
@@ -104,6 +103,9 @@ class RabbitMq:
     }
 
     def __init__(self, endpoint: str) -> None:
+        # Imported here, because it takes a tenth of a driver's start, and few trials have RabbitMQ.
+        import http.client
+
         host = urlsplit(endpoint).hostname or ""
         self._page = http.client.HTTPConnection(host, self.PORT, timeout=PATIENCE_S)
 
