@@ -74,7 +74,12 @@ def trial_values(tables: Tables, metric: str) -> pd.DataFrame:
     metrics = tables["metric"]
     chosen = metrics[(metrics["metric"] == metric) & (metrics["is_valid"] == 1)]
     chosen = chosen[["trial_id", "attempt", "value", "unit", "bound"]].dropna(subset=["value"])
-    return chosen.merge(usable(tables["trial"][TRIAL_COLUMNS]), on=["trial_id", "attempt"])
+    return chosen.merge(_usable_trials(tables["trial"]), on=["trial_id", "attempt"])
+
+
+@per_table
+def _usable_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    return usable(trials[TRIAL_COLUMNS])
 
 
 def window_of(tables: Tables, trial: Any) -> pd.DataFrame:
@@ -114,12 +119,17 @@ def points(tables: Tables, metric: str) -> pd.DataFrame:
     cells = pd.concat([cells, disturbed], ignore_index=True)
     cells = cells.rename(columns={"estimate": "y", "ci_low": "low", "ci_high": "high"})
     # The table `estimate` has the columns of a cell only; a point needs these as well.
-    modes = tables["trial"][[*CELL, "node_mode", "size_unit", "nominal_ns"]].drop_duplicates(CELL)
-    both = pd.concat([trials, cells.merge(modes, on=CELL, how="left")], ignore_index=True)
+    cells = cells.merge(_cell_facts(tables["trial"]), on=CELL, how="left")
+    both = pd.concat([trials, cells], ignore_index=True)
     columns = ["kind", *CELL, "size_unit", "nominal_ns", "y", "low", "high", "unit", "bound"]
     columns += ["node_mode", "trial_id", "attempt", "flag", "n_trials", "n_noisy", "method"]
     both = both.reindex(columns=columns).merge(identify(tables["trial"]), on="label")
     return both.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
+
+
+@per_table
+def _cell_facts(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[[*CELL, "node_mode", "size_unit", "nominal_ns"]].drop_duplicates(CELL)
 
 
 def trend_estimates(tables: Tables, *metrics: str) -> pd.DataFrame:

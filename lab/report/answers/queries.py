@@ -38,15 +38,14 @@ def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
     """
     rows = estimates(tables, metric, analysis)
     rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
-    rows = rows.merge(_cell_facts(tables["trial"]), on=CELL)
-    return placed(rows.merge(identify(tables["trial"]), on="label"))
+    return placed(rows.merge(_cell_facts(tables["trial"]), on=CELL))
 
 
 @per_table
 def _cell_facts(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the facts of each cell that its estimates lack; its name has unit and duration."""
     facts = trials[[*CELL, "size_unit", "nominal_ns", "workers", "runs_tasks"]]
-    return facts.drop_duplicates(CELL)
+    return facts.drop_duplicates(CELL).merge(identify(trials), on="label")
 
 
 def values(tables: Tables, metric: str) -> pd.DataFrame:
