@@ -159,17 +159,18 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
     # Drawing needs matplotlib, and history needs asv: a dry run and a failed plan need neither.
     from lab.cli import history
     from lab.cli.report import show
-    from lab.report import verdict_of
+    from lab.report import RunTables, verdict_of
 
     # All trials are saved: a defect in the page or the history must lose nothing else.
-    page = contained(lambda: show(folder, len(rows)), leave_out)
+    tables = RunTables(folder)
+    page = contained(lambda: show(tables, len(rows)), leave_out)
     contained(
         # The user of --allow-dirty knows already why the run is not in the history.
         lambda: history.add(folder, report_refusal=not options.allow_dirty),
         lambda reason: say(f"This run was not added to the history: {reason}"),
     )
     say(f"{counts(rows)} {spread(rows)}".rstrip())
-    if sentence := contained(lambda: verdict_of(folder), lambda _: ""):
+    if sentence := contained(lambda: verdict_of(tables), lambda _: ""):
         say(sentence)
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
     if lack := few_count(rows):

@@ -38,16 +38,15 @@ def run(options: argparse.Namespace) -> int:
             say(sentence)
     else:
         say(f"{folder.name} has no records of single tasks; its metrics stay as published.")
-    say(f"Report page: {show(folder, n_trials)}")
+    say(f"Report page: {show(report.RunTables(folder), n_trials)}")
     if (folder / package.CHECKSUMS).is_file():  # a published package, whose page is new now
         package.write_checksums(folder)
     return ExitCode.FINE
 
 
-def show(folder: Path, n_trials: int) -> Path:
+def show(tables: report.RunTables, n_trials: int) -> Path:
     """Write figures and page, print the tables, and return the path of the page."""
     say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
-    tables = report.RunTables(folder)
     page = report.write(tables)
     show_tables(tables)
     return page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from lab.analysis.queries import WithoutFaults, is_grid
 from lab.report import costs, fault_texts, faults, resources, scaling, schedules
@@ -64,9 +63,9 @@ def sentences(tables: RunTables) -> Iterator[str]:
     yield from (f"{choice.task}: {choice.answer}" for choice in choices(WithoutFaults(tables)))
 
 
-def verdict_of(folder: Path) -> str:
+def verdict_of(tables: RunTables) -> str:
     """Return the result of a run in one sentence; empty if there is none."""
-    return verdict(WithoutFaults(RunTables(folder)))
+    return verdict(WithoutFaults(tables))
 
 
 def _summary_table(tables: RunTables) -> TextTable:
