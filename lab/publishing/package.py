@@ -154,7 +154,7 @@ def _parquet_files(
             if waiting:
                 writer.write_table(pa.concat_tables(waiting))
         # A Parquet file has its own schema; the descriptor adds the meaning of the columns.
-        yield _resource(table, path, {"columns": _fields(whole)})
+        yield _resource(table, path, {"columns": _fields(whole), "schema": _as_read(whole)})
 
 
 def _resource(table: str, path: Path, details: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +179,21 @@ def _table_schema(table: str) -> dict[str, Any]:
         if source == table
     ]
     return content
+
+
+def _as_read(columns: pa.Schema) -> dict[str, Any]:
+    """Return the schema with which frictionless validates a Parquet file.
+
+    It reads the file by pandas, which has no missing integers: a column with one has numbers.
+    Without a schema, it would decide by the first rows that such a column has integers.
+    """
+    types = [(c.name, TYPES[str(c.type)], c.nullable) for c in columns]
+    return {
+        "fields": [
+            {"name": name, "type": "number" if nullable and type_ == "integer" else type_}
+            for name, type_, nullable in types
+        ]
+    }
 
 
 def _fields(columns: pa.Schema) -> list[dict[str, Any]]:
