@@ -1,9 +1,9 @@
-"""Prints the matrix of faults in README.md, from the package `results/reference/faults`.
+"""Prints the matrix of faults in README.md, from the packages of the two reference campaigns.
 
     python .ci/fault_matrix.py     # writes it into the page, between its two markers
 
 A cell has the worst outcome of the tasks of a system after a fault, as a sign; with two, the first
-is in processes and the second in containers. The page of the package has counts and hits.
+is in processes and the second in containers. The pages of the packages have counts and hits.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+import pandas as pd
+
 from lab.core.faults import FaultKind
 from lab.core.model import Periodic
 from lab.figures import Tables
@@ -19,13 +21,15 @@ from lab.providers import PROVIDERS
 from lab.report import fault_results
 from lab.report.fault_hits import survival
 from lab.report.faults import MatrixRow, Square, matrix
-from lab.report.number_format import plural
+from lab.report.number_format import enumeration, plural
 from lab.report.run_tables import RunTables
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "README.md"
-LINK = "results/reference/faults/README.md"
-PACKAGE = (ROOT / LINK).parent
+PACKAGES = {
+    "in processes": "results/reference/faults",
+    "in containers": "results/reference/faults-in-containers",
+}
 BEGIN, END = "<!-- start of the generated matrix -->", "<!-- end of the generated matrix -->"
 # Results without a trial, and those of a trial that failed before a fault.
 EMPTY = (fault_results.SKIPPED, fault_results.UNMEASURED)
@@ -35,6 +39,24 @@ HARMS: Mapping[str, str] = {
     "n_stuck": "left tasks stuck",
     "n_duplicated": "ran tasks twice",
 }
+
+
+class Packages(Mapping[str, pd.DataFrame]):
+    """The tables of all packages: the rows of each below those of the one before."""
+
+    def __init__(self) -> None:
+        self._runs = [RunTables(ROOT / folder) for folder in PACKAGES.values()]
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        parts = [run[name] for run in self._runs]
+        # Without empty parts, whose columns have no type; the outcomes of an attempt are in one.
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._runs[0])
+
+    def __len__(self) -> int:
+        return len(self._runs[0])
 
 
 def block(tables: Tables) -> str:
@@ -63,10 +85,11 @@ def _sentence(tables: Tables) -> str:
     }
     parts = [f"{count} {words}" for words, count in counts.items() if count]
     results = ", ".join(parts) or "none lost a task or ran one twice"
-    date = str(tables["campaign"].iloc[-1].started_utc)[:10]
+    dates = sorted({str(date)[:10] for date in tables["campaign"]["started_utc"]})
+    links = [f"[{words}]({folder}/README.md)" for words, folder in PACKAGES.items()]
     return (
-        f"In [the reference campaign]({LINK}) of {date}, {harmed:,} of {n:,} tasks were lost, "
-        "stuck or run twice while nothing failed (`none`). Of "
+        f"In the reference campaigns {enumeration(links)} ({enumeration(dates)}), {harmed:,} of "
+        f"{n:,} tasks were lost, stuck or run twice while nothing failed (`none`). Of "
         f"{plural(hit['label'].nunique(), 'system')} under faults, {results}."
     )
 
@@ -121,7 +144,7 @@ def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
         if result in seen:
             words.setdefault(result.symbol, []).append(result.word)
     parts = [f"{symbol} {' or '.join(of_symbol)}" for symbol, of_symbol in words.items()]
-    yield f"{'; '.join(parts)}; empty: skipped, for a reason that the campaign's page has."
+    yield f"{'; '.join(parts)}; empty: skipped, for a reason that the campaigns' pages have."
     yield "Two signs: in processes / in containers. *Survived*: hits that harmed no task."
 
 
@@ -132,4 +155,4 @@ def write(tables: Tables) -> None:
 
 
 if __name__ == "__main__":
-    write(RunTables(PACKAGE))
+    write(Packages())
