@@ -43,11 +43,12 @@ ATTACKS = (
 CAPABILITIES = ["DAC_READ_SEARCH", "SETGID", "SETUID"]
 MINUTE_S = 60.0
 REFUSALS = {"-NOAUTH", "closed", "401", "404"}
+OFFERED = LocalCluster.offered()  # once, because it starts programs
 LOCAL = [
     f"{name}[{variant.name}]"
     for name, backend in registry.backends().items()
     for variant in backend.variants
-    if set(services_of(backend, variant.name)) <= LocalCluster.offered()
+    if set(services_of(backend, variant.name)) <= OFFERED
 ]
 WITH_CONTAINERS = (
     "rq[worker]",
