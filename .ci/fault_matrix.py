@@ -46,11 +46,15 @@ class Packages(Mapping[str, pd.DataFrame]):
 
     def __init__(self) -> None:
         self._runs = [RunTables(ROOT / folder) for folder in PACKAGES.values()]
+        self._known: dict[str, pd.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        parts = [run[name] for run in self._runs]
-        # Without empty parts, whose columns have no type; the outcomes of an attempt are in one.
-        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        if name not in self._known:
+            parts = [run[name] for run in self._runs]
+            # Without empty parts, whose columns have no type: each attempt is in one package.
+            full = [part for part in parts if len(part)] or parts[:1]
+            self._known[name] = pd.concat(full, ignore_index=True)
+        return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._runs[0])

@@ -14,6 +14,8 @@ from lab.report.fault_results import RESULTS, RUNS_DOUBLED, RUNS_MISSED, FaultRe
 def runs(sent: pd.DataFrame, tables: Tables) -> tuple[int, list[tuple[FaultResult, int]]]:
     """Return the runs of jobs that were due, and how many of them were missed and doubled."""
     jobs = sent.loc[sent["arrival"] == Periodic.kind, ["trial_id", "attempt"]]
+    if jobs.empty:
+        return 0, []
     metrics = tables["metric"].merge(jobs, on=["trial_id", "attempt"])
     rows = {name: metrics[metrics["metric"] == name] for name in ("missed", "doubled")}
     missed, doubled = (int(rows[name]["value"].sum()) for name in rows)
@@ -25,7 +27,8 @@ def refused(sent: pd.DataFrame, tables: Tables) -> int:
 
     The tasks that a killed submitter did not send any more have the same outcome.
     """
-    outcomes = [tables[f"outcome/{trial.trial_id}-{trial.attempt}"] for trial in each(sent)]
+    attempts = each(sent[["trial_id", "attempt"]])
+    outcomes = [tables[f"outcome/{trial.trial_id}-{trial.attempt}"] for trial in attempts]
     # In both cases the caller knows that it has no acknowledgement, so neither is a loss.
     open_ends = (TaskOutcome.REFUSED, TaskOutcome.PARTIAL)
     unsent = int((sent["n_planned"] - sent["n_sent"]).sum())

@@ -72,10 +72,9 @@ def hits_of(trial: Any, hits: Iterable[Any], outcomes: pd.DataFrame) -> list[Hit
 
 
 def _hit(trial: Any, row: Any, outcomes: pd.DataFrame, loose: Collection[str]) -> HitSummary:
-    tasks = {
-        outcome: [str(task) for task in outcomes.loc[outcomes["outcome"] == outcome, "task_id"]]
-        for outcome in SHOWN
-    }
+    tasks = {outcome: list[str]() for outcome in SHOWN}
+    for task_id, outcome in zip(outcomes["task_id"], outcomes["outcome"], strict=True):
+        tasks[outcome].append(str(task_id))
     harmed = any(tasks[outcome] or outcome in loose for outcome in HARM)
     survived = None if tasks[TaskOutcome.UNDECIDED] or TaskOutcome.UNDECIDED in loose else True
     is_hit = row.status == HIT

@@ -252,8 +252,8 @@ def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:
 def _longest(metric: str, sent: pd.DataFrame, tables: Tables) -> str:
     """Return the largest value of a metric of seconds over trials; empty if there is none."""
     # The metrics of interrupted attempts must not enter: their tasks are not counted either.
-    metrics = tables["metric"].merge(sent[["trial_id", "attempt"]], on=["trial_id", "attempt"])
-    values = metrics.loc[metrics["metric"] == metric, "value"].dropna()
+    metrics = tables["metric"][tables["metric"]["metric"] == metric]
+    values = metrics.merge(sent[["trial_id", "attempt"]])["value"].dropna()
     # Zero is no delay: the service did not stop.
     return seconds(float(values.max())) if (values > 0).any() else ""
 

@@ -44,6 +44,14 @@ PAGE = "report.html"
 LATER = "The figures are drawn when the run ends."
 LIBRARY = "vendor/plotly-basic.min.js"
 SCRIPTS = ("state.js", "tables.js", "charts.js")
+# One for all pages, because it keeps the compiled templates.
+ENVIRONMENT = Environment(
+    loader=PackageLoader("lab", "report"),
+    autoescape=True,
+    # A misspelt name in a template raises, instead of a silent gap in the page.
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
 Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
 """Figure -> its picture, None if there is no data, or the reason if drawing failed."""
 
@@ -109,14 +117,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
     rows, changes = summary(plain), sections.changes(plain)
     screen, squares = first_screen(tables), matrix(tables)
     strips = [*screen.strips, *filter(None, [lost_tasks(tables)])]
-    environment = Environment(
-        loader=PackageLoader("lab", "report"),
-        autoescape=True,
-        # A misspelt name in a template raises, instead of a silent gap in the page.
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return ENVIRONMENT.get_template("page.html.j2").render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
         unfinished=unfinished,
         machine=sections.machine(tables),
