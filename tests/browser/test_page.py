@@ -17,6 +17,7 @@ POINTS = "#measure-chart .scatterlayer .points path"
 LEGEND = "#measure-chart .legend .traces"
 ROWS = "#first table tbody tr:visible"
 AXE = Path(__file__).parent / "vendor/axe.min.js"
+FAULTS = Path(__file__).parents[2] / "results/reference/faults-in-containers/report.html"
 
 
 def fragment(page: Page) -> str:
@@ -90,6 +91,7 @@ def test_filters_are_in_the_address(open_page: Open) -> None:
     expect(page.locator(POINTS)).to_have_count(1)
     page.get_by_label("median wait").check()
     page.get_by_label("scale").select_option("linear")
+    page.get_by_text("Sections", exact=True).click()
     page.get_by_role("link", name="Answers").click()
     address = fragment(page)
     assert address == "#answers&redis=yes&measure=wait&scale=linear"
@@ -170,6 +172,19 @@ def test_axe_finds_nothing_serious(open_page: Open, scheme: str) -> None:
         for node in one["nodes"]
     ]
     assert serious == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1300])
+def test_the_matrix_of_all_faults_is_not_cut(open_page: Open, width: int) -> None:
+    """Its words fit into their squares, and its longest names into the window."""
+    page = open_page(path=FAULTS, viewport={"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    cut = page.evaluate(
+        """[...document.querySelectorAll(".faults .square b, .faults .square .count")]
+        .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth)
+        .map((e) => e.textContent)"""
+    )
+    assert cut == []
 
 
 @pytest.mark.parametrize("width", [390, 800, 1300])
