@@ -148,8 +148,11 @@ def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
         if result in seen:
             words.setdefault(result.symbol, []).append(result.word)
     parts = [f"{symbol} {' or '.join(of_symbol)}" for symbol, of_symbol in words.items()]
-    yield f"{'; '.join(parts)}; empty: skipped, for a reason that the campaigns' pages have."
-    yield "Two signs: in processes / in containers. *Survived*: hits that harmed no task."
+    yield f"{'; '.join(parts)}; empty: skipped, and `report.html` of the campaign has the reason."
+    yield (
+        "Two signs: in processes / in containers; one sign: both agree, or one was measured. "
+        "*Survived*: hits that harmed no task; a missed run of a schedule is none."
+    )
 
 
 def write(tables: Tables) -> None:
