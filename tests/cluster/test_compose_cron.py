@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import pytest
 import yaml
 
+from lab.providers.compose_override import FILE
 from lab.providers.engine import engine
 from lab.providers.images import Images
 
 pytestmark = [pytest.mark.cluster, pytest.mark.calm]
 
-COMPOSE = Path(__file__).parents[2] / "compose/compose.yaml"
 SPOOL = "/var/spool/cron/crontabs"
 # Waits for the second minute: cron may have begun the first one before the line was there.
 ADD = """
@@ -27,7 +26,7 @@ def test_cron_runs_a_line_that_is_added_in_the_second_in_which_it_starts(
     containers: Images,
 ) -> None:
     """Cron compares the times of its folder in seconds, so it would never read this line."""
-    service = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]["cron"]
+    service = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]["cron"]
     script = ADD.format(cron=shlex.join(service["command"]))
     with engine() as client:
         output = client.containers.run(
