@@ -14,6 +14,7 @@ from lab.analysis.metrics.registry import METRICS
 from lab.comparison import aa, inputs, interleaved, render
 from lab.comparison.compare import Change, MetricChange, Noise, compare
 from lab.comparison.headlines import HEADLINES
+from lab.comparison.left_out import left_out
 from lab.console import say, show_table
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
@@ -65,8 +66,12 @@ def _compared(
             f"{a.name} and {b.name} differ in {'; '.join(differing)}. Measure both on one machine, "
             "or use --other-machine."
         )
-    noise = _measured_noise(options.results, a)
-    return a, b, compare(a, b, options.metric or HEADLINES, noise)
+    compared = compare(a, b, options.metric or HEADLINES, _measured_noise(options.results, a))
+    causes = [(side.name, why) for side in (a, b) if (why := left_out(side.states))]
+    # Both sides may be the same run.
+    for name, why in dict.fromkeys(causes):
+        say(f"Left out of {name}: {why}.")
+    return a, b, compared
 
 
 def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[inputs.Side]:

@@ -28,6 +28,7 @@ from lab.analysis.statistics import (
 )
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.inputs import Side
+from lab.comparison.left_out import left_out, next_step
 from lab.core.cell import CELL
 from lab.core.model import Estimate
 
@@ -114,10 +115,7 @@ def compare(
     keys = [name for name in CELL if not (one_label and name == "label")]
     compared = list(_numbers(a.numbers, b.numbers, keys, metrics))
     if not compared:
-        raise RefusedError(
-            f"{a.name} and {b.name} have no usable metric in common. Repeat the plan of one side "
-            "for the other: lab bench --like RUN"
-        )
+        raise RefusedError(_nothing_in_common(a, b))
     # All p-values at once: each alone would raise a false alarm in one of twenty comparisons.
     adjusted = holm([number.p for number in compared])
     judged = [
@@ -125,6 +123,19 @@ def compare(
         for number, p in zip(compared, adjusted, strict=True)
     ]
     return sorted(judged, key=lambda number: -number.size)
+
+
+def _nothing_in_common(a: Side, b: Side) -> str:
+    text = f"{a.name} and {b.name} have no usable metric in common"
+    # Both sides may be the same run.
+    causes = dict.fromkeys(
+        f"of {side.name}, {why}" for side in (a, b) if (why := left_out(side.states))
+    )
+    # A side with numbers was measured, and they belong to other cells than those of its partner.
+    empty = [side for side in (a, b) if side.numbers.empty]
+    steps = [step for side in empty if (step := next_step(side.states, side.run))]
+    other = "Repeat the plan of one side for the other: lab bench --like RUN"
+    return f"{text}{': ' * bool(causes)}{'; '.join(causes)}. {[*steps, other][0]}"
 
 
 def _numbers(

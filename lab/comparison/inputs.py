@@ -11,6 +11,8 @@ import pandas as pd
 
 from lab.analysis.attempts import last_attempts
 from lab.analysis.labels import each
+from lab.analysis.statistics import RefusedError
+from lab.comparison.left_out import left_out, next_step, states_of
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
@@ -36,6 +38,8 @@ class Side:
         facts: The stable facts of the fingerprint.
         fingerprint_id: The hash of these facts.
         servers: Name -> version of each server, which an image or the machine may replace.
+        states: The flag or status of each trial (`left_out.states_of`), also of unusable ones.
+        run: The newest run that the name selects.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Side:
     facts: dict[str, str]
     fingerprint_id: str
     servers: dict[str, str] = field(default_factory=dict)
+    states: pd.Series[str] = field(default_factory=lambda: pd.Series(dtype=str))
+    run: str = ""
 
 
 def find_side(name: str, results: Path, within: Path | None = None) -> Side:
@@ -56,6 +62,7 @@ def find_side(name: str, results: Path, within: Path | None = None) -> Side:
 
     Raises:
         UsageError: There is no such run, measured commit or backend.
+        RefusedError: No trial of the backend has numbers that may be compared.
     """
     if folder := run_names.find_or_none(name, results, say):
         return _of_runs(folder.name, [folder])
@@ -94,8 +101,15 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
             f"The runs of {name} differ in machine or software. Pass one run instead of {name}."
         )
     values = pd.concat([_values(store) for store in stores], ignore_index=True)
-    servers = _servers(name, stores)
-    return Side(name, values, facts[0], str(environments[0].fingerprint_id.iloc[0]), servers)
+    return Side(
+        name,
+        values,
+        facts[0],
+        str(environments[0].fingerprint_id.iloc[0]),
+        _servers(name, stores),
+        pd.concat([states_of(last_attempts(store.read("trial"))) for store in stores]),
+        folders[-1].name,
+    )
 
 
 def _servers(name: str, stores: Sequence[Store]) -> dict[str, str]:
@@ -138,7 +152,7 @@ def _values(store: Store) -> pd.DataFrame:
 
 
 def _of_label(label: str, run: Side) -> Side:
-    known = sorted(set(run.numbers.label))
+    known = sorted(set(run.states.index))
     chosen = [name for name in known if label in {name, *_short_names(name)}]
     if not chosen:
         raise UnknownNameError(f"run, measured commit, or backend of {run.name}", label, known)
@@ -147,7 +161,13 @@ def _of_label(label: str, run: Side) -> Side:
             f"{label!r} matches several labels of {run.name}. Use one of: {', '.join(chosen)}."
         )
     rows = run.numbers[run.numbers.label == chosen[0]]
-    return replace(run, name=chosen[0], numbers=rows.reset_index(drop=True))
+    states = run.states[run.states.index == chosen[0]]
+    if rows.empty and (why := left_out(states)):
+        raise RefusedError(
+            f"{chosen[0]} has no trial in {run.name} to compare: {why}. "
+            f"{next_step(states, run.run) or f'The reasons: lab report {run.run}'}"
+        )
+    return replace(run, name=chosen[0], numbers=rows.reset_index(drop=True), states=states)
 
 
 def _short_names(label: str) -> tuple[str, str]:

@@ -58,6 +58,10 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=3)
+        # A short name is the beginning of a label, which is too long to be similar to it.
+        close = close or [
+            label for label in names if difflib.get_close_matches(name, [label.partition("[")[0]])
+        ]
         hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
         super().__init__(f"Unknown {kind} {name!r}. {hint}Known: {', '.join(names)}.")
 
