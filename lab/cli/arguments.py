@@ -103,7 +103,12 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 def _compare(command: argparse.ArgumentParser) -> None:
     # Any number, because `--null` needs none; `compare.run` counts them.
-    command.add_argument("sides", nargs="*", metavar="A B", help="run folder, commit, or backend")
+    command.add_argument(
+        "sides",
+        nargs="*",
+        metavar="A B",
+        help="the baseline, and what is judged: each a run, a commit or a backend",
+    )
     command.add_argument(
         "--null",
         nargs="?",

@@ -62,10 +62,13 @@ def _quantity(value: float, unit: str) -> str:
 
 
 def verdict(compared: Sequence[MetricChange], a: str, b: str) -> str:
-    """Return a sentence with the number of metrics of B that changed relative to A."""
+    """Return a sentence with both sides, and the number of metrics that changed from A to B."""
     count = {change: sum(n.change == change for n in compared) for change in Change}
     counts = ", ".join(f"{n} {change}" for change, n in count.items())
-    sentence = f"{b} against {a}: {counts}; p is corrected for {len(compared)} comparisons (Holm)."
+    sentence = (
+        f"From A = {a}, the baseline, to B = {b}: {counts}; p is corrected for {len(compared)} "
+        "comparisons (Holm)."
+    )
     if few := sum(number.ratio.low is None for number in compared):
         sentence += (
             f" {few} of them have no interval, which needs {INTERVAL_FLOOR} trials on each side. "

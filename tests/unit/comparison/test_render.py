@@ -30,3 +30,12 @@ def test_markdown_escapes_names() -> None:
     assert "<b>" not in text
     assert "@all" not in text
     assert "&lt;img src=x>&#124;&#64;all" in text
+
+
+def test_the_sentence_names_both_sides_in_the_order_of_the_command() -> None:
+    """The first side is the baseline, and the counts describe the second."""
+    a, b = (side(n, np.full(8, float(v)), "r", f"{n}@x") for n, v in (("rq", 1), ("pool", 2)))
+    sentence = render.verdict(compare(a, b), "rq", "pool")
+    assert sentence.startswith("From A = rq, the baseline, to B = pool: 1 worse, 0 better, 0 tie, ")
+    back = render.verdict(compare(b, a), "pool", "rq")
+    assert back.startswith("From A = pool, the baseline, to B = rq: 0 worse, 1 better, 0 tie, ")
