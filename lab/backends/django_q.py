@@ -94,6 +94,7 @@ class DjangoQ(Backend):
     extra = "django-q"
     # The unit of `Schedule.MINUTES` and of cron lines.
     finest_period_s = 60.0
+    schedules_in_workers = True
     variants = tuple(map(_variant, ("redis", "redis+postgres", "orm+sqlite", "orm+postgres")))
     profiles = (
         DEFAULT,

@@ -48,6 +48,7 @@ class Backend(ABC):
         extra: The install extra with these packages and those of single variants.
         services: Servers that the variants need, unless a variant lists its own.
         finest_period_s: The shortest period of its scheduler, in seconds.
+        schedules_in_workers: Whether its worker commands start the due jobs as well.
         reads_cron: Whether its scheduler accepts cron lines.
         executes: Whether it runs tasks; false only for `null`.
         references: Labels of its references, which bound its throughput. They run in the same
@@ -62,6 +63,7 @@ class Backend(ABC):
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
     finest_period_s: ClassVar[float] = 1.0
+    schedules_in_workers: ClassVar[bool] = False
     reads_cron: ClassVar[bool] = True
     executes: ClassVar[bool] = True
     references: ClassVar[Sequence[str]] = ()

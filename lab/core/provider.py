@@ -16,7 +16,7 @@ from lab.core.backend import Backend
 from lab.core.errors import ClusterError
 from lab.core.fault_hooks import FaultHooks
 from lab.core.faults import FaultKind
-from lab.core.model import BackendContext, Job, Service, TrialSpec
+from lab.core.model import BackendContext, Job, Periodic, Service, TrialSpec
 from lab.core.placement import Placement
 
 
@@ -68,6 +68,11 @@ class TrialContext:
     def persistence(self) -> str:
         """Return the `Persistence` of the trial's Redis; empty: that of the lab's servers."""
         return self.spec.fault.persistence if self.spec.fault else ""
+
+    @property
+    def schedules_in_workers(self) -> bool:
+        """Return whether the workers start the jobs of the trial, so that they are schedulers."""
+        return self.backend.schedules_in_workers and isinstance(self.spec.arrival, Periodic)
 
     @property
     def has_faked_clocks(self) -> bool:

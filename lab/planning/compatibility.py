@@ -87,6 +87,7 @@ def _reasons(
         yield f"The system needs {lacking}, which provider {spec.provider} lacks. {remedy}"
     if spec.fault is not None:
         yield from _reasons_of_fault(chosen, spec, spec.fault.kind)
+        yield from _reasons_of_scheduler(chosen, spec, spec.fault.kind, is_on_host=is_on_host)
         yield from _reasons_of_disk(chosen, spec, spec.fault)
         yield from _reasons_of_clock(chosen, spec.fault.kind)
     if isinstance(spec.arrival, Periodic):
@@ -163,12 +164,25 @@ def _reasons_of_fault(
         yield "The system executes tasks in the driver: there is no child process for the fault."
     if kind is FaultKind.OUTLIVE:
         yield from _reasons_of_outlive(spec)
-    if role is Role.BROKER and not services_of(chosen.backend, chosen.variant):
+    if role is Role.BROKER and not {*services_of(chosen.backend, chosen.variant)} - {Service.CRON}:
         yield "The system has no server for the fault."
-    if role is Role.SCHEDULER and not isinstance(spec.arrival, Periodic):
+
+
+def _reasons_of_scheduler(
+    chosen: registry.SelectedBackend, spec: TrialSpec, kind: FaultKind, *, is_on_host: bool
+) -> Iterator[str]:
+    """Yield why a fault of the scheduler cannot hit a system."""
+    if kind.role is not Role.SCHEDULER:
+        return
+    if not isinstance(spec.arrival, Periodic):
         yield "The fault needs jobs: add --arrival periodic."
-    if role is Role.SCHEDULER and not registry.has_scheduler_process(chosen):
-        yield "The system has no process that only starts jobs, for the fault."
+    if not registry.has_scheduler_process(chosen):
+        yield "The system has no process outside of the driver that starts jobs, for the fault."
+    if is_on_host and Service.CRON in services_of(chosen.backend, chosen.variant):
+        yield (
+            "Its jobs are started by this machine's cron, which starts those of others too, so the "
+            "lab does not end it: use --provider compose."
+        )
 
 
 def _reasons_of_outlive(spec: TrialSpec) -> Iterator[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from lab.core import fire_times
+from lab.core import cron, fire_times
 from lab.core.durations import longest_s
 from lab.core.errors import UnknownNameError, UsageError
-from lab.core.faults import Fault, FaultKind, Persistence, of_kind
+from lab.core.faults import RESTART_S, Fault, FaultKind, Persistence, of_kind
 from lab.core.model import Arrival, Paced, Periodic, TrialSpec
 from lab.planning import ranges
 from lab.planning.presets import WITH_JOBS, WITH_TASKS, Case
@@ -22,6 +24,9 @@ LEAD_S = 3.0
 # Seconds in which the instant of a hit is drawn, and those after it until the next may be drawn:
 # the time to recover needs five seconds in a row (METHOD M27).
 DRAWN_S, RECOVERY_S = 3.0, 6.0
+# How long a hit precedes an instant of a cron line, as a part of the time until a restart: more
+# than the delay of a hit on a busy machine, and so little that the target is dead at the instant.
+AHEAD = (0.5, 0.9)
 DURATION = re.compile(r"(grace-|restart-|[+-]|)([0-9.]+)s")
 FACTOR_OF: Mapping[str, str] = {
     "": "heal_s",
@@ -74,8 +79,16 @@ def fitted(arrival: Arrival, fault: Fault) -> Arrival:
     if isinstance(arrival, Paced):
         return replace(arrival, n_tasks=round(needed_s * arrival.rate_hz))
     if isinstance(arrival, Periodic):
-        return replace(arrival, n_occurrences=round(needed_s / fire_times.period_s(arrival)))
+        n = round(needed_s / fire_times.period_s(arrival))
+        # Of a cron line, the first occurrence defines the others, and the last shows the recovery.
+        n = fault.hits * _stride(arrival, fault) + 2 if arrival.cron else n
+        return replace(arrival, n_occurrences=n)
     return arrival
+
+
+def _stride(arrival: Periodic, fault: Fault) -> int:
+    """Return the number of occurrences from one hit to the next."""
+    return math.ceil(after_s(fault) / fire_times.period_s(arrival))
 
 
 def of_cases(
@@ -138,3 +151,28 @@ def offsets_ns(spec: TrialSpec) -> list[int]:
     draw = random.Random(f"{spec.seed}/fault")
     starts = [lead_s + part_s * hit for hit in range(spec.fault.hits)]
     return [round((start + draw.random() * drawn_s) * 1e9) for start in starts]
+
+
+def instants_ns(spec: TrialSpec, begin_ns: int, wall_offset_ns: int) -> list[int]:
+    """Return the instants of a trial's hits, ns of CLOCK_MONOTONIC.
+
+    The jobs of a cron line are due at instants of the wall clock, between which a dead scheduler
+    misses nothing. So each hit precedes such an instant by less than `restart_s`: the same for all
+    systems. A short window has fewer hits than the fault, but at least one.
+
+    Args:
+        spec: The trial.
+        begin_ns: The start of its window.
+        wall_offset_ns: The wall clock minus CLOCK_MONOTONIC.
+    """
+    fault, arrival = spec.fault, spec.arrival
+    if fault is None or not isinstance(arrival, Periodic) or not arrival.cron:
+        return [begin_ns + offset for offset in offsets_ns(spec)]
+    after_s = (begin_ns + wall_offset_ns) / 1e9 + LEAD_S
+    due_s = [*islice(cron.instants_s(arrival.cron, after_s), arrival.n_occurrences)]
+    stride, last = _stride(arrival, fault), arrival.n_occurrences - 1
+    # The first instant is left out: the first firing defines which occurrences are judged.
+    hit_s = dict.fromkeys(due_s[min(1 + stride * hit, last)] for hit in range(fault.hits))
+    draw = random.Random(f"{spec.seed}/fault")
+    ahead_s = min(fault.restart_s or RESTART_S, RESTART_S)
+    return [round((due - ahead_s * draw.uniform(*AHEAD)) * 1e9) - wall_offset_ns for due in hit_s]

@@ -116,19 +116,18 @@ class LoadSweep:
     rate_hz: float = 0.0
 
 
-CRON = "* * * * *"
+CRON, KIB = "* * * * *", 1024
 # Well below the capacity of every system, with tasks so long that a hit meets some of them. The
 # number of tasks follows from the fault. The second is for backends that take no single tasks.
 _under_fault = partial(Case, "io", size=50_000, widest=True, blocks=1, n_references=0)
 UNDER_FAULTS = partial(_under_fault, arrival=Paced(1, rate_hz=10.0))
 AS_ONE_CALL = partial(_under_fault, arrival=Burst(200), fallback=True)
-JOBS_UNDER_FAULTS = partial(
-    Case, "noop", Periodic(1, 1, every_s=1.0), widest=True, blocks=1, n_references=0
-)
-# The faults of the experiment with jobs, and those with tasks.
+_jobs_under_fault = partial(Case, "noop", widest=True, blocks=1, n_references=0)
+JOBS_UNDER_FAULTS = partial(_jobs_under_fault, arrival=Periodic(1, 1, every_s=1.0))
+# For schedulers that have no shorter period.
+BY_THE_MINUTE = partial(_jobs_under_fault, arrival=Periodic(1, 1, cron=CRON), fallback=True)
 WITH_JOBS = (FaultKind.NONE, FaultKind.CLOCK_STEP, FaultKind.SCHEDULER_KILL)
 WITH_TASKS = tuple(kind for kind in FaultKind if kind is not FaultKind.SCHEDULER_KILL)
-KIB = 1024
 # Too long to repeat: only in the first block, and with every reference.
 _scheduled = partial(Case, widest=True, blocks=1, n_references=None)
 # Five minutes on two cores for all backends, at least half of it inside windows. 64 tasks are the
@@ -238,6 +237,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             *(UNDER_FAULTS(fault=of_kind(kind)) for kind in WITH_TASKS),
             *(AS_ONE_CALL(fault=of_kind(kind)) for kind in WITH_TASKS),
             *(JOBS_UNDER_FAULTS(fault=of_kind(kind)) for kind in WITH_JOBS),
+            *(BY_THE_MINUTE(fault=of_kind(kind)) for kind in WITH_JOBS),
         ),
     ),
     LATENCY: Experiment(

@@ -21,7 +21,7 @@ import workloads as workload_package
 from lab import backends as backend_package
 from lab.core.backend import Backend, references_of, services_of, settings_of, variant_of
 from lab.core.errors import MissingExtraError, UnknownNameError, UsageError
-from lab.core.model import BackendContext, Job, Profile, Topology
+from lab.core.model import BackendContext, Job, Profile, Service, Topology
 from lab.planning import contracts, entry_points
 from lab.planning.entry_points import UnusableEntry, UnusableEntryError
 from lab.planning.presets import EXPERIMENTS
@@ -247,10 +247,11 @@ def has_worker_processes(selected: SelectedBackend) -> bool:
 
 
 def has_scheduler_process(selected: SelectedBackend) -> bool:
-    """Return whether the backend's scheduler is a process by itself."""
+    """Return whether a process that the driver does not start starts the backend's jobs."""
     servers = {str(name): "" for name in services_of(selected.backend, selected.variant)}
     context = setup(selected, Topology(1, 1, 1), servers)
-    return bool(selected.backend.scheduler_commands(context))
+    commands = selected.backend.scheduler_commands(context)
+    return bool(commands) or selected.backend.schedules_in_workers or Service.CRON in servers
 
 
 def workload_modules() -> dict[str, ModuleType]:

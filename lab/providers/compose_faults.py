@@ -15,6 +15,7 @@ from pathlib import Path
 from lab.core.errors import ClusterError
 from lab.core.fault_hooks import BY_SIGNALS, LedgerView
 from lab.core.faults import Role, Target
+from lab.core.model import Service
 from lab.core.provider import Cluster, TrialContext
 from lab.host import processes
 from lab.providers import container_files, reaper
@@ -89,28 +90,34 @@ class ComposeFaults(Cluster):
             # The agent of a paused container is frozen as well, and would never answer.
             if name in self._dead or name in self._paused:
                 continue
-            if (name in ENDPOINTS and role is Role.BROKER) or (
-                name == SCHEDULER and role is Role.SCHEDULER
+            is_scheduler = name in (SCHEDULER, Service.CRON)
+            if (is_scheduler and role is Role.SCHEDULER) or (
+                name in ENDPOINTS and not is_scheduler and role is Role.BROKER
             ):
                 yield Target(role, name, None)
             elif name == DRIVER and role in (Role.DRIVER, Role.CHILD):
                 pids = driver_of(self._processes(name))
                 pids = pids[1:] if role is Role.CHILD else pids[:1]
                 yield from (Target(role, name, pid, 0, 0) for pid in pids)
-            elif name.startswith(NODE) and role in (Role.WORKER, Role.CHILD):
+            elif name.startswith(NODE) and role in self._roles_of_node:
                 node, tree = int(name[len(NODE) :]), self._processes(name)
                 workers = workers_of(tree)
                 pids = [*below(tree, workers)] if role is Role.CHILD else workers[:1]
                 yield from (Target(role, name, pid, node) for pid in pids)
+
+    @property
+    def _roles_of_node(self) -> tuple[Role, ...]:
+        roles = (Role.WORKER, Role.CHILD)
+        return (*roles, Role.SCHEDULER) if self.site.schedules_in_workers else roles
 
     def pids_of(self, target: Target) -> set[int | None]:
         """Return the process ids of a target; None: all of the container of a worker.
 
         A worker that forks for each task has other children a moment later.
         """
-        if target.role in (Role.BROKER, Role.SCHEDULER):
-            return set()
-        return {None} if target.role is Role.WORKER else {target.pid}
+        if target.role in (Role.CHILD, Role.DRIVER):
+            return {target.pid}
+        return {None} if target.part.startswith(NODE) else set()
 
     def kill(self, target: Target) -> str:
         """Kill a process, or the container of a worker or server, by SIGKILL."""

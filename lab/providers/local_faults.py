@@ -77,8 +77,12 @@ class LocalFaults(FaultHooks):
         return [
             Target(role, part.log.stem, part.process.pid, part.node, part.slot)
             for part in [*self._services, *self._nodes]
-            if part.role is role and part.process.poll() is None
+            if role in self._roles_of(part) and part.process.poll() is None
         ]
+
+    def _roles_of(self, part: LocalPart) -> tuple[Role | None, ...]:
+        is_planner = part.role is Role.WORKER and self.site.schedules_in_workers
+        return (part.role, Role.SCHEDULER) if is_planner else (part.role,)
 
     def kill(self, target: Target) -> str:
         """Kill a process by SIGKILL, a part with all its children; return its exit code."""

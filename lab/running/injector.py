@@ -18,6 +18,7 @@ from lab.core.fault_hooks import LedgerView
 from lab.core.faults import FaultKind, Target, of_kind
 from lab.core.model import TrialSpec
 from lab.core.provider import Cluster
+from lab.host import wall_clock
 from lab.planning import faults as planned_faults
 from lab.planning.phases import Phase
 from lab.recording.ledger_reader import CompletionCounter
@@ -71,7 +72,8 @@ class Injector:
 
     def start(self, begin_ns: int) -> None:
         """Begin; `begin_ns` is the start of the window."""
-        instants = [begin_ns + offset for offset in planned_faults.offsets_ns(self._spec)]
+        wall_offset_ns = wall_clock.offset_ns(wall_clock.read())
+        instants = planned_faults.instants_ns(self._spec, begin_ns, wall_offset_ns)
         self._end_ns = begin_ns + round(planned_faults.window_s(self._spec) * 1e9)
         if isinstance(self._injection, TaskFault):  # the tasks hit, and the lab supervises
             self._cluster.supervised = True

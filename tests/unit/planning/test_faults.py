@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Burst, Paced, Periodic, RoundTrip, TrialSpec
 from lab.planning import faults
 from lab.planning.compatibility import unsupported_reason
-from lab.planning.presets import EXPERIMENTS, FAULTS, Case
+from lab.planning.presets import CRON, EXPERIMENTS, FAULTS, Case
 from lab.providers.compose import ComposeCluster
 from lab.providers.local import LocalCluster
 from tests.factories.trials import spec_of
@@ -28,6 +29,13 @@ def spec(fault: Fault, label: str = "celery", n_tasks: int = 600) -> TrialSpec:
 def of_jobs(label: str, kind: FaultKind = FaultKind.SCHEDULER_KILL) -> TrialSpec:
     """Return a trial of jobs with a fault, by default one of their scheduler."""
     return spec_of(label, arrival=Periodic(1, 20, every_s=1.0), fault=Fault(kind))
+
+
+def by_cron(label: str, kind: FaultKind = FaultKind.SCHEDULER_KILL, hits: int = 5) -> TrialSpec:
+    """Return a trial of a job that is due each minute, with a window for its hits."""
+    fault = Fault(kind, hits)
+    arrival = faults.fitted(Periodic(1, 1, cron=CRON), fault)
+    return spec_of(label, arrival=arrival, fault=fault)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +118,8 @@ def test_typed_faults_replace_those_of_the_experiment() -> None:
     assert [(case.workload, case.fallback, case.fault) for case in chosen] == [
         *(("io", False, fault) for fault in typed),
         *(("io", True, fault) for fault in typed),
-        ("noop", False, Fault(FaultKind.NONE)),  # of jobs
+        ("noop", False, Fault(FaultKind.NONE)),  # of jobs every second
+        ("noop", True, Fault(FaultKind.NONE)),  # of jobs by the minute
         *(("noop", False, fault) for fault in typed),
     ]
 
@@ -123,9 +132,11 @@ def test_the_submitter_is_killed_in_as_many_blocks_as_other_faults_hit() -> None
 
 
 def test_a_fault_of_the_scheduler_runs_with_jobs() -> None:
-    """The experiment has no other case for it."""
+    """The experiment has no other case for it; the second is for schedulers by the minute."""
     typed = [Fault(FaultKind.SCHEDULER_KILL)]
-    (case,) = faults.of_cases(EXPERIMENTS[FAULTS].cases, typed, 1, is_fitted=True)
+    case, by_the_minute = faults.of_cases(EXPERIMENTS[FAULTS].cases, typed, 1, is_fitted=True)
+    assert by_the_minute.fallback
+    assert by_the_minute.arrival == Periodic(1, 3, cron=CRON)
     assert isinstance(case.arrival, Periodic)
     assert case.arrival.n_occurrences * case.arrival.every_s >= 10.0
     trial = spec_of("celery-beat", arrival=case.arrival, fault=typed[0])
@@ -156,7 +167,10 @@ def test_a_step_of_the_clock_runs_with_tasks_and_with_jobs() -> None:
         (spec(Fault(FaultKind.BROKER_KILL), "process-pool"), "has no server for the fault"),
         (spec(Fault(FaultKind.SCHEDULER_KILL)), "needs jobs: add --arrival"),
         (of_jobs("celery-beat"), None),
-        (of_jobs("apscheduler"), "has no process that only starts jobs"),
+        (of_jobs("apscheduler"), "has no process outside of the driver that starts jobs"),
+        (by_cron("django-q"), None),
+        (by_cron("django-crontab"), "by this machine's cron, which starts those of others too"),
+        (by_cron("django-crontab", FaultKind.BROKER_KILL), "has no server for the fault"),
         (replace(spec(KILL), arrival=RoundTrip(5)), "not arrival round-trip"),
     ],
 )
@@ -173,6 +187,69 @@ def test_hits_of_jobs_lie_in_their_occurrences() -> None:
     arrival = Periodic(1, 20, every_s=1.0)
     jobs = spec_of("celery-beat", arrival=arrival, fault=Fault(FaultKind.SCHEDULER_KILL, hits=5))
     assert 10e9 < max(faults.offsets_ns(jobs)) < 22e9
+
+
+def test_cron_of_a_container_is_a_scheduler() -> None:
+    """It belongs to the trial, unlike that of the machine."""
+    spec = replace(by_cron("django-crontab"), provider="compose")
+    assert unsupported_reason(spec, ComposeCluster.offers, is_on_host=False) is None
+
+
+# The start of a window on both clocks, 20 s after a full minute.
+BEGIN_NS, WALL_NS = 1_000_000_000_000, 1_796_000_000_000_000_000
+
+
+def seconds_ahead(spec: TrialSpec, wall_ns: int = WALL_NS) -> list[tuple[int, float]]:
+    """Return the full minute after each hit, from the start of a window, and the seconds to it."""
+    hits_ns = faults.instants_ns(spec, BEGIN_NS, wall_ns - BEGIN_NS)
+    walls_s = [(hit_ns + wall_ns - BEGIN_NS) / 1e9 for hit_ns in hits_ns]
+    return [(math.ceil((s - wall_ns / 1e9) / 60), 60 - s % 60) for s in walls_s]
+
+
+@pytest.mark.parametrize("second", [0.0, 20.0, 56.0, 59.9])
+def test_a_scheduler_by_the_minute_is_dead_when_a_job_is_due(second: float) -> None:
+    """The first instant is left out: until the first firing no occurrence is judged."""
+    spec = by_cron("django-q")
+    wall_ns = WALL_NS // 60_000_000_000 * 60_000_000_000 + round(second * 1e9)
+    minutes, ahead_s = zip(*seconds_ahead(spec, wall_ns), strict=True)
+    assert all(0.5 <= each <= 0.9 for each in ahead_s)
+    assert minutes == (2, 3, 4, 5, 6)
+    assert isinstance(spec.arrival, Periodic)
+    assert spec.arrival.n_occurrences == 7
+
+
+def test_hits_by_the_minute_are_equal_for_all_systems_of_a_block() -> None:
+    """The seed of the arrival decides, so another block has others."""
+    of_django_q = seconds_ahead(by_cron("django-q"))
+    assert seconds_ahead(by_cron("django-crontab")) == of_django_q
+    assert seconds_ahead(replace(by_cron("django-q"), seed=6)) != of_django_q
+
+
+def test_a_scheduler_that_is_dead_for_minutes_is_hit_again_when_it_runs() -> None:
+    """A hit needs a target, and the window is longer."""
+    fault = Fault(FaultKind.SCHEDULER_KILL, 2, restart_s=90.0)
+    arrival = faults.fitted(Periodic(1, 1, cron=CRON), fault)
+    assert arrival == Periodic(1, 6, cron=CRON)
+    spec = spec_of("django-q", arrival=arrival, fault=fault)
+    assert [minute for minute, _ in seconds_ahead(spec)] == [2, 4]
+
+
+def test_a_short_window_by_the_minute_has_at_least_one_hit() -> None:
+    """A typed window is not made longer."""
+    spec = replace(by_cron("django-q"), arrival=Periodic(1, 1, cron=CRON))
+    assert [minute for minute, _ in seconds_ahead(spec)] == [1]
+
+
+def test_the_hits_of_other_jobs_are_those_of_earlier_versions() -> None:
+    """They do not depend on the wall clock; published trials had these."""
+    fault = Fault(FaultKind.SCHEDULER_KILL, 5)
+    arrival = faults.fitted(Periodic(1, 1, every_s=1.0), fault)
+    spec = spec_of("celery-beat", arrival=arrival, fault=fault)
+    assert spec.id == "22efc25aa5e06f16"
+    hits_ns = faults.instants_ns(spec, BEGIN_NS, WALL_NS - BEGIN_NS)
+    assert [at_ns - BEGIN_NS for at_ns in hits_ns] == [
+        *(5_878_765_449, 16_693_855_106, 27_014_201_005, 35_092_392_170, 47_594_475_505)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Hooks(LocalFaults):
     def __init__(self, folder: Path, how: str = "", *, is_faked: bool = False) -> None:
         environment = {processes.OWNER: processes.owner(), processes.TRIAL: f"t{id(self)}-1"}
         site: Any = SimpleNamespace(environment=environment, has_faked_clocks=is_faked)
+        site.schedules_in_workers = False
         self.site, self._scratch = site, folder
         self._services, self._driver = [], None
 
@@ -98,6 +99,19 @@ def test_a_killed_child_leaves_its_worker(hooks: Hooks) -> None:
     target = hooks.targets(Role.CHILD)[0]
     assert hooks.kill(target) == f"process {target.pid} has ended"
     assert hooks.dead_parts() == []
+
+
+def test_a_worker_that_starts_the_jobs_is_the_scheduler(hooks: Hooks) -> None:
+    """It ends with its children, because they are one command."""
+    assert hooks.targets(Role.SCHEDULER) == []
+    site: Any = hooks.site
+    site.schedules_in_workers = True
+    (scheduler,) = hooks.targets(Role.SCHEDULER)
+    child = hooks.child
+    assert (scheduler.pid, scheduler.part) == (hooks.worker.pid, hooks.worker.part)
+    assert hooks.kill(scheduler) == "exit code -9"
+    assert not processes.is_running(child)
+    assert hooks.dead_parts() == ["node0-0"]
 
 
 def test_a_dead_part_is_started_again(hooks: Hooks) -> None:
