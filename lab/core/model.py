@@ -47,6 +47,7 @@ class Serializer(StrEnum):
     PICKLE = "pickle:dumps"
     CLOUDPICKLE = "cloudpickle:dumps"
     JSON = "kombu.utils.json:dumps"
+    PLAIN_JSON = "json:dumps"  # of the standard library, which refuses bytes
 
 
 class Service(StrEnum):

@@ -121,9 +121,14 @@ def _reasons_of_jobs(
         yield f"The system has no period under {backend.finest_period_s:g} s."
     if arrival.cron != "" and not backend.reads_cron:
         yield "The system reads no cron lines."
-    # One argument shows the type of all; the smallest size makes it cheap.
-    if isinstance(registry.workload(spec.workload)[1].argument(1, 0), bytes):
+    if _takes_bytes(spec.workload):
         yield f"A task of {spec.workload} takes bytes, which jobs cannot: they are written as JSON."
+
+
+def _takes_bytes(workload: str) -> bool:
+    """Return whether the argument of a task is bytes; that of one shows the type of all."""
+    # The smallest size makes it cheap.
+    return isinstance(registry.workload(workload)[1].argument(1, 0), bytes)
 
 
 def _reasons_of_tasks(promised: frozenset[Capability], spec: TrialSpec) -> Iterator[str]:
@@ -133,6 +138,9 @@ def _reasons_of_tasks(promised: frozenset[Capability], spec: TrialSpec) -> Itera
         yield "The system takes no tasks: it runs only scheduled jobs."
     if isinstance(arrival, Paced | RoundTrip | ClientCrash) and not takes_one:
         yield "The system takes no single tasks."
+    serializer = variant_of(registry.backend(spec.backend), spec.variant).serializer
+    if serializer is Serializer.PLAIN_JSON and _takes_bytes(spec.workload):
+        yield f"A task of {spec.workload} takes bytes, which the system's JSON cannot represent."
     required, lack = REQUIRED.get(type(arrival), (None, ""))
     if required is not None and required not in promised:
         yield f"The system {lack}."

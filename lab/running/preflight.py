@@ -200,14 +200,16 @@ def _refusals(part: str, value: Any) -> Iterator[tuple[str, str, str]]:
     """Try each serializer on a value, and yield the refusals of `PreflightResult`."""
     for serializer in Serializer:
         # A system that sends JSON sends the name of a function, not the function.
-        if serializer is Serializer.MEMORY or (serializer is Serializer.JSON and part == FUNCTION):
+        is_name = part == FUNCTION and serializer in (Serializer.JSON, Serializer.PLAIN_JSON)
+        if serializer is Serializer.MEMORY or is_name:
             continue
         with contextlib.suppress(ImportError):  # no backend that uses it is installed
             encode = user_function.find_user_function(serializer.value)
             try:
                 encode(value)
             except Exception as error:  # noqa: BLE001 (encoders raise errors of any type)
-                reason = f"{serializer.name.lower()} cannot serialize its {part}{_message(error)}"
+                name = serializer.name.lower().replace("_", " ")
+                reason = f"{name} cannot serialize its {part}{_message(error)}"
                 yield serializer.value, part, reason
 
 

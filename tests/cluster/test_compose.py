@@ -28,7 +28,13 @@ from lab.providers.compose import ComposeCluster
 from lab.recording.server_stats import COMMANDS
 from lab.validation.trial_row import TrialResult
 from tests.cluster.containers import elsewhere, left_of, standing
-from tests.contract.exactly_once import BUSY, REDELIVERING, assert_exactly_once, may_raise
+from tests.contract.exactly_once import (
+    BUSY,
+    REDELIVERING,
+    assert_exactly_once,
+    may_raise,
+    workload_of,
+)
 from tests.contract.test_backends import coroutine_spec
 from tests.factories.trials import run, spec_of
 
@@ -78,7 +84,7 @@ def test_each_task_of_every_kind_runs_exactly_once_in_containers(
     raises = may_raise(label) and not (label in REDELIVERING and n_tasks > 100)
     spec = spec_of(
         label,
-        misbehaving_inside["MIXED"],
+        misbehaving_inside[workload_of(label)],
         Burst(n_tasks),
         Topology(nodes, 1, 1),
         size=int(raises),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from lab.core.backend import capabilities
-from lab.core.model import Capability
+from lab.core.backend import capabilities, variant_of
+from lab.core.model import Capability, Serializer
 from lab.planning import registry
 from lab.validation.trial_row import TrialResult
 
@@ -24,6 +24,13 @@ BUSY = "rq[spawn-worker]"
 def n_tasks_of(label: str) -> int:
     """Return how many tasks a variant runs of which one in a hundred raises."""
     return 200 if label in {BUSY, *REDELIVERING} else 1_000
+
+
+def workload_of(label: str) -> str:
+    """Return the workload of `broken_workloads` with every kind of argument that it can send."""
+    chosen = registry.select(label)
+    is_text = variant_of(chosen.backend, chosen.variant).serializer is Serializer.PLAIN_JSON
+    return "MIXED_TEXT" if is_text else "MIXED"
 
 
 def may_raise(label: str) -> bool:

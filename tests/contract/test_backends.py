@@ -24,7 +24,12 @@ from lab.core.model import (
 from lab.host import processes
 from lab.planning import registry
 from lab.providers.local import LocalCluster
-from tests.contract.exactly_once import assert_exactly_once, may_raise, n_tasks_of
+from tests.contract.exactly_once import (
+    assert_exactly_once,
+    may_raise,
+    n_tasks_of,
+    workload_of,
+)
 from tests.contract.stopping import resources
 from tests.factories.trials import run, spec_of
 from tests.factories.user_tasks import WAIT_NS
@@ -83,7 +88,7 @@ def test_a_thousand_tasks_run_exactly_once(
     raises = may_raise(label)
     spec = spec_of(
         label,
-        misbehaving["MIXED"],
+        misbehaving[workload_of(label)],
         Burst(n_tasks_of(label)),
         widest(label),
         size=int(raises),

@@ -33,6 +33,9 @@ def answer(argument):
     return KINDS[kind][0].answer(own)
 """
 
+# The same for systems that cannot send bytes.
+MIXED_TEXT = MIXED.replace(", (payload, 500)", "")
+
 RAISING = """
 from workloads.noop import *
 SUMMARY = "Raises."
@@ -96,7 +99,7 @@ async def run_async(argument):
 
 NAMES = {
     name: f"misbehaving_{name.lower()}"
-    for name in ("MIXED", "RAISING", "HANGING", "LYING", "DYING")
+    for name in ("MIXED", "MIXED_TEXT", "RAISING", "HANGING", "LYING", "DYING")
 }
 
 
