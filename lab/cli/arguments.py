@@ -43,6 +43,7 @@ def _complete(action: argparse.Action, values: Callable[[], Iterable[str]]) -> N
 def _labels() -> Iterator[str]:
     from lab.planning import registry  # imports every adapter, which the help does not need
 
+    yield registry.ALL
     for name, backend in registry.backends().items():
         yield name
         yield from (f"{name}[{variant.name}]" for variant in backend.variants)

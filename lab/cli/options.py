@@ -32,7 +32,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--backend -b": {
             "action": "append",
             "metavar": "LABEL",
-            "help": "backend[variant]@profile; repeat for more (default: all installed)",
+            "help": "backend[variant]@profile; repeat for more; `all`: every installed one "
+            "(default: those of the preset)",
         },
         "--workload -w": {
             "action": "append",

@@ -86,12 +86,20 @@ def load_sweep_of(options: argparse.Namespace, preset: Preset) -> LoadSweep | No
 
 
 def _chosen(labels: Sequence[str] | None) -> list[registry.SelectedBackend]:
-    """Resolve labels; without labels, return every installed backend that is not a reference."""
-    if labels:
-        chosen = [registry.select(label) for label in labels]
-        for selected in chosen:
-            registry.require(selected)
-        return chosen
+    """Resolve labels; without labels, return the installed backends of the default set.
+
+    The word ``all`` stands for all installed backends that are no references.
+    """
+    named = [registry.select(label) for label in labels or () if label != registry.ALL]
+    for selected in named:
+        registry.require(selected)
+    if not labels:
+        return [selected for selected in _systems() if selected.backend.by_default]
+    return [*named, *_systems()] if registry.ALL in labels else named
+
+
+def _systems() -> list[registry.SelectedBackend]:
+    """Return every installed backend that is not a reference."""
     backends = registry.backends()
     references = {
         registry.select(label).name

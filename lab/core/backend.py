@@ -53,6 +53,8 @@ class Backend(ABC):
         executes: Whether it runs tasks; false only for `null`.
         references: Labels of its references, which bound its throughput. They run in the same
             blocks, and throughput is compared with that of the first (METHOD M18).
+        by_default: Whether `lab bench` without ``--backend`` includes it. A backend of the lab that
+            does not joins by its name, or with ``--backend all``.
     """
 
     family: ClassVar[str]
@@ -67,6 +69,7 @@ class Backend(ABC):
     reads_cron: ClassVar[bool] = True
     executes: ClassVar[bool] = True
     references: ClassVar[Sequence[str]] = ()
+    by_default: ClassVar[bool] = True
 
     def __init__(self, setup: BackendContext) -> None:
         self.setup = setup

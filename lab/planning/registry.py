@@ -28,9 +28,11 @@ from lab.planning.presets import EXPERIMENTS
 from lab.worker import user_function
 
 BACKEND, WORKLOAD = "backend", "workload"
+ALL = "all"
 # For each kind: the entry point group, the package of built-ins, and reserved names.
 GROUPS_OF: Mapping[str, tuple[str, ModuleType, Collection[str]]] = {
-    BACKEND: ("lab.backends", backend_package, ()),
+    # `--backend all` selects all of them.
+    BACKEND: ("lab.backends", backend_package, (ALL,)),
     # `--workload NAME` selects a group too, so a workload with its name could not be selected.
     WORKLOAD: ("lab.workloads", workload_package, EXPERIMENTS),
 }

@@ -106,15 +106,26 @@ def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
     quick = PRESETS["quick"]
     selection = select(parse(["bench", "--provider", "local"]), quick)
     trials = make_plan(replace(selection, cores=(1, 2), offers=frozenset(Service))).trials
-    backends = {
-        name for name, backend in registry.backends().items() if backend.family != "reference"
-    }
-    assert {s.backend for s in trials} >= backends | {"inline", "pipe", "queue", "raw-redis"}
+    systems = {n: b for n, b in registry.backends().items() if b.family != "reference"}
+    references = {"inline", "pipe", "queue", "raw-redis"}
+    of_preset = {name for name, backend in systems.items() if backend.by_default}
+    assert {s.backend for s in trials} >= of_preset | references
+    assert not {s.backend for s in trials} & (set(systems) - of_preset)
     assert total_s(trials, {}) <= 300
     has_cluster = (registry.has_worker_processes(registry.select(s.label)) for s in trials)
     fixed_s = sum(WITH_CLUSTER_S if has else IN_PROCESS_S for has in has_cluster)
     assert fixed_s <= total_s(trials, {}) / 2
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
+
+
+def test_all_adds_the_backends_that_are_in_no_preset() -> None:
+    """The word `all` selects every system; a label beside it adds a variant."""
+    words = ["bench", "--provider", "local", "-b", "all", "-b", "celery[threads]", "-b", "celery"]
+    labels = select(parse(words), PRESETS["quick"]).labels
+    systems = {n for n, b in registry.backends().items() if b.family != "reference"}
+    assert {label.partition("[")[0] for label in labels} == systems | {"inline", "null"}
+    assert {"celery[threads]@default", "celery[prefork]@default"} <= set(labels)
+    assert len(set(labels)) == len(labels)
 
 
 def test_weak_cells_have_more_tasks_for_more_workers() -> None:
