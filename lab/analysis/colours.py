@@ -22,6 +22,7 @@ FAMILY_COLOURS: Mapping[str, tuple[str, str]] = {
     "rq": ("#d55e00", "#d55e00"),
     "django-q": ("#aa2277", "#cc22cc"),
     "django-crontab": ("#99bb77", "#99bb77"),
+    "dramatiq": ("#885533", "#99dd88"),
 }
 """Family -> its colours on a light and on a dark background."""
 # A family that is not in this table, of another package, gets one of these, chosen by its name.

@@ -22,7 +22,7 @@ from lab.worker import execution
 QUEUE = "tasks"
 # The delivery mode of AMQP 0-9-1, and Celery's default.
 PERSISTENT = 2
-# As large as a message of Celery: see `LARGE` of `raw_redis` (METHOD M18).
+# As large as a message of Celery: see `SIZES` of `raw_redis` (METHOD M18).
 MESSAGE_BYTES = 1_000
 IDLE_S = 0.001
 

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from redis import Redis
 
 QUEUE = "tasks"
-# The sizes of messages, after those of a no-op in Redis: 1,025 bytes of Celery, 406 of RQ and 410
-# of django-q2 (measured; a test repeats the measurement).
-LARGE, SMALL = 1_000, 400
+# The sizes of messages, after those of a no-op in Redis: 1,025 bytes of Celery, 406 of RQ, 410 of
+# django-q2, and 328 of dramatiq (measured; a test repeats the measurement).
+SIZES = {1_000: "", 400: "small", 330: "smaller"}
+WITH_PIPELINES = (1_000, 400)
 
 
 def _variant(depth: int, message_bytes: int) -> Variant:
-    name, offers = f"pipelined-{depth}", Capability.BATCH
+    offers, size = Capability.BATCH, SIZES[message_bytes]
+    name = f"{size}+pipelined-{depth}".removeprefix("+")
     summary = f"LPUSH; LMOVE and LREM: up to {depth} per round trip (redis-py docs, Pipelines)"
     if depth == 1:
-        name, offers = "one-by-one", Capability.SUBMIT
+        name, offers = size or "one-by-one", Capability.SUBMIT
         summary = "LPUSH; BLMOVE and LREM: one command per round trip (redis-py's README)"
-    if message_bytes == SMALL:
-        name = "small" if depth == 1 else f"small+{name}"
     summary += f", {message_bytes} bytes per message."
     promised = frozenset({offers, Capability.PARALLEL, Capability.NODES})
     settings = {"depth": depth, "message_bytes": message_bytes}
@@ -53,7 +53,10 @@ class RawRedis(Backend):
     packages = ("redis",)
     extra = "rq"
     services = (Service.REDIS,)
-    variants = tuple(_variant(depth, size) for size in (LARGE, SMALL) for depth in (1, 10, 100))
+    variants = (
+        *(_variant(depth, size) for size in WITH_PIPELINES for depth in (1, 10, 100)),
+        *(_variant(1, size) for size in SIZES if size not in WITH_PIPELINES),
+    )
 
     def start(self) -> None:
         """Create the client; it connects with the first task."""

@@ -27,6 +27,8 @@ CASES = {
     "celery[prefork+results]": ([R, Q], [F, F, FAILED]),
     "rq": ([R, Q], [F, F, FAILED]),
     "django-rq": ([R, Q], [F, F, FAILED]),
+    # dramatiq stores a failure when no retry remains.
+    "dramatiq[processes+results]": ([UNKNOWN, UNKNOWN], [F, F, UNKNOWN]),
     # The scheduler sends a worker one task more than it can execute.
     "dask[distributed]": ([R, R], [F, F, FAILED]),
     # A delivered row is locked, in a worker or in the cluster's queue.

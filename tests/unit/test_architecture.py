@@ -52,6 +52,7 @@ HEAVY = (
     "django",
     "django_q",
     "django_rq",
+    "dramatiq",
     "joblib",
     "kombu",
     "numpy",
