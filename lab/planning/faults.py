@@ -26,7 +26,7 @@ LEAD_S = 3.0
 DRAWN_S, RECOVERY_S = 3.0, 6.0
 # How long a hit precedes an instant of a cron line, as a part of the time until a restart: more
 # than the delay of a hit on a busy machine, and so little that the target is dead at the instant.
-AHEAD = (0.5, 0.9)
+AHEAD = (0.7, 0.95)
 DURATION = re.compile(r"(grace-|restart-|[+-]|)([0-9.]+)s")
 FACTOR_OF: Mapping[str, str] = {
     "": "heal_s",
@@ -168,11 +168,13 @@ def instants_ns(spec: TrialSpec, begin_ns: int, wall_offset_ns: int) -> list[int
     fault, arrival = spec.fault, spec.arrival
     if fault is None or not isinstance(arrival, Periodic) or not arrival.cron:
         return [begin_ns + offset for offset in offsets_ns(spec)]
-    after_s = (begin_ns + wall_offset_ns) / 1e9 + LEAD_S
+    after_s = (begin_ns + wall_offset_ns) / 1e9
     due_s = [*islice(cron.instants_s(arrival.cron, after_s), arrival.n_occurrences)]
+    # The first instant is left out: the first firing defines which occurrences are judged. It may
+    # not be at an instant just after the start.
+    first = 1 + sum(due < after_s + LEAD_S for due in due_s)
     stride, last = _stride(arrival, fault), arrival.n_occurrences - 1
-    # The first instant is left out: the first firing defines which occurrences are judged.
-    hit_s = dict.fromkeys(due_s[min(1 + stride * hit, last)] for hit in range(fault.hits))
+    hit_s = dict.fromkeys(due_s[min(first + stride * hit, last)] for hit in range(fault.hits))
     draw = random.Random(f"{spec.seed}/fault")
     ahead_s = min(fault.restart_s or RESTART_S, RESTART_S)
     return [round((due - ahead_s * draw.uniform(*AHEAD)) * 1e9) - wall_offset_ns for due in hit_s]

@@ -13,6 +13,7 @@ import pytest
 
 from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Periodic
+from lab.planning.presets import CRON
 from tests.cluster.containers import left_of
 from tests.factories import fault_trials
 from tests.factories.fault_trials import LONG, goes_on, interrupted, lost
@@ -237,3 +238,20 @@ def test_a_killed_scheduler_is_restarted(tmp_path: Path) -> None:
     assert hit.proof == "State.ExitCode 137"
     tasks = result.tables["task"]
     assert (tasks.t3_ns > hit.restarted_ns).any()
+
+
+def test_a_killed_cron_misses_what_was_due(tmp_path: Path) -> None:
+    """It has no record of the jobs that were due, and starts the next one.
+
+    Takes two to three minutes, because each run is a minute after the one before.
+    """
+    arrival, fault = Periodic(1, 3, cron=CRON), of_kind(FaultKind.SCHEDULER_KILL)
+    spec = spec_of("django-crontab", arrival=arrival, fault=fault, provider="compose")
+    result = run(tmp_path, spec)
+    assert left_of(os.getpid()) == []
+    hit = last_hit(dict(result.tables))
+    assert (hit.role, hit.target, hit.proof) == ("scheduler", "cron", "State.ExitCode 137")
+    firings = result.tables["firing"]
+    is_hit = firings.nominal_ns.between(hit.injected_ns, hit.restarted_ns)
+    assert firings.outcome[is_hit].tolist() == ["missed"]
+    assert firings.outcome[~is_hit].tolist() == ["fired", "fired"]

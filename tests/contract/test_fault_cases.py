@@ -12,10 +12,10 @@ from lab.providers.local import LocalCluster
 from tests.contract.fault_cases import KEEPS, LOSES, Case, keeps, loses, run
 
 # The kinds that `test_faults` tests on a system that must lose tasks, or on one that must not.
-TESTED_LOSES = {FaultKind.CHILD_KILL}
+TESTED_LOSES = {FaultKind.CHILD_KILL, FaultKind.SCHEDULER_KILL}
 TESTED_KEEPS = {
     *(FaultKind.WORKER_TERM, FaultKind.POISON),
-    *(FaultKind.SUBMITTER_KILL, FaultKind.CLOCK_STEP),
+    *(FaultKind.SUBMITTER_KILL, FaultKind.SCHEDULER_KILL, FaultKind.CLOCK_STEP),
 }
 # The kinds without a system that must lose, or without one that must not, and why.
 NEVER_HARM = {
@@ -26,9 +26,7 @@ NEVER_HARM = {
 ALWAYS_HARM = {
     FaultKind.OUTLIVE,  # the other systems never deliver again, or only after some minutes
     FaultKind.WORKER_KILL,  # a local system needs a minute: see `test_faults`, `celery@safe`
-    FaultKind.SCHEDULER_KILL,  # each system misses the jobs that are due meanwhile
 }
-OF_JOBS = {FaultKind.SCHEDULER_KILL}
 
 
 def name_of(case: Case) -> str:
@@ -57,5 +55,5 @@ def test_a_fault_harms_no_task_of_this_system(case: Case, tmp_path: Path) -> Non
 def test_each_kind_has_a_system_that_loses_and_one_that_keeps() -> None:
     """A new kind without a case fails here."""
     kinds = {*LocalCluster.faults, *KINDS}
-    assert {case.kind for case in LOSES} == kinds - NEVER_HARM - OF_JOBS - TESTED_LOSES
+    assert {case.kind for case in LOSES} == kinds - NEVER_HARM - TESTED_LOSES
     assert {case.kind for case in KEEPS} == kinds - ALWAYS_HARM - TESTED_KEEPS

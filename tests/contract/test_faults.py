@@ -10,6 +10,7 @@ import pytest
 from lab.core.faults import Fault, FaultKind, of_kind
 from lab.core.model import Periodic
 from lab.planning import faults
+from lab.planning.presets import CRON
 from tests.factories.fault_trials import LONG, goes_on, interrupted, lost, tables_of
 from tests.factories.trials import run, spec_of
 
@@ -67,6 +68,21 @@ def test_a_killed_scheduler_misses_jobs_until_it_is_restarted(tmp_path: Path) ->
     missed = tables["firing"][tables["firing"].outcome == "missed"]
     assert missed.nominal_ns.between(hit.injected_ns, hit.restarted_ns + 5e9).any()
     assert (tables["task"].t3_ns > hit.restarted_ns).any()
+
+
+def test_a_killed_qcluster_starts_later_what_was_due(tmp_path: Path) -> None:
+    """The next run of each job is a row, which its scheduler reads 30 s after its restart.
+
+    Takes two minutes: the first run is not hit, and the second is late.
+    """
+    arrival, fault = Periodic(1, 2, cron=CRON), of_kind(FaultKind.SCHEDULER_KILL)
+    tables = run(tmp_path, spec_of("django-q", arrival=arrival, fault=fault)).tables
+    (hit,) = tables["fault"].itertuples()
+    assert (hit.status, hit.role, hit.proof) == ("hit", "scheduler", "exit code -9")
+    firings = tables["firing"]
+    assert firings.outcome.tolist() == ["fired", "fired"]
+    (late,) = firings[firings.nominal_ns.between(hit.injected_ns, hit.restarted_ns)].itertuples()
+    assert late.started_ns > hit.restarted_ns
 
 
 def test_a_killed_server_is_restarted(tmp_path: Path) -> None:

@@ -75,6 +75,16 @@ def test_offset_drift_miss_and_double_of_a_cron_line_are_exact() -> None:
     assert metrics["period_error_s_max"].value == pytest.approx(0.5e-3, abs=1e-12)
 
 
+def test_a_run_that_is_caught_up_is_late_and_not_missed() -> None:
+    """A scheduler that was restarted at the second instant runs it 54 s late at most."""
+    first = 360_000_000_000 - WALL_OFFSET_NS
+    due = [first + k * 60_000_000_000 for k in range(3)]
+    late = [due[0] + 7 * MS, due[1] + 53_900 * MS, due[2] + 7 * MS]
+    occurrences = judged(EVERY_MINUTE, runs(late), 3)
+    assert occurrences.outcome.tolist() == ["fired"] * 3
+    assert occurrences.error_ns.tolist() == [7 * MS, 53_900 * MS, 7 * MS]
+
+
 def test_drift_miss_and_double_of_an_interval_are_exact() -> None:
     """The backend chooses the phase, so there is no offset, and no firing is early."""
     due = [BEGIN_NS + 7 * MS + k * 1_000_000_000 for k in range(61)]
