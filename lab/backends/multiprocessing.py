@@ -14,6 +14,7 @@ from lab.worker import execution
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL, Capability.GROUP})
+# The default of this interpreter is the first, as documented: forkserver on Linux from Python 3.14.
 METHODS = multiprocessing.get_all_start_methods()
 SOURCE = "(docs of multiprocessing, Process Pools)."
 
@@ -43,7 +44,6 @@ class Multiprocessing(Backend):
     family = "processes"
     references = ("pipe",)
     summary = "multiprocessing.Pool"
-    # The platform's default start method is the first, as documented.
     variants = (
         *(_single(method) for method in METHODS),
         *(_mapped(m, "map", "chunks of a quarter of each worker's share", None) for m in METHODS),
@@ -52,8 +52,8 @@ class Multiprocessing(Backend):
 
     def start(self) -> None:
         """Start the pool and its processes."""
-        context = multiprocessing.get_context(str(self.setup.settings["start_method"]))
-        self._pool = context.Pool(self.workers)
+        self._context = multiprocessing.get_context(str(self.setup.settings["start_method"]))
+        self._pool = self._context.Pool(self.workers)
 
     def submit(self, task: Task) -> AsyncResult[Any]:
         """Submit the task and return its `AsyncResult`."""
@@ -98,7 +98,15 @@ class Multiprocessing(Backend):
         self._pool.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return all settings of the pool, whose processes are not replaced."""
-        # A chunksize of None means tasks / (4 * processes), rounded up.
-        fixed = {"processes": self.workers, "maxtasksperchild": None}
-        return {**fixed, **self.setup.settings}
+        """Return all settings of the pool, and the default start method of the interpreter.
+
+        Its processes are not replaced. A chunksize of None means tasks / (4 * processes), rounded
+        up.
+        """
+        return {
+            "processes": self.workers,
+            "maxtasksperchild": None,
+            **self.setup.settings,
+            "start_method": self._context.get_start_method(),
+            "default_start_method": METHODS[0],
+        }

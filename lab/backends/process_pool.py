@@ -14,13 +14,26 @@ from lab.core.model import Capability, Profile, Task, Variant
 
 SINGLE = frozenset({Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.GROUP})
 BATCHES = frozenset({Capability.BATCH, Capability.PARALLEL})
+# The default of this interpreter is the first, as documented: fork on Linux until Python 3.13,
+# forkserver from 3.14, spawn on macOS and Windows.
 METHODS = multiprocessing.get_all_start_methods()
-MAPPED = f"{METHODS[0]}+map"
+MAPPED = tuple(f"{method}+map" for method in METHODS)
 
 
-def _variant(method: str) -> Variant:
+def _single(method: str) -> Variant:
     summary = f"Start method {method!r} (docs of multiprocessing, Contexts and start methods)."
     return Variant(method, SINGLE, summary, {"mp_context": method})
+
+
+def _mapped(method: str) -> Variant:
+    return Variant(
+        f"{method}+map",
+        BATCHES,
+        f"Executor.map, one task per chunk, start method {method!r} (docs of concurrent.futures, "
+        "Executor.map).",
+        {"mp_context": method, "chunks_per_worker": None},
+        references=("pipe[shares]",),
+    )
 
 
 class ProcessPool(ExecutorBackend):
@@ -35,19 +48,8 @@ class ProcessPool(ExecutorBackend):
     family = "processes"
     references = ("pipe",)
     summary = "concurrent.futures.ProcessPoolExecutor"
-    # As documented, the platform's default is the first: fork on Linux until Python 3.13,
-    # forkserver from 3.14, spawn on macOS and Windows.
-    variants = (
-        *map(_variant, METHODS),
-        Variant(
-            MAPPED,
-            BATCHES,
-            "Executor.map, one task per chunk, the platform's default start method (docs of "
-            "concurrent.futures, Executor.map).",
-            {"mp_context": METHODS[0], "chunks_per_worker": None},
-            references=("pipe[shares]",),
-        ),
-    )
+    # The same names in every interpreter: that of the driver may have another default.
+    variants = (*map(_single, METHODS), *map(_mapped, METHODS))
     profiles = (
         DEFAULT,
         Profile(
@@ -56,14 +58,14 @@ class ProcessPool(ExecutorBackend):
             "chunks_per_worker: for very long iterables, a large chunksize can be much faster than "
             "the default of 1 (docs of concurrent.futures, Executor.map). The docs give no number; "
             "this profile uses tasks / (4 * workers), rounded up, the default of Pool.map.",
-            variants=(MAPPED,),
+            variants=MAPPED,
         ),
     )
 
     def start(self) -> None:
         """Create the executor; its processes start with the first tasks."""
-        context = multiprocessing.get_context(self.setup.settings["mp_context"])
-        self._pool = ProcessPoolExecutor(max_workers=self.workers, mp_context=context)
+        self._context = multiprocessing.get_context(self.setup.settings["mp_context"])
+        self._pool = ProcessPoolExecutor(max_workers=self.workers, mp_context=self._context)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all tasks have ended."""
@@ -73,6 +75,14 @@ class ProcessPool(ExecutorBackend):
         deque(self.map(tasks, chunksize=-(-len(tasks) // chunks)), maxlen=0)
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return all settings of the executor, which reuses its processes without a limit."""
-        fixed = {"max_workers": self.workers, "max_tasks_per_child": None}
-        return {**fixed, **self.setup.settings}
+        """Return all settings of the executor, and the default start method of the interpreter.
+
+        It reuses its processes without a limit.
+        """
+        return {
+            "max_workers": self.workers,
+            "max_tasks_per_child": None,
+            **self.setup.settings,
+            "mp_context": self._context.get_start_method(),
+            "default_start_method": METHODS[0],
+        }

@@ -17,7 +17,7 @@ def noop(number: int) -> int:
 def main() -> None:
     """Warm the pool up, hand over all tasks and wait for them."""
     methods = multiprocessing.get_all_start_methods()
-    given = stamps.options(__doc__, *methods, f"{methods[0]}+map")
+    given = stamps.options(__doc__, *methods, *(f"{method}+map" for method in methods))
     method, _, mapped = given.variant.partition("+")
     context = multiprocessing.get_context(method)
     with stamps.file(), ProcessPoolExecutor(given.workers, context) as pool:
