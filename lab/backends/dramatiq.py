@@ -193,12 +193,10 @@ class Dramatiq(Backend):
         """Return the settings of the broker, of its middleware, and of the workers."""
         from dramatiq import worker
 
-        broker, middleware = self._broker, {type(m).__name__: m for m in self._broker.middleware}
+        middleware = {type(each).__name__: _plain(each) for each in self._broker.middleware}
         # 0 means twice the number of threads (API Reference, Environment Variables).
         fixed = {"queue_prefetch": worker.QUEUE_PREFETCH, "worker_timeout": worker.WORKER_TIMEOUT}
-        of_middleware = {name: _plain(each) for name, each in middleware.items()}
-        del (plain := _plain(broker))["broker_id"]
-        return {**plain, **fixed, "middleware": of_middleware, **self.setup.settings}
+        return {**_plain(self._broker), **fixed, "middleware": middleware, **self.setup.settings}
 
     @classmethod
     def redelivery_horizon_s(
@@ -225,7 +223,9 @@ class Dramatiq(Backend):
 
 
 def _plain(thing: object) -> dict[str, Any]:
-    return {k: v for k, v in vars(thing).items() if isinstance(v, int | str)}
+    """Return the plain attributes, without the id of the broker, which differs in each trial."""
+    plain = {k: v for k, v in vars(thing).items() if isinstance(v, int | str)}
+    return {name: value for name, value in plain.items() if name != "broker_id"}
 
 
 def _in_time(wait: Callable[..., Any], timeout_s: float) -> Any:
@@ -248,7 +248,8 @@ def _make_broker(setup: BackendContext) -> Any:
     if settings["broker"] == Service.RABBITMQ:
         from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-        broker = RabbitmqBroker(url=url, **options)
+        # pika reads a second slash, which is Kombu's name of the default, as an unnamed host.
+        broker = RabbitmqBroker(url=url.removesuffix("/"), **options)
     else:
         import redis
         from dramatiq.brokers.redis import RedisBroker
