@@ -17,7 +17,7 @@ from lab.providers.servers import RedisService
 from workloads import noop
 
 N = 20
-ON_REDIS = ["celery", "django-q", "django-rq", "dramatiq", "rq"]
+ON_REDIS = ["celery", "django-q", "django-rq", "dramatiq", "huey", "rq"]
 
 
 def test_list_contains_every_backend_with_a_reference_on_redis() -> None:

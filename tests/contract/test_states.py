@@ -27,6 +27,8 @@ CASES = {
     "celery[prefork+results]": ([R, Q], [F, F, FAILED]),
     "rq": ([R, Q], [F, F, FAILED]),
     "django-rq": ([R, Q], [F, F, FAILED]),
+    # huey removes a task from the queue before it runs.
+    "huey": ([MISSING, Q], [F, F, FAILED]),
     # dramatiq stores a failure when no retry remains.
     "dramatiq[processes+results]": ([UNKNOWN, UNKNOWN], [F, F, UNKNOWN]),
     # The scheduler sends a worker one task more than it can execute.

@@ -74,6 +74,7 @@ TASKS = {
     "django-q": 300,
     "django-rq": 200,
     "dramatiq": 1_000,
+    "huey": 1_000,
     "inline": 300_000,
     "joblib": 5_000,
     # Batches of no-ops only grow: with few tasks, the rate depends on their size before the window.

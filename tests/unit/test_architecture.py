@@ -53,6 +53,7 @@ HEAVY = (
     "django_q",
     "django_rq",
     "dramatiq",
+    "huey",
     "joblib",
     "kombu",
     "numpy",

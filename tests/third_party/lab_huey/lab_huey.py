@@ -35,7 +35,7 @@ def _variant(worker_type: str) -> Variant:
 class Huey(Backend):
     """Calls a task of huey for each task of the lab; one consumer a node."""
 
-    family = "huey"
+    family = "our-huey"
     summary = "huey on Redis"
     packages = ("huey", "redis")
     services = (Service.REDIS,)

@@ -38,13 +38,13 @@ def test_every_colour_contrasts_with_its_background(mode: int) -> None:
 
 def test_an_unknown_family_has_a_fixed_colour() -> None:
     """Its colours depend only on its name."""
-    assert (colour_of("huey"), dark_colour_of("huey")) in SPARE_COLOURS
-    assert colour_of("huey") == colour_of("huey")
+    assert (colour_of("arq"), dark_colour_of("arq")) in SPARE_COLOURS
+    assert colour_of("arq") == colour_of("arq")
 
 
 def test_each_system_has_its_own_colour_and_marker() -> None:
     """Also four systems of other packages, whose families share three colours."""
-    foreign = [(name, name, "default") for name in ("huey", "arq", "saq", "taskiq")]
+    foreign = [(name, name, "default") for name in ("arq", "saq", "taskiq", "wakaq")]
     systems = [
         (name, backend.family, variant.name)
         for name, backend in registry.backends().items()

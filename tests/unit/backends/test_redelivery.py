@@ -37,6 +37,7 @@ HORIZONS = {
     "dask[distributed]": (300.0, 300.0),
     "raw-amqp": (math.inf, math.inf),
     **dict.fromkeys(("multiprocessing", "process-pool", "threading", "asyncio"), (None, None)),
+    **dict.fromkeys(("huey", "huey[process+sqlite]"), (None, None)),
     **dict.fromkeys(("joblib", "apscheduler", "raw-redis", "raw-sql", "pipe"), (None, None)),
 }
 MEANS = {

@@ -1,0 +1,221 @@
+"""Runs tasks with huey on Redis or SQLite: its consumer with threads, processes or greenlets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lab.core.backend import DEFAULT, Backend, setup_from_environment
+from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
+from lab.core.outcomes import AckMeans, TaskState
+from lab.worker import execution
+
+PROMISED = frozenset(
+    {
+        *(Capability.SUBMIT, Capability.RESULT, Capability.PARALLEL, Capability.SCHEDULE),
+        *(Capability.RETRY, Capability.RETRY_DELAY, Capability.GROUP, Capability.CHAIN),
+    }
+)
+ON_REDIS = ("thread", "process", "greenlet", "process+priorities")
+OPTIONS = ("store_none", "notify_result")
+MINUTE_S = 60
+
+
+def _variant(name: str) -> Variant:
+    worker_type, *extras = name.split("+")
+    promised, storage = PROMISED | {Capability.NODES}, "RedisHuey"
+    summary = f"`huey_consumer -k {worker_type}` on Redis (huey docs, Consuming Tasks)"
+    more: dict[str, Any] = {"services": (Service.REDIS,), "packages": ("redis",)}
+    more |= {"ack_means": AckMeans.ACCEPTED, "references": ("raw-redis[smallest]",)}
+    if "priorities" in extras:
+        promised, storage = promised | {Capability.PRIORITY}, "PriorityRedisHuey"
+        summary += ", with a sorted set (Guide, Task priority)"
+    if "sqlite" in extras:
+        promised, storage = PROMISED | {Capability.PRIORITY}, "SqliteHuey"
+        summary = f"`huey_consumer -k {worker_type}` on SQLite (huey docs, Guide, Storage Options)"
+        more = {"ack_means": AckMeans.ACCEPTED, "references": ("raw-sql",)}
+    if worker_type == "greenlet":
+        more["packages"] += ("gevent",)
+    return Variant(
+        name,
+        promised,
+        f"{summary}.",
+        # Without store_none, a caller waits for ever for a task that returns None (API, Huey).
+        {"worker_type": worker_type, "storage": storage, "store_none": True},
+        sends_name=True,
+        **more,
+    )
+
+
+class Huey(Backend):
+    """Calls a task of huey for each task of the lab; each node runs one consumer.
+
+    A consumer removes a task from the queue before it runs, and "Huey does not guarantee
+    at-least-once delivery" (Consuming Tasks, Consumer shutdown): there is no profile `safe`. Its
+    scheduler looks for periodic tasks once a minute.
+    """
+
+    family = "huey"
+    summary = "huey on Redis or SQLite"
+    packages = ("huey",)
+    extra = "huey"
+    by_default = False
+    finest_period_s = float(MINUTE_S)
+    variants = tuple(map(_variant, (*ON_REDIS, "process+sqlite")))
+    profiles = (
+        DEFAULT,
+        Profile(
+            "tuned",
+            {"notify_result": True},
+            "notify_result: the caller waits for a result in a blocking call, instead of polling "
+            "with delays of 0.1 s to 1 s (huey docs, API, RedisHuey).",
+            ON_REDIS,
+        ),
+    )
+
+    def start(self) -> None:
+        """Create the client; it connects with the first task."""
+        self._huey = _make_huey(self.setup)
+        self._execute = self._huey.task()(execution.execute)
+        self._chained = self._huey.task()(_chained)
+
+    def submit(self, task: Task) -> Any:
+        """Call the task, which enqueues it, and return its `Result`."""
+        return self._execute(task.id, task.function, task.argument)
+
+    def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
+        """Enqueue it with three retries (Guide, Retrying tasks that fail)."""
+        options = {"retries": 3, "retry_delay": delay_s}
+        return self._huey.enqueue(self._execute.s(task.id, task.function, task.argument, **options))
+
+    def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
+        """Enqueue it with a priority; the highest is first (Guide, Task priority)."""
+        arguments = (task.id, task.function, task.argument)
+        return self._huey.enqueue(self._execute.s(*arguments, priority=int(urgent)))
+
+    def submit_group(self, tasks: Sequence[Task]) -> Any:
+        """Enqueue a group (Guide, Groups and Chords)."""
+        from huey import group
+
+        return self._huey.enqueue(
+            group([self._execute.s(t.id, t.function, t.argument) for t in tasks])
+        )
+
+    def submit_chain(self, tasks: Sequence[Task]) -> Any:
+        """Enqueue a pipeline (Guide, Task pipelines)."""
+        first, *rest = tasks
+        chain = self._execute.s(first.id, first.function, first.argument)
+        for task in rest:
+            chain.then(self._chained, task.id, task.function, task.argument)
+        return self._huey.enqueue(chain)
+
+    def join(self, handle: Any, timeout_s: float) -> None:
+        """Wait for the results of the group, or of the pipeline, which is a `ResultGroup` too."""
+        self.result(handle, timeout_s)
+
+    def result(self, handle: Any, timeout_s: float) -> Any:
+        """Wait for the `Result` (Guide, Tips and tricks)."""
+        from huey.exceptions import ResultTimeout
+
+        try:
+            return handle.get(blocking=True, timeout=timeout_s)
+        except ResultTimeout as error:
+            raise TimeoutError(f"There was no result after {timeout_s} s.") from error
+
+    def state_of(self, handle: Any) -> TaskState:
+        """Return whether it has a result or waits; huey has no record of a task that runs."""
+        from huey.exceptions import TaskException
+
+        try:
+            if handle.get(preserve=True) is not None:
+                return TaskState.FINISHED
+        except TaskException:
+            return TaskState.FAILED
+        waiting = [*self._huey.pending(), *self._huey.scheduled()]
+        is_waiting = handle.id in {task.id for task in waiting}
+        return TaskState.QUEUED if is_waiting else TaskState.MISSING
+
+    def stop(self) -> None:
+        """Close the client's connections."""
+        storage = self._huey.storage
+        on_sqlite = self.setup.settings["storage"] == "SqliteHuey"
+        (storage.close if on_sqlite else storage.pool.disconnect)()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return the settings of the client, its storage, and the consumer with its defaults."""
+        from huey.consumer_options import config_defaults
+
+        plain = bool | int | float | str | None
+        owners = (vars(self._huey), vars(self._huey.storage))
+        client = {k: v for owner in owners for k, v in owner.items() if isinstance(v, plain)}
+        fixed = {"workers": self.setup.topology.workers_per_node}
+        return {**dict(config_defaults), **client, **fixed, **self.setup.settings}
+
+    @classmethod
+    def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
+        """Return the one consumer of a node."""
+        slots, worker_type = setup.topology.workers_per_node, setup.settings["worker_type"]
+        # gevent patches the standard library before the consumer imports it (gevent docs).
+        patched = ["gevent.monkey", "--module"] if worker_type == "greenlet" else []
+        argv = [sys.executable, "-m", *patched, "huey.bin.huey_consumer", f"{__name__}.huey"]
+        argv += ["--worker-type", worker_type, "--workers", str(slots)]
+        return [Command(tuple(argv), slots)]
+
+
+def _chained(task_id: int, function: str, argument: Any, *_before: Any) -> Any:
+    """Run a task of a pipeline, which passes the result of the previous one on as the last."""
+    return execution.execute(task_id, function, argument)
+
+
+def _make_huey(setup: BackendContext) -> Any:
+    import huey
+
+    make = getattr(huey, setup.settings["storage"])
+    options = {name: setup.settings[name] for name in OPTIONS if name in setup.settings}
+    if make is huey.SqliteHuey:
+        file = Path(os.environ["LAB_LEDGER"]).with_name("huey.db")
+        return make(setup.variant, filename=str(file), **options)
+    import redis
+
+    # Without this, redis-py ends a blocking read after 5 s, and `result` may wait for longer.
+    pool = redis.ConnectionPool.from_url(setup.endpoints[Service.REDIS], socket_timeout=None)
+    return make(setup.variant, connection_pool=pool, **options)
+
+
+def _is_due(job: Job) -> Callable[[datetime], bool]:
+    """Return the test of a minute for a job, in UTC (Guide, Periodic tasks)."""
+    from huey import crontab
+
+    if os.environ["LAB_NODE"] != "0":  # more than one would enqueue it (Consuming Tasks)
+        return lambda _: False
+    if job.cron:
+        is_due: Callable[[datetime], bool] = crontab(*job.cron.split(), strict=True)
+        return is_due
+    period = round(job.every_s / MINUTE_S)
+    return lambda now: int(now.timestamp() // MINUTE_S) % period == 0
+
+
+@cache
+def _worker_huey() -> Any:
+    setup = setup_from_environment()
+    app = _make_huey(setup)
+    for function in (execution.execute, _chained):
+        app.task()(function)
+    for job in setup.jobs:
+
+        def run(job: Job = job) -> Any:
+            return execution.execute(job.id, job.function, job.argument)
+
+        app.periodic_task(_is_due(job), name=f"job_{job.id}")(run)
+    return app
+
+
+def __getattr__(name: str) -> Any:  # PEP 562: listing backends must not need an address
+    if name == "huey":
+        return _worker_huey()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
