@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from lab.core.backend import capabilities, variant_of
+from lab.core.backend import capabilities, services_of, variant_of
 from lab.core.model import Capability, Serializer
 from lab.planning import registry
 from lab.validation.trial_row import TrialResult
@@ -24,6 +25,18 @@ BUSY = "rq[spawn-worker]"
 def n_tasks_of(label: str) -> int:
     """Return how many tasks a variant runs of which one in a hundred raises."""
     return 200 if label in {BUSY, *REDELIVERING} else 1_000
+
+
+def representative(name: str, variants: Sequence[str]) -> list[str]:
+    """Return the labels of a backend's variants, of one in no preset one for each set of servers.
+
+    The tests that take them need minutes for all: `test_backends` runs tasks on every variant.
+    """
+    backend = registry.backends()[name]
+    if backend.by_default:
+        return [f"{name}[{variant}]" for variant in variants]
+    first = {services_of(backend, variant): variant for variant in reversed(variants)}
+    return [f"{name}[{variant}]" for variant in first.values()]
 
 
 def workload_of(label: str) -> str:

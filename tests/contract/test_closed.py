@@ -24,6 +24,7 @@ from lab.providers import docker_command, redis_benchmark
 from lab.providers.compose_override import FILE
 from lab.providers.local import LocalCluster
 from lab.providers.servers import DaskScheduler, RedisService
+from tests.contract.exactly_once import representative
 from tests.factories import listening
 from tests.factories.intruders import ROOT, as_nobody, as_user, first_words, knock, say
 from tests.factories.trials import look_in, spec_of
@@ -45,10 +46,10 @@ MINUTE_S = 60.0
 REFUSALS = {"-NOAUTH", "closed", "401", "404"}
 OFFERED = LocalCluster.offered()  # once, because it starts programs
 LOCAL = [
-    f"{name}[{variant.name}]"
+    label
     for name, backend in registry.backends().items()
-    for variant in backend.variants
-    if set(services_of(backend, variant.name)) <= OFFERED
+    for label in representative(name, [variant.name for variant in backend.variants])
+    if set(services_of(backend, registry.select(label).variant)) <= OFFERED
 ]
 WITH_CONTAINERS = (
     "rq[worker]",
