@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODES = (
     "Exit codes: 0 fine, 1 a trial failed, 2 usage, 3 nothing selected, 4 compare found something "
-    "worse, 5 the machine or engine failed, 130 interrupted."
+    "worse, 5 the machine or engine failed or most trials were disturbed, 130 interrupted."
 )
 
 
