@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lab.campaign import consent, feasible, run_folder, runner
 from lab.campaign.precision import FEWEST_BLOCKS
-from lab.cli import busy, check_machine
+from lab.cli import busy, check_machine, conclusion
 from lab.cli.cases import lookup
 from lab.cli.check import Health
 from lab.cli.growing_page import GrowingPage
@@ -23,14 +22,12 @@ from lab.console import progress_console, say
 from lab.core import placement
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError, UsageError
-from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.host import child_environment
 from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import PROVIDERS, choice
 from lab.recording import cpu_users
-from lab.report.number_format import percent, plural
 from lab.results import run_names
 from lab.results.schema import TrialRow
 from lab.results.store import Store
@@ -38,49 +35,65 @@ from lab.results.store import Store
 
 def run(options: argparse.Namespace) -> int:
     """Plan and run a campaign, and write its report."""
+    stored = _stored_run(options) if options.resume else None
+    campaign = stored[1] if stored else _new_run(options)
+    # After the checks of the command line: the message of an error in it is the only one.
+    _warn(options)
+    if options.dry_run:
+        show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
+        return ExitCode.FINE
+    if not campaign.plan.trials:
+        for line in skip_lines(skips_of(campaign.plan), progress_console.width):
+            say(line)
+        raise NothingSelectedError("Nothing to run: all configurations are skipped.")
+    # Before the folder exists: an image that cannot be built must leave no empty run.
+    choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
+    store = stored[0] if stored else run_folder.create(options.results, campaign)
+    # Values are in no file: a resumed run needs the variables again, before its first trial.
+    child_environment.passed({name for spec in campaign.plan.trials for name in spec.pass_env})
+    say(f"Run {store.folder}")
+    is_continued = _execute(store, campaign, options)
+    # Of the whole run: its result does not depend on how often it was interrupted.
+    rows = conclusion.trials_of(store)
+    if options.resume and not is_continued:
+        say("This run is complete, and nothing was left to run. The result of all its trials:")
+    if options.tables_only:
+        # `lab compare --pairs`, which uses this option, takes MACHINE_FAILED as a failed campaign.
+        return runner.exit_code(rows)
+    try:
+        return _conclude(store.folder, rows, options)
+    except KeyboardInterrupt:
+        say(f"Stopped. All trials have ended and are saved: {store.folder}")
+        say(f"To write the page: lab report {store.folder}")
+        raise
+
+
+def _warn(options: argparse.Namespace) -> None:
+    for entry in registry.left_out():
+        say(str(entry))
     # The check watches the CPUs for a second, which is useless before a dry run.
     if not (options.dry_run or options.turns):
         warn_if_full(options.results)
         warn_if_busy()
-    for entry in registry.left_out():
-        say(str(entry))
-    if options.resume:
-        refuse_changes(options, "--resume")
-        options.resume = run_names.find(options.resume, options.results, say)
-        store, campaign = run_folder.load(options.resume, named_function(options))
-        choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
-    else:
-        campaign = _new_run(options)
-        if options.dry_run:
-            show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
-            return ExitCode.FINE
-        if not campaign.plan.trials:
-            for line in skip_lines(skips_of(campaign.plan), progress_console.width):
-                say(line)
-            raise NothingSelectedError("Nothing to run: all configurations are skipped.")
-        # Before the folder exists: an image that cannot be built must leave no empty run.
-        choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
-        store = run_folder.create(options.results, campaign)
-    # Values are in no file: a resumed run needs the variables again, before its first trial.
-    child_environment.passed({name for spec in campaign.plan.trials for name in spec.pass_env})
-    say(f"Run {store.folder}")
+
+
+def _execute(store: Store, campaign: run_folder.Run, options: argparse.Namespace) -> bool:
+    """Run the trials that have not run, and return whether there were any."""
     # The command names the user's function, which a stored run does not call without it.
     resume = consent.command(
         f"lab bench --resume {store.folder}", run_folder.workloads(campaign.plan)
     )
     try:
         with _watch(store, options) as watch:
-            rows = runner.execute(store, campaign, watch)
+            return bool(runner.execute(store, campaign, watch))
     except KeyboardInterrupt:
-        if not options.tables_only:
-            _show_finished(store.folder)
-        say(f"Stopped. All finished trials are saved. To continue: {resume}")
+        try:
+            if not options.tables_only:
+                _show_finished(store.folder)
+        finally:  # also after a second interrupt
+            say(f"Stopped. All finished trials are saved. To continue: {resume}")
         # `main` returns the exit code of an interrupt.
         raise
-    if options.tables_only:
-        # `lab compare --pairs`, which uses this option, takes MACHINE_FAILED as a failed campaign.
-        return runner.exit_code(rows)
-    return _conclude(store.folder, rows, options)
 
 
 def _watch(store: Store, options: argparse.Namespace) -> ProgressWatch:
@@ -104,6 +117,12 @@ def warn_if_full(results: Path) -> None:
         say(f"{disk.finding} To see the largest: {disk.fix}.")
 
 
+def _stored_run(options: argparse.Namespace) -> tuple[Store, run_folder.Run]:
+    refuse_changes(options, "--resume")
+    options.resume = run_names.find(options.resume, options.results, say)
+    return run_folder.load(options.resume, named_function(options))
+
+
 def _new_run(options: argparse.Namespace) -> run_folder.Run:
     """Return a run with a new plan, or with the plan of another run (`--like`)."""
     command = command_line(options.words)
@@ -119,14 +138,10 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     if options.provider is not None:  # before a sentence that would call it chosen
         lookup("provider", options.provider, PROVIDERS)
     options.provider, why = choice.choose(options.provider)
-    say(why)
     preset = lookup("preset", options.preset, PRESETS)
     selection = select(options, preset)
     plan = make_plan(selection)
     feasible.require_feasible(plan)
-    labels = sorted({spec.label for spec in plan.trials})
-    if references := [label for label in labels if label in selection.references]:
-        say(f"Also running reference backends: {', '.join(references)}.")
     sweep = load_sweep_of(options, preset)
     blocks = max(selection.blocks, sweep.blocks if sweep else 0)
     if options.precision and blocks <= FEWEST_BLOCKS:
@@ -134,6 +149,10 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
             f"--precision stops after {FEWEST_BLOCKS} blocks at the earliest, and this run has "
             f"{blocks}. Add --blocks {3 * FEWEST_BLOCKS}, the largest number, or --preset standard."
         )
+    say(why)
+    labels = sorted({spec.label for spec in plan.trials})
+    if references := [label for label in labels if label in selection.references]:
+        say(f"Also running reference backends: {', '.join(references)}.")
     return run_folder.Run(
         plan=plan,
         preset=preset.name,
@@ -169,59 +188,11 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
         lambda: history.add(folder, report_refusal=not options.allow_dirty),
         lambda reason: say(f"This run was not added to the history: {reason}"),
     )
-    say(f"{counts(rows)} {spread(rows)}".rstrip())
+    say(f"{conclusion.counts(rows)} {conclusion.spread(rows)}".rstrip())
     if sentence := contained(lambda: verdict_of(tables), lambda _: ""):
         say(sentence)
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
-    if lack := few_count(rows):
-        say(f"{lack} To repeat the same plan: lab bench --like {folder.name}")
-    return exit_code(rows, is_allowed=options.allow_disturbed)
-
-
-def exit_code(rows: Sequence[TrialRow], *, is_allowed: bool) -> ExitCode:
-    """Return the exit code; `is_allowed` accepts that most trials were disturbed."""
-    code = runner.exit_code(rows)
-    # A failed trial is worse than a disturbed one, so its exit code has priority.
-    is_disturbed = bool(few_count(rows)) and not is_allowed
-    return ExitCode.MACHINE_FAILED if is_disturbed and code == ExitCode.FINE else code
-
-
-def counts(rows: Sequence[TrialRow]) -> str:
-    """Count the trials by flag, and those that failed."""
-    flags = [row.flag for row in rows if row.status == Status.OK]
-    texts = [f"{flags.count(flag)} {flag}" for flag in Flag if flag in flags]
-    if failed := sum(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows):
-        texts.append(f"{failed} failed or timed out")
-    ran = sum(row.status != Status.SKIPPED for row in rows)
-    return f"{plural(ran, 'trial')}: {', '.join(texts) or 'all were skipped'}."
-
-
-def spread(rows: Sequence[TrialRow]) -> str:
-    """Return how much the speed of the CPU itself changed; empty without a trial."""
-    changes = [row.calibration_drift for row in rows if row.calibration_drift is not None]
-    if not changes:
-        return ""
-    median, most = percent(statistics.median(changes)), percent(max(changes))
-    return (
-        f"The speed of the CPU changed by {median} at the median and {most} at most around a "
-        "trial, which widens the intervals."
-    )
-
-
-def few_count(rows: Sequence[TrialRow]) -> str:
-    """Return a sentence if fewer than half of the trials count because of the machine."""
-    flags = [row.flag for row in last_of_each(rows) if row.status == Status.OK]
-    counted, disturbed = sum(flag in COUNTED_FLAGS for flag in flags), flags.count(Flag.DISTURBED)
-    # Invalid records are no fault of the machine: advice about its load would not help.
-    if not disturbed or counted >= len(flags) / 2:
-        return ""
-    return (
-        f"Only {counted} of {len(flags)} trials count: the others were disturbed, so their numbers "
-        "are shown and not ranked. Stop the programs that use the CPUs; lab doctor lists them."
-    )
-
-
-def last_of_each(rows: Sequence[TrialRow]) -> list[TrialRow]:
-    """Return the last attempt at each trial."""
-    # Rows are in order of time: a trial counts if its repetition was not disturbed.
-    return list({row.trial_id: row for row in rows}.values())
+    is_allowed = options.allow_disturbed
+    if lack := conclusion.few_count(rows):
+        say(f"{lack}\n{conclusion.next_steps(folder.name, is_allowed=is_allowed)}")
+    return conclusion.exit_code(rows, is_allowed=is_allowed)

@@ -42,6 +42,7 @@ def of_options(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
     """
     for kind in options.arrival or ():
         lookup("arrival", kind, OFFERED)
+    typed = [replace(faults.parse(text), hits=preset.hits) for text in options.fault or ()]
     if (typed_names := names(options)) or options.task is not None:
         parts = [(_named_cases(name, preset), name in EXPERIMENTS) for name in typed_names]
         if options.task is not None:
@@ -61,7 +62,6 @@ def of_options(options: argparse.Namespace, preset: Preset) -> tuple[Case, ...]:
         if not options.arrival:
             cases += part
     adjusted = dict.fromkeys(_adjusted(case, options, preset) for case in cases)
-    typed = [replace(faults.parse(text), hits=preset.hits) for text in options.fault or ()]
     return tuple(faults.of_cases(adjusted, typed, preset.hits, is_fitted=not options.tasks))
 
 

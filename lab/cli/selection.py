@@ -33,7 +33,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     child_environment.passed(options.pass_env or ())
     if options.args and options.task is None:
         raise UsageError("--args needs --task MODULE:FUNCTION, the function that takes them.")
-    chosen_cases = cases.of_options(options, preset)
+    named = _named(options.backend)
     cores = options.cores or placement.core_counts(len(placement.available_cpus()))
     if options.quota and not PROVIDERS[options.provider].has_quotas:
         raise UsageError("--quota needs containers. Add --provider compose.")
@@ -42,7 +42,9 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
             f"--quota {options.quota:g} does not limit a node of {plural(min(cores), 'core')}: it "
             "must be smaller."
         )
-    chosen = _chosen(options.backend)
+    # After the other checks, because it may call the user's function.
+    chosen_cases = cases.of_options(options, preset)
+    chosen = _chosen(options.backend, named)
     selection = Selection(
         labels=tuple(dict.fromkeys(selected.label for selected in chosen)),
         cases=chosen_cases,
@@ -85,17 +87,24 @@ def load_sweep_of(options: argparse.Namespace, preset: Preset) -> LoadSweep | No
     )
 
 
-def _chosen(labels: Sequence[str] | None) -> list[registry.SelectedBackend]:
-    """Resolve labels; without labels, return the installed backends of the default set.
-
-    The word ``all`` stands for all installed backends that are no references.
-    """
+def _named(labels: Sequence[str] | None) -> list[registry.SelectedBackend]:
+    """Resolve the labels on the command line, without the word ``all``."""
     named = [registry.select(label) for label in labels or () if label != registry.ALL]
     for selected in named:
         registry.require(selected)
+    return named
+
+
+def _chosen(
+    labels: Sequence[str] | None, named: Sequence[registry.SelectedBackend]
+) -> list[registry.SelectedBackend]:
+    """Return the named backends; without labels, the installed ones of the default set.
+
+    The word ``all`` stands for all installed backends that are no references.
+    """
     if not labels:
         return [selected for selected in _systems() if selected.backend.by_default]
-    return [*named, *_systems()] if registry.ALL in labels else named
+    return [*named, *_systems()] if registry.ALL in labels else [*named]
 
 
 def _systems() -> list[registry.SelectedBackend]:

@@ -1,68 +1,96 @@
-"""Tests the last lines of a campaign: the trials by flag, and whether enough of them count."""
+"""Tests `lab bench`: its last lines after a resumed and an interrupted run, and its first lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from lab.cli import bench
-from lab.core.errors import ExitCode
-from lab.results.schema import TrialRow
-from tests.factories.campaigns import BLANK
+from lab.cli import bench, busy, report
+from lab.cli.main import main
+from lab.results.store import Store
+from tests.factories import finished_run
 
 
-def rows(*flags: str) -> list[TrialRow]:
-    """Return one finished trial for each flag."""
-    return [
-        replace(BLANK, trial_id=f"{number}", status="ok", flag=flag)
-        for number, flag in enumerate(flags)
-    ]
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a complete run; commands draw no page of it."""
+    monkeypatch.setattr(bench, "warn_if_busy", lambda: None)
+    monkeypatch.setattr(report, "show", lambda tables, _: tables.folder / "report.html")
+    return finished_run.write(tmp_path)
 
 
-def test_trials_are_counted_by_flag() -> None:
-    """Failed trials are counted apart, and skipped ones are not trials."""
-    others = [replace(BLANK, status=status) for status in ("failed", "timeout", "skipped")]
-    counted = bench.counts([*rows("ok", "ok", "disturbed"), *others])
-    assert counted == "5 trials: 2 ok, 1 disturbed, 2 failed or timed out."
-    assert bench.counts([]) == "0 trials: all were skipped."
+def disturb(run: Path) -> None:
+    """Mark all trials of a run as disturbed."""
+    store = Store(run)
+    store.replace("trial", store.read("trial").assign(flag="disturbed"))
+
+
+def resume(run: Path, *options: str) -> int:
+    """Continue a run."""
+    return main(["bench", "--resume", str(run), "--allow-dirty", *options])
+
+
+def test_a_complete_run_that_is_resumed_ends_as_it_ended_before(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The counts and the exit code are those of the whole run, and not of no new trial."""
+    store = Store(run)
+    store.replace("trial", store.read("trial").assign(flag="ok"))
+    assert resume(run) == 0
+    shown = capsys.readouterr().err
+    assert "This run is complete" in shown
+    assert "4 trials: 4 ok." in shown
+    disturb(run)
+    assert resume(run, "--tables-only") == 0
+    assert resume(run, "--allow-disturbed") == 0
+    capsys.readouterr()
+    assert resume(run) == 5
+    shown = capsys.readouterr().err
+    assert "None of 4 trials counts: 4 were disturbed" in shown
+    assert "--allow-disturbed" in shown
+    store.replace("trial", store.read("trial").assign(status="failed"))
+    assert resume(run) == 1
+
+
+def test_an_interrupt_while_the_page_is_written_names_the_run_and_the_next_step(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All trials have ended, so the next step is to draw and not to continue."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "show", interrupt)
+    assert resume(run) == 130
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"All trials have ended and are saved: {run}" in shown
+    assert f"lab report {run}" in shown
 
 
 @pytest.mark.parametrize(
-    ("flags", "sentence"),
+    ("words", "message"),
     [
-        (("ok", "noisy", "disturbed"), ""),
-        (("disturbed", "ok"), ""),
-        (("disturbed", "disturbed", "noisy"), "Only 1 of 3 trials count: the others were dist"),
-        (("invalid", "invalid"), ""),
+        ("-b celry", "Unknown backend 'celry'. Did you mean 'celery' or"),
+        ("-w nop", "Unknown workload 'nop'. Did you mean 'noop'"),
+        ("--fault worker-kil", "Unknown fault 'worker-kil'. Did you mean 'worker-kill'"),
+        ("--preset quik", "Unknown preset 'quik'. Did you mean 'quick'?"),
+        ("--provider loacl", "Unknown provider 'loacl'. Did you mean 'local'?"),
+        ("--precision 5% -b inline", "--precision stops after"),
+        ("--resume latst", "latst is not a run folder."),
+        ("--resume latest -b rq", "--resume repeats a plan as it is"),
     ],
 )
-def test_a_run_that_is_mostly_disturbed_says_so(flags: Sequence[str], sentence: str) -> None:
-    """Wrong records are no fault of the machine."""
-    assert bench.few_count(rows(*flags)).startswith(sentence)
-    assert bool(bench.few_count(rows(*flags))) == bool(sentence)
-
-
-def test_only_the_last_attempt_counts() -> None:
-    """A trial that was disturbed, and then repeated without, counts."""
-    first, second = rows("disturbed", "disturbed")
-    again = [replace(row, attempt=2, flag="ok") for row in (first, second)]
-    assert bench.few_count([first, second]) != ""
-    assert bench.few_count([first, again[0], second, again[1]]) == ""
-
-
-def test_exit_code_of_a_disturbed_run_is_that_of_the_machine() -> None:
-    """A failed trial is worse; the option accepts the disturbance."""
-    disturbed = rows("disturbed", "disturbed")
-    failed = [*disturbed, replace(BLANK, trial_id="f", status="failed")]
-    assert bench.exit_code(disturbed, is_allowed=False) == ExitCode.MACHINE_FAILED
-    assert bench.exit_code(disturbed, is_allowed=True) == ExitCode.FINE
-    assert bench.exit_code(failed, is_allowed=False) == ExitCode.TRIAL_FAILED
-
-
-def test_the_speed_of_the_cpu_is_reported_beside_the_counts() -> None:
-    """It is the machine's own spread: a number, and no flag."""
-    changes = [replace(BLANK, calibration_drift=change) for change in (0.11, 0.02, 0.59)]
-    assert "changed by 11 % at the median and 59 % at most" in bench.spread(changes)
-    assert bench.spread([BLANK]) == ""
+def test_an_error_in_the_command_line_is_the_only_message(
+    words: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A warning before it would hide it, and the check for it takes a second."""
+    monkeypatch.setattr(busy, "finding", lambda _: "This machine is busy.")
+    provider = () if "--provider" in words or "--resume" in words else ("--provider", "local")
+    assert main(["bench", *words.split(), *provider, "--results", str(tmp_path)]) == 2
+    assert " ".join(capsys.readouterr().err.split()).startswith(f"lab: {message}")

@@ -1,0 +1,100 @@
+"""Words the last lines of a campaign, and decides its exit code: both are those of the whole run.
+
+A run that was continued has trials of earlier commands, and its result is that of all of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from lab.campaign import runner
+from lab.core.errors import ExitCode
+from lab.core.model import COUNTED_FLAGS, Flag, Status
+from lab.report.number_format import percent, plural
+from lab.results.schema import TrialRow
+from lab.results.store import Store
+
+
+def trials_of(store: Store) -> list[TrialRow]:
+    """Return the rows of all attempts of a run, the oldest first."""
+    # A table's null is pd.NA, which is neither true nor false; a row's null is None.
+    table: list[list[Any]] = [
+        [None if value is pd.NA else value for value in row]
+        for row in store.read("trial").itertuples(index=False, name=None)
+    ]
+    return [TrialRow(*row) for row in table]
+
+
+def exit_code(rows: Sequence[TrialRow], *, is_allowed: bool) -> ExitCode:
+    """Return the exit code of a run; `is_allowed` accepts that most trials were disturbed."""
+    code = runner.exit_code(rows)
+    # A failed trial is worse than a disturbed one, so its exit code has priority.
+    is_disturbed = bool(few_count(rows)) and not is_allowed
+    return ExitCode.MACHINE_FAILED if is_disturbed and code == ExitCode.FINE else code
+
+
+def counts(rows: Sequence[TrialRow]) -> str:
+    """Count the trials by flag, and those that failed."""
+    flags = [row.flag for row in rows if row.status == Status.OK]
+    texts = [f"{flags.count(flag)} {flag}" for flag in Flag if flag in flags]
+    if failed := sum(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows):
+        texts.append(f"{failed} failed or timed out")
+    ran = sum(row.status != Status.SKIPPED for row in rows)
+    return f"{plural(ran, 'trial')}: {', '.join(texts) or 'all were skipped'}."
+
+
+def spread(rows: Sequence[TrialRow]) -> str:
+    """Return how much the speed of the CPU itself changed; empty without a trial."""
+    changes = [row.calibration_drift for row in rows if row.calibration_drift is not None]
+    if not changes:
+        return ""
+    median, most = percent(statistics.median(changes)), percent(max(changes))
+    return (
+        f"The speed of the CPU changed by {median} at the median and {most} at most around a "
+        "trial, which widens the intervals."
+    )
+
+
+def few_count(rows: Sequence[TrialRow]) -> str:
+    """Return a sentence if fewer than half of the trials count because of the machine."""
+    flags = [row.flag for row in last_of_each(rows) if row.status == Status.OK]
+    counted, disturbed = sum(flag in COUNTED_FLAGS for flag in flags), flags.count(Flag.DISTURBED)
+    # Invalid records are no fault of the machine: advice about its load would not help.
+    if not disturbed or counted >= len(flags) / 2:
+        return ""
+    count = f"Only {counted} of" if counted else "None of"
+    verb = "count" if counted > 1 else "counts"
+    return (
+        f"{count} {plural(len(flags), 'trial')} {verb}: {disturbed} "
+        f"{'was' if disturbed == 1 else 'were'} disturbed by other processes or a late generator. "
+        "Such numbers are shown in brackets and never ranked."
+    )
+
+
+def next_steps(run: str, *, is_allowed: bool) -> str:
+    """Return what to do about a run of which few trials count.
+
+    Args:
+        run: The name of the run.
+        is_allowed: Whether the user accepted disturbed trials, so that the exit code is not 5.
+    """
+    again = (
+        "Next: stop the programs that use the CPUs (lab doctor lists them), or use a quieter "
+        f"machine, and repeat the plan: lab bench --like {run}"
+    )
+    if is_allowed:
+        return again
+    return (
+        f"{again}\nThe run is complete, and its exit code is {ExitCode.MACHINE_FAILED}; "
+        "--allow-disturbed accepts such a run, with exit code 0."
+    )
+
+
+def last_of_each(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """Return the last attempt at each trial."""
+    # Rows are in order of time: a trial counts if its repetition was not disturbed.
+    return list({row.trial_id: row for row in rows}.values())

@@ -1,0 +1,80 @@
+"""Tests the last lines of a campaign: the trials by flag, and whether enough of them count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from lab.cli import conclusion
+from lab.core.errors import ExitCode
+from lab.results.schema import TrialRow
+from tests.factories.campaigns import BLANK
+
+
+def rows(*flags: str) -> list[TrialRow]:
+    """Return one finished trial for each flag."""
+    return [
+        replace(BLANK, trial_id=f"{number}", status="ok", flag=flag)
+        for number, flag in enumerate(flags)
+    ]
+
+
+def test_trials_are_counted_by_flag() -> None:
+    """Failed trials are counted apart, and skipped ones are not trials."""
+    others = [replace(BLANK, status=status) for status in ("failed", "timeout", "skipped")]
+    counted = conclusion.counts([*rows("ok", "ok", "disturbed"), *others])
+    assert counted == "5 trials: 2 ok, 1 disturbed, 2 failed or timed out."
+    assert conclusion.counts([]) == "0 trials: all were skipped."
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("ok", "noisy", "disturbed"), ""),
+        (("disturbed", "ok"), ""),
+        (("disturbed", "disturbed", "noisy"), "Only 1 of 3 trials counts: 2 were disturbed by"),
+        (("disturbed",) * 3 + ("ok",) * 2, "Only 2 of 5 trials count: 3 were disturbed by"),
+        (("disturbed", "disturbed"), "None of 2 trials counts: 2 were disturbed by"),
+        (("invalid", "invalid", "disturbed"), "None of 3 trials counts: 1 was disturbed by"),
+        (("invalid", "invalid"), ""),
+    ],
+)
+def test_a_run_that_is_mostly_disturbed_says_so(flags: Sequence[str], sentence: str) -> None:
+    """Wrong records are no fault of the machine."""
+    assert conclusion.few_count(rows(*flags)).startswith(sentence)
+    assert bool(conclusion.few_count(rows(*flags))) == bool(sentence)
+
+
+def test_only_the_last_attempt_counts() -> None:
+    """A trial that was disturbed, and then repeated without, counts."""
+    first, second = rows("disturbed", "disturbed")
+    again = [replace(row, attempt=2, flag="ok") for row in (first, second)]
+    assert conclusion.few_count([first, second]) != ""
+    assert conclusion.few_count([first, again[0], second, again[1]]) == ""
+
+
+def test_exit_code_of_a_disturbed_run_is_that_of_the_machine() -> None:
+    """A failed trial is worse; the option accepts the disturbance."""
+    disturbed = rows("disturbed", "disturbed")
+    failed = [*disturbed, replace(BLANK, trial_id="f", status="failed")]
+    assert conclusion.exit_code(disturbed, is_allowed=False) == ExitCode.MACHINE_FAILED
+    assert conclusion.exit_code(disturbed, is_allowed=True) == ExitCode.FINE
+    assert conclusion.exit_code(failed, is_allowed=False) == ExitCode.TRIAL_FAILED
+
+
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_the_next_steps_name_the_option_that_accepts_a_disturbed_run(*, is_allowed: bool) -> None:
+    """A user who gave the option sees no exit code, because it is 0."""
+    steps = conclusion.next_steps("RUN", is_allowed=is_allowed)
+    assert "lab bench --like RUN" in steps
+    assert "lab doctor" in steps
+    assert ("--allow-disturbed" in steps and "exit code is 5" in steps) != is_allowed
+
+
+def test_the_speed_of_the_cpu_is_reported_beside_the_counts() -> None:
+    """It is the machine's own spread: a number, and no flag."""
+    changes = [replace(BLANK, calibration_drift=change) for change in (0.11, 0.02, 0.59)]
+    assert "changed by 11 % at the median and 59 % at most" in conclusion.spread(changes)
+    assert conclusion.spread([BLANK]) == ""
