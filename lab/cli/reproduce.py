@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
+from lab.analysis.attempts import last_attempts
 from lab.campaign import consent, feasible
 from lab.campaign.run_folder import PLAN
 from lab.cli.progress import ProgressWatch
 from lab.cli.selection import named_function
 from lab.console import say, show_table
 from lab.core.errors import ExitCode
+from lab.core.model import COUNTED_FLAGS, Status
 from lab.providers import choice
 from lab.publishing import package, reproduce
+from lab.report.flag_reasons import in_words
+from lab.results.store import Store
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,9 +46,17 @@ def run(options: argparse.Namespace) -> int:
         for row in both.itertuples()
     ]
     show_table(f"{spec.label}, then and now", ("metric", "then", "now", "unit"), rows)
+    for when, row in (("then", _last(published, spec.id)), ("now", _last(store.folder, spec.id))):
+        if row.status == Status.OK and row.flag not in COUNTED_FLAGS:
+            say(f"The trial was {row.flag} {when}: {in_words(row.flag_reasons)}")
     say(f"Run folder: {store.folder}")
     is_ok = bool((store.read("trial").status == "ok").all())
     return ExitCode.FINE if is_ok else ExitCode.TRIAL_FAILED
+
+
+def _last(folder: Path, trial_id: str) -> Any:
+    trials = last_attempts(Store(folder).read("trial"))
+    return trials[trials["trial_id"] == trial_id].iloc[0]
 
 
 def _number(value: object) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from lab.analysis.queries import WithoutFaults, is_grid
 from lab.report import costs, fault_texts, faults, resources, scaling, schedules
+from lab.report.flag_reasons import why_not_counted
 from lab.report.load import as_tables, grids
-from lab.report.number_format import NOT_MEASURED, REFUSED
 from lab.report.page import write
 from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
@@ -57,7 +57,8 @@ def terminal_tables(tables: RunTables) -> Iterator[TextTable]:
 
 
 def sentences(tables: RunTables) -> Iterator[str]:
-    """Yield the outcome of the faults, and the ranking of the backends for each user's function."""
+    """Yield why trials do not count, the outcome of faults, and the ranking for each function."""
+    yield from why_not_counted(tables["trial"])
     if squares := faults.matrix(tables):
         yield fault_texts.sentence(squares)
     yield from (f"{choice.task}: {choice.answer}" for choice in choices(WithoutFaults(tables)))
@@ -82,7 +83,7 @@ def _summary_table(tables: RunTables) -> TextTable:
         column
         for column in COLUMNS
         if column.name in IN_TERMINAL
-        and any(row.numbers[column.name].text not in (NOT_MEASURED, REFUSED) for row in rows)
+        and any(map(str.isdigit, "".join(row.numbers[column.name].text for row in rows)))
     ]
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen)]
     headings += ["lost", "unfinished", MACHINE, "flags"]

@@ -31,6 +31,7 @@ from lab.report.embedded_svg import data_uri
 from lab.report.fault_texts import sentence
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
+from lab.report.flag_reasons import flag_reasons
 from lab.report.load import grids
 from lab.report.lost_tasks import lost_tasks
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
@@ -138,7 +139,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         loads=grids(plain),
         **_grouped(plain),
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
-        reasons=sections.flag_reasons(trials),
+        reasons=flag_reasons(trials),
         disturbances=sections.disturbances(trials),
         changes=changes,
         largest_change=percent(max((abs(c.ratio) for c in changes), default=0.0)),

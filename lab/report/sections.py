@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +15,7 @@ from lab.analysis.queries import topology_names, workload_names
 from lab.analysis.statistics import interval
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
+from lab.report.flag_reasons import in_words
 from lab.report.headlines import headline, without_noisy
 from lab.report.number_format import NOT_MEASURED, digits, percent
 from lab.report.numbers import Number, shown
@@ -45,8 +44,6 @@ DISTURBANCES = {
     "quota periods in which a node was throttled": "throttle_ratio",
 }
 SPREAD = (0.5, 0.9, 1.0)
-# Each trial has its own figures: with them, one reason would be counted as many.
-DETAIL = re.compile(r"(?::|\s*[\d<>=(]).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +142,6 @@ def flag_counts(trials: pd.DataFrame) -> list[tuple[str, int]]:
     return flags + [(word, count) for word, count in rest if count]
 
 
-def flag_reasons(trials: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Count the reasons of attempts that are not ok, without their figures and details."""
-    counts: Counter[Pair] = Counter()
-    for trial in each(trials[trials["flag"] != Flag.OK]):
-        for reason in filter(None, re.split(r"\s*;\s*", str(trial.flag_reasons))):
-            # A reason that begins with a figure would become empty, so it stays whole.
-            counts[str(trial.flag), DETAIL.sub("", reason) or reason] += 1
-    return [(flag, reason, count) for (flag, reason), count in counts.most_common()]
-
-
 def disturbances(trials: pd.DataFrame) -> list[tuple[str, list[str]]]:
     """Return n, median, 90th percentile and maximum over trials of each disturbance."""
     rows = []
@@ -204,7 +191,7 @@ def unusable_attempts(tables: Tables) -> list[UnusableAttempts]:
     bad = trials[(trials["status"] != Status.OK) | ~trials["flag"].isin(COUNTED_FLAGS)]
     what = bad["status"].where(bad["status"] != Status.OK, bad["flag"])
     # An attempt that ended badly has a reason; one that is only flagged has that of its flag.
-    why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"])
+    why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"].map(in_words))
     keys = ["what", "why", "label", "workload_name", "topology", "arrival"]
     groups = bad.assign(what=what, why=why).groupby(keys, sort=False)
     results = [_unusable(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]

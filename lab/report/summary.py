@@ -19,6 +19,7 @@ from lab.analysis.statistics import LARGEST_OVERHEAD, SMALL_OVERHEAD, proportion
 from lab.core.cell import SITE, TOPOLOGY
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
+from lab.report.flag_reasons import in_words
 from lab.report.headlines import RowKey, shown_estimates
 from lab.report.limits import limit_of, most_per_s
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent
@@ -206,7 +207,9 @@ def number_of(cell: Trials, estimates: Mapping[RowKey, Any], column: Column) -> 
         # Only where nothing counts is a disturbed number better than none (METHOD M23).
         estimate = estimates.get((f"{column.metric}{SUFFIX}", *cell_key(largest)))
         if estimate is None:
-            return Number(_ending(trials), note="no trial is usable")
+            reasons = _reasons(trials)
+            note = f"no trial is usable: {reasons}" if reasons else "no trial is usable"
+            return Number(_ending(trials), note=note)
         return in_brackets(shown(estimate, column.scale), _reasons(trials))
     estimate = estimates.get((column.metric, *cell_key(largest)))
     return Number(NOT_MEASURED) if estimate is None else shown(estimate, column.scale)
@@ -239,7 +242,8 @@ def in_brackets(number: Number, reasons: str) -> Number:
 
 
 def _reasons(trials: Trials) -> str:
-    return "; ".join(dict.fromkeys(t.flag_reasons for t in trials if t.flag == Flag.DISTURBED))
+    reasons = dict.fromkeys(t.flag_reasons for t in trials if t.flag == Flag.DISTURBED)
+    return in_words("; ".join(reasons))
 
 
 def _ending(trials: Trials) -> str:

@@ -16,10 +16,11 @@ import pytest
 from lab import report
 from lab.core.errors import ResultsError
 from lab.figures import FIGURES, Picture, Tables
+from lab.report.flag_reasons import flag_reasons
 from lab.report.number_format import percent
 from lab.report.page import PAGE, render
 from lab.report.run_tables import RunTables
-from lab.report.sections import changes, disturbances, flag_reasons
+from lab.report.sections import changes, disturbances
 from lab.report.summary import summary
 from lab.results.store import Store
 from tests.factories.campaigns import SMALL, campaign, write
