@@ -1,8 +1,8 @@
-"""Estimates metrics over disturbed trials, where no other counts: to be shown, never ranked."""
+"""Reads the numbers of disturbed trials: to be shown, or to be named as such, never ranked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -39,3 +39,34 @@ def disturbed_estimates(
         for row in estimates(chosen, of_these, f"{analysis_id}{SUFFIX}", with_noisy=True)
         if (row.metric, cell_key(row)) in missing
     ]
+
+
+class AsCounted(Mapping[str, pd.DataFrame]):
+    """The tables of a run as if disturbed trials counted, to find out what was measured at all.
+
+    No number of these tables may be shown as a result (METHOD M23).
+    """
+
+    def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Replace `trial`, `metric` and `estimate`, which the tables must have."""
+        self._tables = tables
+        trials, metrics, rows = tables["trial"], tables["metric"], tables["estimate"]
+        is_disturbed = trials["flag"] == Flag.DISTURBED
+        key = ["trial_id", "attempt"]
+        ids = trials[is_disturbed].set_index(key).index
+        # A refused metric has no value, whatever counts.
+        is_theirs = metrics.set_index(key).index.isin(ids) & metrics["value"].notna()
+        self._replaced = {
+            "trial": trials.assign(flag=trials["flag"].mask(is_disturbed, Flag.NOISY.value)),
+            "metric": metrics.assign(is_valid=metrics["is_valid"].mask(is_theirs, 1)),
+            "estimate": rows.assign(analysis_id=rows["analysis_id"].str.removesuffix(SUFFIX)),
+        }
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._replaced[name] if name in self._replaced else self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.analysis.disturbed import AsCounted
 from lab.analysis.queries import WithoutFaults
+from lab.core.model import Flag
 from lab.figures import Tables
 from lab.report.answers.answer import Question, QuestionAnswer
+from lab.report.answers.commands import BENCH, command_of
 from lab.report.answers.failures import failures
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
 from lab.report.answers.ranked import ranked, together
 from lab.report.answers.resources import cold_start, memory, payloads, waiting
 from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
+from lab.report.answers.unranked import unranked
 from lab.report.number_format import percent, seconds
 
 __all__ = ["QUESTIONS", "answers"]
-
-BENCH = "nox -s bench --"
-
 
 QUESTIONS = (
     Question(
@@ -68,6 +69,7 @@ QUESTIONS = (
         "Do more workers help, and up to how many?",
         scaling,
         command=f"{BENCH} --preset standard --arrival burst --workload cpu --workload io",
+        has_sizes=True,
     ),
     Question(
         "fairness",
@@ -147,7 +149,20 @@ def answers(tables: Tables) -> Sequence[QuestionAnswer]:
     """Answer every question in order; one that the run cannot answer has no sentence."""
     # Rates and losses of trials with faults belong to no other answer (METHOD M27).
     plain = WithoutFaults(tables)
+    is_disturbed = bool((tables["trial"]["flag"] == Flag.DISTURBED).any())
+    counted = AsCounted(tables) if is_disturbed else None
+    plain_counted = WithoutFaults(counted) if counted else None
     return [
-        QuestionAnswer(question, list(question.answer(tables if question.has_faults else plain)))
+        _answer(question, tables, counted)
+        if question.has_faults
+        else _answer(question, plain, plain_counted)
         for question in QUESTIONS
     ]
+
+
+def _answer(question: Question, tables: Tables, counted: Tables | None) -> QuestionAnswer:
+    said = list(question.answer(tables))
+    command = command_of(question, str(tables["campaign"]["command"].iloc[-1]))
+    # The second answer is expensive, and differs from the first only where trials were disturbed.
+    disturbed = unranked(tables, said, question.answer(counted)) if counted is not None else ""
+    return QuestionAnswer(question, said, command, disturbed)

@@ -40,6 +40,7 @@ class Question:
         command: The command that measures the answer, or empty.
         lack: The part of the answer that the lab cannot measure yet, or empty.
         has_faults: Whether the answer reads trials with faults, too.
+        has_sizes: Whether the answer needs several numbers of cores, nodes or workers.
     """
 
     name: str
@@ -48,11 +49,21 @@ class Question:
     command: str = ""
     lack: str = ""
     has_faults: bool = False
+    has_sizes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnswer:
-    """A question with its answer; without sentences it was not measured."""
+    """A question with its answer.
+
+    Attributes:
+        question: The question.
+        said: The answer; without sentences, the run does not answer the question.
+        command: The command that measures the answer, or empty.
+        disturbed: The trials that the answer leaves out because they were disturbed, or empty.
+    """
 
     question: Question
     said: Sequence[Sentence]
+    command: str = ""
+    disturbed: str = ""

@@ -1,0 +1,48 @@
+"""Writes the command that measures an answer, for the systems and places of the user's command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from lab.report.answers.answer import Question
+
+BENCH = "nox -s bench --"
+# Which systems, and what hosts them: options of `lab bench` that any other question may have.
+REPEATED = ("--backend", "--pass-env")
+SINGLE = ("--provider", "--quota")
+# The answer about scaling needs several sizes, so it has a choice of its own.
+SIZES = ("--cores", "--nodes", "--workers")
+
+
+def command_of(question: Question, command: str) -> str:
+    """Return the command that measures the answer to a question; empty if none does.
+
+    Args:
+        question: The question.
+        command: The command of the run, without the program.
+    """
+    if not question.command:
+        return ""
+    typed = vars(_parsed(command))
+    selected = []
+    for option in (*REPEATED, *SINGLE, *(() if question.has_sizes else SIZES)):
+        # The command of a question about one system, or one provider, names it.
+        if option not in question.command.split():
+            values = typed[option.removeprefix("--").replace("-", "_")] or []
+            selected += [word for value in values for word in (option, value)]
+    if typed["no_references"]:
+        selected.append("--no-references")
+    return f"{question.command} {shlex.join(selected)}".rstrip()
+
+
+def _parsed(command: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-b", "--backend", action="append")
+    for option in (*REPEATED[1:], *SINGLE, *SIZES):
+        parser.add_argument(option, action="append")
+    parser.add_argument("--no-references", action="store_true")
+    try:
+        return parser.parse_known_args(shlex.split(command))[0]
+    except (ValueError, argparse.ArgumentError):  # the table of a foreign run may hold any text
+        return parser.parse_args([])

@@ -1,0 +1,46 @@
+"""Tests that the command that measures an answer has the systems and places of the run."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from lab.cli.parser import parse
+from lab.report.answers import QUESTIONS
+from lab.report.answers.commands import command_of
+
+BY_NAME = {question.name: question for question in QUESTIONS}
+TYPED = "bench -b rq --backend='celery[threads]@safe' -w noop --cores 2 --provider local --seed 5"
+RQ, CELERY = "--backend rq", "--backend 'celery[threads]@safe'"
+
+
+@pytest.mark.parametrize(
+    ("name", "selected"),
+    [
+        ("memory", f" {RQ} {CELERY} --provider local --cores 2"),
+        # A sweep over cores is not possible with the one number that was typed.
+        ("scaling", f" {RQ} {CELERY} --provider local"),
+        # Its own command selects the system and the provider.
+        ("crontab", " --cores 2"),
+        ("free-threads", ""),
+    ],
+)
+def test_a_command_repeats_the_selection_of_the_user(name: str, selected: str) -> None:
+    """The workload, the size and the seed belong to the other question."""
+    question = BY_NAME[name]
+    assert command_of(question, TYPED) == f"{question.command}{selected}"
+
+
+@pytest.mark.parametrize("text", ["", "bench --like RUN", "bench -b", "bench 'x", "reproduce x/y"])
+def test_any_other_text_of_a_run_changes_no_command(text: str) -> None:
+    """The command of a foreign run may be anything."""
+    assert command_of(BY_NAME["memory"], text) == BY_NAME["memory"].command
+
+
+def test_the_commands_are_valid() -> None:
+    """The parser of the lab accepts each."""
+    for question in QUESTIONS:
+        if command := command_of(question, TYPED + " --no-references --quota 0.5"):
+            _, _, session, _, *arguments = shlex.split(command)
+            assert parse([session, *arguments]).no_references
