@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab.analysis.colours import colour_of
+from lab.analysis.disturbed import AsCounted
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import OVERHEAD, THROUGHPUT, usable
 from lab.analysis.statistics import interval
-from lab.core.model import Burst, Status
+from lab.core.model import Burst, Flag, Status
 from lab.figures import Tables
 from lab.report.answers.queries import by, cells, placed, ratio, values
 from lab.report.limits import limit_of
@@ -39,7 +40,7 @@ def lines(tables: Tables, columns: Sequence[OverviewColumn] = ()) -> list[LabelR
     """
     trials = tables["trial"]
     ran = set(trials.loc[trials["status"] != Status.SKIPPED, "label"])
-    numbers = [column.numbers(tables) for column in columns or COLUMNS] if ran else []
+    numbers = [_numbers(column, tables) for column in columns or COLUMNS] if ran else []
     missing = Number(NOT_MEASURED)
     return [
         LabelRow(
@@ -53,19 +54,23 @@ def lines(tables: Tables, columns: Sequence[OverviewColumn] = ()) -> list[LabelR
     ]
 
 
+def _numbers(column: OverviewColumn, tables: Tables) -> ByLabel:
+    """Return the number of each label, in brackets if all its trials were disturbed."""
+    numbers = column.numbers(tables)
+    if not (tables["trial"]["flag"] == Flag.DISTURBED).any():
+        return numbers
+    measured = column.numbers(AsCounted(tables))
+    disturbed = {label: in_brackets(measured[label], "no trial counts") for label in measured}
+    # The right operand wins: a number that counts replaces a disturbed one of its label.
+    return {**disturbed, **numbers}
+
+
 def estimated(metric: str, scale: float) -> Callable[[Tables], ByLabel]:
     """Return a column of an estimate, for the smallest workload and topology of each label."""
 
     def numbers(tables: Tables) -> ByLabel:
         firsts = cells(tables, metric).drop_duplicates("label")
-        counted = {row.label: _placed(shown(row, scale), row.place) for row in each(firsts)}
-        others = cells(tables, metric, "disturbed").drop_duplicates("label")
-        disturbed = {
-            row.label: in_brackets(_placed(shown(row, scale), row.place), "no trial counts")
-            for row in each(others)
-        }
-        # The right operand wins: a number that counts replaces a disturbed one of its label.
-        return disturbed | counted
+        return {row.label: _placed(shown(row, scale), row.place) for row in each(firsts)}
 
     return numbers
 
