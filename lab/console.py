@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -35,6 +37,8 @@ data_console = Terminal(width=None if is_terminal else PIPE_COLUMNS)
 
 MINUTES_FROM_S = 90
 LEAST_REST = 10  # letters of the last column in a terminal that is too narrow
+# Ends a message: a command to copy, which no line break may divide.
+COMMAND = re.compile(r"(?<=: )(?:lab|nox) .*$")
 
 
 Item = TypeVar("Item")
@@ -99,10 +103,37 @@ def show_numbers(
 
 
 def show_line(text: str) -> None:
-    """Print a line of the results to standard output."""
-    data_console.print(text, highlight=False, soft_wrap=True, markup=False)
+    """Print a sentence of the results to standard output."""
+    _print(text, data_console)
 
 
 def say(text: str) -> None:
-    """Print a message to standard error."""
-    progress_console.print(text, highlight=False, soft_wrap=True, markup=False)
+    """Print a message to standard error; a terminal shows its lines broken between words."""
+    _print(text, progress_console)
+
+
+def _print(text: str, console: Console) -> None:
+    lines = text.split("\n")
+    if console.is_terminal:
+        lines = [part for line in lines for part in broken(line, console.width)]
+    # soft_wrap: rich would break a path that is longer than the line.
+    console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+
+def broken(line: str, width: int) -> list[str]:
+    """Break a line between words, with the indent of its beginning.
+
+    A command at its end, and a path, remain in one piece, to be copied.
+    """
+    command = COMMAND.search(line)
+    # A letter that is no space, and that no message contains.
+    whole = line if command is None else line[: command.start()] + command[0].replace(" ", "\0")
+    indent = " " * (len(line) - len(line.lstrip()))
+    parts = textwrap.wrap(
+        whole,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [part.replace("\0", " ") for part in parts] or [""]

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from rich.markup import escape
 
+from lab.console import broken
 from lab.core.model import Flag, Status
 from lab.core.printable import one_line
+from lab.report.flag_reasons import in_words
 from lab.report.number_format import plural
 from lab.results.schema import TrialRow
 
@@ -29,7 +31,7 @@ LABEL, LEAST_LABEL = 34, 16
 
 
 def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) -> str:
-    """Return the line of a trial in rich markup, and a second line if it has a reason.
+    """Return the line of a trial in rich markup, and further lines if it has a reason.
 
     Args:
         row: The trial's row.
@@ -53,20 +55,21 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
     label_width = max(LEAST_LABEL, min(LABEL, width - _needed(texts)))
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
-    parts = [_cell(row.label.removesuffix("@default"), label_width)]
+    cells = [_cell(row.label.removesuffix("@default"), label_width)]
     for name, text in texts.items():
         if name == "number":
             # Before `escape`, whose backslashes take no room on the terminal.
             cell = shortened(one_line(text), WIDTHS[name])
-            parts.append(f"[{colour}]{escape(cell.rjust(WIDTHS[name]))}[/{colour}]")
+            cells.append(f"[{colour}]{escape(cell.rjust(WIDTHS[name]))}[/{colour}]")
         else:
-            parts.append(_cell(text, WIDTHS[name]))
-    line = " ".join(parts).rstrip()
+            cells.append(_cell(text, WIDTHS[name]))
+    line = " ".join(cells).rstrip()
     # A reason is never cut, so it has a line of its own.
     whys = [f"{row.status}: {row.reason}"] if row.reason else []
     if row.status == Status.OK and row.flag_reasons:
-        whys.append(f"{row.flag}: {row.flag_reasons}")
-    return "\n".join([line, *(f"    [{colour}]{escape(one_line(why))}[/{colour}]" for why in whys)])
+        whys.append(f"{row.flag}: {in_words(row.flag_reasons)}")
+    parts = [part for why in whys for part in broken(f"    {one_line(why)}", width)]
+    return "\n".join([line, *(f"[{colour}]{escape(part)}[/{colour}]" for part in parts)])
 
 
 def _needed(names: Mapping[str, str]) -> int:

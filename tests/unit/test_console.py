@@ -42,3 +42,28 @@ def test_the_last_cell_of_a_list_is_cut(
     assert len(rows) == 1
     assert len(rows[0]) == 40
     assert "celery[prefork]" in rows[0]
+
+
+def test_a_message_breaks_between_words() -> None:
+    """No line is longer than the terminal, and each begins with the indent of the message."""
+    text = f"    Why: {'other processes took CPU time; ' * 6}end."
+    lines = console.broken(text, 80)
+    assert max(map(len, lines)) <= 80
+    assert all(line.startswith("    ") and not line.startswith("     ") for line in lines)
+    assert " ".join(line.strip() for line in lines) == text.strip()
+    assert console.broken("", 80) == [""]
+
+
+def test_a_message_never_breaks_what_a_reader_copies() -> None:
+    """A command at the end of a message, and a path, are one piece."""
+    command = f"lab bench --resume results/runs/{'x' * 60} --task module:function"
+    lines = console.broken(f"Stopped. All finished trials are saved. To continue: {command}", 80)
+    assert lines == ["Stopped. All finished trials are saved. To continue:", command]
+    path = f"/srv/{'x' * 90}/report.html"
+    assert console.broken(f"Report page: {path}", 80) == ["Report page:", path]
+
+
+def test_a_pipe_receives_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads the messages finds each on one line."""
+    console.say("word " * 60)
+    assert capsys.readouterr().err.strip() == ("word " * 60).strip()

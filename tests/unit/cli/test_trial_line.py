@@ -58,6 +58,14 @@ def test_a_trial_that_does_not_count_has_its_reason_on_a_second_line() -> None:
     assert second == f"    disturbed: {why}"
 
 
+def test_a_reason_has_words_and_no_name_of_the_method() -> None:
+    """The words after the name have the same meaning."""
+    _, why = line(
+        80, flag="disturbed", flag_reasons="generator_limited: the sender was 7.49 ms late"
+    ).splitlines()
+    assert why == "    disturbed: the sender was 7.49 ms late"
+
+
 def test_a_fault_that_hit_nothing_is_not_taken_for_a_disturbance() -> None:
     """Both have a line."""
     missed = "The fault hit nothing: no process for child-kill."
