@@ -15,7 +15,7 @@ from lab.comparison import aa, inputs, interleaved, render
 from lab.comparison.compare import Change, MetricChange, Noise, compare
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.left_out import left_out
-from lab.console import say, show_table
+from lab.console import say, show_numbers
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
 from lab.results import run_names
@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
         # Once only (METHOD M10): repeating until a result appears would produce false alarms.
         a, b, compared = _compared(options, 2 * options.pairs)
     if options.format == "table":
-        show_table(render.verdict(compared, a.name, b.name), render.COLUMNS, render.rows(compared))
+        columns, rows = render.terminal(compared)
+        show_numbers(render.verdict(compared, a.name, b.name), columns, rows, render.LEAST)
     else:
         # rich would wrap and colour the text, which another program reads.
         sys.stdout.write(render.write(compared, a.name, b.name, options.format) + "\n")

@@ -14,10 +14,38 @@ from lab.analysis.sweeps.grouping import noun_of
 from lab.comparison.compare import Change, MetricChange
 from lab.core.printable import printable
 
+# Of these, a terminal leaves out the first that do not fit, and the others with one value only.
+LEAST = ("trials", "p", "95 %", "provider", "label", "A", "B", "size")
 COLUMNS = ("label", "cell", "metric", "A", "B", "B / A", "95 %", "p", "verdict")
 FORMATS = ("table", "markdown", "json")
 # Units for seconds, from the largest; the first that is not above the value is used.
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def terminal(compared: Sequence[MetricChange]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows for a terminal, without columns that say the same of every row."""
+    table = pd.DataFrame(
+        [
+            {
+                "metric": number.metric,
+                "workload": _work(number.cell),
+                "size": _size(number.cell),
+                "label": number.label,
+                "provider": number.cell["provider"],
+                "A": row[3],
+                "B": row[4],
+                "B / A": row[5],
+                "verdict": row[8],
+                "95 %": row[6],
+                "p": row[7],
+                "trials": f"{number.n_a} | {number.n_b}",
+            }
+            for number, row in zip(compared, rows(compared), strict=True)
+        ]
+    )
+    same = [name for name in ("size", "label", "provider") if len(set(table[name])) == 1]
+    shown = table.drop(columns=same)
+    return [*shown.columns], shown.to_numpy().tolist()
 
 
 def rows(compared: Sequence[MetricChange]) -> list[tuple[str, ...]]:
@@ -44,14 +72,23 @@ def _row(number: MetricChange) -> tuple[str, ...]:
 
 
 def _cell(cell: dict[str, Any]) -> str:
-    rate = "" if pd.isna(cell["rate_hz"]) else f" at {cell['rate_hz']:g}/s"
-    size = f":{cell['size']}" if cell["size"] else ""
     nodes, cores, workers = (cell[f"{n}"] for n in ("nodes", "cores_per_node", "workers_per_node"))
     quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
     of_cores = f"{nodes} x {cores} {noun_of('cores', cores)}{quota}"
     of_workers = f"{nodes * workers} {noun_of('workers', nodes * workers)}"
-    where = f"{of_cores}, {of_workers}, {cell['provider']}"
-    return f"{cell['workload']}{size} {cell['arrival']}{rate}, {where}"
+    return f"{_work(cell)}, {of_cores}, {of_workers}, {cell['provider']}"
+
+
+def _work(cell: dict[str, Any]) -> str:
+    rate = "" if pd.isna(cell["rate_hz"]) else f" at {cell['rate_hz']:g}/s"
+    size = f":{cell['size']}" if cell["size"] else ""
+    return f"{cell['workload']}{size} {cell['arrival']}{rate}"
+
+
+def _size(cell: dict[str, Any]) -> str:
+    nodes, cores, workers = (cell[f"{n}"] for n in ("nodes", "cores_per_node", "workers_per_node"))
+    quota = f" of {cell['quota_cpus']:g}" if cell["quota_cpus"] else ""
+    return f"{nodes}x{cores}{quota}, {nodes * workers} {noun_of('workers', nodes * workers)}"
 
 
 def _quantity(value: float, unit: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,3 +41,16 @@ def test_the_sentence_names_both_sides_in_the_order_of_the_command() -> None:
     assert sentence.startswith("From A = rq, the baseline, to B = pool: 1 worse, 0 better, 0 tie, ")
     back = render.verdict(compare(b, a), "pool", "rq")
     assert back.startswith("From A = pool, the baseline, to B = rq: 0 worse, 1 better, 0 tie, ")
+
+
+def test_a_terminal_shows_no_column_that_is_equal_in_all_rows() -> None:
+    """A column remains if it has two labels, or two numbers of cores."""
+    one = compare(side("a", np.full(8, 1.0), "r"), side("b", np.full(8, 2.0), "r"))
+    columns, rows = render.terminal(one)
+    assert columns[:2] == ["metric", "workload"]
+    assert not {"size", "label", "provider"} & {*columns}
+    assert len(rows) == 1
+    wider = replace(one[0], cell={**one[0].cell, "cores_per_node": 2})
+    columns, rows = render.terminal([*one, wider])
+    assert [row[columns.index("size")] for row in rows] == ["1x1, 1 worker", "1x2, 1 worker"]
+    assert {*render.LEAST} <= {*columns, "label", "provider"}
