@@ -137,7 +137,8 @@ class ProgressWatch:
 
 def describe_trial(spec: TrialSpec) -> str:
     """Return a one-line description of a trial."""
-    return f"{spec.label} {spec.workload} {_offered(spec)} {_describe_place(spec.topology)}"
+    label = spec.label.removesuffix("@default")
+    return f"{label} {spec.workload} {_offered(spec)} {_describe_place(spec.topology)}"
 
 
 def _describe_place(topology: Topology) -> str:
