@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lab.analysis.labels import REFERENCE, each
+from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import THROUGHPUT
 from lab.core.faults import FaultKind
-from lab.core.model import COUNTED_FLAGS, Burst, Paced, Status
+from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
 from lab.report.answers.queries import cells, estimate_text, values
 from lab.report.documented import documented_safe
@@ -54,6 +54,7 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     trials = trials[(trials["arrival"] == arrival) & (trials["family"] != REFERENCE)]
     if estimates.empty or trials.empty:
         return ""
+    unranked = _unranked(tables["trial"], estimates, arrival)
     labels = sorted(set(estimates["label"]))
     safe = [label for label in labels if _keeps_tasks(label)]
     # A system that loses tasks when a worker dies is no alternative to one that keeps them. A
@@ -75,18 +76,31 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     write = seconds if is_low_best else digits
     number = "; ".join(estimate_text(rows[label], write) for label, _ in best if label in rows)
     where = f" ({place})"
+    if not ranked[1:] and unranked:
+        only = f"Only one system counts, so none is ranked{where}: {words.quantity} {number}."
+        return f"{only} {unranked}"
     if not ranked[1:]:
         text = words.first.format(where, number)
         return f"{text[0].upper()}{text[1:]}."
     if len(best) > 1:
         names = enumeration([rows[label].name for label, _ in best if label in rows])
         same = f"{names} are not distinguishable by {words.quantity}"
-        return f"Of {len(ranked)} {group}, {same}{where}: {number}."
+        return f"Of {len(ranked)} {group}, {same}{where}: {number}. {unranked}".rstrip()
     name = rows[best[0][0]].name
     # `estimate_text` begins with the name, which the sentence already has.
     number = number.removeprefix(f"{name} ")
     behind = f", {digits(others[0][0][1])} times better than the next"
-    return f"Of {len(ranked)} {group}, {name} {words.first.format(where, number)}{behind}."
+    first = words.first.format(where, number)
+    return f"Of {len(ranked)} {group}, {name} {first}{behind}. {unranked}".rstrip()
+
+
+def _unranked(trials: pd.DataFrame, estimates: pd.DataFrame, arrival: str) -> str:
+    """Return a sentence with the systems that were measured, but disturbed in all trials."""
+    ran = trials[(trials["arrival"] == arrival) & (trials["flag"] == Flag.DISTURBED)]
+    ran = ran[~ran["label"].isin(estimates["label"])]
+    named = ran.merge(identify(trials)[["label", "name"]], on="label")
+    names = sorted(set(named[named["family"] != REFERENCE]["name"]))
+    return f"Disturbed, and therefore not ranked: {enumeration(names)}." if names else ""
 
 
 def _keeps_tasks(label: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from lab.analysis.queries import Tables
 from lab.report.verdict import verdict
 from tests.factories.campaigns import WIDE, campaign
+from tests.factories.disturbed import with_disturbed
 
 
 def test_the_first_system_is_named_with_its_number_and_its_lead() -> None:
@@ -39,6 +40,25 @@ def test_trials_that_do_not_count_rank_no_system(flag: str) -> None:
     estimates = tables["estimate"].assign(estimate=float("nan"))
     none = {**tables, "trial": trials, "metric": metrics, "estimate": estimates}
     assert verdict(none) == f"None of {len(trials)} trials counts, so no system is ranked."
+
+
+@pytest.mark.parametrize(
+    ("counted", "beginning"),
+    [
+        (("thread-pool", "rq"), "Of 3 systems, thread-pool waits least ("),
+        (("thread-pool",), "Only one system counts, so none is ranked (noop at 100/s, 1 core, 1 "),
+    ],
+)
+def test_systems_that_were_disturbed_are_named(counted: tuple[str, ...], beginning: str) -> None:
+    """A system is not the best of those that another program disturbed."""
+    tables = campaign(WIDE)
+    for label in set(tables["trial"]["label"]):
+        if label.partition("[")[0] not in counted:
+            tables = with_disturbed(tables, label)
+    sentence = verdict(tables)
+    assert sentence.startswith(beginning)
+    assert "Disturbed, and therefore not ranked: asyncio, celery[prefork], " in sentence
+    assert "inline" not in sentence
 
 
 def test_systems_that_keep_tasks_are_compared_with_each_other() -> None:
