@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lab.analysis.disturbed import AsCounted
 from lab.analysis.queries import WithoutFaults
-from lab.core.model import Flag
+from lab.core.model import Capability, Flag
 from lab.figures import Tables
 from lab.report.answers.answer import Question, QuestionAnswer
 from lab.report.answers.commands import BENCH, command_of
@@ -63,6 +63,7 @@ QUESTIONS = (
         "Is the schedule kept: drift, missed and doubled firings?",
         punctuality,
         command=f"{BENCH} --experiment periodic",
+        needs=frozenset({Capability.SCHEDULE, Capability.RESCHEDULE}),
     ),
     Question(
         "scaling",
@@ -83,6 +84,7 @@ QUESTIONS = (
             ),
         ),
         command=f"{BENCH} --experiment shapes",
+        needs=frozenset({Capability.PRIORITY}),
     ),
     Question(
         "idle",
@@ -117,6 +119,7 @@ QUESTIONS = (
             ranked("retry_late_s_p50", "retries, later than the requested {param:g} s", seconds),
         ),
         command=f"{BENCH} --experiment shapes",
+        needs=frozenset({Capability.RETRY}),
     ),
     Question(
         "fan-out",
@@ -127,6 +130,7 @@ QUESTIONS = (
             ranked("link_s_p50", "chains of {param:g}, from link to link", seconds),
         ),
         command=f"{BENCH} --experiment shapes",
+        needs=frozenset({Capability.GROUP, Capability.CHAIN}),
     ),
     Question(
         "crontab",

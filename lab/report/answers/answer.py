@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from lab.core.model import Capability
 from lab.figures import Tables
 
 
@@ -41,6 +42,7 @@ class Question:
         lack: The part of the answer that the lab cannot measure yet, or empty.
         has_faults: Whether the answer reads trials with faults, too.
         has_sizes: Whether the answer needs several numbers of cores, nodes or workers.
+        needs: The command measures systems that promise any of these; empty: all systems.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Question:
     lack: str = ""
     has_faults: bool = False
     has_sizes: bool = False
+    needs: frozenset[Capability] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 
+from lab.core.backend import capabilities
+from lab.core.errors import UsageError
+from lab.core.model import Capability
+from lab.planning import registry
 from lab.report.answers.answer import Question
 
 BENCH = "nox -s bench --"
@@ -25,6 +29,7 @@ def command_of(question: Question, command: str) -> str:
     if not question.command:
         return ""
     typed = vars(_parsed(command))
+    typed["backend"] = [label for label in typed["backend"] or () if _can(label, question.needs)]
     selected = []
     for option in (*REPEATED, *SINGLE, *(() if question.has_sizes else SIZES)):
         # The command of a question about one system, or one provider, names it.
@@ -34,6 +39,15 @@ def command_of(question: Question, command: str) -> str:
     if typed["no_references"]:
         selected.append("--no-references")
     return f"{question.command} {shlex.join(selected)}".rstrip()
+
+
+def _can(label: str, needs: frozenset[Capability]) -> bool:
+    """Return whether a system promises any of the capabilities, or none is needed."""
+    try:
+        chosen = registry.select(label) if needs else None
+    except UsageError:  # the system of a package that this machine lacks
+        return False
+    return chosen is None or bool(capabilities(chosen.backend, chosen.variant) & needs)
 
 
 def _parsed(command: str) -> argparse.Namespace:

@@ -21,6 +21,9 @@ RQ, CELERY = "--backend rq", "--backend 'celery[threads]@safe'"
         ("memory", f" {RQ} {CELERY} --provider local --cores 2"),
         # A sweep over cores is not possible with the one number that was typed.
         ("scaling", f" {RQ} {CELERY} --provider local"),
+        # Celery has a scheduler in `celery-beat`, and chords in its variants with results.
+        ("schedule", f" {RQ} --provider local --cores 2"),
+        ("fan-out", f" {RQ} --provider local --cores 2"),
         # Its own command selects the system and the provider.
         ("crontab", " --cores 2"),
         ("free-threads", ""),
@@ -30,6 +33,12 @@ def test_a_command_repeats_the_selection_of_the_user(name: str, selected: str) -
     """The workload, the size and the seed belong to the other question."""
     question = BY_NAME[name]
     assert command_of(question, TYPED) == f"{question.command}{selected}"
+
+
+def test_a_system_that_cannot_answer_is_left_out() -> None:
+    """Without another, the command measures all systems that can; a foreign name is none."""
+    for typed in ("bench -b thread-pool", "bench -b nosuch", "bench -b all"):
+        assert command_of(BY_NAME["schedule"], typed) == BY_NAME["schedule"].command
 
 
 @pytest.mark.parametrize("text", ["", "bench --like RUN", "bench -b", "bench 'x", "reproduce x/y"])
