@@ -12,6 +12,7 @@ from lab.campaign.estimate import total_s
 from lab.claims import criteria, evaluate, render
 from lab.claims.criteria import CRITERIA
 from lab.claims.published_claims import PUBLISHED
+from lab.cli import conclusion
 from lab.cli.cases import lookup
 from lab.cli.options import command_line
 from lab.cli.parser import parse
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     say(f"Run {store.folder}: {len(claims)} claims, {most}.")
     try:
         with ProgressWatch() as watch:
-            rows = runner.execute(
+            runner.execute(
                 store,
                 campaign_run,
                 watch,
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         raise
     _conclude(store, campaign_run, claims)
     # A claim that does not hold is a result, so only failed trials change the exit code.
-    return runner.exit_code(rows)
+    return runner.exit_code(conclusion.trials_of(store))
 
 
 def _claims(options: argparse.Namespace) -> evaluate.BackendClaims:

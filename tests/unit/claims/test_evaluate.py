@@ -48,6 +48,11 @@ def test_one_trial_serves_several_criteria(tmp_path: Path) -> None:
     assert (folder / "trials" / f"{rows['concurrent'].trials}-1" / "task.parquet").exists()
     assert "ThreadPoolExecutor" in shown.stdout
     assert "3 claims: 3 hold" in shown.stderr
+    # Nothing is left to run: the exit code is that of all trials of the run.
+    store = Store(folder)
+    trials = store.read("trial")
+    store.replace("trial", trials.assign(status=trials["status"].replace("ok", "failed")))
+    assert lab("claims", "--resume", str(folder)).returncode == 1
 
 
 @pytest.mark.slow
