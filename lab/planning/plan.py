@@ -24,7 +24,7 @@ from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import Case
 
 # Seconds of work per worker slot (METHOD M16).
-LONGEST_WARM_UP_S = 5.0
+LONGEST_WARM_UP_S = 0.5
 MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
 
 
