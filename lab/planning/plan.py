@@ -279,6 +279,7 @@ def _of_user_function(preflight: PreflightResult) -> dict[str, Any]:
         "unchecked": MESSAGE.sub(r"\1", preflight.unchecked),
         "check_ns": preflight.check_ns,
         "is_coroutine": preflight.is_coroutine,
+        "is_uncertain": bool(preflight.nominal_ns and preflight.uncertainty),
     }
 
 
