@@ -14,7 +14,7 @@ from lab.core.faults import FaultKind
 from lab.core.model import GAPS
 from lab.planning import faults, ranges
 from lab.planning.presets import EXPERIMENTS, FAULTS, LATENCY, OFFERED, PRESETS
-from lab.providers import PROVIDERS
+from lab.providers import WORDS
 
 
 class _Once(argparse.Action):
@@ -141,8 +141,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         # No default: `choice.choose` first looks for a container engine, and prints the reason.
         "--provider": {
             "metavar": "NAME",
-            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: compose if this "
-            "machine has a container engine, else local)",
+            "help": f"what hosts the clusters: {' or '.join(WORDS.values())} (default: compose if "
+            "this machine has a container engine, else local)",
         },
     },
     "campaign size": {
