@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from lab.analysis.metrics.registry import METRICS
-from lab.comparison import aa, inputs, interleaved, render
-from lab.comparison.compare import Change, MetricChange, Noise, compare
+from lab.comparison import aa, by_column, inputs, interleaved, render
+from lab.comparison.compare import Change, MetricChange, Noise, compare, compare_pairs
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.left_out import left_out
 from lab.console import say, show_numbers
@@ -20,21 +21,61 @@ from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
 from lab.results import run_names
 
+TWO = 2  # A and B
+Compared: TypeAlias = tuple[inputs.Side, inputs.Side, list[MetricChange]]
+
 
 def run(options: argparse.Namespace) -> int:
     """Compare two sides, print the result, and return the exit code."""
     if options.null is not None:
         return _null(options)
-    if len(options.sides) != 2:  # noqa: PLR2004 (A and B)
-        raise UsageError(
-            "lab compare needs two sides: lab compare A B. A side is a run, a commit or a backend."
-        )
     # Names are checked before `_compared`, which with --pairs measures two campaigns.
     if options.format not in render.FORMATS:
         raise UnknownNameError("format", options.format, render.FORMATS)
     for name in options.metric or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
+    comparisons = _by_column(options) if options.by else [_of_two(options)]
+    if options.format == "table":
+        for a, b, compared in comparisons:
+            columns, rows = render.terminal(compared)
+            show_numbers(render.verdict(compared, a.name, b.name), columns, rows, render.LEAST)
+    else:
+        # rich would wrap and colour the text, which another program reads.
+        sys.stdout.write(render.write(comparisons, options.format) + "\n")
+    numbers = [number for *_, compared in comparisons for number in compared]
+    is_worse = any(_is_regression(number, options.threshold) for number in numbers)
+    return ExitCode.WORSE if is_worse else ExitCode.FINE
+
+
+def _by_column(options: argparse.Namespace) -> list[Compared]:
+    """Compare each value of a column of one run with the first, or the two that are named."""
+    if options.by not in by_column.COLUMNS:
+        raise UnknownNameError("column of --by", options.by, by_column.COLUMNS)
+    if options.pairs:
+        raise UsageError("--by compares trials of one run. Leave out --pairs.")
+    is_named = len(options.sides) == TWO
+    name = options.run if is_named else next(iter(options.sides), options.run)
+    if len(options.sides) > TWO or (options.run and len(options.sides) == 1):
+        raise UsageError("--by takes a run, or two values and --run RUN.")
+    run = inputs.find_side(str(run_names.find(name, options.results, say)), options.results)
+    sides = (
+        [by_column.of_value(options.by, value, run) for value in options.sides]
+        if is_named
+        else by_column.values_of(options.by, run)
+    )
+    pairs = [(sides[0], side) for side in sides[1:]]
+    noise = _measured_noise(options.results, run)
+    compared = compare_pairs(pairs, options.metric or HEADLINES, noise, by=options.by)
+    return [(a, b, numbers) for (a, b), numbers in zip(pairs, compared, strict=True)]
+
+
+def _of_two(options: argparse.Namespace) -> Compared:
+    """Compare two runs, commits or backends."""
+    if len(options.sides) != TWO:
+        raise UsageError(
+            "lab compare needs two sides: lab compare A B. A side is a run, a commit or a backend."
+        )
     a, b, compared = _compared(options, options.pairs)
     if options.pairs and (
         undecided := [n for n in compared if _is_undecided(n, options.threshold)]
@@ -46,19 +87,10 @@ def run(options: argparse.Namespace) -> int:
         )
         # Once only (METHOD M10): repeating until a result appears would produce false alarms.
         a, b, compared = _compared(options, 2 * options.pairs)
-    if options.format == "table":
-        columns, rows = render.terminal(compared)
-        show_numbers(render.verdict(compared, a.name, b.name), columns, rows, render.LEAST)
-    else:
-        # rich would wrap and colour the text, which another program reads.
-        sys.stdout.write(render.write(compared, a.name, b.name, options.format) + "\n")
-    is_worse = any(_is_regression(number, options.threshold) for number in compared)
-    return ExitCode.WORSE if is_worse else ExitCode.FINE
+    return a, b, compared
 
 
-def _compared(
-    options: argparse.Namespace, pairs: int | None
-) -> tuple[inputs.Side, inputs.Side, list[MetricChange]]:
+def _compared(options: argparse.Namespace, pairs: int | None) -> Compared:
     """Compare the two sides, after measuring `pairs` blocks of each unless that is None."""
     a, b = _sides(options, pairs)
     differing = inputs.differences(a, b)

@@ -55,6 +55,7 @@ examples:
   lab compare thread-pool 'threading[queue]'     two backends of the latest run, pair by pair
   lab compare main HEAD --pairs 15 --bench '-b thread-pool -w cpu'
                                                  measures both commits first, interleaved
+  lab compare RUN --by environment               the environments of a run, pair by pair
   lab compare --null RUN                         measures the noise of this machine (A/A test)
 
 Each metric has one verdict:

@@ -96,13 +96,19 @@ class MetricChange:
 
 
 def compare(
-    a: Side, b: Side, metrics: Sequence[str] = HEADLINES, noise: Noise | None = None
+    a: Side,
+    b: Side,
+    metrics: Sequence[str] = HEADLINES,
+    noise: Noise | None = None,
+    *,
+    by: str = "label",
 ) -> list[MetricChange]:
     """Compare every metric that both sides have, the largest change first.
 
     Args:
         a: The baseline side.
         b: The side that is judged.
+        by: The column of a cell in which the sides may differ, if each has one value of it.
         metrics: Names of `lab.analysis.metrics.registry.METRICS`.
         noise: The equivalence margin, from an A/A test on this machine. None: 5 % to either side
             (METHOD M12).
@@ -110,19 +116,40 @@ def compare(
     Raises:
         RefusedError: The sides have no usable metric in common.
     """
-    one_label = len(set(a.numbers.label)) == len(set(b.numbers.label)) == 1
+    return compare_pairs([(a, b)], metrics, noise, by=by)[0]
+
+
+def compare_pairs(
+    pairs: Sequence[tuple[Side, Side]],
+    metrics: Sequence[str] = HEADLINES,
+    noise: Noise | None = None,
+    *,
+    by: str = "label",
+) -> list[list[MetricChange]]:
+    """Compare the sides of each pair like `compare`; all metrics of all pairs are one family.
+
+    Raises:
+        RefusedError: The sides of a pair have no usable metric in common.
+    """
+    compared = [_compared(a, b, metrics, by) for a, b in pairs]
+    # All p-values at once: each alone would raise a false alarm in one of twenty comparisons.
+    adjusted = iter(holm([number.p for numbers in compared for number in numbers]))
+    judged = [
+        [replace(n, p=(p := next(adjusted)), change=_judge(n, p, noise)) for n in numbers]
+        for numbers in compared
+    ]
+    return [sorted(numbers, key=lambda number: -number.size) for numbers in judged]
+
+
+def _compared(a: Side, b: Side, metrics: Sequence[str], by: str) -> list[MetricChange]:
+    """Compare the metrics of two sides, without verdicts."""
+    has_one = len(set(a.numbers[by])) == len(set(b.numbers[by])) == 1
     # Two backends differ in their labels, which must not keep their cells apart.
-    keys = [name for name in CELL if not (one_label and name == "label")]
+    keys = [name for name in CELL if not (has_one and name == by)]
     compared = list(_numbers(a.numbers, b.numbers, keys, metrics))
     if not compared:
         raise RefusedError(_nothing_in_common(a, b))
-    # All p-values at once: each alone would raise a false alarm in one of twenty comparisons.
-    adjusted = holm([number.p for number in compared])
-    judged = [
-        replace(number, p=p, change=_judge(number, p, noise))
-        for number, p in zip(compared, adjusted, strict=True)
-    ]
-    return sorted(judged, key=lambda number: -number.size)
+    return compared
 
 
 def _nothing_in_common(a: Side, b: Side) -> str:

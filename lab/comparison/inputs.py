@@ -17,6 +17,7 @@ from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import ResultsError, UnknownNameError, UsageError
 from lab.core.model import COUNTED_FLAGS
+from lab.host.environment import OF_ENVIRONMENT
 from lab.host.repository import git_or_none
 from lab.results import run_names
 from lab.results.store import Store, list_runs
@@ -113,18 +114,20 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
 
 
 def _servers(name: str, stores: Sequence[Store]) -> dict[str, str]:
-    """Return the version of each server of all trials, by provider.
+    """Return the version of each server of all trials, by provider and environment.
 
     Raises:
         ResultsError: The trials on one provider have two versions of one server.
     """
-    trials = pd.concat([store.read("trial")[["provider", "services"]] for store in stores])
+    columns = ["provider", "environment", "services"]
+    trials = pd.concat([store.read("trial")[columns] for store in stores])
     servers = dict[str, str]()
     for row in each(trials[trials["services"] != ""].drop_duplicates()):
         # In parentheses follow the origin of the program and its persistence, a factor of faults.
         for server in re.sub(r" \(.*?\)", "", row.services).split("; "):
-            # A provider is a dimension of the cell, so its trials are compared with each other.
-            known = servers.setdefault(f"{row.provider} {server.partition(' ')[0]}", server)
+            # Dimensions of the cell: trials of one of their values are compared with each other.
+            place = " ".join(filter(None, (row.provider, row.environment)))
+            known = servers.setdefault(f"{place} {server.partition(' ')[0]}", server)
             if known != server:
                 raise ResultsError(
                     f"{name} has trials on {known} and on {server}, which no comparison may mix. "
@@ -145,10 +148,8 @@ def _values(store: Store) -> pd.DataFrame:
     table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     # No comparison uses the numbers of disturbed and invalid trials (METHOD M23).
     table = table[table.flag.isin(COUNTED_FLAGS)]
-    # Each run calibrates again, so equal cells have different sizes; the duration is equal. Of a
-    # user's function it is measured in each run, and its size is 0.
-    is_sized = (table.nominal_ns > 0) & (table["size"] > 0)
-    requested = table["size"].mask(is_sized, table.nominal_ns // 1_000)
+    # Each run calibrates again, so equal cells have different sizes; the duration is equal.
+    requested = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
     wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
     return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})
 
@@ -182,7 +183,12 @@ def differences(a: Side, b: Side) -> list[str]:
 
     Also the versions of servers that both used, such as RabbitMQ 3.13 and 4.
     """
-    keys = sorted({*a.facts, *b.facts})
+    # Trials of an environment that only one side has are compared with none.
+    keys = sorted(
+        key
+        for key in {*a.facts, *b.facts}
+        if not key.startswith(OF_ENVIRONMENT) or (key in a.facts and key in b.facts)
+    )
     servers = [
         name for name in a.servers if a.servers[name] != b.servers.get(name, a.servers[name])
     ]

@@ -12,10 +12,12 @@ import pandas as pd
 from lab.analysis.statistics import INTERVAL_FLOOR
 from lab.analysis.sweeps.grouping import noun_of
 from lab.comparison.compare import Change, MetricChange
+from lab.comparison.inputs import Side
+from lab.core.cell import CONDITIONS
 from lab.core.printable import printable
 
 # Of these, a terminal leaves out the first that do not fit, and the others with one value only.
-LEAST = ("trials", "p", "95 %", "provider", "label", "A", "B", "size")
+LEAST = ("trials", "p", "95 %", "provider", "environment", "label", "A", "B", "size")
 COLUMNS = ("label", "cell", "metric", "A", "B", "B / A", "95 %", "p", "verdict")
 FORMATS = ("table", "markdown", "json")
 # Units for seconds, from the largest; the first that is not above the value is used.
@@ -31,6 +33,7 @@ def terminal(compared: Sequence[MetricChange]) -> tuple[list[str], list[list[str
                 "workload": _work(number.cell),
                 "size": _size(number.cell),
                 "label": number.label,
+                "environment": number.cell.get("environment", ""),
                 "provider": number.cell["provider"],
                 "A": row[3],
                 "B": row[4],
@@ -43,7 +46,9 @@ def terminal(compared: Sequence[MetricChange]) -> tuple[list[str], list[list[str
             for number, row in zip(compared, rows(compared), strict=True)
         ]
     )
-    same = [name for name in ("size", "label", "provider") if len(set(table[name])) == 1]
+    same = [
+        name for name in ("size", "label", "environment", "provider") if len(set(table[name])) == 1
+    ]
     shown = table.drop(columns=same)
     return [*shown.columns], shown.to_numpy().tolist()
 
@@ -76,7 +81,9 @@ def _cell(cell: dict[str, Any]) -> str:
     quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
     of_cores = f"{nodes} x {cores} {noun_of('cores', cores)}{quota}"
     of_workers = f"{nodes * workers} {noun_of('workers', nodes * workers)}"
-    return f"{_work(cell)}, {of_cores}, {of_workers}, {cell['provider']}"
+    # The compared column is not part of the cell.
+    further = "".join(f", {name} {cell[name]}" for name in CONDITIONS if cell.get(name))
+    return f"{_work(cell)}, {of_cores}, {of_workers}, {cell['provider']}{further}"
 
 
 def _work(cell: dict[str, Any]) -> str:
@@ -153,6 +160,12 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def write(compared: Sequence[MetricChange], a: str, b: str, form: str) -> str:
-    """Return a comparison in the format ``"markdown"`` or ``"json"``."""
-    return {"markdown": markdown, "json": as_json}[form](compared, a, b)
+def write(comparisons: Sequence[tuple[Side, Side, list[MetricChange]]], form: str) -> str:
+    """Return comparisons in the format ``"markdown"`` or ``"json"``; several are a JSON list."""
+    texts = [
+        {"markdown": markdown, "json": as_json}[form](compared, a.name, b.name)
+        for a, b, compared in comparisons
+    ]
+    if form == "json" and len(texts) > 1:
+        return f"[{','.join(texts)}]"
+    return "\n\n".join(texts)

@@ -27,7 +27,7 @@ def test_too_few_blocks_are_named_with_the_number_needed(blocks: int, has_interv
 def test_markdown_escapes_names() -> None:
     """Markup in a label is shown as text in a pull request."""
     a, b = (side(n, np.full(8, float(v)), "r", "<img src=x>|@all") for n, v in (("a", 1), ("b", 2)))
-    text = render.write(compare(a, b), "a", "<b>", "markdown")
+    text = render.write([(a, replace(b, name="<b>"), compare(a, b))], "markdown")
     assert "<img" not in text
     assert "<b>" not in text
     assert "@all" not in text
@@ -48,9 +48,9 @@ def test_a_terminal_shows_no_column_that_is_equal_in_all_rows() -> None:
     one = compare(side("a", np.full(8, 1.0), "r"), side("b", np.full(8, 2.0), "r"))
     columns, rows = render.terminal(one)
     assert columns[:2] == ["metric", "workload"]
-    assert not {"size", "label", "provider"} & {*columns}
+    assert not {"size", "label", "environment", "provider"} & {*columns}
     assert len(rows) == 1
     wider = replace(one[0], cell={**one[0].cell, "cores_per_node": 2})
     columns, rows = render.terminal([*one, wider])
     assert [row[columns.index("size")] for row in rows] == ["1x1, 1 worker", "1x2, 1 worker"]
-    assert {*render.LEAST} <= {*columns, "label", "provider"}
+    assert {*render.LEAST} <= {*columns, "label", "environment", "provider"}

@@ -1,0 +1,49 @@
+"""Divides a run into sides by a column of its cells, such as the environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from lab.analysis.statistics import RefusedError
+from lab.comparison.inputs import Side
+from lab.comparison.left_out import left_out, next_step
+from lab.core.errors import UnknownNameError
+
+# The columns whose values run interleaved in one run.
+COLUMNS = ("environment",)
+# The name of the side with an empty value.
+OF_THE_LAB = "the lab's own"
+
+
+def values_of(column: str, run: Side) -> list[Side]:
+    """Return a side for each value of a column of a run, in the order of their versions.
+
+    Raises:
+        RefusedError: The run has usable trials of fewer than two values.
+    """
+    values = sorted(set(run.numbers[column]), key=_natural)
+    if len(values) < 2:  # noqa: PLR2004 (A and B)
+        text = f"{run.name} has usable trials of fewer than two values of {column}"
+        if why := left_out(run.states):
+            raise RefusedError(f"{text}: {why}. {next_step(run.states, run.run)}".rstrip())
+        raise RefusedError(f"{text}. Measure two: lab bench --with 'celery==5.5.3' --with ...")
+    return [of_value(column, value, run) for value in values]
+
+
+def of_value(column: str, value: str, run: Side) -> Side:
+    """Return the trials of a run with one value of a column.
+
+    Raises:
+        UnknownNameError: The run has no usable trial with that value.
+    """
+    rows = run.numbers[run.numbers[column] == value]
+    if rows.empty:
+        raise UnknownNameError(f"{column} of {run.name}", value, set(run.numbers[column]))
+    return replace(run, name=value or OF_THE_LAB, numbers=rows.reset_index(drop=True))
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    """Return a key that sorts 5.9 before 5.10, and numbers before letters."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

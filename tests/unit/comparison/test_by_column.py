@@ -1,0 +1,47 @@
+"""Tests the comparison of the environments of one run, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.analysis.statistics import RefusedError
+from lab.comparison import by_column
+from lab.comparison.compare import Change, compare, compare_pairs
+from lab.comparison.inputs import Side
+from tests.unit.comparison.test_compare import NOISE, side
+
+
+def in_environments(effect: float, blocks: int = 15) -> Side:
+    """Return a run with three environments on a drifting machine; only the last costs more."""
+    rng, drift = np.random.default_rng(6), np.linspace(1.0, 1.15, blocks)
+    sides = [
+        side("a", drift * cost * np.exp(rng.normal(0, NOISE, blocks)), "run")
+        for cost in (1.0, 1.0, 1.0 + effect)
+    ]
+    texts = ("celery==5.9", "celery==5.10", "celery==6")
+    numbers = [
+        each.numbers.assign(environment=text) for each, text in zip(sides, texts, strict=True)
+    ]
+    return replace(sides[0], numbers=pd.concat(numbers[::-1], ignore_index=True))
+
+
+def test_environments_of_one_run_are_compared_pair_by_pair() -> None:
+    """In the order of versions, each with the first: 20 % are worse, equal ones a tie."""
+    first, *others = by_column.values_of("environment", in_environments(0.2))
+    assert [each.name for each in (first, *others)] == ["celery==5.9", "celery==5.10", "celery==6"]
+    results = compare_pairs([(first, other) for other in others], by="environment")
+    assert [number.change for (number,) in results] == [Change.TIE, Change.WORSE]
+    assert all(number.is_paired for (number,) in results)
+
+
+def test_other_columns_keep_environments_apart() -> None:
+    """Two labels in two environments differ in both, so nothing of them is compared."""
+    run = in_environments(0.2)
+    a, b = (run.numbers[run.numbers.environment == f"celery=={n}"] for n in ("5.9", "6"))
+    sides = replace(run, numbers=a), replace(run, numbers=b.assign(label="b[y]@default"))
+    with pytest.raises(RefusedError, match="no usable metric in common"):
+        compare(*sides, by="environment")
