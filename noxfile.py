@@ -16,6 +16,7 @@ import hashlib
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ LOCKS = {
     "images": ("--group=pyproject.toml:build", "--group=pyproject.toml:images"),
     "nox": ("--group=pyproject.toml:nox",),
 }
+# Each extra of a system has one more lock, for environments that contain the system alone.
+ENVIRONMENTS, PINS = ROOT / "lab" / "environments" / "locks", "requirements/bench.txt"
 # Time for the lab to stop its workers and save finished trials; the default of nox is 0.3 s.
 PATIENCE_S = 60.0
 # More processes than CPUs, because tests wait for schedules and processes half of their time.
@@ -67,6 +70,13 @@ def is_current(environment: Path, lock: str) -> bool:
     """Return whether `environment` was installed from the present `lock`."""
     stamp = environment / STAMP
     return stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(lock)
+
+
+def extras() -> dict[str, list[str]]:
+    """Return the requirements of each extra of one system."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements: dict[str, list[str]] = project["optional-dependencies"]
+    return {name: texts for name, texts in requirements.items() if name not in ("all", "faults")}
 
 
 def install(session: nox.Session, lock: str) -> None:
@@ -247,6 +257,13 @@ def lock(session: nox.Session) -> None:
         header = ("--custom-compile-command", "nox -s lock")
         session.run(*command, *header, *session.posargs, "-o", file, external=True)
         same = (*same, "--constraints", file)
+    for extra, requirements in sorted(extras().items()):
+        source = Path(session.create_tmp(), f"{extra}.in")
+        source.write_text("\n".join(requirements), encoding="utf-8")
+        file = (ENVIRONMENTS / f"{extra}.txt").relative_to(ROOT).as_posix()
+        command = ("uv", "pip", "compile", str(source), *exact, *quiet, "--no-annotate")
+        pins = ("--constraints", PINS)
+        session.run(*command, *pins, *header, *session.posargs, "-o", file, external=True)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,13 @@ def require_plannable(selection: Selection) -> None:
     """
     # An upper bound: what is skipped or runs once is only known from the plan, which needs memory.
     slots = sum(len(selection.workers_per_core or case.workers) for case in selection.cases)
-    labels = len(selection.labels) + len(selection.references)
-    n = selection.blocks * labels * slots * len(selection.cores) * len(selection.nodes)
+    labels = (*selection.labels, *selection.references)
+    systems = sum(len(selection.environments_of(label)) for label in labels)
+    n = selection.blocks * systems * slots * len(selection.cores) * len(selection.nodes)
     if n > ranges.MOST_TRIALS:
         raise UsageError(
             f"The selection has up to {n:,} trials, more than the limit of {ranges.MOST_TRIALS:,}: "
-            "choose fewer blocks, backends, workloads, cores, nodes or workers."
+            "choose fewer blocks, backends, environments, workloads, cores, nodes or workers."
         )
 
 

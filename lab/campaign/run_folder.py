@@ -14,6 +14,7 @@ from lab.campaign import consent, feasible
 from lab.core import files
 from lab.core.errors import ResultsError, UsageError
 from lab.core.serialization import checked, spec_from_json, spec_to_json
+from lab.environments import facts as environment_facts
 from lab.host import environment
 from lab.planning.plan import Plan, Skip
 from lab.planning.presets import LoadSweep
@@ -73,7 +74,7 @@ def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
     """Write the first files of a run; ``campaign.csv``, which makes the folder a run, is last."""
     _write(store, PLAN, json.dumps(_plan_to_json(run), indent=1).encode())
     consent.prove(store.folder, workloads(run.plan))
-    fingerprint_id, facts = environment.fingerprint()
+    fingerprint_id, facts = environment.fingerprint(environment_facts.of_trials(run.plan.trials))
     commit, dirty = environment.git_state()
     campaign = CampaignRow(
         campaign_id=store.folder.name,
@@ -114,7 +115,8 @@ def load(folder: Path, named: str = "") -> tuple[Store, Run]:
             f"{campaign.git_commit or 'unknown'}), or start a new run."
         )
     before = str(campaign.fingerprint_id)
-    if before != (now := environment.fingerprint()[0]):
+    further = environment_facts.of_trials(run.plan.trials)
+    if before != (now := environment.fingerprint(further)[0]):
         raise ResultsError(
             f"{folder.name} has fingerprint {before}, and this machine has {now}: machine or "
             "software differ, and their trials must not be mixed. Start a new run."

@@ -21,6 +21,7 @@ from lab.campaign.load_sweep import next_stage
 from lab.campaign.run_folder import Run, write_plan
 from lab.core import files
 from lab.core.defects import contained
+from lab.core.environment import Environment
 from lab.core.errors import ExitCode
 from lab.core.model import Flag, RateProbe, Status, TrialSpec
 from lab.driver import instrumentation_cost
@@ -190,23 +191,20 @@ class _Runner:
         return contained(lambda: self._measure(spec, attempt, folder, position), fail, folder)
 
     def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
-        instrumentation_ns = self._cost_of_instrumentation(spec)
+        if spec.block not in self._instrumentation_ns:
+            self._begin(spec.block)
         before, work = self._calibration_ns, calibrated_work.work_ns(spec)
+        instrumentation_ns = self._cost_ns(spec)
         outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, instrumentation_ns)
         self._calibration_ns = host_counters.calibrate()
-        calibration_ns = before, self._calibration_ns
-        ids = (self._campaign_id, self._fingerprint_id, position)
-        return self._keep(outcome, Context(*ids, calibration_ns, instrumentation_ns, work))
+        return self._keep(outcome, position, (before, self._calibration_ns), work)
 
-    def _cost_of_instrumentation(self, spec: TrialSpec) -> float | None:
-        """Return the cost in ns, which is measured before each block, with the host baselines.
-
-        A probe has the number of its repetition as its block: it takes the last cost.
-        """
-        costs, is_probe = self._instrumentation_ns, isinstance(spec.arrival, RateProbe)
-        if spec.block not in costs and not (costs and is_probe):
-            self._begin(spec.block)
-        return costs.get(spec.block, [*costs.values()][-1])
+    def _cost_ns(self, spec: TrialSpec) -> float | None:
+        """Return the instrumentation cost of a task; None if it was not measured."""
+        # It is measured in the interpreter of the lab, and another one may be twice as fast.
+        if Environment.parse(spec.environment).python:
+            return None
+        return self._instrumentation_ns.get(spec.block)
 
     def _begin(self, block: int) -> None:
         """Measure instrumentation cost and host baselines; a resumed block has its baselines."""
@@ -229,7 +227,16 @@ class _Runner:
         for row in rows:
             self._store.append(row)
 
-    def _keep(self, outcome: trial.TrialObservation, context: Context) -> TrialRow:
+    def _keep(
+        self,
+        outcome: trial.TrialObservation,
+        position: int,
+        calibration_ns: tuple[int, int] | None,
+        work_ns: int | None = None,
+    ) -> TrialRow:
+        instrumentation_ns = self._cost_ns(outcome.spec)
+        ids = (self._campaign_id, self._fingerprint_id, position)
+        context = Context(*ids, calibration_ns, instrumentation_ns, work_ns)
         collected: TrialResult = collect(outcome, context)
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)
@@ -274,8 +281,7 @@ class _Runner:
             killed.reason += f" Its records cannot be read: {reason}"
             return self._file(killed, position)
 
-        context = Context(self._campaign_id, self._fingerprint_id, position, None)
-        contained(lambda: self._keep(killed, context), without_records, killed.folder)
+        contained(lambda: self._keep(killed, position, None), without_records, killed.folder)
 
 
 def _is_worth_another(row: TrialRow) -> bool:

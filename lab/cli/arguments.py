@@ -127,7 +127,15 @@ def _compare(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--bench", default="", metavar="OPTIONS", help="options of lab bench for --pairs"
     )
-    command.add_argument("--run", type=Path, metavar="RUN", help="run that contains the backends")
+    command.add_argument(
+        "--run", type=Path, metavar="RUN", help="run that contains the backends or environments"
+    )
+    command.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="compare the trials of one run by their environment: each with the first, in the "
+        "order of versions, or two that A and B name; write: --by environment",
+    )
     command.add_argument(
         "--metric",
         action="append",
@@ -217,6 +225,13 @@ def _add_results(command: argparse.ArgumentParser) -> None:
     command.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
 
 
+def _env(command: argparse.ArgumentParser) -> None:
+    # Not `choices`, whose error suggests no similar name; `env.run` checks the value.
+    command.add_argument(
+        "action", nargs="?", default="list", metavar="ACTION", help="list or prune (default: list)"
+    )
+
+
 def _clean(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--images",
@@ -235,5 +250,6 @@ ADD = {
     "publish": _publish,
     "reproduce": _reproduce,
     "doctor": _doctor,
+    "env": _env,
     "clean": _clean,
 }

@@ -22,6 +22,7 @@ from lab.console import progress_console, say
 from lab.core import placement
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError, UsageError
+from lab.environments import preparation
 from lab.host import child_environment
 from lab.planning import registry
 from lab.planning.plan import make_plan
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         raise NothingSelectedError("Nothing to run: all configurations are skipped.")
     # Before the folder exists: an image that cannot be built must leave no empty run.
     choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
+    preparation.prepare(campaign.plan.trials, say)
     store = stored[0] if stored else run_folder.create(options.results, campaign)
     # Values are in no file: a resumed run needs the variables again, before its first trial.
     child_environment.passed({name for spec in campaign.plan.trials for name in spec.pass_env})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,10 @@ from lab.core.faults import FaultKind
 from lab.core.model import GAPS
 from lab.planning import faults, ranges
 from lab.planning.presets import EXPERIMENTS, FAULTS, LATENCY, OFFERED, PRESETS
-from lab.providers import WORDS
+from lab.providers import PROVIDERS
+
+# The folder of a checkout in `--with`, to the end of its requirement.
+CHECKOUT = re.compile(r"(?<= @ )file:.*?(?= \+ |$)")
 
 
 class _Once(argparse.Action):
@@ -141,8 +145,25 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         # No default: `choice.choose` first looks for a container engine, and prints the reason.
         "--provider": {
             "metavar": "NAME",
-            "help": f"what hosts the clusters: {' or '.join(WORDS.values())} (default: compose if "
-            "this machine has a container engine, else local)",
+            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: compose if this "
+            "machine has a container engine, else local)",
+        },
+    },
+    "environments": {
+        "--python": {
+            "action": "append",
+            "metavar": "VERSION",
+            "help": "run driver and workers in this Python, such as 3.13, or 3.14t for a "
+            "free-threaded build; repeat for more, each with every --with (default: the "
+            "Python of the lab)",
+        },
+        "--with": {
+            "action": "append",
+            "metavar": "REQUIREMENT",
+            "help": "run the systems that use a package with this version of it, such as "
+            "'celery==5.5.3', in an environment of the lab; several packages of one environment "
+            "are separated by ' + '; repeat for more environments, which run in the same blocks "
+            "(default: the packages of the lab)",
         },
     },
     "campaign size": {
@@ -214,6 +235,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 OF_A_PLAN = {
     **{n: f for n, f in OPTIONS["selection"].items() if n not in {"--task", "--args"}},
     **OPTIONS["topology"],
+    **OPTIONS["environments"],
     **{n: OPTIONS["campaign size"][n] for n in ("--preset", "--blocks", "--seed", "--precision")},
 }
 
@@ -239,7 +261,7 @@ def refuse_changes(options: argparse.Namespace, stored: str) -> None:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return the command line of a run without `--results`, whose path may be private."""
+    """Return the command line of a run without private paths: `--results`, and checkouts."""
     remaining = iter(arguments)
     published = []
     for argument in remaining:
@@ -247,4 +269,4 @@ def command_line(arguments: Sequence[str]) -> str:
             next(remaining, None)
         elif not argument.startswith("--results="):
             published.append(argument)
-    return shlex.join(published)
+    return shlex.join(CHECKOUT.sub("file:CHECKOUT", argument) for argument in published)

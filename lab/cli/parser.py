@@ -30,6 +30,7 @@ COMMANDS = {
     "publish": "Export a run as a folder to upload, or for a dashboard.",
     "reproduce": "Repeat one trial of a run.",
     "doctor": "Show what is missing on this machine, and how to fix it.",
+    "env": "List or remove environments with other versions of Python and packages.",
     "clean": "Remove processes and containers of labs that were killed, and old images.",
 }
 

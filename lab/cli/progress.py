@@ -137,8 +137,11 @@ class ProgressWatch:
 
 def describe_trial(spec: TrialSpec) -> str:
     """Return a one-line description of a trial."""
-    label = spec.label.removesuffix("@default")
-    return f"{label} {spec.workload} {_offered(spec)} {_describe_place(spec.topology)}"
+    return f"{_where(spec)} {spec.workload} {_offered(spec)} {_describe_place(spec.topology)}"
+
+
+def _where(spec: TrialSpec) -> str:
+    return f"{spec.label.removesuffix('@default')} {spec.environment}".rstrip()
 
 
 def _describe_place(topology: Topology) -> str:
@@ -165,7 +168,7 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
         table.add_row(
             str(spec.block),
             spec.id,
-            escape(spec.label),
+            escape(f"{spec.label} {spec.environment}".rstrip()),
             escape(spec.workload),
             escape(_offered(spec)),
             str(spec.arrival.n_tasks),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lab.campaign import feasible
-from lab.cli import cases
+from lab.cli import cases, environments
 from lab.console import say
 from lab.core import placement
 from lab.core.backend import INLINE, references_of
@@ -64,6 +64,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         references={} if options.turns or options.no_references else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),
     )
+    selection = replace(selection, environments=environments.of_labels(selection, options))
     # Before planning, because a plan of a billion trials would fill the memory.
     feasible.require_plannable(selection)
     return selection

@@ -55,7 +55,8 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
     label_width = max(LEAST_LABEL, min(LABEL, width - _needed(texts)))
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
-    cells = [_cell(row.label.removesuffix("@default"), label_width)]
+    where = f"{row.label.removesuffix('@default')} {row.environment}".rstrip()
+    cells = [_cell(where, label_width)]
     for name, text in texts.items():
         if name == "number":
             # Before `escape`, whose backslashes take no room on the terminal.

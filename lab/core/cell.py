@@ -74,7 +74,7 @@ def cell_of_spec(spec: TrialSpec) -> Cell:
     paced = arrival if isinstance(arrival, Paced) else None
     return Cell(
         label=spec.label,
-        environment="",
+        environment=spec.environment,
         workload=spec.workload,
         size=spec.size,
         arrival=arrival.kind,

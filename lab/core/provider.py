@@ -6,6 +6,7 @@ The campaign uses providers only through this class. Each file in `lab/providers
 from __future__ import annotations
 
 import secrets
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class TrialContext:
         jobs: The jobs for the backend's scheduler.
         passed: Variables of the user (`--pass-env`) for driver and workers.
         has_users_code: Whether driver and workers import modules of the user.
+        python: The interpreter of driver and workers.
     """
 
     spec: TrialSpec
@@ -58,6 +60,7 @@ class TrialContext:
     jobs: tuple[Job, ...] = ()
     passed: Mapping[str, str] = field(default_factory=dict)
     has_users_code: bool = False
+    python: str = sys.executable
 
     @property
     def ledger(self) -> Path:
@@ -122,6 +125,7 @@ class Cluster(FaultHooks, ABC):
     Attributes:
         offers: The services that the provider can start.
         has_quotas: Whether it can limit the CPU time of a node.
+        has_environments: Whether driver and workers can run in another interpreter than the lab's.
         is_on_host: Whether the processes of its clusters are processes of this machine. Arrivals
             that kill the submitter or query a monitor need that.
         start_s: Seconds that a cluster takes to start, in addition to its processes; only for
@@ -130,6 +134,7 @@ class Cluster(FaultHooks, ABC):
 
     offers: ClassVar[frozenset[Service]]
     has_quotas: ClassVar[bool] = False
+    has_environments: ClassVar[bool] = False
     is_on_host: ClassVar[bool] = False
     start_s: ClassVar[float] = 0.0
 

@@ -63,7 +63,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def of_process() -> dict[str, str]:
     """Return the environment of a process of the lab: the fixed list, and the lab's import path."""
     locale = {name: value for name, value in os.environ.items() if name.startswith(LOCALE)}
-    return _named(PROCESS) | locale | SAFE_PATH | _import_path(())
+    return _named(PROCESS) | locale | SAFE_PATH | import_path()
 
 
 def of_engine() -> dict[str, str]:
@@ -83,13 +83,13 @@ def of_lab() -> dict[str, str]:
     return of_engine() | of_lab
 
 
-def with_users_code() -> dict[str, str]:
+def with_users_code(python: str = sys.executable) -> dict[str, str]:
     """Return the variables with which a process imports the user's modules and reads their files.
 
-    The user's modules are in the current folder and in the folders of PYTHONPATH. A process
-    searches them after all other folders.
+    The user's modules are in the current folder and in the folders of PYTHONPATH. A process of the
+    interpreter `python` searches them after all other folders.
     """
-    return {"PWD": str(Path.cwd())} | _import_path(users_folders())
+    return {"PWD": str(Path.cwd())} | import_path(users_folders(), python)
 
 
 def users_folders() -> tuple[Path, ...]:
@@ -126,25 +126,26 @@ def _named(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _import_path(last: Iterable[Path]) -> dict[str, str]:
+def import_path(last: Iterable[Path] = (), python: str = sys.executable) -> dict[str, str]:
     """Return a PYTHONPATH that adds the lab's folder, and the folders `last` after all others.
 
     Python searches PYTHONPATH before the standard library. So the path contains the folders of the
     interpreter as well, before those of `last`; Python removes duplicates. Unlike a change of
     `sys.path`, this also works in processes that a backend starts.
     """
-    first = [] if str(ROOT) in default_path() else [str(ROOT)]
-    users = [str(folder) for folder in last if str(folder) not in default_path()]
-    path = [*first, *(default_path() if users else ()), *users]
+    default = default_path(python)
+    first = [] if str(ROOT) in default else [str(ROOT)]
+    users = [str(folder) for folder in last if str(folder) not in default]
+    path = [*first, *(default if users else ()), *users]
     return {IMPORT_PATH: os.pathsep.join(path)} if path else {}
 
 
 @cache
-def default_path() -> tuple[str, ...]:
-    """Return the default import path of this interpreter, in its order."""
+def default_path(python: str = sys.executable) -> tuple[str, ...]:
+    """Return the default import path of an interpreter, in its order."""
     # A new interpreter, because `sys.path` of this one also has the folders of the user.
     program = "import json, sys; print(json.dumps(sys.path))"
-    command = [sys.executable, "-c", program]
+    command = [python, "-c", program]
     env = _named(PROCESS) | SAFE_PATH
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return tuple(json.loads(done.stdout))

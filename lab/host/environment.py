@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import hashlib
 import json
 import os
@@ -17,9 +16,8 @@ import platform
 import re
 import resource
 import sys
-import sysconfig
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, entry_points, requires
@@ -29,6 +27,7 @@ from typing import NamedTuple
 import psutil
 
 from lab.core.defects import contained
+from lab.host import interpreter
 from lab.host.procfs import CPUS, cgroup_texts, chosen, cpu_limit, cpu_values, memory_limit, text_of
 from lab.host.repository import git_or_none
 from lab.results.schema.machine import EnvironmentRow
@@ -46,16 +45,13 @@ KERNEL_PARAMETERS = re.compile(
     r"|mitigations|nohz|nohz_full|nosmt|nr_cpus|numa_balancing|preempt|processor\.max_cstate|psi"
     r"|rcu_nocbs|skew_tick|threadirqs|transparent_hugepage|tsc)(?:=[\w,.:+-]*)?"
 )
-BUILD_ARGUMENT = re.compile(r"--(?:en|dis)able-[\w-]+(?:=\w+)?|--with(?:out)?-[\w-]+(?:=\w+)?")
-OPTIMISATION = re.compile(r"-O\w|-flto(?:=\w+)?|-m(?:arch|tune)=[\w-]+|-fno-omit-frame-pointer")
-# Without PYTHONPATH and PYTHONHOME: their values are paths.
-PYTHON_VARIABLES = re.compile(
-    "PYTHON(?:ASYNCIODEBUG|DEVMODE|DONTWRITEBYTECODE|FAULTHANDLER|HASHSEED|MALLOC|NODEBUGRANGES"
-    "|NOUSERSITE|OPTIMIZE|UNBUFFERED|UTF8|_CPU_COUNT|_GIL|_JIT)"
-)
 # The name at the start of a requirement (PEP 508).
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 CLOCK_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+
+
+# The keys of facts of another environment than that of the lab begin with it.
+OF_ENVIRONMENT = "in "
 
 
 class Fact(NamedTuple):
@@ -74,14 +70,16 @@ class GitState(NamedTuple):
     dirty: str
 
 
-def fingerprint() -> tuple[str, list[EnvironmentRow]]:
+def fingerprint(further: Iterable[Fact] = ()) -> tuple[str, list[EnvironmentRow]]:
     """Read all facts; return the id, 16 hex digits over the stable ones, and a row for each fact.
+
+    `further` are those of other environments than that of the lab.
 
     Facts that could not be read are not part of the id, so a new fact that an old machine lacks
     does not change the id of that machine.
     """
     parts = (_cpu, _memory, _kernel, _limits, _clock, _python, _packages, _disturbance)
-    read = [fact for part in parts for fact in _facts(part)]
+    read = [*(fact for part in parts for fact in _facts(part)), *further]
     facts = [fact._replace(value=_shown(fact.value)) for fact in read]
     stable = sorted((f.key, f.value, f.unit) for f in facts if f.stable and f.value)
     digest = hashlib.sha256(json.dumps(stable).encode()).hexdigest()[:16]
@@ -198,22 +196,8 @@ def _clock() -> Iterator[Fact]:
 
 
 def _python() -> Iterator[Fact]:
-    arguments = BUILD_ARGUMENT.findall(str(sysconfig.get_config_var("CONFIG_ARGS")))
-    flags = OPTIMISATION.findall(str(sysconfig.get_config_var("PY_CFLAGS")))
-    jit = getattr(sys, "_jit", None)  # Python 3.14
-    yield Fact("python.implementation", platform.python_implementation(), stable=True)
-    yield Fact("python.version", platform.python_version(), stable=True)
-    yield Fact("python.build", " ".join(platform.python_build()))
-    yield Fact("python.compiler", platform.python_compiler())
-    yield Fact("python.configure", " ".join(arguments))
-    yield Fact("python.optimisation", " ".join(flags))
-    yield Fact("python.gil", int(getattr(sys, "_is_gil_enabled", lambda: True)()), stable=True)
-    yield Fact("python.jit", int(jit is not None and jit.is_enabled()), stable=True)
-    yield Fact("python.gc_thresholds", ",".join(map(str, gc.get_threshold())))
-    for name in sorted(filter(PYTHON_VARIABLES.fullmatch, os.environ)):
-        value = os.environ[name]
-        # A user may set these to any text, but a valid value is a word or a number.
-        yield Fact(f"python.variable.{name}", value if re.fullmatch(r"[\w.]{,40}", value) else None)
+    for key, value, is_stable in interpreter.facts():
+        yield Fact(key, value, stable=is_stable)
 
 
 def _packages() -> Iterator[Fact]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lab import backends
 from lab.core import fire_times
 from lab.core.backend import Backend, capabilities, services_of, variant_of
 from lab.core.faults import Fault, FaultKind, Persistence, Role
@@ -85,6 +86,8 @@ def _reasons(
     if lacking:
         remedy = REMEDIES.get(lacking, "Try another.")
         yield f"The system needs {lacking}, which provider {spec.provider} lacks. {remedy}"
+    if spec.environment and not chosen.backend.__module__.startswith(f"{backends.__name__}."):
+        yield "The system is in another package, which environments of the lab do not contain."
     if spec.fault is not None:
         yield from _reasons_of_fault(chosen, spec, spec.fault.kind)
         yield from _reasons_of_scheduler(chosen, spec, spec.fault.kind, is_on_host=is_on_host)

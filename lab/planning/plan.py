@@ -5,26 +5,18 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.core.faults import Fault, FaultKind
-from lab.core.model import (
-    Arrival,
-    Burst,
-    Periodic,
-    Retry,
-    Service,
-    Topology,
-    TrialSpec,
-)
+from lab.core.model import Arrival, Burst, Periodic, Retry, Service, Topology, TrialSpec
 from lab.core.preflight import PreflightResult
 from lab.planning import registry
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import Case
 
 # Seconds of work per worker slot (METHOD M16).
-LONGEST_WARM_UP_S = 0.5
+LONGEST_WARM_UP_S = 5.0
 MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
 
 
@@ -38,6 +30,7 @@ class Selection:
     fault_lacks: why the provider cannot do a kind of fault, for each such kind.
     references: labels that run in addition, as references of `labels`; the value is the smallest
         index at which a backend lists the reference (METHOD M18).
+    environments: texts of the environments of each label; a missing label runs in that of the lab.
     """
 
     labels: tuple[str, ...]
@@ -56,6 +49,11 @@ class Selection:
     fault_lacks: Mapping[FaultKind, str] = field(default_factory=dict)
     references: Mapping[str, int] = field(default_factory=dict)
     pass_env: tuple[str, ...] = ()
+    environments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def environments_of(self, label: str) -> tuple[str, ...]:
+        """Return the environments in which a label runs."""
+        return self.environments.get(label, ("",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +106,13 @@ def _in_order(
     blocks = [(block, False) for block in range(selection.blocks)]
     for block, is_once in [*blocks, (0, True)]:
         specs = [
-            spec
+            replace(spec, environment=environment)
             for label, cases_of_label in cases.items()
             for calibrated_case in cases_of_label
             if (calibrated_case.case.blocks == 1) is is_once
             and block < (calibrated_case.case.blocks or selection.blocks)
             for spec in _sweep(selection, label, calibrated_case, block)
+            for environment in selection.environments_of(label)
         ]
         # Otherwise a drift of the machine would be attributed to the systems (METHOD M3).
         random.Random(f"{selection.seed}/{block}{'/once' if is_once else ''}").shuffle(specs)
@@ -122,9 +121,9 @@ def _in_order(
 
 def _once(trials: Sequence[TrialSpec], skips: Sequence[Skip]) -> Iterator[Skip]:
     """Yield the skips; of those with the same fault, the first, and none if a trial has it."""
-    covered = {(spec.label, spec.fault) for spec in trials}
+    covered = {(spec.label, spec.environment, spec.fault) for spec in trials}
     for skip in skips:
-        key = (skip.spec.label, skip.spec.fault)
+        key = (skip.spec.label, skip.spec.environment, skip.spec.fault)
         if skip.spec.fault is None or key not in covered:
             yield skip
             covered.add(key)
@@ -279,7 +278,6 @@ def _of_user_function(preflight: PreflightResult) -> dict[str, Any]:
         "unchecked": MESSAGE.sub(r"\1", preflight.unchecked),
         "check_ns": preflight.check_ns,
         "is_coroutine": preflight.is_coroutine,
-        "is_uncertain": bool(preflight.nominal_ns and preflight.uncertainty),
     }
 
 

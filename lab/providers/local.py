@@ -30,6 +30,7 @@ from lab.providers.local_faults import DRIVER, LocalFaults, LocalPart
 from lab.providers.monitor import answer
 from lab.providers.servers import (
     SERVICES,
+    DaskScheduler,
     RedisService,
     RunningServer,
     Server,
@@ -48,6 +49,7 @@ class LocalCluster(LocalFaults, Cluster):
 
     offers = frozenset({*SERVICES, Service.CRON})
     is_on_host = True
+    has_environments = True
     benchmark_redis = staticmethod(redis_benchmark.on_host)
 
     @classmethod
@@ -69,7 +71,9 @@ class LocalCluster(LocalFaults, Cluster):
         # Environment of all processes of the trial: its labels, and the temporary directory.
         self._environment = dict(site.environment)
         # Import path of the user's modules, for all processes that run or unpickle tasks.
-        self._users_code = child_environment.with_users_code() if site.has_users_code else {}
+        self._users_code = (
+            child_environment.with_users_code(site.python) if site.has_users_code else {}
+        )
 
     def up(self) -> BackendContext:
         """Start the servers that the backend needs, the workers of each node, and a scheduler."""
@@ -132,6 +136,8 @@ class LocalCluster(LocalFaults, Cluster):
     def _server(self, name: Service) -> Server:
         if name is Service.REDIS and self._scratch:
             return RedisService(self.site.persistence, self._scratch / str(name))
+        if name is Service.DASK_SCHEDULER:
+            return DaskScheduler(self.site.python)
         return SERVICES[name]()
 
     def _start(
@@ -149,7 +155,8 @@ class LocalCluster(LocalFaults, Cluster):
         }
         log = self.site.logs / f"{name}.log"
         command_line = shlex.join(Path(word).name for word in command.argv[:4])
-        process = processes.start(command.argv, cpus, environment, log)
+        argv = [self.site.python if word == sys.executable else word for word in command.argv]
+        process = processes.start(argv, cpus, environment, log)
         self._limit(process)
         kind, again = name.partition("-")[0], partial(self._start, command, name, cpus, slot)
         role = ROLES.get(kind.rstrip(string.digits))
@@ -196,7 +203,7 @@ class LocalCluster(LocalFaults, Cluster):
         if not self._nodes:  # it executes the tasks itself
             environment |= self.faked_clock(DRIVER)
         environment["LAB_SETUP"] = setup_to_json(self._setup())
-        argv = [sys.executable, "-m", "lab.driver", str(site.folder)]
+        argv = [site.python, "-m", "lab.driver", str(site.folder)]
         log, cpus = site.logs / f"{DRIVER}.log", site.placement.driver
         self._driver = processes.start(argv, cpus, environment, log, pipes=True)
         self._limit(self._driver)
@@ -267,10 +274,10 @@ class LocalCluster(LocalFaults, Cluster):
         return None
 
     def down(self) -> int:
-        """Stop the driver, then kill the workers, then the servers; return the number of leftovers.
+        """Stop the driver, then the workers, then the servers; return the number of leftovers.
 
-        The driver is first, because a client that outlives its broker tries to reconnect. The
-        others are killed, because some take seconds to shut down, and nothing of them is needed.
+        The driver is first, because a client that outlives its broker tries to reconnect. Workers
+        have `GRACE_S` to shut down, which some backends need; the window is over by then.
         """
         trial = self.site.environment[processes.TRIAL]
         try:
@@ -279,8 +286,8 @@ class LocalCluster(LocalFaults, Cluster):
                 crontab.remove_trial(trial)
             if self._driver:
                 processes.stop(self._driver)
-            processes.kill_started(*(part.process for part in self._nodes))
-            processes.kill_started(*(part.process for part in self._services))
+            processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
+            processes.stop(*(part.process for part in self._services))
         finally:
             # Also after an interrupt: a process that remains would take CPU time from later trials.
             reaped = processes.reap_trial(trial)

@@ -155,6 +155,10 @@ class RedisService:
         return "no persistence" if is_off else f"persistence {self._persistence}"
 
 
+# In the environment of the trial, whose packages are not those of the lab.
+VERSION = "from importlib.metadata import version; print(version('distributed'))"
+
+
 class DaskScheduler:
     """Dask's scheduler, which writes its address to a file when it listens.
 
@@ -163,8 +167,8 @@ class DaskScheduler:
 
     name: ClassVar[Service] = Service.DASK_SCHEDULER
 
-    def __init__(self) -> None:
-        self._port = 0
+    def __init__(self, python: str = sys.executable) -> None:
+        self._python, self._port = python, 0
 
     def start(
         self,
@@ -182,7 +186,7 @@ class DaskScheduler:
         file, log = folder / "dask-scheduler.json", folder / f"{self.name}.log"
         # After a restart, the address in an old file would count as that of the new scheduler.
         file.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
+        argv = [self._python, "-m", "dask", "scheduler", "--scheduler-file", str(file)]
         argv += ["--host", "127.0.0.1", "--port", str(self._port)]
         # Dask runs what any local user sends it: the preload checks the user of each peer.
         argv += ["--preload", "lab.backends._dask"]
@@ -197,9 +201,14 @@ class DaskScheduler:
                 time.sleep(0.01)
             else:
                 self._port = int(address.rpartition(":")[2])
-                return RunningServer(process, address, f"dask scheduler {version('distributed')}")
+                return RunningServer(process, address, f"dask scheduler {self._version()}")
         processes.stop(process)
         raise ClusterError(f"dask scheduler did not start: {last_line(log)}")
+
+    def _version(self) -> str:
+        if self._python == sys.executable:
+            return version("distributed")
+        return programs.output_of([self._python, "-c", VERSION], READY_S).strip()
 
 
 class Server(Protocol):

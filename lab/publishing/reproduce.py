@@ -57,6 +57,8 @@ def differences(run: Path) -> list[str]:
     """Return the facts that differ between the run's environment and the present one."""
     store = Store(run)
     rows = store.read("environment")
+    # The present facts of another environment are read for the new run, if its trial has one.
+    rows = rows[~rows.key.astype(str).str.startswith(environment.OF_ENVIRONMENT)]
     then = {str(k): str(v) for k, v, s in zip(rows.key, rows.value, rows.stable, strict=True) if s}
     now = {row.key: row.value for row in environment.fingerprint()[1] if row.stable}
     commit = str(store.campaign().git_commit)

@@ -111,6 +111,7 @@ def summary(tables: Tables) -> list[SummaryRow]:
         return []
     named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))
     named = named.merge(identify(trials)[["label", "name"]], on="label")
+    named["name"] = (named["name"] + " " + named["environment"]).str.rstrip()
     cells: dict[RowKey, Trials] = {}
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
         # By site and not by cell: the burst and the paced trials of a system share one row.

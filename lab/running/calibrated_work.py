@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from lab.core.environment import Environment
 from lab.core.model import TrialSpec
+from lab.environments import preparation
+from lab.host import programs
 from lab.planning import registry
 from lab.worker import user_function
+
+DEADLINE_S = 60.0
 
 
 def work_ns(spec: TrialSpec) -> int | None:
@@ -13,10 +18,31 @@ def work_ns(spec: TrialSpec) -> int | None:
     The size itself stays, so that all systems of a block run the same tasks; but the plan's
     calibration may be an hour old, and the speed of a shared machine changes within minutes. An
     overhead is computed from this duration. None if the size is not a duration.
+
+    Raises:
+        LabError: The interpreter of the trial's environment cannot do it.
     """
     if not spec.nominal_ns or not spec.size or user_function.is_user_function(spec.workload):
         return None
     _, module = registry.workload(spec.workload)
     # The size of a calibrated workload is typed in microseconds.
-    same_now = int(module.calibrate(spec.nominal_ns // 1_000))
+    us = spec.nominal_ns // 1_000
+    if Environment.parse(spec.environment).python:
+        same_now = _elsewhere(
+            spec, f"from {module.__name__} import calibrate; print(calibrate({us}))"
+        )
+    else:
+        same_now = int(module.calibrate(us))
     return round(spec.nominal_ns * spec.size / same_now)
+
+
+def _elsewhere(spec: TrialSpec, program: str) -> int:
+    """Run a program in the interpreter of a trial, in which a loop has another speed."""
+    interpreter = preparation.of_trial(spec.label, spec.environment)
+    output = programs.output_of(
+        [interpreter.python, "-c", program],
+        DEADLINE_S,
+        name=f"The calibration of {spec.workload} in {spec.environment}",
+        variables=preparation.variables(interpreter),
+    )
+    return int(output)

@@ -18,6 +18,7 @@ from lab.core.placement import Placement
 from lab.core.provider import Cluster, CpuUse, DriverProcess, TrialContext
 from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import readiness
+from lab.environments import preparation
 from lab.host import affinity, child_environment, interrupts, processes
 from lab.planning import registry
 from lab.planning.tasks import make_jobs
@@ -193,6 +194,8 @@ def _site(outcome: TrialObservation) -> TrialContext:
         "PYTHONHASHSEED": str(outcome.hash_seed),
     }
     spec = outcome.spec
+    interpreter = preparation.of_trial(spec.label, spec.environment)
+    environment |= preparation.variables(interpreter)
     outcome.folder.mkdir(parents=True)
     return TrialContext(
         spec,
@@ -203,6 +206,7 @@ def _site(outcome: TrialObservation) -> TrialContext:
         jobs_of(spec),
         passed=child_environment.passed(spec.pass_env),
         has_users_code=registry.is_foreign(spec.label, spec.workload),
+        python=interpreter.python,
     )
 
 

@@ -34,6 +34,7 @@ ROOMS = (
     "analysis",
     "driver",
     "providers",
+    "environments",
     "planning",
     "recording",
     "backends",
