@@ -9,16 +9,17 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.colours import colour_of
+from lab.analysis.disturbed import AsCounted
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, usable, workload_names
 from lab.analysis.statistics import interval
 from lab.core.cell import PLACE, TOPOLOGY
-from lab.core.model import Burst, Idle, Status
+from lab.core.model import Burst, Flag, Idle, Status
 from lab.figures import Tables
 from lab.report.headlines import shown_estimates
 from lab.report.number_format import NOT_MEASURED, digits
 from lab.report.numbers import Number
-from lab.report.summary import Column, flags_of, number_of
+from lab.report.summary import Column, flags_of, in_brackets, number_of
 
 MB = 1e-6
 STATE = "memory_bytes_per_worker_{}"
@@ -78,9 +79,13 @@ def resource_rows(tables: Tables) -> list[ResourceRow]:
     named = named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY], kind="stable")
     estimates = shown_estimates(tables["estimate"])
     pooled = _pooled(tables)
+    if (tables["trial"]["flag"] == Flag.DISTURBED).any():
+        measured = _pooled(AsCounted(tables))
+        # The right operand wins: a number that counts replaces a disturbed one.
+        pooled = {k: in_brackets(n, "no trial counts") for k, n in measured.items()} | pooled
     cells = named.groupby(["title", "label", "provider"], sort=False)
     rows = [_row(list(each(cell)), estimates, pooled) for _, cell in cells]
-    rows = [row for row in rows if any(n.value is not None for n in row.numbers.values())]
+    rows = [row for row in rows if any(map(_is_shown, row.numbers.values()))]
     places = {row.title: number for number, row in reversed([*enumerate(rows)])}
     return sorted(rows, key=lambda row: (places[row.title], _size(row)))
 
@@ -139,7 +144,12 @@ def _over_trials(rows: pd.DataFrame) -> Number:
 
 def shown_columns(rows: Sequence[ResourceRow]) -> Sequence[Column]:
     """Return the columns that hold a number in any row."""
-    return [c for c in COLUMNS if any(row.numbers[c.name].value is not None for row in rows)]
+    return [c for c in COLUMNS if any(_is_shown(row.numbers[c.name]) for row in rows)]
+
+
+def _is_shown(number: Number) -> bool:
+    # A disturbed number has no value, because it ranks nothing; it is in brackets.
+    return number.value is not None or number.text.startswith("(")
 
 
 def as_table(rows: Sequence[ResourceRow]) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:

@@ -239,6 +239,8 @@ def _cpu(cell: Trials, estimates: Mapping[RowKey, Any]) -> Number:
 
 def in_brackets(number: Number, reasons: str) -> Number:
     """Return a number of disturbed trials: it is shown and has no value to rank or to compare."""
+    if number.value is None:  # refused, whatever the machine did
+        return number
     return Number(f"({number.text})", number.interval, f"disturbed: {reasons}; {number.note}")
 
 

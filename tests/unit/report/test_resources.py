@@ -15,6 +15,7 @@ from lab.report.page import render
 from lab.report.resources import COLUMNS, POOLED, resource_rows
 from lab.report.run_tables import RunTables
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
+from tests.factories.disturbed import with_disturbed
 from tests.factories.resources import DRAINED, IDLE_WAKEUPS_PER_S, WORKER_MB, with_upkeep
 
 SMALL = Campaign(
@@ -51,6 +52,20 @@ def test_a_row_has_memory_and_idle_cost_per_worker(tables: Tables) -> None:
     assert one["wakeups"].value == pytest.approx(IDLE_WAKEUPS_PER_S)
     assert two["wakeups"].text == "not measured"
     assert two["leak"].text == "refused"
+
+
+def test_a_disturbed_system_has_its_numbers_in_brackets(tables: Tables) -> None:
+    """Memory and the start are measured in trials that rank nothing."""
+    metrics = tables["metric"]
+    is_start = metrics["metric"] == "cold_start_s"
+    started = metrics.assign(value=metrics["value"].mask(is_start, 2.0))
+    rows = resource_rows(with_disturbed({**tables, "metric": started}, "rq[worker]@default"))
+    (row,) = (r for r in rows if (r.name, r.cores_x_nodes) == ("rq", "1 x 1"))
+    for name in ("idle", "cold_start"):
+        assert row.numbers[name].text.startswith("(")
+        assert row.numbers[name].value is None
+    assert row.numbers["leak"].text == "refused"
+    assert all(n.text[0] != "(" for r in rows if r.name != "rq" for n in r.numbers.values())
 
 
 def test_cold_starts_are_estimated_over_all_trials_of_a_topology(tables: Tables) -> None:
