@@ -19,15 +19,15 @@ import platformdirs
 from lab.core import files
 from lab.environments.installation import install, python_of
 from lab.environments.recipe import Recipe
+from lab.host import child_environment
 
-APPLICATION = "background-task-lab"
 RECIPE = "environment.json"
 UNFINISHED = ".unfinished-"
 
 
 def root() -> Path:
     """Return the folder of all environments."""
-    return platformdirs.user_cache_path(APPLICATION) / "environments"
+    return platformdirs.user_cache_path(child_environment.APPLICATION) / "environments"
 
 
 def folder_of(recipe: Recipe) -> Path:

@@ -8,6 +8,8 @@ backends and not others. ``--pass-env`` passes such a variable to driver and wor
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -57,6 +59,8 @@ SYSTEMS = re.compile(
     "|REMAP_SIGTERM|PUBSUB_EMULATOR_HOST|PROMETHEUS_MULTIPROC_DIR"
 )
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+APPLICATION = "background-task-lab"
+PACKAGES = ("lab", "workloads")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -134,10 +138,30 @@ def import_path(last: Iterable[Path] = (), python: str = sys.executable) -> dict
     `sys.path`, this also works in processes that a backend starts.
     """
     default = default_path(python)
-    first = [] if str(ROOT) in default else [str(ROOT)]
+    first = [] if str(ROOT) in default else [str(_source(ROOT))]
     users = [str(folder) for folder in last if str(folder) not in default]
     path = [*first, *(default if users else ()), *users]
     return {IMPORT_PATH: os.pathsep.join(path)} if path else {}
+
+
+@cache
+def _source(root: Path) -> Path:
+    """Return a folder whose only packages are those of the lab, for another interpreter.
+
+    That of a checkout is `root` itself. An installed lab is among the packages of its environment,
+    of which no other interpreter may import any; so the folder has links to its packages.
+    """
+    if (root / "pyproject.toml").is_file():
+        return root
+    import platformdirs  # not in the environment that builds images
+
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    folder = platformdirs.user_cache_path(APPLICATION) / "source" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in PACKAGES:
+        with contextlib.suppress(FileExistsError):  # another lab was faster
+            (folder / package).symlink_to(root / package)
+    return folder
 
 
 @cache

@@ -169,3 +169,22 @@ def test_ids_of_trials_without_passed_variables_are_unchanged() -> None:
     assert replace(spec, pass_env=("SHOP_TOKEN",)).id != spec.id
     again = spec_from_json(spec_to_json(replace(spec, pass_env=("SHOP_TOKEN",))))
     assert again.pass_env == ("SHOP_TOKEN",)
+
+
+def test_an_installed_lab_does_not_share_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another interpreter imports the lab, and nothing else that is installed beside it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    installed = tmp_path / "site-packages"
+    for package in ("lab", "workloads", "celery"):
+        (installed / package).mkdir(parents=True)
+    for _ in range(2):  # the second time, the links exist
+        child_environment._source.cache_clear()
+        source = child_environment._source(installed)
+        assert {path.name: path.resolve() for path in source.iterdir()} == {
+            name: installed / name for name in ("lab", "workloads")
+        }
+    (installed / "pyproject.toml").touch()
+    child_environment._source.cache_clear()
+    assert child_environment._source(installed) == installed
