@@ -191,20 +191,26 @@ class _Runner:
         return contained(lambda: self._measure(spec, attempt, folder, position), fail, folder)
 
     def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
-        if spec.block not in self._instrumentation_ns:
-            self._begin(spec.block)
+        instrumentation_ns = self._cost_of_instrumentation(spec)
         before, work = self._calibration_ns, calibrated_work.work_ns(spec)
-        instrumentation_ns = self._cost_ns(spec)
         outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, instrumentation_ns)
         self._calibration_ns = host_counters.calibrate()
-        return self._keep(outcome, position, (before, self._calibration_ns), work)
+        calibration_ns = before, self._calibration_ns
+        ids = (self._campaign_id, self._fingerprint_id, position)
+        return self._keep(outcome, Context(*ids, calibration_ns, instrumentation_ns, work))
 
-    def _cost_ns(self, spec: TrialSpec) -> float | None:
-        """Return the instrumentation cost of a task; None if it was not measured."""
+    def _cost_of_instrumentation(self, spec: TrialSpec) -> float | None:
+        """Return the cost in ns, which is measured before each block, with the host baselines.
+
+        A probe has the number of its repetition as its block: it takes the last cost.
+        """
+        costs, is_probe = self._instrumentation_ns, isinstance(spec.arrival, RateProbe)
+        if spec.block not in costs and not (costs and is_probe):
+            self._begin(spec.block)
         # It is measured in the interpreter of the lab, and another one may be twice as fast.
         if Environment.parse(spec.environment).python:
             return None
-        return self._instrumentation_ns.get(spec.block)
+        return costs.get(spec.block, [*costs.values()][-1])
 
     def _begin(self, block: int) -> None:
         """Measure instrumentation cost and host baselines; a resumed block has its baselines."""
@@ -227,16 +233,7 @@ class _Runner:
         for row in rows:
             self._store.append(row)
 
-    def _keep(
-        self,
-        outcome: trial.TrialObservation,
-        position: int,
-        calibration_ns: tuple[int, int] | None,
-        work_ns: int | None = None,
-    ) -> TrialRow:
-        instrumentation_ns = self._cost_ns(outcome.spec)
-        ids = (self._campaign_id, self._fingerprint_id, position)
-        context = Context(*ids, calibration_ns, instrumentation_ns, work_ns)
+    def _keep(self, outcome: trial.TrialObservation, context: Context) -> TrialRow:
         collected: TrialResult = collect(outcome, context)
         for table, rows in collected.tables.items():
             self._store.write_parquet(outcome.folder, table, rows)
@@ -281,7 +278,8 @@ class _Runner:
             killed.reason += f" Its records cannot be read: {reason}"
             return self._file(killed, position)
 
-        contained(lambda: self._keep(killed, position, None), without_records, killed.folder)
+        context = Context(self._campaign_id, self._fingerprint_id, position, None)
+        contained(lambda: self._keep(killed, context), without_records, killed.folder)
 
 
 def _is_worth_another(row: TrialRow) -> bool:

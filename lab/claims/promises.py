@@ -143,10 +143,18 @@ PROMISES: Mapping[str, tuple[Claim, ...]] = {
 }
 # System -> sentence -> the reason why no trial of `lab claims` tests it.
 UNTRIED: Mapping[str, Mapping[str, str]] = {
+    "django-q": {
+        "The default behavior for schedules that didn't run while a cluster was down, is to play "
+        "catch up and execute all the missed time slots until things are back on schedule. "
+        "(docs/configure.rst of django-q2, catch_up)": (
+            "each of its schedules takes minutes; `lab bench --experiment faults --fault "
+            "scheduler-kill --backend django-q` measures an outage of one time slot"
+        )
+    },
     "django-rq": {
         f"Another worker collects this job and moves it to the FailedJobRegistry. ({OF_RQ})": (
             "with the default settings this takes up to 810 s; `lab bench --experiment faults "
             "--backend rq` measures it"
         )
-    }
+    },
 }

@@ -10,16 +10,20 @@ from typing import TypeVar
 from lab.console import say
 from lab.core.errors import UnknownNameError, UsageError
 from lab.core.model import Arrival, Burst, Idle, Paced, Periodic, Priority
+from lab.core.preflight import PreflightResult
 from lab.host import temp_dirs
 from lab.planning import faults, ranges, registry
 from lab.planning.presets import EXPERIMENTS, OFFERED, PRESETS, STANDARD, Case, Preset
 from lab.providers import PROVIDERS, watchdog
+from lab.report.number_format import percent, seconds
 from lab.running import preflight, shadowed_modules
 from lab.worker import user_function
 
 T = TypeVar("T")
 # Throughput needs this many tasks.
 FEWEST_TASKS = 20
+# The share of waits above which calls of a function were disturbed (METHOD M23).
+WORTH_MENTION = 0.1
 QUICKEST = next(iter(PRESETS))
 
 
@@ -111,7 +115,7 @@ def _user_function_cases(options: argparse.Namespace, preset: Preset) -> list[Ca
     """Call the user's function, report the results, and return its cases."""
     name = user_function.name_of(options.task, options.args)
     shadowed_modules.refuse(name)  # before anything is imported from the user's folder
-    say(f"Calling {name} three times before the run.")
+    say(f"Calling {name} a few times before the run.")
     with watchdog.on_duty(), temp_dirs.folder() as folder:
         result = preflight.run_preflight(name, folder, preset.deadline_s, options.pass_env or ())
     if result.failure and not options.allow_errors:
@@ -120,14 +124,15 @@ def _user_function_cases(options: argparse.Namespace, preset: Preset) -> list[Ca
             "add --allow-errors to measure it anyway."
         )
     PROVIDERS[options.provider].require_importable(name)
-    duration = f"A call takes {result.nominal_ns / 1e9:.3g} s. " if result.nominal_ns else ""
+    if result.nominal_ns:
+        say(_duration(result))
     if result.answer is None:
         check = f"Answers are not checked: {result.unchecked}."
     elif result.unchecked:
         check = f"Answers are checked in the warm-up only: {result.unchecked}."
     else:
         check = "All answers are equal, and the lab checks each task's answer."
-    say(duration + check)
+    say(check)
     # The preset's bursts and paced arrivals of no-ops, in a third of its deadline.
     noops = [c for c in _named_cases("noop", preset) if isinstance(c.arrival, Burst | Paced)]
     budget_s = preset.deadline_s / 3
@@ -140,6 +145,22 @@ def _user_function_cases(options: argparse.Namespace, preset: Preset) -> list[Ca
         )
         for case in noops
     ]
+
+
+def _duration(result: PreflightResult) -> str:
+    """Word how long a call takes, and what disturbed the calls."""
+    taken = seconds(result.nominal_ns / 1e9)
+    if result.uncertainty:
+        return (
+            f"A call takes about {taken}. This is uncertain, because {result.uncertainty}, so that "
+            "no overhead and no highest possible rate is computed from it. If other programs are "
+            "the cause, close them and start again."
+        )
+    text = f"A call takes {taken}, the fastest of {result.n_calls}."
+    if result.waited > WORTH_MENTION:
+        text += f" This machine is busy: the calls waited for a CPU for {percent(result.waited)} of"
+        text += " the time, which is subtracted."
+    return text
 
 
 def _within(arrival: Arrival, nominal_ns: int, budget_s: float) -> Arrival:

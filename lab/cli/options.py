@@ -15,7 +15,7 @@ from lab.core.faults import FaultKind
 from lab.core.model import GAPS
 from lab.planning import faults, ranges
 from lab.planning.presets import EXPERIMENTS, FAULTS, LATENCY, OFFERED, PRESETS
-from lab.providers import PROVIDERS
+from lab.providers import WORDS
 
 # The folder of a checkout in `--with`, to the end of its requirement.
 CHECKOUT = re.compile(r"(?<= @ )file:.*?(?= \+ |$)")
@@ -145,8 +145,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         # No default: `choice.choose` first looks for a container engine, and prints the reason.
         "--provider": {
             "metavar": "NAME",
-            "help": f"what hosts the clusters: {', '.join(PROVIDERS)} (default: compose if this "
-            "machine has a container engine, else local)",
+            "help": f"what hosts the clusters: {' or '.join(WORDS.values())} (default: compose if "
+            "this machine has a container engine, else local)",
         },
     },
     "environments": {

@@ -148,8 +148,10 @@ def _values(store: Store) -> pd.DataFrame:
     table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     # No comparison uses the numbers of disturbed and invalid trials (METHOD M23).
     table = table[table.flag.isin(COUNTED_FLAGS)]
-    # Each run calibrates again, so equal cells have different sizes; the duration is equal.
-    requested = table["size"].mask(table.nominal_ns > 0, table.nominal_ns // 1_000)
+    # Each run calibrates again, so equal cells have different sizes; the duration is equal. Of a
+    # user's function it is measured in each run, and its size is 0.
+    is_sized = (table.nominal_ns > 0) & (table["size"] > 0)
+    requested = table["size"].mask(is_sized, table.nominal_ns // 1_000)
     wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
     return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})
 

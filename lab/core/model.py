@@ -204,6 +204,8 @@ class TrialSpec:
     - `pass_env`: names of the user's environment variables that driver and workers get.
     - `is_coroutine`: whether the user's function is a coroutine function.
     - `fault`: the deliberate failure in the window; None: nothing fails.
+    - `is_uncertain`: whether the calls of a user's function were disturbed, so that `nominal_ns`
+      serves the plan alone and no number is computed from it.
     - `environment`: text of the `Environment` of driver and workers; empty: that of the lab.
     """
 
@@ -226,6 +228,7 @@ class TrialSpec:
     pass_env: tuple[str, ...] = ()
     is_coroutine: bool = False
     fault: Fault | None = None
+    is_uncertain: bool = False
     environment: str = ""
 
     @property

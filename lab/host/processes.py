@@ -199,6 +199,14 @@ def stop(*processes: subprocess.Popen[bytes], grace_s: float = STOP_S) -> None:
                 pipe.close()
 
 
+def kill_started(*started: subprocess.Popen[bytes]) -> None:
+    """Kill processes that this lab started, and their descendants, without a grace period."""
+    # A parent is killed before its children, so that it starts no others in their place.
+    kill(process for child in started for process in tree(child.pid))
+    for child in started:
+        child.wait()
+
+
 def labelled(
     by_label: Callable[[Mapping[str, str]], bool], by_mark: Callable[[int], bool] = lambda _: False
 ) -> list[psutil.Process]:

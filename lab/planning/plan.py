@@ -16,7 +16,7 @@ from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import Case
 
 # Seconds of work per worker slot (METHOD M16).
-LONGEST_WARM_UP_S = 5.0
+LONGEST_WARM_UP_S = 0.5
 MESSAGE = re.compile(r"((?:raised|pickled:) [\w.]+): .*", re.DOTALL)
 
 
@@ -278,6 +278,7 @@ def _of_user_function(preflight: PreflightResult) -> dict[str, Any]:
         "unchecked": MESSAGE.sub(r"\1", preflight.unchecked),
         "check_ns": preflight.check_ns,
         "is_coroutine": preflight.is_coroutine,
+        "is_uncertain": bool(preflight.nominal_ns and preflight.uncertainty),
     }
 
 

@@ -145,7 +145,7 @@ STANDARD = (
     Case("noop", Burst(2_000), n_references=None),
     Case("noop", Paced(1_500, rate_hz=50.0)),
     Case("noop", RoundTrip(700)),
-    Case("cpu", Burst(400)),
+    Case("cpu", Burst(1_000)),
     Case("io", Burst(400)),
     Case("payload", Burst(400)),
     EVERY_SECOND,

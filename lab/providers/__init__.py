@@ -36,3 +36,5 @@ PROVIDERS = Providers(
         "compose": "lab.providers.compose:ComposeCluster",
     }
 )
+# What each provider hosts its clusters in.
+WORDS: Mapping[str, str] = {"local": "local (plain processes)", "compose": "compose (containers)"}

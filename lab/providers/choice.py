@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from lab.core.errors import ClusterError
-from lab.providers import images
+from lab.providers import WORDS, images
 from lab.providers.engine import find_engine
 
 LOCAL, CONTAINERS = "local", "compose"
@@ -18,14 +18,15 @@ def choose(requested: str | None) -> tuple[str, str]:
     own, and a node is isolated by more than a process group.
     """
     if requested is not None:
-        return requested, f"Clusters: {requested}, as requested."
+        return requested, f"Provider: {WORDS.get(requested, requested)}, as requested."
     try:
         engine = find_engine()
     except ClusterError as error:
         # No failure, because processes can be measured as well; the sentence has the next step.
-        return LOCAL, f"Clusters: {LOCAL} processes, not containers. {error}"
-    versions = f"Docker {engine.version} with Compose {engine.compose}"
-    return CONTAINERS, f"Clusters: {CONTAINERS}, because {versions} is available."
+        return LOCAL, f"Provider: {WORDS[LOCAL]}, because containers are not available. {error}"
+    why = f"Docker {engine.version} with Compose {engine.compose} is available"
+    instead = f"For plain processes instead: --provider {LOCAL}."
+    return CONTAINERS, f"Provider: {WORDS[CONTAINERS]}, because {why}. {instead}"
 
 
 def prepare(providers: Collection[str], progress: Callable[[str], None]) -> None:

@@ -274,10 +274,10 @@ class LocalCluster(LocalFaults, Cluster):
         return None
 
     def down(self) -> int:
-        """Stop the driver, then the workers, then the servers; return the number of leftovers.
+        """Stop the driver, then kill the workers, then the servers; return the number of leftovers.
 
-        The driver is first, because a client that outlives its broker tries to reconnect. Workers
-        have `GRACE_S` to shut down, which some backends need; the window is over by then.
+        The driver is first, because a client that outlives its broker tries to reconnect. The
+        others are killed, because some take seconds to shut down, and nothing of them is needed.
         """
         trial = self.site.environment[processes.TRIAL]
         try:
@@ -286,8 +286,8 @@ class LocalCluster(LocalFaults, Cluster):
                 crontab.remove_trial(trial)
             if self._driver:
                 processes.stop(self._driver)
-            processes.stop(*(part.process for part in self._nodes), grace_s=processes.GRACE_S)
-            processes.stop(*(part.process for part in self._services))
+            processes.kill_started(*(part.process for part in self._nodes))
+            processes.kill_started(*(part.process for part in self._services))
         finally:
             # Also after an interrupt: a process that remains would take CPU time from later trials.
             reaped = processes.reap_trial(trial)

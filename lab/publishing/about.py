@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.labels import each
+from lab.core.model import Status
 from lab.host.repository import web_address
 from lab.results.schema import SCHEMA_VERSION
 
@@ -58,20 +59,21 @@ git checkout {commit}
 {command}    # all of it; lock.txt is the lock file that nox installs
 lab reproduce FOLDER/TRIAL_ID    # one row; FOLDER is the path of this folder
 ```
-
+{skipped}
 Licence: {licence}.
 """
 TEXTS: Mapping[str, str] = {"README.md": README, "CITATION.cff": CITATION}
 
 
-def facts(campaign: Any, environment: pd.DataFrame, providers: Sequence[str]) -> dict[str, str]:
+def facts(campaign: Any, environment: pd.DataFrame, trials: pd.DataFrame) -> dict[str, str]:
     """Return the values of the placeholders in `TEXTS`.
 
     Args:
         campaign: The row of the run's campaign.
         environment: The facts of its machine.
-        providers: The providers of its trials.
+        trials: The rows of its trials; at least provider, status and reason.
     """
+    providers = sorted(set(trials["provider"]))
     run = _plain(campaign.campaign_id)
     address = web_address(Path(__file__).parents[2])
     return {
@@ -85,7 +87,18 @@ def facts(campaign: Any, environment: pd.DataFrame, providers: Sequence[str]) ->
         "licence": f"{LICENCE['name']}, {LICENCE['path']}",
         "machine": _machine(environment),
         "repository": f" of {address}" if address else "",
+        "skipped": _skipped(trials),
     }
+
+
+def _skipped(trials: pd.DataFrame) -> str:
+    """Return a section with each reason of skips and its number; empty without a skip."""
+    reasons = trials.loc[trials["status"] == Status.SKIPPED, "reason"].value_counts()
+    if reasons.empty:
+        return ""
+    rows = (f"| {count:,} | {_sentence(reason)} |" for reason, count in reasons.items())
+    head = ["", "## Skipped configurations", "", "| configurations | reason |", "|--:|---|"]
+    return "\n".join([*head, *rows, ""])
 
 
 def _machine(environment: pd.DataFrame) -> str:
@@ -97,6 +110,12 @@ def _machine(environment: pd.DataFrame) -> str:
         if all(values):
             parts.append(words.format(*values))
     return ", ".join(parts)
+
+
+def _sentence(text: object) -> str:
+    """Return a sentence without markup; brackets of a label are escaped, or they may be a link."""
+    plain = re.sub(r"[^\w.,;:+=%/'()[\] @-]", "", str(text), flags=re.ASCII)
+    return re.sub(r"([][])", r"\\\1", " ".join(plain.split()))
 
 
 def _words(value: object) -> str:

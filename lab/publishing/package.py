@@ -87,8 +87,8 @@ def _fill(folder: Path, store: Store, lock: Path, tables: Sequence[str]) -> None
     shutil.copyfile(lock, folder / "lock.txt")
     files_of = {str(resource["name"]): str(resource["path"]) for resource in resources}
     (folder / "DICTIONARY.md").write_text(describe_package(files_of), encoding="utf-8")
-    providers = sorted(set(published["trial"]["provider"]))
-    facts = about.facts(published["campaign"].iloc[0], published["environment"], providers)
+    campaign, environment = published["campaign"].iloc[0], published["environment"]
+    facts = about.facts(campaign, environment, published["trial"])
     for name, template in about.TEXTS.items():
         (folder / name).write_text(template.format_map(facts), encoding="utf-8")
     _json(folder / "datapackage.json", _descriptor(facts, resources))

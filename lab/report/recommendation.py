@@ -11,7 +11,7 @@ from lab.analysis.cells import cell_key
 from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import THROUGHPUT, trial_values
 from lab.analysis.statistics import INTERVAL_FLOOR, LEVEL, paired_ratio
-from lab.core.model import Burst
+from lab.core.model import Burst, Flag
 from lab.figures import Tables
 from lab.report.headlines import headline
 from lab.report.number_format import NOT_MEASURED, digits
@@ -62,7 +62,7 @@ def choices(tables: Tables) -> list[Choice]:
         narrowed = {"trial": widest} | {name: tables[name] for name in ("metric", "estimate")}
         rows = summary(narrowed)
         cpu = _cpu_ms(narrowed)
-        texts = [_texts(row, cpu.get(row.label, Number(NOT_MEASURED))) for row in rows]
+        texts = [_texts(row, cpu.get(row.label, _without_cpu(row))) for row in rows]
         ranking = _answer(narrowed, {row.label: row.name for row in rows})
         results.append(Choice(task, texts, ranking))
     return results
@@ -72,6 +72,15 @@ def _texts(row: SummaryRow, cpu: Number) -> list[str]:
     numbers = [row.numbers[name] for name in ("throughput", "overhead", "p50")]
     texts = [f"{n.text} ({n.interval})" if n.interval else n.text for n in [*numbers, cpu]]
     return [row.name, row.cores_x_nodes, *texts, row.lost.text, row.duplicated.text, row.flags]
+
+
+def _without_cpu(row: SummaryRow) -> Number:
+    """Return why a row has no CPU time: as its throughput, or because nothing measured it."""
+    rate = row.numbers["throughput"]
+    if rate.value is not None:
+        return Number(NOT_MEASURED)
+    # The rate of disturbed trials is in brackets: it was measured, and so was the CPU time.
+    return Number(Flag.DISTURBED if rate.text.startswith("(") else rate.text)
 
 
 def _cpu_ms(tables: Tables) -> dict[str, Number]:
@@ -95,7 +104,7 @@ def _answer(tables: Tables, names: Mapping[str, str]) -> str:
     by_block = values.pivot_table(index="block", columns="label", values="value")
     ranked = [str(label) for label in by_block.mean().sort_values(ascending=False).index]
     if not ranked:
-        return "No backend has a throughput. The rows of the trials give the reasons."
+        return "No trial that counts has a throughput; the flags and the trials have the reasons."
     groups = tiers(by_block, ranked)
     tied = [" = ".join(names[label] for label, _ in group) for group in groups]
     behind = [""] + [f" ({digits(group[0][1])} times less)" for group in groups[1:]]

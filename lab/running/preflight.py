@@ -19,8 +19,11 @@ from typing import Any
 
 from lab.core.errors import UsageError
 from lab.core.model import Serializer
+from lab.core.placement import available_cpus
 from lab.core.preflight import FUNCTION, PreflightResult
 from lab.host import child_environment, interrupts, processes
+from lab.recording import cpu_users, host_counters
+from lab.running import call_time
 from lab.worker import user_function
 from lab.worker.execution import checksum
 
@@ -40,10 +43,11 @@ Note = Callable[..., None]
 def run_preflight(
     workload: str, folder: Path, deadline_s: float = DEADLINE_S, pass_env: Sequence[str] = ()
 ) -> PreflightResult:
-    """Call a user's function three times, and return the results.
+    """Call a user's function in two processes, and return the results.
 
-    Twice in one process and once in another with another hash seed, so that sets of strings have
-    another order. If all answers are equal, every worker must give this answer.
+    Twice in the first and once in the second, whose hash seed differs, so that sets of strings have
+    another order. If all answers are equal, every worker must give this answer. The first process
+    calls it more often if its duration is not certain yet (`call_time`).
 
     Args:
         workload: Name of the function with its arguments, from `user_function.name_of`.
@@ -55,18 +59,26 @@ def run_preflight(
         UsageError: The function or its arguments do not exist or cannot be imported.
     """
     environment = {**child_environment.passed(pass_env), **child_environment.with_users_code()}
+    before, used_s = host_counters.read_host(), call_time.used_s()
     notes = _call_in_process(workload, folder, 1, deadline_s, environment)
-    nominal_ns, check_ns = notes.get("nominal_ns", 0), notes.get("check_ns", 0)
+    calls, check_ns = notes["calls"], notes.get("check_ns", 0)
     if "answer" in notes:
         second = _call_in_process(workload, folder, 2, deadline_s, environment)
+        calls += second["calls"]
         if second.get("answer") != notes["answer"]:
             unchecked = second["unchecked"] or "two processes gave different answers"
             notes |= {"answer": None, "unchecked": unchecked, "failure": second["failure"]}
-        elif check_ns > max(CHEAP_CHECK_NS, MOST_OF_A_CALL * nominal_ns):
-            cost = f"a check takes {check_ns / 1e6:.3g} ms, a call {nominal_ns / 1e6:.3g} ms"
-            notes |= {"unchecked": cost}
+    after, used_s = host_counters.read_host(), call_time.used_s() - used_s
+    other_cpu, _ = cpu_users.shares(before, after, used_s, available_cpus())
+    duration = call_time.duration_of([call_time.Call(*call) for call in calls], other_cpu)
+    if not notes["unchecked"] and check_ns > max(CHEAP_CHECK_NS, MOST_OF_A_CALL * duration.ns):
+        cost = f"a check takes {check_ns / 1e6:.3g} ms, a call {duration.ns / 1e6:.3g} ms"
+        notes |= {"unchecked": cost}
     return PreflightResult(
-        nominal_ns=nominal_ns,
+        nominal_ns=duration.ns,
+        n_calls=duration.n_calls,
+        waited=duration.waited,
+        uncertainty=duration.uncertainty,
         answer=notes.get("answer"),
         is_coroutine=notes.get("is_coroutine", False),
         unchecked=notes["unchecked"],
@@ -105,6 +117,7 @@ def _call_in_process(
             processes.reap_trial(trial)
     ending = f"did not end in {deadline_s:.0f} s" if code is None else processes.ending(code)
     notes: dict[str, Any] = dict.fromkeys(("unchecked", "failure"), f"the call {ending}")
+    notes |= {"calls": []}
     with contextlib.suppress(OSError, ValueError):
         notes |= json.loads(notes_file.read_text(encoding="utf-8"))
     if "is_coroutine" not in notes:
@@ -151,9 +164,22 @@ def _call_and_note(workload: str, n_calls: int, note: Note) -> None:
         return
     refusals = [*_refusals(FUNCTION, function), *_refusals("arguments", arguments)]
     note(is_coroutine=inspect.iscoroutinefunction(function), refusals=refusals)
-    answers = [_call(workload, note) for _ in range(n_calls)]
+    calls: list[call_time.Call] = []
+    answers = []
+    for _ in range(n_calls):
+        answer, call = _call(workload, note)
+        answers.append(answer)
+        calls.append(call)
+        note(calls=calls)  # before the next call, which may hang
     note(failure="", unchecked="its answer could not be checked in time")
     note(refusals=[*refusals, *_refusals("answer", answers[-1])])
+    _note_answer(answers, note)
+    if n_calls > 1:
+        note(calls=call_time.settle(calls, lambda: _call(workload, note)[1]))
+
+
+def _note_answer(answers: Sequence[Any], note: Note) -> None:
+    """Compare the answers, and note the right one or why there is none."""
     try:
         sums = {*map(checksum, answers)}
     except Exception as error:  # noqa: BLE001 (pickling calls code of the object)
@@ -177,23 +203,22 @@ def _check_ns(answer: Any) -> int:
     return min(took_ns)
 
 
-def _call(workload: str, note: Note) -> Any:
-    """Call the function, and note its duration; if it fails, note the failure and exit."""
+def _call(workload: str, note: Note) -> tuple[Any, call_time.Call]:
+    """Call the function, and return its answer; if it fails, note the failure and exit."""
     try:
         call = user_function.parts(workload)
-        begin = time.perf_counter_ns()
+        watch = call_time.Stopwatch()
         answer = user_function.run(call)
         if hasattr(answer, "__await__"):
             import asyncio
 
-            begin = time.perf_counter_ns()
+            watch = call_time.Stopwatch()
             answer = asyncio.run(user_function.awaited(answer))
+        return answer, watch.stop()
     except BaseException as error:  # noqa: BLE001 (every failure is noted, also SystemExit)
         how = f"the call raised {type(error).__name__}{_message(error)}"
         note(unchecked=how, failure=how)
         os._exit(0)
-    note(nominal_ns=time.perf_counter_ns() - begin)
-    return answer
 
 
 def _refusals(part: str, value: Any) -> Iterator[tuple[str, str, str]]:

@@ -32,7 +32,8 @@ def identity(outcome: TrialObservation, n_unchecked: int = 0) -> dict[str, Any]:
         "runs_tasks": int(backend.executes),
         "reference": registry.reference(spec.label),
         "size_unit": registry.workload(spec.workload)[0].unit,
-        "nominal_ns": spec.nominal_ns,
+        # No bound and no overhead may come from a duration that was disturbed (METHOD M17).
+        "nominal_ns": 0 if spec.is_uncertain else spec.nominal_ns,
         "t_exec_ns": outcome.executed_ns,
         **_placed(outcome),
         "seed": spec.seed,

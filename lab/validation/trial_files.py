@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.core.backend import services_of
@@ -20,14 +21,15 @@ from lab.host import wall_clock
 from lab.planning import registry
 from lab.planning.phases import OFFERING, UNINSTRUMENTED, Phase
 from lab.planning.tasks import make_jobs, make_tasks, right_answer
+from lab.recording import ledger_table
 from lab.recording.driver_status import INSTANTS
 from lab.recording.ledger_reader import (
     OUTCOMES,
+    Execution,
+    Header,
     Intent,
     TaskError,
-    executions,
     header,
-    intents,
     is_ledger,
     task_errors,
 )
@@ -61,22 +63,13 @@ class Records:
 
 
 ACKS = {ACCEPTED: str(Ack.OK), ERROR: str(Ack.ERROR)}
-_EXECUTION_TYPES = {
-    "task_id": "int64",
-    "t3_ns": "int64",
-    "t4_ns": "int64",
-    "node": "Int64",
-    "worker": "str",
-    "outcome": "str",
-    "answer": "Int64",
-}
 
 
 def read_offers(trial_id: str, folder: Path) -> pd.DataFrame:
     """Read the journal: the columns of `SubmitRow`, and t5_ns."""
     path = folder / "intents.bin"
-    rows = list(intents(path)[1]) if is_ledger(path) else []
-    offers = pd.DataFrame(rows, columns=list(Intent._fields), dtype="int64")
+    rows = ledger_table.rows(path) if is_ledger(path) else ledger_table.NO_ROWS
+    offers = pd.DataFrame(rows, columns=list(Intent._fields))
     return pd.DataFrame(
         {
             "trial_id": pd.Series(trial_id, index=offers.index, dtype="str"),
@@ -262,22 +255,22 @@ def first_error(folder: Path) -> TaskError | None:
 
 
 def _read_ledger(folder: Path) -> pd.DataFrame:
-    rows = [
-        (
-            record.task_id,
-            record.started_ns,
-            record.finished_ns,
-            header.node,
-            f"{header.pid}:{record.thread}",
-            OUTCOMES.get(record.outcome, "unfinished"),
-            record.answer,
-        )
-        for path in sorted((folder / "ledger").glob("*.bin"))
-        if is_ledger(path)
-        for header, records in [executions(path)]
-        for record in records
-    ]
-    done = pd.DataFrame(rows, columns=list(_EXECUTION_TYPES)).astype(_EXECUTION_TYPES)
+    paths = [path for path in sorted((folder / "ledger").glob("*.bin")) if is_ledger(path)]
+    parts = [ledger_table.rows(path) for path in paths]
+    read = pd.DataFrame(ledger_table.executions(parts), columns=list(Execution._fields))
+    headers = pd.DataFrame(map(header, paths), columns=list(Header._fields), dtype="int64")
+    of_row = headers.loc[np.repeat(headers.index, list(map(len, parts)))].reset_index(drop=True)
+    done = pd.DataFrame(
+        {
+            "task_id": read.task_id,
+            "t3_ns": read.started_ns,
+            "t4_ns": read.finished_ns,
+            "node": of_row.node.astype("Int64"),
+            "worker": of_row.pid.astype("str") + ":" + read.thread.astype("str"),
+            "outcome": read.outcome.map(OUTCOMES).astype("str"),
+            "answer": read.answer.astype("Int64"),
+        }
+    )
     done = done.sort_values(["task_id", "t3_ns"], ignore_index=True)
     done["attempt_no"] = done.groupby("task_id").cumcount() + 1
     done["t3_ns"], done["t4_ns"] = _instants(done.t3_ns), _instants(done.t4_ns)

@@ -142,8 +142,8 @@ def test_without_an_engine_the_local_provider_is_chosen(monkeypatch: pytest.Monk
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     name, why = choice.choose(None)
     assert name == "local"
-    assert why.startswith("Clusters: local processes, not containers. ")
-    assert choice.choose("compose") == ("compose", "Clusters: compose, as requested.")
+    assert why.startswith("Provider: local (plain processes), because containers are not")
+    assert choice.choose("compose") == ("compose", "Provider: compose (containers), as requested.")
 
 
 def test_without_an_engine_there_is_nothing_to_reap(monkeypatch: pytest.MonkeyPatch) -> None:

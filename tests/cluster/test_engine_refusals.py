@@ -58,7 +58,7 @@ def test_a_missing_permission_is_reported_everywhere(tmp_path: Path) -> None:
     images.resolve.cache_clear()  # as in a fresh process
     assert choice.choose(None) == (
         "local",
-        f"Clusters: local processes, not containers. {REFUSED}",
+        f"Provider: local (plain processes), because containers are not available. {REFUSED}",
     )
     (check,) = check_engine.containers()
     assert (check.name, check.state) == ("engine", "warn")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.factories.scripts import script
 
 feature_table = script(".ci/feature_table.py")
@@ -10,6 +12,20 @@ feature_table = script(".ci/feature_table.py")
 def test_the_page_has_the_present_tables() -> None:
     """To write them: PYTHONPATH=. python .ci/feature_table.py."""
     assert feature_table.tables() in feature_table.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_readme_quotes_the_same_cell() -> None:
+    """Both pages state the overheads of RQ and Celery with their cores and workers."""
+    readme = " ".join((feature_table.ROOT / "README.md").read_text(encoding="utf-8").split())
+    table = feature_table.tables()
+    assert "on 1 core with 1 worker." in table
+    quoted = re.search(r"no-op costs RQ (.*?) and Celery (.*?), each with (.*?):", readme)
+    assert quoted is not None
+    assert quoted[3] == "one worker on one core"
+    for label, text in zip(("rq[worker]", "celery[prefork]"), quoted.groups(), strict=False):
+        numbers = re.findall(r"[\d.]+", text)
+        (row,) = (line for line in table.splitlines() if f"| `{label}@default`" in line)
+        assert re.findall(r"[\d.]+", row.split(" | ")[2]) == numbers
 
 
 def test_an_estimate_is_rounded_with_its_interval_and_its_bound() -> None:

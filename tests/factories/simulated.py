@@ -60,6 +60,7 @@ def trial(arrival: str = "paced", n_sent: int = 1_000, **changes: Any) -> TrialR
         "trial_id": "t",
         "attempt": 1,
         "arrival": arrival,
+        "workload": "noop",
         "workers": 2,
         "node_mode": "cpuset",
         "throttle_ratio": None,

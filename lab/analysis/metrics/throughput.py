@@ -17,8 +17,13 @@ from lab.analysis.statistics import RefusedError, Value
 from lab.core.model import Burst, RoundTrip
 from lab.planning.phases import Phase
 from lab.results.schema import TrialRow
+from lab.worker import user_function
 
 THROUGHPUT_FLOOR = 20
+UNCERTAIN = (
+    "The duration of the function is uncertain, because its calls before the run were disturbed or "
+    "failed, so its work cannot be subtracted. See: framework_s_per_task"
+)
 # The repeated burst runs only where markers lowered the rate of the first one (METHOD M19).
 OF_RATE = (Phase.REPEATED, Phase.UNRECORDED)
 
@@ -240,6 +245,8 @@ def _in_place(trial: TrialRow, tasks: pd.DataFrame) -> Value:
 
 
 def _work_s(trial: TrialRow) -> float:
+    if not trial.nominal_ns and user_function.is_user_function(trial.workload):
+        raise RefusedError(UNCERTAIN)
     if not trial.nominal_ns and trial.size_unit:
         raise RefusedError(
             f"Workload {trial.workload} does not state how long a task takes, so its work cannot "

@@ -9,10 +9,12 @@ import pandas as pd
 
 from lab.analysis import granularity
 from lab.analysis.granularity import SIZES_FLOOR
+from lab.analysis.metrics.throughput import UNCERTAIN
 from lab.analysis.statistics import RefusedError, Value
 from lab.analysis.sweeps.series import Line, estimate_per_block
 from lab.core.cell import PLACE, SITE
 from lab.results.schema.sweep import TrendRow
+from lab.worker import user_function
 
 
 def costs(rows: pd.DataFrame, analysis_id: str) -> Iterator[TrendRow]:
@@ -47,6 +49,8 @@ def _line(block: pd.DataFrame) -> granularity.LengthFit:
 def _each(block: pd.DataFrame) -> Value:
     """Return ``P b - w``: worker-seconds that one more task costs in addition to its work."""
     first = block.iloc[0]
+    if not first["nominal_ns"] and user_function.is_user_function(first["workload"]):
+        raise RefusedError(UNCERTAIN)
     if first["nominal_ns"] and not first["runs_tasks"]:
         raise RefusedError("This reference records tasks and does not run them.")
     # As timed before the trials, because the speed of the CPU drifts after the calibration.

@@ -43,7 +43,10 @@ class TrialRow(Cell, AttemptKey):
         "rounds of the workload's loop"
     )
     nominal_ns: int = column(
-        "task duration that the size was calibrated for; 0: not calibrated", "ns", least=0
+        "task duration that the size was calibrated for, or of a user's function that runs alone; "
+        "0: not calibrated, or uncertain (M17)",
+        "ns",
+        least=0,
     )
     work_ns: int | None = column(
         "duration of that size at the speed of the CPU before the trial; empty: not calibrated",

@@ -77,6 +77,31 @@ def test_the_time_between_two_blocks_is_reported(tmp_path: Path) -> None:
     assert seen == [(2, 2), (4, 4)]
 
 
+def test_host_baselines_are_not_measured_again_for_each_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of a probe is no block: it has the instrumentation cost of the block before."""
+    measured: list[int] = []
+
+    def measure(_specs: object, _campaign_id: str, block: int) -> tuple[()]:
+        measured.append(block)
+        return ()
+
+    monkeypatch.setattr(host_baselines, "measure_baselines", measure)
+    monkeypatch.setattr(instrumentation_cost, "cost_ns", iter([1_000.0, 2_000.0]).__next__)
+    kinds: list[tuple[Arrival, int]] = [
+        (Burst(20), 0),
+        (RateProbe(20, 200.0), 1),
+        (RateProbe(20, 100.0), 2),
+        (Burst(21), 1),
+    ]
+    specs = [spec_of("inline", arrival=kind, block=block) for kind, block in kinds]
+    run = run_folder.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=0, command="lab bench")
+    rows = runner.execute(run_folder.create(tmp_path, run), run, SilentListener())
+    assert measured == [0, 1]
+    assert [row.instrumentation_ns for row in rows] == [1_000.0, 1_000.0, 1_000.0, 2_000.0]
+
+
 def test_no_work_of_the_lab_overlaps_a_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,10 @@ from lab.cli.parser import parse
 from lab.cli.selection import select
 from lab.core.errors import ExitCode
 from lab.core.model import Burst, Topology
+from lab.core.preflight import PreflightResult
 from lab.planning.plan import Plan, make_plan
 from lab.planning.presets import PRESETS
+from lab.running import preflight
 from tests.conftest import RunCli
 
 LOCAL = ("bench", "--provider", "local")
@@ -51,6 +53,40 @@ def test_a_workload_of_another_package_has_the_burst_of_the_preset(
     for preset, tasks in (("quick", 400), ("standard", 2_000)):
         trials = plan("-b", "inline", "-w", name, "--cores", "1", preset=preset).trials
         assert {spec.arrival for spec in trials} == {Burst(tasks)}
+
+
+@pytest.mark.parametrize(
+    ("waited", "uncertainty", "message"),
+    [
+        (0.02, "", "A call takes 5.80 ms, the fastest of 7.\n"),
+        (0.88, "", "busy: the calls waited for a CPU for 88 % of the time, which is subtracted."),
+        (0.02, "its 7 calls took 5 ms to 9 ms", "uncertain, because its 7 calls took 5 ms to 9 ms"),
+    ],
+)
+def test_a_duration_that_was_disturbed_is_said_and_marked(
+    waited: float,
+    uncertainty: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The plan needs a duration all the same; its mark keeps every number from it."""
+    result = PreflightResult(
+        5_800_000,
+        1,
+        is_coroutine=False,
+        unchecked="",
+        n_calls=7,
+        waited=waited,
+        uncertainty=uncertainty,
+    )
+    monkeypatch.setattr(preflight, "run_preflight", lambda *_: result)
+    words = ("--task", "tests.factories.user_tasks:add", "--args", "[1]", "-b", "inline")
+    trials = plan(*words, "--cores", "1").trials
+    assert {(spec.nominal_ns, spec.is_uncertain) for spec in trials} == {
+        (5_800_000, bool(uncertainty))
+    }
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,15 @@ def test_each_provider_may_have_its_own_version_of_a_server(tmp_path: Path) -> N
     campaigns.write({**tables, "trial": trials}, tmp_path / "runs" / "two")
     side = inputs.find_side("two", tmp_path)
     assert side.servers == {"local redis": "redis 6.2.14", "compose redis": "redis 7.0"}
+
+
+def test_two_runs_of_a_function_have_equal_cells(tmp_path: Path) -> None:
+    """Each run measures its duration, which never is the same twice."""
+    tables = campaign(replace(SMALL, blocks=1))
+    sides = []
+    for name, nominal_ns in (("a", 5_800_000), ("b", 5_930_000)):
+        trials = tables["trial"].assign(workload="shop:resize", size=0, nominal_ns=nominal_ns)
+        campaigns.write({**tables, "trial": trials}, tmp_path / "runs" / name)
+        sides.append(inputs.find_side(name, tmp_path).numbers)
+    assert [set(numbers["size"]) for numbers in sides] == [{0}, {0}]
+    assert len(sides[0]) == len(sides[1]) > 0

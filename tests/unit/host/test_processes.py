@@ -178,6 +178,18 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert not any(processes.is_running(process) for process in family[1:])
 
 
+def test_started_processes_are_killed_with_their_children(tmp_path: Path) -> None:
+    """They get no SIGTERM, which would let them shut down first."""
+    child = start(tmp_path, [sys.executable, "-c", STUBBORN])
+    while not (tmp_path / "log").read_text():
+        time.sleep(0.01)
+    family = processes.tree(child.pid)
+    processes.kill_started(child)
+    assert child.returncode == -9
+    assert len(family) == 2
+    assert not any(map(processes.is_running, family))
+
+
 def test_shared_semaphores_of_killed_processes_are_removed(tmp_path: Path) -> None:
     """The resource tracker, which removes them, has time to do so."""
     child = start(tmp_path, [sys.executable, "-c", SHARING])

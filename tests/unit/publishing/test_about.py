@@ -19,11 +19,21 @@ CAMPAIGN = SimpleNamespace(
 FACTS = {"cpu.model": "A <b>CPU</b>", "cpu.usable": "2", "memory.ram": "", "kernel.system": "Linux"}
 
 
-def readme(command: str = CAMPAIGN.command, providers: Sequence[str] = ("local",)) -> str:
-    """Return the README of a package."""
+def readme(
+    command: str = CAMPAIGN.command,
+    providers: Sequence[str] = ("local",),
+    skips: Sequence[str] = (),
+) -> str:
+    """Return the README of a package, with a trial on each provider and these reasons of skips."""
     environment = pd.DataFrame({"key": list(FACTS), "value": list(FACTS.values())})
     campaign = SimpleNamespace(**{**vars(CAMPAIGN), "command": command})
-    return about.TEXTS["README.md"].format_map(about.facts(campaign, environment, providers))
+    trials = pd.DataFrame(
+        [
+            *({"provider": name, "status": "ok", "reason": ""} for name in providers),
+            *({"provider": providers[0], "status": "skipped", "reason": why} for why in skips),
+        ]
+    )
+    return about.TEXTS["README.md"].format_map(about.facts(campaign, environment, trials))
 
 
 def test_the_machine_is_named_by_what_is_known() -> None:
@@ -46,3 +56,13 @@ def test_each_provider_of_a_run_has_its_command() -> None:
         "nox -s bench -- --provider local -b 'celery[threads]'    # all of it"
     ) in text
     assert "--provider local    # all" in readme("bench --provider local")
+
+
+def test_skips_are_counted_by_their_reason() -> None:
+    """The most frequent first; a reason is text and no markup."""
+    text = readme(skips=["`rq[worker]` needs <b>Redis.", *["has | no server."] * 2])
+    assert (
+        "\n## Skipped configurations\n\n| configurations | reason |\n|--:|---|\n"
+        "| 2 | has no server. |\n| 1 | rq\\[worker\\] needs bRedis. |\n\nLicence"
+    ) in text
+    assert "Skipped" not in readme()

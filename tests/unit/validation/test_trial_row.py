@@ -1,4 +1,4 @@
-"""Tests that each attempt at a trial with a fault has a table of hits, also one without a hit."""
+"""Tests the tables of an attempt: the hits of a fault, and a duration that is uncertain."""
 
 from __future__ import annotations
 
@@ -47,3 +47,11 @@ def test_an_instant_beside_a_hit_that_missed_is_stored_exactly(tmp_path: Path) -
     first, second = store.read("fault", folder)["injected_ns"]
     assert first == instant_ns
     assert second is pd.NA
+
+
+def test_the_row_of_an_uncertain_duration_has_none(tmp_path: Path) -> None:
+    """The plan has it, and no bound or overhead comes from it (METHOD M17)."""
+    spec = spec_of("thread-pool", "cpu", size=2_000)
+    for is_uncertain, expected in ((False, 2_000_000), (True, 0)):
+        killed = trial.killed(replace(spec, is_uncertain=is_uncertain), 1, tmp_path)
+        assert collect(killed, CONTEXT).row.nominal_ns == expected

@@ -176,6 +176,14 @@ def test_a_workload_without_calibrated_work_is_all_overhead() -> None:
     assert "efficiency" not in metrics
 
 
+def test_a_function_of_uncertain_duration_has_no_overhead() -> None:
+    """Its work is unknown, which is not the same as no work."""
+    of_function = trial("burst", 100, workload="shop.images:resize")
+    refused = metrics_of(of_function, burst_of(100, 0.8))["overhead_s_per_task"]
+    assert (refused.value, refused.is_valid) == (None, 0)
+    assert "calls before the run were disturbed or failed" in refused.method
+
+
 def test_a_backend_that_runs_no_tasks_has_no_overhead_for_tasks_with_work() -> None:
     """The `null` backend ends a burst of long tasks at once, because it does not run them."""
     metrics = metrics_of(trial("burst", 100, nominal_ns=10**7, runs_tasks=0), burst_of(100, 0.2))

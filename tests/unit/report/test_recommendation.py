@@ -1,0 +1,36 @@
+"""Tests the comparison of the backends for a function of the user."""
+
+from __future__ import annotations
+
+from lab.figures import Tables
+from lab.report.recommendation import HEADINGS, choices
+from tests.factories.campaigns import SMALL, campaign
+from tests.factories.disturbed import with_disturbed
+
+
+def of_function() -> Tables:
+    """Return the tables of a campaign whose no-ops are a function of the user."""
+    tables = campaign(SMALL)
+    named = {
+        name: tables[name].replace({"workload": {"noop": "shop:resize"}})
+        for name in ("trial", "estimate")
+    }
+    return {**tables, **named}
+
+
+def test_a_run_without_a_trial_that_counts_ranks_nothing() -> None:
+    """Disturbed numbers were measured, and are shown in brackets."""
+    tables = of_function()
+    for label in tables["trial"]["label"].unique():
+        tables = with_disturbed(tables, label)
+    (choice,) = choices(tables)
+    assert choice.answer.startswith("No trial that counts has a throughput; the flags")
+    (row, *_) = (dict(zip(HEADINGS, texts, strict=True)) for texts in choice.rows)
+    assert row["tasks/s"].startswith("(")
+    assert row["CPU ms/task"] == "disturbed"
+
+
+def test_a_run_that_counts_is_ranked() -> None:
+    """The same campaign on a quiet machine."""
+    (choice,) = choices(of_function())
+    assert choice.answer.startswith("Most tasks per second: 1. ")
