@@ -101,8 +101,8 @@ def test_the_preflight_returns_the_results_of_the_calls(
 @pytest.mark.parametrize(
     ("task", "takers"),
     [
-        ("add[1, 2]", {"MEMORY", "PICKLE", "CLOUDPICKLE", "JSON"}),
-        ("doubled[1]", {"MEMORY", "CLOUDPICKLE", "JSON"}),
+        ("add[1, 2]", {"MEMORY", "PICKLE", "CLOUDPICKLE", "JSON", "PLAIN_JSON"}),
+        ("doubled[1]", {"MEMORY", "CLOUDPICKLE", "JSON", "PLAIN_JSON"}),
         (f"locked({HERE}:LOCK)", {"MEMORY"}),
         ("lines", {"MEMORY"}),
     ],
