@@ -196,5 +196,6 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
     is_allowed = options.allow_disturbed
     if lack := conclusion.few_count(rows):
-        say(f"{lack}\n{conclusion.next_steps(folder.name, is_allowed=is_allowed)}")
+        workloads = {row.workload for row in rows}
+        say(f"{lack}\n{conclusion.next_steps(folder.name, workloads, is_allowed=is_allowed)}")
     return conclusion.exit_code(rows, is_allowed=is_allowed)

@@ -6,12 +6,12 @@ A run that was continued has trials of earlier commands, and its result is that 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from lab.campaign import runner
+from lab.campaign import consent, runner
 from lab.core.errors import ExitCode
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.report.number_format import percent, plural
@@ -75,16 +75,17 @@ def few_count(rows: Sequence[TrialRow]) -> str:
     )
 
 
-def next_steps(run: str, *, is_allowed: bool) -> str:
+def next_steps(run: str, workloads: Iterable[str], *, is_allowed: bool) -> str:
     """Return what to do about a run of which few trials count.
 
     Args:
         run: The name of the run.
+        workloads: The workloads of its trials; the command names the user's function.
         is_allowed: Whether the user accepted disturbed trials, so that the exit code is not 5.
     """
     again = (
         "Next: stop the programs that use the CPUs (lab doctor lists them), or use a quieter "
-        f"machine, and repeat the plan: lab bench --like {run}"
+        f"machine, and repeat the plan: {consent.command(f'lab bench --like {run}', workloads)}"
     )
     if is_allowed:
         return again

@@ -67,10 +67,16 @@ def test_exit_code_of_a_disturbed_run_is_that_of_the_machine() -> None:
 @pytest.mark.parametrize("is_allowed", [False, True])
 def test_the_next_steps_name_the_option_that_accepts_a_disturbed_run(*, is_allowed: bool) -> None:
     """A user who gave the option sees no exit code, because it is 0."""
-    steps = conclusion.next_steps("RUN", is_allowed=is_allowed)
+    steps = conclusion.next_steps("RUN", ["noop"], is_allowed=is_allowed)
     assert "lab bench --like RUN" in steps
     assert "lab doctor" in steps
     assert ("--allow-disturbed" in steps and "exit code is 5" in steps) != is_allowed
+
+
+def test_the_next_steps_name_the_function_of_the_user() -> None:
+    """A stored run does not call it without its name on the command line."""
+    steps = conclusion.next_steps("RUN", ["noop", 'shop:resize["a b"]'], is_allowed=True)
+    assert steps.endswith("""lab bench --like RUN --task shop:resize --args '["a b"]'""")
 
 
 def test_the_speed_of_the_cpu_is_reported_beside_the_counts() -> None:
