@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,11 @@ from lab.results import formats
 from lab.results.arrow_schema import RESTORE, brief
 from lab.results.schema import SCHEMA_VERSION
 from lab.results.schema.campaign import CampaignRow
+from lab.results.schema.machine import EnvironmentRow
 from lab.results.store import Store
 
 PLAN = "plan.json"
+SHOWN = 3  # facts that differ, in a message
 NOT_STARTED = "Then repeat the command; no trial has run yet"
 
 
@@ -114,14 +117,27 @@ def load(folder: Path, named: str = "") -> tuple[Store, Run]:
             "continue it with the version of the lab that started it (commit "
             f"{campaign.git_commit or 'unknown'}), or start a new run."
         )
-    before = str(campaign.fingerprint_id)
-    further = environment_facts.of_trials(run.plan.trials)
-    if before != (now := environment.fingerprint(further)[0]):
+    now, facts = environment.fingerprint(environment_facts.of_trials(run.plan.trials))
+    if str(campaign.fingerprint_id) != now:
         raise ResultsError(
-            f"{folder.name} has fingerprint {before}, and this machine has {now}: machine or "
-            "software differ, and their trials must not be mixed. Start a new run."
+            f"{folder.name} was measured with another machine or other software "
+            f"({_changes(store, facts)}), and their trials must not be mixed. To measure its plan "
+            f"in a new run: lab bench --like {folder.name}"
         )
     return store, run
+
+
+def _changes(store: Store, facts: Sequence[EnvironmentRow]) -> str:
+    """List the stable facts that differ from those of a run, at most `SHOWN` of them."""
+    table = store.read("environment")
+    before = dict(zip(table["key"], map(str, table["value"]), strict=True))
+    changed = [
+        f"{fact.key}: {before.get(fact.key, '') or 'unknown'} / {fact.value or 'unknown'}"
+        for fact in facts
+        if fact.stable and before.get(fact.key, "") != fact.value
+    ]
+    more = len(changed) - SHOWN
+    return ", ".join([*changed[:SHOWN], *([f"{more} more"] if more > 0 else [])])
 
 
 def read_plan(folder: Path, named: str, again: str) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from lab.campaign import run_folder
 from lab.cli.main import main
 from lab.core import files
-from lab.core.errors import DiskError
+from lab.core.errors import DiskError, ResultsError
+from lab.host import environment
 from lab.planning.plan import Plan
 from lab.results.store import Store
 from tests.factories import campaigns
@@ -50,6 +52,22 @@ def test_a_full_disk_leaves_no_part_of_a_run(
     assert not list((tmp_path / "runs").iterdir())
     monkeypatch.undo()
     assert Store(run_folder.create(tmp_path, RUN).folder).campaign().preset == "quick"
+
+
+def test_a_run_is_not_continued_with_other_software(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the facts that changed, before and after."""
+    folder = run_folder.create(tmp_path, RUN).folder
+    _, facts = environment.fingerprint()
+    assert run_folder.load(folder)[0].folder == folder
+    changed = [
+        replace(fact, value="new") if fact.key == "packages.hash" else fact for fact in facts
+    ]
+    old = next(fact.value for fact in facts if fact.key == "packages.hash")
+    monkeypatch.setattr(environment, "fingerprint", lambda _: ("f" * 16, changed))
+    with pytest.raises(ResultsError, match=rf"\(packages.hash: {old} / new\), and their trials"):
+        run_folder.load(folder)
 
 
 def test_a_folder_of_another_lab_is_not_removed(
