@@ -66,6 +66,7 @@ class Huey(Backend):
     extra = "huey"
     by_default = False
     finest_period_s = float(MINUTE_S)
+    schedules_in_workers = True
     variants = tuple(map(_variant, (*ON_REDIS, "process+sqlite")))
     profiles = (
         DEFAULT,

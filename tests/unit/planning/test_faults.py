@@ -169,6 +169,7 @@ def test_a_step_of_the_clock_runs_with_tasks_and_with_jobs() -> None:
         (of_jobs("celery-beat"), None),
         (of_jobs("apscheduler"), "has no process outside of the driver that starts jobs"),
         (by_cron("django-q"), None),
+        (by_cron("huey"), None),
         (by_cron("django-crontab"), "by this machine's cron, which starts those of others too"),
         (by_cron("django-crontab", FaultKind.BROKER_KILL), "has no server for the fault"),
         (replace(spec(KILL), arrival=RoundTrip(5)), "not arrival round-trip"),
