@@ -26,9 +26,12 @@ import nox
 nox.needs_version = ">=2025.2.9"  # the first that reads the script header above
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
+# Also in CI: a session for a Python that is missing is reported as skipped.
+nox.options.error_on_missing_interpreters = False
 
 ROOT = Path(__file__).parent
 STAMP = "installed-from.sha256"
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 def _groups(*names: str) -> tuple[str, ...]:
@@ -206,6 +209,15 @@ def tests(session: nox.Session, run: Run) -> None:
     # Selected tests run in one process, which `-x`, `--pdb` and printed output need.
     chosen = session.posargs or PARALLEL
     run("pytest", *everything, *chosen)
+
+
+@nox.session(python=PYTHONS, default=False)
+def pythons(session: nox.Session) -> None:
+    """Run the fast tests on each supported Python of this machine; others are skipped."""
+    environment = Path(session.virtualenv.location).absolute()
+    if not is_current(environment, "tests"):
+        install(session, "tests")
+    run_in(environment, session, "pytest", *(session.posargs or PARALLEL))
 
 
 @locked("tests")

@@ -32,7 +32,7 @@ def test_list_describes_every_session() -> None:
     """`nox -l` prints one sentence per session, selects tests and lint, and prints no warning."""
     command = [sys.executable, "-W", "always", "-m", "nox", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    sessions = re.findall(r"^([*-]) (\w+) -> (.+)$", listed.stdout, re.MULTILINE)
+    sessions = re.findall(r"^([*-]) (\w+)\S* -> (.+)$", listed.stdout, re.MULTILINE)
     expected = {
         "bench",
         "lab",
@@ -44,6 +44,7 @@ def test_list_describes_every_session() -> None:
         "serve",
         "images",
         "tests",
+        "pythons",
         "coverage",
         "docs",
         "lint",
@@ -105,7 +106,7 @@ def test_sessions_of_one_lock_share_the_environment_of_its_session() -> None:
         if hasattr(session, "venv_backend") and name != "lock"
     }
     owners = {name for name, session in sessions.items() if session.venv_backend != "none"}
-    assert owners == {"bench", "images", "lint", "tests"}
+    assert owners == {"bench", "images", "lint", "pythons", "tests"}
 
 
 def test_session_without_an_environment_creates_that_of_its_lock(tmp_path: Path) -> None:
