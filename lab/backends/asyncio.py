@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.backends import _futures
 from lab.core.backend import DEFAULT, Backend
+from lab.core.environment import has_gil
 from lab.core.model import Capability, Job, Profile, Serializer, Task, Variant
 from lab.core.outcomes import TaskState
 from lab.worker import execution
@@ -146,9 +147,10 @@ class Asyncio(Backend):
             self._thread.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the limit, and the class of the loop."""
+        """Return the limit, the class of the loop, and whether the interpreter has the GIL."""
         return {
             "workers": self.workers,
+            "gil": has_gil(),
             "loop": f"{type(self._loop).__module__}.{type(self._loop).__qualname__}",
             "debug": self._loop.get_debug(),
             FACTORY: self.setup.settings.get(FACTORY),

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lab.backends._futures import ExecutorBackend
+from lab.core.environment import has_gil
 from lab.core.model import Capability, Serializer, Variant
 
 
@@ -42,5 +43,8 @@ class ThreadPool(ExecutorBackend):
         self._pool = ThreadPoolExecutor(max_workers=self.workers)
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the size of the pool; its other arguments are for names and initialisers."""
-        return {"max_workers": self.workers}
+        """Return the size of the pool, and whether the interpreter has the GIL.
+
+        Other arguments of the pool are for names and initialisers.
+        """
+        return {"max_workers": self.workers, "gil": has_gil()}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.core.backend import Backend
+from lab.core.environment import has_gil
 from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
 
@@ -76,8 +77,8 @@ class Threading(Backend):
             self._threads.pop().join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the limit, which is the only setting."""
-        return {"workers": self.workers}
+        """Return the limit, which is the only setting, and whether the interpreter has the GIL."""
+        return {"workers": self.workers, "gil": has_gil()}
 
     def _bounded(self, *arguments: Any) -> None:
         with self._running:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lab.cli.check import Check, Health
 from lab.core.backend import Backend
-from lab.core.errors import ClusterError
+from lab.core.errors import ClusterError, UsageError
+from lab.environments import interpreters
 from lab.host import faked_clock
 from lab.host.environment import git_state
-from lab.planning.registry import left_out, missing
+from lab.planning.registry import left_out, missing, needed_python
 from lab.providers import crontab
 from lab.providers.servers import redis_server
 
@@ -81,7 +82,7 @@ def library_of_clock_step() -> Check:
 def backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
     """Check the packages of each backend and variant, and the entries of other packages."""
     for name, backend in backends.items():
-        yield _packages(name, backend.packages, backend.extra)
+        yield _python_of(name, backend) or _packages(name, backend.packages, backend.extra)
         for variant in backend.variants:
             if variant.packages:
                 yield _packages(f"{name}[{variant.name}]", variant.packages, backend.extra)
@@ -89,6 +90,19 @@ def backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
         finding = f"Left out: {entry.reason}."
         fix = "update or uninstall the package that contains it"
         yield Check(f"{entry.kind} {entry.name}", Health.MISSING, finding, fix)
+
+
+def _python_of(name: str, backend: type[Backend]) -> Check | None:
+    """Check that there is an interpreter for a backend that the lab's is too old for."""
+    if not (version := needed_python(backend)):
+        return None
+    try:
+        python = interpreters.find(version)
+    except UsageError:
+        finding = f"Needs Python {version}, which this machine lacks."
+        fix = f"python -m uv python install {version}"
+        return Check(f"backend {name}", Health.WARN, finding, fix)
+    return Check(f"backend {name}", Health.OK, f"Runs with --python {version}: {python}.")
 
 
 def _packages(name: str, packages: Sequence[str], extra: str) -> Check:

@@ -45,6 +45,8 @@ def tables() -> Iterator[Table]:
         for variant in backend.variants:
             package = registry.missing_package(backend, variant.name)
             lack = f"NOT INSTALLED: needs {package}. " if package else ""
+            if version := registry.needed_python(backend):
+                lack = f"NEEDS --python {version}. "
             # The first profile is `default`, which no label needs to name.
             profiles = [f"@{p.name}" for p in registry.profiles_of(backend, variant.name)[1:]]
             more = f"{' '.join(profiles)}: " if profiles else ""

@@ -45,6 +45,7 @@ class Backend(ABC):
         variants: The first one is used if only the backend is named.
         profiles: The first one is used if only the backend is named.
         packages: Modules that must be importable; empty for the standard library.
+        python: The oldest version of Python that has it.
         extra: The install extra with these packages and those of single variants.
         services: Servers that the variants need, unless a variant lists its own.
         finest_period_s: The shortest period of its scheduler, in seconds.
@@ -62,6 +63,7 @@ class Backend(ABC):
     variants: ClassVar[Sequence[Variant]]
     profiles: ClassVar[Sequence[Profile]] = (DEFAULT,)
     packages: ClassVar[Sequence[str]] = ()
+    python: ClassVar[tuple[int, int]] = (3, 11)
     extra: ClassVar[str] = ""
     services: ClassVar[Sequence[Service]] = ()
     finest_period_s: ClassVar[float] = 1.0

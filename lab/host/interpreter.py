@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from typing import TypeAlias
 
+from lab.core.environment import has_gil
+
 Known: TypeAlias = tuple[str, object, bool]
 BUILD_ARGUMENT = re.compile(r"--(?:en|dis)able-[\w-]+(?:=\w+)?|--with(?:out)?-[\w-]+(?:=\w+)?")
 OPTIMISATION = re.compile(r"-O\w|-flto(?:=\w+)?|-m(?:arch|tune)=[\w-]+|-fno-omit-frame-pointer")
@@ -42,7 +44,7 @@ def facts() -> Iterator[Known]:
     yield "python.compiler", platform.python_compiler(), False
     yield "python.configure", " ".join(arguments), False
     yield "python.optimisation", " ".join(flags), False
-    yield "python.gil", int(getattr(sys, "_is_gil_enabled", lambda: True)()), True
+    yield "python.gil", int(has_gil()), True
     yield "python.jit", int(jit is not None and jit.is_enabled()), True
     yield "python.gc_thresholds", ",".join(map(str, gc.get_threshold())), False
     yield "python.libc", " ".join(platform.libc_ver()), False

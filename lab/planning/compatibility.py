@@ -82,12 +82,11 @@ def _reasons(
 ) -> Iterator[str]:
     chosen = registry.select(spec.label)
     promised = capabilities(chosen.backend, chosen.variant)
+    yield from _reasons_of_environment(chosen.backend, spec.environment)
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
     if lacking:
         remedy = REMEDIES.get(lacking, "Try another.")
         yield f"The system needs {lacking}, which provider {spec.provider} lacks. {remedy}"
-    if spec.environment and not chosen.backend.__module__.startswith(f"{backends.__name__}."):
-        yield "The system is in another package, which environments of the lab do not contain."
     if spec.fault is not None:
         yield from _reasons_of_fault(chosen, spec, spec.fault.kind)
         yield from _reasons_of_scheduler(chosen, spec, spec.fault.kind, is_on_host=is_on_host)
@@ -108,6 +107,14 @@ def _reasons(
         yield "The system executes tasks in the driver, which must not have a CPU quota."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
         yield "The system has one worker slot."
+
+
+def _reasons_of_environment(backend: type[Backend], environment: str) -> Iterator[str]:
+    """Yield why a backend cannot run in an environment."""
+    if version := registry.needed_python(backend, environment):
+        yield f"The system needs Python {version} or newer. Add --python {version}."
+    if environment and not backend.__module__.startswith(f"{backends.__name__}."):
+        yield "The system is in another package, which environments of the lab do not contain."
 
 
 def _reasons_of_jobs(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 import workloads as workload_package
 from lab import backends as backend_package
 from lab.core.backend import Backend, references_of, services_of, settings_of, variant_of
+from lab.core.environment import Environment
 from lab.core.errors import MissingExtraError, UnknownNameError, UsageError
 from lab.core.model import BackendContext, Job, Profile, Service, Topology
 from lab.planning import contracts, entry_points
@@ -203,6 +204,13 @@ def missing_package(backend: type[Backend], variant: str) -> str | None:
     """Return the first missing package of a backend and its variant; None if there is none."""
     of_variant = variant_of(backend, variant).packages
     return missing((*backend.packages, *of_variant))
+
+
+def needed_python(backend: type[Backend], environment: str = "") -> str:
+    """Return the oldest Python of a backend if that of an environment is older; empty if not."""
+    if Environment.parse(environment).version >= backend.python:
+        return ""
+    return ".".join(map(str, backend.python))
 
 
 def require(selected: SelectedBackend) -> None:

@@ -47,8 +47,10 @@ LABELS = [
     f"{name}[{variant.name}]"
     for name, backend in registry.backends().items()
     for variant in backend.variants
-    # The others need a server that runs only in containers: see tests/cluster.
+    # The others need a server that runs only in containers, see tests/cluster, or a newer Python,
+    # see test_interpreters.
     if set(services_of(backend, variant.name)) <= LocalCluster.offers
+    and not registry.needed_python(backend)
 ]
 
 

@@ -50,6 +50,7 @@ LOCAL = [
     for name, backend in registry.backends().items()
     for label in representative(name, [variant.name for variant in backend.variants])
     if set(services_of(backend, registry.select(label).variant)) <= OFFERED
+    and not registry.needed_python(backend)
 ]
 WITH_CONTAINERS = (
     "rq[worker]",

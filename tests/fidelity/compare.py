@@ -76,6 +76,7 @@ TASKS = {
     "dramatiq": 1_000,
     "huey": 1_000,
     "inline": 300_000,
+    "interpreter-pool": 10_000,
     "joblib": 5_000,
     # Batches of no-ops only grow: with few tasks, the rate depends on their size before the window.
     "joblib[loky]": 200_000,
@@ -133,7 +134,11 @@ def chosen_labels(wanted: Sequence[str] | None) -> list[str]:
 
 
 def possible(labels: Sequence[str]) -> list[str]:
-    """Leave those out, and say so, whose server comes with containers where there are none."""
+    """Leave those out, and say so, that need a newer Python, or containers where there are none."""
+    for label in labels:
+        if version := registry.needed_python(registry.select(label).backend):
+            console.say(f"Left out: {label}. It needs Python {version}.")
+    labels = [x for x in labels if not registry.needed_python(registry.select(x).backend)]
     inside_only = [label for label in labels if inside.is_needed(label)]
     try:
         choice.prepare({choice.CONTAINERS} if inside_only else (), console.say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -58,3 +59,24 @@ def test_a_coroutine_function_runs_on_backends_that_await() -> None:
         why = unsupported_reason(spec_of_task(label, "later[4]"), frozenset(Service), result)
         assert why is not None
         assert "is a coroutine function: the lab runs those on backends that await them" in why
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_too_old"),
+    [("3.13t", True), ("3.14", False), ("3.14t", False), ("3.15", False), ("3.9", True)],
+)
+def test_a_system_of_a_newer_python_is_skipped(environment: str, is_too_old: bool) -> None:
+    """The reason has the version, and the option that selects it."""
+    spec = spec_of("interpreter-pool", environment=environment)
+    why = "The system needs Python 3.14 or newer. Add --python 3.14."
+    assert unsupported_reason(spec, OFFERS) == (why if is_too_old else None)
+
+
+def test_the_interpreter_of_the_lab_counts_without_an_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lab on Python 3.14 needs no option."""
+    for version, text in (((3, 13, 9), "3.14"), ((3, 14, 0), "")):
+        monkeypatch.setattr(sys, "version_info", version)
+        assert registry.needed_python(registry.backend("interpreter-pool")) == text
+        assert registry.needed_python(registry.backend("thread-pool")) == ""
