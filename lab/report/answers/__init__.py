@@ -17,9 +17,10 @@ from lab.report.answers.answer import Question, QuestionAnswer
 from lab.report.answers.commands import BENCH, command_of
 from lab.report.answers.failures import failures
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
+from lab.report.answers.interpreters import free_threads
 from lab.report.answers.ranked import ranked, together
 from lab.report.answers.resources import cold_start, memory, payloads, waiting
-from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
+from lab.report.answers.speed import latency, overhead, scaling, threads
 from lab.report.answers.unranked import unranked
 from lab.report.number_format import percent, seconds
 
@@ -109,7 +110,10 @@ QUESTIONS = (
         "free-threads",
         "On a free-threaded Python, are threads faster than processes?",
         free_threads,
-        lack="a run on a free-threaded Python, because the lab has no lock file for it",
+        command=f"{BENCH} --preset standard --workload cpu --workload mixed --arrival burst "
+        "--backend threading --backend thread-pool --backend 'asyncio[to_thread]' "
+        "--backend process-pool --backend interpreter-pool "
+        "--python 3.13 --python 3.13t --python 3.14",
     ),
     Question(
         "retries",

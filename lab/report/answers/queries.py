@@ -76,6 +76,17 @@ def by(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
         yield str(value), group
 
 
+def by_work(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each workload in each environment, with its trials, in the order of appearance."""
+    for (workload, environment), group in trials.groupby(
+        ["workload_name", "environment"], sort=False
+    ):
+        yield (
+            f"{workload}, environment {environment}" if environment != "" else str(workload),
+            group,
+        )
+
+
 def ratio(a: pd.DataFrame, b: pd.DataFrame) -> Estimate | None:
     """Estimate a / b of two sets of trials over the blocks that have both (METHOD M12).
 

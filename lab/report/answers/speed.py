@@ -13,7 +13,16 @@ from lab.core.backend import INLINE
 from lab.core.model import Burst, Estimate, LoadLevel
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
-from lab.report.answers.queries import by, cells, estimate_text, ratio, times, trial_rows, values
+from lab.report.answers.queries import (
+    by,
+    by_work,
+    cells,
+    estimate_text,
+    ratio,
+    times,
+    trial_rows,
+    values,
+)
 from lab.report.number_format import percent, plural, seconds
 
 OF_REFERENCE = "throughput_of_reference"
@@ -31,8 +40,8 @@ def overhead(tables: Tables) -> Iterator[Sentence]:
         yield Sentence(f"Overhead per task, {place}", list(cheapest_first["row"]), parts)
     yield from _of_reference(tables)
     trials = values(tables, THROUGHPUT)
-    for _, bursts in by(trials[trials["arrival"] == Burst.kind], "workload_name"):
-        yield from _against_the_loop(bursts)
+    for workload, bursts in by_work(trials[trials["arrival"] == Burst.kind]):
+        yield from _against_the_loop(workload, bursts)
 
 
 def _of_reference(tables: Tables) -> Iterator[Sentence]:
@@ -49,7 +58,7 @@ def _of_reference(tables: Tables) -> Iterator[Sentence]:
         )
 
 
-def _against_the_loop(trials: pd.DataFrame) -> Iterator[Sentence]:
+def _against_the_loop(workload: str, trials: pd.DataFrame) -> Iterator[Sentence]:
     """Compare the throughput of each label and topology with the plain loop's, per block."""
     loop = trials[trials["backend"] == INLINE]
     parts: dict[str, list[str]] = {}
@@ -64,7 +73,6 @@ def _against_the_loop(trials: pd.DataFrame) -> Iterator[Sentence]:
         parts.setdefault(result, []).append(text)
         used.setdefault(result, [loop]).append(rows)
     for result, texts in parts.items():
-        workload = trials["workload_name"].iloc[0]
         text = f"For tasks of {workload}, {result} a plain loop over the tasks"
         yield Sentence(text, trial_rows(pd.concat(used[result])), texts)
 
@@ -115,7 +123,7 @@ def scaling(tables: Tables) -> Iterator[Sentence]:
     """Report each label's speed-up from its fewest workers to its most, and where gains end."""
     trials = values(tables, THROUGHPUT)
     trials = trials[trials["arrival"] == Burst.kind]
-    for workload, group in by(trials, "workload_name"):
+    for workload, group in by_work(trials):
         parts, used = [], []
         for name, rows in by(group, "name"):
             if gains := _gains(rows):
@@ -147,7 +155,7 @@ def threads(tables: Tables) -> Iterator[Sentence]:
     trials = values(tables, THROUGHPUT)
     # Threads overlap work; without any, the throughput is that of the backend alone.
     trials = trials[(trials["arrival"] == Burst.kind) & (trials["nominal_ns"] > 0)]
-    for workload, group in by(trials, "workload_name"):
+    for workload, group in by_work(trials):
         loop, parts, used = group[group["backend"] == INLINE], [], []
         threaded = group[group["family"] == "threads"]
         for (name, _), rows in threaded.groupby(["name", "workers"], sort=False):
@@ -159,19 +167,3 @@ def threads(tables: Tables) -> Iterator[Sentence]:
         if parts:
             text = f"{workload}, throughput relative to a plain loop"
             yield Sentence(text, trial_rows(pd.concat([loop, *used])), parts)
-
-
-def free_threads(tables: Tables) -> Iterator[Sentence]:
-    """Compare threads with processes on a free-threaded Python; no sentence on any other."""
-    facts = dict(zip(tables["environment"]["key"], tables["environment"]["value"], strict=True))
-    # The state at run time, not the build: a free-threaded Python may run with the GIL enabled.
-    if facts.get("python.gil") != "0":
-        return
-    trials = values(tables, THROUGHPUT)
-    trials = trials[(trials["arrival"] == Burst.kind) & (trials["nominal_ns"] > 0)]
-    for place, group in by(trials, "place"):
-        for name, threaded in by(group[group["family"] == "threads"], "name"):
-            for other, forked in by(group[group["family"] == "processes"], "name"):
-                if (gain := ratio(threaded, forked)) is not None:
-                    text = f"{place}, throughput: {name} has {times(gain)} that of {other}."
-                    yield Sentence(text, trial_rows(pd.concat([threaded, forked])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pandas as pd
@@ -14,9 +15,10 @@ from lab.figures import Tables
 from lab.report.answers import QUESTIONS, answers
 from lab.report.answers.answer import Sentence
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
+from lab.report.answers.interpreters import free_threads
 from lab.report.answers.ranked import ranked
 from lab.report.answers.resources import cold_start, payloads
-from lab.report.answers.speed import free_threads, latency, overhead, scaling, threads
+from lab.report.answers.speed import latency, overhead, scaling, threads
 from lab.report.number_format import seconds
 from lab.report.overview import COLUMNS, lines
 from tests.factories.campaigns import LOST_EVERY, SYSTEMS, Campaign, campaign
@@ -135,14 +137,69 @@ def test_scaling_reports_where_gains_end(tables: Tables) -> None:
     only(list(threads(tables)), "cpu 1 ms, throughput relative to a plain loop: thread-pool with 1")
 
 
+POOLS = replace(PLAN, systems=(FEW[1], SYSTEMS[5]))
+
+
 def test_free_threads_need_a_python_without_the_gil(tables: Tables) -> None:
-    """With the GIL there is no sentence."""
+    """With the GIL there is no sentence; the settings of a row have it as the driver read it."""
     assert list(free_threads(tables)) == []
-    both = campaign(replace(PLAN, systems=(FEW[1], SYSTEMS[5])))
-    fact = both["environment"].iloc[0].to_dict() | {"key": "python.gil", "value": "0"}
-    unlocked = pd.concat([both["environment"], pd.DataFrame([fact])], ignore_index=True)
-    said = list(free_threads({**both, "environment": unlocked}))
-    assert "cpu 1 ms, 1 core, 1 worker, throughput: thread-pool has " in said[0].text
+    both = campaign(POOLS)
+    locked = both["trial"].assign(settings='{"gil": true}')
+    assert list(free_threads({**both, "trial": locked})) == []
+    said = list(free_threads({**both, "trial": locked.assign(settings='{"gil": false}')}))
+    assert [each.text.partition(":")[0] for each in said] == [
+        f"cpu 1 ms, {cores}, the Python of the lab, throughput relative to process-pool"
+        for cores in ("1 core, 1 worker", "2 cores, 2 workers")
+    ]
+
+
+def test_threads_without_the_gil_are_compared_with_themselves_with_it() -> None:
+    """Both environments run in the same blocks; here the free-threaded one is twice as fast."""
+    both = campaign(POOLS)
+    free = both["trial"].assign(environment="3.13t", settings='{"gil": false}')
+    free = free.assign(trial_id=free["trial_id"] + "t")
+    locked = both["trial"].assign(environment="3.13", settings='{"gil": true}')
+    faster = both["metric"].assign(trial_id=both["metric"]["trial_id"] + "t")
+    faster["value"] *= 2
+    tables = {
+        **both,
+        "trial": pd.concat([locked, free], ignore_index=True),
+        "metric": pd.concat([both["metric"], faster], ignore_index=True),
+    }
+    said = list(free_threads(tables))
+    place = "cpu 1 ms, 2 cores, 2 workers, 3.13t"
+    itself = only(said, f"{place} relative to 3.13, throughput")
+    assert itself.parts == ["thread-pool gains, 2.00 times (2.00 to 2.00)"]
+    of_both = only(said, f"{place}, throughput relative to process-pool")
+    assert set(of_both.rows) <= set(free["trial_id"])
+    assert not [
+        sentence for sentence in said if "3.13, throughput relative to process" in sentence.text
+    ]
+
+
+@pytest.mark.parametrize("answer", [overhead, scaling, threads])
+def test_a_system_is_compared_with_the_loop_of_its_environment(
+    answer: Callable[[Tables], Iterator[Sentence]], tables: Tables
+) -> None:
+    """The ratios of each environment are those of a run in that environment alone."""
+    names = ("3.13", "3.14")
+    copies = [
+        {
+            name: tables[name].assign(
+                trial_id=tables[name]["trial_id"] + f"-{version}",
+                **({"environment": version} if name == "trial" else {}),
+            )
+            for name in ("trial", "metric")
+        }
+        for version in names
+    ]
+    copies[1]["metric"]["value"] *= 3
+    both = {name: pd.concat([c[name] for c in copies], ignore_index=True) for name in copies[0]}
+    no_estimates = {"estimate": tables["estimate"].head(0)}
+    alone = [list(answer({**tables, **copy, **no_estimates})) for copy in copies]
+    together = list(answer({**tables, **both, **no_estimates}))
+    assert together
+    assert {s.text for s in together} == {s.text for said in alone for s in said}
 
 
 def test_schedules_have_missed_and_doubled_occurrences(tables: Tables) -> None:

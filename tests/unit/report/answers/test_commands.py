@@ -26,7 +26,7 @@ RQ, CELERY = "--backend rq", "--backend 'celery[threads]@safe'"
         ("fan-out", f" {RQ} --provider local --cores 2"),
         # Its own command selects the system and the provider.
         ("crontab", " --cores 2"),
-        ("free-threads", ""),
+        ("free-threads", " --provider local --cores 2"),
     ],
 )
 def test_a_command_repeats_the_selection_of_the_user(name: str, selected: str) -> None:
