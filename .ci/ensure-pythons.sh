@@ -3,8 +3,8 @@
 # are on the path, or this script reports why not. Arguments select versions; `3.13` is the twin of
 # `3.13t`, built with the same options and with the GIL. A version that is on the path is not changed.
 #
-# No package has a free-threaded Python, so 3.13t is built from the source of Debian 13 (5 minutes on
-# two cores, once). Python 3.14 is the package of the next Debian with all its libraries, in a folder
+# No package has a free-threaded Python, so 3.13t is built from the source of Debian 13 (3 minutes of
+# CPU time, once). Python 3.14 is the package of the next Debian with all its libraries, in a folder
 # of its own. Its source is not in the archive, therefore there is no 3.14t.
 set -euo pipefail
 name=ensure-pythons
@@ -37,7 +37,7 @@ build() {
     cd "$scratch/source"
     apt_get source "${borrowed[@]}" --download-only --tar-only python3.13
     tar --extract --strip-components=1 --file python3.13_*.orig.tar.xz
-    say "building $(basename "$folder"), which takes 5 minutes on two cores"
+    say "building $(basename "$folder"), which takes 3 minutes of CPU time"
     # Not with Debian's optimisation by profiles, which would take half an hour.
     {
         ./configure --quiet --prefix="$folder" "$@" "${options[@]}" OPT="-DNDEBUG -fwrapv -O3" &&
@@ -77,8 +77,11 @@ ensure() {
         esac
         "$python" -c '' || fail "$python does not start"
         mkdir --parents "$programs"
-        # Last, so that an interrupted build is not used.
-        ln --symbolic --force "$python" "$programs/python$version"
+        # Last, so that an interrupted build is not used. Not a link: a virtual environment of it
+        # would search the library beside the link.
+        printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" >"$programs/python$version.new"
+        chmod 0755 "$programs/python$version.new"
+        mv --force "$programs/python$version.new" "$programs/python$version"
         python=$programs/python$version
     fi
     say "$python is $("$python" -c "$about")"
