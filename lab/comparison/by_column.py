@@ -43,7 +43,9 @@ def of_value(column: str, value: str, run: Side) -> Side:
     return replace(run, name=value or OF_THE_LAB, numbers=rows.reset_index(drop=True))
 
 
-def _natural(text: str) -> list[tuple[bool, int, str]]:
-    """Return a key that sorts 5.9 before 5.10, and numbers before letters."""
+def _natural(text: str) -> tuple[bool, list[tuple[bool, int, str]]]:
+    """Return a key that sorts 5.9 before 5.10, and releases before checkouts."""
     parts = re.findall(r"\d+|\D+", text)
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return " @ " in text, [
+        (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts
+    ]

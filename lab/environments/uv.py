@@ -18,7 +18,9 @@ OURS = re.compile(r"UV_\w+|XDG_\w+_HOME")
 # A part of uv's message, and the sentence that replaces it.
 NO_VERSION = re.compile(r"[Tt]here (?:is|are) no versions? of ([^\s,]+)")
 NO_PACKAGE = re.compile(r"([\w.-]+) was not found in the package registry")
-NO_WHEEL = re.compile(r"([\w.-]+)(?:==\S+)? has no (?:usable wheels|wheels with a matching)")
+NO_WHEEL = re.compile(
+    r"([A-Za-z][\w.-]*)(?:\[\S*\])?==(\S+) has no (?:usable wheels|wheels with a matching)"
+)
 NO_PYTHON = re.compile(r"Python version \(([\d.]+)\) does not satisfy Python([^\s,]+)")
 OFFLINE = re.compile(r"error sending request|[Ff]ailed to fetch|dns error|client error|timed out")
 
@@ -76,8 +78,8 @@ def problem(message: str, about: str) -> LabError:
         return UsageError(f"Environment {about} does not exist: there is no package {match[1]}.")
     if match := NO_WHEEL.search(text):
         return UsageError(
-            f"Environment {about} does not exist: {match[1]} has no wheel for its interpreter. "
-            "Choose another --python or version."
+            f"Environment {about} does not exist: {match[1]} {match[2]} has no wheel for its "
+            "interpreter. Choose another --python or version."
         )
     if match := NO_VERSION.search(text):
         name = re.split(r"[\[<>=!~]", match[1])[0]
@@ -93,5 +95,6 @@ def problem(message: str, about: str) -> LabError:
 def _first(text: str) -> str:
     """Return uv's reason without its introduction, as the part of a sentence."""
     reason = text.partition("cause: ")[2] or text.removeprefix("error: ")
-    reason = reason.partition(", we can conclude")[0].partition(" hint:")[0]
-    return reason.rstrip(". ")[:300]
+    # The conclusion is that of every message: the requirements cannot be fulfilled.
+    reason = reason.partition(" hint:")[0].rpartition(", we can conclude")[0] or reason
+    return reason.replace(". And because", "; because").rstrip(". ")[:400]

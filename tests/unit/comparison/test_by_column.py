@@ -45,3 +45,12 @@ def test_other_columns_keep_environments_apart() -> None:
     sides = replace(run, numbers=a), replace(run, numbers=b.assign(label="b[y]@default"))
     with pytest.raises(RefusedError, match="no usable metric in common"):
         compare(*sides, by="environment")
+
+
+def test_a_checkout_is_compared_with_a_release() -> None:
+    """The first side is the baseline, and the names of checkouts are hashes without an order."""
+    run = in_environments(0.2)
+    names = {"celery==5.9": "celery @ 1a2b", "celery==6": "celery==5.2"}
+    numbers = run.numbers.assign(environment=run.numbers.environment.replace(names))
+    sides = by_column.values_of("environment", replace(run, numbers=numbers))
+    assert [each.name for each in sides] == ["celery==5.2", "celery==5.10", "celery @ 1a2b"]

@@ -34,11 +34,13 @@ END = ", we can conclude that your requirements are unsatisfiable.\n"
         (
             (
                 f"{START}Because celery==5.5.3 depends on kombu>=5.5.2,<5.6 and you require "
-                f"kombu==5.7.0{END}"
+                "celery==5.5.3, we can conclude that you require kombu>=5.5.2,<5.6.\n"
+                f"         And because you require kombu==5.7.0{END}"
             ),
             (
-                "celery==5.5.3 depends on kombu>=5.5.2,<5.6 and you require kombu==5.7.0. "
-                "Choose another version."
+                "Because celery==5.5.3 depends on kombu>=5.5.2,<5.6 and you require "
+                "celery==5.5.3, we can conclude that you require kombu>=5.5.2,<5.6; because you "
+                "require kombu==5.7.0. Choose another version."
             ),
         ),
         (
@@ -46,7 +48,7 @@ END = ", we can conclude that your requirements are unsatisfiable.\n"
                 f"{START}Because gevent==26.9.0 has no wheels with a matching Python ABI tag "
                 f"(e.g., `cp313t`){END}"
             ),
-            "gevent has no wheel for its interpreter. Choose another --python or version.",
+            "gevent 26.9.0 has no wheel for its interpreter. Choose another --python or version.",
         ),
         (
             (
