@@ -24,10 +24,14 @@ def values_of(column: str, run: Side) -> list[Side]:
     """
     values = sorted(set(run.numbers[column]), key=_natural)
     if len(values) < 2:  # noqa: PLR2004 (A and B)
+        why = left_out(run.states)
         text = f"{run.name} has usable trials of fewer than two values of {column}"
-        if why := left_out(run.states):
+        if run.numbers.empty and why:
             raise RefusedError(f"{text}: {why}. {next_step(run.states, run.run)}".rstrip())
-        raise RefusedError(f"{text}. Measure two: lab bench --with 'celery==5.5.3' --with ...")
+        raise RefusedError(
+            f"{text}{f' ({why})' * bool(why)}. Measure two: lab bench --with 'celery==5.5.3' "
+            "--with 'celery==5.6.0'"
+        )
     return [of_value(column, value, run) for value in values]
 
 

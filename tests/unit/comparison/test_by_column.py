@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lab.analysis.statistics import RefusedError
+from lab.cli.main import main
 from lab.comparison import by_column
 from lab.comparison.compare import Change, compare, compare_pairs
 from lab.comparison.inputs import Side
-from tests.unit.comparison.test_compare import NOISE, side
+from tests.factories import campaigns
+from tests.unit.comparison.test_compare import NOISE, SMALL, side, tables_of
+
+FIRST = "celery==5.5.3"
 
 
 def in_environments(effect: float, blocks: int = 15) -> Side:
@@ -54,3 +59,41 @@ def test_a_checkout_is_compared_with_a_release() -> None:
     numbers = run.numbers.assign(environment=run.numbers.environment.replace(names))
     sides = by_column.values_of("environment", replace(run, numbers=numbers))
     assert [each.name for each in sides] == ["celery==5.2", "celery==5.10", "celery @ 1a2b"]
+
+
+def test_a_slower_environment_is_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A made-up run in three environments: the second costs as much as the first, the third more.
+
+    Two that are named are compared with each other, and a run without any is refused.
+    """
+    tables = dict(tables_of(SMALL))
+    results = tmp_path / "results"
+    campaigns.write(dict(tables), results / "runs/without")
+    environments = {FIRST: 1.0, "celery==5.6.0": 1.0, "celery==5.7.0": 1.2}
+    for table in ("trial", "metric"):
+        parts = [
+            tables[table].assign(trial_id=tables[table].trial_id.astype(str) + str(number))
+            for number in range(len(environments))
+        ]
+        for part, (text, cost) in zip(parts, environments.items(), strict=True):
+            if table == "trial":
+                part["environment"] = text
+            else:
+                noise = np.exp(np.random.default_rng(7).normal(0, NOISE, len(part)))
+                part["value"] = part["value"] * cost * (noise if text != FIRST else 1.0)
+        tables[table] = pd.concat(parts, ignore_index=True)
+    campaigns.write(tables, results / "runs/with")
+    compare_by = ["compare", "--by", "environment", "--results", str(results)]
+    metric = ["--metric", "makespan_s"]
+    assert main([*compare_by, "with", *metric]) == 4
+    printed = capsys.readouterr().out
+    assert "B = celery==5.6.0: 0 worse, 0 better, 6 tie" in printed
+    assert "B = celery==5.7.0: 6 worse" in printed
+    equal = ["celery==5.5.3", "celery==5.6.0", "--run", "with"]
+    assert main([*compare_by, *equal, *metric]) == 0
+    assert main([*compare_by, "without", *metric]) == 3
+    assert "Measure two: lab bench --with" in capsys.readouterr().err
+    assert main([*compare_by, "celery==5.5.3", "celery==5.8", "--run", "with"]) == 2
+    assert "Known: celery==5.5.3, celery==5.6.0" in capsys.readouterr().err
