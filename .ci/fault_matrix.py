@@ -20,7 +20,8 @@ from lab.figures import Tables
 from lab.providers import PROVIDERS
 from lab.report import fault_results
 from lab.report.fault_hits import survival
-from lab.report.faults import MatrixRow, Square, matrix
+from lab.report.fault_squares import Square
+from lab.report.faults import MatrixRow, matrix
 from lab.report.number_format import enumeration, plural
 from lab.report.run_tables import RunTables
 

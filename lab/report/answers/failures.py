@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from lab.core.faults import FaultKind
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
-from lab.report.faults import Matrix, Square, matrix
+from lab.report.fault_squares import Square
+from lab.report.faults import Matrix, matrix
 
 
 def failures(tables: Tables) -> Iterator[Sentence]:

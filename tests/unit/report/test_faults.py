@@ -14,8 +14,9 @@ from lab.core.outcomes import HARM
 from lab.figures import FIGURES, Tables
 from lab.report.documented import documented_safe
 from lab.report.fault_results import RESULTS
+from lab.report.fault_squares import Square
 from lab.report.fault_texts import sentence
-from lab.report.faults import Square, matrix
+from lab.report.faults import matrix
 from lab.report.lost_tasks import lost_tasks
 from lab.report.page import render
 from lab.results.schema.metric import MetricRow
@@ -248,7 +249,8 @@ def test_a_loss_against_the_documentation_is_named(
 ) -> None:
     """A safe profile promises that no task is lost, and not that none is run twice."""
     promised = (FaultKind.CHILD_KILL, FaultKind.WORKER_PAUSE, FaultKind.IDLE_WORKER_KILL)
-    monkeypatch.setattr("lab.report.faults.documented_safe", lambda _: promised)
+    for module in ("faults", "fault_squares"):
+        monkeypatch.setattr(f"lab.report.{module}.documented_safe", lambda _: promised)
     table = matrix(tables)
     assert table
     (system,) = (system for system in table.systems if system.name == "rq")

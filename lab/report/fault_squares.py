@@ -1,0 +1,179 @@
+"""Determines what became of the tasks of one system after one fault: a square of the matrix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.labels import each
+from lab.analysis.statistics import proportion
+from lab.core.faults import FaultKind
+from lab.core.model import Periodic, Status
+from lab.core.outcomes import TaskOutcome
+from lab.figures import Tables
+from lab.report import fault_counts
+from lab.report.documented import documented_safe
+from lab.report.fault_hits import HitSummary, hits_of, outcomes_of, survived_text
+from lab.report.fault_results import (
+    FAILED,
+    MISSED,
+    OK,
+    RECOVERED,
+    REFUSED,
+    SKIPPED,
+    UNMEASURED,
+    FaultResult,
+)
+from lab.report.number_format import percent, seconds
+
+# The outcomes of a task that a profile with `safe_against` is documented to prevent.
+LOSSES = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK, TaskOutcome.LOST_REPORTED)
+DELAY, SERVICE = "redelivery_delay_s_max", "time_to_recover_s"
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """One system under one fault.
+
+    Attributes:
+        fault: The fault, as in the column `fault`.
+        anchor: Id of its hits on the page.
+        result: The worst result of its trials.
+        text: Its word, with the delay of a recovery.
+        count: k of n tasks with this result.
+        bound: Bounds of the share k / n, with 95 % confidence.
+        notes: Further results.
+        survived: How many of its hits were survived, or empty.
+        service: When the service had recovered, or empty.
+        reason: Why there is no result, or empty.
+        hits: Its hits, trial by trial.
+        trials: Ids of its trials.
+    """
+
+    fault: str
+    anchor: str
+    result: FaultResult
+    text: str
+    count: str = ""
+    bound: str = ""
+    notes: Sequence[str] = ()
+    survived: str = ""
+    service: str = ""
+    reason: str = ""
+    hits: Sequence[HitSummary] = ()
+    trials: Sequence[str] = ()
+
+
+def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Square:
+    """Return the square of a system under a fault, from its trials with this fault.
+
+    Args:
+        row: The system: label and provider.
+        fault: The fault, as in the column `fault`.
+        trials: The attempts at its trials with this fault, of the provider.
+        tables: As those of `lab.report.faults.matrix`.
+    """
+    # Labels have brackets and `@`, which a link to an id would have to escape.
+    anchor = re.sub(r"\W+", "-", f"hits-{row.label}-{row.provider}-{fault}")
+    # An interrupted attempt has no complete drain, so what became of its tasks is unknown.
+    sent = trials[(trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)]
+    if sent.empty:
+        return _without_result(fault, anchor, trials)
+    hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]
+    offered = sent[sent["arrival"] != Periodic.kind]
+    n, counts = int(offered["n_sent"].sum()), fault_counts.counts(offered)
+    refused = fault_counts.refused(offered, tables)
+    k, result = next(((k, result) for result, k in counts if k), (refused, REFUSED))
+    k, result = (k, result) if k else (0, OK)
+    due, of_runs = fault_counts.runs(sent, tables)
+    if due and (not n or not result.is_harm):
+        k_runs, of_jobs = next(((k, result) for result, k in of_runs if k), (0, OK))
+        if k_runs or not n:
+            n, k, result = due, k_runs, of_jobs
+    if not n:  # a trial that failed before the runs of its jobs were counted
+        return _without_result(fault, anchor, trials)
+    # A fault that hit nothing proves nothing: `ok` would state that the system survived it.
+    if fault != FaultKind.NONE and not int(sent["n_hits"].sum()) and result is OK:
+        result = MISSED
+    # A task that was executed again finished once, so it is not part of the share of harm.
+    harmed = 0 if result in {RECOVERED, OK, MISSED} else k
+    # The classes are summed over attempts, and a share above 1 has no interval.
+    share = proportion(min(harmed, n), n)
+    low, high = (percent(end or 0.0) for end in (share.low, share.high))
+    delay = _longest(DELAY, sent, tables) if result is RECOVERED else ""
+    service = _longest(SERVICE, sent, tables)
+    stopped = "stopped consuming" if (sent["stopped_consuming"] == 1).any() else ""
+    kind = fault.partition(":")[0]
+    is_promised = result.outcome in LOSSES and kind in documented_safe(row.label)
+    broken = "documented to be safe" if is_promised else ""
+    return Square(
+        fault=fault,
+        anchor=anchor,
+        result=result,
+        text=f"{result.word} after {delay}" if delay else result.word,
+        count=f"{harmed:,} of {n:,}",
+        bound=f"{low} to {high}" if harmed else f"at most {high}",
+        notes=[
+            *_others(counts, result),
+            *([f"{refused:,} refused"] if refused and result is not REFUSED else []),
+            *(
+                f"{k:,} of {due:,} {other.word}"
+                for other, k in of_runs
+                if k and other is not result
+            ),
+            *filter(None, [stopped, broken]),
+        ],
+        survived="" if fault == FaultKind.NONE else survived_text(hits),
+        service=f"The service had recovered after {service}." if service else "",
+        reason=_reason(result, hits),
+        hits=hits,
+        trials=list(dict.fromkeys(sent["trial_id"])),
+    )
+
+
+def _others(counts: Sequence[tuple[FaultResult, int]], shown: FaultResult) -> list[str]:
+    return [
+        f"{k:,} {result.word if result is not RECOVERED else 'executed again'}"
+        for result, k in counts
+        # The count of a square is of harmed tasks, so a recovery has its own number as a note.
+        if k and (result is not shown or result is RECOVERED)
+    ]
+
+
+def _hits(trial: Any, tables: Tables) -> list[HitSummary]:
+    rows = tables["fault"]
+    of_trial = rows[(rows["trial_id"] == trial.trial_id) & (rows["attempt"] == trial.attempt)]
+    hits = hits_of(trial, each(of_trial.sort_values("hit")), outcomes_of(tables, trial))
+    if trial.arrival == Periodic.kind:
+        # A job is one task that runs many times, so its outcome is none of a hit.
+        return [replace(hit, tasks={}, survived=None) for hit in hits]
+    return hits
+
+
+def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:
+    if trials.empty:
+        return Square(fault, anchor, UNMEASURED, UNMEASURED.word)
+    is_skipped = (trials["status"] == Status.SKIPPED).all()
+    # If any attempt ran, its reason explains more than that of a skip, which was planned.
+    ran = trials[trials["status"] != Status.SKIPPED]
+    reason = str((trials if is_skipped else ran)["reason"].iloc[0])
+    result = SKIPPED if is_skipped else FAILED
+    ids = [] if is_skipped else list(dict.fromkeys(ran["trial_id"]))
+    return Square(fault, anchor, result, result.word, reason=reason, trials=ids)
+
+
+def _longest(metric: str, sent: pd.DataFrame, tables: Tables) -> str:
+    """Return the largest value of a metric of seconds over trials; empty if there is none."""
+    # The metrics of interrupted attempts must not enter: their tasks are not counted either.
+    metrics = tables["metric"][tables["metric"]["metric"] == metric]
+    values = metrics.merge(sent[["trial_id", "attempt"]])["value"].dropna()
+    # Zero is no delay: the service did not stop.
+    return seconds(float(values.max())) if (values > 0).any() else ""
+
+
+def _reason(result: FaultResult, hits: Sequence[HitSummary]) -> str:
+    return next((hit.proof for hit in hits), "") if result is MISSED else ""
