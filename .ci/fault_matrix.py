@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lab.analysis.attempts import decisive_attempts
+from lab.analysis.queries import of_faults
 from lab.core.faults import FaultKind
 from lab.core.model import Periodic
 from lab.figures import Tables
@@ -72,15 +74,15 @@ def block(tables: Tables) -> str:
         # Rows of one label are neighbours, one for each provider.
         systems = [list(rows) for _, rows in groupby(squares.systems, key=lambda row: row.label)]
         lines = [_sentence(tables), "", *_table(squares.faults, systems), "", *_legend(systems)]
+        lines += filter(None, [squares.replaced])
     return "\n".join([BEGIN, "", *lines, *([""] if lines else []), END])
 
 
 def _sentence(tables: Tables) -> str:
     """Return how many systems harmed tasks, without a fault and with one."""
-    trials = tables["trial"]
+    ran = decisive_attempts(of_faults(tables["trial"]))
     # A scheduled job has runs in place of tasks.
-    ran = trials[(trials["n_sent"] > 0) & (trials["arrival"] != Periodic.kind)]
-    ran = ran[ran["fault"] != ""]
+    ran = ran[ran["arrival"] != Periodic.kind]
     is_control = ran["fault"] == FaultKind.NONE
     control, hit = ran[is_control], ran[~is_control]
     n, harmed = int(control["n_sent"].sum()), int(control[list(HARMS)].fillna(0).sum().sum())

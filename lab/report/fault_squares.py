@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import decisive_attempts
 from lab.analysis.labels import each
 from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
@@ -79,8 +80,7 @@ def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squ
     """
     # Labels have brackets and `@`, which a link to an id would have to escape.
     anchor = re.sub(r"\W+", "-", f"hits-{row.label}-{row.provider}-{fault}")
-    # An interrupted attempt has no complete drain, so what became of its tasks is unknown.
-    sent = trials[(trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)]
+    sent = decisive_attempts(trials)
     if sent.empty:
         return _without_result(fault, anchor, trials)
     hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]

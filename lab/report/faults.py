@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import replaced_attempts
 from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify_by_provider
 from lab.analysis.queries import of_faults
@@ -16,7 +17,9 @@ from lab.core.model import Status
 from lab.figures import Tables
 from lab.report.documented import documented_safe
 from lab.report.fault_hits import survived_text
+from lab.report.fault_results import RESULTS, UNKNOWN
 from lab.report.fault_squares import Square, square_of
+from lab.report.number_format import plural
 
 KINDS = [kind.value for kind in FaultKind]
 ACKNOWLEDGED: Mapping[str, str] = {
@@ -48,15 +51,22 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The squares of a run, and why some faults were skipped: reason, and its systems and faults.
+    """The squares of a run.
 
     A system has no row on a provider where all its trials were skipped, nor has such a fault a
     column.
+
+    Attributes:
+        faults: The faults, the control first.
+        systems: The rows.
+        skips: Why some squares were skipped: each reason, and its systems and faults.
+        replaced: A sentence about the attempts that a later one replaces; empty if there are none.
     """
 
     faults: Sequence[str]
     systems: Sequence[MatrixRow]
     skips: Sequence[tuple[str, Sequence[str]]]
+    replaced: str
 
 
 def matrix(tables: Tables) -> Matrix | None:
@@ -80,7 +90,7 @@ def matrix(tables: Tables) -> Matrix | None:
         for row, of_row in of_rows
         if (of_row["status"] != Status.SKIPPED).any()
     ]
-    return Matrix(faults, systems, list(_skips(of_rows)))
+    return Matrix(faults, systems, list(_skips(of_rows)), _replaced(trials))
 
 
 def _place(fault: str) -> tuple[int, str]:
@@ -104,6 +114,20 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
         documented=", ".join(documented_safe(row.label)),
         survived=survived_text(hits),
         squares=squares,
+    )
+
+
+def _replaced(trials: pd.DataFrame) -> str:
+    """Return how many attempts are in no square, and what became of their tasks."""
+    replaced = replaced_attempts(trials)
+    if replaced.empty:
+        return ""
+    columns = [result.count for result in RESULTS if result.is_harm]
+    n, harmed = int(replaced["n_sent"].sum()), int(replaced[columns].fillna(0).sum().sum())
+    unknown = int(replaced[UNKNOWN.count].fillna(0).sum())
+    return (
+        f"In no square: {plural(len(replaced), 'attempt')} that a later one at the same trial "
+        f"replaces, with {plural(n, 'task')}, {harmed:,} of them harmed and {unknown:,} unknown."
     )
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import decisive_attempts
 from lab.analysis.colours import colour_of
 from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import of_faults
 from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
-from lab.core.model import Periodic, Status
+from lab.core.model import Periodic
 from lab.figures import Tables
 from lab.report.first_screen import MARGIN, Dot, Strip
 from lab.report.number_format import percent, plural
@@ -24,11 +25,9 @@ def lost_tasks(tables: Tables) -> Strip | None:
         tables: At least `trial`, with the trials of faults.
     """
     trials = of_faults(tables["trial"])
-    # What became of the tasks of an interrupted attempt is unknown.
-    is_complete = (trials["n_sent"] > 0) & (trials["status"] != Status.INTERRUPTED)
     # A scheduled job has runs in place of tasks.
-    has_tasks = is_complete & (trials["arrival"] != Periodic.kind)
-    trials = trials[has_tasks & (trials["fault"] != FaultKind.NONE)]
+    has_tasks = trials["arrival"] != Periodic.kind
+    trials = decisive_attempts(trials[has_tasks & (trials["fault"] != FaultKind.NONE)])
     if trials.empty:
         return None
     several = len(set(trials["provider"])) > 1

@@ -19,6 +19,7 @@ from lab.report.fault_texts import sentence
 from lab.report.faults import matrix
 from lab.report.lost_tasks import lost_tasks
 from lab.report.page import render
+from lab.results.schema import TrialRow
 from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import SMALL, campaign
 from tests.factories.faults import (
@@ -208,6 +209,32 @@ def test_a_scheduled_job_is_judged_by_its_runs() -> None:
         "scheduler-kill": ("runs missed", "4 of 106", ["2 of 106 runs doubled"], ""),
         "clock-step": ("ok", "0 of 106", [], ""),
     }
+
+
+def test_a_later_attempt_at_a_trial_replaces_a_failed_one() -> None:
+    """The matrix and the chart have the tasks of the later one; a sentence counts the others."""
+    tables = with_faults(campaign(SMALL), {("rq", "child-kill"): LOST}, blocks=1)
+    is_fault = tables["trial"]["fault"] != ""
+    (first,) = tables["trial"][is_fault].to_dict("records")
+    later = TrialRow(**{**first, "attempt": 2, "n_lost": 0})
+    trials = added("trial", tables["trial"], [later])
+    trials.loc[is_fault[is_fault].index, "status"] = "failed"
+    both = {**tables, "trial": trials, f"outcome/{later.trial_id}-2": tables["outcome"].head(0)}
+    table = matrix(both)
+    assert table
+    (square,) = table.systems[0].squares
+    assert (square.text, square.count, [*square.trials]) == ("ok", "0 of 214", [later.trial_id])
+    assert table.replaced == (
+        "In no square: 1 attempt that a later one at the same trial replaces, with 214 tasks, "
+        "4 of them harmed and 0 unknown."
+    )
+    assert table.replaced in render(both, dict.fromkeys(FIGURES.values()))
+    strip = lost_tasks(both)
+    assert strip
+    assert [dot.text for dot in strip.dots] == ["0 %"]
+    alone = matrix({**tables, "trial": trials[trials["attempt"] == 1]})
+    assert alone
+    assert (alone.systems[0].squares[0].text, alone.replaced) == ("lost", "")
 
 
 def test_skips_of_one_reason_are_one_entry() -> None:
