@@ -16,6 +16,7 @@ import pandas as pd
 
 from lab.analysis.attempts import decisive_attempts
 from lab.analysis.queries import of_faults
+from lab.analysis.statistics import proportion
 from lab.core.faults import FaultKind
 from lab.core.model import Periodic
 from lab.figures import Tables
@@ -23,8 +24,8 @@ from lab.providers import PROVIDERS
 from lab.report import fault_results
 from lab.report.fault_hits import survival
 from lab.report.fault_squares import Square
-from lab.report.faults import MatrixRow, matrix
-from lab.report.number_format import enumeration, plural
+from lab.report.faults import Matrix, MatrixRow, matrix
+from lab.report.number_format import enumeration, percent, plural
 from lab.report.run_tables import RunTables
 
 ROOT = Path(__file__).parents[1]
@@ -73,8 +74,8 @@ def block(tables: Tables) -> str:
     if squares is not None:
         # Rows of one label are neighbours, one for each provider.
         systems = [list(rows) for _, rows in groupby(squares.systems, key=lambda row: row.label)]
-        lines = [_sentence(tables), "", *_table(squares.faults, systems), "", *_legend(systems)]
-        lines += filter(None, [squares.replaced])
+        sentences = filter(None, [_sentence(tables), _runs(squares), squares.replaced])
+        lines = [" ".join(sentences), "", *_table(squares.faults, systems), "", *_legend(systems)]
     return "\n".join([BEGIN, "", *lines, *([""] if lines else []), END])
 
 
@@ -94,17 +95,41 @@ def _sentence(tables: Tables) -> str:
     results = ", ".join(parts) or "none lost a task or ran one twice"
     dates = sorted({str(date)[:10] for date in tables["campaign"]["started_utc"]})
     links = [f"[{words}]({folder}/README.md)" for words, folder in PACKAGES.items()]
+    sizes = hit.groupby(["label", "provider", "fault"])["n_sent"].sum()
+    size = int(sizes.median())
+    bound = percent(proportion(0, size).high or 0.0)
     return (
         f"In the reference campaigns {enumeration(links)} ({enumeration(dates)}), {harmed:,} of "
         f"{n:,} tasks were lost, stuck or run twice while nothing failed (`none`). Of "
-        f"{plural(hit['label'].nunique(), 'system')} under faults, {results}."
+        f"{plural(hit['label'].nunique(), 'system')} under faults, {results}. "
+        f"Half of the signs are of {plural(size, 'task')} or more: 0 of {size:,} is at most "
+        f"{bound}."
+    )
+
+
+def _runs(squares: Matrix) -> str:
+    """Return how many schedulers missed or doubled runs; empty without a scheduler."""
+    runs: dict[str, list[tuple[int, int, int]]] = {}
+    control = [0, 0]
+    for row in squares.systems:
+        if row.runs[0]:
+            runs.setdefault(row.label, []).append(row.runs)
+        for square in row.squares:
+            if square.fault == FaultKind.NONE:
+                control = [control[0] + sum(square.runs[1:]), control[1] + square.runs[0]]
+    if not runs:
+        return ""
+    harmed = sum(any(missed or doubled for _, missed, doubled in rows) for rows in runs.values())
+    return (
+        f"Of {plural(len(runs), 'scheduler')}, {harmed} missed or doubled runs of a job under a "
+        f"fault; {control[0]:,} of {plural(control[1], 'run')} in the control."
     )
 
 
 def _table(faults: Sequence[str], systems: Sequence[Sequence[MatrixRow]]) -> list[str]:
-    header = ["system", "survived", *(f"`{fault}`" for fault in faults)]
+    header = ["system", "server", "survived", *(f"`{fault}`" for fault in faults)]
     rows = [
-        [f"`{_name(rows)}`", _survived(rows), *(_cell(squares) for squares in _columns(rows))]
+        [f"`{_name(rows)}`", rows[0].server.name, _survived(rows), *map(_cell, _columns(rows))]
         for rows in systems
     ]
     return [
@@ -125,7 +150,7 @@ def _name(rows: Sequence[MatrixRow]) -> str:
 
 
 def _survived(rows: Sequence[MatrixRow]) -> str:
-    hits = [h for row in rows for s in row.squares if s.fault != FaultKind.NONE for h in s.hits]
+    hits = [hit for row in rows for square in row.faulty for hit in square.hits]
     k, n = survival(hits)
     return f"{k} of {n}" if n else ""
 
@@ -139,22 +164,16 @@ def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
     """Yield the lines that explain the signs of the table."""
     seen = {square.result for rows in systems for row in rows for square in row.squares}
     words: dict[str, list[str]] = {}
-    of_runs = (fault_results.RUNS_MISSED, fault_results.RUNS_DOUBLED)
-    rest = (
-        fault_results.REFUSED,
-        fault_results.OK,
-        fault_results.MISSED,
-        fault_results.FAILED,
-    )
-    ordered = (*fault_results.RESULTS, *of_runs, *rest)
-    for result in ordered:
+    for result in fault_results.ORDERED:
         if result in seen:
             words.setdefault(result.symbol, []).append(result.word)
     parts = [f"{symbol} {' or '.join(of_symbol)}" for symbol, of_symbol in words.items()]
     yield f"{'; '.join(parts)}; empty: skipped, and `report.html` of the campaign has the reason."
     yield (
         "Two signs: in processes / in containers; one sign: both agree, or one was measured. "
-        "*Survived*: hits that harmed no task; a missed run of a schedule is none."
+        "*Survived*: hits that harmed no task and no run of a job. *Server*: where tasks wait; "
+        "Redis keeps them in memory only, unless the fault names a persistence. `report.html` has "
+        "the number of tasks and hits of each sign, with its bounds."
     )
 
 

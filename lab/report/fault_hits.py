@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.core.model import Periodic
 from lab.core.outcomes import HARM, TaskOutcome
 from lab.figures import Tables
 from lab.report.fault_results import RESULTS
@@ -31,9 +32,11 @@ class HitSummary:
         target: Role, part and process id.
         activity: What the target did, with the ids of the tasks that it executed.
         proof: The observation from outside, or the reason why the hit missed.
-        tasks: Description of an outcome -> ids of the tasks with this outcome, as text.
+        tasks: Description of an outcome -> ids of the tasks with this outcome, as text; of a job:
+            how many of the runs of its trial were missed or doubled.
         taken_over: Which process executed the interrupted tasks again, and when.
-        survived: No task was lost, stuck or run twice; None if the hit missed or a task is unknown.
+        survived: No task was lost, stuck or run twice, and no run of a job missed or doubled; None
+            if the hit missed, or a task or the number of runs is unknown.
     """
 
     trial_id: str
@@ -51,7 +54,9 @@ class HitSummary:
 def outcomes_of(tables: Tables, trial: Any) -> pd.DataFrame:
     """Return the tasks of a trial with an outcome of `SHOWN`: task_id, outcome, hit."""
     # Without such a task, the table with one row for each task need not be read.
-    if not any(getattr(trial, result.count) for result in RESULTS):
+    # A job is one task that runs many times, so its outcome is none of a hit.
+    is_job = trial.arrival == Periodic.kind
+    if is_job or not any(getattr(trial, result.count) for result in RESULTS):
         return pd.DataFrame(columns=["task_id", "outcome", "hit", "redelivery_ns", "taken_over_by"])
     rows = tables[f"outcome/{trial.trial_id}-{trial.attempt}"]
     return rows[rows["outcome"].isin(list(SHOWN))]

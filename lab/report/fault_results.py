@@ -29,7 +29,7 @@ class FaultResult:
 
     @property
     def is_harm(self) -> bool:
-        """Return whether a fault with this result is not survived."""
+        """Return whether a task with this result was harmed."""
         return self.outcome in HARM
 
 
@@ -61,12 +61,14 @@ RESULTS = (
     RECOVERED,
 )
 # The results of a scheduled job, which has runs in place of tasks (METHOD M26).
-RUNS_MISSED = FaultResult("lost", "✖", "runs missed")
-RUNS_DOUBLED = FaultResult("twice", "2x", "runs doubled")
+RUNS_MISSED = FaultResult("runs-missed", "◇", "runs missed")
+RUNS_DOUBLED = FaultResult("runs-doubled", "◈", "runs doubled")
 # Not acknowledged and not done: no loss, because the caller knows.
 REFUSED = FaultResult("refused", "⊘", "refused")
 OK = FaultResult("ok", "✓", "ok")
 MISSED = FaultResult("missed", "○", "not hit")
 FAILED = FaultResult("failed", "-", "failed")
 SKIPPED = FaultResult("skipped", "-", "skipped")
+# All results of a square with a trial, in the order of a legend.
+ORDERED = (*RESULTS, RUNS_MISSED, RUNS_DOUBLED, REFUSED, OK, MISSED, FAILED)
 UNMEASURED = FaultResult("unmeasured", "·", "not measured")

@@ -26,10 +26,11 @@ from lab.report.fault_results import (
     RECOVERED,
     REFUSED,
     SKIPPED,
+    UNKNOWN,
     UNMEASURED,
     FaultResult,
 )
-from lab.report.number_format import percent, seconds
+from lab.report.number_format import percent, plural, seconds
 
 # The outcomes of a task that a profile with `safe_against` is documented to prevent.
 LOSSES = (TaskOutcome.LOST_SILENT, TaskOutcome.STUCK, TaskOutcome.LOST_REPORTED)
@@ -45,9 +46,12 @@ class Square:
         anchor: Id of its hits on the page.
         result: The worst result of its trials.
         text: Its word, with the delay of a recovery.
-        count: k of n tasks with this result.
+        count: k of n tasks with this result, or runs of a job.
+        noun: What `count` counts: tasks or runs.
         bound: Bounds of the share k / n, with 95 % confidence.
+        sample: How many tasks, runs, hits and trials it has.
         notes: Further results.
+        runs: Its runs of jobs that were due, missed and doubled.
         survived: How many of its hits were survived, or empty.
         service: When the service had recovered, or empty.
         reason: Why there is no result, or empty.
@@ -60,13 +64,33 @@ class Square:
     result: FaultResult
     text: str
     count: str = ""
+    noun: str = "tasks"
     bound: str = ""
+    sample: str = ""
     notes: Sequence[str] = ()
+    runs: tuple[int, ...] = (0, 0, 0)
     survived: str = ""
     service: str = ""
     reason: str = ""
     hits: Sequence[HitSummary] = ()
     trials: Sequence[str] = ()
+
+    @property
+    def counted(self) -> str:
+        """The count with its noun: 68 of 78 runs."""
+        return f"{self.count} {self.noun}"
+
+    @property
+    def details(self) -> str:
+        """The count, its bounds and its sample, or the reason why there is none."""
+        numbers = f"{self.counted}, {self.bound}; {self.sample}" if self.count else ""
+        return "; ".join(filter(None, [numbers, self.reason.rstrip(".")]))
+
+    @property
+    def is_unharmed(self) -> bool:
+        """Return whether it is known that no task and no run was harmed."""
+        is_decided = self.result is not UNKNOWN and bool(self.count)
+        return is_decided and not self.result.is_harm and not any(self.runs[1:])
 
 
 def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Square:
@@ -90,10 +114,13 @@ def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squ
     k, result = next(((k, result) for result, k in counts if k), (refused, REFUSED))
     k, result = (k, result) if k else (0, OK)
     due, of_runs = fault_counts.runs(sent, tables)
+    noun, sizes = "tasks", [plural(n, "task")] if n else []
+    if due:
+        sizes.append(plural(due, "run"))
     if due and (not n or not result.is_harm):
         k_runs, of_jobs = next(((k, result) for result, k in of_runs if k), (0, OK))
         if k_runs or not n:
-            n, k, result = due, k_runs, of_jobs
+            n, k, result, noun = due, k_runs, of_jobs, "runs"
     if not n:  # a trial that failed before the runs of its jobs were counted
         return _without_result(fault, anchor, trials)
     # A fault that hit nothing proves nothing: `ok` would state that the system survived it.
@@ -116,7 +143,9 @@ def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squ
         result=result,
         text=f"{result.word} after {delay}" if delay else result.word,
         count=f"{harmed:,} of {n:,}",
+        noun=noun,
         bound=f"{low} to {high}" if harmed else f"at most {high}",
+        sample=f"n = {', '.join([*sizes, *_hits_and_trials(fault, sent)])}",
         notes=[
             *_others(counts, result),
             *([f"{refused:,} refused"] if refused and result is not REFUSED else []),
@@ -127,6 +156,7 @@ def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squ
             ),
             *filter(None, [stopped, broken]),
         ],
+        runs=(due, *(k for _, k in of_runs)) if due else (0, 0, 0),
         survived="" if fault == FaultKind.NONE else survived_text(hits),
         service=f"The service had recovered after {service}." if service else "",
         reason=_reason(result, hits),
@@ -148,10 +178,24 @@ def _hits(trial: Any, tables: Tables) -> list[HitSummary]:
     rows = tables["fault"]
     of_trial = rows[(rows["trial_id"] == trial.trial_id) & (rows["attempt"] == trial.attempt)]
     hits = hits_of(trial, each(of_trial.sort_values("hit")), outcomes_of(tables, trial))
-    if trial.arrival == Periodic.kind:
-        # A job is one task that runs many times, so its outcome is none of a hit.
-        return [replace(hit, tasks={}, survived=None) for hit in hits]
-    return hits
+    if trial.arrival != Periodic.kind:
+        return hits
+    attempt = tables["trial"][["trial_id", "attempt", "arrival"]]
+    is_trial = (attempt["trial_id"] == trial.trial_id) & (attempt["attempt"] == trial.attempt)
+    due, of_runs = fault_counts.runs(attempt[is_trial], tables)
+    harm = {result.word: f"{k:,} of {due:,} in the trial" for result, k in of_runs if k}
+    # Which hit a run was missed by is not recorded, so it counts against every hit of its trial.
+    return [
+        replace(hit, tasks=harm, survived=not harm if due and hit.survived else None)
+        for hit in hits
+    ]
+
+
+def _hits_and_trials(fault: str, sent: pd.DataFrame) -> list[str]:
+    trials = plural(sent["trial_id"].nunique(), "trial")
+    hits = plural(int(sent["n_hits"].sum()), "hit")
+    # The control has instants as the others have hits, but nothing is done at them.
+    return [trials] if fault == FaultKind.NONE else [hits, trials]
 
 
 def _without_result(fault: str, anchor: str, trials: pd.DataFrame) -> Square:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lab.core.faults import FaultKind
-from lab.report.fault_results import OK, REFUSED, RESULTS
+from lab.report.fault_results import MISSED, ORDERED
+from lab.report.fault_squares import Square
 from lab.report.faults import Matrix
 from lab.report.number_format import plural
 
@@ -16,33 +17,65 @@ MOST_SQUARES = 60
 
 
 def sentence(squares: Matrix) -> str:
-    """Return the line of the terminal: how many systems lost or repeated tasks, and which."""
+    """Return what became of tasks and of runs of jobs under faults, and in the control."""
+    return " ".join(filter(None, [_tasks(squares), _runs(squares), _control(squares)]))
+
+
+def _tasks(squares: Matrix) -> str:
     is_harmed = {
-        system.name: any(square.result.is_harm for square in system.squares)
+        system.name: any(square.result.is_harm for square in system.faulty)
         for system in squares.systems
+        if system.faulty
     }
     n, k = plural(len(is_harmed), "system"), sum(is_harmed.values())
     if not k:
         return f"Faults: none of {n} lost a task or ran one twice."
     start = f"Faults: {k} of {n} lost tasks or ran them twice"
-    # The shorter list; where nothing is decided, nothing was survived either.
-    rest = [s for s in squares.systems if s.survived and not is_harmed[s.name]]
+    # The shorter list; a square without a result says nothing against its system.
+    rest = [s for s in squares.systems if s.survived and not any(map(_is_doubtful, s.faulty))]
     if 0 < len(rest) < k:
         names = ", ".join(f"{system.name} ({system.survived})" for system in rest)
-        return f"{start}. No hit harmed a task of {names}."
+        return f"{start}. No hit harmed a task or a run of {names}."
     harmed = [
         f"{system.name} ({system.survived})" if system.survived else system.name
         for system in squares.systems
-        if is_harmed[system.name]
+        if is_harmed.get(system.name)
     ]
     return f"{start}: {', '.join(harmed)}."
+
+
+def _is_doubtful(square: Square) -> bool:
+    return bool(square.count) and square.result is not MISSED and not square.is_unharmed
+
+
+def _runs(squares: Matrix) -> str:
+    runs = {system.name: system.runs for system in squares.systems if system.runs[0]}
+    parts = [
+        f"{name} missed {missed:,} of {due:,}" + (f" and doubled {doubled:,}" if doubled else "")
+        for name, (due, missed, doubled) in runs.items()
+        if missed or doubled
+    ]
+    if not parts:
+        return f"None of {plural(len(runs), 'scheduler')} missed a run." if runs else ""
+    names = ", ".join(parts)
+    return f"{len(parts)} of {plural(len(runs), 'scheduler')} missed or doubled runs: {names}."
+
+
+def _control(squares: Matrix) -> str:
+    parts = [
+        f"{system.name} ({square.text}, {square.counted})"
+        for system in squares.systems
+        for square in system.squares
+        if square.fault == FaultKind.NONE and (square.result.is_harm or any(square.runs[1:]))
+    ]
+    return f"Without a fault: {', '.join(parts)}." if parts else ""
 
 
 def as_table(squares: Matrix | None) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """Return a title, the headings, and each square with a result as text, or each system."""
     headings = ["label", "fault", "worst outcome", "tasks", "95 % interval", "faults"]
     rows = [
-        [system.name, square.fault, square.text, square.count, square.bound, square.survived]
+        [system.name, square.fault, square.text, _count(square), square.bound, square.survived]
         for system in (squares.systems if squares else ())
         for square in system.squares
         if square.count
@@ -52,13 +85,15 @@ def as_table(squares: Matrix | None) -> tuple[str, Sequence[str], Sequence[Seque
     return TITLE, headings, rows
 
 
+def _count(square: Square) -> str:
+    # The heading says tasks.
+    return square.count if square.noun == "tasks" else square.counted
+
+
 def _by_system(squares: Matrix) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
     """Return a row for each system: in how many faults each result was its worst."""
-    counts = [
-        Counter(s.result for s in system.squares if s.count and s.fault != FaultKind.NONE)
-        for system in squares.systems
-    ]
-    seen = [result for result in (*RESULTS, REFUSED, OK) if any(result in of for of in counts)]
+    counts = [Counter(s.result for s in system.faulty if s.count) for system in squares.systems]
+    seen = [result for result in ORDERED if any(result in of for of in counts)]
     rows = [
         [system.name, system.survived, *(str(of[result] or "") for result in seen)]
         for system, of in zip(squares.systems, counts, strict=True)

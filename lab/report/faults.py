@@ -18,6 +18,7 @@ from lab.figures import Tables
 from lab.report.documented import documented_safe
 from lab.report.fault_hits import survived_text
 from lab.report.fault_results import RESULTS, UNKNOWN
+from lab.report.fault_servers import QueueServer, server_of
 from lab.report.fault_squares import Square, square_of
 from lab.report.number_format import plural
 
@@ -36,7 +37,7 @@ class MatrixRow:
     """The row of one label on one provider: its squares in the order of `Matrix.faults`.
 
     `name`: with several providers, it ends with that of the provider. `documented`: the faults
-    after which it keeps its tasks, according to its documentation.
+    after which it keeps its tasks, according to its documentation. `server`: where its tasks wait.
     """
 
     label: str
@@ -46,7 +47,19 @@ class MatrixRow:
     acknowledged: str
     documented: str
     survived: str
+    server: QueueServer
     squares: Sequence[Square]
+
+    @property
+    def faulty(self) -> Sequence[Square]:
+        """Return its squares with a fault; nothing fails in the control."""
+        return [square for square in self.squares if square.fault != FaultKind.NONE]
+
+    @property
+    def runs(self) -> tuple[int, int, int]:
+        """Count the runs of its jobs that were due under faults, missed, and doubled."""
+        due, missed, doubled = (sum(square.runs[i] for square in self.faulty) for i in range(3))
+        return due, missed, doubled
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,6 @@ def _place(fault: str) -> tuple[int, str]:
 
 def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Tables) -> MatrixRow:
     squares = [square_of(row, fault, trials[trials["fault"] == fault], tables) for fault in faults]
-    # Nothing fails in the control, so it survives nothing.
     hits = [hit for square in squares if square.fault != FaultKind.NONE for hit in square.hits]
     meanings = dict.fromkeys(filter(None, trials["ack_means"].fillna("")))
     return MatrixRow(
@@ -113,6 +125,7 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
         acknowledged="; ".join(ACKNOWLEDGED.get(word, word) for word in meanings),
         documented=", ".join(documented_safe(row.label)),
         survived=survived_text(hits),
+        server=server_of(row.label, trials),
         squares=squares,
     )
 

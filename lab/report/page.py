@@ -28,6 +28,7 @@ from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
 from lab.report.charts import chart_data
 from lab.report.embedded_svg import data_uri
+from lab.report.fault_results import RUNS_DOUBLED, RUNS_MISSED
 from lab.report.fault_texts import sentence
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
@@ -131,6 +132,8 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         matrix_columns=overview.COLUMNS,
         answers=answers(tables),
         faults=squares,
+        missed=RUNS_MISSED,
+        doubled=RUNS_DOUBLED,
         groups=_groups(rows),
         choices=choices(plain),
         choice_headings=HEADINGS,

@@ -21,7 +21,7 @@ def failures(tables: Tables) -> Iterator[Sentence]:
     if survivors:
         rows = [row for system in survivors for square in system.squares for row in square.trials]
         parts = [f"{system.name} {system.survived}" for system in survivors]
-        text = "Faults after which no task was lost, stuck or run twice"
+        text = "Hits after which no task was lost, stuck or run twice, and no run of a job missed"
         yield Sentence(text, list(dict.fromkeys(rows)), parts)
     for number, fault in enumerate(squares.faults):
         yield from _of_fault(squares, number, fault)
@@ -38,4 +38,4 @@ def _of_fault(squares: Matrix, number: int, fault: str) -> Iterator[Sentence]:
 
 
 def _words(square: Square) -> str:
-    return f"{square.text} ({square.count} tasks, {square.bound})"
+    return f"{square.text} ({square.counted}, {square.bound})"

@@ -8,7 +8,7 @@ from importlib import resources
 
 import pytest
 
-from lab.report.fault_results import RESULTS
+from lab.report.fault_results import ORDERED, RESULTS, RUNS_DOUBLED, RUNS_MISSED
 from tests.factories.colours import VISION, contrast, distance
 
 SCHEMES = ("light", "dark")
@@ -20,7 +20,10 @@ def colours(scheme: str) -> dict[str, tuple[str, str]]:
     light, dark = css.split("@media (prefers-color-scheme: dark)")
     values = dict(re.findall(r"--([\w-]+): (#\w{6})", dark if scheme == "dark" else light))
     # A task that raised has the colours of one that the system reports as failed.
-    names = [*(result.name for result in RESULTS if result.name != "raised"), "ok"]
+    results = [
+        result for result in (*RESULTS, RUNS_MISSED, RUNS_DOUBLED) if result.name != "raised"
+    ]
+    names = [*(result.name for result in results), "ok"]
     return {name: (values[f"{name}-paper"], values[f"{name}-ink"]) for name in names}
 
 
@@ -29,6 +32,12 @@ def test_the_words_contrast_with_their_squares(scheme: str) -> None:
     """The contrast is at least 4.5 (WCAG, level AA)."""
     low = {name: contrast(*pair) for name, pair in colours(scheme).items()}
     assert {name: ratio for name, ratio in low.items() if ratio < 4.5} == {}
+
+
+def test_no_sign_has_two_meanings() -> None:
+    """A task that raised shares the sign of one that the system reports as failed."""
+    others = [result.symbol for result in ORDERED if result.name != "raised"]
+    assert len(set(others)) == len(others)
 
 
 @pytest.mark.parametrize("vision", VISION)

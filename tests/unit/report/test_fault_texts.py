@@ -37,7 +37,7 @@ def test_the_terminal_lists_the_few_systems_without_harm() -> None:
     assert table
     assert sentence(table) == (
         "Faults: 2 of 4 systems lost tasks or ran them twice. "
-        "No hit harmed a task of thread-pool on local (4 of 4 survived)."
+        "No hit harmed a task or a run of thread-pool on local (4 of 4 survived)."
     )
 
 

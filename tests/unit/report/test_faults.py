@@ -19,8 +19,6 @@ from lab.report.fault_texts import sentence
 from lab.report.faults import matrix
 from lab.report.lost_tasks import lost_tasks
 from lab.report.page import render
-from lab.results.schema import TrialRow
-from lab.results.schema.metric import MetricRow
 from tests.factories.campaigns import SMALL, campaign
 from tests.factories.faults import (
     BROKEN,
@@ -36,7 +34,6 @@ from tests.factories.faults import (
     Fate,
     with_faults,
 )
-from tests.factories.schedules import added
 
 FATES = {
     "none": OK,
@@ -178,63 +175,6 @@ def test_each_provider_has_its_own_rows() -> None:
     assert strip
     assert strip.place == "fault worker-kill on compose"
     assert [dot.text for dot in strip.dots] == ["0 %", "0 %"]
-
-
-def test_a_scheduled_job_is_judged_by_its_runs() -> None:
-    """It is one task that runs many times, which is no task that ran twice (METHOD M26)."""
-    kinds = {"none": OK, "scheduler-kill": TWICE, "clock-step": TWICE}
-    tables = with_faults(campaign(SMALL), {("rq", kind): fate for kind, fate in kinds.items()})
-    trials = tables["trial"]
-    is_job = trials["fault"].isin(list(kinds))
-    jobs = trials.assign(
-        arrival=trials["arrival"].mask(is_job, "periodic"),
-        n_sent=trials["n_sent"].mask(is_job, 1),
-        n_duplicated=trials["n_duplicated"].mask(is_job, 1),
-    )
-    late = jobs.loc[is_job, "fault"] == "scheduler-kill"
-    runs = [
-        MetricRow(trial_id, 1, name, value, "", "1", 53, "of 53 occurrences due", 1)
-        for trial_id, is_late in zip(jobs.loc[is_job, "trial_id"], late, strict=True)
-        for name, value in (("missed", 2.0 if is_late else 0.0), ("doubled", 1.0 * is_late))
-    ]
-    table = matrix({**tables, "trial": jobs})  # its window did not end, so there are no numbers
-    assert table
-    assert {square.text for square in table.systems[0].squares} == {"failed"}
-    table = matrix({**tables, "trial": jobs, "metric": added("metric", tables["metric"], runs)})
-    assert table
-    (system,) = table.systems
-    results = {s.fault: (s.text, s.count, [*s.notes], s.survived) for s in system.squares}
-    assert results == {
-        "none": ("ok", "0 of 106", [], ""),
-        "scheduler-kill": ("runs missed", "4 of 106", ["2 of 106 runs doubled"], ""),
-        "clock-step": ("ok", "0 of 106", [], ""),
-    }
-
-
-def test_a_later_attempt_at_a_trial_replaces_a_failed_one() -> None:
-    """The matrix and the chart have the tasks of the later one; a sentence counts the others."""
-    tables = with_faults(campaign(SMALL), {("rq", "child-kill"): LOST}, blocks=1)
-    is_fault = tables["trial"]["fault"] != ""
-    (first,) = tables["trial"][is_fault].to_dict("records")
-    later = TrialRow(**{**first, "attempt": 2, "n_lost": 0})
-    trials = added("trial", tables["trial"], [later])
-    trials.loc[is_fault[is_fault].index, "status"] = "failed"
-    both = {**tables, "trial": trials, f"outcome/{later.trial_id}-2": tables["outcome"].head(0)}
-    table = matrix(both)
-    assert table
-    (square,) = table.systems[0].squares
-    assert (square.text, square.count, [*square.trials]) == ("ok", "0 of 214", [later.trial_id])
-    assert table.replaced == (
-        "In no square: 1 attempt that a later one at the same trial replaces, with 214 tasks, "
-        "4 of them harmed and 0 unknown."
-    )
-    assert table.replaced in render(both, dict.fromkeys(FIGURES.values()))
-    strip = lost_tasks(both)
-    assert strip
-    assert [dot.text for dot in strip.dots] == ["0 %"]
-    alone = matrix({**tables, "trial": trials[trials["attempt"] == 1]})
-    assert alone
-    assert (alone.systems[0].squares[0].text, alone.replaced) == ("lost", "")
 
 
 def test_skips_of_one_reason_are_one_entry() -> None:
