@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -13,12 +14,19 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedFormatter,
+    FixedLocator,
+    LogLocator,
+    NullLocator,
+)
 
 from lab.analysis.colours import FAMILY_COLOURS, SPARE_COLOURS, colour_of
 from lab.analysis.labels import each
 
 NARROWEST = 1.2  # upper end of a logarithmic axis over its lower end
+TICK_LABEL = 0.1  # width of a label of an axis, as a share of the axis
 LEGEND_IN = 2.2  # width of an entry of a legend below the panels
 INK, QUIET, PAPER = "#1f2328", "#6b7280", "#ffffff"
 GREY = "#9aa0a8"  # of numbers that do not count
@@ -143,6 +151,20 @@ def logarithmic(ax: Axes, *names: Literal["x", "y"]) -> None:
         if low <= high < low * NARROWEST:
             ax.set(**{f"{name}lim": (low / NARROWEST, high * NARROWEST)})
         ax.set(**{f"{name}scale": "log"})
+
+
+def ticks_at(axis: Axis, values: Iterable[float]) -> None:
+    """Set a tick at each value of a logarithmic axis, with a label where there is room for it."""
+    ticks = sorted(set(values))
+    low, high = map(math.log, axis.get_view_interval())
+    labels, free = [], -math.inf
+    for tick in ticks:
+        at = (math.log(tick) - low) / (high - low)
+        labels.append(EngFormatter(sep="\u2009")(tick) if at >= free else "")
+        free = at + TICK_LABEL if labels[-1] else free
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FixedFormatter(labels))
+    axis.set_minor_locator(NullLocator())
 
 
 def engineering(axis: Axis, unit: str = "") -> None:

@@ -17,7 +17,14 @@ from lab.core.cell import CELL
 from lab.core.model import Flag, LoadLevel, Paced
 from lab.figures.chart import Chart
 from lab.figures.disturbed import draw_marks, legend_entries
-from lab.figures.theme import engineering, label_handles, legend_below, logarithmic, panels
+from lab.figures.theme import (
+    engineering,
+    label_handles,
+    legend_below,
+    logarithmic,
+    panels,
+    ticks_at,
+)
 
 PERCENTILES = {"queue_latency_s_p99": "p99", "queue_latency_s_p50": "median"}
 
@@ -59,7 +66,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         logarithmic(ax, "x", "y")
         ax.set(xlabel="tasks per second offered", title=title)
         ax.set(ylabel=f"{frame['percentile'].iloc[0]} of queue latency t3 - t0")
-        engineering(ax.xaxis)
+        ticks_at(ax.xaxis, frame.loc[frame["panel"] == title, "rate_hz"])
         engineering(ax.yaxis, "s")
     handles = label_handles(frame, sorted(set(frame["name"])))
     legend_below(figure, [*handles, *legend_entries(frame)])

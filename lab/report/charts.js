@@ -80,6 +80,21 @@ const axis = (title, unit, type, values) => {
     fixedrange: true, // otherwise a finger that scrolls the page would zoom the chart
   };
 };
+// A tick at each value, with a label where there is room for one beside the last.
+const ticksAt = (values, unit, type, width) => {
+  const scale = type === "log" ? Math.log : (value) => value;
+  const tickvals = [...new Set(values)].sort((a, b) => a - b);
+  const [first, last] = [scale(tickvals[0]), scale(tickvals.at(-1))];
+  let free = -Infinity;
+  const ticktext = tickvals.map((value) => {
+    const at = last > first ? ((scale(value) - first) / (last - first)) * width : 0;
+    if (at < free) return "";
+    const text = withPrefix(value, unit);
+    free = at + 9 * text.length; // px
+    return text;
+  });
+  return { tickmode: "array", tickvals, ticktext };
+};
 // A point and the ends of its interval.
 const reach = (points) => points.filter((point) => isChosen(point.label)).flatMap((point) => [point.value, ...(point.interval ?? [])]);
 // `plot` is the height of the plot without its axes, px.
@@ -141,7 +156,10 @@ const drawWaits = (div) => {
   return Plotly.react(div, traces, layout(div.clientWidth, 330, {
     height: 430 + (div.clientWidth < NARROW ? ROW * traces.length * 0.7 : 0),
     margin: { l: 10, r: 20, t: 40, b: 10 },
-    xaxis: axis("tasks per second offered", "/s", scale, [...rates, ...marks]),
+    xaxis: {
+      ...axis("tasks per second offered", "/s", scale, [...rates, ...marks]),
+      ...(rates.length ? ticksAt(rates, "/s", scale, div.clientWidth * 0.6) : {}),
+    },
     yaxis: axis(`wait, ${data.waits.percentile}`, "s", scale, reach(points)),
     shapes: marks.map((x) => ({ type: "line", x0: x, x1: x, y0: 0, y1: 1, yref: "paper", line: { color: style("--accent"), dash: "dash" } })),
     annotations: marks.map((x) => ({ x: scale === "log" ? Math.log10(x) : x, y: 1, yref: "paper", yanchor: "bottom", showarrow: false, text: `your rate, ${x}/s`, font: { color: style("--accent") } })),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from lab.report.page import write_page
 from tests.browser.conftest import Open
+from tests.factories.campaigns import SMALL, campaign
 
 pytestmark = pytest.mark.browser
 
@@ -110,6 +113,13 @@ def test_the_rate_of_the_reader_is_marked(open_page: Open) -> None:
     expect(page.locator("#waits-chart")).to_contain_text("your rate, 25/s")
     expect(page.locator("#waits-chart .shapelayer path")).to_have_count(1)
     assert fragment(page) == "#rate=25"
+
+
+def test_a_rate_that_is_no_round_number_has_a_tick(open_page: Open, tmp_path: Path) -> None:
+    """It may be the only one, between two round numbers."""
+    tables = campaign(replace(SMALL, blocks=2, rates_hz=(70.0,)))
+    page = open_page(path=write_page(tables, {}, tmp_path))
+    expect(page.locator("#waits-chart .xtick text")).to_have_text(["70 /s"])
 
 
 def test_a_heading_sorts_its_table(open_page: Open) -> None:

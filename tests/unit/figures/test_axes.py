@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lab.figures import FIGURES, Picture, draw
+from lab.figures.waits import WAITS
+from tests.factories.campaigns import SMALL, campaign
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -27,3 +30,20 @@ def test_values_that_differ_by_rounding_have_an_axis_with_a_width(
     logarithmic = [ax.get_ylim() for ax in figure.axes if ax.get_yscale() == "log"]
     logarithmic += [ax.get_xlim() for ax in figure.axes if ax.get_xscale() == "log"]
     assert all(high > 1.1 * low for low, high in logarithmic)
+
+
+@pytest.mark.parametrize(
+    ("rates", "labels"),
+    [
+        ((70.0,), ["70"]),
+        ((13.0, 40.0, 1_300.0), ["13", "40", "1.3\u2009k"]),
+        # Those of a load sweep may be too close for a label each.
+        ((70.0, 72.0, 900.0), ["70", "", "900"]),
+    ],
+)
+def test_each_offered_rate_has_a_tick(rates: tuple[float, ...], labels: list[str]) -> None:
+    """The decades of a logarithmic axis may lie outside its only rate."""
+    frame = WAITS.data(campaign(replace(SMALL, blocks=2, rates_hz=rates)))
+    ax = WAITS.draw(frame).axes[0]
+    assert list(ax.get_xticks()) == [*rates]
+    assert [text.get_text() for text in ax.get_xticklabels()] == labels
