@@ -118,13 +118,16 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
     # Numbers use `plain`, without trials of faults (METHOD M27); sections about attempts list all.
     rows, changes = summary(plain), sections.changes(plain)
     screen, squares = first_screen(tables), matrix(tables)
+    of_functions = choices(plain)
+    # As in the terminal: who measures a function of their own looks for it first.
+    texts = [f"{choice.task}: {choice.answer}" for choice in of_functions]
     strips = [*screen.strips, *filter(None, [lost_tasks(tables)])]
     return ENVIRONMENT.get_template("page.html.j2").render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
         unfinished=unfinished,
         machine=sections.machine(tables),
         counts=sections.flag_counts(trials),
-        verdicts=[*filter(None, [screen.verdict, squares and sentence(squares)])],
+        verdicts=[*filter(None, [screen.verdict, *texts, squares and sentence(squares)])],
         first=replace(screen, strips=strips),
         chart_data=chart_data(tables, strips),
         trial_of=_trials_to_reproduce(trials),
@@ -135,7 +138,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         missed=RUNS_MISSED,
         doubled=RUNS_DOUBLED,
         groups=_groups(rows),
-        choices=choices(plain),
+        choices=of_functions,
         choice_headings=HEADINGS,
         shapes=workflow_tables(plain),
         baselines=sections.baselines(tables),

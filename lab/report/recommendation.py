@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lab.analysis.attempts import last_attempts
 from lab.analysis.cells import cell_key
 from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import THROUGHPUT, trial_values
@@ -14,7 +15,7 @@ from lab.analysis.statistics import INTERVAL_FLOOR, LEVEL, paired_ratio
 from lab.core.model import Burst, Flag
 from lab.figures import Tables
 from lab.report.headlines import headline
-from lab.report.number_format import NOT_MEASURED, digits
+from lab.report.number_format import NOT_MEASURED, digits, plural
 from lab.report.numbers import Number
 from lab.report.summary import ROLES, SummaryRow, summary
 from lab.worker.user_function import is_user_function
@@ -104,6 +105,12 @@ def _answer(tables: Tables, names: Mapping[str, str]) -> str:
     by_block = values.pivot_table(index="block", columns="label", values="value")
     ranked = [str(label) for label in by_block.mean().sort_values(ascending=False).index]
     if not ranked:
+        is_burst = systems["arrival"] == Burst.kind
+        disturbed = systems[is_burst & (systems["flag"] == Flag.DISTURBED)]
+        if len(disturbed):
+            of = ", ".join(names[label] for label in dict.fromkeys(disturbed["label"]))
+            count = plural(len(last_attempts(disturbed)), "trial")
+            return f"Measured, but disturbed, and therefore not ranked: {count} of {of}."
         return "No trial that counts has a throughput; the flags and the trials have the reasons."
     groups = tiers(by_block, ranked)
     tied = [" = ".join(names[label] for label, _ in group) for group in groups]

@@ -61,6 +61,18 @@ def test_systems_that_were_disturbed_are_named(counted: tuple[str, ...], beginni
     assert "inline" not in sentence
 
 
+def test_a_run_in_which_only_references_count_says_so() -> None:
+    """Without a sentence, a reader would not know why no system is named."""
+    tables = campaign(WIDE)
+    trials = tables["trial"]
+    systems = trials[trials["family"] != "reference"]
+    for label in set(systems["label"]):
+        tables = with_disturbed(tables, label)
+    assert verdict(tables) == (
+        f"Only references count: none of {len(systems)} trials of systems does."
+    )
+
+
 def test_systems_that_keep_tasks_are_compared_with_each_other() -> None:
     """A system that loses tasks when a worker dies is no alternative to one that keeps them."""
     tables = campaign(replace(WIDE, blocks=6))
