@@ -4,6 +4,7 @@ const isDark = matchMedia("(prefers-color-scheme: dark)");
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
 const NARROW = 700; // px; below, the legend is under the chart
 const ROW = 30; // px
+const MOST_TICKS = 8;
 // Plotly reads a few HTML tags in texts, and a name comes from a table.
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const inLines = (text) => {
@@ -158,7 +159,8 @@ const drawWaits = (div) => {
     margin: { l: 10, r: 20, t: 40, b: 10 },
     xaxis: {
       ...axis("tasks per second offered", "/s", scale, [...rates, ...marks]),
-      ...(rates.length ? ticksAt(rates, "/s", scale, div.clientWidth * 0.6) : {}),
+      // Those of a load sweep are many, and have decades between them.
+      ...(rates.length && new Set(rates).size <= MOST_TICKS ? ticksAt(rates, "/s", scale, div.clientWidth * 0.6) : {}),
     },
     yaxis: axis(`wait, ${data.waits.percentile}`, "s", scale, reach(points)),
     shapes: marks.map((x) => ({ type: "line", x0: x, x1: x, y0: 0, y1: 1, yref: "paper", line: { color: style("--accent"), dash: "dash" } })),
