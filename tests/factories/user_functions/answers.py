@@ -69,7 +69,7 @@ def big_text(n: int) -> list[str]:
 def deep() -> list[Any]:
     """Return a list nested deeper than the interpreter can follow."""
     out: list[Any] = []
-    for _ in range(20_000):
+    for _ in range(100_000):
         out = [out]
     return out
 
