@@ -115,8 +115,8 @@ def classify(
     7. refused, or partial: not acknowledged; never started, or started. Neither is a loss
     8. lost-reported: the system reports a failure
     9. unknown: the drain was shorter than `HORIZONS` redelivery horizons after the last submit
-       call, the end of the last hit, or the last start of the task (of any task, if the system
-       reports that it is queued; 2 s if it has no record of the task); or the task started or
+       call, the end of the last hit, or the last start of the task (of any task, if it only
+       waits behind others; 2 s if the system has no record of it); or the task started or
        returned after the drain
     10. stuck: the system reports that it runs
     11. lost-silent: all others. The system reports no state, or that the task is queued, or
@@ -137,15 +137,17 @@ def classify(
     sent_ns, acknowledged = _offers(submits)
     # Each of these may cause a redelivery, so the drain is measured from the last (METHOD M29).
     calm_ns = max([after.over_ns, *sent_ns.values()])
-    busy_ns = max((run.t3_ns for runs in executions.values() for run in runs), default=0)
+    busy_ns = _busy_ns(executions, after)
+    overtaking_ns = max((sent_ns.get(task_id, 0) for task_id in executions), default=0)
     rows = []
     for task_id, before in zip(table["task_id"], table["outcome"], strict=True):
         runs, state = executions.get(task_id, []), after.states.get(task_id)
         outcome = TaskOutcome(before)
         if outcome not in _DECIDED_BEFORE:
             since_ns = max([calm_ns, *(run.t3_ns for run in runs)])
-            # A queued task waits behind others: while the system starts any, it is only slow.
-            if state is TaskState.QUEUED:
+            # While the system starts any, it is only slow.
+            is_overtaken = sent_ns.get(task_id, 0) <= overtaking_ns
+            if _waits(state, is_started=bool(runs), is_overtaken=is_overtaken):
                 since_ns = max(since_ns, busy_ns)
             has_record = state is not TaskState.MISSING
             is_over = after.lasted_since(since_ns, is_started=bool(runs), has_record=has_record)
@@ -215,6 +217,24 @@ def _executions(tasks: pd.DataFrame) -> dict[int, list[_TaskStart]]:
         place = f"node {row.node}, pid {row.worker.partition(':')[0]}"
         runs.setdefault(row.task_id, []).append(_TaskStart(int(row.t3_ns), row.outcome, place))
     return runs
+
+
+def _busy_ns(executions: Mapping[int, Sequence[_TaskStart]], after: Aftermath) -> int:
+    """Return the last start of any task; the end of the drain if tasks ran after it."""
+    if after.late:
+        return after.end_ns
+    return max((run.t3_ns for runs in executions.values() for run in runs), default=0)
+
+
+def _waits(state: TaskState | None, *, is_started: bool, is_overtaken: bool) -> bool:
+    """Return whether a task waits behind others, as far as the system or its order shows.
+
+    Of a system that reports no state, only the order does: a task may wait as long as no task that
+    was sent after it has started.
+    """
+    if state in (None, TaskState.UNKNOWN):
+        return not is_started and not is_overtaken
+    return state is TaskState.QUEUED
 
 
 def _returned(
