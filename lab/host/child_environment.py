@@ -148,10 +148,11 @@ def import_path(last: Iterable[Path] = (), python: str = sys.executable) -> dict
 def _source(root: Path) -> Path:
     """Return a folder whose only packages are those of the lab, for another interpreter.
 
-    That of a checkout is `root` itself. An installed lab is among the packages of its environment,
-    of which no other interpreter may import any; so the folder has links to its packages.
+    That of a checkout, and of the copy in a container, is `root` itself. An installed lab is among
+    the packages of its environment, of which no other interpreter may import any; so the folder has
+    links to its packages.
     """
-    if (root / "pyproject.toml").is_file():
+    if not any(root.glob("*.dist-info")):
         return root
     import platformdirs  # not in the environment that builds images
 

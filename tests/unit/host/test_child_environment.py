@@ -174,17 +174,21 @@ def test_ids_of_trials_without_passed_variables_are_unchanged() -> None:
 def test_an_installed_lab_does_not_share_its_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another interpreter imports the lab, and nothing else that is installed beside it."""
+    """Another interpreter imports the lab, and nothing else that is installed beside it.
+
+    Nothing is installed beside a checkout, nor beside the copy in a container, whose file system is
+    read-only.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     installed = tmp_path / "site-packages"
     for package in ("lab", "workloads", "celery"):
         (installed / package).mkdir(parents=True)
+    child_environment._source.cache_clear()
+    assert child_environment._source(installed) == installed
+    (installed / "celery-5.6.0.dist-info").mkdir()
     for _ in range(2):  # the second time, the links exist
         child_environment._source.cache_clear()
         source = child_environment._source(installed)
         assert {path.name: path.resolve() for path in source.iterdir()} == {
             name: installed / name for name in ("lab", "workloads")
         }
-    (installed / "pyproject.toml").touch()
-    child_environment._source.cache_clear()
-    assert child_environment._source(installed) == installed
