@@ -1,9 +1,9 @@
-"""Prints the matrix of faults in README.md, from the packages of the two reference campaigns.
+"""Prints the matrix of faults in README.md, from the package of the reference campaign.
 
     python .ci/fault_matrix.py     # writes it into the page, between its two markers
 
 A cell has the worst outcome of the tasks of a system after a fault, as a sign; with two, the first
-is in processes and the second in containers. The pages of the packages have counts and hits.
+is in processes and the second in containers. The page of the package has counts and hits.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-
-import pandas as pd
 
 from lab.analysis.attempts import decisive_attempts
 from lab.analysis.queries import of_faults
@@ -30,10 +28,7 @@ from lab.report.run_tables import RunTables
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "README.md"
-PACKAGES = {
-    "in processes": "results/reference/faults",
-    "in containers": "results/reference/faults-in-containers",
-}
+PACKAGE = "results/reference/faults"
 BEGIN, END = "<!-- start of the generated matrix -->", "<!-- end of the generated matrix -->"
 # Results without a trial, and those of a trial that failed before a fault.
 EMPTY = (fault_results.SKIPPED, fault_results.UNMEASURED)
@@ -43,28 +38,6 @@ HARMS: Mapping[str, str] = {
     "n_stuck": "left tasks stuck",
     "n_duplicated": "ran tasks twice",
 }
-
-
-class Packages(Mapping[str, pd.DataFrame]):
-    """The tables of all packages: the rows of each below those of the one before."""
-
-    def __init__(self) -> None:
-        self._runs = [RunTables(ROOT / folder) for folder in PACKAGES.values()]
-        self._known: dict[str, pd.DataFrame] = {}
-
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        if name not in self._known:
-            parts = [run[name] for run in self._runs]
-            # Without empty parts, whose columns have no type: each attempt is in one package.
-            full = [part for part in parts if len(part)] or parts[:1]
-            self._known[name] = pd.concat(full, ignore_index=True)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._runs[0])
-
-    def __len__(self) -> int:
-        return len(self._runs[0])
 
 
 def block(tables: Tables) -> str:
@@ -94,12 +67,11 @@ def _sentence(tables: Tables) -> str:
     parts = [f"{count} {words}" for words, count in counts.items() if count]
     results = ", ".join(parts) or "none lost a task or ran one twice"
     dates = sorted({str(date)[:10] for date in tables["campaign"]["started_utc"]})
-    links = [f"[{words}]({folder}/README.md)" for words, folder in PACKAGES.items()]
     sizes = hit.groupby(["label", "provider", "fault"])["n_sent"].sum()
     size = int(sizes.median())
     bound = percent(proportion(0, size).high or 0.0)
     return (
-        f"In the reference campaigns {enumeration(links)} ({enumeration(dates)}), {harmed:,} of "
+        f"In the [reference campaign]({PACKAGE}/README.md) ({enumeration(dates)}), {harmed:,} of "
         f"{n:,} tasks were lost, stuck or run twice while nothing failed (`none`). Of "
         f"{plural(hit['label'].nunique(), 'system')} under faults, {results}. "
         f"Half of the signs are of {plural(size, 'task')} or more: 0 of {size:,} is at most "
@@ -184,4 +156,4 @@ def write(tables: Tables) -> None:
 
 
 if __name__ == "__main__":
-    write(Packages())
+    write(RunTables(ROOT / PACKAGE))

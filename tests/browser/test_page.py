@@ -20,7 +20,7 @@ POINTS = "#measure-chart .scatterlayer .points path"
 LEGEND = "#measure-chart .legend .traces"
 ROWS = "#first table tbody tr:visible"
 AXE = Path(__file__).parent / "vendor/axe.min.js"
-FAULTS = Path(__file__).parents[2] / "results/reference/faults-in-containers/report.html"
+FAULTS = Path(__file__).parents[2] / "results/reference/faults/report.html"
 
 
 def fragment(page: Page) -> str:
