@@ -241,6 +241,7 @@ KNOWN = {
         "running/shadowed_modules.py",  # names of the standard library's modules
         # Names, versions and files of packages.
         *("providers/servers.py", "host/environment.py", "host/faked_clock.py"),
+        *("host/interpreter.py", "environments/requirements.py"),
         *("history/page.py", "report/page.py"),  # the lab's templates
     },
     "pkgutil": {
