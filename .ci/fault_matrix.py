@@ -145,7 +145,8 @@ def _legend(systems: Sequence[Sequence[MatrixRow]]) -> Iterator[str]:
         "Two signs: in processes / in containers; one sign: both agree, or one was measured. "
         "*Survived*: hits that harmed no task and no run of a job. *Server*: where tasks wait; "
         "Redis keeps them in memory only, unless the fault names a persistence. `report.html` has "
-        "the number of tasks and hits of each sign, with its bounds."
+        "the number of tasks and hits of each sign, with its bounds. "
+        "[What each fault does](docs/faults.md#what-each-fault-does)."
     )
 
 

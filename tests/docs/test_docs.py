@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from lab.core.faults import FaultKind
 from lab.core.model import Burst
 from lab.planning import registry
 from tests.factories.trials import call_it_quiet, run, spec_of
@@ -100,6 +101,13 @@ def anchors(document: Path) -> list[str]:
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     slugs = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
     return [*re.findall(r'<a id="([^"]+)"></a>', text), *slugs]
+
+
+def test_every_fault_is_explained() -> None:
+    """The page of faults says of each kind what happens."""
+    text = (DOCS / "faults.md").read_text(encoding="utf-8")
+    table = text.partition("## What each fault does")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| ([a-z-]+) \|", table, re.MULTILINE) == ["fault", *FaultKind]
 
 
 def test_every_rule_that_is_cited_has_an_anchor() -> None:

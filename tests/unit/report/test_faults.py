@@ -67,6 +67,14 @@ def squares(tables: Tables) -> Mapping[str, Square]:
     return {square.fault: square for square in system.squares}
 
 
+def test_the_control_has_no_rows_of_hits() -> None:
+    """They would say nothing, five for each system: no task belongs to a hit of the control."""
+    fates = {("rq", "none"): OK, ("rq", "child-kill"): OK}
+    page = render(with_faults(campaign(SMALL), fates), dict.fromkeys(FIGURES.values()))
+    assert "exit code -9" in page
+    assert "control: nothing was done" not in page
+
+
 @pytest.mark.parametrize(
     ("fault", "name", "text"),
     [
