@@ -93,6 +93,8 @@ def _execute(store: Store, campaign: run_folder.Run, options: argparse.Namespace
             if not options.tables_only:
                 _show_finished(store.folder)
         finally:  # also after a second interrupt
+            if not options.tables_only:
+                say(f"To write the page of the finished trials: lab report {store.folder}")
             say(f"Stopped. All finished trials are saved. To continue: {resume}")
         # `main` returns the exit code of an interrupt.
         raise

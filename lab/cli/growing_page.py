@@ -50,7 +50,7 @@ class GrowingPage:
         planned = len(parsed(self._store.folder).plan.trials)
         page = report.write(
             report.RunTables(self._store.folder),
-            f"This run continues: {n_trials} of {planned} trials have ended. "
-            "Reload the page to see more.",
+            f"{n_trials} of {planned} trials had ended when this page was written. Reload it while "
+            f"the run goes on; once it was stopped: lab report {self._store.folder.name}",
         )
         say(f"Report page, {n_trials} of {planned} trials: {page}")

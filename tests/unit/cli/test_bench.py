@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 
+from lab.campaign import runner
 from lab.cli import bench, busy, report
 from lab.cli.main import main
 from lab.results.store import Store
@@ -67,6 +68,22 @@ def test_an_interrupt_while_the_page_is_written_names_the_run_and_the_next_step(
     shown = " ".join(capsys.readouterr().err.split())
     assert f"All trials have ended and are saved: {run}" in shown
     assert f"lab report {run}" in shown
+
+
+def test_an_interrupt_names_the_command_that_writes_the_page(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page is that of an earlier block, or does not exist yet."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "execute", interrupt)
+    assert resume(run) == 130
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"To write the page of the finished trials: lab report {run} Stopped." in shown
+    assert resume(run, "--tables-only") == 130
+    assert "lab report" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
