@@ -14,6 +14,8 @@ from lab.report.number_format import plural
 TITLE = "What becomes of tasks when something fails"
 # With more squares, the terminal has a row for each system, and the page has the squares.
 MOST_SQUARES = 60
+# A longer list is no sentence; the squares have the rest.
+MOST_NAMES = 6
 
 
 def sentence(squares: Matrix) -> str:
@@ -34,14 +36,19 @@ def _tasks(squares: Matrix) -> str:
     # The shorter list; a square without a result says nothing against its system.
     rest = [s for s in squares.systems if s.survived and not any(map(_is_doubtful, s.faulty))]
     if 0 < len(rest) < k:
-        names = ", ".join(f"{system.name} ({system.survived})" for system in rest)
+        names = _listed([f"{system.name} ({system.survived})" for system in rest])
         return f"{start}. No hit harmed a task or a run of {names}."
     harmed = [
         f"{system.name} ({system.survived})" if system.survived else system.name
         for system in squares.systems
         if is_harmed.get(system.name)
     ]
-    return f"{start}: {', '.join(harmed)}."
+    return f"{start}: {_listed(harmed)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _is_doubtful(square: Square) -> bool:
@@ -57,7 +64,7 @@ def _runs(squares: Matrix) -> str:
     ]
     if not parts:
         return f"None of {plural(len(runs), 'scheduler')} missed a run." if runs else ""
-    names = ", ".join(parts)
+    names = _listed(parts)
     return f"{len(parts)} of {plural(len(runs), 'scheduler')} missed or doubled runs: {names}."
 
 

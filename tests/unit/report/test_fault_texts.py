@@ -41,6 +41,16 @@ def test_the_terminal_lists_the_few_systems_without_harm() -> None:
     )
 
 
+def test_a_sentence_names_few_of_many_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The campaign of both providers filled a screen with names; the squares have the others."""
+    monkeypatch.setattr(fault_texts, "MOST_NAMES", 1)
+    fates = {(backend, "child-kill"): LOST for backend in ("rq", "inline", "thread-pool")}
+    table = matrix(with_faults(campaign(SMALL), fates))
+    assert table
+    start = "Faults: 3 of 3 systems lost tasks or ran them twice: inline (0 of 4 survived)"
+    assert sentence(table) == f"{start}, and 2 more."
+
+
 def test_of_many_squares_the_terminal_has_a_row_for_each_system(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
