@@ -84,7 +84,7 @@ def test_sentences_have_the_numbers_of_the_code() -> None:
     for rule, sentence in (
         ("M8", f"at most {LEFT_LIMIT:.0%} of the rate".replace("%", " %")),
         ("M8", f"finish within {DRAIN_LIMIT:.0%} of the window".replace("%", " %")),
-        ("M8", f"Windows are {standard.window_s:.0f} s in `standard`"),
+        ("M8", f"Windows are {standard.window_s:g} s in `standard`"),
         ("M8", f"up to {standard.longest_s:.0f} s where"),
         ("M12", f"lies in {EQUIVALENCE[0]} to {EQUIVALENCE[1]}"),
         ("M16", f"{PRESETS['standard'].warmup_per_slot} in `standard`"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 
@@ -42,8 +43,15 @@ def free_threads(tables: Tables) -> Iterator[Sentence]:
 
 def _without_gil(trials: pd.DataFrame) -> set[str]:
     """Return the environments in which drivers ran without the GIL, by their settings."""
-    is_free = [json.loads(text or "{}").get("gil") is False for text in trials["settings"]]
+    is_free = [_lacks_gil(text) for text in trials["settings"]]
     return {*trials["environment"][is_free]}
+
+
+def _lacks_gil(settings: str) -> bool:
+    # The settings of a trial that failed early are empty, and a file may have any text.
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        return json.loads(settings).get("gil") is False
+    return False
 
 
 def _threaded(trials: pd.DataFrame) -> pd.DataFrame:
