@@ -33,6 +33,11 @@ def resume(run: Path, *options: str) -> int:
     return main(["bench", "--resume", str(run), "--allow-dirty", *options])
 
 
+def interrupt(*_: object) -> NoReturn:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
 def test_a_complete_run_that_is_resumed_ends_as_it_ended_before(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,10 +64,6 @@ def test_an_interrupt_while_the_page_is_written_names_the_run_and_the_next_step(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All trials have ended, so the next step is to draw and not to continue."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(report, "show", interrupt)
     assert resume(run) == 130
     shown = " ".join(capsys.readouterr().err.split())
@@ -74,10 +75,6 @@ def test_an_interrupt_names_the_command_that_writes_the_page(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The page is that of an earlier block, or does not exist yet."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(runner, "execute", interrupt)
     assert resume(run) == 130
     shown = " ".join(capsys.readouterr().err.split())
