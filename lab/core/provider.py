@@ -223,7 +223,11 @@ class Cluster(FaultHooks, ABC):
         try:
             self.prove_connections()
         except ClusterError as error:
-            raise ClusterError(self.failure() or str(error)) from error
+            raise ClusterError(self.failure() or self.cause_of(error)) from error
+
+    def cause_of(self, error: Exception) -> str:
+        """Return the reason of an error that ended the trial: its text, unless a part caused it."""
+        return " ".join(str(error).split())
 
     @abstractmethod
     def prove_connections(self) -> None:

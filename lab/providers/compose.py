@@ -53,6 +53,8 @@ from lab.worker import container, user_function
 # Containers that count as servers, with the backend's scheduler.
 SERVERS = (*map(str, ENDPOINTS), SCHEDULER)
 LOOK_S = 0.05
+# The event of a container's end may follow the first error that the end has caused.
+EVENT_S = 5.0
 
 
 class ComposeCluster(ResourceFaults):
@@ -69,6 +71,7 @@ class ComposeCluster(ResourceFaults):
         self._environment: Mapping[str, str] = {}
         self._driver_ns = 0
         self._is_up = False
+        self._cause: str | None = None
 
     def up(self) -> BackendContext:
         """Start the driver and the servers, wait until the servers answer, then start the nodes."""
@@ -226,6 +229,11 @@ class ComposeCluster(ResourceFaults):
 
     def failure(self) -> str | None:
         """Name the first container that has died, with the last line of its log."""
+        # Each event comes once, and the first death stays the cause of all that follows.
+        self._cause = self._cause or self._first_death()
+        return self._cause
+
+    def _first_death(self) -> str | None:
         try:
             for event, name, code in self.deaths():
                 if event == "die":
@@ -234,6 +242,16 @@ class ComposeCluster(ResourceFaults):
         except ClusterError as error:
             return str(error)
         return None
+
+    def cause_of(self, error: Exception) -> str:
+        """Name the container whose end caused an error: every call fails in a container that ended.
+
+        Otherwise return the text of the error.
+        """
+        deadline = time.monotonic() + (EVENT_S if self._events else 0.0)
+        while (reason := self.failure()) is None and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        return reason or super().cause_of(error)
 
     def _save_log(self, name: str) -> None:
         # A container may have ended during `up`, before it was registered.

@@ -185,12 +185,24 @@ class ComposeFaults(Cluster):
         if part.startswith(NODE):
             # Before the start, so that all writers of the new run are younger.
             self._since_ns[int(part[len(NODE) :])] = time.monotonic_ns()
+        # Before the start, because the event of another end must not be forgotten.
+        self._dead.discard(part)
         with engine() as client:
             client.api.start(ended.id)
-            pid = client.api.inspect_container(ended.id)["State"]["Pid"]
-        if ended.meter and pid:
-            ended.meter.restart(pid)
-        self._dead.discard(part)
+        try:
+            self._observe(part)
+        except ClusterError:
+            # A worker without its server ends again at once, and its event leads to a restart.
+            if not self._exit_code(part, WAIT_S):
+                raise
+
+    def _observe(self, part: str) -> None:
+        """Read the use of a container that was started again, and run the agent of a node."""
+        started = self.parts[part]
+        with engine() as client:
+            pid = client.api.inspect_container(started.id)["State"]["Pid"]
+        if started.meter and pid:
+            started.meter.restart(pid)
         if part.startswith(NODE):
             self._agent(part)
 

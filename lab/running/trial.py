@@ -122,7 +122,7 @@ def run_trial(
             with interrupts.allowed():
                 _drive(cluster, outcome, on_phase, instrumentation_ns)
         except (ClusterError, OSError) as error:
-            outcome.status, outcome.reason = Status.FAILED, " ".join(str(error).split())
+            outcome.status, outcome.reason = Status.FAILED, cluster.cause_of(error)
         finally:
             outcome.leftovers = cluster.down()
             # After the end of the cluster, because the records of containers are copied by then.
