@@ -197,6 +197,8 @@ class Driver:
         # A retried task has two executions: the first one raised.
         n_due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retry) else 1)
         has_ended = self.watcher.reaches(n_due, self.spec.deadline_s)
+        if self.offering.error:  # of a batch, whose call raised for one task while others still run
+            self.watcher.settles(self.spec.deadline_s)
         self.status["t_end_ns"] = time.monotonic_ns()
         if not has_ended:
             self.status["reason"] = (

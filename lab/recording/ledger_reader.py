@@ -224,6 +224,17 @@ class CompletionCounter:
             time.sleep(LOOK_S)
         return True
 
+    def settles(self, within_s: float) -> bool:
+        """Wait until no task that has started is unfinished, and return whether none is in time."""
+        deadline = time.monotonic() + within_s
+        self.count()
+        while any(writer.unfinished for writer in self.writers()):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+            self.count()
+        return True
+
     def _open(self, name: str, size: int) -> None:
         if size < ROW_BYTES or size % ROW_BYTES:  # incomplete, or not a ledger
             return

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.core.backend import JOBS, jobs_to_json, setup_to_json
-from lab.core.model import Burst, Job, Paced, Periodic, RoundTrip, TrialSpec
+from lab.core.model import (
+    Burst,
+    Capability,
+    Job,
+    Paced,
+    Periodic,
+    RoundTrip,
+    Task,
+    TrialSpec,
+)
 from lab.core.serialization import TrialRequest, order_to_json
 from lab.driver import driver, readiness
 from lab.driver.driver import PHASES
@@ -128,6 +140,39 @@ def test_stop_runs_after_a_failed_phase(tmp_path: Path, monkeypatch: Any) -> Non
     status = read_status(tmp_path)
     assert status["status"] == "failed"
     assert status["reason"] == "ZeroDivisionError: division by zero"
+
+
+def test_the_drain_awaits_the_running_tasks_of_a_batch_whose_call_raised(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """None of the batch was accepted, and its other tasks end; none is cut by the drain's end."""
+    driven = driver_here(tmp_path, monkeypatch, [], spec_of("inline", warmup_tasks=0))
+    one_by_one, promised = driven.offering.promised, frozenset({Capability.BATCH})
+    begun = threading.Event()
+
+    def run_the_second(task_id: int) -> None:
+        words, row = ledger.begin(task_id, 0, time.monotonic_ns())
+        begun.set()
+        time.sleep(0.3)
+        ledger.finish_failed(words, row, time.monotonic_ns(), ledger.RAISED)
+
+    def submit_all(tasks: Sequence[Task]) -> None:
+        threading.Thread(target=run_the_second, args=(tasks[1].id,)).start()
+        begun.wait()
+        raise RuntimeError("the first task raised")
+
+    def measure(original: Any = driven.measure) -> None:
+        driven.offering.promised = promised
+        original()
+        driven.offering.promised = one_by_one
+
+    monkeypatch.setattr(driven.backend, "submit_all", submit_all)
+    monkeypatch.setattr(driven, "measure", measure)
+    driven.run()
+    cut = driven.tasks[1].id
+    runs = [run for path in (tmp_path / "ledger").glob("*.bin") for run in executions(path)[1]]
+    (record,) = (run for run in runs if run.task_id == cut)
+    assert 0 < record.finished_ns < read_status(tmp_path)["t_end_ns"]
 
 
 def test_verify_and_warm_up_tasks_are_not_in_the_window(tmp_path: Path) -> None:

@@ -231,6 +231,17 @@ def test_a_watcher_reads_the_ledger_seldom(folder: Path, monkeypatch: pytest.Mon
     assert not watcher.reaches(2, 0.0)
 
 
+def test_a_watcher_waits_for_the_tasks_that_have_started(folder: Path) -> None:
+    """A task that never ends is awaited no longer than the limit."""
+    watcher = CompletionCounter(folder, range(10, 100))
+    ledger.begin(1, 0, 1)
+    assert watcher.settles(0.0)
+    words, row = ledger.begin(50, 0, 1)
+    assert not watcher.settles(0.1)
+    ledger.finish(words, row, 2, 0)
+    assert watcher.settles(0.0)
+
+
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     """The file is a ledger of the other byte order."""
     path = tmp_path / "x.bin"
