@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.core.backend import Backend
+from lab.core.backend import Backend, contract_of
 from lab.core.model import Capability
+from lab.core.outcomes import Contract
 from lab.planning import registry
 from lab.report.number_format import plural
 from lab.results.store import Store
@@ -57,8 +58,27 @@ def _features() -> list[str]:
         promised = frozenset[Capability]().union(*(v.capabilities for v in backend.variants))
         servers = {*backend.services}.union(*(v.services for v in backend.variants))
         marks = ["yes" if promised & needed else "" for needed in FEATURES.values()]
-        rows.append([f"`{name}`", ", ".join(sorted(map(str, servers))) or "none", *marks])
-    return _table(["system", "servers", *FEATURES], rows)
+        needs = ", ".join(sorted(map(str, servers))) or "none"
+        rows.append([f"`{name}`", _contracts(backend), needs, *marks])
+    return _table(["system", "contract", "servers", *FEATURES], rows)
+
+
+def _contracts(backend: type[Backend]) -> str:
+    """Return the contracts of a system, with the profiles or else the variants that decide."""
+    names: dict[Contract, tuple[dict[str, None], dict[str, None]]] = {}
+    for variant in backend.variants:
+        for profile in registry.profiles_of(backend, variant.name):
+            contract = contract_of(backend, variant.name, profile.name)
+            variants, profiles = names.setdefault(contract, ({}, {}))
+            variants[variant.name] = profiles[profile.name] = None
+    if len(names) == 1:
+        return str(*names)
+    of_profiles = [set(profiles) for _, profiles in names.values()]
+    by_profile = not set.intersection(*of_profiles)
+    return "; ".join(
+        f"{contract}: {', '.join(f'`{name}`' for name in (profiles if by_profile else variants))}"
+        for contract, (variants, profiles) in names.items()
+    )
 
 
 def _numbers() -> list[str]:

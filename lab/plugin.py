@@ -17,7 +17,7 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.monitor import Monitor
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker.execution import entry, execute, execute_after, execute_async, noop_join, stamp
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "BackendContext",
     "Capability",
     "Command",
+    "Contract",
     "FaultKind",
     "Job",
     "Monitor",

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.core.backend import Backend
 from lab.core.model import Capability, Job, Serializer, Task, Variant
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker import execution
 
 CLOCK = "deadline-loop"
@@ -44,6 +44,7 @@ class ApScheduler(Backend):
             "BackgroundScheduler, ThreadPoolExecutor (APScheduler docs, User guide).",
             {"executor": "threadpool", "jobstore": "memory", "misfire_grace_time": None},
             serializer=Serializer.MEMORY,
+            contract=Contract.SCHEDULER,
         ),
         Variant(
             "threads+sqlalchemy+late-runs",
@@ -55,6 +56,7 @@ class ApScheduler(Backend):
             references=("raw-sql", CLOCK),
             # By default SQLite synchronizes each transaction (SQLite docs, PRAGMA synchronous).
             ack_means=AckMeans.ON_DISK,
+            contract=Contract.SCHEDULER,
         ),
         Variant(
             "processes+late-runs",
@@ -62,6 +64,7 @@ class ApScheduler(Backend):
             "BackgroundScheduler, ProcessPoolExecutor (APScheduler docs, User guide).",
             {"executor": "processpool", "jobstore": "memory", "misfire_grace_time": None},
             references=("pipe", CLOCK),
+            contract=Contract.SCHEDULER,
         ),
         Variant(
             "asyncio+late-runs",
@@ -70,6 +73,7 @@ class ApScheduler(Backend):
             {"executor": "asyncio", "jobstore": "memory", "misfire_grace_time": None},
             serializer=Serializer.MEMORY,
             references=("asyncio-queue", CLOCK),
+            contract=Contract.SCHEDULER,
         ),
     )
 

@@ -21,7 +21,7 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.monitor import Monitor
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 
 PROMISED = {
     Capability.SUBMIT,
@@ -125,6 +125,7 @@ def _variant(name: str) -> Variant:
         sends_name=True,
         references=references,
         ack_means=ack,
+        contract=Contract.AT_MOST_ONCE,
     )
 
 
@@ -151,6 +152,7 @@ class Celery(Backend):
             LATE | VISIBLE,
             f"{LATE_WHY} {VISIBLE_WHY}",
             ON_REDIS,
+            contract=Contract.AT_LEAST_ONCE,
             safe_against=OF_WORKERS,
         ),
         Profile(
@@ -159,6 +161,7 @@ class Celery(Backend):
             f"{LATE_WHY} {CONFIRMED_WHY}",
             (*ON_RABBITMQ, GEVENT_ON_RABBITMQ),
             ack_means=AckMeans.CONFIRMED,
+            contract=Contract.AT_LEAST_ONCE,
             # Only here: with Redis, the server's persistence decides, not a setting of Celery.
             safe_against=(*OF_WORKERS, FaultKind.BROKER_KILL, FaultKind.BROKER_PAUSE),
         ),
@@ -169,6 +172,7 @@ class Celery(Backend):
             "redelivered task whose result is a success; it needs late acknowledgements and a "
             "result backend (Configuration).",
             WITH_RESULTS,
+            contract=Contract.AT_LEAST_ONCE,
             safe_against=OF_WORKERS,
         ),
         Profile("tuned", PREFETCH, PREFETCH_WHY, (*ON_REDIS, *ON_RABBITMQ)),

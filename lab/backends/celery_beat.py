@@ -8,6 +8,7 @@ from typing import Any
 from lab.backends import _celery, _django
 from lab.core.backend import Backend
 from lab.core.model import BackendContext, Capability, Command, Job, Service, Variant
+from lab.core.outcomes import Contract
 
 PROMISED = frozenset({Capability.SCHEDULE, Capability.NODES, Capability.PARALLEL})
 WORKERS = {"worker_pool": "prefork", "broker_url": Service.REDIS.value}
@@ -34,6 +35,7 @@ class CeleryBeat(Backend):
             PROMISED,
             "`celery beat` with jobs in `beat_schedule` (Celery docs, Periodic Tasks, Entries).",
             {**WORKERS, "beat_scheduler": _celery.STATIC},
+            contract=Contract.SCHEDULER,
         ),
         Variant(
             "django",
@@ -42,6 +44,7 @@ class CeleryBeat(Backend):
             "(django-celery-beat, README).",
             {**WORKERS, "beat_scheduler": DYNAMIC},
             packages=("django", "django_celery_beat"),
+            contract=Contract.SCHEDULER,
         ),
     )
 

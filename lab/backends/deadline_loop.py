@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from lab.core import cron
 from lab.core.backend import Backend
 from lab.core.model import Capability, Job, Variant
+from lab.core.outcomes import Contract
 from lab.worker import execution
 
 
@@ -28,6 +29,7 @@ class DeadlineLoop(Backend):
             frozenset({Capability.RESCHEDULE, Capability.PARALLEL}),
             "Sleeps until `begin + k * period`, or until the wall clock reaches the next minute of "
             "the cron expression.",
+            contract=Contract.SCHEDULER,
         ),
     )
 

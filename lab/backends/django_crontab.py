@@ -8,6 +8,7 @@ from typing import Any
 from lab.backends import _django
 from lab.core.backend import Backend
 from lab.core.model import BackendContext, Capability, Command, Service, Variant
+from lab.core.outcomes import Contract
 from lab.worker import execution
 
 # Files in the ledger's folder: the environment for the crontab lines, and the output of firings.
@@ -38,6 +39,7 @@ class DjangoCrontab(Backend):
             frozenset({Capability.SCHEDULE, Capability.PARALLEL}),
             "CRONJOBS, added by `manage.py crontab add`; each firing is a `manage.py crontab run` "
             "(django-crontab's README, Setup).",
+            contract=Contract.SCHEDULER,
         ),
     )
 

@@ -11,7 +11,7 @@ from lab.core.errors import UsageError
 from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
 from lab.core.monitor import Monitor
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _variant(name: str) -> Variant:
         packages=tuple(packages),
         references=references,
         ack_means=ack,
+        contract=Contract.AT_LEAST_ONCE if is_orm else Contract.AT_MOST_ONCE,
         # With the default of `ack_failures`, every `retry` seconds (docs, Configuration).
         redelivers_failed=is_orm,
     )

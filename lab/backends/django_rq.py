@@ -19,7 +19,7 @@ from lab.backends._rq import (
 from lab.core.backend import DEFAULT
 from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
 from lab.core.monitor import Monitor
-from lab.core.outcomes import AckMeans
+from lab.core.outcomes import AckMeans, Contract
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -43,6 +43,7 @@ class DjangoRq(RqJobs):
             "workers).",
             {"command": "rqworker"},
             ack_means=AckMeans.ACCEPTED,
+            contract=Contract.AT_MOST_ONCE,
         ),
         Variant(
             "worker-pool",
@@ -51,6 +52,7 @@ class DjangoRq(RqJobs):
             "workers (Django-RQ's README, Running workers).",
             {"command": "rqworker-pool"},
             ack_means=AckMeans.ACCEPTED,
+            contract=Contract.AT_MOST_ONCE,
         ),
     )
     profiles = (
@@ -61,6 +63,7 @@ class DjangoRq(RqJobs):
             f"{RETRY_WHY}. {WORKER_TTL_WHY}. Maintenance runs every 600 s, for which `rqworker` "
             "has no option: at most 615 s after the expiry of the heartbeat.",
             ("worker",),
+            contract=Contract.AT_LEAST_ONCE,
             safe_against=SAFE_AGAINST,
         ),
         Profile(
@@ -69,6 +72,7 @@ class DjangoRq(RqJobs):
             f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
             "`rqworker-pool` has no option for it.",
             ("worker-pool",),
+            contract=Contract.AT_LEAST_ONCE,
             safe_against=SAFE_AGAINST,
         ),
         Profile("tuned", {"preload": True}, PRELOAD_WHY),

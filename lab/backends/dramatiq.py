@@ -20,7 +20,7 @@ from lab.core.model import (
     Task,
     Variant,
 )
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker import execution
 
 PROMISED = frozenset(
@@ -81,6 +81,7 @@ def _variant(name: str) -> Variant:
         serializer=Serializer.PLAIN_JSON,
         sends_name=True,
         redelivers_failed=True,
+        contract=Contract.AT_LEAST_ONCE,
         **more,
     )
 

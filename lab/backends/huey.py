@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.core.backend import DEFAULT, Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker import execution
 
 PROMISED = frozenset(
@@ -48,6 +48,7 @@ def _variant(name: str) -> Variant:
         # Without store_none, a caller waits for ever for a task that returns None (API, Huey).
         {"worker_type": worker_type, "storage": storage, "store_none": True},
         sends_name=True,
+        contract=Contract.AT_MOST_ONCE,
         **more,
     )
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from lab.core.backend import Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
-from lab.core.outcomes import AckMeans
+from lab.core.outcomes import AckMeans, Contract
 from lab.worker import execution
 
 QUEUE = "tasks"
@@ -45,6 +45,7 @@ class RawAmqp(Backend):
             frozenset({Capability.SUBMIT, Capability.PARALLEL, Capability.NODES}),
             "basic.publish; basic.get and basic.ack, one message at a time (AMQP 0-9-1).",
             ack_means=AckMeans.SOCKET,
+            contract=Contract.AT_LEAST_ONCE,
         ),
     )
 

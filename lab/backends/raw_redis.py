@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from lab.core.backend import Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
-from lab.core.outcomes import AckMeans
+from lab.core.outcomes import AckMeans, Contract
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def _variant(depth: int, message_bytes: int) -> Variant:
     summary += f", {message_bytes} bytes per message."
     promised = frozenset({offers, Capability.PARALLEL, Capability.NODES})
     settings = {"depth": depth, "message_bytes": message_bytes}
-    return Variant(name, promised, summary, settings, ack_means=AckMeans.ACCEPTED)
+    ack, contract = AckMeans.ACCEPTED, Contract.AT_MOST_ONCE
+    return Variant(name, promised, summary, settings, ack_means=ack, contract=contract)
 
 
 class RawRedis(Backend):

@@ -18,7 +18,7 @@ from typing import Any
 
 from lab.core.backend import Backend, setup_from_environment
 from lab.core.model import BackendContext, Capability, Command, Service, Task, Variant
-from lab.core.outcomes import AckMeans
+from lab.core.outcomes import AckMeans, Contract
 from lab.worker import execution
 
 PREPARE = "prepare"
@@ -58,6 +58,7 @@ class RawSql(Backend):
             PROMISED,
             "SQLite by sqlite3, with a write-ahead log.",
             ack_means=AckMeans.ACCEPTED,
+            contract=Contract.AT_MOST_ONCE,
         ),
         Variant(
             "postgres",
@@ -66,6 +67,7 @@ class RawSql(Backend):
             services=(Service.POSTGRES,),
             packages=("psycopg",),
             ack_means=AckMeans.ON_DISK,
+            contract=Contract.AT_MOST_ONCE,
         ),
     )
 

@@ -18,7 +18,7 @@ from lab.backends._rq import (
 )
 from lab.core.backend import DEFAULT
 from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
-from lab.core.outcomes import AckMeans
+from lab.core.outcomes import AckMeans, Contract
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -32,7 +32,14 @@ def _variant(
     # Only workers with a scheduler enqueue a retry after its interval (Exceptions & Retries).
     waits = {Capability.RETRY_DELAY} if more else set()
     capabilities = CAPABILITIES | waits
-    return Variant(name, capabilities, f"{summary}.", settings, ack_means=AckMeans.ACCEPTED)
+    return Variant(
+        name,
+        capabilities,
+        f"{summary}.",
+        settings,
+        ack_means=AckMeans.ACCEPTED,
+        contract=Contract.AT_MOST_ONCE,
+    )
 
 
 class Rq(RqJobs):
@@ -85,6 +92,7 @@ class Rq(RqJobs):
             f"Arguments). {WORKER_TTL_WHY}. Together: at most 30 s after the expiry of the "
             "heartbeat.",
             ("worker", "simple-worker", "spawn-worker"),
+            contract=Contract.AT_LEAST_ONCE,
             safe_against=SAFE_AGAINST,
         ),
         Profile(
@@ -93,6 +101,7 @@ class Rq(RqJobs):
             f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
             "`rq worker-pool` has no option for it (Workers, Worker Pool).",
             ("worker-pool",),
+            contract=Contract.AT_LEAST_ONCE,
             safe_against=SAFE_AGAINST,
         ),
         Profile("tuned", {"preload": True}, PRELOAD_WHY, ("worker", "worker-pool")),

@@ -6,12 +6,15 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 from lab.console import say, show_lines, show_table
+from lab.core.backend import contract_of
 from lab.core.errors import ExitCode, UsageError
 from lab.planning import registry
 from lab.planning.presets import EXPERIMENTS, PRESETS
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 KINDS = ("backends", "workloads", "experiments", "presets")
+# A further profile of a job queue differs in the rest of its contract.
+QUEUE = "job queue, "
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,10 +51,16 @@ def tables() -> Iterator[Table]:
             if version := registry.needed_python(backend):
                 lack = f"NEEDS --python {version}. "
             # The first profile is `default`, which no label needs to name.
-            profiles = [f"@{p.name}" for p in registry.profiles_of(backend, variant.name)[1:]]
+            first, *further = registry.profiles_of(backend, variant.name)
+            contract = contract_of(backend, variant.name, first.name)
+            others = [(p.name, contract_of(backend, variant.name, p.name)) for p in further]
+            profiles = [
+                f"@{profile}" + f" ({other.removeprefix(QUEUE)})" * (other is not contract)
+                for profile, other in others
+            ]
             more = f"{' '.join(profiles)}: " if profiles else ""
-            rows.append((f"{name}[{variant.name}]", lack + more + variant.summary))
-    yield "Backends", ("backend[variant]", "further @profiles: description"), rows
+            rows.append((f"{name}[{variant.name}]", contract, lack + more + variant.summary))
+    yield "Backends", ("backend[variant]", "contract", "further @profiles: description"), rows
     workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
     sized = [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads]
     yield "Workloads", ("workload", "default size", "description"), sized

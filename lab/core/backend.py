@@ -28,7 +28,7 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.monitor import Monitor
-from lab.core.outcomes import AckMeans, TaskState
+from lab.core.outcomes import AckMeans, Contract, TaskState
 
 DEFAULT = Profile("default")
 JOBS = "jobs.json"
@@ -259,10 +259,14 @@ def ack_means_of(
 
     With an append-only file and ``appendfsync always``, Redis replies after an fsync.
     """
-    stated = variant_of(backend, variant).ack_means
-    stated = _profile(backend, variant, profile).ack_means or stated
+    stated = _profile(backend, variant, profile).ack_means or variant_of(backend, variant).ack_means
     is_synced = persistence == "aof-always" and Service.REDIS in services_of(backend, variant)
     return AckMeans.ON_DISK if is_synced and stated is AckMeans.ACCEPTED else stated
+
+
+def contract_of(backend: type[Backend], variant: str, profile: str) -> Contract:
+    """Return what a variant with a profile promises about a task."""
+    return _profile(backend, variant, profile).contract or variant_of(backend, variant).contract
 
 
 def setup_to_json(setup: BackendContext) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from lab.core.arrivals import *  # noqa: F403 (types of the model, in a separate file)
 from lab.core.arrivals import FORMER_KINDS, Arrival
 from lab.core.faults import Fault, FaultKind
-from lab.core.outcomes import AckMeans
+from lab.core.outcomes import AckMeans, Contract
 
 
 class Capability(StrEnum):
@@ -96,7 +96,7 @@ class Profile:
     - `why`: justifies each setting with a sentence and its source; `default` needs none.
     - `variants`: the variants that the profile applies to; empty: all. If variants need different
       settings, each group of them has a profile of the same name.
-    - `ack_means`: replaces that of the variant, if the settings change it.
+    - `ack_means`, `contract`: replace those of the variant, if the settings change them.
     - `safe_against`: faults after which, as documented, no acknowledged task is lost; `why` has
       the source.
     """
@@ -106,6 +106,7 @@ class Profile:
     why: str = "As installed."
     variants: tuple[str, ...] = ()
     ack_means: AckMeans | None = None
+    contract: Contract | None = None
     safe_against: tuple[FaultKind, ...] = ()
 
 
@@ -119,6 +120,7 @@ class Variant:
     - `sends_name`: a message has the name of the function, which the worker has registered.
     - `carrier`: deprecated name of `serializer`.
     - `ack_means`: where a task is when its submit call returns; the default promises least.
+    - `contract`: what the system promises about a task; the default promises least.
     - `redelivers_failed`: a task that raised is delivered again, although no retry was requested.
     """
 
@@ -131,6 +133,7 @@ class Variant:
     serializer: Serializer = Serializer.PICKLE
     references: tuple[str, ...] = ()
     ack_means: AckMeans = AckMeans.IN_MEMORY
+    contract: Contract = Contract.POOL
     sends_name: bool = False
     redelivers_failed: bool = False
     carrier: InitVar[Serializer | None] = None

@@ -23,6 +23,18 @@ class AckMeans(StrEnum):
     ON_DISK = "on-disk"  # the reply follows an fsync
 
 
+class Contract(StrEnum):
+    """Promise of a system about a task that it has accepted.
+
+    A weaker promise costs less time, so numbers of different contracts are no ranking.
+    """
+
+    POOL = "pool"  # the task ends with the process that submitted it
+    AT_MOST_ONCE = "job queue, at most once"  # not run again if its worker dies
+    AT_LEAST_ONCE = "job queue, at least once"  # run again if its worker dies
+    SCHEDULER = "scheduler"  # it is run when it is due
+
+
 class TaskState(StrEnum):
     """State of a task that the system under test reports after a fault (METHOD M29)."""
 

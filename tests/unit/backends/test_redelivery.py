@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from lab.core.backend import ack_means_of, settings_of
+from lab.core.backend import ack_means_of, contract_of, settings_of
 from lab.core.faults import FaultKind
-from lab.core.outcomes import AckMeans
+from lab.core.model import Capability
+from lab.core.outcomes import AckMeans, Contract
 from lab.planning import registry
 
 # The horizons of a task that has not started, and of one that has; in seconds.
@@ -56,6 +57,26 @@ MEANS = {
     "apscheduler[threads+sqlalchemy+late-runs]": AckMeans.ON_DISK,
     "raw-amqp": AckMeans.SOCKET,
 }
+CONTRACTS = {
+    Contract.POOL: (
+        "thread-pool",
+        "process-pool",
+        "asyncio",
+        "joblib",
+        "dask[distributed]",
+        "pipe",
+    ),
+    Contract.AT_MOST_ONCE: (
+        *("celery", "celery@tuned", "celery[prefork+rabbitmq]", "rq", "rq@tuned", "django-rq"),
+        *("django-q[redis]", "huey", "raw-redis", "raw-sql"),
+    ),
+    Contract.AT_LEAST_ONCE: (
+        *("celery@safe", "celery[prefork+rabbitmq+quorum]@safe", "rq@safe", "django-rq@safe"),
+        *("celery[prefork+results]@deduplicated", "django-q[orm+postgres]", "dramatiq"),
+        *("django-q[orm+sqlite]@safe", "rq[worker-pool]@safe", "raw-amqp"),
+    ),
+    Contract.SCHEDULER: ("celery-beat", "apscheduler", "django-crontab", "deadline-loop"),
+}
 
 
 @pytest.mark.parametrize(("label", "expected"), HORIZONS.items())
@@ -74,6 +95,34 @@ def test_acknowledgement_means_what_the_client_waits_for(label: str, expected: A
     """A message on its way, a reply and a confirm are different promises."""
     chosen = registry.select(label)
     assert ack_means_of(chosen.backend, chosen.variant, chosen.profile) is expected
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"), [(label, each) for each, labels in CONTRACTS.items() for label in labels]
+)
+def test_the_contract_is_that_of_the_documentation(label: str, expected: Contract) -> None:
+    """Settings decide: the same queue is at most once by default, and at least once when safe."""
+    chosen = registry.select(label)
+    assert contract_of(chosen.backend, chosen.variant, chosen.profile) is expected
+
+
+def test_the_contract_contradicts_no_other_statement_of_the_adapter() -> None:
+    """A started task is delivered again; a system that takes no tasks schedules them."""
+    for name, backend in registry.backends().items():
+        for variant in backend.variants:
+            takes_tasks = variant.capabilities & {Capability.SUBMIT, Capability.BATCH}
+            for profile in registry.profiles_of(backend, variant.name):
+                contract = contract_of(backend, variant.name, profile.name)
+                label = f"{name}[{variant.name}]@{profile.name}"
+                settings = settings_of(backend, variant.name, profile.name)
+                again_s = backend.redelivery_horizon_s(settings, is_started=True)
+                assert contract is not Contract.AT_LEAST_ONCE or again_s is not None, label
+                assert contract is Contract.SCHEDULER or takes_tasks, label
+                survives = FaultKind.WORKER_KILL in profile.safe_against
+                assert not survives or contract in {Contract.AT_LEAST_ONCE, Contract.POOL}, label
+                if contract is Contract.POOL:
+                    means = ack_means_of(backend, variant.name, profile.name)
+                    assert means in {AckMeans.IN_MEMORY, AckMeans.SOCKET}, label
 
 
 def test_safe_profiles_name_the_faults_that_they_survive() -> None:

@@ -170,6 +170,19 @@ def test_lists_are_data_on_standard_output(run_cli: RunCli) -> None:
     assert "\x1b[" not in shown.stdout
 
 
+def test_the_list_has_the_contract_of_each_system(run_cli: RunCli) -> None:
+    """A pool is not a durable queue, and a profile may have another contract than the default."""
+    rows = run_cli("list", "backends").stdout.splitlines()
+    (celery,) = (row for row in rows if "celery[prefork] " in row)
+    assert "job queue, at most once" in celery
+    assert "@safe (at least once) @tuned: " in celery
+    (pool,) = (row for row in rows if "thread-pool[executor]" in row)
+    assert "pool " in pool.replace("thread-pool", "")
+    safe = run_cli("list", "at least once").stdout
+    assert "rq[worker]" in safe
+    assert "huey" not in safe
+
+
 def test_a_run_has_tables_figures_and_a_page(tmp_path: Path) -> None:
     """One command runs the trials, writes the results, and prints the run folder."""
     shown = lab(
