@@ -13,8 +13,8 @@ from lab.planning.presets import EXPERIMENTS, PRESETS
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 KINDS = ("backends", "workloads", "experiments", "presets")
-# A further profile of a job queue differs in the rest of its contract.
-QUEUE = "job queue, "
+# A further profile of a job queue differs only in the rest of its contract.
+QUEUE = " job queue"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ def tables() -> Iterator[Table]:
             contract = contract_of(backend, variant.name, first.name)
             others = [(p.name, contract_of(backend, variant.name, p.name)) for p in further]
             profiles = [
-                f"@{profile}" + f" ({other.removeprefix(QUEUE)})" * (other is not contract)
+                f"@{profile}" + f" ({other.removesuffix(QUEUE)})" * (other is not contract)
                 for profile, other in others
             ]
             more = f"{' '.join(profiles)}: " if profiles else ""

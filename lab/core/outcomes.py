@@ -30,8 +30,8 @@ class Contract(StrEnum):
     """
 
     POOL = "pool"  # the task ends with the process that submitted it
-    AT_MOST_ONCE = "job queue, at most once"  # not run again if its worker dies
-    AT_LEAST_ONCE = "job queue, at least once"  # run again if its worker dies
+    AT_MOST_ONCE = "at-most-once job queue"  # not run again if its worker dies
+    AT_LEAST_ONCE = "at-least-once job queue"  # run again if its worker dies
     SCHEDULER = "scheduler"  # it is run when it is due
 
 

@@ -45,10 +45,10 @@ def python(environment: dict[str, str], *arguments: str) -> subprocess.Completed
 
 
 def test_list_shows_the_backend(installed: dict[str, str]) -> None:
-    """Its variants and profiles are in the list."""
+    """Its variants, contracts and profiles are in the list."""
     shown = python(installed, "-m", "lab.cli", "list")
     assert shown.returncode == 0, shown.stderr
-    rows = re.findall(r"our-huey\[(\w+)\]\W+@tuned: ", shown.stdout)
+    rows = re.findall(r"our-huey\[(\w+)\]\W+at-most-once job queue\W+@tuned: ", shown.stdout)
     assert rows == ["thread", "process"]
 
 

@@ -13,6 +13,7 @@ from lab.plugin import (
     BackendContext,
     Capability,
     Command,
+    Contract,
     Profile,
     Service,
     Task,
@@ -29,7 +30,8 @@ WORKER_TYPE, NOTIFY = "worker_type", "notify_result"
 
 def _variant(worker_type: str) -> Variant:
     about = f"`huey_consumer -k {worker_type}` (huey docs, Consuming Tasks, Options)."
-    return Variant(worker_type, CAPABILITIES, about, {WORKER_TYPE: worker_type})
+    settings = {WORKER_TYPE: worker_type}
+    return Variant(worker_type, CAPABILITIES, about, settings, contract=Contract.AT_MOST_ONCE)
 
 
 class Huey(Backend):

@@ -174,11 +174,11 @@ def test_the_list_has_the_contract_of_each_system(run_cli: RunCli) -> None:
     """A pool is not a durable queue, and a profile may have another contract than the default."""
     rows = run_cli("list", "backends").stdout.splitlines()
     (celery,) = (row for row in rows if "celery[prefork] " in row)
-    assert "job queue, at most once" in celery
-    assert "@safe (at least once) @tuned: " in celery
+    assert "at-most-once job queue" in celery
+    assert "@safe (at-least-once) @tuned: " in celery
     (pool,) = (row for row in rows if "thread-pool[executor]" in row)
     assert "pool " in pool.replace("thread-pool", "")
-    safe = run_cli("list", "at least once").stdout
+    safe = run_cli("list", "at-least-once").stdout
     assert "rq[worker]" in safe
     assert "huey" not in safe
 
