@@ -17,7 +17,8 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const passes = (label) => {
   const system = data.systems[label];
   const fits = (name) => !choices.get(name) || (choices.get(name) === "yes") === system[name];
-  return (choices.has("references") || !system.isReference) && ["keeps", "redis", "django"].every(fits);
+  const hasContract = !choices.get("contract") || choices.get("contract") === system.contract;
+  return (choices.has("references") || !system.isReference) && hasContract && ["redis", "django"].every(fits);
 };
 const isChosen = (label) => !choices.has("only") || choices.getAll("only").includes(label);
 
@@ -27,12 +28,13 @@ const isolate = (label) => choose("only", ...(choices.getAll("only").join() === 
 const trace = (label, points) => {
   const system = data.systems[label];
   const colour = system.colours[Number(isDark.matches)];
+  const details = (point) => [system.contract, ...point.details];
   return {
     name: plain(system.name),
     meta: label,
     visible: isChosen(label) ? true : "legendonly",
-    spoken: points.map((point) => [system.name, ...point.details].join("; ")),
-    text: points.map((point) => hover(system.name, point.details)),
+    spoken: points.map((point) => [system.name, ...details(point)].join("; ")),
+    text: points.map((point) => hover(system.name, details(point))),
     hovertemplate: "%{text}<extra></extra>",
     marker: {
       color: colour,

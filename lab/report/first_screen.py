@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.colours import colour_of
+from lab.analysis.contracts import by_contract
 from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import THROUGHPUT, WithoutFaults
 from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
@@ -130,6 +131,15 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemGroup:
+    """The rows of the systems with one contract, or of the references."""
+
+    title: str
+    is_reference: bool
+    rows: Sequence[LabelRow]
+
+
+@dataclass(frozen=True, slots=True)
 class FirstScreen:
     """The parts of the first screen."""
 
@@ -137,7 +147,7 @@ class FirstScreen:
     machine: str
     strips: Sequence[Strip]
     headings: Sequence[str]
-    rows: Sequence[tuple[bool, LabelRow]]
+    groups: Sequence[SystemGroup]
 
 
 def first_screen(tables: Tables) -> FirstScreen:
@@ -148,17 +158,28 @@ def first_screen(tables: Tables) -> FirstScreen:
     """
     plain = WithoutFaults(tables)
     strips = [strip for measure in MEASURES if (strip := _strip(plain, measure))]
-    families = {row.label: row.family for row in each(identify(plain["trial"]))}
-    rows = [(families[line.label] == REFERENCE, line) for line in overview.lines(plain, COLUMNS)]
-    # References bound the systems and are no candidates; the sort keeps the order of the others.
-    rows.sort(key=lambda row: row[0])
     return FirstScreen(
         verdict(plain),
         machine_state(tables["trial"]),
         strips,
         [column.title for column in COLUMNS],
-        rows,
+        _groups(plain),
     )
+
+
+def _groups(tables: Tables) -> list[SystemGroup]:
+    """Return the rows by contract: a number of a pool is no alternative to that of a queue."""
+    families = {row.label: row.family for row in each(identify(tables["trial"]))}
+    lines = {line.label: line for line in overview.lines(tables, COLUMNS)}
+    references = [label for label in lines if families[label] == REFERENCE]
+    systems = [label for label in lines if families[label] != REFERENCE]
+    # References bound the systems and are no candidates, so they are last.
+    groups = {**by_contract(systems), REFERENCE: references}
+    return [
+        SystemGroup(title, title == REFERENCE, [lines[label] for label in labels])
+        for title, labels in groups.items()
+        if labels
+    ]
 
 
 def machine_state(trials: pd.DataFrame) -> str:

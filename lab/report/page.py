@@ -23,6 +23,7 @@ from lab.core import files
 from lab.core.cell import TOPOLOGY
 from lab.core.defects import contained
 from lab.core.errors import ResultsError
+from lab.core.outcomes import Contract
 from lab.figures import FIGURES, Chart, Picture, Tables, save
 from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
@@ -129,6 +130,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         counts=sections.flag_counts(trials),
         verdicts=[*filter(None, [screen.verdict, *texts, squares and sentence(squares)])],
         first=replace(screen, strips=strips),
+        contracts=[*Contract],
         chart_data=chart_data(tables, strips),
         trial_of=_trials_to_reproduce(trials),
         matrix=overview.lines(plain),

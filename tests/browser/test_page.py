@@ -12,13 +12,14 @@ from playwright.sync_api import Locator, Page, expect
 
 from lab.report.page import write_page
 from tests.browser.conftest import Open
-from tests.factories.campaigns import SMALL, campaign
+from tests.factories.campaigns import SMALL, SYSTEMS, campaign
 
 pytestmark = pytest.mark.browser
 
 POINTS = "#measure-chart .scatterlayer .points path"
 LEGEND = "#measure-chart .legend .traces"
-ROWS = "#first table tbody tr:visible"
+ROWS = "#first table tbody tr[data-label]:visible"
+GROUPS = "#first table tbody tr.heading:visible"
 AXE = Path(__file__).parent / "vendor/axe.min.js"
 FAULTS = Path(__file__).parents[2] / "results/reference/faults/report.html"
 
@@ -122,17 +123,31 @@ def test_a_rate_that_is_no_round_number_has_a_tick(open_page: Open, tmp_path: Pa
     expect(page.locator("#waits-chart .xtick text")).to_have_text(["70 /s"])
 
 
-def test_a_heading_sorts_its_table(open_page: Open) -> None:
-    """Ascending, then descending; the address has it."""
+def test_a_contract_selects_its_systems(open_page: Open) -> None:
+    """A pool is not compared with a queue unawares: each contract is a group of the table."""
     page = open_page()
+    expect(page.locator(GROUPS)).to_have_text(["pool", "at-most-once job queue"])
+    page.get_by_label("contract").select_option("at-most-once job queue")
+    expect(page.locator(GROUPS)).to_have_text(["at-most-once job queue"])
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(page.locator(POINTS)).to_have_count(1)
+    page.locator(POINTS).first.hover(force=True)
+    expect(page.locator("#measure-chart-point")).to_contain_text("at-most-once job queue")
+
+
+def test_a_heading_sorts_its_table(open_page: Open, tmp_path: Path) -> None:
+    """Ascending, then descending, within each contract; the address has it."""
+    pools = tuple(s for s in SYSTEMS if s.variant in {"fork", "executor"})
+    path = write_page(campaign(replace(SMALL, blocks=2, systems=pools)), {}, tmp_path)
+    page = open_page(path=path)
     first = page.locator(ROWS).first
     heading(page, "tasks/s").click()
-    expect(first).to_contain_text("rq")
+    expect(first).to_contain_text("process-pool")
     heading(page, "tasks/s").focus()
     page.keyboard.press("Enter")
     expect(first).to_contain_text("thread-pool")
     assert fragment(page) == "#sort-first-0=1-down"
-    again = open_page(fragment(page))
+    again = open_page(fragment(page), path)
     expect(heading(again, "tasks/s")).to_have_attribute("aria-sort", "descending")
 
 

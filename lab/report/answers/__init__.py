@@ -15,6 +15,7 @@ from lab.core.model import Capability, Flag
 from lab.figures import Tables
 from lab.report.answers.answer import Question, QuestionAnswer
 from lab.report.answers.commands import BENCH, command_of
+from lab.report.answers.contracts import among_equals
 from lab.report.answers.failures import failures
 from lab.report.answers.guarantees import claimed, cron_in_a_container, losses, punctuality
 from lab.report.answers.interpreters import free_threads
@@ -52,6 +53,12 @@ QUESTIONS = (
         "Which backend has the lowest latency, and does its polling add delay?",
         latency,
         command=f"{BENCH} --preset standard --arrival paced",
+    ),
+    Question(
+        "contracts",
+        "Which of those that promise the same, such as at-least-once delivery, is fastest?",
+        among_equals,
+        command=f"{BENCH} --preset standard",
     ),
     Question(
         "memory",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.analysis.contracts import by_contract, in_title
 from lab.core.faults import FaultKind
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
@@ -12,17 +13,18 @@ from lab.report.faults import Matrix, matrix
 
 
 def failures(tables: Tables) -> Iterator[Sentence]:
-    """Report how many faults each system survived, then the outcome of tasks for each fault."""
+    """Report how many faults each system survived, by contract, then each fault's outcomes."""
     squares = matrix(tables)
     if squares is None:
         return
     # Where every hit missed or is undecided, there is nothing to have survived.
     survivors = [system for system in squares.systems if system.survived]
-    if survivors:
-        rows = [row for system in survivors for square in system.squares for row in square.trials]
-        parts = [f"{system.name} {system.survived}" for system in survivors]
-        text = "Hits after which no task was lost, stuck or run twice, and no run of a job missed"
-        yield Sentence(text, list(dict.fromkeys(rows)), parts)
+    for contract, labels in by_contract(dict.fromkeys(s.label for s in survivors)).items():
+        systems = [system for system in survivors if system.label in labels]
+        rows = [row for system in systems for square in system.squares for row in square.trials]
+        parts = [f"{system.name} {system.survived}" for system in systems]
+        text = "hits after which no task was lost, stuck or run twice, and no run of a job missed"
+        yield Sentence(f"{in_title(contract)}, {text}", list(dict.fromkeys(rows)), parts)
     for number, fault in enumerate(squares.faults):
         yield from _of_fault(squares, number, fault)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lab.analysis.contracts import UNKNOWN
+from lab.core.outcomes import Contract
 from lab.planning import registry
 from lab.report.features import Features, features_of
+
+MOST, LEAST = Contract.AT_MOST_ONCE, Contract.AT_LEAST_ONCE
 
 
 def labels() -> list[str]:
@@ -24,15 +28,15 @@ def test_every_system_of_django_passes_the_filter() -> None:
 @pytest.mark.parametrize(
     ("label", "features"),
     [
-        ("celery[prefork]@safe", Features(keeps=True, redis=True, django=False)),
-        ("celery[prefork]@default", Features(keeps=False, redis=True, django=False)),
-        ("celery[prefork+rabbitmq]@default", Features(keeps=False, redis=False, django=False)),
-        ("thread-pool[executor]@default", Features(keeps=False, redis=False, django=False)),
-        ("of-a-package[x]@default", Features(keeps=False, redis=False, django=False)),
+        ("celery[prefork]@safe", Features(LEAST, redis=True, django=False)),
+        ("celery[prefork]@default", Features(MOST, redis=True, django=False)),
+        ("celery[prefork+rabbitmq]@default", Features(MOST, redis=False, django=False)),
+        ("thread-pool[executor]@default", Features(Contract.POOL, redis=False, django=False)),
+        ("of-a-package[x]@default", Features(UNKNOWN, redis=False, django=False)),
     ],
 )
 def test_features_are_those_of_the_adapter(label: str, features: Features) -> None:
-    """A profile may document that tasks survive the kill of a worker."""
+    """A profile may have another contract than the default."""
     assert features_of(label) == features
 
 

@@ -7,7 +7,10 @@ import re
 import pandas as pd
 import pytest
 
+from lab.analysis.contracts import UNKNOWN
+from lab.analysis.labels import REFERENCE
 from lab.analysis.queries import THROUGHPUT
+from lab.core.outcomes import Contract
 from lab.figures import Tables
 from lab.report.first_screen import FirstScreen, first_screen, machine_state
 from lab.report.page import render
@@ -85,11 +88,20 @@ def test_an_interval_below_zero_begins_at_the_axis(tables: Tables) -> None:
     assert dot.x > 4.0
 
 
-def test_references_are_last_in_the_table(screen: FirstScreen) -> None:
-    """They are shown on demand, and never between the systems."""
-    flags = [is_reference for is_reference, _ in screen.rows]
-    assert flags == sorted(flags)
-    assert set(flags) == {False, True}
+def test_the_table_groups_systems_by_their_contract(screen: FirstScreen, tables: Tables) -> None:
+    """References are last: they are shown on demand, and never between the systems."""
+    groups = {
+        group.title: {row.name.partition("[")[0] for row in group.rows} for group in screen.groups
+    }
+    assert [*groups] == [Contract.POOL, Contract.AT_MOST_ONCE, REFERENCE]
+    assert {"thread-pool", "asyncio"} <= groups[Contract.POOL]
+    assert {"celery", "rq"} <= groups[Contract.AT_MOST_ONCE]
+    assert "inline" in groups[REFERENCE]
+    assert [group.is_reference for group in screen.groups] == [False, False, True]
+    trials = tables["trial"]
+    foreign = trials.replace({"rq[worker]@default": "of-a-package[worker]@default"})
+    unknown = first_screen({**tables, "trial": foreign}).groups[-2]
+    assert (unknown.title, len(unknown.rows)) == (UNKNOWN, 1)
     assert screen.headings == ["tasks/s", "wait p50 ms", "wait p99 ms", "MB/worker", "lost"]
 
 

@@ -11,8 +11,11 @@ from tests.factories.faults import with_faults
 def test_each_fault_has_a_sentence_with_every_system_that_was_tried() -> None:
     """The count has its bound; a skipped fault is not in the answer."""
     tables = with_faults(campaign(SMALL))
-    first, *rest = failures(tables)
-    assert first.parts == ["rq 4 of 8 survived", "thread-pool 4 of 4 survived"]
+    pools, queues, *rest = failures(tables)
+    assert pools.text.startswith("Pool, hits after which no task was lost")
+    assert pools.parts == ["thread-pool 4 of 4 survived"]
+    assert queues.text.startswith("At-most-once job queue, hits after which no task was lost")
+    assert queues.parts == ["rq 4 of 8 survived"]
     parts = {sentence.words: list(sentence.parts) for sentence in rest}
     assert parts["worker-kill"] == [
         "rq lost (8 of 428 tasks, 0.81 % to 3.6 %)",
@@ -21,7 +24,7 @@ def test_each_fault_has_a_sentence_with_every_system_that_was_tried() -> None:
     recovered = ["rq recovered after 61.0 s (0 of 428 tasks, at most 0.86 %)"]
     assert parts["broker-kill:aof-always"] == recovered
     known = set(tables["trial"]["trial_id"])
-    assert all(sentence.rows and set(sentence.rows) <= known for sentence in [first, *rest])
+    assert all(sentence.rows and set(sentence.rows) <= known for sentence in [pools, queues, *rest])
 
 
 def test_without_faults_there_is_no_answer() -> None:
