@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from lab.analysis.contracts import by_contract
+from lab.analysis.labels import REFERENCE
 from lab.analysis.queries import Tables
 from lab.core.cell import CELL
 from lab.core.model import Flag, Status
@@ -18,7 +20,7 @@ REQUIRED = ("n_trials", "ci_method", "spec_hash")
 
 
 def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
-    """Return n, the interval's method, the flags and the plan's hash as text.
+    """Return n, the interval's method, the flags, the plan's hash and the contracts as text.
 
     Args:
         name: The chart's name.
@@ -46,7 +48,20 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
         "n_disturbed": str(_disturbed(data, keys)),
         "n_unstable": str(int(cells["method"].str.contains(UNSTABLE, regex=False).sum())),
         "ci_method": _methods(cells["method"]),
+        "contracts": _contracts(data),
     }
+
+
+def _contracts(data: pd.DataFrame) -> str:
+    """List the systems of each contract; references bound systems and promise nothing."""
+    if not {"label", "name", "family"} <= {*data.columns}:
+        return ""
+    systems = data[data["family"] != REFERENCE].drop_duplicates("label")
+    names = dict(zip(systems["label"], systems["name"], strict=True))
+    return "; ".join(
+        f"{contract} ({', '.join(sorted(names[label] for label in labels))})"
+        for contract, labels in by_contract(names).items()
+    )
 
 
 def _disturbed(data: pd.DataFrame, keys: list[str]) -> int:
@@ -81,7 +96,8 @@ def _methods(methods: pd.Series) -> str:
 
 
 def sentence(metadata: Mapping[str, str]) -> str:
-    """Return n, the interval and the noise as sentences for a caption."""
+    """Return n, the interval, the noise and unequal contracts as sentences for a caption."""
+    contracts = metadata["contracts"]
     n_unstable = metadata["n_unstable"]
     n_disturbed = metadata["n_disturbed"]
     disturbed = (
@@ -93,4 +109,5 @@ def sentence(metadata: Mapping[str, str]) -> str:
         f"of them flagged noisy; excluded as failed, invalid or refused: {metadata['n_excluded']}. "
         f"Interval: {metadata['ci_method'] or 'none'}.{unstable if n_unstable != '0' else ''}"
         f"{disturbed if n_disturbed != '0' else ''}"
+        f"{f' Contracts: {contracts}.' if '; ' in contracts else ''}"
     )
