@@ -100,6 +100,8 @@ def _compared(options: argparse.Namespace, pairs: int | None) -> Compared:
             "or use --other-machine."
         )
     compared = compare(a, b, options.metric or HEADLINES, _measured_noise(options.results, a))
+    if sentence := inputs.contracts(a, b):
+        say(sentence)
     causes = [(side.name, why) for side in (a, b) if (why := left_out(side.states))]
     # Both sides may be the same run.
     for name, why in dict.fromkeys(causes):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lab.analysis.attempts import last_attempts
+from lab.analysis.contracts import by_contract
 from lab.analysis.labels import each
 from lab.analysis.statistics import RefusedError
 from lab.comparison.left_out import left_out, next_step, states_of
@@ -178,6 +179,18 @@ def _of_label(label: str, run: Side) -> Side:
 def _short_names(label: str) -> tuple[str, str]:
     """Return a label without its profile, and without its variant as well."""
     return label.partition("@")[0], label.partition("[")[0]
+
+
+def contracts(a: Side, b: Side) -> str:
+    """Return a sentence if the systems of the sides promise different things; otherwise empty."""
+    of_a, of_b = ([*by_contract(dict.fromkeys(side.numbers["label"]))] for side in (a, b))
+    # Sides with several systems are compared system by system.
+    if of_a == of_b or len(of_a) != 1 or len(of_b) != 1:
+        return ""
+    return (
+        f"The contracts differ ({a.name}: {of_a[0]}; {b.name}: {of_b[0]}). A weaker promise costs "
+        "less time, so the faster side is no alternative for a task that needs the stronger one."
+    )
 
 
 def differences(a: Side, b: Side) -> list[str]:

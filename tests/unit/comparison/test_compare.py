@@ -224,6 +224,14 @@ def test_two_backends_of_a_run_are_paired(results: Path) -> None:
     numbers = compare(a, b, ["makespan_s"])
     assert numbers
     assert all("paired ratio" in number.ratio.method for number in numbers)
+    assert inputs.contracts(a, b).startswith(
+        "The contracts differ (asyncio[event-loop]@default: pool; rq[worker]@default: "
+        "at-most-once job queue). A weaker promise costs less time"
+    )
+    whole = inputs.find_side("first", results)
+    assert (
+        inputs.contracts(a, a) == inputs.contracts(whole, whole) == inputs.contracts(a, whole) == ""
+    )
     with pytest.raises(UnknownNameError, match=r"Did you mean 'asyncio\[event-loop\]@default'"):
         inputs.find_side("asyncio[event-lop]", results)
 
