@@ -8,7 +8,7 @@ LAB = """\
 examples:
   lab bench                                      preset quick: 14 systems, about 5 minutes
   lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
-  lab bench --workload cpu:2000 --cores 1,2      CPU tasks of 2000 us on one core and on two
+  lab bench --workload cpu:20ms --cores 1,2      CPU tasks of 20 ms on one core and on two
   lab bench --experiment latency -b celery -b rq sustainable rates, and queue latency at each load
   lab bench --preset standard --dry-run          show the plan and its estimated duration
   lab bench --resume results/runs/RUN            continue a stopped run

@@ -42,6 +42,33 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Size(Whole):
+    """Parses a whole number from `low` to `high`, with or without a unit: 20ms is 20,000 us.
+
+    Attributes:
+        units: Unit -> its factor. A unit that ends like another one is before it.
+    """
+
+    units: Mapping[str, int]
+
+    def __call__(self, text: str) -> int:
+        """Parse a number, and return it in the unit of the factor 1.
+
+        Raises:
+            argparse.ArgumentTypeError: It is not a whole number in the range.
+        """
+        unit = next((unit for unit in self.units if text.endswith(unit)), "")
+        count = text.removesuffix(unit)
+        number = int(count) * self.units.get(unit, 1) if WHOLE.fullmatch(count) else self.low - 1
+        if not self.low <= number <= self.high:
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)} is not a whole number from {self}, with or without "
+                f"{' or '.join(self.units)}"
+            )
+        return number
+
+
+@dataclass(frozen=True, slots=True)
 class Real:
     """Parses a number from `low` to `high`."""
 
@@ -130,9 +157,9 @@ SEED = Whole(0, 2**31 - 1)
 THRESHOLD_PERCENT = Real(0, 10_000)
 # Sizes of workloads by unit; the largest are an hour and 1 GiB.
 SIZES: Mapping[str, Whole] = {
-    "us": Whole(1, 3_600_000_000),
-    "B": Whole(1, 2**30),
-    "KiB": Whole(1, 2**20),
+    "us": Size(1, 3_600_000_000, {"us": 1, "ms": 1_000, "s": 1_000_000}),
+    "B": Size(1, 2**30, {"KiB": 2**10, "MiB": 2**20, "B": 1}),
+    "KiB": Size(1, 2**20, {"KiB": 1, "MiB": 2**10}),
 }
 ANY_SIZE = Whole(1, 1_000_000_000)
 # Limits of a campaign.

@@ -80,6 +80,11 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
             "-w cpu:",
             "Size of workload 'cpu' in us: '' is not a whole number from 1 to 3,600,000,000",
         ),
+        (
+            "-w cpu:20min",
+            "'20min' is not a whole number from 1 to 3,600,000,000, with or without us",
+        ),
+        ("-w cpu:0ms", "'0ms' is not a whole number from 1 to 3,600,000,000"),
         (f"-w cpu:{HUGE}", "is not a whole number from 1 to 3,600,000,000"),
         ("-w payload:2000000000", "is not a whole number from 1 to 1,073,741,824"),
         ("-w=", "Unknown workload ''"),
@@ -105,6 +110,23 @@ def test_an_impossible_selection_is_one_sentence(text: str, message: str, run_cl
     shown = run_cli("bench", *LOCAL, *text.split())
     assert (shown.returncode, shown.stdout) == (ExitCode.USAGE, "")
     assert message in " ".join(shown.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "size"),
+    [
+        ("us", "20ms", 20_000),
+        ("us", "2s", 2_000_000),
+        ("us", "50us", 50),
+        ("us", "50", 50),
+        ("B", "64KiB", 65_536),
+        ("B", "10B", 10),
+        ("KiB", "1MiB", 1_024),
+    ],
+)
+def test_a_size_may_have_a_unit(unit: str, text: str, size: int) -> None:
+    """A user need not convert 20 ms into the microseconds of the workload."""
+    assert ranges.SIZES[unit](text) == size
 
 
 @pytest.mark.parametrize("given", ["[" * 100_000, "[" + "9" * 5_000 + "]", "5", "{", "\udcff"])
