@@ -48,6 +48,7 @@ class Square:
         text: Its word, with the delay of a recovery.
         count: k of n tasks with this result, or runs of a job.
         noun: What `count` counts: tasks or runs.
+        n_tasks: How many tasks were offered; runs of a job are none.
         bound: Bounds of the share k / n, with 95 % confidence.
         sample: How many tasks, runs, hits and trials it has.
         notes: Further results.
@@ -65,6 +66,7 @@ class Square:
     text: str
     count: str = ""
     noun: str = "tasks"
+    n_tasks: int = 0
     bound: str = ""
     sample: str = ""
     notes: Sequence[str] = ()
@@ -109,7 +111,8 @@ def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squ
         return _without_result(fault, anchor, trials)
     hits = [hit for trial in each(sent) for hit in _hits(trial, tables)]
     offered = sent[sent["arrival"] != Periodic.kind]
-    n, counts = int(offered["n_sent"].sum()), fault_counts.counts(offered)
+    n = n_tasks = int(offered["n_sent"].sum())
+    counts = fault_counts.counts(offered)
     refused = fault_counts.refused(offered, tables)
     k, result = next(((k, result) for result, k in counts if k), (refused, REFUSED))
     k, result = (k, result) if k else (0, OK)
@@ -144,6 +147,7 @@ def square_of(row: Any, fault: str, trials: pd.DataFrame, tables: Tables) -> Squ
         text=f"{result.word} after {delay}" if delay else result.word,
         count=f"{harmed:,} of {n:,}",
         noun=noun,
+        n_tasks=n_tasks,
         bound=f"{low} to {high}" if harmed else f"at most {high}",
         sample=f"n = {', '.join([*sizes, *_hits_and_trials(fault, sent)])}",
         notes=[

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lab.core.faults import FaultKind
 from lab.report.fault_results import MISSED, ORDERED
 from lab.report.fault_squares import Square
+from lab.report.fault_systems import FaultedSystem, by_system
 from lab.report.faults import Matrix
 from lab.report.number_format import plural
 
@@ -19,34 +20,37 @@ MOST_NAMES = 6
 
 
 def sentence(squares: Matrix) -> str:
-    """Return what became of tasks and of runs of jobs under faults, and in the control."""
-    return " ".join(filter(None, [_tasks(squares), _runs(squares), _control(squares)]))
+    """Return what became of tasks and of runs of jobs under faults, and in the control.
+
+    A system counts once, however many providers it ran on.
+    """
+    systems = by_system(squares)
+    return " ".join(filter(None, [_tasks(systems), _runs(systems), _control(squares)]))
 
 
-def _tasks(squares: Matrix) -> str:
-    is_harmed = {
-        system.name: any(square.result.is_harm for square in system.faulty)
-        for system in squares.systems
-        if system.faulty
-    }
-    n, k = plural(len(is_harmed), "system"), sum(is_harmed.values())
-    if not k:
+def _tasks(systems: Sequence[FaultedSystem]) -> str:
+    tried = [system for system in systems if system.has_tasks]
+    if not tried:
+        return ""
+    harmed = [system for system in tried if system.is_harmed]
+    n = plural(len(tried), "system")
+    if not harmed:
         return f"Faults: none of {n} lost a task or ran one twice."
-    start = f"Faults: {k} of {n} lost tasks or ran them twice"
+    start = f"Faults: {len(harmed)} of {n} lost tasks or ran them twice"
     # The shorter list; a square without a result says nothing against its system.
-    rest = [s for s in squares.systems if s.survived and not any(map(_is_doubtful, s.faulty))]
-    if 0 < len(rest) < k:
-        names = _listed([f"{system.name} ({system.survived})" for system in rest])
-        return f"{start}. No hit harmed a task or a run of {names}."
-    harmed = [
-        f"{system.name} ({system.survived})" if system.survived else system.name
-        for system in squares.systems
-        if is_harmed.get(system.name)
-    ]
-    return f"{start}: {_listed(harmed)}."
+    rest = [s for s in systems if s.survived[1] and not any(map(_is_doubtful, s.faulty))]
+    if 0 < len(rest) < len(harmed):
+        return f"{start}. No hit harmed a task or a run of {_listed(map(_survivor, rest))}."
+    return f"{start}: {_listed(map(_survivor, harmed))}."
 
 
-def _listed(names: Sequence[str]) -> str:
+def _survivor(system: FaultedSystem) -> str:
+    k, n = system.survived
+    return f"{system.name} ({k:,} of {n:,} survived)" if n else system.name
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
     more = len(names) - MOST_NAMES
     return ", ".join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
@@ -55,8 +59,8 @@ def _is_doubtful(square: Square) -> bool:
     return bool(square.count) and square.result is not MISSED and not square.is_unharmed
 
 
-def _runs(squares: Matrix) -> str:
-    runs = {system.name: system.runs for system in squares.systems if system.runs[0]}
+def _runs(systems: Sequence[FaultedSystem]) -> str:
+    runs = {system.name: system.runs for system in systems if system.runs[0]}
     parts = [
         f"{name} missed {missed:,} of {due:,}" + (f" and doubled {doubled:,}" if doubled else "")
         for name, (due, missed, doubled) in runs.items()

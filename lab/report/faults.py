@@ -13,7 +13,7 @@ from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify_by_provider
 from lab.analysis.queries import of_faults
 from lab.core.faults import FaultKind
-from lab.core.model import Status
+from lab.core.model import Periodic, Status
 from lab.figures import Tables
 from lab.report.documented import documented_safe
 from lab.report.fault_hits import survived_text
@@ -116,7 +116,9 @@ def _place(fault: str) -> tuple[int, str]:
 def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Tables) -> MatrixRow:
     squares = [square_of(row, fault, trials[trials["fault"] == fault], tables) for fault in faults]
     hits = [hit for square in squares if square.fault != FaultKind.NONE for hit in square.hits]
-    meanings = dict.fromkeys(filter(None, trials["ack_means"].fillna("")))
+    # A scheduler starts its jobs itself, so no call of a submitter is acknowledged.
+    offered = trials.loc[trials["arrival"] != Periodic.kind, "ack_means"]
+    meanings = dict.fromkeys(filter(None, offered.fillna("")))
     return MatrixRow(
         label=row.label,
         provider=row.provider,

@@ -53,10 +53,11 @@ def test_a_scheduled_job_is_judged_by_its_runs() -> None:
         "runs missed": "2 of 53 in the trial",
         "runs doubled": "1 of 53 in the trial",
     }
+    # No task was sent, so no system kept its tasks, and no submit call was acknowledged.
     assert sentence(table) == (
-        "Faults: none of 1 system lost a task or ran one twice. "
         "1 of 1 scheduler missed or doubled runs: rq missed 4 of 212 and doubled 2."
     )
+    assert system.acknowledged == ""
 
 
 def test_the_control_is_no_harm_by_a_fault() -> None:

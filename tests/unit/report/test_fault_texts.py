@@ -32,12 +32,28 @@ def test_the_terminal_lists_the_few_systems_without_harm() -> None:
     kinds = [("rq", LOST), ("inline", TWICE), ("thread-pool", OK)]
     fates = {(backend, "worker-kill"): fate for backend, fate in kinds}
     tables = with_faults(campaign(SMALL), fates)
+    table = matrix(tables)
+    assert table
+    assert sentence(table) == (
+        "Faults: 2 of 3 systems lost tasks or ran them twice. "
+        "No hit harmed a task or a run of thread-pool (4 of 4 survived)."
+    )
     inside = {("thread-pool", "worker-kill"): UNKNOWN}
     table = matrix(with_faults(tables, inside, provider="compose"))
     assert table
+    assert "thread-pool" not in sentence(table)
+
+
+def test_a_system_on_two_providers_is_counted_once() -> None:
+    """Its hits are those of both, and harm on one provider is harm."""
+    fates = {("rq", "child-kill"): OK, ("thread-pool", "child-kill"): OK}
+    tables = with_faults(campaign(SMALL), fates)
+    inside = {("rq", "child-kill"): LOST, ("thread-pool", "child-kill"): OK}
+    table = matrix(with_faults(tables, inside, provider="compose"))
+    assert table
+    assert len(table.systems) == 4
     assert sentence(table) == (
-        "Faults: 2 of 4 systems lost tasks or ran them twice. "
-        "No hit harmed a task or a run of thread-pool on local (4 of 4 survived)."
+        "Faults: 1 of 2 systems lost tasks or ran them twice: rq (4 of 8 survived)."
     )
 
 

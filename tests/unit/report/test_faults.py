@@ -177,7 +177,7 @@ def test_each_provider_has_its_own_rows() -> None:
     assert len({square.anchor for square in squares.values()}) == 3
     assert [names for _, names in table.skips] == [["thread-pool on local under worker-kill"]]
     assert sentence(table) == (
-        "Faults: 1 of 3 systems lost tasks or ran them twice: rq on local (0 of 4 survived)."
+        "Faults: 1 of 2 systems lost tasks or ran them twice: rq (4 of 8 survived)."
     )
     strip = lost_tasks(both)
     assert strip
