@@ -165,7 +165,7 @@ def _numbers(cell: Trials, estimates: Mapping[RowKey, Any]) -> Mapping[str, Numb
         # Not `not measured`: no command could measure a share without a reference.
         numbers["of_reference"] = Number("a reference" if burst.family == "reference" else "none")
     elif share.value is not None:
-        numbers["of_reference"] = replace(share, text=f"{share.text} of {reference}")
+        numbers["of_reference"] = replace(share, text=f"{share.text} % of {reference}")
     elif share.text == REFUSED and numbers["throughput"].value is not None:
         # The trials are not the cause: the reference is missing, and the note has the command.
         numbers["of_reference"] = replace(share, text=NOT_MEASURED)
