@@ -112,16 +112,16 @@ def _answer(tables: Tables, names: Mapping[str, str]) -> str:
             count = plural(len(last_attempts(disturbed)), "trial")
             return f"Measured, but disturbed, and therefore not ranked: {count} of {of}."
         return "No trial that counts has a throughput; the flags and the trials have the reasons."
+    if not ranked[1:]:
+        return f"Only one system counts, so none is ranked: {names[ranked[0]]}."
     groups = tiers(by_block, ranked)
     tied = [" = ".join(names[label] for label, _ in group) for group in groups]
     behind = [""] + [f" ({digits(group[0][1])} times less)" for group in groups[1:]]
     order = "; ".join(f"{n}. {t}{b}" for n, (t, b) in enumerate(zip(tied, behind, strict=True), 1))
-    return f"Most tasks per second: {order}. {_meaning(len(by_block), len(ranked))}"
+    return f"Most tasks per second: {order}. {_meaning(len(by_block))}"
 
 
-def _meaning(n_blocks: int, n_ranked: int) -> str:
-    if n_ranked == 1:
-        return "No other backend has a valid throughput; see the flags."
+def _meaning(n_blocks: int) -> str:
     if n_blocks < INTERVAL_FLOOR:
         return (
             f"{n_blocks} blocks are too few for an interval. Only the order of magnitude counts: a "

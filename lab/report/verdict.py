@@ -76,12 +76,9 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     write = seconds if is_low_best else digits
     number = "; ".join(estimate_text(rows[label], write) for label, _ in best if label in rows)
     where = f" ({place})"
-    if not ranked[1:] and unranked:
-        only = f"Only one system counts, so none is ranked{where}: {words.quantity} {number}."
-        return f"{only} {unranked}"
     if not ranked[1:]:
-        text = words.first.format(where, number)
-        return f"{text[0].upper()}{text[1:]}."
+        only = f"Only one system counts, so none is ranked{where}: {words.quantity} {number}."
+        return f"{only} {unranked}".rstrip()
     if len(best) > 1:
         names = enumeration([rows[label].name for label, _ in best if label in rows])
         same = f"{names} are not distinguishable by {words.quantity}"

@@ -40,3 +40,10 @@ def test_a_run_that_counts_is_ranked() -> None:
     """The same campaign on a quiet machine."""
     (choice,) = choices(of_function())
     assert choice.answer.startswith("Most tasks per second: 1. ")
+
+
+def test_a_single_system_that_counts_is_not_ranked() -> None:
+    """The first sentence of the page says the same."""
+    tables = of_function()
+    (choice,) = choices(with_disturbed(tables, "rq[worker]@default"))
+    assert choice.answer == "Only one system counts, so none is ranked: thread-pool."

@@ -19,6 +19,20 @@ def test_the_first_system_is_named_with_its_number_and_its_lead() -> None:
     assert "p99 88.7 us (83.8 us to 93.9 us), 1.49 times better than the next." in sentence
 
 
+def test_a_single_system_is_not_ranked() -> None:
+    """There is no other that it could be better than."""
+    tables = campaign(WIDE)
+    chosen = ("thread-pool", "inline", "null")
+    single = {
+        name: table[table["label"].str.startswith(chosen)] if "label" in table else table
+        for name, table in tables.items()
+    }
+    assert verdict(single).startswith(
+        "Only one system counts, so none is ranked (noop at 100/s, 1 core, 1 worker): p99 wait "
+        "thread-pool "
+    )
+
+
 def test_with_few_blocks_close_systems_are_not_distinguishable() -> None:
     """Three blocks give no interval: only a ratio above three would be a difference."""
     sentence = verdict(campaign(replace(WIDE, blocks=3)))
