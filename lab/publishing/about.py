@@ -13,6 +13,7 @@ import pandas as pd
 from lab.analysis.labels import each
 from lab.core.model import Status
 from lab.host.repository import web_address
+from lab.report.former_reasons import present
 from lab.results.schema import SCHEMA_VERSION
 
 LICENCE = {
@@ -93,7 +94,8 @@ def facts(campaign: Any, environment: pd.DataFrame, trials: pd.DataFrame) -> dic
 
 def _skipped(trials: pd.DataFrame) -> str:
     """Return a section with each reason of skips and its number; empty without a skip."""
-    reasons = trials.loc[trials["status"] == Status.SKIPPED, "reason"].value_counts()
+    skipped = trials.loc[trials["status"] == Status.SKIPPED, "reason"]
+    reasons = skipped.map(present).value_counts()
     if reasons.empty:
         return ""
     rows = (f"| {count:,} | {_sentence(reason)} |" for reason, count in reasons.items())

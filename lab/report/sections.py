@@ -16,6 +16,7 @@ from lab.analysis.statistics import interval
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.figures import Tables
 from lab.report.flag_reasons import in_words
+from lab.report.former_reasons import present
 from lab.report.headlines import headline, without_noisy
 from lab.report.number_format import NOT_MEASURED, digits, percent
 from lab.report.numbers import Number, shown
@@ -191,7 +192,8 @@ def unusable_attempts(tables: Tables) -> list[UnusableAttempts]:
     bad = trials[(trials["status"] != Status.OK) | ~trials["flag"].isin(COUNTED_FLAGS)]
     what = bad["status"].where(bad["status"] != Status.OK, bad["flag"])
     # An attempt that ended badly has a reason; one that is only flagged has that of its flag.
-    why = bad["reason"].where(bad["reason"] != "", bad["flag_reasons"].map(in_words))
+    reasons = bad["reason"].map(present)
+    why = reasons.where(reasons != "", bad["flag_reasons"].map(in_words))
     keys = ["what", "why", "label", "workload_name", "topology", "arrival"]
     groups = bad.assign(what=what, why=why).groupby(keys, sort=False)
     results = [_unusable(next(iter(each(rows))), rows["trial_id"]) for _, rows in groups]

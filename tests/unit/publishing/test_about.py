@@ -66,3 +66,9 @@ def test_skips_are_counted_by_their_reason() -> None:
         "| 2 | has no server. |\n| 1 | rq\\[worker\\] needs bRedis. |\n\nLicence"
     ) in text
     assert "Skipped" not in readme()
+
+
+def test_a_former_reason_of_a_skip_is_in_present_words() -> None:
+    """The tables of the package keep what was recorded."""
+    text = readme(skips=["24000 tasks/s is more than the 20000 that anybody is asked for."])
+    assert "| 1 | 24000 tasks/s is more than the highest rate of any trial, 20000. |" in text
