@@ -16,6 +16,7 @@ import pytest
 from lab import report
 from lab.core.errors import ResultsError
 from lab.figures import FIGURES, Picture, Tables
+from lab.planning import registry
 from lab.report.flag_reasons import flag_reasons
 from lab.report.number_format import percent
 from lab.report.page import PAGE, render
@@ -159,6 +160,12 @@ def test_the_page_describes_the_campaign(page: Page) -> None:
         "redis-server 6.2.14",
     ):
         assert fact in page.text
+
+
+def test_the_page_explains_its_short_names(page: Page) -> None:
+    """The sentence states what `select` does with such a name."""
+    assert "A name without [variant] is the backend's first variant in lab list" in page.text
+    assert registry.select("rq").label == f"rq[{registry.backend('rq').variants[0].name}]@default"
 
 
 def test_a_fact_that_was_not_read_is_unknown(page: Page) -> None:
