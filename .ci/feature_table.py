@@ -40,12 +40,16 @@ NUMBERS = {
     "cold_start_s": ("cold start, s", 1.0),
 }
 CORES = WORKERS = 1
+# A system that runs tasks while others are submitted, and one that is handed all of them first.
+STREAMS, COLLECTS = "celery[prefork]@default", "dask[threads]@default"
 
 
 def tables() -> str:
     """Return both tables in Markdown."""
     cell = f"Numbers: bursts of no-ops on {plural(CORES, 'core')} with {plural(WORKERS, 'worker')}."
-    return "\n".join([BEGIN, "", *_features(), "", cell, "", *_numbers(), "", END])
+    best = _estimates()
+    parts = [*_features(), "", cell, "", *_numbers(best), "", _two_speeds(best)]
+    return "\n".join([BEGIN, "", *parts, "", END])
 
 
 def _systems() -> dict[str, type[Backend]]:
@@ -81,7 +85,8 @@ def _contracts(backend: type[Backend]) -> str:
     )
 
 
-def _numbers() -> list[str]:
+def _estimates() -> pd.DataFrame:
+    """Return the estimates of `NUMBERS` on one core with one worker, by label and metric."""
     estimates = Store(ROOT / "results/reference/standard").read("estimate")
     chosen = estimates[
         estimates["metric"].isin(NUMBERS)
@@ -91,16 +96,42 @@ def _numbers() -> list[str]:
     ].sort_values("n_trials")
     # The analysis has each number with and without `noisy` trials; the row of most trials is last.
     best = chosen.drop_duplicates(["label", "metric"], keep="last")
-    by_label = best.set_index(["label", "metric"])
+    return best.set_index(["label", "metric"])
+
+
+def _numbers(best: pd.DataFrame) -> list[str]:
     rows = []
+    labels = set(best.index.get_level_values("label"))
     for name in _systems():
-        for label in sorted(x for x in set(best["label"]) if x.startswith(f"{name}[")):
+        for label in sorted(x for x in labels if x.startswith(f"{name}[")):
             cells = [
-                _cell(by_label.loc[(label, metric)], scale)
-                for metric, (_, scale) in NUMBERS.items()
+                _cell(best.loc[(label, metric)], scale) for metric, (_, scale) in NUMBERS.items()
             ]
             rows.append([f"`{label}`", *cells])
     return _table(["system", *(heading for heading, _ in NUMBERS.values())], rows)
+
+
+def _two_speeds(best: pd.DataFrame) -> str:
+    """Return why the first two numbers of a row are not inverse, with two rows as examples."""
+    rate, each, *_ = NUMBERS
+    examples = {}
+    for label in (STREAMS, COLLECTS):
+        per_s, cost_s = (float(best.loc[(label, metric)]["estimate"]) for metric in (rate, each))
+        examples[label] = (
+            f"1 / ({_rounded(per_s)} per s) = {_rounded(1e3 / per_s)} ms",
+            f"{_rounded(cost_s * 1e3)} ms",
+        )
+    streamed, of_streamed = examples[STREAMS]
+    collected, of_collected = examples[COLLECTS]
+    return (
+        "*No-ops/s* is the rate between the 10 % and the 90 % completion of a burst (of a longer "
+        "one, where recording would slow it). *Overhead* is the time of a whole burst, from the "
+        "first submit call to the last completion, per task. They agree where tasks run while "
+        f"others are submitted: `{STREAMS}` has {streamed}, and an overhead of {of_streamed}. "
+        "They differ where most of the time is before the first or after the last of these "
+        f"completions: `{COLLECTS}` has {collected}, and an overhead of {of_collected}, because "
+        "Dask prepares all tasks of a burst before the first one runs."
+    )
 
 
 def _cell(row: pd.Series, scale: float) -> str:

@@ -28,6 +28,18 @@ def test_the_readme_quotes_the_same_cell() -> None:
         assert re.findall(r"[\d.]+", row.split(" | ")[2]) == numbers
 
 
+def test_the_page_says_why_rate_and_overhead_are_not_inverse() -> None:
+    """A reader who divides one by the other finds both numbers of two rows beside the table."""
+    *_, sentence, _, _ = feature_table.tables().splitlines()
+    rows = [line.split(" | ") for line in feature_table.tables().splitlines()]
+    for label in (feature_table.STREAMS, feature_table.COLLECTS):
+        (row,) = (cells for cells in rows if cells[0] == f"| `{label}`" and "[" in cells[1])
+        rate, overhead = (cell.split(" [")[0] for cell in row[1:3])
+        said = sentence.partition(f"`{label}` has ")[2]
+        assert said.startswith(f"1 / ({rate} per s) = ")
+        assert f", and an overhead of {overhead} ms" in said[:80]
+
+
 def test_an_estimate_is_rounded_with_its_interval_and_its_bound() -> None:
     """Three digits, no exponent; an upper bound keeps its sign."""
     import pandas as pd
