@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.colours import colour_of
+from lab.analysis.environments import environment_of
 from lab.analysis.per_table import per_table
 from lab.core.errors import LabError
 from lab.planning import registry
@@ -35,7 +36,8 @@ def identify(trials: pd.DataFrame) -> pd.DataFrame:
     # By colour and not by family, because families of other packages may share a colour.
     ranks = labels.groupby(labels["family"].map(colour_of)).cumcount()
     labels["marker"] = [MARKERS[rank % len(MARKERS)] for rank in ranks]
-    labels["name"] = _short_names(labels)
+    environments = labels["label"].map(environment_of)
+    labels["name"] = (_short_names(labels) + " " + environments).str.rstrip()
     return labels[["label", "name", "family", "marker"]]
 
 
@@ -56,7 +58,7 @@ def identify_by_provider(trials: pd.DataFrame) -> pd.DataFrame:
     return named
 
 
-def _short_names(labels: pd.DataFrame) -> list[str]:
+def _short_names(labels: pd.DataFrame) -> pd.Series[str]:
     """Shorten ``backend[variant]@profile`` to what the command line takes for the same label.
 
     A variant is removed if no other of the backend was measured, and the name of the backend alone
@@ -64,12 +66,13 @@ def _short_names(labels: pd.DataFrame) -> list[str]:
     """
     variants = labels.groupby("backend")["variant"].transform("nunique")
     all_default = bool((labels["profile"] == "default").all())
-    return [
+    names = [
         row.backend
         + (f"[{row.variant}]" if several > 1 or not _is_first(row.backend, row.variant) else "")
         + ("" if all_default else f"@{row.profile}")
         for row, several in zip(each(labels), variants, strict=True)
     ]
+    return pd.Series(names, labels.index, dtype="str")
 
 
 @cache  # a look-up imports the adapter, and a report has many tables

@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from lab.analysis.environments import LabelledByEnvironment
 from lab.analysis.queries import Tables, WithoutFaults
 from lab.core import files
 from lab.figures.chart import Chart
@@ -81,6 +82,7 @@ def save(chart: Chart, tables: Tables, folder: Path) -> Picture | None:
     """
     # A rate or a latency that includes a failure is no headline number (METHOD M27).
     tables = tables if chart.has_faults else WithoutFaults(tables)
+    tables = tables if chart.has_environments else LabelledByEnvironment(tables)
     data = chart.data(tables)
     if data.empty:
         return None

@@ -24,6 +24,8 @@ class Chart:
         draw: Draws such a frame.
         caption: Describes such a frame. n, interval and noise are appended to every caption.
         has_faults: Whether it draws trials with faults; other figures get tables without them.
+        has_environments: Whether environments are its axis; in the tables of other figures, each
+            label ends with its environment.
     """
 
     name: str
@@ -34,3 +36,4 @@ class Chart:
     caption: Callable[[pd.DataFrame], str]
     # False by default, so that a new chart cannot show a failure as a headline number (METHOD M27).
     has_faults: bool = False
+    has_environments: bool = False

@@ -48,7 +48,7 @@ def data(tables: Tables) -> pd.DataFrame:
     rows = largest_bursts(points(tables, OVERHEAD))
     rows = rows[~is_grid(rows)]
     references = tables["trial"].drop_duplicates("label").set_index("label")["reference"]
-    references = references.str.removesuffix("@default")
+    references = references.str.replace("@default", "")
     rows = rows.assign(
         panel=workload_names(rows),
         topology=topology_names(rows),
@@ -57,7 +57,7 @@ def data(tables: Tables) -> pd.DataFrame:
     )
     place = ["panel", "topology"]
     least = rows[rows["kind"] == "estimate"][["label", *place, "y"]]
-    least = least.assign(reference=least["label"].str.removesuffix("@default"))
+    least = least.assign(reference=least["label"].str.replace("@default", ""))
     least = least.drop(columns="label").rename(columns={"y": "least"})
     # A reference that was not measured is reported as missing (METHOD M18), so no row is dropped.
     return rows.merge(least, on=["reference", *place], how="left")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lab.analysis.queries import WithoutFaults, is_grid
+from lab.analysis.environments import LabelledByEnvironment
+from lab.analysis.queries import Tables, WithoutFaults, is_grid
 from lab.report import costs, fault_texts, faults, resources, scaling, schedules
 from lab.report.flag_reasons import why_not_counted
 from lab.report.load import as_tables, grids
@@ -39,10 +40,11 @@ TextTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 def terminal_tables(tables: RunTables) -> Iterator[TextTable]:
     """Yield the non-empty tables of a run, the summary first."""
     # A failure belongs to no headline number (METHOD M27): only the matrix reads trials of faults.
-    plain = WithoutFaults(tables)
+    labelled = LabelledByEnvironment(tables)
+    plain = WithoutFaults(labelled)
     text_tables = (
-        fault_texts.as_table(faults.matrix(tables)),
-        _summary_table(tables),
+        fault_texts.as_table(faults.matrix(labelled)),
+        _summary_table(plain, tables.folder.name),
         scaling.as_table(scaling.scaling_lines(plain)),
         costs.as_table(costs.costs(plain)),
         resources.as_table(resources.resource_rows(plain)),
@@ -59,22 +61,22 @@ def terminal_tables(tables: RunTables) -> Iterator[TextTable]:
 def sentences(tables: RunTables) -> Iterator[str]:
     """Yield why trials do not count, the outcome of faults, and the ranking for each function."""
     yield from why_not_counted(tables["trial"])
-    if squares := faults.matrix(tables):
+    labelled = LabelledByEnvironment(tables)
+    if squares := faults.matrix(labelled):
         yield fault_texts.sentence(squares)
-    yield from (f"{choice.task}: {choice.answer}" for choice in choices(WithoutFaults(tables)))
+    yield from (f"{choice.task}: {choice.answer}" for choice in choices(WithoutFaults(labelled)))
 
 
 def verdict_of(tables: RunTables) -> str:
     """Return the result of a run in one sentence; empty if there is none."""
-    return verdict(WithoutFaults(tables))
+    return verdict(WithoutFaults(LabelledByEnvironment(tables)))
 
 
-def _summary_table(tables: RunTables) -> TextTable:
+def _summary_table(plain: Tables, run: str) -> TextTable:
     """Return the summary table.
 
     If all paced trials have the same rate, the title contains the rate, otherwise each row.
     """
-    plain = WithoutFaults(tables)
     trials = plain["trial"]
     # Workloads with several task durations have one row in the table of costs.
     rows = summary({"trial": trials[~is_grid(trials)], "estimate": plain["estimate"]})
@@ -88,7 +90,7 @@ def _summary_table(tables: RunTables) -> TextTable:
     headings = ["label", "workload", "cores x nodes", *(c.title for c in chosen)]
     headings += ["lost", "unfinished", MACHINE, "flags"]
     rates = {row.rate for row in rows} - {""}
-    title = f"Summary of {tables.folder.name}"
+    title = f"Summary of {run}"
     if len(rates) == 1:
         title += f", latencies at {rates.pop()} tasks/s"
     # The terminal has no note beside the number, so the title explains the mark.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.analysis.environments import label_of
 from lab.core.errors import LabError
 from lab.core.faults import FaultKind
 from lab.planning import registry
@@ -12,7 +13,7 @@ from lab.planning import registry
 def documented_safe(label: str) -> Sequence[FaultKind]:
     """Return the faults that the profile of a label is documented to be safe against."""
     try:
-        chosen = registry.select(label)
+        chosen = registry.select(label_of(label))
     except LabError:  # a system of another package, which is not installed here
         return ()
     profiles = registry.profiles_of(chosen.backend, chosen.variant)

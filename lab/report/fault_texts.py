@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from lab.core.faults import FaultKind
 from lab.report.fault_results import MISSED, ORDERED
 from lab.report.fault_squares import Square
 from lab.report.fault_systems import FaultedSystem, by_system
 from lab.report.faults import Matrix
-from lab.report.number_format import plural
+from lab.report.number_format import listed, plural
 
 TITLE = "What becomes of tasks when something fails"
 # With more squares, the terminal has a row for each system, and the page has the squares.
 MOST_SQUARES = 60
-# A longer list is no sentence; the squares have the rest.
-MOST_NAMES = 6
 
 
 def sentence(squares: Matrix) -> str:
@@ -40,19 +38,13 @@ def _tasks(systems: Sequence[FaultedSystem]) -> str:
     # The shorter list; a square without a result says nothing against its system.
     rest = [s for s in systems if s.survived[1] and not any(map(_is_doubtful, s.faulty))]
     if 0 < len(rest) < len(harmed):
-        return f"{start}. No hit harmed a task or a run of {_listed(map(_survivor, rest))}."
-    return f"{start}: {_listed(map(_survivor, harmed))}."
+        return f"{start}. No hit harmed a task or a run of {listed([*map(_survivor, rest)])}."
+    return f"{start}: {listed([*map(_survivor, harmed)])}."
 
 
 def _survivor(system: FaultedSystem) -> str:
     k, n = system.survived
     return f"{system.name} ({k:,} of {n:,} survived)" if n else system.name
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - MOST_NAMES
-    return ", ".join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _is_doubtful(square: Square) -> bool:
@@ -68,7 +60,7 @@ def _runs(systems: Sequence[FaultedSystem]) -> str:
     ]
     if not parts:
         return f"None of {plural(len(runs), 'scheduler')} missed a run." if runs else ""
-    names = _listed(parts)
+    names = listed(parts)
     return f"{len(parts)} of {plural(len(runs), 'scheduler')} missed or doubled runs: {names}."
 
 

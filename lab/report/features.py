@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lab.analysis.contracts import contract_of
+from lab.analysis.environments import label_of
 from lab.core.backend import services_of, variant_of
 from lab.core.errors import LabError
 from lab.core.model import Service
@@ -31,7 +32,7 @@ def features_of(label: str, servers: Collection[str] = ()) -> Features:
     """Return the features of a label; `servers` are those that its trials recorded."""
     needs_redis = any(Service.REDIS in text for text in servers)
     try:
-        chosen = registry.select(label)
+        chosen = registry.select(label_of(label))
     except LabError:  # a system of another package, which is not installed here
         return Features(contract_of(label), redis=needs_redis, django=False)
     of_variant = variant_of(chosen.backend, chosen.variant).packages

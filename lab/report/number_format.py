@@ -8,6 +8,8 @@ from collections.abc import Sequence
 NOT_MEASURED = "not measured"
 REFUSED = "refused"  # the trials cannot support the number
 MILLION, THOUSANDTH = 1e6, 1e-3
+# A longer list is no sentence; tables have the rest.
+MOST_NAMES = 6
 
 
 def digits(value: float) -> str:
@@ -38,6 +40,12 @@ def enumeration(names: Sequence[str]) -> str:
     """Join names for a sentence: a, "a and b", "a, b and c"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def listed(names: Sequence[str], separator: str = ", ") -> str:
+    """Join the first `MOST_NAMES` names, and count the others: "a, b, c, d, e, f, and 3 more"."""
+    more = len(names) - MOST_NAMES
+    return separator.join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def seconds(value: float) -> str:

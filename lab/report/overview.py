@@ -102,8 +102,6 @@ def _gain(tables: Tables) -> ByLabel:
     for label, rows in by(trials, "label"):
         # One workload only, so that few and many workers ran the same tasks.
         first = rows[rows["workload_name"] == rows["workload_name"].iloc[0]]
-        # Another environment may run the same tasks at another speed.
-        first = first[first["environment"] == first["environment"].iloc[0]]
         few, many = (first[first["workers"] == n] for n in _ends(first["workers"]))
         if (gain := ratio(many, few)) is not None and len(first["workers"].unique()) > 1:
             ends = f"{first['workload_name'].iloc[0]}, {few['topology'].iloc[0]} to "

@@ -17,6 +17,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lab.analysis.environments import LabelledByEnvironment
 from lab.analysis.parallel import MANY_TRIALS, parallel_map
 from lab.analysis.queries import WithoutFaults, usable
 from lab.core import files
@@ -115,14 +116,16 @@ def _drawn(chart: Chart, tables: Tables, folder: Path) -> Picture | str | None:
 
 def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
     """Return the page's HTML; all text from data is escaped."""
-    trials, plain = tables["trial"], WithoutFaults(tables)
+    # Answers and the tables of the campaign read the column of the environment.
+    labelled = LabelledByEnvironment(tables)
+    trials, plain = labelled["trial"], WithoutFaults(labelled)
     # Numbers use `plain`, without trials of faults (METHOD M27); sections about attempts list all.
     rows, changes = summary(plain), sections.changes(plain)
-    screen, squares = first_screen(tables), matrix(tables)
+    screen, squares = first_screen(labelled), matrix(labelled)
     of_functions = choices(plain)
     # As in the terminal: who measures a function of their own looks for it first.
     texts = [f"{choice.task}: {choice.answer}" for choice in of_functions]
-    strips = [*screen.strips, *filter(None, [lost_tasks(tables)])]
+    strips = [*screen.strips, *filter(None, [lost_tasks(labelled)])]
     return ENVIRONMENT.get_template("page.html.j2").render(
         campaign=tables["campaign"].iloc[-1].to_dict(),
         unfinished=unfinished,
@@ -131,7 +134,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         verdicts=[*filter(None, [screen.verdict, *texts, squares and sentence(squares)])],
         first=replace(screen, strips=strips),
         contracts=[*Contract],
-        chart_data=chart_data(tables, strips),
+        chart_data=chart_data(labelled, strips),
         trial_of=_trials_to_reproduce(trials),
         matrix=overview.lines(plain),
         matrix_columns=overview.COLUMNS,
@@ -143,7 +146,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         choices=of_functions,
         choice_headings=HEADINGS,
         shapes=workflow_tables(plain),
-        baselines=sections.baselines(tables),
+        baselines=sections.baselines(labelled),
         loads=grids(plain),
         **_grouped(plain),
         figures=[_figure(chart, picture) for chart, picture in pictures.items()],
@@ -151,7 +154,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         disturbances=sections.disturbances(trials),
         changes=changes,
         largest_change=percent(max((abs(c.ratio) for c in changes), default=0.0)),
-        unusable=sections.unusable_attempts(tables),
+        unusable=sections.unusable_attempts(labelled),
         settings=sections.settings(trials),
         environment=tables["environment"].to_dict("records"),
         not_measured=NOT_MEASURED,

@@ -111,7 +111,6 @@ def summary(tables: Tables) -> list[SummaryRow]:
         return []
     named = trials.assign(workload_name=workload_names(trials), topology=topology_names(trials))
     named = named.merge(identify(trials)[["label", "name"]], on="label")
-    named["name"] = (named["name"] + " " + named["environment"]).str.rstrip()
     cells: dict[RowKey, Trials] = {}
     for trial in each(named.sort_values(["nominal_ns", "workload", "size", *TOPOLOGY])):
         # By site and not by cell: the burst and the paced trials of a system share one row.
@@ -159,7 +158,7 @@ def _numbers(cell: Trials, estimates: Mapping[RowKey, Any]) -> Mapping[str, Numb
     """Return the number of each column, with the reference's name and the mark of METHOD M19."""
     numbers = {column.name: number_of(cell, estimates, column) for column in COLUMNS}
     burst = next((trial for trial in cell if trial.arrival == "burst"), cell[0])
-    reference = burst.reference.removesuffix("@default")
+    reference = burst.reference.replace("@default", "")
     share = numbers["of_reference"]
     if not reference and numbers["throughput"].value is not None:
         # Not `not measured`: no command could measure a share without a reference.

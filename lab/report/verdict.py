@@ -13,7 +13,7 @@ from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
 from lab.report.answers.queries import cells, estimate_text, values
 from lab.report.documented import documented_safe
-from lab.report.number_format import digits, enumeration, plural, seconds
+from lab.report.number_format import MOST_NAMES, digits, enumeration, listed, plural, seconds
 from lab.report.recommendation import tiers
 
 # The questions in order; the first that the run measured is answered.
@@ -74,13 +74,15 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     best, *others = tiers(by_block, ranked)
     rows = {row.label: row for row in each(estimates)}
     write = seconds if is_low_best else digits
-    number = "; ".join(estimate_text(rows[label], write) for label, _ in best if label in rows)
+    equal = [rows[label] for label, _ in best if label in rows]
+    number = listed([estimate_text(row, write) for row in equal], "; ")
     where = f" ({place})"
     if not ranked[1:]:
         only = f"Only one system counts, so none is ranked{where}: {words.quantity} {number}."
         return f"{only} {unranked}".rstrip()
     if len(best) > 1:
-        names = enumeration([rows[label].name for label, _ in best if label in rows])
+        is_short = len(equal) <= MOST_NAMES
+        names = enumeration([row.name for row in equal]) if is_short else str(len(equal))
         same = f"{names} are not distinguishable by {words.quantity}"
         return f"Of {len(ranked)} {group}, {same}{where}: {number}. {unranked}".rstrip()
     name = rows[best[0][0]].name

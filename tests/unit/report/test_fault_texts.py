@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.report import fault_texts
+from lab.report import fault_texts, number_format
 from lab.report.fault_texts import as_table, sentence
 from lab.report.faults import matrix
 from tests.factories.campaigns import SMALL, campaign
@@ -59,7 +59,7 @@ def test_a_system_on_two_providers_is_counted_once() -> None:
 
 def test_a_sentence_names_few_of_many_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     """The campaign of both providers filled a screen with names; the squares have the others."""
-    monkeypatch.setattr(fault_texts, "MOST_NAMES", 1)
+    monkeypatch.setattr(number_format, "MOST_NAMES", 1)
     fates = {(backend, "child-kill"): LOST for backend in ("rq", "inline", "thread-pool")}
     table = matrix(with_faults(campaign(SMALL), fates))
     assert table

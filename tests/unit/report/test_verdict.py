@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from lab.analysis.environments import LabelledByEnvironment
 from lab.analysis.queries import Tables
 from lab.report.verdict import verdict
 from tests.factories.campaigns import WIDE, campaign
 from tests.factories.disturbed import with_disturbed
+from tests.factories.environments import in_environments
 
 
 def test_the_first_system_is_named_with_its_number_and_its_lead() -> None:
@@ -37,6 +39,15 @@ def test_with_few_blocks_close_systems_are_not_distinguishable() -> None:
     """Three blocks give no interval: only a ratio above three would be a difference."""
     sentence = verdict(campaign(replace(WIDE, blocks=3)))
     assert "thread-pool, asyncio and threading are not distinguishable by p99 wait (" in sentence
+
+
+def test_of_many_systems_that_are_not_distinguishable_only_some_are_named() -> None:
+    """They are counted, and the first six are named once, with their numbers."""
+    tables = in_environments(campaign(replace(WIDE, blocks=3)), "3.11", "3.13", "3.14")
+    sentence = verdict(LabelledByEnvironment(tables))
+    assert sentence.startswith("Of 30 systems, 9 are not distinguishable by p99 wait (")
+    assert sentence.count("thread-pool") == 3
+    assert sentence.endswith("; and 3 more.")
 
 
 def test_without_latencies_the_throughput_is_ranked() -> None:
