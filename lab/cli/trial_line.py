@@ -55,8 +55,7 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
     label_width = max(LEAST_LABEL, min(LABEL, width - _needed(texts)))
     verdict = row.status if row.status != Status.OK else row.flag
     colour = COLOURS[verdict]
-    where = f"{row.label.removesuffix('@default')} {row.environment}".rstrip()
-    cells = [_cell(where, label_width)]
+    cells = [_cell(_where(row, label_width), label_width)]
     for name, text in texts.items():
         if name == "number":
             # Before `escape`, whose backslashes take no room on the terminal.
@@ -71,6 +70,15 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
         whys.append(f"{row.flag}: {in_words(row.flag_reasons)}")
     parts = [part for why in whys for part in broken(f"    {one_line(why)}", width)]
     return "\n".join([line, *(f"[{colour}]{escape(part)}[/{colour}]" for part in parts)])
+
+
+def _where(row: TrialRow, width: int) -> str:
+    """Return the label with its environment, which is cut last: it is what differs between rows."""
+    label = one_line(row.label.removesuffix("@default"))
+    if not row.environment:
+        return label
+    environment = shortened(one_line(row.environment), width - LEAST_LABEL // 2 - 1)
+    return f"{shortened(label, width - len(environment) - 1)} {environment}"
 
 
 def _needed(names: Mapping[str, str]) -> int:

@@ -50,6 +50,13 @@ def test_columns_are_dropped_until_the_line_fits(width: int, absent: tuple[str, 
         assert (word not in shown) == (word in absent)
 
 
+@pytest.mark.parametrize("environment", ["3.13t", "celery==5.5.3"])
+def test_a_short_line_still_has_the_environment(environment: str) -> None:
+    """Trials of one system in several environments differ in nothing else."""
+    text = line(80, label="process-pool[forkserver+map]@default", environment=environment)
+    assert f"… {environment} " in text.splitlines()[0]
+
+
 def test_a_trial_that_does_not_count_has_its_reason_on_a_second_line() -> None:
     """The reason is complete: it is not cut to the width."""
     why = "other processes took 28.0 % of the CPUs of the workers"
