@@ -122,7 +122,8 @@ def _draw_sums(ax: Axes, part: pd.DataFrame) -> None:
 
 
 def _slope(cells: pd.DataFrame) -> str:
-    if len(cells) < 2:  # noqa: PLR2004 (a slope needs two points)
+    # Two cells of equal size, such as two workloads, have no slope either.
+    if cells["x"].nunique() < 2:  # noqa: PLR2004 (a slope needs two sizes)
         return ""
     total = cells["x"] * cells["y"] / MB
     return f": {np.polyfit(cells['x'], total, 1)[0]:.1f}"
