@@ -122,7 +122,7 @@ def _draw_sums(ax: Axes, part: pd.DataFrame) -> None:
 
 
 def _slope(cells: pd.DataFrame) -> str:
-    # Two cells of equal size, such as two workloads, have no slope either.
+    # Bursts of two sizes on equal workers are two points, and have no slope either.
     if cells["x"].nunique() < 2:  # noqa: PLR2004 (a slope needs two sizes)
         return ""
     total = cells["x"] * cells["y"] / MB

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lab.analysis.metrics.registry import METRICS
@@ -133,11 +134,11 @@ def test_the_figure_has_the_memory_of_an_additional_worker(tables: Tables) -> No
     assert slopes == pytest.approx([WORKER_MB * DRAINED] * 2, abs=5)
 
 
-@pytest.mark.parametrize("workloads", [("noop",), ("noop", "cpu")])
-def test_a_single_number_of_workers_has_no_slope(workloads: tuple[str, ...]) -> None:
-    """The legend then has only names, also where several workloads have a point there."""
-    run = campaign(replace(SMALL, cores=(1,), workloads=workloads))
-    data = FIGURES["memory"].data(with_upkeep(run))
+@pytest.mark.parametrize("n_bursts", [1, 2])
+def test_a_single_number_of_workers_has_no_slope(n_bursts: int) -> None:
+    """The legend then has only names, also where bursts of several sizes have a point there."""
+    one = FIGURES["memory"].data(with_upkeep(campaign(replace(SMALL, cores=(1,)))))
+    data = pd.concat([one.assign(y=one["y"] * n) for n in range(1, n_bursts + 1)])
     legend = FIGURES["memory"].draw(data).axes[1].get_legend()
     assert legend is not None
     assert {text.get_text() for text in legend.get_texts()} == {"rq", "thread-pool"}
