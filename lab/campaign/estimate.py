@@ -9,7 +9,7 @@ from functools import cache
 from lab.core import fire_times
 from lab.core.defects import contained
 from lab.core.model import Idle, Paced, Periodic, TrialSpec
-from lab.planning import registry
+from lab.planning import redelivery, registry
 from lab.providers import PROVIDERS
 from lab.worker import user_function
 
@@ -32,6 +32,7 @@ def estimate_s(spec: TrialSpec) -> float:
     warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
     n = spec.arrival.n_tasks
     fixed += (n + spec.warmup_tasks) * _argument_s(spec.workload, spec.size)
+    fixed += redelivery.wait_s(spec)
     if isinstance(spec.arrival, Periodic):
         return fixed + fire_times.planned_s(spec.arrival)
     if isinstance(spec.arrival, Idle):
@@ -59,7 +60,19 @@ def _argument_s(workload: str, size: int) -> float:
     return spent_s if spent_s > SHORTEST_ARGUMENT_S else 0.0
 
 
-def total_s(trials: Sequence[TrialSpec], seen_s: Mapping[str, Sequence[float]]) -> float:
-    """Estimate the total length of `trials`, seconds, from the lengths of past trials by label."""
-    means = {label: sum(lengths) / len(lengths) for label, lengths in seen_s.items()}
-    return sum(means.get(spec.label, estimate_s(spec)) for spec in trials)
+def total_s(
+    trials: Sequence[TrialSpec], seen_s: Mapping[tuple[str, str], Sequence[float]]
+) -> float:
+    """Estimate the total length of `trials`, seconds.
+
+    Args:
+        trials: The trials.
+        seen_s: The lengths of past trials, by their label and the text of their fault: most of the
+            length of a trial with a fault is the wait for redeliveries, which others do not have.
+    """
+    means = {key: sum(lengths) / len(lengths) for key, lengths in seen_s.items()}
+    keys = [(spec.label, spec.fault.text if spec.fault else "") for spec in trials]
+    return sum(
+        means[key] if key in means else estimate_s(spec)
+        for key, spec in zip(keys, trials, strict=True)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -23,6 +24,7 @@ from lab.core.model import Flag, Paced, Status, Topology, TrialSpec
 from lab.core.printable import one_line
 from lab.planning.plan import Plan
 from lab.planning.presets import LoadSweep
+from lab.planning.redelivery import undecided_after_s
 from lab.report.number_format import plural
 from lab.report.trial_headline import headline
 from lab.results.schema import TrialRow
@@ -55,8 +57,9 @@ class ProgressWatch:
         self._bar = self._progress.add_task("starting", total=None, left="")
         self._pending: list[TrialSpec] = []
         self._total = 0
-        self._seen_s: dict[str, list[float]] = defaultdict(list)
+        self._seen_s: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._skipped: list[Skipped] = []
+        self._interrupted = 0
         self._title = ""
 
     def __enter__(self) -> Self:
@@ -67,7 +70,10 @@ class ProgressWatch:
         self._progress.stop()
 
     def begin(self, trials: Sequence[TrialSpec]) -> None:
-        """Print the skipped configurations and their reasons, and set the length of the bar."""
+        """Print what did not run, and set the length of the bar."""
+        if self._interrupted:
+            say(f"Stopped before and repeated now: {plural(self._interrupted, 'trial')}.")
+            self._interrupted = 0
         # Rows of skipped configurations arrive before `begin`, so they can be counted here.
         for line in skip_lines(self._skipped, progress_console.width):
             say(line)
@@ -102,11 +108,13 @@ class ProgressWatch:
             # A trial that --precision left out was pending until now.
             self._pending = [other for other in self._pending if other.id != row.trial_id]
             return
+        # An attempt of an earlier command, whose row is written when the run continues.
+        if row.status == Status.INTERRUPTED:
+            self._interrupted += 1
+            return
         done = self._total - len(self._pending)
-        # An interrupted trial ended early: its duration would make the estimate too low.
-        if row.status in (Status.OK, Status.FAILED, Status.TIMEOUT):
-            self._seen_s[row.label].append(row.trial_ns / 1e9)
-            self._progress.update(self._bar, completed=done)
+        self._seen_s[row.label, row.fault].append(row.trial_ns / 1e9)
+        self._progress.update(self._bar, completed=done)
         count = f"{done}/{self._total}" if self._total else ""
         left = f"{self._left(self._pending)} left" if self._pending else ""
         line = trial_line(row, self._number(row), count, left, progress_console.width)
@@ -178,6 +186,8 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
     data_console.print(table)
     for line in skip_lines(skips_of(plan), data_console.width):
         show_line(line)
+    if undecided := _undecided(plan.trials):
+        show_line(undecided)
     n, seconds = len(plan.trials), total_s(plan.trials, {})
     if sweep:
         probes, steps, more_s = forecast(sweep, plan)
@@ -192,3 +202,20 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
     data_console.print(
         f"{most}{plural(n, 'trial')}, about {estimate} on this machine. Nothing was run."
     )
+
+
+def _undecided(trials: Sequence[TrialSpec]) -> str:
+    """Name the systems that may deliver a task again after the end of a drain; empty if none."""
+    horizons = {
+        spec.label.removesuffix("@default"): horizon_s
+        for spec in trials
+        if (horizon_s := undecided_after_s(spec)) is not None
+    }
+    names = [
+        f"{name} ({'without a limit' if math.isinf(after) else f'within {after:,.0f} s'})"
+        for name, after in sorted(horizons.items())
+    ]
+    return (
+        "Tasks that wait for a redelivery when the drain ends are counted as unknown, and not as "
+        f"lost. That may happen to systems that deliver again so late: {', '.join(names)}."
+    ) * bool(names)

@@ -23,21 +23,16 @@ from lab.core.faults import HORIZONS, Fault, FaultKind, Role
 from lab.core.model import Capability, Task, TrialSpec
 from lab.core.outcomes import TaskState
 from lab.driver.load_generator import LoadGenerator, Submit
-from lab.planning.fault_tasks import outlive_s
+from lab.planning.fault_tasks import DECIDING, outlive_work_s
 from lab.planning.phases import Phase
+from lab.planning.redelivery import SETTLE_S
 from lab.recording.ledger_reader import executions
 from lab.recording.task_states import NAME
 
-# Without progress for this long, in addition to the pauses of the fault, nothing is expected any
-# more: clients and workers reconnect within some 10 s (Celery, django-q2).
-SETTLE_S = 15.0
 # The offering ends this long, and the pauses of the fault, after the plan.
 LATEST_S = 30.0
 LOOK_S = 0.5
 READ_S = 20.0
-# A task that outlives its deadline is delivered again in each of its executions, without an end:
-# the second one decides its outcome.
-DECIDING = 2
 
 
 class _Progress(NamedTuple):
@@ -61,8 +56,7 @@ class UnderFault:
         self._backend, self._offering, self._folder = backend, offering, folder
         self.limit_s, self._fault = spec.deadline_s, fault
         if fault.kind is FaultKind.OUTLIVE:
-            work_s = DECIDING * fault.hits * (outlive_s(spec) or 0.0)
-            self.limit_s += work_s / spec.topology.workers
+            self.limit_s += outlive_work_s(spec)
         # Below the deadline of the driver, which would end the trial as a timeout.
         self._latest_s = min(fault.pauses_s + LATEST_S, spec.deadline_s * 0.9)
         self._is_over = threading.Event()

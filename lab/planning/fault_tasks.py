@@ -20,6 +20,9 @@ MODULE = "lab.worker.fault_tasks"
 # The task of `outlive` takes this many redelivery horizons.
 OUTLIVED_HORIZONS = 1.2
 KINDS = (*FUNCTIONS, FaultKind.OUTLIVE)
+# A task that outlives its deadline is delivered again in each of its executions, without an end:
+# the second one decides its outcome.
+DECIDING = 2
 
 
 def fault_task_ids(spec: TrialSpec) -> list[int]:
@@ -54,3 +57,9 @@ def outlive_s(spec: TrialSpec) -> float | None:
     settings = settings_of(backend, spec.variant, spec.profile)
     horizon_s = backend.redelivery_horizon_s(settings, is_started=True)
     return None if horizon_s is None else OUTLIVED_HORIZONS * horizon_s
+
+
+def outlive_work_s(spec: TrialSpec) -> float:
+    """Return the seconds of the executions that decide all tasks that outlive the horizon."""
+    hits = spec.fault.hits if spec.fault else 0
+    return DECIDING * hits * (outlive_s(spec) or 0.0) / spec.topology.workers

@@ -11,7 +11,7 @@ from typing import Any
 from lab.core.faults import Fault, FaultKind
 from lab.core.model import Arrival, Burst, Periodic, Retry, Service, Topology, TrialSpec
 from lab.core.preflight import PreflightResult
-from lab.planning import registry
+from lab.planning import redelivery, registry
 from lab.planning.compatibility import unsupported_reason
 from lab.planning.presets import Case
 
@@ -263,7 +263,7 @@ def _spec(
         block=block,
         seed=draw.getrandbits(31),
         warmup_tasks=warmup_tasks,
-        deadline_s=selection.deadline_s,
+        deadline_s=redelivery.deadline_s(chosen, case.fault, selection.deadline_s),
         pass_env=selection.pass_env,
         fault=case.fault,
         **(_of_user_function(case.preflight) if case.preflight else {}),

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from lab.core.backend import ack_means_of, settings_of
+from lab.core.backend import ack_means_of
 from lab.core.errors import ResultsError
 from lab.core.faults import Role
 from lab.core.model import Flag, Periodic, TrialSpec
 from lab.planning import registry
+from lab.planning.redelivery import horizons_s
 from lab.recording.task_states import read_states
 from lab.running.trial import TrialObservation
 from lab.validation.fault_outcomes import (
@@ -66,7 +67,7 @@ def judge(outcome: TrialObservation, table: pd.DataFrame, records: Records) -> T
     end_ns = _end_ns(records)
     # The whole ledger, because `records.tasks` lacks the events after the drain.
     hits, late = proved_hits(outcome.hits), _late(records.ledger, end_ns)
-    after = Aftermath(hits, end_ns, *_horizons_s(spec), states, late)
+    after = Aftermath(hits, end_ns, *horizons_s(registry.select(spec.label)), states, late)
     judged = classify(table, records.tasks, records.submits, after)
     # Without a live worker no system consumes, so the column stays empty.
     if _has_live_workers(outcome):
@@ -79,7 +80,7 @@ def promises(spec: TrialSpec) -> dict[str, Any]:
     """Return the columns of what the system promises, and of the factors of the fault."""
     fault, backend = spec.fault, registry.select(spec.label).backend
     persistence = fault.persistence if fault else ""
-    waiting_s, started_s = _horizons_s(spec) if fault else (None, None)
+    waiting_s, started_s = horizons_s(registry.select(spec.label)) if fault else (None, None)
     return {
         "ack_means": str(ack_means_of(backend, spec.variant, spec.profile, persistence)),
         # A column holds finite numbers only, so a horizon without a limit is empty as well.
@@ -106,14 +107,6 @@ def _late(ledger: pd.DataFrame, end_ns: int) -> frozenset[int]:
     returned_late = (ledger["outcome"] == "ok") & (ledger["t4_ns"] > end_ns)
     is_late = (returned_late | (ledger["t3_ns"] > end_ns)).fillna(value=False)
     return frozenset(ledger.loc[is_late, "task_id"])
-
-
-def _horizons_s(spec: TrialSpec) -> tuple[float | None, float | None]:
-    """Return the redelivery horizons of a task that waits, and of one that has started."""
-    backend = registry.select(spec.label).backend
-    settings = settings_of(backend, spec.variant, spec.profile)
-    waiting_s = backend.redelivery_horizon_s(settings)
-    return waiting_s, backend.redelivery_horizon_s(settings, is_started=True)
 
 
 def _has_live_workers(outcome: TrialObservation) -> bool:

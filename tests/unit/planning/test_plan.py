@@ -253,6 +253,6 @@ def test_the_estimate_uses_the_lengths_of_past_trials() -> None:
     """A label with past trials is estimated by their mean, others by the spec."""
     trials = make_plan(SELECTION).trials
     known = trials[0].label
-    total = total_s(trials, {known: [100.0, 200.0]})
+    total = total_s(trials, {(known, ""): [100.0, 200.0]})
     rest = sum(estimate_s(s) for s in trials if s.label != known)
     assert total == pytest.approx(rest + 150.0 * sum(s.label == known for s in trials))
