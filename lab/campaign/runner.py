@@ -33,6 +33,7 @@ from lab.results.schema import PARQUET_TABLES, TrialRow
 from lab.results.schema.machine import BaselineRow
 from lab.results.store import Store
 from lab.running import calibrated_work, host_baselines, trial
+from lab.validation.issue import is_limited
 from lab.validation.trial_row import Context, TrialResult, collect, unrecorded
 
 # Limit of repeated attempts, as a share of all attempts. On a machine that is always disturbed,
@@ -284,7 +285,5 @@ class _Runner:
 
 def _is_worth_another(row: TrialRow) -> bool:
     """Return whether a trial was disturbed; a failure or the generator's limit is not."""
-    is_limited = all(
-        reason.startswith("generator_limited") for reason in row.flag_reasons.split("; ")
-    )
-    return row.flag == Flag.DISTURBED and row.status == Status.OK and not is_limited
+    is_disturbed = row.flag == Flag.DISTURBED and row.status == Status.OK
+    return is_disturbed and not is_limited(row.flag_reasons)

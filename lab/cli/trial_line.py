@@ -9,7 +9,7 @@ from rich.markup import escape
 from lab.console import broken
 from lab.core.model import Flag, Status
 from lab.core.printable import one_line
-from lab.report.flag_reasons import in_words
+from lab.report.flag_reasons import OVERLOADED, in_words, is_overloaded
 from lab.report.number_format import plural
 from lab.results.schema import TrialRow
 
@@ -67,7 +67,8 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
     # A reason is never cut, so it has a line of its own.
     whys = [f"{row.status}: {row.reason}"] if row.reason else []
     if row.status == Status.OK and row.flag_reasons:
-        whys.append(f"{row.flag}: {in_words(row.flag_reasons)}")
+        cause = f"; {OVERLOADED}" if is_overloaded(row) else ""
+        whys.append(f"{row.flag}: {in_words(row.flag_reasons)}{cause}")
     parts = [part for why in whys for part in broken(f"    {one_line(why)}", width)]
     return "\n".join([line, *(f"[{colour}]{escape(part)}[/{colour}]" for part in parts)])
 

@@ -17,6 +17,7 @@ from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
 from lab.report import overview
 from lab.report.answers.queries import cells, values
+from lab.report.flag_reasons import OVERLOADED, is_overloaded
 from lab.report.number_format import digits, plural, seconds
 from lab.report.numbers import shown, speed_spread
 from lab.report.summary import LabelRow
@@ -192,11 +193,13 @@ def machine_state(trials: pd.DataFrame) -> str:
     if spread := speed_spread(ran["calibration_ns"]):
         text += f" The CPU's own speed varied by {spread} between them, within the intervals."
     disturbed = ran[ran["flag"] == Flag.DISTURBED]
+    overloaded = sum(map(is_overloaded, each(disturbed)))
+    if busy := len(disturbed) - overloaded:
+        text += f" {plural(busy, 'trial')} had a busy machine."
+    if overloaded:
+        text += f" In {plural(overloaded, 'trial')}, {OVERLOADED}."
     if len(disturbed):
-        text += (
-            f" {plural(len(disturbed), 'trial')} had a busy machine: such rates and waits are "
-            "not ranked, and are in brackets where they are shown."
-        )
+        text += " Such rates and waits are not ranked, and are in brackets where they are shown."
     return text
 
 

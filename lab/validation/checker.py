@@ -17,7 +17,7 @@ from lab.analysis.statistics import inverse_cdf
 from lab.core.model import Arrival, Flag, Paced
 from lab.core.outcomes import Ack, TaskOutcome
 from lab.planning.phases import Phase
-from lab.validation.issue import Issue
+from lab.validation.issue import LIMITED, Issue
 
 # The generator (METHOD M7, M23).
 RATE_NOISY, RATE_DISTURBED = 0.02, 0.05
@@ -204,7 +204,7 @@ def generator_check(
 
 
 def _limited(flag: Flag, fault: str) -> Issue:
-    return Issue(flag, f"generator_limited: {fault}")
+    return Issue(flag, f"{LIMITED}{fault}")
 
 
 def _rate(t0: NDArray[np.int64], t1: NDArray[np.int64], planned: int) -> Issue | None:

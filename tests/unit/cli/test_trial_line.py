@@ -73,6 +73,19 @@ def test_a_reason_has_words_and_no_name_of_the_method() -> None:
     assert why == "    disturbed: the sender was 7.49 ms late"
 
 
+def test_an_overloaded_trial_does_not_blame_the_machine() -> None:
+    """The row has no other reason than the offered rate."""
+    _, *whys = line(
+        200, flag="disturbed", flag_reasons="generator_limited: achieved rate -8.0% off the plan",
+        cpu_taken=0.01,
+    ).splitlines()  # fmt: skip
+    assert (
+        " ".join(whys)
+        .strip()
+        .startswith("disturbed: achieved rate -8.0% off the plan; the machine was not busy")
+    )
+
+
 def test_a_fault_that_hit_nothing_is_not_taken_for_a_disturbance() -> None:
     """Both have a line."""
     missed = "The fault hit nothing: no process for child-kill."
@@ -93,6 +106,43 @@ def test_the_number_is_the_first_that_the_trial_has() -> None:
     assert headline(ROW, [metric("throughput_per_s", 1_234.0)]) == "1,230 tasks/s"
     assert headline(ROW, []) == "no number"
     assert headline(replace(ROW, status="failed"), waits) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "530 ok"),
+        ({"n_lost": 4, "n_duplicated": 2}, "4 lost"),
+        ({"n_duplicated": 2, "n_unknown": 12}, "2 twice"),
+        ({"n_unknown": 1_012, "n_done": 0}, "1,012 unknown"),
+        ({"n_re_executed": 3}, "3 recovered"),
+        ({"n_done": 520}, "10 refused"),
+        ({"n_hits": 0}, "not hit"),
+        ({"n_hits": 0, "n_lost": 1}, "1 lost"),
+        ({"n_hits": 0, "fault": "none"}, "530 ok"),
+        ({"status": "failed", "n_lost": 4}, "failed"),
+        ({"n_lost": None}, "530 ok"),
+    ],
+)
+def test_a_trial_with_a_fault_ends_in_what_became_of_its_tasks(
+    changes: dict[str, Any], words: str
+) -> None:
+    """The worst result, as in the matrix of the page; a wait would be that of the outage."""
+    trial = replace(ROW, fault="worker-kill", n_sent=530, n_done=530, n_hits=1)
+    wait = MetricRow("t", 1, "queue_latency_s_p99", 31.0, "", "s", 530, "", 1)
+    assert headline(replace(trial, **changes), [wait]) == words
+
+
+@pytest.mark.parametrize(
+    ("missed", "doubled", "words"),
+    [(0.0, 0.0, "60 runs ok"), (3.0, 1.0, "3 runs missed"), (0.0, 1.0, "1 run doubled")],
+)
+def test_a_job_under_a_fault_ends_in_its_runs(missed: float, doubled: float, words: str) -> None:
+    """A scheduled job has runs in place of tasks."""
+    counts = {"missed": missed, "doubled": doubled, "lateness_s_max": 1.0}
+    rows = [MetricRow("t", 1, name, value, "", "1", 60, "", 1) for name, value in counts.items()]
+    trial = replace(ROW, fault="scheduler-kill", arrival="periodic", n_hits=1)
+    assert headline(trial, rows) == words
 
 
 def test_every_headline_is_a_metric() -> None:

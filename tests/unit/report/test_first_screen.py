@@ -135,6 +135,17 @@ def test_a_page_begins_with_what_was_measured(is_only: bool, sections: list[str]
     assert re.search(r"\d+ of \d+ trials count", result)
 
 
+def test_the_state_of_the_machine_is_not_busy_because_a_system_was_overloaded() -> None:
+    """The two kinds of disturbed trials are counted apart."""
+    trials = campaign(SMALL)["trial"].assign(flag="ok", flag_reasons="", cpu_taken=0.01)
+    trials.loc[:2, "flag"] = "disturbed"
+    trials.loc[:1, "flag_reasons"] = "generator_limited: achieved rate -8.0% off the plan"
+    trials.loc[2, "flag_reasons"] = "other processes took CPU time: 40.0 % of the CPUs"
+    text = machine_state(trials)
+    assert "1 trial had a busy machine. In 2 trials, the machine was not busy, and" in text
+    assert "busy" not in machine_state(trials.assign(flag="ok"))
+
+
 def test_a_run_without_numbers_has_no_chart() -> None:
     """Nothing is drawn, and the state of the machine is one sentence."""
     tables = dict(campaign(SMALL))
