@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lab.core import files
 from lab.core.errors import ResultsError, UsageError
-from lab.planning import registry
+from lab.planning import commands, registry
 from lab.worker import user_function
 
 PROOF = "plan.mac"
@@ -68,14 +68,8 @@ def check(folder: Path, workloads: Iterable[str], named: str, again: str) -> Non
     if functions != [named]:
         raise UsageError(
             f"{folder} measures your function {_shown(functions[0])}, which is called only if the "
-            f"command names it. Type: {command(again, functions)}"
+            f"command names it. Type: {commands.with_function(again, functions)}"
         )
-
-
-def command(words: str, workloads: Iterable[str]) -> str:
-    """Return a command that repeats trials, with the options that name their function."""
-    functions = _functions(workloads)
-    return " ".join([words, *map(user_function.options_of, functions)])
 
 
 def _shown(workload: str) -> str:

@@ -17,6 +17,7 @@ from lab.core.errors import ResultsError, UsageError
 from lab.core.serialization import checked, spec_from_json, spec_to_json
 from lab.environments import facts as environment_facts
 from lab.host import environment
+from lab.planning.commands import with_function
 from lab.planning.plan import Plan, Skip
 from lab.planning.presets import LoadSweep
 from lab.results import formats
@@ -119,10 +120,11 @@ def load(folder: Path, named: str = "") -> tuple[Store, Run]:
         )
     now, facts = environment.fingerprint(environment_facts.of_trials(run.plan.trials))
     if str(campaign.fingerprint_id) != now:
+        again = with_function(f"lab bench --like {folder.name}", workloads(run.plan))
         raise ResultsError(
             f"{folder.name} was measured with another machine or other software "
             f"({_changes(store, facts)}), and their trials must not be mixed. To measure its plan "
-            f"in a new run: lab bench --like {folder.name}"
+            f"in a new run: {again}"
         )
     return store, run
 

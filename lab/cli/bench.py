@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.campaign import consent, feasible, run_folder, runner
+from lab.campaign import feasible, run_folder, runner
 from lab.campaign.precision import FEWEST_BLOCKS
 from lab.cli import busy, check_machine, conclusion
 from lab.cli.cases import lookup
 from lab.cli.check import Health
-from lab.cli.growing_page import GrowingPage
+from lab.cli.growing_page import GrowingPage, write_unfinished
 from lab.cli.interleave import InterleavedWatch
 from lab.cli.options import command_line, refuse_changes
 from lab.cli.progress import ProgressWatch, show_plan
@@ -22,9 +22,11 @@ from lab.console import progress_console, say
 from lab.core import placement
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError, UsageError
+from lab.core.model import Status
 from lab.environments import preparation
 from lab.host import child_environment
 from lab.planning import registry
+from lab.planning.commands import with_function
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import PROVIDERS, choice
@@ -82,19 +84,20 @@ def _warn(options: argparse.Namespace) -> None:
 def _execute(store: Store, campaign: run_folder.Run, options: argparse.Namespace) -> bool:
     """Run the trials that have not run, and return whether there were any."""
     # The command names the user's function, which a stored run does not call without it.
-    resume = consent.command(
+    resume = with_function(
         f"lab bench --resume {store.folder}", run_folder.workloads(campaign.plan)
     )
     try:
         with _watch(store, options) as watch:
             return bool(runner.execute(store, campaign, watch))
     except KeyboardInterrupt:
+        page = f"To write the page of the finished trials: lab report {store.folder}"
         try:
             if not options.tables_only:
-                _show_finished(store.folder)
+                page = _show_finished(store, page)
         finally:  # also after a second interrupt
             if not options.tables_only:
-                say(f"To write the page of the finished trials: lab report {store.folder}")
+                say(page)
             say(f"Stopped. All finished trials are saved. To continue: {resume}")
         # `main` returns the exit code of an interrupt.
         raise
@@ -168,11 +171,21 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
     )
 
 
-def _show_finished(folder: Path) -> None:
+def _show_finished(store: Store, otherwise: str) -> str:
+    """Print the tables of a stopped run, and write its page; return where it is, or `otherwise`."""
     from lab.cli.report import show_tables
     from lab.report import RunTables
 
-    contained(lambda: show_tables(RunTables(folder)), say)
+    contained(lambda: show_tables(RunTables(store.folder)), say)
+    ended = {Status.OK, Status.FAILED, Status.TIMEOUT}
+    if not (n_trials := int(store.read("trial")["status"].isin(ended).sum())):
+        return otherwise
+    say("Writing the page of the finished trials, without figures. Ctrl-C leaves it out.")
+    # By its id: the page may be published, without paths of this machine.
+    name = store.folder.name
+    resume = with_function(f"lab bench --resume {name}", store.read("trial")["workload"])
+    when = f"the run was stopped. For its figures: lab report {name}. To continue it: {resume}"
+    return contained(lambda: write_unfinished(store, n_trials, when), lambda _: otherwise)
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespace) -> int:
@@ -193,11 +206,11 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
         lambda reason: say(f"This run was not added to the history: {reason}"),
     )
     say(f"{conclusion.counts(rows)} {conclusion.spread(rows)}".rstrip())
+    is_allowed = options.allow_disturbed
+    if lack := conclusion.few_count(rows):
+        say(f"{lack}\n{conclusion.next_steps(folder.name, rows, is_allowed=is_allowed)}")
+    # The result and the paths are last: nox prints a line of its own after them.
     if sentence := contained(lambda: verdict_of(tables), lambda _: ""):
         say(sentence)
     say(f"Run folder: {folder}" + (f"\nReport page: {page}" if page else ""))
-    is_allowed = options.allow_disturbed
-    if lack := conclusion.few_count(rows):
-        workloads = {row.workload for row in rows}
-        say(f"{lack}\n{conclusion.next_steps(folder.name, workloads, is_allowed=is_allowed)}")
     return conclusion.exit_code(rows, is_allowed=is_allowed)

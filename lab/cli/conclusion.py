@@ -6,14 +6,16 @@ A run that was continued has trials of earlier commands, and its result is that 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from lab.campaign import consent, runner
+from lab.campaign import runner
 from lab.core.errors import ExitCode
 from lab.core.model import COUNTED_FLAGS, Flag, Status
+from lab.planning.commands import with_function
+from lab.report.flag_reasons import OVERLOADED, is_overloaded
 from lab.report.number_format import percent, plural
 from lab.results.schema import TrialRow
 from lab.results.store import Store
@@ -40,7 +42,9 @@ def exit_code(rows: Sequence[TrialRow], *, is_allowed: bool) -> ExitCode:
 def counts(rows: Sequence[TrialRow]) -> str:
     """Count the trials by flag, and those that failed."""
     flags = [row.flag for row in rows if row.status == Status.OK]
-    texts = [f"{flags.count(flag)} {flag}" for flag in Flag if flag in flags]
+    overloaded = sum(map(is_overloaded, rows))
+    notes = {Flag.DISTURBED: f" ({overloaded} overloaded: {OVERLOADED})" * bool(overloaded)}
+    texts = [f"{flags.count(flag)} {flag}{notes.get(flag, '')}" for flag in Flag if flag in flags]
     if failed := sum(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows):
         texts.append(f"{failed} failed or timed out")
     ran = sum(row.status != Status.SKIPPED for row in rows)
@@ -69,24 +73,47 @@ def few_count(rows: Sequence[TrialRow]) -> str:
     count = f"Only {counted} of" if counted else "None of"
     verb = "count" if counted > 1 else "counts"
     return (
-        f"{count} {plural(len(flags), 'trial')} {verb}: {disturbed} "
-        f"{'was' if disturbed == 1 else 'were'} disturbed by other processes or a late generator. "
+        f"{count} {plural(len(flags), 'trial')} {verb}: {_causes(last_of_each(rows))}. "
         "Such numbers are shown in brackets and never ranked."
     )
 
 
-def next_steps(run: str, workloads: Iterable[str], *, is_allowed: bool) -> str:
+def _causes(rows: Sequence[TrialRow]) -> str:
+    """Count the disturbed trials by what disturbed them: the machine, or the offered rate."""
+    overloaded = sum(map(is_overloaded, rows))
+    busy = sum(map(_is_disturbed, rows)) - overloaded
+    parts = (
+        [f"{busy} {_were(busy)} disturbed by other processes or a late generator"] if busy else []
+    )
+    if overloaded:
+        parts.append(f"{overloaded} {_were(overloaded)} overloaded: {OVERLOADED}")
+    return ", and ".join(parts)
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _is_disturbed(row: TrialRow) -> bool:
+    return row.status == Status.OK and row.flag == Flag.DISTURBED
+
+
+def next_steps(run: str, rows: Sequence[TrialRow], *, is_allowed: bool) -> str:
     """Return what to do about a run of which few trials count.
 
     Args:
         run: The name of the run.
-        workloads: The workloads of its trials; the command names the user's function.
+        rows: The rows of its trials; the command names the user's function.
         is_allowed: Whether the user accepted disturbed trials, so that the exit code is not 5.
     """
-    again = (
-        "Next: stop the programs that use the CPUs (lab doctor lists them), or use a quieter "
-        f"machine, and repeat the plan: {consent.command(f'lab bench --like {run}', workloads)}"
-    )
+    if all(is_overloaded(row) for row in last_of_each(rows) if _is_disturbed(row)):
+        again = "Next: measure at a lower rate, with --rate."
+    else:
+        command = with_function(f"lab bench --like {run}", [row.workload for row in rows])
+        again = (
+            "Next: stop the programs that use the CPUs (lab doctor lists them), or use a quieter "
+            f"machine, and repeat the plan: {command}"
+        )
     if is_allowed:
         return again
     return (

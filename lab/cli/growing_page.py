@@ -1,4 +1,4 @@
-"""Writes the report page of a run that continues, between its blocks."""
+"""Writes the report page of a run that is not complete: between its blocks, and when it stops."""
 
 from __future__ import annotations
 
@@ -42,15 +42,26 @@ class GrowingPage:
         self._cost_s, self._n_trials = self._written_at - begin, float(n_trials)
 
     def _write(self, n_trials: int) -> None:
-        # Here, because the templates and figures of a page take a second to import.
-        from lab import report
-
         for sentence in compute.compute(self._store):
             say(sentence)
-        planned = len(parsed(self._store.folder).plan.trials)
-        page = report.write(
-            report.RunTables(self._store.folder),
-            f"{n_trials} of {planned} trials had ended when this page was written. Reload it while "
-            f"the run goes on; once it was stopped: lab report {self._store.folder.name}",
+        when = (
+            "this page was written. Reload it while the run goes on; once it was stopped: "
+            f"lab report {self._store.folder.name}"
         )
-        say(f"Report page, {n_trials} of {planned} trials: {page}")
+        say(write_unfinished(self._store, n_trials, when))
+
+
+def write_unfinished(store: Store, n_trials: int, when: str) -> str:
+    """Write the page of a run that is not complete, without figures; return where it is.
+
+    Args:
+        store: The run, with the tables of all its trials so far.
+        n_trials: The number of attempts that ended.
+        when: The end of the page's first sentence: when they had ended, and what to do next.
+    """
+    # Here, because the templates and figures of a page take a second to import.
+    from lab import report
+
+    count = f"{n_trials} of {len(parsed(store.folder).plan.trials)} trials"
+    page = report.write(report.RunTables(store.folder), f"{count} had ended when {when}")
+    return f"Report page, {count}: {page}"

@@ -38,7 +38,11 @@ def run(options: argparse.Namespace) -> int:
             say(sentence)
     else:
         say(f"{folder.name} has no records of single tasks; its metrics stay as published.")
-    say(f"Report page: {show(report.RunTables(folder), n_trials)}")
+    tables = report.RunTables(folder)
+    page = show(tables, n_trials)
+    if verdict := report.verdict_of(tables):
+        show_line(verdict)
+    say(f"Report page: {page}")
     if (folder / package.CHECKSUMS).is_file():  # a published package, whose page is new now
         package.write_checksums(folder)
     return ExitCode.FINE

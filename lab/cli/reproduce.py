@@ -14,6 +14,7 @@ from lab.cli.selection import named_function
 from lab.console import say, show_table
 from lab.core.errors import ExitCode
 from lab.core.model import COUNTED_FLAGS, Status
+from lab.planning.commands import with_function
 from lab.providers import choice
 from lab.publishing import package, reproduce
 from lab.report.flag_reasons import in_words
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
                 spec, options.results, watch, f"reproduce {published.name}/{spec.id}"
             )
     except KeyboardInterrupt:
-        say(f"Interrupted before the trial ended. To rerun it: lab reproduce {options.row}")
+        rerun = with_function(again, [spec.workload])
+        say(f"Interrupted before the trial ended. To rerun it: {rerun}")
         raise
     then, now = (package.numbers_of(folder, spec.id) for folder in (published, store.folder))
     both = then.merge(now, on="metric", suffixes=("_then", "_now"))

@@ -59,17 +59,18 @@ def terminal_tables(tables: RunTables) -> Iterator[TextTable]:
 
 
 def sentences(tables: RunTables) -> Iterator[str]:
-    """Yield why trials do not count, the outcome of faults, and the ranking for each function."""
+    """Yield why trials do not count, and the ranking for each function."""
     yield from why_not_counted(tables["trial"])
-    labelled = LabelledByEnvironment(tables)
-    if squares := faults.matrix(labelled):
-        yield fault_texts.sentence(squares)
-    yield from (f"{choice.task}: {choice.answer}" for choice in choices(WithoutFaults(labelled)))
+    plain = WithoutFaults(LabelledByEnvironment(tables))
+    yield from (f"{choice.task}: {choice.answer}" for choice in choices(plain))
 
 
 def verdict_of(tables: RunTables) -> str:
-    """Return the result of a run in one sentence; empty if there is none."""
-    return verdict(WithoutFaults(LabelledByEnvironment(tables)))
+    """Return the result of a run, and the outcome of its faults; empty if there is none."""
+    labelled = LabelledByEnvironment(tables)
+    squares = faults.matrix(labelled)
+    of_faults = fault_texts.sentence(squares) if squares else ""
+    return " ".join(filter(None, [verdict(WithoutFaults(labelled)), of_faults]))
 
 
 def _summary_table(plain: Tables, run: str) -> TextTable:

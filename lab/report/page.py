@@ -26,6 +26,7 @@ from lab.core.defects import contained
 from lab.core.errors import ResultsError
 from lab.core.outcomes import Contract
 from lab.figures import FIGURES, Chart, Picture, Tables, save
+from lab.planning.commands import with_function
 from lab.report import costs, overview, resources, scaling, sections
 from lab.report.answers import answers
 from lab.report.charts import chart_data
@@ -136,6 +137,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         contracts=[*Contract],
         chart_data=chart_data(labelled, strips),
         trial_of=_trials_to_reproduce(trials),
+        function=with_function("", trials["workload"]),
         matrix=overview.lines(plain),
         matrix_columns=overview.COLUMNS,
         answers=answers(tables),

@@ -1,4 +1,4 @@
-"""Writes the command that measures an answer, for the systems and places of the user's command."""
+"""Writes the command that measures an answer, for the selection of the user's command."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from lab.core.model import Capability
 from lab.planning import registry
 from lab.report.answers.answer import Question
 
-BENCH = "nox -s bench --"
-# Which systems, and what hosts them: options of `lab bench` that any other question may have.
+BENCH = "lab bench"
+# Which systems, what hosts them, and the user's function: options of `lab bench` that any other
+# question may have.
 REPEATED = ("--backend", "--pass-env")
-SINGLE = ("--provider", "--quota")
+SINGLE = ("--provider", "--quota", "--task", "--args")
+FLAGS = ("--no-references", "--allow-errors")
+# Stands for any task in the command of a question, so the user's function replaces it.
+ANY_TASK = " --workload noop"
 # The answer about scaling needs several sizes, so it has a choice of its own.
 SIZES = ("--cores", "--nodes", "--workers")
 
@@ -34,11 +38,15 @@ def command_of(question: Question, command: str) -> str:
     for option in (*REPEATED, *SINGLE, *(() if question.has_sizes else SIZES)):
         # The command of a question about one system, or one provider, names it.
         if option not in question.command.split():
-            values = typed[option.removeprefix("--").replace("-", "_")] or []
+            values = typed[_name(option)] or []
             selected += [word for value in values for word in (option, value)]
-    if typed["no_references"]:
-        selected.append("--no-references")
-    return f"{question.command} {shlex.join(selected)}".rstrip()
+    selected += [flag for flag in FLAGS if typed[_name(flag)]]
+    words = question.command.replace(ANY_TASK, "") if typed["task"] else question.command
+    return f"{words} {shlex.join(selected)}".rstrip()
+
+
+def _name(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
 
 
 def _can(label: str, needs: frozenset[Capability]) -> bool:
@@ -55,7 +63,8 @@ def _parsed(command: str) -> argparse.Namespace:
     parser.add_argument("-b", "--backend", action="append")
     for option in (*REPEATED[1:], *SINGLE, *SIZES):
         parser.add_argument(option, action="append")
-    parser.add_argument("--no-references", action="store_true")
+    for flag in FLAGS:
+        parser.add_argument(flag, action="store_true")
     try:
         return parser.parse_known_args(shlex.split(command))[0]
     except (ValueError, argparse.ArgumentError):  # the table of a foreign run may hold any text

@@ -10,6 +10,7 @@ import pytest
 from lab.campaign import runner
 from lab.cli import bench, busy, report
 from lab.cli.main import main
+from lab.report.page import PAGE
 from lab.results.store import Store
 from tests.factories import finished_run
 
@@ -71,16 +72,45 @@ def test_an_interrupt_while_the_page_is_written_names_the_run_and_the_next_step(
     assert f"lab report {run}" in shown
 
 
-def test_an_interrupt_names_the_command_that_writes_the_page(
+def test_an_interrupted_run_has_a_page_of_its_finished_trials(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also a run of one block, such as one of faults, which has no earlier page."""
+    (run / PAGE).unlink()
+    monkeypatch.setattr(runner, "execute", interrupt)
+    assert resume(run, "--tables-only") == 130
+    assert "report" not in capsys.readouterr().err
+    assert not (run / PAGE).exists()
+    assert resume(run) == 130
+    *_, page, stopped = capsys.readouterr().err.splitlines()
+    assert page == f"Report page, 4 of 4 trials: {run / PAGE}"
+    assert stopped.endswith(f"To continue: lab bench --resume {run}")
+    text = (run / PAGE).read_text(encoding="utf-8")
+    assert "4 of 4 trials had ended when the run was stopped." in text
+    assert f"lab bench --resume {run.name}" in text
+    assert str(run) not in text
+
+
+def test_a_second_interrupt_names_the_command_that_writes_the_page(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The page is that of an earlier block, or does not exist yet."""
     monkeypatch.setattr(runner, "execute", interrupt)
+    monkeypatch.setattr(bench, "write_unfinished", interrupt)
     assert resume(run) == 130
     shown = " ".join(capsys.readouterr().err.split())
     assert f"To write the page of the finished trials: lab report {run} Stopped." in shown
-    assert resume(run, "--tables-only") == 130
-    assert "lab report" not in capsys.readouterr().err
+
+
+def test_the_result_and_the_paths_are_the_last_lines(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only a line of nox follows them, so that they are found at once."""
+    disturb(run)
+    assert resume(run) == 5
+    *_, result, folder, page = capsys.readouterr().err.splitlines()
+    assert "None of 4 trials counts, so no system is ranked." in result
+    assert (folder, page) == (f"Run folder: {run}", f"Report page: {run / 'report.html'}")
 
 
 @pytest.mark.parametrize(

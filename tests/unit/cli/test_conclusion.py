@@ -67,7 +67,7 @@ def test_exit_code_of_a_disturbed_run_is_that_of_the_machine() -> None:
 @pytest.mark.parametrize("is_allowed", [False, True])
 def test_the_next_steps_name_the_option_that_accepts_a_disturbed_run(*, is_allowed: bool) -> None:
     """A user who gave the option sees no exit code, because it is 0."""
-    steps = conclusion.next_steps("RUN", ["noop"], is_allowed=is_allowed)
+    steps = conclusion.next_steps("RUN", rows("disturbed"), is_allowed=is_allowed)
     assert "lab bench --like RUN" in steps
     assert "lab doctor" in steps
     assert ("--allow-disturbed" in steps and "exit code is 5" in steps) != is_allowed
@@ -75,8 +75,31 @@ def test_the_next_steps_name_the_option_that_accepts_a_disturbed_run(*, is_allow
 
 def test_the_next_steps_name_the_function_of_the_user() -> None:
     """A stored run does not call it without its name on the command line."""
-    steps = conclusion.next_steps("RUN", ["noop", 'shop:resize["a b"]'], is_allowed=True)
+    disturbed = [replace(row, workload='shop:resize["a b"]') for row in rows("disturbed")]
+    steps = conclusion.next_steps("RUN", disturbed, is_allowed=True)
     assert steps.endswith("""lab bench --like RUN --task shop:resize --args '["a b"]'""")
+
+
+def test_an_overloaded_system_is_not_called_a_busy_machine() -> None:
+    """If the sender alone missed its plan, the next step is a lower rate, no quieter machine."""
+    late = "generator_limited: achieved rate -8.0% off the plan (limit 2%)"
+    both = [
+        replace(row, flag_reasons=late, cpu_taken=0.01) for row in rows("disturbed", "disturbed")
+    ]
+    assert "2 disturbed (2 overloaded: the machine was not busy, and " in conclusion.counts(both)
+    lack = conclusion.few_count(both)
+    assert "None of 2 trials counts: 2 were overloaded: the machine was not busy" in lack
+    assert "other processes" not in lack
+    steps = conclusion.next_steps("RUN", both, is_allowed=True)
+    assert "--rate" in steps
+    assert "lab doctor" not in steps
+    mixed = [both[0], replace(both[1], flag_reasons=f"{late}; other processes took CPU time")]
+    assert "1 was disturbed by other processes" in conclusion.few_count(mixed)
+    assert "1 was overloaded" in conclusion.few_count(mixed)
+    assert "lab doctor" in conclusion.next_steps("RUN", mixed, is_allowed=True)
+    # Where the CPU time of others was not read, nothing is known about the machine.
+    unread = [replace(row, cpu_taken=None) for row in both]
+    assert "overloaded" not in conclusion.counts(unread)
 
 
 def test_the_speed_of_the_cpu_is_reported_beside_the_counts() -> None:

@@ -35,6 +35,16 @@ def test_a_command_repeats_the_selection_of_the_user(name: str, selected: str) -
     assert command_of(question, TYPED) == f"{question.command}{selected}"
 
 
+@pytest.mark.parametrize("name", [q.name for q in QUESTIONS if q.command])
+def test_a_command_repeats_the_function_of_the_user(name: str) -> None:
+    """With its arguments; it replaces the workload of a question about any task."""
+    typed = """bench --task shop:resize --args '["a b"]' --allow-errors -b rq"""
+    words = shlex.split(command_of(BY_NAME[name], typed))[1:]
+    options = parse(words)
+    assert (options.task, options.args, options.allow_errors) == ("shop:resize", '["a b"]', True)
+    assert "noop" not in words
+
+
 def test_a_system_that_cannot_answer_is_left_out() -> None:
     """Without another, the command measures all systems that can; a foreign name is none."""
     for typed in ("bench -b thread-pool", "bench -b nosuch", "bench -b all"):
@@ -51,5 +61,4 @@ def test_the_commands_are_valid() -> None:
     """The parser of the lab accepts each."""
     for question in QUESTIONS:
         if command := command_of(question, TYPED + " --no-references --quota 0.5"):
-            _, _, session, _, *arguments = shlex.split(command)
-            assert parse([session, *arguments]).no_references
+            assert parse(shlex.split(command)[1:]).no_references

@@ -60,7 +60,7 @@ def test_a_run_that_was_disturbed_has_measured_its_answers() -> None:
     assert text.count("Measured, but disturbed, and therefore not ranked: ") == sum(
         bool(answer.disturbed) for answer in answered.values()
     )
-    assert f"nox -s bench -- --like {SYNTHETIC}" in text
+    assert f"lab bench --like {SYNTHETIC}" in text
 
 
 def test_no_answer_of_a_quiet_run_mentions_disturbances(synthetic: Tables) -> None:
