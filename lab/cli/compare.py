@@ -16,6 +16,7 @@ from lab.comparison import aa, by_column, inputs, interleaved, render
 from lab.comparison.compare import Change, MetricChange, Noise, compare, compare_pairs
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.left_out import left_out
+from lab.comparison.not_compared import not_compared
 from lab.console import say, show_numbers
 from lab.core import files
 from lab.core.errors import ExitCode, ResultsError, UnknownNameError, UsageError
@@ -65,8 +66,10 @@ def _by_column(options: argparse.Namespace) -> list[Compared]:
         else by_column.values_of(options.by, run)
     )
     pairs = [(sides[0], side) for side in sides[1:]]
-    noise = _measured_noise(options.results, run)
-    compared = compare_pairs(pairs, options.metric or HEADLINES, noise, by=options.by)
+    noise, metrics = _measured_noise(options.results, run), options.metric or HEADLINES
+    compared = compare_pairs(pairs, metrics, noise, by=options.by)
+    for (a, b), numbers in zip(pairs, compared, strict=True):
+        _say_not_compared(a, b, numbers, metrics)
     return [(a, b, numbers) for (a, b), numbers in zip(pairs, compared, strict=True)]
 
 
@@ -99,20 +102,29 @@ def _compared(options: argparse.Namespace, pairs: int | None) -> Compared:
             f"{a.name} and {b.name} differ in {'; '.join(differing)}. Measure both on one machine, "
             "or use --other-machine."
         )
-    compared = compare(a, b, options.metric or HEADLINES, _measured_noise(options.results, a))
+    metrics = options.metric or HEADLINES
+    compared = compare(a, b, metrics, _measured_noise(options.results, a))
     if sentence := inputs.contracts(a, b):
         say(sentence)
     causes = [(side.name, why) for side in (a, b) if (why := left_out(side.states))]
     # Both sides may be the same run.
     for name, why in dict.fromkeys(causes):
         say(f"Left out of {name}: {why}.")
+    _say_not_compared(a, b, compared, metrics)
     return a, b, compared
+
+
+def _say_not_compared(
+    a: inputs.Side, b: inputs.Side, compared: Sequence[MetricChange], metrics: Sequence[str]
+) -> None:
+    if sentence := not_compared(a, b, {number.metric for number in compared}, metrics):
+        say(sentence)
 
 
 def _sides(options: argparse.Namespace, pairs: int | None) -> Sequence[inputs.Side]:
     names = options.sides
     if not pairs:
-        return [inputs.find_side(name, options.results, options.run) for name in names]
+        return inputs.find_sides(names, options.results, options.run)
     arguments = shlex.split(options.bench)
     folders = interleaved.run_interleaved(names, pairs, arguments, Path.cwd(), options.results)
     measured = [inputs.find_side(str(folder), options.results) for folder in folders]

@@ -46,7 +46,9 @@ All clusters are processes on this machine. The exit code does not depend on the
 
 def _compare() -> str:
     # This module imports no pandas: the help takes 111 ms instead of 647 ms.
-    from lab.comparison.headlines import HEADLINES
+    from lab.comparison.headlines import MEANINGS
+
+    headlines = "\n".join(f"  {name:<25}{meaning}" for name, meaning in MEANINGS.items())
 
     return f"""\
 examples:
@@ -70,8 +72,8 @@ looks worse by more than --threshold, both commits are measured again with twice
 Exit code 4: a metric is worse by more than --threshold. Exit code 3: the sides have no usable
 metric in common.
 
-Headline metrics: {", ".join(HEADLINES[:3])},
-{", ".join(HEADLINES[3:])}.
+Headline metrics:
+{headlines}
 """
 
 

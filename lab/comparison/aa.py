@@ -22,6 +22,7 @@ from lab.comparison.headlines import HEADLINES
 from lab.comparison.inputs import Side
 from lab.console import counted
 from lab.core.cell import CELL
+from lab.planning.commands import with_function
 
 SPLITS = 20
 # Each half needs an interval (METHOD M2).
@@ -60,7 +61,7 @@ def run_aa_test(run: Side, *, is_paired: bool, seed: int = 1) -> AATest:
     if len(blocks) < BLOCKS:
         raise RefusedError(
             f"{run.name} has {len(blocks)} {noun_of('blocks', len(blocks))}; an A/A test needs "
-            f"{BLOCKS}: lab bench --blocks {BLOCKS}"
+            f"{BLOCKS}: {with_function(f'lab bench --blocks {BLOCKS}', run.numbers['workload'])}"
         )
     halves = (_pairs if is_paired else _halves)(run, blocks, random.Random(seed))
     families = [

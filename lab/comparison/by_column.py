@@ -9,9 +9,12 @@ from lab.analysis.statistics import RefusedError
 from lab.comparison.inputs import Side
 from lab.comparison.left_out import left_out, next_step
 from lab.core.errors import UnknownNameError
+from lab.planning.commands import with_function
 
 # The columns whose values run interleaved in one run.
 COLUMNS = ("environment",)
+# A command that measures two environments.
+TWO = "lab bench --with 'celery==5.5.3' --with 'celery==5.6.0'"
 # The name of the side with an empty value.
 OF_THE_LAB = "the lab's own"
 
@@ -27,10 +30,10 @@ def values_of(column: str, run: Side) -> list[Side]:
         why = left_out(run.states)
         text = f"{run.name} has usable trials of fewer than two values of {column}"
         if run.numbers.empty and why:
-            raise RefusedError(f"{text}: {why}. {next_step(run.states, run.run)}".rstrip())
+            raise RefusedError(f"{text}: {why}. {next_step(run.states, run.again)}".rstrip())
         raise RefusedError(
-            f"{text}{f' ({why})' * bool(why)}. Measure two: lab bench --with 'celery==5.5.3' "
-            "--with 'celery==5.6.0'"
+            f"{text}{f' ({why})' * bool(why)}. Measure two: "
+            f"{with_function(TWO, run.numbers['workload'])}"
         )
     return [of_value(column, value, run) for value in values]
 
@@ -44,7 +47,9 @@ def of_value(column: str, value: str, run: Side) -> Side:
     rows = run.numbers[run.numbers[column] == value]
     if rows.empty:
         raise UnknownNameError(f"{column} of {run.name}", value, set(run.numbers[column]))
-    return replace(run, name=value or OF_THE_LAB, numbers=rows.reset_index(drop=True))
+    unusable = run.unusable[run.unusable[column] == value]
+    numbers = rows.reset_index(drop=True)
+    return replace(run, name=value or OF_THE_LAB, numbers=numbers, unusable=unusable)
 
 
 def _natural(text: str) -> tuple[bool, list[tuple[bool, int, str]]]:

@@ -160,8 +160,8 @@ def _nothing_in_common(a: Side, b: Side) -> str:
     )
     # A side with numbers was measured, and they belong to other cells than those of its partner.
     empty = [side for side in (a, b) if side.numbers.empty]
-    steps = [step for side in empty if (step := next_step(side.states, side.run))]
-    other = "Repeat the plan of one side for the other: lab bench --like RUN"
+    steps = [step for side in empty if (step := next_step(side.states, side.again))]
+    other = f"Repeat the plan of one side for the other: {a.again}"
     return f"{text}{': ' * bool(causes)}{'; '.join(causes)}. {[*steps, other][0]}"
 
 

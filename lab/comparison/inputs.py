@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +18,18 @@ from lab.analysis.statistics import RefusedError
 from lab.comparison.left_out import left_out, next_step, states_of
 from lab.console import say
 from lab.core.cell import CELL
-from lab.core.errors import ResultsError, UnknownNameError, UsageError
+from lab.core.errors import LabError, ResultsError, UnknownNameError, UsageError
 from lab.core.model import COUNTED_FLAGS
 from lab.host.environment import OF_ENVIRONMENT
 from lab.host.repository import git_or_none
+from lab.planning import registry
+from lab.planning.commands import with_function
 from lab.results import run_names
 from lab.results.store import Store, list_runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 BASE_COLUMNS = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
+UNUSABLE = [*CELL, "metric", "why"]
 TRIAL_COLUMNS = ["trial_id", "attempt", "nominal_ns", "flag", *BASE_COLUMNS]
 
 
@@ -42,6 +47,9 @@ class Side:
         servers: Name -> version of each server, which an image or the machine may replace.
         states: The flag or status of each trial (`left_out.states_of`), also of unusable ones.
         run: The newest run that the name selects.
+        again: The command that repeats its plan.
+        unusable: The columns of a cell, metric, and why: one row for each metric of a trial that
+            has no number to compare.
     """
 
     name: str
@@ -51,6 +59,26 @@ class Side:
     servers: dict[str, str] = field(default_factory=dict)
     states: pd.Series[str] = field(default_factory=lambda: pd.Series(dtype=str))
     run: str = ""
+    again: str = "lab bench --like RUN"
+    unusable: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=UNUSABLE))
+
+
+def find_sides(names: Sequence[str], results: Path, within: Path | None = None) -> list[Side]:
+    """Return the side that each name selects, as `find_side` does.
+
+    Raises:
+        LabError: That of the first name that is unknown; otherwise, that of the first other error:
+            a typo in the second name must not hide behind a first side without numbers.
+    """
+    sides, errors = list[Side](), list[LabError]()
+    for name in names:
+        try:
+            sides.append(find_side(name, results, within))
+        except LabError as error:
+            errors.append(error)
+    if errors:
+        raise next((e for e in errors if isinstance(e, UnknownNameError)), errors[0])
+    return sides
 
 
 def find_side(name: str, results: Path, within: Path | None = None) -> Side:
@@ -102,15 +130,20 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
         raise ResultsError(
             f"The runs of {name} differ in machine or software. Pass one run instead of {name}."
         )
-    values = pd.concat([_values(store) for store in stores], ignore_index=True)
+    measured = [_measured(store) for store in stores]
+    states = pd.concat([states_of(last_attempts(store.read("trial"))) for store in stores])
+    newest = folders[-1].name
+    workloads = {work for table in measured for work in table["workload"]}
     return Side(
         name,
-        values,
+        pd.concat([_values(table) for table in measured], ignore_index=True),
         facts[0],
         str(environments[0].fingerprint_id.iloc[0]),
         _servers(name, stores),
-        pd.concat([states_of(last_attempts(store.read("trial"))) for store in stores]),
-        folders[-1].name,
+        states,
+        newest,
+        with_function(f"lab bench --like {newest}", workloads),
+        pd.concat([table.loc[table["why"] != "", UNUSABLE] for table in measured]),
     )
 
 
@@ -142,13 +175,20 @@ def _stable(environment: pd.DataFrame) -> dict[str, str]:
     return {str(key): str(value) for key, value in zip(rows.key, rows.value, strict=True)}
 
 
-def _values(store: Store) -> pd.DataFrame:
+def _measured(store: Store) -> pd.DataFrame:
+    """Return the metrics of all trials, with the reason why a number cannot be compared."""
     trials, numbers = store.read("trial"), store.read("metric")
+    table = numbers.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     # A lower bound is not a value: the true value may be anything above it.
-    usable = numbers[(numbers.is_valid == 1) & (numbers.bound == "")]
-    table = usable.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
+    why = pd.Series("", table.index).mask(table.bound != "", "only a bound is known")
+    why = why.mask(table.is_valid == 0, table.method.str.rstrip("."))
     # No comparison uses the numbers of disturbed and invalid trials (METHOD M23).
-    table = table[table.flag.isin(COUNTED_FLAGS)]
+    is_counted = table.flag.isin(COUNTED_FLAGS)
+    return table.assign(why=why.where(is_counted, "the trials were " + table.flag.astype("str")))
+
+
+def _values(measured: pd.DataFrame) -> pd.DataFrame:
+    table = measured[measured["why"] == ""]
     # Each run calibrates again, so equal cells have different sizes; the duration is equal. Of a
     # user's function it is measured in each run, and its size is 0.
     is_sized = (table.nominal_ns > 0) & (table["size"] > 0)
@@ -161,7 +201,10 @@ def _of_label(label: str, run: Side) -> Side:
     known = sorted(set(run.states.index))
     chosen = [name for name in known if label in {name, *_short_names(name)}]
     if not chosen:
-        raise UnknownNameError(f"run, measured commit, or backend of {run.name}", label, known)
+        _require_measured(label, run)
+        raise UnknownNameError(
+            f"run, measured commit, or backend of {run.name}", label, _similar(label, known)
+        )
     if len(chosen) > 1:
         raise UsageError(
             f"{label!r} matches several labels of {run.name}. Use one of: {', '.join(chosen)}."
@@ -171,9 +214,33 @@ def _of_label(label: str, run: Side) -> Side:
     if rows.empty and (why := left_out(states)):
         raise RefusedError(
             f"{chosen[0]} has no trial in {run.name} to compare: {why}. "
-            f"{next_step(states, run.run) or f'The reasons: lab report {run.run}'}"
+            f"{next_step(states, run.again) or f'The reasons: lab report {run.run}'}"
         )
-    return replace(run, name=chosen[0], numbers=rows.reset_index(drop=True), states=states)
+    unusable = run.unusable[run.unusable["label"] == chosen[0]]
+    numbers = rows.reset_index(drop=True)
+    return replace(run, name=chosen[0], numbers=numbers, states=states, unusable=unusable)
+
+
+def _require_measured(label: str, run: Side) -> None:
+    """Raise if a name that a run lacks is a backend of the lab, and no typo."""
+    try:
+        registry.select(label)
+    except UsageError:
+        return
+    command = f"lab bench -b {shlex.quote(label)} -b OTHER"
+    known = ", ".join(sorted(set(run.states.index)))
+    raise UsageError(
+        f"{run.name} has no trial of {label}. It has: {known}. "
+        f"Measure both sides in one run: {with_function(command, run.numbers['workload'])}"
+    )
+
+
+def _similar(label: str, known: Sequence[str]) -> Sequence[str]:
+    """Add the backends whose names are similar to a typo, if no label of the run is."""
+    names = [*known, *(short for name in known for short in _short_names(name))]
+    if get_close_matches(label, names):
+        return known
+    return [*known, *get_close_matches(label, registry.backends())]
 
 
 def _short_names(label: str) -> tuple[str, str]:

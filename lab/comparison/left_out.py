@@ -42,11 +42,14 @@ def left_out(states: pd.Series[str]) -> str:
     return ", ".join(parts).replace(" ", total, 1)
 
 
-def next_step(states: pd.Series[str], run: str) -> str:
-    """Return what to do about a run without numbers to compare; empty if nothing disturbed it."""
+def next_step(states: pd.Series[str], again: str) -> str:
+    """Return what to do about a run without numbers to compare; empty if nothing disturbed it.
+
+    `again` is the command that repeats its plan.
+    """
     if Flag.DISTURBED not in set(states):
         return ""
     return (
         "Numbers of disturbed trials are shown and never compared. Stop the programs that use the "
-        f"CPUs (lab doctor lists them), and repeat the plan: lab bench --like {run}"
+        f"CPUs (lab doctor lists them), and repeat the plan: {again}"
     )

@@ -113,6 +113,11 @@ def verdict(compared: Sequence[MetricChange], a: str, b: str) -> str:
         f"From A = {a}, the baseline, to B = {b}: {counts}; p is corrected for {len(compared)} "
         "comparisons (Holm)."
     )
+    if unequal := [n for n in compared if n.n_a != n.n_b]:
+        sentence += (
+            f" In {len(unequal)} of them A and B have different numbers of trials, such as "
+            f"{unequal[0].n_a} and {unequal[0].n_b}."
+        )
     if few := sum(number.ratio.low is None for number in compared):
         sentence += (
             f" {few} of them have no interval, which needs {INTERVAL_FLOOR} trials on each side. "
