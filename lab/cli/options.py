@@ -42,8 +42,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--workload -w": {
             "action": "append",
             "metavar": "NAME[:SIZE]",
-            "help": "workload, with a size such as cpu:20ms or payload:64KiB, or "
-            f"{', '.join(EXPERIMENTS)}; repeat for more (default: the preset's)",
+            "help": "workload, with a size such as cpu:20ms or payload:64KiB (`lab list workloads` "
+            f"lists them), or {', '.join(EXPERIMENTS)}; repeat for more (default: the preset's)",
         },
         "--experiment": {
             "action": "append",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from lab.cli.options import OPTIONS
 from lab.cli.parser import parse
 from lab.cli.selection import select
 from lab.core.errors import ExitCode
@@ -27,6 +30,17 @@ def test_references_can_be_left_out() -> None:
     words = ("-b", "rq", "-w", "noop", "--cores", "1")
     assert {spec.backend for spec in plan(*words).trials} > {"rq", "inline"}
     assert {spec.backend for spec in plan(*words, "--no-references").trials} == {"rq"}
+
+
+def test_the_sizes_in_the_help_of_the_workload_are_accepted() -> None:
+    """Each names a workload with its unit."""
+    text = OPTIONS["selection"]["--workload -w"]["help"]
+    names = re.findall(r"\b[a-z]+:[0-9]\w*", text)
+    assert len(names) == 2
+    assert "lab list workloads" in text
+    for name in names:
+        trials = plan("-b", "thread-pool", "-w", name, "--cores", "1").trials
+        assert {spec.workload for spec in trials} == {name.partition(":")[0]}
 
 
 def test_the_plain_call_runs_beside_systems_on_several_cores() -> None:
