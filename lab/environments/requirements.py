@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import requires
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -69,6 +69,18 @@ def needs_of(label: str) -> Needs:
         if canonicalize_name(requirement.name) not in others:
             texts.append(str(requirement))
     return Needs(tuple(sorted(texts)), chosen.backend.extra) if texts else Needs()
+
+
+def package_of(label: str) -> str:
+    """Return the package of a system, which must be installed; empty if it has none of its own.
+
+    Such as `django-q2` of `django-q`; not the packages of its server's client and of its tools.
+    """
+    backend = registry.select(label).backend
+    modules = [each for each in backend.packages if canonicalize_name(each) == backend.extra]
+    if not modules or not needs_of(label).lock:
+        return ""
+    return canonicalize_name(packages_distributions()[modules[0]][0])
 
 
 def combined(needs: Needs, overrides: Sequence[str]) -> list[str]:

@@ -36,17 +36,30 @@ def run(*arguments: str, about: str) -> str:
         UsageError: The requirements cannot be fulfilled; the message has the reason.
         LabError: uv failed for another reason, such as a network that is down.
     """
+    done = execute(*arguments, about=about)
+    if done.returncode:
+        raise problem(done.stderr, about)
+    return done.stdout
+
+
+def execute(*arguments: str, about: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run uv, and return what it printed, also where it failed; see `run`.
+
+    Raises:
+        LabError: uv is not installed, or did not end.
+    """
     # Without import path: a build of a package would find the lab's modules.
     environment = child_environment.of_download() | {
         name: value for name, value in os.environ.items() if OURS.fullmatch(name)
     }
     environment.pop(child_environment.IMPORT_PATH, None)
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [find_uv_bin(), "--no-progress", "--color", "never", *arguments],
             env=environment,
             # Settings of a project in the current folder are for its own environment.
             cwd=Path(__file__).parent,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -56,15 +69,12 @@ def run(*arguments: str, about: str) -> str:
         raise LabError("uv is not installed. Run: python -m pip install uv") from error
     except subprocess.TimeoutExpired:
         raise LabError(f"uv did not create {about} in {DEADLINE_S:.0f} s. Try again.") from None
-    if done.returncode:
-        raise problem(done.stderr, about)
-    return done.stdout
 
 
 def problem(message: str, about: str) -> LabError:
     """Return the error for a message of uv about an environment."""
     text = " ".join(message.split())
-    if OFFLINE.search(text):
+    if is_offline(text):
         return LabError(
             f"Environment {about} needs packages that uv could not download: {_first(text)}. Check "
             "the network, or choose environments of `lab env list`."
@@ -90,6 +100,11 @@ def problem(message: str, about: str) -> LabError:
     return UsageError(
         f"Environment {about} does not exist: {_first(text)}. Choose another version."
     )
+
+
+def is_offline(message: str) -> bool:
+    """Return whether a message of uv says that the package index did not answer."""
+    return OFFLINE.search(message) is not None
 
 
 def _first(text: str) -> str:

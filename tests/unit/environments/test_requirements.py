@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lab.core.errors import UsageError
-from lab.environments.requirements import LOCKS, Needs, checked, combined, needs_of
+from lab.environments.requirements import LOCKS, Needs, checked, combined, needs_of, package_of
 from lab.planning import registry
 
 
@@ -54,3 +54,22 @@ def test_a_malformed_requirement_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match=rf"--with '?\"?{re.escape(text)}.*==") as refused:
         checked(text)
     assert str(refused.value).count(". ") == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "package"),
+    [
+        ("celery[threads]@safe", "celery"),
+        ("django-q", "django-q2"),
+        ("django-rq", "django-rq"),
+        ("celery-beat", "celery"),
+        ("asyncio", ""),
+        ("threading", ""),
+        ("raw-redis", ""),
+    ],
+)
+def test_the_package_of_a_system_is_the_one_that_it_is_named_after(
+    label: str, package: str
+) -> None:
+    """Not a client of its server, and none of the standard library or of a reference."""
+    assert package_of(label) == package
