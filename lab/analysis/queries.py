@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -139,9 +139,9 @@ def trend_estimates(tables: Tables, *metrics: str) -> pd.DataFrame:
     return chosen.merge(identify(tables["trial"]), on="label")
 
 
-def largest_bursts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the largest burst of each cell."""
-    same = [name for name in CELL if name != "n_planned"]
+def largest_bursts(rows: pd.DataFrame, over: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows of the largest burst of each cell; cells that differ in `over` share one."""
+    same = [name for name in CELL if name not in ("n_planned", *over)]
     # A burst has no rate, and by default pandas drops the groups whose key has a null.
     largest = rows.groupby(same, dropna=False)["n_planned"].transform("max")
     return rows[rows["n_planned"] == largest]

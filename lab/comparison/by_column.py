@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
+
+from packaging.version import Version
 
 from lab.analysis.statistics import RefusedError
 from lab.comparison.inputs import Side
 from lab.comparison.left_out import left_out, next_step
+from lab.core.environment import SEPARATOR
 from lab.core.errors import UnknownNameError
 from lab.planning.commands import with_function
 
@@ -25,7 +29,7 @@ def values_of(column: str, run: Side) -> list[Side]:
     Raises:
         RefusedError: The run has usable trials of fewer than two values.
     """
-    values = sorted(set(run.numbers[column]), key=_natural)
+    values = sorted(set(run.numbers[column]), key=in_order)
     if len(values) < 2:  # noqa: PLR2004 (A and B)
         why = left_out(run.states)
         text = f"{run.name} has usable trials of fewer than two values of {column}"
@@ -52,9 +56,21 @@ def of_value(column: str, value: str, run: Side) -> Side:
     return replace(run, name=value or OF_THE_LAB, numbers=numbers, unusable=unusable)
 
 
-def _natural(text: str) -> tuple[bool, list[tuple[bool, int, str]]]:
-    """Return a key that sorts 5.9 before 5.10, and releases before checkouts."""
-    parts = re.findall(r"\d+|\D+", text)
-    return " @ " in text, [
-        (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts
-    ]
+def in_order(text: str) -> tuple[bool, list[Any]]:
+    """Return a key that sorts 5.9 before 5.10, 5.10rc1 before 5.10, and releases before checkouts.
+
+    Args:
+        text: An environment, or a version.
+    """
+    return " @ " in text, [_key(part) for part in text.split(SEPARATOR)]
+
+
+def _key(part: str) -> tuple[Any, ...]:
+    name, _, version = part.rpartition("==")
+    try:
+        # A free-threaded build, such as 3.14t, follows the ordinary one.
+        return name, False, Version(version.removesuffix("t")), version
+    except ValueError:
+        # The longer of two numbers is the larger one; a foreign run may have too long ones for int.
+        numbers = [(each, each.lstrip("0")) for each in re.findall(r"[0-9]+|[^0-9]+", part)]
+        return "", True, [(not each.isdigit(), len(short), each) for each, short in numbers]

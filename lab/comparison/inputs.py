@@ -130,7 +130,7 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
         raise ResultsError(
             f"The runs of {name} differ in machine or software. Pass one run instead of {name}."
         )
-    measured = [_measured(store) for store in stores]
+    measured = [_measured(store.read("trial"), store.read("metric")) for store in stores]
     states = pd.concat([states_of(last_attempts(store.read("trial"))) for store in stores])
     newest = folders[-1].name
     workloads = {work for table in measured for work in table["workload"]}
@@ -175,9 +175,13 @@ def _stable(environment: pd.DataFrame) -> dict[str, str]:
     return {str(key): str(value) for key, value in zip(rows.key, rows.value, strict=True)}
 
 
-def _measured(store: Store) -> pd.DataFrame:
+def numbers_of(trials: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    """Return `Side.numbers` of the tables `trial` and `metric` of one run."""
+    return _values(_measured(trials, numbers))
+
+
+def _measured(trials: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
     """Return the metrics of all trials, with the reason why a number cannot be compared."""
-    trials, numbers = store.read("trial"), store.read("metric")
     table = numbers.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     # A lower bound is not a value: the true value may be anything above it.
     why = pd.Series("", table.index).mask(table.bound != "", "only a bound is known")

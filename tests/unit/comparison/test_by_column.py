@@ -61,6 +61,22 @@ def test_a_checkout_is_compared_with_a_release() -> None:
     assert [each.name for each in sides] == ["celery==5.2", "celery==5.10", "celery @ 1a2b"]
 
 
+def test_environments_are_in_the_order_of_versions() -> None:
+    """A candidate is before its release, a free-threaded build after the ordinary one."""
+    ordered = ["", "celery>=5", "celery==5.9", "celery==5.10rc1", "celery==5.10", "celery @ 1a"]
+    assert sorted({*ordered}, key=by_column.in_order) == ordered
+    pythons = ["3.9", "3.14", "3.14t", "3.14t + rq==2.9", "3.14t + rq==2.10"]
+    assert sorted({*pythons}, key=by_column.in_order) == pythons
+    # Those of a foreign run may be no versions at all.
+    strange = [
+        "celery==" + "9" * 5000,
+        "celery==\N{SUPERSCRIPT TWO}",
+        "== + ==",
+        "\N{BENGALI DIGIT ONE}",
+    ]
+    assert len(sorted(strange, key=by_column.in_order)) == len(strange)
+
+
 def test_a_slower_environment_is_an_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
