@@ -190,10 +190,13 @@ def pictures(synthetic: Tables, tmp_path_factory: pytest.TempPathFactory) -> Map
         from tests.factories.bursts import overheads, whole
         from tests.factories.faults import with_faults
         from tests.factories.round_trips import with_round_trips
+        from tests.factories.versions import in_versions
 
         of = dict.fromkeys(FIGURES, synthetic)
         of |= {"granularity": whole(overheads()), "timeline": with_faults(synthetic)}
         of |= {"round-trip": with_round_trips(synthetic)}
+        releases = {"rq==2.9": 1.0, "rq==2.10": 1.0, "rq==3": 1.3}
+        of |= {"versions": in_versions(synthetic, "rq", releases)}
         saved = {name: save(chart, of[name], folder) for name, chart in FIGURES.items()}
         return {name: picture for name, picture in saved.items() if picture}
 

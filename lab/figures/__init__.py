@@ -36,6 +36,7 @@ from lab.figures.scaling import SCALING
 from lab.figures.schedule import SCHEDULE
 from lab.figures.theme import theme, with_dark_version
 from lab.figures.timeline import TIMELINE
+from lab.figures.versions import VERSIONS
 from lab.figures.waits import WAITS
 
 __all__ = ["FIGURES", "Chart", "Picture", "Tables", "draw", "save", "write"]
@@ -44,7 +45,7 @@ FIGURES: Mapping[str, Chart] = {
     chart.name: chart
     for chart in (
         *(TIMELINE, WAITS, SCALING, LATENCY, LOAD, OVERHEADS, GRANULARITY),
-        *(ROUND_TRIPS, COST, MEMORY, SCHEDULE, OVER_TIME),
+        *(ROUND_TRIPS, COST, MEMORY, SCHEDULE, VERSIONS, OVER_TIME),
     )
 }
 

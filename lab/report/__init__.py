@@ -14,6 +14,7 @@ from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
 from lab.report.summary import ABOVE, COLUMNS, SummaryRow, summary
 from lab.report.verdict import verdict
+from lab.report.versions import version_tables
 from lab.report.workflows import workflow_tables
 
 __all__ = [
@@ -53,7 +54,8 @@ def terminal_tables(tables: RunTables) -> Iterator[TextTable]:
     )
     # Most campaigns lack several of these: a table without rows would only be a heading.
     yield from (table for table in text_tables if table[2])
-    yield from ((table.title, table.headings, table.rows) for table in workflow_tables(plain))
+    for table in (*version_tables(WithoutFaults(tables)), *workflow_tables(plain)):
+        yield table.title, table.headings, table.rows
     for choice in choices(plain):
         yield f"Which one for {choice.task}?", HEADINGS, choice.rows
 

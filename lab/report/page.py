@@ -43,6 +43,7 @@ from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
 from lab.report.schedules import COUNTS, schedules, shown_columns
 from lab.report.summary import ABOVE, COLUMNS, Column, SummaryRow, summary
+from lab.report.versions import version_tables
 from lab.report.workflows import workflow_tables
 
 PAGE = "report.html"
@@ -148,6 +149,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         choices=of_functions,
         choice_headings=HEADINGS,
         shapes=workflow_tables(plain),
+        steps=version_tables(WithoutFaults(tables)),
         baselines=sections.baselines(labelled),
         loads=grids(plain),
         **_grouped(plain),
