@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 
 from lab.cli.options import OPTIONS
@@ -21,10 +21,12 @@ def add(command: str, parser: argparse.ArgumentParser) -> None:
         ADD[command](parser)
 
 
-def _bench(command: argparse.ArgumentParser) -> None:
+def _bench(command: argparse.ArgumentParser, without: Container[str] = ()) -> None:
     for title, options in OPTIONS.items():
         group = command.add_argument_group(title)
         for names, facts in options.items():
+            if names in without:
+                continue
             kind, text = facts.get("type"), facts["help"]
             # The text comes from the table that checks the value, so help and check agree.
             if isinstance(kind, ranges.NUMBERS):
@@ -55,6 +57,8 @@ def _workloads() -> Iterator[str]:
     yield from (*registry.workload_names(), *EXPERIMENTS)
 
 
+# `lab versions` chooses the first two itself, and runs a new plan.
+NOT_OF_VERSIONS = ("--with", "--no-references", "--like", "--resume", "--turns", "--tables-only")
 # The names that the options of `lab bench` take.
 VALUES: dict[str, Callable[[], Iterable[str]]] = {
     "arrival": lambda: OFFERED,
@@ -163,6 +167,31 @@ def _compare(command: argparse.ArgumentParser) -> None:
     _add_results(command)
 
 
+def _versions(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("releases")
+    group.add_argument(
+        "--last",
+        type=ranges.RELEASES,
+        metavar="N",
+        help="the newest release of each of the last N minor series, without pre-releases and "
+        f"withdrawn ones (default: 6, or none with --release); {ranges.RELEASES}",
+    )
+    group.add_argument(
+        "--range",
+        default="",
+        metavar="SPECIFIER",
+        help="only releases in this range, such as '>=5.3,<5.7'",
+    )
+    group.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        metavar="VERSION",
+        help="measure this release; repeat for more (default: none)",
+    )
+    _bench(command, without=NOT_OF_VERSIONS)
+
+
 def _history(command: argparse.ArgumentParser) -> None:
     command.add_argument("--machine", metavar="HASH=NAME", help="name of a machine in the pages")
     _add_results(command)
@@ -246,6 +275,7 @@ ADD = {
     "list": _list,
     "report": _report,
     "compare": _compare,
+    "versions": _versions,
     "history": _history,
     "publish": _publish,
     "reproduce": _reproduce,

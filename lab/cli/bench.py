@@ -38,13 +38,21 @@ from lab.results.store import Store
 
 def run(options: argparse.Namespace) -> int:
     """Plan and run a campaign, and write its report."""
+    return measure(options)[0]
+
+
+def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
+    """Plan and run a campaign, and write its report; return its exit code and its folder.
+
+    A dry run has no folder.
+    """
     stored = _stored_run(options) if options.resume else None
     campaign = stored[1] if stored else _new_run(options)
     # After the checks of the command line: the message of an error in it is the only one.
     _warn(options)
     if options.dry_run:
         show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
-        return ExitCode.FINE
+        return ExitCode.FINE, None
     if not campaign.plan.trials:
         for line in skip_lines(skips_of(campaign.plan), progress_console.width):
             say(line)
@@ -63,9 +71,9 @@ def run(options: argparse.Namespace) -> int:
         say("This run is complete, and nothing was left to run. The result of all its trials:")
     if options.tables_only:
         # `lab compare --pairs`, which uses this option, takes MACHINE_FAILED as a failed campaign.
-        return runner.exit_code(rows)
+        return runner.exit_code(rows), store.folder
     try:
-        return _conclude(store.folder, rows, options)
+        return _conclude(store.folder, rows, options), store.folder
     except KeyboardInterrupt:
         say(f"Stopped. All trials have ended and are saved: {store.folder}")
         say(f"To write the page: lab report {store.folder}")

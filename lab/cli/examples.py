@@ -77,6 +77,19 @@ Headline metrics:
 """
 
 
+VERSIONS = """\
+examples:
+  lab versions -b celery                         the newest release of the last six minor series
+  lab versions -b celery --last 3 --dry-run      print the plan and its estimated time
+  lab versions -b rq --range '>=2,<3' -w noop    within a range, only bursts of no-ops
+  lab versions -b celery --release 5.5.3 --release 5.6.0
+
+The releases are those of the package index that uv is configured with. They run in the same blocks,
+as in `lab bench --with`, whose options this command takes; without any, it measures the experiment
+`overhead`, in 10 blocks where the preset has fewer than 5. Each release is compared with the one
+before it, and the report page has a figure and a table of all steps.
+Exit code 4: the newest release costs over 5 % more than the one before it.
+"""
 HISTORY = """\
 results/asv             asv's files, one per machine, commit and provider; rewritten from the runs
 results/asv-html        asv's pages; `nox -s serve` serves them
@@ -90,5 +103,6 @@ TEXTS: Mapping[str, Callable[[], str]] = {
     "bench": lambda: LAB,
     "claims": _claims,
     "compare": _compare,
+    "versions": lambda: VERSIONS,
     "history": lambda: HISTORY,
 }

@@ -26,6 +26,7 @@ COMMANDS = {
     "list": "List backends, variants, profiles, workloads, presets.",
     "report": "Recompute a run's tables, figures and page.",
     "compare": "Compare two runs, commits or backends.",
+    "versions": "Measure the releases of a system, and draw its cost over them.",
     "history": "Show results over commits, and their changes.",
     "publish": "Export a run as a folder to upload, or for a dashboard.",
     "reproduce": "Repeat one trial of a run.",

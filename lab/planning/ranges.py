@@ -153,6 +153,7 @@ QUOTA_CPUS = Real(0.1, CPUS)
 BLOCKS = Whole(1, 1_000)
 PRECISION = Percent(0.1, 50)
 PAIRS = Whole(1, 1_000)
+RELEASES = Whole(2, 50)
 SEED = Whole(0, 2**31 - 1)
 THRESHOLD_PERCENT = Real(0, 10_000)
 # Sizes of workloads by unit; the largest are an hour and 1 GiB.
