@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -135,9 +136,14 @@ class ApScheduler(Backend):
             self._thread.join()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the executor, its limit, and the settings of a task and of a scheduled job."""
+        """Return the executor, its limit, and the settings of a task and of a scheduled job.
+
+        Also the start method of the pool's processes.
+        """
         of_task = self._settings_of(misfire_grace_time=self.setup.settings["misfire_grace_time"])
         rest = {"max_workers": self.workers, "scheduled": self._settings_of()}
+        if self.setup.settings["executor"] == "processpool":
+            rest["start_method"] = _start_method()
         return {**self.setup.settings, **of_task, **rest}
 
     def _settings_of(self, **options: Any) -> dict[str, Any]:
@@ -157,6 +163,14 @@ class ApScheduler(Backend):
         self._scheduler.start()
         self._is_running.set()
         await self._stopping.wait()
+
+
+def _start_method() -> str:
+    from apscheduler.executors.pool import ProcessPoolExecutor
+
+    # Some releases choose it, others leave the interpreter's default. No process starts here.
+    chosen = ProcessPoolExecutor(1).pool_kwargs.get("mp_context")
+    return str((chosen or multiprocessing).get_start_method())
 
 
 def _database() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -191,12 +192,13 @@ class Dramatiq(Backend):
             self._broker.client.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the settings of the broker, of its middleware, and of the workers."""
+        """Return the settings of broker, middleware and workers, with the default start method."""
         from dramatiq import worker
 
         middleware = {type(each).__name__: _plain(each) for each in self._broker.middleware}
         # 0 means twice the number of threads (API Reference, Environment Variables).
         fixed = {"queue_prefetch": worker.QUEUE_PREFETCH, "worker_timeout": worker.WORKER_TIMEOUT}
+        fixed["start_method"] = multiprocessing.get_start_method()
         return {**_plain(self._broker), **fixed, "middleware": middleware, **self.setup.settings}
 
     @classmethod
@@ -225,8 +227,7 @@ class Dramatiq(Backend):
 
 def _plain(thing: object) -> dict[str, Any]:
     """Return the plain attributes, without the id of the broker, which differs in each trial."""
-    plain = {k: v for k, v in vars(thing).items() if isinstance(v, int | str)}
-    return {name: value for name, value in plain.items() if name != "broker_id"}
+    return {k: v for k, v in vars(thing).items() if isinstance(v, int | str) and k != "broker_id"}
 
 
 def _in_time(wait: Callable[..., Any], timeout_s: float) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import multiprocessing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -98,7 +99,10 @@ class Joblib(Backend):
         self._context.close()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the defaults of `Parallel`, overridden by the settings of variant and profile."""
+        """Return the defaults of `Parallel`, overridden by the settings of variant and profile.
+
+        Pools of `multiprocessing` have the interpreter's default start method; loky has its own.
+        """
         from joblib import Parallel
 
         parameters = inspect.signature(Parallel).parameters
@@ -109,6 +113,8 @@ class Joblib(Backend):
             if name not in OMITTED
         }
         fixed = {PICKLER: "cloudpickle", "n_jobs": self.workers}
+        if self.setup.settings["backend"] == "multiprocessing":
+            fixed["start_method"] = multiprocessing.get_start_method()
         return {**defaults, **fixed, **self.setup.settings}
 
 

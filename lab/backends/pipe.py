@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.core.backend import Backend
@@ -18,7 +18,7 @@ Calls = Sequence[tuple[int, str, Any]]
 class Pipe(Backend):
     """Runs `workers` processes that read one `multiprocessing.SimpleQueue`: a pipe and two locks.
 
-    Tasks return no result (METHOD M18, B2). The start method is the platform's default.
+    Tasks return no result (METHOD M18, B2). The start method is the interpreter's default.
     """
 
     family = "reference"
@@ -69,6 +69,10 @@ class Pipe(Backend):
         while self._processes:
             self._processes.pop().join()
         self._calls.close()
+
+    def effective_settings(self) -> Mapping[str, Any]:
+        """Return the start method of its processes."""
+        return {**self.setup.settings, "start_method": multiprocessing.get_start_method()}
 
 
 def serve(calls: multiprocessing.SimpleQueue[Calls]) -> None:

@@ -73,3 +73,13 @@ def test_settings_are_those_of_the_interpreter_of_the_driver(
     default = "fork" if version == "3.13t" else "forkserver"
     assert settings["default_start_method"] == default
     assert "spawn" in (settings.get("start_method"), settings.get("mp_context"))
+
+
+@pytest.mark.parametrize(("version", "default"), [("3.13t", "fork"), ("3.14", "forkserver")])
+def test_processes_without_a_chosen_method_start_by_the_default_of_the_interpreter(
+    version: str, default: str, tmp_path: Path
+) -> None:
+    """The reference of all pools: its row tells which method that was."""
+    interpreter(f"python{version}")
+    settings = json.loads(run(tmp_path, spec_of("pipe", environment=version)).row.settings)
+    assert settings["start_method"] == default
