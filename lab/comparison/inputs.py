@@ -19,7 +19,7 @@ from lab.comparison.left_out import left_out, next_step, states_of
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import LabError, ResultsError, UnknownNameError, UsageError
-from lab.core.model import COUNTED_FLAGS
+from lab.core.model import COUNTED_FLAGS, REDIS_SERVERS, Service
 from lab.host.environment import OF_ENVIRONMENT
 from lab.host.repository import git_or_none
 from lab.planning import registry
@@ -44,7 +44,8 @@ class Side:
             replaced by the requested duration in us, because each run calibrates again.
         facts: The stable facts of the fingerprint.
         fingerprint_id: The hash of these facts.
-        servers: Name -> version of each server, which an image or the machine may replace.
+        servers: Name and version of each server, which an image or the machine may replace; the
+            key is its place and the service that it is.
         states: The flag or status of each trial (`left_out.states_of`), also of unusable ones.
         run: The newest run that the name selects.
         again: The command that repeats its plan.
@@ -148,10 +149,11 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
 
 
 def _servers(name: str, stores: Sequence[Store]) -> dict[str, str]:
-    """Return the version of each server of all trials, by provider and environment.
+    """Return the name and version of each server of all trials, by its place.
 
     Raises:
-        ResultsError: The trials on one provider have two versions of one server.
+        ResultsError: The trials on one provider have two versions of one server, or have Redis and
+            Valkey.
     """
     columns = ["provider", "environment", "services"]
     trials = pd.concat([store.read("trial")[columns] for store in stores])
@@ -159,15 +161,24 @@ def _servers(name: str, stores: Sequence[Store]) -> dict[str, str]:
     for row in each(trials[trials["services"] != ""].drop_duplicates()):
         # In parentheses follow the origin of the program and its persistence, a factor of faults.
         for server in re.sub(r" \(.*?\)", "", row.services).split("; "):
-            # Dimensions of the cell: trials of one of their values are compared with each other.
-            place = " ".join(filter(None, (row.provider, row.environment)))
-            known = servers.setdefault(f"{place} {server.partition(' ')[0]}", server)
+            key = _key(server, row.provider, row.environment)
+            known = servers.setdefault(key, server)
             if known != server:
                 raise ResultsError(
                     f"{name} has trials on {known} and on {server}, which no comparison may mix. "
                     "Measure each in a run of its own."
                 )
     return servers
+
+
+def _key(server: str, provider: str, environment: str) -> str:
+    """Return the place of a server and the service that it is, such as ``local redis``."""
+    name = server.partition(" ")[0]
+    if name in REDIS_SERVERS:
+        name = Service.REDIS
+    # Only this server is a package of the environment, which then has a version of its own.
+    is_package = server.startswith("dask scheduler")
+    return " ".join(filter(None, (provider, environment * is_package, name)))
 
 
 def _stable(environment: pd.DataFrame) -> dict[str, str]:
@@ -268,6 +279,9 @@ def differences(a: Side, b: Side) -> list[str]:
     """List the facts of machine and software that differ between the two sides.
 
     Also the versions of servers that both used, such as RabbitMQ 3.13 and 4.
+
+    Raises:
+        UsageError: One side used Redis and the other Valkey, which no option may mix.
     """
     # Trials of an environment that only one side has are compared with none.
     keys = sorted(
@@ -278,6 +292,13 @@ def differences(a: Side, b: Side) -> list[str]:
     servers = [
         name for name in a.servers if a.servers[name] != b.servers.get(name, a.servers[name])
     ]
+    for name in servers:
+        one, other = a.servers[name], b.servers[name]
+        if one.partition(" ")[0] != other.partition(" ")[0]:
+            raise UsageError(
+                f"{a.name} ran on {one} and {b.name} on {other}: no comparison mixes the two. "
+                "Measure both on one server (lab doctor redis names that of this machine)."
+            )
     return [f"server: {a.servers[name]} / {b.servers[name]}" for name in servers] + [
         f"{key}: {a.facts.get(key, 'unknown')} / {b.facts.get(key, 'unknown')}"
         for key in keys

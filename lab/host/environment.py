@@ -73,7 +73,7 @@ class GitState(NamedTuple):
 def fingerprint(further: Iterable[Fact] = ()) -> tuple[str, list[EnvironmentRow]]:
     """Read all facts; return the id, 16 hex digits over the stable ones, and a row for each fact.
 
-    `further` are those of other environments than that of the lab.
+    `further` are those of other environments than that of the lab, and of servers.
 
     Facts that could not be read are not part of the id, so a new fact that an old machine lacks
     does not change the id of that machine.

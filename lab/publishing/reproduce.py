@@ -11,6 +11,7 @@ from lab.core.errors import ResultsError, UsageError
 from lab.core.model import TrialSpec
 from lab.host import environment
 from lab.planning.plan import Plan
+from lab.providers import redis_program
 from lab.results import run_names
 from lab.results.store import Store
 from lab.results.store import list_runs as readable_runs
@@ -60,7 +61,8 @@ def differences(run: Path) -> list[str]:
     # The present facts of another environment are read for the new run, if its trial has one.
     rows = rows[~rows.key.astype(str).str.startswith(environment.OF_ENVIRONMENT)]
     then = {str(k): str(v) for k, v, s in zip(rows.key, rows.value, rows.stable, strict=True) if s}
-    now = {row.key: row.value for row in environment.fingerprint()[1] if row.stable}
+    present = environment.fingerprint(redis_program.facts())[1]
+    now = {row.key: row.value for row in present if row.stable}
     commit = str(store.campaign().git_commit)
     then, now = {**then, "lab.commit": commit}, {**now, "lab.commit": environment.git_state()[0]}
     return [

@@ -12,6 +12,7 @@ from lab.core.model import Service, Status
 # The words of the recorded services (`trial.services`) -> names for readers.
 NAMES = {
     Service.REDIS: "Redis",
+    "valkey": "Valkey",
     Service.RABBITMQ: "RabbitMQ",
     Service.POSTGRES: "PostgreSQL",
     "dask scheduler": "Dask scheduler",

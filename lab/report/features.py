@@ -9,7 +9,7 @@ from lab.analysis.contracts import contract_of
 from lab.analysis.environments import label_of
 from lab.core.backend import services_of, variant_of
 from lab.core.errors import LabError
-from lab.core.model import Service
+from lab.core.model import REDIS_SERVERS, Service
 from lab.planning import registry
 
 
@@ -30,7 +30,7 @@ class Features:
 
 def features_of(label: str, servers: Collection[str] = ()) -> Features:
     """Return the features of a label; `servers` are those that its trials recorded."""
-    needs_redis = any(Service.REDIS in text for text in servers)
+    needs_redis = any(name in text for text in servers for name in REDIS_SERVERS)
     try:
         chosen = registry.select(label_of(label))
     except LabError:  # a system of another package, which is not installed here

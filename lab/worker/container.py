@@ -26,8 +26,10 @@ def _redis(endpoint: str) -> str:
     import redis
 
     with redis.Redis.from_url(endpoint, socket_timeout=2) as client:
-        version = client.info("server")["redis_version"]
-        return f"redis {version} ({_persistence(client.config_get('*'))})"
+        about = client.info("server")
+        # Valkey reports its name, and in `redis_version` the version of Redis that it replaces.
+        name = about.get("server_name", "redis")
+        return f"{name} {about[f'{name}_version']} ({_persistence(client.config_get('*'))})"
 
 
 def _persistence(settings: Mapping[str, str]) -> str:

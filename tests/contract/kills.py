@@ -32,6 +32,7 @@ from lab.host import processes
 from lab.providers import reaper
 from lab.providers.engine import engine
 from lab.results.store import Store
+from tests.factories.servers import REDIS_SERVER
 
 PR_SET_CHILD_SUBREAPER = 36
 CELLS = {
@@ -51,7 +52,6 @@ ENDS_S = 300.0
 TARGETS = ("lab", "lab", "lab", "driver", "server", "worker")
 SIGNALS = ("KILL", "KILL", "INT", "TERM", "HUP", "STOP and CONT", "STOP and KILL")
 GRACEFUL = ("INT", "TERM", "HUP")
-SERVER = "redis-server"
 HELPERS = ("lab.providers.watchdog", "lab.driver.instrumentation_cost", "redis-benchmark", "git")
 TRIALS = "runs/*/trials/*"
 # The share of kills that wait for the start of a trial; the others may precede it.
@@ -83,7 +83,7 @@ def role_of(process: psutil.Process) -> str:
         return ""
     if not words or any(helper in words for helper in HELPERS):
         return ""
-    return "driver" if "lab.driver" in words else "server" if SERVER in words else "worker"
+    return "driver" if "lab.driver" in words else "server" if REDIS_SERVER in words else "worker"
 
 
 class Observer:

@@ -17,6 +17,7 @@ from lab.host import processes
 from lab.providers.servers import RedisService
 from lab.running import trial
 from lab.validation.trial_row import TrialResult, collect
+from tests.factories.servers import REDIS_SERVER
 from tests.factories.trials import CONTEXT, run, spec_of
 
 # Slow enough that a process can be killed in the middle of it.
@@ -53,8 +54,8 @@ def _command_of(process: psutil.Process) -> str:
 @pytest.mark.parametrize(
     ("label", "victim", "messages"),
     [
-        ("celery[threads]", "redis-server", ["redis was killed by SIGKILL"]),
-        ("rq[simple-worker]", "redis-server", ["redis was killed by SIGKILL"]),
+        ("celery[threads]", REDIS_SERVER, ["redis was killed by SIGKILL"]),
+        ("rq[simple-worker]", REDIS_SERVER, ["redis was killed by SIGKILL"]),
         ("celery[threads]", "celery", ["node0 (", "was killed by SIGKILL"]),
         ("rq[simple-worker]", "lab.driver", ["The driver was killed by SIGKILL in phase measure"]),
         ("thread-pool", "lab.driver", ["The driver was killed by SIGKILL in phase measure"]),
@@ -81,7 +82,7 @@ def test_row_names_a_server_that_is_killed_in_any_phase(
 ) -> None:
     """The reason is the server's end, not the error of its client, which ends first."""
     spec = spec_of(label, seed=seed_of(phase))
-    row = run_and_kill(tmp_path, spec, "redis-server", phase).row
+    row = run_and_kill(tmp_path, spec, REDIS_SERVER, phase).row
     assert row.status == "failed"
     assert row.reason.startswith("redis was killed by SIGKILL")
 
@@ -154,10 +155,10 @@ def test_server_without_a_free_port_is_an_error(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(ClusterError, match=r"redis-server did not start: .*listening on port"):
+        with pytest.raises(ClusterError, match=rf"{REDIS_SERVER} did not start: .*listening"):
             RedisService().start(tmp_path, (), {}, "p", lambda: port)
     commands = (" ".join(child.cmdline()) for child in psutil.Process().children())
-    assert not any("redis-server" in command for command in commands)
+    assert not any(REDIS_SERVER in command for command in commands)
 
 
 def test_server_tries_another_port_if_the_first_is_in_use(tmp_path: Path) -> None:

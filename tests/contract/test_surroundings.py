@@ -13,6 +13,7 @@ from lab.planning import registry
 from tests.conftest import RunCli
 from tests.contract.watching import Seen, watching
 from tests.factories.foreign_environment import JUNK, write_shadows
+from tests.factories.servers import REDIS_SERVER
 from tests.factories.trials import run, spec_of
 
 # Variables that the lab sets or passes.
@@ -76,7 +77,7 @@ def test_processes_of_a_trial_have_only_listed_variables(
     assert (result.row.status, result.row.reason) == ("ok", "")
     assert any("lab.driver" in process.words for process in seen.values())
     if Service.REDIS in selected.backend.services:
-        assert any("redis-server" in process.words[0] for process in seen.values())
+        assert any(REDIS_SERVER in process.words[0] for process in seen.values())
     assert unlisted_variables(selected.name, seen) == {}
 
 

@@ -18,6 +18,8 @@ NAMES = (
     *("redis-server", "dask scheduler", "dask worker", "flower", "runserver"),
     *("epmd", "beam.smp", "postgres"),
 )
+# It is in the place of the other, and listens like it.
+REPLACING = {"valkey-server": "redis-server"}
 LISTEN, CLOSE = "0A", "07"  # a UDP socket that is not connected has the state "close"
 ACCEPTS = 0x10000  # __SO_ACCEPTCON of a Unix socket
 EPHEMERAL = 32_768
@@ -52,9 +54,9 @@ def of(pids: Iterable[int]) -> set[Socket]:
 def _name(process: psutil.Process | None) -> str:
     while process is not None:
         words = " ".join(process.cmdline())
-        for name in NAMES:
+        for name in (*NAMES, *REPLACING):
             if name in words:
-                return name
+                return REPLACING.get(name, name)
         process = process.parent()
     return "python"
 

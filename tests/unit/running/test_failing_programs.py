@@ -12,8 +12,9 @@ from lab.cli.check import Health
 from lab.core.errors import LabError
 from lab.driver import instrumentation_cost
 from lab.host import child_environment
-from lab.providers import redis_benchmark, servers
+from lab.providers import redis_benchmark, redis_program
 from lab.running import host_baselines
+from tests.factories.servers import REDIS_SERVER
 from tests.factories.trials import run, spec_of
 
 
@@ -76,7 +77,7 @@ def test_a_failed_tool_or_server_is_the_reason_of_its_row(
     monkeypatch.setattr(redis_benchmark.RedisWithSocket, "options", ("--no-such-option", "1"))
     rows = list(host_baselines.measure_baselines([spec_of("raw-redis")], "c", 0))
     assert {row.value for row in rows if "redis" in row.baseline} == {None}
-    assert all("redis-server did not start" in r.method for r in rows if "redis" in r.baseline)
+    assert all(f"{REDIS_SERVER} did not start" in r.method for r in rows if "redis" in r.baseline)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_a_redis_server_that_fails_to_print_its_version_is_the_reason(
     tool.write_text(f"#!/bin/sh\n{program}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(servers, "VERSION_S", 1.0)
+    monkeypatch.setattr(redis_program, "VERSION_S", 1.0)
     row = run(tmp_path, spec_of("raw-redis")).row
     assert row.status == "failed"
     assert reason in row.reason
@@ -126,4 +127,5 @@ def test_the_version_is_unknown_if_the_output_has_none(
     tool.write_text("#!/bin/sh\nprintf '\\377 garbage'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert servers.redis_server() == servers.Program(str(tool), "machine", "unknown")
+    found = redis_program.redis_server()
+    assert found == redis_program.Program("redis", "unknown", str(tool), "machine")
