@@ -9,30 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from lab.analysis import compute
 from lab.analysis.capacity import capacities
 from lab.campaign import precision
+from lab.campaign.block_baselines import BlockBaselines
 from lab.campaign.interim import InterimTables
 from lab.campaign.load_sweep import next_stage
 from lab.campaign.run_folder import Run, write_plan
 from lab.core import files
 from lab.core.defects import contained
-from lab.core.environment import Environment
 from lab.core.errors import ExitCode
 from lab.core.model import Flag, RateProbe, Status, TrialSpec
-from lab.driver import instrumentation_cost
 from lab.host import processes
 from lab.planning.plan import Plan, Skip
 from lab.providers import watchdog
 from lab.recording import host_counters
 from lab.results.schema import PARQUET_TABLES, TrialRow
-from lab.results.schema.machine import BaselineRow
 from lab.results.store import Store
-from lab.running import calibrated_work, host_baselines, trial
+from lab.running import calibrated_work, trial
 from lab.validation.issue import is_limited
 from lab.validation.trial_row import Context, TrialResult, collect, unrecorded
 
@@ -107,7 +104,7 @@ class _Runner:
         self._campaign_id = str(campaign.campaign_id)
         self._fingerprint_id = str(campaign.fingerprint_id)
         self._calibration_ns = host_counters.calibrate()
-        self._instrumentation_ns: dict[int, float | None] = {}
+        self._baselines = BlockBaselines(store, self._campaign_id, watch.note)
         self._interim = InterimTables(store)
         # The attempt of each row of the table, which grows too long to read it before each trial.
         self._filed: list[int] = []
@@ -192,47 +189,14 @@ class _Runner:
         return contained(lambda: self._measure(spec, attempt, folder, position), fail, folder)
 
     def _measure(self, spec: TrialSpec, attempt: int, folder: Path, position: int) -> TrialRow:
-        instrumentation_ns = self._cost_of_instrumentation(spec)
+        self._baselines.measure(spec, self._run.plan.trials)
+        instrumentation_ns = self._baselines.instrumentation_ns(spec)
         before, work = self._calibration_ns, calibrated_work.work_ns(spec)
         outcome = trial.run_trial(spec, attempt, folder, self._watch.phase, instrumentation_ns)
         self._calibration_ns = host_counters.calibrate()
         calibration_ns = before, self._calibration_ns
         ids = (self._campaign_id, self._fingerprint_id, position)
         return self._keep(outcome, Context(*ids, calibration_ns, instrumentation_ns, work))
-
-    def _cost_of_instrumentation(self, spec: TrialSpec) -> float | None:
-        """Return the cost in ns, which is measured before each block, with the host baselines.
-
-        A probe has the number of its repetition as its block: it takes the last cost.
-        """
-        costs, is_probe = self._instrumentation_ns, isinstance(spec.arrival, RateProbe)
-        if spec.block not in costs and not (costs and is_probe):
-            self._begin(spec.block)
-        # It is measured in the interpreter of the lab, and another one may be twice as fast.
-        if Environment.parse(spec.environment).python:
-            return None
-        return costs.get(spec.block, [*costs.values()][-1])
-
-    def _begin(self, block: int) -> None:
-        """Measure instrumentation cost and host baselines; a resumed block has its baselines."""
-        rows: list[BaselineRow] = []
-
-        def refuse(name: str, unit: str, reason: str) -> None:
-            rows.append(BaselineRow(self._campaign_id, block, name, 0, None, unit, reason))
-            self._watch.note(f"{name} was not measured before block {block}. {reason}")
-
-        self._instrumentation_ns[block] = contained(
-            instrumentation_cost.cost_ns, partial(refuse, instrumentation_cost.NAME, "ns")
-        )
-        if (self._store.read("baseline").block == block).any():
-            return
-        specs = [spec for spec in self._run.plan.trials if spec.block == block]
-        contained(
-            lambda: rows.extend(host_baselines.measure_baselines(specs, self._campaign_id, block)),
-            partial(refuse, "host baselines", ""),
-        )
-        for row in rows:
-            self._store.append(row)
 
     def _keep(self, outcome: trial.TrialObservation, context: Context) -> TrialRow:
         collected: TrialResult = collect(outcome, context)

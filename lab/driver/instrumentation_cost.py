@@ -1,16 +1,16 @@
 """Measures the instrumentation cost of a task on this machine (METHOD M19).
 
 The cost is the difference between a no-op that is offered and recorded, and the same no-op without
-both. A campaign measures it once per block, by ``python -m lab.driver.instrumentation_cost FOLDER``
-in a fresh process. The number is in each trial's row; the rate of a backend without recording is
-estimated from it.
+both. A campaign measures it once per block in each interpreter of its trials, by ``python -m
+lab.driver.instrumentation_cost FOLDER`` in a fresh process. The number is in each trial's row; the
+rate of a backend without recording is estimated from it.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from time import monotonic_ns
@@ -19,7 +19,6 @@ from lab.core.backend import Backend
 from lab.core.errors import LabError
 from lab.core.model import BackendContext, Task, Topology
 from lab.driver.load_generator import LoadGenerator
-from lab.host import programs, temp_dirs
 from lab.planning.phases import Phase
 from lab.worker import execution
 from lab.worker.ledger import T1, Journal
@@ -32,18 +31,27 @@ DEADLINE_S = 60.0
 FUNCTION = f"{noop.__name__}:{noop.run.__name__}"
 
 
-def cost_ns() -> float:
+def cost_ns(python: str = "", variables: Mapping[str, str] | None = None) -> float:
     """Measure the cost of offering and recording one task in a fresh process, in ns.
+
+    Args:
+        python: The interpreter of the process; empty: that of the lab.
+        variables: Those with which it imports the lab.
 
     Raises:
         LabError: The process failed, printed no such number, or did not end in `DEADLINE_S`.
     """
+    # They need psutil, which the interpreter that runs `main` may lack.
+    from lab.host import programs, temp_dirs
+
     with temp_dirs.folder() as folder:
         # Those of a worker, so that a record is written into a ledger as in a trial.
-        variables = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
-        command = [sys.executable, "-m", __name__, str(folder)]
+        of_worker = {"LAB_LEDGER": str(folder), "LAB_NODE": "0", "LAB_SLOT": "0"}
         output = programs.output_of(
-            command, DEADLINE_S, name=f"{NAME}: its process", variables=variables
+            [python or sys.executable, "-m", __name__, str(folder)],
+            DEADLINE_S,
+            name=f"{NAME}: its process",
+            variables={**(variables or {}), **of_worker},
         )
     try:
         cost = float(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns
@@ -13,6 +14,7 @@ from lab.analysis import compute
 from lab.campaign import run_folder, runner
 from lab.core.model import Arrival, Burst, Flag, RateProbe
 from lab.driver import instrumentation_cost
+from lab.environments import preparation
 from lab.planning.plan import Plan
 from lab.recording import host_counters
 from lab.results.store import Store
@@ -100,6 +102,32 @@ def test_host_baselines_are_not_measured_again_for_each_probe(
     rows = runner.execute(run_folder.create(tmp_path, run), run, SilentListener())
     assert measured == [0, 1]
     assert [row.instrumentation_ns for row in rows] == [1_000.0, 1_000.0, 1_000.0, 2_000.0]
+
+
+def test_each_interpreter_has_a_cost_in_each_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Environments of one interpreter share it, and that of the lab is measured without one."""
+    measured: list[tuple[str, ...]] = []
+
+    def cost_ns(*interpreter: Any) -> float:
+        measured.append(interpreter[:1])
+        return 1_000.0 + len(measured)
+
+    def of_trial(_: str, text: str) -> preparation.Interpreter:
+        return preparation.Interpreter(sys.executable, tmp_path / text if text else None)
+
+    monkeypatch.setattr(instrumentation_cost, "cost_ns", cost_ns)
+    monkeypatch.setattr(preparation, "of_trial", of_trial)
+    texts = ("", "3.9", "3.9 + a==1", "3.9", "")
+    specs = [
+        spec_of("inline", arrival=Burst(20 + n), environment=text, block=n // 3)
+        for n, text in enumerate(texts)
+    ]
+    run = run_folder.Run(Plan(tuple(specs), ()), "quick", seed=1, reruns=0, command="lab bench")
+    rows = runner.execute(run_folder.create(tmp_path, run), run, SilentListener())
+    assert measured == [(), (sys.executable,), (sys.executable,), ()]
+    assert [row.instrumentation_ns for row in rows] == [1_001.0, 1_002.0, 1_002.0, 1_003.0, 1_004.0]
 
 
 def test_no_work_of_the_lab_overlaps_a_window(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import venv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from lab.analysis.metrics.throughput import instrumentation_overhead
 from lab.analysis.statistics import RefusedError
 from lab.driver import instrumentation_cost
+from lab.host import child_environment
 from lab.results.schema import TrialRow
 from lab.worker import execution, ledger
 from tests.factories.rows import a_row
@@ -78,3 +80,10 @@ def test_the_cost_is_that_of_the_instrumentation(
 def test_a_fresh_process_measures_the_cost() -> None:
     """A campaign measures in a separate process, whose records are not kept."""
     assert instrumentation_cost.cost_ns() > 0
+
+
+def test_an_interpreter_without_packages_measures_its_own_cost(tmp_path: Path) -> None:
+    """That of an environment may have none of the packages of the lab."""
+    venv.create(tmp_path)
+    python = str(tmp_path / "bin/python")
+    assert instrumentation_cost.cost_ns(python, child_environment.import_path(python=python)) > 0
