@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import re
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 import platformdirs
 
 from lab.core.errors import LabError, UsageError
+from lab.environments import remembered
 from lab.host import programs
+from lab.host.child_environment import APPLICATION
 
 DEADLINE_S = 60.0
 # The executable without a virtual environment, its version, and the build of the interpreter.
@@ -99,8 +102,16 @@ def identity(executable: Path) -> tuple[Path, str]:
 @functools.cache
 def _about(executable: Path) -> tuple[str, str, str]:
     """Return the executable outside virtual environments, its version, and its build."""
+    name = hashlib.sha256(str(executable).encode()).hexdigest()[:12]
+    file = platformdirs.user_cache_path(APPLICATION) / "interpreters" / f"{name}.json"
+    if known := remembered.recall(file):
+        base, version, build = known
+        return str(base), str(version), str(build)
     output = programs.output_of([str(executable), "-I", "-c", IDENTITY], DEADLINE_S)
     match output.strip().split("\n", 2):
         case [base, version, build]:
+            # A script, such as pyenv's, may start another interpreter the next time.
+            if executable.resolve() == Path(base).resolve():
+                remembered.keep(file, [base, version, build], [executable])
             return base, version, build
     raise LabError(f"{executable} is not an interpreter of Python: it printed {output!r}.")

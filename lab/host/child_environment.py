@@ -137,7 +137,9 @@ def import_path(last: Iterable[Path] = (), python: str = sys.executable) -> dict
     interpreter as well, before those of `last`; Python removes duplicates. Unlike a change of
     `sys.path`, this also works in processes that a backend starts.
     """
-    default = default_path(python)
+    # Another interpreter has no package of the lab, and to ask it takes the time of its start.
+    last = tuple(last)
+    default = default_path(python) if last or python == sys.executable else ()
     first = [] if str(ROOT) in default else [str(_source(ROOT))]
     users = [str(folder) for folder in last if str(folder) not in default]
     path = [*first, *(default if users else ()), *users]
