@@ -20,7 +20,7 @@ from lab.host import environment
 from lab.planning.commands import with_function
 from lab.planning.plan import Plan, Skip
 from lab.planning.presets import LoadSweep
-from lab.providers import redis_program
+from lab.providers import PROVIDERS, redis_program
 from lab.results import formats
 from lab.results.arrow_schema import RESTORE, brief
 from lab.results.schema import SCHEMA_VERSION
@@ -100,7 +100,7 @@ def _fill(store: Store, run: Run, digest: str, now: datetime) -> None:
 
 def _fingerprint(plan: Plan) -> tuple[str, list[EnvironmentRow]]:
     """Read the facts of the machine, its Redis server, and the environments of a plan."""
-    of_environments = environment_facts.of_trials(plan.trials)
+    of_environments = environment_facts.of_trials(plan.trials, PROVIDERS)
     return environment.fingerprint([*redis_program.facts(), *of_environments])
 
 

@@ -23,7 +23,6 @@ from lab.core import placement
 from lab.core.defects import contained
 from lab.core.errors import ExitCode, NothingSelectedError, UsageError
 from lab.core.model import Status
-from lab.environments import preparation
 from lab.host import child_environment
 from lab.planning import registry
 from lab.planning.commands import with_function
@@ -59,7 +58,7 @@ def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
         raise NothingSelectedError("Nothing to run: all configurations are skipped.")
     # Before the folder exists: an image that cannot be built must leave no empty run.
     choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
-    preparation.prepare(campaign.plan.trials, say)
+    choice.prepare_environments(campaign.plan.trials, say)
     store = stored[0] if stored else run_folder.create(options.results, campaign)
     # Values are in no file: a resumed run needs the variables again, before its first trial.
     child_environment.passed({name for spec in campaign.plan.trials for name in spec.pass_env})

@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> int:
     for kind, number in watchdog.remove_dead().items():
         say(f"{number} {kind}.")
     if options.images:
-        say(f"{superseded.remove()} {OTHERS} removed.")
+        names = superseded.superseded()
+        say(f"{superseded.remove(names, 'lab clean --images')} {OTHERS} removed.")
         return ExitCode.FINE
     with contextlib.suppress(ClusterError):  # without an engine there are no images
         if number := len(superseded.superseded()):

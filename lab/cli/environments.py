@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.core.environment import PYTHON, SEPARATOR, Environment
 from lab.core.errors import UsageError
-from lab.environments import interpreters, requirements
+from lab.environments import requirements
 from lab.planning.plan import Selection
 from lab.providers import PROVIDERS
 
@@ -26,17 +26,14 @@ def of_labels(selection: Selection, options: argparse.Namespace) -> Mapping[str,
     sets = [_overrides(text) for text in getattr(options, "with") or ()]
     if not pythons and not sets:
         return {}
-    if not PROVIDERS[options.provider].has_environments:
-        raise UsageError(
-            f"--{'with' if sets else 'python'} needs processes of this machine, and provider "
-            f"{options.provider} has images. Add --provider local."
-        )
+    environments = PROVIDERS[options.provider].environments
     for version in pythons:
         if not PYTHON.fullmatch(version):
             raise UsageError(
                 f"--python {version!r} is not a version. Write one, such as 3.13 or 3.14t."
             )
-        interpreters.find(version)
+    for version in pythons or ("",):
+        environments.require(version)
     needs = {label: requirements.needs_of(label) for label in selection.labels}
     for override in (override for overrides in sets for override in overrides):
         if not any(each.uses(override) for each in needs.values()):

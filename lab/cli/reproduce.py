@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     differing = reproduce.differences(published)
     say("\n".join(["Differences:", *differing]) if differing else "Machine and software match.")
     choice.prepare({spec.provider}, say)
+    choice.prepare_environments([spec], say)
     try:
         with ProgressWatch() as watch:
             store = reproduce.again(

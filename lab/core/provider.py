@@ -8,17 +8,19 @@ from __future__ import annotations
 import secrets
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, ClassVar, NamedTuple, Protocol
 
 from lab.core.backend import Backend
-from lab.core.errors import ClusterError
+from lab.core.errors import ClusterError, UsageError
 from lab.core.fault_hooks import FaultHooks
 from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Job, Periodic, Service, TrialSpec
 from lab.core.placement import Placement
+
+LOCAL = "Add --provider local."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,59 @@ class DriverProcess(Protocol):
         """Wait for its end, and return its exit code."""
 
 
+class Environments(Protocol):
+    """Creates the environments of driver and workers, and runs their interpreters."""
+
+    def require(self, python: str) -> None:
+        """Check that there can be an environment of a version of Python.
+
+        Raises:
+            UsageError: There cannot.
+        """
+
+    def prepare(self, specs: Iterable[TrialSpec], say: Callable[[str], None]) -> None:
+        """Create the environments of trials that do not exist yet.
+
+        Raises:
+            UsageError: One cannot exist: no such version or interpreter, no wheel, or a conflict.
+            LabError: The creation failed.
+        """
+
+    def output_of(self, label: str, text: str, arguments: Sequence[str]) -> str:
+        """Run the interpreter of a label in an environment, and return its output.
+
+        Raises:
+            LabError: It cannot be started or failed.
+        """
+
+    def folder_of(self, label: str, text: str) -> Path | None:
+        """Return the folder of an environment on this machine; None for the lab's, or an image."""
+
+
+class NoEnvironments:
+    """Refuses environments, for providers that run the lab's own only."""
+
+    def require(self, python: str) -> None:
+        """Refuse any version."""
+        raise UsageError(f"The provider has no environment of Python {python}. {LOCAL}")
+
+    def prepare(self, specs: Iterable[TrialSpec], say: Callable[[str], None]) -> None:
+        """Refuse the trials."""
+        del say
+        texts = sorted({spec.environment for spec in specs})
+        raise UsageError(f"The provider has no environment {', '.join(texts)}. {LOCAL}")
+
+    def output_of(self, label: str, text: str, arguments: Sequence[str]) -> str:
+        """Refuse the environment."""
+        del label, arguments
+        raise UsageError(f"The provider has no environment {text}. {LOCAL}")
+
+    def folder_of(self, label: str, text: str) -> Path | None:
+        """Return None: there is no environment."""
+        del label, text
+        return None
+
+
 class CounterReading(NamedTuple):
     """One reading of one counter of one part of a cluster."""
 
@@ -125,7 +180,7 @@ class Cluster(FaultHooks, ABC):
     Attributes:
         offers: The services that the provider can start.
         has_quotas: Whether it can limit the CPU time of a node.
-        has_environments: Whether driver and workers can run in another interpreter than the lab's.
+        environments: Creates the environments of `--with` and `--python`.
         is_on_host: Whether the processes of its clusters are processes of this machine. Arrivals
             that kill the submitter or query a monitor need that.
         start_s: Seconds that a cluster takes to start, in addition to its processes; only for
@@ -134,7 +189,7 @@ class Cluster(FaultHooks, ABC):
 
     offers: ClassVar[frozenset[Service]]
     has_quotas: ClassVar[bool] = False
-    has_environments: ClassVar[bool] = False
+    environments: ClassVar[Environments] = NoEnvironments()
     is_on_host: ClassVar[bool] = False
     start_s: ClassVar[float] = 0.0
 

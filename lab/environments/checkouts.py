@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 
 from lab.core.errors import UsageError
+from lab.environments import uv
 from lab.host.repository import git_or_none
 
 FILE = "file:"
+# The end of the name of a wheel for every machine.
+PURE = "-none-any.whl"
 PROJECTS = ("pyproject.toml", "setup.py")
 # Written by builds and interpreters, in a folder that is no repository.
 NO_SOURCE = {".git", "__pycache__", "build", "dist", ".venv"}
@@ -57,6 +60,23 @@ def folder_of(known: str, about: str) -> Path:
             "run that names the folder: --with 'PACKAGE @ file:CHECKOUT'"
         )
     return _folders[known]
+
+
+def build_wheel(source: Path, folder: Path, about: str) -> Path:
+    """Build the wheel of a checkout into an empty folder; `about` is the environment's name.
+
+    Raises:
+        UsageError: It cannot be built, or is for this machine only.
+        LabError: uv failed.
+    """
+    uv.run("build", "--quiet", "--wheel", "--out-dir", str(folder), str(source), about=about)
+    (wheel,) = folder.glob("*.whl")
+    if not wheel.name.endswith(PURE):
+        raise UsageError(
+            f"Environment {about} cannot be in an image: the checkout has compiled modules. Add "
+            "--provider local."
+        )
+    return wheel
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,10 +1,14 @@
-"""Prepares the environments of a campaign, and returns the interpreter of each trial."""
+"""Prepares environments of processes of this machine, and returns the interpreter of each trial.
+
+Its functions `require`, `prepare`, `folder_of` and `output_of` are those of
+`lab.core.provider.Environments`.
+"""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +17,9 @@ from lab.core.model import TrialSpec
 from lab.environments import cache, interpreters, requirements
 from lab.environments.installation import python_of
 from lab.environments.recipe import Recipe
-from lab.host import child_environment
+from lab.host import child_environment, programs
+
+DEADLINE_S = 60.0
 
 
 class Interpreter(NamedTuple):
@@ -21,6 +27,15 @@ class Interpreter(NamedTuple):
 
     python: str
     folder: Path | None = None
+
+
+def require(python: str) -> None:
+    """Check that this machine has a version of Python.
+
+    Raises:
+        UsageError: It has not, or the version is too old.
+    """
+    interpreters.find(python)
 
 
 def prepare(specs: Iterable[TrialSpec], say: Callable[[str], None]) -> None:
@@ -49,12 +64,25 @@ def of_trial(label: str, text: str) -> Interpreter:
 def recipe_of(label: str, text: str) -> Recipe:
     """Return what the environment of a label is made from."""
     environment = Environment.parse(text)
-    needs = requirements.needs_of(label)
+    needs = requirements.in_environment(label, environment)
     base, build = interpreters.identity(interpreters.find(environment.python))
-    # A reference has the overrides of the systems that it bounds, and ignores those of others.
-    overrides = [override for override in environment.overrides if needs.uses(override)]
-    wanted = requirements.combined(needs, overrides)
-    return Recipe(str(base), build, tuple(wanted), needs.pins)
+    return Recipe(str(base), build, needs.requirements, needs.pins)
+
+
+def folder_of(label: str, text: str) -> Path | None:
+    """Return the folder of an environment; None for that of the lab."""
+    return of_trial(label, text).folder
+
+
+def output_of(label: str, text: str, arguments: Sequence[str]) -> str:
+    """Run the interpreter of a label in an environment, and return its output.
+
+    Raises:
+        LabError: It cannot be started, failed, or took too long.
+    """
+    chosen = of_trial(label, text)
+    name, command = f"The interpreter of environment {text}", [chosen.python, *arguments]
+    return programs.output_of(command, DEADLINE_S, name=name, variables=variables(chosen))
 
 
 def variables(interpreter: Interpreter) -> dict[str, str]:

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from lab.core.errors import LabError, UsageError
 from lab.environments import interpreters, uv
-from lab.environments.installation import SOURCES
+from lab.environments.resolution import SOURCES
 
 # The oldest and the newest Python of the lab: uv names only releases for one Python.
 PYTHONS = ("3.11", "3.14")

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from lab.core.backend import variant_of
+from lab.core.environment import Environment
 from lab.core.errors import UsageError
 from lab.environments import checkouts
 from lab.planning import registry
@@ -95,6 +96,14 @@ def combined(needs: Needs, overrides: Sequence[str]) -> list[str]:
             replacing.extras |= Requirement(texts[name]).extras
         texts[name] = str(replacing)
     return list(texts.values())
+
+
+def in_environment(label: str, environment: Environment) -> Needs:
+    """Return the packages of a label with the overrides of an environment."""
+    needs = needs_of(label)
+    # A reference has the overrides of the systems that it bounds, and ignores those of others.
+    overrides = [override for override in environment.overrides if needs.uses(override)]
+    return Needs(tuple(combined(needs, overrides)), needs.lock)
 
 
 def name_of(requirement: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from lab.core.errors import ClusterError
-from lab.providers import WORDS, images
+from lab.core.model import TrialSpec
+from lab.providers import PROVIDERS, WORDS, images
 from lab.providers.engine import find_engine
 
 LOCAL, CONTAINERS = "local", "compose"
@@ -37,3 +38,18 @@ def prepare(providers: Collection[str], progress: Callable[[str], None]) -> None
     """
     if CONTAINERS in providers:
         images.build(progress)
+
+
+def prepare_environments(specs: Iterable[TrialSpec], progress: Callable[[str], None]) -> None:
+    """Create the environments of trials that do not exist yet.
+
+    Raises:
+        UsageError: One cannot exist: no such version or interpreter, no wheel, or a conflict.
+        LabError: The creation failed.
+    """
+    of_provider: dict[str, list[TrialSpec]] = {}
+    for spec in specs:
+        if spec.environment:
+            of_provider.setdefault(spec.provider, []).append(spec)
+    for provider, needed in of_provider.items():
+        PROVIDERS[provider].environments.prepare(needed, progress)

@@ -11,12 +11,12 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.core.backend import JOBS, jobs_to_json, services_of
 from lab.core.errors import ClusterError
 from lab.core.model import BackendContext
-from lab.core.provider import CounterReading, CpuUse, TrialContext
+from lab.core.provider import CounterReading, CpuUse, Environments, TrialContext
 from lab.host import connections, processes
 from lab.planning.registry import SelectedBackend, setup
 from lab.providers import (
@@ -47,6 +47,8 @@ from lab.providers.container_events import SERVICE, ContainerEvents
 from lab.providers.container_process import ContainerProcess
 from lab.providers.engine import engine
 from lab.providers.engine_errors import ending
+from lab.providers.images import environment_images
+from lab.providers.images.recipe import variable
 from lab.providers.servers import last_line
 from lab.worker import container, user_function
 
@@ -61,6 +63,7 @@ class ComposeCluster(ResourceFaults):
     """Services, nodes and driver as containers of one engine."""
 
     offers = frozenset(ENDPOINTS)
+    environments: ClassVar[Environments] = environment_images
     has_quotas = True
     start_s = 3.0
     require_importable = staticmethod(user_code.require_packable)
@@ -123,6 +126,8 @@ class ComposeCluster(ResourceFaults):
         # A trial neither pulls nor builds, and its second `up` leaves the driver as it is.
         options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
+        if text := self.site.spec.environment:
+            environment[variable(NODE)] = environment_images.of_trial(self.site.spec.label, text)
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
         override = compose_override.file_of(parts, self.site.spec.fault, self.devices)
         arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lab.core.errors import ClusterError
+from lab.host import processes
+from lab.providers import reaper
 from lab.providers.engine import PATIENCE_S, engine
 from lab.providers.engine_errors import explain
 
@@ -23,6 +25,8 @@ from lab.providers.engine_errors import explain
 HEADER = struct.Struct(">BxxxL")
 OUTPUT, ERRORS = 1, 2
 END_S, LOOK_S = 10.0, 0.02
+# The run of a container that belongs to no trial.
+NEW = "program"
 
 
 class _ExecStream:
@@ -95,6 +99,26 @@ def run(container: str, *argv: str, environment: Mapping[str, str] | None = None
     if code:
         raise ClusterError(explain(parts[ERRORS].decode(errors="replace")))
     return bytes(parts[OUTPUT])
+
+
+def run_in_new(image: str, *argv: str) -> str:
+    """Run a program in a new container without network, and return its standard output.
+
+    Raises:
+        ClusterError: The program failed, or no engine answers.
+    """
+    labels = {reaper.RUN: NEW, reaper.OWNER: processes.owner()}
+    with engine() as client:
+        started = client.containers.run(
+            image, ["sleep", "infinity"], detach=True, network_mode="none", labels=labels
+        )
+    identity = str(started.id)
+    try:
+        # Not as the command of the container: the engine's log may lack the last line of it.
+        return run(identity, *argv).decode()
+    finally:
+        with engine() as client:
+            client.api.remove_container(identity, force=True, v=True)
 
 
 class ContainerProcess:

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
+from typing import ClassVar
 
 from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup_to_json, variant_of
 from lab.core.errors import ClusterError
 from lab.core.faults import Role
 from lab.core.model import BackendContext, Command, Serializer, Service
-from lab.core.provider import Cluster, CpuUse, TrialContext
+from lab.core.provider import Cluster, CpuUse, Environments, TrialContext
+from lab.environments import preparation
 from lab.host import (
     child_environment,
     connections,
@@ -49,7 +51,7 @@ class LocalCluster(LocalFaults, Cluster):
 
     offers = frozenset({*SERVICES, Service.CRON})
     is_on_host = True
-    has_environments = True
+    environments: ClassVar[Environments] = preparation
     benchmark_redis = staticmethod(redis_benchmark.on_host)
 
     @classmethod

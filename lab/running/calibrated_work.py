@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from lab.core.environment import Environment
 from lab.core.model import TrialSpec
-from lab.environments import preparation
-from lab.host import programs
 from lab.planning import registry
+from lab.providers import PROVIDERS
 from lab.worker import user_function
-
-DEADLINE_S = 60.0
 
 
 def work_ns(spec: TrialSpec) -> int | None:
@@ -38,11 +35,5 @@ def work_ns(spec: TrialSpec) -> int | None:
 
 def _elsewhere(spec: TrialSpec, program: str) -> int:
     """Run a program in the interpreter of a trial, in which a loop has another speed."""
-    interpreter = preparation.of_trial(spec.label, spec.environment)
-    output = programs.output_of(
-        [interpreter.python, "-c", program],
-        DEADLINE_S,
-        name=f"The calibration of {spec.workload} in {spec.environment}",
-        variables=preparation.variables(interpreter),
-    )
-    return int(output)
+    environments = PROVIDERS[spec.provider].environments
+    return int(environments.output_of(spec.label, spec.environment, ["-c", program]))

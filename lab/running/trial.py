@@ -194,7 +194,9 @@ def _site(outcome: TrialObservation) -> TrialContext:
         "PYTHONHASHSEED": str(outcome.hash_seed),
     }
     spec = outcome.spec
-    interpreter = preparation.of_trial(spec.label, spec.environment)
+    # In containers, the environment is the image.
+    is_on_host = PROVIDERS[spec.provider].is_on_host
+    interpreter = preparation.of_trial(spec.label, spec.environment if is_on_host else "")
     environment |= preparation.variables(interpreter)
     outcome.folder.mkdir(parents=True)
     return TrialContext(

@@ -114,9 +114,10 @@ def test_a_build_that_fills_the_disk_is_reported(
     content = os.urandom(2 * DISK_MIB << 20)
     recipe = b"FROM scratch AS node\nCOPY big /\n"
     tree = {"compose/Dockerfile": (recipe, False), "big": (content, False)}
+    target = builder.ImageTarget("node", "lab-node:too-big", tree)
     with small_engine(temporary) as address:  # a short path, because it contains sockets
         monkeypatch.setenv("DOCKER_HOST", address)
         with pytest.raises(ClusterError) as caught:
-            builder.make("node", "lab-node:too-big", "scratch", tree, lambda _: None)
+            builder.make(target, "scratch", lambda _: None)
     assert str(caught.value) == "The container engine's disk is full. Run: docker system prune"
     assert steps.FULL in (tmp_path / "build.log").read_text()

@@ -30,7 +30,10 @@ case "$1 $2" in
 "build "*)
     echo "#5 [node 1/2] COPY lab lab"
     for word; do
-        case $word in --tag=*) touch "$ENGINE/images/$(echo "${word#--tag=}" | tr /:@ ---)" ;; esac
+        case $word in
+        --tag=*) image="$ENGINE/images/$(echo "${word#--tag=}" | tr /:@ ---)"; touch "$image" ;;
+        --label=*) echo "${word#--label=}" >> "$image" ;;
+        esac
     done ;;
 esac
 """
@@ -106,14 +109,22 @@ class FakeEngine:
         if name == "create":
             return self._create(query)
         if name == "json":
-            # The images that are built here have the label that the lab filters by.
-            files = [file.name.rpartition("-") for file in self.folder.glob("images/lab-*")]
-            return 200, [{"RepoTags": [f"{repository}:{tag}"]} for repository, _, tag in files]
+            (label,) = json.loads(query["filters"][0])["label"]
+            return 200, [image for image in self._built() if label in image["Labels"]]
         if method == "DELETE":
             self.removed.append(name)
             self.image(name).unlink()
             return 200, []
         return self._inspect(name[: -len("/json")])
+
+    def _built(self) -> Iterator[dict[str, Any]]:
+        """Describe the images that are built here."""
+        for file in self.folder.glob("images/lab-*"):
+            # The tag of an environment has a hyphen.
+            kind, tag = file.name.removeprefix("lab-").split("-", 1)
+            labels = dict(line.split("=", 1) for line in file.read_text("utf-8").splitlines())
+            about = {"Labels": {debian.LABEL: tag, **labels}, "Size": 2**20, "Created": 0}
+            yield {"RepoTags": [f"lab-{kind}:{tag}"], **about}
 
     def _inspect(self, name: str) -> tuple[int, Any]:
         if not self.image(name).exists():

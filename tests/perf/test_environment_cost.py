@@ -12,6 +12,7 @@ import pytest
 from lab.core.model import TrialSpec
 from lab.environments import facts, interpreters, preparation, requirements
 from lab.host import child_environment, environment
+from lab.providers import PROVIDERS
 from tests.factories.trials import spec_of
 
 pytestmark = pytest.mark.slow
@@ -32,7 +33,7 @@ def seconds_to_start(spec: TrialSpec) -> float:
         cache.cache_clear()
     begin = time.monotonic()
     preparation.prepare([spec], print)
-    environment.fingerprint(facts.of_trials([spec]))
+    environment.fingerprint(facts.of_trials([spec], PROVIDERS))
     return time.monotonic() - begin
 
 

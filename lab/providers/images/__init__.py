@@ -6,9 +6,10 @@ always current, and a campaign uses the same images while files change.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,13 +56,14 @@ class Images:
 
 
 @functools.cache  # files may change during a campaign, its images must not
-def _trees() -> Mapping[str, recipe.Tree]:
+def trees() -> Mapping[str, recipe.Tree]:
+    """Return the input files of each image, as they were at the first call."""
     return recipe.read()
 
 
 def current_names() -> set[str]:
     """Return the names of the images that match the files of this checkout."""
-    return {*recipe.names(_sources(), _trees()).values()}
+    return {*recipe.names(base_and_servers(), trees()).values()}
 
 
 @functools.cache
@@ -71,7 +73,7 @@ def resolve() -> Images:
     Raises:
         ClusterError: An image is missing, or no engine answers.
     """
-    names = recipe.names(_sources(), _trees())
+    names = recipe.names(base_and_servers(), trees())
     base = names.pop("base")
     with engine() as client:
         ids = [str(client.images.get(name).id) for name in names.values()]
@@ -94,26 +96,33 @@ def build(progress: Callable[[str], None]) -> Images:
         ClusterError: An image cannot be pulled or built; the message has the reason and a remedy.
     """
     find_engine()
-    _trees.cache_clear()
+    trees.cache_clear()
     resolve.cache_clear()
-    # Of two concurrent builds, the second waits, and then has nothing to build.
-    with recipe.DOCKERFILE.open(encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        sources = _sources()
+    with building():
+        sources = base_and_servers()
         sources |= official.pull(sources, progress)
-        names = recipe.names(sources, _trees())
+        names = recipe.names(sources, trees())
         missing = {part: image for part, image in names.items() if not official.is_here(image)}
         # A base is only needed to build on: if nothing else is missing, it stays missing.
         for part, image in missing.items() if missing.keys() != {"base"} else ():
             if part == "base":
                 debian.make_base(image, progress)
             else:
-                builder.make(part, image, names["base"], _trees()[part], progress)
+                target = builder.ImageTarget(part, image, trees()[part])
+                builder.make(target, names["base"], progress)
         _record(names)
     return resolve()
 
 
-def _sources() -> dict[str, str]:
+@contextlib.contextmanager
+def building() -> Iterator[None]:
+    """Hold the lock of builds: of two, the second waits, and then has nothing to build."""
+    with recipe.DOCKERFILE.open(encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def base_and_servers() -> dict[str, str]:
     """Return the official image of each part, or an empty name if an earlier call built it here."""
     lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
     recorded = dict(line.split("=", 1) for line in lines if not line.startswith("#"))

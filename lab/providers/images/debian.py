@@ -1,4 +1,4 @@
-"""Builds a base image from packages of the machine's Debian or Ubuntu release.
+"""Builds a base image from packages of a Debian or Ubuntu release.
 
 It replaces `python:X-slim` if no registry is reachable: a minimal system with python3 and venv.
 """
@@ -10,7 +10,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from lab.core.errors import ClusterError
 from lab.host import child_environment, temp_dirs
@@ -44,28 +44,31 @@ COMPONENTS = ("main", "universe")
 NEXT = "Set LAB_BASE_IMAGE, LAB_REDIS_IMAGE, ... to images, or use --provider local."
 
 
-def recipe() -> str:
-    """Return a hash of the base image's inputs: the machine's release, and the options."""
-    inputs = "\n".join([*_release(), *OPTIONS])
+def recipe(debian: str = "") -> str:
+    """Return a hash of the base image's inputs: the release, and the options.
+
+    `debian` is the code name of a release of Debian; empty: the machine's release.
+    """
+    inputs = "\n".join([*_named(debian), *OPTIONS])
     return hashlib.sha256(inputs.encode()).hexdigest()[:TAG_LENGTH]
 
 
-def make_base(image: str, progress: Callable[[str], None]) -> None:
-    """Bootstrap the machine's release into an image.
+def make_base(image: str, progress: Callable[[str], None], debian: str = "") -> None:
+    """Bootstrap a release into an image; `debian` as for `recipe`.
 
     Raises:
-        ClusterError: The machine is not Debian or Ubuntu, or mmdebstrap is missing or failed.
+        ClusterError: The machine is not Debian or Ubuntu, or has no archive of the release, or
+            mmdebstrap is missing or failed.
     """
     if not shutil.which("mmdebstrap"):
         raise ClusterError(
             "No registry provides the images, and a build on this machine needs mmdebstrap. "
             "Run: sudo apt install mmdebstrap"
         )
-    codename = _release()[1]
     # Through a file, because an import from a pipe would not notice a failure of mmdebstrap.
     with temp_dirs.folder() as folder:
         archive = folder / "base.tar"
-        argv = ["mmdebstrap", *OPTIONS, codename, str(archive), *_mirrors()]
+        argv = ["mmdebstrap", *OPTIONS, _named(debian)[1], str(archive), *mirrors(debian)]
         steps.run(image, argv, STEP, progress, {})
         name, _, tag = image.partition(":")
         changes = ["ENV LANG=C.UTF-8", f"LABEL {LABEL}={tag}"]
@@ -87,12 +90,40 @@ def _release() -> tuple[str, str]:
     return release["ID"], release["VERSION_CODENAME"]
 
 
-def _mirrors() -> Iterator[str]:
-    """Yield the distribution's archives in apt's configuration, including security updates."""
-    name, codename = _release()
+def _named(debian: str) -> tuple[str, str]:
+    return ("debian", debian) if debian else _release()
+
+
+def mirrors(debian: str) -> list[str]:
+    """Return the archives of a release that apt's configuration has; `debian` as for `recipe`.
+
+    Of the machine's own release, updates are included.
+    """
+    name, codename = _named(debian)
+    signed = f"[signed-by=/usr/share/keyrings/{name}-archive-keyring.gpg]"
+    if (name, codename) != _release():
+        # Another release is beside that of the machine, in the same archive.
+        main = re.compile(rf"https?://\S*/{name}/*")
+        uris = sorted({uri for uri, _, _ in _targets() if main.fullmatch(uri)})
+        if not uris:
+            raise ClusterError(
+                f"An image of Debian {codename} is needed, and apt of this machine has no archive "
+                f"of Debian. {NEXT}"
+            )
+        return [f"deb {signed} {uris[0]} {codename} main"]
     archive = re.compile(rf"https?://\S*/{name}(-security)?/*")
     suite = re.compile(rf"{codename}(-updates|-security)?")
-    targets = subprocess.run(
+    # Other sources of this machine, such as that of its engine, are no part of the release.
+    return [
+        f"deb {signed} {uri} {of_release} {component}"
+        for uri, of_release, component in _targets()
+        if archive.fullmatch(uri) and suite.fullmatch(of_release) and component in COMPONENTS
+    ]
+
+
+def _targets() -> list[tuple[str, str, str]]:
+    """Return address, release and component of the archives in apt's configuration."""
+    lines = subprocess.run(
         [
             "apt-get",
             "indextargets",
@@ -104,10 +135,7 @@ def _mirrors() -> Iterator[str]:
         capture_output=True,
         text=True,
         check=False,
-    ).stdout
-    signed = f"[signed-by=/usr/share/keyrings/{name}-archive-keyring.gpg]"
-    for line in sorted(set(targets.splitlines())):
-        uri, release, component = line.split()
-        # Other sources of this machine, such as that of its engine, are no part of the release.
-        if archive.fullmatch(uri) and suite.fullmatch(release) and component in COMPONENTS:
-            yield f"deb {signed} {uri} {release} {component}"
+    ).stdout.splitlines()
+    return [
+        (uri, release, component) for uri, release, component in map(str.split, sorted({*lines}))
+    ]

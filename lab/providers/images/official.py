@@ -76,7 +76,7 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
             continue
         progress(f"Pulling {image}.")
         try:
-            _pull(image)
+            pull_image(image)
         except ClusterError as error:
             # A user who names an image wants to measure that one, so no build replaces it.
             if named(part):
@@ -92,7 +92,12 @@ def pull(sources: Mapping[str, str], progress: Callable[[str], None]) -> dict[st
     return missing
 
 
-def _pull(image: str) -> None:
+def pull_image(image: str) -> None:
+    """Pull an image.
+
+    Raises:
+        ClusterError: It cannot be pulled.
+    """
     with engine() as client:
         for line in client.api.pull(image, stream=True, decode=True):
             if "error" in line:  # the answer begins before the pull fails
@@ -108,7 +113,7 @@ def lock(progress: Callable[[str], None]) -> None:
     lines = []
     for tag in _tags().values():
         progress(f"Pulling {tag}.")
-        _pull(tag)
+        pull_image(tag)
         with engine() as client:
             digests = client.images.get(tag).attrs["RepoDigests"]
         # An image may have digests of several registries.

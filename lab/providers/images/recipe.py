@@ -60,9 +60,14 @@ def names(sources: Mapping[str, str], trees: Mapping[str, Tree]) -> dict[str, st
         sources: The official name for the base and each server; empty: it is built here.
         trees: The input files of each target.
     """
-    base = sources["base"] or f"{PREFIX}base:{debian.recipe()}"
+    base = sources["base"] or base_image()
     built = {target: local_image_name(target, base, tree) for target, tree in trees.items()}
     return {"base": base, **built, **{part: sources[part] for part in SERVERS if sources[part]}}
+
+
+def base_image(release: str = "") -> str:
+    """Return the name of the base of a release of Debian; empty: that of the machine."""
+    return f"{PREFIX}base:{debian.recipe(release)}"
 
 
 def local_image_name(target: str, base: str, tree: Tree) -> str:

@@ -19,6 +19,8 @@ from lab.environments.recipe import Recipe
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a complete and an unfinished environment, and return the folder of the first."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    # Else the images of this machine's engine would be listed and removed.
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent")
     recipe = Recipe(sys.executable, "3.11.2 (main)", ("celery==5.5.3",), "")
     folder = cache.folder_of(recipe)
     python_of(folder).parent.mkdir(parents=True)

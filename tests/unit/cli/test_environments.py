@@ -9,8 +9,10 @@ import pytest
 from lab.cli import selection
 from lab.cli.parser import parse
 from lab.core.errors import UsageError
+from lab.core.provider import Cluster
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
+from lab.providers import PROVIDERS
 
 FIRST, SECOND = "celery==5.5.3", "celery==5.6.0"
 SYSTEMS = ("-b", "celery", "-b", "rq", "-w", "noop", "--arrival", "burst", "--cores", "1")
@@ -57,11 +59,21 @@ def test_packages_of_one_environment_are_joined() -> None:
     [
         (("--with", "django-q2==1.7"), "none of the selected systems uses the package django-q2"),
         (("--with", "celery"), "names no version"),
-        (("--with", "celery==5.5.3", "--provider", "compose"), "Add --provider local"),
+        (("--python", "3.14t", "--provider", "compose"), "Add --provider local"),
         (("--python", "latest"), "Write one, such as 3.13"),
     ],
 )
 def test_what_cannot_run_is_refused_before_the_run(words: tuple[str, ...], message: str) -> None:
     """The sentence has the next step."""
     with pytest.raises(UsageError, match=message):
+        selected(*SYSTEMS, *words)
+
+
+@pytest.mark.parametrize("words", [("--with", FIRST), ("--python", "3.13")])
+def test_a_provider_without_environments_refuses_both_options(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider has none unless it says so."""
+    monkeypatch.setattr(PROVIDERS["local"], "environments", Cluster.environments)
+    with pytest.raises(UsageError, match="Add --provider"):
         selected(*SYSTEMS, *words)

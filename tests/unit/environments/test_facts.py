@@ -10,6 +10,7 @@ import pytest
 from lab.cli.main import main
 from lab.environments import facts, preparation
 from lab.host import environment
+from lab.providers import PROVIDERS
 from lab.results import run_names
 from lab.results.store import Store
 from tests.factories.trials import spec_of
@@ -55,8 +56,8 @@ def test_the_facts_of_an_environment_are_stable_and_named(monkeypatch: pytest.Mo
     """They are part of the fingerprint, and absent without an environment."""
     lab = preparation.Interpreter(sys.executable)
     monkeypatch.setattr(preparation, "of_trial", lambda *_: lab)
-    assert list(facts.of_trials([spec_of("celery")])) == []
-    known = list(facts.of_trials([spec_of("celery", environment="celery==5.5.3")]))
+    assert list(facts.of_trials([spec_of("celery")], PROVIDERS)) == []
+    known = list(facts.of_trials([spec_of("celery", environment="celery==5.5.3")], PROVIDERS))
     by_key = {fact.key: fact for fact in known}
     assert by_key["in celery==5.5.3 (celery): package.celery"].stable
     assert len(str(by_key["in celery==5.5.3 (celery): package.celery.sha256"].value)) == 16

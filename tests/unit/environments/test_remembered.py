@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.environments import facts, interpreters, preparation, remembered
+from lab.environments import facts, installation, interpreters, preparation, remembered
 from lab.host import programs
+from lab.providers import PROVIDERS
 from tests.factories.trials import spec_of
 
 
@@ -114,12 +115,15 @@ def test_the_facts_of_an_environment_are_read_once(
     """They are read again if someone adds a package to its folder."""
     packages = tmp_path / "environment/lib/python3/site-packages"
     packages.mkdir(parents=True)
+    python = installation.python_of(tmp_path / "environment")
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
     chosen = preparation.Interpreter(sys.executable, tmp_path / "environment")
     monkeypatch.setattr(preparation, "of_trial", lambda *_: chosen)
     specs = [spec_of("inline", environment="3")]
-    first = list(facts.of_trials(specs))
-    assert list(facts.of_trials(specs)) == first
+    first = list(facts.of_trials(specs, PROVIDERS))
+    assert list(facts.of_trials(specs, PROVIDERS)) == first
     assert started == [sys.executable]
     (packages / "added").mkdir()
-    list(facts.of_trials(specs))
+    list(facts.of_trials(specs, PROVIDERS))
     assert started == [sys.executable] * 2
