@@ -221,8 +221,7 @@ class Dramatiq(Backend):
         processes, threads = (slots, 1) if setup.settings["pool"] == "processes" else (1, slots)
         # An empty `--path`: by default, modules of the current folder replace installed ones.
         argv = [sys.executable, "-m", "dramatiq", f"{__name__}:broker", "--path"]
-        argv += ["--processes", str(processes), "--threads", str(threads)]
-        return [Command(tuple(argv), slots)]
+        return [Command((*argv, "--processes", str(processes), "--threads", str(threads)), slots)]
 
 
 def _plain(thing: object) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from lab.analysis.contracts import by_contract
 from lab.analysis.labels import each
 from lab.analysis.statistics import RefusedError
 from lab.comparison.left_out import left_out, next_step, states_of
+from lab.comparison.numbers import measured, values
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import LabError, ResultsError, UnknownNameError, UsageError
-from lab.core.model import COUNTED_FLAGS, REDIS_SERVERS, Service
+from lab.core.model import Service
+from lab.core.servers import REDIS_SERVERS
 from lab.host.environment import OF_ENVIRONMENT
 from lab.host.repository import git_or_none
 from lab.planning import registry
@@ -28,9 +30,7 @@ from lab.results import run_names
 from lab.results.store import Store, list_runs
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
-BASE_COLUMNS = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
 UNUSABLE = [*CELL, "metric", "why"]
-TRIAL_COLUMNS = ["trial_id", "attempt", "nominal_ns", "flag", *BASE_COLUMNS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +131,20 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
         raise ResultsError(
             f"The runs of {name} differ in machine or software. Pass one run instead of {name}."
         )
-    measured = [_measured(store.read("trial"), store.read("metric")) for store in stores]
+    metrics = [measured(store.read("trial"), store.read("metric")) for store in stores]
     states = pd.concat([states_of(last_attempts(store.read("trial"))) for store in stores])
     newest = folders[-1].name
-    workloads = {work for table in measured for work in table["workload"]}
+    workloads = {work for table in metrics for work in table["workload"]}
     return Side(
         name,
-        pd.concat([_values(table) for table in measured], ignore_index=True),
+        pd.concat([values(table) for table in metrics], ignore_index=True),
         facts[0],
         str(environments[0].fingerprint_id.iloc[0]),
         _servers(name, stores),
         states,
         newest,
         with_function(f"lab bench --like {newest}", workloads),
-        pd.concat([table.loc[table["why"] != "", UNUSABLE] for table in measured]),
+        pd.concat([table.loc[table["why"] != "", UNUSABLE] for table in metrics]),
     )
 
 
@@ -184,32 +184,6 @@ def _key(server: str, provider: str, environment: str) -> str:
 def _stable(environment: pd.DataFrame) -> dict[str, str]:
     rows = environment[environment.stable == 1]
     return {str(key): str(value) for key, value in zip(rows.key, rows.value, strict=True)}
-
-
-def numbers_of(trials: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
-    """Return `Side.numbers` of the tables `trial` and `metric` of one run."""
-    return _values(_measured(trials, numbers))
-
-
-def _measured(trials: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
-    """Return the metrics of all trials, with the reason why a number cannot be compared."""
-    table = numbers.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
-    # A lower bound is not a value: the true value may be anything above it.
-    why = pd.Series("", table.index).mask(table.bound != "", "only a bound is known")
-    why = why.mask(table.is_valid == 0, table.method.str.rstrip("."))
-    # No comparison uses the numbers of disturbed and invalid trials (METHOD M23).
-    is_counted = table.flag.isin(COUNTED_FLAGS)
-    return table.assign(why=why.where(is_counted, "the trials were " + table.flag.astype("str")))
-
-
-def _values(measured: pd.DataFrame) -> pd.DataFrame:
-    table = measured[measured["why"] == ""]
-    # Each run calibrates again, so equal cells have different sizes; the duration is equal. Of a
-    # user's function it is measured in each run, and its size is 0.
-    is_sized = (table.nominal_ns > 0) & (table["size"] > 0)
-    requested = table["size"].mask(is_sized, table.nominal_ns // 1_000)
-    wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
-    return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})
 
 
 def _of_label(label: str, run: Side) -> Side:

@@ -24,7 +24,8 @@ from lab.analysis.queries import (
 )
 from lab.comparison.by_column import in_order
 from lab.comparison.compare import Change, compare_pairs
-from lab.comparison.inputs import Side, numbers_of
+from lab.comparison.inputs import Side
+from lab.comparison.numbers import numbers_of
 from lab.core.cell import CELL
 from lab.core.environment import SEPARATOR, Environment
 from lab.core.model import Burst

@@ -60,10 +60,6 @@ class Service(StrEnum):
     CRON = "cron"
 
 
-REDIS_SERVERS = (str(Service.REDIS), "valkey")
-"""The names of the servers that a backend may have as `Service.REDIS`."""
-
-
 class Status(StrEnum):
     """The status at the end of a trial."""
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 import secrets
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, ClassVar, NamedTuple, Protocol
 
 from lab.core.backend import Backend
-from lab.core.errors import ClusterError, UsageError
+from lab.core.environment_provider import Environments, NoEnvironments
+from lab.core.errors import ClusterError
 from lab.core.fault_hooks import FaultHooks
 from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Job, Periodic, Service, TrialSpec
 from lab.core.placement import Placement
-
-LOCAL = "Add --provider local."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,59 +109,6 @@ class DriverProcess(Protocol):
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end, and return its exit code."""
-
-
-class Environments(Protocol):
-    """Creates the environments of driver and workers, and runs their interpreters."""
-
-    def require(self, python: str) -> None:
-        """Check that there can be an environment of a version of Python.
-
-        Raises:
-            UsageError: There cannot.
-        """
-
-    def prepare(self, specs: Iterable[TrialSpec], say: Callable[[str], None]) -> None:
-        """Create the environments of trials that do not exist yet.
-
-        Raises:
-            UsageError: One cannot exist: no such version or interpreter, no wheel, or a conflict.
-            LabError: The creation failed.
-        """
-
-    def output_of(self, label: str, text: str, arguments: Sequence[str]) -> str:
-        """Run the interpreter of a label in an environment, and return its output.
-
-        Raises:
-            LabError: It cannot be started or failed.
-        """
-
-    def folder_of(self, label: str, text: str) -> Path | None:
-        """Return the folder of an environment on this machine; None for the lab's, or an image."""
-
-
-class NoEnvironments:
-    """Refuses environments, for providers that run the lab's own only."""
-
-    def require(self, python: str) -> None:
-        """Refuse any version."""
-        raise UsageError(f"The provider has no environment of Python {python}. {LOCAL}")
-
-    def prepare(self, specs: Iterable[TrialSpec], say: Callable[[str], None]) -> None:
-        """Refuse the trials."""
-        del say
-        texts = sorted({spec.environment for spec in specs})
-        raise UsageError(f"The provider has no environment {', '.join(texts)}. {LOCAL}")
-
-    def output_of(self, label: str, text: str, arguments: Sequence[str]) -> str:
-        """Refuse the environment."""
-        del label, arguments
-        raise UsageError(f"The provider has no environment {text}. {LOCAL}")
-
-    def folder_of(self, label: str, text: str) -> Path | None:
-        """Return None: there is no environment."""
-        del label, text
-        return None
 
 
 class CounterReading(NamedTuple):

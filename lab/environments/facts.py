@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.core.environment_provider import Environments
 from lab.core.errors import LabError
 from lab.core.model import TrialSpec
-from lab.core.provider import Cluster, Environments
+from lab.core.provider import Cluster
 from lab.environments import installation, remembered, requirements
 from lab.host import interpreter
 from lab.host.environment import OF_ENVIRONMENT, Fact

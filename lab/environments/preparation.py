@@ -1,7 +1,7 @@
 """Prepares environments of processes of this machine, and returns the interpreter of each trial.
 
 Its functions `require`, `prepare`, `folder_of` and `output_of` are those of
-`lab.core.provider.Environments`.
+`lab.core.environment_provider.Environments`.
 """
 
 from __future__ import annotations

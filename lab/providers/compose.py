@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from lab.core.backend import JOBS, jobs_to_json, services_of
 from lab.core.errors import ClusterError
 from lab.core.model import BackendContext
-from lab.core.provider import CounterReading, CpuUse, Environments, TrialContext
+from lab.core.provider import CounterReading, CpuUse, TrialContext
 from lab.host import connections, processes
 from lab.planning.registry import SelectedBackend, setup
 from lab.providers import (
@@ -63,7 +63,7 @@ class ComposeCluster(ResourceFaults):
     """Services, nodes and driver as containers of one engine."""
 
     offers = frozenset(ENDPOINTS)
-    environments: ClassVar[Environments] = environment_images
+    environments: ClassVar = environment_images
     has_quotas = True
     start_s = 3.0
     require_importable = staticmethod(user_code.require_packable)

@@ -16,7 +16,7 @@ from lab.core.backend import JOBS, jobs_to_json, services_of, settings_of, setup
 from lab.core.errors import ClusterError
 from lab.core.faults import Role
 from lab.core.model import BackendContext, Command, Serializer, Service
-from lab.core.provider import Cluster, CpuUse, Environments, TrialContext
+from lab.core.provider import Cluster, CpuUse, TrialContext
 from lab.environments import preparation
 from lab.host import (
     child_environment,
@@ -51,7 +51,7 @@ class LocalCluster(LocalFaults, Cluster):
 
     offers = frozenset({*SERVICES, Service.CRON})
     is_on_host = True
-    environments: ClassVar[Environments] = preparation
+    environments: ClassVar = preparation
     benchmark_redis = staticmethod(redis_benchmark.on_host)
 
     @classmethod

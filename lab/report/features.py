@@ -9,7 +9,8 @@ from lab.analysis.contracts import contract_of
 from lab.analysis.environments import label_of
 from lab.core.backend import services_of, variant_of
 from lab.core.errors import LabError
-from lab.core.model import REDIS_SERVERS, Service
+from lab.core.model import Service
+from lab.core.servers import REDIS_SERVERS
 from lab.planning import registry
 
 

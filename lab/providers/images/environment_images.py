@@ -1,7 +1,8 @@
 """Builds the node image of an environment: the image without packages, and theirs as last layer.
 
 The tag is a hash of everything that the image is made from, so that an existing one is current. Its
-functions `require`, `prepare` and `output_of` are those of `lab.core.provider.Environments`.
+functions `require`, `prepare`, `folder_of` and `output_of` are those of
+`lab.core.environment_provider.Environments`.
 """
 
 from __future__ import annotations

@@ -289,29 +289,3 @@ def test_columns_without_a_number_are_listed_below_the_table(tables: Tables) -> 
     for name in ("trial", "estimate"):
         burst[name] = tables[name][tables[name]["arrival"] == "burst"]
     assert "Not measured here: p50 ms, p90 ms, p99 ms, round trip p50 ms." in shown(burst).text
-
-
-def test_each_command_of_the_page_names_the_function_of_the_user() -> None:
-    """A command without it would measure no-ops, or be refused."""
-    tables = dict(campaign(replace(SMALL, blocks=2)))
-    typed = """bench --task shop:resize --args '["<b>"]'"""
-    tables["campaign"] = tables["campaign"].assign(command=typed)
-    trials = tables["trial"].assign(workload='shop:resize["<b>"]')
-    # A disturbed trial has the command that repeats the plan.
-    tables["trial"] = trials.assign(
-        flag=trials["flag"].mask(trials["backend"] == "rq", "disturbed")
-    )
-    text = render(tables, dict.fromkeys(FIGURES.values()))
-    commands = [
-        command
-        for command in re.findall(r"<code>([^<]*)</code>", text)
-        if re.match(r"(lab (bench|reproduce)|nox -s bench) ", command)
-    ]
-    options = "--task shop:resize --args &#39;[&#34;&lt;b&gt;&#34;]&#39;"
-    assert any("--like" in command for command in commands)
-    assert [command for command in commands if options not in command] == []
-    rows = re.findall(r'data-trial="([^"]*)"', text)
-    assert rows
-    assert all(row.endswith(options) for row in rows)
-    plain = render(campaign(SMALL), dict.fromkeys(FIGURES.values()))
-    assert "--task" not in plain
