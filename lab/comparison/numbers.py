@@ -21,11 +21,13 @@ def measured(trials: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
     """Return the metrics of all trials, with the reason why a number cannot be compared."""
     table = numbers.merge(last_attempts(trials)[TRIAL_COLUMNS], on=["trial_id", "attempt"])
     # A lower bound is not a value: the true value may be anything above it.
-    why = pd.Series("", table.index).mask(table.bound != "", "only a bound is known")
-    why = why.mask(table.is_valid == 0, table.method.str.rstrip("."))
+    is_exact, is_valid = (table.bound == ""), (table.is_valid == 1)
+    why = pd.Series("", table.index).where(is_exact.fillna(value=False), "only a bound is known")
+    method = table.method.fillna("").str.rstrip(".")
+    why = why.where(is_valid.fillna(value=False), method.where(method != "", "refused"))
     # No comparison uses the numbers of disturbed and invalid trials (METHOD M23).
     is_counted = table.flag.isin(COUNTED_FLAGS)
-    return table.assign(why=why.where(is_counted, "the trials were " + table.flag.astype("str")))
+    return table.assign(why=why.where(is_counted, "the trials were " + table.flag.fillna("")))
 
 
 def values(metrics: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from lab.comparison.compare import compare
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.inputs import Side
 from lab.comparison.not_compared import not_compared
+from lab.comparison.numbers import measured, numbers_of
 from lab.core.errors import UnknownNameError, UsageError
 from tests.factories import campaigns
 from tests.unit.comparison.test_compare import side
@@ -72,6 +73,21 @@ def test_a_comparison_of_runs_names_what_it_leaves_out(
     assert "Not compared: " in shown
     assert "queue_latency_s_p99 (on both sides: p99 needs 662 tasks" in shown
     assert re.search(r"round_trip_s_p50[^(]* \(on both sides: not measured\)", shown)
+
+
+def test_a_refused_number_without_a_reason_is_not_compared() -> None:
+    """A table of others may lack the reason, the bound or the mark of a number."""
+    tables = campaigns.campaign(PLAN)
+    numbers = tables["metric"].head(4).assign(value=1.0, is_valid=1, bound="", method="mean")
+    changes = [("is_valid", 0), ("is_valid", pd.NA), ("bound", pd.NA)]
+    for row, (column, value) in enumerate(changes):
+        numbers[column] = numbers[column].astype("object")
+        numbers.loc[numbers.index[row], column] = value
+    numbers.loc[numbers.index[0], "method"] = ""
+    trials = tables["trial"].assign(flag="ok")
+    assert len(numbers_of(trials, numbers)) == 1
+    why = measured(trials, numbers)["why"].tolist()
+    assert why == ["refused", "mean", "only a bound is known", ""]
 
 
 def test_different_numbers_of_trials_are_remarked() -> None:
