@@ -117,8 +117,8 @@ def _system(row: Any, trials: pd.DataFrame, faults: Sequence[str], tables: Table
     squares = [square_of(row, fault, trials[trials["fault"] == fault], tables) for fault in faults]
     hits = [hit for square in squares if square.fault != FaultKind.NONE for hit in square.hits]
     # A scheduler starts its jobs itself, so no call of a submitter is acknowledged.
-    offered = trials.loc[trials["arrival"] != Periodic.kind, "ack_means"]
-    meanings = dict.fromkeys(filter(None, offered.fillna("")))
+    is_offered = (trials["arrival"] != Periodic.kind) & (trials["status"] != Status.SKIPPED)
+    meanings = dict.fromkeys(filter(None, trials.loc[is_offered, "ack_means"].fillna("")))
     return MatrixRow(
         label=row.label,
         provider=row.provider,
