@@ -41,10 +41,10 @@ def redis_server() -> Program:
     in_wheels = {path.resolve(): f"{wheel} wheel" for wheel in WHEELS for path in _of_wheel(wheel)}
     for name in PROGRAMS:
         for folder in os.get_exec_path():
-            found = shutil.which(name, path=folder)
+            file = shutil.which(name, path=folder)
             # A wheel may have a copy in the folder of programs of the lab's environment.
-            if found and Path(found).resolve() not in in_wheels:
-                return _program(found, "machine")
+            if file and Path(file).resolve() not in in_wheels:
+                return _program(file, "machine")
     for path, origin in in_wheels.items():
         return _program(str(path), origin)
     raise ClusterError(MISSING)

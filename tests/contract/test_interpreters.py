@@ -79,7 +79,7 @@ def test_settings_are_those_of_the_interpreter_of_the_driver(
 def test_processes_without_a_chosen_method_start_by_the_default_of_the_interpreter(
     version: str, default: str, tmp_path: Path
 ) -> None:
-    """The reference of all pools: its row tells which method that was."""
+    """The reference of all pools: its row names that method."""
     interpreter(f"python{version}")
     settings = json.loads(run(tmp_path, spec_of("pipe", environment=version)).row.settings)
     assert settings["start_method"] == default

@@ -1,4 +1,4 @@
-"""Tests whether environments are told apart, with three copies of one package in one run.
+"""Tests whether environments are distinguished, with three copies of one package in one run.
 
 ``python -m tests.fidelity.environments`` takes 5 minutes. A and B are equal copies of joblib; in C
 each task takes a fifth longer. They run interleaved, and `lab compare --by environment` judges
@@ -144,9 +144,9 @@ def conclude(names: dict[str, str], results: Path) -> int:
         share = f"{false} of {divisions} divisions have a difference ({false / divisions:.1%})"
         say(f"A and B {kind}: {share}, at most {LIMIT:.0%}: {rare[-1]}.")
     is_equal = codes[0] == ExitCode.FINE and TIME in ties[0]
-    is_told = codes[1] == ExitCode.WORSE
-    say(f"The equal copies are a tie: {is_equal}. The slower copy is worse: {is_told}.")
-    return ExitCode.FINE if is_equal and is_told and all(rare) else ExitCode.TRIAL_FAILED
+    is_detected = codes[1] == ExitCode.WORSE
+    say(f"The equal copies are a tie: {is_equal}. The slower copy is worse: {is_detected}.")
+    return ExitCode.FINE if is_equal and is_detected and all(rare) else ExitCode.TRIAL_FAILED
 
 
 def _row(number: MetricChange) -> tuple[str, ...]:

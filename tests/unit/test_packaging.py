@@ -130,8 +130,8 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
 
 def servers_in_wheels(**machine: str) -> list[str]:
     """The wheels with a server that the project asks for on a machine."""
-    asked = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name in WHEELS)
-    return [r.name for r in asked if r.marker and r.marker.evaluate(machine)]
+    required = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name in WHEELS)
+    return [r.name for r in required if r.marker and r.marker.evaluate(machine)]
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])

@@ -30,14 +30,14 @@ def base_of(python: str) -> Base:
     Raises:
         UsageError: No image has the version.
     """
-    own = images.base_and_servers()["base"]
+    named_base = images.base_and_servers()["base"]
     if not python:
-        return Base(own or recipe.base_image())
+        return Base(named_base or recipe.base_image())
     if python.endswith("t"):
         raise UsageError(
             f"--python {python}: no base image has a free-threaded Python. Add --provider local."
         )
-    if own:
+    if named_base:
         return Base(f"python:{python}-slim")
     release = RELEASES.get(".".join(python.split(".")[:2]))
     if release is None:

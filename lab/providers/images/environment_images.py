@@ -120,22 +120,22 @@ def _recipe(label: str, text: str) -> tuple[bases.Base, Recipe]:
 
 def _build(label: str, text: str, progress: Callable[[str], None]) -> None:
     name = name_of(label, text)
-    base, made_from = _recipe(label, text)
+    base, contents = _recipe(label, text)
     with images.building(), temp_dirs.folder() as folder:
         if official.is_here(name):  # another lab was faster
             return
         version = bases.make(base, Environment.parse(text).python, progress)
         target = ("--python-version", version, "--python-platform", _platform())
         files = {"requirements.txt": b""}
-        if made_from.requirements:
-            files["requirements.txt"] = resolution.resolve(folder, made_from, target, text).encode()
-        for package, source in resolution.checkouts_of(made_from, text).items():
+        if contents.requirements:
+            files["requirements.txt"] = resolution.resolve(folder, contents, target, text).encode()
+        for package, source in resolution.checkouts_of(contents, text).items():
             (folder / package).mkdir()
             wheel = checkouts.build_wheel(source, folder / package, text)
             files[wheel.name] = wheel.read_bytes()
         tree = {**images.trees()["node"]}
         tree |= {f"{FOLDER}/{file}": (content, False) for file, content in files.items()}
-        about = [version, made_from.requirements]
+        about = [version, contents.requirements]
         image = builder.ImageTarget(TARGET, name, tree, {LABEL: json.dumps(about)})
         builder.make(image, base.image, progress)
 

