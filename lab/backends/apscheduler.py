@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.backends._loop_thread import LoopThread
 from lab.core.backend import Backend
 from lab.core.model import Capability, Job, Serializer, Task, Variant
 from lab.core.outcomes import AckMeans, Contract, TaskState
@@ -97,11 +97,8 @@ class ApScheduler(Backend):
         self._scheduler = AsyncIOScheduler(executors={"default": executor})
         # Nested functions suit only the store in memory; others save a reference by name.
         self._bounded = _bounded(self.workers)
-        self._stopping = asyncio.Event()
-        self._is_running = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
-        self._thread.start()
-        self._is_running.wait()
+        self._thread = LoopThread()
+        self._thread.call(self._set_up())
 
     def submit(self, task: Task) -> Any:
         """Add the task as a job that runs now and return the job."""
@@ -131,9 +128,8 @@ class ApScheduler(Backend):
         if self._engine:
             # Its thread may have reopened the store during the shutdown.
             self._engine.dispose()
-        if self._is_asyncio and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join()
+        if self._is_asyncio:
+            self._thread.stop()
 
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the executor, its limit, and the settings of a task and of a scheduled job.
@@ -157,12 +153,9 @@ class ApScheduler(Backend):
         run = self._bounded if self._is_asyncio else execute
         return self._scheduler.add_job(run, args=(task.id, task.function, task.argument), **options)
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        # Here, because AsyncIOScheduler uses the loop that runs when it starts.
+    async def _set_up(self) -> None:
+        # In the loop, because AsyncIOScheduler uses the one that runs when it starts.
         self._scheduler.start()
-        self._is_running.set()
-        await self._stopping.wait()
 
 
 def _start_method() -> str:

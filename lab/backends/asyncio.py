@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from lab.backends import _futures
+from lab.backends._loop_thread import LoopThread
 from lab.core.backend import DEFAULT, Backend
 from lab.core.environment import has_gil
 from lab.core.model import Capability, Job, Profile, Serializer, Task, Variant
@@ -87,21 +87,18 @@ class Asyncio(Backend):
     profiles = (DEFAULT, TUNED) if sys.version_info >= (3, 12) else (DEFAULT,)
 
     def start(self) -> None:
-        """Start the loop in its thread, and wait until it runs."""
-        run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
+        """Start the loop in its thread, and set it up."""
+        run: Callable[..., None] = asyncio.run
         if self.setup.variant == UVLOOP:
             import uvloop
 
             run = uvloop.run
         self._run_task = self._in_thread if self.setup.variant == TO_THREAD else self._bounded
-        # Both bind to a loop when they first wait, so this thread may create them.
+        # It binds to a loop when it first waits, so this thread may create it.
         self._places = asyncio.Semaphore(self.workers)
-        self._stopping = asyncio.Event()
-        self._is_running = threading.Event()
-        self._thread = threading.Thread(target=run, args=(self._serve(),), daemon=True)
-        self._thread.start()
-        # `submit` needs the loop, which the thread creates.
-        self._is_running.wait()
+        self._thread = LoopThread(run)
+        self._loop = self._thread.loop
+        self._thread.call(self._set_up())
 
     def submit(self, task: Task) -> Future[Any]:
         """Submit one coroutine to the loop and return its future."""
@@ -141,10 +138,7 @@ class Asyncio(Backend):
 
     def stop(self) -> None:
         """Stop the loop, which cancels its running coroutines."""
-        # A second `stop` must do nothing, but a closed loop raises RuntimeError for the call.
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join()
+        self._thread.stop()
 
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the limit, the class of the loop, and whether the interpreter has the GIL."""
@@ -156,14 +150,11 @@ class Asyncio(Backend):
             FACTORY: self.setup.settings.get(FACTORY),
         }
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    async def _set_up(self) -> None:
         if sys.version_info >= (3, 12) and self.setup.settings.get(FACTORY) == EAGER:
             self._loop.set_task_factory(asyncio.eager_task_factory)
         # `asyncio.run` shuts this executor down.
         self._loop.set_default_executor(ThreadPoolExecutor(self.workers))
-        self._is_running.set()
-        await self._stopping.wait()
 
     async def _gather(self, tasks: Sequence[Task]) -> None:
         # Not awaited, so that the driver does not wait for the batch. Assigned, because a loop

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import traceback
 from collections.abc import Sequence
 
+from lab.backends._loop_thread import LoopThread
 from lab.core.backend import Backend
 from lab.core.model import Capability, Serializer, Task, Variant
 from lab.worker import execution
@@ -37,12 +37,10 @@ class AsyncioQueue(Backend):
     )
 
     def start(self) -> None:
-        """Start the loop in its thread, and wait until it runs."""
-        self._is_running = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
-        self._thread.start()
-        # `submit` needs the loop and the queue, which the thread creates.
-        self._is_running.wait()
+        """Start the loop in its thread, with the queue and the workers."""
+        self._thread = LoopThread()
+        self._loop = self._thread.loop
+        self._thread.call(self._set_up())
 
     def submit(self, task: Task) -> None:
         """Put the task into the queue in the loop's next iteration."""
@@ -54,18 +52,12 @@ class AsyncioQueue(Backend):
 
     def stop(self) -> None:
         """Stop the loop, which cancels its running coroutines."""
-        # A second `stop` must do nothing, but a closed loop raises RuntimeError for the call.
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join()
+        self._thread.stop()
 
-    async def _serve(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+    async def _set_up(self) -> None:
         self._tasks: asyncio.Queue[Task] = asyncio.Queue()
         # Assigned, because a loop holds only weak references to its tasks.
         self._workers = [asyncio.create_task(self._work()) for _ in range(self.workers)]
-        self._is_running.set()
-        await self._stopping.wait()
 
     async def _work(self) -> None:
         while True:
