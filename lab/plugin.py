@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.core.asynchronous import AsyncBackend
 from lab.core.backend import DEFAULT, Backend, setup_from_environment
 from lab.core.faults import FaultKind
 from lab.core.model import (
@@ -23,6 +24,7 @@ from lab.worker.execution import entry, execute, execute_after, execute_async, n
 __all__ = [
     "DEFAULT",
     "AckMeans",
+    "AsyncBackend",
     "Backend",
     "BackendContext",
     "Capability",
