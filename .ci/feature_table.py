@@ -74,7 +74,11 @@ def _contracts(backend: type[Backend]) -> str:
         for profile in registry.profiles_of(backend, variant.name):
             contract = contract_of(backend, variant.name, profile.name)
             variants, profiles = names.setdefault(contract, ({}, {}))
-            variants[variant.name] = profiles[profile.name] = None
+            profiles[profile.name] = None
+            if profile.name == "default":
+                variants[variant.name] = None
+            elif variant.name not in variants:
+                variants[f"@{profile.name}"] = None
     if len(names) == 1:
         return str(*names)
     of_profiles = [set(profiles) for _, profiles in names.values()]

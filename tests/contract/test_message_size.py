@@ -17,7 +17,7 @@ from lab.providers.servers import RedisService
 from workloads import noop
 
 N = 20
-ON_REDIS = ["celery", "django-q", "django-rq", "dramatiq", "huey", "rq"]
+ON_REDIS = ["celery", "django-q", "django-rq", "dramatiq", "huey", "rq", "taskiq"]
 
 
 def test_list_contains_every_backend_with_a_reference_on_redis() -> None:
@@ -75,12 +75,15 @@ def submit(label: str, endpoint: str) -> None:
 
 
 def _sizes(server: redis.Redis) -> list[int]:
-    """Return the sizes in lists and hashes; sets contain only the names of queues."""
+    """Return the sizes in lists, streams and hashes; sets contain only the names of queues."""
     sizes: list[int] = []
     for key in server.scan_iter():
         kind: Any = server.type(key)
         if kind == b"list":
             sizes += map(len, server.lrange(key, 0, -1))
+        elif kind == b"stream":
+            entries: Any = server.xrange(key)
+            sizes += (len(part) for _, e in entries for pair in e.items() for part in pair)
         elif kind == b"hash":
             sizes += (len(part) for pair in server.hgetall(key).items() for part in pair)
     return sizes

@@ -31,6 +31,8 @@ CASES = {
     "huey": ([MISSING, Q], [F, F, FAILED]),
     # dramatiq stores a failure when no retry remains.
     "dramatiq[processes+results]": ([UNKNOWN, UNKNOWN], [F, F, UNKNOWN]),
+    # taskiq has a result of a task that ended, and no record of the others.
+    "taskiq[processes+stream+results]": ([UNKNOWN, UNKNOWN], [F, F, FAILED]),
     # The scheduler sends a worker one task more than it can execute.
     "dask[distributed]": ([R, R], [F, F, FAILED]),
     # A delivered row is locked, in a worker or in the cluster's queue.

@@ -35,7 +35,7 @@ SYSTEMS = [
     *("celery[prefork]", "celery[gevent]", "rq[worker]", "rq[spawn-worker]", "rq[worker-pool]"),
     *("django-rq", "django-q[redis]", "django-q[orm+sqlite]", "apscheduler[processes+late-runs]"),
     *("raw-redis", "raw-sql", "pipe", "celery-beat[static]", "celery-beat[django]"),
-    *("dramatiq[processes]", "huey[process]"),
+    *("dramatiq[processes]", "huey[process]", "taskiq[processes+list]"),
 ]
 
 

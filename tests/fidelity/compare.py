@@ -87,6 +87,7 @@ TASKS = {
     "rq": 200,
     "rq[simple-worker]": 1_000,
     "rq[spawn-worker]": 40,
+    "taskiq": 1_000,
     "thread-pool": 30_000,
     "threading": 8_000,
 }

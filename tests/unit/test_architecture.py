@@ -61,6 +61,7 @@ HEAVY = (
     "pandas",
     "redis",
     "rq",
+    "taskiq",
 )
 LONGEST_FILE = 300
 

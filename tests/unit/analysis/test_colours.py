@@ -44,7 +44,7 @@ def test_an_unknown_family_has_a_fixed_colour() -> None:
 
 def test_each_system_has_its_own_colour_and_marker() -> None:
     """Also four systems of other packages, whose families share three colours."""
-    foreign = [(name, name, "default") for name in ("arq", "saq", "taskiq", "wakaq")]
+    foreign = [(name, name, "default") for name in ("arq", "saq", "streaq", "wakaq")]
     systems = [
         (name, backend.family, variant.name)
         for name, backend in registry.backends().items()
