@@ -69,6 +69,7 @@ def _sentence(tables: Tables, systems: Sequence[FaultedSystem]) -> str:
     """Return how many systems harmed tasks, without a fault and with one."""
     control, hit = _offered(tables)
     n, harmed = int(control["n_sent"].sum()), int(control[list(HARMS)].fillna(0).sum().sum())
+    unknown = int(control["n_unknown"].fillna(0).sum())
     counts = {
         words: hit.loc[hit[column].fillna(0) > 0, "label"].nunique()
         for column, words in HARMS.items()
@@ -79,7 +80,8 @@ def _sentence(tables: Tables, systems: Sequence[FaultedSystem]) -> str:
     k = sum(system.is_harmed for system in tried)
     return (
         f"In the [reference campaign]({PACKAGE}/README.md) ({enumeration(dates)}), {harmed:,} of "
-        f"{n:,} tasks were lost, stuck or run twice while nothing failed (`none`). Under faults, "
+        f"{n:,} tasks were lost, stuck or run twice while nothing failed (`none`)"
+        f"{f', and {unknown:,} are unknown' if unknown else ''}. Under faults, "
         f"{k} of {plural(len(tried), 'system')} lost tasks or ran them twice"
         f"{': ' if parts else ''}{', '.join(parts)}"
         f"{' (some in several ways)' if sum(counts.values()) > k else ''}."

@@ -55,6 +55,8 @@ const bars = (points, colour) => ({
 });
 const PREFIXES = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"]];
 const withPrefix = (value, unit) => {
+  // A share, which no reader expects in thousandths of a percent.
+  if (unit === "%") return `${Number((100 * value).toPrecision(3))} %`;
   const [scale, prefix] = PREFIXES.find(([least]) => value > least * 0.999) ?? [1, ""];
   return `${Number((value / scale).toPrecision(3))} ${prefix}${unit}`;
 };

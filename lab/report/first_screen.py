@@ -185,14 +185,16 @@ def _groups(tables: Tables) -> list[SystemGroup]:
 
 def machine_state(trials: pd.DataFrame) -> str:
     """Return how many trials count, and the share of the CPUs that other processes took."""
-    ran = trials[trials["status"] == Status.OK]
+    ran = trials[trials["status"] != Status.SKIPPED]
     if ran.empty:
         return ""
-    counted = int(ran["flag"].isin(COUNTED_FLAGS).sum())
+    # The number of trials is that of the verdict: those that failed are among them.
+    ended = ran[ran["status"] == Status.OK]
+    counted = int(ended["flag"].isin(COUNTED_FLAGS).sum())
     text = f"{counted} of {plural(len(ran), 'trial')} count."
-    if spread := speed_spread(ran["calibration_ns"]):
-        text += f" The CPU's own speed varied by {spread} between them, within the intervals."
-    disturbed = ran[ran["flag"] == Flag.DISTURBED]
+    if spread := speed_spread(ended["calibration_ns"]):
+        text += f" The CPU's own speed varied by {spread} between them."
+    disturbed = ended[ended["flag"] == Flag.DISTURBED]
     overloaded = sum(map(is_overloaded, each(disturbed)))
     if busy := len(disturbed) - overloaded:
         text += f" {plural(busy, 'trial')} had a busy machine."

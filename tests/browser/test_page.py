@@ -212,6 +212,12 @@ def test_the_matrix_of_all_faults_is_not_cut(open_page: Open, width: int) -> Non
     assert cut == []
 
 
+def test_a_share_is_written_in_percent(open_page: Open) -> None:
+    """One lost task of 130 was 7.69 m% on the axis, a hundred times less than it is."""
+    shares = open_page().evaluate("[0.0076923, 0.00019, 1].map((share) => withPrefix(share, '%'))")
+    assert shares == ["0.769 %", "0.019 %", "100 %"]
+
+
 @pytest.mark.parametrize("width", [390, 800, 1300])
 def test_nothing_is_cut(open_page: Open, width: int) -> None:
     """The page is as wide as the window, and wider tables scroll in their frames."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -154,3 +155,10 @@ def test_a_run_without_numbers_has_no_chart() -> None:
     tables["metric"] = tables["metric"].head(0)
     assert first_screen(tables).strips == []
     assert machine_state(pd.DataFrame({"status": [], "flag": []})) == ""
+
+
+def test_trials_that_failed_are_among_those_that_do_not_count() -> None:
+    """The verdict counts them too: two numbers of trials on one screen look like an error."""
+    trials = campaign(replace(WIDE, blocks=1))["trial"]
+    failed = trials.assign(status=["failed", *trials["status"][1:]])
+    assert machine_state(failed).startswith(f"{len(trials) - 1} of {len(trials)} trials count.")
