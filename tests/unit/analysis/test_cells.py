@@ -34,7 +34,7 @@ from lab.analysis.estimates import estimates
 from lab.analysis.queries import topology_names
 from lab.analysis.reference_ratio import SAME
 from lab.analysis.sweeps import sweeps
-from lab.comparison.inputs import BASE_COLUMNS
+from lab.comparison.numbers import BASE_COLUMNS
 from lab.results.arrow_schema import key_of, schema
 from tests.factories import bursts
 

@@ -240,7 +240,8 @@ KNOWN = {
         "running/faults/__init__.py",  # the files of its folder
         "running/shadowed_modules.py",  # names of the standard library's modules
         # Names, versions and files of packages.
-        *("providers/servers.py", "host/environment.py", "host/faked_clock.py"),
+        *("providers/servers.py", "providers/redis_program.py"),
+        *("host/environment.py", "host/faked_clock.py"),
         *("host/interpreter.py", "environments/requirements.py"),
         *("history/page.py", "report/page.py"),  # the lab's templates
     },
