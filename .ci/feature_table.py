@@ -120,7 +120,7 @@ def _two_speeds(best: pd.DataFrame) -> str:
     rate, each, *_ = NUMBERS
     examples = {}
     for label in (STREAMS, COLLECTS):
-        per_s, cost_s = (float(best.loc[(label, metric)]["estimate"]) for metric in (rate, each))
+        per_s, cost_s = (float(best["estimate"].loc[(label, metric)]) for metric in (rate, each))
         examples[label] = (
             f"1 / ({_rounded(per_s)} per s) = {_rounded(1e3 / per_s)} ms",
             f"{_rounded(cost_s * 1e3)} ms",

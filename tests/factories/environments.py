@@ -21,9 +21,8 @@ def in_environments(tables: Tables, *environments: str) -> dict[str, pd.DataFram
 
 
 def _copied(table: pd.DataFrame, environment: str) -> pd.DataFrame:
-    changed = {}
     if "environment" in table:
-        changed["environment"] = environment
+        table = table.assign(environment=environment)
     if "trial_id" in table:
-        changed["trial_id"] = table["trial_id"] + environment
-    return table.assign(**changed)
+        table = table.assign(trial_id=table["trial_id"] + environment)
+    return table

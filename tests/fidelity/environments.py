@@ -169,15 +169,11 @@ def as_one(a: Side, b: Side) -> Side:
     An A/A test takes adjacent blocks as its pairs.
     """
     common = set(a.numbers.block) & set(b.numbers.block)
-    numbers = pd.concat(
-        [
-            side.numbers[side.numbers.block.isin(common)].assign(
-                block=lambda rows, odd=odd: 2 * rows.block + odd, environment=""
-            )
-            for odd, side in enumerate((a, b))
-        ],
-        ignore_index=True,
-    )
+    parts = []
+    for odd, side in enumerate((a, b)):
+        rows = side.numbers[side.numbers.block.isin(common)]
+        parts.append(rows.assign(block=2 * rows["block"] + odd, environment=""))
+    numbers = pd.concat(parts, ignore_index=True)
     return replace(a, name=f"{a.name} and {b.name}", numbers=numbers)
 
 

@@ -79,11 +79,11 @@ def test_a_refused_number_without_a_reason_is_not_compared() -> None:
     """A table of others may lack the reason, the bound or the mark of a number."""
     tables = campaigns.campaign(PLAN)
     numbers = tables["metric"].head(4).assign(value=1.0, is_valid=1, bound="", method="mean")
-    changes = [("is_valid", 0), ("is_valid", pd.NA), ("bound", pd.NA)]
-    for row, (column, value) in enumerate(changes):
-        numbers[column] = numbers[column].astype("object")
-        numbers.loc[numbers.index[row], column] = value
-    numbers.loc[numbers.index[0], "method"] = ""
+    numbers = numbers.assign(
+        is_valid=pd.Series([0, pd.NA, 1, 1], numbers.index, dtype="object"),
+        bound=pd.Series(["", "", pd.NA, ""], numbers.index, dtype="object"),
+        method=["", "mean", "mean", "mean"],
+    )
     trials = tables["trial"].assign(flag="ok")
     assert len(numbers_of(trials, numbers)) == 1
     why = measured(trials, numbers)["why"].tolist()

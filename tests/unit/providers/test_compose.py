@@ -82,6 +82,11 @@ def test_the_first_death_stays_the_reason(tmp_path: Path, monkeypatch: pytest.Mo
     """An event comes once, and the status of a trial is asked several times."""
     clusters = list[ComposeCluster]()
     refusing(monkeypatch, Death("die", "node0", "1"), Death("die", "redis", "137"))
-    monkeypatch.setattr(ComposeCluster, "down", lambda cluster: clusters.append(cluster) or 0)
+
+    def down(cluster: ComposeCluster) -> int:
+        clusters.append(cluster)
+        return 0
+
+    monkeypatch.setattr(ComposeCluster, "down", down)
     run(tmp_path, spec_of("celery[prefork]", provider="compose"))
     assert clusters[0].failure() == "node0 ended with code 1: no such queue"
