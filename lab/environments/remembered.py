@@ -17,7 +17,7 @@ def recall(file: Path) -> Any:
         known = json.loads(file.read_text(encoding="utf-8"))
         is_same = all(_state(Path(path)) == state for path, state in known["files"].items())
         return known["value"] if is_same else None
-    # It is missing or damaged, or one of the others is gone: the program is asked again.
+    # It is missing or damaged, or one of the others is gone: the program runs again.
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -1,4 +1,4 @@
-"""Tests that an interpreter is asked once, and again after any change of what it depends on."""
+"""Tests that an interpreter is started once, and again if what it depends on has changed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_changed_program_is_asked_again(
 
 @pytest.mark.parametrize("content", ["", "[]", '{"value": 1}', '{"files": 1}', "\0"])
 def test_a_damaged_value_is_none(content: str, files: tuple[Path, Path]) -> None:
-    """The program is asked again, and its answer replaces the file."""
+    """The program runs again, and its output replaces the file."""
     file, program = files
     file.write_text(content)
     assert remembered.recall(file) is None

@@ -79,7 +79,7 @@ def test_an_error_without_an_ended_container_is_the_reason_itself(
 
 @pytest.mark.usefixtures("engine")
 def test_the_first_death_stays_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event comes once, and the status of a trial is asked several times."""
+    """An event comes once, and the status of a trial is read several times."""
     clusters = list[ComposeCluster]()
     refusing(monkeypatch, Death("die", "node0", "1"), Death("die", "redis", "137"))
 
