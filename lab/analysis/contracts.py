@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.analysis.environments import label_of
+from lab.analysis.labels import selected
 from lab.core import backend
-from lab.core.errors import LabError
 from lab.core.outcomes import Contract
-from lab.planning import registry
 
 UNKNOWN = "contract unknown"
 
 
 def contract_of(label: str) -> str:
     """Return the contract of a label; `UNKNOWN` for a system that is not installed here."""
-    try:
-        chosen = registry.select(label_of(label))
-    except LabError:
+    if (chosen := selected(label)) is None:
         return UNKNOWN
     return backend.contract_of(chosen.backend, chosen.variant, chosen.profile)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.colours import colour_of
-from lab.analysis.environments import environment_of
+from lab.analysis.environments import environment_of, label_of
 from lab.analysis.per_table import per_table
 from lab.core.errors import LabError
 from lab.planning import registry
@@ -82,6 +82,14 @@ def _is_first(backend: str, variant: str) -> bool:
         return registry.backend(backend).variants[0].name == variant
     except LabError:  # of another package, which is not installed: the name means nothing here
         return True
+
+
+def selected(label: str) -> registry.SelectedBackend | None:
+    """Return what a label of a table selects; None for a system that is not installed here."""
+    try:
+        return registry.select(label_of(label))
+    except LabError:
+        return None
 
 
 def each(frame: pd.DataFrame) -> Iterable[Any]:

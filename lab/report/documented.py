@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.analysis.environments import label_of
-from lab.core.errors import LabError
+from lab.analysis.labels import selected
 from lab.core.faults import FaultKind
 from lab.planning import registry
 
 
 def documented_safe(label: str) -> Sequence[FaultKind]:
     """Return the faults that the profile of a label is documented to be safe against."""
-    try:
-        chosen = registry.select(label_of(label))
-    except LabError:  # a system of another package, which is not installed here
+    if (chosen := selected(label)) is None:
         return ()
     profiles = registry.profiles_of(chosen.backend, chosen.variant)
     return next(p.safe_against for p in profiles if p.name == chosen.profile)

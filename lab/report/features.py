@@ -6,12 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lab.analysis.contracts import contract_of
-from lab.analysis.environments import label_of
+from lab.analysis.labels import selected
 from lab.core.backend import services_of, variant_of
-from lab.core.errors import LabError
 from lab.core.model import Service
 from lab.core.servers import REDIS_SERVERS
-from lab.planning import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +30,7 @@ class Features:
 def features_of(label: str, servers: Collection[str] = ()) -> Features:
     """Return the features of a label; `servers` are those that its trials recorded."""
     needs_redis = any(name in text for text in servers for name in REDIS_SERVERS)
-    try:
-        chosen = registry.select(label_of(label))
-    except LabError:  # a system of another package, which is not installed here
+    if (chosen := selected(label)) is None:
         return Features(contract_of(label), redis=needs_redis, django=False)
     of_variant = variant_of(chosen.backend, chosen.variant).packages
     return Features(
