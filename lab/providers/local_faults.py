@@ -107,9 +107,11 @@ class LocalFaults(FaultHooks):
     def pause(self, target: Target) -> str:
         """Stop a process, a part with all its children, and wait until all are in state T."""
         deadline = time.monotonic() + WAIT_S
-        # Listed again after each signal: a worker may fork between the listing and SIGSTOP.
+        # A parent before its children, which are listed again when it has stopped: a process that
+        # runs may start more. One that has just started a child by vfork stops when that child
+        # has begun its program, so a child that was stopped first would block it forever.
         while running := [p for p in self._members(target) if not _is_stopped(p)]:
-            self.struck_ns = _signal(running, signal.SIGSTOP)
+            self.struck_ns = _signal(_topmost(running), signal.SIGSTOP)
             if time.monotonic() > deadline:
                 raise ClusterError(f"{target} did not stop {WAIT_S:g} s after SIGSTOP.")
             time.sleep(LOOK_S)
@@ -212,6 +214,16 @@ def _signal(members: Iterable[psutil.Process], number: signal.Signals) -> int:
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             process.send_signal(number)
     return now_ns
+
+
+def _topmost(members: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Return the processes whose parent is none of `members`, without those that have ended."""
+    pids, topmost = {process.pid for process in members}, []
+    for process in members:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.ppid() not in pids:
+                topmost.append(process)
+    return topmost
 
 
 def _is_stopped(process: psutil.Process) -> bool:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,12 +32,22 @@ PARENT = (
     "print(child.pid, flush=True)\n"
     "time.sleep(60)\n"
 )
+# Starts one child by vfork: `posix_spawn` opens a file in it first.
+STARTING = (
+    "import os, sys, time\n"
+    "opened = [(os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)]\n"
+    "argv = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+    "os.posix_spawn(sys.executable, argv, os.environ, file_actions=opened)\n"
+    "time.sleep(60)\n"
+)
 
 
 class Hooks(LocalFaults):
     """The hooks over one worker and one server."""
 
-    def __init__(self, folder: Path, how: str = "", *, is_faked: bool = False) -> None:
+    def __init__(
+        self, folder: Path, how: str = "", program: str = PARENT, *, is_faked: bool = False
+    ) -> None:
         environment = {processes.OWNER: processes.owner(), processes.TRIAL: f"t{id(self)}-1"}
         site: Any = SimpleNamespace(environment=environment, has_faked_clocks=is_faked)
         site.schedules_in_workers = False
@@ -44,7 +55,7 @@ class Hooks(LocalFaults):
         self._services, self._driver = [], None
 
         def start() -> LocalPart:
-            argv, log = [sys.executable, "-c", PARENT, how], folder / "node0-0.log"
+            argv, log = [sys.executable, "-c", program, how], folder / "node0-0.log"
             clock = self.faked_clock("node0-0")
             # Without the file, libfaketime may end a process with threads.
             assert not clock or Path(clock[clock_file.FAKED]).exists()
@@ -132,6 +143,22 @@ def test_a_paused_worker_is_stopped_with_its_children(hooks: Hooks) -> None:
     assert stopped == {psutil.STATUS_STOPPED}
     hooks.resume(worker)
     assert child.status() != psutil.STATUS_STOPPED
+
+
+def test_a_worker_that_is_starting_a_child_is_stopped(tmp_path: Path) -> None:
+    """Its child shares its memory until it begins its program: the worker stops only after that."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    hooks = Hooks(tmp_path, str(pipe), STARTING)
+    # The child reads the pipe before it begins its program, and waits for a writer.
+    opener = threading.Timer(0.3, lambda: os.close(os.open(pipe, os.O_RDWR)))
+    opener.start()
+    try:
+        assert hooks.pause(hooks.worker).startswith("state T")
+        assert hooks.child.status() == psutil.STATUS_STOPPED
+    finally:
+        opener.join()
+        processes.stop(*(part.process for part in hooks._nodes))
 
 
 def test_a_worker_that_obeys_ends_within_its_grace_period(hooks: Hooks) -> None:
