@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from lab.environments.recipe import Recipe
 from lab.environments.requirements import URL
 
 WANTED, PINS = "requirements.in", "requirements.txt"
+# A requirement, with its hashes in indented lines.
+ENTRY = re.compile(r"^\S.*\n(?:[ \t].*\n)*", re.MULTILINE)
 # Their releases have no wheel.
 SOURCES = ("django-crontab",)
 
@@ -54,8 +57,9 @@ def resolve(folder: Path, recipe: Recipe, target: Sequence[str], about: str) -> 
     plain = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
     command = ("pip", "compile", "--quiet", "--generate-hashes", *plain, *wheels(*sources))
     uv.run(*command, *target, str(wanted), "-o", str(pinned), about=about)
-    lines = pinned.read_text(encoding="utf-8").splitlines(keepends=True)
-    text = "".join(line for line in lines if URL not in line)
+    # uv gives a checkout the hashes of the release that the lock pins, if it has the same version.
+    entries = ENTRY.findall(pinned.read_text(encoding="utf-8"))
+    text = "".join(entry for entry in entries if URL not in entry)
     pinned.write_text(text, encoding="utf-8")
     return text
 

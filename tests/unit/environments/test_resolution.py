@@ -10,6 +10,7 @@ from lab.environments import checkouts, resolution, uv
 from lab.environments.recipe import Recipe
 
 TARGET = ("--python-version", "3.13.5")
+PINNED = "rq==2.6.0 \\\n    --hash=sha256:0 \\\n    --hash=sha256:2\n"
 
 
 def test_the_lock_is_preferred_and_checkouts_are_left_out(
@@ -29,11 +30,12 @@ def test_the_lock_is_preferred_and_checkouts_are_left_out(
         assert output.read_text() == "redis==5.0.0"
         wanted = (output.parent / resolution.WANTED).read_text()
         assert wanted == f"celery[redis] @ {checkout.as_uri()}\nrq==2.6.0\n"
-        output.write_text(f"celery @ {checkout.as_uri()}\nrq==2.6.0 --hash=sha256:0\n")
+        # With the hash of the pinned release, whose version is that of the checkout.
+        output.write_text(f"celery @ {checkout.as_uri()} \\\n    --hash=sha256:1\n{PINNED}")
         return ""
 
     monkeypatch.setattr(uv, "run", run)
     pinned = resolution.resolve(tmp_path, recipe, TARGET, "an environment")
-    assert pinned == "rq==2.6.0 --hash=sha256:0\n"
+    assert pinned == PINNED
     assert {*TARGET, "--only-binary=:all:", "--no-binary=celery"} <= {*given[0]}
     assert resolution.checkouts_of(recipe, "an environment") == {"celery": checkout}
