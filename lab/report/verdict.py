@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from lab.analysis.environments import environment_of, label_of
 from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import THROUGHPUT
 from lab.core.faults import FaultKind
@@ -59,9 +61,10 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     safe = [label for label in labels if _keeps_tasks(label)]
     # A system that loses tasks when a worker dies is no alternative to one that keeps them. A
     # single safe system has no other to be compared with.
-    group = "systems"
+    group = ""
     if len(safe) > 1 and len(safe) < len(labels):
-        labels, group = safe, "systems that keep tasks over a worker's death"
+        labels, group = safe, " that keep tasks over a worker's death"
+    group = _what(labels) + group
     estimates = estimates[estimates["label"].isin(labels)]
     # `cells` sorts by place. One sentence ranks one place: the smallest workload and topology.
     place = estimates["place"].iloc[0]
@@ -91,6 +94,14 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     behind = f", {digits(others[0][0][1])} times better than the next"
     first = words.first.format(where, number)
     return f"Of {len(ranked)} {group}, {name} {first}{behind}. {unranked}".rstrip()
+
+
+def _what(labels: Sequence[str]) -> str:
+    """Return what the labels are: systems, or environments of one or several systems."""
+    if not any(map(environment_of, labels)):
+        return "systems"
+    is_one = len({label_of(label) for label in labels}) == 1
+    return "environments" if is_one else "pairs of a system and an environment"
 
 
 def _unranked(trials: pd.DataFrame, estimates: pd.DataFrame, arrival: str) -> str:

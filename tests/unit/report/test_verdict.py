@@ -45,9 +45,19 @@ def test_of_many_systems_that_are_not_distinguishable_only_some_are_named() -> N
     """They are counted, and the first six are named once, with their numbers."""
     tables = in_environments(campaign(replace(WIDE, blocks=3)), "3.11", "3.13", "3.14")
     sentence = verdict(LabelledByEnvironment(tables))
-    assert sentence.startswith("Of 30 systems, 9 are not distinguishable by p99 wait (")
+    assert sentence.startswith("Of 30 pairs of a system and an environment, 9 are not ")
     assert sentence.count("thread-pool") == 3
     assert sentence.endswith("; and 3 more.")
+
+
+def test_environments_of_one_system_are_not_counted_as_systems() -> None:
+    """Such as the last releases of celery, which `lab versions` measures."""
+    tables = in_environments(campaign(replace(WIDE, blocks=3)), "3.11", "3.13", "3.14")
+    one = {
+        name: table[table["label"].str.startswith("celery[p")] if "label" in table else table
+        for name, table in tables.items()
+    }
+    assert verdict(LabelledByEnvironment(one)).startswith("Of 3 environments, ")
 
 
 def test_without_latencies_the_throughput_is_ranked() -> None:
