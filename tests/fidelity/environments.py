@@ -18,11 +18,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
+from packaging.requirements import Requirement
 
 from lab.cli.main import main as lab
 from lab.comparison import aa, by_column, inputs
@@ -41,6 +42,7 @@ build-backend = "hatchling.build"
 [project]
 name = "{name}"
 version = "{version}"
+dependencies = {dependencies}
 """
 # After the original definition, which it replaces. The wait is outside the record of the task, so
 # that only the time of the system is longer.
@@ -104,12 +106,20 @@ def copies(folder: Path, share: float) -> dict[str, Path]:
         shutil.copytree(
             Path(spec.origin).parent, package, ignore=shutil.ignore_patterns("__pycache__", "test")
         )
-        about = PROJECT.format(name=PACKAGE, version=version(PACKAGE))
+        about = PROJECT.format(
+            name=PACKAGE, version=version(PACKAGE), dependencies=dependencies(PACKAGE)
+        )
         (folder / name / "pyproject.toml").write_text(about, encoding="utf-8")
         with (package / "parallel.py").open("a", encoding="utf-8") as module:
             module.write(f"\n# Copy {name}.\n")
             module.write(SLOWER.format(share=share) if name == "C" else "")
     return written
+
+
+def dependencies(package: str) -> list[str]:
+    """Return the requirements of an installed package, without those of its extras."""
+    texts = map(Requirement, requires(package) or ())
+    return [str(each) for each in texts if not each.marker or each.marker.evaluate({"extra": ""})]
 
 
 def measure(folders: dict[str, Path], blocks: int, results: Path) -> dict[str, str]:

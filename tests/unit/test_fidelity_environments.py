@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scipy.stats import binomtest
 
 from lab.comparison.inputs import Side
 from lab.environments import checkouts
+from lab.environments.requirements import name_of
 from tests.fidelity import environments
 from tests.unit.comparison.test_compare import NOISE, side
 
@@ -41,6 +43,13 @@ def test_only_the_third_copy_is_slower(tmp_path: Path) -> None:
     assert times["C"] >= 3.0
     # A busy machine makes a sleep longer, but not by twice its length.
     assert max(times["A"], times["B"]) < 3.0
+
+
+def test_a_copy_requires_what_the_package_requires(tmp_path: Path) -> None:
+    """An environment contains nothing else; the extras of the package are left out."""
+    copy = environments.copies(tmp_path, 0.2)["A"]
+    project = tomllib.loads((copy / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [name_of(text) for text in project["dependencies"]] == ["cloudpickle"]
 
 
 def environments_of() -> tuple[Side, Side]:
