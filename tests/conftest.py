@@ -37,6 +37,9 @@ pytest_plugins = ["tests.turns"]
 settings.register_profile("lab", deadline=None, derandomize=True)
 settings.load_profile("lab")
 
+# A shell lets its background commands ignore it, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 GRACE_S = 5.0
 SIGNALS_AT_START = {number: signal.getsignal(number) for number in interrupts.STOPPING}
 Result = TypeVar("Result")
