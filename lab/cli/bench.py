@@ -181,7 +181,7 @@ def _new_run(options: argparse.Namespace) -> run_folder.Run:
 def _show_finished(store: Store, otherwise: str) -> str:
     """Print the tables of a stopped run, and write its page; return where it is, or `otherwise`."""
     from lab.cli.report import show_tables
-    from lab.report import RunTables
+    from lab.report.run_tables import RunTables
 
     contained(lambda: show_tables(RunTables(store.folder)), say)
     ended = {Status.OK, Status.FAILED, Status.TIMEOUT}
@@ -202,7 +202,8 @@ def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespac
     # Drawing needs matplotlib, and history needs asv: a dry run and a failed plan need neither.
     from lab.cli import history
     from lab.cli.report import show
-    from lab.report import RunTables, verdict_of
+    from lab.report.run_tables import RunTables
+    from lab.report.terminal import verdict_of
 
     # All trials are saved: a defect in the page or the history must lose nothing else.
     tables = RunTables(folder)

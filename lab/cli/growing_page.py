@@ -60,8 +60,9 @@ def write_unfinished(store: Store, n_trials: int, when: str) -> str:
         when: The end of the page's first sentence: when they had ended, and what to do next.
     """
     # Here, because the templates and figures of a page take a second to import.
-    from lab import report
+    from lab.report.page import write
+    from lab.report.run_tables import RunTables
 
     count = f"{n_trials} of {len(parsed(store.folder).plan.trials)} trials"
-    page = report.write(report.RunTables(store.folder), f"{count} had ended when {when}")
+    page = write(RunTables(store.folder), f"{count} had ended when {when}")
     return f"Report page, {count}: {page}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab import report
 from lab.analysis import compute
 from lab.console import duration, say, show_line, show_numbers
 from lab.core.errors import ExitCode
 from lab.publishing import package
+from lab.report import page, terminal
 from lab.report.number_format import plural
+from lab.report.run_tables import RunTables
 from lab.results import run_names
 from lab.results.store import Store
 
@@ -21,7 +22,7 @@ METRICS_S, PAGE_S, DRAWING_S = 0.03, 0.015, 10.0
 # The columns of the summary that a narrow terminal leaves out first.
 LEAST = (
     *("instrumentation %", "% of reference", "cores x nodes", "overhead us/task", "flags"),
-    report.MACHINE,
+    terminal.MACHINE,
 )
 
 
@@ -38,27 +39,27 @@ def run(options: argparse.Namespace) -> int:
             say(sentence)
     else:
         say(f"{folder.name} has no records of single tasks; its metrics stay as published.")
-    tables = report.RunTables(folder)
-    page = show(tables, n_trials)
-    if verdict := report.verdict_of(tables):
+    tables = RunTables(folder)
+    path = show(tables, n_trials)
+    if verdict := terminal.verdict_of(tables):
         show_line(verdict)
-    say(f"Report page: {page}")
+    say(f"Report page: {path}")
     if (folder / package.CHECKSUMS).is_file():  # a published package, whose page is new now
         package.write_checksums(folder)
     return ExitCode.FINE
 
 
-def show(tables: report.RunTables, n_trials: int) -> Path:
+def show(tables: RunTables, n_trials: int) -> Path:
     """Write figures and page, print the tables, and return the path of the page."""
     say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
-    page = report.write(tables)
+    path = page.write(tables)
     show_tables(tables)
-    return page
+    return path
 
 
-def show_tables(tables: report.RunTables) -> None:
+def show_tables(tables: RunTables) -> None:
     """Print the tables of a run, and the sentences that answer questions."""
-    for table in report.terminal_tables(tables):
+    for table in terminal.terminal_tables(tables):
         show_numbers(*table, least=LEAST)
-    for answer in report.sentences(tables):
+    for answer in terminal.sentences(tables):
         show_line(answer)

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     # Imported here, because a dry run needs no library for data.
     from lab.analysis.queries import WithoutFaults
     from lab.comparison.versions import is_worse, newest, over_versions
-    from lab.report import RunTables
+    from lab.report.run_tables import RunTables
     from lab.report.versions import newest_steps
 
     rows = over_versions(WithoutFaults(RunTables(folder)), FEWEST)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from unittest.mock import MagicMock, patch
 
-from lab import report
 from lab.campaign import run_folder, runner
 from lab.core.model import Burst
 from lab.host import environment
 from lab.host.repository import git_or_none
 from lab.planning.plan import Plan
 from lab.recording import host_counters
+from lab.report import page
+from lab.report.run_tables import RunTables
 from lab.running import host_baselines
 from tests.factories.trials import spec_of
 
@@ -33,5 +34,5 @@ def write(results: Path) -> Path:
         store = run_folder.create(results, run)
         rows = runner.execute(store, run, MagicMock())
         assert [row.status for row in rows] == ["ok"] * len(specs), rows
-        report.write(report.RunTables(store.folder))
+        page.write(RunTables(store.folder))
     return store.folder

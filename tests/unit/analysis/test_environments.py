@@ -12,8 +12,9 @@ from lab.analysis.environments import LabelledByEnvironment, environment_of, lab
 from lab.analysis.labels import identify
 from lab.figures import FIGURES, Tables
 from lab.planning import registry
-from lab.report import resources, scaling, summary
+from lab.report import resources, scaling
 from lab.report.features import features_of
+from lab.report.summary import summary
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign
 from tests.factories.environments import in_environments
 from tests.factories.resources import with_upkeep

@@ -142,3 +142,11 @@ def test_global_completion_finds_the_marker() -> None:
     """The global completion of argcomplete looks for it in the module of the command."""
     main = Path(str(module_of("main").__file__))
     assert "PYTHON_ARGCOMPLETE_OK" in main.read_text(encoding="utf-8")[:1024]
+
+
+def test_a_dry_run_imports_no_library_that_draws() -> None:
+    """The plan appears at once: figures are for the end of a run."""
+    words = ["bench", "--dry-run", "--provider", "local", "-b", "thread-pool", "-w", "noop"]
+    modules, shown = modules_after(*words)
+    assert "Nothing was run." in shown
+    assert modules.isdisjoint(("matplotlib", "seaborn"))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab import report
 from lab.figures import FIGURES, Tables, draw
 from lab.report.costs import as_table, costs
 from lab.report.page import render
 from lab.report.run_tables import RunTables
 from lab.report.scaling import as_table as as_growth_table
 from lab.report.scaling import scaling_lines
+from lab.report.terminal import terminal_tables
 from tests.factories.bursts import BLOCKS, INLINE, OVERHEAD_S, at, burst, overheads, sweep, whole
 from tests.factories.campaigns import Campaign, campaign, write
 
@@ -55,7 +55,7 @@ def test_a_row_has_all_four_costs_of_a_label(tables: Tables) -> None:
 def test_terminal_and_page_have_the_same_costs(tables: Tables, tmp_path: Path) -> None:
     """Both tables have a row for each label."""
     folder = write(tables, tmp_path / "run")
-    titles = {title: rows for title, _, rows in report.terminal_tables(RunTables(folder))}
+    titles = {title: rows for title, _, rows in terminal_tables(RunTables(folder))}
     assert [row[0] for row in titles["Cost of a task, measured in four ways"]] == ["x", "rq"]
     page = render(RunTables(folder), {})
     assert 'id="costs"' in page

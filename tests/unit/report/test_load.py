@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab import report
 from lab.analysis.capacity import capacities
 from lab.core.model import LoadLevel
 from lab.figures import FIGURES, Tables, draw
@@ -18,6 +17,7 @@ from lab.report.load import BEYOND, Grid, _equal_rates, grids
 from lab.report.number_format import NOT_MEASURED
 from lab.report.page import render
 from lab.report.run_tables import RunTables
+from lab.report.terminal import terminal_tables
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.load_sweeps import (
     EQUAL_HZ,
@@ -135,9 +135,7 @@ def test_terminal_and_page_show_load_sweeps(
     tables: Tables, plain_page: str, tmp_path: Path
 ) -> None:
     """A campaign without a load sweep has no such section."""
-    titles = [
-        title for title, *_ in report.terminal_tables(RunTables(write(tables, tmp_path / "run")))
-    ]
+    titles = [title for title, *_ in terminal_tables(RunTables(write(tables, tmp_path / "run")))]
     assert [title.partition(";")[0] for title in titles[1:]] == [
         "Sustainable rate",
         "Wait in ms at equal shares of the sustainable rate, p50 / p90 / p99",

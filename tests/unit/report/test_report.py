@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lab import report
 from lab.core.errors import ResultsError
 from lab.figures import FIGURES, Picture, Tables
 from lab.planning import registry
+from lab.report import page as report_page
 from lab.report.flag_reasons import flag_reasons
 from lab.report.number_format import percent
 from lab.report.page import PAGE, render
@@ -202,7 +202,7 @@ def test_a_run_in_which_all_trials_failed_has_a_report(tmp_path: Path) -> None:
     """The page lists every trial with its reason, and has no picture."""
     tables = campaign(FAILED)
     page = Page(
-        report.write(RunTables(write(tables, tmp_path / "run"))).read_text(encoding="utf-8")
+        report_page.write(RunTables(write(tables, tmp_path / "run"))).read_text(encoding="utf-8")
     )
     assert "img" not in page.tags
     assert "Not measured: this campaign has no valid trial of paced arrivals." in page.text
@@ -222,7 +222,7 @@ def test_a_campaign_without_trials_has_a_report(tables: Tables) -> None:
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path) -> None:
     """The message contains the folder and the next step."""
     with pytest.raises(ResultsError, match="is not a run folder"):
-        report.write(RunTables(tmp_path))
+        report_page.write(RunTables(tmp_path))
 
 
 def test_a_percentile_below_its_floor_is_refused_with_the_reason() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from lab.analysis.metrics.registry import METRICS
 from lab.figures import FIGURES, Tables
-from lab.report import terminal_tables
 from lab.report.answers import answers
 from lab.report.page import render
 from lab.report.resources import COLUMNS, POOLED, resource_rows
 from lab.report.run_tables import RunTables
+from lab.report.terminal import terminal_tables
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.disturbed import with_disturbed
 from tests.factories.resources import DRAINED, IDLE_WAKEUPS_PER_S, WORKER_MB, with_upkeep

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab import report
 from lab.figures import FIGURES, Tables
 from lab.report.page import render
 from lab.report.run_tables import RunTables
 from lab.report.schedules import schedules
+from lab.report.terminal import terminal_tables
 from tests.factories.campaigns import SYSTEMS, Campaign, campaign, write
 from tests.factories.schedules import FAULTS, N_OCCURRENCES, SCHEDULES, TRIALS, with_schedules
 
@@ -44,11 +44,11 @@ def test_a_row_summarizes_its_trials(tables: Tables) -> None:
 
 def test_periodic_trials_have_a_separate_table(tables: Tables, tmp_path: Path) -> None:
     """They are not in the summary, and a run without them has no second table."""
-    summary, schedule = report.terminal_tables(RunTables(write(tables, tmp_path / "run")))
+    summary, schedule = terminal_tables(RunTables(write(tables, tmp_path / "run")))
     assert schedule[0] == "Is the schedule kept?"
     assert len(summary[2]) == len(FEW)
     assert all(str(DUE) in row for row in schedule[2])
-    (only,) = report.terminal_tables(RunTables(write(campaign(SMALL), tmp_path / "other")))
+    (only,) = terminal_tables(RunTables(write(campaign(SMALL), tmp_path / "other")))
     assert only[2]
 
 

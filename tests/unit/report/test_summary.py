@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lab import report
 from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import proportion
 from lab.figures import Tables
@@ -17,6 +16,7 @@ from lab.report.first_screen import machine_state
 from lab.report.number_format import digits, percent
 from lab.report.run_tables import RunTables
 from lab.report.summary import COLUMNS, ROLES, SummaryRow, summary
+from lab.report.terminal import terminal_tables
 from tests.factories.campaigns import LOST_EVERY, SYSTEMS, Campaign, campaign, write
 
 FEW = tuple(s for s in SYSTEMS if s.variant in {"call", "executor", "worker"})
@@ -111,7 +111,7 @@ def test_an_interrupted_trial_has_no_losses(tables: Tables) -> None:
 
 def test_the_terminal_shows_the_same_numbers(tables: Tables, tmp_path: Path) -> None:
     """Terminal and page use the same rows."""
-    ((title, headings, rows),) = report.terminal_tables(RunTables(write(tables, tmp_path / "run")))
+    ((title, headings, rows),) = terminal_tables(RunTables(write(tables, tmp_path / "run")))
     assert title == "Summary of run, latencies at 100 tasks/s"
     table = pd.DataFrame(rows, columns=list(headings))
     in_terminal = table[(table["label"] == "rq") & (table["workload"] == "noop")].iloc[0]

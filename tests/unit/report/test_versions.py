@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.comparison.versions import over_versions
-from lab.report import RunTables, terminal_tables
 from lab.report.page import render
+from lab.report.run_tables import RunTables
+from lab.report.terminal import terminal_tables
 from lab.report.versions import newest_steps, version_tables
 from tests.factories.campaigns import SMALL, campaign, write
 from tests.factories.versions import in_versions

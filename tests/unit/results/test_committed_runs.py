@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import report
 from lab.analysis.metrics.registry import METRICS
 from lab.campaign import run_folder
 from lab.core.model import ARRIVALS
 from lab.core.outcomes import FiringOutcome, TaskOutcome
 from lab.report.run_tables import RunTables
+from lab.report.terminal import terminal_tables
 from lab.results.arrow_schema import schema
 from lab.results.dictionary import describe_tables
 from lab.results.schema import CSV_TABLES, PARQUET_TABLES, SCHEMA_VERSION
@@ -62,7 +62,7 @@ def test_its_plan_has_the_trials_of_its_table(store: Store) -> None:
 def test_it_is_reported(store: Store) -> None:
     """The page and the tables of the terminal need no change of the run."""
     before = {path: path.read_bytes() for path in store.folder.glob("*.csv")}
-    assert [title for title, *_ in report.terminal_tables(RunTables(store.folder))]
+    assert [title for title, *_ in terminal_tables(RunTables(store.folder))]
     assert {path: path.read_bytes() for path in store.folder.glob("*.csv")} == before
 
 

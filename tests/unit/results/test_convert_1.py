@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lab import report
 from lab.analysis.metrics.registry import METRICS
 from lab.core.errors import ResultsError
 from lab.core.model import ARRIVALS
 from lab.core.outcomes import FiringOutcome, TaskOutcome
 from lab.report.run_tables import RunTables
+from lab.report.terminal import terminal_tables
 from lab.results import convert_1
 from lab.results.arrow_schema import schema
 from lab.results.schema import CSV_TABLES, TABLES
@@ -72,7 +72,7 @@ def test_all_names_are_present_ones(store: Store) -> None:
 def test_run_is_reported(store: Store) -> None:
     """The page and the tables of the terminal need no conversion of the run."""
     before = (store.folder / "trial.csv").read_bytes()
-    titles = [title for title, *_ in report.terminal_tables(RunTables(store.folder))]
+    titles = [title for title, *_ in terminal_tables(RunTables(store.folder))]
     assert titles
     assert (store.folder / "trial.csv").read_bytes() == before
 
