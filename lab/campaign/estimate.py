@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
 
 from lab.core import fire_times
@@ -21,25 +22,42 @@ IN_PROCESS_S, WITH_CLUSTER_S = 0.65, 2.75
 TASKS_PER_S = 100.0
 # Below it, all arguments of a trial are made in less time than its start takes.
 SHORTEST_ARGUMENT_S = 1e-4
+# The scheduler leaves a part of the CPUs, however many other processes run.
+MOST_TAKEN = 0.75
+# Past trials whose estimates sum to this weigh as much as the expectation before them: one trial
+# alone may be slow by chance.
+TRUSTED_S = 10.0
 
 
-def estimate_s(spec: TrialSpec) -> float:
-    """Estimate a trial's length in seconds from its spec alone."""
+def estimate_s(spec: TrialSpec, slowdown: float = 1.0) -> float:
+    """Estimate a trial's length in seconds from its spec.
+
+    `slowdown` multiplies its work: waits take as long on a busy machine.
+    """
+    return _waits_s(spec) + slowdown * _work_s(spec)
+
+
+def _waits_s(spec: TrialSpec) -> float:
+    """Return the seconds of the window, if the plan fixes it, and of the wait for redeliveries."""
+    arrival, window_s = spec.arrival, 0.0
+    if isinstance(arrival, Periodic):
+        window_s = fire_times.planned_s(arrival)
+    elif isinstance(arrival, Idle):
+        window_s = arrival.seconds
+    elif isinstance(arrival, Paced):
+        window_s = arrival.n_tasks / arrival.rate_hz
+    return window_s + redelivery.wait_s(spec)
+
+
+def _work_s(spec: TrialSpec) -> float:
     has_cluster = registry.has_worker_processes(registry.select(spec.label))
-    fixed = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
-    fixed += PROVIDERS[spec.provider].start_s
-    task_s = spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S
-    warm_up_s = spec.warmup_tasks * task_s / spec.topology.workers
+    fixed_s = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
+    fixed_s += PROVIDERS[spec.provider].start_s
     n = spec.arrival.n_tasks
-    fixed += (n + spec.warmup_tasks) * _argument_s(spec.workload, spec.size)
-    fixed += redelivery.wait_s(spec)
-    if isinstance(spec.arrival, Periodic):
-        return fixed + fire_times.planned_s(spec.arrival)
-    if isinstance(spec.arrival, Idle):
-        return fixed + warm_up_s + spec.arrival.seconds
-    if isinstance(spec.arrival, Paced):
-        return fixed + warm_up_s + n / spec.arrival.rate_hz
-    return fixed + warm_up_s + n * task_s / spec.topology.workers
+    fixed_s += (n + spec.warmup_tasks) * _argument_s(spec.workload, spec.size)
+    is_planned = isinstance(spec.arrival, Periodic | Idle | Paced)
+    n_in_sequence = (spec.warmup_tasks + (0 if is_planned else n)) / spec.topology.workers
+    return fixed_s + n_in_sequence * (spec.nominal_ns / 1e9 + has_cluster / TASKS_PER_S)
 
 
 @cache
@@ -60,19 +78,43 @@ def _argument_s(workload: str, size: int) -> float:
     return spent_s if spent_s > SHORTEST_ARGUMENT_S else 0.0
 
 
+def slowdown_by(others: float) -> float:
+    """Return how many times longer work takes while other processes use a share of the CPUs."""
+    return 1 / (1 - min(others, MOST_TAKEN))
+
+
 def total_s(
-    trials: Sequence[TrialSpec], seen_s: Mapping[tuple[str, str], Sequence[float]]
+    trials: Sequence[TrialSpec],
+    seen: Sequence[tuple[TrialSpec, float]] = (),
+    slowdown: float = 1.0,
 ) -> float:
     """Estimate the total length of `trials`, seconds.
 
+    Past trials correct the estimates of the others: all of them by what their work took, and those
+    of the same label and fault by their whole length.
+
     Args:
         trials: The trials.
-        seen_s: The lengths of past trials, by their label and the text of their fault: most of the
-            length of a trial with a fault is the wait for redeliveries, which others do not have.
+        seen: Past trials of this run on this machine, each with its length in seconds.
+        slowdown: That of work on this machine before the first trial (`slowdown_by`).
     """
-    means = {key: sum(lengths) / len(lengths) for key, lengths in seen_s.items()}
-    keys = [(spec.label, spec.fault.text if spec.fault else "") for spec in trials]
+    worked_s = sum(max(0.0, seconds - _waits_s(spec)) for spec, seconds in seen)
+    slow = _ratio(worked_s, sum(_work_s(spec) for spec, _ in seen), slowdown)
+    took, estimated = defaultdict[str, float](float), defaultdict[str, float](float)
+    for spec, seconds in seen:
+        took[_kind(spec)] += seconds
+        estimated[_kind(spec)] += estimate_s(spec, slow)
     return sum(
-        means[key] if key in means else estimate_s(spec)
-        for key, spec in zip(keys, trials, strict=True)
+        estimate_s(spec, slow) * _ratio(took[_kind(spec)], estimated[_kind(spec)], 1.0)
+        for spec in trials
     )
+
+
+def _kind(spec: TrialSpec) -> str:
+    # Most of a trial with a fault is the wait for redeliveries, which others do not have.
+    return f"{spec.label} {spec.fault.text if spec.fault else ''}"
+
+
+def _ratio(took_s: float, estimated_s: float, before: float) -> float:
+    """Return the ratio of two lengths; near the one `before` while they are short."""
+    return (took_s + TRUSTED_S * before) / (estimated_s + TRUSTED_S)

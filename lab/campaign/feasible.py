@@ -52,7 +52,7 @@ def require_feasible(plan: Plan) -> None:
                 f"{arrival.n_occurrences:,} occurrences {every} take longer "
                 "than a day: use a smaller --occurrences."
             )
-    days = total_s(plan.trials, {}) / ranges.DAY_S
+    days = total_s(plan.trials) / ranges.DAY_S
     if days > ranges.LONGEST_DAYS:
         raise UsageError(
             f"This campaign takes about {days:,.0f} days, more than the limit of "

@@ -192,3 +192,9 @@ def forecast(sweep: LoadSweep, plan: Plan) -> tuple[int, int, float]:
         (probes + steps) * estimate_s(_derived(base, window, 0, "", sweep)) for base in bases
     )
     return probes * len(bases), steps * len(bases), seconds
+
+
+def later_stages_s(sweep: LoadSweep, plan: Plan) -> float:
+    """Estimate the seconds of the trials that are still planned from results."""
+    arrivals = [spec.arrival for spec in plan.trials]
+    return 0.0 if any(isinstance(a, LoadLevel) for a in arrivals) else forecast(sweep, plan)[2]

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.campaign import feasible, run_folder, runner
+from lab.campaign.estimate import slowdown_by
+from lab.campaign.load_sweep import later_stages_s
 from lab.campaign.precision import FEWEST_BLOCKS
 from lab.cli import busy, check_machine, conclusion
 from lab.cli.cases import lookup
@@ -48,7 +50,7 @@ def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
     stored = _stored_run(options) if options.resume else None
     campaign = stored[1] if stored else _new_run(options)
     # After the checks of the command line: the message of an error in it is the only one.
-    _warn(options)
+    slowdown = _warn(options)
     if options.dry_run:
         show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
         return ExitCode.FINE, None
@@ -63,7 +65,7 @@ def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
     # Values are in no file: a resumed run needs the variables again, before its first trial.
     child_environment.passed({name for spec in campaign.plan.trials for name in spec.pass_env})
     say(f"Run {store.folder}")
-    is_continued = _execute(store, campaign, options)
+    is_continued = _execute(store, campaign, options, slowdown)
     # Of the whole run: its result does not depend on how often it was interrupted.
     rows = conclusion.trials_of(store)
     if options.resume and not is_continued:
@@ -79,23 +81,27 @@ def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
         raise
 
 
-def _warn(options: argparse.Namespace) -> None:
+def _warn(options: argparse.Namespace) -> float:
+    """Print what may spoil the campaign; return how many times longer its work takes."""
     for entry in registry.left_out():
         say(str(entry))
     # The check watches the CPUs for a second, which is useless before a dry run.
-    if not (options.dry_run or options.turns):
-        warn_if_full(options.results)
-        warn_if_busy()
+    if options.dry_run or options.turns:
+        return 1.0
+    warn_if_full(options.results)
+    return warn_if_busy()
 
 
-def _execute(store: Store, campaign: run_folder.Run, options: argparse.Namespace) -> bool:
+def _execute(
+    store: Store, campaign: run_folder.Run, options: argparse.Namespace, slowdown: float
+) -> bool:
     """Run the trials that have not run, and return whether there were any."""
     # The command names the user's function, which a stored run does not call without it.
     resume = with_function(
         f"lab bench --resume {store.folder}", run_folder.workloads(campaign.plan)
     )
     try:
-        with _watch(store, options) as watch:
+        with _watch(store, campaign, options, slowdown) as watch:
             return bool(runner.execute(store, campaign, watch))
     except KeyboardInterrupt:
         page = f"To write the page of the finished trials: lab report {store.folder}"
@@ -110,18 +116,28 @@ def _execute(store: Store, campaign: run_folder.Run, options: argparse.Namespace
         raise
 
 
-def _watch(store: Store, options: argparse.Namespace) -> ProgressWatch:
+def _watch(
+    store: Store, campaign: run_folder.Run, options: argparse.Namespace, slowdown: float
+) -> ProgressWatch:
     if options.turns:
         return InterleavedWatch(store)
-    if options.tables_only:
-        return ProgressWatch(store)
-    return ProgressWatch(store, GrowingPage(store).update)
+    later_s = later_stages_s(campaign.sweep, campaign.plan) if campaign.sweep else 0.0
+    page = GrowingPage(store).update if not options.tables_only else lambda: None
+    return ProgressWatch(store, page, slowdown, later_s)
 
 
-def warn_if_busy() -> None:
-    """Print what uses the CPUs now, and what that does to the trials."""
-    if problem := busy.finding(cpu_users.watch(placement.available_cpus())):
-        say(f"{problem} Ctrl-C stops the run; finished trials are kept.")
+def warn_if_busy() -> float:
+    """Print what uses the CPUs now, and what that does to the trials.
+
+    Return how many times longer work takes beside it.
+    """
+    users = cpu_users.watch(placement.available_cpus())
+    if problem := busy.finding(users):
+        say(
+            f"{problem} The time left is estimated for this load. Ctrl-C stops the run; finished "
+            "trials are kept."
+        )
+    return slowdown_by((users.share or 0.0) + (users.steal or 0.0))
 
 
 def warn_if_full(results: Path) -> None:

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         store = run_folder.create(options.results, campaign_run)
     trials = campaign_run.plan.trials
     # Pairs end early, as soon as enough of them are undisturbed (METHOD M10).
-    most = f"at most {len(trials)} trials ({duration(total_s(trials, {}))})"
+    most = f"at most {len(trials)} trials ({duration(total_s(trials))})"
     say(f"Run {store.folder}: {len(claims)} claims, {most}.")
     try:
         with ProgressWatch() as watch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Self
@@ -20,7 +19,7 @@ from lab.cli.trial_line import shortened, trial_line
 from lab.console import data_console, duration, progress_console, say, show_line
 from lab.core import fire_times
 from lab.core.defects import contained
-from lab.core.model import Flag, Paced, Status, Topology, TrialSpec
+from lab.core.model import Flag, LoadLevel, Paced, Status, Topology, TrialSpec
 from lab.core.printable import one_line
 from lab.planning.plan import Plan
 from lab.planning.presets import LoadSweep
@@ -38,11 +37,17 @@ class ProgressWatch:
     """Shows a campaign: one line for each trial that ended, and a bar with the remaining time.
 
     With the store of the campaign, each line has the trial's most important number.
-    `between_blocks` is called when no trial runs.
+    `between_blocks` is called when no trial runs. `slowdown` is that of work on this machine before
+    the first trial (`lab.campaign.estimate`), and `later_s` the estimated length of the trials that
+    are planned from results (`lab.campaign.load_sweep`).
     """
 
     def __init__(
-        self, store: Store | None = None, between_blocks: Callable[[], None] = lambda: None
+        self,
+        store: Store | None = None,
+        between_blocks: Callable[[], None] = lambda: None,
+        slowdown: float = 1.0,
+        later_s: float = 0.0,
     ) -> None:
         self._store = store
         self._after_block = between_blocks
@@ -57,7 +62,10 @@ class ProgressWatch:
         self._bar = self._progress.add_task("starting", total=None, left="")
         self._pending: list[TrialSpec] = []
         self._total = 0
-        self._seen_s: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self._slowdown = slowdown
+        self._later_s = later_s
+        self._running: TrialSpec | None = None
+        self._seen: list[tuple[TrialSpec, float]] = []
         self._skipped: list[Skipped] = []
         self._interrupted = 0
         self._title = ""
@@ -78,12 +86,17 @@ class ProgressWatch:
         for line in skip_lines(self._skipped, progress_console.width):
             say(line)
         self._skipped.clear()
+        if any(isinstance(spec.arrival, LoadLevel) for spec in trials):
+            self._later_s = 0.0  # the last stage
+        elif self._total:
+            self._later_s = max(0.0, self._later_s - total_s(trials))
         self._pending = list(trials)
         self._total = len(trials)
         self._progress.update(self._bar, total=len(trials), completed=0)
 
     def trial(self, spec: TrialSpec) -> None:
         """Show the running trial and the estimated remaining time."""
+        self._running = spec
         self._title = one_line(describe_trial(spec))
         self._show(spec.label)
         # By id: the repetition of a disturbed trial is no longer in the list.
@@ -113,7 +126,8 @@ class ProgressWatch:
             self._interrupted += 1
             return
         done = self._total - len(self._pending)
-        self._seen_s[row.label, row.fault].append(row.trial_ns / 1e9)
+        if self._running:
+            self._seen.append((self._running, row.trial_ns / 1e9))
         self._progress.update(self._bar, completed=done)
         count = f"{done}/{self._total}" if self._total else ""
         left = f"{self._left(self._pending)} left" if self._pending else ""
@@ -122,7 +136,7 @@ class ProgressWatch:
         self._progress.console.print(line, highlight=False, soft_wrap=True)
 
     def _left(self, pending: Sequence[TrialSpec]) -> str:
-        return duration(total_s(pending, self._seen_s))
+        return duration(total_s(pending, self._seen, self._slowdown) + self._later_s)
 
     def _number(self, row: TrialRow) -> str:
         """Return the headline of a trial; a defect of the lab in it must not end the campaign."""
@@ -188,7 +202,7 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
         show_line(line)
     if undecided := _undecided(plan.trials):
         show_line(undecided)
-    n, seconds = len(plan.trials), total_s(plan.trials, {})
+    n, seconds = len(plan.trials), total_s(plan.trials)
     if sweep:
         probes, steps, more_s = forecast(sweep, plan)
         fractions = ", ".join(f"{share:g}" for share in sweep.fractions)
@@ -200,7 +214,8 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
     estimate = duration(seconds)
     most = "At most " if is_longest else ""
     data_console.print(
-        f"{most}{plural(n, 'trial')}, about {estimate} on this machine. Nothing was run."
+        f"{most}{plural(n, 'trial')}, about {estimate} if nothing else uses this machine. "
+        "Nothing was run."
     )
 
 

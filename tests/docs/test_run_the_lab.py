@@ -40,7 +40,7 @@ def test_a_preset_takes_as_long_as_the_page_says(
     selection = select(options, PRESETS[preset])
     systems = [s for s in map(registry.select, selection.labels) if s.backend.family != REFERENCE]
     assert len(systems) == (2 if words else 14)
-    planned_s = total_s(make_plan(selection).trials, {})
+    planned_s = total_s(make_plan(selection).trials)
     assert planned_s == pytest.approx(seconds_of(STATED[preset][column]), rel=0.2)
 
 

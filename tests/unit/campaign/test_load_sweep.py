@@ -11,7 +11,14 @@ import pytest
 
 from lab.analysis.capacity import Capacity, CellKey, ProbeResult
 from lab.analysis.statistics import sample_floor
-from lab.campaign.load_sweep import MOST_TASKS, cell_key_of, forecast, next_stage, tasks_at
+from lab.campaign.load_sweep import (
+    MOST_TASKS,
+    cell_key_of,
+    forecast,
+    later_stages_s,
+    next_stage,
+    tasks_at,
+)
 from lab.core.cell import SITE
 from lab.core.model import Burst, LoadLevel, RateProbe, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
@@ -187,6 +194,12 @@ def test_the_later_stages_are_estimated() -> None:
     probes, steps, seconds = forecast(STANDARD, plan)
     assert (probes, steps) == (6 * 10, 6 * 5 * 9)
     assert 20 * 60 < seconds < 35 * 60
+
+
+def test_the_later_stages_take_time_until_they_are_planned(plans: list[Plan]) -> None:
+    """The first stage alone is a minute of the whole."""
+    assert later_stages_s(STANDARD, plans[0]) == forecast(STANDARD, plans[0])[2]
+    assert later_stages_s(STANDARD, plans[-1]) == 0.0
 
 
 def test_a_site_is_the_same_in_a_plan_and_in_a_table(plans: list[Plan]) -> None:

@@ -18,7 +18,7 @@ from tests.factories import finished_run
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a complete run; commands draw no page of it."""
-    monkeypatch.setattr(bench, "warn_if_busy", lambda: None)
+    monkeypatch.setattr(bench, "warn_if_busy", lambda: 1.0)
     monkeypatch.setattr(report, "show", lambda tables, _: tables.folder / "report.html")
     return finished_run.write(tmp_path)
 

@@ -145,7 +145,9 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(tmp_path: Path, run_cli: Ru
         "celery",
     )
     assert shown.returncode == 0
-    assert re.search(r"\d+ trials, about .* on this machine\. Nothing was run\.", shown.stdout)
+    assert re.search(
+        r"\d+ trials, about .* if nothing else uses this machine\. Nothing was run\.", shown.stdout
+    )
     assert not (tmp_path / "r").exists()
 
 

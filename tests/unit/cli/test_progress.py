@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.core.faults import FaultKind, of_kind
-from lab.core.model import Paced
+from lab.core.model import Burst, LoadLevel, Paced
 from lab.planning.plan import Plan
 from tests.factories.campaigns import BLANK
 from tests.factories.trials import spec_of
+
+ENDED = replace(BLANK, status="ok", flag="ok")
 
 
 def test_a_run_that_continues_does_not_repeat_its_old_interruption(
@@ -43,3 +46,37 @@ def test_a_plan_says_where_tasks_may_stay_unknown(capsys: pytest.CaptureFixture[
     assert "(without a limit)." in text
     assert "unknown" not in shown("thread-pool")
     assert "unknown" not in shown("celery", kind=FaultKind.NONE)
+
+
+def lefts(watch: ProgressWatch, capsys: pytest.CaptureFixture[str]) -> list[float]:
+    """Run two of three trials, which take 10 s each; return the seconds left after each."""
+    trials = [spec_of("thread-pool", arrival=Burst(10), block=block) for block in range(3)]
+    watch.begin(trials)
+    capsys.readouterr()
+    for spec in trials[:2]:
+        watch.trial(spec)
+        watch.row(replace(ENDED, label=spec.label, trial_id=spec.id, trial_ns=10**10))
+    return [float(left) for left in re.findall(r"([0-9.]+) s left", capsys.readouterr().err)]
+
+
+def test_the_time_left_follows_the_trials_and_the_load(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The estimate of a trial is below one second, and these take ten."""
+    after_one, after_two = lefts(ProgressWatch(), capsys)
+    assert after_one > 3
+    assert after_two > 2
+    assert lefts(ProgressWatch(slowdown=4.0), capsys)[0] > after_one
+
+
+def test_the_time_left_has_the_trials_that_are_planned_from_results(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The bursts of a load sweep take a minute, and the levels after them hours."""
+    watch = ProgressWatch(later_s=40.0)
+    assert lefts(watch, capsys)[0] == lefts(ProgressWatch(), capsys)[0] + 40
+    level = spec_of("thread-pool", arrival=LoadLevel(10, 10.0))
+    watch.begin([level, replace(level, block=1)])
+    watch.trial(level)
+    watch.row(replace(ENDED, label=level.label, trial_id=level.id, trial_ns=10**9))
+    assert float(re.findall(r"([0-9.]+) s left", capsys.readouterr().err)[-1]) < 30

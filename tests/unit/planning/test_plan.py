@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from lab.analysis.statistics import sample_floor
-from lab.campaign.estimate import IN_PROCESS_S, WITH_CLUSTER_S, estimate_s, total_s
+from lab.campaign.estimate import (
+    IN_PROCESS_S,
+    WITH_CLUSTER_S,
+    estimate_s,
+    slowdown_by,
+    total_s,
+)
 from lab.cli.parser import parse
 from lab.cli.selection import select
-from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
+from lab.core.model import Burst, Idle, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
@@ -111,10 +117,10 @@ def test_quick_has_every_backend_and_reference_and_takes_five_minutes() -> None:
     of_preset = {name for name, backend in systems.items() if backend.by_default}
     assert {s.backend for s in trials} >= of_preset | references
     assert not {s.backend for s in trials} & (set(systems) - of_preset)
-    assert total_s(trials, {}) <= 300
+    assert total_s(trials) <= 300
     has_cluster = (registry.has_worker_processes(registry.select(s.label)) for s in trials)
     fixed_s = sum(WITH_CLUSTER_S if has else IN_PROCESS_S for has in has_cluster)
-    assert fixed_s <= total_s(trials, {}) / 2
+    assert fixed_s <= total_s(trials) / 2
     assert all(s.arrival.n_tasks >= sample_floor(90) for s in trials if s.arrival.kind == "paced")
 
 
@@ -175,7 +181,7 @@ def test_a_group_takes_limited_time(name: str, preset: str, longest_s: int) -> N
         warmup_per_slot=chosen.warmup_per_slot,
         deadline_s=chosen.deadline_s,
     )
-    assert 0 < total_s(make_plan(selection).trials, {}) < longest_s
+    assert 0 < total_s(make_plan(selection).trials) < longest_s
 
 
 def test_each_block_has_another_random_order() -> None:
@@ -249,10 +255,32 @@ def test_specs_survive_json() -> None:
         assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
 
 
-def test_the_estimate_uses_the_lengths_of_past_trials() -> None:
-    """A label with past trials is estimated by their mean, others by the spec."""
+def test_the_estimate_uses_what_past_trials_took() -> None:
+    """A label follows its own trials, and one without any the work of all others."""
     trials = make_plan(SELECTION).trials
-    known = trials[0].label
-    total = total_s(trials, {(known, ""): [100.0, 200.0]})
-    rest = sum(estimate_s(s) for s in trials if s.label != known)
-    assert total == pytest.approx(rest + 150.0 * sum(s.label == known for s in trials))
+    of_one = [spec for spec in trials if spec.label == trials[0].label]
+    others = [spec for spec in trials if spec.label != trials[0].label]
+    slow = [(spec, estimate_s(spec, 3.0)) for spec in of_one] * 500
+    assert total_s(trials, slow) == pytest.approx(
+        sum(estimate_s(spec, 3.0) for spec in trials), rel=0.02
+    )
+    known = [*slow, *[(spec, estimate_s(spec)) for spec in others] * 500]
+    assert total_s(others, known) == pytest.approx(total_s(others), rel=0.02)
+
+
+def test_one_slow_trial_does_not_multiply_the_estimate() -> None:
+    """The first trial also reads programs from the disk, for example."""
+    trials = make_plan(SELECTION).trials
+    first = (trials[0], 3 * estimate_s(trials[0]))
+    assert 1 < total_s(trials, [first]) / total_s(trials) < 2.5
+
+
+def test_a_busy_machine_slows_work_and_no_wait() -> None:
+    """Before the first trial, the load that was measured is all that is known."""
+    assert [slowdown_by(share) for share in (0.0, 0.5, 1.0)] == [1, 2, 4]
+    burst, idle = (
+        make_plan(replace(SELECTION, cases=(Case("noop", arrival),))).trials
+        for arrival in (Burst(1_000), Idle(100.0))
+    )
+    assert total_s(burst, slowdown=2.0) == pytest.approx(2 * total_s(burst))
+    assert total_s(idle) + 100.0 > total_s(idle, slowdown=2.0) > total_s(idle) > 100.0
