@@ -250,7 +250,7 @@ FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.2)
 # trials with shorter windows are better: the trial is the unit of statistics.
 LOAD_SWEEPS: Mapping[str, LoadSweep] = {
     "quick": LoadSweep((0.3, 0.7, 0.9, 1.2), 1, 1, 1.5, 4.0, 0.15, 3, 1, 10),
-    "standard": LoadSweep(FRACTIONS, 5, 1, 3.5, 8.0, 0.05, 6, 3, 20),
+    "standard": LoadSweep(FRACTIONS, 5, 1, 4.0, 8.0, 0.05, 6, 3, 20),
     "publish": LoadSweep(FRACTIONS, 10, 3, 10.0, 30.0, 0.03, 8, 3, 200),
 }
 # The arrivals that `--arrival KIND` accepts, with the first case of each kind. The other kinds
