@@ -5,7 +5,6 @@ A run that was continued has trials of earlier commands, and its result is that 
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,8 @@ from lab.core.errors import ExitCode
 from lab.core.model import COUNTED_FLAGS, Flag, Status
 from lab.planning.commands import with_function
 from lab.report.flag_reasons import OVERLOADED, is_overloaded
-from lab.report.number_format import percent, plural
+from lab.report.number_format import plural
+from lab.report.numbers import speed_words
 from lab.results.schema import TrialRow
 from lab.results.store import Store
 
@@ -52,15 +52,8 @@ def counts(rows: Sequence[TrialRow]) -> str:
 
 
 def spread(rows: Sequence[TrialRow]) -> str:
-    """Return how much the speed of the CPU itself changed; empty without a trial."""
-    changes = [row.calibration_drift for row in rows if row.calibration_drift is not None]
-    if not changes:
-        return ""
-    median, most = percent(statistics.median(changes)), percent(max(changes))
-    return (
-        f"The speed of the CPU changed by {median} at the median and {most} at most around a "
-        "trial, which widens the intervals."
-    )
+    """Return how much the CPU's own speed varied, as the page says it; empty without two trials."""
+    return speed_words(row.calibration_ns for row in rows if row.status == Status.OK)
 
 
 def few_count(rows: Sequence[TrialRow]) -> str:

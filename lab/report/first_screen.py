@@ -19,7 +19,7 @@ from lab.report import overview
 from lab.report.answers.queries import cells, values
 from lab.report.flag_reasons import OVERLOADED, is_overloaded
 from lab.report.number_format import digits, plural, seconds
-from lab.report.numbers import shown, speed_spread
+from lab.report.numbers import shown, speed_words
 from lab.report.summary import LabelRow
 from lab.report.verdict import verdict
 
@@ -192,8 +192,7 @@ def machine_state(trials: pd.DataFrame) -> str:
     ended = ran[ran["status"] == Status.OK]
     counted = int(ended["flag"].isin(COUNTED_FLAGS).sum())
     text = f"{counted} of {plural(len(ran), 'trial')} count."
-    if spread := speed_spread(ended["calibration_ns"]):
-        text += f" The CPU's own speed varied by {spread} between them."
+    text = f"{text} {speed_words(ended['calibration_ns'])}".rstrip()
     disturbed = ended[ended["flag"] == Flag.DISTURBED]
     overloaded = sum(map(is_overloaded, each(disturbed)))
     if busy := len(disturbed) - overloaded:

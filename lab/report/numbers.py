@@ -73,3 +73,9 @@ def speed_spread(loop_ns: Iterable[Any]) -> str:
     """
     known = [float(value) for value in loop_ns if pd.notna(value) and value > 0]
     return f"\N{PLUS-MINUS SIGN}{percent(variation(known))}" if len(known) > 1 else ""
+
+
+def speed_words(loop_ns: Iterable[Any]) -> str:
+    """Return `speed_spread` of the trials of a run as a sentence; empty for fewer than two."""
+    spread = speed_spread(loop_ns)
+    return f"The CPU's own speed varied by {spread} between them." if spread else ""

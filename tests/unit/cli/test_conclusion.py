@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import pandas as pd
 import pytest
 
 from lab.cli import conclusion
 from lab.core.errors import ExitCode
+from lab.report.first_screen import machine_state
 from lab.results.schema import TrialRow
 from tests.factories.campaigns import BLANK
 
@@ -102,8 +104,13 @@ def test_an_overloaded_system_is_not_called_a_busy_machine() -> None:
     assert "overloaded" not in conclusion.counts(unread)
 
 
-def test_the_speed_of_the_cpu_is_reported_beside_the_counts() -> None:
-    """It is the machine's own spread: a number, and no flag."""
-    changes = [replace(BLANK, calibration_drift=change) for change in (0.11, 0.02, 0.59)]
-    assert "changed by 11 % at the median and 59 % at most" in conclusion.spread(changes)
-    assert conclusion.spread([BLANK]) == ""
+def test_the_speed_of_the_cpu_is_the_same_number_in_the_terminal_and_on_the_page() -> None:
+    """One run had "44 %" in the terminal and "±25 %" on the page."""
+    rows = [
+        replace(BLANK, status=status, flag="ok", calibration_ns=loop_ns, calibration_drift=0.44)
+        for status, loop_ns in (("ok", 10), ("ok", 12), ("ok", 15), ("failed", 90))
+    ]
+    sentence = conclusion.spread(rows)
+    assert sentence == "The CPU's own speed varied by ±20 % between them."
+    assert sentence in machine_state(pd.DataFrame([asdict(row) for row in rows]))
+    assert conclusion.spread([BLANK]) == conclusion.spread([]) == ""
