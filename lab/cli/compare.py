@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lab.analysis.metrics.registry import METRICS
+from lab.analysis.statistics import RefusedError
 from lab.comparison import aa, by_column, inputs, interleaved, render
 from lab.comparison.compare import Change, MetricChange, Noise, compare, compare_pairs
 from lab.comparison.headlines import HEADLINES
@@ -103,7 +105,12 @@ def _compared(options: argparse.Namespace, pairs: int | None) -> Compared:
             "or use --other-machine."
         )
     metrics = options.metric or HEADLINES
-    compared = compare(a, b, metrics, _measured_noise(options.results, a))
+    try:
+        compared = compare(a, b, metrics, _measured_noise(options.results, a))
+    except RefusedError:
+        if options.format == "table":
+            _show_disturbed(a, b, metrics)
+        raise
     if sentence := inputs.contracts(a, b):
         say(sentence)
     causes = [(side.name, why) for side in (a, b) if (why := left_out(side.states))]
@@ -112,6 +119,14 @@ def _compared(options: argparse.Namespace, pairs: int | None) -> Compared:
         say(f"Left out of {name}: {why}.")
     _say_not_compared(a, b, compared, metrics)
     return a, b, compared
+
+
+def _show_disturbed(a: inputs.Side, b: inputs.Side, metrics: Sequence[str]) -> None:
+    """Show the numbers of two sides that cannot be compared because trials were disturbed."""
+    with contextlib.suppress(RefusedError):
+        numbers = compare(inputs.with_disturbed(a), inputs.with_disturbed(b), metrics)
+        title = f"Disturbed, in brackets, and therefore not judged: A = {a.name}, B = {b.name}"
+        show_numbers(title, *render.unjudged(numbers, a, b), render.LEAST)
 
 
 def _say_not_compared(

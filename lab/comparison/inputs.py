@@ -16,7 +16,7 @@ from lab.analysis.contracts import by_contract
 from lab.analysis.labels import each
 from lab.analysis.statistics import RefusedError
 from lab.comparison.left_out import left_out, next_step, states_of
-from lab.comparison.numbers import measured, values
+from lab.comparison.numbers import disturbed, measured, values
 from lab.console import say
 from lab.core.cell import CELL
 from lab.core.errors import LabError, ResultsError, UnknownNameError, UsageError
@@ -51,6 +51,7 @@ class Side:
         again: The command that repeats its plan.
         unusable: The columns of a cell, metric, and why: one row for each metric of a trial that
             has no number to compare.
+        disturbed: Like `numbers`, those of disturbed trials: to be shown, and never judged.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Side:
     run: str = ""
     again: str = "lab bench --like RUN"
     unusable: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=UNUSABLE))
+    disturbed: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def find_sides(names: Sequence[str], results: Path, within: Path | None = None) -> list[Side]:
@@ -145,6 +147,7 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
         newest,
         with_function(f"lab bench --like {newest}", workloads),
         pd.concat([table.loc[table["why"] != "", UNUSABLE] for table in metrics]),
+        pd.concat([disturbed(table) for table in metrics], ignore_index=True),
     )
 
 
@@ -200,14 +203,16 @@ def _of_label(label: str, run: Side) -> Side:
         )
     rows = run.numbers[run.numbers.label == chosen[0]]
     states = run.states[run.states.index == chosen[0]]
-    if rows.empty and (why := left_out(states)):
+    shown = run.disturbed[run.disturbed["label"] == chosen[0]]
+    if rows.empty and shown.empty and (why := left_out(states)):
         raise RefusedError(
             f"{chosen[0]} has no trial in {run.name} to compare: {why}. "
             f"{next_step(states, run.again) or f'The reasons: lab report {run.run}'}"
         )
     unusable = run.unusable[run.unusable["label"] == chosen[0]]
     numbers = rows.reset_index(drop=True)
-    return replace(run, name=chosen[0], numbers=numbers, states=states, unusable=unusable)
+    of_label = replace(run, name=chosen[0], numbers=numbers, states=states)
+    return replace(of_label, unusable=unusable, disturbed=shown)
 
 
 def _require_measured(label: str, run: Side) -> None:
@@ -235,6 +240,14 @@ def _similar(label: str, known: Sequence[str]) -> Sequence[str]:
 def _short_names(label: str) -> tuple[str, str]:
     """Return a label without its profile, and without its variant as well."""
     return label.partition("@")[0], label.partition("[")[0]
+
+
+def with_disturbed(side: Side) -> Side:
+    """Return a side as if its disturbed trials counted: to be shown, and never judged."""
+    # pandas warns about empty tables in `concat`.
+    tables = [table for table in (side.numbers, side.disturbed) if len(table)]
+    numbers = pd.concat(tables, ignore_index=True) if tables else side.numbers
+    return replace(side, numbers=numbers)
 
 
 def contracts(a: Side, b: Side) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from lab.analysis.attempts import last_attempts
 from lab.core.cell import CELL
-from lab.core.model import COUNTED_FLAGS
+from lab.core.model import COUNTED_FLAGS, Flag
 
 BASE_COLUMNS = [*CELL, "block", "plan_hash", "started_utc", "campaign_id"]
 TRIAL_COLUMNS = ["trial_id", "attempt", "nominal_ns", "flag", *BASE_COLUMNS]
@@ -39,3 +39,11 @@ def values(metrics: pd.DataFrame) -> pd.DataFrame:
     requested = table["size"].mask(is_sized, table.nominal_ns // 1_000)
     wanted = [*BASE_COLUMNS, "trial_id", "metric", "value", "unit"]
     return table.assign(size=requested)[wanted].rename(columns={"campaign_id": "run"})
+
+
+def disturbed(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return `Side.disturbed` of what `measured` returned: the numbers of disturbed trials."""
+    # A refused metric has no value, and no value of a disturbed trial is valid (METHOD M23).
+    is_number = metrics["value"].notna() & (metrics["bound"] == "").fillna(value=False)
+    chosen = metrics[(metrics["flag"] == Flag.DISTURBED) & is_number]
+    return values(chosen.assign(why=""))

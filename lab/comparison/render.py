@@ -49,8 +49,23 @@ def terminal(compared: Sequence[MetricChange]) -> tuple[list[str], list[list[str
     same = [
         name for name in ("size", "label", "environment", "provider") if len(set(table[name])) == 1
     ]
+    if all(number.ratio.low is None for number in compared):
+        same += ["95 %", "p"]  # the sentence above the table has the reason
     shown = table.drop(columns=same)
     return [*shown.columns], shown.to_numpy().tolist()
+
+
+def unjudged(
+    compared: Sequence[MetricChange], a: Side, b: Side
+) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows without verdicts; numbers of disturbed trials are in brackets."""
+    columns, cells = terminal(compared)
+    judged = ["verdict", "95 %", "p"]
+    table = pd.DataFrame(cells, columns=columns).drop(columns=judged, errors="ignore")
+    marked = [name for name, side in (("A", a), ("B", b)) if len(side.disturbed)]
+    for name in [*marked, "B / A"]:
+        table[name] = "(" + table[name] + ")"
+    return [*table.columns], table.to_numpy().tolist()
 
 
 def rows(compared: Sequence[MetricChange]) -> list[tuple[str, ...]]:

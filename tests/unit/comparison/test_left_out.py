@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -46,11 +47,17 @@ def test_trials_are_counted_by_the_reason_why_they_are_left_out() -> None:
 def test_a_system_whose_trials_were_all_disturbed_is_no_unknown_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message counts its trials and names the next step."""
+    """Its numbers are shown in brackets; the message counts its trials and has the next step."""
     written(tmp_path, "busy", RQ)
     assert main(["compare", "rq[worker]", "asyncio", "--results", str(tmp_path)]) == 3
-    shown = " ".join(capsys.readouterr().err.split())
-    assert f"{RQ} has no trial in busy to compare: 9 of 9 trials were disturbed." in shown
+    output = capsys.readouterr()
+    assert f"Disturbed, in brackets, and therefore not judged: A = {RQ}, B = " in output.out
+    (row,) = (line for line in output.out.splitlines() if "worker_s_per_task" in line)
+    assert re.search(r"│\(\d.* ms\) │\d.* us │\(0\.0\d+\)", row), row
+    assert "worse" not in output.out
+    assert "better" not in output.out
+    shown = " ".join(output.err.split())
+    assert f"of {RQ}, 9 of 9 trials were disturbed" in shown
     assert "lab bench --like busy" in shown
     assert "lab doctor" in shown
     assert "Unknown" not in shown

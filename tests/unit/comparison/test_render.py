@@ -22,6 +22,8 @@ def test_too_few_blocks_are_named_with_the_number_needed(blocks: int, has_interv
     sentence = render.verdict(compared, "a", "b")
     assert (f"{blocks} of 5 trials" in row[6]) != has_interval
     assert ("1 of them have no interval" in sentence and "--blocks 5" in sentence) != has_interval
+    # The sentence above the table has the reason once.
+    assert ({"95 %", "p"} <= {*render.terminal(compared)[0]}) == has_interval
 
 
 def test_markdown_escapes_names() -> None:
