@@ -100,6 +100,11 @@ def _t_interval(sample: np.ndarray, level: float) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def too_few(n_blocks: int) -> str:
+    """Return how many blocks there are, and how many an interval needs."""
+    return f"{n_blocks} of the {INTERVAL_FLOOR} blocks that it needs"
+
+
 @cache  # most estimates of a campaign are over equally many trials
 def _t_quantile(q: float, freedom: int) -> float:
     return float(scipy.stats.t.ppf(q, freedom))

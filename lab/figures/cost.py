@@ -73,8 +73,8 @@ def caption(frame: pd.DataFrame) -> str:
     text = (
         "CPU seconds of each role in the window of a burst, divided by the number of finished "
         "tasks. Workers inside the driver's process count as driver; the work of the task is "
-        "included. Faint marks are trials, large marks are means over trials, bars are intervals. "
-        "The axis is logarithmic."
+        "included. Faint marks are trials, large marks are means over trials. The axis is "
+        "logarithmic."
     )
     if hidden:
         text += (

@@ -111,7 +111,7 @@ def caption(frame: pd.DataFrame) -> str:
         "Efficiency is the share of the worker slots' time that is calibrated work, tasks x work "
         "/ (workers x wall time), here against the length of a task. A diamond marks METG(50 %), "
         "the shortest task with an efficiency of 50 %, with its interval over blocks if there are "
-        "enough. Faint marks are trials, connected marks are means over trials, bars are intervals."
+        "enough. Faint marks are trials, connected marks are means over trials."
     )
     if (frame.loc[frame["kind"] == "metg", "bound"] == ">").any():
         text += " Curves below the line do not reach 50 % at any of these lengths."

@@ -114,7 +114,7 @@ def caption(frame: pd.DataFrame) -> str:
     """Describe the x axis and the star."""
     text = (
         "Each step is one run, labelled with the commit of the lab, the oldest first; all runs "
-        "have the same fingerprint of machine and software. Marks are estimates, bars intervals."
+        "have the same fingerprint of machine and software. Marks are estimates."
     )
     if frame["commit"].str.endswith("*").any():
         text += " A star marks a run with uncommitted changes."

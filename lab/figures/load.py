@@ -136,7 +136,7 @@ def caption(frame: pd.DataFrame) -> str:
     return (
         "Queue latency, from the instant at which a task was due to its start, against the offered "
         "rate: in tasks per second on the left, as a share of the sustainable rate on the right. "
-        "Faint marks are trials, large marks are geometric means, bars are intervals; a percentile "
+        "Faint marks are trials, large marks are geometric means; a percentile "
         "is drawn only for trials with enough tasks. Hollow marks: the backlog of a trial grew "
         f"({int((overloaded > 0).sum())} trials), so that the latency depends on how long tasks "
         "were offered; no line leads to these marks."

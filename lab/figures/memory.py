@@ -143,8 +143,8 @@ def caption(_frame: pd.DataFrame) -> str:
         "of workers of each label: idle is before the window, steady and peak are in it, drained "
         "is after the last task. For workers inside the driver it is the driver's memory. Right: "
         "memory of all workers after the last task, over their number; the legend has the slope of "
-        "a straight line. Faint marks are trials, large marks are geometric means, bars are "
-        "intervals. Page cache that no process maps is not included."
+        "a straight line. Faint marks are trials, large marks are geometric means. Page "
+        "cache that no process maps is not included."
     )
 
 

@@ -160,8 +160,8 @@ def caption(frame: pd.DataFrame) -> str:
     """Define the metric, the bars, and the marks outside the logarithmic axis."""
     text = (
         "Worker-seconds per task beyond its calibrated work: (workers x wall time - tasks x work) "
-        "/ tasks. Faint marks are trials, large marks are means over trials, bars are intervals. "
-        "The axis is logarithmic."
+        "/ tasks. Faint marks are trials, large marks are means over trials. The axis is "
+        "logarithmic."
     )
     if frame["reference"].notna().any():
         text += (

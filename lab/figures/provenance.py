@@ -10,6 +10,7 @@ import pandas as pd
 from lab.analysis.contracts import by_contract
 from lab.analysis.labels import REFERENCE
 from lab.analysis.queries import Tables
+from lab.analysis.statistics import INTERVAL_FLOOR, too_few
 from lab.core.cell import CELL
 from lab.core.model import Flag, Status
 
@@ -49,7 +50,14 @@ def facts(name: str, data: pd.DataFrame, tables: Tables) -> dict[str, str]:
         "n_unstable": str(int(cells["method"].str.contains(UNSTABLE, regex=False).sum())),
         "ci_method": _methods(cells["method"]),
         "contracts": _contracts(data),
+        "n_bars": _bars(data),
+        "n_blocks": str(int(cells["n_trials"].max()) if len(cells) else 0),
     }
+
+
+def _bars(data: pd.DataFrame) -> str:
+    """Count the intervals; empty for a figure that never has one."""
+    return str(len(data.dropna(subset=["low", "high"]))) if "low" in data else ""
 
 
 def _contracts(data: pd.DataFrame) -> str:
@@ -107,7 +115,16 @@ def sentence(metadata: Mapping[str, str]) -> str:
     return (
         f"n = {metadata['n_trials']} trials in {metadata['n_cells']} cells, {metadata['n_noisy']} "
         f"of them flagged noisy; excluded as failed, invalid or refused: {metadata['n_excluded']}. "
-        f"Interval: {metadata['ci_method'] or 'none'}.{unstable if n_unstable != '0' else ''}"
+        f"{_interval(metadata)}{unstable if n_unstable != '0' else ''}"
         f"{disturbed if n_disturbed != '0' else ''}"
         f"{f' Contracts: {contracts}.' if '; ' in contracts else ''}"
     )
+
+
+def _interval(metadata: Mapping[str, str]) -> str:
+    n_bars, n_blocks = metadata["n_bars"], int(metadata["n_blocks"])
+    # `quick` has three blocks: its figures must not speak of bars that they lack (METHOD M2).
+    if n_bars == "0" and n_blocks < INTERVAL_FLOOR:
+        return f"No interval: {too_few(n_blocks)}."
+    bars = "Bars are intervals" if n_bars not in {"", "0"} else "Interval"
+    return f"{bars}: {metadata['ci_method'] or 'none'}."

@@ -54,8 +54,8 @@ def caption(frame: pd.DataFrame) -> str:
     text = (
         "From the start of the submit call to the return of the backend's call for the result, one "
         "task at a time. Some clients look for the result at intervals, which is part of it. Faint "
-        "marks are medians of trials, large marks are their geometric means, bars are intervals. "
-        "The axis is logarithmic."
+        "marks are medians of trials, large marks are their geometric means. The axis is "
+        "logarithmic."
     )
     if frame.loc[frame["kind"] == "estimate", "low"].isna().any():
         text += " A thin line is the range of the trials, if there is no interval."

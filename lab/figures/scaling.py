@@ -221,8 +221,7 @@ def caption(frame: pd.DataFrame) -> str:
     text = (
         "Throughput of a burst on the left (both axes logarithmic), and on the right its multiple "
         "of the same label's throughput at the smallest configuration, paired block by block. "
-        "Faint marks are trials, large marks are means, bars are intervals; dotted lines are "
-        "perfect scaling."
+        "Faint marks are trials, large marks are means; dotted lines are perfect scaling."
     )
     if frame["serial"].notna().any():
         text += (

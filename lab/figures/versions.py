@@ -105,8 +105,8 @@ def caption(frame: pd.DataFrame) -> str:
     marked = int(frame["change"].isin([*STEPS]).sum())
     text = (
         "Worker-seconds per task beyond its calibrated work, of the largest burst. Faint marks are "
-        "trials, large marks are means over trials, bars are intervals. Each version is compared "
-        "with the one before it by the ratio of the trials of one block; a coloured step differs "
+        "trials, large marks are means over trials. Each version is compared with the one before "
+        "it by the ratio of the trials of one block; a coloured step differs "
         f"after Holm's correction over {judged} steps: {marked} do (METHOD M36). The axis is "
         "logarithmic."
     )

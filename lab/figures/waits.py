@@ -100,7 +100,7 @@ def caption(frame: pd.DataFrame) -> str:
     return (
         f"The {frame['percentile'].iloc[0]} of queue latency, from the instant at which a task was "
         "due to its start, at each offered rate. Faint marks are trials, large marks are geometric "
-        "means, bars are intervals. Hollow marks, to which no line leads: the backlog of a trial "
+        "means. Hollow marks, to which no line leads: the backlog of a trial "
         "grew, so that the latency depends on how long tasks were offered."
     )
 

@@ -18,6 +18,7 @@ from lab.figures import Tables
 from lab.report import overview
 from lab.report.answers.queries import cells, values
 from lab.report.flag_reasons import OVERLOADED, is_overloaded
+from lab.report.headlines import without_interval
 from lab.report.number_format import digits, plural, seconds
 from lab.report.numbers import shown, speed_words
 from lab.report.summary import LabelRow
@@ -122,12 +123,16 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The chart of one measure at one place; the best system is first, disturbed ones are last."""
+    """The chart of one measure at one place; the best system is first, disturbed ones are last.
+
+    `interval` is the sentence about the lines, or about the blocks that they lack.
+    """
 
     name: str
     title: str
     place: str
     unit: str
+    interval: str
     dots: Sequence[Dot]
 
 
@@ -232,7 +237,9 @@ def _strip(tables: Tables, measure: ChartMetric) -> Strip | None:
     # Only the trials behind the number: a system may have the metric at other places as well.
     ids = ids[ids["place"] == place]
     dots = [_dot(row, measure, scale, ids[ids["label"] == row.label]) for row in each(rows)]
-    return Strip(measure.name, measure.title, str(place), measure.unit, dots)
+    interval = without_interval(rows, [measure.metric])
+    interval = interval or "The line is the 95 % interval over trials."
+    return Strip(measure.name, measure.title, str(place), measure.unit, interval, dots)
 
 
 def _dot(row: Any, measure: ChartMetric, scale: _Scale, trials: pd.DataFrame) -> Dot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from lab.analysis.cells import cell_key
 from lab.analysis.disturbed import SUFFIX
 from lab.analysis.labels import each
 from lab.analysis.per_table import per_table
+from lab.analysis.statistics import INTERVAL_FLOOR, too_few
 
 RowKey = tuple[Any, ...]
 
@@ -38,3 +39,13 @@ def shown_estimates(estimates: pd.DataFrame) -> Mapping[RowKey, Any]:
     # Another key than that of the headline: a disturbed number must never replace one that counts.
     disturbed = {(f"{row.metric}{SUFFIX}", *cell_key(row)): row for row in each(chosen)}
     return {**headline(estimates), **disturbed}
+
+
+def without_interval(estimates: pd.DataFrame, metrics: Collection[str]) -> str:
+    """Return what an interval lacks if no estimate of the metrics has one; otherwise empty."""
+    known = estimates[estimates["metric"].isin(metrics)].dropna(subset=["estimate"])
+    if known.empty or known["ci_low"].notna().any():
+        return ""
+    n_blocks = int(known["n_trials"].max())
+    # An estimate of many trials lacks an interval for another reason: it is a bound.
+    return f"No interval: {too_few(n_blocks)}." if n_blocks < INTERVAL_FLOOR else ""

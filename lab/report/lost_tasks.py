@@ -41,7 +41,8 @@ def lost_tasks(tables: Tables) -> Strip | None:
     ]
     dots.sort(key=lambda dot: dot.value)
     place = f"fault {fault}" + (f" on {provider}" if several else "")
-    return Strip("faults", "lost under faults", place, "%", dots)
+    interval = "The line is the 95 % interval."
+    return Strip("faults", "lost under faults", place, "%", interval, dots)
 
 
 def _dot(row: Any, trials: pd.DataFrame) -> Dot:

@@ -36,6 +36,7 @@ from lab.report.fault_texts import sentence
 from lab.report.faults import matrix
 from lab.report.first_screen import first_screen
 from lab.report.flag_reasons import flag_reasons
+from lab.report.headlines import without_interval
 from lab.report.load import grids
 from lab.report.lost_tasks import lost_tasks
 from lab.report.number_format import NOT_MEASURED, REFUSED, percent, plural
@@ -146,6 +147,7 @@ def render(tables: Tables, pictures: Pictures, unfinished: str = "") -> str:
         missed=RUNS_MISSED,
         doubled=RUNS_DOUBLED,
         groups=_groups(rows),
+        lacks_interval=without_interval(plain["estimate"], [c.metric for c in COLUMNS]),
         choices=of_functions,
         choice_headings=HEADINGS,
         shapes=workflow_tables(plain),

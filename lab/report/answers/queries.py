@@ -16,12 +16,12 @@ from lab.analysis.queries import (
     trial_values,
     workload_names,
 )
-from lab.analysis.statistics import INTERVAL_FLOOR, RefusedError, paired_ratio
+from lab.analysis.statistics import RefusedError, paired_ratio, too_few
 from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
 from lab.core.model import Estimate
 from lab.figures import Tables
 from lab.report.limits import LEAST, limit_of, most_per_s
-from lab.report.number_format import REFUSED, digits, plural
+from lab.report.number_format import REFUSED, digits
 
 # Numbers and not their texts, because as text 10 ms sorts before 2 ms.
 PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param"]
@@ -128,13 +128,8 @@ def times(ratio: Estimate, most: float | None = None) -> str:
         text = f"not distinguishable from {limit.value:g} times"
     if ratio.low is None or ratio.high is None:
         # Otherwise, a large factor without an interval would look decided.
-        return f"{text} (no interval: {too_few(ratio)})"
+        return f"{text} (no interval: {too_few(ratio.n)})"
     return f"{text} ({digits(ratio.low)} to {digits(ratio.high)})"
-
-
-def too_few(ratio: Estimate) -> str:
-    """Return how many blocks a ratio has, and how many an interval needs."""
-    return f"{plural(ratio.n, 'block')} of the {INTERVAL_FLOOR} that it needs"
 
 
 def trial_rows(trials: pd.DataFrame) -> list[str]:

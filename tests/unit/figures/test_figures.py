@@ -21,7 +21,7 @@ from lab.analysis.metrics.registry import METRICS
 from lab.analysis.queries import OVERHEAD, THROUGHPUT, Tables, topology_names, trial_values
 from lab.analysis.statistics import sample_floor
 from lab.figures import FIGURES, Picture, draw, save, write
-from lab.figures.provenance import REQUIRED
+from lab.figures.provenance import REQUIRED, facts, sentence
 from tests.factories.campaigns import LOST_EVERY, SMALL, campaign
 
 SMOKE = replace(SMALL, systems=SMALL.systems[-1:], workloads=("noop",), blocks=3, rates_hz=())
@@ -56,7 +56,11 @@ def test_a_picture_has_its_provenance(name: str, saved: Mapping[str, Picture]) -
     assert description is not None
     assert json.loads(description[1]) == picture.metadata
     assert f"n = {picture.metadata['n_trials']} trials" in picture.caption
-    assert picture.metadata["ci_method"] in picture.caption
+    words = (picture.metadata["ci_method"], "No interval: ")
+    assert any(word in picture.caption for word in words)
+    assert ("Bars are intervals" in picture.caption) == (
+        picture.metadata["n_bars"] not in {"", "0"}
+    )
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -233,11 +237,15 @@ def test_a_percentile_among_unfinished_tasks_is_not_marked(tables: Tables) -> No
 
 
 def test_few_trials_have_a_range_and_no_interval() -> None:
-    """Three trials have points and a range; the caption mentions the range."""
-    data = FIGURES["overhead"].data(campaign(SMOKE))
+    """Three trials have points and a range; the caption says so, and speaks of no bars."""
+    tables = campaign(SMOKE)
+    data = FIGURES["overhead"].data(tables)
     assert data["low"].isna().all()
     assert data["high"].isna().all()
     assert "range of the trials" in FIGURES["overhead"].caption(data)
+    words = sentence(facts("overhead", data, tables))
+    assert "No interval: 3 of the 5 blocks that it needs." in words
+    assert "ars are intervals" not in f"{words}{FIGURES['overhead'].caption(data)}"
 
 
 def test_a_dashed_line_is_the_plain_call(tables: Tables) -> None:

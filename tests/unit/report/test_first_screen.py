@@ -162,3 +162,13 @@ def test_trials_that_failed_are_among_those_that_do_not_count() -> None:
     trials = campaign(replace(WIDE, blocks=1))["trial"]
     failed = trials.assign(status=["failed", *trials["status"][1:]])
     assert machine_state(failed).startswith(f"{len(trials) - 1} of {len(trials)} trials count.")
+
+
+def test_a_page_without_intervals_says_what_they_lack() -> None:
+    """`quick` has three blocks: no caption may explain a line that is not there (METHOD M2)."""
+    page = render(campaign(replace(SMALL, blocks=3)), {})
+    assert "95 % interval" not in page[: page.index('id="method"')]
+    lack = "No interval: 3 of the 5 blocks that it needs."
+    assert lack in page[: page.index('id="glance"')]
+    assert lack in page[page.index('id="summary"') :]
+    assert "The line is the 95 % interval" in render(campaign(SMALL), {})

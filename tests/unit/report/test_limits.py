@@ -76,5 +76,5 @@ def test_a_gain_above_the_ratio_of_the_workers_is_not_shown_as_measured() -> Non
     few = Estimate(2.45, None, None, 0.95, 3, "t")
     assert times(near, most=2) == "not distinguishable from 2 times (1.90 to 3.00)"
     assert times(few, most=2).startswith("2.45 times, which is refused, because it is above 2")
-    assert "no interval: 3 blocks of the 5 that it needs" in times(few, most=2)
+    assert "no interval: 3 of the 5 blocks that it needs" in times(few, most=2)
     assert times(near) == "2.45 times (1.90 to 3.00)"
