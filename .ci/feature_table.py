@@ -36,7 +36,7 @@ FEATURES = {
 NUMBERS = {
     "throughput_per_s": ("no-ops/s", 1.0),
     "overhead_s_per_task": ("overhead, ms/task", 1e3),
-    "memory_bytes_per_worker_idle": ("idle worker, MB", 1e-6),
+    "memory_bytes_per_worker_idle": ("idle MB/worker, 1 worker", 1e-6),
     "cold_start_s": ("cold start, s", 1.0),
 }
 CORES = WORKERS = 1

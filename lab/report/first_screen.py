@@ -24,7 +24,7 @@ from lab.report.numbers import shown, speed_words
 from lab.report.summary import LabelRow
 from lab.report.verdict import verdict
 
-MB = 1e6
+MB, IDLE_MEMORY = 1e6, "memory_bytes_per_worker_idle"
 # Distance of the outermost dots from the ends of the axis, in percent of its width.
 MARGIN = 4.0
 
@@ -67,7 +67,7 @@ MEASURES = (
     ChartMetric(
         "memory",
         "memory of an idle worker",
-        "memory_bytes_per_worker_idle",
+        IDLE_MEMORY,
         Burst.kind,
         "B",
         is_low_best=True,
@@ -82,9 +82,7 @@ COLUMNS = (
     overview.OverviewColumn(
         "wait p99 ms", "latency", overview.estimated("queue_latency_s_p99", 1e3)
     ),
-    overview.OverviewColumn(
-        "MB/worker", "memory", overview.estimated("memory_bytes_per_worker_idle", 1 / MB)
-    ),
+    overview.OverviewColumn("idle MB/worker", "memory", overview.estimated(IDLE_MEMORY, 1 / MB)),
     overview.OverviewColumn("lost", "lost", overview.counted("n_lost")),
 )
 
@@ -168,9 +166,19 @@ def first_screen(tables: Tables) -> FirstScreen:
         verdict(plain),
         machine_state(tables["trial"]),
         strips,
-        [column.title for column in COLUMNS],
+        _headings(plain),
         _groups(plain),
     )
+
+
+def _headings(tables: Tables) -> list[str]:
+    """Return the headings; that of memory has the number of workers, which share pages."""
+    headings = [column.title for column in COLUMNS]
+    n_workers = set(cells(tables, IDLE_MEMORY).drop_duplicates("label")["workers"])
+    if len(n_workers) == 1:
+        place = headings.index("idle MB/worker")
+        headings[place] += f", {plural(int(n_workers.pop()), 'worker')}"
+    return headings
 
 
 def _groups(tables: Tables) -> list[SystemGroup]:

@@ -18,6 +18,7 @@ from lab.report.page import render
 from tests.factories.campaigns import SMALL, WIDE, campaign
 from tests.factories.disturbed import with_disturbed
 from tests.factories.faults import with_faults
+from tests.factories.resources import everything
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,20 @@ def test_the_table_groups_systems_by_their_contract(screen: FirstScreen, tables:
     foreign = trials.replace({"rq[worker]@default": "of-a-package[worker]@default"})
     unknown = first_screen({**tables, "trial": foreign}).groups[-2]
     assert (unknown.title, len(unknown.rows)) == (UNKNOWN, 1)
-    assert screen.headings == ["tasks/s", "wait p50 ms", "wait p99 ms", "MB/worker", "lost"]
+    waits = ["wait p50 ms", "wait p99 ms"]
+    assert screen.headings == ["tasks/s", *waits, "idle MB/worker", "lost"]
+
+
+def test_the_heading_of_memory_names_the_workers_that_share_it() -> None:
+    """Two workers share pages, so that each has less than one alone."""
+    tables = everything(SMALL)
+    trials = tables["trial"]
+    for workers, heading in (
+        (trials["workers"], "idle MB/worker, 1 worker"),
+        (trials["workers"] + 1, "idle MB/worker, 2 workers"),
+        (trials["label"].map(len), "idle MB/worker"),
+    ):
+        assert heading in first_screen({**tables, "trial": trials.assign(workers=workers)}).headings
 
 
 def test_the_page_begins_with_the_result(tables: Tables, screen: FirstScreen) -> None:
