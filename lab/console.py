@@ -58,7 +58,9 @@ def duration(seconds: float) -> str:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output; cells may contain any text."""
-    table = Table(title=escape(title), title_justify="left", padding=(0, 1, 0, 0))
+    # As a line of its own: rich would break the title of a narrow table in the width of the table.
+    show_line(title)
+    table = Table(padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(escape(column), overflow="fold")
     for row in rows:
@@ -84,22 +86,29 @@ def show_numbers(
 ) -> None:
     """Print a table of numbers, which must not be broken into lines.
 
-    Columns are left out until it fits: those of `least` first, then from the right. The first two
-    columns, which say what a row is, remain.
+    Columns are left out until it fits: first those with the same text in every row, then those of
+    `least`, then from the right. The first two columns, which say what a row is, remain unless
+    the second is the same in every row.
     """
     widths = {
         name: max(map(len, cells)) for name, *cells in zip(columns, columns, *rows, strict=True)
     }
-    order = [name for name in least if name in widths]
-    order += [name for name in reversed(columns[2:]) if name not in order]
-    left_out = []
+    same = {
+        name: cells[0]
+        for name, *cells in zip(columns[1:], *(row[1:] for row in rows), strict=True)
+        if len(cells) > 1 and len({*cells}) == 1
+    }
+    ordered = (*same, *(name for name in least if name in widths), *reversed(columns[2:]))
+    order, left_out = [*dict.fromkeys(ordered)], list[str]()
     while order and _width(widths.values()) > data_console.width:
         left_out.append(order.pop(0))
         del widths[left_out[-1]]
     places = [place for place, name in enumerate(columns) if name in widths]
     show_table(title, [*widths], [[row[place] for place in places] for row in rows])
-    if left_out:
-        show_line(f"Columns that do not fit: {', '.join(left_out)}. A wider terminal shows them.")
+    if constant := [f"{name} {same[name]}" for name in left_out if same.get(name)]:
+        show_line(f"The same in every row: {', '.join(constant)}.")
+    if lost := [name for name in left_out if name not in same]:
+        show_line(f"Columns that do not fit: {', '.join(lost)}. A wider terminal shows them.")
 
 
 def show_line(text: str) -> None:

@@ -8,12 +8,19 @@ from lab import console
 from lab.console import Terminal
 
 COLUMNS = ("label", "workload", "tasks/s", "instrumentation %", "p99 ms", "lost", "flags")
-ROWS = [("celery[prefork]", "noop", "12,300", "0.81", "81.3", "0 of 2,000", "3 ok, 1 noisy")] * 2
+ROWS = [
+    ("celery[prefork]", "noop", "12,300", "0.81", "81.3", "0 of 2,000", "3 ok, 1 noisy"),
+    ("rq", "noop", "123", "0.02", "90.1", "1 of 2,000", "4 ok"),
+]
 
 
 @pytest.mark.parametrize(
     ("width", "absent"),
-    [(200, []), (80, ["instrumentation %"]), (60, ["instrumentation %", "flags"])],
+    [
+        (200, []),
+        (80, ["workload", "instrumentation %"]),
+        (50, ["workload", "instrumentation %", "flags"]),
+    ],
 )
 def test_a_table_of_numbers_leaves_columns_out_until_it_fits(
     monkeypatch: pytest.MonkeyPatch,
@@ -21,15 +28,27 @@ def test_a_table_of_numbers_leaves_columns_out_until_it_fits(
     width: int,
     absent: list[str],
 ) -> None:
-    """Each row is one line, and a sentence names the columns that are missing."""
+    """Each row is one line, and sentences have the columns that are missing."""
     monkeypatch.setattr(console, "data_console", Terminal(width=width))
     console.show_numbers("Summary", COLUMNS, ROWS, ("instrumentation %",))
     shown = capsys.readouterr().out
-    table = shown.partition("Columns that")[0].splitlines()
-    assert len([line for line in table if "celery[prefork]" in line and "12,300" in line]) == 2
+    table = shown.partition("The same in")[0].splitlines()
+    assert len([line for line in table if "celery[prefork]" in line and "12,300" in line]) == 1
     assert max(map(len, table)) <= width
     assert [name for name in COLUMNS if name not in "".join(table)] == absent
-    assert (f"do not fit: {', '.join(absent)}." in shown) == bool(absent)
+    sentences = shown.partition("The same in every row: ")[2]
+    assert sentences.startswith("workload noop.") == bool(absent)
+    assert (f"do not fit: {', '.join(absent[1:])}." in sentences) == bool(absent)
+
+
+def test_the_title_of_a_narrow_table_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was broken in the width of the table: four lines above two columns."""
+    monkeypatch.setattr(console, "data_console", Terminal(width=80))
+    title = "Wait in ms at equal rates, p50 / p90 / p99; noop, 1 core, 1 worker"
+    console.show_numbers(title, ("label", "75 /s"), [("rq", "9.85")])
+    assert capsys.readouterr().out.splitlines()[0] == title
 
 
 def test_the_last_cell_of_a_list_is_cut(
