@@ -10,7 +10,7 @@ from lab.console import duration, say, show_line, show_numbers
 from lab.core.errors import ExitCode
 from lab.publishing import package
 from lab.report import page, terminal
-from lab.report.number_format import plural
+from lab.report.number_format import REFUSED, plural
 from lab.report.run_tables import RunTables
 from lab.results import run_names
 from lab.results.store import Store
@@ -59,7 +59,10 @@ def show(tables: RunTables, n_trials: int) -> Path:
 
 def show_tables(tables: RunTables) -> None:
     """Print the tables of a run, and the sentences that answer questions."""
-    for table in terminal.terminal_tables(tables):
+    shown = [*terminal.terminal_tables(tables)]
+    for table in shown:
         show_numbers(*table, least=LEAST)
+    if any(REFUSED in row for _, _, rows in shown for row in rows):
+        show_line("refused: the trials cannot support the number; the page has the reasons.")
     for answer in terminal.sentences(tables):
         show_line(answer)

@@ -42,8 +42,10 @@ def trial_line(row: TrialRow, number: str, count: str, left: str, width: int) ->
             the time left, then the workload.
     """
     rate = "" if row.rate_hz is None else f" {row.rate_hz:g}/s"
+    # Most trials have one job, and its period is what differs between them.
+    schedule = (row.schedule or "").removeprefix("1 job ").removeprefix("at ")
     texts = {
-        "cell": f"{row.workload} {row.fault or f'{row.schedule or row.arrival}{rate}'}",
+        "cell": f"{row.workload} {row.fault or schedule or f'{row.arrival}{rate}'}",
         "size": f"{row.nodes}x{row.cores_per_node} cores, {plural(row.workers, 'worker')}",
         "number": number,
         "count": count,

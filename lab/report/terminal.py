@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import pandas as pd
+
 from lab.analysis.environments import LabelledByEnvironment
+from lab.analysis.labels import REFERENCE, each, identify
 from lab.analysis.queries import Tables, WithoutFaults, is_grid
 from lab.report import costs, fault_texts, faults, resources, scaling, schedules
 from lab.report.flag_reasons import why_not_counted
 from lab.report.load import as_tables, grids
 from lab.report.recommendation import HEADINGS, choices
 from lab.report.run_tables import RunTables
-from lab.report.summary import ABOVE, COLUMNS, summary
+from lab.report.summary import ABOVE, COLUMNS, SummaryRow, summary
 from lab.report.verdict import verdict
 from lab.report.versions import version_tables
 from lab.report.workflows import workflow_tables
@@ -71,7 +74,9 @@ def _summary_table(plain: Tables, run: str) -> TextTable:
     """
     trials = plain["trial"]
     # Workloads with several task durations have one row in the table of costs.
-    rows = summary({"trial": trials[~is_grid(trials)], "estimate": plain["estimate"]})
+    rows = _references_last(
+        summary({"trial": trials[~is_grid(trials)], "estimate": plain["estimate"]}), trials
+    )
     # A run without round trips, or with too few tasks for a p99, has nothing to show in a column.
     chosen = [
         column
@@ -102,3 +107,17 @@ def _summary_table(plain: Tables, run: str) -> TextTable:
         for row in rows
     ]
     return title, headings, cells
+
+
+def _references_last(rows: Sequence[SummaryRow], trials: pd.DataFrame) -> list[SummaryRow]:
+    """Return the rows with the references behind the systems of their place."""
+    families = {row.label: row.family for row in each(identify(trials))}
+    places = [*dict.fromkeys((row.workload, row.topology) for row in rows)]
+    # A reference bounds the systems and is no alternative to them (METHOD M18).
+    return sorted(
+        rows,
+        key=lambda row: (
+            places.index((row.workload, row.topology)),
+            families[row.label] == REFERENCE,
+        ),
+    )

@@ -47,7 +47,7 @@ def headline(trial: TrialRow, metrics: Iterable[MetricRow]) -> str:
             most = most_per_s(trial.workers, work_ns) if trial.runs_tasks else None
             # One trial has no interval: its number is at most the limit.
             if name == THROUGHPUT and most is not None and float(row.value or 0.0) > most:
-                return f"not above {digits(most)}/s"
+                return f"at most {digits(most)}/s"
             return words.format(f"{row.bound}{write(float(row.value or 0.0))}")
     return "no number"
 

@@ -148,3 +148,14 @@ def test_a_job_under_a_fault_ends_in_its_runs(missed: float, doubled: float, wor
 def test_every_headline_is_a_metric() -> None:
     """A renamed metric would leave its trials with `no number`."""
     assert HEADLINES.keys() <= METRICS.keys()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "cell"),
+    [("1 job every 1 s", "noop every 1 s"), ("1 job at * * * * *", "noop * * * * *"),
+     ("100 jobs at * * * * *", "noop 100 jobs a…")],
+)  # fmt: skip
+def test_the_period_of_a_schedule_fits(schedule: str, cell: str) -> None:
+    """It is what distinguishes the trials of a scheduler."""
+    text = line(80, arrival="periodic", rate_hz=None, schedule=schedule)
+    assert f" {cell} " in text.splitlines()[0]

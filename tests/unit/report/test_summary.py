@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lab.analysis.labels import REFERENCE, identify
 from lab.analysis.metrics.registry import METRICS
 from lab.analysis.statistics import proportion
 from lab.figures import Tables
@@ -119,6 +120,11 @@ def test_the_terminal_shows_the_same_numbers(tables: Tables, tmp_path: Path) -> 
     assert in_terminal["tasks/s"] == on_page.numbers["throughput"].text
     assert in_terminal["p50 ms"] == on_page.numbers["p50"].text
     assert in_terminal["lost"] == on_page.lost.text
+    of_place = table[(table["workload"] == "noop") & (table["cores x nodes"] == "1 x 1")]
+    families = identify(tables["trial"]).set_index("name")["family"].to_dict()
+    is_reference = [families[name] == REFERENCE for name in of_place["label"]]
+    assert is_reference == sorted(is_reference)
+    assert True in is_reference
 
 
 @pytest.mark.parametrize(
