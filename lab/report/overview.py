@@ -12,7 +12,7 @@ from lab.analysis.disturbed import AsCounted
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import OVERHEAD, THROUGHPUT, usable
 from lab.analysis.statistics import interval
-from lab.core.model import Burst, Flag, Status
+from lab.core.model import Burst, Flag, Periodic, Status
 from lab.figures import Tables
 from lab.report.answers.queries import by, cells, placed, ratio, values
 from lab.report.limits import limit_of
@@ -81,14 +81,15 @@ def _placed(number: Number, place: str) -> Number:
 
 
 def counted(*counts: str) -> Callable[[Tables], ByLabel]:
-    """Return a column that counts tasks over all attempts that submitted any."""
+    """Return a column that counts tasks over all attempts that submitted any.
+
+    A scheduled job is no task: its missed and doubled runs are counted with the schedules.
+    """
 
     def numbers(tables: Tables) -> ByLabel:
         trials = tables["trial"]
-        return {
-            label: count_of(list(each(rows)), *counts)
-            for label, rows in by(trials[trials["n_sent"] > 0], "label")
-        }
+        trials = trials[(trials["n_sent"] > 0) & (trials["arrival"] != Periodic.kind)]
+        return {label: count_of(list(each(rows)), *counts) for label, rows in by(trials, "label")}
 
     return numbers
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from lab.figures import FIGURES, Tables
+from lab.report import overview
+from lab.report.number_format import NOT_MEASURED
 from lab.report.page import render
 from lab.report.run_tables import RunTables
 from lab.report.schedules import schedules
@@ -79,3 +81,14 @@ def test_every_occurrence_is_a_point(tables: Tables) -> None:
     legends = [ax.get_legend() for ax in axes]
     texts = {text.get_text() for legend in legends if legend for text in legend.get_texts()}
     assert texts == {f"{name}: {DUE - 2} / 2 / 2" for name in ("inline", "rq")}
+
+
+def test_a_scheduled_job_is_no_task(tables: Tables) -> None:
+    """The first screen had 0 of 1 lost tasks for a scheduler with one job, at most 98 %."""
+    trials = tables["trial"]
+    jobs = {**tables, "trial": trials[trials["arrival"] == "periodic"]}
+    counts = [overview.OverviewColumn("lost", "lost", overview.counted("n_lost"))]
+    assert {line.numbers[0].text for line in overview.lines(jobs, counts)} == {NOT_MEASURED}
+    assert NOT_MEASURED not in {
+        line.numbers[0].text for line in overview.lines(tables, counts) if line.name == "rq"
+    }
