@@ -72,8 +72,13 @@ def show_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     """Print a table with one line for each row; the last cell is cut to the width that remains."""
     *first, _ = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
     rest = max(LEAST_REST, data_console.width - _width(first) - 2)
-    cut = [[*row[:-1], row[-1][:rest]] for row in rows]
-    show_table(title, [*columns[:-1], columns[-1][:rest]], cut)
+    cut = [[*row[:-1], shortened(row[-1], rest)] for row in (columns, *rows)]
+    show_table(title, cut[0], cut[1:])
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut a text to `width` letters; the last one is an ellipsis."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
 def _width(cells: Collection[int]) -> int:

@@ -31,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
     for title, columns, rows in tables():
         chosen = [row for row in rows if all(word in " ".join(row).lower() for word in words)]
         if title.lower() in kinds and chosen:
-            show_lines(title, columns, chosen)
+            # The name of every other contract is as short, and descriptions need the room.
+            short = [[cell.removesuffix(QUEUE) for cell in row] for row in chosen]
+            show_lines(title, columns, short)
             shown += len(chosen)
     unusable = [(entry.kind, entry.name, entry.reason) for entry in registry.left_out()]
     if unusable and not options.filters:

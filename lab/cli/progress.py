@@ -15,8 +15,8 @@ from lab.analysis import compute
 from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
 from lab.cli.skipped import Skipped, skip_lines, skips_of
-from lab.cli.trial_line import shortened, trial_line
-from lab.console import data_console, duration, progress_console, say, show_line
+from lab.cli.trial_line import trial_line
+from lab.console import data_console, duration, progress_console, say, shortened, show_line
 from lab.core import fire_times
 from lab.core.defects import contained
 from lab.core.model import Flag, LoadLevel, Paced, Status, Topology, TrialSpec

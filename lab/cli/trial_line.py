@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rich.markup import escape
 
-from lab.console import broken
+from lab.console import broken, shortened
 from lab.core.model import Flag, Status
 from lab.core.printable import one_line
 from lab.report.flag_reasons import OVERLOADED, in_words, is_overloaded
@@ -90,8 +90,3 @@ def _needed(names: Mapping[str, str]) -> int:
 
 def _cell(text: str, width: int) -> str:
     return escape(shortened(one_line(text), width).ljust(width))
-
-
-def shortened(text: str, width: int) -> str:
-    """Cut a text to `width` letters; the last one is an ellipsis."""
-    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab import console
+from lab.cli.main import main
 from lab.console import Terminal
 
 COLUMNS = ("label", "workload", "tasks/s", "instrumentation %", "p99 ms", "lost", "flags")
@@ -86,3 +87,18 @@ def test_a_pipe_receives_whole_lines(capsys: pytest.CaptureFixture[str]) -> None
     """A program that reads the messages finds each on one line."""
     console.say("word " * 60)
     assert capsys.readouterr().err.strip() == ("word " * 60).strip()
+
+
+def test_a_list_has_room_for_descriptions_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The words of the contract, equal in most rows, took half of it; a cut text says so."""
+    monkeypatch.setattr(console, "data_console", console.Terminal(width=80))
+    assert main(["list", "backends", "celery[", "job queue"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    (row,) = (line for line in shown.splitlines() if "celery[prefork] " in line)
+    _, _, contract, description, _ = row.split("│")
+    assert contract.strip() == "at-most-once"
+    assert len(description.strip()) > 25
+    assert description.strip().endswith("…")
