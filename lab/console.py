@@ -116,9 +116,12 @@ def show_numbers(
         show_line(f"Columns that do not fit: {', '.join(lost)}. A wider terminal shows them.")
 
 
-def show_line(text: str) -> None:
-    """Print a sentence of the results to standard output."""
-    _print(text, data_console)
+def show_line(text: str, hang: int = 0) -> None:
+    """Print a sentence of the results to standard output.
+
+    In a terminal, its further lines begin `hang` letters later than the first.
+    """
+    _print(text, data_console, hang)
 
 
 def say(text: str) -> None:
@@ -126,16 +129,16 @@ def say(text: str) -> None:
     _print(text, progress_console)
 
 
-def _print(text: str, console: Console) -> None:
+def _print(text: str, console: Console, hang: int = 0) -> None:
     lines = text.split("\n")
     if console.is_terminal:
-        lines = [part for line in lines for part in broken(line, console.width)]
+        lines = [part for line in lines for part in broken(line, console.width, hang)]
     # soft_wrap: rich would break a path that is longer than the line.
     console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
 
 
-def broken(line: str, width: int) -> list[str]:
-    """Break a line between words, with the indent of its beginning.
+def broken(line: str, width: int, hang: int = 0) -> list[str]:
+    """Break a line between words, with the indent of its beginning and `hang` letters more.
 
     A command at its end, and a path, remain in one piece, to be copied.
     """
@@ -146,7 +149,7 @@ def broken(line: str, width: int) -> list[str]:
     parts = textwrap.wrap(
         whole,
         width,
-        subsequent_indent=indent,
+        subsequent_indent=indent + " " * hang,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -18,6 +18,9 @@ from lab.core.errors import ExitCode, UnknownNameError
 from lab.host.environment import fingerprint
 from lab.planning import registry
 
+# Letters before the name of a check.
+INDENT = 9
+
 
 def run(options: argparse.Namespace) -> int:
     """Print what this machine lacks, the worst first, and the names of the checks that are fine.
@@ -36,12 +39,12 @@ def run(options: argparse.Namespace) -> int:
     is_shown = options.all or options.names
     rows = [c for c in chosen if is_shown or c.state != Health.OK]
     for check in rows:
-        show_line(f"{check.state.upper():8} {check.name}: {check.finding}")
+        show_line(f"{check.state.upper():8} {check.name}: {check.finding}", INDENT)
         if check.fix:
-            show_line(f"{'':8} {check.fix}")
+            show_line(f"{'':{INDENT}}{check.fix}")
     if fine and not is_shown:
         names = [name.removeprefix("backend ") for name in fine]
-        show_line(f"OK       {len(fine)} checks: {', '.join(names)}. (lab doctor --all)")
+        show_line(f"OK       {len(fine)} checks: {', '.join(names)}. (lab doctor --all)", INDENT)
     is_missing = any(check.state == Health.MISSING for check in chosen)
     return ExitCode.TRIAL_FAILED if is_missing else ExitCode.FINE
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab import console
 from lab.cli import bench, busy, check_machine, doctor
 from lab.cli.check import Check, Health
 from lab.cli.main import main
@@ -96,3 +97,17 @@ def test_doctor_checks_only_the_named_ones(
     """A backend needs no prefix, and an unknown check is a usage error."""
     assert main(["doctor", *words.split()]) == code
     assert ("OK       python" in capsys.readouterr().out) == ("python" in words)
+
+
+@pytest.mark.usefixtures("three_checks")
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_the_lines_of_doctor_begin_below_the_name_of_a_check(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The column of the states contains nothing else, at any width."""
+    terminal = console.Terminal(width=width, force_terminal=True)
+    monkeypatch.setattr(console, "data_console", terminal)
+    main(["doctor"])
+    lines = capsys.readouterr().out.splitlines()
+    assert {line[:9].strip() for line in lines} == {"MISSING", "WARN", "OK", ""}
+    assert max(map(len, lines)) <= width
