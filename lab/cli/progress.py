@@ -9,14 +9,21 @@ from typing import Self
 
 from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from lab.analysis import compute
 from lab.campaign.estimate import total_s
 from lab.campaign.load_sweep import forecast
 from lab.cli.skipped import Skipped, skip_lines, skips_of
 from lab.cli.trial_line import trial_line
-from lab.console import data_console, duration, progress_console, say, shortened, show_line
+from lab.console import (
+    data_console,
+    duration,
+    progress_console,
+    say,
+    shortened,
+    show_line,
+    show_numbers,
+)
 from lab.core import fire_times
 from lab.core.defects import contained
 from lab.core.model import Flag, LoadLevel, Paced, Status, Topology, TrialSpec
@@ -31,6 +38,9 @@ from lab.results.store import Store
 
 # Columns of the bar beside the title: the phase, n of N and the time left.
 PHASE_WIDTH, BAR_WIDTH = 16, 46
+# Columns of a plan, and those that a narrow terminal leaves out first.
+PLAN = ("label", "workload", "arrival", "tasks", "topology", "block", "trial")
+LEAST = ("trial", "tasks")
 
 
 class ProgressWatch:
@@ -185,19 +195,9 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
     With a sweep, the number of later trials is only an estimate, because they depend on results.
     With `is_longest`, fewer trials may run (`lab.campaign.precision`).
     """
-    table = Table("block", "trial", "label", "workload", "arrival", "tasks", "topology")
-    for spec in plan.trials:
-        table.add_row(
-            str(spec.block),
-            spec.id,
-            escape(f"{spec.label} {spec.environment}".rstrip()),
-            escape(spec.workload),
-            escape(_offered(spec)),
-            str(spec.arrival.n_tasks),
-            _describe_place(spec.topology),
-        )
     # The plan is the result of --dry-run, so it goes to standard output.
-    data_console.print(table)
+    rows = [[*map(one_line, _row(spec))] for spec in plan.trials]
+    show_numbers("Trials in the order of their execution", PLAN, rows, LEAST)
     for line in skip_lines(skips_of(plan), data_console.width):
         show_line(line)
     if undecided := _undecided(plan.trials):
@@ -217,6 +217,13 @@ def show_plan(plan: Plan, sweep: LoadSweep | None = None, *, is_longest: bool = 
         f"{most}{plural(n, 'trial')}, about {estimate} if nothing else uses this machine. "
         "Nothing was run."
     )
+
+
+def _row(spec: TrialSpec) -> tuple[str, ...]:
+    """Return the cells of a trial in the columns of `PLAN`."""
+    label = f"{spec.label} {spec.environment}".rstrip()
+    place, n_tasks = _describe_place(spec.topology), str(spec.arrival.n_tasks)
+    return label, spec.workload, _offered(spec), n_tasks, place, str(spec.block), spec.id
 
 
 def _undecided(trials: Sequence[TrialSpec]) -> str:

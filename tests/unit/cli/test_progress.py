@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from lab import console
 from lab.cli.progress import ProgressWatch, show_plan
 from lab.core.faults import FaultKind, of_kind
-from lab.core.model import Burst, LoadLevel, Paced
+from lab.core.model import Burst, LoadLevel, Paced, Topology
 from lab.planning.plan import Plan
 from tests.factories.campaigns import BLANK
 from tests.factories.trials import spec_of
@@ -80,3 +81,21 @@ def test_the_time_left_has_the_trials_that_are_planned_from_results(
     watch.trial(level)
     watch.row(replace(ENDED, label=level.label, trial_id=level.id, trial_ns=10**9))
     assert float(re.findall(r"([0-9.]+) s left", capsys.readouterr().err)[-1]) < 30
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_trial_of_a_plan_is_one_line(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 80 columns a row was broken into three lines, and its id into four."""
+    monkeypatch.setattr(console, "data_console", console.Terminal(width=width))
+    labels = ("celery[prefork+rabbitmq+quorum]@safe", "rq", "thread-pool")
+    specs = [
+        spec_of(label, "io", Paced(9 * n, 9.0 * n), Topology(1, n, n), block=n)
+        for n, label in enumerate(labels, 1)
+    ]
+    show_plan(Plan(tuple(specs), ()))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[:1] in {"┃", "│"}]
+    assert max(map(len, lines)) <= width
+    assert [line.count(" paced ") + line.count("│paced ") for line in lines] == [0, 1, 1, 1]
+    assert ("trial" in lines[0]) == (width > 80)
