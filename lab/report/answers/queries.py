@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,9 @@ from lab.report.number_format import REFUSED, digits
 # Numbers and not their texts, because as text 10 ms sorts before 2 ms.
 PLACE = ["nominal_ns", "workload", "size", "arrival", "rate_hz", "arrival_param"]
 PLACE += [*TOPOLOGY, *CONDITIONS]
+
+# What `times` says of a ratio without an interval.
+LACK = re.compile(r" \(no interval: [^)]*\)")
 
 
 def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
@@ -130,6 +134,17 @@ def times(ratio: Estimate, most: float | None = None) -> str:
         # Otherwise, a large factor without an interval would look decided.
         return f"{text} (no interval: {too_few(ratio.n)})"
     return f"{text} ({digits(ratio.low)} to {digits(ratio.high)})"
+
+
+def said_once(words: str, parts: Sequence[str]) -> tuple[str, list[str]]:
+    """Move what intervals lack from the parts of a sentence to its words, if every part lacks one.
+
+    Of unequal numbers of blocks, the largest is said.
+    """
+    lacks = [LACK.findall(part) for part in parts]
+    if not all(lacks):
+        return words, [*parts]
+    return f"{words}{max(lacks)[0]}", [LACK.sub("", part) for part in parts]
 
 
 def trial_rows(trials: pd.DataFrame) -> list[str]:

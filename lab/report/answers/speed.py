@@ -19,6 +19,7 @@ from lab.report.answers.queries import (
     cells,
     estimate_text,
     ratio,
+    said_once,
     times,
     trial_rows,
     values,
@@ -74,7 +75,8 @@ def _against_the_loop(workload: str, trials: pd.DataFrame) -> Iterator[Sentence]
         used.setdefault(result, [loop]).append(rows)
     for result, texts in parts.items():
         text = f"For tasks of {workload}, {result} a plain loop over the tasks"
-        yield Sentence(text, trial_rows(pd.concat(used[result])), texts)
+        words, said = said_once(text, texts)
+        yield Sentence(words, trial_rows(pd.concat(used[result])), said)
 
 
 def verdict(ratio: Estimate, above: str, below: str, neither: str, unknown: str = TOO_FEW) -> str:
@@ -130,7 +132,8 @@ def scaling(tables: Tables) -> Iterator[Sentence]:
                 parts.append(f"{name} {gains}")
                 used.append(rows)
         if parts:
-            yield Sentence(workload, trial_rows(pd.concat(used)), parts)
+            words, parts = said_once(workload, parts)
+            yield Sentence(words, trial_rows(pd.concat(used)), parts)
 
 
 def _gains(trials: pd.DataFrame) -> str:
@@ -165,5 +168,5 @@ def threads(tables: Tables) -> Iterator[Sentence]:
                 parts.append(f"{name} with {count} {result}, {times(gain)}")
                 used.append(rows)
         if parts:
-            text = f"{workload}, throughput relative to a plain loop"
+            text, parts = said_once(f"{workload}, throughput relative to a plain loop", parts)
             yield Sentence(text, trial_rows(pd.concat([loop, *used])), parts)
