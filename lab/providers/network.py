@@ -17,7 +17,14 @@ from lab.providers.engine import engine
 
 # IPv6 may be switched off.
 TABLES = "cat /proc/net/tcp; cat /proc/net/tcp6 2>/dev/null || true"
-STATES = {"01": psutil.CONN_ESTABLISHED, "02": psutil.CONN_SYN_SENT, "0A": psutil.CONN_LISTEN}
+# TIME_WAIT, because a worker may close its connection after each task: the kernel lists it for a
+# minute more.
+STATES = {
+    "01": psutil.CONN_ESTABLISHED,
+    "02": psutil.CONN_SYN_SENT,
+    "06": psutil.CONN_TIME_WAIT,
+    "0A": psutil.CONN_LISTEN,
+}
 ANY = ("0.0.0.0", "::")  # noqa: S104 (to compare with)
 LOOPBACK = ("127.", "::1")
 IPV4_BYTES = 4

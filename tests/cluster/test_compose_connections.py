@@ -31,12 +31,12 @@ TALK = "import socket, sys; socket.create_connection((sys.argv[1], 6379)).recv(1
 
 
 def test_read_returns_listeners_and_outgoing_connections() -> None:
-    """Accepted and ended connections are left out; a listener on any address is on each."""
+    """Accepted connections are left out; a listener on any address is on each."""
     rows = [
         "0: 00000000:18EB 00000000:0000 0A",  # listens on port 6379
         "1: 0A00000A:18EB 0B00000A:9C40 01",  # accepted
         "2: 0A00000A:9C41 0B00000A:18EC 01",  # connected to 10.0.0.11:6380
-        "3: 0A00000A:9C42 0B00000A:18EC 06",  # in TIME_WAIT
+        "3: 0A00000A:9C42 0B00000A:18EC 06",  # closed less than a minute ago
         "4: 0100007F:9C43 0100007F:1F90 01",  # connected to its own port 8080
         "5: 0000000000000000FFFF00000A00000A:9C44 0000000000000000FFFF00000C00000A:18EB 02",
     ]
@@ -47,6 +47,7 @@ def test_read_returns_listeners_and_outgoing_connections() -> None:
         Connection(7, ("127.0.0.1 of node0", 6379), nowhere, listens),
         Connection(7, ("::1 of node0", 6379), nowhere, listens),
         Connection(7, ("10.0.0.10", 40001), ("10.0.0.11", 6380), psutil.CONN_ESTABLISHED),
+        Connection(7, ("10.0.0.10", 40002), ("10.0.0.11", 6380), psutil.CONN_TIME_WAIT),
         Connection(
             7, ("127.0.0.1 of node0", 40003), ("127.0.0.1 of node0", 8080), psutil.CONN_ESTABLISHED
         ),
@@ -116,6 +117,7 @@ def test_a_container_that_talks_to_no_server_is_named(
         *(
             "django-q[redis]",
             "django-q[orm+postgres]",
+            "django-tasks[database+postgres]",
             "dask[distributed]",
             "raw-redis",
             "raw-amqp",
