@@ -29,7 +29,7 @@ CALLS = frozenset(
     }
 )
 COROUTINES = CALLS | {Capability.COROUTINES}
-LOOP, UVLOOP, TO_THREAD = "event-loop", "uvloop", "to_thread"
+LOOP, UVLOOP, TO_THREAD, ANYIO = "event-loop", "uvloop", "to_thread", "anyio"
 FACTORY, EAGER = "task_factory", "eager"
 TUNED = Profile(
     "tuned",
@@ -37,7 +37,7 @@ TUNED = Profile(
     "task_factory: asyncio.eager_task_factory can be faster, because a coroutine that completes "
     "without waiting is never scheduled (docs of asyncio, Coroutines and Tasks, Eager Task "
     "Factory; from Python 3.12).",
-    # Not `to_thread`: its coroutine always waits for a thread, so none completes eagerly.
+    # Not those in threads: their coroutine always waits for a thread, so none completes eagerly.
     variants=(LOOP, UVLOOP),
 )
 
@@ -46,9 +46,9 @@ class Asyncio(Backend):
     """Runs coroutines in one event loop, or functions in threads that the loop starts.
 
     One loop is one worker. Therefore `workers` is the limit of concurrent coroutines, enforced by
-    an `asyncio.Semaphore`, and with `to_thread` the number of threads of the loop's default
-    executor. The loop runs in a separate thread, because the driver's main thread paces the tasks;
-    the loop receives a submitted task in its next iteration.
+    an `asyncio.Semaphore`, with `to_thread` the number of threads of the loop's default executor,
+    and with `anyio` the limit of its threads. The loop runs in a separate thread, because the
+    driver's main thread paces the tasks; the loop receives a submitted task in its next iteration.
 
     A job is a coroutine that sleeps until absolute instants of the loop's clock, and starts each
     firing as a separate coroutine; cron expressions are not supported.
@@ -82,6 +82,15 @@ class Asyncio(Backend):
             serializer=Serializer.MEMORY,
             references=("queue[simple-queue]", "deadline-loop"),
         ),
+        Variant(
+            ANYIO,
+            CALLS,
+            "anyio.to_thread.run_sync runs functions in threads, bounded by the default limiter "
+            "(docs of AnyIO, Working with threads).",
+            packages=("anyio",),
+            serializer=Serializer.MEMORY,
+            references=("queue", "deadline-loop"),
+        ),
     )
 
     profiles = (DEFAULT, TUNED) if sys.version_info >= (3, 12) else (DEFAULT,)
@@ -93,7 +102,12 @@ class Asyncio(Backend):
             import uvloop
 
             run = uvloop.run
-        self._run_task = self._in_thread if self.setup.variant == TO_THREAD else self._bounded
+        self._to_thread: Callable[..., Coroutine[Any, Any, Any]] = asyncio.to_thread
+        if self.setup.variant == ANYIO:
+            from anyio.to_thread import run_sync
+
+            self._to_thread = run_sync
+        self._run_task = self._bounded if self.setup.variant in (LOOP, UVLOOP) else self._in_thread
         # It binds to a loop when it first waits, so this thread may create it.
         self._places = asyncio.Semaphore(self.workers)
         self._thread = LoopThread(run)
@@ -155,6 +169,10 @@ class Asyncio(Backend):
             self._loop.set_task_factory(asyncio.eager_task_factory)
         # `asyncio.run` shuts this executor down.
         self._loop.set_default_executor(ThreadPoolExecutor(self.workers))
+        if self.setup.variant == ANYIO:
+            from anyio.to_thread import current_default_thread_limiter
+
+            current_default_thread_limiter().total_tokens = self.workers
 
     async def _gather(self, tasks: Sequence[Task]) -> None:
         # Not awaited, so that the driver does not wait for the batch. Assigned, because a loop
@@ -183,5 +201,5 @@ class Asyncio(Backend):
             return await execution.execute_async(task.id, task.function, task.argument)
 
     def _in_thread(self, task: Task) -> Coroutine[Any, Any, Any]:
-        # A wrapper coroutine around asyncio's would lower the rate by a tenth (measured).
-        return asyncio.to_thread(execution.execute, task.id, task.function, task.argument)
+        # A wrapper coroutine around it would lower the rate by a tenth (measured with asyncio).
+        return self._to_thread(execution.execute, task.id, task.function, task.argument)
