@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
+from lab.backends import _django
 from lab.core.model import BackendContext
 
 # The settings that are not keys of django-q2's `Q_CLUSTER` (docs, Configuration).
@@ -25,20 +25,7 @@ def settings_of(setup: BackendContext) -> dict[str, Any]:
         backend = "django.core.cache.backends.db.DatabaseCache"
         project["CACHES"] = {"default": {"BACKEND": backend, "LOCATION": "cache"}}
     if "database" in settings:
-        project["DATABASE"] = _postgres(setup.endpoints[settings["database"]])
+        project["DATABASE"] = _django.postgres(setup.endpoints[settings["database"]])
     if "conn_max_age" in settings:
         project["DATABASE"]["CONN_MAX_AGE"] = settings["conn_max_age"]
     return project
-
-
-def _postgres(endpoint: str) -> dict[str, Any]:
-    address = urlsplit(endpoint)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": address.hostname,
-        "PORT": address.port,
-        "USER": address.username,
-        "PASSWORD": address.password,
-        "NAME": address.path.removeprefix("/"),
-        "OPTIONS": {},
-    }

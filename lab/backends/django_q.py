@@ -244,13 +244,10 @@ class DjangoQ(Backend):
         from django.conf import settings
         from django_q.conf import Conf
 
-        database = settings.DATABASES["default"]
         return {
             **{name.lower(): getattr(Conf, name) for name in IN_FORCE},
             **self.setup.settings,
-            "database": database["ENGINE"],
-            "database_options": database["OPTIONS"],
-            "conn_max_age": database["CONN_MAX_AGE"],
+            **_django.database_in_force(),
             "cache": settings.CACHES["default"]["BACKEND"],
         }
 

@@ -29,6 +29,8 @@ CASES = {
     "django-rq": ([R, Q], [F, F, FAILED]),
     # huey removes a task from the queue before it runs.
     "huey": ([MISSING, Q], [F, F, FAILED]),
+    "django-tasks[database+sqlite]": ([R, Q], [F, F, FAILED]),
+    "django-tasks[rq]": ([R, Q], [F, F, FAILED]),
     # dramatiq stores a failure when no retry remains.
     "dramatiq[processes+results]": ([UNKNOWN, UNKNOWN], [F, F, UNKNOWN]),
     # taskiq has a result of a task that ended, and no record of the others.

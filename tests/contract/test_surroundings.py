@@ -28,6 +28,7 @@ THEIRS = {
     "django-q": "DJANGO_SETTINGS_MODULE",
     "django-rq": r"DJANGO_SETTINGS_MODULE",
     "django-crontab": "DJANGO_SETTINGS_MODULE",
+    "django-tasks": "DJANGO_SETTINGS_MODULE",
 }
 SYSTEMS = [
     *("thread-pool", "asyncio", "process-pool[spawn]", "process-pool[forkserver]"),
@@ -36,6 +37,7 @@ SYSTEMS = [
     *("django-rq", "django-q[redis]", "django-q[orm+sqlite]", "apscheduler[processes+late-runs]"),
     *("raw-redis", "raw-sql", "pipe", "celery-beat[static]", "celery-beat[django]"),
     *("dramatiq[processes]", "huey[process]", "taskiq[processes+list]"),
+    *("django-tasks[database+sqlite]", "django-tasks[rq]"),
 ]
 
 

@@ -65,6 +65,7 @@ TASKS = {
     "apscheduler[processes+late-runs]": 3_000,
     "apscheduler[threads+sqlalchemy+late-runs]": 100,  # each waits twice for the disk
     "asyncio": 100_000,
+    "asyncio[anyio]": 5_000,
     "asyncio[to_thread]": 20_000,
     "celery": 1_000,
     "celery[gevent+rabbitmq]": 60,  # it waits 0.1 s after each message
@@ -73,6 +74,7 @@ TASKS = {
     "dask[distributed+threads]": 1_000,
     "django-q": 300,
     "django-rq": 200,
+    "django-tasks": 200,
     "dramatiq": 1_000,
     "huey": 1_000,
     "inline": 300_000,

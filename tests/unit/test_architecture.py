@@ -53,6 +53,7 @@ HEAVY = (
     "django",
     "django_q",
     "django_rq",
+    "django_tasks",
     "dramatiq",
     "huey",
     "joblib",

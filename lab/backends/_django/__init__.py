@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 VARIABLE = "LAB_DJANGO"
 # `python manage.py` of Django's documentation, independent of the working directory.
@@ -45,3 +46,29 @@ def use(settings: Mapping[str, Any]) -> None:
     import django
 
     django.setup()
+
+
+def postgres(endpoint: str) -> dict[str, Any]:
+    """Return the fields of ``DATABASE`` for a PostgreSQL server at a URL."""
+    address = urlsplit(endpoint)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": address.hostname,
+        "PORT": address.port,
+        "USER": address.username,
+        "PASSWORD": address.password,
+        "NAME": address.path.removeprefix("/"),
+        "OPTIONS": {},
+    }
+
+
+def database_in_force() -> dict[str, Any]:
+    """Return the settings of the database in this process, without its address."""
+    from django.db import connections
+
+    database = connections.settings["default"]
+    return {
+        "database": database["ENGINE"],
+        "database_options": database["OPTIONS"],
+        "conn_max_age": database["CONN_MAX_AGE"],
+    }
