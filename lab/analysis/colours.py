@@ -26,6 +26,7 @@ FAMILY_COLOURS: Mapping[str, tuple[str, str]] = {
     "huey": ("#cc00aa", "#225588"),
     "taskiq": ("#220022", "#884444"),
     "django-tasks": ("#000055", "#4411ff"),
+    "procrastinate": ("#440000", "#7711bb"),
 }
 """Family -> its colours on a light and on a dark background."""
 # A family that is not in this table, of another package, gets one of these, chosen by its name.

@@ -86,6 +86,7 @@ TASKS = {
     "multiprocessing": 30_000,
     **{f"multiprocessing[{method}+map]": 500_000 for method in get_all_start_methods()},
     "process-pool": 10_000,
+    "procrastinate": 500,
     "rq": 200,
     "rq[simple-worker]": 1_000,
     "rq[spawn-worker]": 40,

@@ -60,6 +60,7 @@ HEAVY = (
     "kombu",
     "numpy",
     "pandas",
+    "procrastinate",
     "redis",
     "rq",
     "taskiq",
